@@ -1,0 +1,6 @@
+//! What `udpagent` does, in rooms named after the user's nouns.
+//!
+//! The hub is sans-IO: session events in, commands out, so that the simulator can run a whole agent.
+//! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
+
+pub mod outbox;

@@ -1,0 +1,1 @@
+//! What `udpctl` does, in rooms named after the user's nouns.

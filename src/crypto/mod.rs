@@ -1,0 +1,26 @@
+//! Noise handshake, sealed datagrams, replay window, RETRY tokens, and keys: in memory and on disk.
+//!
+//! One suite, fixed (see [`suite`]); a new suite is a new protocol version. Not here: when to rekey,
+//! what a payload means, who may connect. Invariants: secrets are wiped when dropped and never
+//! printed; comparisons of secrets take constant time; nothing here asks the operating system for
+//! randomness, and only `key_file` touches files.
+
+mod handshake;
+pub mod key_file;
+mod keys;
+mod mac;
+mod replay;
+mod seal;
+pub mod suite;
+mod token;
+
+pub use handshake::{Initiator, Responder, TrafficKeys};
+pub use keys::{ParseKeyError, PublicKey, SecretKey};
+pub use mac::AgentMac;
+pub use replay::ReplayWindow;
+pub use seal::{OpeningKey, SealingKey};
+pub use token::TokenKey;
+
+/// Bytes did not come from who they should, or were changed on the way. Deliberately says no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Forged;

@@ -1,0 +1,30 @@
+//! A scriptable remote-command agent and controller over UDP.
+//!
+//! The library is a house of floors; each imports only from those below it, and data goes down one
+//! stair and up the other (`udpagent-protocol(7)` is the normative text for what crosses the wire):
+//!
+//! ```text
+//! cli                    what was typed: clap definitions, man pages, completions
+//! agent      control     what each program does, in rooms named after the user's nouns
+//!        message         what is said inside a session: calls, lanes, outcomes
+//! net                    the only code that touches a UDP socket; drives `session`
+//! session                the sans-IO machine: endpoint, connection, streams, recovery, paths
+//! crypto                 Noise handshake, sealed datagrams, replay window, keys on disk
+//! wire                   bytes <-> values; no state, no allocation on decode
+//! time, rng, escape      our own instant, an injected random source, the one sanitiser
+//! ```
+//!
+//! `wire`, `crypto` (but for the key files), `session` and `message` never touch a socket, a clock, a
+//! thread, the operating system's randomness or stdout: time and randomness are arguments.
+
+pub mod agent;
+pub mod cli;
+pub mod control;
+pub mod crypto;
+pub mod escape;
+pub mod message;
+pub mod net;
+pub mod rng;
+pub mod session;
+pub mod time;
+pub mod wire;

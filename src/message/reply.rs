@@ -1,0 +1,129 @@
+//! What an agent answers on a call's control lane.
+
+use serde::{Deserialize, Serialize};
+
+use super::{OsText, Outcome, RequestId};
+
+/// A line from the agent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The request is in the register and will be started once.
+    Accepted {
+        /// The job.
+        id: RequestId,
+        /// Offset of the first stdout byte that follows.
+        stdout: u64,
+        /// Offset of the first stderr byte that follows. Above the one asked for: what lies between
+        /// is no longer held.
+        stderr: u64,
+    },
+    /// The process runs.
+    Started {
+        /// Its process id.
+        pid: i32,
+    },
+    /// It is over. The result is whole once every byte below the two lengths is there.
+    Exit {
+        /// How.
+        outcome: Outcome,
+        /// Final length of stdout, in bytes.
+        stdout: u64,
+        /// Final length of stderr, in bytes.
+        stderr: u64,
+        /// Something still held stdout or stderr open when reading ended.
+        #[serde(default)]
+        streams_open: bool,
+    },
+    /// Answer to `jobs`.
+    Jobs {
+        /// This key's jobs, oldest first.
+        jobs: Vec<JobView>,
+    },
+    /// Answer to `ping`.
+    Pong {
+        /// The agent's name.
+        name: String,
+        /// The agent's version.
+        version: String,
+    },
+    /// Answer to `register`: the key is entered under this name.
+    Registered {
+        /// As the agent calls this controller from now on.
+        name: String,
+        /// The agent's own name.
+        agent: String,
+    },
+    /// Answer to `chat`: you are in, under this name.
+    Joined {
+        /// As the others see you.
+        name: String,
+        /// Who else is there.
+        members: Vec<String>,
+    },
+    /// A message from another member.
+    Said {
+        /// Who.
+        from: String,
+        /// What.
+        text: String,
+        /// The sender is not authenticated: a plain-text peer, named by address.
+        #[serde(default)]
+        unverified: bool,
+    },
+    /// Someone came.
+    Came {
+        /// Who.
+        name: String,
+    },
+    /// Someone left.
+    Left {
+        /// Who.
+        name: String,
+    },
+    /// Receipt: the agent has message `number`.
+    Delivered {
+        /// As in `say`.
+        number: u64,
+        /// Members it was passed on to.
+        members: u32,
+    },
+    /// The key may not do this.
+    Denied {},
+    /// The signal was sent, the job canceled.
+    Done {},
+    /// No such job.
+    NoJob {},
+    /// The request is not understood, or not allowed at this place.
+    Unsupported {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A job, as `udpctl jobs` shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: RequestId,
+    /// What runs.
+    pub argv: Vec<OsText>,
+    /// Since when, in milliseconds before now.
+    pub age_ms: u64,
+    /// Where it is.
+    pub state: JobState,
+    /// Bytes of stdout so far.
+    pub stdout: u64,
+    /// Bytes of stderr so far.
+    pub stderr: u64,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It runs.
+    Running {},
+    /// It is over.
+    Ended(Outcome),
+}

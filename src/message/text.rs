@@ -1,0 +1,62 @@
+//! Operating-system strings as JSON: a string when they are UTF-8, else `{"b64": "…"}`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An argument, a path or a variable, byte for byte.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OsText(pub OsString);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Wire {
+    Text(String),
+    Bytes { b64: String },
+}
+
+impl OsText {
+    /// The string.
+    #[must_use]
+    pub fn as_os_str(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+impl From<&str> for OsText {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<OsString> for OsText {
+    fn from(text: OsString) -> Self {
+        Self(text)
+    }
+}
+
+impl Serialize for OsText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => Wire::Bytes {
+                b64: STANDARD.encode(self.0.as_bytes()),
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OsText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => text.into(),
+            Wire::Bytes { b64 } => {
+                OsString::from_vec(STANDARD.decode(b64).map_err(serde::de::Error::custom)?)
+            }
+        }))
+    }
+}

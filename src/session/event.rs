@@ -1,0 +1,157 @@
+//! What happened: taken from [`Endpoint::poll_event`](super::Endpoint::poll_event).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{ConnectionId, Path};
+use crate::crypto::PublicKey;
+use crate::wire::limits::INVITE;
+use crate::wire::{CallId, Early, StreamId};
+
+/// What a controller remembers of an agent, so that next time a command is back in one round trip.
+/// The instants count in the driver's clock, which must be the system's boot-time clock if tickets
+/// outlive the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    /// Drawn by the agent at its start.
+    pub epoch: u64,
+    /// The agent's time minus the controller's instant, in microseconds.
+    pub offset: i64,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+}
+
+/// Something that the application must know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Controller: the agent has answered and is who it should be.
+    Connected {
+        /// Session.
+        connection: ConnectionId,
+        /// What to remember.
+        ticket: Ticket,
+        /// What became of the bytes in the first datagram. Refused ones are sent again by themselves.
+        early: Early,
+    },
+    /// Agent: an admitted controller has opened a session.
+    Accepted {
+        /// Session.
+        connection: ConnectionId,
+        /// Who.
+        key: PublicKey,
+        /// From where.
+        remote: SocketAddr,
+        /// The invitation shown, if any.
+        invite: Option<[u8; INVITE]>,
+    },
+    /// The next bytes of a stream, in order. They count against the peer's credit until
+    /// [`Command::Consumed`](super::Command::Consumed). On an agent the first one of a call opens it.
+    Data {
+        /// Session.
+        connection: ConnectionId,
+        /// Lane of a call.
+        stream: StreamId,
+        /// Where they stand in the stream.
+        offset: u64,
+        /// May be empty when `fin` is set.
+        data: Bytes,
+        /// The stream ends after them.
+        fin: bool,
+    },
+    /// The peer has granted credit or reported consumption.
+    Writable {
+        /// Session.
+        connection: ConnectionId,
+        /// Lane of a call.
+        stream: StreamId,
+        /// The peer has disposed of every byte below this offset for good.
+        consumed: u64,
+        /// The first offset that may not be written.
+        limit: u64,
+    },
+    /// Everything written to the stream, and its end, has been acknowledged.
+    Delivered {
+        /// Session.
+        connection: ConnectionId,
+        /// Lane of a call.
+        stream: StreamId,
+    },
+    /// The peer gave up its sending half.
+    Reset {
+        /// Session.
+        connection: ConnectionId,
+        /// Lane of a call.
+        stream: StreamId,
+        /// Why.
+        code: u64,
+    },
+    /// The peer wants no more of this stream; the sending half has been reset.
+    Stopped {
+        /// Session.
+        connection: ConnectionId,
+        /// Lane of a call.
+        stream: StreamId,
+        /// Why.
+        code: u64,
+    },
+    /// Both ends are through with a call; its number is forgotten.
+    CallEnded {
+        /// Session.
+        connection: ConnectionId,
+        /// The call.
+        call: CallId,
+    },
+    /// Nothing authentic was heard for as long as [`Command::Watch`](super::Command::Watch) said.
+    Silent {
+        /// Session.
+        connection: ConnectionId,
+    },
+    /// Something was, after [`Event::Silent`].
+    Heard {
+        /// Session.
+        connection: ConnectionId,
+    },
+    /// The peer's address has changed and the new one is proved.
+    Moved {
+        /// Session.
+        connection: ConnectionId,
+        /// The path now in use.
+        path: Path,
+    },
+    /// An INIT was answered; remember this print over a restart, so that it is never answered again.
+    InitSeen {
+        /// A hash of the INIT.
+        print: u64,
+    },
+    /// The session is over; no further event names it.
+    Closed {
+        /// Session.
+        connection: ConnectionId,
+        /// Why.
+        reason: Closed,
+    },
+}
+
+/// Why a session is over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Closed {
+    /// Nothing ever answered.
+    Unreachable,
+    /// The session table is full; nothing was sent.
+    Full,
+    /// It stood, then nothing was heard for [`limits::IDLE`](super::limits::IDLE).
+    Lost,
+    /// The peer ended it. The text is the peer's: escape it before showing.
+    ByPeer {
+        /// Why, for programs.
+        code: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The peer broke the protocol.
+    Violation(&'static str),
+    /// This side's application ended it.
+    Local,
+}
