@@ -1,1 +1,6 @@
 //! What `udpctl` does, in rooms named after the user's nouns.
+//!
+//! Each room is a sans-IO machine (session events in, session commands out) so that the simulator can
+//! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
+
+pub mod exec;

@@ -17,6 +17,10 @@ pub enum Reply {
         /// Offset of the first stderr byte that follows. Above the one asked for: what lies between
         /// is no longer held.
         stderr: u64,
+        /// Offset in stdin that the main lane of this call is to begin with: what the job has taken so
+        /// far. Beyond 0 only where a controller has come back.
+        #[serde(default)]
+        stdin: u64,
     },
     /// The process runs.
     Started {
