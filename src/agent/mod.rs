@@ -4,3 +4,4 @@
 //! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
 
 pub mod outbox;
+pub mod process;
