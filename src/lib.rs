@@ -12,6 +12,7 @@
 //! crypto                 Noise handshake, sealed datagrams, replay window, keys on disk
 //! wire                   bytes <-> values; no state, no allocation on decode
 //! time, rng, escape      our own instant, an injected random source, the one sanitiser
+//! home                   where the programs keep their files, and how those are replaced whole
 //! ```
 //!
 //! `wire`, `crypto` (but for the key files), `session` and `message` never touch a socket, a clock, a
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod control;
 pub mod crypto;
 pub mod escape;
+pub mod home;
 pub mod message;
 pub mod net;
 pub mod rng;

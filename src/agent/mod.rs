@@ -3,5 +3,7 @@
 //! The hub is sans-IO: session events in, commands out, so that the simulator can run a whole agent.
 //! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
 
+pub mod access;
+pub mod config;
 pub mod outbox;
 pub mod process;

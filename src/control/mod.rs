@@ -4,3 +4,5 @@
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
 pub mod exec;
+pub mod known_agents;
+pub mod tickets;

@@ -6,6 +6,7 @@
 //! randomness, and only `key_file` touches files.
 
 mod handshake;
+mod invite;
 pub mod key_file;
 mod keys;
 mod mac;
@@ -15,6 +16,7 @@ pub mod suite;
 mod token;
 
 pub use handshake::{Initiator, Responder, TrafficKeys};
+pub use invite::{InviteHash, InviteToken, ParseInviteError};
 pub use keys::{ParseKeyError, PublicKey, SecretKey};
 pub use mac::AgentMac;
 pub use replay::ReplayWindow;

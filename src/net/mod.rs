@@ -5,14 +5,18 @@
 //! credit, so what the application is slow to take waits here in a list of bounded size. Not here: what
 //! a message means, files, processes, terminals, name resolution.
 
+mod address;
 mod clock;
 mod driver;
+mod invite;
 pub mod limits;
 mod seed;
 mod socket;
 
+pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
 pub use clock::Clock;
 pub use driver::{Events, Handle, Net, PlainSink, start};
+pub use invite::{Invite, ParseInviteTextError};
 pub use seed::rng;
 
 use std::net::SocketAddr;

@@ -1,0 +1,1 @@
+//! Points in time as `expires=` takes them: a date, or a date and time (RFC 3339).
