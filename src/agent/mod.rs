@@ -4,6 +4,11 @@
 //! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
 
 pub mod access;
+pub mod chat;
 pub mod config;
+pub mod directory;
+pub mod hub;
+pub mod jobs;
+pub mod limits;
 pub mod outbox;
 pub mod process;

@@ -17,8 +17,8 @@ pub enum Reply {
         /// Offset of the first stderr byte that follows. Above the one asked for: what lies between
         /// is no longer held.
         stderr: u64,
-        /// Offset in stdin that the main lane of this call is to begin with: what the job has taken so
-        /// far. Beyond 0 only where a controller has come back.
+        /// Offset in stdin that the main lane of an `attach` call is to begin with: what the job has
+        /// taken so far. An `exec` call's main lane always begins at 0, and what was taken is skipped.
         #[serde(default)]
         stdin: u64,
     },

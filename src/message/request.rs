@@ -81,6 +81,10 @@ pub struct Exec {
     /// What it then does.
     #[serde(default)]
     pub on_disconnect: OnDisconnect,
+    /// How long ago this request was first sent, when it is sent again: an agent that began, or
+    /// began to forget, after that answers `unknown` or `expired` and starts nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub age_ms: u64,
 }
 
 /// What becomes of a job whose controller is gone.
@@ -97,4 +101,9 @@ pub enum OnDisconnect {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

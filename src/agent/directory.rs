@@ -1,0 +1,47 @@
+//! Whom the agent knows and what each may do: the questions that the rooms ask about a key.
+//!
+//! Not the files behind the answers. The hub holds no rights of its own, it asks each time, so that a
+//! changed file counts at once.
+
+use std::net::SocketAddr;
+
+use crate::crypto::PublicKey;
+use crate::message::Exec;
+use crate::wire::limits::INVITE;
+
+/// The controller at the other end of a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Who, as proved by the handshake.
+    pub key: PublicKey,
+    /// Its name in the agent's files; `None`: it has only shown an invitation so far, and may only
+    /// register.
+    pub name: Option<String>,
+    /// Where its session was opened from.
+    pub remote: SocketAddr,
+}
+
+/// Answers about keys.
+pub trait Directory {
+    /// The name of a key that may connect; `None` when it may not, or no longer.
+    fn name(&self, key: &PublicKey) -> Option<String>;
+
+    /// Whether this key may run this command.
+    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool;
+
+    /// How many jobs of this key may run at once; `None`: as many as the agent has room for.
+    fn max_jobs(&self, key: &PublicKey) -> Option<usize>;
+
+    /// Enters a key under a name like the one wished for, if its invitation is still good, and uses the
+    /// invitation up. Returns the name it got.
+    fn register(
+        &mut self,
+        key: &PublicKey,
+        invite: &[u8; INVITE],
+        wish: &str,
+    ) -> Result<String, Refused>;
+}
+
+/// The invitation is used, too old, or was never given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused;

@@ -1,0 +1,88 @@
+//! What the job table asks of the system, and what it is told: a trait, so that the simulator can run
+//! a whole agent without a process.
+//!
+//! The answers come as calls of the [`Hub`](crate::agent::hub::Hub): `on_output`, `on_eof`, `on_exit`,
+//! `on_stdin_written`, `on_stdin_closed`.
+
+use std::ffi::OsString;
+
+use bytes::Bytes;
+
+/// The agent's own number for a job: counts up from 0, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct JobId(pub u64);
+
+/// One of a process's outputs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Output {
+    /// stdout
+    Out = 0,
+    /// stderr
+    Err = 1,
+}
+
+impl Output {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Out, Self::Err];
+}
+
+/// What to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spec {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// Variables beside the clean environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Where; `None`: the user's home.
+    pub cwd: Option<OsString>,
+    /// A pipe for stdin; otherwise /dev/null.
+    pub stdin: bool,
+}
+
+/// How a process's leader ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Exit {
+    /// It returned this.
+    Code(u8),
+    /// A signal ended it.
+    Signal {
+        /// Which.
+        signal: i32,
+        /// It left a core dump.
+        core: bool,
+    },
+}
+
+/// How much force.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Force {
+    /// TERM, and five seconds later KILL; the system's side sees to both.
+    Ask,
+    /// KILL at once.
+    Kill,
+}
+
+/// The system's side of the jobs. None of these calls blocks, or calls back.
+pub trait Processes {
+    /// Starts a process and returns its id, or the system's error number. Nothing is read before the
+    /// first [`set_room`](Self::set_room).
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32>;
+
+    /// At most so many bytes of an output may be handed to `on_output` before the next call; 0 stops
+    /// reading. Each call replaces the one before.
+    fn set_room(&mut self, job: JobId, output: Output, room: u64);
+
+    /// Bytes for its stdin, kept until the pipe takes them, then reported by `on_stdin_written`; after
+    /// the last of them, with `eof`, the pipe is closed.
+    fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool);
+
+    /// Ends the whole tree. `on_exit` follows when the leader has ended.
+    fn end(&mut self, job: JobId, force: Force);
+
+    /// Sends a signal to the leader's process group. False: it is gone.
+    fn signal(&mut self, job: JobId, signal: i32) -> bool;
+
+    /// Nothing more is wanted of this job: its pipes are closed and the number is forgotten. Follows
+    /// `on_exit`, always; a tree that is being ended is ended nevertheless.
+    fn close(&mut self, job: JobId);
+}
