@@ -16,6 +16,8 @@ pub mod congestion;
 mod endpoint;
 mod event;
 pub mod limits;
+mod range_set;
+mod rtt;
 
 pub use command::{Command, Connect};
 pub use endpoint::{Config, Endpoint, Gate};

@@ -1,6 +1,8 @@
 //! How fast: a congestion controller sees what was sent, acknowledged and lost, and answers with a
 //! window and a pacing rate. Sizes are bytes of UDP payload, rates bytes per second.
 
+mod bbr;
+mod limits;
 mod pacing;
 mod rate;
 
@@ -57,4 +59,11 @@ pub trait Controller: Send {
     fn pacing_rate(&self) -> u64;
     /// The path's datagram size has changed.
     fn on_datagram_size(&mut self, bytes: u64);
+}
+
+/// The controller for a new path, on which datagrams have `datagram` bytes. The `seed` spreads its
+/// probing, so that flows that start together do not probe together.
+#[must_use]
+pub fn new(now: Instant, datagram: u64, seed: u64) -> Box<dyn Controller> {
+    Box::new(bbr::Bbr::new(now, datagram, seed))
 }
