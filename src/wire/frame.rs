@@ -6,8 +6,28 @@
 
 use std::time::Duration;
 
-use super::limits::INVITE;
-use super::{Malformed, SessionId, StreamId};
+use super::ack::ACK;
+use super::limits::{CLOSE_REASON, INVITE, MAX_VARINT};
+use super::{Ack, Malformed, Reader, SessionId, StreamId, VarInt};
+use crate::time::micros;
+
+const PADDING: u8 = 0x00;
+const PING: u8 = 0x01;
+const STREAM: u8 = 0x04;
+const STREAM_FIN: u8 = 0x05;
+const MAX_DATA: u8 = 0x06;
+const MAX_STREAM_DATA: u8 = 0x07;
+const RESET: u8 = 0x08;
+const STOP: u8 = 0x09;
+const PATH_CHALLENGE: u8 = 0x0A;
+const PATH_RESPONSE: u8 = 0x0B;
+const REKEY: u8 = 0x0C;
+const HELLO: u8 = 0x0D;
+const CLOSE: u8 = 0x0E;
+
+/// Flags of HELLO.
+const EARLY_REFUSED: u8 = 1;
+const HAS_INVITE: u8 = 2;
 
 /// One frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -105,85 +125,267 @@ pub struct Hello {
     pub invite: Option<[u8; INVITE]>,
 }
 
-/// An acknowledgement: largest counter, delay, then ranges downwards.
-///
-/// Layout: largest, delay (µs), count of further ranges, length of the first range minus one, then
-/// per further range gap and length, each minus one (as RFC 9000 §19.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ack<'a> {
-    /// The largest counter received.
-    pub largest: u64,
-    /// How long the largest waited at the receiver.
-    pub delay: Duration,
-    ranges: &'a [u8],
-    count: usize,
-}
-
-impl<'a> Ack<'a> {
-    /// The ranges, from the highest down; already validated when the frame was decoded.
-    #[must_use]
-    pub fn ranges(&self) -> AckRanges<'a> {
-        todo!()
-    }
-}
-
-/// Inclusive ranges of acknowledged counters, highest first.
-#[derive(Clone, Debug)]
-pub struct AckRanges<'a> {
-    rest: &'a [u8],
-    count: usize,
-}
-
-impl Iterator for AckRanges<'_> {
-    type Item = std::ops::RangeInclusive<u64>;
-    fn next(&mut self) -> Option<Self::Item> {
-        todo!()
-    }
-}
-
-/// Appends an ACK frame for inclusive ranges given highest first, at most
-/// [`limits::ACK_RANGES`](super::limits::ACK_RANGES) of them, stopping where `space` bytes would be exceeded.
-/// Does nothing and returns false when not even the first fits.
-pub fn encode_ack(
-    ranges: impl Iterator<Item = std::ops::RangeInclusive<u64>>,
-    delay: Duration,
-    space: usize,
-    out: &mut Vec<u8>,
-) -> bool {
-    todo!()
-}
-
 /// Decodes the frames of an opened payload.
+///
+/// After an error it yields nothing more.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
-    rest: &'a [u8],
+    rest: Reader<'a>,
 }
 
 impl<'a> Frames<'a> {
     /// Over an opened payload.
     #[must_use]
     pub const fn new(payload: &'a [u8]) -> Self {
-        Self { rest: payload }
+        Self {
+            rest: Reader::new(payload),
+        }
     }
 }
 
 impl<'a> Iterator for Frames<'a> {
     type Item = Result<Frame<'a>, Malformed>;
     fn next(&mut self) -> Option<Self::Item> {
-        todo!()
+        if self.rest.is_empty() {
+            return None;
+        }
+        let frame = Frame::decode(&mut self.rest);
+        if frame.is_err() {
+            self.rest = Reader::new(&[]);
+        }
+        Some(frame)
     }
+}
+
+impl std::iter::FusedIterator for Frames<'_> {}
+
+impl<'a> Frame<'a> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match reader.u8()? {
+            PADDING => {
+                let run = reader.rest().iter().take_while(|&&byte| byte == PADDING);
+                reader.take(run.count())?;
+                Self::Padding
+            }
+            PING => Self::Ping,
+            ACK => Self::Ack(Ack::decode(reader)?),
+            kind @ (STREAM | STREAM_FIN) => decode_stream(reader, kind == STREAM_FIN)?,
+            MAX_DATA => Self::MaxData(reader.varint()?),
+            MAX_STREAM_DATA => {
+                let stream = StreamId::from_wire(reader.varint()?)?;
+                let (consumed, max) = (reader.varint()?, reader.varint()?);
+                if consumed > max {
+                    return Err(Malformed::Range);
+                }
+                Self::MaxStreamData {
+                    stream,
+                    consumed,
+                    max,
+                }
+            }
+            RESET => Self::Reset {
+                stream: StreamId::from_wire(reader.varint()?)?,
+                code: reader.varint()?,
+                final_size: reader.varint()?,
+            },
+            STOP => Self::Stop {
+                stream: StreamId::from_wire(reader.varint()?)?,
+                code: reader.varint()?,
+            },
+            PATH_CHALLENGE => Self::PathChallenge(*reader.array()?),
+            PATH_RESPONSE => Self::PathResponse(*reader.array()?),
+            REKEY => Self::Rekey {
+                phase: reader.varint()?,
+                share: *reader.array()?,
+            },
+            HELLO => Self::Hello(Hello::decode(reader)?),
+            CLOSE => decode_close(reader)?,
+            _ => return Err(Malformed::Frame),
+        })
+    }
+}
+
+fn decode_stream<'a>(reader: &mut Reader<'a>, fin: bool) -> Result<Frame<'a>, Malformed> {
+    let stream = StreamId::from_wire(reader.varint()?)?;
+    let (offset, length) = (reader.varint()?, reader.varint()?);
+    // Both are below 2^62, so the sum cannot overflow.
+    if offset + length > MAX_VARINT {
+        return Err(Malformed::Range);
+    }
+    let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;
+    Ok(Frame::Stream {
+        stream,
+        offset,
+        fin,
+        data: reader.take(length)?,
+    })
+}
+
+fn decode_close<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
+    let code = reader.varint()?;
+    let length = reader.varint()?;
+    if length > CLOSE_REASON as u64 {
+        return Err(Malformed::Range);
+    }
+    let length = usize::try_from(length).map_err(|_| Malformed::Range)?;
+    let reason = std::str::from_utf8(reader.take(length)?).map_err(|_| Malformed::Range)?;
+    Ok(Frame::Close { code, reason })
+}
+
+impl Hello {
+    /// Bytes besides type and invite.
+    const FIXED: usize = 8 + 8 + 8 + 1;
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let epoch = reader.u64()?;
+        let agent_time = Duration::from_micros(reader.u64()?);
+        let session = SessionId(reader.u64()?);
+        let flags = reader.u8()?;
+        if flags & !(EARLY_REFUSED | HAS_INVITE) != 0 {
+            return Err(Malformed::Range);
+        }
+        let early = if flags & EARLY_REFUSED == 0 {
+            Early::Accepted
+        } else {
+            Early::Refused
+        };
+        let invite = if flags & HAS_INVITE == 0 {
+            None
+        } else {
+            Some(*reader.array()?)
+        };
+        Ok(Self {
+            epoch,
+            agent_time,
+            session,
+            early,
+            invite,
+        })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let early = match self.early {
+            Early::Accepted => 0,
+            Early::Refused => EARLY_REFUSED,
+        };
+        let invite = self.invite.map_or(0, |_| HAS_INVITE);
+        out.extend_from_slice(&self.epoch.to_be_bytes());
+        out.extend_from_slice(&micros(self.agent_time).to_be_bytes());
+        out.extend_from_slice(&self.session.0.to_be_bytes());
+        out.push(early | invite);
+        out.extend_from_slice(self.invite.as_ref().map_or(&[], |token| token));
+    }
+}
+
+/// The longest prefix of `reason` that a CLOSE may carry.
+fn close_text(reason: &str) -> &str {
+    let mut end = reason.len().min(CLOSE_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+fn fields(kind: u8, values: &[u64], out: &mut Vec<u8>) {
+    out.push(kind);
+    for &value in values {
+        VarInt(value).encode(out);
+    }
+}
+
+fn fields_size(values: &[u64]) -> usize {
+    1 + values
+        .iter()
+        .map(|&value| VarInt(value).size())
+        .sum::<usize>()
 }
 
 impl Frame<'_> {
     /// Bytes that [`encode`](Self::encode) will append.
     #[must_use]
     pub fn size(&self) -> usize {
-        todo!()
+        match *self {
+            Self::Padding | Self::Ping => 1,
+            Self::Ack(ref ack) => ack.size(),
+            Self::Stream {
+                stream,
+                offset,
+                data,
+                ..
+            } => stream_overhead(stream, offset, data.len()) + data.len(),
+            Self::MaxData(max) => fields_size(&[max]),
+            Self::MaxStreamData {
+                stream,
+                consumed,
+                max,
+            } => fields_size(&[stream.to_wire(), consumed, max]),
+            Self::Reset {
+                stream,
+                code,
+                final_size,
+            } => fields_size(&[stream.to_wire(), code, final_size]),
+            Self::Stop { stream, code } => fields_size(&[stream.to_wire(), code]),
+            Self::PathChallenge(token) | Self::PathResponse(token) => 1 + token.len(),
+            Self::Rekey { phase, share } => fields_size(&[phase]) + share.len(),
+            Self::Hello(hello) => 1 + Hello::FIXED + hello.invite.map_or(0, |token| token.len()),
+            Self::Close { code, reason } => {
+                let text = close_text(reason);
+                fields_size(&[code, text.len() as u64]) + text.len()
+            }
+        }
     }
 
-    /// Appends the frame. ACK frames are written by [`encode_ack`].
+    /// Appends the frame; the reason of a CLOSE is cut to what fits. An ACK is written again as it was
+    /// read; a new one is made by [`encode_ack`](super::encode_ack).
     pub fn encode(&self, out: &mut Vec<u8>) {
-        todo!()
+        match *self {
+            Self::Padding => out.push(PADDING),
+            Self::Ping => out.push(PING),
+            Self::Ack(ref ack) => ack.encode(out),
+            Self::Stream {
+                stream,
+                offset,
+                fin,
+                data,
+            } => {
+                let kind = if fin { STREAM_FIN } else { STREAM };
+                fields(kind, &[stream.to_wire(), offset, data.len() as u64], out);
+                out.extend_from_slice(data);
+            }
+            Self::MaxData(max) => fields(MAX_DATA, &[max], out),
+            Self::MaxStreamData {
+                stream,
+                consumed,
+                max,
+            } => fields(MAX_STREAM_DATA, &[stream.to_wire(), consumed, max], out),
+            Self::Reset {
+                stream,
+                code,
+                final_size,
+            } => fields(RESET, &[stream.to_wire(), code, final_size], out),
+            Self::Stop { stream, code } => fields(STOP, &[stream.to_wire(), code], out),
+            Self::PathChallenge(token) => {
+                out.push(PATH_CHALLENGE);
+                out.extend_from_slice(&token);
+            }
+            Self::PathResponse(token) => {
+                out.push(PATH_RESPONSE);
+                out.extend_from_slice(&token);
+            }
+            Self::Rekey { phase, share } => {
+                fields(REKEY, &[phase], out);
+                out.extend_from_slice(&share);
+            }
+            Self::Hello(hello) => {
+                out.push(HELLO);
+                hello.encode(out);
+            }
+            Self::Close { code, reason } => {
+                let text = close_text(reason);
+                fields(CLOSE, &[code, text.len() as u64], out);
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
     }
 
     /// Whether the receiver must acknowledge: all but PADDING, ACK and CLOSE.
@@ -196,5 +398,5 @@ impl Frame<'_> {
 /// Bytes that a STREAM frame takes besides its data, for a data length up to `len`.
 #[must_use]
 pub const fn stream_overhead(stream: StreamId, offset: u64, len: usize) -> usize {
-    todo!()
+    1 + VarInt(stream.to_wire()).size() + VarInt(offset).size() + VarInt(len as u64).size()
 }

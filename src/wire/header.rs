@@ -3,8 +3,11 @@
 //! Fourth byte: type in the high nibble; version (INIT, RESP, RETRY) or key phase (DATA) in the low.
 //! An INIT that answers a RETRY has a type of its own, because its token shifts what follows.
 
-use super::limits::{DATA_HEADER, MAC, TOKEN};
-use super::{Malformed, SessionId};
+use super::limits::{AEAD_TAG, DATA_HEADER, MAC, MIN_DATAGRAM, RESP_HEADER, RETRY, TOKEN};
+use super::{Malformed, Reader, SessionId, TAG, VERSION};
+
+/// Noise message 2 around an empty payload: an X25519 share and an AEAD tag.
+const MIN_NOISE_RESP: usize = 32 + AEAD_TAG;
 
 /// High nibble of the fourth byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,29 +96,152 @@ impl<'a> Datagram<'a> {
     /// # Errors
     /// [`Malformed`] for tagged bytes that are no datagram.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<Self>, Malformed> {
-        todo!()
+        if !bytes.starts_with(&TAG) {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(&bytes[TAG.len()..]);
+        let fourth = reader.u8()?;
+        let low = fourth & 0x0F;
+        let parsed = match fourth >> 4 {
+            INIT => Self::Init(Init::parse(bytes, low, Token::Absent)?),
+            INIT_TOKEN => Self::Init(Init::parse(bytes, low, Token::Present)?),
+            RESP_TYPE => Self::Resp(Resp::parse(bytes, low)?),
+            RETRY_TYPE => Self::Retry(Retry::parse(bytes, low)?),
+            DATA => Self::Data(Data::parse(bytes, low)?),
+            _ => return Err(Malformed::Type),
+        };
+        Ok(Some(parsed))
     }
+}
+
+const INIT: u8 = DatagramType::Init as u8;
+const RESP_TYPE: u8 = DatagramType::Resp as u8;
+const RETRY_TYPE: u8 = DatagramType::Retry as u8;
+const DATA: u8 = DatagramType::Data as u8;
+const INIT_TOKEN: u8 = DatagramType::InitToken as u8;
+
+/// Whether a token follows the sender id of an INIT.
+#[derive(Clone, Copy)]
+enum Token {
+    Absent,
+    Present,
+}
+
+const fn require(holds: bool, otherwise: Malformed) -> Result<(), Malformed> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+/// A reader behind the first four bytes.
+fn body(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    reader.take(TAG.len() + 1)?;
+    Ok(reader)
+}
+
+impl<'a> Init<'a> {
+    fn parse(bytes: &'a [u8], version: u8, token: Token) -> Result<Self, Malformed> {
+        require(version == VERSION, Malformed::Version)?;
+        require(bytes.len() == MIN_DATAGRAM, Malformed::Length)?;
+        let (covered, mac) = bytes.split_last_chunk().ok_or(Malformed::Truncated)?;
+        let mut reader = body(covered)?;
+        let sender = SessionId(reader.u64()?);
+        let token = match token {
+            Token::Absent => None,
+            Token::Present => Some(reader.array()?),
+        };
+        let noise = reader.rest();
+        Ok(Self {
+            sender,
+            token,
+            prologue: &covered[..covered.len() - noise.len()],
+            noise,
+            covered,
+            mac,
+        })
+    }
+}
+
+impl<'a> Resp<'a> {
+    fn parse(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
+        require(version == VERSION, Malformed::Version)?;
+        // Never above what the path is known to carry when it is sent.
+        let allowed = RESP_HEADER + MIN_NOISE_RESP..=MIN_DATAGRAM;
+        require(allowed.contains(&bytes.len()), Malformed::Length)?;
+        let mut reader = body(bytes)?;
+        Ok(Self {
+            sender: SessionId(reader.u64()?),
+            receiver: SessionId(reader.u64()?),
+            noise: reader.rest(),
+        })
+    }
+}
+
+impl<'a> Retry<'a> {
+    fn parse(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
+        require(version == VERSION, Malformed::Version)?;
+        require(bytes.len() == RETRY, Malformed::Length)?;
+        let (covered, mac) = bytes.split_last_chunk().ok_or(Malformed::Truncated)?;
+        let mut reader = body(covered)?;
+        Ok(Self {
+            receiver: SessionId(reader.u64()?),
+            token: reader.array()?,
+            covered,
+            mac,
+        })
+    }
+}
+
+fn start(kind: DatagramType, low: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(&TAG);
+    out.push((kind as u8) << 4 | low & 0x0F);
 }
 
 /// Appends the clear bytes of an INIT (its Noise prologue).
 pub fn encode_init(sender: SessionId, token: Option<&[u8; TOKEN]>, out: &mut Vec<u8>) {
-    todo!()
+    let kind = match token {
+        None => DatagramType::Init,
+        Some(_) => DatagramType::InitToken,
+    };
+    start(kind, VERSION, out);
+    out.extend_from_slice(&sender.0.to_be_bytes());
+    if let Some(token) = token {
+        out.extend_from_slice(token);
+    }
 }
 
 /// Appends the clear bytes of a RESP.
 pub fn encode_resp(sender: SessionId, receiver: SessionId, out: &mut Vec<u8>) {
-    todo!()
+    start(DatagramType::Resp, VERSION, out);
+    out.extend_from_slice(&sender.0.to_be_bytes());
+    out.extend_from_slice(&receiver.0.to_be_bytes());
 }
 
 /// Appends a RETRY up to its mac.
 pub fn encode_retry(receiver: SessionId, token: &[u8; TOKEN], out: &mut Vec<u8>) {
-    todo!()
+    start(DatagramType::Retry, VERSION, out);
+    out.extend_from_slice(&receiver.0.to_be_bytes());
+    out.extend_from_slice(token);
 }
 
 impl Data {
+    fn parse(bytes: &[u8], phase: u8) -> Result<Self, Malformed> {
+        require(bytes.len() >= DATA_HEADER + AEAD_TAG, Malformed::Length)?;
+        let mut reader = body(bytes)?;
+        Ok(Self {
+            phase,
+            receiver: SessionId(reader.u64()?),
+            counter: reader.u64()?,
+        })
+    }
+
     /// The header bytes, which are the AEAD's associated data.
     #[must_use]
     pub fn encode(&self) -> [u8; DATA_HEADER] {
-        todo!()
+        let mut out = [0; DATA_HEADER];
+        out[..3].copy_from_slice(&TAG);
+        out[3] = DATA << 4 | self.phase & 0x0F;
+        out[4..12].copy_from_slice(&self.receiver.0.to_be_bytes());
+        out[12..].copy_from_slice(&self.counter.to_be_bytes());
+        out
     }
 }

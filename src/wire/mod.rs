@@ -4,12 +4,14 @@
 //! value borrows, it borrows from the datagram. Invariant: no input panics, and what `encode`
 //! writes `decode` reads back equal.
 
+mod ack;
 mod frame;
 mod header;
 pub mod limits;
 mod varint;
 
-pub use frame::{Ack, AckRanges, Early, Frame, Frames, Hello, encode_ack, stream_overhead};
+pub use ack::{Ack, AckRanges, encode_ack};
+pub use frame::{Early, Frame, Frames, Hello, stream_overhead};
 pub use header::{
     Data, Datagram, DatagramType, Init, Resp, Retry, encode_init, encode_resp, encode_retry,
 };

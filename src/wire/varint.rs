@@ -1,6 +1,7 @@
 //! Variable-length integers as in RFC 9000 §16, and the reader that every decoder shares.
 
 use super::Malformed;
+use super::limits::MAX_VARINT;
 
 /// An integer below 2^62, and how it is written: two bits of length, then big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -10,12 +11,29 @@ impl VarInt {
     /// Bytes it takes: 1, 2, 4 or 8.
     #[must_use]
     pub const fn size(self) -> usize {
-        todo!()
+        match self.0 {
+            0..0x40 => 1,
+            0x40..0x4000 => 2,
+            0x4000..0x4000_0000 => 4,
+            _ => 8,
+        }
     }
 
-    /// Appends it.
+    /// Appends it. What does not fit is a bug of the caller, and is written as the largest that does.
     pub fn encode(self, out: &mut Vec<u8>) {
-        todo!()
+        debug_assert!(self.0 <= MAX_VARINT, "{} is no varint", self.0);
+        let value = self.0.min(MAX_VARINT);
+        let bytes = value.to_be_bytes();
+        let size = self.size();
+        let start = out.len();
+        out.extend_from_slice(&bytes[8 - size..]);
+        // The length, as its base-two logarithm, is the top two bits of the first byte.
+        out[start] |= match size {
+            1 => 0x00,
+            2 => 0x40,
+            4 => 0x80,
+            _ => 0xC0,
+        };
     }
 }
 
@@ -49,7 +67,9 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], Malformed> {
-        todo!()
+        let (taken, rest) = self.rest.split_at_checked(n).ok_or(Malformed::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
     }
 
     /// The next `N` bytes as an array.
@@ -57,7 +77,9 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`]
     pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
-        todo!()
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Malformed::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
     }
 
     /// The next byte.
@@ -65,7 +87,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`]
     pub fn u8(&mut self) -> Result<u8, Malformed> {
-        todo!()
+        self.array().map(|&[byte]| byte)
     }
 
     /// The next eight bytes, big-endian.
@@ -73,7 +95,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`]
     pub fn u64(&mut self) -> Result<u64, Malformed> {
-        todo!()
+        self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
     /// The next variable-length integer.
@@ -81,6 +103,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`]
     pub fn varint(&mut self) -> Result<u64, Malformed> {
-        todo!()
+        let first = *self.rest.first().ok_or(Malformed::Truncated)?;
+        let bytes = self.take(1 << (first >> 6))?;
+        let top = u64::from(first & 0x3F);
+        Ok(bytes[1..]
+            .iter()
+            .fold(top, |value, &byte| value << 8 | u64::from(byte)))
     }
 }
