@@ -3,7 +3,14 @@
 //! Not here: datagram layout, retransmission, who is admitted. Randomness for the ephemeral keys is
 //! injected; an all-zero Diffie-Hellman result (a low-order point) fails the handshake.
 
-use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, RingResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
+use snow::{Builder, HandshakeState};
+use x25519_dalek::StaticSecret;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, suite};
 use crate::rng::Rng;
 
 /// The keys of a session, one per direction, from the handshake's end.
@@ -16,19 +23,23 @@ pub struct TrafficKeys {
 
 /// The controller's side, between message 1 and message 2.
 pub struct Initiator {
-    _todo: (),
+    noise: HandshakeState,
 }
 
 /// The agent's side, between message 1 and message 2.
 pub struct Responder {
-    _todo: (),
+    noise: HandshakeState,
 }
 
 impl Initiator {
-    /// Bytes that message 1 adds to its payload.
-    pub const OVERHEAD: usize = 32 + 48 + 16;
+    /// Bytes that message 1 adds to its payload: the ephemeral share, the sealed static key, the tag.
+    pub const OVERHEAD: usize = 32 + 48 + suite::TAG;
 
     /// Writes message 1 with `payload`, appending it to `out`.
+    ///
+    /// # Errors
+    /// [`Forged`] when `remote` is a low-order point, or `payload` exceeds a Noise message; `out` is
+    /// then as it was.
     pub fn start(
         local: &SecretKey,
         remote: &PublicKey,
@@ -37,7 +48,14 @@ impl Initiator {
         rng: &mut Rng,
         out: &mut Vec<u8>,
     ) -> Result<Self, Forged> {
-        todo!()
+        let mut noise = builder(rng)
+            .local_private_key(local.bytes())
+            .and_then(|noise| noise.remote_public_key(&remote.0))
+            .and_then(|noise| noise.prologue(prologue))
+            .and_then(Builder::build_initiator)
+            .expect("the suite is complete and each key is given once");
+        write(&mut noise, payload, Self::OVERHEAD, out)?;
+        Ok(Self { noise })
     }
 
     /// Reads message 2, appending its payload to `payload`. A forged message leaves the handshake as
@@ -46,13 +64,18 @@ impl Initiator {
     /// # Errors
     /// [`Forged`]
     pub fn finish(&mut self, message: &[u8], payload: &mut Vec<u8>) -> Result<TrafficKeys, Forged> {
-        todo!()
+        read(&mut self.noise, message, payload)?;
+        let (ours, theirs) = split(&mut self.noise);
+        Ok(TrafficKeys {
+            seal: SealingKey::new(&ours),
+            open: OpeningKey::new(&theirs),
+        })
     }
 }
 
 impl Responder {
-    /// Bytes that message 2 adds to its payload.
-    pub const OVERHEAD: usize = 32 + 16;
+    /// Bytes that message 2 adds to its payload: the ephemeral share and the tag.
+    pub const OVERHEAD: usize = 32 + suite::TAG;
 
     /// Reads message 1, appending its payload to `payload`; returns the controller's key too.
     ///
@@ -65,11 +88,315 @@ impl Responder {
         payload: &mut Vec<u8>,
         rng: &mut Rng,
     ) -> Result<(Self, PublicKey), Forged> {
-        todo!()
+        let mut noise = builder(rng)
+            .local_private_key(local.bytes())
+            .and_then(|noise| noise.prologue(prologue))
+            .and_then(Builder::build_responder)
+            .expect("the suite is complete and each key is given once");
+        read(&mut noise, message, payload)?;
+        let remote = noise
+            .get_remote_static()
+            .and_then(|key| key.try_into().ok())
+            .expect("message 1 of IK carries a key of 32 bytes");
+        Ok((Self { noise }, PublicKey(remote)))
     }
 
     /// Writes message 2 with `payload`, appending it to `out`.
-    pub fn respond(self, payload: &[u8], out: &mut Vec<u8>) -> Result<TrafficKeys, Forged> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Forged`] when the controller's share is a low-order point, or `payload` exceeds a Noise
+    /// message; `out` is then as it was.
+    pub fn respond(mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<TrafficKeys, Forged> {
+        write(&mut self.noise, payload, Self::OVERHEAD, out)?;
+        let (theirs, ours) = split(&mut self.noise);
+        Ok(TrafficKeys {
+            seal: SealingKey::new(&ours),
+            open: OpeningKey::new(&theirs),
+        })
+    }
+}
+
+fn builder<'a>(rng: &mut Rng) -> Builder<'a> {
+    let params = suite::NOISE.parse().expect("a Noise protocol name");
+    Builder::with_resolver(params, Box::new(Resolver(Zeroizing::new(rng.bytes()))))
+}
+
+fn write(
+    noise: &mut HandshakeState,
+    payload: &[u8],
+    overhead: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Forged> {
+    let start = out.len();
+    out.resize(start + overhead + payload.len(), 0);
+    let written = noise.write_message(payload, &mut out[start..]);
+    if let Ok(written) = written {
+        debug_assert_eq!(start + written, out.len(), "the overhead is exact");
+        Ok(())
+    } else {
+        out.truncate(start);
+        Err(Forged)
+    }
+}
+
+fn read(noise: &mut HandshakeState, message: &[u8], payload: &mut Vec<u8>) -> Result<(), Forged> {
+    let start = payload.len();
+    payload.resize(start + message.len(), 0);
+    let read = noise.read_message(message, &mut payload[start..]);
+    payload.truncate(start + read.as_ref().copied().unwrap_or(0));
+    read.map(drop).map_err(|_| Forged)
+}
+
+/// The keys of initiator and responder, in this order (Noise, §5.2, `Split`).
+fn split(noise: &mut HandshakeState) -> (Zeroizing<[u8; suite::KEY]>, Zeroizing<[u8; suite::KEY]>) {
+    let (mut initiator, mut responder) = noise.dangerously_get_raw_split();
+    let keys = (Zeroizing::new(initiator), Zeroizing::new(responder));
+    initiator.zeroize();
+    responder.zeroize();
+    keys
+}
+
+/// What snow asks for primitives: ring's, but for Diffie-Hellman and the seed of its randomness.
+struct Resolver(Zeroizing<[u8; 32]>);
+
+impl CryptoResolver for Resolver {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        // Asked once for each handshake, so no two share a stream.
+        Some(Box::new(Ephemeral(Rng::from_seed(*self.0))))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn Dh>)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        RingResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        RingResolver.resolve_cipher(choice)
+    }
+}
+
+struct Ephemeral(Rng);
+
+impl Random for Ephemeral {
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), snow::Error> {
+        self.0.fill(out);
+        Ok(())
+    }
+}
+
+/// X25519 that refuses a result to which the other side contributed nothing (RFC 7748 §6.1).
+struct X25519 {
+    secret: StaticSecret,
+    public: [u8; 32],
+}
+
+impl Default for X25519 {
+    fn default() -> Self {
+        Self {
+            secret: StaticSecret::from([0; 32]),
+            public: [0; 32],
+        }
+    }
+}
+
+impl Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, secret: &[u8]) {
+        let secret: [u8; 32] = secret.try_into().expect("keys are 32 bytes");
+        self.secret = StaticSecret::from(secret);
+        self.public = x25519_dalek::PublicKey::from(&self.secret).to_bytes();
+    }
+
+    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.try_fill_bytes(&mut *secret)?;
+        self.set(&*secret);
+        Ok(())
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn privkey(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        // snow's buffers have room for the keys of larger curves.
+        let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
+        let shared = self
+            .secret
+            .diffie_hellman(&x25519_dalek::PublicKey::from(*public));
+        if !shared.was_contributory() {
+            return Err(snow::Error::Dh);
+        }
+        out[..32].copy_from_slice(shared.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROLOGUE: &[u8] = b"the clear bytes";
+
+    struct Pair {
+        controller: SecretKey,
+        agent: SecretKey,
+        rng: Rng,
+    }
+
+    fn pair() -> Pair {
+        let mut rng = Rng::from_seed([7; 32]);
+        Pair {
+            controller: SecretKey::generate(&mut rng),
+            agent: SecretKey::generate(&mut rng),
+            rng,
+        }
+    }
+
+    impl Pair {
+        fn start(&mut self, payload: &[u8]) -> (Initiator, Vec<u8>) {
+            let mut message = Vec::new();
+            let remote = self.agent.public();
+            let initiator = Initiator::start(
+                &self.controller,
+                &remote,
+                PROLOGUE,
+                payload,
+                &mut self.rng,
+                &mut message,
+            );
+            (initiator.unwrap(), message)
+        }
+
+        fn read(&mut self, message: &[u8]) -> Result<(Responder, PublicKey, Vec<u8>), Forged> {
+            let mut payload = b"kept".to_vec();
+            Responder::read(&self.agent, PROLOGUE, message, &mut payload, &mut self.rng).map(
+                |(responder, remote)| {
+                    assert!(payload.starts_with(b"kept"));
+                    (responder, remote, payload.split_off(4))
+                },
+            )
+        }
+    }
+
+    fn carries(from: &TrafficKeys, to: &TrafficKeys) {
+        let mut datagram = b"headertext".to_vec();
+        from.seal.seal(5, b"header", &mut datagram, 6);
+        let opened = to.open.open(5, b"header", &mut datagram[6..]).unwrap();
+        assert_eq!(opened, b"text");
+    }
+
+    #[test]
+    fn two_messages_make_keys_for_both_directions() {
+        let mut pair = pair();
+        let (mut initiator, first) = pair.start(b"hello");
+        assert_eq!(first.len(), Initiator::OVERHEAD + 5);
+
+        let (responder, remote, payload) = pair.read(&first).unwrap();
+        assert_eq!(
+            (remote, &payload[..]),
+            (pair.controller.public(), &b"hello"[..])
+        );
+
+        let mut second = b"header".to_vec();
+        let agent = responder.respond(b"welcome", &mut second).unwrap();
+        assert_eq!(second.len(), 6 + Responder::OVERHEAD + 7);
+
+        let mut payload = Vec::new();
+        let controller = initiator.finish(&second[6..], &mut payload).unwrap();
+        assert_eq!(payload, b"welcome");
+        carries(&controller, &agent);
+        carries(&agent, &controller);
+    }
+
+    #[test]
+    fn a_forged_answer_leaves_the_true_one_readable() {
+        let mut pair = pair();
+        let (mut initiator, first) = pair.start(b"");
+        let (responder, ..) = pair.read(&first).unwrap();
+        let mut second = Vec::new();
+        let agent = responder.respond(b"true", &mut second).unwrap();
+
+        let mut payload = Vec::new();
+        for length in 0..second.len() {
+            assert!(initiator.finish(&second[..length], &mut payload).is_err());
+        }
+        for at in 0..second.len() {
+            let mut forged = second.clone();
+            forged[at] ^= 1;
+            assert!(
+                initiator.finish(&forged, &mut payload).is_err(),
+                "byte {at}"
+            );
+        }
+        let low_order = [0; 64];
+        assert!(initiator.finish(&low_order, &mut payload).is_err());
+        assert!(payload.is_empty());
+
+        let controller = initiator.finish(&second, &mut payload).unwrap();
+        assert_eq!(payload, b"true");
+        carries(&controller, &agent);
+    }
+
+    #[test]
+    fn a_changed_first_message_or_prologue_is_refused() {
+        let mut pair = pair();
+        let (_, first) = pair.start(b"hello");
+        for at in 0..first.len() {
+            let mut forged = first.clone();
+            forged[at] ^= 0x10;
+            assert!(pair.read(&forged).is_err(), "byte {at}");
+        }
+        let mut payload = Vec::new();
+        let other = Responder::read(&pair.agent, b"other", &first, &mut payload, &mut pair.rng);
+        assert!(other.is_err());
+        assert!(payload.is_empty());
+    }
+
+    #[test]
+    fn a_low_order_key_fails_on_either_side() {
+        let mut pair = pair();
+        let mut out = b"kept".to_vec();
+        let nobody = PublicKey([0; 32]);
+        let started = Initiator::start(
+            &pair.controller,
+            &nobody,
+            PROLOGUE,
+            b"",
+            &mut pair.rng,
+            &mut out,
+        );
+        assert!(started.is_err());
+        assert_eq!(out, b"kept");
+
+        let (_, mut first) = pair.start(b"");
+        first[..32].fill(0);
+        assert!(pair.read(&first).is_err());
+    }
+
+    #[test]
+    fn no_two_handshakes_share_an_ephemeral_key() {
+        let mut pair = pair();
+        let (_, one) = pair.start(b"");
+        let (_, two) = pair.start(b"");
+        assert_ne!(one[..32], two[..32]);
     }
 }

@@ -3,12 +3,24 @@
 //! The only module of this floor that touches files. A key file is created whole or not at all
 //! (written aside, synced, linked into place), so two programs that start at once agree on one key.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{ParseKeyError, SecretKey};
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::{ParseKeyError, PublicKey, SecretKey};
 use crate::rng::Rng;
+
+/// More than a key file can hold, so that no large file is read for one.
+const MAX_FILE: usize = 256;
+
+/// Permission bits that only the owner may have.
+const OTHERS: u32 = 0o077;
 
 /// Why a key file could not be used.
 #[derive(Debug)]
@@ -25,18 +37,75 @@ pub enum KeyFileError {
 
 impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+        match self {
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::TooOpen(path, mode) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: others may use this secret key (mode {mode:04o}); run: chmod 600 {path}"
+                )
+            }
+            Self::NotOurs(path, owner) => write!(
+                f,
+                "{}: this secret key belongs to uid {owner}, not to uid {}; run as that user, or use a key file of your own",
+                path.display(),
+                rustix::process::geteuid().as_raw()
+            ),
+            Self::Parse(path, error) => write!(
+                f,
+                "{}: {error}; restore the file, or remove it to have a new key made",
+                path.display()
+            ),
+        }
     }
 }
 
-impl std::error::Error for KeyFileError {}
+impl std::error::Error for KeyFileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, error) => Some(error),
+            Self::Parse(_, error) => Some(error),
+            Self::TooOpen(..) | Self::NotOurs(..) => None,
+        }
+    }
+}
 
 /// Reads the secret key at `path`.
 ///
 /// # Errors
 /// [`KeyFileError`]
 pub fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
-    todo!()
+    let io = |error| KeyFileError::Io(path.to_owned(), error);
+    // Without waiting, should someone have put a pipe there.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(io(io::Error::other("not a regular file")));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(KeyFileError::NotOurs(path.to_owned(), metadata.uid()));
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(KeyFileError::TooOpen(path.to_owned(), mode));
+    }
+    parse(&mut file)
+        .map_err(io)?
+        .map_err(|error| KeyFileError::Parse(path.to_owned(), error))
+}
+
+fn parse(file: &mut File) -> io::Result<Result<SecretKey, ParseKeyError>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+    file.take(MAX_FILE as u64).read_to_end(&mut bytes)?;
+    let text = std::str::from_utf8(&bytes).map(str::trim_ascii_end);
+    Ok(text
+        .map_err(|_| ParseKeyError::Encoding)
+        .and_then(SecretKey::from_text))
 }
 
 /// Reads the secret key at `path`, creating it (and its folder, mode 0700) if there is none, and
@@ -45,5 +114,76 @@ pub fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`]
 pub fn load_or_create(path: &Path, rng: &mut Rng) -> Result<SecretKey, KeyFileError> {
-    todo!()
+    match load(path) {
+        Err(KeyFileError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(key) => {
+            // A convenience that must not keep a program from running off a read-only disk.
+            drop(publish(path, &key.public(), rng));
+            return Ok(key);
+        }
+        Err(error) => return Err(error),
+    }
+    create(path, rng).map_err(|error| KeyFileError::Io(path.to_owned(), error))?;
+    // Not what was just made: another program may have been first.
+    let key = load(path)?;
+    publish(path, &key.public(), rng)
+        .map_err(|error| KeyFileError::Io(beside(path, ".pub"), error))?;
+    Ok(key)
+}
+
+/// Puts a new key at `path`, unless there is a file by now.
+fn create(path: &Path, rng: &mut Rng) -> io::Result<()> {
+    let folder = folder(path);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let mut text = SecretKey::generate(rng).to_text();
+    text.push('\n');
+    let aside = write_aside(path, text.as_bytes(), 0o600, rng)?;
+    let linked = match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    };
+    fs::remove_file(&aside)?;
+    linked?;
+    File::open(folder)?.sync_all()
+}
+
+/// Makes `path` + `.pub` hold `key`.
+fn publish(path: &Path, key: &PublicKey, rng: &mut Rng) -> io::Result<()> {
+    let public = beside(path, ".pub");
+    let text = format!("{key}\n");
+    if fs::read(&public).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(());
+    }
+    let aside = write_aside(&public, text.as_bytes(), 0o644, rng)?;
+    fs::rename(&aside, &public).inspect_err(|_| drop(fs::remove_file(&aside)))
+}
+
+/// Writes a new file, whole and synced, in the folder of `path`.
+fn write_aside(path: &Path, bytes: &[u8], mode: u32, rng: &mut Rng) -> io::Result<PathBuf> {
+    let aside = beside(path, &format!(".{:016x}.new", rng.u64()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&aside)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .inspect_err(|_| drop(fs::remove_file(&aside)))?;
+    Ok(aside)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
 }

@@ -3,25 +3,37 @@
 //! It proves that the sender knows which agent it talks to, so that an agent answers no scan.
 //! It is not authentication: the public key may be known to many.
 
+use ring::{digest, hmac};
+use subtle::ConstantTimeEq as _;
+
 use super::{Forged, PublicKey};
 use crate::wire::limits::MAC;
 
-/// The hash, keyed for one agent.
+/// Keeps this use of the public key apart from every other.
+const LABEL: &[u8] = b"udpagent mac v1";
+
+/// The hash, keyed for one agent: HMAC-SHA-256, cut to 16 bytes, under SHA-256 of label and key.
 pub struct AgentMac {
-    _todo: (),
+    key: hmac::Key,
 }
 
 impl AgentMac {
     /// Keyed with the agent's public key.
     #[must_use]
     pub fn new(agent: &PublicKey) -> Self {
-        todo!()
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(LABEL);
+        hash.update(&agent.0);
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, hash.finish().as_ref()),
+        }
     }
 
     /// The mac over `covered`.
     #[must_use]
     pub fn tag(&self, covered: &[u8]) -> [u8; MAC] {
-        todo!()
+        let tag = hmac::sign(&self.key, covered);
+        *tag.as_ref().first_chunk().expect("SHA-256 is 32 bytes")
     }
 
     /// Checks it, in constant time.
@@ -29,6 +41,10 @@ impl AgentMac {
     /// # Errors
     /// [`Forged`]
     pub fn verify(&self, covered: &[u8], mac: &[u8; MAC]) -> Result<(), Forged> {
-        todo!()
+        if self.tag(covered).ct_eq(mac).into() {
+            Ok(())
+        } else {
+            Err(Forged)
+        }
     }
 }

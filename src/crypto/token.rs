@@ -3,8 +3,12 @@
 //! A token is the time of issue and a keyed hash over it and the address; the key lives as long as
 //! the endpoint. Not a secret between peers and not bound to an identity.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use ring::hmac;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::Forged;
 use crate::rng::Rng;
@@ -14,22 +18,43 @@ use crate::wire::limits::TOKEN;
 /// How long a token is good: longer than any handshake takes, shorter than an address changes hands.
 pub const LIFETIME: Duration = Duration::from_secs(10);
 
+/// Bytes of a token that tell when it was issued; the keyed hash, cut short, is the rest.
+const TIME: usize = 8;
+
 /// The key under which an endpoint issues tokens.
 pub struct TokenKey {
-    _todo: (),
+    key: hmac::Key,
 }
 
 impl TokenKey {
     /// A fresh key.
     #[must_use]
     pub fn new(rng: &mut Rng) -> Self {
-        todo!()
+        let key = Zeroizing::new(rng.bytes::<32>());
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
+        }
     }
 
     /// A token for `address`.
     #[must_use]
     pub fn issue(&self, now: Instant, address: SocketAddr) -> [u8; TOKEN] {
-        todo!()
+        let time = now.as_micros().to_be_bytes();
+        // An IPv4 address is the same one when a dual-stack socket shows it as mapped.
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let mut hash = hmac::Context::with_key(&self.key);
+        hash.update(&time);
+        hash.update(&ip.octets());
+        hash.update(&address.port().to_be_bytes());
+        let hash = hash.sign();
+
+        let mut token = [0; TOKEN];
+        token[..TIME].copy_from_slice(&time);
+        token[TIME..].copy_from_slice(&hash.as_ref()[..TOKEN - TIME]);
+        token
     }
 
     /// Checks that `token` was issued for `address` at most [`LIFETIME`] ago.
@@ -42,6 +67,13 @@ impl TokenKey {
         address: SocketAddr,
         token: &[u8; TOKEN],
     ) -> Result<(), Forged> {
-        todo!()
+        let time = *token.first_chunk().expect("a token begins with its time");
+        let issued = Instant::from_micros(u64::from_be_bytes(time));
+        let genuine = bool::from(self.issue(issued, address).ct_eq(token));
+        if genuine && issued <= now && now.since(issued) <= LIFETIME {
+            Ok(())
+        } else {
+            Err(Forged)
+        }
     }
 }
