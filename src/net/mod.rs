@@ -10,8 +10,12 @@ mod clock;
 mod driver;
 mod invite;
 pub mod limits;
+mod outlet;
+mod plain;
 mod seed;
 mod socket;
+mod thread;
+mod timer;
 
 pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
 pub use clock::Clock;

@@ -1,0 +1,100 @@
+//! One alarm on the boot-time clock, as a descriptor that [`mio::Poll`] can wait for.
+//!
+//! A poll's own timeout would do but for two things: it counts whole milliseconds, too coarse for
+//! pacing, and it stands still while the machine sleeps. Invariant: an alarm rings once, so an idle
+//! thread is not woken.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::time::Instant;
+
+/// The alarm.
+pub(super) struct Timer {
+    descriptor: OwnedFd,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// An alarm that is not set, reported as `token`.
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let descriptor = timerfd_create(TimerfdClockId::Boottime, flags)?;
+        registry.register(
+            &mut SourceFd(&descriptor.as_raw_fd()),
+            token,
+            Interest::READABLE,
+        )?;
+        Ok(Self {
+            descriptor,
+            armed: None,
+        })
+    }
+
+    /// Rings at `deadline` at the latest. An alarm that is set for earlier stays: a wake-up too many
+    /// costs less than a system call for every deadline that moves into the future.
+    pub(super) fn set(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<()> {
+        if self.armed.is_some_and(|armed| armed <= now) {
+            // It has rung. Edge-triggered readiness needs no read; setting it anew clears it.
+            self.armed = None;
+        }
+        let Some(deadline) = deadline else {
+            return Ok(());
+        };
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return Ok(());
+        }
+        // All zeroes would disarm it.
+        let micros = deadline.as_micros().clamp(1, i64::MAX as u64);
+        let it_value = Timespec {
+            tv_sec: i64::try_from(micros / 1_000_000).expect("clamped"),
+            tv_nsec: i64::try_from(micros % 1_000_000 * 1000).expect("below a second"),
+        };
+        let alarm = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value,
+        };
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &alarm)?;
+        self.armed = Some(deadline);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::Clock;
+
+    #[test]
+    fn the_alarm_rings_once_and_an_earlier_one_wins() {
+        let mut poll = mio::Poll::new().unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        let mut timer = Timer::new(poll.registry(), Token(7)).unwrap();
+        let start = Clock.now();
+        timer
+            .set(start, Some(start + Duration::from_secs(3600)))
+            .unwrap();
+        timer
+            .set(start, Some(start + Duration::from_millis(2)))
+            .unwrap();
+        poll.poll(&mut events, Some(Duration::from_secs(10)))
+            .unwrap();
+        assert_eq!(events.iter().count(), 1);
+        let rung = Clock.now();
+        assert!(rung.since(start) >= Duration::from_millis(2));
+        assert!(rung.since(start) < Duration::from_secs(5));
+        timer.set(rung, None).unwrap();
+        poll.poll(&mut events, Some(Duration::from_millis(20)))
+            .unwrap();
+        assert_eq!(events.iter().count(), 0);
+    }
+}
