@@ -5,4 +5,5 @@
 
 pub mod exec;
 pub mod known_agents;
+pub mod limits;
 pub mod tickets;

@@ -7,7 +7,7 @@
 
 pub mod limits;
 mod line;
-mod outcome;
+pub mod outcome;
 mod reply;
 mod request;
 mod text;

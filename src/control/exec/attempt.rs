@@ -2,22 +2,41 @@
 //! output and at last a [`Report`] out.
 //!
 //! Sans-IO, and without a clock of its own: the session machine tells when nothing answered in time
-//! ([`Closed::Unreachable`](crate::session::Closed)) and when a session fell silent. After every call
-//! the driver drains [`Attempt::poll`].
+//! ([`Closed::Unreachable`](crate::session::Closed)) and when a session fell silent. After every call the driver drains
+//! [`Attempt::poll`].
 //!
-//! Invariants: a second start is never asked for, only an attach, unless the same run of the agent says
-//! that it has never seen the request; credit is granted only for bytes that were reported written; the
-//! report follows the last byte.
+//! ```text
+//!            Closed::Unreachable                      Silent, Closed::Lost
+//!  contacting ────────────────► unreachable      ┌───────────────────────► asking again ──► lost
+//!      │ accepted                                │   (attach, new session)      │
+//!      └──────────────► receiving ───────────────┘◄─────────────────────────────┤ accepted
+//!                           │ exit, every byte received and written             │ no job
+//!                           ▼                                                   ▼
+//!                         result                                             unknown
+//! ```
+//!
+//! Invariants: a second start is never asked for, only an attach, unless the agent's run that would
+//! have taken the first one says that it has never seen the request; credit is granted only for bytes
+//! that were reported written; the report follows the last byte.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Output, Report};
 use crate::crypto::PublicKey;
-use crate::message::{Exec, RequestId};
+use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, to_line};
 use crate::session::{Command, ConnectionId, Event, Path, Ticket};
+use crate::time::Instant;
+use crate::wire::{Lane, StreamId};
+use input::Input;
+use leg::Leg;
+
+mod input;
+mod journey;
+mod leg;
+mod receive;
 
 /// What is asked of the agent.
 #[derive(Clone, Debug)]
@@ -47,7 +66,7 @@ pub enum Goal {
 /// What a command on a host needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Numbers this attempt among those of the process; see [`Attempt::owns`].
+    /// Numbers this attempt among those of the process; see [`Attempt::slot_of`].
     pub slot: u32,
     /// What to ask.
     pub opening: Opening,
@@ -59,6 +78,8 @@ pub struct Config {
     pub paths: Vec<Path>,
     /// What is remembered of it.
     pub ticket: Option<Ticket>,
+    /// When the attempt began: an agent that is older has not taken and forgotten the request.
+    pub begun: Instant,
     /// How long an agent that does not answer is waited for.
     pub contact_timeout: Duration,
     /// How long an agent that fell silent is asked again.
@@ -80,57 +101,251 @@ pub enum Action {
     Ended(Report),
 }
 
+/// An output as the job counts it.
+#[derive(Clone, Copy, Default, Debug)]
+struct Progress {
+    received: u64,
+    written: u64,
+    /// Bytes that the agent no longer held.
+    missing: u64,
+    /// Nobody reads it.
+    abandoned: bool,
+}
+
+/// What the agent said of the end.
+#[derive(Clone, Copy, Debug)]
+struct Exit {
+    outcome: Outcome,
+    lengths: [u64; 2],
+    streams_open: bool,
+}
+
 /// One command on one host.
 pub struct Attempt {
-    _todo: (),
+    config: Config,
+    id: RequestId,
+    actions: VecDeque<Action>,
+    /// The session in use and, after a silence, those tried beside it.
+    legs: Vec<Leg>,
+    generation: u16,
+    /// An agent has answered at all.
+    contacted: bool,
+    /// The request may be in an agent's hands.
+    sent: bool,
+    accepted: bool,
+    /// The agent's run that would have taken the request.
+    epoch: Option<u64>,
+    /// The agent that last answered has run since before the attempt began.
+    older: bool,
+    /// Whether the outputs' first offsets are known.
+    placed: bool,
+    outputs: [Progress; 2],
+    input: Input,
+    exit: Option<Exit>,
+    cancel: bool,
+    silent_for: Duration,
+    note: Option<String>,
+    ended: bool,
 }
 
 impl Attempt {
     /// Begins: the first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        todo!()
+        let (id, stdin) = match &config.opening {
+            Opening::Exec(exec) => (exec.id, exec.stdin),
+            Opening::Attach { id, .. } => (*id, false),
+        };
+        let mut attempt = Self {
+            id,
+            actions: VecDeque::new(),
+            legs: Vec::new(),
+            generation: 0,
+            contacted: false,
+            sent: false,
+            accepted: false,
+            epoch: config.ticket.map(|ticket| ticket.epoch),
+            older: false,
+            placed: false,
+            outputs: [Progress::default(); 2],
+            input: Input::new(stdin),
+            exit: None,
+            cancel: false,
+            silent_for: Duration::ZERO,
+            note: None,
+            ended: false,
+            config,
+        };
+        attempt.connect();
+        attempt
     }
 
     /// The slot of the attempt that a session belongs to.
     #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "connect() shifts a 32-bit slot"
+    )]
     pub const fn slot_of(connection: ConnectionId) -> u32 {
         (connection.0 >> 16) as u32
     }
 
-    /// Something happened on one of its sessions.
-    pub fn on_event(&mut self, event: Event) {
-        todo!()
-    }
-
-    /// So many more bytes of an output have been written out for good.
-    pub fn on_written(&mut self, output: Output, bytes: u64) {
-        todo!()
-    }
-
-    /// Nobody reads an output any more: the process is to notice, and be ended.
-    pub fn on_broken_pipe(&mut self, output: Output) {
-        todo!()
-    }
-
-    /// The next bytes of stdin; `fin`: its end.
-    pub fn on_stdin(&mut self, data: Bytes, fin: bool) {
-        todo!()
-    }
-
-    /// Whether [`Attempt::on_stdin`] should be called: there is credit, and the process still reads.
+    /// The request's id.
     #[must_use]
-    pub fn wants_stdin(&self) -> bool {
-        todo!()
-    }
-
-    /// The user wants it ended; the report tells how it ended.
-    pub fn cancel(&mut self) {
-        todo!()
+    pub const fn id(&self) -> RequestId {
+        self.id
     }
 
     /// What to do next.
     pub fn poll(&mut self) -> Option<Action> {
-        todo!()
+        self.actions.pop_front()
+    }
+
+    /// Something happened on one of its sessions.
+    pub fn on_event(&mut self, event: Event) {
+        if self.ended {
+            return;
+        }
+        match event {
+            Event::Connected {
+                connection, ticket, ..
+            } => self.on_connected(connection, ticket),
+            Event::Data {
+                connection,
+                stream,
+                data,
+                fin,
+                ..
+            } => self.on_data(connection, stream, &data, fin),
+            Event::Writable {
+                connection,
+                stream,
+                consumed,
+                limit,
+            } if stream.lane() == Lane::Main => {
+                if let Some(start) = self.leg(connection, stream).and_then(|leg| leg.stdin) {
+                    self.input.on_credit(start + consumed, start + limit);
+                }
+            }
+            Event::Stopped {
+                connection, stream, ..
+            } if stream.lane() == Lane::Main && self.leg(connection, stream).is_some() => {
+                self.input.close();
+            }
+            Event::Reset {
+                connection, stream, ..
+            } => self.on_reset(connection, stream),
+            Event::Silent { .. } => self.on_silence(),
+            Event::Heard { .. } => self.silent_for = Duration::ZERO,
+            Event::Closed { connection, reason } => self.on_closed(connection, reason),
+            _ => {}
+        }
+        self.finish_if_whole();
+    }
+
+    /// So many more bytes of an output have been written out for good.
+    pub fn on_written(&mut self, output: Output, bytes: u64) {
+        self.outputs[output as usize].written += bytes;
+        self.grant(output);
+        self.finish_if_whole();
+    }
+
+    /// Nobody reads an output any more: the process is to notice, and be ended.
+    pub fn on_broken_pipe(&mut self, output: Output) {
+        let progress = &mut self.outputs[output as usize];
+        if progress.abandoned || self.ended {
+            return;
+        }
+        progress.abandoned = true;
+        progress.written = progress.received;
+        for leg in 0..self.legs.len() {
+            self.stop(leg, output);
+        }
+        self.cancel();
+        self.finish_if_whole();
+    }
+
+    /// The next bytes of stdin; `fin`: its end.
+    pub fn on_stdin(&mut self, data: Bytes, fin: bool) {
+        if self.ended || !self.input.push(&data, fin) {
+            return;
+        }
+        // The newest leg that may be written: an older one may have been superseded at the agent.
+        if let Some(leg) = self.legs.iter().rfind(|leg| leg.stdin.is_some()) {
+            let write = write(leg, Lane::Main, data, fin);
+            self.command(write);
+        }
+    }
+
+    /// Whether [`Attempt::on_stdin`] should be called: there is credit, and the process still reads.
+    #[must_use]
+    pub const fn wants_stdin(&self) -> bool {
+        !self.ended && self.exit.is_none() && self.input.wanted()
+    }
+
+    /// The user wants it ended; the report tells how it ended.
+    pub fn cancel(&mut self) {
+        if self.ended || std::mem::replace(&mut self.cancel, true) {
+            return;
+        }
+        if !self.sent {
+            return self.end(Some(Outcome::Canceled {}));
+        }
+        let line = Bytes::from(to_line(&Request::Cancel {}));
+        let writes: Vec<_> = self
+            .legs
+            .iter()
+            .map(|leg| write(leg, Lane::Control, line.clone(), false))
+            .collect();
+        writes.into_iter().for_each(|write| self.command(write));
+    }
+
+    fn command(&mut self, command: Command) {
+        self.actions.push_back(Action::Command(command));
+    }
+
+    fn index(&self, connection: ConnectionId) -> Option<usize> {
+        self.legs
+            .iter()
+            .position(|leg| leg.connection == connection)
+    }
+
+    /// The leg whose present call a stream belongs to.
+    fn leg(&self, connection: ConnectionId, stream: StreamId) -> Option<&Leg> {
+        let leg = &self.legs[self.index(connection)?];
+        (leg.call == stream.call()).then_some(leg)
+    }
+
+    /// Leaves: the report is all that follows.
+    fn end(&mut self, outcome: Option<Outcome>) {
+        self.ended = true;
+        while !self.legs.is_empty() {
+            self.drop_leg(0, CloseCode::Done);
+        }
+        let exit = self.exit;
+        self.actions.push_back(Action::Ended(Report {
+            id: self.id,
+            outcome,
+            accepted: self.accepted,
+            lengths: exit.map_or(self.outputs.map(|output| output.received), |exit| {
+                exit.lengths
+            }),
+            missing: self.outputs.map(|output| output.missing),
+            streams_open: exit.is_some_and(|exit| exit.streams_open),
+            note: self.note.take(),
+        }));
     }
 }
+
+/// A write to a leg's call.
+fn write(leg: &Leg, lane: Lane, data: Bytes, fin: bool) -> Command {
+    Command::Write {
+        connection: leg.connection,
+        stream: leg.stream(lane),
+        data,
+        fin,
+    }
+}
+
+#[cfg(test)]
+mod tests;

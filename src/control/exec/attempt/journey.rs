@@ -1,0 +1,246 @@
+//! How an attempt's sessions come and go: addresses, silence, restarts of the agent.
+
+use std::time::Duration;
+
+use super::leg::{Asked, Leg};
+use super::{Action, Attempt, Opening, write};
+use crate::control::limits;
+use crate::message::{CloseCode, Outcome, Request, to_line};
+use crate::session::{Closed, Command, Connect, ConnectionId, Ticket};
+use crate::wire::Lane;
+
+impl Attempt {
+    /// Tries the next address, or the same one again.
+    pub(super) fn connect(&mut self) {
+        if self.legs.len() == limits::LEGS {
+            self.drop_leg(0, CloseCode::Done);
+        }
+        let connection =
+            ConnectionId(u64::from(self.config.slot) << 16 | u64::from(self.generation));
+        let path = self.config.paths[usize::from(self.generation) % self.config.paths.len()];
+        let timeout = self.connect_timeout();
+        self.generation += 1;
+
+        let (asked, first) = self.opening();
+        let mut leg = Leg::new(connection, asked);
+        if asked == Asked::Exec && self.input.is_open() {
+            leg.stdin = Some(0);
+        }
+        self.command(Command::Connect(Connect {
+            connection,
+            agent: self.config.agent,
+            path,
+            ticket: self.config.ticket,
+            invite: None,
+            first: to_line(&first).into(),
+            timeout,
+        }));
+        // With a ticket the request travels in the first datagram.
+        self.sent |= self.config.ticket.is_some();
+        if self.cancel {
+            let line = to_line(&Request::Cancel {}).into();
+            self.command(write(&leg, Lane::Control, line, false));
+        }
+        self.legs.push(leg);
+    }
+
+    /// Every address gets a short try, the last one half of the time, then the others what is left.
+    fn connect_timeout(&self) -> Duration {
+        let total = self.config.contact_timeout;
+        let others = u32::try_from(self.config.paths.len() - 1).unwrap_or(u32::MAX);
+        if self.contacted || others == 0 {
+            total
+        } else if u32::from(self.generation) < others {
+            limits::NEXT_ADDRESS
+        } else if u32::from(self.generation) == others {
+            total / 2
+        } else {
+            total / 2 / others
+        }
+    }
+
+    /// What a session is opened with: once the request may be in an agent's hands it is asked for.
+    fn opening(&self) -> (Asked, Request) {
+        match &self.config.opening {
+            Opening::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
+            Opening::Attach { id, stdout, stderr } if !self.placed => (
+                Asked::Attach,
+                Request::Attach {
+                    id: *id,
+                    stdout: *stdout,
+                    stderr: *stderr,
+                },
+            ),
+            _ => (
+                Asked::Attach,
+                Request::Attach {
+                    id: self.id,
+                    stdout: Some(self.outputs[0].received),
+                    stderr: Some(self.outputs[1].received),
+                },
+            ),
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, connection: ConnectionId, ticket: Ticket) {
+        let Some(index) = self.index(connection) else {
+            return;
+        };
+        self.contacted = true;
+        self.silent_for = Duration::ZERO;
+        self.config.ticket = Some(ticket);
+        self.actions.push_back(Action::Learned(ticket));
+        let leg = &mut self.legs[index];
+        leg.epoch = Some(ticket.epoch);
+        self.older = started(ticket) < i128::from(self.config.begun.as_micros());
+        if leg.asked == Asked::Exec {
+            self.sent = true;
+            self.epoch = Some(ticket.epoch);
+        }
+        self.command(Command::Watch {
+            connection,
+            silence: self.config.contact_timeout,
+            ping: Some(self.config.contact_timeout / 2),
+        });
+    }
+
+    /// Nothing was heard on a session for the contact timeout.
+    pub(super) fn on_silence(&mut self) {
+        if self.all_received() {
+            return;
+        }
+        self.silent_for += self.config.contact_timeout;
+        // One that has not answered yet is enough.
+        if self.legs.iter().all(|leg| leg.epoch.is_some()) {
+            self.connect();
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, connection: ConnectionId, reason: Closed) {
+        let Some(index) = self.index(connection) else {
+            return;
+        };
+        self.legs.remove(index);
+        if self.all_received() {
+            return;
+        }
+        match reason {
+            Closed::Unreachable if !self.contacted => self.on_no_answer(),
+            Closed::Unreachable => {
+                self.silent_for += self.config.contact_timeout;
+                self.ask_again();
+            }
+            Closed::Lost => self.ask_again(),
+            Closed::Full => {
+                let outcome = if self.sent {
+                    Outcome::Lost {}
+                } else {
+                    Outcome::Unreachable {}
+                };
+                self.give_up(outcome, Some("too many sessions here".into()));
+            }
+            Closed::ByPeer { code, reason } => {
+                if !self.legs.is_empty() {
+                    return;
+                }
+                let note = Some(reason).filter(|reason| !reason.is_empty());
+                if code == CloseCode::Revoked as u64 && !self.accepted {
+                    self.give_up(Outcome::Denied {}, note);
+                } else {
+                    self.give_up(
+                        Outcome::Lost {},
+                        note.or_else(|| Some("the agent has ended the session".into())),
+                    );
+                }
+            }
+            Closed::Violation(what) => {
+                self.give_up(
+                    Outcome::Lost {},
+                    Some(format!("the agent broke the protocol: {what}")),
+                );
+            }
+            Closed::Local => {}
+        }
+    }
+
+    /// An address did not answer in its time.
+    fn on_no_answer(&mut self) {
+        let addresses = self.config.paths.len();
+        // Each address but one is tried twice, see connect_timeout().
+        if usize::from(self.generation) < 2 * addresses - 1 {
+            self.connect();
+        } else {
+            self.end(Some(Outcome::Unreachable {}));
+        }
+    }
+
+    /// An agent that answered before does not now.
+    fn ask_again(&mut self) {
+        if self.silent_for >= self.config.patience || self.generation == u16::MAX {
+            self.give_up(Outcome::Lost {}, None);
+        } else if self.legs.iter().all(|leg| leg.epoch.is_some()) {
+            self.connect();
+        }
+    }
+
+    /// The agent has ended the call without an exit: someone else is attached now, perhaps we.
+    pub(super) fn on_superseded(&mut self, index: usize) {
+        let last = index + 1 == self.legs.len();
+        self.drop_leg(index, CloseCode::Done);
+        if last {
+            self.give_up(
+                Outcome::Lost {},
+                Some("another controller has attached to it".into()),
+            );
+        }
+    }
+
+    /// The agent does not know the job.
+    pub(super) fn on_no_job(&mut self, index: usize) {
+        let leg = &mut self.legs[index];
+        let same_run = leg.epoch.is_some() && leg.epoch == self.epoch;
+        match &self.config.opening {
+            // Then it cannot have run, and this is the first start.
+            Opening::Exec(exec) if !self.accepted && (same_run || self.older) => {
+                if self.cancel {
+                    return self.end(Some(Outcome::Canceled {}));
+                }
+                leg.next_call(Asked::Exec);
+                self.epoch = leg.epoch;
+                let line = to_line(&Request::Exec(exec.clone())).into();
+                let write = write(leg, Lane::Control, line, false);
+                self.command(write);
+            }
+            _ => self.end(Some(Outcome::Unknown {})),
+        }
+    }
+
+    pub(super) fn give_up(&mut self, outcome: Outcome, note: Option<String>) {
+        self.note = note.or(self.note.take());
+        self.end(Some(outcome));
+    }
+
+    pub(super) fn drop_leg(&mut self, index: usize, code: CloseCode) {
+        let leg = self.legs.remove(index);
+        self.command(Command::Close {
+            connection: leg.connection,
+            code: code as u64,
+            reason: String::new(),
+        });
+    }
+
+    /// The newest that was accepted is the one in use.
+    pub(super) fn drop_other_legs(&mut self, keep: usize) {
+        while self.legs.len() > keep + 1 {
+            self.drop_leg(keep + 1, CloseCode::Done);
+        }
+        for _ in 0..keep {
+            self.drop_leg(0, CloseCode::Done);
+        }
+    }
+}
+
+/// When the agent's run began, in microseconds of this side's clock; before its origin perhaps.
+fn started(ticket: Ticket) -> i128 {
+    -i128::from(ticket.offset)
+}

@@ -1,0 +1,298 @@
+//! What an attempt receives: replies, output, and when that is all.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::Output;
+use super::leg::LaneEnd;
+use super::{Action, Attempt, Exit, Goal, Opening, write};
+use crate::message::{CloseCode, Outcome, Reply, StreamCode};
+use crate::session::{Command, ConnectionId};
+use crate::wire::{Lane, StreamId};
+
+impl Attempt {
+    pub(super) fn on_data(
+        &mut self,
+        connection: ConnectionId,
+        stream: StreamId,
+        data: &Bytes,
+        fin: bool,
+    ) {
+        let Some(index) = self.index(connection) else {
+            return;
+        };
+        if self.legs[index].call != stream.call() {
+            return;
+        }
+        self.silent_for = Duration::ZERO;
+        match Output::of(stream.lane()) {
+            None => self.on_control(index, data, fin),
+            Some(output) => {
+                if fin {
+                    self.legs[index].lanes[output as usize].end = Some(LaneEnd::Fin);
+                }
+                if self.legs[index].accepted {
+                    self.on_output(index, output, data);
+                } else {
+                    self.legs[index].held.push((output, data.clone()));
+                }
+            }
+        }
+    }
+
+    fn on_output(&mut self, index: usize, output: Output, data: &Bytes) {
+        let lane = &mut self.legs[index].lanes[output as usize];
+        let start = lane.base + lane.received;
+        lane.received += data.len() as u64;
+        let progress = &mut self.outputs[output as usize];
+        // Another leg may have brought these bytes already.
+        let known = progress.received.saturating_sub(start);
+        let data = match usize::try_from(known) {
+            Ok(known) if known < data.len() => data.slice(known..),
+            _ => Bytes::new(),
+        };
+        if !data.is_empty() {
+            progress.received += data.len() as u64;
+            if progress.abandoned {
+                progress.written = progress.received;
+            } else if self.config.goal == Goal::Result {
+                self.actions.push_back(Action::Output(output, data));
+            }
+        }
+        self.grant(output);
+    }
+
+    fn on_control(&mut self, index: usize, data: &Bytes, fin: bool) {
+        let connection = self.legs[index].connection;
+        let call = self.legs[index].call;
+        self.command(Command::Consumed {
+            connection,
+            stream: StreamId::new(call, Lane::Control),
+            bytes: data.len() as u64,
+        });
+        self.legs[index].lines.push(data);
+        // A reply may end the leg, or begin its next call.
+        while let Some(index) = self.index(connection)
+            && self.legs[index].call == call
+            && !self.ended
+        {
+            match self.legs[index].lines.next::<Reply>() {
+                Some(Ok(reply)) => self.on_reply(index, reply),
+                Some(Err(error)) => {
+                    let note = format!("a reply that is none: {error:?}");
+                    self.drop_leg(index, CloseCode::Violation);
+                    self.give_up(Outcome::Lost {}, Some(note));
+                }
+                None => break,
+            }
+        }
+        if fin
+            && self.exit.is_none()
+            && !self.ended
+            && let Some(index) = self.index(connection)
+            && self.legs[index].call == call
+        {
+            self.on_superseded(index);
+        }
+    }
+
+    fn on_reply(&mut self, index: usize, reply: Reply) {
+        match reply {
+            Reply::Accepted {
+                stdout,
+                stderr,
+                stdin,
+                ..
+            } => self.on_accepted(index, [stdout, stderr], stdin),
+            Reply::Started { .. } if self.config.goal == Goal::Detach => self.end(None),
+            Reply::Exit {
+                outcome,
+                stdout,
+                stderr,
+                streams_open,
+            } => {
+                self.exit = Some(Exit {
+                    outcome,
+                    lengths: [stdout, stderr],
+                    streams_open,
+                });
+                self.finish_if_whole();
+                self.finish_if_broken();
+            }
+            Reply::Denied {} => self.end(Some(Outcome::Denied {})),
+            Reply::NoJob {} => self.on_no_job(index),
+            Reply::Unsupported { reason } => {
+                self.note = Some(reason);
+                self.end(Some(Outcome::Denied {}));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_accepted(&mut self, index: usize, bases: [u64; 2], stdin: u64) {
+        if self.legs[index].accepted {
+            return;
+        }
+        if !std::mem::replace(&mut self.accepted, true) {
+            self.actions.push_back(Action::Accepted);
+        }
+        let placed = std::mem::replace(&mut self.placed, true);
+        for (output, base) in Output::ALL.into_iter().zip(bases) {
+            let progress = &mut self.outputs[output as usize];
+            let asked = match (&self.config.opening, placed) {
+                (Opening::Attach { stdout, stderr, .. }, false) => {
+                    [*stdout, *stderr][output as usize].unwrap_or(base)
+                }
+                _ => progress.received,
+            };
+            if !placed {
+                progress.received = asked;
+                progress.written = asked;
+            }
+            // What the agent no longer holds counts as received and written: it never comes.
+            let gap = base.saturating_sub(asked);
+            progress.missing += gap;
+            progress.received += gap;
+            progress.written += gap;
+            self.legs[index].lanes[output as usize].base = base;
+        }
+        self.legs[index].accepted = true;
+        self.drop_other_legs(index);
+        let held = std::mem::take(&mut self.legs[0].held);
+        self.resume_stdin(stdin);
+        for output in Output::ALL {
+            if self.outputs[output as usize].abandoned {
+                self.stop(0, output);
+            }
+        }
+        for (output, data) in held {
+            self.on_output(0, output, &data);
+        }
+    }
+
+    /// The leg in use may be a new one: what the job has not had of stdin is sent again.
+    fn resume_stdin(&mut self, from: u64) {
+        if self.legs[0].stdin.is_some() || !self.input.is_open() {
+            return;
+        }
+        if let Some((tail, fin)) = self.input.resume(from) {
+            self.legs[0].stdin = Some(from);
+            let mut data = tail.concat();
+            if !data.is_empty() || fin {
+                let data = Bytes::from(std::mem::take(&mut data));
+                let write = write(&self.legs[0], Lane::Main, data, fin);
+                self.command(write);
+            }
+        } else {
+            // Rather an error at the far end than an end of input that is none.
+            self.input.close();
+            let stream = self.legs[0].stream(Lane::Main);
+            self.command(Command::Reset {
+                connection: self.legs[0].connection,
+                stream,
+                code: StreamCode::Failed as u64,
+            });
+        }
+    }
+
+    /// The far end of a lane has given up.
+    pub(super) fn on_reset(&mut self, connection: ConnectionId, stream: StreamId) {
+        let Some(index) = self.index(connection) else {
+            return;
+        };
+        if self.legs[index].call != stream.call() {
+            return;
+        }
+        match Output::of(stream.lane()) {
+            None if self.exit.is_none() => self.on_superseded(index),
+            None => {}
+            Some(output) => {
+                self.legs[index].lanes[output as usize].end = Some(LaneEnd::Reset);
+                self.finish_if_broken();
+            }
+        }
+    }
+
+    /// Asks that an output stop, because nobody reads it here.
+    pub(super) fn stop(&mut self, leg: usize, output: Output) {
+        let stream = self.legs[leg].stream(output.lane());
+        self.command(Command::Stop {
+            connection: self.legs[leg].connection,
+            stream,
+            code: StreamCode::BrokenPipe as u64,
+        });
+    }
+
+    /// Credit for what was written out.
+    pub(super) fn grant(&mut self, output: Output) {
+        let written = self.outputs[output as usize].written;
+        let grants: Vec<_> = self
+            .legs
+            .iter_mut()
+            .filter_map(|leg| {
+                let bytes = leg.grant(output, written)?;
+                Some(Command::Consumed {
+                    connection: leg.connection,
+                    stream: leg.stream(output.lane()),
+                    bytes,
+                })
+            })
+            .collect();
+        grants.into_iter().for_each(|grant| self.command(grant));
+    }
+
+    /// Whether the network has nothing more to give.
+    pub(super) fn all_received(&self) -> bool {
+        self.exit.is_some_and(|exit| {
+            std::iter::zip(&self.outputs, exit.lengths)
+                .all(|(output, length)| output.abandoned || output.received >= length)
+        })
+    }
+
+    /// The report, once the last byte is written out.
+    pub(super) fn finish_if_whole(&mut self) {
+        let Some(exit) = self.exit.filter(|_| !self.ended) else {
+            return;
+        };
+        if self.config.goal == Goal::Detach {
+            // What ran is left for whoever attaches; it is not collected.
+            let outcome = (!exit.outcome.has_run()).then_some(exit.outcome);
+            return self.end(outcome);
+        }
+        let written = std::iter::zip(&self.outputs, exit.lengths)
+            .all(|(output, length)| output.abandoned || output.written >= length);
+        if !self.all_received() || !written {
+            return;
+        }
+        // The end of the control lane says that the result is collected.
+        if let Some(leg) = self.legs.first() {
+            let (connection, call) = (leg.connection, leg.call);
+            let collected = write(leg, Lane::Control, Bytes::new(), true);
+            self.command(collected);
+            self.command(Command::Release { connection, call });
+        }
+        self.end(Some(exit.outcome));
+    }
+
+    /// Bytes below the final lengths that can no longer come.
+    pub(super) fn finish_if_broken(&mut self) {
+        if self.ended || self.legs.len() != 1 {
+            return;
+        }
+        let Some(exit) = self.exit else { return };
+        let lanes = &self.legs[0].lanes;
+        let broken = Output::ALL.into_iter().any(|output| {
+            let progress = &self.outputs[output as usize];
+            !progress.abandoned
+                && progress.received < exit.lengths[output as usize]
+                && lanes[output as usize].end.is_some()
+        });
+        if broken {
+            self.give_up(
+                Outcome::Lost {},
+                Some("the agent has given up its output".into()),
+            );
+        }
+    }
+}
