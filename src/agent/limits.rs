@@ -52,3 +52,54 @@ pub const SHOWN_ARGV: usize = 512;
 
 /// Signals are numbered from 1 to this on Linux.
 pub const MAX_SIGNAL: i32 = 64;
+
+/// Members of the chat. Everyone's message goes to everyone.
+pub const CHAT_MEMBERS: usize = 1024;
+
+/// Bytes on their way to one member: what it has credit for from the start, so that the session
+/// machine never has to keep any.
+pub const CHAT_UNDERWAY: u64 = crate::session::limits::INITIAL_STREAM_CREDIT;
+
+/// Bytes that wait for a member who reads slowly; beyond it the oldest messages are dropped, and the
+/// member is told how many. Room for one message of the largest size whose every byte JSON escapes.
+pub const CHAT_WAITING: usize = 128 << 10;
+
+/// Lines that wait to be shown at the agent, and datagrams that wait to be sent, between two drains.
+pub const CHAT_DRAIN: usize = 4096;
+
+/// Characters of a name that a member wishes for.
+pub const CHAT_WISH: usize = 32;
+
+/// Plain-text datagrams taken from one source in a second.
+pub const PLAIN_PER_SOURCE: u32 = 10;
+
+/// Plain-text datagrams taken in a second. Also the bound of the table of sources, because the first
+/// datagram of a source counts here.
+pub const PLAIN_OVERALL: u32 = 100;
+
+/// Plain-text peers to whom typed lines go; the one not heard for longest is forgotten for a new one.
+/// Sources can be forged: a typed line must not become a flood.
+pub const PLAIN_PEERS: usize = 64;
+
+/// How long a plain-text peer is remembered.
+pub const PLAIN_MEMORY: Duration = Duration::from_secs(600);
+
+/// Typed lines that plain-text peers get in a second: what a person types, not what a pipe holds.
+pub const PLAIN_TYPED: u32 = 10;
+
+/// The same text from the same plain-text peer is answered once in this time: two programs that
+/// answer each other with a fixed text fall silent.
+pub const REPLY_ONCE: Duration = Duration::from_secs(2);
+
+/// Automatic replies in a second, to everyone together.
+pub const REPLIES: u32 = 50;
+
+/// Below these ports live services that answer anything (echo, chargen, DNS, NTP): a datagram in
+/// their name is a forgery that wants two programs to talk each other to death (CVE-2024-2169).
+pub const REPLY_PORTS: u16 = 1024;
+
+/// Lines that wait for the terminal. It may be stopped by Ctrl-S for as long as its user likes.
+pub const TERMINAL_LINES: usize = 1024;
+
+/// Typed lines that wait for the agent.
+pub const TYPED_LINES: usize = 64;

@@ -11,4 +11,5 @@ pub mod hub;
 pub mod jobs;
 pub mod limits;
 pub mod outbox;
+pub mod plain;
 pub mod process;

@@ -92,6 +92,11 @@ pub enum Reply {
         /// Members it was passed on to.
         members: u32,
     },
+    /// So many messages were not passed on to you, because you read too slowly.
+    Missed {
+        /// How many.
+        messages: u64,
+    },
     /// The key may not do this.
     Denied {},
     /// The signal was sent, the job canceled.

@@ -1,0 +1,285 @@
+//! The chat room: members of sessions, the agent's own terminal, plain-text peers.
+//!
+//! Sans-IO. Lines of members come in with [`Chat::on_line`], typed ones with [`Chat::on_typed`],
+//! datagrams with [`Chat::on_plain`]. Replies go to the [`Outbox`]; what the terminal shows is taken
+//! with [`Chat::poll_line`], what goes out as bare datagrams with [`Chat::poll_plain`].
+//!
+//! | said by            | shown at the agent | members          | plain-text peers |
+//! |--------------------|--------------------|------------------|------------------|
+//! | a member           | yes                | all others       | no               |
+//! | the agent's user   | was typed there    | all              | all              |
+//! | a plain-text peer  | yes                | all, unverified  | no               |
+//!
+//! Invariants: names are unique and tell whose key it is; every message of a member is answered with a
+//! receipt or with what is wrong; a slow member misses messages and is told so, it delays nobody.
+
+mod line;
+mod member;
+mod name;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+pub use line::Line;
+
+use self::member::{Member, TooSlow, Weight};
+use super::directory;
+use super::limits;
+use super::outbox::{CallRef, Outbox};
+use super::plain::{self, PlainRoom, ReplyTemplate};
+use crate::message::limits::CHAT_TEXT;
+use crate::message::{Reply, Request, to_line};
+use crate::session::Path;
+use crate::time::Instant;
+use crate::wire::Lane;
+
+/// The members present, and what passes between them.
+#[derive(Debug, Default)]
+pub struct Chat {
+    /// The agent's name.
+    name: String,
+    members: Vec<Member>,
+    plain: PlainRoom,
+    lines: VecDeque<Line>,
+    datagrams: VecDeque<(Path, Bytes)>,
+}
+
+impl Chat {
+    /// An empty room, at an agent of this name, where plain text is answered by the template.
+    #[must_use]
+    pub fn new(name: String, reply: Option<ReplyTemplate>) -> Self {
+        Self {
+            name,
+            plain: PlainRoom::new(reply),
+            ..Self::default()
+        }
+    }
+
+    /// A call was opened with `chat` or `say`.
+    pub fn on_call(
+        &mut self,
+        now: Instant,
+        from: CallRef,
+        member: &directory::Member,
+        request: Request,
+        outbox: &mut Outbox,
+    ) {
+        let Some(known) = &member.name else {
+            // It has shown an invitation, and may do nothing but register.
+            outbox.last_reply(from, &Reply::Denied {});
+            return;
+        };
+        match request {
+            Request::Chat { name } => self.join(from, known, name.as_deref(), outbox),
+            Request::Say { number, text } => {
+                let reply = match self.say(now, Some(from), known, text, outbox) {
+                    Ok(members) => Reply::Delivered { number, members },
+                    Err(reason) => Reply::Unsupported { reason },
+                };
+                outbox.last_reply(from, &reply);
+            }
+            _ => outbox.last_reply(from, &unsupported("this is no message")),
+        }
+    }
+
+    /// A further line came in a call of this room.
+    pub fn on_line(&mut self, now: Instant, from: CallRef, request: Request, outbox: &mut Outbox) {
+        let Some(index) = self.index_of(from) else {
+            return;
+        };
+        let Request::Say { number, text } = request else {
+            self.tell(from, &unsupported("in a chat one only says"), outbox);
+            return;
+        };
+        let name = self.members[index].name.clone();
+        let reply = match self.say(now, Some(from), &name, text, outbox) {
+            Ok(members) => Reply::Delivered { number, members },
+            Err(reason) => Reply::Unsupported { reason },
+        };
+        self.tell(from, &reply, outbox);
+    }
+
+    /// The controller has disposed of every byte of the control lane below `consumed`.
+    pub fn on_consumed(&mut self, call: CallRef, consumed: u64, outbox: &mut Outbox) {
+        if let Some(index) = self.index_of(call) {
+            self.members[index].on_consumed(consumed, outbox);
+        }
+    }
+
+    /// A call of this room has ended at the controller's side, or its session is over. Its last reply
+    /// can still be sent when the session stands.
+    pub fn on_gone(&mut self, _now: Instant, call: CallRef, outbox: &mut Outbox) {
+        let Some(index) = self.index_of(call) else {
+            return;
+        };
+        outbox.write(call, Lane::Control, Bytes::new(), true);
+        self.remove(index, outbox);
+    }
+
+    /// A line was typed at the agent.
+    pub fn on_typed(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
+        if text.is_empty() {
+            return;
+        }
+        let said = Reply::Said {
+            from: self.name.clone(),
+            text: text.to_owned(),
+            unverified: false,
+        };
+        self.broadcast(None, &said, outbox);
+        let datagram = Bytes::from(format!("{text}\n"));
+        for path in self.plain.audience(now) {
+            if self.datagrams.len() < limits::CHAT_DRAIN {
+                self.datagrams.push_back((path, datagram.clone()));
+            }
+        }
+    }
+
+    /// A datagram of plain text came, `length` bytes of which `text` is the beginning.
+    pub fn on_plain(
+        &mut self,
+        now: Instant,
+        path: Path,
+        text: Bytes,
+        length: usize,
+        outbox: &mut Outbox,
+    ) {
+        let line = plain::trim(&text);
+        if line.is_empty() {
+            return;
+        }
+        if let Some(reply) = self.plain.on_text(now, path, &text, length)
+            && self.datagrams.len() < limits::CHAT_DRAIN
+        {
+            self.datagrams.push_back((path, reply));
+        }
+        let said = Reply::Said {
+            from: plain::shown(path.remote).to_string(),
+            text: String::from_utf8_lossy(line).into_owned(),
+            unverified: true,
+        };
+        self.broadcast(None, &said, outbox);
+        self.show(Line::Plain {
+            remote: path.remote,
+            text,
+            length,
+        });
+    }
+
+    /// So many datagrams of plain text were not let through.
+    pub fn on_suppressed(&mut self, datagrams: u64) {
+        self.show(Line::Suppressed { datagrams });
+    }
+
+    /// The next line for the agent's terminal.
+    pub fn poll_line(&mut self) -> Option<Line> {
+        self.lines.pop_front()
+    }
+
+    /// The next bare datagram to send.
+    pub fn poll_plain(&mut self) -> Option<(Path, Bytes)> {
+        self.datagrams.pop_front()
+    }
+
+    fn join(&mut self, call: CallRef, known: &str, wish: Option<&str>, outbox: &mut Outbox) {
+        if self.members.len() >= limits::CHAT_MEMBERS {
+            outbox.last_reply(call, &unsupported("the chat is full"));
+            return;
+        }
+        let name = name::choose(known, wish, |name| {
+            name == self.name || self.members.iter().any(|member| member.name == name)
+        });
+        let joined = Reply::Joined {
+            name: name.clone(),
+            members: self
+                .members
+                .iter()
+                .map(|member| member.name.clone())
+                .collect(),
+        };
+        let came = Reply::Came { name: name.clone() };
+        self.broadcast(None, &came, outbox);
+        self.members.push(Member::new(call, name.clone()));
+        self.tell(call, &joined, outbox);
+        self.show(Line::Came { name });
+    }
+
+    /// Passes a member's message on. Returns to how many.
+    fn say(
+        &mut self,
+        _now: Instant,
+        from: Option<CallRef>,
+        name: &str,
+        text: String,
+        outbox: &mut Outbox,
+    ) -> Result<u32, String> {
+        if text.len() > CHAT_TEXT {
+            return Err(format!("a message has at most {CHAT_TEXT} bytes"));
+        }
+        let said = Reply::Said {
+            from: name.to_owned(),
+            text: text.clone(),
+            unverified: false,
+        };
+        let members = self.broadcast(from, &said, outbox);
+        self.show(Line::Said {
+            from: name.to_owned(),
+            text,
+        });
+        Ok(members)
+    }
+
+    /// To all members but one. Returns to how many.
+    fn broadcast(&mut self, but: Option<CallRef>, reply: &Reply, outbox: &mut Outbox) -> u32 {
+        let line = Bytes::from(to_line(reply));
+        let mut told = 0;
+        for member in &mut self.members {
+            if Some(member.call) != but {
+                // News can always be dropped to make room, so nobody is ever too slow for them.
+                let _ = member.tell_line(Weight::News, line.clone(), outbox);
+                told += 1;
+            }
+        }
+        told
+    }
+
+    /// What a member must know.
+    fn tell(&mut self, call: CallRef, reply: &Reply, outbox: &mut Outbox) {
+        let Some(index) = self.index_of(call) else {
+            return;
+        };
+        let told = self.members[index].tell(Weight::Vital, reply, outbox);
+        if told == Err(TooSlow) {
+            outbox.release(call);
+            self.remove(index, outbox);
+        }
+    }
+
+    fn remove(&mut self, index: usize, outbox: &mut Outbox) {
+        let name = self.members.remove(index).name;
+        let left = Reply::Left { name: name.clone() };
+        self.broadcast(None, &left, outbox);
+        self.show(Line::Left { name });
+    }
+
+    fn show(&mut self, line: Line) {
+        if self.lines.len() < limits::CHAT_DRAIN {
+            self.lines.push_back(line);
+        }
+    }
+
+    fn index_of(&self, call: CallRef) -> Option<usize> {
+        self.members.iter().position(|member| member.call == call)
+    }
+}
+
+fn unsupported(reason: &str) -> Reply {
+    Reply::Unsupported {
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! Stories of the chat room.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::crypto::PublicKey;
+use crate::message::Lines;
+use crate::session::{Command, ConnectionId};
+use crate::wire::CallId;
+
+const NOW: Instant = Instant::from_micros(1_000_000);
+
+/// A room, and what each call has been told.
+struct Scene {
+    chat: Chat,
+    outbox: Outbox,
+    told: std::collections::HashMap<CallRef, (Lines, u64, bool)>,
+}
+
+fn call(number: u64) -> CallRef {
+    CallRef {
+        connection: ConnectionId(number),
+        call: CallId(0),
+    }
+}
+
+fn known(name: &str) -> directory::Member {
+    directory::Member {
+        key: PublicKey([7; 32]),
+        name: Some(name.to_owned()),
+        remote: ([192, 0, 2, 1], 5000).into(),
+    }
+}
+
+fn say(number: u64, text: &str) -> Request {
+    Request::Say {
+        number,
+        text: text.to_owned(),
+    }
+}
+
+fn said(from: &str, text: &str) -> Reply {
+    Reply::Said {
+        from: from.to_owned(),
+        text: text.to_owned(),
+        unverified: false,
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            chat: Chat::new("host".into(), Some("OK...{text}".parse().unwrap())),
+            outbox: Outbox::default(),
+            told: std::collections::HashMap::new(),
+        }
+    }
+
+    /// With `names`, numbered from 1, who have read everything so far.
+    fn with(names: &[&str]) -> Self {
+        let mut scene = Self::new();
+        for (number, name) in (1..).zip(names) {
+            scene.join(number, name);
+        }
+        for number in 1..=names.len() as u64 {
+            scene.heard(number);
+        }
+        while scene.chat.poll_line().is_some() {}
+        scene
+    }
+
+    fn join(&mut self, number: u64, name: &str) {
+        let request = Request::Chat { name: None };
+        self.chat
+            .on_call(NOW, call(number), &known(name), request, &mut self.outbox);
+    }
+
+    fn says(&mut self, member: u64, number: u64, text: &str) {
+        self.chat
+            .on_line(NOW, call(member), say(number, text), &mut self.outbox);
+    }
+
+    /// Delivers what was written.
+    fn deliver(&mut self) {
+        while let Some(command) = self.outbox.pop() {
+            match command {
+                Command::Write {
+                    connection,
+                    stream,
+                    data,
+                    fin,
+                } => {
+                    let to = CallRef {
+                        connection,
+                        call: stream.call(),
+                    };
+                    let (lines, length, ended) = self.told.entry(to).or_default();
+                    lines.push(&data);
+                    *length += data.len() as u64;
+                    *ended |= fin;
+                }
+                Command::Release { connection, call } => {
+                    let told = self.told.entry(CallRef { connection, call });
+                    told.or_default().2 = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// What the member of this number was told since the last time, and now has read.
+    fn heard(&mut self, number: u64) -> Vec<Reply> {
+        let mut heard = Vec::new();
+        loop {
+            self.deliver();
+            let (lines, length, _) = self.told.entry(call(number)).or_default();
+            let before = heard.len();
+            while let Some(line) = lines.next::<Reply>() {
+                heard.push(line.unwrap());
+            }
+            let length = *length;
+            if heard.len() == before {
+                return heard;
+            }
+            self.chat
+                .on_consumed(call(number), length, &mut self.outbox);
+        }
+    }
+
+    fn is_over(&mut self, number: u64) -> bool {
+        self.deliver();
+        self.told.get(&call(number)).is_some_and(|told| told.2)
+    }
+
+    fn shown(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.chat.poll_line())
+            .map(|line| line.to_string())
+            .collect()
+    }
+}
+
+#[test]
+fn a_member_is_heard_by_all_others_and_gets_a_receipt() {
+    let mut scene = Scene::with(&["ann", "bob", "cy"]);
+    scene.says(1, 0, "hello");
+    let members = 2;
+    assert_eq!(scene.heard(1), [Reply::Delivered { number: 0, members }]);
+    assert_eq!(scene.heard(2), [said("ann", "hello")]);
+    assert_eq!(scene.heard(3), [said("ann", "hello")]);
+    assert_eq!(scene.shown(), ["ann: hello"]);
+}
+
+#[test]
+fn who_comes_is_told_who_is_there_and_the_others_who_came() {
+    let mut scene = Scene::new();
+    scene.join(1, "ann");
+    scene.join(2, "ann");
+    scene.join(3, "host");
+    let joined = |name: &str, members: &[&str]| Reply::Joined {
+        name: name.into(),
+        members: members.iter().map(|&member| member.into()).collect(),
+    };
+    let came = |name: &str| Reply::Came { name: name.into() };
+    assert_eq!(
+        scene.heard(1),
+        [joined("ann", &[]), came("ann-2"), came("host-2")]
+    );
+    assert_eq!(scene.heard(2), [joined("ann-2", &["ann"]), came("host-2")]);
+    scene.chat.on_gone(NOW, call(2), &mut scene.outbox);
+    assert!(scene.is_over(2));
+    let name = "ann-2".into();
+    assert_eq!(scene.heard(1), [Reply::Left { name }]);
+    assert_eq!(
+        scene.shown(),
+        [
+            "* ann came",
+            "* ann-2 came",
+            "* host-2 came",
+            "* ann-2 left"
+        ]
+    );
+}
+
+#[test]
+fn one_message_without_joining_is_passed_on_and_ends() {
+    let mut scene = Scene::with(&["ann"]);
+    let request = say(0, "disk full");
+    scene
+        .chat
+        .on_call(NOW, call(9), &known("cron"), request, &mut scene.outbox);
+    let (number, members) = (0, 1);
+    assert_eq!(scene.heard(9), [Reply::Delivered { number, members }]);
+    assert!(scene.is_over(9));
+    assert_eq!(scene.heard(1), [said("cron", "disk full")]);
+    assert_eq!(scene.shown(), ["cron: disk full"]);
+}
+
+#[test]
+fn who_only_has_an_invitation_is_denied() {
+    let mut scene = Scene::with(&["ann"]);
+    let guest = directory::Member {
+        name: None,
+        ..known("")
+    };
+    for request in [Request::Chat { name: None }, say(0, "hi")] {
+        scene
+            .chat
+            .on_call(NOW, call(9), &guest, request, &mut scene.outbox);
+        assert_eq!(scene.heard(9), [Reply::Denied {}]);
+    }
+    assert_eq!(scene.heard(1), []);
+}
+
+#[test]
+fn typed_lines_go_to_members_and_to_plain_peers() {
+    let mut scene = Scene::with(&["ann"]);
+    let path = Path {
+        socket: 1,
+        local: None,
+        remote: ([192, 0, 2, 7], 4444).into(),
+    };
+    scene
+        .chat
+        .on_plain(NOW, path, "hello\n".into(), 6, &mut scene.outbox);
+    assert_eq!(scene.chat.poll_plain(), Some((path, "OK...hello\n".into())));
+    scene.chat.on_typed(NOW, "hi there", &mut scene.outbox);
+    assert_eq!(scene.chat.poll_plain(), Some((path, "hi there\n".into())));
+    assert_eq!(
+        scene.heard(1),
+        [
+            Reply::Said {
+                from: "192.0.2.7:4444".into(),
+                text: "hello".into(),
+                unverified: true
+            },
+            said("host", "hi there")
+        ]
+    );
+    assert_eq!(scene.shown(), ["192.0.2.7:4444 (unverified): hello"]);
+}
+
+#[test]
+fn nothing_that_is_said_acts_on_the_terminal() {
+    let mut scene = Scene::with(&["ann"]);
+    let hostile = "\x1b[2J\u{202e}line\nline\r\u{9b}";
+    scene.says(1, 0, hostile);
+    let path = Path {
+        socket: 0,
+        local: None,
+        remote: "[2001:db8::1]:4444".parse().unwrap(),
+    };
+    for text in [hostile.as_bytes(), b"\xff\xfe\0", &[b'x'; 1024], b"", b"\n"] {
+        let length = if text.len() == 1024 {
+            65_507
+        } else {
+            text.len()
+        };
+        let text = Bytes::copy_from_slice(text);
+        scene
+            .chat
+            .on_plain(NOW, path, text, length, &mut scene.outbox);
+    }
+    let shown = scene.shown();
+    assert_eq!(shown.len(), 4, "{shown:?}");
+    for line in &shown {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        assert!(!line.contains('\u{202e}'), "{line:?}");
+    }
+    assert!(shown[1].starts_with("[2001:db8::1]:4444 (unverified): "));
+    assert!(shown[3].ends_with("x [+64483 bytes]"), "{}", shown[3]);
+}
+
+#[test]
+fn a_slow_member_misses_messages_and_is_told_so_while_others_hear_all() {
+    let mut scene = Scene::with(&["ann", "bob", "sleepy"]);
+    let text = "x".repeat(1000);
+    let mut heard = 0;
+    for number in 0..1000 {
+        scene.says(1, number, &text);
+        heard += scene.heard(2).len();
+        assert_eq!(scene.heard(1).len(), 1);
+    }
+    assert_eq!(heard, 1000);
+    let sleepy = scene.chat.index_of(call(3)).unwrap();
+    assert!(scene.chat.members[sleepy].waiting_bytes() <= limits::CHAT_WAITING);
+    scene.deliver();
+    assert!(scene.told[&call(3)].1 <= limits::CHAT_UNDERWAY + 1000);
+
+    let told = scene.heard(3);
+    let missed: u64 = told
+        .iter()
+        .map(|reply| match reply {
+            Reply::Missed { messages } => *messages,
+            _ => 0,
+        })
+        .sum();
+    assert!(missed > 0);
+    assert_eq!(told.len() as u64 - 1 + missed, 1000);
+    assert!(matches!(told.last(), Some(Reply::Said { .. })));
+}
+
+#[test]
+fn a_member_that_talks_and_never_reads_is_put_out() {
+    let mut scene = Scene::with(&["ann", "babble"]);
+    let mut number = 0;
+    while scene.chat.index_of(call(2)).is_some() {
+        scene.says(2, number, "x");
+        number += 1;
+        assert!(number < 100_000);
+    }
+    assert!(scene.is_over(2));
+    let name = "babble".into();
+    assert_eq!(scene.heard(1).last(), Some(&Reply::Left { name }));
+}
+
+#[test]
+fn what_is_too_long_or_out_of_place_is_answered_and_changes_nothing() {
+    let mut scene = Scene::with(&["ann", "bob"]);
+    scene.says(1, 0, &"x".repeat(CHAT_TEXT + 1));
+    scene
+        .chat
+        .on_line(NOW, call(1), Request::Jobs {}, &mut scene.outbox);
+    let heard = scene.heard(1);
+    assert!(
+        matches!(
+            heard[..],
+            [Reply::Unsupported { .. }, Reply::Unsupported { .. }]
+        ),
+        "{heard:?}"
+    );
+    assert_eq!(scene.heard(2), []);
+    scene.says(1, 1, &"\u{1}".repeat(CHAT_TEXT));
+    assert_eq!(scene.heard(2).len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn whoever_does_what_names_are_unique_and_memory_is_bounded(
+        doings in prop::collection::vec((0..6_u64, 0..5_u8, ".{0,8}"), 0..200)
+    ) {
+        let mut scene = Scene::new();
+        for (who, what, text) in doings {
+            match what {
+                0 if scene.chat.index_of(call(who)).is_none() => {
+                    let request = Request::Chat { name: Some(text) };
+                    scene.chat.on_call(NOW, call(who), &known("key"), request, &mut scene.outbox);
+                }
+                1 => scene.chat.on_gone(NOW, call(who), &mut scene.outbox),
+                2 => drop(scene.heard(who)),
+                3 => scene.chat.on_typed(NOW, &text, &mut scene.outbox),
+                _ => scene.says(who, 0, &text.repeat(500)),
+            }
+            let names: std::collections::HashSet<_> =
+                scene.chat.members.iter().map(|member| &member.name).collect();
+            prop_assert_eq!(names.len(), scene.chat.members.len());
+            for member in &scene.chat.members {
+                prop_assert!(member.waiting_bytes() <= limits::CHAT_WAITING);
+            }
+        }
+    }
+}

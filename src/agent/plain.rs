@@ -1,0 +1,456 @@
+//! Plain text, the unauthenticated kind: who may be heard, who hears typed lines, who gets a reply.
+//!
+//! Sans-IO. [`PlainLimiter`] sits on the network thread and says which datagrams are worth an event;
+//! [`PlainRoom`] belongs to the chat and remembers peers. Nothing here interprets the text. Invariants:
+//! both tables are bounded whatever the sources claim to be; a reply is never larger than three times
+//! what it answers, never answers a reply, and two agents that answer each other fall silent.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::limits;
+use crate::net::PlainSink;
+use crate::session::Path;
+use crate::time::Instant;
+
+/// So many in a second, counted in windows of a second.
+#[derive(Clone, Copy, Default, Debug)]
+struct Window {
+    since: Instant,
+    count: u32,
+}
+
+impl Window {
+    const LENGTH: Duration = Duration::from_secs(1);
+
+    /// Whether a new window has begun.
+    fn turn(&mut self, now: Instant) -> bool {
+        let over = self.count == 0 || now.since(self.since) >= Self::LENGTH;
+        if over {
+            *self = Self {
+                since: now,
+                count: 0,
+            };
+        }
+        over
+    }
+
+    fn take(&mut self, now: Instant, at_most: u32) -> bool {
+        self.turn(now);
+        let free = self.count < at_most;
+        self.count += u32::from(free);
+        free
+    }
+}
+
+/// Lets through so many plain-text datagrams a second: a few from each source, more overall.
+#[derive(Default, Debug)]
+pub struct PlainLimiter {
+    overall: Window,
+    sources: HashMap<IpAddr, u32>,
+}
+
+impl PlainSink for PlainLimiter {
+    fn admit(&mut self, now: Instant, path: &Path, _text: &[u8]) -> bool {
+        if self.overall.turn(now) {
+            self.sources.clear();
+        }
+        if self.overall.count >= limits::PLAIN_OVERALL {
+            return false;
+        }
+        let count = self.sources.entry(source(path.remote.ip())).or_default();
+        if *count >= limits::PLAIN_PER_SOURCE {
+            return false;
+        }
+        *count += 1;
+        self.overall.take(now, limits::PLAIN_OVERALL)
+    }
+}
+
+/// What counts as one source: an IPv6 host can have any address of its /64.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+    }
+}
+
+/// What plain text is answered with: literal text around the place of the text, `OK...{text}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplyTemplate {
+    before: String,
+    /// `None`: the reply does not repeat the text.
+    after: Option<String>,
+}
+
+/// A template without any text of its own: its replies could not be told from what they answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BareTemplate;
+
+impl fmt::Display for BareTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a reply needs text of its own beside {text}, as in 'OK...{text}', \
+             so that replies are not answered in turn",
+        )
+    }
+}
+
+impl std::error::Error for BareTemplate {}
+
+impl std::str::FromStr for ReplyTemplate {
+    type Err = BareTemplate;
+
+    fn from_str(template: &str) -> Result<Self, BareTemplate> {
+        let (before, after) = match template.split_once("{text}") {
+            Some((before, after)) => (before, Some(after)),
+            None => (template, None),
+        };
+        if before.trim().is_empty() && after.is_none_or(|after| after.trim().is_empty()) {
+            return Err(BareTemplate);
+        }
+        Ok(Self {
+            before: before.to_owned(),
+            after: after.map(str::to_owned),
+        })
+    }
+}
+
+impl ReplyTemplate {
+    /// Whether `text` may be a reply by this template, or an answer to one that quotes it.
+    fn matches(&self, text: &[u8]) -> bool {
+        let Some(start) = find(text, self.before.as_bytes()) else {
+            return false;
+        };
+        let rest = &text[start + self.before.len()..];
+        let after = self.after.as_deref().unwrap_or_default();
+        find(rest, after.as_bytes()).is_some()
+    }
+
+    fn fill(&self, text: &[u8]) -> Vec<u8> {
+        let mut reply = self.before.clone().into_bytes();
+        if let Some(after) = &self.after {
+            reply.extend_from_slice(text);
+            reply.extend_from_slice(after.as_bytes());
+        }
+        reply
+    }
+}
+
+fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
+    if pattern.is_empty() {
+        return Some(0);
+    }
+    text.windows(pattern.len()).position(|part| part == pattern)
+}
+
+/// A plain-text peer that was heard.
+#[derive(Debug)]
+struct Peer {
+    path: Path,
+    heard: Instant,
+    /// What was answered last, by its hash, and when.
+    answered: Option<(u64, Instant)>,
+}
+
+/// The peers heard of late, and what is sent to them.
+#[derive(Default, Debug)]
+pub struct PlainRoom {
+    reply: Option<ReplyTemplate>,
+    /// The one heard last stands last.
+    peers: VecDeque<Peer>,
+    typed: Window,
+    replies: Window,
+    hasher: std::hash::RandomState,
+}
+
+impl PlainRoom {
+    /// A room without peers, which answers by this template.
+    #[must_use]
+    pub fn new(reply: Option<ReplyTemplate>) -> Self {
+        Self {
+            reply,
+            ..Self::default()
+        }
+    }
+
+    /// A datagram of `length` bytes said `text`. Returns the reply, if it is to have one.
+    pub fn on_text(
+        &mut self,
+        now: Instant,
+        path: Path,
+        text: &[u8],
+        length: usize,
+    ) -> Option<Bytes> {
+        if path.remote.port() < limits::REPLY_PORTS {
+            return None;
+        }
+        let known = self.peers.iter().position(|peer| peer.path == path);
+        let mut peer = known
+            .and_then(|index| self.peers.remove(index))
+            .unwrap_or(Peer {
+                path,
+                heard: now,
+                answered: None,
+            });
+        peer.heard = now;
+        let reply = self.reply_to(now, &mut peer, text, length);
+        if self.peers.len() >= limits::PLAIN_PEERS {
+            self.peers.pop_front();
+        }
+        self.peers.push_back(peer);
+        reply
+    }
+
+    /// Where a line typed at the agent goes: to all peers of the last minutes, or to none when lines
+    /// come faster than anybody types.
+    pub fn audience(&mut self, now: Instant) -> impl Iterator<Item = Path> {
+        self.peers
+            .retain(|peer| now.since(peer.heard) < limits::PLAIN_MEMORY);
+        let slow_enough = self.typed.take(now, limits::PLAIN_TYPED);
+        self.peers
+            .iter()
+            .filter(move |_| slow_enough)
+            .map(|peer| peer.path)
+    }
+
+    fn reply_to(
+        &mut self,
+        now: Instant,
+        peer: &mut Peer,
+        text: &[u8],
+        length: usize,
+    ) -> Option<Bytes> {
+        use std::hash::BuildHasher as _;
+
+        let template = self.reply.as_ref()?;
+        let line = trim(text);
+        if line.is_empty() || template.matches(line) {
+            return None;
+        }
+        let print = self.hasher.hash_one(line);
+        let repeated = peer
+            .answered
+            .is_some_and(|(last, at)| last == print && now.since(at) < limits::REPLY_ONCE);
+        let mut reply = template.fill(line);
+        if text.len() > line.len() {
+            reply.push(b'\n');
+        }
+        if repeated || reply.len() > 3 * length || !self.replies.take(now, limits::REPLIES) {
+            return None;
+        }
+        peer.answered = Some((print, now));
+        Some(reply.into())
+    }
+}
+
+/// Without the line end that netcat sends along.
+#[must_use]
+pub fn trim(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// An address as it is shown: an IPv4 one as such, though it came to an IPv6 socket.
+#[must_use]
+pub fn shown(remote: SocketAddr) -> SocketAddr {
+    match remote.ip().to_canonical() {
+        address @ IpAddr::V4(_) => SocketAddr::new(address, remote.port()),
+        IpAddr::V6(_) => remote,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn from(address: &str) -> Path {
+        Path {
+            socket: 0,
+            local: None,
+            remote: address.parse().unwrap(),
+        }
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(1_000_000 + millis * 1000)
+    }
+
+    fn room(template: &str) -> PlainRoom {
+        PlainRoom::new(Some(template.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_source_is_heard_ten_times_a_second_and_all_together_a_hundred() {
+        let mut limiter = PlainLimiter::default();
+        let loud = from("192.0.2.1:5000");
+        let heard = (0..1000)
+            .filter(|_| limiter.admit(at(0), &loud, b"x"))
+            .count();
+        assert_eq!(heard, 10);
+        assert!(limiter.admit(at(999), &from("192.0.2.2:5000"), b"x"));
+        assert!(!limiter.admit(at(999), &from("192.0.2.1:5001"), b"x"));
+        assert!(limiter.admit(at(1000), &loud, b"x"));
+
+        let mut limiter = PlainLimiter::default();
+        let heard = (0..10_000_u32)
+            .filter(|number| {
+                let address = IpAddr::V4((0x0a00_0000 | number).into());
+                let path = Path {
+                    remote: (address, 5000).into(),
+                    ..loud
+                };
+                limiter.admit(at(0), &path, b"x")
+            })
+            .count();
+        assert_eq!(heard, 100);
+        assert!(limiter.sources.len() <= 100);
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_are_one_source() {
+        let mut limiter = PlainLimiter::default();
+        let heard = (0..100)
+            .filter(|n| limiter.admit(at(0), &from(&format!("[2001:db8::{n:x}]:5000")), b"x"))
+            .count();
+        assert_eq!(heard, 10);
+        assert!(limiter.admit(at(0), &from("[2001:db8:0:1::1]:5000"), b"x"));
+    }
+
+    #[test]
+    fn a_reply_repeats_the_text_once() {
+        let mut room = room("OK...{text}");
+        let peer = from("192.0.2.1:5000");
+        let reply = room.on_text(at(0), peer, b"hello\n", 6);
+        assert_eq!(reply.as_deref(), Some(&b"OK...hello\n"[..]));
+        assert_eq!(room.on_text(at(1), peer, b"hello\n", 6), None);
+        assert!(room.on_text(at(2), peer, b"world", 5).is_some());
+        assert!(room.on_text(at(2100), peer, b"hello\n", 6).is_some());
+    }
+
+    #[test]
+    fn no_reply_to_replies_low_ports_and_nothing() {
+        let mut room = room("OK...{text}");
+        let peer = from("192.0.2.1:5000");
+        for text in ["OK...hello", "Echo: OK...hello", "OK...", "", "\n"] {
+            assert_eq!(room.on_text(at(0), peer, text.as_bytes(), text.len()), None);
+        }
+        for port in [7, 19, 53, 123, 1023] {
+            let service = from(&format!("192.0.2.1:{port}"));
+            assert_eq!(room.on_text(at(0), service, b"hello", 5), None);
+        }
+        assert!(!room.audience(at(0)).any(|path| path.remote.port() < 1024));
+    }
+
+    #[test]
+    fn a_template_needs_text_of_its_own() {
+        for bare in ["", "{text}", "  {text}\t"] {
+            assert_eq!(bare.parse::<ReplyTemplate>(), Err(BareTemplate));
+        }
+        for template in ["OK", "OK...{text}", "{text}!", "<{text}>"] {
+            assert!(template.parse::<ReplyTemplate>().is_ok());
+        }
+    }
+
+    /// Two agents, each with a template, and a forged datagram that sets them on each other.
+    fn datagrams_between(one: &str, other: &str, forged: &[u8]) -> usize {
+        let mut rooms = [room(one), room(other)];
+        let addresses = [from("192.0.2.1:7000"), from("192.0.2.2:7000")];
+        let mut said = Bytes::copy_from_slice(forged);
+        let mut to = 0;
+        for count in 0..1000 {
+            let cut = said.slice(..said.len().min(crate::net::limits::PLAIN));
+            let reply = rooms[to].on_text(at(count), addresses[1 - to], &cut, said.len());
+            match reply {
+                Some(reply) => said = reply,
+                None => return usize::try_from(count).unwrap(),
+            }
+            to = 1 - to;
+        }
+        panic!("{one:?} and {other:?} talk each other to death");
+    }
+
+    #[test]
+    fn two_agents_do_not_talk_each_other_to_death() {
+        let templates = [
+            "OK...{text}",
+            "OK",
+            "pong",
+            "{text}?",
+            "<{text}>",
+            "<<{text}",
+            "O{text}K",
+        ];
+        for one in templates {
+            for other in templates {
+                for forged in ["hello", "OK...", "?", "<>", "pong", "OOOKKK"] {
+                    let count = datagrams_between(one, other, forged.as_bytes());
+                    assert!(count <= 6, "{one:?} {other:?} {forged:?}: {count}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_two_templates_fall_silent(
+            one in "[a-c]{0,3}(\\{text\\})?[a-c]{1,3}",
+            other in "[a-c]{1,3}(\\{text\\})?[a-c]{0,3}",
+            forged in "[a-c]{0,12}",
+        ) {
+            prop_assert!(datagrams_between(&one, &other, forged.as_bytes()) < 20);
+        }
+
+        #[test]
+        fn whatever_comes_tables_are_bounded_and_replies_small(
+            datagrams in prop::collection::vec(
+                (any::<u16>(), 0..4_u8, prop::collection::vec(any::<u8>(), 0..40), 0..3000_u64),
+                0..400,
+            )
+        ) {
+            let mut room = room("OK...{text}");
+            let mut limiter = PlainLimiter::default();
+            let mut millis = 0;
+            for (port, host, text, wait) in datagrams {
+                millis += wait;
+                let path = from(&format!("192.0.2.{host}:{port}"));
+                limiter.admit(at(millis), &path, &text);
+                if let Some(reply) = room.on_text(at(millis), path, &text, text.len()) {
+                    prop_assert!(reply.len() <= 3 * text.len());
+                    prop_assert!(port >= 1024);
+                }
+                prop_assert!(room.peers.len() <= limits::PLAIN_PEERS);
+                prop_assert!(limiter.sources.len() <= limits::PLAIN_OVERALL as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn typed_lines_go_to_those_heard_of_late_and_no_faster_than_typed() {
+        let mut room = PlainRoom::default();
+        let (early, late) = (from("192.0.2.1:5000"), from("[2001:db8::1]:5000"));
+        room.on_text(at(0), early, b"x", 1);
+        room.on_text(at(5000), late, b"x", 1);
+        let now = Instant::from_micros(1_000_000) + limits::PLAIN_MEMORY;
+        assert_eq!(room.audience(now).collect::<Vec<_>>(), [late]);
+        let flood = (0..100).map(|_| room.audience(now).count()).sum::<usize>();
+        assert_eq!(flood, limits::PLAIN_TYPED as usize - 1);
+    }
+
+    #[test]
+    fn mapped_addresses_are_shown_as_what_they_are() {
+        let mapped = "[::ffff:192.0.2.1]:9".parse().unwrap();
+        assert_eq!(shown(mapped).to_string(), "192.0.2.1:9");
+        let real = "[2001:db8::1]:4444".parse().unwrap();
+        assert_eq!(shown(real).to_string(), "[2001:db8::1]:4444");
+    }
+}
