@@ -6,11 +6,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+
 use crate::rng::Rng;
 use crate::wire::limits::INVITE;
 
 /// What an invited controller shows. Wiped when dropped; printed only by [`to_text`](Self::to_text).
-#[derive(Clone, PartialEq, Eq, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+#[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct InviteToken([u8; INVITE]);
 
 /// SHA-256 of a token.
@@ -42,13 +46,14 @@ impl InviteToken {
     /// 22 characters of base64url.
     #[must_use]
     pub fn to_text(&self) -> String {
-        todo!()
+        URL_SAFE_NO_PAD.encode(self.0)
     }
 
     /// What may be stored.
     #[must_use]
     pub fn hash(&self) -> InviteHash {
-        todo!()
+        let digest = digest::digest(&digest::SHA256, &self.0);
+        InviteHash(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 }
 
@@ -61,6 +66,93 @@ impl fmt::Debug for InviteToken {
 impl FromStr for InviteToken {
     type Err = ParseInviteError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        todo!()
+        decode(text).map(Self)
+    }
+}
+
+impl InviteHash {
+    /// Whether it is this token's, in a time that says nothing about where they differ.
+    #[must_use]
+    pub fn matches(&self, token: &InviteToken) -> bool {
+        let other = token.hash();
+        let difference = self
+            .0
+            .iter()
+            .zip(&other.0)
+            .fold(0, |all, (a, b)| all | (a ^ b));
+        std::hint::black_box(difference) == 0
+    }
+}
+
+/// 43 characters of base64url.
+impl fmt::Display for InviteHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for InviteHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for InviteHash {
+    type Err = ParseInviteError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        decode(text).map(Self)
+    }
+}
+
+fn decode<const N: usize>(text: &str) -> Result<[u8; N], ParseInviteError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ParseInviteError)?;
+    bytes.try_into().map_err(|_| ParseInviteError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_hash_is_sha_256_of_the_bytes() {
+        let hash = InviteToken::from_bytes([0; INVITE]).hash();
+        // head -c16 /dev/zero | openssl sha256 -binary | basenc --base64url
+        assert_eq!(
+            hash.to_string(),
+            "N0cI__dxndWXnsh11WzSKG9tPPfsMXo7JWMqqyjsN7s"
+        );
+    }
+
+    #[test]
+    fn neither_form_shows_the_token_by_accident() {
+        let token = InviteToken::from_bytes([7; INVITE]);
+        assert_eq!(format!("{token:?}"), "InviteToken(..)");
+        assert!(!token.hash().to_string().contains(&token.to_text()));
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_back(bytes: [u8; INVITE]) {
+            let token = InviteToken::from_bytes(bytes);
+            let again: InviteToken = token.to_text().parse().unwrap();
+            prop_assert_eq!(again.as_bytes(), &bytes);
+            let hash: InviteHash = token.hash().to_string().parse().unwrap();
+            prop_assert!(hash.matches(&token));
+        }
+
+        #[test]
+        fn one_changed_bit_does_not_match(bytes: [u8; INVITE], bit in 0_usize..8 * INVITE) {
+            let mut other = bytes;
+            other[bit / 8] ^= 1 << (bit % 8);
+            let hash = InviteToken::from_bytes(bytes).hash();
+            prop_assert!(!hash.matches(&InviteToken::from_bytes(other)));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,60}") {
+            let _ = text.parse::<InviteToken>();
+            let _ = text.parse::<InviteHash>();
+        }
     }
 }
