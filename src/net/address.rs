@@ -7,8 +7,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
+
+use crate::escape::line;
 
 /// Where agents are, unless said otherwise.
 pub const DEFAULT_PORT: u16 = 7000;
@@ -71,11 +73,24 @@ pub struct ResolveError {
     pub error: Option<io::Error>,
 }
 
+/// The longest host name, RFC 1035 §2.3.4.
+const MAX_NAME: usize = 253;
+
+/// The longest part of one.
+const MAX_NAME_PART: usize = 63;
+
+/// What set syntax is written with.
+const SET: &[char] = &['[', ']', ',', '!', '&', '^', '@'];
+
 impl Target {
     /// From its parts; the label is the normal form.
     #[must_use]
     pub fn new(host: Host, port: u16) -> Self {
-        todo!()
+        Self {
+            label: write_address(&host, port),
+            host,
+            port,
+        }
     }
 
     /// As the user typed it: the name of this target in everything that is printed.
@@ -101,7 +116,44 @@ impl Target {
     /// # Errors
     /// When there is no address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        todo!()
+        resolve(&self.host, self.port)
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+    }
+}
+
+impl Eq for Target {}
+
+impl std::hash::Hash for Target {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.host, self.port).hash(state);
+    }
+}
+
+/// The normal form: `host:port`, in lower case, IPv6 in brackets. The key of `known_agents`.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&write_address(&self.host, self.port))
+    }
+}
+
+impl FromStr for Target {
+    type Err = ParseAddressError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, port) = split(text)?;
+        let port = port.unwrap_or(DEFAULT_PORT);
+        if port == 0 {
+            return Err(ParseAddressError::PortZero);
+        }
+        Ok(Self {
+            label: text.to_owned(),
+            host,
+            port,
+        })
     }
 }
 
@@ -111,33 +163,362 @@ impl Bind {
     /// # Errors
     /// When there is no address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        todo!()
+        match self {
+            Self::All(port) => Ok(vec![
+                (Ipv6Addr::UNSPECIFIED, *port).into(),
+                (Ipv4Addr::UNSPECIFIED, *port).into(),
+            ]),
+            Self::At(host, port) => resolve(host, *port),
+        }
     }
 }
 
-/// The normal form: `host:port`, in lower case, IPv6 in brackets. The key of `known_agents`.
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
-    }
-}
-
-impl FromStr for Target {
-    type Err = ParseAddressError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        todo!()
+impl Default for Bind {
+    fn default() -> Self {
+        Self::All(DEFAULT_PORT)
     }
 }
 
 impl fmt::Display for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+        match self {
+            Self::All(port) => write!(f, ":{port}"),
+            Self::At(host, port) => f.write_str(&write_address(host, *port)),
+        }
     }
 }
 
 impl FromStr for Bind {
     type Err = ParseAddressError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        todo!()
+        // "::" and "::1" are addresses, ":7000" is a port.
+        if let Some(port) = text.strip_prefix(':').filter(|rest| !rest.contains(':')) {
+            return parse_port(port).map(Self::All);
+        }
+        let (host, port) = split(text)?;
+        Ok(Self::At(host, port.unwrap_or(DEFAULT_PORT)))
+    }
+}
+
+fn write_address(host: &Host, port: u16) -> String {
+    match host {
+        Host::Ip(ip) => SocketAddr::new(*ip, port).to_string(),
+        Host::Zoned(ip, zone) => format!("[{ip}%{zone}]:{port}"),
+        Host::Name(name) => format!("{name}:{port}"),
+    }
+}
+
+fn split(text: &str) -> Result<(Host, Option<u16>), ParseAddressError> {
+    if text.is_empty() {
+        return Err(ParseAddressError::Empty);
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (inside, after) = rest.split_once(']').ok_or(ParseAddressError::Bracket)?;
+        let host = parse_ipv6(inside).ok_or(ParseAddressError::Bracket)?;
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((host, Some(parse_port(port)?))),
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(ParseAddressError::Bracket),
+        };
+    }
+    if let Some(set) = text.chars().find(|c| SET.contains(c)) {
+        return Err(ParseAddressError::Set(set));
+    }
+    if let Some(host) = parse_ipv6(text) {
+        return Ok((host, None));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) => Ok((parse_host(host)?, Some(parse_port(port)?))),
+        None => Ok((parse_host(text)?, None)),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, ParseAddressError> {
+    // Not u16's own parser alone: it takes a plus sign.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or_else(|| ParseAddressError::Port(text.to_owned()))
+}
+
+/// An address that maps an IPv4 one is that one, so that it has one normal form.
+fn parse_ipv6(text: &str) -> Option<Host> {
+    match text.split_once('%') {
+        None => {
+            let ip: Ipv6Addr = text.parse().ok()?;
+            Some(Host::Ip(IpAddr::V6(ip).to_canonical()))
+        }
+        Some((ip, zone)) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let zone = Some(zone).filter(|zone| !zone.is_empty() && zone.bytes().all(plain))?;
+            Some(Host::Zoned(ip.parse().ok()?, zone.to_owned()))
+        }
+    }
+}
+
+fn parse_host(text: &str) -> Result<Host, ParseAddressError> {
+    if text.is_empty() {
+        return Err(ParseAddressError::Empty);
+    }
+    if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(ip.into()));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ParseAddressError::BareNumber(text.to_owned()));
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let good = |part: &str| {
+        (1..=MAX_NAME_PART).contains(&part.len())
+            && !part.starts_with('-')
+            && part.bytes().all(plain)
+    };
+    // A dot at the end makes a name absolute.
+    let parts = text.strip_suffix('.').unwrap_or(text);
+    if parts.len() > MAX_NAME || !parts.split('.').all(good) {
+        return Err(ParseAddressError::Host(text.to_owned()));
+    }
+    Ok(Host::Name(text.to_ascii_lowercase()))
+}
+
+fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+    let name = match host {
+        Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port)]),
+        Host::Zoned(ip, zone) => format!("{ip}%{zone}"),
+        Host::Name(name) => name.clone(),
+    };
+    let failed = |error| ResolveError {
+        host: name.clone(),
+        error,
+    };
+    let found = (name.as_str(), port)
+        .to_socket_addrs()
+        .map_err(|error| failed(Some(error)))?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(None));
+    }
+    Ok(addresses)
+}
+
+impl fmt::Display for ParseAddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was typed may have been pasted from anywhere.
+        let shown = |text: &str| line(text.as_bytes(), MAX_NAME).into_owned();
+        match self {
+            Self::Empty => f.write_str("the host is missing; write host:port"),
+            Self::Port(text) => write!(f, "\"{}\" is no port; write 1 to 65535", shown(text)),
+            Self::PortZero => f.write_str("nothing can be reached at port 0; write 1 to 65535"),
+            Self::Host(text) => write!(
+                f,
+                "\"{}\" is neither an address nor a host name",
+                shown(text)
+            ),
+            Self::Bracket => f.write_str(
+                "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+            ),
+            Self::BareNumber(text) => write!(
+                f,
+                "{} is a number without a host; write host:{0}, or :{0} to listen",
+                shown(text)
+            ),
+            Self::Set(c) => write!(f, "\"{c}\" belongs to sets of hosts; write one host here"),
+        }
+    }
+}
+
+impl std::error::Error for ParseAddressError {}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "the name \"{}\" leads nowhere: {error}", self.host),
+            None => write!(f, "the name \"{}\" has no address", self.host),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.as_ref().map(|error| error as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn target(text: &str) -> Target {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn bind(text: &str) -> Bind {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_target_has_a_normal_form_and_keeps_what_was_typed() {
+        for (typed, normal) in [
+            ("web3", "web3:7000"),
+            ("Web3.Example.ORG:7001", "web3.example.org:7001"),
+            ("host.", "host.:7000"),
+            ("127.0.0.1", "127.0.0.1:7000"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("::1", "[::1]:7000"),
+            ("[::1]", "[::1]:7000"),
+            ("[0:0::1]:9", "[::1]:9"),
+            ("2001:DB8::1", "[2001:db8::1]:7000"),
+            ("[fe80::1%eth0]:7000", "[fe80::1%eth0]:7000"),
+            ("fe80::1%2", "[fe80::1%2]:7000"),
+            ("[::ffff:192.0.2.1]:7000", "192.0.2.1:7000"),
+            ("a_b-c", "a_b-c:7000"),
+            ("3com", "3com:7000"),
+        ] {
+            let target = target(typed);
+            assert_eq!(target.to_string(), normal);
+            assert_eq!(target.label(), typed);
+        }
+    }
+
+    #[test]
+    fn targets_are_equal_by_what_they_mean() {
+        assert_eq!(target("WEB"), target("web:7000"));
+        assert_ne!(target("web"), target("web:7001"));
+        assert_eq!(Target::new(target("::1").host, 7000), target("::1"));
+    }
+
+    #[test]
+    fn what_is_no_target_says_why() {
+        for (typed, why) in [
+            ("", "the host is missing; write host:port"),
+            (":7000", "the host is missing; write host:port"),
+            ("web:", "\"\" is no port; write 1 to 65535"),
+            ("web:65536", "\"65536\" is no port; write 1 to 65535"),
+            ("web:+1", "\"+1\" is no port; write 1 to 65535"),
+            (
+                "web:0",
+                "nothing can be reached at port 0; write 1 to 65535",
+            ),
+            ("a b", "\"a b\" is neither an address nor a host name"),
+            (
+                "-oProxy",
+                "\"-oProxy\" is neither an address nor a host name",
+            ),
+            ("a..b", "\"a..b\" is neither an address nor a host name"),
+            (
+                "\u{1b}x",
+                "\"\\u{1b}x\" is neither an address nor a host name",
+            ),
+            ("1:2:3", "\"1:2\" is neither an address nor a host name"),
+            (
+                "7000",
+                "7000 is a number without a host; write host:7000, or :7000 to listen",
+            ),
+            (
+                "web[01-40]",
+                "\"[\" belongs to sets of hosts; write one host here",
+            ),
+            ("@db", "\"@\" belongs to sets of hosts; write one host here"),
+            ("a,b", "\",\" belongs to sets of hosts; write one host here"),
+            (
+                "[::1",
+                "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+            ),
+            (
+                "[web]:1",
+                "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+            ),
+            (
+                "[::1]x",
+                "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+            ),
+        ] {
+            let error = typed.parse::<Target>().unwrap_err().to_string();
+            assert!(error.starts_with(why), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bare_port_binds_every_address_of_both_families() {
+        let addresses = bind(":7000").resolve().unwrap();
+        let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["[::]:7000", "0.0.0.0:7000"]);
+    }
+
+    #[test]
+    fn a_bind_address_may_be_one_address_or_a_name() {
+        for (typed, normal) in [
+            (":0", ":0"),
+            ("127.0.0.1:7000", "127.0.0.1:7000"),
+            ("[::1]:7000", "[::1]:7000"),
+            ("::1", "[::1]:7000"),
+            ("::", "[::]:7000"),
+            ("localhost", "localhost:7000"),
+            ("localhost:0", "localhost:0"),
+        ] {
+            assert_eq!(bind(typed).to_string(), normal);
+        }
+        for typed in ["", ":", ":x", "7000", "[::1", "a,b"] {
+            assert!(typed.parse::<Bind>().is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn an_address_resolves_to_itself_and_localhost_to_loopback() {
+        assert_eq!(
+            target("192.0.2.7:9").resolve().unwrap(),
+            ["192.0.2.7:9".parse().unwrap()]
+        );
+        let local = target("localhost").resolve().unwrap();
+        assert!(local.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_named() {
+        // RFC 6761 §6.4: "invalid" has no names.
+        let error = target("no.such.invalid").resolve().unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the name \"no.such.invalid\" "), "{text}");
+    }
+
+    /// Texts in which the characters that matter are common.
+    fn tricky() -> impl Strategy<Value = String> {
+        prop_oneof![
+            ".{0,40}",
+            "[a-zA-Z0-9:.%\\[\\]-]{0,40}",
+            "[0-9a-f:]{2,20}(:[0-9]{0,6})?",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_prints_as_something_that_parses_to_the_same(text in tricky()) {
+            if let Ok(first) = text.parse::<Target>() {
+                let again: Target = first.to_string().parse().unwrap();
+                prop_assert_eq!(&again, &first);
+                prop_assert_eq!(again.to_string(), first.to_string());
+            }
+            if let Ok(first) = text.parse::<Bind>() {
+                prop_assert_eq!(first.to_string().parse::<Bind>().unwrap(), first);
+            }
+        }
+
+        #[test]
+        fn every_socket_address_is_a_target(address: SocketAddr) {
+            prop_assume!(address.port() != 0);
+            let text = match address {
+                SocketAddr::V4(v4) => v4.to_string(),
+                SocketAddr::V6(v6) => format!("[{}]:{}", v6.ip(), v6.port()),
+            };
+            prop_assert_eq!(target(&text).port(), address.port());
+        }
     }
 }
