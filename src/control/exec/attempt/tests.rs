@@ -39,6 +39,7 @@ fn exec() -> Exec {
         timeout_ms: None,
         lease_ms: None,
         on_disconnect: OnDisconnect::Kill,
+        age_ms: 0,
     }
 }
 
