@@ -1,0 +1,360 @@
+//! A controller's application for raw-machine stories: asks for works, judges what comes back.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpagent::crypto::PublicKey;
+use udpagent::session::{Closed, Command, Connect, ConnectionId, Event, Path, Ticket};
+use udpagent::time::Instant;
+use udpagent::wire::{CallId, Early, Lane, StreamId};
+
+use crate::host::App;
+use crate::work::{Pattern, Reader, Work, Writer};
+
+/// How fast the application disposes of what comes.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// At once.
+    Eager,
+    /// So many bytes in each such interval.
+    Slow {
+        /// Bytes.
+        bytes: u64,
+        /// Interval.
+        every: Duration,
+    },
+    /// Not at all.
+    Stopped,
+}
+
+/// How a work went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Asked for at this time, not finished.
+    Asked(Instant),
+    /// Every byte came, so long after it was asked for.
+    Done(Duration),
+    /// Its session ended first.
+    Failed(Closed),
+}
+
+struct Call {
+    work: Work,
+    lanes: HashMap<Lane, Reader>,
+    stdin: Option<Writer>,
+}
+
+/// A session, as its application knows it.
+#[derive(Default)]
+pub struct Session {
+    /// What to remember of the agent; there once connected.
+    pub ticket: Option<Ticket>,
+    /// What became of the first flight's command.
+    pub early: Option<Early>,
+    /// How it ended, if it has.
+    pub closed: Option<Closed>,
+    /// How often it fell silent.
+    pub silences: u32,
+    /// How often it came back.
+    pub returns: u32,
+    next_call: u32,
+    calls: HashMap<CallId, Call>,
+    backlog: VecDeque<Work>,
+}
+
+/// The application.
+pub struct Caller {
+    /// All sessions, over and open.
+    pub sessions: HashMap<ConnectionId, Session>,
+    /// All works, by id.
+    pub fates: HashMap<u64, Fate>,
+    /// How fast it reads.
+    pub pace: Pace,
+    /// Calls that it keeps open at once in a session.
+    pub at_once: usize,
+    next_connection: u64,
+    unread: VecDeque<(ConnectionId, StreamId, u64)>,
+    next_read: Option<Instant>,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self {
+            sessions: HashMap::new(),
+            fates: HashMap::new(),
+            pace: Pace::Eager,
+            at_once: 16,
+            next_connection: 0,
+            unread: VecDeque::new(),
+            next_read: None,
+        }
+    }
+}
+
+impl Caller {
+    /// How the work went so far.
+    pub fn fate(&self, id: u64) -> Option<&Fate> {
+        self.fates.get(&id)
+    }
+
+    /// Works of which every byte came.
+    pub fn done(&self) -> usize {
+        let done = |fate: &&Fate| matches!(fate, Fate::Done(_));
+        self.fates.values().filter(done).count()
+    }
+
+    /// Works that are not over in any way.
+    pub fn pending(&self) -> usize {
+        let asked = |fate: &&Fate| matches!(fate, Fate::Asked(_));
+        self.fates.values().filter(asked).count()
+    }
+
+    /// Bytes that came and were not disposed of.
+    pub fn unread(&self) -> u64 {
+        self.unread.iter().map(|(_, _, bytes)| bytes).sum()
+    }
+
+    /// Opens a session, with a first command if there is one.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        (agent, to): (PublicKey, SocketAddr),
+        ticket: Option<Ticket>,
+        first: Option<Work>,
+        timeout: Duration,
+    ) -> (ConnectionId, Vec<Command>) {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.sessions.insert(connection, Session::default());
+        let mut out = vec![Command::Connect(Connect {
+            connection,
+            agent,
+            path: Path {
+                socket: 0,
+                local: None,
+                remote: to,
+            },
+            ticket,
+            invite: None,
+            first: first.map_or_else(Bytes::new, |work| work.encode()),
+            timeout,
+        })];
+        if let Some(work) = first {
+            self.fates.insert(work.id, Fate::Asked(now));
+            self.open(connection, work, Bytes::new(), &mut out);
+        }
+        (connection, out)
+    }
+
+    /// Asks for a work in an open session, as soon as a call is free.
+    pub fn ask(&mut self, now: Instant, connection: ConnectionId, work: Work) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.fates.insert(work.id, Fate::Asked(now));
+        let session = self.sessions.get_mut(&connection).expect("a session");
+        if let Some(reason) = &session.closed {
+            self.fates.insert(work.id, Fate::Failed(reason.clone()));
+            return out;
+        }
+        session.backlog.push_back(work);
+        self.open_next(connection, &mut out);
+        out
+    }
+
+    fn open_next(&mut self, connection: ConnectionId, out: &mut Vec<Command>) {
+        while let Some(session) = self.sessions.get_mut(&connection)
+            && session.calls.len() < self.at_once
+            && let Some(work) = session.backlog.pop_front()
+        {
+            self.open(connection, work, work.encode(), out);
+        }
+    }
+
+    fn open(
+        &mut self,
+        connection: ConnectionId,
+        work: Work,
+        request: Bytes,
+        out: &mut Vec<Command>,
+    ) {
+        let session = self.sessions.get_mut(&connection).expect("a session");
+        let call = CallId(session.next_call);
+        session.next_call += 1;
+        out.push(Command::Write {
+            connection,
+            stream: StreamId::new(call, Lane::Control),
+            data: request,
+            fin: true,
+        });
+        let mut stdin = (work.stdin > 0).then(|| {
+            let stream = StreamId::new(call, Lane::Main);
+            Writer::new(connection, stream, Pattern::stdin(work.id), work.stdin)
+        });
+        if let Some(stdin) = &mut stdin {
+            stdin.write(out);
+        }
+        let reader = |lane, total| (lane, Reader::new(Pattern::output(work.id, lane), total));
+        let lanes = HashMap::from([
+            reader(Lane::Control, 8),
+            reader(Lane::Main, work.out),
+            reader(Lane::Error, work.err),
+        ]);
+        session.calls.insert(call, Call { work, lanes, stdin });
+    }
+
+    fn on_data(
+        &mut self,
+        now: Instant,
+        (connection, stream): (ConnectionId, StreamId),
+        (offset, data, fin): (u64, &[u8], bool),
+        out: &mut Vec<Command>,
+    ) {
+        let bytes = data.len() as u64;
+        match self.pace {
+            Pace::Eager => out.push(Command::Consumed {
+                connection,
+                stream,
+                bytes,
+            }),
+            Pace::Slow { every, .. } => {
+                self.unread.push_back((connection, stream, bytes));
+                self.next_read.get_or_insert(now + every);
+            }
+            Pace::Stopped => self.unread.push_back((connection, stream, bytes)),
+        }
+        let session = self.sessions.get_mut(&connection).expect("a session");
+        let call = session.calls.get_mut(&stream.call()).expect("an open call");
+        let lane = call.lanes.get_mut(&stream.lane()).expect("one of three");
+        lane.read(offset, data, fin);
+        self.finish(now, connection, stream.call(), out);
+    }
+
+    /// A call is over when every lane has ended and was disposed of.
+    fn finish(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        call: CallId,
+        out: &mut Vec<Command>,
+    ) {
+        let session = self.sessions.get_mut(&connection).expect("a session");
+        let Some(open) = session.calls.get(&call) else {
+            return;
+        };
+        let unread = |(c, s, bytes): &(ConnectionId, StreamId, u64)| {
+            *c == connection && s.call() == call && *bytes > 0
+        };
+        if !open.lanes.values().all(Reader::is_ended) || self.unread.iter().any(unread) {
+            return;
+        }
+        let id = open.work.id;
+        session.calls.remove(&call);
+        out.push(Command::Release { connection, call });
+        let Some(Fate::Asked(asked)) = self.fates.get(&id) else {
+            panic!("work {id} is finished twice");
+        };
+        let took = now.since(*asked);
+        self.fates.insert(id, Fate::Done(took));
+        self.open_next(connection, out);
+    }
+
+    fn on_closed(&mut self, connection: ConnectionId, reason: &Closed) {
+        let session = self.sessions.get_mut(&connection).expect("a session");
+        session.closed = Some(reason.clone());
+        let open = session.calls.drain().map(|(_, call)| call.work);
+        for work in open.chain(session.backlog.drain(..)) {
+            self.fates.insert(work.id, Fate::Failed(reason.clone()));
+        }
+        self.unread.retain(|(c, _, _)| *c != connection);
+    }
+}
+
+impl App for Rc<RefCell<Caller>> {
+    fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>) {
+        let mut caller = self.borrow_mut();
+        match event {
+            Event::Connected {
+                connection,
+                ticket,
+                early,
+            } => {
+                let session = caller.sessions.get_mut(&connection).expect("a session");
+                (session.ticket, session.early) = (Some(ticket), Some(early));
+            }
+            Event::Data {
+                connection,
+                stream,
+                offset,
+                data,
+                fin,
+            } => caller.on_data(now, (connection, stream), (offset, &data, fin), out),
+            Event::Writable {
+                connection,
+                stream,
+                limit,
+                ..
+            } => {
+                let session = caller.sessions.get_mut(&connection).expect("a session");
+                if let Some(call) = session.calls.get_mut(&stream.call())
+                    && let (Lane::Main, Some(stdin)) = (stream.lane(), &mut call.stdin)
+                {
+                    stdin.on_limit(limit);
+                    stdin.write(out);
+                }
+            }
+            Event::Silent { connection } => {
+                caller.sessions.entry(connection).or_default().silences += 1;
+            }
+            Event::Heard { connection } => {
+                caller.sessions.entry(connection).or_default().returns += 1;
+            }
+            Event::Closed { connection, reason } => caller.on_closed(connection, &reason),
+            Event::Accepted { .. } => panic!("a controller accepts"),
+            Event::Delivered { .. }
+            | Event::Reset { .. }
+            | Event::Stopped { .. }
+            | Event::CallEnded { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. } => {}
+        }
+    }
+
+    fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
+        let mut caller = self.borrow_mut();
+        let Pace::Slow { bytes, every } = caller.pace else {
+            return;
+        };
+        if caller.next_read.is_none_or(|at| at > now) {
+            return;
+        }
+        let mut allowance = bytes;
+        let mut touched = Vec::new();
+        while allowance > 0
+            && let Some((connection, stream, waiting)) = caller.unread.front_mut()
+        {
+            let read = allowance.min(*waiting);
+            (*waiting, allowance) = (*waiting - read, allowance - read);
+            let (connection, stream, rest) = (*connection, *stream, *waiting);
+            out.push(Command::Consumed {
+                connection,
+                stream,
+                bytes: read,
+            });
+            touched.push((connection, stream.call()));
+            if rest == 0 {
+                caller.unread.pop_front();
+            }
+        }
+        caller.next_read = (!caller.unread.is_empty()).then(|| now + every);
+        for (connection, call) in touched {
+            caller.finish(now, connection, call, out);
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        self.borrow().next_read
+    }
+}

@@ -1,0 +1,261 @@
+//! What an application may rely on, checked against every event and command of a host.
+//!
+//! Streams come in order, without gaps, and not beyond the credit that was given; credit never
+//! shrinks; what is delivered was written; a session that is over is not named again.
+
+use std::collections::{HashMap, HashSet};
+
+use udpagent::session::limits::{INITIAL_SESSION_CREDIT, INITIAL_STREAM_CREDIT};
+use udpagent::session::{Command, ConnectionId, Event};
+use udpagent::wire::{CallId, StreamId};
+
+#[derive(Default)]
+struct Stream {
+    received: u64,
+    received_fin: bool,
+    reset: bool,
+    disposed: u64,
+    written: u64,
+    written_fin: bool,
+    delivered: bool,
+    limit: u64,
+    consumed: u64,
+}
+
+#[derive(Default)]
+struct Session {
+    streams: HashMap<StreamId, Stream>,
+    released: HashSet<CallId>,
+    ended: HashSet<CallId>,
+    unread: u64,
+    opened: bool,
+    silent: bool,
+}
+
+/// The judge of one life of a host's application.
+pub struct Contract {
+    stream_window: u64,
+    session_window: u64,
+    sessions: HashMap<ConnectionId, Session>,
+    over: HashSet<ConnectionId>,
+    /// The most bytes that ever waited for the application in one session.
+    pub most_unread: u64,
+}
+
+impl Contract {
+    /// For an endpoint with these windows.
+    pub fn new(stream_window: u64, session_window: u64) -> Self {
+        Self {
+            stream_window: stream_window.max(INITIAL_STREAM_CREDIT),
+            session_window: session_window.max(INITIAL_SESSION_CREDIT),
+            sessions: HashMap::new(),
+            over: HashSet::new(),
+            most_unread: 0,
+        }
+    }
+
+    /// The application asks for something.
+    pub fn on_command(&mut self, command: &Command) {
+        match command {
+            Command::Connect(connect) => {
+                let fresh = !self.sessions.contains_key(&connect.connection);
+                assert!(
+                    fresh && !self.over.contains(&connect.connection),
+                    "a connection's number is used again"
+                );
+                let session = self.sessions.entry(connect.connection).or_default();
+                let stream = StreamId::new(CallId(0), udpagent::wire::Lane::Control);
+                session.streams.entry(stream).or_default().written += connect.first.len() as u64;
+            }
+            Command::Write {
+                connection,
+                stream,
+                data,
+                fin,
+            } => {
+                let Some(session) = self.sessions.get_mut(connection) else {
+                    return;
+                };
+                let stream = session.streams.entry(*stream).or_default();
+                stream.written += data.len() as u64;
+                stream.written_fin |= fin;
+            }
+            Command::Consumed {
+                connection,
+                stream,
+                bytes,
+            } => {
+                let Some(session) = self.sessions.get_mut(connection) else {
+                    return;
+                };
+                let lane = session.streams.entry(*stream).or_default();
+                lane.disposed += bytes;
+                assert!(lane.disposed <= lane.received, "consumed what never came");
+                session.unread -= bytes;
+            }
+            Command::Release { connection, call } => {
+                if let Some(session) = self.sessions.get_mut(connection) {
+                    session.release(*call);
+                }
+            }
+            Command::Reset { .. }
+            | Command::Stop { .. }
+            | Command::Watch { .. }
+            | Command::Close { .. } => {}
+        }
+    }
+
+    /// The machine tells something.
+    pub fn on_event(&mut self, event: &Event) {
+        let Some(connection) = connection_of(event) else {
+            return;
+        };
+        assert!(
+            !self.over.contains(&connection),
+            "{event:?} names a session that is over"
+        );
+        if matches!(event, Event::Accepted { .. }) {
+            assert!(
+                self.sessions
+                    .insert(connection, Session::default())
+                    .is_none(),
+                "{connection:?} is accepted twice"
+            );
+        }
+        let session = self
+            .sessions
+            .get_mut(&connection)
+            .unwrap_or_else(|| panic!("{event:?} names an unknown session"));
+        session.on_event(event, self.stream_window);
+        assert!(
+            session.unread <= self.session_window,
+            "{} unread bytes in {connection:?}",
+            session.unread
+        );
+        self.most_unread = self.most_unread.max(session.unread);
+        if matches!(event, Event::Closed { .. }) {
+            self.sessions.remove(&connection);
+            self.over.insert(connection);
+        }
+    }
+}
+
+impl Session {
+    fn release(&mut self, call: CallId) {
+        self.released.insert(call);
+        let mut freed = 0;
+        self.streams.retain(|id, stream| {
+            let gone = id.call() == call;
+            if gone {
+                freed += stream.received - stream.disposed;
+            }
+            !gone
+        });
+        self.unread -= freed;
+    }
+
+    fn on_event(&mut self, event: &Event, window: u64) {
+        if let Some(stream) = stream_of(event) {
+            assert!(
+                !self.released.contains(&stream.call()),
+                "{event:?} names a call that was released"
+            );
+        }
+        match event {
+            Event::Accepted { .. } | Event::Connected { .. } => {
+                assert!(!self.opened, "{event:?} comes twice");
+                self.opened = true;
+            }
+            Event::Data {
+                stream,
+                offset,
+                data,
+                fin,
+                ..
+            } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(self.opened, "data before the session stands");
+                assert_eq!(*offset, lane.received, "a gap or an overlap in {stream:?}");
+                assert!(!lane.received_fin && !lane.reset, "{event:?} after the end");
+                lane.received += data.len() as u64;
+                lane.received_fin = *fin;
+                self.unread += data.len() as u64;
+                let unread = lane.received - lane.disposed;
+                assert!(unread <= window, "{unread} unread bytes in {stream:?}");
+            }
+            Event::Writable {
+                stream,
+                consumed,
+                limit,
+                ..
+            } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(*limit >= lane.limit, "credit shrinks in {event:?}");
+                assert!(
+                    *consumed >= lane.consumed,
+                    "consumption shrinks in {event:?}"
+                );
+                assert!(
+                    *consumed <= lane.written,
+                    "{event:?} consumes what was not written"
+                );
+                (lane.limit, lane.consumed) = (*limit, *consumed);
+            }
+            Event::Delivered { stream, .. } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(lane.written_fin && !lane.delivered, "{event:?} is not so");
+                lane.delivered = true;
+            }
+            Event::Reset { stream, .. } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(!lane.reset, "{event:?} comes twice");
+                lane.reset = true;
+            }
+            Event::CallEnded { call, .. } => {
+                assert!(self.ended.insert(*call), "{event:?} comes twice");
+            }
+            Event::Silent { .. } => {
+                assert!(!self.silent, "silent twice");
+                self.silent = true;
+            }
+            Event::Heard { .. } => {
+                assert!(self.silent, "heard without silence");
+                self.silent = false;
+            }
+            Event::Stopped { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. }
+            | Event::Closed { .. } => {}
+        }
+    }
+}
+
+/// The session that an event names.
+pub fn connection_of(event: &Event) -> Option<ConnectionId> {
+    match event {
+        Event::Connected { connection, .. }
+        | Event::Accepted { connection, .. }
+        | Event::Data { connection, .. }
+        | Event::Writable { connection, .. }
+        | Event::Delivered { connection, .. }
+        | Event::Reset { connection, .. }
+        | Event::Stopped { connection, .. }
+        | Event::CallEnded { connection, .. }
+        | Event::Silent { connection }
+        | Event::Heard { connection }
+        | Event::Moved { connection, .. }
+        | Event::Closed { connection, .. } => Some(*connection),
+        Event::InitSeen { .. } => None,
+    }
+}
+
+fn stream_of(event: &Event) -> Option<StreamId> {
+    match event {
+        Event::Data { stream, .. }
+        | Event::Writable { stream, .. }
+        | Event::Delivered { stream, .. }
+        | Event::Reset { stream, .. }
+        | Event::Stopped { stream, .. } => Some(*stream),
+        _ => None,
+    }
+}

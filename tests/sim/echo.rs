@@ -1,0 +1,243 @@
+//! An agent's application for raw-machine stories: answers each [`Work`] with its bytes.
+//!
+//! It keeps no register of its own: that no work starts twice is here the machine's promise alone.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use udpagent::session::{Closed, Command, ConnectionId, Event};
+use udpagent::time::Instant;
+use udpagent::wire::{CallId, Lane, StreamId};
+
+use crate::host::App;
+use crate::work::{Pattern, Reader, Work, Writer};
+
+type Key = (ConnectionId, CallId);
+
+struct Call {
+    work: Work,
+    stdin: Reader,
+    writers: Vec<(Lane, Writer)>,
+    limits: HashMap<Lane, u64>,
+    delivered: usize,
+}
+
+/// The application. One value over all lives of its host: it remembers what ever started.
+#[derive(Default)]
+pub struct Echo {
+    requests: HashMap<Key, Vec<u8>>,
+    early: HashMap<Key, Vec<(u64, Bytes, bool)>>,
+    calls: HashMap<Key, Call>,
+    due: BTreeMap<(Instant, Key), ()>,
+    /// How often each work has started, over all lives.
+    pub starts: HashMap<u64, u32>,
+    /// Prints of INITs, to be carried over a restart.
+    pub seen: Vec<u64>,
+    /// Sessions accepted.
+    pub accepted: u64,
+    /// Paths that peers moved to.
+    pub moved: Vec<udpagent::session::Path>,
+    /// How sessions ended.
+    pub closed: Vec<Closed>,
+}
+
+impl Echo {
+    /// Works that have started.
+    pub fn started(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The host dies: what it was doing is gone, what it remembers on disk is not.
+    pub fn die(&mut self) {
+        self.requests.clear();
+        self.early.clear();
+        self.calls.clear();
+        self.due.clear();
+    }
+
+    /// Works whose answer is not yet delivered.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Bytes of output that the work's writer has handed to the machine.
+    pub fn written(&self, id: u64) -> u64 {
+        let calls = self.calls.values().filter(|call| call.work.id == id);
+        calls
+            .flat_map(|call| &call.writers)
+            .map(|(_, writer)| writer.written())
+            .sum()
+    }
+
+    fn on_control(&mut self, now: Instant, key: Key, data: &[u8], out: &mut Vec<Command>) {
+        let request = self.requests.entry(key).or_default();
+        request.extend_from_slice(data);
+        let Ok(bytes) = <&[u8; Work::SIZE]>::try_from(request.as_slice()) else {
+            assert!(request.len() < Work::SIZE, "a request has one size");
+            return;
+        };
+        let work = Work::decode(bytes);
+        let starts = self.starts.entry(work.id).or_default();
+        *starts += 1;
+        assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        let call = Call {
+            work,
+            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            writers: Vec::new(),
+            limits: HashMap::new(),
+            delivered: 0,
+        };
+        self.calls.insert(key, call);
+        if work.stdin == 0 {
+            self.start(now, key, out);
+        }
+        for (offset, data, fin) in self.early.remove(&key).unwrap_or_default() {
+            self.on_stdin(now, key, (offset, &data, fin), out);
+        }
+    }
+
+    fn on_stdin(
+        &mut self,
+        now: Instant,
+        key: Key,
+        (offset, data, fin): (u64, &[u8], bool),
+        out: &mut Vec<Command>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            // Streams are independent: stdin may overtake the request it belongs to.
+            let chunk = (offset, Bytes::copy_from_slice(data), fin);
+            self.early.entry(key).or_default().push(chunk);
+            return;
+        };
+        call.stdin.read(offset, data, fin);
+        out.push(Command::Consumed {
+            connection: key.0,
+            stream: StreamId::new(key.1, Lane::Main),
+            bytes: data.len() as u64,
+        });
+        if call.stdin.is_ended() && call.work.stdin > 0 {
+            self.start(now, key, out);
+        }
+    }
+
+    fn start(&mut self, now: Instant, key: Key, out: &mut Vec<Command>) {
+        let takes = self.calls[&key].work.takes;
+        if takes.is_zero() {
+            self.answer(key, out);
+        } else {
+            self.due.insert((now + takes, key), ());
+        }
+    }
+
+    fn answer(&mut self, key: Key, out: &mut Vec<Command>) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let work = call.work;
+        for (lane, total) in [
+            (Lane::Control, 8),
+            (Lane::Main, work.out),
+            (Lane::Error, work.err),
+        ] {
+            let stream = StreamId::new(key.1, lane);
+            let pattern = Pattern::output(work.id, lane);
+            let mut writer = Writer::new(key.0, stream, pattern, total);
+            writer.on_limit(call.limits.get(&lane).copied().unwrap_or(0));
+            writer.write(out);
+            call.writers.push((lane, writer));
+        }
+    }
+}
+
+impl App for Rc<RefCell<Echo>> {
+    fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>) {
+        let mut echo = self.borrow_mut();
+        match event {
+            Event::Accepted { .. } => echo.accepted += 1,
+            Event::InitSeen { print } => echo.seen.push(print),
+            Event::Moved { path, .. } => echo.moved.push(path),
+            Event::Data {
+                connection,
+                stream,
+                offset,
+                data,
+                fin,
+            } => {
+                let key = (connection, stream.call());
+                match stream.lane() {
+                    Lane::Control => {
+                        out.push(Command::Consumed {
+                            connection,
+                            stream,
+                            bytes: data.len() as u64,
+                        });
+                        if !data.is_empty() {
+                            echo.on_control(now, key, &data, out);
+                        }
+                    }
+                    Lane::Main => echo.on_stdin(now, key, (offset, &data, fin), out),
+                    Lane::Error => panic!("a controller writes to the error lane"),
+                }
+            }
+            Event::Writable {
+                connection,
+                stream,
+                limit,
+                ..
+            } => {
+                let key = (connection, stream.call());
+                if let Some(call) = echo.calls.get_mut(&key) {
+                    call.limits.insert(stream.lane(), limit);
+                    for (lane, writer) in &mut call.writers {
+                        if *lane == stream.lane() {
+                            writer.on_limit(limit);
+                            writer.write(out);
+                        }
+                    }
+                }
+            }
+            Event::Delivered { connection, stream } => {
+                let key = (connection, stream.call());
+                let call = echo.calls.get_mut(&key).expect("delivered in an open call");
+                call.delivered += 1;
+                if call.delivered == 3 {
+                    echo.calls.remove(&key);
+                    echo.requests.remove(&key);
+                    out.push(Command::Release {
+                        connection,
+                        call: stream.call(),
+                    });
+                }
+            }
+            Event::Closed { connection, reason } => {
+                echo.calls.retain(|key, _| key.0 != connection);
+                echo.requests.retain(|key, _| key.0 != connection);
+                echo.early.retain(|key, _| key.0 != connection);
+                echo.closed.push(reason);
+            }
+            Event::Connected { .. } => panic!("an agent connects"),
+            Event::Reset { .. }
+            | Event::Stopped { .. }
+            | Event::CallEnded { .. }
+            | Event::Silent { .. }
+            | Event::Heard { .. } => {}
+        }
+    }
+
+    fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
+        let mut echo = self.borrow_mut();
+        while let Some((&(at, key), ())) = echo.due.first_key_value() {
+            if at > now {
+                return;
+            }
+            echo.due.remove(&(at, key));
+            echo.answer(key, out);
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        self.borrow().due.first_key_value().map(|((at, _), ())| *at)
+    }
+}

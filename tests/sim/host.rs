@@ -1,0 +1,264 @@
+//! A host: one endpoint, its application, and the driver between them, which keeps the contract of
+//! the machine to the letter and no better.
+//!
+//! After every call that changes something, transmits and events are drained until both are empty;
+//! then it sleeps until `poll_timeout`. A timeout that lies in the past again and again without
+//! anything coming of it is a busy loop, and fails the run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use udpagent::session::{Command, Endpoint, Event, Path};
+use udpagent::time::Instant;
+
+use crate::contract::Contract;
+use crate::invariants::{Invariants, Life};
+use crate::network::{Arrival, HostId, Network, Outgoing};
+
+/// What the machine is driven for: takes events, gives commands. Sans-IO like the machine.
+pub trait App {
+    /// Something happened.
+    fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>);
+
+    /// The time that `next_time` named has come. Harmless when nothing is due.
+    fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
+        let _ = (now, out);
+    }
+
+    /// When `on_time` should be called at the latest.
+    fn next_time(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// How often a host was woken, and for what.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Wakes {
+    /// By its own timer.
+    pub timer: u64,
+    /// Of these, those from which neither a datagram nor an event came.
+    pub idle: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams received.
+    pub received: u64,
+}
+
+/// A timer may find nothing to do: a deadline that was moved is allowed to stand in a heap once
+/// more. This many in a row at one instant is a loop.
+const STUCK: u32 = 3;
+
+/// Rounds of draining after one call. Pacing ends a burst long before.
+const ENDLESS: u32 = 10_000;
+
+/// The machinery of one life of a host.
+pub struct Host {
+    id: HostId,
+    life: Life,
+    /// Where it is reachable; the first is used where the machine leaves the choice.
+    addresses: Vec<SocketAddr>,
+    endpoint: Endpoint,
+    contract: Contract,
+    /// What this host's clock showed when the world's was at zero.
+    clock: Duration,
+    wakes: Wakes,
+    stuck: (Instant, u32),
+    buffer: Vec<u8>,
+    commands: Vec<Command>,
+}
+
+/// What a host is made of.
+pub struct Parts {
+    /// Its place in the world.
+    pub id: HostId,
+    /// Which life of it this is.
+    pub life: Life,
+    /// Where it is reachable.
+    pub addresses: Vec<SocketAddr>,
+    /// The machine.
+    pub endpoint: Endpoint,
+    /// Its windows.
+    pub contract: Contract,
+    /// What its clock shows when the world's is at zero.
+    pub clock: Duration,
+}
+
+/// What a host needs of the world while it acts.
+pub struct Around<'a> {
+    /// The world's time.
+    pub now: Instant,
+    /// Where its datagrams go.
+    pub network: &'a mut Network,
+    /// Who watches.
+    pub judge: &'a mut Invariants,
+    /// For whom it acts.
+    pub app: &'a mut dyn App,
+}
+
+impl Host {
+    /// A host that has done nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            id: parts.id,
+            life: parts.life,
+            addresses: parts.addresses,
+            endpoint: parts.endpoint,
+            contract: parts.contract,
+            clock: parts.clock,
+            wakes: Wakes::default(),
+            stuck: (Instant::ZERO, 0),
+            buffer: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// Which life of the host this is.
+    pub const fn life(&self) -> Life {
+        self.life
+    }
+
+    /// It has one more address.
+    pub fn add_address(&mut self, address: SocketAddr) {
+        self.addresses.push(address);
+    }
+
+    /// How often it was woken.
+    pub const fn wakes(&self) -> Wakes {
+        self.wakes
+    }
+
+    /// The machine, to be looked at.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The most bytes that ever waited for the application in one session.
+    pub const fn most_unread(&self) -> u64 {
+        self.contract.most_unread
+    }
+
+    /// When the machine wants to be woken, in the world's time.
+    pub fn wake(&mut self) -> Option<Instant> {
+        self.endpoint.poll_timeout().map(|at| at - self.clock)
+    }
+
+    /// What this host's clock shows.
+    pub fn local(&self, now: Instant) -> Instant {
+        now + self.clock
+    }
+
+    /// A datagram has arrived.
+    pub fn receive(&mut self, around: &mut Around<'_>, mut arrival: Arrival) {
+        self.wakes.received += 1;
+        let path = Path {
+            socket: 0,
+            local: Some(arrival.to.ip()),
+            remote: arrival.from,
+        };
+        let now = self.local(around.now);
+        self.endpoint
+            .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
+        self.drain(around);
+    }
+
+    /// The machine's own time has come.
+    pub fn time_out(&mut self, around: &mut Around<'_>) {
+        self.wakes.timer += 1;
+        self.endpoint.handle_timeout(self.local(around.now));
+        if self.drain(around) {
+            self.stuck.1 = 0;
+            return;
+        }
+        self.wakes.idle += 1;
+        let again = self.wake().is_some_and(|at| at <= around.now);
+        if !again || self.stuck.0 != around.now {
+            self.stuck = (around.now, 0);
+        }
+        self.stuck.1 += u32::from(again);
+        assert!(
+            self.stuck.1 < STUCK,
+            "busy loop: {:?} wants to be woken at {:?}, which is not after {:?}, and does nothing",
+            self.id,
+            self.wake(),
+            around.now
+        );
+    }
+
+    /// The application's time has come, or a story has something done.
+    pub fn act(&mut self, around: &mut Around<'_>, commands: Vec<Command>) {
+        let now = self.local(around.now);
+        self.commands.extend(commands);
+        self.apply(around);
+        if around.app.next_time().is_some_and(|at| at <= now) {
+            around.app.on_time(now, &mut self.commands);
+            self.apply(around);
+        }
+        self.drain(around);
+    }
+
+    /// Returns whether anything came out.
+    fn drain(&mut self, around: &mut Around<'_>) -> bool {
+        let now = self.local(around.now);
+        for round in 0..ENDLESS {
+            let mut moved = false;
+            while self.transmit(around) {
+                moved = true;
+            }
+            while let Some(event) = self.endpoint.poll_event() {
+                moved = true;
+                self.contract.on_event(&event);
+                around.app.on_event(now, event, &mut self.commands);
+                self.apply(around);
+            }
+            if !moved {
+                return round > 0;
+            }
+        }
+        panic!("{:?} never has enough of sending and telling", self.id);
+    }
+
+    fn apply(&mut self, around: &mut Around<'_>) {
+        let now = self.local(around.now);
+        for command in self.commands.drain(..) {
+            if let Command::Connect(connect) = &command {
+                around.judge.told(self.life, connect.path.remote);
+            }
+            self.contract.on_command(&command);
+            self.endpoint.apply(now, command);
+        }
+    }
+
+    fn transmit(&mut self, around: &mut Around<'_>) -> bool {
+        let now = self.local(around.now);
+        let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.buffer) else {
+            return false;
+        };
+        assert!(!self.buffer.is_empty(), "an empty transmit");
+        let segment = transmit.segment.unwrap_or(self.buffer.len());
+        let from = self.source(transmit.path.local);
+        for bytes in self.buffer.chunks(segment) {
+            self.wakes.sent += 1;
+            let emission = around.judge.emitted(self.life, transmit.path.remote, bytes);
+            let out = Outgoing {
+                from,
+                to: transmit.path.remote,
+                ecn: transmit.ecn,
+                bytes,
+                emission: Some(emission),
+            };
+            around.network.send(around.now, Some(self.id), out);
+        }
+        true
+    }
+
+    fn source(&self, local: Option<IpAddr>) -> SocketAddr {
+        let Some(ip) = local else {
+            return self.addresses[0];
+        };
+        *self
+            .addresses
+            .iter()
+            .find(|address| address.ip() == ip)
+            .unwrap_or_else(|| panic!("{:?} sends from {ip}, which it does not have", self.id))
+    }
+}

@@ -1,0 +1,269 @@
+//! The judge: sees every datagram that is sent and that arrives, and panics when a promise is broken.
+//!
+//! It reads only what an eavesdropper could (headers, through `wire`), and knows beside that only
+//! which emission a datagram is a copy of. What it demands:
+//!
+//! - no counter is sealed twice in a session and direction; an INIT or RESP is only ever repeated
+//!   byte for byte (another message under the same ephemeral key would reuse a nonce);
+//! - an agent sends to an address, for a session, at most three times what came from there, until a
+//!   datagram came from there that its sender wrote after hearing something sent there: no proof
+//!   of an address can be had earlier than that, whatever the machine believes;
+//! - who has sent nothing genuine gets no answer; who has shown that it knows the agent's public key
+//!   may get a RETRY, never more bytes than it sent;
+//! - a controller sends only where it was told to.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
+
+use udpagent::session::limits::AMPLIFICATION;
+use udpagent::wire::limits::{MIN_DATAGRAM, RETRY};
+use udpagent::wire::{Datagram, SessionId};
+
+use crate::network::{HostId, Origin};
+
+/// What a host is to the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// An agent.
+    Agent,
+    /// A controller that agents admit.
+    Controller,
+    /// A controller that they do not.
+    Stranger,
+}
+
+/// One life of a host: a restart begins another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Life(pub u32);
+
+/// What one address is to one session of one agent.
+#[derive(Default)]
+struct Budget {
+    received: u64,
+    sent: u64,
+    proved: bool,
+}
+
+/// What anybody behind an address has shown to one life of an agent.
+#[derive(Default)]
+struct Acquaintance {
+    received: u64,
+    sent: u64,
+    /// A genuine datagram of an admitted controller has come from there.
+    genuine: bool,
+    /// A datagram with a true mac has: its sender knows the agent's public key.
+    knows_key: bool,
+}
+
+struct Emission {
+    life: Life,
+    standing: Standing,
+}
+
+/// The judge.
+#[derive(Default)]
+pub struct Invariants {
+    lives: Vec<(HostId, Standing)>,
+    emissions: Vec<Emission>,
+    /// Highest counter sealed, by sender and the receiver's name for the session.
+    counters: HashMap<(Life, SessionId), u64>,
+    /// The only datagram that may ever be seen with these first bytes of a Noise message.
+    handshakes: HashMap<Vec<u8>, u64>,
+    /// The controller's name of a session, by the agent's name for it.
+    sessions: HashMap<(Life, SessionId), SessionId>,
+    budgets: HashMap<(Life, SessionId, SocketAddr), Budget>,
+    /// The first emission that the controller can have written after hearing from a session there.
+    heard: HashMap<(Life, SessionId, SocketAddr), u64>,
+    acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
+    targets: HashMap<Life, HashSet<SocketAddr>>,
+    /// Emissions that have been delivered: what comes again is a copy.
+    delivered: HashSet<u64>,
+}
+
+impl Invariants {
+    /// A host starts, or starts again.
+    pub fn born(&mut self, host: HostId, standing: Standing) -> Life {
+        self.lives.push((host, standing));
+        Life(u32::try_from(self.lives.len() - 1).expect("few lives"))
+    }
+
+    /// A controller was told to connect there.
+    pub fn told(&mut self, life: Life, target: SocketAddr) {
+        self.targets.entry(life).or_default().insert(target);
+    }
+
+    /// Somebody who is no host sends to an agent something with a true mac.
+    pub fn shown_key(&mut self, agent: Life, from: SocketAddr) {
+        self.acquaintances
+            .entry((agent, from))
+            .or_default()
+            .knows_key = true;
+    }
+
+    /// Bytes that an agent has sent to an address.
+    pub fn sent_to(&self, agent: Life, address: SocketAddr) -> u64 {
+        self.acquaintances
+            .get(&(agent, address))
+            .map_or(0, |a| a.sent)
+    }
+
+    /// A host sends: `to` is the address on the network. Returns the number of the emission.
+    pub fn emitted(&mut self, life: Life, to: SocketAddr, bytes: &[u8]) -> u64 {
+        let standing = self.standing(life);
+        let datagram = Datagram::parse(bytes)
+            .unwrap_or_else(|e| panic!("{life:?} sends what is no datagram: {e:?}"))
+            .unwrap_or_else(|| panic!("{life:?} sends a datagram without the tag"));
+        match datagram {
+            Datagram::Init(init) => {
+                assert_eq!(bytes.len(), MIN_DATAGRAM, "an INIT has one size");
+                assert_ne!(standing, Standing::Agent, "an agent sends an INIT");
+                self.only_handshake(init.noise, bytes);
+            }
+            Datagram::Resp(resp) => {
+                assert_eq!(standing, Standing::Agent, "a controller sends a RESP");
+                self.only_handshake(resp.noise, bytes);
+                self.sessions.insert((life, resp.sender), resp.receiver);
+            }
+            Datagram::Retry(_) => assert_eq!(bytes.len(), RETRY, "a RETRY has one size"),
+            Datagram::Data(data) => {
+                let last = self.counters.insert((life, data.receiver), data.counter);
+                assert!(
+                    last.is_none_or(|last| last < data.counter),
+                    "{life:?} seals counter {} after {last:?} in one session",
+                    data.counter
+                );
+            }
+        }
+        match standing {
+            Standing::Agent => self.agent_sends(life, to, &datagram, bytes.len() as u64),
+            Standing::Controller | Standing::Stranger => assert!(
+                self.targets.get(&life).is_some_and(|t| t.contains(&to)),
+                "{life:?} sends to {to}, where it was never told to"
+            ),
+        }
+        self.emissions.push(Emission { life, standing });
+        self.emissions.len() as u64 - 1
+    }
+
+    /// A datagram arrives at a living host, from an address as the network shows it, and at the
+    /// address that the sender had written on it.
+    pub fn delivered(
+        &mut self,
+        life: Life,
+        from: SocketAddr,
+        written_to: SocketAddr,
+        bytes: &[u8],
+        origin: Origin,
+    ) {
+        // An exact copy by the network is as good as the original; a copy by an attacker is not.
+        let genuine = origin.emission.filter(|_| !origin.corrupted);
+        if let Some(number) = genuine {
+            self.delivered.insert(number);
+        }
+        if self.standing(life) == Standing::Agent {
+            self.agent_hears(life, from, bytes, genuine);
+        } else if let Some(number) = genuine {
+            let agent = self.emissions[index(number)].life;
+            if let Some(session) = receiver(bytes) {
+                let next = self.emissions.len() as u64;
+                self.heard
+                    .entry((agent, session, written_to))
+                    .or_insert(next);
+            }
+        }
+    }
+
+    /// Whether this emission has arrived anywhere, undamaged.
+    pub fn has_arrived(&self, emission: u64) -> bool {
+        self.delivered.contains(&emission)
+    }
+
+    fn standing(&self, life: Life) -> Standing {
+        self.lives[life.0 as usize].1
+    }
+
+    fn only_handshake(&mut self, noise: &[u8], bytes: &[u8]) {
+        let print = print(bytes);
+        let ephemeral = noise[..32.min(noise.len())].to_vec();
+        let first = *self.handshakes.entry(ephemeral).or_insert(print);
+        assert_eq!(
+            first, print,
+            "two different handshake messages under one ephemeral key"
+        );
+    }
+
+    fn agent_sends(&mut self, life: Life, to: SocketAddr, datagram: &Datagram<'_>, len: u64) {
+        let acquaintance = self.acquaintances.entry((life, to)).or_default();
+        acquaintance.sent += len;
+        if !acquaintance.genuine {
+            assert!(
+                acquaintance.knows_key && matches!(datagram, Datagram::Retry(_)),
+                "the agent answers {to}, a stranger, with {datagram:?}"
+            );
+            assert!(
+                acquaintance.sent <= acquaintance.received,
+                "RETRY sends more to {to} than came from there"
+            );
+        }
+        let session = match datagram {
+            Datagram::Resp(resp) => resp.receiver,
+            Datagram::Retry(retry) => retry.receiver,
+            Datagram::Data(data) => data.receiver,
+            Datagram::Init(_) => return,
+        };
+        let budget = self.budgets.entry((life, session, to)).or_default();
+        budget.sent += len;
+        assert!(
+            budget.proved || budget.sent <= AMPLIFICATION * budget.received,
+            "{} bytes to {to}, unproved, for {} received",
+            budget.sent,
+            budget.received
+        );
+    }
+
+    fn agent_hears(&mut self, life: Life, from: SocketAddr, bytes: &[u8], genuine: Option<u64>) {
+        let standing = genuine.map(|number| self.emissions[index(number)].standing);
+        let len = bytes.len() as u64;
+        let acquaintance = self.acquaintances.entry((life, from)).or_default();
+        acquaintance.received += len;
+        acquaintance.genuine |= standing == Some(Standing::Controller);
+        // A stranger that is a host of the world does know the key that it connects to.
+        acquaintance.knows_key |= standing.is_some();
+        let Ok(Some(datagram)) = Datagram::parse(bytes) else {
+            return;
+        };
+        let (session, may_prove) = match datagram {
+            Datagram::Init(init) => (Some(init.sender), init.token.is_some()),
+            Datagram::Data(data) => (self.sessions.get(&(life, data.receiver)).copied(), true),
+            Datagram::Resp(_) | Datagram::Retry(_) => (None, false),
+        };
+        let Some(session) = session else { return };
+        let heard = self.heard.get(&(life, session, from)).copied();
+        let budget = self.budgets.entry((life, session, from)).or_default();
+        budget.received += len;
+        if let (true, Some(number), Some(heard)) = (may_prove, genuine, heard) {
+            budget.proved |= number >= heard;
+        }
+    }
+}
+
+/// The receiver that a datagram for a controller names.
+fn receiver(bytes: &[u8]) -> Option<SessionId> {
+    match Datagram::parse(bytes) {
+        Ok(Some(Datagram::Resp(resp))) => Some(resp.receiver),
+        Ok(Some(Datagram::Retry(retry))) => Some(retry.receiver),
+        Ok(Some(Datagram::Data(data))) => Some(data.receiver),
+        _ => None,
+    }
+}
+
+fn print(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("emissions are counted in memory")
+}

@@ -1,0 +1,90 @@
+//! What one direction of the way between two hosts does to datagrams.
+
+use std::time::Duration;
+
+use crate::dice::Dice;
+
+/// One direction of the way between two hosts.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Time on the way.
+    pub latency: Duration,
+    /// Up to so much more, thrown for each datagram: reorders by itself.
+    pub jitter: Duration,
+    /// Share of datagrams that never arrive.
+    pub loss: f64,
+    /// Share that arrives twice.
+    pub duplicate: f64,
+    /// Share that is held back by up to four times the latency.
+    pub reorder: f64,
+    /// Share in which one to eight bits are turned.
+    pub corrupt: f64,
+    /// Bytes per second, headers included; `None`: any.
+    pub rate: Option<u64>,
+    /// Bytes that may wait for a link with a rate; what exceeds it is dropped at the tail.
+    pub queue: u64,
+    /// Datagrams marked Congestion Experienced when more than this waits, if they allow it.
+    pub mark_above: u64,
+    /// A datagram with more payload than this disappears without a word.
+    pub mtu: usize,
+}
+
+impl Link {
+    /// Nothing goes wrong, and it takes `latency`.
+    pub const fn perfect(latency: Duration) -> Self {
+        Self {
+            latency,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            corrupt: 0.0,
+            rate: None,
+            queue: u64::MAX,
+            mark_above: u64::MAX,
+            mtu: 65_507,
+        }
+    }
+
+    /// Only some datagrams are lost.
+    pub const fn lossy(latency: Duration, loss: f64) -> Self {
+        Self {
+            loss,
+            ..Self::perfect(latency)
+        }
+    }
+
+    /// A bottleneck.
+    pub const fn narrow(latency: Duration, rate: u64, queue: u64) -> Self {
+        Self {
+            rate: Some(rate),
+            queue,
+            ..Self::perfect(latency)
+        }
+    }
+
+    /// Every trouble at once, in an amount that a session must survive.
+    pub fn troubled(dice: &mut Dice) -> Self {
+        #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+        let mut share = |percent: u64| dice.below(percent * 10 + 1) as f64 / 1000.0;
+        let (loss, duplicate, reorder, corrupt) = (share(25), share(15), share(20), share(5));
+        let latency = dice.between(Duration::from_micros(50), Duration::from_millis(120));
+        let rate = dice.chance(0.3).then(|| 125_000 + dice.below(2_500_000));
+        Self {
+            latency,
+            jitter: dice.upto(latency / 2 + Duration::from_micros(1)),
+            loss,
+            duplicate,
+            reorder,
+            corrupt,
+            rate,
+            queue: 15_000 + dice.below(200_000),
+            mark_above: if dice.chance(0.5) { 10_000 } else { u64::MAX },
+            mtu: if dice.chance(0.3) {
+                1200 + dice.index(300)
+            } else {
+                65_507
+            },
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A network in virtual time: links between hosts, NATs before them, and everything that goes wrong.
+//!
+//! Not a judge (see `invariants`) and not a clock: the world passes time in. Invariant: what is
+//! delivered, when, and in which order is determined by the seed and by what was sent.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use udpagent::session::Ecn;
+use udpagent::time::Instant;
+
+use crate::dice::Dice;
+use crate::link::Link;
+
+/// What a datagram weighs on a link beside its payload: IPv4 and UDP headers.
+const HEADERS: u64 = 28;
+
+/// A host of the world, by its place in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct HostId(pub usize);
+
+/// Where a datagram on the way came from, as only the simulator knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The number of its emission by a host; `None`: somebody else made it up or copied it.
+    pub emission: Option<u64>,
+    /// Its bits were turned on the way.
+    pub corrupted: bool,
+}
+
+/// A datagram that arrives now.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Where.
+    pub host: HostId,
+    /// From which address, as the receiver sees it.
+    pub from: SocketAddr,
+    /// To which address of the receiver.
+    pub to: SocketAddr,
+    /// Marking.
+    pub ecn: Option<Ecn>,
+    /// Payload.
+    pub bytes: Vec<u8>,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// A datagram as it was put on the network: what an eavesdropper next to the sender holds.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When.
+    pub at: Instant,
+    /// From which address, behind the NAT.
+    pub from: SocketAddr,
+    /// Whereto.
+    pub to: SocketAddr,
+    /// Payload.
+    pub bytes: Rc<[u8]>,
+}
+
+/// A datagram that a host, or an attacker, sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// From which address, before any NAT.
+    pub from: SocketAddr,
+    /// Whereto.
+    pub to: SocketAddr,
+    /// Marking.
+    pub ecn: Option<Ecn>,
+    /// Payload.
+    pub bytes: &'a [u8],
+    /// The number of its emission, if a host sends it.
+    pub emission: Option<u64>,
+}
+
+/// What became of datagrams, counted.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Put on the network.
+    pub sent: u64,
+    /// Arrived.
+    pub delivered: u64,
+    /// Lost by chance.
+    pub lost: u64,
+    /// Dropped at a full queue.
+    pub overflowed: u64,
+    /// Larger than the link's MTU.
+    pub oversized: u64,
+    /// Sent to an address that nobody has, or not any more.
+    pub nowhere: u64,
+    /// Copies made.
+    pub duplicated: u64,
+    /// Bits turned.
+    pub corrupted: u64,
+    /// Marked Congestion Experienced.
+    pub marked: u64,
+}
+
+struct Flight {
+    at: Instant,
+    number: u64,
+    arrival: Arrival,
+}
+
+/// The heap's order: earliest first, then in the order of sending.
+impl Flight {
+    const fn rank(&self) -> (Instant, u64) {
+        (self.at, self.number)
+    }
+}
+impl PartialEq for Flight {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+impl Eq for Flight {}
+impl PartialOrd for Flight {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Flight {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+struct Direction {
+    link: Link,
+    busy_until: Instant,
+}
+
+/// The network.
+pub struct Network {
+    dice: Dice,
+    default: Link,
+    directions: HashMap<(Option<HostId>, HostId), Direction>,
+    /// Public address of an inner one, where they differ.
+    nat: HashMap<SocketAddr, SocketAddr>,
+    /// Who answers at a public address now, and at which inner one.
+    reachable: HashMap<SocketAddr, (HostId, SocketAddr)>,
+    /// Who ever did: the way there still exists.
+    routes: HashMap<SocketAddr, HostId>,
+    flights: BinaryHeap<Reverse<Flight>>,
+    number: u64,
+    /// What happened so far.
+    pub tally: Tally,
+    /// Every datagram put on the network, if it is to be kept.
+    pub records: Option<Vec<Record>>,
+}
+
+impl Network {
+    /// A network whose links are all `default` until said otherwise.
+    pub fn new(seed: u64, default: Link) -> Self {
+        Self {
+            dice: Dice::new(seed, "network"),
+            default,
+            directions: HashMap::new(),
+            nat: HashMap::new(),
+            reachable: HashMap::new(),
+            routes: HashMap::new(),
+            flights: BinaryHeap::new(),
+            number: 0,
+            tally: Tally::default(),
+            records: None,
+        }
+    }
+
+    /// `host` is reachable at `address`.
+    pub fn attach(&mut self, host: HostId, address: SocketAddr) {
+        self.reachable.insert(address, (host, address));
+        self.routes.insert(address, host);
+    }
+
+    /// From now on what `inner` sends is seen as coming from `outer`, and the mapping before is gone.
+    pub fn rebind(&mut self, inner: SocketAddr, outer: SocketAddr) {
+        let before = self.nat.insert(inner, outer).unwrap_or(inner);
+        let (host, _) = self
+            .reachable
+            .remove(&before)
+            .expect("a host is attached before its NAT changes");
+        self.reachable.insert(outer, (host, inner));
+        self.routes.insert(outer, host);
+    }
+
+    /// How `inner` looks from outside.
+    pub fn seen_as(&self, inner: SocketAddr) -> SocketAddr {
+        self.nat.get(&inner).copied().unwrap_or(inner)
+    }
+
+    /// Changes one direction, from now on. What is under way arrives as it was to.
+    pub fn set_link(&mut self, from: HostId, to: HostId, link: Link) {
+        self.direction(Some(from), to).link = link;
+    }
+
+    /// Puts a datagram on the network.
+    pub fn send(&mut self, now: Instant, sender: Option<HostId>, out: Outgoing<'_>) {
+        let from = self.seen_as(out.from);
+        self.tally.sent += 1;
+        if let Some(records) = &mut self.records {
+            records.push(Record {
+                at: now,
+                from,
+                to: out.to,
+                bytes: out.bytes.into(),
+            });
+        }
+        let Some(&host) = self.routes.get(&out.to) else {
+            self.tally.nowhere += 1;
+            return;
+        };
+        let copies = {
+            let duplicate = self.direction(sender, host).link.duplicate;
+            if self.dice.chance(duplicate) {
+                self.tally.duplicated += 1;
+                2
+            } else {
+                1
+            }
+        };
+        for _ in 0..copies {
+            let arrival = Arrival {
+                host,
+                from,
+                to: out.to,
+                ecn: out.ecn,
+                bytes: out.bytes.to_vec(),
+                origin: Origin {
+                    emission: out.emission,
+                    corrupted: false,
+                },
+            };
+            self.travel(now, sender, arrival);
+        }
+    }
+
+    fn travel(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
+        let link = self.direction(sender, arrival.host).link.clone();
+        if arrival.bytes.len() > link.mtu {
+            self.tally.oversized += 1;
+            return;
+        }
+        let mut at = now;
+        if let Some(rate) = link.rate {
+            let direction = self.direction(sender, arrival.host);
+            let start = direction.busy_until.max(now);
+            let waiting = bytes_in(start.since(now), rate);
+            let weight = arrival.bytes.len() as u64 + HEADERS;
+            if waiting + weight > link.queue {
+                self.tally.overflowed += 1;
+                return;
+            }
+            at = start + Duration::from_micros(weight * 1_000_000 / rate.max(1));
+            direction.busy_until = at;
+            if waiting > link.mark_above && arrival.ecn.is_some() {
+                arrival.ecn = Some(Ecn::Ce);
+                self.tally.marked += 1;
+            }
+        }
+        // Lost after the queue: it has used the link all the same.
+        if self.dice.chance(link.loss) {
+            self.tally.lost += 1;
+            return;
+        }
+        at += link.latency + self.dice.upto(link.jitter);
+        if self.dice.chance(link.reorder) {
+            at += self.dice.upto(link.latency * 4);
+        }
+        if self.dice.chance(link.corrupt) && !arrival.bytes.is_empty() {
+            self.corrupt(&mut arrival);
+        }
+        self.number += 1;
+        self.flights.push(Reverse(Flight {
+            at,
+            number: self.number,
+            arrival,
+        }));
+    }
+
+    /// Turns one to eight bits; the same bit twice would turn it back, so at least one byte differs.
+    fn corrupt(&mut self, arrival: &mut Arrival) {
+        let before = arrival.bytes.clone();
+        for _ in 0..=self.dice.below(8) {
+            let place = self.dice.index(arrival.bytes.len());
+            arrival.bytes[place] ^= 1 << self.dice.below(8);
+        }
+        if arrival.bytes != before {
+            arrival.origin.corrupted = true;
+            self.tally.corrupted += 1;
+        }
+    }
+
+    /// When the next datagram arrives.
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.flights.peek().map(|Reverse(flight)| flight.at)
+    }
+
+    /// The next datagram that has arrived by `now`, at the host that then has its address.
+    pub fn arrive(&mut self, now: Instant) -> Option<Arrival> {
+        while self.next_arrival()? <= now {
+            let Reverse(Flight { mut arrival, .. }) = self.flights.pop()?;
+            let Some(&(host, inner)) = self.reachable.get(&arrival.to) else {
+                self.tally.nowhere += 1;
+                continue;
+            };
+            arrival.host = host;
+            arrival.to = inner;
+            self.tally.delivered += 1;
+            return Some(arrival);
+        }
+        None
+    }
+
+    /// Datagrams under way.
+    pub fn under_way(&self) -> usize {
+        self.flights.len()
+    }
+
+    fn direction(&mut self, from: Option<HostId>, to: HostId) -> &mut Direction {
+        self.directions
+            .entry((from, to))
+            .or_insert_with(|| Direction {
+                link: self.default.clone(),
+                busy_until: Instant::ZERO,
+            })
+    }
+}
+
+fn bytes_in(time: Duration, rate: u64) -> u64 {
+    let bytes = time.as_micros() * u128::from(rate) / 1_000_000;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}

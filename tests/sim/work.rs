@@ -1,0 +1,215 @@
+//! The commands of raw-machine stories: a request of fixed size, and bytes that follow from it.
+//!
+//! Every byte of every lane is determined by the request's id, so that a reader can judge each one
+//! alone, and nothing has to be kept for comparison.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpagent::session::limits::INITIAL_STREAM_CREDIT;
+use udpagent::session::{Command, ConnectionId};
+use udpagent::wire::{Lane, StreamId};
+
+/// What a controller wants done.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Work {
+    /// Its name; may start once.
+    pub id: u64,
+    /// Bytes of stdout it writes.
+    pub out: u64,
+    /// Bytes of stderr.
+    pub err: u64,
+    /// Bytes of stdin it reads to the end before it answers.
+    pub stdin: u64,
+    /// How long it takes before it writes anything.
+    pub takes: Duration,
+}
+
+impl Work {
+    /// Bytes of a request.
+    pub const SIZE: usize = 40;
+
+    /// Like `echo`: a little output, at once.
+    pub fn echo(id: u64) -> Self {
+        Self {
+            id,
+            out: 20,
+            ..Self::default()
+        }
+    }
+
+    /// Like `cat FILE`: so much output, at once.
+    pub fn cat(id: u64, out: u64) -> Self {
+        Self {
+            id,
+            out,
+            ..Self::default()
+        }
+    }
+
+    /// As the first bytes of the control lane.
+    pub fn encode(&self) -> Bytes {
+        let takes = u64::try_from(self.takes.as_micros()).expect("short work");
+        [self.id, self.out, self.err, self.stdin, takes]
+            .iter()
+            .flat_map(|field| field.to_be_bytes())
+            .collect::<Vec<_>>()
+            .into()
+    }
+
+    /// Reads it back.
+    pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
+        let field = |i: usize| {
+            let at = &bytes[i * 8..i * 8 + 8];
+            u64::from_be_bytes(at.try_into().expect("eight bytes"))
+        };
+        Self {
+            id: field(0),
+            out: field(1),
+            err: field(2),
+            stdin: field(3),
+            takes: Duration::from_micros(field(4)),
+        }
+    }
+}
+
+/// The bytes of one direction of one lane, wherever one looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pattern(u64);
+
+impl Pattern {
+    /// What the agent writes on `lane` for the work `id`.
+    pub const fn output(id: u64, lane: Lane) -> Self {
+        Self(mix(id ^ ((lane as u64 + 1) << 56)))
+    }
+
+    /// What the controller writes as stdin.
+    pub const fn stdin(id: u64) -> Self {
+        Self(mix(id ^ (9 << 56)))
+    }
+
+    /// The byte at `offset`.
+    pub const fn at(self, offset: u64) -> u8 {
+        mix(self.0.wrapping_add(offset / 8)).to_le_bytes()[(offset % 8) as usize]
+    }
+
+    /// The bytes from `offset` to `end`.
+    pub fn bytes(self, offset: u64, end: u64) -> Bytes {
+        (offset..end).map(|at| self.at(at)).collect()
+    }
+}
+
+/// `SplitMix64`'s output function.
+const fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// A writer of one lane, within its credit.
+#[derive(Debug)]
+pub struct Writer {
+    connection: ConnectionId,
+    stream: StreamId,
+    pattern: Pattern,
+    total: u64,
+    written: u64,
+    limit: u64,
+    ended: bool,
+}
+
+impl Writer {
+    /// Bytes in one write.
+    const CHUNK: u64 = 16 << 10;
+
+    /// Will write `total` bytes of `pattern`.
+    pub const fn new(
+        connection: ConnectionId,
+        stream: StreamId,
+        pattern: Pattern,
+        total: u64,
+    ) -> Self {
+        Self {
+            connection,
+            stream,
+            pattern,
+            total,
+            written: 0,
+            limit: INITIAL_STREAM_CREDIT,
+            ended: false,
+        }
+    }
+
+    /// More credit has come.
+    pub fn on_limit(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
+    }
+
+    /// Bytes written so far.
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes what may be written.
+    pub fn write(&mut self, out: &mut Vec<Command>) {
+        while !self.ended {
+            let end = self.total.min(self.limit).min(self.written + Self::CHUNK);
+            if end == self.written && self.written < self.total {
+                return;
+            }
+            let data = self.pattern.bytes(self.written, end);
+            self.written = end;
+            self.ended = end == self.total;
+            out.push(Command::Write {
+                connection: self.connection,
+                stream: self.stream,
+                data,
+                fin: self.ended,
+            });
+        }
+    }
+}
+
+/// A reader of one lane that knows what must come.
+#[derive(Debug)]
+pub struct Reader {
+    pattern: Pattern,
+    total: u64,
+    received: u64,
+    ended: bool,
+}
+
+impl Reader {
+    /// Expects `total` bytes of `pattern`.
+    pub const fn new(pattern: Pattern, total: u64) -> Self {
+        Self {
+            pattern,
+            total,
+            received: 0,
+            ended: false,
+        }
+    }
+
+    /// Judges the next bytes.
+    ///
+    /// # Panics
+    /// When one of them is not what must come, or the end comes early or late.
+    pub fn read(&mut self, offset: u64, data: &[u8], fin: bool) {
+        assert_eq!(offset, self.received, "bytes come out of order");
+        for (at, &byte) in (offset..).zip(data) {
+            assert_eq!(byte, self.pattern.at(at), "byte {at} of {self:?} is wrong");
+        }
+        self.received += data.len() as u64;
+        assert!(self.received <= self.total, "{self:?} has too much");
+        if fin {
+            assert_eq!(self.received, self.total, "{self:?} ends early");
+            self.ended = true;
+        }
+    }
+
+    /// Everything has come, and the end.
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+}
