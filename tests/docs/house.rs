@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, each with all that it may name; see the crate's own page.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
+    ("home", &["rng", "time", "escape"]),
     ("wire", &[]),
     ("crypto", &["wire", "time", "rng"]),
     ("session", &["crypto", "wire", "time", "rng", "escape"]),
@@ -24,20 +25,20 @@ const FLOORS: [(&str, &[&str]); 11] = [
     (
         "agent",
         &[
-            "message", "net", "session", "crypto", "wire", "time", "rng", "escape",
+            "message", "net", "session", "crypto", "wire", "time", "rng", "escape", "home",
         ],
     ),
     (
         "control",
         &[
-            "message", "net", "session", "crypto", "wire", "time", "rng", "escape",
+            "message", "net", "session", "crypto", "wire", "time", "rng", "escape", "home",
         ],
     ),
     (
         "cli",
         &[
             "agent", "control", "message", "net", "session", "crypto", "wire", "time", "rng",
-            "escape",
+            "escape", "home",
         ],
     ),
 ];

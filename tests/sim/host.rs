@@ -170,16 +170,16 @@ impl Host {
             return;
         }
         self.wakes.idle += 1;
-        let again = self.wake().is_some_and(|at| at <= around.now);
+        let next = self.wake();
+        let again = next.is_some_and(|at| at <= around.now);
         if !again || self.stuck.0 != around.now {
             self.stuck = (around.now, 0);
         }
         self.stuck.1 += u32::from(again);
         assert!(
             self.stuck.1 < STUCK,
-            "busy loop: {:?} wants to be woken at {:?}, which is not after {:?}, and does nothing",
+            "busy loop: {:?} wants to be woken at {next:?}, which is not after {:?}, and does nothing",
             self.id,
-            self.wake(),
             around.now
         );
     }

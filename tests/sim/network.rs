@@ -280,7 +280,7 @@ impl Network {
         }));
     }
 
-    /// Turns one to eight bits; the same bit twice would turn it back, so at least one byte differs.
+    /// Turns one to eight bits. The same bit twice is no corruption.
     fn corrupt(&mut self, arrival: &mut Arrival) {
         let before = arrival.bytes.clone();
         for _ in 0..=self.dice.below(8) {
