@@ -11,7 +11,7 @@ const FLOORS: [(&str, &[&str]); 12] = [
     ("rng", &[]),
     ("escape", &[]),
     ("home", &["rng", "time", "escape"]),
-    ("wire", &[]),
+    ("wire", &["time", "rng", "escape"]),
     ("crypto", &["wire", "time", "rng"]),
     ("session", &["crypto", "wire", "time", "rng", "escape"]),
     (
