@@ -100,12 +100,15 @@ pub fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
 }
 
 fn parse(file: &mut File) -> io::Result<Result<SecretKey, ParseKeyError>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE));
-    file.take(MAX_FILE as u64).read_to_end(&mut bytes)?;
-    let text = std::str::from_utf8(&bytes).map(str::trim_ascii_end);
-    Ok(text
+    // Its whole room at once, so that no copy is left behind by growing.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FILE {
+        return Ok(Err(ParseKeyError::Encoding));
+    }
+    Ok(std::str::from_utf8(&bytes)
         .map_err(|_| ParseKeyError::Encoding)
-        .and_then(SecretKey::from_text))
+        .and_then(|text| SecretKey::from_text(text.trim_ascii_end())))
 }
 
 /// Reads the secret key at `path`, creating it (and its folder, mode 0700) if there is none, and
@@ -186,4 +189,165 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    fn rng(seed: u8) -> Rng {
+        Rng::from_seed([seed; 32])
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn message(result: Result<SecretKey, KeyFileError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_found_again() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config/udpctl/identity");
+        let made = load_or_create(&path, &mut rng(1)).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+
+        let public = fs::read_to_string(path.with_extension("pub")).unwrap();
+        assert_eq!(public, format!("{}\n", made.public()));
+
+        let found = load_or_create(&path, &mut rng(2)).unwrap();
+        assert_eq!(found.public(), made.public());
+        assert_eq!(load(&path).unwrap().public(), made.public());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn creators_that_start_at_once_agree() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("identity");
+        let start = Barrier::new(8);
+        let keys: Vec<_> = thread::scope(|scope| {
+            let creators: Vec<_> = (0..8)
+                .map(|seed| {
+                    let (path, start) = (&path, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        load_or_create(path, &mut rng(seed)).unwrap().public()
+                    })
+                })
+                .collect();
+            creators
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        let public = fs::read_to_string(home.path().join("identity.pub")).unwrap();
+        assert_eq!(public, format!("{}\n", keys[0]));
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused_and_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("identity");
+        let made = load_or_create(&path, &mut rng(1)).unwrap();
+        for open in [0o640, 0o604, 0o620, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let told = message(load_or_create(&path, &mut rng(2)));
+            assert_eq!(
+                told,
+                format!(
+                    "{0}: others may use this secret key (mode {open:04o}); run: chmod 600 {0}",
+                    path.display()
+                )
+            );
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert_eq!(load(&path).unwrap().public(), made.public());
+    }
+
+    #[test]
+    fn a_key_of_another_user_is_refused() {
+        // Root may give a file away; anyone else finds one of root's.
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("identity");
+        let (path, owner) = if rustix::process::geteuid().is_root() {
+            load_or_create(&path, &mut rng(1)).unwrap();
+            std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+            (path, 1)
+        } else {
+            (PathBuf::from("/etc/passwd"), 0)
+        };
+        let told = message(load(&path));
+        let expected = format!("this secret key belongs to uid {owner}, not to uid ");
+        assert!(told.contains(&expected), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_never_overwritten() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("identity");
+        let key = SecretKey::generate(&mut rng(1)).to_text();
+        let two = format!("{}\n{}\n", *key, *key);
+        let long = format!("{}{}", *key, " ".repeat(MAX_FILE));
+        let cases: [&[u8]; 6] = [
+            b"",
+            b"secret\n",
+            b"\xFF\xFE",
+            two.as_bytes(),
+            long.as_bytes(),
+            &key.as_bytes()[1..],
+        ];
+        for bytes in cases {
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let error = load_or_create(&path, &mut rng(2)).unwrap_err();
+            assert!(matches!(error, KeyFileError::Parse(..)), "{error:?}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_without_waiting() {
+        let home = tempfile::tempdir().unwrap();
+        let pipe = home.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert!(message(load(&pipe)).ends_with("pipe: not a regular file"));
+        assert!(message(load(home.path())).ends_with(": not a regular file"));
+        let error = load(&home.path().join("none")).unwrap_err();
+        assert!(matches!(error, KeyFileError::Io(..)), "{error:?}");
+    }
+
+    #[test]
+    fn the_public_half_is_written_again_when_it_is_lost_or_wrong() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("identity");
+        let public = home.path().join("identity.pub");
+        let made = load_or_create(&path, &mut rng(1)).unwrap();
+        for wrong in [None, Some("ua1:other\n")] {
+            fs::remove_file(&public).unwrap();
+            if let Some(wrong) = wrong {
+                fs::write(&public, wrong).unwrap();
+            }
+            load_or_create(&path, &mut rng(2)).unwrap();
+            let text = fs::read_to_string(&public).unwrap();
+            assert_eq!(text, format!("{}\n", made.public()));
+        }
+        assert_eq!(mode(&public), 0o644);
+    }
 }

@@ -176,3 +176,94 @@ const fn near_prime(lowest: u8) -> [u8; 32] {
     point[31] = 0x7F;
     point
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALICE: [u8; 32] = *b"\x77\x07\x6d\x0a\x73\x18\xa5\x7d\x3c\x16\xc1\x72\x51\xb2\x66\x45\
+\xdf\x4c\x2f\x87\xeb\xc0\x99\x2a\xb1\x77\xfb\xa5\x1d\xb9\x2c\x2a";
+
+    /// RFC 7748 §6.1.
+    #[test]
+    fn the_public_half_is_that_of_x25519() {
+        let public = SecretKey(ALICE).public();
+        assert_eq!(
+            public.to_string(),
+            "ua1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
+        );
+    }
+
+    #[test]
+    fn a_secret_key_is_never_printed_by_accident() {
+        assert_eq!(format!("{:?}", SecretKey(ALICE)), "SecretKey(..)");
+    }
+
+    #[test]
+    fn text_that_is_no_key_says_why() {
+        use ParseKeyError::{Encoding, Prefix};
+        let good = PublicKey([9; 32]).to_string();
+        assert_eq!(good.parse::<PublicKey>(), Ok(PublicKey([9; 32])));
+        for (text, error) in [
+            (String::new(), Prefix),
+            ("ua2:".to_owned() + &good[4..], Prefix),
+            (good.to_uppercase(), Prefix),
+            (good[..46].to_owned(), Encoding),
+            (good.clone() + "=", Encoding),
+            (good.clone() + "A", Encoding),
+            (format!("ua1: {}", &good[5..]), Encoding),
+            (format!("ua1:+{}", &good[5..]), Encoding),
+            // 42 characters, but 43 bytes.
+            (format!("ua1:\u{e9}{}", &good[6..]), Encoding),
+        ] {
+            assert_eq!(text.parse::<PublicKey>(), Err(error), "{text}");
+        }
+        let secret = SecretKey(ALICE).to_text();
+        assert_eq!(secret.parse::<PublicKey>(), Err(Prefix));
+        assert_eq!(SecretKey::from_text(&good).err(), Some(Prefix));
+    }
+
+    #[test]
+    fn a_key_has_one_text() {
+        let text = PublicKey([9; 32]).to_string();
+        // Two bits of the last character mean nothing, and must be zero.
+        assert!(text.ends_with('k'));
+        for last in ["l", "m", "n"] {
+            let other = text[..46].to_owned() + last;
+            assert_eq!(other.parse::<PublicKey>(), Err(ParseKeyError::Encoding));
+        }
+    }
+
+    #[test]
+    fn points_of_low_order_are_no_keys() {
+        let scalar = x25519_dalek::StaticSecret::from(ALICE);
+        for mut point in LOW_ORDER {
+            for top in [0, 0x80] {
+                point[31] ^= top;
+                let shared = scalar.diffie_hellman(&x25519_dalek::PublicKey::from(point));
+                assert!(!shared.was_contributory(), "{point:x?} is no such point");
+                let text = PublicKey(point).to_string();
+                assert_eq!(text.parse::<PublicKey>(), Err(ParseKeyError::LowOrder));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_forms_are_read_back(bytes: [u8; 32]) {
+            let public = PublicKey(bytes);
+            prop_assert_eq!(public.to_string().len(), 47);
+            prop_assert_eq!(public.to_string().parse(), Ok(public));
+            let text = SecretKey(bytes).to_text();
+            prop_assert_eq!(SecretKey::from_text(&text).unwrap().0, bytes);
+        }
+
+        #[test]
+        fn no_text_panics(text: String, tail in "[A-Za-z0-9_-]{40,44}") {
+            let _ = text.parse::<PublicKey>();
+            let _ = format!("ua1:{text}").parse::<PublicKey>();
+            let _ = SecretKey::from_text(&format!("ua1-secret:{tail}"));
+        }
+    }
+}

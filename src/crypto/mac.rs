@@ -1,4 +1,4 @@
-//! The keyed hash that ends INIT and RETRY, under the agent's public key (as WireGuard's mac1).
+//! The keyed hash that ends INIT and RETRY, under the agent's public key (as in `WireGuard`).
 //!
 //! It proves that the sender knows which agent it talks to, so that an agent answers no scan.
 //! It is not authentication: the public key may be known to many.
@@ -45,6 +45,26 @@ impl AgentMac {
             Ok(())
         } else {
             Err(Forged)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_mac_of_the_same_agent_over_the_same_bytes_is_taken() {
+        let agent = AgentMac::new(&PublicKey([1; 32]));
+        let mac = agent.tag(b"covered");
+        assert_eq!(agent.verify(b"covered", &mac), Ok(()));
+        assert_eq!(agent.verify(b"Covered", &mac), Err(Forged));
+        let other = AgentMac::new(&PublicKey([2; 32]));
+        assert_eq!(other.verify(b"covered", &mac), Err(Forged));
+        for bit in 0..8 * MAC {
+            let mut changed = mac;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(agent.verify(b"covered", &changed), Err(Forged));
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod key_file;
 mod keys;
 mod mac;
 mod replay;
+mod resolver;
 mod seal;
 pub mod suite;
 mod token;

@@ -67,3 +67,70 @@ fn nonce(counter: u64) -> Nonce {
     bytes[4..].copy_from_slice(&counter.to_be_bytes());
     Nonce::assume_unique_for_key(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: [u8; suite::KEY] = [3; suite::KEY];
+
+    fn sealed(counter: u64, header: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut datagram = [header, payload].concat();
+        SealingKey::new(&KEY).seal(counter, header, &mut datagram, header.len());
+        datagram
+    }
+
+    fn open(counter: u64, datagram: &[u8], header: usize) -> Result<Vec<u8>, Forged> {
+        let mut datagram = datagram.to_vec();
+        let (header, sealed) = datagram.split_at_mut(header);
+        let key = OpeningKey::new(&KEY);
+        key.open(counter, header, sealed)
+            .map(|opened| opened.to_vec())
+    }
+
+    // McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 13 and 14: zero key, zero
+    // nonce, no associated data.
+    #[test]
+    fn the_cipher_is_aes_256_gcm_with_the_counter_as_nonce() {
+        let key = SealingKey::new(&[0; 32]);
+        let mut nothing = Vec::new();
+        key.seal(0, &[], &mut nothing, 0);
+        assert_eq!(nothing[..4], [0x53, 0x0f, 0x8a, 0xfb]);
+        let mut zeros = vec![0; 16];
+        key.seal(0, &[], &mut zeros, 0);
+        assert_eq!(zeros[..4], [0xce, 0xa7, 0x40, 0x3d]);
+        assert_eq!(zeros[16..20], [0xd0, 0xd1, 0xc8, 0xa7]);
+    }
+
+    #[test]
+    fn a_datagram_shorter_than_a_tag_does_not_open() {
+        for length in 0..suite::TAG {
+            assert_eq!(open(1, &vec![0; 4 + length], 4), Err(Forged));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens(counter: u64, header: [u8; 20], payload: Vec<u8>) {
+            let datagram = sealed(counter, &header, &payload);
+            prop_assert_eq!(datagram.len(), 20 + payload.len() + suite::TAG);
+            prop_assert_eq!(open(counter, &datagram, 20), Ok(payload));
+        }
+
+        #[test]
+        fn another_bit_or_counter_does_not_open(
+            counter: u64,
+            header: [u8; 20],
+            payload: Vec<u8>,
+            bit: prop::sample::Index,
+            other: u64,
+        ) {
+            let mut datagram = sealed(counter, &header, &payload);
+            prop_assert!(other == counter || open(other, &datagram, 20).is_err());
+            let bit = bit.index(8 * datagram.len());
+            datagram[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(open(counter, &datagram, 20), Err(Forged));
+        }
+    }
+}

@@ -77,3 +77,52 @@ impl TokenKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1_000_000_000);
+
+    fn key(seed: u8) -> TokenKey {
+        TokenKey::new(&mut Rng::from_seed([seed; 32]))
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_address_and_its_time() {
+        let home = address("192.0.2.1:4000");
+        let token = key(1).issue(NOW, home);
+        assert_eq!(key(1).verify(NOW, home, &token), Ok(()));
+        assert_eq!(key(1).verify(NOW + LIFETIME, home, &token), Ok(()));
+        let late = NOW + LIFETIME + Duration::from_micros(1);
+        assert_eq!(key(1).verify(late, home, &token), Err(Forged));
+        let early = NOW - Duration::from_micros(1);
+        assert_eq!(key(1).verify(early, home, &token), Err(Forged));
+    }
+
+    #[test]
+    fn another_address_key_or_bit_is_refused() {
+        let home = address("192.0.2.1:4000");
+        let token = key(1).issue(NOW, home);
+        for other in ["192.0.2.2:4000", "192.0.2.1:4001", "[2001:db8::1]:4000"] {
+            assert_eq!(key(1).verify(NOW, address(other), &token), Err(Forged));
+        }
+        assert_eq!(key(2).verify(NOW, home, &token), Err(Forged));
+        for bit in 0..8 * TOKEN {
+            let mut changed = token;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key(1).verify(NOW, home, &changed), Err(Forged));
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        let token = key(1).issue(NOW, address("192.0.2.1:4000"));
+        let mapped = address("[::ffff:192.0.2.1]:4000");
+        assert_eq!(key(1).verify(NOW, mapped, &token), Ok(()));
+    }
+}

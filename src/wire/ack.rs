@@ -188,3 +188,111 @@ fn gap_and_length(above: u64, range: &RangeInclusive<u64>) -> Option<(VarInt, Va
 fn delay_field(delay: Duration) -> VarInt {
     VarInt(micros(delay).min(MAX_VARINT))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Frame, Frames};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Result<Ack<'_>, Malformed> {
+        let mut frames = Frames::new(bytes);
+        match frames.next() {
+            Some(Ok(Frame::Ack(ack))) => {
+                assert!(frames.next().is_none());
+                Ok(ack)
+            }
+            Some(Err(error)) => Err(error),
+            other => panic!("{other:?} is no ACK"),
+        }
+    }
+
+    fn written(ranges: &[RangeInclusive<u64>], space: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let fits = encode_ack(
+            ranges.iter().cloned(),
+            Duration::from_micros(77),
+            space,
+            &mut out,
+        );
+        assert_eq!(fits, !out.is_empty());
+        out
+    }
+
+    /// Ranges from the highest down, made from (gap, length) pairs.
+    fn ranges(top: u64, steps: &[(u64, u64)]) -> Vec<RangeInclusive<u64>> {
+        let mut below = top;
+        let mut ranges = Vec::new();
+        for &(gap, length) in steps {
+            let Some(end) = below.checked_sub(gap) else {
+                break;
+            };
+            let Some(start) = end.checked_sub(length) else {
+                break;
+            };
+            ranges.push(start..=end);
+            let Some(next) = start.checked_sub(2) else {
+                break;
+            };
+            below = next;
+        }
+        ranges
+    }
+
+    #[test]
+    fn a_range_that_would_reach_below_zero_is_refused() {
+        // largest 5, delay 0, no further ranges, first range of 7
+        assert_eq!(read(&[ACK, 5, 0, 0, 6]), Err(Malformed::Range));
+        // largest 5, delay 0, one further range; 5..=5, then a gap of 5 that ends at -1
+        assert_eq!(read(&[ACK, 5, 0, 1, 0, 4, 0]), Err(Malformed::Range));
+        // the same with a gap of 4: 0..=0
+        let last = [ACK, 5, 0, 1, 0, 3, 0];
+        let ranges: Vec<_> = read(&last).unwrap().ranges().collect();
+        assert_eq!(ranges, [5..=5, 0..=0]);
+    }
+
+    #[test]
+    fn more_ranges_than_the_bound_are_neither_written_nor_read() {
+        let many = ranges(1000, &[(0, 0); 2 * ACK_RANGES]);
+        let mut bytes = written(&many, 1200);
+        assert_eq!(read(&bytes).unwrap().ranges().count(), ACK_RANGES);
+
+        // Type, two bytes of largest, two of delay, then the count.
+        bytes[5] += 1;
+        bytes.extend_from_slice(&[0, 0]);
+        assert_eq!(read(&bytes), Err(Malformed::Range));
+    }
+
+    #[test]
+    fn nothing_to_report_or_no_room_for_it_writes_nothing() {
+        assert!(written(&[], 1200).is_empty());
+        let one = [70..=80];
+        let full = written(&one, 1200);
+        assert_eq!(written(&one, full.len()), full);
+        assert!(written(&one, full.len() - 1).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_as_far_as_it_fits(
+            top in 0..=MAX_VARINT,
+            steps in prop::collection::vec((0..2000u64, 0..2000u64), 1..2 * ACK_RANGES),
+            space in 0..300usize,
+        ) {
+            let given = ranges(top, &steps);
+            let bytes = written(&given, space);
+            prop_assert!(bytes.len() <= space);
+            let (mut found, mut delay) = (Vec::new(), None);
+            if !bytes.is_empty() {
+                let ack = read(&bytes).unwrap();
+                prop_assert_eq!(ack.largest, *given[0].end());
+                (found, delay) = (ack.ranges().collect(), Some(ack.delay));
+            }
+            prop_assert_eq!(&found[..], &given[..found.len()]);
+            prop_assert_eq!(delay, (!found.is_empty()).then_some(Duration::from_micros(77)));
+            // It stopped for want of space, or of ranges, only.
+            let more = written(&given[..given.len().min(found.len() + 1)], 1200);
+            prop_assert!(found.len() == given.len().min(ACK_RANGES) || more.len() > space);
+        }
+    }
+}

@@ -4,12 +4,9 @@
 //! is an iterator that borrows from the payload and stops at the first error; an unknown frame is
 //! an error, and closes the session.
 
-use std::time::Duration;
-
 use super::ack::ACK;
-use super::limits::{CLOSE_REASON, INVITE, MAX_VARINT};
-use super::{Ack, Malformed, Reader, SessionId, StreamId, VarInt};
-use crate::time::micros;
+use super::limits::{CLOSE_REASON, MAX_VARINT};
+use super::{Ack, Hello, Malformed, Reader, StreamId, VarInt};
 
 const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
@@ -24,10 +21,6 @@ const PATH_RESPONSE: u8 = 0x0B;
 const REKEY: u8 = 0x0C;
 const HELLO: u8 = 0x0D;
 const CLOSE: u8 = 0x0E;
-
-/// Flags of HELLO.
-const EARLY_REFUSED: u8 = 1;
-const HAS_INVITE: u8 = 2;
 
 /// One frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -96,33 +89,6 @@ pub enum Frame<'a> {
         /// Why, for people. Untrusted text: escape it before showing.
         reason: &'a str,
     },
-}
-
-/// What became of the frames that came inside INIT.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Early {
-    /// Taken, or there were none.
-    Accepted = 0,
-    /// Not taken: to be sent again in the session.
-    Refused = 1,
-}
-
-/// What the two ends tell each other first.
-///
-/// Layout: epoch 8, agent time (µs) 8, session id 8, flags 1 (bit 0: early refused; bit 1: an invite
-/// follows), invite 16 if flagged. Fixed widths, so that a first flight has one size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hello {
-    /// The agent's epoch: in INIT the one the controller remembers, 0 for none.
-    pub epoch: u64,
-    /// The agent's time: in INIT as the controller reckons it. Since the agent's start.
-    pub agent_time: Duration,
-    /// The sender's id, again, under the seal. An INIT or RESP whose clear id differs is forged.
-    pub session: SessionId,
-    /// In RESP: what became of the early frames. In INIT: always `Accepted`.
-    pub early: Early,
-    /// In INIT: proof of an invitation, for a key that the agent does not know.
-    pub invite: Option<[u8; INVITE]>,
 }
 
 /// Decodes the frames of an opened payload.
@@ -232,51 +198,6 @@ fn decode_close<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
     Ok(Frame::Close { code, reason })
 }
 
-impl Hello {
-    /// Bytes besides type and invite.
-    const FIXED: usize = 8 + 8 + 8 + 1;
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let epoch = reader.u64()?;
-        let agent_time = Duration::from_micros(reader.u64()?);
-        let session = SessionId(reader.u64()?);
-        let flags = reader.u8()?;
-        if flags & !(EARLY_REFUSED | HAS_INVITE) != 0 {
-            return Err(Malformed::Range);
-        }
-        let early = if flags & EARLY_REFUSED == 0 {
-            Early::Accepted
-        } else {
-            Early::Refused
-        };
-        let invite = if flags & HAS_INVITE == 0 {
-            None
-        } else {
-            Some(*reader.array()?)
-        };
-        Ok(Self {
-            epoch,
-            agent_time,
-            session,
-            early,
-            invite,
-        })
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        let early = match self.early {
-            Early::Accepted => 0,
-            Early::Refused => EARLY_REFUSED,
-        };
-        let invite = self.invite.map_or(0, |_| HAS_INVITE);
-        out.extend_from_slice(&self.epoch.to_be_bytes());
-        out.extend_from_slice(&micros(self.agent_time).to_be_bytes());
-        out.extend_from_slice(&self.session.0.to_be_bytes());
-        out.push(early | invite);
-        out.extend_from_slice(self.invite.as_ref().map_or(&[], |token| token));
-    }
-}
-
 /// The longest prefix of `reason` that a CLOSE may carry.
 fn close_text(reason: &str) -> &str {
     let mut end = reason.len().min(CLOSE_REASON);
@@ -327,7 +248,7 @@ impl Frame<'_> {
             Self::Stop { stream, code } => fields_size(&[stream.to_wire(), code]),
             Self::PathChallenge(token) | Self::PathResponse(token) => 1 + token.len(),
             Self::Rekey { phase, share } => fields_size(&[phase]) + share.len(),
-            Self::Hello(hello) => 1 + Hello::FIXED + hello.invite.map_or(0, |token| token.len()),
+            Self::Hello(hello) => 1 + hello.size(),
             Self::Close { code, reason } => {
                 let text = close_text(reason);
                 fields_size(&[code, text.len() as u64]) + text.len()
@@ -399,4 +320,90 @@ impl Frame<'_> {
 #[must_use]
 pub const fn stream_overhead(stream: StreamId, offset: u64, len: usize) -> usize {
     1 + VarInt(stream.to_wire()).size() + VarInt(offset).size() + VarInt(len as u64).size()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CallId, Lane};
+    use super::*;
+
+    static BYTES: [u8; 2000] = [0x5A; 2000];
+
+    fn written(frames: &[Frame<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for frame in frames {
+            let before = out.len();
+            frame.encode(&mut out);
+            assert_eq!(out.len() - before, frame.size(), "{frame:?}");
+        }
+        out
+    }
+
+    fn refused(bytes: &[u8]) -> Malformed {
+        Frames::new(bytes).next().unwrap().unwrap_err()
+    }
+
+    #[test]
+    fn a_run_of_padding_is_one_frame() {
+        let frames: Vec<_> = Frames::new(&[0, 0, 0, PING, 0])
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(frames, [Frame::Padding, Frame::Ping, Frame::Padding]);
+    }
+
+    #[test]
+    fn an_unknown_frame_ends_the_payload() {
+        let mut frames = Frames::new(&[PING, 0x0F, PING]);
+        assert_eq!(frames.next(), Some(Ok(Frame::Ping)));
+        assert_eq!(frames.next(), Some(Err(Malformed::Frame)));
+        assert_eq!(frames.next(), None);
+    }
+
+    #[test]
+    fn fields_outside_their_range_are_refused() {
+        let max = [0xFF; 8];
+        // A byte beyond the last offset.
+        let beyond = [&[STREAM, 0][..], &max, &[1, 0xAA]].concat();
+        assert_eq!(refused(&beyond), Malformed::Range);
+        // Lane 3.
+        assert_eq!(refused(&[STOP, 3, 0]), Malformed::Range);
+        // Consumed more than allowed.
+        assert_eq!(refused(&[MAX_STREAM_DATA, 0, 2, 1]), Malformed::Range);
+        // A flag of HELLO that does not exist.
+        let hello = [&[HELLO][..], &[0; 24], &[4]].concat();
+        assert_eq!(refused(&hello), Malformed::Range);
+        // A reason of 256 bytes, and one that is not UTF-8.
+        let long = [&[CLOSE, 0, 0x41, 0x00][..], &[b'a'; 256]].concat();
+        assert_eq!(refused(&long), Malformed::Range);
+        assert_eq!(refused(&[CLOSE, 0, 1, 0xFF]), Malformed::Range);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let reason = "ж".repeat(200);
+        let frame = Frame::Close {
+            code: 1,
+            reason: &reason,
+        };
+        let bytes = written(&[frame]);
+        let Some(Ok(Frame::Close { reason: read, .. })) = Frames::new(&bytes).next() else {
+            panic!("not a CLOSE");
+        };
+        assert_eq!(read, "ж".repeat(CLOSE_REASON / 2));
+    }
+
+    #[test]
+    fn the_overhead_of_a_stream_frame_is_exact() {
+        let stream = StreamId::new(CallId(20), Lane::Main);
+        for (offset, length) in [(0, 0), (63, 63), (64, 64), (1 << 30, 1900)] {
+            let frame = Frame::Stream {
+                stream,
+                offset,
+                fin: false,
+                data: &BYTES[..length],
+            };
+            let overhead = stream_overhead(stream, offset, length);
+            assert_eq!(written(&[frame]).len(), overhead + length);
+        }
+    }
 }

@@ -245,3 +245,124 @@ impl Data {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SENDER: SessionId = SessionId(0x0102_0304_0506_0708);
+    const RECEIVER: SessionId = SessionId(0x1112_1314_1516_1718);
+
+    /// One of each type, as short as it may be.
+    fn each() -> Vec<Vec<u8>> {
+        let mut init = Vec::new();
+        encode_init(SENDER, None, &mut init);
+        init.resize(MIN_DATAGRAM, 0xAB);
+        let mut again = Vec::new();
+        encode_init(SENDER, Some(&[7; TOKEN]), &mut again);
+        again.resize(MIN_DATAGRAM, 0xAB);
+        let mut resp = Vec::new();
+        encode_resp(SENDER, RECEIVER, &mut resp);
+        resp.resize(RESP_HEADER + MIN_NOISE_RESP, 0xAB);
+        let mut retry = Vec::new();
+        encode_retry(RECEIVER, &[7; TOKEN], &mut retry);
+        retry.resize(RETRY, 0xAB);
+        let data = Data {
+            phase: 3,
+            receiver: RECEIVER,
+            counter: 99,
+        };
+        let mut data = data.encode().to_vec();
+        data.resize(DATA_HEADER + AEAD_TAG, 0xAB);
+        vec![init, again, resp, retry, data]
+    }
+
+    fn parse(bytes: &[u8]) -> Datagram<'_> {
+        Datagram::parse(bytes).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let each = each();
+        for (bytes, token) in each.iter().zip([None, Some(&[7; TOKEN])]) {
+            let Datagram::Init(init) = parse(bytes) else {
+                panic!("not an INIT");
+            };
+            assert_eq!((init.sender, init.token), (SENDER, token));
+            assert_eq!([init.prologue, init.noise].concat(), init.covered);
+            assert_eq!([init.covered, init.mac].concat(), *bytes);
+            assert_eq!(
+                init.prologue.len(),
+                12 + token.map_or(0, |token| token.len())
+            );
+        }
+        let Datagram::Resp(resp) = parse(&each[2]) else {
+            panic!("not a RESP");
+        };
+        assert_eq!((resp.sender, resp.receiver), (SENDER, RECEIVER));
+        assert_eq!(resp.noise, [0xAB; MIN_NOISE_RESP]);
+        let Datagram::Retry(retry) = parse(&each[3]) else {
+            panic!("not a RETRY");
+        };
+        assert_eq!((retry.receiver, retry.token), (RECEIVER, &[7; TOKEN]));
+        assert_eq!([retry.covered, retry.mac].concat(), each[3]);
+        let Datagram::Data(data) = parse(&each[4]) else {
+            panic!("not DATA");
+        };
+        assert_eq!(data.encode(), each[4][..DATA_HEADER]);
+        assert_eq!((data.phase, data.receiver, data.counter), (3, RECEIVER, 99));
+    }
+
+    #[test]
+    fn one_byte_less_is_too_short_and_only_some_may_be_longer() {
+        for (bytes, may_grow) in each().into_iter().zip([false, false, true, false, true]) {
+            let shorter = &bytes[..bytes.len() - 1];
+            assert_eq!(Datagram::parse(shorter), Err(Malformed::Length));
+            let longer = [&bytes[..], &[0]].concat();
+            assert_eq!(Datagram::parse(&longer).is_ok(), may_grow);
+        }
+        let mut resp = each().remove(2);
+        resp.resize(MIN_DATAGRAM + 1, 0);
+        assert_eq!(Datagram::parse(&resp), Err(Malformed::Length));
+    }
+
+    #[test]
+    fn another_version_or_type_is_named_as_such() {
+        for mut bytes in each() {
+            let data = matches!(parse(&bytes), Datagram::Data(_));
+            bytes[3] = bytes[3] & 0xF0 | (VERSION + 1);
+            let expected = if data { None } else { Some(Malformed::Version) };
+            assert_eq!(Datagram::parse(&bytes).err(), expected);
+            for kind in [0, 6, 15] {
+                bytes[3] = kind << 4 | VERSION;
+                assert_eq!(Datagram::parse(&bytes), Err(Malformed::Type));
+            }
+        }
+        assert_eq!(Datagram::parse(&TAG), Err(Malformed::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_never_taken_for_a_datagram(text: String) {
+            prop_assert_eq!(Datagram::parse(text.as_bytes()), Ok(None));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, fourth: u8, length in 0..1300usize) {
+            let _ = Datagram::parse(&bytes);
+            let mut tagged = [&TAG[..], &[fourth], &bytes].concat();
+            tagged.resize(length, 0);
+            let _ = Datagram::parse(&tagged);
+        }
+
+        #[test]
+        fn no_change_to_a_valid_datagram_panics(which in 0..5usize, at: prop::sample::Index, byte: u8) {
+            let mut bytes = each().remove(which);
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Datagram::parse(&bytes);
+            let _ = Datagram::parse(&bytes[..at]);
+        }
+    }
+}

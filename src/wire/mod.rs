@@ -7,14 +7,18 @@
 mod ack;
 mod frame;
 mod header;
+mod hello;
 pub mod limits;
+#[cfg(test)]
+mod tests;
 mod varint;
 
 pub use ack::{Ack, AckRanges, encode_ack};
-pub use frame::{Early, Frame, Frames, Hello, stream_overhead};
+pub use frame::{Frame, Frames, stream_overhead};
 pub use header::{
     Data, Datagram, DatagramType, Init, Resp, Retry, encode_init, encode_resp, encode_retry,
 };
+pub use hello::{Early, Hello};
 pub use varint::{Reader, VarInt};
 
 /// The first three bytes of every datagram of the protocol. `F8` begins no UTF-8 text.

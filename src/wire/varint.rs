@@ -111,3 +111,67 @@ impl<'a> Reader<'a> {
             .fold(top, |value, &byte| value << 8 | u64::from(byte)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(value: u64) -> Vec<u8> {
+        let mut out = vec![0xEE];
+        VarInt(value).encode(&mut out);
+        out.split_off(1)
+    }
+
+    #[test]
+    fn the_examples_of_rfc_9000_appendix_a() {
+        let examples: [(u64, &[u8]); 4] = [
+            (
+                151_288_809_941_952_652,
+                &[0xC2, 0x19, 0x7C, 0x5E, 0xFF, 0x14, 0xE8, 0x8C],
+            ),
+            (494_878_333, &[0x9D, 0x7F, 0x3E, 0x7D]),
+            (15_293, &[0x7B, 0xBD]),
+            (37, &[0x25]),
+        ];
+        for (value, bytes) in examples {
+            assert_eq!(written(value), bytes);
+            assert_eq!(Reader::new(bytes).varint(), Ok(value));
+        }
+        // Longer than it need be, and valid all the same.
+        assert_eq!(Reader::new(&[0x40, 0x25]).varint(), Ok(37));
+    }
+
+    #[test]
+    fn each_length_begins_where_the_one_before_ends() {
+        for (first, size) in [(0, 1), (1 << 6, 2), (1 << 14, 4), (1 << 30, 8)] {
+            assert_eq!(written(first).len(), size);
+        }
+        for (last, size) in [(63, 1), (16_383, 2), ((1 << 30) - 1, 4), (MAX_VARINT, 8)] {
+            assert_eq!(written(last).len(), size);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(bits in 0..=62u32, value: u64, rest: Vec<u8>) {
+            let value = value & ((1 << bits) - 1);
+            let mut bytes = written(value);
+            prop_assert_eq!(bytes.len(), VarInt(value).size());
+            bytes.extend_from_slice(&rest);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.varint(), Ok(value));
+            prop_assert_eq!(reader.rest(), &rest[..]);
+        }
+
+        #[test]
+        fn a_cut_integer_is_truncated_and_nothing_is_read(value in 0..=MAX_VARINT) {
+            let bytes = written(value);
+            for end in 0..bytes.len() {
+                let mut reader = Reader::new(&bytes[..end]);
+                prop_assert_eq!(reader.varint(), Err(Malformed::Truncated));
+                prop_assert_eq!(reader.rest().len(), end);
+            }
+        }
+    }
+}

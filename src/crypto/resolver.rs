@@ -1,0 +1,115 @@
+//! What snow builds a handshake from: ring's cipher and hash, our X25519, injected randomness.
+//!
+//! Not a choice of suites: there is one. Invariant: a resolver serves one handshake, so that no two
+//! draw the same ephemeral key.
+
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, RingResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
+use x25519_dalek::StaticSecret;
+use zeroize::Zeroizing;
+
+use crate::rng::Rng;
+
+/// The primitives of one handshake.
+pub(super) struct Resolver {
+    seed: Zeroizing<[u8; 32]>,
+}
+
+impl Resolver {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        Self {
+            seed: Zeroizing::new(rng.bytes()),
+        }
+    }
+}
+
+impl CryptoResolver for Resolver {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Ephemeral(Rng::from_seed(*self.seed))))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn Dh>)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        RingResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        RingResolver.resolve_cipher(choice)
+    }
+}
+
+struct Ephemeral(Rng);
+
+impl Random for Ephemeral {
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), snow::Error> {
+        self.0.fill(out);
+        Ok(())
+    }
+}
+
+/// X25519 that refuses a result to which the other side contributed nothing (RFC 7748 §6.1).
+struct X25519 {
+    secret: StaticSecret,
+    public: [u8; 32],
+}
+
+impl Default for X25519 {
+    fn default() -> Self {
+        Self {
+            secret: StaticSecret::from([0; 32]),
+            public: [0; 32],
+        }
+    }
+}
+
+impl Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, secret: &[u8]) {
+        let secret: [u8; 32] = secret.try_into().expect("keys are 32 bytes");
+        self.secret = StaticSecret::from(secret);
+        self.public = x25519_dalek::PublicKey::from(&self.secret).to_bytes();
+    }
+
+    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.try_fill_bytes(&mut *secret)?;
+        self.set(&*secret);
+        Ok(())
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn privkey(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        // snow's buffers have room for the keys of larger curves.
+        let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
+        let shared = self
+            .secret
+            .diffie_hellman(&x25519_dalek::PublicKey::from(*public));
+        if !shared.was_contributory() {
+            return Err(snow::Error::Dh);
+        }
+        out[..32].copy_from_slice(shared.as_bytes());
+        Ok(())
+    }
+}

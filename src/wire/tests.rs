@@ -1,0 +1,142 @@
+//! Frames of every type, written, read, and written again; and bytes that were never frames.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::limits::MAX_VARINT;
+use super::{CallId, Early, Frame, Frames, Hello, Lane, SessionId, StreamId, encode_ack};
+
+static BYTES: [u8; 2000] = [0x5A; 2000];
+static TEXT: &str = "closed: the agent is told to stop — уходим 再見";
+
+fn varint() -> impl Strategy<Value = u64> {
+    (0..=62u32, any::<u64>()).prop_map(|(bits, value)| value & ((1 << bits) - 1))
+}
+
+fn stream_id() -> impl Strategy<Value = StreamId> {
+    let lane = prop::sample::select(vec![Lane::Control, Lane::Main, Lane::Error]);
+    (any::<u32>(), lane).prop_map(|(call, lane)| StreamId::new(CallId(call), lane))
+}
+
+fn stream() -> impl Strategy<Value = Frame<'static>> {
+    let length = 0..BYTES.len();
+    (stream_id(), varint(), any::<bool>(), length).prop_map(|(stream, offset, fin, length)| {
+        Frame::Stream {
+            stream,
+            offset: offset.min(MAX_VARINT - length as u64),
+            fin,
+            data: &BYTES[..length],
+        }
+    })
+}
+
+fn hello() -> impl Strategy<Value = Frame<'static>> {
+    let early = prop::sample::select(vec![Early::Accepted, Early::Refused]);
+    (any::<[u64; 3]>(), early, any::<Option<[u8; 16]>>()).prop_map(|(numbers, early, invite)| {
+        Frame::Hello(Hello {
+            epoch: numbers[0],
+            agent_time: Duration::from_micros(numbers[1]),
+            session: SessionId(numbers[2]),
+            early,
+            invite,
+        })
+    })
+}
+
+fn close() -> impl Strategy<Value = Frame<'static>> {
+    let ends: Vec<_> = TEXT.char_indices().map(|(at, _)| at).collect();
+    (varint(), prop::sample::select(ends)).prop_map(|(code, end)| Frame::Close {
+        code,
+        reason: &TEXT[..end],
+    })
+}
+
+/// Any frame but PADDING, whose runs merge, and ACK, which has tests of its own.
+fn frame() -> impl Strategy<Value = Frame<'static>> {
+    prop_oneof![
+        Just(Frame::Ping),
+        stream(),
+        varint().prop_map(Frame::MaxData),
+        (stream_id(), varint(), varint()).prop_map(|(stream, a, b)| Frame::MaxStreamData {
+            stream,
+            consumed: a.min(b),
+            max: a.max(b),
+        }),
+        (stream_id(), varint(), varint()).prop_map(|(stream, code, final_size)| {
+            Frame::Reset {
+                stream,
+                code,
+                final_size,
+            }
+        }),
+        (stream_id(), varint()).prop_map(|(stream, code)| Frame::Stop { stream, code }),
+        any::<[u8; 8]>().prop_map(Frame::PathChallenge),
+        any::<[u8; 8]>().prop_map(Frame::PathResponse),
+        (varint(), any::<[u8; 32]>()).prop_map(|(phase, share)| Frame::Rekey { phase, share }),
+        hello(),
+        close(),
+    ]
+}
+
+fn written(frames: &[Frame<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for frame in frames {
+        let before = out.len();
+        frame.encode(&mut out);
+        assert_eq!(out.len() - before, frame.size(), "{frame:?}");
+    }
+    out
+}
+
+/// Whatever is read, is read the same when written again; and after an error comes nothing.
+fn read_all(bytes: &[u8]) {
+    let mut frames = Frames::new(bytes);
+    while let Some(frame) = frames.next() {
+        let Ok(frame) = frame else {
+            assert!(frames.next().is_none());
+            break;
+        };
+        let again = written(&[frame]);
+        assert_eq!(Frames::new(&again).next(), Some(Ok(frame)));
+        if let Frame::Ack(ack) = frame {
+            let ranges: Vec<_> = ack.ranges().collect();
+            assert_eq!(ack.largest, *ranges[0].end());
+            assert!(
+                ranges
+                    .windows(2)
+                    .all(|pair| pair[1].end() + 1 < *pair[0].start())
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(frames in prop::collection::vec(frame(), 0..6)) {
+        let bytes = written(&frames);
+        let read: Result<Vec<_>, _> = Frames::new(&bytes).collect();
+        prop_assert_eq!(read, Ok(frames));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>, kind in 0..16u8) {
+        read_all(&bytes);
+        read_all(&[&[kind], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn no_change_to_valid_frames_panics(
+        frames in prop::collection::vec(frame(), 1..4),
+        at: prop::sample::Index,
+        byte: u8,
+    ) {
+        let mut bytes = Vec::new();
+        encode_ack([90..=99, 5..=7].into_iter(), Duration::from_secs(1), 100, &mut bytes);
+        bytes.extend_from_slice(&written(&frames));
+        let at = at.index(bytes.len());
+        read_all(&bytes[..at]);
+        bytes[at] = byte;
+        read_all(&bytes);
+    }
+}
