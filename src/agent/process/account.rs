@@ -2,8 +2,15 @@
 //!
 //! Not who may log in. Invariant: there is always an answer for the user who runs us.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{getegid, geteuid};
+
+use super::limits;
 
 /// A line of `/etc/passwd`, as far as a job needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,16 +29,103 @@ pub struct Account {
 
 impl Account {
     /// Who runs this program (the effective user). Without a line in `/etc/passwd` (a directory service, a
-    /// container): what HOME, USER and SHELL say, else `/`, the number and `/bin/sh`.
+    /// container): what USER, HOME and SHELL say, else the number, `/` and `/bin/sh`.
     #[must_use]
     pub fn current() -> Self {
-        todo!()
+        let uid = geteuid().as_raw();
+        find(&passwd(), |account| account.uid == uid).unwrap_or_else(|| Self {
+            name: variable("USER").unwrap_or_else(|| uid.to_string().into()),
+            uid,
+            gid: getegid().as_raw(),
+            home: absolute_or(variable("HOME").unwrap_or_default(), "/"),
+            shell: absolute_or(variable("SHELL").unwrap_or_default(), "/bin/sh"),
+        })
     }
 
     /// The account with this name, if `/etc/passwd` has it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let _ = name;
-        todo!()
+        find(&passwd(), |account| account.name == name)
+    }
+
+    /// `name:password:uid:gid:comment:home:shell` (`passwd(5)`).
+    fn parse(line: &[u8]) -> Option<Self> {
+        let fields: Vec<&OsStr> = line
+            .split(|&byte| byte == b':')
+            .map(OsStr::from_bytes)
+            .collect();
+        let &[name, _, uid, gid, _, home, shell] = fields.as_slice() else {
+            return None;
+        };
+        (!name.is_empty()).then_some(())?;
+        Some(Self {
+            name: name.to_owned(),
+            uid: uid.to_str()?.parse().ok()?,
+            gid: gid.to_str()?.parse().ok()?,
+            home: absolute_or(home, "/"),
+            shell: absolute_or(shell, "/bin/sh"),
+        })
+    }
+}
+
+fn passwd() -> Vec<u8> {
+    read_database("/etc/passwd")
+}
+
+/// Nothing, if it cannot be read: then nobody is known by it.
+fn read_database(path: &str) -> Vec<u8> {
+    let mut text = Vec::new();
+    let _ = File::open(path).and_then(|file| file.take(limits::ACCOUNTS).read_to_end(&mut text));
+    text
+}
+
+fn find(passwd: &[u8], wanted: impl Fn(&Account) -> bool) -> Option<Account> {
+    let mut lines = passwd
+        .split(|&byte| byte == b'\n')
+        .filter_map(Account::parse);
+    lines.find(wanted)
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// An empty field means the default (`passwd(5)`); a relative path means nothing.
+fn absolute_or(path: impl AsRef<Path>, default: &str) -> PathBuf {
+    let path = path.as_ref();
+    if path.is_absolute() {
+        path
+    } else {
+        Path::new(default)
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &[u8] = b"# comment\nroot:x:0:0:root:/root:/bin/bash\n\nbroken:x:y:0::/:\n+nis\n\
+        ann:x:1000:100:Ann,,,:/home/\xff:\nlast:*:7:7:::/bin/false";
+
+    #[test]
+    fn a_line_is_found_among_comments_and_nonsense() {
+        let ann = find(PASSWD, |account| account.uid == 1000).unwrap();
+        assert_eq!(ann.name, "ann");
+        assert_eq!(ann.gid, 100);
+        assert_eq!(ann.home.as_os_str().as_bytes(), b"/home/\xff");
+        assert_eq!(ann.shell, Path::new("/bin/sh"), "empty means the default");
+        let last = find(PASSWD, |account| account.name == "last").unwrap();
+        assert_eq!(last.home, Path::new("/"));
+        assert!(find(PASSWD, |account| account.name == "broken").is_none());
+        assert!(find(PASSWD, |account| account.name.is_empty()).is_none());
+    }
+
+    #[test]
+    fn there_is_always_somebody_who_runs_us() {
+        let account = Account::current();
+        assert_eq!(account.uid, geteuid().as_raw());
+        assert!(account.home.is_absolute() && account.shell.is_absolute());
+        assert!(!account.name.is_empty());
     }
 }

@@ -3,18 +3,195 @@
 //! Not who belongs to whom (`tree`). Invariant: one reading serves every question asked at one instant,
 //! so that ending a thousand jobs at once reads `/proc` once, not a thousand times.
 
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+
+use rustix::process::getpid;
+
+use super::environment::MARKER;
+use super::{Pid, limits};
 use crate::time::Instant;
 
 /// A reading of `/proc`, renewed when it is older than the instant it is asked at. Keep one per thread.
 #[derive(Debug, Default)]
 pub struct Census {
-    taken: Option<Instant>,
+    taken: Option<(Instant, Table)>,
 }
 
 impl Census {
     /// No reading yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { taken: None }
+    }
+
+    /// How it is at `now`.
+    pub(super) fn at(&mut self, now: Instant) -> &Table {
+        if self.taken.as_ref().is_none_or(|(then, _)| *then < now) {
+            self.taken = Some((now, Table::read()));
+        }
+        &self.taken.as_ref().expect("taken just now").1
+    }
+}
+
+/// Every process, by process id.
+#[derive(Debug, Default)]
+pub(super) struct Table(Vec<Entry>);
+
+/// What makes a process itself: ids are used again, but not within a tick of the clock.
+pub(super) type Identity = (Pid, u64);
+
+/// One process.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) pid: Pid,
+    /// Zero for init, and for one whose parent is outside of this pid namespace.
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    /// Clock ticks from boot to its start.
+    pub(super) started: u64,
+    /// Some thread of it still runs.
+    pub(super) alive: bool,
+    /// What its [`MARKER`] says; read when first asked for.
+    marker: OnceCell<Option<Vec<u8>>>,
+}
+
+impl Table {
+    /// Reads `/proc`. Empty if it is not there, or shows another pid namespace than ours.
+    pub(super) fn read() -> Self {
+        let ours = fs::read_link("/proc/self")
+            .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()));
+        let Some(directory) = ours.then(|| fs::read_dir("/proc").ok()).flatten() else {
+            return Self::default();
+        };
+        let mut entries: Vec<Entry> = directory
+            .flatten()
+            .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+            .filter_map(Entry::read)
+            .collect();
+        entries.sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
+        Self(entries)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
+    }
+
+    pub(super) fn children_of(&self, parent: Pid) -> Vec<Pid> {
+        let parent = parent.as_raw_pid();
+        let children = self.0.iter().filter(|entry| entry.parent == parent);
+        children.map(|entry| entry.pid).collect()
+    }
+
+    /// This very process, alive or not.
+    pub(super) fn find(&self, (pid, started): Identity) -> Option<&Entry> {
+        let by_pid = |entry: &Entry| entry.pid.as_raw_pid();
+        let at = self
+            .0
+            .binary_search_by_key(&pid.as_raw_pid(), by_pid)
+            .ok()?;
+        Some(&self.0[at]).filter(|entry| entry.started == started)
+    }
+}
+
+impl Entry {
+    /// The process with this id, now.
+    pub(super) fn read(pid: Pid) -> Option<Self> {
+        Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// `proc_pid_stat(5)`. The name, in parentheses, may hold anything, parentheses and spaces too.
+    fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
+        let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+        let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
+        // Numbered from 3, as in the manual.
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        // The first thread of a process may end before the others: it then shows as a zombie.
+        let threads: u64 = field(20)?.parse().ok()?;
+        Some(Self {
+            pid,
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            session: field(6)?.parse().ok()?,
+            started: field(22)?.parse().ok()?,
+            alive: !matches!(field(3)?, "Z" | "X") || threads > 1,
+            marker: OnceCell::new(),
+        })
+    }
+
+    pub(super) const fn identity(&self) -> Identity {
+        (self.pid, self.started)
+    }
+
+    /// Its environment, as it was at its start, says that it belongs to `job`. False where we may not look.
+    pub(super) fn is_marked(&self, job: &str) -> bool {
+        let marker = self.marker.get_or_init(|| read_marker(self.pid));
+        marker.as_deref() == Some(job.as_bytes())
+    }
+}
+
+fn read_marker(pid: Pid) -> Option<Vec<u8>> {
+    let mut environment = Vec::new();
+    File::open(format!("/proc/{pid}/environ"))
+        .ok()?
+        .take(limits::ENVIRONMENT)
+        .read_to_end(&mut environment)
+        .ok()?;
+    environment
+        .split(|&byte| byte == 0)
+        .find_map(|variable| {
+            let value = variable.strip_prefix(MARKER.as_bytes())?;
+            value.strip_prefix(b"=")
+        })
+        .map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_imitates_the_fields_deceives_nobody() {
+        let stat = b"77 (a) Z 1 (b c) S 12 34 56 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 9001 0 0 ";
+        let entry = Entry::parse(getpid(), stat).unwrap();
+        assert_eq!((entry.parent, entry.group, entry.session), (12, 34, 56));
+        assert_eq!((entry.started, entry.alive), (9001, true));
+    }
+
+    #[test]
+    fn a_zombie_is_alive_as_long_as_it_has_other_threads() {
+        let stat = |threads: u32| {
+            let line = format!("7 (x) Z 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 5 ");
+            Entry::parse(getpid(), line.as_bytes()).unwrap()
+        };
+        assert!(!stat(1).alive);
+        assert!(stat(2).alive);
+    }
+
+    #[test]
+    fn nonsense_in_proc_is_no_process() {
+        for stat in [
+            &b""[..],
+            b"1 (x",
+            b"1 (x) S",
+            b"1 (x) S a b c",
+            b"1 (x) \xff",
+        ] {
+            assert!(Entry::parse(getpid(), stat).is_none());
+        }
+    }
+
+    #[test]
+    fn we_are_in_it_ourselves_and_the_reading_is_kept_for_the_instant() {
+        let mut census = Census::new();
+        let now = Instant::from_micros(5);
+        assert!(census.at(now).iter().any(|entry| entry.pid == getpid()));
+        let first = std::ptr::from_ref(&census.at(now).0[0]);
+        assert!(std::ptr::eq(first, &raw const census.at(now).0[0]));
+        assert_eq!(census.taken.as_ref().unwrap().0, now);
     }
 }

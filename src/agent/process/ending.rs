@@ -4,17 +4,28 @@
 //! Invariant: the leader is unreaped as long as an `Ending` of its tree is at work.
 //!
 //! ```text
-//!   start ──TERM──► asked ──GRACE or kill_now──► killing ──► Ended
-//!                     └──── none left ───────────────┴─────►  or GaveUp, if some survive KILL
+//!   start ──TERM──► asked ──GRACE or kill_now──► killing ──PATIENCE──► GaveUp
+//!                     └────── none left ────────────┴────────────────► Ended
 //! ```
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Census, Tree};
+use super::census::Identity;
+use super::{Census, Signal, Tree};
 use crate::time::Instant;
 
 /// How long a process may take to end after TERM.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How long KILL is repeated. It takes effect at once but in a process that waits for a device.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The first look comes after this; each later one after twice the time.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+
+/// At the longest.
+const SLOWEST_LOOK: Duration = Duration::from_millis(250);
 
 /// How far it got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +34,8 @@ pub enum Progress {
     Pending,
     /// None is left but the leader's remains: reap it.
     Ended,
-    /// These many survive KILL (they wait for a device, or became another user's). Reap the leader if it has ended.
+    /// These many survive KILL (they wait for a device, or became another user's). Reap the leader if it
+    /// has ended.
     GaveUp {
         /// Processes left.
         left: usize,
@@ -34,33 +46,125 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Ending {
     tree: Tree,
-    next: Option<Instant>,
+    state: State,
+    /// Every process that was seen in the tree, so that one that leaves it and wipes its traces stays known.
+    known: HashSet<Identity>,
+    /// When a look found nobody, with nobody seen since.
+    empty_since: Option<Instant>,
+    pause: Duration,
+    next: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// TERM was sent; KILL follows at the instant.
+    Asked {
+        until: Instant,
+    },
+    /// KILL is being sent, up to the instant.
+    Killing {
+        until: Instant,
+    },
+    Over(Progress),
 }
 
 impl Ending {
-    /// Sends TERM (and CONT, for the stopped) to every process of the tree.
+    /// Sends TERM, once, to every process of the tree, and CONT, for a stopped one would not notice.
     #[must_use]
     pub fn start(now: Instant, tree: Tree, census: &mut Census) -> Self {
-        let _ = (now, tree, census);
-        todo!()
+        let mut known = HashSet::new();
+        let table = census.at(now);
+        let members = tree.members(table, &known);
+        tree.signal_members(Signal::TERM, table, &members);
+        tree.signal_members(Signal::CONT, table, &members);
+        known.extend(members.iter().map(|entry| entry.identity()));
+        Self {
+            tree,
+            state: State::Asked { until: now + GRACE },
+            known,
+            empty_since: None,
+            pause: FIRST_LOOK,
+            next: now + FIRST_LOOK,
+        }
     }
 
     /// No more patience: KILL from now on.
     pub fn kill_now(&mut self, now: Instant, census: &mut Census) -> Progress {
-        let _ = (now, census);
-        todo!()
+        if matches!(self.state, State::Asked { .. }) {
+            self.state = State::Asked { until: now };
+        }
+        self.on_timeout(now, census)
     }
 
     /// Looks who is left and goes on accordingly. Spurious calls are harmless; one when the leader's
     /// pidfd becomes readable makes it end sooner.
     pub fn on_timeout(&mut self, now: Instant, census: &mut Census) -> Progress {
-        let _ = (now, census);
-        todo!()
+        if let State::Asked { until } = self.state
+            && now >= until
+        {
+            let until = now + PATIENCE;
+            self.state = State::Killing { until };
+            self.pause = FIRST_LOOK;
+            self.next = now;
+        }
+        let progress = self.look(now, census);
+        match progress {
+            Progress::Pending => self.schedule(now),
+            over => self.state = State::Over(over),
+        }
+        progress
+    }
+
+    fn look(&mut self, now: Instant, census: &mut Census) -> Progress {
+        let give_up = match self.state {
+            State::Over(progress) => return progress,
+            State::Asked { .. } => None,
+            State::Killing { until } => Some(until),
+        };
+        let table = census.at(now);
+        let members = self.tree.members(table, &self.known);
+        let left = members.len();
+        if left == 0 {
+            // A reading of /proc takes its time: one that finds nobody may have missed who forked and
+            // died meanwhile. Two in a row are believed.
+            let first = *self.empty_since.get_or_insert(now);
+            return if first < now {
+                Progress::Ended
+            } else {
+                Progress::Pending
+            };
+        }
+        self.empty_since = None;
+        if let Some(until) = give_up {
+            if now >= until {
+                return Progress::GaveUp { left };
+            }
+            self.tree.signal_members(Signal::KILL, table, &members);
+        }
+        let seen = members.iter().map(|entry| entry.identity());
+        self.known.extend(seen);
+        Progress::Pending
+    }
+
+    fn schedule(&mut self, now: Instant) {
+        if now >= self.next {
+            self.next = now + self.pause;
+            self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+        }
+        if self.empty_since.is_some() {
+            self.next = self.next.min(now + FIRST_LOOK);
+        }
+        if let State::Asked { until } = self.state {
+            self.next = self.next.min(until);
+        }
     }
 
     /// When to call [`Ending::on_timeout`] next; `None` when it is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next
+        match self.state {
+            State::Over(_) => None,
+            State::Asked { .. } | State::Killing { .. } => Some(self.next),
+        }
     }
 }

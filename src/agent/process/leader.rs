@@ -4,9 +4,12 @@
 //! its process id for it, dead or alive.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Pid, Pipe, Signal, Tree};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+
+use super::{Pid, Pipe, Signal, Tree, orphans};
 
 /// A running process, or its remains.
 ///
@@ -22,6 +25,7 @@ pub struct Process {
     pub stderr: Option<Pipe>,
     tree: Tree,
     pidfd: OwnedFd,
+    reaped: Option<Exit>,
 }
 
 /// How a leader ended.
@@ -39,16 +43,32 @@ pub enum Exit {
 }
 
 impl Process {
+    pub(super) fn new(
+        tree: Tree,
+        pidfd: OwnedFd,
+        stdin: Option<Pipe>,
+        stdout: Option<Pipe>,
+        stderr: Option<Pipe>,
+    ) -> Self {
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            tree,
+            pidfd,
+            reaped: None,
+        }
+    }
+
     /// Its process id, which is its session's and its group's as well.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.tree.leader()
     }
 
-    /// Becomes readable when the leader has ended (register with `mio::unix::SourceFd`).
+    /// Becomes readable when the leader has ended (register with `mio::unix::SourceFd`), and stays so.
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsFd;
         self.pidfd.as_fd()
     }
 
@@ -61,26 +81,68 @@ impl Process {
     /// Sends a signal to its process group.
     ///
     /// # Errors
-    /// As `kill(2)`: `EPERM` if every member has changed its user.
+    /// As `kill(2)`: `EPERM` if every member has changed its user, `ESRCH` if the leader has been reaped.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        let _ = signal;
-        todo!()
+        if self.reaped.is_some() {
+            return Err(Errno::SRCH.into());
+        }
+        Ok(kill_process_group(self.pid(), signal)?)
     }
 
     /// How the leader ended, if it has. Leaves it a zombie, so that its id stays taken.
     ///
     /// # Errors
-    /// As `waitid(2)`; none is expected while the process is unreaped.
+    /// As `waitid(2)`: `ECHILD` if this program was started with SIGCHLD ignored, so that nobody can know.
     pub fn exited(&self) -> io::Result<Option<Exit>> {
-        todo!()
+        match self.reaped {
+            Some(exit) => Ok(Some(exit)),
+            None => wait(self.pid(), WaitIdOptions::NOWAIT),
+        }
     }
 
-    /// Collects the leader: its process id may now be used again. `None` (and nothing is done but to let it
-    /// go) if it is still running.
+    /// Collects the leader if it has ended: its process id may then be used again. Again harmless.
     ///
     /// # Errors
-    /// As `waitid(2)`.
-    pub fn reap(self) -> io::Result<Option<Exit>> {
-        todo!()
+    /// As [`Process::exited`].
+    pub fn reap(&mut self) -> io::Result<Option<Exit>> {
+        if self.reaped.is_none() {
+            let leader = self.pid();
+            // Under the lock, or a process of the same id, started by another thread at this moment,
+            // would be struck off the list instead.
+            let mut leaders = orphans::leaders();
+            self.reaped = wait(leader, WaitIdOptions::empty())?;
+            if self.reaped.is_some() {
+                leaders.remove(leader);
+            }
+        }
+        Ok(self.reaped)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.reaped.is_none() {
+            let leader = self.pid();
+            let _ = kill_process_group(leader, Signal::KILL);
+            orphans::leaders().remove(leader);
+        }
+    }
+}
+
+fn wait(leader: Pid, also: WaitIdOptions) -> io::Result<Option<Exit>> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | also;
+    Ok(waitid(WaitId::Pid(leader), options)?.map(|status| Exit::from_status(&status)))
+}
+
+impl Exit {
+    fn from_status(status: &WaitIdStatus) -> Self {
+        if let Some(signal) = status.terminating_signal() {
+            let core = status.dumped();
+            return Self::Signal { signal, core };
+        }
+        let code = status
+            .exit_status()
+            .expect("EXITED is all that is waited for");
+        Self::Code(u8::try_from(code & 0xff).expect("masked"))
     }
 }

@@ -17,9 +17,11 @@
 
 mod account;
 mod census;
+mod child;
 mod ending;
 mod environment;
 mod leader;
+mod limits;
 mod orphans;
 mod pipe;
 mod spawn;
@@ -28,7 +30,7 @@ mod tree;
 
 pub use account::Account;
 pub use census::Census;
-pub use ending::{Ending, GRACE, Progress};
+pub use ending::{Ending, GRACE, PATIENCE, Progress};
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
 pub use orphans::{become_subreaper, reap_orphans};
@@ -37,3 +39,6 @@ pub use rustix::process::{Pid, Signal};
 pub use spawn::{SpawnError, Stage, spawn};
 pub use spec::{Spec, Stdin};
 pub use tree::Tree;
+
+#[cfg(test)]
+mod tests;

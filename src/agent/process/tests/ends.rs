@@ -1,0 +1,316 @@
+//! How a process ends, with everything that descends from it, and what is left then: nothing.
+
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+
+use super::census::{Entry, Identity};
+use super::*;
+use crate::time::Instant;
+
+/// Counts from when the test began, and jumps when told to.
+struct Time {
+    start: Clock,
+    jumped: Duration,
+}
+
+impl Time {
+    fn new() -> Self {
+        let start = Clock::now();
+        let jumped = Duration::ZERO;
+        Self { start, jumped }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.start.elapsed() + self.jumped
+    }
+}
+
+/// As a run loop does.
+fn drive(ending: &mut Ending, time: &Time, census: &mut Census) -> Progress {
+    let give_up = time.now() + DEADLINE;
+    loop {
+        let now = time.now();
+        assert!(now < give_up, "not over in time");
+        let Some(next) = ending.poll_timeout() else {
+            return ending.on_timeout(now, census);
+        };
+        if next <= now {
+            ending.on_timeout(now, census);
+        } else {
+            let pause = Timespec::try_from(next.since(now)).unwrap();
+            poll(&mut [], Some(&pause)).unwrap();
+        }
+    }
+}
+
+/// A process that a test has heard of, with a handle on it.
+struct Witness {
+    identity: Identity,
+    pidfd: OwnedFd,
+}
+
+impl Witness {
+    /// The next line of `pipe` is its process id.
+    fn announced(pipe: &mut Pipe) -> Self {
+        let pid = Pid::from_raw(read_line(pipe).parse().unwrap()).unwrap();
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let identity = Entry::read(pid).unwrap().identity();
+        Self { identity, pidfd }
+    }
+
+    fn entry(&self) -> Option<Entry> {
+        let entry = Entry::read(self.identity.0)?;
+        (entry.identity() == self.identity).then_some(entry)
+    }
+
+    fn is_running(&self) -> bool {
+        self.entry().is_some_and(|entry| entry.alive)
+    }
+}
+
+fn marked(script: &str, marker: &str) -> Spec {
+    let marker = format!("{marker}-{}", getpid());
+    Spec {
+        marker,
+        ..shell(script)
+    }
+}
+
+const BY_TERM: Exit = Exit::Signal {
+    signal: 15,
+    core: false,
+};
+const BY_KILL: Exit = Exit::Signal {
+    signal: 9,
+    core: false,
+};
+
+#[test]
+fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {
+    become_subreaper().unwrap();
+    let script = "sleep 600 & echo $!
+        setsid sleep 600 & echo $!
+        (setsid sh -c 'sleep 600 & echo $!' &)
+        sleep 600";
+    let mut process = spawn(&marked(script, "tree")).unwrap();
+    let stdout = process.stdout.as_mut().unwrap();
+    let witnesses: Vec<Witness> = (0..3).map(|_| Witness::announced(stdout)).collect();
+    // One of them escapes altogether: its parents are gone, and we are its parent now.
+    eventually("an orphan is adopted", || {
+        let is_ours = |witness: &Witness| witness.entry().unwrap().parent == getpid().as_raw_pid();
+        witnesses.iter().any(is_ours)
+    });
+
+    let (time, mut census) = (Time::new(), Census::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+
+    assert!(time.now() < Instant::ZERO + GRACE, "TERM sufficed");
+    assert!(!witnesses.iter().any(Witness::is_running));
+    assert!(process.tree().is_empty(time.now(), &mut census));
+    assert_eq!(process.exited().unwrap(), Some(BY_TERM));
+    assert_eq!(process.reap().unwrap(), Some(BY_TERM));
+    eventually("no zombie is left", || {
+        reap_orphans();
+        !witnesses.iter().any(|witness| witness.entry().is_some())
+    });
+}
+
+#[test]
+fn what_does_not_listen_is_killed_after_the_grace() {
+    let script = r#"trap "" TERM; sleep 600 & echo $!; setsid sleep 600 & echo $!; wait"#;
+    let mut process = spawn(&marked(script, "deaf")).unwrap();
+    let stdout = process.stdout.as_mut().unwrap();
+    let witnesses = [Witness::announced(stdout), Witness::announced(stdout)];
+    let (mut time, mut census) = (Time::new(), Census::new());
+    let started = time.now();
+    let mut ending = Ending::start(started, process.tree().clone(), &mut census);
+
+    // To the last moment of the grace nobody is killed, and there is a timer for it.
+    while let Some(next) = ending.poll_timeout().filter(|next| *next < started + GRACE) {
+        assert_eq!(ending.on_timeout(next, &mut census), Progress::Pending);
+    }
+    assert_eq!(ending.poll_timeout(), Some(started + GRACE));
+    assert!(witnesses.iter().all(Witness::is_running));
+
+    time.jumped = GRACE;
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert!(!witnesses.iter().any(Witness::is_running));
+    assert_eq!(process.reap().unwrap(), Some(BY_KILL));
+}
+
+#[test]
+fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
+    let script = "trap 'echo asked' TERM; echo $$; sleep 600; sleep 600 & wait $!; echo cleaned";
+    let mut process = spawn(&marked(script, "tidy")).unwrap();
+    let mut stdout = process.stdout.take().unwrap();
+    Witness::announced(&mut stdout);
+    let (time, mut census) = (Time::new(), Census::new());
+    // The shell must be waiting for its first sleep.
+    let mut sleeps = || {
+        let now = time.now();
+        let table = census.at(now);
+        !table.children_of(process.pid()).is_empty()
+    };
+    eventually("it sleeps", &mut sleeps);
+    let mut census = Census::new();
+    let started = time.now();
+    let mut ending = Ending::start(started, process.tree().clone(), &mut census);
+    assert_eq!(read_line(&mut stdout), "asked");
+    for step in 1..20 {
+        let now = started + GRACE / 20 * step;
+        assert_eq!(ending.on_timeout(now, &mut census), Progress::Pending);
+    }
+    let now = started + GRACE;
+    ending.kill_now(now, &mut census);
+    let rest = read_to_end(stdout);
+    assert_eq!(String::from_utf8(rest).unwrap(), "");
+    wait_readable(process.pidfd());
+    assert_eq!(process.reap().unwrap(), Some(BY_KILL));
+}
+
+#[test]
+fn a_stopped_process_ends_too() {
+    let mut process = spawn(&marked("echo $$; kill -STOP $$", "stopped")).unwrap();
+    let stopped = Witness::announced(process.stdout.as_mut().unwrap());
+    eventually("it has stopped", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", stopped.identity.0));
+        stat.unwrap().contains(") T ")
+    });
+    let (time, mut census) = (Time::new(), Census::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert_eq!(process.reap().unwrap(), Some(BY_TERM));
+}
+
+#[test]
+fn who_was_seen_stays_known_without_the_marker() {
+    become_subreaper().unwrap();
+    // Its environment is empty, its session its own, and its parent, deaf to TERM, about to die.
+    let script = r#"trap "" TERM; setsid env -i sleep 600 & echo $!; wait"#;
+    let mut process = spawn(&marked(script, "stealthy")).unwrap();
+    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    eventually("it left", || {
+        witness.entry().unwrap().session == witness.identity.0.as_raw_pid()
+    });
+    let (time, mut census) = (Time::new(), Census::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    process.signal(Signal::KILL).unwrap();
+    wait_readable(process.pidfd());
+    eventually("it is adopted", || {
+        witness.entry().unwrap().parent == getpid().as_raw_pid()
+    });
+    assert!(witness.is_running());
+    assert_eq!(
+        ending.on_timeout(time.now(), &mut census),
+        Progress::Pending
+    );
+    ending.kill_now(time.now(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert!(!witness.is_running());
+}
+
+#[test]
+fn after_the_leader_was_reaped_its_strays_are_still_found() {
+    become_subreaper().unwrap();
+    let mut process = spawn(&marked("sleep 600 & echo $!", "background")).unwrap();
+    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    wait_readable(process.pidfd());
+    assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
+    assert!(
+        process.signal(Signal::TERM).is_err(),
+        "no longer ours to signal"
+    );
+    let (time, mut census) = (Time::new(), Census::new());
+    assert!(!process.tree().is_empty(time.now(), &mut census));
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert!(!witness.is_running());
+}
+
+#[test]
+fn one_tree_ends_and_its_neighbour_does_not_notice() {
+    let mut neighbour = spawn(&marked("sleep 600 & echo $!; wait", "neighbour")).unwrap();
+    let witness = Witness::announced(neighbour.stdout.as_mut().unwrap());
+    let mut process = spawn(&marked("sleep 600", "one")).unwrap();
+    let (time, mut census) = (Time::new(), Census::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert_eq!(process.reap().unwrap(), Some(BY_TERM));
+    assert!(witness.is_running());
+    assert_eq!(neighbour.exited().unwrap(), None);
+    assert_eq!(neighbour.reap().unwrap(), None, "not while it runs");
+    let now = time.now();
+    assert!(neighbour.tree().signal_all(Signal::KILL, now, &mut census) >= 2);
+    wait_readable(neighbour.pidfd());
+    wait_readable(&witness.pidfd);
+    assert_eq!(neighbour.reap().unwrap(), Some(BY_KILL));
+    assert_eq!(neighbour.reap().unwrap(), Some(BY_KILL), "again, the same");
+}
+
+#[test]
+fn a_dropped_process_is_killed_and_collected() {
+    let mut process = spawn(&marked("sleep 600 & echo $!; wait", "dropped")).unwrap();
+    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    let leader = (process.pid(), Entry::read(process.pid()).unwrap().started);
+    drop(process);
+    wait_readable(&witness.pidfd);
+    eventually("the leader is collected", || {
+        reap_orphans();
+        Entry::read(leader.0).is_none_or(|entry| entry.identity() != leader)
+    });
+}
+
+#[test]
+fn nobody_elses_child_is_reaped() {
+    let mut other = Command::new("true").spawn().unwrap();
+    let mut process = spawn(&spec(&["sh", "-c", "exit 3"])).unwrap();
+    let other_ended = waitid(
+        WaitId::Pid(Pid::from_child(&other)),
+        WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+    );
+    assert!(other_ended.unwrap().is_some());
+    wait_readable(process.pidfd());
+    for _ in 0..100 {
+        reap_orphans();
+    }
+    assert!(other.wait().unwrap().success());
+    assert_eq!(process.exited().unwrap(), Some(Exit::Code(3)));
+    assert_eq!(process.reap().unwrap(), Some(Exit::Code(3)));
+}
+
+#[test]
+fn starts_that_fail_are_not_reaped_by_another_thread() {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                reap_orphans();
+            }
+        });
+        for _ in 0..200 {
+            // The standard library panics if its wait for the failed child finds none.
+            assert!(spawn(&spec(&["/no/such/program"])).is_err());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_thousand_processes_leave_no_descriptor() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    for round in 0..1000 {
+        if round % 2 == 0 {
+            assert_eq!(run(&spec(&["true"])).2, Exit::Code(0));
+        } else {
+            assert!(spawn(&spec(&["/no/such/program"])).is_err());
+        }
+    }
+    // Other tests open some meanwhile, but not hundreds.
+    let after = descriptors();
+    assert!(after < before + 300, "{before} before, {after} after");
+}

@@ -1,0 +1,82 @@
+//! Stories with real processes. Each waits on what happens (a pidfd, a pipe), with a deadline that fails.
+
+mod ends;
+mod starts;
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant as Clock};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn spec(argv: &[&str]) -> Spec {
+    Spec {
+        argv: argv.iter().map(OsString::from).collect(),
+        env: vec![("PATH".into(), PATH.into())],
+        ..Spec::default()
+    }
+}
+
+fn shell(script: &str) -> Spec {
+    spec(&["sh", "-c", script])
+}
+
+/// What a process wrote until both of its streams ended, and how it ended. Reaped.
+fn run(spec: &Spec) -> (Vec<u8>, Vec<u8>, Exit) {
+    let mut process = spawn(spec).unwrap();
+    let stdout = read_to_end(process.stdout.take().unwrap());
+    let stderr = read_to_end(process.stderr.take().unwrap());
+    wait_readable(process.pidfd());
+    let exit = process.reap().unwrap().expect("its pidfd says so");
+    (stdout, stderr, exit)
+}
+
+fn read_to_end(mut pipe: Pipe) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(byte) = read_byte(&mut pipe) {
+        all.push(byte);
+    }
+    all
+}
+
+fn read_line(pipe: &mut Pipe) -> String {
+    let mut line = Vec::new();
+    loop {
+        match read_byte(pipe).expect("a line, not the end") {
+            b'\n' => return String::from_utf8(line).unwrap(),
+            byte => line.push(byte),
+        }
+    }
+}
+
+fn read_byte(pipe: &mut Pipe) -> Option<u8> {
+    let mut byte = [0];
+    loop {
+        match pipe.read(&mut byte) {
+            Ok(0) => return None,
+            Ok(_) => return Some(byte[0]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => wait_readable(&*pipe),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn wait_readable(fd: impl AsFd) {
+    let deadline = Timespec::try_from(DEADLINE).unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    assert_eq!(poll(&mut fds, Some(&deadline)), Ok(1), "nothing came");
+}
+
+/// Asks again and again, until the deadline.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Clock::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "never: {what}");
+        std::thread::yield_now();
+    }
+}

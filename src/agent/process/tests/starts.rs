@@ -1,0 +1,236 @@
+//! How a process starts: with exactly what was asked for, or with the exact reason why not.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::*;
+
+#[test]
+fn arguments_arrive_byte_for_byte() {
+    let strange: [&[u8]; 9] = [
+        b"",
+        b"a b",
+        b"$HOME `id` \"'\\",
+        b"line\nbreak\r",
+        b"\xff\xfe\x80",
+        b"*",
+        b"-n",
+        b"%s",
+        b"",
+    ];
+    let mut spec = shell(r#"for a; do printf '%s\0' "$a"; done"#);
+    spec.argv.push("sh".into());
+    let strange = strange.map(|bytes| OsStr::from_bytes(bytes).to_owned());
+    spec.argv.extend(strange.iter().cloned());
+
+    let (stdout, stderr, exit) = run(&spec);
+
+    let mut expected = Vec::new();
+    for argument in strange {
+        expected.extend(argument.into_vec());
+        expected.push(0);
+    }
+    assert_eq!((stdout, stderr, exit), (expected, vec![], Exit::Code(0)));
+}
+
+#[test]
+fn the_environment_is_what_was_given_and_the_marker() {
+    let mut spec = spec(&["/usr/bin/env", "-0"]);
+    spec.env = vec![
+        ("A".into(), "1\n2".into()),
+        (MARKER.into(), "somebody else's".into()),
+        (
+            OsStr::from_bytes(b"\xff").into(),
+            OsStr::from_bytes(b"=\xfe").into(),
+        ),
+        ("EMPTY".into(), "".into()),
+    ];
+    spec.marker = "job 7".to_owned();
+    let (stdout, ..) = run(&spec);
+    assert_eq!(stdout, b"A=1\n2\0\xff==\xfe\0EMPTY=\0UDPAGENT_JOB=job 7\0");
+}
+
+#[test]
+fn it_leads_a_session_and_a_group_of_its_own() {
+    let (stdout, ..) = run(&spec(&["cat", "/proc/self/stat"]));
+    let stat = String::from_utf8(stdout).unwrap();
+    let fields: Vec<&str> = stat.split(' ').collect();
+    let [pid, group, session] = [fields[0], fields[4], fields[5]];
+    assert_eq!([group, session], [pid, pid]);
+}
+
+#[test]
+fn no_signal_is_ignored_or_blocked() {
+    let (stdout, ..) = run(&spec(&["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]));
+    let status = String::from_utf8(stdout).unwrap();
+    // Rust's runtime ignores SIGPIPE, and `spawn` blocks everything: both would be inherited.
+    assert_eq!(status.lines().count(), 2, "{status}");
+    assert!(
+        status
+            .lines()
+            .all(|line| line.ends_with("0000000000000000")),
+        "{status}"
+    );
+}
+
+#[test]
+fn our_own_signals_are_as_before() {
+    let mask = || {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("SigBlk"));
+        line.unwrap().to_owned()
+    };
+    let before = mask();
+    run(&spec(&["true"]));
+    assert_eq!(mask(), before);
+}
+
+#[test]
+fn no_descriptor_of_ours_is_inherited_even_if_somebody_left_it_open() {
+    // `dup` gives a descriptor that is not closed on exec.
+    let left_open = rustix::io::dup(std::fs::File::open("/etc/passwd").unwrap()).unwrap();
+    let (stdout, ..) = run(&spec(&["ls", "/proc/self/fd"]));
+    drop(left_open);
+    // The fourth is the directory that `ls` reads.
+    assert_eq!(String::from_utf8(stdout).unwrap(), "0\n1\n2\n3\n");
+}
+
+#[test]
+fn standard_input_is_empty_unless_asked_for() {
+    assert_eq!(run(&spec(&["cat"])), (vec![], vec![], Exit::Code(0)));
+
+    let mut spec = spec(&["cat"]);
+    spec.stdin = Stdin::Pipe;
+    let mut process = spawn(&spec).unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(b"hello").unwrap();
+    drop(stdin);
+    assert_eq!(read_to_end(process.stdout.take().unwrap()), b"hello");
+    wait_readable(process.pidfd());
+    assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
+}
+
+#[test]
+fn a_pipe_that_is_full_or_empty_does_not_stop_us() {
+    let mut spec = spec(&["sleep", "600"]);
+    spec.stdin = Stdin::Pipe;
+    let mut process = spawn(&spec).unwrap();
+    let would_block = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+    let stdin = process.stdin.as_mut().unwrap();
+    let full = loop {
+        if let Err(error) = stdin.write(&[0; 4096]) {
+            break error;
+        }
+    };
+    assert!(would_block(full));
+    let empty = process.stdout.as_mut().unwrap().read(&mut [0]);
+    assert!(would_block(empty.unwrap_err()));
+}
+
+#[test]
+fn it_starts_in_its_directory() {
+    let mut spec = spec(&["pwd"]);
+    spec.cwd = "/usr/bin".into();
+    assert_eq!(run(&spec).0, b"/usr/bin\n");
+    spec.argv = vec!["./pwd".into()];
+    assert_eq!(run(&spec).0, b"/usr/bin\n");
+}
+
+#[test]
+fn exit_codes_and_signals_are_told_apart() {
+    assert_eq!(run(&shell("exit 7")).2, Exit::Code(7));
+    assert_eq!(run(&shell("exit 255")).2, Exit::Code(255));
+    let killed = |signal| Exit::Signal {
+        signal,
+        core: false,
+    };
+    assert_eq!(run(&shell("kill -KILL $$")).2, killed(9));
+    assert_eq!(run(&shell("kill -PIPE $$")).2, killed(13));
+}
+
+#[test]
+fn why_it_did_not_start_is_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    // A child makes the files: were they open for writing here, a process that another thread forks just
+    // now would keep them busy.
+    let script =
+        "echo 'echo gotcha' > text; chmod 755 text; touch closed; mkdir dir; ln -s loop loop";
+    let in_directory = |mut spec: Spec| {
+        spec.cwd = directory.path().into();
+        spec
+    };
+    assert_eq!(run(&in_directory(shell(script))).2, Exit::Code(0));
+
+    let refused = |spec: Spec| {
+        let error = spawn(&in_directory(spec)).unwrap_err();
+        (error.stage, Errno::from_raw_os_error(error.errno))
+    };
+    let long = "x".repeat(3 << 20);
+    for (program, errno) in [
+        ("no-such-program", Errno::NOENT),
+        ("./no-such-program", Errno::NOENT),
+        ("", Errno::NOENT),
+        ("./text/below", Errno::NOENT),
+        ("./closed", Errno::ACCESS),
+        ("./dir", Errno::ACCESS),
+        // Not handed to a shell, as execvp would.
+        ("./text", Errno::NOEXEC),
+        ("./loop", Errno::LOOP),
+        ("a\0b", Errno::INVAL),
+    ] {
+        assert_eq!(
+            refused(spec(&[program])),
+            (Stage::Execute, errno),
+            "{program}"
+        );
+    }
+    assert_eq!(refused(spec(&[])), (Stage::Execute, Errno::INVAL));
+    let too_big = spec(&["true", &long]);
+    assert_eq!(refused(too_big), (Stage::Execute, Errno::TOOBIG));
+
+    let nowhere = Spec {
+        cwd: "/no/such/place".into(),
+        ..spec(&["true"])
+    };
+    let error = spawn(&nowhere).unwrap_err();
+    assert_eq!(error.stage, Stage::Directory);
+    assert_eq!(error.errno, Errno::NOENT.raw_os_error());
+    assert_eq!(
+        error.to_string(),
+        "cannot enter the working directory: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn the_program_is_looked_up_where_the_spec_says_not_where_the_environment_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().as_os_str();
+    let mut make =
+        shell("mkdir a b; touch a/tool; printf '#!/bin/sh\necho b' > b/tool; chmod 755 b/tool");
+    make.cwd = directory.path().into();
+    assert_eq!(run(&make).2, Exit::Code(0));
+    let join = |names: &[&str]| {
+        let paths = names.iter().map(|name| Path::new(here).join(name));
+        std::env::join_paths(paths).unwrap()
+    };
+
+    let mut tool = spec(&["tool"]);
+    tool.env = vec![("PATH".into(), join(&["b"]))];
+    assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
+    // The first may not be executed: passed over, but named if there is no other.
+    tool.path = join(&["nowhere", "a", "b"]);
+    assert_eq!(run(&tool).0, b"b\n");
+    tool.path = join(&["a", "nowhere"]);
+    assert_eq!(
+        spawn(&tool).unwrap_err().errno,
+        Errno::ACCESS.raw_os_error()
+    );
+    // Empty elements do not mean "here".
+    tool.path = "::".into();
+    tool.cwd = directory.path().join("b");
+    assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
+}
