@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
-use super::census::{Entry, Identity};
+use super::census::{Entry, Identity, Table};
 use super::*;
 use crate::time::Instant;
 
@@ -148,15 +148,15 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
     let mut process = spawn(&marked(script, "tidy")).unwrap();
     let mut stdout = process.stdout.take().unwrap();
     Witness::announced(&mut stdout);
+    // Until its child has become `sleep`, it is the shell still and takes TERM for itself.
+    eventually("it sleeps", || {
+        let children = Table::read().children_of(process.pid());
+        let is_sleep = |pid: &Pid| {
+            std::fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"sleep\n")
+        };
+        children.iter().any(is_sleep)
+    });
     let (time, mut census) = (Time::new(), Census::new());
-    // The shell must be waiting for its first sleep.
-    let mut sleeps = || {
-        let now = time.now();
-        let table = census.at(now);
-        !table.children_of(process.pid()).is_empty()
-    };
-    eventually("it sleeps", &mut sleeps);
-    let mut census = Census::new();
     let started = time.now();
     let mut ending = Ending::start(started, process.tree().clone(), &mut census);
     assert_eq!(read_line(&mut stdout), "asked");
