@@ -3,6 +3,8 @@
 
 mod bbr;
 mod limits;
+#[cfg(test)]
+mod model;
 mod pacing;
 mod rate;
 

@@ -1,115 +1,233 @@
 //! A delivery-rate model of the path after BBR version 3 (draft-ietf-ccwg-bbr).
+//!
+//! Two numbers describe a path: how much it delivers in a second, and how long its empty round trip
+//! takes. Their product fills it; more only queues. Both cannot be seen at once, so the flow probes for
+//! one and the other in turn ([`phase`]). Unlike a window that halves at every loss, the model answers
+//! only to loss beyond what a radio link has at random ([`signals`]).
+//!
+//! Left out of version 3: undo after spurious loss, precautionary probes, and marks finer than "congested
+//! round". Not here: pacing and delivery-rate samples, which any controller would need.
+//!
+//! Invariants: the window is never below four datagrams, and the pacing rate never 0; an application that
+//! does not fill the path moves no estimate down and none up beyond what it was seen to deliver.
 
-use std::time::Duration;
+mod filters;
+mod phase;
+mod probe_bw;
+mod probe_rtt;
+mod signals;
+mod startup;
+#[cfg(test)]
+mod tests;
 
 use super::limits::{
-    INITIAL_WINDOW_BYTES, INITIAL_WINDOW_DATAGRAMS, MIN_WINDOW_DATAGRAMS, Ratio, STARTUP_GAIN,
-    WINDOW_GAIN,
+    INITIAL_WINDOW_BYTES, INITIAL_WINDOW_DATAGRAMS, MIN_WINDOW_DATAGRAMS, NOMINAL_RTT,
+    PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio, STARTUP_GAIN,
 };
-use super::{Acked, Controller, Lost};
+use super::{Acked, Controller, Lost, RateSample};
 use crate::time::{Instant, micros};
-
-/// Pacing gains of a probing cycle, one round trip each.
-const CYCLE: [Ratio; 8] = [
-    Ratio(5, 4),
-    Ratio(3, 4),
-    Ratio(1, 1),
-    Ratio(1, 1),
-    Ratio(1, 1),
-    Ratio(1, 1),
-    Ratio(1, 1),
-    Ratio(1, 1),
-];
+use filters::{Aggregation, MaxRate, MinRtt, Rounds, volume};
+use phase::Phase;
+use probe_bw::{Bounds, Cycle};
+use probe_rtt::RttProbe;
+use signals::{Signals, Verdict};
+use startup::FullPipe;
 
 /// The controller.
 #[derive(Debug)]
 pub struct Bbr {
     datagram: u64,
-    min_rtt: Option<Duration>,
-    /// Best rates of the last rounds.
-    rates: [u64; 10],
-    round: usize,
-    round_end: u64,
-    full: u64,
-    full_rounds: u32,
+    phase: Phase,
+    rounds: Rounds,
+    max_rate: MaxRate,
+    min_rtt: MinRtt,
+    aggregation: Aggregation,
+    signals: Signals,
+    pipe: FullPipe,
+    drain_until: u64,
+    bounds: Bounds,
+    cycle: Cycle,
+    rtt_probe: Option<RttProbe>,
     window: u64,
+    /// What it was before `ProbeRTT`.
+    window_before: u64,
+    /// The window that the path was begun with: paces until there is a rate.
+    first_window: u64,
+    /// In this round or the last the window held the sender back.
+    window_limited: bool,
+    window_limited_next: bool,
+    /// Sending has begun again after a silence, and nothing of it is acknowledged yet.
+    idle_restart: bool,
+    delivered: u64,
+}
+
+/// What one ACK means to all parts of the model.
+#[derive(Debug)]
+struct Turn {
+    now: Instant,
+    bytes: u64,
+    in_flight: u64,
+    sample: RateSample,
+    round_ended: bool,
+    loss_round_ended: bool,
 }
 
 impl Bbr {
     /// Nothing known of the path.
     #[must_use]
-    pub fn new(_now: Instant, datagram: u64, seed: u64) -> Self {
+    pub fn new(now: Instant, datagram: u64, seed: u64) -> Self {
+        let datagram = datagram.max(1);
+        let window = initial_window(datagram);
         Self {
             datagram,
-            min_rtt: None,
-            rates: [0; 10],
-            round: usize::try_from(seed % 8).unwrap_or(0),
-            round_end: 0,
-            full: 0,
-            full_rounds: 0,
-            window: initial_window(datagram),
+            phase: Phase::Startup,
+            rounds: Rounds::default(),
+            max_rate: MaxRate::default(),
+            min_rtt: MinRtt::new(now),
+            aggregation: Aggregation::new(now),
+            signals: Signals::new(),
+            pipe: FullPipe::default(),
+            drain_until: 0,
+            bounds: Bounds::default(),
+            cycle: Cycle::new(now, seed),
+            rtt_probe: None,
+            window,
+            window_before: 0,
+            first_window: window,
+            window_limited: false,
+            window_limited_next: false,
+            idle_restart: false,
+            delivered: 0,
         }
     }
 
+    /// Bytes per second that the path carries, as far as known; 0 when nothing is.
     fn rate(&self) -> u64 {
-        self.rates.iter().copied().max().unwrap_or(0)
+        let best = self.max_rate.best();
+        self.bounds.rate_low.map_or(best, |low| best.min(low))
     }
 
-    fn gain(&self) -> Ratio {
-        if self.full_rounds < 3 {
-            STARTUP_GAIN
+    /// The bandwidth-delay product, times a gain.
+    fn bdp(&self, gain: Ratio) -> Option<u64> {
+        let rtt = self.min_rtt.estimate()?;
+        let rate = self.rate();
+        (rate > 0).then(|| gain.of(volume(rate, rtt)))
+    }
+
+    /// Bytes in flight that such a gain asks for: never so few that batches and delayed ACKs leave the
+    /// path empty.
+    fn inflight(&self, gain: Ratio) -> u64 {
+        let Some(bdp) = self.bdp(gain) else {
+            return self.first_window;
+        };
+        let quantum = volume(self.rate(), QUANTUM_TIME).min(QUANTUM_MAX);
+        let probe = if self.phase == Phase::Up {
+            2 * self.datagram
         } else {
-            CYCLE[self.round % CYCLE.len()]
-        }
+            0
+        };
+        bdp.max(quantum).max(self.least()) + probe
     }
 
     fn least(&self) -> u64 {
         MIN_WINDOW_DATAGRAMS * self.datagram
     }
+
+    fn verdict(&self) -> Verdict {
+        self.signals.verdict(self.datagram, self.min_rtt.estimate())
+    }
+
+    /// The window follows the model at once downwards, and upwards by what was acknowledged.
+    fn set_window(&mut self, turn: &Turn) {
+        let gain = self.phase.window_gain();
+        let target = self.inflight(gain).saturating_add(self.aggregation.extra());
+        let grown = self.window.saturating_add(turn.bytes);
+        if self.pipe.ever {
+            self.window = grown.min(target);
+        } else if self.window < target || turn.sample.delivered < self.first_window {
+            self.window = grown;
+        }
+        let cap = match self.phase {
+            Phase::Startup => u64::MAX,
+            Phase::Cruise => self.volume_with_headroom(),
+            Phase::ProbeRtt => self.probe_rtt_window().min(self.volume_with_headroom()),
+            _ => self.bounds.volume_high.unwrap_or(u64::MAX),
+        };
+        let cap = cap.min(self.bounds.volume_low.unwrap_or(u64::MAX));
+        self.window = self.window.min(cap).max(self.least());
+    }
+
+    /// The circuit breaker (RFC 9002 §7.6): of what was believed nothing holds.
+    fn start_over(&mut self, now: Instant) {
+        let cycle = std::mem::replace(&mut self.cycle, Cycle::new(now, 0));
+        let (datagram, delivered) = (self.datagram, self.delivered);
+        *self = Self::new(now, datagram, cycle.into_seed());
+        self.window = self.least();
+        self.first_window = self.least();
+        self.delivered = delivered;
+        self.rounds.restart(delivered);
+    }
 }
 
 impl Controller for Bbr {
-    fn on_sent(&mut self, _now: Instant, _bytes: u64, _in_flight: u64) {}
-
-    fn on_acked(&mut self, _now: Instant, acked: &Acked) {
-        self.min_rtt = Some(acked.min_rtt);
-        let Some(sample) = acked.rate else { return };
-        if sample.prior_delivered >= self.round_end {
-            self.round_end = sample.delivered;
-            if !sample.app_limited && self.full_rounds < 3 {
-                if self.rate() >= Ratio(5, 4).of(self.full) {
-                    self.full = self.rate();
-                    self.full_rounds = 0;
-                } else {
-                    self.full_rounds += 1;
-                }
-            }
-            self.round += 1;
-            let slot = self.round % self.rates.len();
-            self.rates[slot] = 0;
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64) {
+        if in_flight <= bytes && self.delivered > 0 {
+            self.idle_restart = true;
+            self.aggregation.restart(now);
+            self.leave_probe_rtt(now, in_flight, self.delivered);
         }
-        if !sample.app_limited || sample.rate > self.rate() {
-            let slot = self.round % self.rates.len();
-            self.rates[slot] = self.rates[slot].max(sample.rate);
+        if in_flight.saturating_add(self.datagram) > self.window {
+            self.window_limited = true;
+            self.window_limited_next = true;
         }
-        let product = u128::from(self.rate()) * u128::from(micros(acked.min_rtt)) / 1_000_000;
-        let product = u64::try_from(product).unwrap_or(u64::MAX);
-        let target = WINDOW_GAIN.of(product) + 3 * self.datagram;
-        let grown = self.window.saturating_add(acked.bytes);
-        self.window = if self.full_rounds < 3 {
-            self.window.max(grown.min(target))
-        } else {
-            grown.min(target)
-        }
-        .max(self.least());
     }
 
-    fn on_lost(&mut self, _now: Instant, lost: &Lost) {
+    fn on_acked(&mut self, now: Instant, acked: &Acked) {
+        let Some(mut sample) = acked.rate else { return };
+        // A low rate in `ProbeRTT` is our own doing.
+        sample.app_limited |= self.phase == Phase::ProbeRtt;
+        self.delivered = sample.delivered;
+        let turn = Turn {
+            now,
+            bytes: acked.bytes,
+            in_flight: acked.in_flight,
+            sample,
+            loss_round_ended: self.signals.on_acked(acked, &sample),
+            round_ended: self.rounds.on_sample(&sample),
+        };
+        self.max_rate.on_sample(sample.rate, sample.app_limited);
+        if turn.round_ended {
+            self.pipe.on_round(&sample);
+        }
+        if turn.loss_round_ended {
+            self.adapt_low();
+        }
+        self.aggregation.on_acked(
+            now,
+            acked.bytes,
+            self.rate(),
+            self.rounds.count(),
+            self.window,
+        );
+        self.leave_startup(&turn);
+        self.leave_drain(&turn);
+        self.steady(&turn);
+        let freshness = self.min_rtt.on_sample(now, acked.rtt);
+        self.probe_rtt(&turn, freshness);
+        self.idle_restart = false;
+        if turn.loss_round_ended {
+            self.signals.begin(turn.in_flight);
+        }
+        if turn.round_ended {
+            self.window_limited = std::mem::take(&mut self.window_limited_next);
+        }
+        self.set_window(&turn);
+    }
+
+    fn on_lost(&mut self, now: Instant, lost: &Lost) {
+        self.signals.on_lost(lost.bytes);
         if lost.persistent {
-            self.rates = [0; 10];
-            self.full = 0;
-            self.full_rounds = 0;
-            self.window = self.least();
+            self.start_over(now);
         }
     }
 
@@ -118,17 +236,22 @@ impl Controller for Bbr {
     }
 
     fn pacing_rate(&self) -> u64 {
-        let rate = if self.rate() > 0 {
-            self.rate()
+        let gain = if self.idle_restart && self.phase.is_steady() {
+            Ratio::ONE
         } else {
-            let rtt = self.min_rtt.unwrap_or(Duration::from_millis(1));
-            self.window.saturating_mul(1_000_000) / micros(rtt).max(1)
+            self.phase.pacing_gain()
         };
-        self.gain().of(rate).max(1)
+        let known = PACING_MARGIN.of(gain.of(self.rate()));
+        if self.pipe.ever {
+            return known.max(1);
+        }
+        let rtt = self.min_rtt.estimate().unwrap_or(NOMINAL_RTT);
+        let first = self.first_window.saturating_mul(1_000_000) / micros(rtt).max(1);
+        known.max(STARTUP_GAIN.of(first)).max(1)
     }
 
     fn on_datagram_size(&mut self, bytes: u64) {
-        self.datagram = bytes;
+        self.datagram = bytes.max(1);
         self.window = self.window.max(self.least());
     }
 }
