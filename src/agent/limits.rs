@@ -103,3 +103,6 @@ pub const TERMINAL_LINES: usize = 1024;
 
 /// Typed lines that wait for the agent.
 pub const TYPED_LINES: usize = 64;
+
+/// Invitations open at a time: who needs more in ten minutes writes authorized_keys by program.
+pub const INVITES: usize = 100;

@@ -1,5 +1,6 @@
 //! Somebody who is listed.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -35,13 +36,15 @@ impl Member {
     /// Whether the key is good at this address and time (seconds since 1970).
     #[must_use]
     pub fn admitted(&self, from: IpAddr, now_unix: u64) -> bool {
-        todo!()
+        self.options.admits_from(from) && !self.options.is_expired(now_unix)
     }
 
     /// Whether this argv may run. Says nothing about time and place: those were checked at the door.
     #[must_use]
-    pub fn may_run(&self, argv: &[std::ffi::OsString]) -> bool {
-        todo!()
+    pub fn may_run<S: AsRef<OsStr>>(&self, argv: &[S]) -> bool {
+        let allow = &self.options.allow;
+        !self.options.chat_only
+            && (allow.is_empty() || allow.iter().any(|pattern| pattern.matches(argv)))
     }
 
     /// Whether this request may run. A key with `allow=` runs exactly its patterns in the home
@@ -49,6 +52,76 @@ impl Member {
     /// give the same words another meaning.
     #[must_use]
     pub fn may_exec(&self, exec: &Exec) -> bool {
-        todo!()
+        let argv: Vec<&OsStr> = exec.argv.iter().map(|word| word.as_os_str()).collect();
+        let plain = exec.env.is_empty() && exec.cwd.is_none();
+        self.may_run(&argv) && (plain || self.options.allow.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::access::testing::key;
+    use crate::message::{OnDisconnect, RequestId};
+
+    fn member(options: &[&str]) -> Member {
+        Member {
+            key: key(1),
+            name: "alice".to_owned(),
+            options: Options::parse(options).unwrap(),
+            origin: Origin::Given,
+        }
+    }
+
+    fn request(argv: &[&str]) -> Exec {
+        Exec {
+            id: RequestId([1; 16]),
+            argv: argv.iter().map(|word| (*word).into()).collect(),
+            age_ms: 0,
+            env: Vec::new(),
+            cwd: None,
+            stdin: false,
+            timeout_ms: None,
+            lease_ms: None,
+            on_disconnect: OnDisconnect::Kill,
+        }
+    }
+
+    #[test]
+    fn without_options_anything_may_run() {
+        let mut exec = request(&["rm", "-rf", "/"]);
+        exec.env = vec![("PATH".into(), "/tmp".into())];
+        exec.cwd = Some("/tmp".into());
+        assert!(member(&[]).may_exec(&exec));
+    }
+
+    #[test]
+    fn chat_only_runs_nothing() {
+        assert!(!member(&["chat-only"]).may_exec(&request(&["true"])));
+    }
+
+    #[test]
+    fn a_restricted_key_cannot_change_what_its_words_mean() {
+        let member = member(&["allow=uname **", "allow=uptime"]);
+        assert!(member.may_exec(&request(&["uname", "-a"])));
+        assert!(member.may_exec(&request(&["uptime"])));
+        assert!(!member.may_exec(&request(&["uptime", "-p"])));
+        assert!(!member.may_exec(&request(&["sh", "-c", "uname"])));
+        assert!(!member.may_exec(&request(&[])));
+        let mut with_path = request(&["uname"]);
+        with_path.env = vec![("PATH".into(), "/tmp/evil".into())];
+        assert!(!member.may_exec(&with_path));
+        let mut elsewhere = request(&["uname"]);
+        elsewhere.cwd = Some("/tmp/evil".into());
+        assert!(!member.may_exec(&elsewhere));
+    }
+
+    #[test]
+    fn place_and_time_are_checked_at_the_door() {
+        let member = member(&["from=10.0.0.0/8", "expires=1970-01-01T00:01:00Z"]);
+        let (inside, outside) = ("10.1.2.3".parse().unwrap(), "11.1.2.3".parse().unwrap());
+        assert!(member.admitted(inside, 59));
+        assert!(!member.admitted(inside, 60));
+        assert!(!member.admitted(outside, 59));
     }
 }

@@ -1,8 +1,10 @@
 //! The options of a line in `authorized_keys` or `invites`.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
-use super::Pattern;
+use super::{LineError, Pattern, expiry};
 
 /// What holds a key back. The default is nothing.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -19,4 +21,206 @@ pub struct Options {
     pub max_jobs: Option<u32>,
     /// When it ends, in seconds since 1970.
     pub expires: Option<u64>,
+}
+
+/// The options there are, for the message about one there is not.
+pub(super) const KNOWN: &str = "allow=, chat-only, user=, from=, max-jobs=, expires=";
+
+impl Options {
+    /// Reads words such as `allow=uname -a`, already split.
+    ///
+    /// # Errors
+    /// On the first word that is no option or has a wrong value. A restriction that is not understood
+    /// must not be passed over.
+    pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, LineError> {
+        let mut options = Self::default();
+        for word in words.iter().map(AsRef::as_ref) {
+            options.add(word)?;
+        }
+        if options.chat_only && !options.allow.is_empty() {
+            return Err(LineError::Contradiction);
+        }
+        Ok(options)
+    }
+
+    fn add(&mut self, word: &str) -> Result<(), LineError> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let wrong = |option: &'static str, want: &'static str| LineError::Value {
+            option,
+            value: value.unwrap_or_default().to_owned(),
+            want,
+        };
+        // A line break would begin another line of the file that the words are written to.
+        if word.contains(char::is_control) {
+            return Err(LineError::Control(word.to_owned()));
+        }
+        match (name, value) {
+            ("chat-only", None) => self.chat_only = true,
+            ("allow", Some(value)) => {
+                let pattern = Pattern::parse(value).map_err(LineError::Pattern)?;
+                self.allow.push(pattern);
+            }
+            ("user", Some(value)) => {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
+                let good = !value.is_empty() && !value.starts_with('-') && value.bytes().all(plain);
+                let name = good
+                    .then(|| value.to_owned())
+                    .ok_or_else(|| wrong("user", "the name of a user"))?;
+                once("user", &mut self.user, name)?;
+            }
+            ("from", Some(value)) => {
+                for part in value.split(',') {
+                    let network = parse_network(part).ok_or_else(|| {
+                        wrong("from", "addresses or networks such as 192.0.2.0/24")
+                    })?;
+                    self.from.push(network);
+                }
+            }
+            ("max-jobs", Some(value)) => {
+                let jobs = value
+                    .parse()
+                    .ok()
+                    .filter(|jobs| *jobs > 0)
+                    .ok_or_else(|| wrong("max-jobs", "a number from 1"))?;
+                once("max-jobs", &mut self.max_jobs, jobs)?;
+            }
+            ("expires", Some(value)) => {
+                let time = expiry::parse(value).ok_or_else(|| {
+                    wrong(
+                        "expires",
+                        "a date or time such as 2030-01-31 or 2030-01-31T12:00:00Z",
+                    )
+                })?;
+                once("expires", &mut self.expires, time)?;
+            }
+            _ => return Err(LineError::UnknownOption(word.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Whether the key may come from this address.
+    #[must_use]
+    pub fn admits_from(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        self.from.is_empty() || self.from.iter().any(|network| network.contains(&from))
+    }
+
+    /// Whether the key has run out.
+    #[must_use]
+    pub fn is_expired(&self, now_unix: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now_unix)
+    }
+}
+
+fn once<T>(option: &'static str, place: &mut Option<T>, value: T) -> Result<(), LineError> {
+    if place.is_some() {
+        return Err(LineError::Twice(option));
+    }
+    *place = Some(value);
+    Ok(())
+}
+
+fn parse_network(text: &str) -> Option<IpNet> {
+    match text.parse::<IpAddr>() {
+        Ok(address) => Some(address.to_canonical().into()),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Options, LineError> {
+        Options::parse(&shlex::split(text).unwrap())
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let options = parse(
+            "allow=\"uname -a\" allow='git **' user=www-data from=192.0.2.0/24,2001:db8::/32 \
+             from=127.0.0.1 max-jobs=3 expires=2030-01-31",
+        )
+        .unwrap();
+        assert_eq!(options.allow.len(), 2);
+        assert_eq!(options.user.as_deref(), Some("www-data"));
+        assert_eq!(options.max_jobs, Some(3));
+        assert_eq!(options.expires, Some(1_896_048_000));
+        for (address, admitted) in [
+            ("192.0.2.77", true),
+            ("::ffff:192.0.2.77", true),
+            ("192.0.3.1", false),
+            ("2001:db8::5", true),
+            ("2001:db9::5", false),
+            ("127.0.0.1", true),
+            ("127.0.0.2", false),
+        ] {
+            assert_eq!(
+                options.admits_from(address.parse().unwrap()),
+                admitted,
+                "{address}"
+            );
+        }
+        assert!(parse("chat-only").unwrap().chat_only);
+    }
+
+    #[test]
+    fn a_key_ends_at_its_time_not_after_it() {
+        let options = parse("expires=1970-01-01T00:01:00Z").unwrap();
+        assert!(!options.is_expired(59));
+        assert!(options.is_expired(60));
+        assert!(!Options::default().is_expired(u64::MAX));
+    }
+
+    #[test]
+    fn a_restriction_that_is_not_understood_is_an_error() {
+        for (text, message) in [
+            (
+                "no-pty",
+                "unknown option \"no-pty\"; there are allow=, chat-only, user=, from=, max-jobs=, expires=",
+            ),
+            ("Chat-Only", "unknown option \"Chat-Only\""),
+            ("chat-only=yes", "unknown option \"chat-only=yes\""),
+            ("allow", "unknown option \"allow\""),
+            ("allow=", "allow= must name a program"),
+            (
+                "'allow=a\nb'",
+                "\"allow=a\\nb\" has a control character in it",
+            ),
+            ("allow='a*'", "allow= may have * and ** only as whole words"),
+            ("user=", "user= must be the name of a user, not \"\""),
+            ("user=-x", "user= must be the name of a user, not \"-x\""),
+            ("user=a user=b", "user= stands twice"),
+            (
+                "from=10/8",
+                "from= must be addresses or networks such as 192.0.2.0/24, not \"10/8\"",
+            ),
+            ("from=", "from= must be"),
+            ("from=127.0.0.1,", "from= must be"),
+            ("max-jobs=0", "max-jobs= must be a number from 1, not \"0\""),
+            ("max-jobs=-1", "max-jobs= must be"),
+            ("expires=soon", "expires= must be a date or time"),
+            (
+                "chat-only allow=ls",
+                "chat-only and allow= contradict each other",
+            ),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_panics(
+            name in "allow|chat-only|user|from|max-jobs|expires|.{0,5}",
+            value in "[=]?.{0,20}",
+        ) {
+            let _ = Options::parse(&[name + &value]);
+        }
+    }
 }
