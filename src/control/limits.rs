@@ -16,3 +16,27 @@ pub const ADDRESSES: usize = 4;
 
 /// Sessions of one attempt: the one in use, one that has just answered, one that is tried.
 pub const LEGS: usize = 3;
+
+/// Names looked up at a time: a resolver answers several questions at once, and a slow one blocks a
+/// thread for seconds.
+pub const RESOLVERS: usize = 16;
+
+/// How long the network thread is given to say goodbye.
+pub const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Hosts that are talked to at a time; the next one begins when one ends. Each may hold the initial
+/// credit of both its outputs, together 32 MiB.
+pub const WINDOW: usize = 256;
+
+/// Bytes of a line kept until its end comes; a longer one is shown in pieces. Well below the credit of a
+/// stream, so that a line without end does not stop its host.
+pub const PARTIAL_LINE: usize = 16 << 10;
+
+/// Bytes of each output kept for `--json` with one host.
+pub const CAPTURE: usize = 64 << 20;
+
+/// The same with several: 256 at a time hold half a gigabyte at most.
+pub const CAPTURE_FLEET: usize = 1 << 20;
+
+/// Bytes read from stdin at a time.
+pub const STDIN_CHUNK: usize = 64 << 10;

@@ -6,4 +6,7 @@
 pub mod exec;
 pub mod known_agents;
 pub mod limits;
+pub mod link;
+pub mod signals;
+pub mod stdio;
 pub mod tickets;

@@ -97,6 +97,8 @@ pub enum Action {
     Learned(Ticket),
     /// The agent has taken the request.
     Accepted,
+    /// No output follows: what was held back, as half a line, is to be written now.
+    Flush,
     /// It is over; nothing follows.
     Ended(Report),
 }
@@ -142,6 +144,7 @@ pub struct Attempt {
     outputs: [Progress; 2],
     input: Input,
     exit: Option<Exit>,
+    flushed: bool,
     cancel: bool,
     silent_for: Duration,
     note: Option<String>,
@@ -170,6 +173,7 @@ impl Attempt {
             outputs: [Progress::default(); 2],
             input: Input::new(stdin),
             exit: None,
+            flushed: false,
             cancel: false,
             silent_for: Duration::ZERO,
             note: None,

@@ -262,6 +262,9 @@ impl Attempt {
         }
         let written = std::iter::zip(&self.outputs, exit.lengths)
             .all(|(output, length)| output.abandoned || output.written >= length);
+        if self.all_received() && !std::mem::replace(&mut self.flushed, true) {
+            self.actions.push_back(Action::Flush);
+        }
         if !self.all_received() || !written {
             return;
         }

@@ -1,0 +1,200 @@
+//! Writing to stdout or stderr, with an account of what has left.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::event::{PollFd, PollFlags};
+
+/// Bytes to write.
+#[derive(Clone, Debug)]
+pub struct Piece<T> {
+    /// Whose they are: handed back when they have left.
+    pub tag: T,
+    /// The bytes.
+    pub data: Bytes,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Written<T> {
+    /// The tags of the pieces, in order.
+    pub tags: Vec<T>,
+    /// Why they were not written; all that follows will not be either.
+    pub error: Option<io::Error>,
+}
+
+/// One standard stream, as the loop sees it.
+pub struct Writer<T> {
+    fd: BorrowedFd<'static>,
+    queue: VecDeque<Piece<T>>,
+    /// The thread, started with the first batch.
+    thread: Option<Sender<Vec<Piece<T>>>>,
+    busy: bool,
+    broken: bool,
+    reports: (Sender<Written<T>>, Receiver<Written<T>>),
+}
+
+/// Pieces handed to the thread at a time: what one `writev` takes (`IOV_MAX` is 1024).
+const BATCH: usize = 1024;
+
+impl<T: Send + 'static> Writer<T> {
+    /// A writer to a standard stream. Nothing is opened, no thread is started yet.
+    #[must_use]
+    pub fn new(fd: BorrowedFd<'static>) -> Self {
+        Self {
+            fd,
+            queue: VecDeque::new(),
+            thread: None,
+            busy: false,
+            broken: false,
+            reports: bounded(1),
+        }
+    }
+
+    /// Queues a piece. After a failure it is dropped, and its tag returned.
+    ///
+    /// # Errors
+    /// The tag, when nothing can be written any more.
+    pub fn push(&mut self, piece: Piece<T>) -> Result<(), T> {
+        if self.broken {
+            return Err(piece.tag);
+        }
+        self.queue.push_back(piece);
+        Ok(())
+    }
+
+    /// Hands the next batch over, if the last one is through.
+    pub fn flush(&mut self) {
+        if self.busy || self.broken || self.queue.is_empty() {
+            return;
+        }
+        let batch = self.queue.drain(..self.queue.len().min(BATCH)).collect();
+        let (fd, reports) = (self.fd, &self.reports.0);
+        let thread = self
+            .thread
+            .get_or_insert_with(|| start(fd, reports.clone()));
+        self.busy = thread.send(batch).is_ok();
+    }
+
+    /// Where reports come. Each taken from it goes to [`Writer::on_report`].
+    pub const fn reports(&self) -> &Receiver<Written<T>> {
+        &self.reports.1
+    }
+
+    /// A report was taken. Returns the tags of what waited in vain, if it told of a failure.
+    pub fn on_report(&mut self, report: &Written<T>) -> Vec<T> {
+        self.busy = false;
+        if report.error.is_none() {
+            return Vec::new();
+        }
+        self.broken = true;
+        self.queue.drain(..).map(|piece| piece.tag).collect()
+    }
+
+    /// Nothing waits and nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        !self.busy && self.queue.is_empty()
+    }
+}
+
+fn start<T: Send + 'static>(
+    fd: BorrowedFd<'static>,
+    reports: Sender<Written<T>>,
+) -> Sender<Vec<Piece<T>>> {
+    let (sender, batches) = bounded::<Vec<Piece<T>>>(1);
+    std::thread::spawn(move || {
+        let mut file = fd.try_clone_to_owned().map(File::from);
+        for batch in batches {
+            let (tags, data): (Vec<T>, Vec<Bytes>) = batch
+                .into_iter()
+                .map(|piece| (piece.tag, piece.data))
+                .unzip();
+            let error = match &mut file {
+                Ok(file) => write_all(file, &data).err(),
+                Err(error) => Some(error.kind().into()),
+            };
+            if reports.send(Written { tags, error }).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// Writes everything, also to a terminal or pipe that someone has made non-blocking.
+fn write_all(file: &mut File, data: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice> = data.iter().map(|data| IoSlice::new(data)).collect();
+    let mut rest = &mut slices[..];
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut fds = [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::OUT)];
+                rustix::event::poll(&mut fds, None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::fd::OwnedFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    fn pipe() -> (File, BorrowedFd<'static>) {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let writer: &'static OwnedFd = Box::leak(Box::new(writer));
+        (reader.into(), writer.as_fd())
+    }
+
+    #[test]
+    fn what_is_written_is_accounted_for_in_order() {
+        let (mut reader, fd) = pipe();
+        let mut writer = Writer::new(fd);
+        for tag in 0..3 {
+            let data = Bytes::from(vec![b'a' + tag; 2]);
+            writer.push(Piece { tag, data }).unwrap();
+        }
+        writer.flush();
+        let report = writer.reports().recv_timeout(DEADLINE).unwrap();
+        assert_eq!(report.tags, [0, 1, 2]);
+        assert!(report.error.is_none() && writer.on_report(&report).is_empty());
+        assert!(writer.is_idle());
+        let mut got = [0; 6];
+        reader.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"aabbcc");
+    }
+
+    #[test]
+    fn a_reader_that_has_left_is_reported_with_all_that_waited() {
+        let (reader, fd) = pipe();
+        drop(reader);
+        let mut writer = Writer::new(fd);
+        let piece = |tag| Piece {
+            tag,
+            data: Bytes::from_static(b"x"),
+        };
+        writer.push(piece(1)).unwrap();
+        writer.flush();
+        writer.push(piece(2)).unwrap();
+        let report = writer.reports().recv_timeout(DEADLINE).unwrap();
+        let kind = report.error.as_ref().map(io::Error::kind);
+        assert_eq!(kind, Some(io::ErrorKind::BrokenPipe));
+        assert_eq!(writer.on_report(&report), [2]);
+        assert_eq!(writer.push(piece(3)), Err(3));
+    }
+}
