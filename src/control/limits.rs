@@ -40,3 +40,9 @@ pub const CAPTURE_FLEET: usize = 1 << 20;
 
 /// Bytes read from stdin at a time.
 pub const STDIN_CHUNK: usize = 64 << 10;
+
+/// Events taken before their consequences are; keeps a flood of output from delaying credit for it.
+pub const EVENTS_AT_ONCE: usize = 64;
+
+/// A ticket whose clock is off by less is not written anew: agents take 30 s.
+pub const TICKET_DRIFT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 //! Each room is a sans-IO machine (session events in, session commands out) so that the simulator can
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
+pub mod ask;
 pub mod exec;
 pub mod known_agents;
 pub mod limits;

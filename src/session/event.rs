@@ -134,6 +134,28 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The session it is about.
+    #[must_use]
+    pub const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Connected { connection, .. }
+            | Self::Accepted { connection, .. }
+            | Self::Data { connection, .. }
+            | Self::Writable { connection, .. }
+            | Self::Delivered { connection, .. }
+            | Self::Reset { connection, .. }
+            | Self::Stopped { connection, .. }
+            | Self::CallEnded { connection, .. }
+            | Self::Silent { connection }
+            | Self::Heard { connection }
+            | Self::Moved { connection, .. }
+            | Self::Closed { connection, .. } => Some(*connection),
+            Self::InitSeen { .. } => None,
+        }
+    }
+}
+
 /// Why a session is over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Closed {

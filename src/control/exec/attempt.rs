@@ -54,6 +54,17 @@ pub enum Opening {
     },
 }
 
+impl Opening {
+    /// The request's id.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        match self {
+            Self::Exec(exec) => exec.id,
+            Self::Attach { id, .. } => *id,
+        }
+    }
+}
+
 /// When the machine is through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Goal {
@@ -155,12 +166,9 @@ impl Attempt {
     /// Begins: the first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let (id, stdin) = match &config.opening {
-            Opening::Exec(exec) => (exec.id, exec.stdin),
-            Opening::Attach { id, .. } => (*id, false),
-        };
+        let stdin = matches!(&config.opening, Opening::Exec(exec) if exec.stdin);
         let mut attempt = Self {
-            id,
+            id: config.opening.id(),
             actions: VecDeque::new(),
             legs: Vec::new(),
             generation: 0,
@@ -285,6 +293,12 @@ impl Attempt {
     #[must_use]
     pub const fn wants_stdin(&self) -> bool {
         !self.ended && self.exit.is_none() && self.input.wanted()
+    }
+
+    /// Whether it is one of those that stdin is read for.
+    #[must_use]
+    pub const fn takes_stdin(&self) -> bool {
+        !self.ended && self.exit.is_none() && self.input.takes_more()
     }
 
     /// The user wants it ended; the report tells how it ended.

@@ -1,9 +1,17 @@
 //! `udpctl exec` and `attach`: a command on one host or many, and its true result.
 //!
-//! [`Attempt`] is the machine for one host.
+//! [`Attempt`] is the machine for one host; [`run()`] feeds many of them from the network thread, the
+//! standard streams and signals; [`Show`] and [`summary`] are what the user sees of it.
 
 mod attempt;
+mod plan;
 mod report;
+mod run;
+mod show;
+pub mod summary;
 
 pub use attempt::{Action, Attempt, Config, Goal, Opening};
+pub use plan::{Finish, Interruption, Settings, Task, Verbosity};
 pub use report::{Output, Report};
+pub use run::run;
+pub use show::{Account, Capture, Cleaning, Show, Shown, Style};

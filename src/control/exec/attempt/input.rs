@@ -39,7 +39,12 @@ impl Input {
 
     /// More should be pushed.
     pub(super) const fn wanted(&self) -> bool {
-        self.open && !self.fin && self.end < self.limit
+        self.takes_more() && self.end < self.limit
+    }
+
+    /// Its end has not come, and the process has not closed it.
+    pub(super) const fn takes_more(&self) -> bool {
+        self.open && !self.fin
     }
 
     /// The next bytes. Says whether they are to be sent.

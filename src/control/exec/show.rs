@@ -1,0 +1,214 @@
+//! What is shown of the outputs: the bytes as they are, lines with their host's name, or nothing until
+//! the end.
+//!
+//! Sans-IO: pieces for the two standard streams come out, each with the account of the bytes it stands
+//! for. Invariant: every byte that goes in is accounted for by exactly one piece, or at once.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::Output;
+use crate::control::limits;
+use crate::control::stdio::Piece;
+use crate::escape;
+
+/// How output is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Byte for byte.
+    Plain,
+    /// Line by line, each behind its host's name.
+    Labelled(Cleaning),
+    /// In the JSON object of the host, so many bytes of each output at most.
+    Json(usize),
+}
+
+/// Whether what a host prints may reach the terminal as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cleaning {
+    /// Control characters are escaped.
+    Escape,
+    /// They are not.
+    Raw,
+}
+
+/// Whose bytes a piece accounts for; `None`: our own.
+pub type Account = Option<(u32, Output, u64)>;
+
+/// What is kept of an output for a JSON object.
+#[derive(Clone, Default, Debug)]
+pub struct Capture {
+    /// Its beginning.
+    pub kept: Vec<u8>,
+    /// Its length.
+    pub length: u64,
+}
+
+/// What is not shown yet.
+pub struct Show {
+    style: Style,
+    /// The beginnings of lines whose ends have not come.
+    partial: HashMap<(u32, Output), Vec<u8>>,
+    captured: HashMap<u32, [Capture; 2]>,
+}
+
+impl Show {
+    /// Nothing shown.
+    #[must_use]
+    pub fn new(style: Style) -> Self {
+        Self {
+            style,
+            partial: HashMap::new(),
+            captured: HashMap::new(),
+        }
+    }
+
+    /// The next bytes of an output. `None`: they wait for more, or are captured; the latter need no
+    /// writing and are accounted for by [`Shown::Kept`].
+    pub fn on_output(&mut self, slot: u32, label: &str, output: Output, data: Bytes) -> Shown {
+        let length = data.len() as u64;
+        match self.style {
+            Style::Plain => Shown::Piece(Piece {
+                tag: Some((slot, output, length)),
+                data,
+            }),
+            Style::Json(limit) => {
+                let capture = &mut self.captured.entry(slot).or_default()[output as usize];
+                let room = limit.saturating_sub(capture.kept.len()).min(data.len());
+                capture.kept.extend_from_slice(&data[..room]);
+                capture.length += length;
+                Shown::Kept(length)
+            }
+            Style::Labelled(cleaning) => {
+                let partial = self.partial.entry((slot, output)).or_default();
+                partial.extend_from_slice(&data);
+                let whole = match partial.iter().rposition(|&byte| byte == b'\n') {
+                    Some(end) => end + 1,
+                    None if partial.len() >= limits::PARTIAL_LINE => partial.len(),
+                    None => return Shown::Held,
+                };
+                let lines: Vec<u8> = partial.drain(..whole).collect();
+                Shown::Piece(labelled(slot, label, output, &lines, cleaning))
+            }
+        }
+    }
+
+    /// Nothing follows: the last lines, if they have no end.
+    pub fn flush(&mut self, slot: u32, label: &str) -> Vec<(Output, Piece<Account>)> {
+        let Style::Labelled(cleaning) = self.style else {
+            return Vec::new();
+        };
+        Output::ALL
+            .into_iter()
+            .filter_map(|output| {
+                let partial = self.partial.remove(&(slot, output))?;
+                (!partial.is_empty())
+                    .then(|| (output, labelled(slot, label, output, &partial, cleaning)))
+            })
+            .collect()
+    }
+
+    /// What was captured of a host.
+    pub fn take_captured(&mut self, slot: u32) -> [Capture; 2] {
+        self.captured.remove(&slot).unwrap_or_default()
+    }
+}
+
+/// What became of some output.
+#[derive(Debug)]
+pub enum Shown {
+    /// It is to be written.
+    Piece(Piece<Account>),
+    /// It waits for the end of its line.
+    Held,
+    /// It is kept, or left out; so many bytes count as written.
+    Kept(u64),
+}
+
+fn labelled(
+    slot: u32,
+    label: &str,
+    output: Output,
+    lines: &[u8],
+    cleaning: Cleaning,
+) -> Piece<Account> {
+    let mut shown = Vec::with_capacity(lines.len() + 64);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        shown.extend_from_slice(label.as_bytes());
+        shown.extend_from_slice(b": ");
+        match cleaning {
+            Cleaning::Raw => shown.extend_from_slice(line),
+            Cleaning::Escape => {
+                shown.extend_from_slice(escape::line(line, usize::MAX).as_bytes());
+            }
+        }
+        shown.push(b'\n');
+    }
+    Piece {
+        tag: Some((slot, output, lines.len() as u64)),
+        data: shown.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(show: &mut Show, chunks: &[&str]) -> (String, u64) {
+        let mut text = String::new();
+        let mut accounted = 0;
+        let mut take = |piece: Piece<Account>| {
+            text.push_str(std::str::from_utf8(&piece.data).unwrap());
+            accounted += piece.tag.unwrap().2;
+        };
+        for chunk in chunks {
+            let data = Bytes::copy_from_slice(chunk.as_bytes());
+            if let Shown::Piece(piece) = show.on_output(1, "web3", Output::Stdout, data) {
+                take(piece);
+            }
+        }
+        for (_, piece) in show.flush(1, "web3") {
+            take(piece);
+        }
+        (text, accounted)
+    }
+
+    #[test]
+    fn lines_are_labelled_whole_and_every_byte_is_accounted_for() {
+        let mut show = Show::new(Style::Labelled(Cleaning::Escape));
+        let (text, accounted) = feed(&mut show, &["on", "e\ntwo\nth", "ree\x1b[31m"]);
+        assert_eq!(text, "web3: one\nweb3: two\nweb3: three\\u{1b}[31m\n");
+        assert_eq!(accounted, 18);
+    }
+
+    #[test]
+    fn empty_lines_and_raw_ones_stay() {
+        let mut show = Show::new(Style::Labelled(Cleaning::Raw));
+        let (text, _) = feed(&mut show, &["\n\na\x1bb\n"]);
+        assert_eq!(text, "web3: \nweb3: \nweb3: a\x1bb\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_shown_in_pieces() {
+        let mut show = Show::new(Style::Labelled(Cleaning::Escape));
+        let chunk = "x".repeat(limits::PARTIAL_LINE);
+        let shown = show.on_output(1, "web3", Output::Stdout, Bytes::from(chunk.clone()));
+        let Shown::Piece(piece) = shown else {
+            panic!("{shown:?}");
+        };
+        assert_eq!(piece.data, format!("web3: {chunk}\n"));
+    }
+
+    #[test]
+    fn a_capture_keeps_the_beginning_and_counts_the_rest() {
+        let mut show = Show::new(Style::Json(4));
+        for chunk in ["abc", "def"] {
+            let shown = show.on_output(1, "h", Output::Stderr, Bytes::from(chunk));
+            assert!(matches!(shown, Shown::Kept(3)));
+        }
+        let [_, stderr] = show.take_captured(1);
+        assert_eq!((stderr.kept.as_slice(), stderr.length), (&b"abcd"[..], 6));
+    }
+}
