@@ -103,3 +103,20 @@ pub enum Command {
         reason: String,
     },
 }
+
+impl Command {
+    /// The session it is about.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Connect(connect) => connect.connection,
+            Self::Write { connection, .. }
+            | Self::Consumed { connection, .. }
+            | Self::Reset { connection, .. }
+            | Self::Stop { connection, .. }
+            | Self::Release { connection, .. }
+            | Self::Watch { connection, .. }
+            | Self::Close { connection, .. } => *connection,
+        }
+    }
+}

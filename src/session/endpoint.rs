@@ -1,12 +1,20 @@
-//! All sessions of one process: demultiplexing, handshakes, queues of what is ready.
+//! All sessions of one process: who a datagram is for, what is ready, whose time has come.
+//!
+//! Handshakes of new controllers are in `admission`. Invariants: what is ready stands in a queue, each
+//! session at most once; each session has exactly one entry in the timer set; ids of sessions that
+//! are gone are out of the table.
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::{Command, Ecn, Event, Path, Stats, Transmit, limits};
+use super::admission::Admission;
+use super::connection::Connection;
+use super::{Closed, Command, ConnectionId, Drop, Ecn, Event, Path, Stats, Transmit, limits};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
+use crate::wire::{Datagram, SessionId};
 
 /// Who may open a session.
 pub trait Gate: Send {
@@ -45,16 +53,55 @@ impl Config {
     }
 }
 
+/// Sessions by their place in the table.
+pub(super) type Index = usize;
+
+pub(super) struct Slot {
+    pub(super) connection: Connection,
+    /// Its entry in the timer set.
+    scheduled: Option<Instant>,
+    sending: bool,
+    eventful: bool,
+    /// Ids that lead here.
+    ids: Vec<SessionId>,
+}
+
 /// All sessions of one process.
 pub struct Endpoint {
-    _todo: (),
+    pub(super) config: Config,
+    pub(super) rng: Rng,
+    pub(super) stats: Stats,
+    pub(super) admission: Option<Admission>,
+    slots: slab::Slab<Slot>,
+    by_session: HashMap<SessionId, Index>,
+    by_connection: HashMap<ConnectionId, Index>,
+    sending: VecDeque<Index>,
+    eventful: VecDeque<Index>,
+    timers: BTreeSet<(Instant, Index)>,
+    pub(super) events: VecDeque<Event>,
 }
 
 impl Endpoint {
     /// An endpoint without sessions. `now` is when an agent's time begins.
     #[must_use]
-    pub fn new(config: Config, rng: Rng, now: Instant) -> Self {
-        todo!()
+    pub fn new(config: Config, mut rng: Rng, now: Instant) -> Self {
+        let admission = config
+            .gate
+            .is_some()
+            .then(|| Admission::new(now, &config, &mut rng));
+        Self {
+            config,
+            rng,
+            stats: Stats::default(),
+            admission,
+            slots: slab::Slab::new(),
+            by_session: HashMap::new(),
+            by_connection: HashMap::new(),
+            sending: VecDeque::new(),
+            eventful: VecDeque::new(),
+            timers: BTreeSet::new(),
+            events: VecDeque::new(),
+        }
     }
 
     /// A tagged datagram has arrived. It is opened in place.
@@ -65,44 +112,260 @@ impl Endpoint {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        todo!()
+        // Marks are not reported back yet, so none are sent either.
+        let _ = ecn;
+        self.stats.received += 1;
+        if let Err(reason) = self.receive(now, path, datagram) {
+            self.stats.dropped[reason as usize] += 1;
+        }
+    }
+
+    fn receive(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Drop> {
+        match Datagram::parse(datagram)
+            .map_err(|_| Drop::Malformed)?
+            .ok_or(Drop::Malformed)?
+        {
+            Datagram::Data(data) => {
+                let index = self.index_of(data.receiver)?;
+                let outcome = self.slots[index].connection.on_data(now, path, datagram);
+                self.touch(index);
+                outcome
+            }
+            Datagram::Init(init) => self.on_init(now, path, &init, datagram),
+            Datagram::Resp(resp) => {
+                let index = self.index_of(resp.receiver)?;
+                let established = self.slots[index].connection.open_resp(path, &resp)?;
+                self.slots[index]
+                    .connection
+                    .on_established(now, established);
+                self.keep_only(index, resp.receiver);
+                self.touch(index);
+                Ok(())
+            }
+            Datagram::Retry(retry) => {
+                let index = self.index_of(retry.receiver)?;
+                self.slots[index].connection.on_retry(path, &retry)?;
+                self.touch(index);
+                Ok(())
+            }
+        }
+    }
+
+    fn index_of(&self, session: SessionId) -> Result<Index, Drop> {
+        self.by_session
+            .get(&session)
+            .copied()
+            .ok_or(Drop::UnknownSession)
+    }
+
+    /// Of the ids that a handshake tried, only the one that was answered still leads here.
+    fn keep_only(&mut self, index: Index, session: SessionId) {
+        let ids = std::mem::replace(&mut self.slots[index].ids, vec![session]);
+        for id in ids.into_iter().filter(|&id| id != session) {
+            self.by_session.remove(&id);
+        }
     }
 
     /// Time has passed. Harmless when nothing is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        while let Some(&(at, index)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            self.slots[index].scheduled = None;
+            self.slots[index].connection.handle_timeout(now);
+            self.touch(index);
+        }
     }
 
     /// The application wants something.
     pub fn apply(&mut self, now: Instant, command: Command) {
-        todo!()
+        if let Command::Connect(connect) = command {
+            let id = connect.connection;
+            if self.slots.len() >= limits::SESSIONS || self.by_connection.contains_key(&id) {
+                self.events.push_back(Event::Closed {
+                    connection: id,
+                    reason: Closed::Full,
+                });
+                return;
+            }
+            let connection = Connection::connect(now, connect, &self.config, &mut self.rng);
+            self.insert(connection, None);
+            return;
+        }
+        let Some(&index) = self.by_connection.get(&command.connection()) else {
+            return;
+        };
+        self.slots[index].connection.apply(now, command);
+        self.touch(index);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.len() >= limits::SESSIONS
+    }
+
+    pub(super) fn insert(&mut self, connection: Connection, session: Option<SessionId>) -> Index {
+        let id = connection.id;
+        let ids = session.into_iter().collect();
+        let index = self.slots.insert(Slot {
+            connection,
+            scheduled: None,
+            sending: false,
+            eventful: false,
+            ids,
+        });
+        if let Some(session) = session {
+            self.by_session.insert(session, index);
+        }
+        self.by_connection.insert(id, index);
+        self.touch(index);
+        index
+    }
+
+    /// The session at `index`, if there is one.
+    pub(super) fn connection(&mut self, index: Index) -> Option<&mut Connection> {
+        self.slots.get_mut(index).map(|slot| &mut slot.connection)
+    }
+
+    pub(super) fn index(&self, connection: ConnectionId) -> Option<Index> {
+        self.by_connection.get(&connection).copied()
+    }
+
+    /// After anything happened to a session: queues it for sending and events, and moves its timer
+    /// forward. A timer that has moved back is found out when the old one expires.
+    pub(super) fn touch(&mut self, index: Index) {
+        let slot = &mut self.slots[index];
+        if let Some(print) = slot.connection.take_print() {
+            self.forget_unconfirmed(print);
+        }
+        let slot = &mut self.slots[index];
+        if !std::mem::replace(&mut slot.sending, true) {
+            self.sending.push_back(index);
+        }
+        if slot.connection.has_events() && !std::mem::replace(&mut slot.eventful, true) {
+            self.eventful.push_back(index);
+        }
+        let next = slot.connection.timers.next();
+        let sooner = match (next, slot.scheduled) {
+            (Some(next), Some(scheduled)) => next < scheduled,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if sooner {
+            if let Some(scheduled) = slot.scheduled.take() {
+                self.timers.remove(&(scheduled, index));
+            }
+            slot.scheduled = next;
+            self.timers.extend(next.map(|next| (next, index)));
+        }
     }
 
     /// The next datagrams to send, written to `buf` (cleared first); `None` when there are none now.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
-        todo!()
+        buf.clear();
+        if let Some(transmit) = self.poll_retry(now, buf) {
+            self.stats.sent += 1;
+            return Some(transmit);
+        }
+        loop {
+            let Some(&index) = self.sending.front() else {
+                // Sessions that stand come first; strangers' handshakes are for when nothing else is ready.
+                if self.admit_next(now) {
+                    continue;
+                }
+                return None;
+            };
+            let slot = &mut self.slots[index];
+            let (transmit, new_id) =
+                slot.connection
+                    .poll_transmit(now, &self.config, &mut self.rng, buf);
+            if let Some(id) = new_id {
+                slot.ids.push(id);
+                self.by_session.insert(id, index);
+                // At most two INITs are under way; older ids are forgotten.
+                if slot.ids.len() > 2 {
+                    let oldest = slot.ids.remove(0);
+                    self.by_session.remove(&oldest);
+                }
+            }
+            self.sending.pop_front();
+            if let Some(transmit) = transmit {
+                // Round robin: it may have more, others have their turn first.
+                self.sending.push_back(index);
+                self.touch(index);
+                self.stats.sent += transmit
+                    .segment
+                    .map_or(1, |segment| buf.len().div_ceil(segment))
+                    as u64;
+                return Some(transmit);
+            }
+            slot.sending = false;
+            let slot = &mut self.slots[index];
+            if slot.connection.is_gone() && !slot.eventful {
+                self.remove(index);
+            } else {
+                self.touch_quiet(index);
+            }
+        }
+    }
+
+    /// [`touch`](Self::touch) for a session that has just been found to have nothing to send.
+    fn touch_quiet(&mut self, index: Index) {
+        self.slots[index].sending = true;
+        self.touch(index);
+        self.slots[index].sending = false;
+    }
+
+    fn remove(&mut self, index: Index) {
+        let slot = self.slots.remove(index);
+        for id in slot.ids {
+            self.by_session.remove(&id);
+        }
+        self.by_connection.remove(&slot.connection.id);
+        if let Some(scheduled) = slot.scheduled {
+            self.timers.remove(&(scheduled, index));
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called at the latest.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        todo!()
+        self.timers.first().map(|&(at, _)| at)
     }
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        while let Some(&index) = self.eventful.front() {
+            let slot = &mut self.slots[index];
+            if let Some(event) = slot.connection.poll_event() {
+                return Some(event);
+            }
+            slot.eventful = false;
+            self.eventful.pop_front();
+            // What was held for the application's sake may now go, or owe a frame.
+            self.touch(index);
+        }
+        None
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        todo!()
+        self.stats
     }
 
-    /// The agent's epoch, drawn at start.
+    /// Sessions in the table.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The agent's epoch, drawn at start; 0 for a controller.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        todo!()
+        self.admission.as_ref().map_or(0, Admission::epoch)
     }
 }

@@ -86,3 +86,23 @@ pub const EARLY_DATAGRAMS: usize = 4;
 
 /// Datagrams in one GSO batch: 64 KiB at the smallest datagram size, the kernel's limit.
 pub const SEGMENTS: usize = 32;
+
+/// Datagrams sent when a probe timer expires (RFC 9002 §6.2.4).
+pub const PROBES: u8 = 2;
+
+/// Ranges of received counters kept for ACK frames: twice what one frame reports.
+pub const RECEIVED_RANGES: usize = 2 * crate::wire::limits::ACK_RANGES;
+
+/// Ack-eliciting datagrams after which an ACK does not wait (RFC 9000 §13.2.2 suggests two; fewer
+/// acknowledgements cost the sender of bulk less, and its pacing does not depend on them).
+pub const ACK_EVERY: u32 = 10;
+
+/// Counters below the largest that the peer knows we reported, which are reported again all the same:
+/// late arrivals among them must not look like gaps.
+pub const ACK_HISTORY: u64 = 512;
+
+/// Sealed answers to what arrives after a CLOSE was sent.
+pub const CLOSE_REPEATS: u32 = 3;
+
+/// RETRYs that one connection attempt follows. More would be a game.
+pub const RETRIES: u32 = 2;

@@ -11,13 +11,24 @@
 //! that came from it go there; every table is within its bound in [`limits`]; no call walks all
 //! sessions: what is ready stands in a queue, the next timer in a heap; nothing received panics.
 
+mod acks;
+mod admission;
 mod command;
 pub mod congestion;
+mod connecting;
+mod connection;
 mod endpoint;
 mod event;
 pub mod limits;
 mod range_set;
+mod recovery;
+mod register;
+mod route;
 mod rtt;
+mod sent;
+mod streams;
+mod timers;
+mod transmit;
 
 pub use command::{Command, Connect};
 pub use endpoint::{Config, Endpoint, Gate};
@@ -119,3 +130,6 @@ pub struct Stats {
     /// Drops, indexed by [`Drop`].
     pub dropped: [u64; Drop::ALL.len()],
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,12 @@ impl<'a> Frames<'a> {
             rest: Reader::new(payload),
         }
     }
+
+    /// What has not been decoded.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest.rest()
+    }
 }
 
 impl<'a> Iterator for Frames<'a> {
@@ -269,8 +275,7 @@ impl Frame<'_> {
                 fin,
                 data,
             } => {
-                let kind = if fin { STREAM_FIN } else { STREAM };
-                fields(kind, &[stream.to_wire(), offset, data.len() as u64], out);
+                encode_stream_header(stream, offset, data.len(), fin, out);
                 out.extend_from_slice(data);
             }
             Self::MaxData(max) => fields(MAX_DATA, &[max], out),
@@ -320,6 +325,18 @@ impl Frame<'_> {
 #[must_use]
 pub const fn stream_overhead(stream: StreamId, offset: u64, len: usize) -> usize {
     1 + VarInt(stream.to_wire()).size() + VarInt(offset).size() + VarInt(len as u64).size()
+}
+
+/// Appends a STREAM frame up to its data, of which `len` bytes must follow.
+pub fn encode_stream_header(
+    stream: StreamId,
+    offset: u64,
+    len: usize,
+    fin: bool,
+    out: &mut Vec<u8>,
+) {
+    let kind = if fin { STREAM_FIN } else { STREAM };
+    fields(kind, &[stream.to_wire(), offset, len as u64], out);
 }
 
 #[cfg(test)]

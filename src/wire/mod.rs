@@ -14,7 +14,7 @@ mod tests;
 mod varint;
 
 pub use ack::{Ack, AckRanges, encode_ack};
-pub use frame::{Frame, Frames, stream_overhead};
+pub use frame::{Frame, Frames, encode_stream_header, stream_overhead};
 pub use header::{
     Data, Datagram, DatagramType, Init, Resp, Retry, encode_init, encode_resp, encode_retry,
 };

@@ -1,0 +1,89 @@
+//! What was received, and when to say so (RFC 9000 §13.2).
+//!
+//! Reordering, and every tenth datagram, is reported at once; else an acknowledgement waits for
+//! company, an eighth of a round trip and never more than [`limits::MAX_ACK_DELAY`].
+
+use std::time::Duration;
+
+use super::limits;
+use super::range_set::RangeSet;
+use crate::time::Instant;
+use crate::wire::encode_ack;
+
+pub(super) struct Acks {
+    received: RangeSet,
+    largest_at: Instant,
+    unreported: u32,
+    due: Option<Instant>,
+}
+
+impl Acks {
+    pub(super) fn new() -> Self {
+        Self {
+            received: RangeSet::new(limits::RECEIVED_RANGES),
+            largest_at: Instant::ZERO,
+            unreported: 0,
+            due: None,
+        }
+    }
+
+    /// A datagram opened that had not been seen before.
+    pub(super) fn on_received(
+        &mut self,
+        now: Instant,
+        counter: u64,
+        eliciting: bool,
+        smoothed_rtt: Duration,
+    ) {
+        let expected = self.received.highest().map_or(1, |highest| highest + 1);
+        if counter >= expected {
+            self.largest_at = now;
+        }
+        self.received.insert(counter);
+        if !eliciting {
+            return;
+        }
+        self.unreported += 1;
+        if counter != expected || self.unreported >= limits::ACK_EVERY {
+            self.due = Some(now);
+        } else if self.due.is_none() {
+            self.due =
+                Some(now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY));
+        }
+    }
+
+    /// Do not wait any longer.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.due = Some(now);
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    /// There is something to report, due or not.
+    pub(super) const fn has_news(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Writes an ACK frame; returns the largest counter it reports.
+    pub(super) fn write(&mut self, now: Instant, space: usize, out: &mut Vec<u8>) -> Option<u64> {
+        let largest = self.received.highest()?;
+        if !encode_ack(self.received.iter(), now.since(self.largest_at), space, out) {
+            return None;
+        }
+        self.unreported = 0;
+        self.due = None;
+        Some(largest)
+    }
+
+    /// The peer has an ACK frame that reported up to `largest`: what is far below needs no repeating.
+    pub(super) fn on_ack_arrived(&mut self, largest: u64) {
+        self.received
+            .remove_below(largest.saturating_sub(limits::ACK_HISTORY));
+    }
+}

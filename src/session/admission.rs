@@ -1,0 +1,264 @@
+//! The agent's side of handshakes: who is answered, and with what.
+//!
+//! 1. The mac shows that the sender knows this agent's key; else silence.
+//! 2. A repeat of an INIT whose session stands unconfirmed gets the same RESP, at the first address
+//!    only; any other INIT seen before gets silence.
+//! 3. When many wait, the address must prove itself by RETRY, which keeps no state.
+//! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the gate says who is admitted.
+//! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::connection::Connection;
+use super::endpoint::{Endpoint, Index};
+use super::register::InitRegister;
+use super::route::Route;
+use super::{Config, ConnectionId, Drop, Event, Path, Transmit, limits};
+use crate::crypto::{AgentMac, Responder, TokenKey};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::limits::{MAC, TOKEN};
+use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
+
+/// An INIT whose mac is right, waiting for its Diffie-Hellman.
+struct Waiting {
+    path: Path,
+    datagram: Vec<u8>,
+    proved: bool,
+}
+
+pub(super) struct Admission {
+    mac: AgentMac,
+    tokens: TokenKey,
+    epoch: u64,
+    start: Instant,
+    next_connection: u64,
+    waiting: VecDeque<Waiting>,
+    retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
+    register: InitRegister,
+    /// Sessions that are not confirmed yet, by the print of their INIT.
+    unconfirmed: HashMap<u64, ConnectionId>,
+}
+
+impl Admission {
+    pub(super) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
+        Self {
+            mac: AgentMac::new(&config.identity.public()),
+            tokens: TokenKey::new(rng),
+            // 0 means "no epoch known".
+            epoch: rng.u64().max(1),
+            start: now,
+            next_connection: 1 << 63,
+            waiting: VecDeque::new(),
+            retries: VecDeque::new(),
+            register: InitRegister::new(now, &config.seen),
+            unconfirmed: HashMap::new(),
+        }
+    }
+
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether early data of this HELLO may be taken.
+    fn is_fresh(&self, now: Instant, hello: &Hello) -> bool {
+        let ours = now.since(self.start);
+        hello.epoch == self.epoch && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
+    }
+}
+
+/// The mac covers the fresh ephemeral key: its first half names the INIT.
+fn print(mac: &[u8; MAC]) -> u64 {
+    let mut half = [0; 8];
+    half.copy_from_slice(&mac[..8]);
+    u64::from_be_bytes(half)
+}
+
+impl Endpoint {
+    pub(super) fn on_init(
+        &mut self,
+        now: Instant,
+        path: Path,
+        init: &Init<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Drop> {
+        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
+        admission
+            .mac
+            .verify(init.covered, init.mac)
+            .map_err(|_| Drop::Mac)?;
+        let print = print(init.mac);
+        if let Some(&connection) = admission.unconfirmed.get(&print) {
+            return self.on_repeat(connection, path, datagram.len());
+        }
+        if admission.register.contains(print) {
+            return Err(Drop::Replay);
+        }
+        let proved = match init.token {
+            Some(token) => admission
+                .tokens
+                .verify(now, path.remote, token)
+                .map(|()| true)
+                .map_err(|_| Drop::Mac)?,
+            None => false,
+        };
+        if !proved && admission.waiting.len() >= limits::HANDSHAKES_BEFORE_RETRY {
+            if admission.retries.len() >= limits::HANDSHAKE_QUEUE {
+                return Err(Drop::Full);
+            }
+            let token = admission.tokens.issue(now, path.remote);
+            admission.retries.push_back((path, init.sender, token));
+            return Ok(());
+        }
+        if admission.waiting.len() >= limits::HANDSHAKE_QUEUE {
+            return Err(Drop::Full);
+        }
+        admission.waiting.push_back(Waiting {
+            path,
+            datagram: datagram.to_vec(),
+            proved,
+        });
+        Ok(())
+    }
+
+    /// The INIT of a session that is not confirmed has come again: its RESP may have been lost.
+    fn on_repeat(
+        &mut self,
+        connection: ConnectionId,
+        path: Path,
+        bytes: usize,
+    ) -> Result<(), Drop> {
+        let index = self.index(connection).ok_or(Drop::Replay)?;
+        let session = self.connection(index).ok_or(Drop::Replay)?;
+        if session.route.path.remote != path.remote {
+            return Err(Drop::Replay);
+        }
+        let resp = session.resp.as_mut().ok_or(Drop::Replay)?;
+        resp.due = true;
+        session.route.on_received(bytes);
+        self.touch(index);
+        Ok(())
+    }
+
+    /// The next RETRY to send.
+    pub(super) fn poll_retry(&mut self, _now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
+        let admission = self.admission.as_mut()?;
+        let (path, receiver, token) = admission.retries.pop_front()?;
+        wire::encode_retry(receiver, &token, buf);
+        let mac = admission.mac.tag(buf);
+        buf.extend_from_slice(&mac);
+        self.stats.retries += 1;
+        Some(Transmit {
+            path,
+            segment: None,
+            ecn: None,
+        })
+    }
+
+    /// Works off one waiting handshake. Returns false when none waits.
+    pub(super) fn admit_next(&mut self, now: Instant) -> bool {
+        let Some(waiting) = self
+            .admission
+            .as_mut()
+            .and_then(|admission| admission.waiting.pop_front())
+        else {
+            return false;
+        };
+        if let Err(reason) = self.admit(now, &waiting) {
+            self.stats.dropped[reason as usize] += 1;
+        }
+        true
+    }
+
+    fn admit(&mut self, now: Instant, waiting: &Waiting) -> Result<(), Drop> {
+        let Ok(Some(Datagram::Init(init))) = Datagram::parse(&waiting.datagram) else {
+            return Err(Drop::Malformed);
+        };
+        if self.is_full() {
+            return Err(Drop::Full);
+        }
+        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
+        let print = print(init.mac);
+        // A copy may have been answered while this one waited.
+        if admission.register.contains(print) {
+            return Err(Drop::Replay);
+        }
+        if !admission.register.has_room(now) {
+            return Err(Drop::Full);
+        }
+        let mut payload = Vec::new();
+        let identity = &self.config.identity;
+        let (responder, key) = Responder::read(
+            identity,
+            init.prologue,
+            init.noise,
+            &mut payload,
+            &mut self.rng,
+        )
+        .map_err(|_| Drop::Handshake)?;
+        let mut frames = Frames::new(&payload);
+        let Some(Ok(Frame::Hello(hello))) = frames.next() else {
+            return Err(Drop::Handshake);
+        };
+        if hello.session != init.sender {
+            return Err(Drop::Handshake);
+        }
+        let gate = self.config.gate.as_mut().ok_or(Drop::Stranger)?;
+        if !gate.admit(&key, waiting.path.remote, hello.invite.as_ref()) {
+            return Err(Drop::Stranger);
+        }
+        admission.register.insert(now, print);
+        let rest = frames.rest().to_vec();
+        let early = if admission.is_fresh(now, &hello) {
+            Early::Accepted
+        } else {
+            Early::Refused
+        };
+        let local = SessionId(self.rng.u64());
+        let answer = Hello {
+            epoch: admission.epoch,
+            agent_time: now.since(admission.start),
+            session: local,
+            early,
+            invite: None,
+        };
+        let mut resp = Vec::new();
+        wire::encode_resp(local, init.sender, &mut resp);
+        let mut sealed = Vec::new();
+        Frame::Hello(answer).encode(&mut sealed);
+        let keys = responder
+            .respond(&sealed, &mut resp)
+            .map_err(|_| Drop::Handshake)?;
+        let id = ConnectionId(admission.next_connection);
+        admission.next_connection += 1;
+        admission.unconfirmed.insert(print, id);
+        let mut route = Route::unproved(waiting.path, waiting.datagram.len());
+        route.proved = waiting.proved;
+        let ids = (local, init.sender);
+        let mut connection =
+            Connection::accept(now, id, ids, keys, route, resp, &self.config, &mut self.rng);
+        connection.init_print = Some(print);
+        let remote = waiting.path.remote;
+        connection.push_event(Event::Accepted {
+            connection: id,
+            key,
+            remote,
+            invite: hello.invite,
+        });
+        connection.push_event(Event::InitSeen { print });
+        if early == Early::Accepted {
+            connection.on_early(now, &rest);
+        }
+        let index = self.insert(connection, Some(local));
+        self.stats.handshakes += 1;
+        debug_assert!(self.connection(index).is_some());
+        Ok(())
+    }
+
+    /// A session was confirmed or is gone: repeats of its INIT are replays from now on.
+    pub(super) fn forget_unconfirmed(&mut self, print: u64) {
+        if let Some(admission) = &mut self.admission {
+            admission.unconfirmed.remove(&print);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The controller's side of a handshake: INITs under way, and what answers them.
+//!
+//! An INIT is repeated byte for byte; after [`limits::INIT_REPEATS`] repeats, or on a RETRY, a new one is
+//! made and the older one kept beside it, so that nobody's forged RETRY or RESP, and no late RESP, can
+//! spoil the handshake. All of them carry the same early bytes.
+
+use bytes::Bytes;
+
+use super::{Config, Ticket, limits};
+use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
+use crate::rng::Rng;
+use crate::time::{Instant, micros};
+use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
+use crate::wire::{self, CallId, Early, Frame, Frames, Hello, Lane, Resp, SessionId, StreamId};
+
+/// One INIT under way.
+struct Attempt {
+    id: SessionId,
+    initiator: Initiator,
+    datagram: Vec<u8>,
+    made: Instant,
+    repeats: u32,
+}
+
+/// The state of a controller's session before it stands.
+pub(super) struct Connecting {
+    agent: PublicKey,
+    mac: AgentMac,
+    ticket: Option<Ticket>,
+    invite: Option<[u8; INVITE]>,
+    first: Bytes,
+    /// Newest last; at most two.
+    attempts: Vec<Attempt>,
+    token: Option<[u8; TOKEN]>,
+    retries: u32,
+    /// The newest INIT is to be sent (again).
+    pub(super) due: bool,
+    /// Sealed datagrams that came before their RESP.
+    pub(super) waiting: Vec<Vec<u8>>,
+}
+
+/// A handshake that has succeeded.
+pub(super) struct Established {
+    pub(super) keys: TrafficKeys,
+    pub(super) local: SessionId,
+    pub(super) remote: SessionId,
+    pub(super) hello: Hello,
+    /// What RESP carried behind its HELLO.
+    pub(super) payload: Vec<u8>,
+    /// When the INIT was sent, if it was sent only once: a round-trip sample.
+    pub(super) sent_once: Option<Instant>,
+    /// Bytes of the first call's control lane that travelled in the INIT.
+    pub(super) early: u64,
+}
+
+impl Connecting {
+    pub(super) fn new(
+        agent: PublicKey,
+        ticket: Option<Ticket>,
+        invite: Option<[u8; INVITE]>,
+        first: Bytes,
+    ) -> Self {
+        Self {
+            agent,
+            mac: AgentMac::new(&agent),
+            ticket,
+            invite,
+            first,
+            attempts: Vec::new(),
+            token: None,
+            retries: 0,
+            due: true,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// The ids that RESP may be addressed to.
+    pub(super) fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.attempts.iter().map(|attempt| attempt.id)
+    }
+
+    /// The INIT to send now. A new one gets a new id, returned beside it. `None`: the agent's key is
+    /// not one that anybody can talk to.
+    pub(super) fn datagram(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        rng: &mut Rng,
+    ) -> Option<(&[u8], Option<SessionId>)> {
+        self.due = false;
+        let stale = self
+            .attempts
+            .last()
+            .is_none_or(|attempt| attempt.repeats >= limits::INIT_REPEATS);
+        if !stale {
+            let attempt = self.attempts.last_mut()?;
+            attempt.repeats += 1;
+            return Some((&attempt.datagram, None));
+        }
+        let attempt = self.attempt(now, config, rng)?;
+        if self.attempts.len() == 2 {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(attempt);
+        self.attempts
+            .last()
+            .map(|attempt| (&attempt.datagram[..], Some(attempt.id)))
+    }
+
+    fn attempt(&self, now: Instant, config: &Config, rng: &mut Rng) -> Option<Attempt> {
+        let id = SessionId(rng.u64());
+        let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
+        wire::encode_init(id, self.token.as_ref(), &mut datagram);
+        let prologue = datagram.clone();
+        let payload = self.payload(
+            now,
+            id,
+            MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC,
+        );
+        let initiator = Initiator::start(
+            &config.identity,
+            &self.agent,
+            &prologue,
+            &payload,
+            rng,
+            &mut datagram,
+        )
+        .ok()?;
+        let mac = self.mac.tag(&datagram);
+        datagram.extend_from_slice(&mac);
+        debug_assert_eq!(datagram.len(), MIN_DATAGRAM);
+        Some(Attempt {
+            id,
+            initiator,
+            datagram,
+            made: now,
+            repeats: 0,
+        })
+    }
+
+    /// HELLO, early bytes if the agent was met before, padding up to `size`.
+    fn payload(&self, now: Instant, id: SessionId, size: usize) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(size);
+        let agent_time = self.ticket.map_or(0, |ticket| {
+            now.as_micros().saturating_add_signed(ticket.offset)
+        });
+        let hello = Hello {
+            epoch: self.ticket.map_or(0, |ticket| ticket.epoch),
+            agent_time: std::time::Duration::from_micros(agent_time),
+            session: id,
+            early: Early::Accepted,
+            invite: self.invite,
+        };
+        Frame::Hello(hello).encode(&mut payload);
+        let early = usize::try_from(self.early()).expect("less than a datagram");
+        if early > 0 {
+            let stream = StreamId::new(CallId(0), Lane::Control);
+            Frame::Stream {
+                stream,
+                offset: 0,
+                fin: false,
+                data: &self.first[..early],
+            }
+            .encode(&mut payload);
+        }
+        payload.resize(size, 0);
+        payload
+    }
+
+    /// How many bytes of the first call travel in each INIT. The same whether it has a token or not.
+    fn early(&self) -> u64 {
+        if self.ticket.is_none() {
+            return 0;
+        }
+        let fixed = INIT_HEADER + TOKEN + Initiator::OVERHEAD + MAC;
+        let hello = Frame::Hello(Hello {
+            epoch: 0,
+            agent_time: std::time::Duration::ZERO,
+            session: SessionId(0),
+            early: Early::Accepted,
+            invite: self.invite,
+        });
+        let stream = StreamId::new(CallId(0), Lane::Control);
+        let room =
+            MIN_DATAGRAM - fixed - hello.size() - wire::stream_overhead(stream, 0, MIN_DATAGRAM);
+        self.first.len().min(room) as u64
+    }
+
+    /// A RETRY came for one of our INITs. Returns whether it is followed.
+    pub(super) fn on_retry(&mut self, covered: &[u8], token: [u8; TOKEN], mac: &[u8; MAC]) -> bool {
+        if self.retries >= limits::RETRIES || self.mac.verify(covered, mac).is_err() {
+            return false;
+        }
+        self.retries += 1;
+        self.token = Some(token);
+        // Stale by decree: the next INIT is made anew, with the token.
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.repeats = limits::INIT_REPEATS;
+        }
+        self.due = true;
+        true
+    }
+
+    /// A RESP came. `None`: forged; every attempt stands as before.
+    pub(super) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
+        let early = self.early();
+        let attempt = self
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.id == resp.receiver)?;
+        let mut payload = Vec::new();
+        let keys = attempt.initiator.finish(resp.noise, &mut payload).ok()?;
+        let mut frames = Frames::new(&payload);
+        let Some(Ok(Frame::Hello(hello))) = frames.next() else {
+            return None;
+        };
+        if hello.session != resp.sender {
+            return None;
+        }
+        let rest = frames.rest().to_vec();
+        Some(Established {
+            keys,
+            local: attempt.id,
+            remote: resp.sender,
+            hello,
+            payload: rest,
+            sent_once: (attempt.repeats == 0).then_some(attempt.made),
+            early,
+        })
+    }
+
+    /// The ticket for the next time.
+    pub(super) fn ticket(now: Instant, hello: &Hello, rtt: std::time::Duration) -> Ticket {
+        // The agent's time was read half a round trip ago.
+        let agent_now = micros(hello.agent_time).saturating_add(micros(rtt / 2));
+        let offset =
+            i64::try_from(i128::from(agent_now) - i128::from(now.as_micros())).unwrap_or(0);
+        Ticket {
+            epoch: hello.epoch,
+            offset,
+            rtt,
+        }
+    }
+}

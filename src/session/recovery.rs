@@ -1,0 +1,322 @@
+//! Loss detection and the probe timer (RFC 9002), and the sender's side of congestion control.
+//!
+//! Says what was acknowledged and what is lost; what that means for streams is the connection's
+//! business. Invariants: an ACK for what was never sent is a violation; a probe timeout declares
+//! nothing lost, it only sends something again.
+
+use std::time::Duration;
+
+use super::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
+use super::limits;
+use super::rtt::RttEstimator;
+use super::sent::{Content, SentPacket, SentPackets};
+use super::streams::Violation;
+use crate::time::Instant;
+use crate::wire::Ack;
+
+pub(super) struct Recovery {
+    pub(super) sent: SentPackets,
+    pub(super) rtt: RttEstimator,
+    congestion: Box<dyn Controller>,
+    pacer: Pacer,
+    delivery: DeliveryRate,
+    largest_acked: Option<u64>,
+    /// When the earliest datagram that is not yet lost will be.
+    loss_time: Option<Instant>,
+    last_eliciting: Instant,
+    backoff: u32,
+    /// Datagrams that may go out regardless of the window, because a probe timer expired.
+    probes: u8,
+    first_rtt_sample: Option<Instant>,
+}
+
+/// What an ACK, or the passing of time, has settled.
+#[derive(Default, Debug)]
+pub(super) struct Settled {
+    pub(super) acked: Vec<SentPacket>,
+    pub(super) lost: Vec<SentPacket>,
+}
+
+/// What the loss-detection timer has to say.
+#[derive(Debug)]
+pub(super) enum Expired {
+    /// These are lost.
+    Lost(Settled),
+    /// Nothing was heard: send these again, and something in any case.
+    Probe(Vec<Content>),
+}
+
+impl Recovery {
+    pub(super) fn new(now: Instant, initial_rtt: Duration, datagram: u64, seed: u64) -> Self {
+        Self {
+            sent: SentPackets::default(),
+            rtt: RttEstimator::new(initial_rtt),
+            congestion: congestion::new(now, datagram, seed),
+            pacer: Pacer::new(now),
+            delivery: DeliveryRate::default(),
+            largest_acked: None,
+            loss_time: None,
+            last_eliciting: now,
+            backoff: 0,
+            probes: 0,
+            first_rtt_sample: None,
+        }
+    }
+
+    /// The address has changed: what was learnt about the path is void (RFC 9000 §9.4).
+    pub(super) fn on_new_path(&mut self, now: Instant, datagram: u64, seed: u64) {
+        self.rtt = RttEstimator::new(limits::INITIAL_RTT);
+        self.congestion = congestion::new(now, datagram, seed);
+        self.pacer = Pacer::new(now);
+        self.backoff = 0;
+    }
+
+    /// Something authentic was heard on a path that had been quiet: ask again soon.
+    pub(super) fn forget_backoff(&mut self) {
+        self.backoff = 0;
+    }
+
+    pub(super) fn on_sent(
+        &mut self,
+        now: Instant,
+        bytes: u64,
+        eliciting: bool,
+        content: Vec<Content>,
+    ) {
+        let rate = self.delivery.on_sent(now, self.sent.in_flight());
+        if eliciting {
+            self.last_eliciting = now;
+            self.probes = self.probes.saturating_sub(1);
+            self.pacer.on_sent(bytes);
+        }
+        self.sent.push(SentPacket {
+            time: now,
+            bytes,
+            eliciting,
+            rate,
+            content,
+        });
+        if eliciting {
+            self.congestion.on_sent(now, bytes, self.sent.in_flight());
+        }
+    }
+
+    /// How many bytes may leave now: a probe always may.
+    pub(super) fn allowance(&mut self, now: Instant, datagram: u64) -> Allowance {
+        if self.probes > 0 {
+            return Allowance::Bytes(datagram * u64::from(self.probes));
+        }
+        let room = self
+            .congestion
+            .window()
+            .saturating_sub(self.sent.in_flight());
+        if room < datagram {
+            return Allowance::Window;
+        }
+        let rate = self.congestion.pacing_rate();
+        let paced = self.pacer.allowance(now, rate);
+        if paced < datagram {
+            return Allowance::Paced(self.pacer.ready_at(now, datagram, rate));
+        }
+        Allowance::Bytes(room.min(paced))
+    }
+
+    /// There was room, but nothing to send.
+    pub(super) fn on_app_limited(&mut self) {
+        self.delivery.on_app_limited(self.sent.in_flight());
+    }
+
+    pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> Result<Settled, Violation> {
+        if ack.largest >= self.sent.next_counter() {
+            return Err("acknowledgement of what was never sent");
+        }
+        let mut settled = Settled::default();
+        let base = self.sent.base();
+        let mut ranges: Vec<_> = ack
+            .ranges()
+            .take_while(|range| *range.end() >= base)
+            .collect();
+        ranges.reverse();
+        let mut largest_newly = None;
+        let mut eliciting = false;
+        for range in ranges {
+            for counter in (*range.start()).max(base)..=*range.end() {
+                let Some(packet) = self.sent.take(counter) else {
+                    continue;
+                };
+                self.delivery
+                    .on_acked(now, &packet.rate, packet.time, packet.bytes);
+                eliciting |= packet.eliciting;
+                largest_newly = Some((counter, packet.time));
+                settled.acked.push(packet);
+            }
+        }
+        self.sent.trim();
+        let Some((newest, sent_at)) = largest_newly else {
+            return Ok(settled);
+        };
+        self.largest_acked = self.largest_acked.max(Some(ack.largest));
+        let mut sample = None;
+        if newest == ack.largest && eliciting {
+            let latest = now.since(sent_at);
+            self.rtt.on_sample(latest, ack.delay);
+            self.first_rtt_sample.get_or_insert(now);
+            sample = Some(latest);
+        }
+        self.backoff = 0;
+        self.probes = 0;
+        settled.lost = self.detect_lost(now);
+        let bytes = settled
+            .acked
+            .iter()
+            .filter(|packet| packet.eliciting)
+            .map(|packet| packet.bytes)
+            .sum();
+        let rate = self.delivery.take_sample(self.rtt.min());
+        let acked = Acked {
+            bytes,
+            in_flight: self.sent.in_flight(),
+            rtt: sample,
+            min_rtt: self.rtt.min(),
+            app_limited: rate.is_some_and(|rate| rate.app_limited),
+            rate,
+            ce: false,
+        };
+        self.congestion.on_acked(now, &acked);
+        Ok(settled)
+    }
+
+    /// RFC 9002 §6.1: by counter and by time.
+    fn detect_lost(&mut self, now: Instant) -> Vec<SentPacket> {
+        self.loss_time = None;
+        let Some(largest) = self.largest_acked else {
+            return Vec::new();
+        };
+        let delay = self.rtt.loss_delay();
+        let mut lost = Vec::new();
+        for (counter, packet) in self.sent.iter() {
+            if counter >= largest {
+                break;
+            }
+            let due = packet.time + delay;
+            if largest - counter >= limits::PACKET_THRESHOLD || due <= now {
+                lost.push(counter);
+            } else {
+                self.loss_time = Some(self.loss_time.map_or(due, |time| time.min(due)));
+            }
+        }
+        let persistent = self.is_persistent(&lost);
+        let packets: Vec<_> = lost
+            .iter()
+            .filter_map(|&counter| self.sent.take(counter))
+            .collect();
+        self.sent.trim();
+        let bytes = packets
+            .iter()
+            .filter(|packet| packet.eliciting)
+            .map(|packet| packet.bytes)
+            .sum();
+        if bytes > 0 {
+            let newest_sent = packets
+                .iter()
+                .map(|packet| packet.time)
+                .max()
+                .unwrap_or(now);
+            let in_flight = self.sent.in_flight();
+            self.congestion.on_lost(
+                now,
+                &Lost {
+                    bytes,
+                    in_flight,
+                    newest_sent,
+                    persistent,
+                },
+            );
+        }
+        packets
+    }
+
+    /// RFC 9002 §7.6: a run of lost counters with none acknowledged between, longer than three probe
+    /// timeouts, all sent after the first round-trip sample.
+    fn is_persistent(&self, lost: &[u64]) -> bool {
+        let Some(first_sample) = self.first_rtt_sample else {
+            return false;
+        };
+        let limit = self.rtt.pto() * 3;
+        let mut run: Option<(u64, Instant)> = None;
+        let packets = self.sent.iter().filter(|(counter, packet)| {
+            packet.eliciting && packet.time >= first_sample && lost.binary_search(counter).is_ok()
+        });
+        for (counter, packet) in packets {
+            match run {
+                Some((previous, start)) if previous + 1 == counter => {
+                    if packet.time.since(start) > limit {
+                        return true;
+                    }
+                    run = Some((counter, start));
+                }
+                _ => run = Some((counter, packet.time)),
+            }
+        }
+        false
+    }
+
+    /// When [`expired`](Self::expired) is due.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        if self.loss_time.is_some() {
+            return self.loss_time;
+        }
+        self.sent.has_eliciting().then(|| {
+            let pto = self.rtt.pto() * 2_u32.saturating_pow(self.backoff.min(16));
+            self.last_eliciting + pto.min(limits::MAX_PTO)
+        })
+    }
+
+    /// The current probe timeout, without back-off.
+    pub(super) fn pto(&self) -> Duration {
+        self.rtt.pto()
+    }
+
+    /// Consecutive probes without an answer.
+    pub(super) const fn unanswered(&self) -> u32 {
+        self.backoff
+    }
+
+    pub(super) fn expired(&mut self, now: Instant) -> Expired {
+        if self.loss_time.is_some() {
+            return Expired::Lost(Settled {
+                acked: Vec::new(),
+                lost: self.detect_lost(now),
+            });
+        }
+        self.backoff += 1;
+        self.probes = limits::PROBES;
+        self.last_eliciting = now;
+        let oldest = self
+            .sent
+            .iter()
+            .filter(|(_, packet)| packet.eliciting)
+            .take(usize::from(limits::PROBES));
+        Expired::Probe(
+            oldest
+                .flat_map(|(_, packet)| packet.content.clone())
+                .collect(),
+        )
+    }
+
+    /// A probe is owed although nothing else may be sent.
+    pub(super) const fn owes_probe(&self) -> bool {
+        self.probes > 0
+    }
+}
+
+/// What may be sent now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Allowance {
+    /// So many bytes.
+    Bytes(u64),
+    /// Nothing until an acknowledgement comes.
+    Window,
+    /// Nothing until then.
+    Paced(Instant),
+}

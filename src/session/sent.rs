@@ -1,0 +1,99 @@
+//! What was sent and is neither acknowledged nor lost: datagrams by counter, and what they carried.
+//!
+//! A ring over consecutive counters. Invariant: `in_flight` is the sum of the sizes of the
+//! acknowledgement-eliciting datagrams in it.
+
+use std::collections::VecDeque;
+
+use super::congestion::PacketState;
+use super::streams::{Chunk, StreamFrame};
+use crate::time::Instant;
+use crate::wire::StreamId;
+
+/// Something that a datagram carried and that matters when it is acknowledged or lost.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Chunk(StreamId, Chunk),
+    Frame(StreamFrame),
+    MaxData,
+    /// An ACK frame: once it has arrived, counters up to this one need not be reported again.
+    Ack(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct SentPacket {
+    pub(super) time: Instant,
+    pub(super) bytes: u64,
+    pub(super) eliciting: bool,
+    pub(super) rate: PacketState,
+    pub(super) content: Vec<Content>,
+}
+
+#[derive(Default, Debug)]
+pub(super) struct SentPackets {
+    base: u64,
+    packets: VecDeque<Option<SentPacket>>,
+    in_flight: u64,
+    eliciting: usize,
+}
+
+impl SentPackets {
+    /// The counter that the next datagram will have.
+    pub(super) fn next_counter(&self) -> u64 {
+        self.base + self.packets.len() as u64
+    }
+
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    pub(super) const fn has_eliciting(&self) -> bool {
+        self.eliciting > 0
+    }
+
+    /// Adds the datagram with the next counter.
+    pub(super) fn push(&mut self, packet: SentPacket) {
+        if packet.eliciting {
+            self.in_flight += packet.bytes;
+            self.eliciting += 1;
+        }
+        self.packets.push_back(Some(packet));
+    }
+
+    /// Passes over a counter: it was used by a datagram that nothing tracks.
+    pub(super) fn skip(&mut self) {
+        self.packets.push_back(None);
+        self.trim();
+    }
+
+    /// Takes a datagram out.
+    pub(super) fn take(&mut self, counter: u64) -> Option<SentPacket> {
+        let index = usize::try_from(counter.checked_sub(self.base)?).ok()?;
+        let packet = self.packets.get_mut(index)?.take()?;
+        if packet.eliciting {
+            self.in_flight -= packet.bytes;
+            self.eliciting -= 1;
+        }
+        Some(packet)
+    }
+
+    /// Forgets the leading counters that are settled. Call after taking.
+    pub(super) fn trim(&mut self) {
+        while let Some(None) = self.packets.front() {
+            self.packets.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// The oldest unsettled counter, or the next one.
+    pub(super) const fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Unsettled datagrams in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
+        (self.base..)
+            .zip(&self.packets)
+            .filter_map(|(counter, packet)| Some((counter, packet.as_ref()?)))
+    }
+}

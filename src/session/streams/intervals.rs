@@ -1,0 +1,121 @@
+//! Half-open ranges of stream offsets: what is acknowledged, what must be sent again.
+//!
+//! Disjoint and never touching, in a sorted map. Bounded by what it describes: the ranges of a sending
+//! half lie within its window, one per datagram at the worst.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+#[derive(Default, Debug)]
+pub(super) struct Intervals(BTreeMap<u64, u64>);
+
+impl Intervals {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lowest range.
+    pub(super) fn first(&self) -> Option<Range<u64>> {
+        self.0.first_key_value().map(|(&start, &end)| start..end)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a range, merging it with those that it meets.
+    pub(super) fn insert(&mut self, range: Range<u64>) {
+        let (mut start, mut end) = (range.start, range.end);
+        if start >= end {
+            return;
+        }
+        if let Some((&before, &before_end)) = self.0.range(..=start).next_back()
+            && before_end >= start
+        {
+            start = before;
+            end = end.max(before_end);
+        }
+        while let Some((&next, &next_end)) = self
+            .0
+            .range(start..)
+            .next()
+            .filter(|(next, _)| **next <= end)
+        {
+            end = end.max(next_end);
+            self.0.remove(&next);
+        }
+        self.0.insert(start, end);
+    }
+
+    /// Takes a range out, splitting what it cuts.
+    pub(super) fn remove(&mut self, range: Range<u64>) {
+        if range.start >= range.end {
+            return;
+        }
+        if let Some((&before, &before_end)) = self.0.range(..range.start).next_back()
+            && before_end > range.start
+        {
+            self.0.insert(before, range.start);
+            if before_end > range.end {
+                self.0.insert(range.end, before_end);
+            }
+        }
+        while let Some((&next, &next_end)) = self.0.range(range.start..range.end).next() {
+            self.0.remove(&next);
+            if next_end > range.end {
+                self.0.insert(range.end, next_end);
+            }
+        }
+    }
+
+    /// The parts of `range` that are not in the set, lowest first.
+    pub(super) fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut at = range.start;
+        if let Some((_, &end)) = self.0.range(..=at).next_back() {
+            at = at.max(end);
+        }
+        for (&start, &end) in self.0.range(range.start..range.end) {
+            if start > at {
+                gaps.push(at..start);
+            }
+            at = at.max(end);
+        }
+        if at < range.end {
+            gaps.push(at..range.end);
+        }
+        gaps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_set_of_offsets(steps in prop::collection::vec((any::<bool>(), 0_u64..60, 0_u64..20), 0..60)) {
+            let mut intervals = Intervals::default();
+            let mut model = BTreeSet::new();
+            for (insert, start, length) in steps {
+                let range = start..start + length;
+                if insert {
+                    intervals.insert(range.clone());
+                    model.extend(range);
+                } else {
+                    intervals.remove(range.clone());
+                    range.for_each(|offset| { model.remove(&offset); });
+                }
+                let flat: BTreeSet<u64> = intervals.0.iter().flat_map(|(&start, &end)| start..end).collect();
+                prop_assert_eq!(&flat, &model);
+                let missing: BTreeSet<u64> = intervals.gaps(10..50).into_iter().flatten().collect();
+                let expected: BTreeSet<u64> = (10..50).filter(|offset| !model.contains(offset)).collect();
+                prop_assert_eq!(missing, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Two endpoints and a wire that loses nothing: the machine's everyday life, and what it does to liars.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::crypto::{PublicKey, SecretKey};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::limits::INVITE;
+use crate::wire::{CallId, Early, Lane, StreamId};
+
+struct Open;
+
+impl Gate for Open {
+    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+        true
+    }
+}
+
+/// A controller and an agent, `delay` apart.
+struct Pair {
+    now: Instant,
+    delay: Duration,
+    controller: Endpoint,
+    agent: Endpoint,
+    agent_key: PublicKey,
+    /// (due, to agent, bytes), in order.
+    wire: Vec<(Instant, bool, Vec<u8>)>,
+    controller_events: Vec<Event>,
+    agent_events: Vec<Event>,
+    /// Agent: consume and echo what comes.
+    echo: bool,
+}
+
+fn address(agent: bool) -> SocketAddr {
+    if agent {
+        "192.0.2.1:7000".parse().unwrap()
+    } else {
+        "192.0.2.2:4000".parse().unwrap()
+    }
+}
+
+fn path(to_agent: bool) -> Path {
+    Path {
+        socket: 0,
+        local: None,
+        remote: address(to_agent),
+    }
+}
+
+impl Pair {
+    fn new(delay: Duration) -> Self {
+        let mut rng = Rng::from_seed([7; 32]);
+        let (agent, controller) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+        let agent_key = agent.public();
+        let now = Instant::from_micros(1_000_000);
+        let config = |identity, gate| Config {
+            segments: 8,
+            ..Config::new(identity, gate)
+        };
+        Self {
+            now,
+            delay,
+            controller: Endpoint::new(config(controller, None), rng.fork(), now),
+            agent: Endpoint::new(config(agent, Some(Box::new(Open))), rng.fork(), now),
+            agent_key,
+            wire: Vec::new(),
+            controller_events: Vec::new(),
+            agent_events: Vec::new(),
+            echo: true,
+        }
+    }
+
+    fn connect(
+        &mut self,
+        number: u64,
+        ticket: Option<Ticket>,
+        first: &'static [u8],
+    ) -> ConnectionId {
+        let connection = ConnectionId(number);
+        self.apply(Command::Connect(Connect {
+            connection,
+            agent: self.agent_key,
+            path: path(true),
+            ticket,
+            invite: None,
+            first: Bytes::from_static(first),
+            timeout: Duration::from_secs(10),
+        }));
+        connection
+    }
+
+    fn apply(&mut self, command: Command) {
+        self.controller.apply(self.now, command);
+        self.drain();
+    }
+
+    /// The contract: after every change transmits and events are drained until both are empty.
+    fn drain(&mut self) {
+        loop {
+            let sent = self.wire.len();
+            self.drain_transmits();
+            if !self.drain_events() && self.wire.len() == sent {
+                return;
+            }
+        }
+    }
+
+    fn drain_transmits(&mut self) {
+        let mut buf = Vec::new();
+        for to_agent in [true, false] {
+            let endpoint = if to_agent {
+                &mut self.controller
+            } else {
+                &mut self.agent
+            };
+            while let Some(transmit) = endpoint.poll_transmit(self.now, &mut buf) {
+                for datagram in buf.chunks(transmit.segment.unwrap_or(buf.len())) {
+                    self.wire
+                        .push((self.now + self.delay, to_agent, datagram.to_vec()));
+                }
+            }
+        }
+    }
+
+    fn drain_events(&mut self) -> bool {
+        let before = self.controller_events.len() + self.agent_events.len();
+        while let Some(event) = self.controller.poll_event() {
+            if let Event::Data {
+                connection,
+                stream,
+                data,
+                ..
+            } = &event
+            {
+                let (connection, stream, bytes) = (*connection, *stream, data.len() as u64);
+                self.controller.apply(
+                    self.now,
+                    Command::Consumed {
+                        connection,
+                        stream,
+                        bytes,
+                    },
+                );
+            }
+            self.controller_events.push(event);
+        }
+        while let Some(event) = self.agent.poll_event() {
+            if let Event::Data {
+                connection,
+                stream,
+                data,
+                fin,
+                ..
+            } = &event
+                && self.echo
+            {
+                let (connection, stream, data, fin) = (*connection, *stream, data.clone(), *fin);
+                let bytes = data.len() as u64;
+                self.agent.apply(
+                    self.now,
+                    Command::Consumed {
+                        connection,
+                        stream,
+                        bytes,
+                    },
+                );
+                self.agent.apply(
+                    self.now,
+                    Command::Write {
+                        connection,
+                        stream,
+                        data,
+                        fin,
+                    },
+                );
+            }
+            self.agent_events.push(event);
+        }
+        self.controller_events.len() + self.agent_events.len() > before
+    }
+
+    /// Runs until nothing happens before `until`.
+    fn run(&mut self, until: Instant) {
+        for _ in 0..1_000_000 {
+            self.drain();
+            let arrival = self.wire.iter().map(|(due, ..)| *due).min();
+            let timers = [self.controller.poll_timeout(), self.agent.poll_timeout()];
+            let next = timers.into_iter().flatten().chain(arrival).min();
+            let Some(next) = next.filter(|&next| next <= until) else {
+                self.now = until;
+                return;
+            };
+            self.now = self.now.max(next);
+            if let Some(index) = self.wire.iter().position(|(due, ..)| *due <= self.now) {
+                let (_, to_agent, mut bytes) = self.wire.remove(index);
+                let endpoint = if to_agent {
+                    &mut self.agent
+                } else {
+                    &mut self.controller
+                };
+                endpoint.handle_datagram(self.now, path(!to_agent), None, &mut bytes);
+            } else {
+                self.controller.handle_timeout(self.now);
+                self.agent.handle_timeout(self.now);
+            }
+        }
+        panic!("the machine does not come to rest");
+    }
+
+    fn received(&self, lane: Lane) -> Vec<u8> {
+        let mut all = Vec::new();
+        for event in &self.controller_events {
+            if let Event::Data {
+                stream,
+                data,
+                offset,
+                ..
+            } = event
+                && stream.lane() == lane
+            {
+                assert_eq!(*offset, all.len() as u64);
+                all.extend_from_slice(data);
+            }
+        }
+        all
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn first_contact_takes_two_round_trips_and_the_second_time_one() {
+    let mut pair = Pair::new(Duration::from_millis(50));
+    let start = pair.now;
+    pair.connect(1, None, b"hello");
+    pair.run(start + Duration::from_millis(199));
+    assert_eq!(pair.received(Lane::Control), b"");
+    pair.run(start + Duration::from_millis(201));
+    assert_eq!(pair.received(Lane::Control), b"hello");
+    let ticket = pair.controller_events.iter().find_map(|event| match event {
+        Event::Connected { ticket, early, .. } => Some((*ticket, *early)),
+        _ => None,
+    });
+    let (ticket, _) = ticket.unwrap();
+    pair.controller_events.clear();
+    let start = pair.now;
+    pair.connect(2, Some(ticket), b"again");
+    pair.run(start + Duration::from_millis(101));
+    assert_eq!(pair.received(Lane::Control), b"again");
+    assert!(pair.controller_events.iter().any(|event| matches!(
+        event,
+        Event::Connected {
+            early: Early::Accepted,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    let connection = pair.connect(1, None, b"x");
+    let bulk: Vec<u8> = (0..10_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    let stream = StreamId::new(CallId(0), Lane::Main);
+    pair.apply(Command::Write {
+        connection,
+        stream,
+        data: bulk.clone().into(),
+        fin: true,
+    });
+    pair.run(pair.now + SECOND * 60);
+    assert!(pair.received(Lane::Main) == bulk);
+    pair.apply(Command::Release {
+        connection,
+        call: CallId(0),
+    });
+    pair.apply(Command::Close {
+        connection,
+        code: 0,
+        reason: String::new(),
+    });
+    pair.run(pair.now + SECOND * 10);
+    assert_eq!((pair.controller.sessions(), pair.agent.sessions()), (0, 0));
+    assert_eq!(
+        (pair.controller.poll_timeout(), pair.agent.poll_timeout()),
+        (None, None)
+    );
+}
+
+#[test]
+fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    pair.echo = false;
+    let connection = pair.connect(1, None, b"x");
+    let stream = StreamId::new(CallId(0), Lane::Main);
+    pair.apply(Command::Write {
+        connection,
+        stream,
+        data: vec![1; 5_000_000].into(),
+        fin: true,
+    });
+    pair.run(pair.now + SECOND * 60);
+    let got: usize = pair
+        .agent_events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Data { stream, data, .. } if stream.lane() == Lane::Main => Some(data.len()),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(got as u64, limits::STREAM_WINDOW);
+}

@@ -1,0 +1,353 @@
+//! Building a session's datagrams: which frames, in what order, within which limits.
+//!
+//! Acknowledgements and answers about the path go out whatever the window says; everything else waits
+//! for congestion window and pacer; nothing exceeds the budget of an address that is not proved.
+//! Invariant: every sealed datagram takes the next counter.
+
+use super::connection::{Connection, State};
+use super::recovery::Allowance;
+use super::route::Route;
+use super::sent::Content;
+use super::streams::StreamFrame;
+use super::timers::Timer;
+use super::{Config, Path, Transmit};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
+use crate::wire::{self, Data, Frame, SessionId};
+
+/// Room that an ACK frame may take from data: a few ranges; more go out alone.
+const ACK_SPACE: usize = 128;
+
+/// Bytes of the largest frame that is neither STREAM nor ACK nor CLOSE: three integers and a type.
+const SMALL_FRAME: usize = 1 + 3 * 8;
+
+impl Connection {
+    /// The next datagrams, into `buf`. A new INIT registers a new id: the second value.
+    pub(super) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        rng: &mut Rng,
+        buf: &mut Vec<u8>,
+    ) -> (Option<Transmit>, Option<SessionId>) {
+        let mut new_id = None;
+        let transmit = match &self.state {
+            State::Connecting(_) => {
+                let (transmit, id) = self.transmit_init(now, config, rng, buf);
+                new_id = id;
+                transmit
+            }
+            State::Established => self.transmit_established(now, config, rng, buf),
+            State::Closing { .. } => self.transmit_close(now, buf),
+            State::Gone => None,
+        };
+        self.rearm(now);
+        (transmit, new_id)
+    }
+
+    fn transmit_init(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        rng: &mut Rng,
+        buf: &mut Vec<u8>,
+    ) -> (Option<Transmit>, Option<SessionId>) {
+        let State::Connecting(connecting) = &mut self.state else {
+            return (None, None);
+        };
+        if !connecting.due {
+            return (None, None);
+        }
+        let Some((datagram, new_id)) = connecting.datagram(now, config, rng) else {
+            return (None, None);
+        };
+        buf.extend_from_slice(datagram);
+        self.timers.set(Timer::Init, now + self.init_timeout());
+        (Some(single(self.route.path)), new_id)
+    }
+
+    fn transmit_established(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        rng: &mut Rng,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.transmit_resp(now, buf) {
+            return Some(transmit);
+        }
+        if let Some((path, data)) = self.echo.take() {
+            return self.transmit_path(now, path, Frame::PathResponse(data), buf);
+        }
+        if self.route.challenge_due {
+            self.route.challenge_due = false;
+            let data = rng.bytes();
+            self.route.challenge = Some(data);
+            return self.transmit_path(now, self.route.path, Frame::PathChallenge(data), buf);
+        }
+        self.transmit_batch(now, config, buf)
+    }
+
+    fn transmit_resp(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
+        let resp = self.resp.as_mut().filter(|resp| resp.due)?;
+        resp.due = false;
+        if self.route.budget() < resp.datagram.len() as u64 {
+            return None;
+        }
+        // A second answer makes the round trip ambiguous (Karn).
+        resp.sent_once = (!resp.sent).then_some(now);
+        resp.sent = true;
+        buf.extend_from_slice(&resp.datagram);
+        self.route.on_sent(resp.datagram.len());
+        Some(single(self.route.path))
+    }
+
+    /// A datagram of its own for a question or answer about a path, which may not be the current one.
+    fn transmit_path(
+        &mut self,
+        now: Instant,
+        path: Path,
+        frame: Frame<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        let length = DATA_HEADER + frame.size() + AEAD_TAG;
+        let route = self.route_to(path)?;
+        if route.budget() < length as u64 {
+            return None;
+        }
+        route.on_sent(length);
+        let start = self.begin(buf);
+        frame.encode(buf);
+        self.finish(now, buf, start, true, Vec::new());
+        Some(single(path))
+    }
+
+    fn route_to(&mut self, path: Path) -> Option<&mut Route> {
+        if self.route.path.remote == path.remote {
+            return Some(&mut self.route);
+        }
+        self.former
+            .as_mut()
+            .filter(|former| former.path.remote == path.remote)
+    }
+
+    /// As many datagrams of one size as limits and content allow.
+    fn transmit_batch(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        self.timers.stop(Timer::Pacing);
+        let mut segments = 0;
+        while segments < config.segments.max(1) {
+            let before = buf.len();
+            if self.is_over_budget() {
+                break;
+            }
+            self.build(now, buf);
+            if buf.len() == before {
+                break;
+            }
+            self.route.on_sent(buf.len() - before);
+            segments += 1;
+            if buf.len() - before < MIN_DATAGRAM {
+                break;
+            }
+        }
+        let segment = (segments > 1).then_some(MIN_DATAGRAM);
+        (segments > 0).then_some(Transmit {
+            path: self.route.path,
+            segment,
+            ecn: None,
+        })
+    }
+
+    /// Something waits that congestion control has a say in.
+    fn wants_window(&mut self) -> bool {
+        self.ping_due
+            || self.streams.owes()
+            || self.streams.can_send()
+            || self.recovery.owes_probe()
+    }
+
+    /// Builds one datagram, if there is anything for it.
+    fn build(&mut self, now: Instant, buf: &mut Vec<u8>) {
+        let wanted = self.wants_window();
+        if !wanted {
+            self.recovery.on_app_limited();
+        }
+        let allowed = wanted && self.may_send(now);
+        if !allowed && !self.acks.is_due(now) {
+            return;
+        }
+        let start = self.begin(buf);
+        let end = start + MIN_DATAGRAM - AEAD_TAG;
+        let mut content = Vec::new();
+        if self.acks.has_news()
+            && let Some(largest) = self.acks.write(now, ACK_SPACE, buf)
+        {
+            content.push(Content::Ack(largest));
+        }
+        let mut eliciting = false;
+        if allowed {
+            eliciting |= self.write_owed(buf, end, &mut content);
+            eliciting |= self.write_streams(buf, end, &mut content);
+            if self.ping_due || (self.recovery.owes_probe() && !eliciting) {
+                Frame::Ping.encode(buf);
+                self.ping_due = false;
+                eliciting = true;
+            }
+        }
+        if buf.len() == start + DATA_HEADER {
+            buf.truncate(start);
+            return;
+        }
+        self.finish(now, buf, start, eliciting, content);
+    }
+
+    /// Asks window and pacer; an answer of "later" sets the timer.
+    fn may_send(&mut self, now: Instant) -> bool {
+        match self.recovery.allowance(now, MIN_DATAGRAM as u64) {
+            Allowance::Bytes(_) => true,
+            Allowance::Window => false,
+            Allowance::Paced(at) => {
+                self.timers.set(Timer::Pacing, at);
+                false
+            }
+        }
+    }
+
+    fn write_owed(&mut self, buf: &mut Vec<u8>, end: usize, content: &mut Vec<Content>) -> bool {
+        let before = buf.len();
+        if end - buf.len() >= SMALL_FRAME
+            && let Some(max) = self.streams.take_max_data()
+        {
+            Frame::MaxData(max).encode(buf);
+            content.push(Content::MaxData);
+        }
+        while end - buf.len() >= SMALL_FRAME
+            && let Some(frame) = self.streams.take_frame()
+        {
+            match frame {
+                StreamFrame::Credit {
+                    stream,
+                    consumed,
+                    max,
+                } => Frame::MaxStreamData {
+                    stream,
+                    consumed,
+                    max,
+                },
+                StreamFrame::Reset {
+                    stream,
+                    code,
+                    final_size,
+                } => Frame::Reset {
+                    stream,
+                    code,
+                    final_size,
+                },
+                StreamFrame::Stop { stream, code } => Frame::Stop { stream, code },
+            }
+            .encode(buf);
+            content.push(Content::Frame(frame));
+        }
+        buf.len() > before
+    }
+
+    fn write_streams(&mut self, buf: &mut Vec<u8>, end: usize, content: &mut Vec<Content>) -> bool {
+        let before = buf.len();
+        // A frame that carries less than this is not worth its header.
+        while end.saturating_sub(buf.len()) > SMALL_FRAME {
+            let room = end - buf.len();
+            let next = self
+                .streams
+                .next_chunk(|stream, offset| room - wire::stream_overhead(stream, offset, room));
+            let Some((stream, chunk)) = next else { break };
+            let length =
+                usize::try_from(chunk.range.end - chunk.range.start).expect("fits a datagram");
+            wire::encode_stream_header(stream, chunk.range.start, length, chunk.fin, buf);
+            self.streams.copy(stream, &chunk, buf);
+            content.push(Content::Chunk(stream, chunk));
+        }
+        buf.len() > before
+    }
+
+    fn transmit_close(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
+        let State::Closing {
+            code,
+            reason,
+            due,
+            repeats,
+        } = &mut self.state
+        else {
+            return None;
+        };
+        if !std::mem::take(due) {
+            return None;
+        }
+        *repeats += 1;
+        let (code, mut reason) = (*code, std::mem::take(reason));
+        let mut cut = reason.len().min(CLOSE_REASON);
+        while !reason.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        reason.truncate(cut);
+        let frame = Frame::Close {
+            code,
+            reason: &reason,
+        };
+        let length = DATA_HEADER + frame.size() + AEAD_TAG;
+        if self.route.budget() < length as u64 {
+            return None;
+        }
+        self.route.on_sent(length);
+        let start = self.begin(buf);
+        frame.encode(buf);
+        self.finish(now, buf, start, false, Vec::new());
+        if let State::Closing { reason: kept, .. } = &mut self.state {
+            *kept = reason;
+        }
+        Some(single(self.route.path))
+    }
+
+    /// Writes the header of the next datagram; returns where it starts.
+    fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
+        let start = buf.len();
+        let header = Data {
+            phase: 0,
+            receiver: self.remote,
+            counter: self.recovery.sent.next_counter(),
+        };
+        buf.extend_from_slice(&header.encode());
+        start
+    }
+
+    /// Seals what was written behind the header and enters it as sent.
+    fn finish(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        start: usize,
+        eliciting: bool,
+        content: Vec<Content>,
+    ) {
+        let counter = self.recovery.sent.next_counter();
+        let mut header = [0; DATA_HEADER];
+        header.copy_from_slice(&buf[start..start + DATA_HEADER]);
+        let keys = self.keys.as_ref().expect("established sessions have keys");
+        keys.seal.seal(counter, &header, buf, start + DATA_HEADER);
+        self.recovery
+            .on_sent(now, (buf.len() - start) as u64, eliciting, content);
+    }
+}
+
+const fn single(path: Path) -> Transmit {
+    Transmit {
+        path,
+        segment: None,
+        ecn: None,
+    }
+}
