@@ -52,11 +52,6 @@ impl Acks {
         }
     }
 
-    /// Do not wait any longer.
-    pub(super) fn hasten(&mut self, now: Instant) {
-        self.due = Some(now);
-    }
-
     pub(super) fn timeout(&self) -> Option<Instant> {
         self.due
     }

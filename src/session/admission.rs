@@ -9,8 +9,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::connection::Connection;
-use super::endpoint::{Endpoint, Index};
+use super::connection::{Accept, Connection};
+use super::endpoint::Endpoint;
 use super::register::InitRegister;
 use super::route::Route;
 use super::{Config, ConnectionId, Drop, Event, Path, Transmit, limits};
@@ -235,8 +235,7 @@ impl Endpoint {
         let mut route = Route::unproved(waiting.path, waiting.datagram.len());
         route.proved = waiting.proved;
         let ids = (local, init.sender);
-        let mut connection =
-            Connection::accept(now, id, ids, keys, route, resp, &self.config, &mut self.rng);
+        let mut connection = Connection::accept(now, accept, &self.config, &mut self.rng);
         connection.init_print = Some(print);
         let remote = waiting.path.remote;
         connection.push_event(Event::Accepted {

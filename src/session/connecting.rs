@@ -74,11 +74,6 @@ impl Connecting {
         }
     }
 
-    /// The ids that RESP may be addressed to.
-    pub(super) fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.attempts.iter().map(|attempt| attempt.id)
-    }
-
     /// The INIT to send now. A new one gets a new id, returned beside it. `None`: the agent's key is
     /// not one that anybody can talk to.
     pub(super) fn datagram(

@@ -12,18 +12,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::acks::Acks;
-use super::connecting::{Connecting, Established};
-use super::recovery::{Expired, Recovery, Settled};
+use super::connecting::Connecting;
+use super::recovery::{Expired, Recovery};
 use super::route::Route;
-use super::sent::Content;
 use super::streams::{Side, StreamEvent, Streams, Violation};
 use super::timers::{Timer, Timers};
-use super::{Closed, Command, Config, Connect, ConnectionId, Drop, Event, Path, limits};
+use super::{Closed, Command, Config, Connect, ConnectionId, Event, Path, limits};
 use crate::crypto::{ReplayWindow, TrafficKeys};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
-use crate::wire::{self, CallId, Datagram, Early, Frame, Frames, Lane, SessionId, StreamId};
+use crate::wire::limits::MIN_DATAGRAM;
+use crate::wire::{CallId, Lane, SessionId, StreamId};
 
 /// The code of a CLOSE that a violation causes; 0 is "done" and the rest belongs to the application.
 pub(super) const CLOSE_VIOLATION: u64 = 1;
@@ -63,14 +62,14 @@ pub(super) struct Connection {
     /// Agent: the print of the INIT, until the endpoint knows that it was confirmed.
     pub(super) init_print: Option<u64>,
     pub(super) ping_due: bool,
-    replay: ReplayWindow,
-    newest: u64,
-    forgeries: u64,
-    last_heard: Instant,
+    pub(super) replay: ReplayWindow,
+    pub(super) newest: u64,
+    pub(super) forgeries: u64,
+    pub(super) last_heard: Instant,
     watch: Option<Watch>,
-    silent: bool,
+    pub(super) silent: bool,
     handshake_repeats: u32,
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
 }
 
 /// The answer to an INIT.
@@ -225,292 +224,6 @@ impl Connection {
         self.events.push_back(event);
     }
 
-    // What arrives.
-
-    /// A RESP for this session: opens it if it is from the agent that was asked.
-    pub(super) fn open_resp(
-        &mut self,
-        path: Path,
-        resp: &wire::Resp<'_>,
-    ) -> Result<Established, Drop> {
-        let State::Connecting(connecting) = &mut self.state else {
-            return Err(Drop::Unexpected);
-        };
-        if path.remote != self.route.path.remote {
-            return Err(Drop::Unexpected);
-        }
-        connecting.on_resp(resp).ok_or(Drop::Forged)
-    }
-
-    /// A RETRY for this session.
-    pub(super) fn on_retry(&mut self, path: Path, retry: &wire::Retry<'_>) -> Result<(), Drop> {
-        let State::Connecting(connecting) = &mut self.state else {
-            return Err(Drop::Unexpected);
-        };
-        if path.remote != self.route.path.remote {
-            return Err(Drop::Unexpected);
-        }
-        connecting
-            .on_retry(retry.covered, *retry.token, retry.mac)
-            .then_some(())
-            .ok_or(Drop::Unexpected)
-    }
-
-    /// Agent: frames that came inside the INIT and may be taken.
-    pub(super) fn on_early(&mut self, now: Instant, payload: &[u8]) {
-        if let Err(violation) = self.on_frames(now, self.route.path, payload, 0) {
-            self.violate(now, violation);
-        }
-    }
-
-    /// RESP completed the handshake.
-    pub(super) fn on_established(&mut self, now: Instant, established: Established) {
-        let State::Connecting(connecting) = std::mem::replace(&mut self.state, State::Established)
-        else {
-            return;
-        };
-        self.keys = Some(established.keys);
-        self.local = established.local;
-        self.remote = established.remote;
-        self.last_heard = now;
-        self.timers.stop(Timer::Init);
-        self.timers.stop(Timer::Contact);
-        if let Some(sent) = established.sent_once {
-            self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
-        }
-        if established.early > 0 && established.hello.early == Early::Accepted {
-            self.streams
-                .on_early_accepted(StreamId::new(CallId(0), Lane::Control), established.early);
-        }
-        let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
-        self.events.push_back(Event::Connected {
-            connection: self.id,
-            ticket,
-            early: established.hello.early,
-        });
-        // Confirms to the agent, reliably, that its answer has come.
-        self.ping_due = true;
-        let outcome = self.on_frames(now, self.route.path, &established.payload, 0);
-        if let Err(violation) = outcome {
-            self.violate(now, violation);
-        }
-        for mut datagram in connecting.waiting {
-            let _ = self.on_sealed(now, self.route.path, &mut datagram);
-        }
-        self.rearm(now);
-    }
-
-    /// A DATA datagram for this session.
-    pub(super) fn on_data(
-        &mut self,
-        now: Instant,
-        path: Path,
-        datagram: &mut [u8],
-    ) -> Result<(), Drop> {
-        match &mut self.state {
-            State::Connecting(connecting) => {
-                if connecting.waiting.len() >= limits::EARLY_DATAGRAMS {
-                    return Err(Drop::Full);
-                }
-                connecting.waiting.push(datagram.to_vec());
-                Ok(())
-            }
-            State::Established | State::Closing { .. } => {
-                let outcome = self.on_sealed(now, path, datagram);
-                self.rearm(now);
-                outcome
-            }
-            State::Gone => Err(Drop::UnknownSession),
-        }
-    }
-
-    fn on_sealed(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Drop> {
-        let size = datagram.len();
-        if self.side == Side::Controller && path.remote != self.route.path.remote {
-            return Err(Drop::Unexpected);
-        }
-        let Ok(Some(Datagram::Data(header))) = Datagram::parse(datagram) else {
-            return Err(Drop::Malformed);
-        };
-        if header.receiver != self.local || header.phase != 0 {
-            return Err(Drop::UnknownSession);
-        }
-        if !self.replay.check(header.counter) {
-            return Err(Drop::Duplicate);
-        }
-        let keys = self.keys.as_ref().ok_or(Drop::UnknownSession)?;
-        let (clear, sealed) = datagram.split_at_mut(DATA_HEADER);
-        let Ok(payload) = keys.open.open(header.counter, clear, sealed) else {
-            self.forgeries += 1;
-            if self.forgeries >= limits::FORGERIES {
-                self.violate(now, "too many forged datagrams");
-            }
-            return Err(Drop::Forged);
-        };
-        self.replay.mark(header.counter);
-        if let State::Closing { due, repeats, .. } = &mut self.state {
-            *due |= *repeats < limits::CLOSE_REPEATS;
-            return Ok(());
-        }
-        self.on_heard(now);
-        self.on_route(now, path, header.counter, size);
-        self.newest = self.newest.max(header.counter);
-        if let Err(violation) = self.on_frames(now, path, payload, header.counter) {
-            self.violate(now, violation);
-        }
-        Ok(())
-    }
-
-    fn on_heard(&mut self, now: Instant) {
-        self.last_heard = now;
-        if std::mem::take(&mut self.silent) {
-            self.events.push_back(Event::Heard {
-                connection: self.id,
-            });
-        }
-        if let Some(resp) = self.resp.take() {
-            self.timers.stop(Timer::Unconfirmed);
-            self.route.proved = true;
-            if let Some(sent) = resp.sent_once {
-                self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
-            }
-        }
-    }
-
-    /// Follows a controller that has moved: its newest datagram came from another address.
-    fn on_route(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
-        if path == self.route.path {
-            self.route.on_received(bytes);
-            return;
-        }
-        if self.side == Side::Controller || counter < self.newest {
-            return;
-        }
-        if path.remote == self.route.path.remote {
-            // The same peer, writing to another of our addresses.
-            self.route.path = path;
-            return;
-        }
-        let former = self.former.take();
-        let new = match former {
-            // Back where it came from before the move was proved.
-            Some(former) if former.path.remote == path.remote => former,
-            _ => Route::unproved(path, bytes),
-        };
-        let old = std::mem::replace(&mut self.route, new);
-        if self.route.proved {
-            self.timers.stop(Timer::Path);
-        } else {
-            self.route.challenge_due = true;
-            self.timers.set(Timer::Path, now + self.recovery.pto() * 3);
-            self.former = if old.proved { Some(old) } else { former };
-        }
-    }
-
-    fn on_frames(
-        &mut self,
-        now: Instant,
-        path: Path,
-        payload: &[u8],
-        counter: u64,
-    ) -> Result<(), Violation> {
-        let mut eliciting = counter == 0;
-        for frame in Frames::new(payload) {
-            let frame = frame.map_err(|_| "malformed frame")?;
-            eliciting |= frame.is_ack_eliciting();
-            match frame {
-                Frame::Padding | Frame::Ping => {}
-                Frame::Ack(ack) => {
-                    let settled = self.recovery.on_ack(now, &ack)?;
-                    self.settle(settled);
-                }
-                Frame::Stream {
-                    stream,
-                    offset,
-                    fin,
-                    data,
-                } => self.streams.on_stream(stream, offset, data, fin)?,
-                Frame::MaxData(max) => self.streams.on_max_data(max),
-                Frame::MaxStreamData {
-                    stream,
-                    consumed,
-                    max,
-                } => self.streams.on_max_stream_data(stream, consumed, max)?,
-                Frame::Reset {
-                    stream,
-                    code,
-                    final_size,
-                } => self.streams.on_reset(stream, code, final_size)?,
-                Frame::Stop { stream, code } => self.streams.on_stop(stream, code)?,
-                Frame::PathChallenge(data) => self.echo = Some((path, data)),
-                Frame::PathResponse(data) => self.on_path_response(now, path, data),
-                Frame::Close { code, reason } => {
-                    self.end(Closed::ByPeer {
-                        code,
-                        reason: reason.to_owned(),
-                    });
-                    return Ok(());
-                }
-                Frame::Hello(_) => return Err("HELLO outside a handshake"),
-                Frame::Rekey { .. } => return Err("REKEY is not spoken in this version"),
-            }
-        }
-        if counter > 0 {
-            self.acks
-                .on_received(now, counter, eliciting, self.recovery.rtt.smoothed());
-        }
-        Ok(())
-    }
-
-    fn on_path_response(&mut self, now: Instant, path: Path, data: [u8; 8]) {
-        if self.route.challenge != Some(data)
-            || self.route.path.remote != path.remote
-            || self.route.proved
-        {
-            return;
-        }
-        self.route.proved = true;
-        self.timers.stop(Timer::Path);
-        let former = self.former.take();
-        // A port-only change keeps what was learnt: it is the same path behind another NAT binding.
-        if former.is_none_or(|former| former.path.remote.ip() != path.remote.ip()) {
-            self.recovery
-                .on_new_path(now, MIN_DATAGRAM as u64, u64::from_be_bytes(data));
-        }
-        self.recovery.forget_backoff();
-        self.events.push_back(Event::Moved {
-            connection: self.id,
-            path,
-        });
-    }
-
-    fn settle(&mut self, settled: Settled) {
-        for packet in settled.acked {
-            for content in packet.content {
-                match content {
-                    Content::Chunk(stream, chunk) => self.streams.on_chunk_acked(stream, &chunk),
-                    Content::Frame(frame) => self.streams.on_frame_acked(frame),
-                    Content::Ack(largest) => self.acks.on_ack_arrived(largest),
-                    Content::MaxData => {}
-                }
-            }
-        }
-        for packet in settled.lost {
-            self.on_lost(packet.content);
-        }
-    }
-
-    fn on_lost(&mut self, contents: Vec<Content>) {
-        for content in contents {
-            match content {
-                Content::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),
-                Content::Frame(frame) => self.streams.on_frame_lost(frame),
-                Content::MaxData => self.streams.on_max_data_lost(),
-                Content::Ack(_) => {}
-            }
-        }
-    }
-
     // Time.
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -635,7 +348,7 @@ impl Connection {
             .set(Timer::Linger, now + self.recovery.pto() * 3);
     }
 
-    fn violate(&mut self, now: Instant, violation: Violation) {
+    pub(super) fn violate(&mut self, now: Instant, violation: Violation) {
         if !matches!(self.state, State::Established) {
             return;
         }

@@ -21,6 +21,7 @@ mod endpoint;
 mod event;
 pub mod limits;
 mod range_set;
+mod receive;
 mod recovery;
 mod register;
 mod route;

@@ -277,11 +277,6 @@ impl Recovery {
         self.rtt.pto()
     }
 
-    /// Consecutive probes without an answer.
-    pub(super) const fn unanswered(&self) -> u32 {
-        self.backoff
-    }
-
     pub(super) fn expired(&mut self, now: Instant) -> Expired {
         if self.loss_time.is_some() {
             return Expired::Lost(Settled {

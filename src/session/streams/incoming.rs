@@ -1,0 +1,110 @@
+//! What the peer says about streams.
+//!
+//! Every frame is checked against credit, direction and the order of calls; a call that is over is
+//! no error, its echoes are ignored.
+
+use super::{SendHalf, StreamEvent, Streams, Violation};
+use crate::wire::StreamId;
+
+impl Streams {
+    pub(in crate::session) fn on_stream(
+        &mut self,
+        stream: StreamId,
+        offset: u64,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), Violation> {
+        let Some(half) = self.half_for_frame(stream)? else {
+            return Ok(());
+        };
+        let grown = half.on_stream(offset, data, fin)?;
+        self.after_receipt(stream, grown)
+    }
+
+    pub(in crate::session) fn on_reset(
+        &mut self,
+        stream: StreamId,
+        code: u64,
+        final_size: u64,
+    ) -> Result<(), Violation> {
+        let Some(half) = self.half_for_frame(stream)? else {
+            return Ok(());
+        };
+        let grown = half.on_reset(code, final_size)?;
+        self.after_receipt(stream, grown)
+    }
+
+    fn after_receipt(&mut self, stream: StreamId, grown: u64) -> Result<(), Violation> {
+        self.received += grown;
+        if self.received > self.granted {
+            return Err("session credit exceeded");
+        }
+        let Some(half) = self.recv_half(stream) else {
+            return Ok(());
+        };
+        let discarded = half.take_discarded();
+        let (wants_credit, has_event) = (half.wants_credit(), half.has_event());
+        if wants_credit {
+            self.owing.push_back(stream);
+        }
+        if has_event && self.eventful.back() != Some(&stream) {
+            self.eventful.push_back(stream);
+        }
+        self.return_session_credit(discarded);
+        self.forget_if_done(stream.call());
+        Ok(())
+    }
+
+    pub(in crate::session) fn on_stop(
+        &mut self,
+        stream: StreamId,
+        code: u64,
+    ) -> Result<(), Violation> {
+        if !self.may_send(stream.lane()) {
+            return Err("STOP for a lane that does not exist");
+        }
+        let Some(lanes) = self.lanes_for_frame(stream)? else {
+            return Ok(());
+        };
+        let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);
+        if half.reset(code) {
+            let released = lanes.released;
+            self.owing.push_back(stream);
+            if !released {
+                self.events.push_back(StreamEvent::Stopped { stream, code });
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::session) fn on_max_stream_data(
+        &mut self,
+        stream: StreamId,
+        consumed: u64,
+        max: u64,
+    ) -> Result<(), Violation> {
+        if !self.may_send(stream.lane()) {
+            return Err("credit for a lane that does not exist");
+        }
+        let Some(lanes) = self.lanes_for_frame(stream)? else {
+            return Ok(());
+        };
+        let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);
+        if half.on_credit(consumed, max) && !lanes.released {
+            let (consumed, limit) = half.credit();
+            self.events.push_back(StreamEvent::Writable {
+                stream,
+                consumed,
+                limit,
+            });
+        }
+        self.queue(stream);
+        Ok(())
+    }
+
+    pub(in crate::session) fn on_max_data(&mut self, max: u64) {
+        if max > self.sent_limit {
+            self.sent_limit = max;
+        }
+    }
+}

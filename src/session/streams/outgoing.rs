@@ -1,0 +1,218 @@
+//! What goes out on streams, and what became of it.
+//!
+//! Pieces are handed out round robin; what was lost comes before what is new.
+
+use super::send::Chunk;
+use super::{SendHalf, StreamEvent, StreamFrame, Streams};
+use crate::wire::StreamId;
+
+impl Streams {
+    /// Puts a stream at the end of the queue if it has anything to send.
+    pub(super) fn queue(&mut self, stream: StreamId) {
+        let credit = self.sent_limit - self.sent;
+        if self
+            .send_half(stream)
+            .is_some_and(|half| half.is_sendable(credit.max(1)) && half.mark_queued())
+        {
+            self.sendable.push_back(stream);
+        }
+    }
+
+    /// Whether STREAM frames can be built now.
+    pub(in crate::session) fn can_send(&mut self) -> bool {
+        let credit = self.sent_limit - self.sent;
+        // Streams that wait for the session's credit stay queued; they are few, one per open lane.
+        (0..self.sendable.len()).any(|index| {
+            let stream = self.sendable[index];
+            self.send_half(stream)
+                .is_some_and(|half| half.is_sendable(credit))
+        })
+    }
+
+    /// Hands out the next piece for a STREAM frame; `space` tells how many data bytes fit a frame of a
+    /// given stream at a given offset. `append` receives the half to copy from.
+    pub(in crate::session) fn next_chunk(
+        &mut self,
+        space: impl Fn(StreamId, u64) -> usize,
+    ) -> Option<(StreamId, Chunk)> {
+        for _ in 0..self.sendable.len() {
+            let stream = self.sendable.pop_front()?;
+            let credit = self.sent_limit - self.sent;
+            let Some(half) = self.send_half(stream) else {
+                continue;
+            };
+            half.unmark_queued();
+            let room = space(stream, half.next_offset());
+            let taken = half.take_chunk(room, credit);
+            if let Some((_, fresh)) = &taken {
+                self.sent += fresh;
+            }
+            self.queue(stream);
+            if let Some((chunk, _)) = taken {
+                return Some((stream, chunk));
+            }
+        }
+        None
+    }
+
+    /// Copies the bytes of a piece that [`next_chunk`](Self::next_chunk) handed out.
+    pub(in crate::session) fn copy(&self, stream: StreamId, chunk: &Chunk, out: &mut Vec<u8>) {
+        if let Some(half) = self
+            .calls
+            .get(&stream.call().0)
+            .and_then(|lanes| lanes.send[stream.lane() as usize].as_ref())
+        {
+            half.copy(&chunk.range, out);
+        }
+    }
+
+    /// Whether a frame about credit, RESET or STOP is owed.
+    pub(in crate::session) fn owes(&self) -> bool {
+        !self.owing.is_empty() || self.session_credit_owed
+    }
+
+    /// The next MAX_DATA owed.
+    pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.session_credit_owed).then(|| {
+            self.granted = self.granted.max(self.consumed + self.session_window);
+            self.granted
+        })
+    }
+
+    /// The next frame owed for a stream.
+    pub(in crate::session) fn take_frame(&mut self) -> Option<StreamFrame> {
+        while let Some(&stream) = self.owing.front() {
+            if let Some(lanes) = self.calls.get_mut(&stream.call().0) {
+                let lane = stream.lane() as usize;
+                if let Some(code) = lanes.stop[lane].take() {
+                    return Some(StreamFrame::Stop { stream, code });
+                }
+                if let Some((code, final_size)) =
+                    lanes.send[lane].as_mut().and_then(SendHalf::take_reset)
+                {
+                    return Some(StreamFrame::Reset {
+                        stream,
+                        code,
+                        final_size,
+                    });
+                }
+                if let Some(half) = lanes.recv[lane].as_mut().filter(|half| half.wants_credit()) {
+                    let (consumed, max) = half.grant();
+                    return Some(StreamFrame::Credit {
+                        stream,
+                        consumed,
+                        max,
+                    });
+                }
+            }
+            self.owing.pop_front();
+        }
+        None
+    }
+
+    // What became of it.
+
+    /// The first bytes of a stream travelled inside INIT, and the agent has taken them.
+    pub(in crate::session) fn on_early_accepted(&mut self, stream: StreamId, bytes: u64) {
+        if let Some(half) = self.send_half(stream) {
+            self.sent += half.skip_sent(bytes);
+            self.on_chunk_acked(
+                stream,
+                &Chunk {
+                    range: 0..bytes,
+                    fin: false,
+                },
+            );
+        }
+    }
+
+    pub(in crate::session) fn on_chunk_acked(&mut self, stream: StreamId, chunk: &Chunk) {
+        if let Some(half) = self.send_half(stream)
+            && half.on_acked(chunk.range.clone(), chunk.fin)
+        {
+            self.events.push_back(StreamEvent::Delivered { stream });
+            self.forget_if_done(stream.call());
+        }
+    }
+
+    pub(in crate::session) fn on_chunk_lost(&mut self, stream: StreamId, chunk: &Chunk) {
+        if let Some(half) = self.send_half(stream) {
+            half.on_lost(chunk.range.clone(), chunk.fin);
+            self.queue(stream);
+        }
+    }
+
+    pub(in crate::session) fn on_frame_acked(&mut self, frame: StreamFrame) {
+        if let StreamFrame::Reset { stream, .. } = frame
+            && let Some(half) = self.send_half(stream)
+        {
+            half.on_reset_acked();
+            self.forget_if_done(stream.call());
+        }
+    }
+
+    pub(in crate::session) fn on_frame_lost(&mut self, frame: StreamFrame) {
+        match frame {
+            StreamFrame::Credit { stream, max, .. } => {
+                // Only the newest grant matters.
+                if let Some(half) = self.recv_half(stream)
+                    && half.on_grant_lost(max)
+                {
+                    self.owing.push_back(stream);
+                }
+            }
+            StreamFrame::Reset { stream, .. } => {
+                if let Some(half) = self.send_half(stream) {
+                    half.on_reset_lost();
+                    self.owing.push_back(stream);
+                }
+            }
+            StreamFrame::Stop { stream, code } => {
+                if let Some(lanes) = self.calls.get_mut(&stream.call().0)
+                    && lanes.recv[stream.lane() as usize]
+                        .as_ref()
+                        .is_some_and(|half| !half.has_final_size())
+                {
+                    lanes.stop[stream.lane() as usize] = Some(code);
+                    self.owing.push_back(stream);
+                }
+            }
+        }
+    }
+
+    pub(in crate::session) fn on_max_data_lost(&mut self) {
+        self.session_credit_owed = true;
+    }
+
+    /// The next thing for the application.
+    pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
+        while let Some(&stream) = self.eventful.front() {
+            let released = self
+                .calls
+                .get(&stream.call().0)
+                .is_none_or(|lanes| lanes.released);
+            if !released && let Some(half) = self.recv_half(stream) {
+                if let Some((offset, data, fin)) = half.take_ready() {
+                    return Some(StreamEvent::Data {
+                        stream,
+                        offset,
+                        data,
+                        fin,
+                    });
+                }
+                if let Some(code) = half.take_reset() {
+                    let freed = half.take_discarded();
+                    self.return_session_credit(freed);
+                    return Some(StreamEvent::Reset { stream, code });
+                }
+            }
+            self.eventful.pop_front();
+            self.forget_if_done(stream.call());
+        }
+        self.events.pop_front()
+    }
+
+    pub(in crate::session) fn has_events(&self) -> bool {
+        !self.eventful.is_empty() || !self.events.is_empty()
+    }
+}
