@@ -1,0 +1,63 @@
+//! A whole handshake, and what either side pays for it.
+
+use std::hint::black_box;
+
+use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey};
+use udpagent::rng::Rng;
+use udpagent::wire::limits::{INIT_HEADER, MAC, MIN_DATAGRAM};
+
+use crate::measure::Bench;
+
+/// The clear bytes of an INIT.
+const PROLOGUE: [u8; INIT_HEADER] = [7; INIT_HEADER];
+
+/// What fills an INIT to its size.
+const FIRST: [u8; MIN_DATAGRAM - INIT_HEADER - MAC - Initiator::OVERHEAD] =
+    [0; MIN_DATAGRAM - INIT_HEADER - MAC - Initiator::OVERHEAD];
+
+/// What a RESP may carry: acknowledgement and HELLO.
+const SECOND: [u8; 64] = [0; 64];
+
+/// Prints the costs, as multiples of a whole handshake.
+pub fn run(bench: &Bench) {
+    let mut rng = Rng::from_seed([1; 32]);
+    let controller = SecretKey::generate(&mut rng);
+    let agent = SecretKey::generate(&mut rng);
+    let key = agent.public();
+
+    let both = bench.cost(|| {
+        let (mut initiator, first) = start(&controller, &key, &mut rng);
+        let second = answer(&agent, &first, &mut rng);
+        let keys = initiator.finish(&second, &mut Vec::new());
+        black_box(keys.expect("a true answer"));
+    });
+    let (_, first) = start(&controller, &key, &mut rng);
+    let agents = bench.cost(|| {
+        black_box(answer(&agent, &first, &mut rng));
+    });
+    let mac = AgentMac::new(&key);
+    let covered = [0; MIN_DATAGRAM - MAC];
+    let stranger = bench.cost(|| {
+        black_box(mac.verify(&covered, &[0; MAC])).expect_err("a stranger's");
+    });
+
+    both.print("both sides", &both.rate(), both);
+    agents.print("the agent's side", &agents.rate(), both);
+    stranger.print("refusing a stranger", &stranger.rate(), both);
+}
+
+fn start(local: &SecretKey, remote: &PublicKey, rng: &mut Rng) -> (Initiator, Vec<u8>) {
+    let mut message = Vec::with_capacity(MIN_DATAGRAM);
+    let initiator = Initiator::start(local, remote, &PROLOGUE, &FIRST, rng, &mut message);
+    (initiator.expect("a true key"), message)
+}
+
+fn answer(local: &SecretKey, first: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(MIN_DATAGRAM);
+    let (responder, _) =
+        Responder::read(local, &PROLOGUE, first, &mut payload, rng).expect("a true first message");
+    let mut message = Vec::with_capacity(MIN_DATAGRAM);
+    let keys = responder.respond(&SECOND, &mut message);
+    black_box(keys.expect("a true share"));
+    message
+}

@@ -1,0 +1,108 @@
+//! Times a closure in short batches, and says how long it takes when nothing else gets in the way.
+//!
+//! Not statistics: the best batch is what the code costs, the median what it costs on this machine
+//! as busy as it is. Both are printed, so that a noisy run shows.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of runs and bytes are small and positive"
+)]
+
+use std::time::Instant;
+
+/// Nanoseconds of a batch: long enough that reading the clock costs nothing, short enough to fit
+/// between interruptions.
+const BATCH: f64 = 2e5;
+
+/// Nanoseconds of a measurement.
+const TOTAL: f64 = 1e9;
+
+/// How thoroughly to measure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Run each closure once.
+    Once,
+    /// Run it long enough for a number that can be quoted.
+    Measure,
+}
+
+/// What the sections measure with.
+pub struct Bench {
+    effort: Effort,
+}
+
+/// What one run of a closure costs.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// In the best batch, in nanoseconds.
+    pub best: f64,
+    /// In the median batch, in nanoseconds.
+    pub median: f64,
+}
+
+impl Bench {
+    pub const fn new(effort: Effort) -> Self {
+        Self { effort }
+    }
+
+    /// Measures `work`.
+    pub fn cost(&self, mut work: impl FnMut()) -> Cost {
+        let once = nanoseconds(1, &mut work);
+        if self.effort == Effort::Once {
+            return Cost {
+                best: once,
+                median: once,
+            };
+        }
+        let warm = nanoseconds(10, &mut work).max(1.0);
+        let runs = ((BATCH / warm) as u32).max(1);
+        // What takes longer than a batch is run less often, for about a second all the same.
+        let batches = (TOTAL / (warm * f64::from(runs))).max(20.0) as usize;
+        let mut batches: Vec<_> = (0..batches).map(|_| nanoseconds(runs, &mut work)).collect();
+        batches.sort_by(f64::total_cmp);
+        Cost {
+            best: batches[0],
+            median: batches[batches.len() / 2],
+        }
+    }
+}
+
+/// Mean time of one run among `runs`.
+fn nanoseconds(runs: u32, work: &mut impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..runs {
+        work();
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(runs)
+}
+
+impl Cost {
+    /// Prints a line: both times, what the best comes to in other terms, and how it compares.
+    pub fn print(self, name: &str, terms: &str, baseline: Cost) {
+        println!(
+            "  {name:<28} best {:>10}  median {:>10}  {terms:>16}  {:>5.2} x",
+            time(self.best),
+            time(self.median),
+            self.best / baseline.best,
+        );
+    }
+
+    /// The best, as gigabytes a second.
+    pub fn throughput(self, bytes: usize) -> String {
+        format!("{:.2} GB/s", bytes as f64 / self.best)
+    }
+
+    /// The best, as runs a second.
+    pub fn rate(self) -> String {
+        format!("{:.0} /s", 1e9 / self.best)
+    }
+}
+
+fn time(nanoseconds: f64) -> String {
+    if nanoseconds < 10_000.0 {
+        format!("{nanoseconds:.0} ns")
+    } else {
+        format!("{:.1} us", nanoseconds / 1_000.0)
+    }
+}
