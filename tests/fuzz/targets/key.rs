@@ -1,0 +1,18 @@
+//! Keys and invitation tokens: each has one text, and no other text is taken for it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use udpagent::crypto::{InviteHash, InviteToken, PublicKey, SecretKey};
+
+fuzz_target!(|text: &str| {
+    if let Ok(key) = text.parse::<PublicKey>() {
+        assert_eq!(key.to_string(), text);
+    }
+    if let Ok(key) = SecretKey::from_text(text) {
+        assert_eq!(*key.to_text(), text);
+    }
+    if let Ok(token) = text.parse::<InviteToken>() {
+        assert_eq!(token.to_text(), text);
+    }
+    drop(text.parse::<InviteHash>());
+});
