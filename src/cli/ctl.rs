@@ -2,14 +2,24 @@
 //!
 //! Only definitions; what the commands do stands in the modules below, one for each family.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::ExitCode;
 use std::time::Duration;
+
+use anyhow::Result;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
 use crate::crypto::PublicKey;
 use crate::message::{OnDisconnect, RequestId};
 use crate::net::Target;
+
+mod ask;
+mod context;
+mod exec;
+mod trust;
 
 /// Run commands on other machines over UDP, and get the true result back
 #[derive(Parser, Debug)]
@@ -38,6 +48,8 @@ pub enum Command {
     Trust(TrustArgs),
     /// Print this controller's public key
     Id,
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
 }
 
 /// Who is talked to, and how long is waited.
@@ -61,6 +73,7 @@ pub struct ExecArgs {
     /// The program and its arguments, each passed on exactly
     #[arg(value_name = "ARGV", last = true, required_unless_present = "shell")]
     pub argv: Vec<OsString>,
+    /// How the agents are reached.
     #[command(flatten)]
     pub contact: Contact,
     /// Pass standard input on; without this it is not read
@@ -73,8 +86,8 @@ pub struct ExecArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
     /// Set a variable in the command's environment
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
-    pub env: Vec<OsString>,
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = OsStringValueParser::new().try_map(variable))]
+    pub env: Vec<(OsString, OsString)>,
     /// Run in this directory instead of the home directory
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<OsString>,
@@ -131,6 +144,7 @@ pub struct PingArgs {
     /// Whom: host, host:port, [v6]:port
     #[arg(value_name = "TARGET", required_unless_present = "local")]
     pub targets: Vec<Target>,
+    /// How the agents are reached.
     #[command(flatten)]
     pub contact: Contact,
 }
@@ -165,4 +179,100 @@ pub struct TrustArgs {
     /// Replace the key that is known for this host
     #[arg(long)]
     pub replace: bool,
+}
+
+/// `udpctl completions`
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `udpctl`: parses, runs, and turns the result into an exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let ctl = Ctl::parse();
+    let (result, failed) = match &ctl.command {
+        Command::Exec(args) => (exec::exec(args), exec::OURS),
+        command => (run(command), 1),
+    };
+    let status = result.unwrap_or_else(|error| {
+        context::note(&format!("udpctl: {error:#}"));
+        failed
+    });
+    // At once: threads that wait for a terminal or a pipe do not hold it up.
+    std::process::exit(status.into())
+}
+
+fn run(command: &Command) -> Result<u8> {
+    match command {
+        Command::Exec(args) => exec::exec(args),
+        Command::Ping(args) => ask::ping(args),
+        Command::Accept(args) => ask::accept(args),
+        Command::Trust(args) => trust::trust(args),
+        Command::Id => trust::id(),
+        Command::Completions(args) => super::completions::print::<Ctl>("udpctl", args.shell),
+    }
+}
+
+fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        None | Some(0) => Err("write NAME=VALUE"),
+        Some(end) => Ok((
+            OsStr::from_bytes(&bytes[..end]).to_owned(),
+            OsStr::from_bytes(&bytes[end + 1..]).to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Ctl::command().debug_assert();
+    }
+
+    fn exec(line: &[&str]) -> Result<ExecArgs, clap::Error> {
+        let ctl = Ctl::try_parse_from(["udpctl", "exec"].iter().chain(line))?;
+        match ctl.command {
+            Command::Exec(args) => Ok(args),
+            command => panic!("{command:?}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_dashes_is_the_command() {
+        let args = exec(&["web1", "[::1]:7001", "--", "ls", "-l", "--", "x"]).unwrap();
+        assert_eq!(args.targets.len(), 2);
+        assert_eq!(args.argv, ["ls", "-l", "--", "x"]);
+        assert!(exec(&["web1"]).is_err());
+        assert!(exec(&["--", "ls"]).is_err());
+        assert!(exec(&["--local", "--", "ls"]).is_ok());
+        assert!(exec(&["web1", "--shell", "ls | wc"]).is_ok());
+    }
+
+    #[test]
+    fn a_detached_command_is_kept() {
+        let args = exec(&["web1", "--detach", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Keep);
+        let args = exec(&["web1", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Kill);
+    }
+
+    #[test]
+    fn variables_are_split_at_the_first_equals_sign() {
+        let args = exec(&["web1", "--env", "A=b=c", "--env", "E=", "--", "env"]).unwrap();
+        assert_eq!(
+            args.env,
+            [("A".into(), "b=c".into()), ("E".into(), "".into())]
+        );
+        assert!(exec(&["web1", "--env", "A", "--", "env"]).is_err());
+        assert!(exec(&["web1", "--env", "=b", "--", "env"]).is_err());
+    }
 }

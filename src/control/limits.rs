@@ -46,3 +46,6 @@ pub const EVENTS_AT_ONCE: usize = 64;
 
 /// A ticket whose clock is off by less is not written anew: agents take 30 s.
 pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
+
+/// Exit status when the reader of our output has left: what a shell shows for SIGPIPE.
+pub const BROKEN_PIPE: u8 = 128 + 13;

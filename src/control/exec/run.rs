@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, never, select};
 use super::plan::{Finish, Interruption, Settings, Task, Verbosity};
 use super::show::{Account, Show, Shown, Style};
 use super::summary::{self, Fate, Tally};
-use super::{Action, Attempt, Config, Goal, Opening, Output, Report};
+use super::{Action, Attempt, Config, Goal, Output, Report};
 use crate::control::limits;
 use crate::control::link::{Directory, Link};
 use crate::control::stdio::{Chunk, Piece, Reader, Writer, Written};

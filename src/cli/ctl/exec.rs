@@ -1,0 +1,135 @@
+//! `udpctl exec`: from what was typed to a run, and from its end to an exit status.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::ExecArgs;
+use super::context::{Controller, note};
+use crate::control::exec::{
+    Cleaning, Finish, Goal, Interruption, Opening, Settings, Style, Task, Verbosity, run, summary,
+};
+use crate::control::{limits, signals};
+use crate::message::{Exec, OsText, Outcome, RequestId};
+
+/// Runs the command and returns the exit status.
+pub fn exec(args: &ExecArgs) -> Result<u8> {
+    let mut controller = Controller::new()?;
+    let signals = signals::catch()?;
+    let link = controller.link()?;
+    let directory = controller.directory()?;
+    let hosts = directory.find(&args.targets, &link);
+    let argv = argv(args);
+    let tasks: Vec<Task> = std::iter::zip(&args.targets, hosts)
+        .map(|(target, host)| Task {
+            label: target.label().to_owned(),
+            host,
+            opening: Opening::Exec(request(args, &argv, RequestId(controller.rng.bytes()))),
+        })
+        .collect();
+    if args.stdin && tasks.len() > limits::WINDOW {
+        bail!(
+            "standard input can go to {} hosts at most, these are {}",
+            limits::WINDOW,
+            tasks.len()
+        );
+    }
+    let hosts = tasks.len();
+    let finish = run(&link, &directory, tasks, settings(args, hosts), &signals);
+    link.close();
+    Ok(conclude(&finish, hosts))
+}
+
+/// Says what is to be said at the end, and with what status.
+pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
+    if finish.interruption == Some(Interruption::BrokenPipe) {
+        return limits::BROKEN_PIPE;
+    }
+    if hosts > 1 {
+        note(&finish.tally.line(finish.took));
+        return match finish.interruption {
+            Some(Interruption::Failed) => 1,
+            Some(_) => INTERRUPTED,
+            None => finish.tally.exit_status(),
+        };
+    }
+    match (finish.interruption, &finish.report) {
+        // A command that ended in its own way tells how, also when it was asked to.
+        (Some(Interruption::Signal(_)), Some(report))
+            if report.outcome != Some(Outcome::Canceled {}) =>
+        {
+            summary::exit_status(report)
+        }
+        (Some(Interruption::Signal(_)), _) => INTERRUPTED,
+        (None, Some(report)) => summary::exit_status(report),
+        _ => OURS,
+    }
+}
+
+/// What a shell shows for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Everything that is ours and not the command's.
+pub const OURS: u8 = 255;
+
+fn argv(args: &ExecArgs) -> Vec<OsText> {
+    let mut argv: Vec<OsString> = Vec::new();
+    if let Some(text) = &args.shell {
+        // The word after the text is $0; messages of the shell begin with it.
+        argv.extend(["/bin/sh".into(), "-c".into(), text.clone(), "sh".into()]);
+    }
+    argv.extend(args.argv.iter().cloned());
+    argv.into_iter().map(OsText).collect()
+}
+
+fn request(args: &ExecArgs, argv: &[OsText], id: RequestId) -> Exec {
+    Exec {
+        id: args.id.unwrap_or(id),
+        argv: argv.to_vec(),
+        env: args
+            .env
+            .iter()
+            .map(|(name, value)| (OsText(name.clone()), OsText(value.clone())))
+            .collect(),
+        cwd: args.cwd.clone().map(OsText),
+        stdin: args.stdin,
+        timeout_ms: args.timeout.map(millis),
+        lease_ms: Some(millis(args.lease)),
+        on_disconnect: args.on_disconnect.into(),
+        age_ms: 0,
+    }
+}
+
+fn settings(args: &ExecArgs, hosts: usize) -> Settings {
+    let cleaning = if args.raw {
+        Cleaning::Raw
+    } else {
+        Cleaning::Escape
+    };
+    Settings {
+        goal: if args.detach {
+            Goal::Detach
+        } else {
+            Goal::Result
+        },
+        contact_timeout: args.contact.contact_timeout,
+        patience: args.lease,
+        style: match (args.json, hosts) {
+            (true, 1) => Style::Json(limits::CAPTURE),
+            (true, _) => Style::Json(limits::CAPTURE_FLEET),
+            (false, 1) => Style::Plain,
+            (false, _) => Style::Labelled(cleaning),
+        },
+        stdin: args.stdin,
+        verbosity: if args.verbose {
+            Verbosity::Verbose
+        } else {
+            Verbosity::Quiet
+        },
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
