@@ -234,7 +234,14 @@ impl Endpoint {
         admission.unconfirmed.insert(print, id);
         let mut route = Route::unproved(waiting.path, waiting.datagram.len());
         route.proved = waiting.proved;
-        let ids = (local, init.sender);
+        let accept = Accept {
+            id,
+            local,
+            remote: init.sender,
+            keys,
+            route,
+            resp,
+        };
         let mut connection = Connection::accept(now, accept, &self.config, &mut self.rng);
         connection.init_print = Some(print);
         let remote = waiting.path.remote;

@@ -72,6 +72,18 @@ pub(super) struct Connection {
     pub(super) events: VecDeque<Event>,
 }
 
+/// What an agent's session starts with.
+pub(super) struct Accept {
+    pub(super) id: ConnectionId,
+    /// Our name for the session, and the controller's.
+    pub(super) local: SessionId,
+    pub(super) remote: SessionId,
+    pub(super) keys: TrafficKeys,
+    pub(super) route: Route,
+    /// The answer to its INIT.
+    pub(super) resp: Vec<u8>,
+}
+
 /// The answer to an INIT.
 pub(super) struct Resp {
     pub(super) datagram: Vec<u8>,
@@ -122,31 +134,23 @@ impl Connection {
         this
     }
 
-    /// An agent's session, about to send `resp`.
-    pub(super) fn accept(
-        now: Instant,
-        id: ConnectionId,
-        ids: (SessionId, SessionId),
-        keys: TrafficKeys,
-        route: Route,
-        resp: Vec<u8>,
-        config: &Config,
-        rng: &mut Rng,
-    ) -> Self {
+    /// An agent's session, about to send its RESP.
+    pub(super) fn accept(now: Instant, accept: Accept, config: &Config, rng: &mut Rng) -> Self {
+        let ids = (accept.local, accept.remote);
         let mut this = Self::new(
             now,
-            id,
+            accept.id,
             Side::Agent,
             State::Established,
             ids,
-            route,
+            accept.route,
             limits::INITIAL_RTT,
             config,
             rng,
         );
-        this.keys = Some(keys);
+        this.keys = Some(accept.keys);
         this.resp = Some(Resp {
-            datagram: resp,
+            datagram: accept.resp,
             due: true,
             sent: false,
             sent_once: None,
