@@ -1,20 +1,32 @@
 //! Whose agents are trusted: the file `known_agents`, and the agent of the own user.
 //!
-//! A line is `HOST:PORT KEY [NAME]`. No trust on first use: a target that is not listed and not the own
-//! user's has no key, and nothing is sent to it. Invariant: a pinned key is never replaced unasked.
+//! A line is `HOST:PORT KEY [NAME]`; `#` begins a comment line. No trust on first use: a target that is
+//! not listed and not the own user's has no key, and nothing is sent to it. Invariants: a pinned key is
+//! never replaced unasked; a line that cannot be understood is an error of the target it names, and
+//! never passed over in favour of something else.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::crypto::PublicKey;
-use crate::home::FileError;
-use crate::net::Target;
+use crate::crypto::{ParseKeyError, PublicKey};
+use crate::home::{self, FileError, Readers};
+use crate::net::{ParseAddressError, Target};
 
 /// The file, as read.
 #[derive(Clone, Debug)]
 pub struct KnownAgents {
     path: PathBuf,
+    lines: HashMap<Target, Vec<Line>>,
+    strays: Vec<(usize, LineError)>,
+}
+
+/// A line that names a target.
+#[derive(Clone, Debug)]
+struct Line {
+    number: usize,
+    key: Result<PublicKey, LineError>,
 }
 
 /// A key, and why it is believed.
@@ -33,6 +45,16 @@ pub enum Source {
     Line(PathBuf, usize),
     /// The public key file of the own user's agent.
     SameUser(PathBuf),
+}
+
+/// `FILE:LINE`, or the file.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::SameUser(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 /// What to do about another key for a target that has one.
@@ -55,18 +77,111 @@ pub enum Added {
     Replaced,
 }
 
+/// What is wrong with a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LineError {
+    /// The first word.
+    Target(ParseAddressError),
+    /// The second word.
+    Key(ParseKeyError),
+    /// There is no second word.
+    NoKey,
+    /// There are more than three.
+    TooMany,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(error) => error.fmt(f),
+            Self::Key(error) => write!(
+                f,
+                "{error}; write the key that \"udpagent key\" prints there"
+            ),
+            Self::NoKey => f.write_str("no key follows the host; write HOST:PORT KEY [NAME]"),
+            Self::TooMany => f.write_str("too many words; write HOST:PORT KEY [NAME]"),
+        }
+    }
+}
+
 /// Why a key could not be found or entered.
 #[derive(Debug)]
 pub enum TrustError {
-    /// The file could not be used.
+    /// A file could not be used.
     File(FileError),
+    /// A line could not be understood.
+    Line(PathBuf, usize, LineError),
+    /// The public key file of the own user's agent holds no key.
+    OwnAgent(PathBuf, ParseKeyError),
     /// No key is known for this target.
     Unknown(Target),
+    /// Nor for this one, which is on this host, where the own user has no agent.
+    NoOwnAgent(Target),
+    /// Two lines give a target different keys.
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// Both lines.
+        lines: [usize; 2],
+        /// Whose keys.
+        target: Target,
+    },
+    /// A target that has a key was given another.
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Where its key stands.
+        line: usize,
+        /// Whose key.
+        target: Target,
+        /// That key.
+        pinned: PublicKey,
+        /// The other one.
+        given: PublicKey,
+    },
 }
 
 impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Line(path, line, error) => write!(f, "{}:{line}: {error}", path.display()),
+            Self::OwnAgent(path, error) => write!(
+                f,
+                "{}:1: {error}; remove the file and start \"udpagent\" again",
+                path.display()
+            ),
+            Self::Unknown(target) => write!(
+                f,
+                "{}: no key known for this agent; run \"udpagent invite\" there and paste its line here",
+                target.label()
+            ),
+            Self::NoOwnAgent(target) => write!(
+                f,
+                "{}: no key known for this agent; start \"udpagent\" as this user, or run \"udpagent invite\" as its own user and paste the line here",
+                target.label()
+            ),
+            Self::Contradiction {
+                path,
+                lines: [first, second],
+                target,
+            } => write!(
+                f,
+                "{}:{second}: {target} has another key in line {first}; remove the line that is wrong",
+                path.display()
+            ),
+            Self::Changed {
+                path,
+                line,
+                target,
+                pinned,
+                given,
+            } => write!(
+                f,
+                "{}:{line}: {target} has the key {pinned}, not {given}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
+                path.display()
+            ),
+        }
     }
 }
 
@@ -79,12 +194,54 @@ impl KnownAgents {
     /// # Errors
     /// When it cannot be read, or others may write it.
     pub fn load(path: &Path) -> Result<Self, TrustError> {
-        todo!()
+        let text = home::read(path, Readers::All).map_err(TrustError::File)?;
+        Ok(Self::parse(&text.unwrap_or_default(), path))
+    }
+
+    /// Reads the text of the file at `path`, which is only named in messages. Public for fuzzing.
+    #[must_use]
+    pub fn parse(text: &str, path: &Path) -> Self {
+        let mut lines: HashMap<Target, Vec<Line>> = HashMap::new();
+        let mut strays = Vec::new();
+        for (index, text) in text.lines().enumerate() {
+            let number = index + 1;
+            let mut words = text.split_whitespace();
+            let Some(target) = words.next().filter(|word| !word.starts_with('#')) else {
+                continue;
+            };
+            match target.parse::<Target>() {
+                Err(error) => strays.push((number, LineError::Target(error))),
+                Ok(target) => {
+                    let key = parse_rest(words);
+                    lines.entry(target).or_default().push(Line { number, key });
+                }
+            }
+        }
+        Self {
+            path: path.to_owned(),
+            lines,
+            strays,
+        }
+    }
+
+    /// Everything in the file that cannot be understood, by line.
+    #[must_use]
+    pub fn problems(&self) -> Vec<TrustError> {
+        let named = self.lines.values().flatten().filter_map(|line| {
+            let error = line.key.as_ref().err()?;
+            Some((line.number, error.clone()))
+        });
+        let mut problems: Vec<_> = self.strays.iter().cloned().chain(named).collect();
+        problems.sort_by_key(|(line, _)| *line);
+        problems
+            .into_iter()
+            .map(|(line, error)| TrustError::Line(self.path.clone(), line, error))
+            .collect()
     }
 
     /// The key that the agent at `target` must have. `addresses` is what the target resolved to: where
     /// all of them are loopback addresses, the key in `own_agent` (the `identity.pub` of the same
-    /// user's agent) is good too. An entry in the file comes first.
+    /// user's agent) is good too. An entry in the file comes first, whatever that key is.
     ///
     /// # Errors
     /// When there is none, or more than one.
@@ -94,19 +251,106 @@ impl KnownAgents {
         addresses: &[IpAddr],
         own_agent: Option<&Path>,
     ) -> Result<Pin, TrustError> {
-        todo!()
+        if let Some((line, key)) = self.pinned(target)? {
+            let source = Source::Line(self.path.clone(), line);
+            return Ok(Pin { key, source });
+        }
+        let here = |ip: &IpAddr| ip.to_canonical().is_loopback();
+        let Some(path) = own_agent.filter(|_| !addresses.is_empty() && addresses.iter().all(here))
+        else {
+            return Err(TrustError::Unknown(target.clone()));
+        };
+        let text = home::read(path, Readers::All)
+            .map_err(TrustError::File)?
+            .ok_or_else(|| TrustError::NoOwnAgent(target.clone()))?;
+        let key = text
+            .trim()
+            .parse()
+            .map_err(|error| TrustError::OwnAgent(path.to_owned(), error))?;
+        let source = Source::SameUser(path.to_owned());
+        Ok(Pin { key, source })
+    }
+
+    /// The key in the file, and its line.
+    fn pinned(&self, target: &Target) -> Result<Option<(usize, PublicKey)>, TrustError> {
+        let mut found: Option<(usize, PublicKey)> = None;
+        for line in self.lines.get(target).into_iter().flatten() {
+            let key = line
+                .key
+                .clone()
+                .map_err(|error| TrustError::Line(self.path.clone(), line.number, error))?;
+            match found {
+                Some((first, other)) if other != key => {
+                    return Err(TrustError::Contradiction {
+                        path: self.path.clone(),
+                        lines: [first, line.number],
+                        target: target.clone(),
+                    });
+                }
+                Some(_) => {}
+                None => found = Some((line.number, key)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn parse_rest<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<PublicKey, LineError> {
+    let key = words
+        .next()
+        .ok_or(LineError::NoKey)?
+        .parse()
+        .map_err(LineError::Key)?;
+    match words.nth(1) {
+        Some(_) => Err(LineError::TooMany),
+        None => Ok(key),
     }
 }
 
 /// Enters a key for a target, atomically and under a lock; comments and other lines stay.
 ///
 /// # Errors
-/// When the target has another key and `on_change` says refuse, or the file cannot be changed.
+/// When the target has another key and `on_change` says refuse, when its line is wrong, or when the
+/// file cannot be changed.
 pub fn add(
     path: &Path,
     target: &Target,
     key: &PublicKey,
     on_change: OnChange,
 ) -> Result<Added, TrustError> {
-    todo!()
+    let _lock = home::lock(path).map_err(TrustError::File)?;
+    let text = home::read(path, Readers::All).map_err(TrustError::File)?;
+    let text = text.unwrap_or_default();
+    let known = KnownAgents::parse(&text, path);
+    let of_target = known.lines.get(target).map_or(&[][..], Vec::as_slice);
+    let added = match on_change {
+        OnChange::Replace if of_target.is_empty() => Added::New,
+        OnChange::Replace => Added::Replaced,
+        OnChange::Refuse => match known.pinned(target)? {
+            None => Added::New,
+            Some((_, pinned)) if pinned == *key => return Ok(Added::Already),
+            Some((line, pinned)) => {
+                return Err(TrustError::Changed {
+                    path: path.to_owned(),
+                    line,
+                    target: target.clone(),
+                    pinned,
+                    given: *key,
+                });
+            }
+        },
+    };
+    let mut out = String::with_capacity(text.len() + 128);
+    for (index, line) in text.lines().enumerate() {
+        if !of_target.iter().any(|old| old.number == index + 1) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out.push_str(&format!("{target} {key}\n"));
+    home::replace(path, out.as_bytes(), Readers::All).map_err(TrustError::File)?;
+    Ok(added)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,12 @@
 //! earlier boot costs a round trip and nothing else, so reading never fails.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::crypto::PublicKey;
-use crate::home::FileError;
+use crate::home::{self, FileError, Readers};
 use crate::session::Ticket;
 
 /// The folder of tickets.
@@ -14,6 +17,16 @@ use crate::session::Ticket;
 pub struct Tickets {
     folder: PathBuf,
     boot: String,
+}
+
+/// A file. The key is in it too: on some file systems names differ in case only.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    agent: String,
+    boot: String,
+    epoch: u64,
+    offset: i64,
+    rtt_us: u64,
 }
 
 impl Tickets {
@@ -27,7 +40,15 @@ impl Tickets {
     /// The ticket for an agent, if a usable one is there.
     #[must_use]
     pub fn load(&self, agent: &PublicKey) -> Option<Ticket> {
-        todo!()
+        let text = home::read(&self.path(agent), Readers::Owner).ok()??;
+        let record: Record = serde_json::from_str(&text).ok()?;
+        let usable =
+            !self.boot.is_empty() && record.boot == self.boot && record.agent == agent.to_string();
+        usable.then(|| Ticket {
+            epoch: record.epoch,
+            offset: record.offset,
+            rtt: Duration::from_micros(record.rtt_us),
+        })
     }
 
     /// Keeps a ticket.
@@ -35,12 +56,99 @@ impl Tickets {
     /// # Errors
     /// When the file cannot be written. Worth a note at most.
     pub fn store(&self, agent: &PublicKey, ticket: &Ticket) -> Result<(), FileError> {
-        todo!()
+        let record = Record {
+            agent: agent.to_string(),
+            boot: self.boot.clone(),
+            epoch: ticket.epoch,
+            offset: ticket.offset,
+            rtt_us: crate::time::micros(ticket.rtt),
+        };
+        let text = serde_json::to_vec(&record).expect("numbers and strings have a JSON form");
+        home::replace_hint(&self.path(agent), &text)
+    }
+
+    fn path(&self, agent: &PublicKey) -> PathBuf {
+        // A colon would separate paths in lists of them.
+        self.folder
+            .join(agent.to_string().replace(':', "-") + ".json")
     }
 }
 
 /// The name of the running kernel's boot; empty, which no ticket matches, when the system has none.
 #[must_use]
 pub fn boot_id() -> String {
-    todo!()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SecretKey;
+    use crate::rng::Rng;
+    use proptest::prelude::*;
+    use std::fs;
+
+    const TICKET: Ticket = Ticket {
+        epoch: u64::MAX,
+        offset: i64::MIN,
+        rtt: Duration::from_micros(1234),
+    };
+
+    fn key(seed: u8) -> PublicKey {
+        SecretKey::generate(&mut Rng::from_seed([seed; 32])).public()
+    }
+
+    fn tickets(boot: &str) -> (tempfile::TempDir, Tickets) {
+        let folder = tempfile::tempdir().unwrap();
+        let tickets = Tickets::new(folder.path().join("state/tickets"), boot.to_owned());
+        (folder, tickets)
+    }
+
+    #[test]
+    fn a_ticket_is_found_again_under_its_key_only() {
+        let (_folder, tickets) = tickets("boot");
+        assert_eq!(tickets.load(&key(1)), None);
+        tickets.store(&key(1), &TICKET).unwrap();
+        assert_eq!(tickets.load(&key(1)), Some(TICKET));
+        assert_eq!(tickets.load(&key(2)), None);
+        fs::copy(tickets.path(&key(1)), tickets.path(&key(2))).unwrap();
+        assert_eq!(tickets.load(&key(2)), None);
+    }
+
+    #[test]
+    fn a_ticket_of_another_boot_counts_in_another_clock() {
+        let (_folder, before) = tickets("before");
+        before.store(&key(1), &TICKET).unwrap();
+        let after = Tickets::new(before.folder.clone(), "after".to_owned());
+        assert_eq!(after.load(&key(1)), None);
+    }
+
+    #[test]
+    fn without_a_boot_id_there_are_no_tickets() {
+        let (_folder, tickets) = tickets("");
+        tickets.store(&key(1), &TICKET).unwrap();
+        assert_eq!(tickets.load(&key(1)), None);
+    }
+
+    #[test]
+    fn this_system_names_its_boot() {
+        assert_eq!(boot_id().len(), 36);
+        assert_eq!(boot_id(), boot_id());
+    }
+
+    proptest! {
+        #[test]
+        fn a_broken_file_is_no_ticket(bytes: Vec<u8>, cut in 0_usize..100) {
+            let (_folder, tickets) = tickets("boot");
+            tickets.store(&key(1), &TICKET).unwrap();
+            let path = tickets.path(&key(1));
+            let good = fs::read(&path).unwrap();
+            fs::write(&path, &bytes).unwrap();
+            prop_assert_eq!(tickets.load(&key(1)), None);
+            fs::write(&path, &good[..cut.min(good.len() - 1)]).unwrap();
+            prop_assert_eq!(tickets.load(&key(1)), None);
+        }
+    }
 }

@@ -251,3 +251,104 @@ fn folder(
         .or_else(|| absolute("HOME").map(|home| home.join(in_home)))
         .ok_or(NoHome { set: own })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folders that both programs use in an environment.
+    fn folders(env: &[(&str, &str)], user: User) -> [String; 4] {
+        let lookup = |name: &str| {
+            let (_, value) = env.iter().find(|(set, _)| *set == name)?;
+            Some(OsString::from(value))
+        };
+        let agent = AgentHome::locate(&lookup, user).unwrap();
+        let control = ControlHome::locate(&lookup).unwrap();
+        [
+            agent.config_dir(),
+            agent.state_dir(),
+            control.config_dir(),
+            control.state_dir(),
+        ]
+        .map(|path| path.display().to_string())
+    }
+
+    #[test]
+    fn without_variables_files_are_in_the_home_directory() {
+        assert_eq!(
+            folders(&[("HOME", "/home/a")], User::Ordinary),
+            [
+                "/home/a/.config/udpagent",
+                "/home/a/.local/state/udpagent",
+                "/home/a/.config/udpctl",
+                "/home/a/.local/state/udpctl"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_agent_of_root_is_the_machines() {
+        assert_eq!(
+            folders(&[("HOME", "/root")], User::Root),
+            [
+                "/etc/udpagent",
+                "/var/lib/udpagent",
+                "/root/.config/udpctl",
+                "/root/.local/state/udpctl"
+            ]
+        );
+    }
+
+    #[test]
+    fn xdg_variables_that_are_set_count_for_root_too() {
+        let env = [
+            ("HOME", "/h"),
+            ("XDG_CONFIG_HOME", "/c"),
+            ("XDG_STATE_HOME", "/s"),
+        ];
+        for user in [User::Root, User::Ordinary] {
+            assert_eq!(
+                folders(&env, user),
+                ["/c/udpagent", "/s/udpagent", "/c/udpctl", "/s/udpctl"]
+            );
+        }
+    }
+
+    #[test]
+    fn the_programs_own_variables_come_first() {
+        let env = [
+            ("XDG_CONFIG_HOME", "/c"),
+            ("XDG_STATE_HOME", "/s"),
+            ("UDPAGENT_CONFIG_DIR", "/1"),
+            ("UDPAGENT_STATE_DIR", "/2"),
+            ("UDPCTL_CONFIG_DIR", "/3"),
+            ("UDPCTL_STATE_DIR", "4"),
+        ];
+        assert_eq!(folders(&env, User::Root), ["/1", "/2", "/3", "4"]);
+    }
+
+    #[test]
+    fn empty_and_relative_variables_count_as_unset() {
+        let env = [
+            ("HOME", "/h"),
+            ("UDPCTL_CONFIG_DIR", ""),
+            ("XDG_CONFIG_HOME", "rel"),
+            ("XDG_STATE_HOME", ""),
+        ];
+        let [config, state, ..] = folders(&env, User::Ordinary);
+        assert_eq!(config, "/h/.config/udpagent");
+        assert_eq!(state, "/h/.local/state/udpagent");
+    }
+
+    #[test]
+    fn without_a_home_the_error_says_what_to_set() {
+        let nothing = |_: &str| None;
+        let error = ControlHome::locate(&nothing).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no home directory is known; set HOME, or UDPCTL_CONFIG_DIR to the folder to use"
+        );
+        assert!(AgentHome::locate(&nothing, User::Ordinary).is_err());
+        assert!(AgentHome::locate(&nothing, User::Root).is_ok());
+    }
+}

@@ -7,7 +7,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FlockOperation, OFlags};
 
@@ -116,6 +115,15 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     })
 }
 
+impl Readers {
+    const fn mode(self) -> u32 {
+        match self {
+            Self::All => 0o644,
+            Self::Owner => 0o600,
+        }
+    }
+}
+
 fn guard(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<(), FileError> {
     let forbidden = match readers {
         Readers::All => 0o022,
@@ -133,30 +141,41 @@ fn guard(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<(), FileE
     Ok(())
 }
 
-/// Replaces a file whole, with mode 0644 or 0600: who reads meanwhile sees the old or the new text,
-/// and after a crash there is one of the two. A symbolic link stays, its target is replaced. The folder
-/// is created if need be, with mode 0700.
+/// Replaces a file whole: who reads meanwhile sees the old or the new text, and after a crash there is
+/// one of the two. A new file has mode 0644 or 0600, an old one keeps what is stricter. A symbolic link
+/// stays, its target is replaced. The folder is created if need be, with mode 0700.
 ///
 /// # Errors
 /// [`FileError::Io`]
 pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> Result<(), FileError> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let failed = |error| FileError::Io(path.to_owned(), error);
+    swap(path, contents, readers, Lasting::ThroughCrash)
+}
+
+/// Replaces a file whole that may be lost in a crash, without waiting for the disk; for its owner only.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn replace_hint(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    swap(path, contents, Readers::Owner, Lasting::ThroughExit)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasting {
+    ThroughCrash,
+    ThroughExit,
+}
+
+fn swap(path: &Path, contents: &[u8], readers: Readers, lasting: Lasting) -> Result<(), FileError> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = folder_of(&target);
     create_folder(folder)?;
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
-    name.push(format!(
-        ".{}.{}",
-        std::process::id(),
-        COUNTER.fetch_add(1, Ordering::Relaxed)
-    ));
+    // A random name: a process id is not unique among containers that share the folder.
+    let random = getrandom::u64().map_err(|error| FileError::Io(path.to_owned(), error.into()))?;
+    name.push(format!(".{random:016x}"));
     let aside = folder.join(name);
-    let mode = match readers {
-        Readers::All => 0o644,
-        Readers::Owner => 0o600,
-    };
+    let mode = readers.mode() & fs::metadata(&target).map_or(0o777, |meta| meta.mode());
     let written = (|| {
         let mut file = OpenOptions::new()
             .write(true)
@@ -164,14 +183,19 @@ pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> Result<(), Fil
             .mode(mode)
             .open(&aside)?;
         file.write_all(contents)?;
-        file.sync_all()?;
+        if lasting == Lasting::ThroughCrash {
+            file.sync_all()?;
+        }
         fs::rename(&aside, &target)?;
-        File::open(folder)?.sync_all()
+        if lasting == Lasting::ThroughCrash {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     })();
-    if written.is_err() {
+    written.map_err(|error| {
         let _ = fs::remove_file(&aside);
-    }
-    written.map_err(failed)
+        FileError::Io(path.to_owned(), error)
+    })
 }
 
 /// Held while a file is read, changed and replaced; released when dropped or when the process dies.
@@ -218,4 +242,138 @@ fn create_folder(folder: &Path) -> Result<(), FileError> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| FileError::Io(folder.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file");
+        (folder, path)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_missing_file_is_no_error_and_a_written_one_is_read_back() {
+        let (_folder, path) = folder();
+        assert_eq!(read(&path, Readers::All).unwrap(), None);
+        replace(&path, b"one\n", Readers::All).unwrap();
+        assert_eq!(read(&path, Readers::All).unwrap().as_deref(), Some("one\n"));
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o644, 0o700));
+        replace(&path, b"two\n", Readers::Owner).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        replace(&path, b"three\n", Readers::All).unwrap();
+        assert_eq!(mode(&path), 0o600, "a stricter mode is kept");
+        let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(names, 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn a_link_stays_and_its_target_is_replaced() {
+        let (folder, path) = folder();
+        let real = folder.path().join("real");
+        fs::write(&real, "old").unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(&real, &path).unwrap();
+        replace(&path, b"new", Readers::All).unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_refused() {
+        let (_folder, path) = folder();
+        replace(&path, b"x", Readers::All).unwrap();
+        for (bits, readers, refused) in [
+            (0o644, Readers::All, false),
+            (0o600, Readers::All, false),
+            (0o620, Readers::All, true),
+            (0o602, Readers::All, true),
+            (0o600, Readers::Owner, false),
+            (0o640, Readers::Owner, true),
+            (0o604, Readers::Owner, true),
+        ] {
+            chmod(&path, bits);
+            let result = read(&path, readers);
+            let is_refused = matches!(&result, Err(FileError::TooOpen(_, mode)) if *mode == bits);
+            assert_eq!(is_refused, refused, "{bits:o} {result:?}");
+        }
+        chmod(&path, 0o644);
+        chmod(path.parent().unwrap(), 0o777);
+        let error = read(&path, Readers::All).unwrap_err().to_string();
+        let folder = path.parent().unwrap().display();
+        assert!(
+            error.starts_with(&format!("{folder}: others may change it (mode 0777)")),
+            "{error}"
+        );
+        chmod(path.parent().unwrap(), 0o1777);
+        assert!(read(&path, Readers::All).is_ok(), "as in /tmp");
+    }
+
+    #[test]
+    fn what_is_no_text_file_is_refused() {
+        let (folder, path) = folder();
+        replace(&path, b"a\nb\nc\xff\n", Readers::All).unwrap();
+        let error = read(&path, Readers::All).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("{}:3: not UTF-8 text; write the line again", path.display())
+        );
+        assert!(matches!(
+            read(folder.path(), Readers::All),
+            Err(FileError::NotAFile(_))
+        ));
+        let large = usize::try_from(MAX_FILE).unwrap() + 1;
+        replace(&path, &vec![b'x'; large], Readers::All).unwrap();
+        assert!(matches!(
+            read(&path, Readers::All),
+            Err(FileError::TooLarge(_))
+        ));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_does_not_stop_the_program() {
+        let (folder, _) = folder();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_bits_retain(0o600),
+            0,
+        )
+        .unwrap();
+        assert!(matches!(
+            read(&pipe, Readers::All),
+            Err(FileError::NotAFile(_))
+        ));
+    }
+
+    #[test]
+    fn one_holds_the_lock_at_a_time() {
+        let (_folder, path) = folder();
+        replace(&path, b"0", Readers::All).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        let _lock = lock(&path).unwrap();
+                        let number: u32 = fs::read_to_string(&path).unwrap().parse().unwrap();
+                        fs::write(&path, (number + 1).to_string()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_to_string(&path).unwrap(), "80");
+    }
 }

@@ -1,0 +1,187 @@
+//! Stories about invitations.
+
+use super::*;
+use crate::agent::access::testing::{home_in, key};
+use crate::agent::access::{Admission, Sources};
+use proptest::prelude::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const NOW: u64 = 1_900_000_000;
+
+fn invite(home: &AgentHome, options: &[&str]) -> InviteToken {
+    let options: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
+    let mut rng = crate::net::rng().unwrap();
+    create(home, &options, &mut rng, NOW).unwrap()
+}
+
+#[test]
+fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
+    let (_folder, home) = home_in();
+    let path = home.authorized_keys();
+    fs::write(&path, format!("# mine\n{} alice", key(1))).unwrap();
+    let token = invite(&home, &["allow=uname -a", "max-jobs=2"]);
+
+    let member = redeem(&home, &key(2), "alice", &token, NOW + 599).unwrap();
+    assert_eq!(member.name, "alice-2");
+    assert!(member.may_run(&["uname", "-a"]) && !member.may_run(&["id"]));
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        format!(
+            "# mine\n{} alice\n{} alice-2 allow='uname -a' max-jobs=2\n",
+            key(1),
+            key(2)
+        )
+    );
+    let (access, problems) = Sources {
+        agent: home.clone(),
+        control: None,
+    }
+    .load();
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(**access.member(&key(2)).unwrap(), member);
+
+    let again = redeem(&home, &key(3), "mallory", &token, NOW + 1);
+    assert!(matches!(again, Err(RedeemError::NoSuchInvite)));
+}
+
+#[test]
+fn an_invitation_ends_after_ten_minutes_and_when_the_clock_goes_back() {
+    for now in [NOW + 600, NOW + 10_000, NOW - 1, 0, u64::MAX] {
+        let (_folder, home) = home_in();
+        let token = invite(&home, &[]);
+        let late = redeem(&home, &key(2), "bob", &token, now);
+        assert!(matches!(late, Err(RedeemError::NoSuchInvite)), "at {now}");
+    }
+}
+
+#[test]
+fn a_key_that_is_listed_uses_no_invitation_up() {
+    let (_folder, home) = home_in();
+    fs::write(
+        home.authorized_keys(),
+        format!("{} alice chat-only\n", key(1)),
+    )
+    .unwrap();
+    let token = invite(&home, &[]);
+    let member = redeem(&home, &key(1), "root", &token, NOW).unwrap();
+    assert_eq!(member.name, "alice");
+    assert!(member.options.chat_only);
+    assert!(redeem(&home, &key(2), "bob", &token, NOW).is_ok());
+}
+
+#[test]
+fn a_key_whose_line_is_wrong_stays_outside() {
+    let (_folder, home) = home_in();
+    fs::write(
+        home.authorized_keys(),
+        format!("{} alice chatonly\n", key(1)),
+    )
+    .unwrap();
+    let token = invite(&home, &[]);
+    let refused = redeem(&home, &key(1), "alice", &token, NOW);
+    assert!(matches!(refused, Err(RedeemError::Refused)));
+}
+
+#[test]
+fn many_at_once_with_one_token_enter_one_key() {
+    let (_folder, home) = home_in();
+    let token = invite(&home, &[]);
+    let entered: usize = std::thread::scope(|scope| {
+        let guests: Vec<_> = (1..=8)
+            .map(|n| {
+                scope.spawn({
+                    let (home, token) = (&home, &token);
+                    move || redeem(home, &key(n), "guest", token, NOW).is_ok()
+                })
+            })
+            .collect();
+        guests
+            .into_iter()
+            .map(|guest| usize::from(guest.join().unwrap()))
+            .sum()
+    });
+    assert_eq!(entered, 1);
+    let text = fs::read_to_string(home.authorized_keys()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn the_file_holds_no_token_and_is_for_its_owner_only() {
+    let (_folder, home) = home_in();
+    let token = invite(&home, &["chat-only"]);
+    let text = fs::read_to_string(home.invites()).unwrap();
+    assert!(!text.contains(&token.to_text()));
+    assert!(
+        text.ends_with(&format!(" {} chat-only\n", NOW + 600)),
+        "{text}"
+    );
+    let mode = fs::metadata(home.invites()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    fs::set_permissions(home.invites(), fs::Permissions::from_mode(0o640)).unwrap();
+    let refused = redeem(&home, &key(1), "bob", &token, NOW);
+    assert!(matches!(
+        refused,
+        Err(RedeemError::File(FileError::TooOpen(..)))
+    ));
+}
+
+#[test]
+fn an_invited_key_may_come_in_from_where_the_invitation_says() {
+    let (_folder, home) = home_in();
+    let token = invite(&home, &["from=10.0.0.0/8"]);
+    let (access, _) = Sources {
+        agent: home,
+        control: None,
+    }
+    .load();
+    let admit = |from: &str, token: &[u8; 16], now| {
+        access.admit(&key(1), from.parse().unwrap(), Some(token), now)
+    };
+    assert!(matches!(
+        admit("10.0.0.1", token.as_bytes(), NOW),
+        Some(Admission::Invited)
+    ));
+    assert!(admit("10.0.0.1", token.as_bytes(), NOW + 600).is_none());
+    assert!(admit("192.0.2.1", token.as_bytes(), NOW).is_none());
+    assert!(admit("10.0.0.1", &[0; 16], NOW).is_none());
+    assert!(
+        access
+            .admit(&key(1), "10.0.0.1".parse().unwrap(), None, NOW)
+            .is_none()
+    );
+    assert_eq!(access.next_expiry(NOW), Some(NOW + 600));
+}
+
+#[test]
+fn wrong_options_make_no_invitation() {
+    let (_folder, home) = home_in();
+    let mut rng = crate::net::rng().unwrap();
+    let error = create(&home, &["alow=ls".to_owned()], &mut rng, NOW).unwrap_err();
+    assert!(
+        error.to_string().starts_with("unknown option \"alow=ls\""),
+        "{error}"
+    );
+    assert!(!home.invites().exists());
+}
+
+#[test]
+fn open_invitations_are_bounded() {
+    let (_folder, home) = home_in();
+    for _ in 0..INVITES {
+        invite(&home, &[]);
+    }
+    let mut rng = crate::net::rng().unwrap();
+    let full = create(&home, &[], &mut rng, NOW);
+    assert!(matches!(full, Err(CreateError::TooMany)));
+    assert!(create(&home, &[], &mut rng, NOW + 600).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "(.|\n){0,200}", rest in "[0-9a-z=\"' #]{0,40}") {
+        parse(&text);
+        parse(&format!("{} {rest}", InviteToken::from_bytes([0; 16]).hash()));
+    }
+}

@@ -1,0 +1,231 @@
+//! Stories about known agents.
+
+use super::*;
+use crate::crypto::SecretKey;
+use crate::rng::Rng;
+use proptest::prelude::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const MIXED: &[IpAddr] = &[HERE[0], FAR[0]];
+const FAR: &[IpAddr] = &[IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))];
+const HERE: &[IpAddr] = &[
+    IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+    IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2)),
+];
+
+fn key(seed: u8) -> PublicKey {
+    SecretKey::generate(&mut Rng::from_seed([seed; 32])).public()
+}
+
+fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+/// A folder with room for the file.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("known_agents");
+    (folder, path)
+}
+
+fn lookup(path: &Path, name: &str) -> Result<PublicKey, TrustError> {
+    KnownAgents::load(path)?
+        .lookup(&target(name), FAR, None)
+        .map(|pin| pin.key)
+}
+
+#[test]
+fn an_agent_is_known_by_host_and_port() {
+    let (_folder, path) = folder();
+    let text = format!(
+        "# mine\n\nweb3 {}\nWEB4:7001 {} four\n[::1]:7000 {}\n",
+        key(1),
+        key(2),
+        key(3)
+    );
+    fs::write(&path, text).unwrap();
+    assert_eq!(lookup(&path, "Web3:7000").unwrap(), key(1));
+    assert_eq!(lookup(&path, "web4:7001").unwrap(), key(2));
+    assert_eq!(lookup(&path, "::1").unwrap(), key(3));
+    let pin = KnownAgents::load(&path)
+        .unwrap()
+        .lookup(&target("web3"), FAR, None)
+        .unwrap();
+    assert_eq!(pin.source.to_string(), format!("{}:3", path.display()));
+    let unknown = lookup(&path, "Web4").unwrap_err().to_string();
+    assert_eq!(
+        unknown,
+        "Web4: no key known for this agent; run \"udpagent invite\" there and paste its line here"
+    );
+}
+
+#[test]
+fn a_wrong_line_is_an_error_of_the_target_it_names() {
+    let (_folder, path) = folder();
+    let text = format!(
+        "web1 {}\nweb2\nweb3 ua1:x\nweb4 {} a b\nweb[1-2] {}\nweb5 {}\nweb5 {}\n",
+        key(1),
+        key(1),
+        key(1),
+        key(1),
+        key(2)
+    );
+    fs::write(&path, text).unwrap();
+    assert_eq!(lookup(&path, "web1").unwrap(), key(1));
+    for (name, message) in [
+        (
+            "web2",
+            ":2: no key follows the host; write HOST:PORT KEY [NAME]",
+        ),
+        (
+            "web3",
+            ":3: not a key: 43 characters of base64url must follow the prefix; write the key that \"udpagent key\" prints there",
+        ),
+        ("web4", ":4: too many words; write HOST:PORT KEY [NAME]"),
+        (
+            "web5",
+            ":7: web5:7000 has another key in line 6; remove the line that is wrong",
+        ),
+    ] {
+        let error = lookup(&path, name).unwrap_err().to_string();
+        assert_eq!(error, format!("{}{message}", path.display()));
+    }
+    let problems = KnownAgents::load(&path).unwrap().problems();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.to_string()[path.as_os_str().len()..][..3].to_owned())
+        .collect();
+    assert_eq!(lines, [":2:", ":3:", ":4:", ":5:"]);
+}
+
+#[test]
+fn the_own_users_agent_is_trusted_on_loopback_and_nowhere_else() {
+    let (folder, path) = folder();
+    let own = folder.path().join("identity.pub");
+    let find = |addresses| {
+        KnownAgents::load(&path)
+            .unwrap()
+            .lookup(&target("localhost"), addresses, Some(&own))
+    };
+    let error = find(HERE).unwrap_err().to_string();
+    assert!(
+        error
+            .starts_with("localhost: no key known for this agent; start \"udpagent\" as this user"),
+        "{error}"
+    );
+
+    fs::write(&own, format!("{}\n", key(5))).unwrap();
+    assert_eq!(find(HERE).unwrap().key, key(5));
+    assert_eq!(find(HERE).unwrap().source, Source::SameUser(own.clone()));
+    assert!(matches!(find(FAR), Err(TrustError::Unknown(_))));
+    assert!(matches!(find(&[]), Err(TrustError::Unknown(_))));
+    assert!(matches!(find(MIXED), Err(TrustError::Unknown(_))));
+
+    fs::write(&own, "junk").unwrap();
+    let error = find(HERE).unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("{}:1: not a key", own.display())),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_pinned_counts_more_than_whose_agent_it_is() {
+    let (folder, path) = folder();
+    let own = folder.path().join("identity.pub");
+    fs::write(&own, format!("{}\n", key(5))).unwrap();
+    fs::write(&path, format!("localhost {}\n127.0.0.1 oops\n", key(6))).unwrap();
+    let known = KnownAgents::load(&path).unwrap();
+    let find = |name| known.lookup(&target(name), HERE, Some(&own));
+    assert_eq!(find("localhost").unwrap().key, key(6));
+    assert_eq!(find("::1").unwrap().key, key(5));
+    assert!(matches!(find("127.0.0.1"), Err(TrustError::Line(_, 2, _))));
+}
+
+#[test]
+fn a_key_is_added_once_and_never_changed_unasked() {
+    let (_folder, path) = folder();
+    let add = |name, key, on_change| add(&path, &target(name), &key, on_change);
+    assert_eq!(add("web3", key(1), OnChange::Refuse).unwrap(), Added::New);
+    assert_eq!(
+        add("WEB3:7000", key(1), OnChange::Refuse).unwrap(),
+        Added::Already
+    );
+    let error = add("web3", key(2), OnChange::Refuse)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{}:1: web3:7000 has the key {}, not {}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
+            path.display(),
+            key(1),
+            key(2)
+        )
+    );
+    assert_eq!(lookup(&path, "web3").unwrap(), key(1));
+    assert_eq!(
+        add("web3", key(2), OnChange::Replace).unwrap(),
+        Added::Replaced
+    );
+    assert_eq!(lookup(&path, "web3").unwrap(), key(2));
+}
+
+#[test]
+fn adding_keeps_comments_and_other_lines() {
+    let (_folder, path) = folder();
+    let before = format!("# mine\nweb1 {} one\nnonsense[\n\nweb2 {}", key(1), key(2));
+    fs::write(&path, &before).unwrap();
+    add(&path, &target("web3"), &key(3), OnChange::Refuse).unwrap();
+    add(&path, &target("web1"), &key(4), OnChange::Replace).unwrap();
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        format!(
+            "# mine\nnonsense[\n\nweb2 {}\nweb3:7000 {}\nweb1:7000 {}\n",
+            key(2),
+            key(3),
+            key(4)
+        )
+    );
+}
+
+#[test]
+fn a_file_that_others_may_write_is_not_believed() {
+    let (_folder, path) = folder();
+    fs::write(&path, format!("web3 {}\n", key(1))).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+    let error = lookup(&path, "web3").unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!(
+            "{}: others may change it (mode 0646)",
+            path.display()
+        )),
+        "{error}"
+    );
+    assert!(add(&path, &target("web3"), &key(1), OnChange::Replace).is_err());
+}
+
+#[test]
+fn many_at_once_lose_none() {
+    let (_folder, path) = folder();
+    std::thread::scope(|scope| {
+        for n in 1..=16 {
+            let path = &path;
+            scope.spawn(move || {
+                add(path, &target(&format!("web{n}")), &key(n), OnChange::Refuse).unwrap();
+            });
+        }
+    });
+    for n in 1..=16 {
+        assert_eq!(lookup(&path, &format!("web{n}")).unwrap(), key(n));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "(.|\n){0,200}", words in "([a-z:0-9#]{0,6}[ \t\n]?){0,9}") {
+        let _ = KnownAgents::parse(&text, Path::new("f")).problems();
+        let _ = KnownAgents::parse(&words, Path::new("f")).problems();
+    }
+}

@@ -1,0 +1,172 @@
+//! Stories about addresses.
+
+use super::*;
+use proptest::prelude::*;
+
+fn target(text: &str) -> Target {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn bind(text: &str) -> Bind {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn a_target_has_a_normal_form_and_keeps_what_was_typed() {
+    for (typed, normal) in [
+        ("web3", "web3:7000"),
+        ("Web3.Example.ORG:7001", "web3.example.org:7001"),
+        ("host.", "host.:7000"),
+        ("127.0.0.1", "127.0.0.1:7000"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("::1", "[::1]:7000"),
+        ("[::1]", "[::1]:7000"),
+        ("[0:0::1]:9", "[::1]:9"),
+        ("2001:DB8::1", "[2001:db8::1]:7000"),
+        ("[fe80::1%eth0]:7000", "[fe80::1%eth0]:7000"),
+        ("fe80::1%2", "[fe80::1%2]:7000"),
+        ("[::ffff:192.0.2.1]:7000", "192.0.2.1:7000"),
+        ("a_b-c", "a_b-c:7000"),
+        ("3com", "3com:7000"),
+    ] {
+        let target = target(typed);
+        assert_eq!(target.to_string(), normal);
+        assert_eq!(target.label(), typed);
+    }
+}
+
+#[test]
+fn targets_are_equal_by_what_they_mean() {
+    assert_eq!(target("WEB"), target("web:7000"));
+    assert_ne!(target("web"), target("web:7001"));
+    assert_eq!(Target::new(target("::1").host, 7000), target("::1"));
+}
+
+#[test]
+fn what_is_no_target_says_why() {
+    for (typed, why) in [
+        ("", "the host is missing; write host:port"),
+        (":7000", "the host is missing; write host:port"),
+        ("web:", "\"\" is no port; write 1 to 65535"),
+        ("web:65536", "\"65536\" is no port; write 1 to 65535"),
+        ("web:+1", "\"+1\" is no port; write 1 to 65535"),
+        (
+            "web:0",
+            "nothing can be reached at port 0; write 1 to 65535",
+        ),
+        ("a b", "\"a b\" is neither an address nor a host name"),
+        (
+            "-oProxy",
+            "\"-oProxy\" is neither an address nor a host name",
+        ),
+        ("a..b", "\"a..b\" is neither an address nor a host name"),
+        (
+            "\u{1b}x",
+            "\"\\u{1b}x\" is neither an address nor a host name",
+        ),
+        ("1:2:3", "\"1:2\" is neither an address nor a host name"),
+        (
+            "7000",
+            "7000 is a number without a host; write host:7000, or :7000 to listen",
+        ),
+        (
+            "web[01-40]",
+            "\"[\" belongs to sets of hosts; write one host here",
+        ),
+        ("@db", "\"@\" belongs to sets of hosts; write one host here"),
+        ("a,b", "\",\" belongs to sets of hosts; write one host here"),
+        (
+            "[::1",
+            "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+        ),
+        (
+            "[web]:1",
+            "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+        ),
+        (
+            "[::1]x",
+            "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
+        ),
+    ] {
+        let error = typed.parse::<Target>().unwrap_err().to_string();
+        assert!(error.starts_with(why), "{typed}: {error}");
+    }
+}
+
+#[test]
+fn a_bare_port_binds_every_address_of_both_families() {
+    let addresses = bind(":7000").resolve().unwrap();
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["[::]:7000", "0.0.0.0:7000"]);
+}
+
+#[test]
+fn a_bind_address_may_be_one_address_or_a_name() {
+    for (typed, normal) in [
+        (":0", ":0"),
+        ("127.0.0.1:7000", "127.0.0.1:7000"),
+        ("[::1]:7000", "[::1]:7000"),
+        ("::1", "[::1]:7000"),
+        ("::", "[::]:7000"),
+        ("localhost", "localhost:7000"),
+        ("localhost:0", "localhost:0"),
+    ] {
+        assert_eq!(bind(typed).to_string(), normal);
+    }
+    for typed in ["", ":", ":x", "7000", "[::1", "a,b"] {
+        assert!(typed.parse::<Bind>().is_err(), "{typed}");
+    }
+}
+
+#[test]
+fn an_address_resolves_to_itself_and_localhost_to_loopback() {
+    assert_eq!(
+        target("192.0.2.7:9").resolve().unwrap(),
+        ["192.0.2.7:9".parse().unwrap()]
+    );
+    let local = target("localhost").resolve().unwrap();
+    assert!(local.iter().all(|address| address.ip().is_loopback()));
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_named() {
+    // RFC 6761 §6.4: "invalid" has no names.
+    let error = target("no.such.invalid").resolve().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the name \"no.such.invalid\" "), "{text}");
+}
+
+/// Texts in which the characters that matter are common.
+fn tricky() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,40}",
+        "[a-zA-Z0-9:.%\\[\\]-]{0,40}",
+        "[0-9a-f:]{2,20}(:[0-9]{0,6})?",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_parses_prints_as_something_that_parses_to_the_same(text in tricky()) {
+        if let Ok(first) = text.parse::<Target>() {
+            let again: Target = first.to_string().parse().unwrap();
+            prop_assert_eq!(&again, &first);
+            prop_assert_eq!(again.to_string(), first.to_string());
+        }
+        if let Ok(first) = text.parse::<Bind>() {
+            prop_assert_eq!(first.to_string().parse::<Bind>().unwrap(), first);
+        }
+    }
+
+    #[test]
+    fn every_socket_address_is_a_target(address: SocketAddr) {
+        prop_assume!(address.port() != 0);
+        let text = match address {
+            SocketAddr::V4(v4) => v4.to_string(),
+            SocketAddr::V6(v6) => format!("[{}]:{}", v6.ip(), v6.port()),
+        };
+        prop_assert_eq!(target(&text).port(), address.port());
+    }
+}
