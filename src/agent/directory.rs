@@ -3,7 +3,7 @@
 //! Not the files behind the answers. The hub holds no rights of its own, it asks each time, so that a
 //! changed file counts at once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::crypto::PublicKey;
 use crate::message::Exec;
@@ -23,8 +23,9 @@ pub struct Member {
 
 /// Answers about keys.
 pub trait Directory {
-    /// The name of a key that may connect; `None` when it may not, or no longer.
-    fn name(&self, key: &PublicKey) -> Option<String>;
+    /// The name of a key that may connect from there, or from anywhere; `None` when it may not, or no
+    /// longer.
+    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String>;
 
     /// Whether this key may run this command.
     fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool;
@@ -34,6 +35,9 @@ pub trait Directory {
 
     /// Enters a key under a name like the one wished for, if its invitation is still good, and uses the
     /// invitation up. Returns the name it got.
+    ///
+    /// # Errors
+    /// [`Refused`]
     fn register(
         &mut self,
         key: &PublicKey,

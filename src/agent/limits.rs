@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-/// Commands that run at once. Each takes four descriptors (three pipes and a pidfd).
-pub const JOBS_RUNNING: usize = 1024;
-
 /// Commands that are over and wait to be collected; the oldest is forgotten for a new one.
-pub const JOBS_ENDED: usize = 4096;
+pub const JOBS_ENDED: usize = 2048;
 
 /// A command that is over waits this long to be collected.
 pub const RETENTION: Duration = Duration::from_secs(3600);
 
 /// Output of one lane that is held for its reader: beyond it the process waits in its write.
 pub const LANE: u64 = 1 << 20;
+
+/// More of a lane that is taken once the process is over: what it had written stands in the pipe,
+/// which holds at most this (`/proc/sys/fs/pipe-max-size`), and is read however slow the reader is.
+pub const LANE_AT_EXIT: u64 = 1 << 20;
+
+/// Less room than this in a full lane is not worth a read.
+pub const READ: u64 = 16 << 10;
 
 /// What a piece of output counts for at least: a process that writes single bytes must not cost
 /// many times what it wrote.
@@ -41,6 +45,12 @@ pub const DRAIN_IDLE: Duration = Duration::from_millis(100);
 /// And for this long altogether: a background child may write for ever.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
+/// A shutdown waits this long for the jobs to end: a second more than the grace they get.
+pub const SHUTDOWN: Duration = Duration::from_secs(6);
+
+/// And then this long for their controllers to have the result.
+pub const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Calls that wait for the end of one job.
 pub const WAITERS: usize = 16;
 
@@ -49,6 +59,9 @@ pub const PARTIAL_LINES: usize = 4 << 20;
 
 /// Bytes of argv shown for one job in a list.
 pub const SHOWN_ARGV: usize = 512;
+
+/// Bytes of argv in a whole list, so that with a little for each job it stays a line (a mebibyte).
+pub const LIST_ARGV: usize = 256 << 10;
 
 /// Signals are numbered from 1 to this on Linux.
 pub const MAX_SIGNAL: i32 = 64;

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod hub;
 pub mod jobs;
 pub mod limits;
+pub mod note;
 pub mod outbox;
 pub mod plain;
 pub mod process;

@@ -1,5 +1,367 @@
-//! Commands as jobs.
+//! The room of commands: each is a job that outlives the call that asked for it.
+//!
+//! A controller that lost its link, moved, or died attaches again and receives every byte that it had
+//! not written out. Not processes ([`Processes`]), not sessions ([`Outbox`]), not who may
+//! ([`Directory`](super::directory::Directory)).
+//!
+//! Invariants: a request is entered in the table before anything is started, and its id is known until
+//! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a
+//! process is read no further than its controller's writing, and a bounded stretch.
 
+mod course;
+mod held;
+mod job;
 mod processes;
+mod register;
+mod requests;
+mod stdin;
+mod table;
 
 pub use processes::{Exit, Force, JobId, Output, Processes, Spec};
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use job::{Attachment, Due, Reason};
+use table::Table;
+
+use super::limits;
+use super::note::Note;
+use super::outbox::{CallRef, Outbox};
+use crate::message::OnDisconnect;
+use crate::session::{Command, ConnectionId};
+use crate::time::Instant;
+use crate::wire::{CallId, Lane};
+
+/// Whether commands are run at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Commands {
+    /// As the directory allows.
+    Run,
+    /// All are denied (`--no-exec`).
+    Refuse,
+}
+
+/// How the room is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Whether commands are run at all.
+    pub commands: Commands,
+    /// How many run at once.
+    pub max_jobs: usize,
+    /// How long one may run.
+    pub max_runtime: Option<Duration>,
+}
+
+/// What a call in this room is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// It has the job.
+    Attached(JobId),
+    /// It waits for the end of the job.
+    Waiting(JobId),
+    /// It had a job that was forgotten; what was written for it is still under way.
+    Forgotten,
+}
+
+/// All jobs, and the calls about them.
+#[derive(Debug)]
+pub struct Jobs<P> {
+    config: Config,
+    began: Instant,
+    processes: P,
+    table: Table,
+    calls: BTreeMap<CallRef, Role>,
+    /// The silence that each session is watched for.
+    watched: HashMap<ConnectionId, Duration>,
+    notes: VecDeque<Note>,
+    closed: bool,
+}
+
+impl<P: Processes> Jobs<P> {
+    /// No jobs. `now` is when the agent began: older requests are unknown to it.
+    pub fn new(config: Config, processes: P, now: Instant) -> Self {
+        Self {
+            config,
+            began: now,
+            processes,
+            table: Table::default(),
+            calls: BTreeMap::new(),
+            watched: HashMap::new(),
+            notes: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// The system's side.
+    pub const fn processes(&mut self) -> &mut P {
+        &mut self.processes
+    }
+
+    /// How many jobs run.
+    pub const fn running(&self) -> usize {
+        self.table.running()
+    }
+
+    /// The next note for the log.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.notes.pop_front()
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.table.next_due()
+    }
+
+    /// Time has passed.
+    pub fn on_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some((job, due)) = self.table.due(now) {
+            match due {
+                Due::Deadline => self.end(job, Reason::TimedOut),
+                Due::Lease => self.end(job, Reason::Canceled),
+                Due::Drained => self.finish(now, job, outbox),
+                Due::Stale => self.drop_result(now, job),
+            }
+        }
+    }
+
+    /// The peer has written out so much of a lane.
+    pub fn on_consumed(&mut self, now: Instant, call: CallRef, lane: Lane, consumed: u64) {
+        let (Some(&Role::Attached(job)), Some(output)) = (self.calls.get(&call), output_of(lane))
+        else {
+            return;
+        };
+        self.table.update(job, |job| {
+            let Some(attached) = job.attached else { return };
+            let begin = attached.begin[output as usize];
+            job.output(output).release(begin.saturating_add(consumed));
+            job.fresh = now;
+        });
+        self.offer_room(job, output);
+    }
+
+    /// The peer wants no more of a lane.
+    pub fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane, outbox: &mut Outbox) {
+        match (self.calls.get(&call), output_of(lane)) {
+            (Some(&Role::Attached(job)), Some(output)) => {
+                self.table.update(job, |job| job.output(output).shut());
+                self.processes.shut(job, output);
+                self.finish_if_dry(now, job, outbox);
+            }
+            (_, None) => self.on_gone(now, call),
+            _ => {}
+        }
+    }
+
+    /// The call's control lane has ended at the controller's side. After the result this says that it
+    /// has everything; before, only that no request will follow. Returns whether the call is through.
+    pub fn on_fin(&mut self, now: Instant, call: CallRef) -> bool {
+        match self.calls.get(&call) {
+            Some(&Role::Attached(job)) => self.forget(now, job).is_some(),
+            Some(Role::Forgotten) => self.calls.remove(&call).is_some(),
+            Some(Role::Waiting(_)) | None => false,
+        }
+    }
+
+    /// Everything on the call's control lane has arrived. Returns whether the call is through.
+    pub fn on_delivered(&mut self, call: CallRef) -> bool {
+        let role = self.calls.get(&call);
+        if let Some(&Role::Attached(job)) = role {
+            self.table.update(job, |job| {
+                if let Some(attached) = &mut job.attached {
+                    attached.told = true;
+                }
+            });
+        }
+        role.is_none()
+    }
+
+    /// The call is over, its job may go on.
+    pub fn on_gone(&mut self, now: Instant, call: CallRef) {
+        match self.calls.remove(&call) {
+            None | Some(Role::Forgotten) => {}
+            Some(Role::Waiting(job)) => {
+                self.table
+                    .update(job, |job| job.waiters.retain(|&waiter| waiter != call));
+            }
+            Some(Role::Attached(job)) => {
+                self.table.update(job, |job| {
+                    job.attached = None;
+                    job.absent.get_or_insert(now);
+                });
+            }
+        }
+    }
+
+    /// Nothing is heard of a session.
+    pub fn on_silent(&mut self, now: Instant, connection: ConnectionId) {
+        let silence = self.watched.get(&connection).copied().unwrap_or_default();
+        for job in self.attached_in(connection) {
+            self.table
+                .update(job, |job| job.absent = Some(now - silence));
+        }
+    }
+
+    /// Something is, again.
+    pub fn on_heard(&mut self, connection: ConnectionId) {
+        for job in self.attached_in(connection) {
+            self.table.update(job, |job| job.absent = None);
+        }
+    }
+
+    /// A session is over. `heard`: when something was last heard of it, as far as is known. With
+    /// `satisfied` the controller said that it has all it wanted.
+    pub fn on_session_closed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        heard: Instant,
+        satisfied: bool,
+    ) {
+        self.watched.remove(&connection);
+        for (call, role) in self.calls_in(connection) {
+            if let Role::Attached(job) = role
+                && satisfied
+                && self.table.get(job).is_some_and(|job| {
+                    !job.is_running() && job.attached.is_some_and(|attached| attached.told)
+                })
+            {
+                self.forget(now, job);
+            }
+            self.on_gone(heard, call);
+        }
+    }
+
+    /// Ends all jobs of keys of which `known` says no.
+    pub fn end_unless(&mut self, mut known: impl FnMut(&crate::crypto::PublicKey) -> bool) {
+        let doomed: Vec<JobId> = self
+            .table
+            .iter()
+            .filter(|(_, job)| job.is_running() && !known(&job.owner))
+            .map(|(id, _)| id)
+            .collect();
+        for job in doomed {
+            self.end(job, Reason::Canceled);
+        }
+    }
+
+    /// Takes no more jobs and ends all there are.
+    pub fn shut_down(&mut self) {
+        self.closed = true;
+        self.end_unless(|_| false);
+    }
+
+    /// Ends with force all that still run.
+    pub fn kill_all(&mut self) {
+        let running = self.table.iter().filter(|(_, job)| job.is_running());
+        let running: Vec<JobId> = running.map(|(id, _)| id).collect();
+        for job in running {
+            self.processes.end(job, Force::Kill);
+        }
+    }
+
+    /// Whether every controller that is attached has been told how its job ended.
+    pub fn all_told(&self) -> bool {
+        self.calls.values().all(|role| match role {
+            Role::Waiting(_) | Role::Forgotten => true,
+            Role::Attached(job) => self
+                .table
+                .get(*job)
+                .and_then(|job| job.attached)
+                .is_none_or(|attached| attached.told),
+        })
+    }
+
+    fn calls_in(&self, connection: ConnectionId) -> Vec<(CallRef, Role)> {
+        let call = |number| CallRef {
+            connection,
+            call: CallId(number),
+        };
+        self.calls
+            .range(call(0)..=call(u32::MAX))
+            .map(|(&call, &role)| (call, role))
+            .collect()
+    }
+
+    fn attached_in(&self, connection: ConnectionId) -> Vec<JobId> {
+        let attached = |(_, role)| match role {
+            Role::Attached(job) => Some(job),
+            Role::Waiting(_) | Role::Forgotten => None,
+        };
+        let calls = self.calls_in(connection);
+        calls.into_iter().filter_map(attached).collect()
+    }
+
+    /// Gives a job to a call and tells it what there is. Its lanes begin at `begin`, its main lane at
+    /// offset `stdin` of stdin.
+    fn attach(
+        &mut self,
+        call: CallRef,
+        id: JobId,
+        begin: [Option<u64>; 2],
+        stdin: Option<u64>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(before) = self.table.get(id).map(|job| job.attached) else {
+            return;
+        };
+        if let Some(before) = before
+            && self.calls.remove(&before.call).is_some()
+        {
+            outbox.release(before.call);
+        }
+        self.calls.insert(call, Role::Attached(id));
+        self.table.update(id, |job| {
+            let begin = Output::ALL.map(|output| {
+                let held = &job.outputs[output as usize];
+                begin[output as usize].map_or(held.start(), |at| at.clamp(held.start(), held.end()))
+            });
+            job.attached = Some(Attachment {
+                call,
+                begin,
+                told: false,
+            });
+            job.absent = None;
+            job.stdin.attach(stdin.unwrap_or(job.stdin.taken()));
+        });
+        let job = self.table.get(id).expect("it was there above");
+        let begin = job.attached.expect("just attached").begin;
+        requests::greet(call, job, begin, outbox);
+        if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
+            let lease = job.lease;
+            self.watch(call.connection, lease, outbox);
+        }
+    }
+
+    /// Wants to hear of a silence as short as this.
+    fn watch(&mut self, connection: ConnectionId, lease: Duration, outbox: &mut Outbox) {
+        let watched = self.watched.entry(connection).or_insert(Duration::MAX);
+        if lease < *watched {
+            *watched = lease;
+            // The session's own keepalive would come too late to tell silence from idleness.
+            let ping = (lease < limits::LEASE).then_some(lease / 3);
+            outbox.push(Command::Watch {
+                connection,
+                silence: lease,
+                ping,
+            });
+        }
+    }
+}
+
+/// Which output travels on a lane.
+const fn output_of(lane: Lane) -> Option<Output> {
+    match lane {
+        Lane::Control => None,
+        Lane::Main => Some(Output::Out),
+        Lane::Error => Some(Output::Err),
+    }
+}
+
+/// Which lane carries an output.
+const fn lane_of(output: Output) -> Lane {
+    match output {
+        Output::Out => Lane::Main,
+        Output::Err => Lane::Error,
+    }
+}

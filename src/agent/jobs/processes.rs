@@ -66,11 +66,17 @@ pub enum Force {
 pub trait Processes {
     /// Starts a process and returns its id, or the system's error number. Nothing is read before the
     /// first [`set_room`](Self::set_room).
+    ///
+    /// # Errors
+    /// The number, as `execve(2)` and its kin have it.
     fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32>;
 
     /// At most so many bytes of an output may be handed to `on_output` before the next call; 0 stops
     /// reading. Each call replaces the one before.
     fn set_room(&mut self, job: JobId, output: Output, room: u64);
+
+    /// Nobody reads this output any more: our end is closed, so that the process notices.
+    fn shut(&mut self, job: JobId, output: Output);
 
     /// Bytes for its stdin, kept until the pipe takes them, then reported by `on_stdin_written`; after
     /// the last of them, with `eof`, the pipe is closed.

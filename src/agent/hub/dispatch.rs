@@ -1,0 +1,398 @@
+//! From session events to rooms.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::Hub;
+use super::visit::{Call, Input, Room, Visit};
+use crate::agent::directory::Member;
+use crate::agent::jobs::Processes;
+use crate::agent::note::Note;
+use crate::agent::outbox::CallRef;
+use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
+use crate::session::{self, Closed, Command, ConnectionId, Event};
+use crate::time::Instant;
+use crate::wire::{Lane, StreamId};
+
+const fn call_ref(connection: ConnectionId, stream: StreamId) -> CallRef {
+    CallRef {
+        connection,
+        call: stream.call(),
+    }
+}
+
+impl<P: Processes> Hub<P> {
+    /// The session machine has said something.
+    pub fn on_session_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Accepted {
+                connection,
+                key,
+                remote,
+                invite,
+            } => {
+                let name = self.directory.name(&key, Some(remote.ip()));
+                self.on_accepted(now, connection, Member { key, name, remote }, invite);
+            }
+            Event::Data {
+                connection,
+                stream,
+                offset,
+                data,
+                fin,
+            } => {
+                let call = call_ref(connection, stream);
+                match stream.lane() {
+                    Lane::Control => self.on_control(now, call, &data, fin),
+                    Lane::Main => self.on_main(call, Input { offset, data, fin }),
+                    Lane::Error => {
+                        let length = data.len() as u64;
+                        self.outbox.consumed(call, Lane::Error, length);
+                        self.outbox.stop(call, Lane::Error, StreamCode::Unwanted);
+                    }
+                }
+            }
+            Event::Writable {
+                connection,
+                stream,
+                consumed,
+                ..
+            } => {
+                let call = call_ref(connection, stream);
+                self.jobs.on_consumed(now, call, stream.lane(), consumed);
+            }
+            Event::Delivered { connection, stream } if stream.lane() == Lane::Control => {
+                self.on_delivered(call_ref(connection, stream));
+            }
+            Event::Stopped {
+                connection, stream, ..
+            } => {
+                let call = call_ref(connection, stream);
+                match self.room(call) {
+                    Some(Room::Jobs) => {
+                        let outbox = &mut self.outbox;
+                        self.jobs.on_stopped(now, call, stream.lane(), outbox);
+                    }
+                    Some(_) if stream.lane() == Lane::Control => self.leave(now, call),
+                    _ => {}
+                }
+            }
+            Event::Reset {
+                connection,
+                stream,
+                code,
+            } => {
+                let call = call_ref(connection, stream);
+                match stream.lane() {
+                    Lane::Control => self.leave(now, call),
+                    Lane::Main => self.jobs.on_input_reset(call, code),
+                    Lane::Error => {}
+                }
+            }
+            Event::CallEnded { connection, call } => {
+                self.forget(now, CallRef { connection, call });
+            }
+            Event::Silent { connection } => self.jobs.on_silent(now, connection),
+            Event::Heard { connection } => self.jobs.on_heard(connection),
+            Event::Moved { connection, path } => {
+                if let Some(visit) = self.sessions.get_mut(&connection) {
+                    visit.member.remote = path.remote;
+                }
+            }
+            Event::Closed { connection, reason } => self.on_closed(now, connection, &reason),
+            Event::Connected { .. } | Event::Delivered { .. } | Event::InitSeen { .. } => {}
+        }
+        self.proceed(now);
+    }
+
+    fn on_accepted(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        member: Member,
+        invite: Option<[u8; crate::wire::limits::INVITE]>,
+    ) {
+        self.notes.push_back(Note::Opened {
+            connection,
+            key: member.key,
+            name: member.name.clone(),
+            remote: member.remote,
+        });
+        // The gate let it in; the files may have changed since.
+        let stranger = member.name.is_none() && invite.is_none();
+        let visit = Visit {
+            member,
+            invite,
+            calls: BTreeMap::new(),
+        };
+        self.sessions.insert(connection, visit);
+        if stranger {
+            self.close(
+                now,
+                connection,
+                CloseCode::Revoked,
+                "this key may not connect",
+            );
+        }
+    }
+
+    fn on_control(&mut self, now: Instant, call: CallRef, data: &[u8], fin: bool) {
+        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+            return;
+        };
+        visit.calls.entry(call.call).or_default().lines.push(data);
+        let length = data.len() as u64;
+        self.outbox.consumed(call, Lane::Control, length);
+        // A line may end the call, or the session.
+        while let Some(line) = self.open_call(call).and_then(|call| call.lines.next()) {
+            match line {
+                Ok(request) => self.on_request(now, call, request),
+                Err(LineError::Malformed(reason)) => self.on_malformed(call, reason),
+                Err(LineError::TooLong) => {
+                    let code = CloseCode::Violation;
+                    self.close(now, call.connection, code, "a line is too long");
+                }
+            }
+        }
+        let overfull = self
+            .sessions
+            .get(&call.connection)
+            .is_some_and(Visit::is_overfull);
+        if overfull {
+            let code = CloseCode::Violation;
+            self.close(now, call.connection, code, "too many lines without end");
+        } else if fin {
+            self.on_fin(now, call);
+        }
+    }
+
+    fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
+        match self.room(call) {
+            Some(Room::Hall) => self.on_first(now, call, request),
+            Some(Room::Jobs) => self.jobs.on_line(call, request, &mut self.outbox),
+            Some(Room::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),
+            Some(Room::Answered) | None => {}
+        }
+    }
+
+    /// The first line of a call.
+    fn on_first(&mut self, now: Instant, call: CallRef, request: Request) {
+        let Some(visit) = self.sessions.get(&call.connection) else {
+            return;
+        };
+        let member = visit.member.clone();
+        let room = match request {
+            Request::Register { name } => {
+                self.register(call, &member, visit.invite, &name);
+                Room::Answered
+            }
+            Request::Exec(_) if member.name.is_none() => self.answer(
+                call,
+                &Reply::Exit {
+                    outcome: Outcome::Denied {},
+                    stdout: 0,
+                    stderr: 0,
+                    streams_open: false,
+                },
+            ),
+            _ if member.name.is_none() => self.answer(call, &Reply::Denied {}),
+            Request::Ping {} => {
+                let name = self.name.clone();
+                let version = env!("CARGO_PKG_VERSION").into();
+                self.answer(call, &Reply::Pong { name, version })
+            }
+            Request::Exec(_)
+            | Request::Attach { .. }
+            | Request::Jobs {}
+            | Request::Wait { .. }
+            | Request::Signal { .. } => {
+                let directory = &*self.directory;
+                let outbox = &mut self.outbox;
+                self.jobs
+                    .on_call(now, call, &member, request, directory, outbox);
+                Room::Jobs
+            }
+            Request::Chat { .. } | Request::Say { .. } => {
+                self.chat
+                    .on_call(now, call, &member, request, &mut self.outbox);
+                Room::Chat
+            }
+            Request::Cancel {} => {
+                let reason = "not at the beginning of a call".into();
+                self.answer(call, &Reply::Unsupported { reason })
+            }
+        };
+        let Some(open) = self.open_call(call) else {
+            return;
+        };
+        open.room = room;
+        for input in std::mem::take(&mut open.early) {
+            self.on_main(call, input);
+        }
+    }
+
+    fn register(
+        &mut self,
+        call: CallRef,
+        member: &Member,
+        invite: Option<[u8; crate::wire::limits::INVITE]>,
+        wish: &str,
+    ) {
+        let name = match (&member.name, invite) {
+            (Some(name), _) => Some(name.clone()),
+            (None, Some(invite)) => self.directory.register(&member.key, &invite, wish).ok(),
+            (None, None) => None,
+        };
+        let Some(name) = name else {
+            self.answer(call, &Reply::Denied {});
+            return;
+        };
+        if member.name.is_none() {
+            self.notes.push_back(Note::Registered {
+                key: member.key,
+                name: name.clone(),
+            });
+        }
+        if let Some(visit) = self.sessions.get_mut(&call.connection) {
+            visit.member.name = Some(name.clone());
+        }
+        let agent = self.name.clone();
+        self.answer(call, &Reply::Registered { name, agent });
+    }
+
+    /// The only line of an answer.
+    fn answer(&mut self, call: CallRef, reply: &Reply) -> Room {
+        self.outbox.last_reply(call, reply);
+        Room::Answered
+    }
+
+    fn on_malformed(&mut self, call: CallRef, reason: String) {
+        let reply = Reply::Unsupported { reason };
+        match self.open_call(call) {
+            Some(open) if open.room == Room::Hall => {
+                open.room = Room::Answered;
+                self.outbox.last_reply(call, &reply);
+            }
+            Some(open) if open.room != Room::Answered => self.outbox.reply(call, &reply),
+            _ => {}
+        }
+    }
+
+    fn on_main(&mut self, call: CallRef, input: Input) {
+        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+            return;
+        };
+        let open = visit.calls.entry(call.call).or_default();
+        match open.room {
+            Room::Hall => open.early.push(input),
+            Room::Jobs => {
+                let Input { offset, data, fin } = input;
+                self.jobs
+                    .on_input(call, offset, data, fin, &mut self.outbox);
+            }
+            Room::Chat | Room::Answered => {
+                let length = input.data.len() as u64;
+                self.outbox.consumed(call, Lane::Main, length);
+            }
+        }
+    }
+
+    fn on_fin(&mut self, now: Instant, call: CallRef) {
+        match self.room(call) {
+            Some(Room::Hall) => self.leave(now, call),
+            Some(Room::Jobs) => {
+                if self.jobs.on_fin(now, call) {
+                    self.leave(now, call);
+                }
+            }
+            Some(Room::Chat) => {
+                self.chat.on_gone(now, call, &mut self.outbox);
+                if let Some(open) = self.open_call(call) {
+                    open.room = Room::Answered;
+                }
+            }
+            Some(Room::Answered) | None => {}
+        }
+    }
+
+    /// Our last line in a call has arrived.
+    fn on_delivered(&mut self, call: CallRef) {
+        let through = match self.room(call) {
+            Some(Room::Jobs) => self.jobs.on_delivered(call),
+            Some(Room::Answered | Room::Chat) => true,
+            Some(Room::Hall) | None => false,
+        };
+        if through && let Some(visit) = self.sessions.get_mut(&call.connection) {
+            visit.calls.remove(&call.call);
+            self.outbox.release(call);
+        }
+    }
+
+    /// Gives a call up, whatever is still under way in it.
+    fn leave(&mut self, now: Instant, call: CallRef) {
+        self.forget(now, call);
+        self.outbox.release(call);
+    }
+
+    /// A call is over.
+    fn forget(&mut self, now: Instant, call: CallRef) {
+        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+            return;
+        };
+        match visit.calls.remove(&call.call).map(|call| call.room) {
+            Some(Room::Jobs) => self.jobs.on_gone(now, call),
+            Some(Room::Chat) => self.chat.on_gone(now, call, &mut self.outbox),
+            Some(Room::Hall | Room::Answered) | None => {}
+        }
+    }
+
+    /// Ends a session from our side.
+    pub(super) fn close(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        code: CloseCode,
+        reason: &str,
+    ) {
+        self.on_closed(now, connection, &Closed::Local);
+        self.outbox.push(Command::Close {
+            connection,
+            code: code as u64,
+            reason: reason.into(),
+        });
+    }
+
+    fn on_closed(&mut self, now: Instant, connection: ConnectionId, reason: &Closed) {
+        let Some(visit) = self.sessions.remove(&connection) else {
+            return;
+        };
+        for (call, open) in visit.calls {
+            if open.room == Room::Chat {
+                let call = CallRef { connection, call };
+                self.chat.on_gone(now, call, &mut self.outbox);
+            }
+        }
+        let heard = match reason {
+            Closed::Lost => now - session::limits::IDLE,
+            _ => now,
+        };
+        // A controller that has all it wanted need not spend a round trip on telling so call by call.
+        let done = CloseCode::Done as u64;
+        let satisfied = matches!(reason, Closed::ByPeer { code, .. } if *code == done);
+        self.jobs
+            .on_session_closed(now, connection, heard, satisfied);
+    }
+
+    fn room(&self, call: CallRef) -> Option<Room> {
+        let visit = self.sessions.get(&call.connection)?;
+        visit.calls.get(&call.call).map(|call| call.room)
+    }
+
+    fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
+        let visit = self.sessions.get_mut(&call.connection)?;
+        match visit.calls.entry(call.call) {
+            Entry::Occupied(open) => Some(open.into_mut()),
+            Entry::Vacant(_) => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A whole hub with pretended sessions and processes.
+
+mod attach;
+mod ending;
+mod exec;
+mod sessions;
+mod stage;

@@ -1,0 +1,359 @@
+//! The stage on which the stories play: a hub, what it said on each lane, and what it did to processes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::agent::directory::{Directory, Refused};
+use crate::agent::hub::{Config, Hub};
+use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
+use crate::agent::outbox::CallRef;
+use crate::crypto::PublicKey;
+use crate::message::{Exec, Lines, OnDisconnect, Reply, Request, RequestId, to_line};
+use crate::session::{Closed, Command, ConnectionId, Event};
+use crate::time::Instant;
+use crate::wire::limits::INVITE;
+use crate::wire::{CallId, Lane, StreamId};
+
+pub const ALICE: PublicKey = PublicKey([1; 32]);
+pub const BOB: PublicKey = PublicKey([2; 32]);
+pub const GUEST: PublicKey = PublicKey([3; 32]);
+
+/// What was done to processes.
+#[derive(Default)]
+pub struct Fake {
+    pub spawned: Vec<(JobId, Spec)>,
+    pub rooms: HashMap<(JobId, Output), u64>,
+    pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
+    pub ended: Vec<(JobId, Force)>,
+    pub signals: Vec<(JobId, i32)>,
+    pub closed: Vec<JobId>,
+    pub shut: Vec<(JobId, Output)>,
+    pub fails: Option<i32>,
+}
+
+impl Processes for Fake {
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
+        if let Some(errno) = self.fails {
+            return Err(errno);
+        }
+        self.spawned.push((job, spec));
+        Ok(1000 + i32::try_from(job.0).unwrap())
+    }
+
+    fn set_room(&mut self, job: JobId, output: Output, room: u64) {
+        assert!(!self.closed.contains(&job));
+        self.rooms.insert((job, output), room);
+    }
+
+    fn shut(&mut self, job: JobId, output: Output) {
+        self.shut.push((job, output));
+    }
+
+    fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
+        assert!(!self.closed.contains(&job));
+        let (bytes, ended) = self.stdin.entry(job).or_default();
+        assert!(!*ended, "bytes after the end");
+        bytes.extend_from_slice(&data);
+        *ended = eof;
+    }
+
+    fn end(&mut self, job: JobId, force: Force) {
+        self.ended.push((job, force));
+    }
+
+    fn signal(&mut self, job: JobId, signal: i32) -> bool {
+        self.signals.push((job, signal));
+        true
+    }
+
+    fn close(&mut self, job: JobId) {
+        assert!(!self.closed.contains(&job));
+        self.closed.push(job);
+    }
+}
+
+/// Knows Alice and Bob, and a guest once it has registered.
+pub struct Book {
+    pub names: HashMap<PublicKey, String>,
+    pub max_jobs: Option<usize>,
+}
+
+impl Directory for std::rc::Rc<std::cell::RefCell<Book>> {
+    fn name(&self, key: &PublicKey, _: Option<IpAddr>) -> Option<String> {
+        self.borrow().names.get(key).cloned()
+    }
+
+    fn may_run(&self, _: &PublicKey, exec: &Exec) -> bool {
+        exec.argv.first() != Some(&"forbidden".into())
+    }
+
+    fn max_jobs(&self, _: &PublicKey) -> Option<usize> {
+        self.borrow().max_jobs
+    }
+
+    fn register(
+        &mut self,
+        key: &PublicKey,
+        invite: &[u8; INVITE],
+        wish: &str,
+    ) -> Result<String, Refused> {
+        if *invite != [7; INVITE] {
+            return Err(Refused);
+        }
+        self.borrow_mut().names.insert(*key, wish.into());
+        Ok(wish.into())
+    }
+}
+
+/// What came on a lane.
+#[derive(Default)]
+pub struct Heard {
+    pub bytes: Vec<u8>,
+    pub fin: bool,
+    pub lines: Lines,
+    pub stopped: Option<u64>,
+    pub consumed: u64,
+    sent: u64,
+}
+
+pub struct Stage {
+    pub hub: Hub<Fake>,
+    pub book: std::rc::Rc<std::cell::RefCell<Book>>,
+    pub now: Instant,
+    pub heard: BTreeMap<(CallRef, u8), Heard>,
+    pub released: HashSet<CallRef>,
+    pub closed: HashMap<ConnectionId, u64>,
+    pub watched: HashMap<ConnectionId, Duration>,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(jobs::Config {
+            commands: Commands::Run,
+            max_jobs: 4,
+            max_runtime: None,
+        })
+    }
+
+    pub fn with(jobs: jobs::Config) -> Self {
+        let names = [(ALICE, "alice".into()), (BOB, "bob".into())];
+        let book = Book {
+            names: names.into(),
+            max_jobs: None,
+        };
+        let book = std::rc::Rc::new(std::cell::RefCell::new(book));
+        let now = Instant::from_micros(1_000_000_000);
+        let name = "tower".into();
+        let config = Config { name, jobs };
+        Self {
+            hub: Hub::new(config, Box::new(book.clone()), Fake::default(), now),
+            book,
+            now,
+            heard: BTreeMap::new(),
+            released: HashSet::new(),
+            closed: HashMap::new(),
+            watched: HashMap::new(),
+        }
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.hub.on_session_event(self.now, event);
+        self.drain();
+    }
+
+    pub fn drain(&mut self) {
+        while let Some(command) = self.hub.poll_command() {
+            match command {
+                Command::Write {
+                    connection,
+                    stream,
+                    data,
+                    fin,
+                } => {
+                    let heard = self.lane(connection, stream);
+                    assert!(!heard.fin, "bytes after the end of a lane");
+                    heard.bytes.extend_from_slice(&data);
+                    heard.fin = fin;
+                    heard.lines.push(&data);
+                }
+                Command::Consumed {
+                    connection,
+                    stream,
+                    bytes,
+                } => self.lane(connection, stream).consumed += bytes,
+                Command::Stop {
+                    connection,
+                    stream,
+                    code,
+                } => self.lane(connection, stream).stopped = Some(code),
+                Command::Release { connection, call } => {
+                    self.released.insert(CallRef { connection, call });
+                }
+                Command::Close {
+                    connection, code, ..
+                } => {
+                    self.closed.insert(connection, code);
+                }
+                Command::Watch {
+                    connection,
+                    silence,
+                    ..
+                } => {
+                    self.watched.insert(connection, silence);
+                }
+                Command::Reset { .. } | Command::Connect(_) => panic!("not of an agent"),
+            }
+        }
+        while self.hub.poll_note().is_some() {}
+    }
+
+    fn lane(&mut self, connection: ConnectionId, stream: StreamId) -> &mut Heard {
+        let call = stream.call();
+        let call = CallRef { connection, call };
+        self.heard.entry((call, stream.lane() as u8)).or_default()
+    }
+
+    pub fn heard(&mut self, call: CallRef, lane: Lane) -> &mut Heard {
+        self.heard.entry((call, lane as u8)).or_default()
+    }
+
+    pub fn open(&mut self, number: u64, key: PublicKey) -> ConnectionId {
+        let connection = ConnectionId(number);
+        self.event(Event::Accepted {
+            connection,
+            key,
+            remote: ([127, 0, 0, 1], 4444).into(),
+            invite: (key == GUEST).then_some([7; INVITE]),
+        });
+        connection
+    }
+
+    pub fn close(&mut self, connection: ConnectionId, reason: Closed) {
+        self.event(Event::Closed { connection, reason });
+    }
+
+    pub fn data(&mut self, call: CallRef, lane: Lane, data: &[u8], fin: bool) {
+        let stream = StreamId::new(call.call, lane);
+        let heard = self.heard(call, lane);
+        let offset = heard.sent;
+        heard.sent += data.len() as u64;
+        self.event(Event::Data {
+            connection: call.connection,
+            stream,
+            offset,
+            data: Bytes::copy_from_slice(data),
+            fin,
+        });
+    }
+
+    pub fn say(&mut self, call: CallRef, request: &Request) {
+        self.data(call, Lane::Control, &to_line(request), false);
+    }
+
+    /// Opens a call with a request.
+    pub fn call(&mut self, connection: ConnectionId, number: u32, request: &Request) -> CallRef {
+        let call = CallId(number);
+        let call = CallRef { connection, call };
+        self.say(call, request);
+        call
+    }
+
+    /// The next line that was said in a call.
+    pub fn reply(&mut self, call: CallRef) -> Option<Reply> {
+        self.heard(call, Lane::Control)
+            .lines
+            .next()
+            .map(Result::unwrap)
+    }
+
+    pub fn replies(&mut self, call: CallRef) -> Vec<Reply> {
+        std::iter::from_fn(|| self.reply(call)).collect()
+    }
+
+    /// The controller has written out what it received of a lane.
+    pub fn consume(&mut self, call: CallRef, lane: Lane, consumed: u64) {
+        self.event(Event::Writable {
+            connection: call.connection,
+            stream: StreamId::new(call.call, lane),
+            consumed,
+            limit: consumed + (1 << 20),
+        });
+    }
+
+    pub fn delivered(&mut self, call: CallRef) {
+        self.event(Event::Delivered {
+            connection: call.connection,
+            stream: StreamId::new(call.call, Lane::Control),
+        });
+    }
+
+    pub fn write(&mut self, job: JobId, output: Output, data: &[u8]) {
+        let data = Bytes::copy_from_slice(data);
+        self.hub.on_output(self.now, job, output, data);
+        self.drain();
+    }
+
+    /// Writes as long as there is room; returns how much there was.
+    pub fn flood(&mut self, job: JobId, output: Output) -> u64 {
+        let mut written = 0;
+        while let room @ 1.. = self.room(job, output) {
+            let size = usize::try_from(room.min(64 << 10)).unwrap();
+            self.write(job, output, &vec![b'x'; size]);
+            written += size as u64;
+        }
+        written
+    }
+
+    pub fn room(&mut self, job: JobId, output: Output) -> u64 {
+        self.hub.processes().rooms[&(job, output)]
+    }
+
+    pub fn eof(&mut self, job: JobId) {
+        for output in Output::ALL {
+            self.hub.on_eof(self.now, job, output);
+        }
+        self.drain();
+    }
+
+    pub fn exit(&mut self, job: JobId, exit: Exit) {
+        self.hub.on_exit(self.now, job, exit);
+        self.drain();
+    }
+
+    /// Lets time pass, stopping wherever the hub asked for it.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.hub.poll_timeout().filter(|&at| at <= end) {
+            self.now = at.max(self.now);
+            self.hub.on_timeout(self.now);
+            self.drain();
+            assert_ne!(self.hub.poll_timeout(), Some(at), "a deadline that stays");
+        }
+        self.now = end;
+    }
+
+    pub fn last_job(&mut self) -> JobId {
+        self.hub.processes().spawned.last().unwrap().0
+    }
+}
+
+pub fn id(number: u8) -> RequestId {
+    RequestId([number; 16])
+}
+
+pub fn exec(number: u8) -> Exec {
+    Exec {
+        id: id(number),
+        argv: vec!["prog".into(), "arg".into()],
+        env: Vec::new(),
+        cwd: None,
+        stdin: false,
+        timeout_ms: None,
+        lease_ms: None,
+        on_disconnect: OnDisconnect::Kill,
+        age_ms: 0,
+    }
+}

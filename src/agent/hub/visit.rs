@@ -1,0 +1,68 @@
+//! An open session and its calls, as the hub knows them.
+//!
+//! Not what the calls are about: their rooms know.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::agent::directory::Member;
+use crate::agent::limits;
+use crate::message::Lines;
+use crate::wire::CallId;
+use crate::wire::limits::INVITE;
+
+/// An open session.
+#[derive(Debug)]
+pub struct Visit {
+    /// Whose.
+    pub member: Member,
+    /// The invitation it showed.
+    pub invite: Option<[u8; INVITE]>,
+    /// Its calls that have not ended.
+    pub calls: BTreeMap<CallId, Call>,
+}
+
+/// A call that has not ended.
+#[derive(Default, Debug)]
+pub struct Call {
+    /// Its control lane, cut into lines.
+    pub lines: Lines,
+    /// Who deals with it.
+    pub room: Room,
+    /// What came on its main lane before its first line, which chooses the room.
+    pub early: Vec<Input>,
+}
+
+/// Who deals with a call.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Room {
+    /// Its first line has not come.
+    #[default]
+    Hall,
+    /// Commands.
+    Jobs,
+    /// Chat.
+    Chat,
+    /// Nobody any more: it was answered, and its end is being delivered.
+    Answered,
+}
+
+/// Bytes of a main lane. They count against the peer's credit, which bounds them.
+#[derive(Debug)]
+pub struct Input {
+    /// Where in the lane.
+    pub offset: u64,
+    /// The bytes.
+    pub data: Bytes,
+    /// The lane ends after them.
+    pub fin: bool,
+}
+
+impl Visit {
+    /// Whether the lines that were begun and not ended take up too much.
+    pub fn is_overfull(&self) -> bool {
+        let partial = self.calls.values().map(|call| call.lines.partial());
+        partial.sum::<usize>() > limits::PARTIAL_LINES
+    }
+}

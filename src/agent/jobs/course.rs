@@ -1,0 +1,254 @@
+//! The course of a job: what its process does, and how it ends.
+//!
+//! Exit is not the end of output: after the leader is over its pipes are read while bytes come. Not the
+//! requests that start a job or ask about it.
+
+use bytes::Bytes;
+
+use super::job::{Job, Reason, State};
+use super::stdin::Closed;
+use super::{Exit, Force, JobId, Jobs, Output, Processes, Role, lane_of, requests};
+use crate::agent::note::Note;
+use crate::agent::outbox::{CallRef, Outbox};
+use crate::message::{Outcome, StreamCode};
+use crate::time::Instant;
+use crate::wire::Lane;
+
+/// The call that has a job.
+fn call_of(job: &Job) -> Option<CallRef> {
+    job.attached.map(|attached| attached.call)
+}
+
+impl<P: Processes> Jobs<P> {
+    /// A process has written.
+    pub fn on_output(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        output: Output,
+        data: Bytes,
+        outbox: &mut Outbox,
+    ) {
+        let call = self.table.update(id, |job| {
+            job.output(output).push(data.clone());
+            if let State::Draining { active, .. } = &mut job.state {
+                *active = now;
+            }
+            job.is_running().then(|| call_of(job)).flatten()
+        });
+        if let Some(Some(call)) = call {
+            outbox.write(call, lane_of(output), data, false);
+        }
+        self.offer_room(id, output);
+    }
+
+    /// No more will come of this output.
+    pub fn on_eof(&mut self, now: Instant, id: JobId, output: Output, outbox: &mut Outbox) {
+        self.table.update(id, |job| job.output(output).end_here());
+        self.finish_if_dry(now, id, outbox);
+    }
+
+    /// The leader is over.
+    pub fn on_exit(&mut self, now: Instant, id: JobId, exit: Exit, outbox: &mut Outbox) {
+        self.table.update(id, |job| {
+            if job.state == State::Running {
+                job.state = State::Draining {
+                    exit,
+                    since: now,
+                    active: now,
+                };
+            }
+        });
+        self.close_stdin(id, outbox);
+        for output in Output::ALL {
+            self.offer_room(id, output);
+        }
+        self.finish_if_dry(now, id, outbox);
+    }
+
+    /// The main lane of a call brought bytes.
+    pub fn on_input(
+        &mut self,
+        call: CallRef,
+        offset: u64,
+        data: Bytes,
+        fin: bool,
+        outbox: &mut Outbox,
+    ) {
+        let length = data.len() as u64;
+        let taken = match self.calls.get(&call) {
+            Some(&Role::Attached(id)) => self
+                .table
+                .update(id, |job| {
+                    let wanted = job.stdin.is_open();
+                    (wanted, job.stdin.on_data(offset, data, fin))
+                })
+                .map(|(wanted, taken)| (id, wanted, taken)),
+            _ => None,
+        };
+        let Some((id, wanted, taken)) = taken else {
+            outbox.consumed(call, Lane::Main, length);
+            return;
+        };
+        if taken.discarded > 0 {
+            outbox.consumed(call, Lane::Main, taken.discarded);
+        }
+        if wanted {
+            if taken.eof || !taken.write.is_empty() {
+                self.processes.write_stdin(id, taken.write, taken.eof);
+            }
+        } else if !fin {
+            outbox.stop(call, Lane::Main, StreamCode::Unwanted);
+        }
+    }
+
+    /// The controller gives up sending on the main lane. That its source failed must not look like its end.
+    pub fn on_input_reset(&mut self, call: CallRef, code: u64) {
+        let Some(&Role::Attached(id)) = self.calls.get(&call) else {
+            return;
+        };
+        let open = self.table.update(id, |job| {
+            let open = job.stdin.is_open();
+            job.stdin.on_data(0, Bytes::new(), true);
+            open
+        });
+        if open == Some(true) {
+            if code == StreamCode::Failed as u64 {
+                self.end(id, Reason::Canceled);
+            } else {
+                self.processes.write_stdin(id, Bytes::new(), true);
+            }
+        }
+    }
+
+    /// The pipe took bytes.
+    pub fn on_stdin_written(&mut self, id: JobId, bytes: u64, outbox: &mut Outbox) {
+        let credit = self
+            .table
+            .update(id, |job| (call_of(job), job.stdin.on_written(bytes)));
+        if let Some((Some(call), bytes)) = credit
+            && bytes > 0
+        {
+            outbox.consumed(call, Lane::Main, bytes);
+        }
+    }
+
+    /// The process reads no more.
+    pub fn close_stdin(&mut self, id: JobId, outbox: &mut Outbox) {
+        let closed = self
+            .table
+            .update(id, |job| (call_of(job), job.stdin.close()));
+        if let Some((Some(call), Closed { discarded, wanted })) = closed {
+            if discarded > 0 {
+                outbox.consumed(call, Lane::Main, discarded);
+            }
+            if wanted {
+                outbox.stop(call, Lane::Main, StreamCode::BrokenPipe);
+            }
+        }
+    }
+
+    /// Begins to end a job that runs; `on_exit` will come.
+    pub(super) fn end(&mut self, id: JobId, reason: Reason) {
+        let fresh = self.table.update(id, |job| {
+            let fresh = job.state == State::Running && job.reason.is_none();
+            if fresh {
+                job.reason = Some(reason);
+            }
+            fresh
+        });
+        if fresh == Some(true) {
+            self.processes.end(id, Force::Ask);
+        }
+    }
+
+    /// Tells the system's side how much may be read.
+    pub(super) fn offer_room(&mut self, id: JobId, output: Output) {
+        if let Some(job) = self.table.get(id)
+            && job.is_running()
+            && job.pid.is_some()
+        {
+            let room = job.room(output);
+            self.processes.set_room(id, output, room);
+        }
+    }
+
+    pub(super) fn finish_if_dry(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
+        if let Some(job) = self.table.get(id)
+            && matches!(job.state, State::Draining { .. })
+            && job.is_dry()
+        {
+            self.finish(now, id, outbox);
+        }
+    }
+
+    /// A job whose leader is over and whose output was waited for is over itself.
+    pub(super) fn finish(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        if let State::Draining { exit, .. } = job.state {
+            let (outcome, open) = (job.outcome(exit), !job.is_dry());
+            self.processes.close(id);
+            self.settle(now, id, outcome, open, outbox);
+        }
+    }
+
+    /// Enters how a job ended, and tells everyone who wants to know.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        outcome: Outcome,
+        streams_open: bool,
+        outbox: &mut Outbox,
+    ) {
+        let waiters = self.table.update(id, |job| {
+            job.state = State::Ended {
+                outcome,
+                streams_open,
+            };
+            job.fresh = now;
+            std::mem::take(&mut job.waiters)
+        });
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        self.notes.push_back(Note::Ended {
+            id: job.request,
+            key: job.owner,
+            outcome,
+            stdout: job.outputs[0].end(),
+            stderr: job.outputs[1].end(),
+        });
+        if let Some(call) = call_of(job) {
+            requests::bid_farewell(call, job, outbox);
+        }
+        for waiter in waiters.into_iter().flatten() {
+            self.calls.remove(&waiter);
+            if let Some(exit) = job.exit() {
+                outbox.last_reply(waiter, &exit);
+            }
+        }
+        while let Some(surplus) = self.table.surplus() {
+            self.drop_result(now, surplus);
+        }
+    }
+
+    /// Forgets a job that is over, but for its id. Returns the call that had it.
+    pub(super) fn forget(&mut self, now: Instant, id: JobId) -> Option<CallRef> {
+        if self.table.get(id).is_none_or(Job::is_running) {
+            return None;
+        }
+        let call = call_of(&self.table.forget(now, id)?)?;
+        self.calls.remove(&call);
+        Some(call)
+    }
+
+    /// Forgets a job whose result nobody has collected. What was written to a session still gets there.
+    pub(super) fn drop_result(&mut self, now: Instant, id: JobId) {
+        if let Some(call) = self.forget(now, id) {
+            self.calls.insert(call, Role::Forgotten);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One command: from its acceptance to its being forgotten.
+//!
+//! ```text
+//!             spawn                on_exit                  both outputs at their end,
+//!   Accepted ───────► Running ────────────────► Draining ──or idle for 100 ms, or 2 s──► Ended
+//!       └──── failed ────────────────────────────────────────────────────────────────────►
+//! ```
+//!
+//! Not who asks for it: calls come and go, [`Attachment`] names the one that has it now.
+
+use std::time::Duration;
+
+use super::held::{Flow, Held};
+use super::processes::{Exit, Output};
+use super::stdin::Stdin;
+use crate::agent::limits;
+use crate::agent::outbox::CallRef;
+use crate::crypto::PublicKey;
+use crate::message::{JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
+use crate::time::Instant;
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Entered in the table, and not started yet.
+    Accepted,
+    /// The process runs.
+    Running,
+    /// Its leader is over, its pipes may hold more.
+    Draining {
+        /// How the leader ended.
+        exit: Exit,
+        /// When.
+        since: Instant,
+        /// When something last came.
+        active: Instant,
+    },
+    /// It is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// Something still held an output open.
+        streams_open: bool,
+    },
+}
+
+/// Why the agent itself ended a job: goes before what the process returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Its deadline passed.
+    TimedOut,
+    /// It was asked to, its controller is gone, the key is, or the agent ends.
+    Canceled,
+}
+
+/// The call that has a job now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attachment {
+    /// The call.
+    pub call: CallRef,
+    /// Offsets in the outputs that its lanes began with.
+    pub begin: [u64; 2],
+    /// Its machine has acknowledged the last line.
+    pub told: bool,
+}
+
+/// One command.
+#[derive(Debug)]
+pub struct Job {
+    /// Its controller's name for it.
+    pub request: RequestId,
+    /// Whose it is.
+    pub owner: PublicKey,
+    /// A hash of the whole request.
+    pub digest: [u8; 32],
+    /// As much of argv as is shown.
+    pub argv: Vec<OsText>,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// The leader's process id.
+    pub pid: Option<i32>,
+    /// Where it is.
+    pub state: State,
+    /// Why we end it, if we do.
+    pub reason: Option<Reason>,
+    /// When it must be over.
+    pub deadline: Option<Instant>,
+    /// How long its controller may be silent.
+    pub lease: Duration,
+    /// And what then.
+    pub on_disconnect: OnDisconnect,
+    /// Since when its controller is silent or gone.
+    pub absent: Option<Instant>,
+    /// Who has it.
+    pub attached: Option<Attachment>,
+    /// Who waits for its end.
+    pub waiters: Vec<CallRef>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// What it wrote to stdout and stderr.
+    pub outputs: [Held; 2],
+    /// When it ended, or its result was last read from.
+    pub fresh: Instant,
+}
+
+/// What the clock asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// The command's deadline.
+    Deadline,
+    /// The lease has run out.
+    Lease,
+    /// Enough was waited for late output.
+    Drained,
+    /// Nobody collected the result.
+    Stale,
+}
+
+impl Job {
+    /// One of its outputs.
+    pub const fn output(&mut self, output: Output) -> &mut Held {
+        &mut self.outputs[output as usize]
+    }
+
+    /// Whether it takes one of the places for running jobs.
+    pub const fn is_running(&self) -> bool {
+        !matches!(self.state, State::Ended { .. })
+    }
+
+    /// What of its output is held.
+    pub const fn held(&self) -> u64 {
+        self.outputs[0].cost() + self.outputs[1].cost()
+    }
+
+    /// How much more of an output may be read.
+    pub fn room(&self, output: Output) -> u64 {
+        let extra = match self.state {
+            State::Draining { .. } => limits::LANE_AT_EXIT,
+            _ => 0,
+        };
+        self.outputs[output as usize].room(extra)
+    }
+
+    /// Whether neither output will bring more.
+    pub fn is_dry(&self) -> bool {
+        self.outputs.iter().all(|held| held.flow() != Flow::Open)
+    }
+
+    /// What the clock asks for next, and when.
+    pub fn due(&self) -> Option<(Instant, Due)> {
+        match self.state {
+            State::Accepted => None,
+            State::Running if self.reason.is_some() => None,
+            State::Running => {
+                let deadline = self.deadline.map(|at| (at, Due::Deadline));
+                let lease = match self.on_disconnect {
+                    OnDisconnect::Keep => None,
+                    OnDisconnect::Kill => self.absent.map(|at| (at + self.lease, Due::Lease)),
+                };
+                deadline.into_iter().chain(lease).min_by_key(|due| due.0)
+            }
+            State::Draining { since, active, .. } => {
+                let at = (since + limits::DRAIN).min(active + limits::DRAIN_IDLE);
+                Some((at, Due::Drained))
+            }
+            State::Ended { .. } => Some((self.fresh + limits::RETENTION, Due::Stale)),
+        }
+    }
+
+    /// How it ended, with what we did to it going first.
+    pub const fn outcome(&self, exit: Exit) -> Outcome {
+        match (self.reason, exit) {
+            (Some(Reason::TimedOut), _) => Outcome::TimedOut {},
+            (Some(Reason::Canceled), _) => Outcome::Canceled {},
+            (None, Exit::Code(code)) => Outcome::Exited { code },
+            (None, Exit::Signal { signal, core }) => Outcome::Signaled { signal, core },
+        }
+    }
+
+    /// The line that says how it ended, if it has.
+    pub const fn exit(&self) -> Option<Reply> {
+        match self.state {
+            State::Ended {
+                outcome,
+                streams_open,
+            } => Some(Reply::Exit {
+                outcome,
+                stdout: self.outputs[0].end(),
+                stderr: self.outputs[1].end(),
+                streams_open,
+            }),
+            _ => None,
+        }
+    }
+
+    /// As it is shown in a list.
+    pub fn view(&self, now: Instant) -> JobView {
+        JobView {
+            id: self.request,
+            argv: self.argv.clone(),
+            age_ms: u64::try_from(now.since(self.accepted).as_millis()).unwrap_or(u64::MAX),
+            state: match self.state {
+                State::Ended { outcome, .. } => JobState::Ended(outcome),
+                _ => JobState::Running {},
+            },
+            stdout: self.outputs[0].end(),
+            stderr: self.outputs[1].end(),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What calls ask of the room of commands, and the lines they get.
+//!
+//! The order in `exec` is the promise: known id, forgotten id, too old, not allowed, no room, and only then
+//! entered in the table, noted, and started.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::held::{Flow, Held};
+use super::job::{Job, Reason, State};
+use super::stdin::Stdin;
+use super::{Commands, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
+use crate::agent::directory::{Directory, Member};
+use crate::agent::limits;
+use crate::agent::note::Note;
+use crate::agent::outbox::{CallRef, Outbox};
+use crate::crypto::PublicKey;
+use crate::message::{self, Exec, OsText, Outcome, Reply, Request, RequestId};
+use crate::time::Instant;
+
+/// `EINVAL`, for a command without even a program.
+const INVALID: i32 = 22;
+
+/// What a call that gets a job is told: where its lanes begin, what there is, and the end if it was reached.
+pub(super) fn greet(call: CallRef, job: &Job, begin: [u64; 2], outbox: &mut Outbox) {
+    outbox.reply(
+        call,
+        &Reply::Accepted {
+            id: job.request,
+            stdout: begin[0],
+            stderr: begin[1],
+            stdin: job.stdin.taken(),
+        },
+    );
+    if let Some(pid) = job.pid {
+        outbox.reply(call, &Reply::Started { pid });
+    }
+    for output in Output::ALL {
+        for piece in job.outputs[output as usize].from(begin[output as usize]) {
+            outbox.write(call, lane_of(output), piece, false);
+        }
+    }
+    bid_farewell(call, job, outbox);
+}
+
+/// The result, if there is one, and the ends of all lanes.
+pub(super) fn bid_farewell(call: CallRef, job: &Job, outbox: &mut Outbox) {
+    if let Some(exit) = job.exit() {
+        end_lanes(call, &exit, outbox);
+    }
+}
+
+fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
+    outbox.last_reply(call, exit);
+    for output in Output::ALL {
+        outbox.write(call, lane_of(output), Bytes::new(), true);
+    }
+}
+
+/// Tells that nothing was started, or that it is not known whether.
+fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
+    let exit = Reply::Exit {
+        outcome,
+        stdout: 0,
+        stderr: 0,
+        streams_open: false,
+    };
+    end_lanes(call, &exit, outbox);
+}
+
+/// As much of argv as is kept to be shown.
+fn shown(argv: &[OsText]) -> Vec<OsText> {
+    let mut left = limits::SHOWN_ARGV;
+    let fits = |argument: &&OsText| {
+        let length = argument.as_os_str().len() + 1;
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    };
+    argv.iter().take_while(fits).cloned().collect()
+}
+
+/// The same for every repeat of a request, and different for every other.
+fn digest(exec: &Exec) -> [u8; 32] {
+    let first = Exec {
+        age_ms: 0,
+        ..exec.clone()
+    };
+    let line = message::to_line(&Request::Exec(first));
+    let digest = ring::digest::digest(&ring::digest::SHA256, &line);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn wait(millis: u64) -> Duration {
+    Duration::from_millis(millis).min(limits::MAX_WAIT)
+}
+
+impl<P: Processes> Jobs<P> {
+    /// A call was opened with one of this room's requests. `directory` says who may.
+    pub fn on_call(
+        &mut self,
+        now: Instant,
+        call: CallRef,
+        member: &Member,
+        request: Request,
+        directory: &dyn Directory,
+        outbox: &mut Outbox,
+    ) {
+        match request {
+            Request::Exec(exec) => self.exec(now, call, member, exec, directory, outbox),
+            Request::Attach { id, stdout, stderr } => match self.table.find(&member.key, id) {
+                Some(job) => self.attach(call, job, [stdout, stderr], None, outbox),
+                None => self.answer_unknown(call, &member.key, id, outbox),
+            },
+            Request::Wait { id } => match self.table.find(&member.key, id) {
+                Some(job) => self.wait(call, job, outbox),
+                None => self.answer_unknown(call, &member.key, id, outbox),
+            },
+            Request::Jobs {} => {
+                let jobs = self.list(now, &member.key);
+                outbox.last_reply(call, &jobs);
+            }
+            Request::Signal { id, signal } => {
+                let reply = self.signal(&member.key, id, signal);
+                outbox.last_reply(call, &reply);
+            }
+            _ => outbox.last_reply(call, &unsupported("not at the beginning of a call")),
+        }
+    }
+
+    /// A further line came in a call of this room.
+    pub fn on_line(&mut self, call: CallRef, request: Request, outbox: &mut Outbox) {
+        let Some(&Role::Attached(id)) = self.calls.get(&call) else {
+            return;
+        };
+        let Some(owner) = self.table.get(id).map(|job| job.owner) else {
+            return;
+        };
+        // After the last line there is nothing left to answer on.
+        if self.table.get(id).is_some_and(|job| !job.is_running()) {
+            return;
+        }
+        let reply = match request {
+            Request::Cancel {} => {
+                self.end(id, Reason::Canceled);
+                Reply::Done {}
+            }
+            Request::Signal { id, signal } => self.signal(&owner, id, signal),
+            _ => unsupported("not within a call"),
+        };
+        outbox.reply(call, &reply);
+    }
+
+    fn exec(
+        &mut self,
+        now: Instant,
+        call: CallRef,
+        member: &Member,
+        exec: Exec,
+        directory: &dyn Directory,
+        outbox: &mut Outbox,
+    ) {
+        let digest = digest(&exec);
+        if let Some(job) = self.table.find(&member.key, exec.id) {
+            if self.table.get(job).is_some_and(|job| job.digest == digest) {
+                self.attach(call, job, [None, None], Some(0), outbox);
+            } else {
+                refuse(call, Outcome::Conflict {}, outbox);
+            }
+            return;
+        }
+        if let Err(outcome) = self.admit(now, member, &exec, directory) {
+            self.notes.push_back(Note::Refused {
+                id: exec.id,
+                key: member.key,
+                outcome,
+            });
+            refuse(call, outcome, outbox);
+            return;
+        }
+        let id = self
+            .table
+            .insert(self.accept(now, member.key, &exec, digest));
+        self.announce(id);
+        self.attach(call, id, [None, None], Some(0), outbox);
+        self.start(now, id, exec, outbox);
+    }
+
+    /// Whether a request that is not in the table may start something.
+    fn admit(
+        &self,
+        now: Instant,
+        member: &Member,
+        exec: &Exec,
+        directory: &dyn Directory,
+    ) -> Result<(), Outcome> {
+        let age = Duration::from_millis(exec.age_ms);
+        if self.table.register().knows(&member.key, exec.id) {
+            return Err(Outcome::Expired {});
+        }
+        if age > now.since(self.began) {
+            return Err(Outcome::Unknown {});
+        }
+        if !self.table.register().reaches_back_to(now - age) {
+            return Err(Outcome::Expired {});
+        }
+        if self.config.commands == Commands::Refuse || !directory.may_run(&member.key, exec) {
+            return Err(Outcome::Denied {});
+        }
+        let of_this_key = || {
+            let running = |job: &Job| job.owner == member.key && job.is_running();
+            self.table.iter().filter(|(_, job)| running(job)).count()
+        };
+        let full = self.table.running() >= self.config.max_jobs
+            || directory
+                .max_jobs(&member.key)
+                .is_some_and(|most| of_this_key() >= most);
+        if full || self.closed {
+            return Err(Outcome::Busy {});
+        }
+        Ok(())
+    }
+
+    fn accept(&self, now: Instant, owner: PublicKey, exec: &Exec, digest: [u8; 32]) -> Job {
+        let asked = exec.timeout_ms.map(wait);
+        let runtime = asked.into_iter().chain(self.config.max_runtime).min();
+        Job {
+            request: exec.id,
+            owner,
+            digest,
+            argv: shown(&exec.argv),
+            accepted: now,
+            pid: None,
+            state: State::Accepted,
+            reason: None,
+            deadline: runtime.map(|runtime| now + runtime),
+            lease: exec
+                .lease_ms
+                .map_or(limits::LEASE, wait)
+                .max(limits::MIN_LEASE),
+            on_disconnect: exec.on_disconnect,
+            absent: None,
+            attached: None,
+            waiters: Vec::new(),
+            stdin: Stdin::new(exec.stdin),
+            outputs: [Held::new(), Held::new()],
+            fresh: now,
+        }
+    }
+
+    /// The one place through which every command goes after it was accepted and before it is started.
+    fn announce(&mut self, id: JobId) {
+        let job = self.table.get(id).expect("just entered");
+        self.notes.push_back(Note::Accepted {
+            id: job.request,
+            key: job.owner,
+            argv: job.argv.clone(),
+        });
+    }
+
+    fn start(&mut self, now: Instant, id: JobId, exec: Exec, outbox: &mut Outbox) {
+        let plain = |text: OsText| text.0;
+        let pairs = exec.env.into_iter();
+        let spec = Spec {
+            argv: exec.argv.into_iter().map(plain).collect(),
+            env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
+            cwd: exec.cwd.map(plain),
+            stdin: exec.stdin,
+        };
+        let spawned = if spec.argv.is_empty() {
+            Err(INVALID)
+        } else {
+            self.processes.spawn(id, spec)
+        };
+        match spawned {
+            Ok(pid) => {
+                let call = self.table.update(id, |job| {
+                    job.pid = Some(pid);
+                    job.state = State::Running;
+                    job.attached.map(|attached| attached.call)
+                });
+                if let Some(Some(call)) = call {
+                    outbox.reply(call, &Reply::Started { pid });
+                }
+                for output in Output::ALL {
+                    self.offer_room(id, output);
+                }
+            }
+            Err(errno) => {
+                self.table.update(id, |job| {
+                    let open = |held: &&mut Held| held.flow() == Flow::Open;
+                    job.outputs.iter_mut().filter(open).for_each(Held::end_here);
+                });
+                self.close_stdin(id, outbox);
+                self.settle(now, id, Outcome::SpawnFailed { errno }, false, outbox);
+            }
+        }
+    }
+
+    fn wait(&mut self, call: CallRef, id: JobId, outbox: &mut Outbox) {
+        if let Some(exit) = self.table.get(id).and_then(Job::exit) {
+            outbox.last_reply(call, &exit);
+            return;
+        }
+        let room = self.table.update(id, |job| {
+            let room = job.waiters.len() < limits::WAITERS;
+            if room {
+                job.waiters.push(call);
+            }
+            room
+        });
+        if room == Some(true) {
+            self.calls.insert(call, Role::Waiting(id));
+        } else {
+            outbox.last_reply(call, &unsupported("too many wait for this job"));
+        }
+    }
+
+    fn signal(&mut self, owner: &PublicKey, id: RequestId, signal: i32) -> Reply {
+        if !(1..=limits::MAX_SIGNAL).contains(&signal) {
+            return unsupported("no such signal");
+        }
+        let job = self.table.find(owner, id);
+        let running = job.filter(|&job| {
+            let state = self.table.get(job).map(|job| job.state);
+            state == Some(State::Running)
+        });
+        match running {
+            Some(job) if self.processes.signal(job, signal) => Reply::Done {},
+            _ => Reply::NoJob {},
+        }
+    }
+
+    /// An id that is not in the table: used and forgotten, or never used in this run of the agent.
+    fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
+        if self.table.register().knows(key, id) {
+            refuse(call, Outcome::Expired {}, outbox);
+        } else {
+            outbox.last_reply(call, &Reply::NoJob {});
+        }
+    }
+
+    /// The jobs of a key, oldest first, in one line of bounded length.
+    fn list(&self, now: Instant, key: &PublicKey) -> Reply {
+        let own = self.table.iter().filter(|(_, job)| job.owner == *key);
+        let mut own: Vec<(JobId, &Job)> = own.collect();
+        own.sort_unstable_by_key(|&(id, _)| id);
+        let mut left = limits::LIST_ARGV;
+        let view = |(_, job): (JobId, &Job)| {
+            let mut view = job.view(now);
+            let words = view.argv.iter().map(|word| word.as_os_str().len());
+            // A byte takes at most six in JSON (\u001b).
+            let size: usize = words.map(|length| 6 * length + 3).sum();
+            if size > left {
+                view.argv.clear();
+            } else {
+                left -= size;
+            }
+            view
+        };
+        Reply::Jobs {
+            jobs: own.into_iter().map(view).collect(),
+        }
+    }
+}
+
+fn unsupported(reason: &str) -> Reply {
+    Reply::Unsupported {
+        reason: reason.into(),
+    }
+}
