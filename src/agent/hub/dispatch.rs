@@ -59,7 +59,10 @@ impl<P: Processes> Hub<P> {
                 ..
             } => {
                 let call = call_ref(connection, stream);
-                self.jobs.on_consumed(now, call, stream.lane(), consumed);
+                match stream.lane() {
+                    Lane::Control => self.chat.on_consumed(call, consumed, &mut self.outbox),
+                    lane => self.jobs.on_consumed(now, call, lane, consumed),
+                }
             }
             Event::Delivered { connection, stream } if stream.lane() == Lane::Control => {
                 self.on_delivered(call_ref(connection, stream));

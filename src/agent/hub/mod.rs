@@ -23,6 +23,7 @@ use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
 use super::limits;
 use super::note::Note;
 use super::outbox::Outbox;
+use super::plain::ReplyTemplate;
 use crate::message::CloseCode;
 use crate::session::{Command, ConnectionId};
 use crate::time::Instant;
@@ -35,6 +36,8 @@ pub struct Config {
     pub name: String,
     /// How it runs commands.
     pub jobs: jobs::Config,
+    /// What plain text is answered with; `None`: it is not.
+    pub reply: Option<ReplyTemplate>,
 }
 
 /// How far the agent is.
@@ -66,12 +69,13 @@ impl<P: Processes> Hub<P> {
     /// A hub without sessions. `now` is when the agent began: requests older than that are not known.
     #[must_use]
     pub fn new(config: Config, directory: Box<dyn Directory>, processes: P, now: Instant) -> Self {
+        let chat = Chat::new(config.name.clone(), config.reply);
         Self {
             name: config.name,
             directory,
             sessions: HashMap::new(),
             jobs: Jobs::new(config.jobs, processes, now),
-            chat: Chat::default(),
+            chat,
             outbox: Outbox::default(),
             notes: VecDeque::new(),
             phase: Phase::Working,

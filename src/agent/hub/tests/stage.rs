@@ -147,7 +147,8 @@ impl Stage {
         let book = std::rc::Rc::new(std::cell::RefCell::new(book));
         let now = Instant::from_micros(1_000_000_000);
         let name = "tower".into();
-        let config = Config { name, jobs };
+        let reply = None;
+        let config = Config { name, jobs, reply };
         Self {
             hub: Hub::new(config, Box::new(book.clone()), Fake::default(), now),
             book,
