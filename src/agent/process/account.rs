@@ -48,6 +48,12 @@ impl Account {
         find(&passwd(), |account| account.name == name)
     }
 
+    /// Every group they are in, the primary one first, as `/etc/group` has it.
+    #[must_use]
+    pub fn groups(&self) -> Vec<u32> {
+        groups_of(self, &read_database("/etc/group"))
+    }
+
     /// `name:password:uid:gid:comment:home:shell` (`passwd(5)`).
     fn parse(line: &[u8]) -> Option<Self> {
         let fields: Vec<&OsStr> = line
@@ -86,6 +92,29 @@ fn find(passwd: &[u8], wanted: impl Fn(&Account) -> bool) -> Option<Account> {
     lines.find(wanted)
 }
 
+/// `name:password:gid:member,member` (`group(5)`).
+fn groups_of(account: &Account, database: &[u8]) -> Vec<u32> {
+    let mut groups = vec![account.gid];
+    for line in database.split(|&byte| byte == b'\n') {
+        let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+        let &[_, _, gid, members] = fields.as_slice() else {
+            continue;
+        };
+        let mut members = members.split(|&byte| byte == b',');
+        let gid = std::str::from_utf8(gid)
+            .ok()
+            .and_then(|gid| gid.parse().ok());
+        if let Some(gid) = gid
+            && members.any(|member| member == account.name.as_bytes())
+            && !groups.contains(&gid)
+        {
+            groups.push(gid);
+        }
+    }
+    groups.truncate(limits::GROUPS);
+    groups
+}
+
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -119,6 +148,14 @@ mod tests {
         assert_eq!(last.home, Path::new("/"));
         assert!(find(PASSWD, |account| account.name == "broken").is_none());
         assert!(find(PASSWD, |account| account.name.is_empty()).is_none());
+    }
+
+    #[test]
+    fn groups_are_those_that_name_the_user_and_their_own() {
+        let database =
+            b"root:x:0:\nusers:x:100:ann\nadm:x:4:joann,ann\nx:x:5:anna\nbad:x:y:ann\nlp:x:7:ann,";
+        let ann = find(PASSWD, |account| account.name == "ann").unwrap();
+        assert_eq!(groups_of(&ann, database), [100, 4, 7]);
     }
 
     #[test]

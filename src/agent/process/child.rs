@@ -17,6 +17,10 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::ptr;
 
+use rustix::io::Errno;
+use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, ioctl_tiocsctty, setrlimit, setsid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
 use super::Stage;
 
 /// Signals of Linux are numbered 1 to 64 (`signal(7)`).
@@ -28,30 +32,27 @@ const SIGNALS_BYTES: usize = 8;
 /// The error number's place in what the child reports; the stage is above it. Linux's end at 4095.
 const ERRNO_BITS: u32 = 16;
 
-/// A program ready to be executed.
+/// Everything that the child needs, in the form that system calls take.
 pub(super) struct Image {
     /// The files to try, in order.
-    candidates: Vec<CString>,
-    cwd: CString,
-    argv: Strings,
-    env: Strings,
+    pub(super) candidates: Vec<CString>,
+    pub(super) cwd: CString,
+    pub(super) argv: Strings,
+    pub(super) env: Strings,
+    /// Descriptor 0 is a terminal, to be the session's own.
+    pub(super) on_terminal: bool,
+    pub(super) limits: Vec<(Resource, Rlimit)>,
+    pub(super) user: Option<Credentials>,
+}
+
+/// Whom to become.
+pub(super) struct Credentials {
+    pub(super) uid: Uid,
+    pub(super) gid: Gid,
+    pub(super) groups: Vec<Gid>,
 }
 
 impl Image {
-    pub(super) fn new(
-        candidates: Vec<CString>,
-        cwd: CString,
-        argv: Vec<CString>,
-        env: Vec<CString>,
-    ) -> Self {
-        Self {
-            candidates,
-            cwd,
-            argv: Strings::new(argv),
-            env: Strings::new(env),
-        }
-    }
-
     /// Makes `command` execute this image when it is spawned; its own program is never looked at.
     pub(super) fn install(self, command: &mut Command) {
         // SAFETY: `become_it` makes system calls on memory that was allocated before the fork, and
@@ -63,15 +64,30 @@ impl Image {
 
     /// Returns only if it failed.
     fn become_it(&self) -> i32 {
-        if let Err(errno) = rustix::process::setsid() {
-            return report(Stage::Prepare, errno.raw_os_error());
+        match self.prepare() {
+            Ok(()) => report(Stage::Execute, self.execute()),
+            Err((stage, errno)) => report(stage, errno.raw_os_error()),
         }
-        if let Err(errno) = rustix::process::chdir(&self.cwd) {
-            return report(Stage::Directory, errno.raw_os_error());
+    }
+
+    /// In an order that matters: limits may need the privilege that is given up with the user, and the
+    /// directory is entered with the rights of who will run in it.
+    fn prepare(&self) -> Result<(), (Stage, Errno)> {
+        let at = |stage| move |errno| (stage, errno);
+        setsid().map_err(at(Stage::Prepare))?;
+        if self.on_terminal {
+            ioctl_tiocsctty(rustix::stdio::stdin()).map_err(at(Stage::Terminal))?;
         }
+        for (resource, limit) in &self.limits {
+            setrlimit(*resource, *limit).map_err(at(Stage::Limits))?;
+        }
+        if let Some(user) = &self.user {
+            user.assume().map_err(at(Stage::User))?;
+        }
+        chdir(&self.cwd).map_err(at(Stage::Directory))?;
         seal_descriptors();
         reset_signals();
-        report(Stage::Execute, self.execute())
+        Ok(())
     }
 
     /// Tries one file after the other, as a shell does: one that may not be executed is passed over, and
@@ -91,6 +107,15 @@ impl Image {
     }
 }
 
+impl Credentials {
+    /// Of this thread, which is the only one in the child. Irrevocable: the saved ids change as well.
+    fn assume(&self) -> Result<(), Errno> {
+        set_thread_groups(&self.groups)?;
+        set_thread_res_gid(self.gid, self.gid, self.gid)?;
+        set_thread_res_uid(self.uid, self.uid, self.uid)
+    }
+}
+
 const fn report(stage: Stage, errno: i32) -> i32 {
     errno | (stage as i32) << ERRNO_BITS
 }
@@ -98,11 +123,15 @@ const fn report(stage: Stage, errno: i32) -> i32 {
 /// The other end of `report`: an error number that has no stage is from a step of the standard library.
 pub(super) const fn parse_report(number: i32) -> (Stage, i32) {
     let errno = number & ((1 << ERRNO_BITS) - 1);
-    match number >> ERRNO_BITS {
-        1 => (Stage::Directory, errno),
-        2 => (Stage::Execute, errno),
-        _ => (Stage::Prepare, errno),
-    }
+    let stage = match number >> ERRNO_BITS {
+        1 => Stage::Terminal,
+        2 => Stage::Limits,
+        3 => Stage::User,
+        4 => Stage::Directory,
+        5 => Stage::Execute,
+        _ => Stage::Prepare,
+    };
+    (stage, errno)
 }
 
 /// Everything above the three is closed by `exec`. A belt: we open nothing without `O_CLOEXEC`, but what
@@ -171,7 +200,7 @@ impl Drop for SignalsBlocked {
 }
 
 /// A null-terminated array of C strings, and what it points to.
-struct Strings {
+pub(super) struct Strings {
     _owned: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
@@ -183,7 +212,7 @@ unsafe impl Send for Strings {}
 unsafe impl Sync for Strings {}
 
 impl Strings {
-    fn new(owned: Vec<CString>) -> Self {
+    pub(super) fn new(owned: Vec<CString>) -> Self {
         let pointers = owned
             .iter()
             .map(|string| string.as_ptr())

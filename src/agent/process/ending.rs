@@ -69,12 +69,16 @@ enum State {
 }
 
 impl Ending {
-    /// Sends TERM, once, to every process of the tree, and CONT, for a stopped one would not notice.
+    /// Sends TERM, once, to every process of the tree, and CONT, for a stopped one would not notice. On a
+    /// terminal HUP comes first, as if it were closed: interactive shells ignore TERM.
     #[must_use]
     pub fn start(now: Instant, tree: Tree, census: &mut Census) -> Self {
         let mut known = HashSet::new();
         let table = census.at(now);
         let members = tree.members(table, &known);
+        if tree.is_on_terminal() {
+            tree.signal_members(Signal::HUP, table, &members);
+        }
         tree.signal_members(Signal::TERM, table, &members);
         tree.signal_members(Signal::CONT, table, &members);
         known.extend(members.iter().map(|entry| entry.identity()));

@@ -9,3 +9,6 @@ pub(super) const ACCOUNTS: u64 = 8 << 20;
 
 /// Bytes of a refused variable's name that are shown: enough to recognise it.
 pub(super) const NAME_SHOWN: usize = 64;
+
+/// Groups a process may be in (`NGROUPS_MAX` of Linux).
+pub(super) const GROUPS: usize = 65_536;

@@ -26,6 +26,7 @@ mod orphans;
 mod pipe;
 mod spawn;
 mod spec;
+mod terminal;
 mod tree;
 
 pub use account::Account;
@@ -35,9 +36,10 @@ pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
 pub use orphans::{become_subreaper, reap_orphans};
 pub use pipe::Pipe;
-pub use rustix::process::{Pid, Signal};
+pub use rustix::process::{Pid, Resource, Signal};
 pub use spawn::{SpawnError, Stage, spawn};
-pub use spec::{Spec, Stdin};
+pub use spec::{Limit, Spec, Stdin};
+pub use terminal::WindowSize;
 pub use tree::Tree;
 
 #[cfg(test)]

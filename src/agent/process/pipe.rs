@@ -1,4 +1,4 @@
-//! Our end of a process's standard streams.
+//! Our end of a process's standard streams: of a pipe, or of its terminal.
 //!
 //! Not a buffer. Invariant: it is non-blocking and closed on exec, so that neither a slow process stops
 //! us nor another process holds its pipe open.
@@ -10,6 +10,10 @@ use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::termios::tcsetwinsize;
+
+use super::WindowSize;
 
 /// A non-blocking descriptor that can be registered with a `mio::Poll`. Dropping it closes it: deregister first.
 #[derive(Debug)]
@@ -21,11 +25,23 @@ impl Pipe {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self(fd))
     }
+
+    /// Changes the size of the terminal's window, of which its foreground processes are told by SIGWINCH.
+    ///
+    /// # Errors
+    /// `ENOTTY` if it is no terminal.
+    pub fn resize(&self, size: WindowSize) -> io::Result<()> {
+        Ok(tcsetwinsize(&self.0, size.into())?)
+    }
 }
 
 impl Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(&self.0, buf)?)
+        match rustix::io::read(&self.0, buf) {
+            // How a terminal says that nobody has its other end any more.
+            Err(Errno::IO) => Ok(0),
+            read => Ok(read?),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::environment::PATH;
+use super::{Account, Resource, WindowSize};
 
 /// A process to be.
 ///
@@ -24,6 +25,13 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// What it reads.
     pub stdin: Stdin,
+    /// With a terminal of this size for its descriptors 0, 1 and 2, whatever `stdin` says. Our end is then
+    /// both [`Process::stdin`](super::Process) and `stdout`, and there is no `stderr`.
+    pub terminal: Option<WindowSize>,
+    /// As whom it runs, with all of their groups; `None`: as who runs us. Takes root, but for oneself.
+    pub user: Option<Account>,
+    /// What it and each of its descendants may use.
+    pub limits: Vec<Limit>,
     /// The job's name, handed down as [`MARKER`](super::MARKER) in the environment: descendants that left
     /// the session are recognised by it.
     pub marker: String,
@@ -37,9 +45,21 @@ impl Default for Spec {
             path: PATH.into(),
             cwd: "/".into(),
             stdin: Stdin::Null,
+            terminal: None,
+            user: None,
+            limits: Vec::new(),
             marker: String::new(),
         }
     }
+}
+
+/// A bound on a resource, as `setrlimit(2)` has them. It never raises the bound that we are under ourselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// What is bounded.
+    pub resource: Resource,
+    /// To so much: bytes, seconds of processor time, descriptors, processes of the user.
+    pub at_most: u64,
 }
 
 /// What a process reads on descriptor 0.

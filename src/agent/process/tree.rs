@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use rustix::process::{PidfdFlags, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use super::census::{Entry, Identity, Table};
-use super::{Census, Pid, Signal};
+use super::{Census, Pid, Signal, Spec};
 use crate::time::Instant;
 
 /// Names a tree of processes. Cheap to clone; holds no descriptor.
@@ -23,15 +23,17 @@ pub struct Tree {
     /// Clock ticks from boot to its start: with the process id, its identity.
     started: u64,
     marker: String,
+    on_terminal: bool,
 }
 
 impl Tree {
     /// Of a leader that was just started.
-    pub(super) fn new(leader: Pid, marker: &str) -> Self {
+    pub(super) fn new(leader: Pid, spec: &Spec) -> Self {
         Self {
             leader,
             started: Entry::read(leader).map_or(0, |entry| entry.started),
-            marker: marker.to_owned(),
+            marker: spec.marker.clone(),
+            on_terminal: spec.terminal.is_some(),
         }
     }
 
@@ -39,6 +41,11 @@ impl Tree {
     #[must_use]
     pub fn leader(&self) -> Pid {
         self.leader
+    }
+
+    /// It was started on a terminal, so that HUP is what its shells listen to.
+    pub(super) const fn is_on_terminal(&self) -> bool {
+        self.on_terminal
     }
 
     /// No process of it runs any more. Zombies do not count.

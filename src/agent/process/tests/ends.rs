@@ -55,7 +55,7 @@ struct Witness {
 impl Witness {
     /// The next line of `pipe` is its process id.
     fn announced(pipe: &mut Pipe) -> Self {
-        let pid = Pid::from_raw(read_line(pipe).parse().unwrap()).unwrap();
+        let pid = Pid::from_raw(read_line(pipe).trim_end().parse().unwrap()).unwrap();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let identity = Entry::read(pid).unwrap().identity();
         Self { identity, pidfd }
@@ -184,6 +184,29 @@ fn a_stopped_process_ends_too() {
     let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
     assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
+}
+
+#[test]
+fn an_interactive_shell_ends_with_its_terminal() {
+    // As an interactive shell does, it ignores TERM.
+    let spec = Spec {
+        terminal: Some(WindowSize {
+            rows: 24,
+            columns: 80,
+        }),
+        ..marked("trap '' TERM; echo $$; read line", "interactive")
+    };
+    let mut process = spawn(&spec).unwrap();
+    Witness::announced(process.stdout.as_mut().unwrap());
+    let (time, mut census) = (Time::new(), Census::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert!(time.now() < Instant::ZERO + GRACE);
+    let by_hup = Exit::Signal {
+        signal: 1,
+        core: false,
+    };
+    assert_eq!(process.reap().unwrap(), Some(by_hup));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Stories with real processes. Each waits on what happens (a pidfd, a pipe), with a deadline that fails.
 
 mod ends;
+mod settings;
 mod starts;
 
 use std::ffi::OsString;

@@ -1,0 +1,198 @@
+//! On a terminal, as another user, under limits.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::*;
+
+const SIZE: WindowSize = WindowSize {
+    rows: 33,
+    columns: 111,
+};
+
+fn on_terminal(script: &str) -> Process {
+    spawn(&Spec {
+        terminal: Some(SIZE),
+        ..shell(script)
+    })
+    .unwrap()
+}
+
+fn finish(mut process: Process) -> (String, Exit) {
+    let said = read_to_end(process.stdout.take().unwrap());
+    wait_readable(process.pidfd());
+    let exit = process.reap().unwrap().expect("its pidfd says so");
+    (String::from_utf8(said).unwrap(), exit)
+}
+
+#[test]
+fn it_sits_at_a_terminal_of_its_own() {
+    let script = "test -t 0 && test -t 1 && test -t 2 && stty size && echo here > /dev/tty";
+    let process = on_terminal(script);
+    assert!(process.stderr.is_none());
+    let (said, exit) = finish(process);
+    assert_eq!(said, "33 111\r\nhere\r\n");
+    assert_eq!(exit, Exit::Code(0));
+}
+
+#[test]
+fn the_window_changes_its_size_and_the_program_is_told() {
+    let script = "trap 'stty size; exit 5' WINCH; echo ready; while :; do sleep 0.01; done";
+    let mut process = on_terminal(script);
+    assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
+    let size = WindowSize {
+        rows: 50,
+        columns: 132,
+    };
+    process.stdin.as_ref().unwrap().resize(size).unwrap();
+    assert_eq!(finish(process), ("50 132\r\n".to_owned(), Exit::Code(5)));
+}
+
+#[test]
+fn a_pipe_has_no_size() {
+    let process = spawn(&spec(&["true"])).unwrap();
+    let refused = process.stdout.as_ref().unwrap().resize(SIZE).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(Errno::NOTTY.raw_os_error()));
+}
+
+#[test]
+fn control_c_is_a_signal() {
+    let mut process = on_terminal("echo ready; read line");
+    assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
+    process.stdin.take().unwrap().write_all(b"\x03").unwrap();
+    let interrupted = Exit::Signal {
+        signal: 2,
+        core: false,
+    };
+    assert_eq!(finish(process).1, interrupted);
+}
+
+#[test]
+fn control_d_is_the_end_of_input() {
+    let mut process = on_terminal("stty -echo; echo ready; cat; echo done");
+    assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(b"one\n\x04").unwrap();
+    drop(stdin);
+    assert_eq!(
+        finish(process),
+        ("one\r\ndone\r\n".to_owned(), Exit::Code(0))
+    );
+}
+
+#[test]
+fn nothing_written_to_a_terminal_before_exit_is_lost() {
+    let (said, exit) = finish(on_terminal("head -c 300000 /dev/zero | tr '\\0' x; exit 7"));
+    assert_eq!((said.len(), exit), (300_000, Exit::Code(7)));
+}
+
+#[test]
+fn a_limit_holds_for_it_and_never_raises_ours() {
+    let mut limited = shell("ulimit -Sn; ulimit -Hn; ulimit -Hc; ulimit -Sc");
+    let ours = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let limit = |resource, at_most| Limit { resource, at_most };
+    limited.limits = vec![limit(Resource::Nofile, 77), limit(Resource::Core, 0)];
+    assert_eq!(run(&limited).0, b"77\n77\n0\n0\n");
+    limited.limits = vec![limit(Resource::Nofile, u64::MAX)];
+    let text = String::from_utf8(run(&limited).0).unwrap();
+    let ours = ours.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    assert_eq!(text.lines().nth(1), Some(ours.as_str()));
+}
+
+#[test]
+fn a_file_too_big_is_a_signal() {
+    let mut limited = spec(&["head", "-c", "100000", "/dev/zero"]);
+    let directory = tempfile::tempdir().unwrap();
+    limited.cwd = directory.path().into();
+    limited.argv = ["sh", "-c", "exec head -c 100000 /dev/zero > big"]
+        .map(OsString::from)
+        .to_vec();
+    limited.limits = vec![Limit {
+        resource: Resource::Fsize,
+        at_most: 1000,
+    }];
+    let (_, _, exit) = run(&limited);
+    assert!(matches!(exit, Exit::Signal { signal: 25, .. }), "{exit:?}");
+    assert_eq!(
+        std::fs::metadata(directory.path().join("big"))
+            .unwrap()
+            .len(),
+        1000
+    );
+}
+
+fn somebody_else() -> Account {
+    Account {
+        name: "somebody-else".into(),
+        uid: 64_999,
+        gid: 64_998,
+        home: "/".into(),
+        shell: "/bin/sh".into(),
+    }
+}
+
+/// Needs root; for everybody else the refusal is the test.
+#[test]
+fn it_runs_as_its_user_in_their_groups_alone() {
+    let mut other = shell("id -u; id -g; id -G; grep ^Uid /proc/self/status");
+    other.user = Some(somebody_else());
+    if !geteuid().is_root() {
+        let error = spawn(&other).unwrap_err();
+        assert_eq!(
+            (error.stage, error.errno),
+            (Stage::User, Errno::PERM.raw_os_error())
+        );
+        return;
+    }
+    let (stdout, ..) = run(&other);
+    assert_eq!(
+        String::from_utf8(stdout).unwrap(),
+        "64999\n64998\n64998\nUid:\t64999\t64999\t64999\t64999\n"
+    );
+}
+
+#[test]
+fn the_directory_is_entered_with_the_rights_of_its_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let closed = tempfile::tempdir().unwrap();
+    let ours_alone = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(closed.path(), ours_alone).unwrap();
+    let mut other = shell("pwd");
+    other.user = Some(somebody_else());
+    other.cwd = closed.path().into();
+    let error = spawn(&other).unwrap_err();
+    assert_eq!(
+        (error.stage, error.errno),
+        (Stage::Directory, Errno::ACCESS.raw_os_error())
+    );
+}
+
+#[test]
+fn its_terminal_is_its_users() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let process = spawn(&Spec {
+        terminal: Some(SIZE),
+        user: Some(somebody_else()),
+        ..shell("stat -c %u $(tty) && echo reopened > $(tty)")
+    });
+    let (said, exit) = finish(process.unwrap());
+    assert_eq!(
+        (said.as_str(), exit),
+        ("64999\r\nreopened\r\n", Exit::Code(0))
+    );
+}
+
+#[test]
+fn oneself_needs_no_privilege() {
+    let mut same = spec(&["id", "-u"]);
+    same.user = Some(Account::current());
+    let uid = geteuid().as_raw();
+    assert_eq!(run(&same).0, format!("{uid}\n").as_bytes());
+}
