@@ -299,12 +299,18 @@ impl Connection {
             code,
             reason: &reason,
         };
-        let length = DATA_HEADER + frame.size() + AEAD_TAG;
+        // What came last is acknowledged too: a peer that sent a result learns that it has arrived.
+        let mut ack = Vec::new();
+        if self.acks.has_news() {
+            self.acks.write(now, ACK_SPACE, &mut ack);
+        }
+        let length = DATA_HEADER + ack.len() + frame.size() + AEAD_TAG;
         if self.route.budget() < length as u64 {
             return None;
         }
         self.route.on_sent(length);
         let start = self.begin(buf);
+        buf.extend_from_slice(&ack);
         frame.encode(buf);
         self.finish(now, buf, start, false, Vec::new());
         if let State::Closing { reason: kept, .. } = &mut self.state {

@@ -336,9 +336,14 @@ impl Attempt {
 
     /// Leaves: the report is all that follows.
     fn end(&mut self, outcome: Option<Outcome>) {
+        self.leave(outcome, CloseCode::Shutdown);
+    }
+
+    /// Leaves with a reason: [`CloseCode::Done`] says that the result is in good hands, and only then.
+    fn leave(&mut self, outcome: Option<Outcome>, code: CloseCode) {
         self.ended = true;
         while !self.legs.is_empty() {
-            self.drop_leg(0, CloseCode::Done);
+            self.drop_leg(0, code);
         }
         let exit = self.exit;
         self.actions.push_back(Action::Ended(Report {

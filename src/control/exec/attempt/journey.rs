@@ -13,7 +13,7 @@ impl Attempt {
     /// Tries the next address, or the same one again.
     pub(super) fn connect(&mut self) {
         if self.legs.len() == limits::LEGS {
-            self.drop_leg(0, CloseCode::Done);
+            self.drop_leg(0, CloseCode::Shutdown);
         }
         let connection =
             ConnectionId(u64::from(self.config.slot) << 16 | u64::from(self.generation));
@@ -186,7 +186,7 @@ impl Attempt {
     /// The agent has ended the call without an exit: someone else is attached now, perhaps we.
     pub(super) fn on_superseded(&mut self, index: usize) {
         let last = index + 1 == self.legs.len();
-        self.drop_leg(index, CloseCode::Done);
+        self.drop_leg(index, CloseCode::Shutdown);
         if last {
             self.give_up(
                 Outcome::Lost {},
@@ -232,10 +232,10 @@ impl Attempt {
     /// The newest that was accepted is the one in use.
     pub(super) fn drop_other_legs(&mut self, keep: usize) {
         while self.legs.len() > keep + 1 {
-            self.drop_leg(keep + 1, CloseCode::Done);
+            self.drop_leg(keep + 1, CloseCode::Shutdown);
         }
         for _ in 0..keep {
-            self.drop_leg(0, CloseCode::Done);
+            self.drop_leg(0, CloseCode::Shutdown);
         }
     }
 }

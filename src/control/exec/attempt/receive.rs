@@ -275,7 +275,7 @@ impl Attempt {
             self.command(collected);
             self.command(Command::Release { connection, call });
         }
-        self.end(Some(exit.outcome));
+        self.leave(Some(exit.outcome), CloseCode::Done);
     }
 
     /// Bytes below the final lengths that can no longer come.

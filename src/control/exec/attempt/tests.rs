@@ -119,7 +119,13 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                     wanted.granted[output as usize] += bytes;
                 }
             }
-            Action::Command(Command::Close { connection, .. }) => wanted.closed.push(connection),
+            Action::Command(Command::Close {
+                connection, code, ..
+            }) => {
+                let done = code == CloseCode::Done as u64;
+                assert_eq!(done, wanted.collected, "only a result in hand is done with");
+                wanted.closed.push(connection);
+            }
             Action::Command(Command::Stop { stream, .. }) => wanted.stopped.push(stream),
             Action::Command(Command::Reset { .. }) => wanted.resets += 1,
             Action::Output(output, data) => {
