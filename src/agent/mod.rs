@@ -14,3 +14,4 @@ pub mod note;
 pub mod outbox;
 pub mod plain;
 pub mod process;
+pub mod terminal;

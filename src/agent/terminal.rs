@@ -1,0 +1,232 @@
+//! The agent's own terminal: a thread that prints, a thread that reads what is typed.
+//!
+//! Not here: what is shown, who hears what was typed. Invariant: neither thread can stall the agent. A
+//! terminal stopped by Ctrl-S, or a pipe that nobody reads, costs lines, which are counted and told.
+
+use std::fmt::Display;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
+
+use super::limits;
+use crate::message::limits::CHAT_TEXT;
+
+/// Something the agent's user did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typed {
+    /// A line, without its end.
+    Line(String),
+    /// `quit`, or the end of input on a terminal: the agent is to end.
+    Leave,
+}
+
+/// Prints lines on standard output, from a thread of its own.
+#[derive(Clone, Debug)]
+pub struct Printer {
+    lines: Sender<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Printer {
+    /// Starts the thread. It ends when the last clone is dropped.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start() -> io::Result<Self> {
+        Self::to(io::stdout())
+    }
+
+    fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, queue) = bounded::<String>(limits::TERMINAL_LINES);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let printer = Self {
+            lines,
+            dropped: Arc::clone(&dropped),
+        };
+        std::thread::Builder::new()
+            .name("printer".into())
+            .spawn(move || {
+                for line in queue {
+                    let missed = dropped.swap(0, Ordering::Relaxed);
+                    if missed > 0 {
+                        let _ = writeln!(out, "* {missed} lines not shown");
+                    }
+                    // A daemon goes on when nobody reads its output any more.
+                    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+                }
+            })?;
+        Ok(printer)
+    }
+
+    /// Shows a line; one for which there is no room is counted instead.
+    pub fn show(&self, line: &impl Display) {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(line.to_string()) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What standard input is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Input {
+    /// Somebody types.
+    Terminal,
+    /// A program or a file speaks; its end means nothing.
+    Pipe,
+    /// Closed, /dev/null, or another device.
+    None,
+}
+
+/// Starts to read standard input, if it is a terminal, a pipe or a file. `wake` is called after each
+/// thing that was typed.
+///
+/// # Errors
+/// When there can be no thread.
+pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Receiver<Typed>>> {
+    let input = kind_of_input();
+    if input == Input::None {
+        return Ok(None);
+    }
+    let (typed, queue) = bounded(limits::TYPED_LINES);
+    std::thread::Builder::new()
+        .name("input".into())
+        .spawn(move || {
+            let mut reader = BufReader::new(Stdin(input));
+            loop {
+                let next = match next_line(&mut reader) {
+                    Ok(Some(next)) => next,
+                    Ok(None) if input == Input::Terminal => Typed::Leave,
+                    // Also a terminal that is gone: SIGHUP says whether that is the end.
+                    _ => return,
+                };
+                let last = next == Typed::Leave;
+                if typed.send(next).is_err() {
+                    return;
+                }
+                wake();
+                if last {
+                    return;
+                }
+            }
+        })?;
+    Ok(Some(queue))
+}
+
+fn kind_of_input() -> Input {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Input::Terminal;
+    }
+    let kind = fstat(&stdin).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    match kind {
+        Ok(FileType::Fifo | FileType::Socket | FileType::RegularFile) => Input::Pipe,
+        _ => Input::None,
+    }
+}
+
+/// Standard input, read only while this program is in the terminal's foreground: in the background
+/// what is typed belongs to the shell, and a read would stop the agent (SIGTTIN).
+struct Stdin(Input);
+
+/// How often a program in the background looks whether it still is, while somebody types.
+const BACKGROUND: Duration = Duration::from_millis(250);
+
+impl io::Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stdin = io::stdin();
+        if self.0 == Input::Terminal {
+            loop {
+                poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
+                if rustix::termios::tcgetpgrp(&stdin)? == rustix::process::getpgrp() {
+                    break;
+                }
+                std::thread::sleep(BACKGROUND);
+            }
+        }
+        rustix::io::read(&stdin, buffer).map_err(io::Error::from)
+    }
+}
+
+/// `None` at the end of input.
+fn next_line(reader: &mut impl io::BufRead) -> io::Result<Option<Typed>> {
+    let mut line = Vec::new();
+    let most = u64::try_from(CHAT_TEXT).expect("a small number");
+    // What is longer than a message becomes several.
+    if reader.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    let line = super::plain::trim(&line);
+    Ok(Some(match line {
+        b"quit" => Typed::Leave,
+        line => Typed::Line(String::from_utf8_lossy(line).into_owned()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_from_quit_and_from_the_end() {
+        let mut input: &[u8] = b"hello\r\n\nquit\nlast";
+        let mut typed = Vec::new();
+        while let Some(line) = next_line(&mut input).unwrap() {
+            typed.push(line);
+        }
+        let line = |text: &str| Typed::Line(text.into());
+        assert_eq!(typed, [line("hello"), line(""), Typed::Leave, line("last")]);
+    }
+
+    #[test]
+    fn an_endless_line_comes_in_pieces() {
+        let bytes = vec![b'x'; 3 * CHAT_TEXT];
+        let mut input = &bytes[..];
+        for _ in 0..3 {
+            let piece = Typed::Line("x".repeat(CHAT_TEXT));
+            assert_eq!(next_line(&mut input).unwrap(), Some(piece));
+        }
+        assert_eq!(next_line(&mut input).unwrap(), None);
+    }
+
+    /// Writes wait until the other end is dropped.
+    struct Stopped(Receiver<()>, Sender<Vec<u8>>);
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            let _ = self.1.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stopped_terminal_stalls_nothing_and_says_what_it_missed() {
+        let (go, stopped) = bounded::<()>(0);
+        let (sender, written) = crossbeam_channel::unbounded();
+        let printer = Printer::to(Stopped(stopped, sender)).unwrap();
+        for number in 0..10 * limits::TERMINAL_LINES {
+            printer.show(&number);
+        }
+        drop((go, printer));
+        let all: Vec<u8> = written.iter().flatten().collect();
+        let all = String::from_utf8(all).unwrap();
+        assert!(all.starts_with("0\n"), "{all:.50}");
+        let missed = all.lines().find(|line| line.ends_with("not shown"));
+        let missed: usize = missed
+            .and_then(|line| line.split(' ').nth(1))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let shown = all.lines().count() - 1;
+        assert_eq!(shown + missed, 10 * limits::TERMINAL_LINES);
+    }
+}
