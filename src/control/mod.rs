@@ -10,4 +10,5 @@ pub mod limits;
 pub mod link;
 pub mod signals;
 pub mod stdio;
+pub mod talk;
 pub mod tickets;

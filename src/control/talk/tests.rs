@@ -1,0 +1,281 @@
+//! Stories of a talk, with the test as session machine and agent.
+
+use super::*;
+use crate::wire::Early;
+use bytes::Bytes;
+
+struct Scene {
+    talk: Talk,
+    sent: Lines,
+    heard: Vec<Action>,
+    closed: bool,
+    finished: bool,
+}
+
+fn path(number: u8) -> Path {
+    Path {
+        socket: 0,
+        local: None,
+        remote: ([192, 0, 2, number], 7000).into(),
+    }
+}
+
+const TICKET: Ticket = Ticket {
+    epoch: 1,
+    offset: 0,
+    rtt: Duration::from_millis(1),
+};
+
+impl Scene {
+    fn new(purpose: Purpose, addresses: u8) -> Self {
+        let mut scene = Self {
+            talk: Talk::new(Config {
+                slot: 3,
+                purpose,
+                agent: PublicKey([1; 32]),
+                paths: (0..addresses).map(path).collect(),
+                ticket: None,
+                contact_timeout: Duration::from_secs(10),
+            }),
+            sent: Lines::default(),
+            heard: Vec::new(),
+            closed: false,
+            finished: false,
+        };
+        scene.drain();
+        scene
+    }
+
+    fn chat() -> Self {
+        let mut scene = Self::new(Purpose::Chat { name: None }, 1);
+        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        scene.connected();
+        scene.replies(&Reply::Joined {
+            name: "ann".into(),
+            members: Vec::new(),
+        });
+        scene.heard.clear();
+        scene
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.talk.poll() {
+            match action {
+                Action::Command(Command::Connect(connect)) => {
+                    self.sent = Lines::default();
+                    self.sent.push(&connect.first);
+                }
+                Action::Command(Command::Write { data, fin, .. }) => {
+                    self.sent.push(&data);
+                    self.finished |= fin;
+                }
+                Action::Command(Command::Close { .. }) => self.closed = true,
+                Action::Command(_) => {}
+                action => self.heard.push(action),
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event) {
+        self.talk.on_event(event);
+        self.drain();
+    }
+
+    fn connected(&mut self) {
+        self.on(Event::Connected {
+            connection: self.talk.connection(),
+            ticket: TICKET,
+            early: Early::Accepted,
+        });
+    }
+
+    fn data(&mut self, data: Bytes, fin: bool) {
+        self.on(Event::Data {
+            connection: self.talk.connection(),
+            stream: STREAM,
+            offset: 0,
+            data,
+            fin,
+        });
+    }
+
+    fn replies(&mut self, reply: &Reply) {
+        self.data(to_line(reply).into(), false);
+    }
+
+    fn closes(&mut self, reason: Closed) {
+        self.on(Event::Closed {
+            connection: self.talk.connection(),
+            reason,
+        });
+    }
+
+    fn asked(&mut self) -> Vec<Request> {
+        std::iter::from_fn(|| self.sent.next())
+            .map(Result::unwrap)
+            .collect()
+    }
+
+    fn end(&self) -> Option<&End> {
+        match self.heard.last() {
+            Some(Action::Ended(end)) => Some(end),
+            _ => None,
+        }
+    }
+}
+
+fn say(number: u64, text: &str) -> Request {
+    let text = text.into();
+    Request::Say { number, text }
+}
+
+fn delivered(number: u64) -> Reply {
+    let members = 1;
+    Reply::Delivered { number, members }
+}
+
+#[test]
+fn what_was_said_counts_as_delivered_when_the_agent_says_so() {
+    let mut scene = Scene::chat();
+    scene.talk.say("one".into()).unwrap();
+    scene.talk.say("two".into()).unwrap();
+    scene.talk.leave();
+    scene.drain();
+    assert_eq!(scene.asked(), [say(0, "one"), say(1, "two")]);
+    scene.replies(&delivered(0));
+    assert!(!scene.finished);
+    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["two"]);
+    scene.replies(&delivered(1));
+    assert!(scene.finished);
+    assert_eq!(scene.end(), None);
+    scene.data(Bytes::new(), true);
+    assert_eq!(scene.end(), Some(&End::Left));
+    assert!(scene.closed);
+}
+
+#[test]
+fn what_was_not_is_named_when_the_session_is_lost() {
+    let mut scene = Scene::chat();
+    scene.talk.say("one".into()).unwrap();
+    scene.talk.say("two".into()).unwrap();
+    scene.replies(&delivered(0));
+    scene.closes(Closed::Lost);
+    assert_eq!(scene.end(), Some(&End::Lost));
+    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["two"]);
+}
+
+#[test]
+fn a_silent_agent_is_a_note_while_talking_and_the_end_while_leaving() {
+    let mut scene = Scene::chat();
+    let connection = scene.talk.connection();
+    scene.talk.say("one".into()).unwrap();
+    scene.on(Event::Silent { connection });
+    assert!(matches!(scene.heard[..], [Action::Silent]));
+    scene.on(Event::Heard { connection });
+    scene.talk.leave();
+    scene.on(Event::Silent { connection });
+    assert_eq!(scene.end(), Some(&End::Lost));
+    assert_eq!(scene.talk.undelivered().count(), 1);
+}
+
+#[test]
+fn one_message_ends_with_its_receipt() {
+    let text = String::from("disk full");
+    let mut scene = Scene::new(Purpose::Send { text }, 1);
+    assert_eq!(scene.asked(), [say(0, "disk full")]);
+    scene.connected();
+    scene.data(to_line(&delivered(0)).into(), true);
+    assert!(matches!(
+        scene.heard[..],
+        [
+            Action::Learned(_),
+            Action::Delivered { members: 1, .. },
+            Action::Ended(End::Left)
+        ]
+    ));
+    assert_eq!(scene.talk.undelivered().count(), 0);
+}
+
+#[test]
+fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
+    let text = String::from("disk full");
+    let mut scene = Scene::new(Purpose::Send { text }, 1);
+    scene.connected();
+    scene.data(Bytes::new(), true);
+    assert_eq!(scene.end(), Some(&End::PutOut));
+    assert_eq!(scene.talk.undelivered().count(), 1);
+}
+
+#[test]
+fn every_address_is_tried_and_what_was_said_meanwhile_goes_along() {
+    let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
+    scene.talk.say("early".into()).unwrap();
+    let first = scene.talk.connection();
+    scene.closes(Closed::Unreachable);
+    assert_ne!(scene.talk.connection(), first);
+    assert_eq!(Talk::slot_of(scene.talk.connection()), 3);
+    assert_eq!(
+        scene.asked(),
+        [Request::Chat { name: None }, say(0, "early")]
+    );
+    scene.closes(Closed::Unreachable);
+    scene.closes(Closed::Unreachable);
+    assert_eq!(scene.end(), Some(&End::Unreachable));
+}
+
+#[test]
+fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
+    let reason = || String::from("no");
+    let refusal = Reply::Unsupported { reason: reason() };
+    let mut scene = Scene::chat();
+    scene.talk.say("one".into()).unwrap();
+    scene.talk.say("two".into()).unwrap();
+    scene.replies(&refusal);
+    scene.replies(&delivered(1));
+    let [
+        Action::Refused { text, .. },
+        Action::Delivered { number: 1, .. },
+    ] = &scene.heard[..]
+    else {
+        panic!("{:?}", scene.heard);
+    };
+    assert_eq!(text, "one");
+
+    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    scene.talk.say("one".into()).unwrap();
+    scene.connected();
+    scene.replies(&refusal);
+    assert_eq!(scene.end(), Some(&End::Refused(reason())));
+    assert_eq!(scene.talk.undelivered().count(), 1);
+}
+
+#[test]
+fn messages_under_way_are_bounded_and_long_ones_refused() {
+    let mut scene = Scene::chat();
+    assert_eq!(scene.talk.say("x".repeat(CHAT_TEXT + 1)), Err(TooLong));
+    let mut said = 0;
+    while scene.talk.has_room() {
+        scene.talk.say("x".into()).unwrap();
+        said += 1;
+    }
+    assert_eq!(said, limits::TALK_MESSAGES);
+    scene.replies(&delivered(0));
+    assert!(scene.talk.has_room());
+}
+
+#[test]
+fn nothing_that_an_agent_says_panics() {
+    for hostile in [
+        &b"\n\n\n"[..],
+        b"{\"v\":1,\"delivered\":{\"number\":18446744073709551615,\"members\":0}}\n",
+        b"{\"v\":1,\"later\":{}}\n{\"v\":9}\n[]\nnull\n",
+        b"\xff\xfe\n",
+    ] {
+        let mut scene = Scene::chat();
+        scene.data(Bytes::from_static(hostile), false);
+        assert!(scene.heard.is_empty(), "{:?}", scene.heard);
+    }
+    let mut scene = Scene::chat();
+    scene.data(vec![b'x'; crate::message::limits::LINE + 1].into(), false);
+    assert!(matches!(scene.end(), Some(End::Violation(_))));
+}
