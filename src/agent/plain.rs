@@ -7,13 +7,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::limits;
-use crate::net::PlainSink;
+use crate::net::{PlainSink, PlainText};
 use crate::session::Path;
 use crate::time::Instant;
 
@@ -231,7 +231,7 @@ impl PlainRoom {
         use std::hash::BuildHasher as _;
 
         let template = self.reply.as_ref()?;
-        let line = trim(text);
+        let line = PlainText { text, length }.trimmed();
         if line.is_empty() || template.matches(line) {
             return None;
         }
@@ -248,22 +248,6 @@ impl PlainRoom {
         }
         peer.answered = Some((print, now));
         Some(reply.into())
-    }
-}
-
-/// Without the line end that netcat sends along.
-#[must_use]
-pub fn trim(text: &[u8]) -> &[u8] {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    text.strip_suffix(b"\r").unwrap_or(text)
-}
-
-/// An address as it is shown: an IPv4 one as such, though it came to an IPv6 socket.
-#[must_use]
-pub fn shown(remote: SocketAddr) -> SocketAddr {
-    match remote.ip().to_canonical() {
-        address @ IpAddr::V4(_) => SocketAddr::new(address, remote.port()),
-        IpAddr::V6(_) => remote,
     }
 }
 
@@ -444,13 +428,5 @@ mod tests {
         assert_eq!(room.audience(now).collect::<Vec<_>>(), [late]);
         let flood = (0..100).map(|_| room.audience(now).count()).sum::<usize>();
         assert_eq!(flood, limits::PLAIN_TYPED as usize - 1);
-    }
-
-    #[test]
-    fn mapped_addresses_are_shown_as_what_they_are() {
-        let mapped = "[::ffff:192.0.2.1]:9".parse().unwrap();
-        assert_eq!(shown(mapped).to_string(), "192.0.2.1:9");
-        let real = "[2001:db8::1]:4444".parse().unwrap();
-        assert_eq!(shown(real).to_string(), "[2001:db8::1]:4444");
     }
 }

@@ -160,8 +160,8 @@ fn next_line(reader: &mut impl io::BufRead) -> io::Result<Option<Typed>> {
     if reader.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    let line = super::plain::trim(&line);
-    Ok(Some(match line {
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    Ok(Some(match line.strip_suffix(b"\r").unwrap_or(line) {
         b"quit" => Typed::Leave,
         line => Typed::Line(String::from_utf8_lossy(line).into_owned()),
     }))

@@ -49,6 +49,7 @@ pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
 
 /// Exit status when the reader of our output has left: what a shell shows for SIGPIPE.
 pub const BROKEN_PIPE: u8 = 128 + 13;
+
 /// Bytes of messages under way to an agent: what a call's control lane has credit for from the start,
 /// with room for quotes.
 pub const TALK_BYTES: usize = 32 << 10;
@@ -58,3 +59,12 @@ pub const TALK_MESSAGES: usize = 256;
 
 /// In a chat an agent that was not heard for this long is worth a note: two keepalives, and a bit.
 pub const TALK_SILENCE: Duration = Duration::from_secs(45);
+
+/// Typed lines that wait until there is room for them under way.
+pub const TYPED: usize = 16;
+
+/// Bytes shown of a message that was not delivered.
+pub const NAMED: usize = 200;
+
+/// How long answers to plain text are waited for when no more comes to be said. They may never come.
+pub const PLAIN_LINGER: Duration = Duration::from_secs(1);

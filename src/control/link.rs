@@ -15,7 +15,7 @@ use super::limits;
 use super::tickets::{Tickets, boot_id};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::home::{AgentHome, ControlHome};
-use crate::net::{self, Command, Event, Net, ResolveError, Target};
+use crate::net::{self, Command, Event, Net, PlainSink, ResolveError, Target};
 use crate::session::{self, Path, Ticket};
 
 /// What this controller knows of agents.
@@ -124,12 +124,25 @@ impl Link {
     /// # Errors
     /// When neither family can be bound, or the system has no randomness.
     pub fn open(identity: SecretKey) -> io::Result<Self> {
+        Self::start(identity, None)
+    }
+
+    /// The same for plain text, under a key of no meaning, which `sink` lets through.
+    ///
+    /// # Errors
+    /// As [`Link::open`].
+    pub fn open_plain(sink: Box<dyn PlainSink>) -> io::Result<Self> {
+        let identity = SecretKey::generate(&mut net::rng()?);
+        Self::start(identity, Some(sink))
+    }
+
+    fn start(identity: SecretKey, plain: Option<Box<dyn PlainSink>>) -> io::Result<Self> {
         let binds = [
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         ];
         let config = session::Config::new(identity, None);
-        let net = net::start(&binds, config, net::rng()?, None, None)?;
+        let net = net::start(&binds, config, net::rng()?, plain, None)?;
         let socket = |v4: bool| {
             let index = net
                 .addresses
@@ -170,6 +183,11 @@ impl Link {
     /// Asks something of the session machine. A thread that has ended says so through its events.
     pub fn send(&self, command: session::Command) {
         let _ = self.net.handle.send(Command::Session(command));
+    }
+
+    /// Sends a bare datagram.
+    pub fn send_plain(&self, path: Path, text: bytes::Bytes) {
+        let _ = self.net.handle.send(Command::Plain { path, text });
     }
 
     /// The events; take them with [`Link::taken`] after each.

@@ -4,10 +4,12 @@
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
 pub mod ask;
+pub mod chat;
 pub mod exec;
 pub mod known_agents;
 pub mod limits;
 pub mod link;
+pub mod send;
 pub mod signals;
 pub mod stdio;
 pub mod talk;

@@ -21,6 +21,7 @@ pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Tar
 pub use clock::Clock;
 pub use driver::{Events, Handle, Net, PlainSink, start};
 pub use invite::{Invite, ParseInviteTextError};
+pub use plain::{PlainText, shown};
 pub use seed::rng;
 
 use std::net::SocketAddr;

@@ -2,12 +2,15 @@
 //!
 //! Not here: what such text means. Invariant: a flood costs no memory, and one event a second.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::driver::PlainSink;
 use super::{Event, limits};
+use crate::escape;
 use crate::session::Path;
 use crate::time::Instant;
 
@@ -66,6 +69,46 @@ impl Plain {
     }
 }
 
+/// Plain text as it is shown: one line, escaped, and how much of it is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainText<'a> {
+    /// Its bytes, cut to [`limits::PLAIN`].
+    pub text: &'a [u8],
+    /// How many bytes it had.
+    pub length: usize,
+}
+
+impl<'a> PlainText<'a> {
+    /// Without the line end that netcat sends along.
+    #[must_use]
+    pub fn trimmed(self) -> &'a [u8] {
+        if self.length > self.text.len() {
+            return self.text;
+        }
+        let text = self.text.strip_suffix(b"\n").unwrap_or(self.text);
+        text.strip_suffix(b"\r").unwrap_or(text)
+    }
+}
+
+impl fmt::Display for PlainText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape::line(self.trimmed(), limits::PLAIN))?;
+        match self.length.saturating_sub(self.text.len()) {
+            0 => Ok(()),
+            cut => write!(f, " [+{cut} bytes]"),
+        }
+    }
+}
+
+/// An address as it is shown: an IPv4 one as such, though it came to an IPv6 socket.
+#[must_use]
+pub fn shown(remote: SocketAddr) -> SocketAddr {
+    match remote.ip().to_canonical() {
+        address @ IpAddr::V4(_) => SocketAddr::new(address, remote.port()),
+        IpAddr::V6(_) => remote,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,13 +132,22 @@ mod tests {
         let mut plain = Plain::new(Some(Box::new(Nobody)));
         assert_eq!(plain.deadline(), None);
         let mut reports = Vec::new();
+        let flood = vec![b'x'; 65_507];
         for millis in 0..2500 {
             let now = Instant::ZERO + Duration::from_millis(millis);
-            assert!(plain.admit(now, path, &[b'x'; 65_507], false).is_none());
+            assert!(plain.admit(now, path, &flood, false).is_none());
             reports.extend(plain.due(now));
         }
         assert_eq!(reports, [1001, 1001]);
         assert_eq!(plain.due(Instant::ZERO + Duration::from_secs(9)), Some(498));
         assert_eq!(plain.deadline(), None);
+    }
+
+    #[test]
+    fn mapped_addresses_are_shown_as_what_they_are() {
+        let mapped = "[::ffff:192.0.2.1]:9".parse().unwrap();
+        assert_eq!(shown(mapped).to_string(), "192.0.2.1:9");
+        let real = "[2001:db8::1]:4444".parse().unwrap();
+        assert_eq!(shown(real).to_string(), "[2001:db8::1]:4444");
     }
 }

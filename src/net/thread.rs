@@ -326,8 +326,8 @@ impl Thread {
             if self.outgoing.is_none() && !more {
                 return;
             }
-            let patience = if more { 0 } else { 1 };
-            self.look(&mut ready, Some(Duration::from_millis(patience)));
+            let patience = Duration::from_millis(u64::from(!more));
+            self.look(&mut ready, Some(patience));
         }
     }
 }

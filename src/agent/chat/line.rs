@@ -5,8 +5,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::agent::plain;
-use crate::{escape, message, net};
+use crate::net::{self, PlainText};
+use crate::{escape, message};
 
 /// Something that happened in the chat.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,14 +56,11 @@ impl fmt::Display for Line {
                 text,
                 length,
             } => {
-                let cut = length.saturating_sub(text.len());
-                let line = if cut == 0 { plain::trim(text) } else { text };
-                let line = escape::line(line, net::limits::PLAIN);
-                write!(f, "{} (unverified): {line}", plain::shown(*remote))?;
-                if cut > 0 {
-                    write!(f, " [+{cut} bytes]")?;
-                }
-                Ok(())
+                let text = PlainText {
+                    text,
+                    length: *length,
+                };
+                write!(f, "{} (unverified): {text}", net::shown(*remote))
             }
             Self::Came { name: who } => write!(f, "* {} came", name(who)),
             Self::Left { name: who } => write!(f, "* {} left", name(who)),

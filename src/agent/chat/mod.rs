@@ -18,7 +18,6 @@ mod member;
 mod name;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -28,9 +27,10 @@ use self::member::{Member, TooSlow, Weight};
 use super::directory;
 use super::limits;
 use super::outbox::{CallRef, Outbox};
-use super::plain::{self, PlainRoom, ReplyTemplate};
+use super::plain::{PlainRoom, ReplyTemplate};
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, to_line};
+use crate::net::{self, PlainText};
 use crate::session::Path;
 use crate::time::Instant;
 use crate::wire::Lane;
@@ -146,8 +146,12 @@ impl Chat {
         length: usize,
         outbox: &mut Outbox,
     ) {
-        let line = plain::trim(&text);
-        if line.is_empty() {
+        let words = PlainText {
+            text: &text,
+            length,
+        };
+        let words = String::from_utf8_lossy(words.trimmed()).into_owned();
+        if words.is_empty() {
             return;
         }
         if let Some(reply) = self.plain.on_text(now, path, &text, length)
@@ -156,8 +160,8 @@ impl Chat {
             self.datagrams.push_back((path, reply));
         }
         let said = Reply::Said {
-            from: plain::shown(path.remote).to_string(),
-            text: String::from_utf8_lossy(line).into_owned(),
+            from: net::shown(path.remote).to_string(),
+            text: words,
             unverified: true,
         };
         self.broadcast(None, &said, outbox);

@@ -15,7 +15,7 @@ pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bo
     if !taken(&base) {
         return base;
     }
-    (2_u64..)
+    (2..=u64::MAX)
         .map(|number| format!("{base}-{number}"))
         .find(|name| !taken(name))
         .expect("there are more numbers than members")

@@ -162,6 +162,10 @@ impl Talk {
 
     /// The slot of the talk that a session belongs to.
     #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "connect() shifts a 32-bit slot"
+    )]
     pub const fn slot_of(connection: ConnectionId) -> u32 {
         (connection.0 >> 16) as u32
     }
@@ -338,10 +342,10 @@ impl Talk {
             });
         }
         if fin {
-            self.end(if self.wish == Wish::Talk {
-                End::PutOut
-            } else {
+            self.end(if self.wish == Wish::Left {
                 End::Left
+            } else {
+                End::PutOut
             });
         }
     }
@@ -362,7 +366,7 @@ impl Talk {
                 self.actions.push_back(Action::Heard(reply));
             }
             Reply::Said { .. } | Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
-                self.actions.push_back(Action::Heard(reply))
+                self.actions.push_back(Action::Heard(reply));
             }
             _ => {}
         }

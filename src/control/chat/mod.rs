@@ -1,0 +1,244 @@
+//! `udpctl chat`: a person, or a script, in the chat of an agent.
+//!
+//! One thin loop between a [`Talk`], the network thread and the screen. On a terminal lines are typed
+//! at a prompt and what others say appears above it; otherwise each line of standard input is said, what
+//! others say goes to standard output, and the program ends when everything was delivered.
+//! Invariant: a line that was not delivered is named, and the exit status tells that there was one.
+
+mod plain;
+mod screen;
+
+use std::io;
+
+use crossbeam_channel::{Receiver, never, select};
+
+pub use plain::{PlainSource, chat_plain};
+
+use self::screen::{Screen, Typed};
+use super::limits;
+use super::link::{Directory, Host, Link};
+use super::talk::{Action, Config, End, Purpose, Talk};
+use crate::crypto::PublicKey;
+use crate::escape;
+use crate::message::Reply;
+use crate::message::limits::{CHAT_TEXT, NAME};
+use crate::net::Event;
+
+/// Exit status when everything was delivered and the end was wished for.
+const DELIVERED: u8 = 0;
+
+/// Exit status of everything that went wrong with the chat itself.
+const FAILED: u8 = 255;
+
+/// What a chat needs beside its host.
+pub struct Options<'a> {
+    /// The name wished for.
+    pub name: Option<String>,
+    /// How long an agent that does not answer is waited for.
+    pub contact_timeout: std::time::Duration,
+    /// Signals that ask to leave.
+    pub signals: &'a Receiver<i32>,
+    /// Where agents are remembered.
+    pub directory: &'a Directory,
+}
+
+/// Chats until one side leaves. Returns the exit status.
+///
+/// # Errors
+/// When the terminal cannot be set up.
+pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
+    let talk = Talk::new(Config {
+        slot: 0,
+        purpose: Purpose::Chat {
+            name: options.name.clone(),
+        },
+        agent: host.agent,
+        paths: host.paths,
+        ticket: host.ticket,
+        contact_timeout: options.contact_timeout,
+    });
+    let room = Room {
+        link,
+        screen: Screen::open("> ")?,
+        talk,
+        agent: host.agent,
+        label: escape::line(host.label.as_bytes(), NAME).into_owned(),
+        options,
+        failed: false,
+        leaving: false,
+    };
+    Ok(room.run())
+}
+
+struct Room<'a> {
+    link: &'a Link,
+    screen: Screen,
+    talk: Talk,
+    agent: PublicKey,
+    label: String,
+    options: &'a Options<'a>,
+    /// Something was not delivered.
+    failed: bool,
+    /// Nothing more is typed.
+    leaving: bool,
+}
+
+impl Room<'_> {
+    fn run(mut self) -> u8 {
+        let nothing = never();
+        let end = loop {
+            if let Some(end) = self.act() {
+                break end;
+            }
+            let typed = if self.leaving || !self.talk.has_room() {
+                &nothing
+            } else {
+                &self.screen.typed
+            };
+            select! {
+                recv(self.link.events()) -> event => match event {
+                    Ok(event) => {
+                        self.link.taken();
+                        self.on_event(event);
+                    }
+                    Err(_) => break End::Lost,
+                },
+                recv(typed) -> typed => self.on_typed(typed.unwrap_or(Typed::Leave)),
+                recv(self.options.signals) -> _ => {
+                    // The second one does not wait for receipts.
+                    if self.leaving {
+                        self.talk.leave_now();
+                    }
+                    self.leave();
+                }
+            }
+        };
+        self.report(&end)
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Session(event) => self.talk.on_event(event),
+            Event::Failed { address, error } => {
+                self.screen.note(&format!("{address}: {error}"));
+            }
+            Event::Plain { .. } | Event::Suppressed { .. } => {}
+        }
+    }
+
+    fn on_typed(&mut self, typed: Typed) {
+        match typed {
+            Typed::Line(line) => {
+                if self.talk.say(line.clone()).is_err() {
+                    let reason = format!("a message has at most {CHAT_TEXT} bytes");
+                    self.undelivered(&line, &reason);
+                }
+            }
+            Typed::Unknown(command) => self.screen.unknown(&command),
+            Typed::Leave => self.leave(),
+            Typed::Failed(error) => {
+                self.screen
+                    .note(&format!("cannot read what is typed: {error}"));
+                self.failed = true;
+                self.leave();
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        self.leaving = true;
+        self.talk.leave();
+    }
+
+    /// Does what the talk wants done. The end, if it is over.
+    fn act(&mut self) -> Option<End> {
+        while let Some(action) = self.talk.poll() {
+            match action {
+                Action::Command(command) => self.link.send(command),
+                Action::Heard(reply) => self.show(reply),
+                Action::Learned(ticket) => self.options.directory.learn(&self.agent, &ticket),
+                Action::Delivered { .. } => {}
+                Action::Refused { text, reason } => {
+                    let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();
+                    self.undelivered(&text, &reason);
+                }
+                Action::Silent => {
+                    let label = &self.label;
+                    self.screen.note(&format!("{label} does not answer"));
+                }
+                Action::Back => {
+                    let label = &self.label;
+                    self.screen.note(&format!("{label} answers again"));
+                }
+                Action::Ended(end) => return Some(end),
+            }
+        }
+        None
+    }
+
+    fn show(&mut self, reply: Reply) {
+        let name = |name: &str| escape::line(name.as_bytes(), NAME).into_owned();
+        match reply {
+            // Whoever pipes lines wants to hear what is said, not who listens.
+            Reply::Joined { name: me, members } if self.screen.is_terminal() => {
+                let others: Vec<_> = members.iter().map(|member| name(member)).collect();
+                let others = if others.is_empty() {
+                    "nobody else".to_owned()
+                } else {
+                    others.join(", ")
+                };
+                let (me, label) = (name(&me), &self.label);
+                self.screen
+                    .note(&format!("you are {me} at {label}; also here: {others}"));
+            }
+            Reply::Said {
+                from,
+                text,
+                unverified,
+            } => {
+                let mark = if unverified { " (unverified)" } else { "" };
+                let text = escape::line(text.as_bytes(), CHAT_TEXT);
+                let line = format!("{}{mark}: {text}", name(&from));
+                if self.screen.show(&line).is_err() {
+                    // Nobody reads any more: as quiet an end as that of any filter.
+                    self.leave();
+                }
+            }
+            Reply::Came { name: who } if self.screen.is_terminal() => {
+                self.screen.note(&format!("{} came", name(&who)));
+            }
+            Reply::Left { name: who } if self.screen.is_terminal() => {
+                self.screen.note(&format!("{} left", name(&who)));
+            }
+            Reply::Missed { messages } => {
+                self.screen
+                    .note(&format!("{messages} messages missed: they came too fast"));
+            }
+            _ => {}
+        }
+    }
+
+    fn undelivered(&mut self, text: &str, reason: &str) {
+        self.failed = true;
+        let text = escape::line(text.as_bytes(), limits::NAMED);
+        self.screen
+            .note(&format!("not delivered ({reason}): {text}"));
+    }
+
+    /// Names what was not delivered. The exit status.
+    fn report(mut self, end: &End) -> u8 {
+        let lost: Vec<_> = self.talk.undelivered().map(str::to_owned).collect();
+        for text in &lost {
+            self.undelivered(text, "no receipt");
+        }
+        drop(self.screen);
+        if !end.is_clean() {
+            eprintln!("udpctl: {}: {end}", self.label);
+        }
+        if end.is_clean() && !self.failed {
+            DELIVERED
+        } else {
+            FAILED
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `udpctl chat --plain` and `send --plain`: bare datagrams, to netcat, a script, or an agent.
+//!
+//! Nothing is sealed, nothing acknowledged: who answers is anybody's guess, and the user is told so.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, after, never, select};
+
+use super::screen::{Screen, Typed};
+use super::{DELIVERED, FAILED};
+use crate::control::limits;
+use crate::control::link::Link;
+use crate::net::limits::PLAIN;
+use crate::net::{self, Event, PlainSink};
+use crate::session::Path;
+use crate::time::Instant;
+
+/// Lets through what comes from those that this controller talks to.
+#[derive(Clone, Debug)]
+pub struct PlainSource(pub Vec<SocketAddr>);
+
+impl PlainSink for PlainSource {
+    fn admit(&mut self, _now: Instant, path: &Path, _text: &[u8]) -> bool {
+        self.0.contains(&path.remote)
+    }
+}
+
+/// Says each line to `path` in a datagram of its own, and shows what comes back, until the user leaves.
+/// Returns the exit status.
+///
+/// # Errors
+/// When the terminal cannot be set up.
+pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
+    let mut screen = Screen::open("(unverified) > ")?;
+    let shown = net::shown(path.remote);
+    if screen.is_terminal() {
+        screen.note(&format!(
+            "plain text to {shown}: anybody may read, change or forge it, and nothing tells whether \
+             it arrives"
+        ));
+    }
+    let mut status = DELIVERED;
+    let mut typed = screen.typed.clone();
+    let mut over = never();
+    loop {
+        select! {
+            recv(link.events()) -> event => match event {
+                Ok(event) => {
+                    link.taken();
+                    if show(&mut screen, event).is_err() {
+                        return Ok(status);
+                    }
+                }
+                Err(_) => return Ok(FAILED),
+            },
+            recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
+                Typed::Line(text) if text.len() > PLAIN => {
+                    screen.note(&format!("not sent: plain text has at most {PLAIN} bytes"));
+                    status = FAILED;
+                }
+                Typed::Line(text) => link.send_plain(path, Bytes::from(format!("{text}\n"))),
+                Typed::Unknown(command) => screen.unknown(&command),
+                Typed::Failed(error) => {
+                    screen.note(&format!("cannot read what is typed: {error}"));
+                    return Ok(FAILED);
+                }
+                Typed::Leave if screen.is_terminal() => return Ok(status),
+                // Answers to what was piped are still on their way, if there are any.
+                Typed::Leave => {
+                    typed = never();
+                    over = after(limits::PLAIN_LINGER);
+                }
+            },
+            recv(over) -> _ => return Ok(status),
+            recv(signals) -> _ => return Ok(status),
+        }
+    }
+}
+
+fn show(screen: &mut Screen, event: Event) -> io::Result<()> {
+    match event {
+        Event::Plain { path, text, length } => {
+            let from = net::shown(path.remote);
+            let line = net::PlainText {
+                text: &text,
+                length,
+            };
+            screen.show(&format!("{from} (unverified): {line}"))
+        }
+        Event::Suppressed { .. } | Event::Session(_) => Ok(()),
+        Event::Failed { address, error } => {
+            screen.note(&format!("{address}: {error}"));
+            Ok(())
+        }
+    }
+}

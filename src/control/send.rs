@@ -1,0 +1,177 @@
+//! `udpctl send`: one message to one agent or many, with a receipt from each.
+//!
+//! One thin loop over as many [`Talk`]s as are allowed at once. Invariant: every host is named with what
+//! became of the message there; silence never counts as delivery.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use crossbeam_channel::{Receiver, select};
+
+use super::limits;
+use super::link::{Directory, Host, Link};
+use super::talk::{Action, Config, End, Purpose, Talk};
+use crate::crypto::PublicKey;
+use crate::net::Event;
+
+/// What sending needs beside its hosts.
+pub struct Options<'a> {
+    /// How long an agent that does not answer is waited for.
+    pub contact_timeout: std::time::Duration,
+    /// Signals that ask to stop.
+    pub signals: &'a Receiver<i32>,
+    /// Where agents are remembered.
+    pub directory: &'a Directory,
+}
+
+/// What became of the message at one host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// The host, as the user typed it.
+    pub label: String,
+    /// To how many members of its chat the agent has passed the message on, or why nothing is known.
+    pub delivered: Result<u32, End>,
+}
+
+/// Sends `text` to all hosts, [`limits::WINDOW`] at a time, and hands over each receipt as soon as there
+/// is one. Hosts that have not answered when a signal comes are [`End::Left`].
+pub fn send(
+    link: &Link,
+    hosts: Vec<Host>,
+    text: &str,
+    options: &Options<'_>,
+    mut told: impl FnMut(Receipt),
+) {
+    let mut round = Round {
+        link,
+        text,
+        options,
+        waiting: (0..).zip(hosts).collect(),
+        talks: HashMap::new(),
+        receipts: Vec::new(),
+    };
+    loop {
+        round.start();
+        round.receipts.drain(..).for_each(&mut told);
+        if round.talks.is_empty() && round.waiting.is_empty() {
+            return;
+        }
+        select! {
+            recv(link.events()) -> event => match event {
+                Ok(Event::Session(event)) => {
+                    link.taken();
+                    round.on_event(event);
+                }
+                Ok(_) => link.taken(),
+                Err(_) => round.give_up(&End::Lost),
+            },
+            recv(options.signals) -> _ => round.give_up(&End::Left),
+        }
+    }
+}
+
+struct Round<'a> {
+    link: &'a Link,
+    text: &'a str,
+    options: &'a Options<'a>,
+    waiting: VecDeque<(u32, Host)>,
+    talks: HashMap<u32, Sending>,
+    receipts: Vec<Receipt>,
+}
+
+struct Sending {
+    talk: Talk,
+    label: String,
+    agent: PublicKey,
+    members: Option<u32>,
+}
+
+impl Round<'_> {
+    fn start(&mut self) {
+        while self.talks.len() < limits::WINDOW {
+            let Some((slot, host)) = self.waiting.pop_front() else {
+                return;
+            };
+            let talk = Talk::new(Config {
+                slot,
+                purpose: Purpose::Send {
+                    text: self.text.to_owned(),
+                },
+                agent: host.agent,
+                paths: host.paths,
+                ticket: host.ticket,
+                contact_timeout: self.options.contact_timeout,
+            });
+            let sending = Sending {
+                talk,
+                label: host.label,
+                agent: host.agent,
+                members: None,
+            };
+            self.talks.insert(slot, sending);
+            self.act(slot);
+        }
+    }
+
+    fn on_event(&mut self, event: crate::session::Event) {
+        let Some(connection) = event.connection() else {
+            return;
+        };
+        let slot = Talk::slot_of(connection);
+        if let Some(sending) = self.talks.get_mut(&slot) {
+            sending.talk.on_event(event);
+            self.act(slot);
+        }
+    }
+
+    fn act(&mut self, slot: u32) {
+        let Some(sending) = self.talks.get_mut(&slot) else {
+            return;
+        };
+        while let Some(action) = sending.talk.poll() {
+            match action {
+                Action::Command(command) => self.link.send(command),
+                Action::Learned(ticket) => self.options.directory.learn(&sending.agent, &ticket),
+                Action::Delivered { members, .. } => sending.members = Some(members),
+                Action::Ended(end) => {
+                    let sending = self.talks.remove(&slot).expect("it was just there");
+                    self.receipts.push(Receipt {
+                        label: sending.label,
+                        delivered: sending.members.ok_or(end),
+                    });
+                    return;
+                }
+                Action::Heard(_) | Action::Refused { .. } | Action::Silent | Action::Back => {}
+            }
+        }
+    }
+
+    /// Ends it for all hosts that have not answered.
+    fn give_up(&mut self, why: &End) {
+        let slots: Vec<u32> = self.talks.keys().copied().collect();
+        for slot in slots {
+            if let Some(sending) = self.talks.get_mut(&slot) {
+                sending.talk.leave_now();
+            }
+            self.act(slot);
+        }
+        for (_, host) in self.waiting.drain(..) {
+            self.receipts.push(Receipt {
+                label: host.label,
+                delivered: Err(why.clone()),
+            });
+        }
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.delivered {
+            Ok(0) => f.write_str("delivered; nobody else is in the chat"),
+            Ok(1) => f.write_str("delivered, to 1 member of the chat too"),
+            Ok(members) => write!(f, "delivered, to {members} members of the chat too"),
+            Err(End::Left) => f.write_str("not delivered: interrupted"),
+            Err(end) => write!(f, "not delivered: {end}"),
+        }
+    }
+}
