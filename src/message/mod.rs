@@ -35,6 +35,8 @@ pub enum CloseCode {
     Shutdown = 2,
     /// The key may no longer connect.
     Revoked = 3,
+    /// As many datagrams were sealed under the session's key as are safe; open a new session.
+    KeyUsedUp = 4,
 }
 
 /// Why half a stream is given up (RESET, STOP).

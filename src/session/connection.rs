@@ -27,6 +27,9 @@ use crate::wire::{CallId, Lane, SessionId, StreamId};
 /// The code of a CLOSE that a violation causes; 0 is "done" and the rest belongs to the application.
 pub(super) const CLOSE_VIOLATION: u64 = 1;
 
+/// The code of a CLOSE because the key has sealed as many datagrams as are safe.
+pub(super) const CLOSE_KEY_USED_UP: u64 = 4;
+
 pub(super) enum State {
     Connecting(Box<Connecting>),
     Established,
@@ -350,6 +353,16 @@ impl Connection {
         self.timers.stop_all();
         self.timers
             .set(Timer::Linger, now + self.recovery.pto() * 3);
+    }
+
+    /// As many datagrams were sealed as are safe under one key.
+    pub(super) fn retire_key(&mut self, now: Instant) {
+        self.close(now, CLOSE_KEY_USED_UP, "the session's key is used up".to_owned());
+        self.take_stream_events();
+        self.events.push_back(Event::Closed {
+            connection: self.id,
+            reason: Closed::KeyUsedUp,
+        });
     }
 
     pub(super) fn violate(&mut self, now: Instant, violation: Violation) {

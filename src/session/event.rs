@@ -172,6 +172,8 @@ pub enum Closed {
         /// Why, for people.
         reason: String,
     },
+    /// The key has sealed [`limits::DATAGRAMS_PER_KEY`](super::limits::DATAGRAMS_PER_KEY); a new session goes on.
+    KeyUsedUp,
     /// The peer broke the protocol.
     Violation(&'static str),
     /// This side's application ended it.

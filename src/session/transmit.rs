@@ -10,7 +10,7 @@ use super::route::Route;
 use super::sent::Content;
 use super::streams::StreamFrame;
 use super::timers::Timer;
-use super::{Config, Path, Transmit};
+use super::{Config, Path, Transmit, limits};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
@@ -74,6 +74,10 @@ impl Connection {
         rng: &mut Rng,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
+        if self.recovery.sent.next_counter() >= limits::DATAGRAMS_PER_KEY {
+            self.retire_key(now);
+            return self.transmit_close(now, buf);
+        }
         if let Some(transmit) = self.transmit_resp(now, buf) {
             return Some(transmit);
         }
