@@ -130,7 +130,7 @@ impl Attempt {
                 self.silent_for += self.config.contact_timeout;
                 self.ask_again();
             }
-            Closed::Lost => self.ask_again(),
+            Closed::Lost | Closed::KeyUsedUp => self.ask_again(),
             Closed::Full => {
                 let outcome = if self.sent {
                     Outcome::Lost {}
@@ -139,6 +139,7 @@ impl Attempt {
                 };
                 self.give_up(outcome, Some("too many sessions here".into()));
             }
+            Closed::ByPeer { code, .. } if code == CloseCode::KeyUsedUp as u64 => self.ask_again(),
             Closed::ByPeer { code, reason } => {
                 if !self.legs.is_empty() {
                     return;
