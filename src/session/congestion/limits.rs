@@ -79,12 +79,32 @@ pub const PLATEAU_GROWTH: Ratio = Ratio(5, 4);
 /// So many rounds of plateau mean that the pipe is full (BBR).
 pub const PLATEAU_ROUNDS: u32 = 3;
 
-/// Lost share of a round that is too much when there is a queue (BBR, `LossThresh`).
-pub const LOSS_WITH_QUEUE: Ratio = Ratio(2, 100);
+/// Per mille of a round that may be lost when there is a queue, beyond what the path loses by itself
+/// (BBR, `LossThresh`).
+pub const LOSS_WITH_QUEUE: u64 = 20;
 
 /// The same when the round trips show no queue. Our own: radio links lose this much at random, and a
 /// lower rate would not make them lose less.
-pub const LOSS_WITHOUT_QUEUE: Ratio = Ratio(5, 100);
+pub const LOSS_WITHOUT_QUEUE: u64 = 50;
+
+/// Per mille that a path is believed to lose by itself. Our own: the project promises to go on at 300,
+/// and beyond 400 probing at [`UP_GAIN`] no longer makes up for it.
+pub const OWN_LOSS_MAX: u64 = 400;
+
+/// Datagrams to be counted before a path's own loss is told. Our own: at 30 % two standard deviations
+/// are then a third of it.
+pub const LOOK_DATAGRAMS: u64 = 96;
+
+/// A path that was looked at and lost nothing by itself is not suspected again for so long. Our own:
+/// a look costs as much as `ProbeRTT`.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// In Startup a smaller round is not suspected: what it can flood is little, and to stop there costs
+/// many rounds. Our own.
+pub const SUSPECT_DATAGRAMS: u64 = 64;
+
+/// Rounds that counting them may take. Our own.
+pub const LOOK_ROUNDS: u32 = 6;
 
 /// Standard deviations by which a round's loss must exceed these, so that short rounds are not judged
 /// by chance. Our own; it takes the place of BBR's count of loss events.

@@ -3,7 +3,7 @@
 //! Two numbers describe a path: how much it delivers in a second, and how long its empty round trip
 //! takes. Their product fills it; more only queues. Both cannot be seen at once, so the flow probes for
 //! one and the other in turn ([`phase`]). Unlike a window that halves at every loss, the model answers
-//! only to loss beyond what a radio link has at random ([`signals`]).
+//! only to loss beyond what the path has at random ([`signals`], [`own_loss`]).
 //!
 //! Left out of version 3: undo after spurious loss, precautionary probes, and marks finer than "congested
 //! round". Not here: pacing and delivery-rate samples, which any controller would need.
@@ -12,6 +12,7 @@
 //! does not fill the path moves no estimate down and none up beyond what it was seen to deliver.
 
 mod filters;
+mod own_loss;
 mod phase;
 mod probe_bw;
 mod probe_rtt;
@@ -22,15 +23,16 @@ mod tests;
 
 use super::limits::{
     INITIAL_WINDOW_BYTES, INITIAL_WINDOW_DATAGRAMS, MIN_WINDOW_DATAGRAMS, NOMINAL_RTT,
-    PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio, STARTUP_GAIN,
+    PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio, STARTUP_GAIN, SUSPECT_DATAGRAMS,
 };
 use super::{Acked, Controller, Lost, RateSample};
 use crate::time::{Instant, micros};
 use filters::{Aggregation, MaxRate, MinRtt, Rounds, volume};
+use own_loss::OwnLoss;
 use phase::Phase;
 use probe_bw::{Bounds, Cycle};
 use probe_rtt::RttProbe;
-use signals::{Signals, Verdict};
+use signals::{Queue, Signals, Verdict};
 use startup::FullPipe;
 
 /// The controller.
@@ -43,6 +45,9 @@ pub struct Bbr {
     min_rtt: MinRtt,
     aggregation: Aggregation,
     signals: Signals,
+    /// In the last round.
+    queue: Queue,
+    own_loss: OwnLoss,
     pipe: FullPipe,
     drain_until: u64,
     bounds: Bounds,
@@ -86,6 +91,8 @@ impl Bbr {
             min_rtt: MinRtt::new(now),
             aggregation: Aggregation::new(now),
             signals: Signals::new(),
+            queue: Queue::NotSeen,
+            own_loss: OwnLoss::default(),
             pipe: FullPipe::default(),
             drain_until: 0,
             bounds: Bounds::default(),
@@ -107,11 +114,25 @@ impl Bbr {
         self.bounds.rate_low.map_or(best, |low| best.min(low))
     }
 
+    /// What is to be sent for that to arrive; loss is not made up for where it would feed a queue.
+    fn rate_to_send(&self) -> u64 {
+        if self.queue == Queue::Seen && !self.phase.is_probing() {
+            self.rate()
+        } else {
+            self.own_loss.made_up(self.rate())
+        }
+    }
+
     /// The bandwidth-delay product, times a gain.
     fn bdp(&self, gain: Ratio) -> Option<u64> {
         let rtt = self.min_rtt.estimate()?;
-        let rate = self.rate();
+        let rate = self.rate_to_send();
         (rate > 0).then(|| gain.of(volume(rate, rtt)))
+    }
+
+    /// Most that arrived within a round trip, as bytes that were in flight for it.
+    fn proven_volume(&self) -> u64 {
+        self.own_loss.made_up(self.signals.volume())
     }
 
     /// Bytes in flight that such a gain asks for: never so few that batches and delayed ACKs leave the
@@ -134,7 +155,14 @@ impl Bbr {
     }
 
     fn verdict(&self) -> Verdict {
-        self.signals.verdict(self.datagram, self.min_rtt.estimate())
+        let verdict = self
+            .signals
+            .verdict(self.datagram, self.min_rtt.estimate(), &self.own_loss);
+        let small = self.signals.toll(self.datagram).total() < SUSPECT_DATAGRAMS;
+        if verdict == Verdict::Suspect && self.phase == Phase::Startup && small {
+            return Verdict::Clear;
+        }
+        verdict
     }
 
     /// The window follows the model at once downwards, and upwards by what was acknowledged.
@@ -199,7 +227,10 @@ impl Controller for Bbr {
         if turn.round_ended {
             self.pipe.on_round(&sample);
         }
+        self.own_loss.on_acked(acked.bytes);
+        self.look_if_suspect(&turn);
         if turn.loss_round_ended {
+            self.queue = self.signals.queue(self.min_rtt.estimate());
             self.adapt_low();
         }
         self.aggregation.on_acked(
@@ -226,6 +257,7 @@ impl Controller for Bbr {
 
     fn on_lost(&mut self, now: Instant, lost: &Lost) {
         self.signals.on_lost(lost.bytes);
+        self.own_loss.on_lost(lost.bytes);
         if lost.persistent {
             self.start_over(now);
         }
@@ -241,7 +273,7 @@ impl Controller for Bbr {
         } else {
             self.phase.pacing_gain()
         };
-        let known = PACING_MARGIN.of(gain.of(self.rate()));
+        let known = PACING_MARGIN.of(gain.of(self.rate_to_send()));
         if self.pipe.ever {
             return known.max(1);
         }

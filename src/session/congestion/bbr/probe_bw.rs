@@ -82,6 +82,12 @@ impl Cycle {
         self.feedback = Feedback::None;
     }
 
+    /// As [`restart`](Self::restart), but with a probe for bandwidth at once.
+    pub fn restart_probing(&mut self, now: Instant) {
+        self.restart(now);
+        self.wait = Duration::ZERO;
+    }
+
     /// What another cycle may be seeded with.
     pub fn into_seed(self) -> u64 {
         self.random
@@ -212,7 +218,7 @@ impl Bbr {
         if turn.round_ended && self.cycle.feedback == Feedback::Tail && self.phase != Phase::Up {
             self.cycle.feedback = Feedback::None;
         }
-        if self.cycle.feedback != Feedback::None && self.verdict() == Verdict::Congested {
+        if self.cycle.feedback != Feedback::None && self.verdict() != Verdict::Clear {
             self.on_probe_too_high(turn);
             return;
         }
@@ -232,7 +238,7 @@ impl Bbr {
         self.cycle.feedback = Feedback::None;
         if !turn.sample.app_limited {
             let target = self.inflight(Ratio::ONE).min(self.window);
-            self.bounds.volume_high = Some(self.signals.volume().max(BETA.of(target)));
+            self.bounds.volume_high = Some(self.proven_volume().max(BETA.of(target)));
         }
         if self.phase == Phase::Up {
             self.start_down(turn);
@@ -273,12 +279,13 @@ impl Bbr {
     /// Once per round outside of probes: congestion takes rate and volume down to what still arrives, by
     /// three tenths at most.
     pub(super) fn adapt_low(&mut self) {
-        if self.phase.is_probing() || self.verdict() == Verdict::Clear {
+        let answered = self.phase.is_probing() || self.phase == Phase::ProbeRtt;
+        if answered || self.verdict() == Verdict::Clear {
             return;
         }
         let rate = self.bounds.rate_low.unwrap_or(self.max_rate.best());
         let volume = self.bounds.volume_low.unwrap_or(self.window);
         self.bounds.rate_low = Some(self.signals.rate().max(BETA.of(rate)));
-        self.bounds.volume_low = Some(self.signals.volume().max(BETA.of(volume)));
+        self.bounds.volume_low = Some(self.proven_volume().max(BETA.of(volume)));
     }
 }

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use super::super::limits::{
-    LOSS_DEVIATIONS, LOSS_WITH_QUEUE, LOSS_WITHOUT_QUEUE, QUEUE_RTT, QUEUE_SLACK, Ratio,
-};
+use super::super::limits::{LOSS_DEVIATIONS, QUEUE_RTT, QUEUE_SLACK, Ratio};
 use super::super::{Acked, RateSample};
 use super::filters::Rounds;
+use super::own_loss::OwnLoss;
 use crate::time::micros;
 
 /// One round's signs.
@@ -31,7 +30,39 @@ pub struct Signals {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Clear,
+    /// Too much was lost, but nothing else speaks of congestion.
+    Suspect,
     Congested,
+}
+
+/// What the round trips say of the bottleneck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    Seen,
+    NotSeen,
+}
+
+/// A round's loss, in datagrams.
+#[derive(Clone, Copy, Debug)]
+pub struct Toll {
+    lost: u64,
+    total: u64,
+}
+
+impl Toll {
+    pub fn total(self) -> u64 {
+        self.total
+    }
+
+    /// Whether it is more than a path that loses `share` per mille at random does: the expectation, so
+    /// many standard deviations of a Poisson count, and one.
+    pub fn exceeds(self, share: u64) -> bool {
+        let square = LOSS_DEVIATIONS * LOSS_DEVIATIONS;
+        let share = Ratio(share, 1000);
+        let deviation = share.of(self.total.saturating_mul(square)).isqrt();
+        let bound = share.of(self.total).saturating_add(deviation);
+        self.lost > bound.saturating_add(1)
+    }
 }
 
 impl Signals {
@@ -86,57 +117,60 @@ impl Signals {
     }
 
     /// Whether the round so far lost or was marked too much for a path whose empty round trip is
-    /// `min_rtt`.
-    pub fn verdict(&self, datagram: u64, min_rtt: Option<Duration>) -> Verdict {
-        let share = if self.is_queueing(min_rtt) {
-            LOSS_WITH_QUEUE
-        } else {
-            LOSS_WITHOUT_QUEUE
-        };
-        let total = self.flight.max(self.acked.saturating_add(self.lost));
-        if self.marked || exceeds(self.lost / datagram.max(1), total / datagram.max(1), share) {
-            Verdict::Congested
-        } else {
-            Verdict::Clear
+    /// `min_rtt`, and that loses `own` by itself.
+    pub fn verdict(&self, datagram: u64, min_rtt: Option<Duration>, own: &OwnLoss) -> Verdict {
+        let queue = self.queue(min_rtt);
+        let excessive = self.toll(datagram).exceeds(own.tolerated(queue));
+        match queue {
+            _ if self.marked => Verdict::Congested,
+            Queue::Seen if excessive => Verdict::Congested,
+            Queue::NotSeen if excessive => Verdict::Suspect,
+            Queue::Seen | Queue::NotSeen => Verdict::Clear,
         }
     }
 
-    fn is_queueing(&self, min_rtt: Option<Duration>) -> bool {
-        let (Some(lowest), Some(empty)) = (self.min_rtt, min_rtt) else {
-            return false;
-        };
-        let bound = QUEUE_RTT.of(micros(empty));
-        micros(lowest) > bound && lowest > empty + QUEUE_SLACK
+    /// The round's loss so far.
+    pub fn toll(&self, datagram: u64) -> Toll {
+        let total = self.flight.max(self.acked.saturating_add(self.lost));
+        Toll {
+            lost: self.lost / datagram.max(1),
+            total: total / datagram.max(1),
+        }
     }
-}
 
-/// Whether `lost` of `total` datagrams are more than a path that loses `share` of them at random does:
-/// the expectation, so many standard deviations of a Poisson count, and one.
-fn exceeds(lost: u64, total: u64, share: Ratio) -> bool {
-    let square = LOSS_DEVIATIONS * LOSS_DEVIATIONS;
-    let deviation = share.of(total.saturating_mul(square)).isqrt();
-    let bound = share.of(total).saturating_add(deviation);
-    lost > bound.saturating_add(1)
+    /// What the round trips of the round say so far.
+    pub fn queue(&self, min_rtt: Option<Duration>) -> Queue {
+        let (Some(lowest), Some(empty)) = (self.min_rtt, min_rtt) else {
+            return Queue::NotSeen;
+        };
+        if micros(lowest) > QUEUE_RTT.of(micros(empty)) && lowest > empty + QUEUE_SLACK {
+            Queue::Seen
+        } else {
+            Queue::NotSeen
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: Ratio = LOSS_WITHOUT_QUEUE;
+    fn exceeds(lost: u64, total: u64, share: u64) -> bool {
+        Toll { lost, total }.exceeds(share)
+    }
 
     #[test]
     fn short_rounds_are_not_judged_by_chance() {
-        assert!(!exceeds(2, 4, ALL));
-        assert!(exceeds(3, 4, ALL));
-        assert!(!exceeds(3, 10, ALL));
-        assert!(exceeds(4, 10, ALL));
-        assert!(!exceeds(41, 500, ALL));
-        assert!(exceeds(41, 500, LOSS_WITH_QUEUE));
-        assert!(exceeds(60, 500, ALL));
-        assert!(exceeds(5300, 100_000, ALL));
-        assert!(!exceeds(0, 0, ALL));
-        assert!(!exceeds(u64::MAX, u64::MAX, Ratio::ONE));
+        assert!(!exceeds(2, 4, 50));
+        assert!(exceeds(3, 4, 50));
+        assert!(!exceeds(3, 10, 50));
+        assert!(exceeds(4, 10, 50));
+        assert!(!exceeds(41, 500, 50));
+        assert!(exceeds(41, 500, 20));
+        assert!(exceeds(60, 500, 50));
+        assert!(exceeds(5300, 100_000, 50));
+        assert!(!exceeds(0, 0, 50));
+        assert!(!exceeds(u64::MAX, u64::MAX, 1000));
     }
 
     fn acked(rtt_ms: u64, ce: bool) -> (Acked, RateSample) {
@@ -168,7 +202,7 @@ mod tests {
             let (acked, sample) = acked(rtt_ms, false);
             signals.on_acked(&acked, &sample);
             signals.on_lost(30 * 1200);
-            signals.verdict(1200, Some(Duration::from_millis(50)))
+            signals.verdict(1200, Some(Duration::from_millis(50)), &OwnLoss::default())
         };
         assert_eq!(verdict(51), Verdict::Clear);
         assert_eq!(verdict(80), Verdict::Congested);
@@ -179,8 +213,14 @@ mod tests {
         let mut signals = Signals::new();
         let (acked, sample) = acked(50, true);
         signals.on_acked(&acked, &sample);
-        assert_eq!(signals.verdict(1200, None), Verdict::Congested);
+        assert_eq!(
+            signals.verdict(1200, None, &OwnLoss::default()),
+            Verdict::Congested
+        );
         signals.begin(0);
-        assert_eq!(signals.verdict(1200, None), Verdict::Clear);
+        assert_eq!(
+            signals.verdict(1200, None, &OwnLoss::default()),
+            Verdict::Clear
+        );
     }
 }

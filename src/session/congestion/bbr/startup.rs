@@ -46,9 +46,9 @@ impl Bbr {
         if self.phase != Phase::Startup {
             return;
         }
-        if turn.loss_round_ended && self.verdict() == Verdict::Congested {
+        if turn.loss_round_ended && self.verdict() != Verdict::Clear {
             self.pipe.ever = true;
-            self.bounds.volume_high = Some(self.inflight(Ratio::ONE).max(self.signals.volume()));
+            self.bounds.volume_high = Some(self.inflight(Ratio::ONE).max(self.proven_volume()));
         }
         if self.pipe.ever {
             self.phase = Phase::Drain;

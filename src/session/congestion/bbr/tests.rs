@@ -36,6 +36,34 @@ fn random_loss_costs_what_was_lost_and_little_more() {
 }
 
 #[test]
+fn heavy_random_loss_leaves_most_of_what_gets_through() {
+    for (loss, least) in [(100, 75), (200, 60), (300, 45)] {
+        for link in [wide(loss), Link::new(10, 20, 100, loss)] {
+            for seed in SEEDS {
+                let mut model = Model::new(link, seed);
+                model.run(secs(4));
+                let seen = model.run(secs(12));
+                let used = utilisation(&seen, &link, secs(12));
+                assert!(used >= least, "{link:?}, seed {seed}: {used} %");
+            }
+        }
+    }
+}
+
+#[test]
+fn loss_of_our_own_making_is_not_taken_for_the_paths() {
+    // The path lost a fifth by itself; then it stops that, but is cut to a third.
+    for seed in SEEDS {
+        let mut model = Model::new(Link::new(100, 50, 5, 200), seed);
+        model.run(secs(10));
+        model.link = Link::new(33, 50, 5, 0);
+        model.run(secs(30));
+        let seen = model.run(secs(10));
+        assert!(seen.dropped * 100 <= seen.sent * 3, "seed {seed}: {seen:?}");
+    }
+}
+
+#[test]
 fn start_up_fills_the_pipe_within_a_second() {
     for seed in SEEDS {
         let link = wide(0);
