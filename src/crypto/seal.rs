@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn the_counter_is_the_big_endian_end_of_the_nonce() {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).unwrap());
+        let nonce = Nonce::assume_unique_for_key([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let mut expected = b"payload".to_vec();
+        key.seal_in_place_append_tag(nonce, Aad::from(b"header"), &mut expected)
+            .unwrap();
+        let datagram = sealed(0x0102_0304_0506_0708, b"header", b"payload");
+        assert_eq!(datagram[6..], expected);
+    }
+
+    #[test]
     fn a_datagram_shorter_than_a_tag_does_not_open() {
         for length in 0..suite::TAG {
             assert_eq!(open(1, &vec![0; 4 + length], 4), Err(Forged));
