@@ -357,7 +357,11 @@ impl Connection {
 
     /// As many datagrams were sealed as are safe under one key.
     pub(super) fn retire_key(&mut self, now: Instant) {
-        self.close(now, CLOSE_KEY_USED_UP, "the session's key is used up".to_owned());
+        self.close(
+            now,
+            CLOSE_KEY_USED_UP,
+            "the session's key is used up".to_owned(),
+        );
         self.take_stream_events();
         self.events.push_back(Event::Closed {
             connection: self.id,

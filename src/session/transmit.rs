@@ -324,7 +324,7 @@ impl Connection {
     }
 
     /// Writes the header of the next datagram; returns where it starts.
-    fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
+    pub(super) fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
         let start = buf.len();
         let header = Data {
             phase: 0,
@@ -336,7 +336,7 @@ impl Connection {
     }
 
     /// Seals what was written behind the header and enters it as sent.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         now: Instant,
         buf: &mut Vec<u8>,

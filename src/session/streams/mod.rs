@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use recv::RecvHalf;
+pub(super) use recv::RecvHalf;
 pub(super) use recv::Violation;
 pub(super) use send::Chunk;
 use send::SendHalf;

@@ -1,0 +1,191 @@
+//! Peers that hold the keys and break the rules: closed with a reason, memory bounded.
+
+use super::*;
+use crate::wire::{Frame, encode_ack};
+
+/// A session that stands, and a controller about to misbehave: `write` puts frames into a datagram
+/// that is sealed as it should be.
+fn lie(write: impl Fn(&mut Vec<u8>)) -> Pair {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    pair.connect(1, None, b"x");
+    pair.run(pair.now + SECOND);
+    let liar = pair.controller.connection(0).unwrap();
+    let mut datagram = Vec::new();
+    let start = liar.begin(&mut datagram);
+    write(&mut datagram);
+    liar.finish(pair.now, &mut datagram, start, true, Vec::new());
+    pair.wire.push((pair.now, true, datagram));
+    pair.run(pair.now + SECOND);
+    pair
+}
+
+fn violation(pair: &Pair) -> Option<&'static str> {
+    let told = pair.controller_events.iter().any(|event| {
+        matches!(
+            event,
+            Event::Closed {
+                reason: Closed::ByPeer { code: 1, .. },
+                ..
+            }
+        )
+    });
+    pair.agent_events.iter().find_map(|event| match event {
+        Event::Closed {
+            reason: Closed::Violation(what),
+            ..
+        } if told => Some(*what),
+        _ => None,
+    })
+}
+
+fn stream(call: u32, lane: Lane, offset: u64, fin: bool, data: &[u8], out: &mut Vec<u8>) {
+    let stream = StreamId::new(CallId(call), lane);
+    Frame::Stream {
+        stream,
+        offset,
+        fin,
+        data,
+    }
+    .encode(out);
+}
+
+#[test]
+fn honest_frames_are_no_violation() {
+    let pair = lie(|out| stream(0, Lane::Main, 0, true, b"stdin", out));
+    assert_eq!(violation(&pair), None);
+    assert_eq!(pair.received(Lane::Main), b"stdin");
+}
+
+#[test]
+fn an_ack_for_what_was_never_sent_closes_the_session() {
+    let pair = lie(|out| {
+        encode_ack(std::iter::once(1..=5000), Duration::ZERO, 100, out);
+    });
+    assert_eq!(
+        violation(&pair),
+        Some("acknowledgement of what was never sent")
+    );
+}
+
+#[test]
+fn more_than_the_credit_of_a_stream_closes_the_session() {
+    let pair = lie(|out| {
+        stream(
+            0,
+            Lane::Main,
+            limits::INITIAL_STREAM_CREDIT,
+            false,
+            b"x",
+            out,
+        )
+    });
+    assert_eq!(violation(&pair), Some("stream credit exceeded"));
+}
+
+#[test]
+fn more_than_the_credit_of_the_session_closes_it() {
+    let pair = lie(|out| {
+        for call in 1..=5 {
+            stream(
+                call,
+                Lane::Main,
+                limits::INITIAL_STREAM_CREDIT - 1,
+                false,
+                b"x",
+                out,
+            );
+        }
+    });
+    assert_eq!(violation(&pair), Some("session credit exceeded"));
+}
+
+#[test]
+fn a_final_size_that_changes_closes_the_session() {
+    let pair = lie(|out| {
+        stream(0, Lane::Main, 0, true, b"all", out);
+        stream(0, Lane::Main, 3, true, b"more", out);
+    });
+    assert_eq!(violation(&pair), Some("final size changed"));
+    let pair = lie(|out| {
+        stream(0, Lane::Main, 9, false, b"x", out);
+        stream(0, Lane::Main, 0, true, b"all", out);
+    });
+    assert_eq!(violation(&pair), Some("final size below received bytes"));
+}
+
+#[test]
+fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
+    let pair = lie(|out| stream(0, Lane::Error, 0, false, b"x", out));
+    assert_eq!(
+        violation(&pair),
+        Some("bytes on a lane that does not exist")
+    );
+}
+
+#[test]
+fn calls_beyond_the_bound_close_the_session() {
+    let pair = lie(|out| stream(100_000, Lane::Control, 0, false, b"x", out));
+    assert_eq!(violation(&pair), Some("call number far ahead"));
+    let pair = lie(|out| {
+        (1..=200).for_each(|call| stream(call, Lane::Control, 0, false, b"", out));
+    });
+    assert_eq!(violation(&pair), Some("too many calls"));
+}
+
+#[test]
+fn frames_that_make_no_sense_close_the_session() {
+    let pair = lie(|out| out.push(0x7F));
+    assert_eq!(violation(&pair), Some("malformed frame"));
+    let pair = lie(|out| {
+        Frame::Rekey {
+            phase: 1,
+            share: [9; 32],
+        }
+        .encode(out);
+    });
+    assert_eq!(
+        violation(&pair),
+        Some("REKEY is not spoken in this version")
+    );
+}
+
+#[test]
+fn one_byte_segments_far_apart_are_bounded() {
+    let mut half = streams::RecvHalf::new(limits::STREAM_WINDOW);
+    let outcome = (0..30_000).try_for_each(|n| half.on_stream(2 * n + 1, b"x", false).map(drop));
+    assert_eq!(outcome, Err("too many gaps in a stream"));
+}
+
+#[test]
+fn a_datagram_that_was_changed_anywhere_is_dropped_and_counted() {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    pair.connect(1, None, b"x");
+    pair.run(pair.now + SECOND);
+    let liar = pair.controller.connection(0).unwrap();
+    let mut datagram = Vec::new();
+    let start = liar.begin(&mut datagram);
+    Frame::Ping.encode(&mut datagram);
+    liar.finish(pair.now, &mut datagram, start, true, Vec::new());
+    let before = pair.agent.stats();
+    for index in 0..datagram.len() {
+        let mut changed = datagram.clone();
+        changed[index] ^= 1;
+        if changed[..3] == datagram[..3] {
+            pair.agent
+                .handle_datagram(pair.now, path(false), None, &mut changed);
+        }
+    }
+    pair.agent
+        .handle_datagram(pair.now, path(false), None, &mut datagram.clone());
+    pair.agent
+        .handle_datagram(pair.now, path(false), None, &mut datagram.clone());
+    let after = pair.agent.stats();
+    let count = |reason: Drop| after.dropped[reason as usize] - before.dropped[reason as usize];
+    let dropped: u64 = Drop::ALL.into_iter().map(count).sum();
+    assert_eq!(
+        dropped,
+        datagram.len() as u64 - 3 + 1,
+        "all changed ones and one duplicate"
+    );
+    assert!(count(Drop::Duplicate) >= 1);
+}
