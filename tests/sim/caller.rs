@@ -74,6 +74,8 @@ pub struct Caller {
     pub fates: HashMap<u64, Fate>,
     /// How fast it reads.
     pub pace: Pace,
+    /// The lanes of this work are not read, whatever the pace.
+    pub stalled: Option<u64>,
     /// Calls that it keeps open at once in a session.
     pub at_once: usize,
     next_connection: u64,
@@ -87,6 +89,7 @@ impl Default for Caller {
             sessions: HashMap::new(),
             fates: HashMap::new(),
             pace: Pace::Eager,
+            stalled: None,
             at_once: 16,
             next_connection: 0,
             unread: VecDeque::new(),
@@ -116,6 +119,12 @@ impl Caller {
     /// Bytes that came and were not disposed of.
     pub fn unread(&self) -> u64 {
         self.unread.iter().map(|(_, _, bytes)| bytes).sum()
+    }
+
+    /// Reads at another pace from the next turn on, also what waits.
+    pub fn wake(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.next_read = Some(Instant::ZERO);
     }
 
     /// Opens a session, with a first command if there is one.
@@ -213,7 +222,13 @@ impl Caller {
         out: &mut Vec<Command>,
     ) {
         let bytes = data.len() as u64;
-        match self.pace {
+        let work = self.sessions[&connection].calls[&stream.call()].work;
+        let pace = if self.stalled == Some(work.id) {
+            Pace::Stopped
+        } else {
+            self.pace
+        };
+        match pace {
             Pace::Eager => out.push(Command::Consumed {
                 connection,
                 stream,

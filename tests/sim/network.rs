@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct Record {
     pub to: SocketAddr,
     /// Payload.
     pub bytes: Rc<[u8]>,
+    /// The number of its emission, if a host sent it.
+    pub emission: Option<u64>,
 }
 
 /// A datagram that a host, or an attacker, sends.
@@ -131,6 +134,9 @@ impl Ord for Flight {
 struct Direction {
     link: Link,
     busy_until: Instant,
+    /// Of the datagrams to come, these are lost, by their place.
+    doomed: Range<u64>,
+    sent: u64,
 }
 
 /// The network.
@@ -196,6 +202,19 @@ impl Network {
         self.direction(Some(from), to).link = link;
     }
 
+    /// The next `count` datagrams in this direction are lost.
+    pub fn lose_next(&mut self, from: HostId, to: HostId, count: u64) {
+        let direction = self.direction(Some(from), to);
+        direction.doomed = direction.sent..direction.sent + count;
+    }
+
+    /// After `count` more datagrams in this direction one is lost.
+    pub fn lose_one_after(&mut self, from: HostId, to: HostId, count: u64) {
+        let direction = self.direction(Some(from), to);
+        let place = direction.sent + count;
+        direction.doomed = place..place + 1;
+    }
+
     /// Puts a datagram on the network.
     pub fn send(&mut self, now: Instant, sender: Option<HostId>, out: Outgoing<'_>) {
         let from = self.seen_as(out.from);
@@ -206,6 +225,7 @@ impl Network {
                 from,
                 to: out.to,
                 bytes: out.bytes.into(),
+                emission: out.emission,
             });
         }
         let Some(&host) = self.routes.get(&out.to) else {
@@ -238,7 +258,10 @@ impl Network {
     }
 
     fn travel(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
-        let link = self.direction(sender, arrival.host).link.clone();
+        let direction = self.direction(sender, arrival.host);
+        let doomed = direction.doomed.contains(&direction.sent);
+        direction.sent += 1;
+        let link = direction.link.clone();
         if arrival.bytes.len() > link.mtu {
             self.tally.oversized += 1;
             return;
@@ -261,7 +284,7 @@ impl Network {
             }
         }
         // Lost after the queue: it has used the link all the same.
-        if self.dice.chance(link.loss) {
+        if doomed || self.dice.chance(link.loss) {
             self.tally.lost += 1;
             return;
         }
@@ -325,6 +348,8 @@ impl Network {
             .or_insert_with(|| Direction {
                 link: self.default.clone(),
                 busy_until: Instant::ZERO,
+                doomed: 0..0,
+                sent: 0,
             })
     }
 }

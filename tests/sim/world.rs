@@ -22,7 +22,7 @@ use crate::echo::Echo;
 use crate::host::{App, Around, Host, Parts, Wakes};
 use crate::invariants::{Invariants, Life, Standing};
 use crate::link::Link;
-use crate::network::{HostId, Network, Origin, Outgoing};
+use crate::network::{HostId, Network, Origin, Outgoing, Record};
 use crate::work::Work;
 
 /// An agent of a story.
@@ -329,6 +329,18 @@ impl World {
             ecn: None,
             bytes,
             emission: None,
+        };
+        self.network.send(self.now, None, out);
+    }
+
+    /// An attacker that saw a datagram before it arrived sends it on from another address.
+    pub fn forward(&mut self, record: &Record, from: SocketAddr) {
+        let out = Outgoing {
+            from,
+            to: record.to,
+            ecn: None,
+            bytes: &record.bytes,
+            emission: record.emission,
         };
         self.network.send(self.now, None, out);
     }
