@@ -12,5 +12,6 @@ mod link;
 mod network;
 mod seeds;
 mod stories;
+mod whole;
 mod work;
 mod world;

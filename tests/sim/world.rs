@@ -209,7 +209,8 @@ impl World {
         }
     }
 
-    fn start(&mut self, id: HostId, seen: Vec<u64>) {
+    /// A host's process begins, in place of the one before if there was one.
+    pub fn start(&mut self, id: HostId, seen: Vec<u64>) {
         let place = &mut self.places[id.0];
         let life = self.judge.born(id, place.standing);
         let gate: Option<Box<dyn Gate>> = match place.standing {

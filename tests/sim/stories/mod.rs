@@ -2,6 +2,7 @@
 
 mod chaos;
 mod first_contact;
+mod jobs;
 mod loss;
 mod replay;
 mod restart;

@@ -1,0 +1,155 @@
+//! The agent's hub on the machine.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use udpagent::agent::directory::{Directory, Member, Refused};
+use udpagent::agent::hub::{Commands, Config, Hub};
+use udpagent::crypto::PublicKey;
+use udpagent::message::Exec;
+use udpagent::session::{Command, Event};
+use udpagent::time::Instant;
+use udpagent::wire::limits::INVITE;
+
+use super::processes::{Doing, Log, Pretended, exit_code};
+use crate::host::App;
+use crate::invariants::Standing;
+use crate::network::HostId;
+use crate::world::World;
+
+/// Everybody may run anything.
+struct Trusting;
+
+impl Directory for Trusting {
+    fn name(&self, _: &PublicKey) -> Option<String> {
+        Some("somebody".into())
+    }
+
+    fn may_run(&self, _: &PublicKey, _: &Exec) -> bool {
+        true
+    }
+
+    fn max_jobs(&self, _: &PublicKey) -> Option<usize> {
+        None
+    }
+
+    fn register(&mut self, _: &PublicKey, _: &[u8; INVITE], _: &str) -> Result<String, Refused> {
+        Err(Refused)
+    }
+}
+
+/// The application of its host.
+struct HubApp {
+    hub: Hub<Pretended>,
+    now: Instant,
+    seen: Vec<u64>,
+}
+
+/// A whole agent in the world.
+#[derive(Clone)]
+pub struct WholeAgent {
+    /// Its host.
+    pub host: HostId,
+    /// Who it is.
+    pub key: PublicKey,
+    /// Where it is found.
+    pub address: SocketAddr,
+    /// What ever started on it.
+    pub log: Rc<RefCell<Log>>,
+    app: Rc<RefCell<HubApp>>,
+}
+
+fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
+    let config = Config {
+        name: "agent".into(),
+        commands: Commands::Run,
+    };
+    Hub::new(
+        config,
+        Box::new(Trusting),
+        Pretended::new(Rc::clone(log)),
+        now,
+    )
+}
+
+impl WholeAgent {
+    /// Adds one to the world.
+    pub fn new(world: &mut World) -> Self {
+        let log = Rc::default();
+        let app = Rc::new(RefCell::new(HubApp {
+            hub: hub(&log, Instant::ZERO),
+            now: Instant::ZERO,
+            seen: Vec::new(),
+        }));
+        let (host, key, address) = world.settle(Standing::Agent, Box::new(Rc::clone(&app)));
+        app.borrow_mut().hub = hub(&log, world.local(host));
+        Self {
+            host,
+            key,
+            address,
+            log,
+            app,
+        }
+    }
+
+    /// The process ends and another begins, with what the first kept on disk.
+    pub fn restart(&self, world: &mut World) {
+        let mut app = self.app.borrow_mut();
+        app.hub = hub(&self.log, world.local(self.host));
+        let seen = app.seen.clone();
+        drop(app);
+        world.start(self.host, seen);
+    }
+
+    /// The exit code of a work.
+    pub const fn exit_code(id: u64) -> u8 {
+        exit_code(id)
+    }
+
+    /// Processes that run or are not yet closed.
+    pub fn processes(&self) -> usize {
+        self.app.borrow_mut().hub.processes().count()
+    }
+}
+
+impl HubApp {
+    fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
+        self.now = now;
+        if self.hub.poll_timeout().is_some_and(|at| at <= now) {
+            self.hub.on_timeout(now);
+        }
+        while let Some(doing) = self.hub.processes().next(now) {
+            match doing {
+                Doing::Output(job, output, data) => self.hub.on_output(now, job, output, data),
+                Doing::Eof(job, output) => self.hub.on_eof(now, job, output),
+                Doing::StdinWritten(job, bytes) => self.hub.on_stdin_written(now, job, bytes),
+                Doing::Exit(job, exit) => self.hub.on_exit(now, job, exit),
+            }
+        }
+        while self.hub.poll_note().is_some() {}
+        out.extend(std::iter::from_fn(|| self.hub.poll_command()));
+    }
+}
+
+impl App for Rc<RefCell<HubApp>> {
+    fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>) {
+        let mut app = self.borrow_mut();
+        if let Event::InitSeen { print } = event {
+            app.seen.push(print);
+        }
+        app.hub.on_session_event(now, event);
+        app.pump(now, out);
+    }
+
+    fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
+        self.borrow_mut().pump(now, out);
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let mut app = self.borrow_mut();
+        let now = app.now;
+        let process = app.hub.processes().next_time(now);
+        app.hub.poll_timeout().into_iter().chain(process).min()
+    }
+}

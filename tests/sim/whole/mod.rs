@@ -1,0 +1,9 @@
+//! Whole programs without their surroundings: the agent's hub over pretended processes, and the
+//! controller's attempts, each on the real machine.
+
+mod agent;
+mod processes;
+mod runner;
+
+pub use agent::WholeAgent;
+pub use runner::WholeLaptop;

@@ -1,0 +1,217 @@
+//! Pretended processes: each does the work that its argument names, within the room it is given.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use udpagent::agent::jobs::{Exit, Force, JobId, Output, Processes, Spec};
+use udpagent::time::Instant;
+use udpagent::wire::Lane;
+
+use crate::work::{Pattern, Reader, Work};
+
+/// SIGTERM
+const TERM: i32 = 15;
+
+/// Bytes of one read from a pipe.
+const READ: u64 = 8 << 10;
+
+/// What ever started, over all lives of an agent.
+#[derive(Default, Debug)]
+pub struct Log {
+    /// Starts of each work.
+    pub starts: HashMap<u64, u32>,
+    /// Processes whose end was asked for.
+    pub ended: u64,
+    /// Processes that ran to their end.
+    pub finished: u64,
+}
+
+/// What a process does next.
+pub enum Doing {
+    /// It writes.
+    Output(JobId, Output, Bytes),
+    /// It writes no more.
+    Eof(JobId, Output),
+    /// It has read from stdin.
+    StdinWritten(JobId, u64),
+    /// It ends.
+    Exit(JobId, Exit),
+}
+
+struct Process {
+    work: Work,
+    /// When it begins to write, once its input has ended; set at its first turn.
+    ready: Option<Instant>,
+    room: [u64; 2],
+    written: [u64; 2],
+    eof: [bool; 2],
+    stdin: Reader,
+    read: u64,
+    reported: u64,
+    end: bool,
+    exited: bool,
+}
+
+/// The processes of one life of an agent.
+pub struct Pretended {
+    log: Rc<RefCell<Log>>,
+    running: BTreeMap<JobId, Process>,
+}
+
+/// The exit code of a work: any, but determined by it.
+pub const fn exit_code(id: u64) -> u8 {
+    (id % 251) as u8
+}
+
+impl Pretended {
+    /// None yet.
+    pub const fn new(log: Rc<RefCell<Log>>) -> Self {
+        Self {
+            log,
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Processes that run or are not yet closed.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The next thing that any of them does by `now`.
+    pub fn next(&mut self, now: Instant) -> Option<Doing> {
+        let log = &self.log;
+        self.running
+            .iter_mut()
+            .find_map(|(&job, process)| process.next(job, now, log))
+    }
+
+    /// When one of them will do something by itself.
+    pub fn next_time(&self, now: Instant) -> Option<Instant> {
+        let ready = self.running.values().filter_map(|process| process.ready);
+        ready.filter(|at| *at > now).min()
+    }
+}
+
+impl Process {
+    fn next(&mut self, job: JobId, now: Instant, log: &RefCell<Log>) -> Option<Doing> {
+        if self.read > self.reported {
+            let bytes = self.read - self.reported;
+            self.reported = self.read;
+            return Some(Doing::StdinWritten(job, bytes));
+        }
+        if self.end && !self.exited {
+            self.exited = true;
+            return Some(Doing::Exit(
+                job,
+                Exit::Signal {
+                    signal: TERM,
+                    core: false,
+                },
+            ));
+        }
+        let has_input = self.work.stdin == 0 || self.stdin.is_ended();
+        if !has_input || *self.ready.get_or_insert(now + self.work.takes) > now {
+            return None;
+        }
+        if let Some(doing) = self.write(job) {
+            return Some(doing);
+        }
+        // Some leave before the reader has read all: exit is not the end of the output.
+        let written = self.eof == [true, true];
+        let early = self.work.id % 3 == 0;
+        if (written || early) && !self.exited {
+            self.exited = true;
+            log.borrow_mut().finished += 1;
+            return Some(Doing::Exit(job, Exit::Code(exit_code(self.work.id))));
+        }
+        None
+    }
+
+    fn write(&mut self, job: JobId) -> Option<Doing> {
+        for output in Output::ALL {
+            let i = output as usize;
+            let (total, lane) = match output {
+                Output::Out => (self.work.out, Lane::Main),
+                Output::Err => (self.work.err, Lane::Error),
+            };
+            let end = total
+                .min(self.written[i] + self.room[i])
+                .min(self.written[i] + READ);
+            if end > self.written[i] {
+                let data = Pattern::output(self.work.id, lane).bytes(self.written[i], end);
+                self.room[i] -= end - self.written[i];
+                self.written[i] = end;
+                return Some(Doing::Output(job, output, data));
+            }
+            // As a pipe has it: its end is seen by a read, which needs room.
+            if end == total && !self.eof[i] && (self.room[i] > 0 || self.exited) {
+                self.eof[i] = true;
+                return Some(Doing::Eof(job, output));
+            }
+        }
+        None
+    }
+}
+
+impl Processes for Pretended {
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
+        let text = spec.argv[1].to_str().expect("a work");
+        let bytes: Vec<u8> = (0..Work::SIZE)
+            .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
+            .collect();
+        let work = Work::decode(&bytes.try_into().expect("a work's size"));
+        let mut log = self.log.borrow_mut();
+        let starts = log.starts.entry(work.id).or_default();
+        *starts += 1;
+        assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        assert_eq!(spec.stdin, work.stdin > 0);
+        let process = Process {
+            work,
+            ready: None,
+            room: [0, 0],
+            written: [0, 0],
+            eof: [false, false],
+            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            read: 0,
+            reported: 0,
+            end: false,
+            exited: false,
+        };
+        let before = self.running.insert(job, process);
+        assert!(before.is_none(), "a job's number is used again");
+        Ok(i32::try_from(1_000 + job.0).expect("few jobs"))
+    }
+
+    fn set_room(&mut self, job: JobId, output: Output, room: u64) {
+        if let Some(process) = self.running.get_mut(&job) {
+            process.room[output as usize] = room;
+        }
+    }
+
+    fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
+        if let Some(process) = self.running.get_mut(&job) {
+            process.stdin.read(process.read, &data, eof);
+            process.read += data.len() as u64;
+        }
+    }
+
+    fn end(&mut self, job: JobId, _: Force) {
+        if let Some(process) = self.running.get_mut(&job) {
+            self.log.borrow_mut().ended += u64::from(!process.end);
+            process.end = true;
+        }
+    }
+
+    fn signal(&mut self, job: JobId, _: i32) -> bool {
+        self.running
+            .get(&job)
+            .is_some_and(|process| !process.exited)
+    }
+
+    fn close(&mut self, job: JobId) {
+        let process = self.running.remove(&job).expect("closed once");
+        assert!(process.exited, "close follows the exit");
+    }
+}
