@@ -3,7 +3,7 @@
 //! It keeps no register of its own: that no work starts twice is here the machine's promise alone.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub struct Echo {
     requests: HashMap<Key, Vec<u8>>,
     early: HashMap<Key, Vec<(u64, Bytes, bool)>>,
     calls: HashMap<Key, Call>,
-    due: BTreeMap<(Instant, Key), ()>,
+    due: BTreeSet<(Instant, Key)>,
     /// How often each work has started, over all lives.
     pub starts: HashMap<u64, u32>,
     /// Prints of INITs, to be carried over a restart.
@@ -127,7 +127,7 @@ impl Echo {
         if takes.is_zero() {
             self.answer(key, out);
         } else {
-            self.due.insert((now + takes, key), ());
+            self.due.insert((now + takes, key));
         }
     }
 
@@ -228,7 +228,7 @@ impl App for Rc<RefCell<Echo>> {
 
     fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
         let mut echo = self.borrow_mut();
-        while let Some((&(at, key), ())) = echo.due.first_key_value() {
+        while let Some(&(at, key)) = echo.due.first() {
             if at > now {
                 return;
             }
@@ -238,6 +238,6 @@ impl App for Rc<RefCell<Echo>> {
     }
 
     fn next_time(&self) -> Option<Instant> {
-        self.borrow().due.first_key_value().map(|((at, _), ())| *at)
+        self.borrow().due.first().map(|(at, _)| *at)
     }
 }

@@ -147,17 +147,19 @@ impl Host {
         now + self.clock
     }
 
-    /// A datagram has arrived.
-    pub fn receive(&mut self, around: &mut Around<'_>, mut arrival: Arrival) {
-        self.wakes.received += 1;
-        let path = Path {
-            socket: 0,
-            local: Some(arrival.to.ip()),
-            remote: arrival.from,
-        };
+    /// Datagrams have arrived together.
+    pub fn receive(&mut self, around: &mut Around<'_>, arrivals: Vec<Arrival>) {
         let now = self.local(around.now);
-        self.endpoint
-            .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
+        for mut arrival in arrivals {
+            self.wakes.received += 1;
+            let path = Path {
+                socket: 0,
+                local: Some(arrival.to.ip()),
+                remote: arrival.from,
+            };
+            self.endpoint
+                .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
+        }
         self.drain(around);
     }
 

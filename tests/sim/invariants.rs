@@ -20,7 +20,7 @@ use udpagent::session::limits::AMPLIFICATION;
 use udpagent::wire::limits::{MIN_DATAGRAM, RETRY};
 use udpagent::wire::{Datagram, SessionId};
 
-use crate::network::{HostId, Origin};
+use crate::network::{Arrival, HostId};
 
 /// What a host is to the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,8 +77,6 @@ pub struct Invariants {
     heard: HashMap<(Life, SessionId, SocketAddr), u64>,
     acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
     targets: HashMap<Life, HashSet<SocketAddr>>,
-    /// Emissions that have been delivered: what comes again is a copy.
-    delivered: HashSet<u64>,
 }
 
 impl Invariants {
@@ -146,37 +144,22 @@ impl Invariants {
         self.emissions.len() as u64 - 1
     }
 
-    /// A datagram arrives at a living host, from an address as the network shows it, and at the
-    /// address that the sender had written on it.
-    pub fn delivered(
-        &mut self,
-        life: Life,
-        from: SocketAddr,
-        written_to: SocketAddr,
-        bytes: &[u8],
-        origin: Origin,
-    ) {
+    /// A datagram arrives at a living host; `written_to` is the address that its sender wrote on it.
+    pub fn delivered(&mut self, life: Life, written_to: SocketAddr, arrival: &Arrival) {
         // An exact copy by the network is as good as the original; a copy by an attacker is not.
+        let origin = arrival.origin;
         let genuine = origin.emission.filter(|_| !origin.corrupted);
-        if let Some(number) = genuine {
-            self.delivered.insert(number);
-        }
         if self.standing(life) == Standing::Agent {
-            self.agent_hears(life, from, bytes, genuine);
+            self.agent_hears(life, arrival.from, &arrival.bytes, genuine);
         } else if let Some(number) = genuine {
             let agent = self.emissions[index(number)].life;
-            if let Some(session) = receiver(bytes) {
+            if let Some(session) = receiver(&arrival.bytes) {
                 let next = self.emissions.len() as u64;
                 self.heard
                     .entry((agent, session, written_to))
                     .or_insert(next);
             }
         }
-    }
-
-    /// Whether this emission has arrived anywhere, undamaged.
-    pub fn has_arrived(&self, emission: u64) -> bool {
-        self.delivered.contains(&emission)
     }
 
     fn standing(&self, life: Life) -> Standing {

@@ -3,9 +3,11 @@
 //! A failure prints the command that repeats it: `UDPAGENT_SEED=… cargo test --test sim NAME`.
 
 mod caller;
+mod cast;
 mod contract;
 mod dice;
 mod echo;
+mod forge;
 mod host;
 mod invariants;
 mod link;

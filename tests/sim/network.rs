@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpagent::session::Ecn;
-use udpagent::time::Instant;
+use udpagent::time::{Instant, micros};
 
 use crate::dice::Dice;
 use crate::link::Link;
@@ -52,8 +52,6 @@ pub struct Arrival {
 /// A datagram as it was put on the network: what an eavesdropper next to the sender holds.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// When.
-    pub at: Instant,
     /// From which address, behind the NAT.
     pub from: SocketAddr,
     /// Whereto.
@@ -152,6 +150,8 @@ pub struct Network {
     routes: HashMap<SocketAddr, HostId>,
     flights: BinaryHeap<Reverse<Flight>>,
     number: u64,
+    /// Arrivals are put off to a multiple of this, so that they come in batches, as to a busy host.
+    pub tick: Duration,
     /// What happened so far.
     pub tally: Tally,
     /// Every datagram put on the network, if it is to be kept.
@@ -170,6 +170,7 @@ impl Network {
             routes: HashMap::new(),
             flights: BinaryHeap::new(),
             number: 0,
+            tick: Duration::ZERO,
             tally: Tally::default(),
             records: None,
         }
@@ -221,7 +222,6 @@ impl Network {
         self.tally.sent += 1;
         if let Some(records) = &mut self.records {
             records.push(Record {
-                at: now,
                 from,
                 to: out.to,
                 bytes: out.bytes.into(),
@@ -295,6 +295,8 @@ impl Network {
         if self.dice.chance(link.corrupt) && !arrival.bytes.is_empty() {
             self.corrupt(&mut arrival);
         }
+        let tick = micros(self.tick).max(1);
+        at = Instant::from_micros(at.as_micros().div_ceil(tick) * tick);
         self.number += 1;
         self.flights.push(Reverse(Flight {
             at,
@@ -335,11 +337,6 @@ impl Network {
             return Some(arrival);
         }
         None
-    }
-
-    /// Datagrams under way.
-    pub fn under_way(&self) -> usize {
-        self.flights.len()
     }
 
     fn direction(&mut self, from: Option<HostId>, to: HostId) -> &mut Direction {

@@ -4,73 +4,24 @@
 //! application) sets the time, and one host acts. Between two such moments nothing exists.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::session::{Command, Config, ConnectionId, Endpoint, Gate, Ticket};
 use udpagent::time::Instant;
-use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
+use crate::cast::{Agent, Laptop, Members, Tuning};
 use crate::contract::Contract;
 use crate::dice::{Dice, rng};
 use crate::echo::Echo;
 use crate::host::{App, Around, Host, Parts, Wakes};
 use crate::invariants::{Invariants, Life, Standing};
 use crate::link::Link;
-use crate::network::{HostId, Network, Origin, Outgoing, Record};
+use crate::network::{Arrival, HostId, Network, Outgoing, Record};
 use crate::work::Work;
-
-/// An agent of a story.
-#[derive(Clone)]
-pub struct Agent {
-    /// Its host.
-    pub host: HostId,
-    /// Who it is.
-    pub key: PublicKey,
-    /// Where it is found.
-    pub address: SocketAddr,
-    /// Its application.
-    pub app: Rc<RefCell<Echo>>,
-}
-
-/// A controller of a story.
-#[derive(Clone)]
-pub struct Laptop {
-    /// Its host.
-    pub host: HostId,
-    /// Who it is.
-    pub key: PublicKey,
-    /// Its address before any NAT.
-    pub address: SocketAddr,
-    /// Its application.
-    pub app: Rc<RefCell<Caller>>,
-}
-
-/// Settings of an endpoint that stories vary.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Tuning {
-    /// Replaces `Config::stream_window`.
-    pub stream_window: Option<u64>,
-    /// Replaces `Config::session_window`.
-    pub session_window: Option<u64>,
-    /// Replaces `Config::segments`.
-    pub segments: Option<usize>,
-}
-
-/// Whom the agents of a world admit.
-#[derive(Clone, Default)]
-struct Members(Arc<Mutex<HashSet<PublicKey>>>);
-
-impl Gate for Members {
-    fn admit(&mut self, key: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
-        self.0.lock().expect("never poisoned").contains(key)
-    }
-}
 
 /// What outlives a host's lives.
 struct Place {
@@ -152,13 +103,8 @@ impl World {
 
     fn caller(&mut self, standing: Standing) -> Laptop {
         let app = Rc::new(RefCell::new(Caller::default()));
-        let (host, key, address) = self.settle(standing, Box::new(Rc::clone(&app)));
-        Laptop {
-            host,
-            key,
-            address,
-            app,
-        }
+        let (host, _, address) = self.settle(standing, Box::new(Rc::clone(&app)));
+        Laptop { host, address, app }
     }
 
     /// Adds a host with any application.
@@ -172,14 +118,14 @@ impl World {
         let identity = SecretKey::generate(&mut rng(self.seed, &format!("identity {number}")));
         let key = identity.public();
         let address = match standing {
-            Standing::Agent => format!("192.0.2.{}:7000", number + 1),
+            Standing::Agent => format!("192.0.{}.{}:7000", number / 250, number % 250 + 1),
             Standing::Controller | Standing::Stranger => {
-                format!("198.51.{}.{}:40000", 100 + number / 250, number % 250 + 1)
+                format!("198.51.{}.{}:40000", number / 250, number % 250 + 1)
             }
         };
         let address = address.parse().expect("an address");
         if standing == Standing::Controller {
-            self.members.0.lock().expect("never poisoned").insert(key);
+            self.members.add(key);
         }
         self.network.attach(host, address);
         let clock =
@@ -388,19 +334,32 @@ impl World {
         true
     }
 
+    /// What arrives at one instant at one host it takes in one turn, as from one `recvmmsg`.
     fn deliver(&mut self) {
-        let Some(arrival) = self.network.arrive(self.now) else {
+        let mut arrivals: Vec<Arrival> = Vec::new();
+        while let Some(arrival) = self.network.arrive(self.now) {
+            let before = arrivals.first().map(|first| first.host);
+            if before.is_some_and(|host| host != arrival.host) {
+                self.receive(std::mem::take(&mut arrivals));
+            }
+            arrivals.push(arrival);
+        }
+        self.receive(arrivals);
+    }
+
+    fn receive(&mut self, arrivals: Vec<Arrival>) {
+        let Some(to) = arrivals.first().map(|first| first.host) else {
             return;
         };
-        let place = &self.places[arrival.host.0];
+        let place = &self.places[to.0];
         let Some(host) = place.host.as_ref().filter(|_| place.asleep <= self.now) else {
             return;
         };
-        let written_to = self.network.seen_as(arrival.to);
-        let (life, origin): (Life, Origin) = (host.life(), arrival.origin);
-        self.judge
-            .delivered(life, arrival.from, written_to, &arrival.bytes, origin);
-        self.with_host(arrival.host, |host, around| host.receive(around, arrival));
+        for arrival in &arrivals {
+            let written_to = self.network.seen_as(arrival.to);
+            self.judge.delivered(host.life(), written_to, arrival);
+        }
+        self.with_host(to, |host, around| host.receive(around, arrivals));
     }
 
     fn wake(&mut self, id: HostId) {

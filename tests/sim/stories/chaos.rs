@@ -1,13 +1,16 @@
 //! Every trouble at once, under a thousand seeds.
 
+use std::time::Duration;
+
 use udpagent::session::Command;
 
 use super::{MS, SECOND};
+use crate::cast::{Agent, Laptop, Tuning};
 use crate::dice::Dice;
 use crate::link::Link;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, Tuning, World};
+use crate::world::World;
 
 /// A command of any kind; now and then one with much to say.
 fn any_work(dice: &mut Dice, id: u64) -> Work {
@@ -24,7 +27,7 @@ fn any_work(dice: &mut Dice, id: u64) -> Work {
         takes: if dice.chance(0.2) {
             dice.upto(MS * 300)
         } else {
-            MS * 0
+            Duration::ZERO
         },
     }
 }
@@ -37,6 +40,9 @@ fn any_world(seed: u64) -> (World, Vec<Agent>, Vec<Laptop>) {
         session_window: dice.chance(0.5).then(|| 5_000 + dice.below(1_000_000)),
         segments: dice.chance(0.5).then(|| 1 + dice.index(32)),
     };
+    if dice.chance(0.3) {
+        world.network.tick = dice.upto(MS * 5);
+    }
     if dice.chance(0.5) {
         world.lateness = dice.upto(MS * 4);
     }

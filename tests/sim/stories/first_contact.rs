@@ -6,9 +6,10 @@ use udpagent::session::Ticket;
 use udpagent::wire::Early;
 
 use super::{MS, SECOND, meet, took};
+use crate::cast::{Agent, Laptop};
 use crate::link::Link;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 const RTT: Duration = Duration::from_millis(100);
 

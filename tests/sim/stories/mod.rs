@@ -3,6 +3,7 @@
 mod chaos;
 mod first_contact;
 mod jobs;
+mod load;
 mod loss;
 mod replay;
 mod restart;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use udpagent::session::{ConnectionId, Ticket};
 
 use crate::caller::Fate;
+use crate::cast::{Agent, Laptop};
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

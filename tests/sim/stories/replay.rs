@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use udpagent::session::Command;
 
 use super::{MS, SECOND, meet};
+use crate::cast::{Agent, Laptop};
 use crate::link::Link;
 use crate::network::Record;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 const ELSEWHERE: ([u8; 4], u16) = ([233, 252, 0, 66], 4444);
 

@@ -5,10 +5,11 @@ use udpagent::session::{Closed, Command, ConnectionId};
 
 use super::{MS, SECOND, meet, took};
 use crate::caller::Fate;
+use crate::cast::{Agent, Laptop};
 use crate::link::Link;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 fn in_the_middle(seed: u64, loss: f64) -> (World, Agent, Laptop, ConnectionId) {
     let mut world = World::new(seed, Link::lossy(MS * 20, loss));

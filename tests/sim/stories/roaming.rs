@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use udpagent::session::limits::{AMPLIFICATION, KEEPALIVE};
-use udpagent::session::{Command, ConnectionId};
+use udpagent::session::{Closed, Command, ConnectionId};
 
 use super::{MS, SECOND, meet};
+use crate::cast::{Agent, Laptop};
 use crate::link::Link;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -162,7 +163,6 @@ fn both_ends_tell_the_loss_of_a_laptop_that_slept_for_an_hour() {
     let (mut world, agent, laptop, connection) = downloading(0, dsl());
     world.sleep(laptop.host, SECOND * 3600);
     world.run_for(SECOND * 3600 + SECOND * 200);
-    use udpagent::session::Closed;
     assert_eq!(agent.app.borrow().closed, [Closed::Lost]);
     let closed = laptop.app.borrow().sessions[&connection].closed.clone();
     assert_eq!(closed, Some(Closed::Lost));

@@ -15,7 +15,7 @@ fn an_idle_session_sends_nothing_and_is_forgotten_by_both() {
     let (connection, _) = meet(&mut world, &laptop, &agent);
     world.run_for(SECOND);
     let sent = world.network.tally.sent;
-    world.run_for(IDLE - SECOND * 5);
+    world.run_for(IDLE.saturating_sub(SECOND * 5));
     assert_eq!(world.network.tally.sent, sent);
     assert_eq!(laptop.app.borrow().sessions[&connection].closed, None);
     world.run_for(SECOND * 10);

@@ -4,10 +4,11 @@ use udpagent::session::limits::{SESSION_WINDOW, STREAM_WINDOW};
 
 use super::{MS, SECOND, meet};
 use crate::caller::{Fate, Pace};
+use crate::cast::Tuning;
 use crate::link::Link;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Tuning, World};
+use crate::world::World;
 
 #[test]
 fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use udpagent::session::Closed;
 
 use super::{MS, SECOND, meet};
+use crate::cast::{Agent, Laptop};
 use crate::dice::{Dice, rng};
 use crate::link::Link;
 use crate::seeds;
 use crate::work::Work;
-use crate::world::{Agent, Laptop, World};
+use crate::world::World;
 
 fn nowhere() -> SocketAddr {
     "233.252.0.1:9".parse().unwrap()

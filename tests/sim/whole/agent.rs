@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use udpagent::agent::directory::{Directory, Member, Refused};
+use udpagent::agent::directory::{Directory, Refused};
 use udpagent::agent::hub::{Commands, Config, Hub};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;

@@ -120,7 +120,7 @@ impl Process {
         }
         // Some leave before the reader has read all: exit is not the end of the output.
         let written = self.eof == [true, true];
-        let early = self.work.id % 3 == 0;
+        let early = self.work.id.is_multiple_of(3);
         if (written || early) && !self.exited {
             self.exited = true;
             log.borrow_mut().finished += 1;

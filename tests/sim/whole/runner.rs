@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -65,10 +66,10 @@ fn request_id(id: u64) -> RequestId {
 }
 
 fn exec(work: &Work) -> Exec {
-    let mut hex = String::new();
-    for byte in work.encode() {
-        hex.push_str(&format!("{byte:02x}"));
-    }
+    let hex = work.encode().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
     Exec {
         id: request_id(work.id),
         argv: vec!["work".into(), hex.as_str().into()],

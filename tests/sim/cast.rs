@@ -1,0 +1,67 @@
+//! Who plays in a story, and what may be set about them.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use udpagent::crypto::PublicKey;
+use udpagent::session::Gate;
+use udpagent::wire::limits::INVITE;
+
+use crate::caller::Caller;
+use crate::echo::Echo;
+use crate::network::HostId;
+
+/// An agent of a story.
+#[derive(Clone)]
+pub struct Agent {
+    /// Its host.
+    pub host: HostId,
+    /// Who it is.
+    pub key: PublicKey,
+    /// Where it is found.
+    pub address: SocketAddr,
+    /// Its application.
+    pub app: Rc<RefCell<Echo>>,
+}
+
+/// A controller of a story.
+#[derive(Clone)]
+pub struct Laptop {
+    /// Its host.
+    pub host: HostId,
+    /// Its address before any NAT.
+    pub address: SocketAddr,
+    /// Its application.
+    pub app: Rc<RefCell<Caller>>,
+}
+
+/// Settings of an endpoint that stories vary.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tuning {
+    /// Replaces `Config::stream_window`.
+    pub stream_window: Option<u64>,
+    /// Replaces `Config::session_window`.
+    pub session_window: Option<u64>,
+    /// Replaces `Config::segments`.
+    pub segments: Option<usize>,
+}
+
+/// Whom the agents of a world admit.
+#[derive(Clone, Default)]
+pub struct Members(Arc<Mutex<HashSet<PublicKey>>>);
+
+impl Members {
+    /// From now on this one too.
+    pub fn add(&self, key: PublicKey) {
+        self.0.lock().expect("never poisoned").insert(key);
+    }
+}
+
+impl Gate for Members {
+    fn admit(&mut self, key: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+        self.0.lock().expect("never poisoned").contains(key)
+    }
+}
