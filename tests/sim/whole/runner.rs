@@ -171,7 +171,7 @@ impl Runner {
                     self.written.insert(running.work.id, running.outputs);
                 }
                 Action::Learned(ticket) => self.ticket = Some(ticket),
-                Action::Accepted => {}
+                Action::Accepted | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     let before = self.reports.insert(running.work.id, report);
