@@ -128,11 +128,14 @@ impl Connection {
             config,
             rng,
         );
-        this.streams.write(
-            StreamId::new(CallId(0), Lane::Control),
-            connect.first,
-            false,
-        );
+        // An empty write would open the call, and an open call asks whether the peer is there.
+        if !connect.first.is_empty() {
+            this.streams.write(
+                StreamId::new(CallId(0), Lane::Control),
+                connect.first,
+                false,
+            );
+        }
         this.timers.set(Timer::Contact, now + connect.timeout);
         this
     }

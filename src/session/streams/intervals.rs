@@ -71,6 +71,9 @@ impl Intervals {
     /// The parts of `range` that are not in the set, lowest first.
     pub(super) fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
+        if range.start >= range.end {
+            return gaps;
+        }
         let mut at = range.start;
         if let Some((_, &end)) = self.0.range(..=at).next_back() {
             at = at.max(end);
@@ -117,5 +120,12 @@ mod tests {
                 prop_assert_eq!(missing, expected);
             }
         }
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_starts_has_no_gaps() {
+        // A piece that is wholly below what was acknowledged, cut at that: nothing to send again.
+        let (start, end) = (20, 10);
+        assert!(Intervals::default().gaps(start..end).is_empty());
     }
 }

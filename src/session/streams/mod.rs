@@ -60,6 +60,19 @@ pub(super) enum StreamEvent {
     },
 }
 
+impl StreamEvent {
+    fn call(&self) -> CallId {
+        match self {
+            Self::Data { stream, .. }
+            | Self::Writable { stream, .. }
+            | Self::Delivered { stream }
+            | Self::Reset { stream, .. }
+            | Self::Stopped { stream, .. } => stream.call(),
+            Self::CallEnded { call } => *call,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Lanes {
     send: [Option<SendHalf>; 3],
@@ -216,6 +229,7 @@ impl Streams {
         if std::mem::replace(&mut lanes.released, true) {
             return;
         }
+        self.events.retain(|event| event.call() != call);
         for lane in [Lane::Control, Lane::Main, Lane::Error] {
             let stream = StreamId::new(call, lane);
             if self.may_receive(lane) && !self.recv_done(stream) {
@@ -285,7 +299,7 @@ impl Streams {
 
     pub(super) fn return_session_credit(&mut self, bytes: u64) {
         self.consumed += bytes;
-        if self.consumed + self.session_window >= self.granted + self.session_window / 4
+        if self.consumed + self.session_window >= self.granted + (self.session_window / 4).max(1)
             && self.received >= limits::INITIAL_SESSION_CREDIT / 8
         {
             self.session_credit_owed = true;

@@ -4,7 +4,7 @@
 
 use super::send::Chunk;
 use super::{SendHalf, StreamEvent, StreamFrame, Streams};
-use crate::wire::StreamId;
+use crate::wire::{CallId, StreamId};
 
 impl Streams {
     /// Puts a stream at the end of the queue if it has anything to send.
@@ -130,7 +130,9 @@ impl Streams {
         if let Some(half) = self.send_half(stream)
             && half.on_acked(chunk.range.clone(), chunk.fin)
         {
-            self.events.push_back(StreamEvent::Delivered { stream });
+            if !self.is_released(stream.call()) {
+                self.events.push_back(StreamEvent::Delivered { stream });
+            }
             self.forget_if_done(stream.call());
         }
     }
@@ -187,11 +189,7 @@ impl Streams {
     /// The next thing for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
         while let Some(&stream) = self.eventful.front() {
-            let released = self
-                .calls
-                .get(&stream.call().0)
-                .is_none_or(|lanes| lanes.released);
-            if !released && let Some(half) = self.recv_half(stream) {
+            if !self.is_released(stream.call()) && let Some(half) = self.recv_half(stream) {
                 if let Some((offset, data, fin)) = half.take_ready() {
                     return Some(StreamEvent::Data {
                         stream,
@@ -210,6 +208,11 @@ impl Streams {
             self.forget_if_done(stream.call());
         }
         self.events.pop_front()
+    }
+
+    /// The application wants to hear no more of the call, or it is over.
+    fn is_released(&self, call: CallId) -> bool {
+        self.calls.get(&call.0).is_none_or(|lanes| lanes.released)
     }
 
     pub(in crate::session) fn has_events(&self) -> bool {

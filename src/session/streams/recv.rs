@@ -218,8 +218,8 @@ impl RecvHalf {
             && self.final_size.is_none()
             && self.highest >= limits::INITIAL_STREAM_CREDIT / 8
             && (self.regrant
-                || self.consumed + self.window >= self.granted + self.window / 4
-                || self.consumed >= self.reported + self.window / 8)
+                || self.consumed + self.window >= self.granted + (self.window / 4).max(1)
+                || self.consumed >= self.reported + (self.window / 8).max(1))
     }
 
     /// The values of a MAX_STREAM_DATA sent now: consumed and limit.

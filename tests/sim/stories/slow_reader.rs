@@ -20,7 +20,7 @@ fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
     world.run_for(SECOND * 20);
 
     let held = laptop.app.borrow().unread();
-    assert!(held <= STREAM_WINDOW, "{held} bytes wait for the reader");
+    assert!(held <= STREAM_WINDOW + 8, "{held} bytes wait for the reader");
     let written = agent.app.borrow().written(1);
     assert!(
         written <= STREAM_WINDOW + 8,
@@ -38,7 +38,8 @@ fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
     world.act(laptop.host, Vec::new());
     world.run_until(SECOND * 60, "done", |_| laptop.app.borrow().done() == 1);
     let most = world.host(laptop.host).most_unread();
-    assert!(most <= STREAM_WINDOW, "{most} bytes waited at once");
+    // The answer on the control lane waits beside them.
+    assert!(most <= STREAM_WINDOW + 8, "{most} bytes waited at once");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The agent's hub on the machine.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use udpagent::agent::directory::{Directory, Refused};
-use udpagent::agent::hub::{Commands, Config, Hub};
+use udpagent::agent::hub::{Config, Hub};
+use udpagent::agent::jobs::{self, Commands};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
 use udpagent::session::{Command, Event};
@@ -22,7 +23,7 @@ use crate::world::World;
 struct Trusting;
 
 impl Directory for Trusting {
-    fn name(&self, _: &PublicKey) -> Option<String> {
+    fn name(&self, _: &PublicKey, _: Option<IpAddr>) -> Option<String> {
         Some("somebody".into())
     }
 
@@ -63,7 +64,12 @@ pub struct WholeAgent {
 fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
     let config = Config {
         name: "agent".into(),
-        commands: Commands::Run,
+        jobs: jobs::Config {
+            commands: Commands::Run,
+            max_jobs: 200,
+            max_runtime: None,
+        },
+        reply: None,
     };
     Hub::new(
         config,
@@ -123,7 +129,7 @@ impl HubApp {
             match doing {
                 Doing::Output(job, output, data) => self.hub.on_output(now, job, output, data),
                 Doing::Eof(job, output) => self.hub.on_eof(now, job, output),
-                Doing::StdinWritten(job, bytes) => self.hub.on_stdin_written(now, job, bytes),
+                Doing::StdinWritten(job, bytes) => self.hub.on_stdin_written(job, bytes),
                 Doing::Exit(job, exit) => self.hub.on_exit(now, job, exit),
             }
         }
