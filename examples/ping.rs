@@ -1,0 +1,80 @@
+//! One question to a running agent over a real socket, with the library alone.
+//!
+//! `cargo run --example ping -- 127.0.0.1:7000 KEY`, where KEY is what `udpagent key` prints. It uses
+//! the controller identity in the file that `UDPCTL_IDENTITY` names, else a new one in memory, which an
+//! agent that does not know it answers with silence.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udpagent::crypto::{PublicKey, SecretKey, key_file};
+use udpagent::message::{Lines, Reply, Request, to_line};
+use udpagent::net::{self, Command, Event};
+use udpagent::session::{self, Connect, ConnectionId, Path};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: ping ADDRESS:PORT KEY";
+    let remote: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
+    let agent: PublicKey = arguments
+        .next()
+        .ok_or(usage)?
+        .parse()
+        .map_err(|error| format!("{error:?}"))?;
+
+    let mut rng = net::rng()?;
+    let identity = match std::env::var_os("UDPCTL_IDENTITY") {
+        Some(path) => key_file::load(path.as_ref())?,
+        None => SecretKey::generate(&mut rng),
+    };
+    let any: SocketAddr = if remote.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    }
+    .parse()?;
+    let net = net::start(
+        &[any],
+        session::Config::new(identity, None),
+        rng,
+        None,
+        None,
+    )?;
+
+    let connect = Connect {
+        connection: ConnectionId(1),
+        agent,
+        path: Path {
+            socket: 0,
+            local: None,
+            remote,
+        },
+        ticket: None,
+        invite: None,
+        first: to_line(&Request::Ping {}).into(),
+        timeout: Duration::from_secs(3),
+    };
+    net.handle
+        .send(Command::Session(session::Command::Connect(connect)))
+        .map_err(|_| "the network thread has ended")?;
+
+    let mut lines = Lines::default();
+    for event in net.events.channel() {
+        net.events.taken();
+        match event {
+            Event::Session(session::Event::Data { data, .. }) => {
+                lines.push(&data);
+                if let Some(reply) = lines.next::<Reply>() {
+                    println!("{:?}", reply.map_err(|error| format!("{error:?}"))?);
+                    return Ok(());
+                }
+            }
+            Event::Session(session::Event::Closed { reason, .. }) => {
+                return Err(format!("{reason:?}").into());
+            }
+            _ => {}
+        }
+    }
+    Err("the network thread has ended".into())
+}
