@@ -12,6 +12,7 @@
 //! crypto                 Noise handshake, sealed datagrams, replay window, keys on disk
 //! wire                   bytes <-> values; no state, no allocation on decode
 //! time, rng, escape      our own instant, an injected random source, the one sanitiser
+//! duration               durations as people type them
 //! home                   where the programs keep their files, and how those are replaced whole
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod crypto;
+pub mod duration;
 pub mod escape;
 pub mod home;
 pub mod message;

@@ -3,11 +3,16 @@
 //! Each source fills a [`Layer`]; [`Config::resolve`] lays them over each other. Not here: reading
 //! flags or the environment, and who may connect.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+mod file;
+mod size;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::home::FileError;
+pub use file::{ConfigError, load, parse};
+
+use super::limits::JOBS;
+use super::plain::ReplyTemplate;
 use crate::net::Bind;
 
 /// Whether the agent does something.
@@ -19,28 +24,27 @@ pub enum Switch {
     Off,
 }
 
-/// Where the audit lines go.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum AuditTo {
-    /// Nowhere.
-    Off,
-    /// Standard error.
-    Stderr,
-    /// Appended to a file.
-    File(PathBuf),
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
 }
 
-/// What happens when an audit line cannot be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AuditFailure {
-    /// The command runs; the failure is logged.
-    Run,
-    /// The command is refused.
-    Refuse,
+/// Whether a line is written for each command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// None.
+    Off,
+    /// One; if it cannot be written, the command runs and the failure is logged.
+    On,
+    /// One; if it cannot be written, the command does not run.
+    Required,
 }
 
 /// How diagnostics are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -56,7 +60,7 @@ pub struct Layer {
     /// The agent's name in chats.
     pub name: Option<String>,
     /// What plain text is answered with; `{text}` stands for it.
-    pub reply: Option<String>,
+    pub reply: Option<ReplyTemplate>,
     /// Run commands.
     pub exec: Option<Switch>,
     /// Take plain text.
@@ -66,15 +70,15 @@ pub struct Layer {
     /// How diagnostics are written.
     pub log_format: Option<LogFormat>,
     /// Jobs at a time, of all keys together.
-    pub max_jobs: Option<u32>,
+    pub max_jobs: Option<usize>,
     /// The longest a command may run.
     pub max_runtime: Option<Duration>,
     /// The most bytes a command may write.
     pub max_output: Option<u64>,
-    /// Where the audit lines go.
-    pub audit: Option<AuditTo>,
-    /// What happens when they cannot be written.
-    pub audit_failure: Option<AuditFailure>,
+    /// Whether commands leave a line.
+    pub audit: Option<Audit>,
+    /// The file they are appended to.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// What an agent is set up to do.
@@ -85,7 +89,7 @@ pub struct Config {
     /// The agent's name in chats; `None`: the host's.
     pub name: Option<String>,
     /// What plain text is answered with; `None`: it is not.
-    pub reply: Option<String>,
+    pub reply: Option<ReplyTemplate>,
     /// Run commands.
     pub exec: Switch,
     /// Take plain text.
@@ -95,51 +99,137 @@ pub struct Config {
     /// How diagnostics are written.
     pub log_format: LogFormat,
     /// Jobs at a time, of all keys together.
-    pub max_jobs: u32,
+    pub max_jobs: usize,
     /// The longest a command may run; `None`: as long as it likes.
     pub max_runtime: Option<Duration>,
     /// The most bytes a command may write; `None`: any number.
     pub max_output: Option<u64>,
-    /// Where the audit lines go.
-    pub audit: AuditTo,
-    /// What happens when they cannot be written.
-    pub audit_failure: AuditFailure,
+    /// Whether commands leave a line.
+    pub audit: Audit,
+    /// The file they are appended to; `None`: standard error.
+    pub audit_file: Option<PathBuf>,
 }
 
-/// Jobs at a time unless configured: more are a mistake on any machine.
-pub const DEFAULT_MAX_JOBS: u32 = 256;
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: vec![Bind::default()],
+            name: None,
+            reply: None,
+            exec: Switch::On,
+            plain: Switch::On,
+            on_message: None,
+            log_format: LogFormat::Text,
+            max_jobs: JOBS,
+            max_runtime: None,
+            max_output: None,
+            audit: Audit::Off,
+            audit_file: None,
+        }
+    }
+}
 
 impl Config {
-    /// Lays sources over each other, the first that says something wins.
+    /// Lays sources over each other, and all over the defaults; the first that says something about a
+    /// thing is heard, and it alone.
     #[must_use]
-    pub fn resolve(layers: [Layer; 3]) -> Self {
-        todo!()
+    pub fn resolve(layers: impl IntoIterator<Item = Layer>) -> Self {
+        let layer = layers.into_iter().fold(Layer::default(), Layer::or);
+        let default = Self::default();
+        Self {
+            bind: layer.bind.unwrap_or(default.bind),
+            name: layer.name,
+            reply: layer.reply,
+            exec: layer.exec.unwrap_or(default.exec),
+            plain: layer.plain.unwrap_or(default.plain),
+            on_message: layer.on_message,
+            log_format: layer.log_format.unwrap_or(default.log_format),
+            max_jobs: layer.max_jobs.unwrap_or(default.max_jobs),
+            max_runtime: layer.max_runtime,
+            max_output: layer.max_output,
+            audit: layer.audit.unwrap_or(default.audit),
+            audit_file: layer.audit_file,
+        }
     }
 }
 
-/// Why the file could not be used.
-#[derive(Debug)]
-pub enum ConfigError {
-    /// It could not be read.
-    File(FileError),
-    /// `--config` named a file that is not there.
-    Missing(PathBuf),
-    /// It could not be understood: file, line, and what is wrong, naming the key.
-    Parse(PathBuf, usize, String),
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+impl Layer {
+    /// This one, and where it says nothing the other.
+    fn or(self, below: Self) -> Self {
+        Self {
+            bind: self.bind.or(below.bind),
+            name: self.name.or(below.name),
+            reply: self.reply.or(below.reply),
+            exec: self.exec.or(below.exec),
+            plain: self.plain.or(below.plain),
+            on_message: self.on_message.or(below.on_message),
+            log_format: self.log_format.or(below.log_format),
+            max_jobs: self.max_jobs.or(below.max_jobs),
+            max_runtime: self.max_runtime.or(below.max_runtime),
+            max_output: self.max_output.or(below.max_output),
+            audit: self.audit.or(below.audit),
+            audit_file: self.audit_file.or(below.audit_file),
+        }
     }
 }
 
-impl std::error::Error for ConfigError {}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Reads `udpagent.toml`; `None` when there is none.
-///
-/// # Errors
-/// [`ConfigError`]
-pub fn load(path: &Path) -> Result<Option<Layer>, ConfigError> {
-    todo!()
+    fn reply(n: u16) -> ReplyTemplate {
+        format!("reply{n} {{text}}").parse().unwrap()
+    }
+
+    /// A source that says something about everything.
+    fn full(n: u16) -> Layer {
+        Layer {
+            bind: Some(vec![Bind::All(n)]),
+            name: Some(format!("name{n}")),
+            reply: Some(reply(n)),
+            exec: Some(Switch::Off),
+            plain: Some(Switch::Off),
+            on_message: Some(vec![format!("run{n}")]),
+            log_format: Some(LogFormat::Json),
+            max_jobs: Some(n.into()),
+            max_runtime: Some(Duration::from_secs(n.into())),
+            max_output: Some(n.into()),
+            audit: Some(Audit::Required),
+            audit_file: Some(format!("/audit{n}").into()),
+        }
+    }
+
+    #[test]
+    fn without_any_source_the_defaults_hold() {
+        let config = Config::resolve([]);
+        assert_eq!(config, Config::default());
+        assert_eq!(config.bind[0].to_string(), ":7000");
+    }
+
+    #[test]
+    fn the_first_source_is_heard() {
+        let all = Config::resolve([full(1), full(2), full(3)]);
+        assert_eq!(all, Config::resolve([full(1)]));
+        assert_ne!(all, Config::resolve([full(2)]));
+    }
+
+    #[test]
+    fn a_source_that_is_silent_on_a_thing_leaves_it_to_the_next() {
+        let flags = Layer {
+            bind: Some(vec![Bind::All(1)]),
+            ..Layer::default()
+        };
+        let environment = Layer {
+            bind: Some(vec![Bind::All(2)]),
+            name: Some("environment".to_owned()),
+            exec: Some(Switch::On),
+            ..Layer::default()
+        };
+        let config = Config::resolve([flags, environment, full(3)]);
+        assert_eq!(config.bind, [Bind::All(1)]);
+        assert_eq!(config.name.as_deref(), Some("environment"));
+        assert_eq!(config.exec, Switch::On);
+        assert_eq!(config.reply, Some(reply(3)));
+        assert_eq!(config.audit, Audit::Required);
+    }
 }

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// Commands that run at once, unless configured. Each takes four descriptors (three pipes and a pidfd),
+/// and a process usually has 1024.
+pub const JOBS: usize = 200;
+
+/// The most that can be configured.
+pub const MAX_JOBS: usize = 16_384;
+
 /// Commands that are over and wait to be collected; the oldest is forgotten for a new one.
 pub const JOBS_ENDED: usize = 2048;
 

@@ -11,8 +11,8 @@ use anyhow::Result;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration;
 use crate::crypto::PublicKey;
+use crate::duration;
 use crate::message::{OnDisconnect, RequestId};
 use crate::net::Target;
 

@@ -5,5 +5,4 @@
 
 pub mod completions;
 pub mod ctl;
-pub mod duration;
 pub mod man;

@@ -1,0 +1,324 @@
+//! The file `udpagent.toml`.
+//!
+//! Every key is optional, an unknown one is an error: a limit that was misspelt must not be no limit.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+
+use super::size;
+use super::{Audit, Layer, LogFormat};
+use crate::agent::limits::MAX_JOBS;
+use crate::agent::plain::ReplyTemplate;
+use crate::home::{self, FileError, Readers};
+use crate::message::limits::NAME;
+use crate::net::Bind;
+use crate::{duration, escape};
+
+/// Why the file could not be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// It could not be read.
+    File(FileError),
+    /// `--config` named a file that is not there.
+    Missing(PathBuf),
+    /// It could not be understood: file, line, and what is wrong, naming the key.
+    Parse(PathBuf, usize, String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Missing(path) => write!(f, "{}: no such file", path.display()),
+            Self::Parse(path, line, what) => write!(f, "{}:{line}: {what}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads `udpagent.toml`; `None` when there is none.
+///
+/// # Errors
+/// [`ConfigError`]
+pub fn load(path: &Path) -> Result<Option<Layer>, ConfigError> {
+    home::read(path, Readers::All)
+        .map_err(ConfigError::File)?
+        .map(|text| parse(&text, path))
+        .transpose()
+}
+
+/// Reads the text of the file at `path`, which is only named in messages.
+///
+/// # Errors
+/// [`ConfigError::Parse`]
+pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = 1 + text.as_bytes()[..at]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        ConfigError::Parse(path.to_owned(), line, explain(error))
+    })?;
+    let limits = file.limits.unwrap_or_default();
+    Ok(Layer {
+        bind: file
+            .bind
+            .map(|Many(binds)| binds.into_iter().map(|Text(bind)| bind).collect()),
+        name: file.name.map(|Name(name)| name),
+        reply: file.reply.map(|Text(reply)| reply),
+        exec: file.exec.map(Into::into),
+        plain: file.plain.map(Into::into),
+        on_message: file.on_message.map(|Argv(argv)| argv),
+        log_format: file.log_format,
+        max_jobs: limits.jobs.map(|Jobs(jobs)| jobs),
+        max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
+        max_output: limits.output.map(|Output(output)| output),
+        audit: file.audit,
+        audit_file: file.audit_file.map(|Absolute(path)| path),
+    })
+}
+
+/// `KEY: what is wrong`. The library tells the key only in its rendering, and there only without the
+/// text of the file.
+fn explain(mut error: toml::de::Error) -> String {
+    error.set_input(None);
+    let rendered = error.to_string();
+    let key = rendered
+        .trim_end()
+        .rsplit_once("\nin `")
+        .and_then(|(_, key)| key.strip_suffix('`'));
+    let what = escape::line(error.message().as_bytes(), 512).into_owned();
+    match key {
+        Some(key) => format!("{key}: {what}"),
+        None => what,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    bind: Option<Many<Text<Bind>>>,
+    name: Option<Name>,
+    reply: Option<Text<ReplyTemplate>>,
+    exec: Option<bool>,
+    plain: Option<bool>,
+    on_message: Option<Argv>,
+    log_format: Option<LogFormat>,
+    audit: Option<Audit>,
+    audit_file: Option<Absolute>,
+    limits: Option<Limits>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Limits {
+    jobs: Option<Jobs>,
+    runtime: Option<Runtime>,
+    output: Option<Output>,
+}
+
+/// Something with a text form.
+struct Text<T>(T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A visitor, because what fails inside of one is placed at its own line of a list.
+        struct Parse<T>(std::marker::PhantomData<T>);
+
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Parse<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer
+            .deserialize_str(Parse(std::marker::PhantomData))
+            .map(Self)
+    }
+}
+
+/// One thing, or a list of at least one.
+struct Many<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or a list of strings")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+                let one = serde::de::value::StrDeserializer::new(text);
+                T::deserialize(one).map(|one| vec![one])
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+                let list = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+                if list.is_empty() {
+                    return Err(A::Error::custom(
+                        "the list is empty; leave the key out instead",
+                    ));
+                }
+                Ok(list)
+            }
+        }
+
+        deserializer
+            .deserialize_any(OneOrMore(std::marker::PhantomData))
+            .map(Self)
+    }
+}
+
+/// A name for people to see.
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let good = !name.trim().is_empty() && name.len() <= NAME && escape::is_clean(&name);
+        good.then_some(Self(name)).ok_or_else(|| {
+            D::Error::custom(format!("write at most {NAME} bytes of visible characters"))
+        })
+    }
+}
+
+/// A command line: a list, or a string that is split as a shell would.
+struct Argv(Vec<String>);
+
+impl<'de> Deserialize<'de> for Argv {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+
+        impl<'de> Visitor<'de> for Words {
+            type Value = Vec<String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command, or a list of its words")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+                shlex::split(text).ok_or_else(|| E::custom("a quote without its partner"))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<String>, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list))
+            }
+        }
+
+        let argv = deserializer.deserialize_any(Words)?;
+        if argv.first().is_none_or(String::is_empty) || argv.iter().any(|word| word.contains('\0'))
+        {
+            return Err(D::Error::custom("no program is named"));
+        }
+        Ok(Self(argv))
+    }
+}
+
+/// A path that does not depend on where the agent was started.
+struct Absolute(PathBuf);
+
+impl<'de> Deserialize<'de> for Absolute {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = PathBuf::deserialize(deserializer)?;
+        if path.is_absolute() {
+            Ok(Self(path))
+        } else {
+            Err(D::Error::custom("write an absolute path"))
+        }
+    }
+}
+
+struct Jobs(usize);
+
+impl<'de> Deserialize<'de> for Jobs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let jobs = i64::deserialize(deserializer)?;
+        usize::try_from(jobs)
+            .ok()
+            .filter(|jobs| (1..=MAX_JOBS).contains(jobs))
+            .map(Self)
+            .ok_or_else(|| {
+                D::Error::custom(format!(
+                    "write 1 to {MAX_JOBS}; to run no commands, exec = false"
+                ))
+            })
+    }
+}
+
+/// A number, or a string with a unit.
+enum Quantity {
+    Number(u64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl Visitor<'_> for Either {
+            type Value = Quantity;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or a string with a unit")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quantity, E> {
+                u64::try_from(number)
+                    .map(Quantity::Number)
+                    .map_err(|_| E::custom("write a number that is not negative"))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
+                Ok(Quantity::Text(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+struct Runtime(Duration);
+
+impl<'de> Deserialize<'de> for Runtime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match Quantity::deserialize(deserializer)? {
+            Quantity::Number(seconds) => seconds.to_string(),
+            Quantity::Text(text) => text,
+        };
+        duration::parse(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+struct Output(u64);
+
+impl<'de> Deserialize<'de> for Output {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Quantity::deserialize(deserializer)? {
+            Quantity::Number(bytes) => Some(bytes),
+            Quantity::Text(text) => size::parse(&text),
+        }
+        .map(Self)
+        .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

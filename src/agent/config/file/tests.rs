@@ -1,0 +1,152 @@
+//! Stories about `udpagent.toml`.
+
+use super::*;
+use crate::agent::config::Switch;
+use proptest::prelude::*;
+
+fn read(text: &str) -> Result<Layer, String> {
+    parse(text, Path::new("/etc/udpagent/udpagent.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_key_is_read() {
+    let layer = read(
+        r#"
+        bind = [":7000", "127.0.0.1:7001"]
+        name = "web 3"
+        reply = "OK...{text}"
+        exec = false
+        plain = true
+        on-message = "notify-send 'a message'"
+        log-format = "json"
+        audit = "required"
+        audit-file = "/var/log/udpagent.jsonl"
+
+        [limits]
+        jobs = 8
+        runtime = "1h"
+        output = "1 GiB"
+        "#,
+    )
+    .unwrap();
+    let expected = Layer {
+        bind: Some(vec![Bind::All(7000), "127.0.0.1:7001".parse().unwrap()]),
+        name: Some("web 3".to_owned()),
+        reply: Some("OK...{text}".parse().unwrap()),
+        exec: Some(Switch::Off),
+        plain: Some(Switch::On),
+        on_message: Some(vec!["notify-send".to_owned(), "a message".to_owned()]),
+        log_format: Some(LogFormat::Json),
+        max_jobs: Some(8),
+        max_runtime: Some(Duration::from_secs(3600)),
+        max_output: Some(1 << 30),
+        audit: Some(Audit::Required),
+        audit_file: Some("/var/log/udpagent.jsonl".into()),
+    };
+    assert_eq!(layer, expected);
+}
+
+#[test]
+fn an_empty_file_says_nothing_and_single_values_stand_for_lists() {
+    assert_eq!(read(""), Ok(Layer::default()));
+    assert_eq!(read("bind = ':1'").unwrap().bind, Some(vec![Bind::All(1)]));
+    let layer = read("on-message = ['a b', '']\nlimits = { runtime = 90, output = 5 }").unwrap();
+    assert_eq!(layer.on_message.unwrap(), ["a b", ""]);
+    assert_eq!(layer.max_runtime, Some(Duration::from_secs(90)));
+    assert_eq!(layer.max_output, Some(5));
+}
+
+#[test]
+fn an_error_names_file_line_and_key() {
+    for (text, message) in [
+        (
+            "\nbnd = ':1'",
+            "2: unknown field `bnd`, expected one of `bind`, `name`, ",
+        ),
+        (
+            "[limits]\njob = 1",
+            "2: limits: unknown field `job`, expected one of `jobs`, ",
+        ),
+        (
+            "exec = 1",
+            "1: exec: invalid type: integer `1`, expected a boolean",
+        ),
+        ("exec = true\nexec = false", "2: duplicate key"),
+        (
+            "bind = [\n':1',\n':x']",
+            "3: bind: \"x\" is no port; write 1 to 65535",
+        ),
+        ("bind = ':x'", "1: bind: \"x\" is no port; write 1 to 65535"),
+        (
+            "bind = []",
+            "1: bind: the list is empty; leave the key out instead",
+        ),
+        (
+            "bind = 7000",
+            "1: bind: invalid type: integer `7000`, expected a string, or a list of strings",
+        ),
+        (
+            "name = \"a\\u001bb\"",
+            "1: name: write at most 64 bytes of visible characters",
+        ),
+        ("reply = ''", "1: reply: a reply needs text of its own"),
+        (
+            "on-message = \"a 'b\"",
+            "1: on-message: a quote without its partner",
+        ),
+        ("on-message = []", "1: on-message: no program is named"),
+        (
+            "log-format = 'xml'",
+            "1: log-format: unknown variant `xml`, expected `text` or `json`",
+        ),
+        ("audit = true", "1: audit: "),
+        (
+            "audit-file = 'log'",
+            "1: audit-file: write an absolute path",
+        ),
+        (
+            "[limits]\njobs = 0",
+            "2: limits.jobs: write 1 to 16384; to run no commands, exec = false",
+        ),
+        (
+            "[limits]\n\nruntime = '5 years'",
+            "3: limits.runtime: write a number with ms, s, m, h or d",
+        ),
+        (
+            "limits.output = 'big'",
+            "1: limits.output: write a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"",
+        ),
+        (
+            "limits.output = -1",
+            "1: limits.output: write a number that is not negative",
+        ),
+        ("name = ", "1: "),
+        ("bind", "1: "),
+    ] {
+        let error = read(text).unwrap_err();
+        let start = format!("/etc/udpagent/udpagent.toml:{message}");
+        assert!(error.starts_with(&start), "{text:?}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(
+        load(&folder.path().join("udpagent.toml"))
+            .unwrap()
+            .is_none()
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "(.|\n){0,100}", lines in proptest::collection::vec(
+        ("bind|name|reply|exec|on-message|audit|\\[limits\\]|jobs|runtime|output", "( ?= ?[\\['\":0-9a-z\\]]{0,9})?"), 0..5
+    )) {
+        let _ = read(&text);
+        let near: String = lines.into_iter().map(|(key, value)| key + &value + "\n").collect();
+        let _ = read(&near);
+    }
+}
