@@ -56,7 +56,7 @@ fn loss_of_our_own_making_is_not_taken_for_the_paths() {
     for seed in SEEDS {
         let mut model = Model::new(Link::new(100, 50, 5, 200), seed);
         model.run(secs(10));
-        model.link = Link::new(33, 50, 5, 0);
+        model.path.link = Link::new(33, 50, 5, 0);
         model.run(secs(30));
         let seen = model.run(secs(10));
         assert!(seen.dropped * 100 <= seen.sent * 3, "seed {seed}: {seen:?}");
@@ -107,11 +107,11 @@ fn the_rate_follows_a_link_that_is_cut_to_a_tenth() {
         for seed in SEEDS {
             let mut model = Model::new(Link::new(100, 50, queue, 0), seed);
             model.run(secs(5));
-            let tenth = model.link.rate / 10;
-            model.link.rate = tenth;
+            let tenth = model.path.link.rate / 10;
+            model.path.link.rate = tenth;
             model.run(secs(10));
             let seen = model.run(secs(5));
-            let rate = model.controller.pacing_rate();
+            let rate = model.pacing_rate();
             assert!(rate <= tenth * 3 / 2, "seed {seed}: {rate}");
             assert!(seen.dropped * 20 <= seen.sent, "seed {seed}: {seen:?}");
             assert!(
@@ -127,10 +127,10 @@ fn the_rate_follows_a_link_that_becomes_ten_times_as_wide() {
     for seed in SEEDS {
         let mut model = Model::new(Link::new(10, 50, 100, 0), seed);
         model.run(secs(5));
-        model.link = wide(0);
+        model.path.link = wide(0);
         model.run(secs(8));
         let seen = model.run(secs(2));
-        let used = utilisation(&seen, &model.link, secs(2));
+        let used = utilisation(&seen, &model.path.link, secs(2));
         assert!(used >= 80, "seed {seed}: {used} %");
     }
 }
@@ -139,30 +139,33 @@ fn the_rate_follows_a_link_that_becomes_ten_times_as_wide() {
 fn a_longer_path_is_noticed_by_probing_the_round_trip() {
     let mut model = Model::new(Link::new(20, 20, 200, 0), 1);
     model.run(secs(5));
-    model.link.rtt = Duration::from_millis(80);
+    model.path.link.rtt = Duration::from_millis(80);
     model.run(secs(20));
     let seen = model.run(secs(5));
-    assert!(utilisation(&seen, &model.link, secs(5)) >= 80, "{seen:?}");
+    assert!(
+        utilisation(&seen, &model.path.link, secs(5)) >= 80,
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn an_app_limited_sender_earns_no_more_than_it_used() {
     let mut model = Model::new(wide(0), 1);
-    model.demand = Demand::Rate(250_000);
+    model.flows[0].demand = Demand::Rate(250_000);
     let seen = model.run(secs(30));
     assert!(seen.delivered >= 7_000_000, "{seen:?}");
     // 12 500 bytes fill its round trip; what it may burst is that and the initial window, thrice.
-    assert!(model.controller.window() <= 3 * 25_000);
+    assert!(model.window() <= 3 * 25_000);
 }
 
 #[test]
 fn a_pause_of_the_application_lowers_no_estimate() {
     let mut model = Model::new(wide(0), 1);
     model.run(secs(5));
-    let before = model.controller.pacing_rate();
-    model.demand = Demand::Rate(100_000);
+    let before = model.pacing_rate();
+    model.flows[0].demand = Demand::Rate(100_000);
     model.run(secs(20));
-    let after = model.controller.pacing_rate();
+    let after = model.pacing_rate();
     assert!(after >= before * 7 / 10, "{before} before, {after} after");
 }
 
@@ -170,16 +173,16 @@ fn a_pause_of_the_application_lowers_no_estimate() {
 fn a_dark_path_brings_the_minimum_window_and_then_a_fresh_start() {
     let mut model = Model::new(wide(0), 1);
     model.run(secs(3));
-    model.dark_until = model.now + secs(4);
+    model.path.dark_until = model.now + secs(4);
     let mut least = u64::MAX;
-    while model.now < model.dark_until + secs(2) {
+    while model.now < model.path.dark_until + secs(2) {
         model.run(Duration::from_millis(10));
-        least = least.min(model.controller.window());
+        least = least.min(model.window());
     }
     assert_eq!(least, 4 * DATAGRAM);
     model.run(secs(6));
     let seen = model.run(secs(2));
-    let used = utilisation(&seen, &model.link, secs(2));
+    let used = utilisation(&seen, &model.path.link, secs(2));
     assert!(used >= 85, "{used} %");
 }
 
@@ -208,7 +211,38 @@ fn the_window_is_never_below_four_datagrams_nor_the_rate_zero() {
     let end = Instant::ZERO + secs(30);
     while model.now < end {
         model.run(Duration::from_millis(5));
-        assert!(model.controller.window() >= 4 * DATAGRAM);
-        assert!(model.controller.pacing_rate() > 0);
+        assert!(model.window() >= 4 * DATAGRAM);
+        assert!(model.pacing_rate() > 0);
+    }
+}
+
+/// Percent: 100 when all get the same (Jain's index).
+fn fairness(each: &[u64]) -> u64 {
+    let sum: u128 = each.iter().map(|&bytes| u128::from(bytes)).sum();
+    let squares: u128 = each.iter().map(|&bytes| u128::from(bytes).pow(2)).sum();
+    u64::try_from(sum * sum * 100 / (squares * each.len() as u128)).unwrap()
+}
+
+#[test]
+fn flows_share_a_link_and_do_not_flood_it() {
+    for (queue, loss) in [(100, 0), (20, 0), (10, 0), (100, 20), (10, 20), (10, 100)] {
+        for seed in SEEDS {
+            let link = Link::new(100, 30, queue, loss);
+            let mut model = Model::new(link, seed);
+            for _ in 0..4 {
+                model.run(secs(2));
+                model.join();
+            }
+            model.run(secs(10));
+            let seen = model.run(secs(20));
+            let used = utilisation(&seen, &link, secs(20));
+            println!(
+                "{queue} {loss} {seed}: {used} {} {} {} {:?}",
+                fairness(&seen.each),
+                seen.dropped * 1000 / seen.sent,
+                seen.mean_queue * 100 / (link.rate * 3 / 100),
+                seen.each
+            );
+        }
     }
 }

@@ -1,0 +1,180 @@
+//! A path and the bulk senders on it, in simulated time: what a controller is tried on.
+//!
+//! One bottleneck with a drop-tail queue before it and random loss behind it; the way back is clean.
+//! Not the project's simulator: no protocol runs here, only sizes and times. Everything is determined
+//! by the seed.
+
+mod flow;
+
+pub use flow::{DATAGRAM, Demand, Flow};
+
+use std::time::Duration;
+
+use crate::rng::Rng;
+use crate::time::{Instant, micros};
+
+/// The path.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Bytes per second.
+    pub rate: u64,
+    /// Round trip without queue.
+    pub rtt: Duration,
+    /// Bytes that may wait.
+    pub queue: u64,
+    /// Packets lost at random, per thousand.
+    pub loss: u64,
+    /// Packets are marked when this many bytes wait.
+    pub mark_above: Option<u64>,
+}
+
+impl Link {
+    pub fn new(megabits: u64, rtt_ms: u64, queue_bdp_percent: u64, loss_permille: u64) -> Self {
+        let rate = megabits * 125_000;
+        Self {
+            rate,
+            rtt: Duration::from_millis(rtt_ms),
+            queue: rate * rtt_ms / 1000 * queue_bdp_percent / 100,
+            loss: loss_permille,
+            mark_above: None,
+        }
+    }
+}
+
+/// The bottleneck, and what it did since it was last asked.
+pub struct Path {
+    pub link: Link,
+    /// Nothing gets through until then.
+    pub dark_until: Instant,
+    busy_until: Instant,
+    rng: Rng,
+    max_queue: u64,
+    queue_sum: u64,
+    packets: u64,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// No room in the queue.
+    Dropped,
+    /// Lost behind it.
+    Lost,
+    /// Its acknowledgement is back then.
+    Acknowledged { at: Instant, ce: bool },
+}
+
+impl Path {
+    fn queue(&self, now: Instant) -> u64 {
+        self.link.rate * micros(self.busy_until.since(now)) / 1_000_000
+    }
+
+    fn send(&mut self, now: Instant) -> Fate {
+        let queue = self.queue(now);
+        self.packets += 1;
+        self.queue_sum += queue;
+        if queue > self.link.queue {
+            return Fate::Dropped;
+        }
+        self.max_queue = self.max_queue.max(queue);
+        self.busy_until = self.busy_until.max(now)
+            + Duration::from_micros((DATAGRAM * 1_000_000).div_ceil(self.link.rate));
+        if self.rng.u64() % 1000 < self.link.loss || now < self.dark_until {
+            return Fate::Lost;
+        }
+        Fate::Acknowledged {
+            at: self.busy_until + self.link.rtt,
+            ce: self.link.mark_above.is_some_and(|bound| queue > bound),
+        }
+    }
+}
+
+/// What was seen over a stretch of time.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Bytes that got through, of each flow.
+    pub each: Vec<u64>,
+    pub delivered: u64,
+    pub dropped: u64,
+    pub sent: u64,
+    pub max_queue: u64,
+    pub mean_queue: u64,
+}
+
+pub struct Model {
+    pub now: Instant,
+    pub path: Path,
+    pub flows: Vec<Flow>,
+}
+
+impl Model {
+    pub fn new(link: Link, seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let now = Instant::from_micros(1_000_000);
+        Self {
+            now,
+            path: Path {
+                link,
+                dark_until: Instant::ZERO,
+                busy_until: now,
+                rng: Rng::from_seed(bytes),
+                max_queue: 0,
+                queue_sum: 0,
+                packets: 0,
+            },
+            flows: vec![Flow::new(now, seed)],
+        }
+    }
+
+    /// One more sender begins.
+    pub fn join(&mut self) {
+        let seed = self.path.rng.u64();
+        self.flows.push(Flow::new(self.now, seed));
+    }
+
+    /// Runs for so long, and tells what was seen meanwhile.
+    pub fn run(&mut self, time: Duration) -> Seen {
+        (self.path.max_queue, self.path.queue_sum, self.path.packets) = (0, 0, 0);
+        let before: Vec<_> = self.flows.iter().map(|flow| flow.tally).collect();
+        let end = self.now + time;
+        let mut wakes: Vec<_> = self.flows.iter().map(|_| self.now).collect();
+        loop {
+            let (flow, at) = wakes
+                .iter()
+                .copied()
+                .enumerate()
+                .min_by_key(|(_, at)| *at)
+                .expect("there is a flow");
+            if at >= end {
+                break;
+            }
+            assert!(at >= self.now);
+            self.now = at;
+            wakes[flow] = self.flows[flow].turn(at, &mut self.path).unwrap_or(end);
+        }
+        self.now = end;
+        let mut seen = Seen {
+            max_queue: self.path.max_queue,
+            mean_queue: self.path.queue_sum / self.path.packets.max(1),
+            ..Seen::default()
+        };
+        for (flow, before) in self.flows.iter().zip(before) {
+            let delivered = flow.tally.delivered - before.delivered;
+            seen.each.push(delivered);
+            seen.delivered += delivered;
+            seen.sent += flow.tally.sent - before.sent;
+            seen.dropped += flow.tally.dropped - before.dropped;
+        }
+        seen
+    }
+
+    /// The window and the pacing rate of the first flow.
+    pub fn window(&self) -> u64 {
+        self.flows[0].controller.window()
+    }
+
+    pub fn pacing_rate(&self) -> u64 {
+        self.flows[0].controller.pacing_rate()
+    }
+}
