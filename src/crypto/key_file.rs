@@ -40,10 +40,12 @@ impl fmt::Display for KeyFileError {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::TooOpen(path, mode) => {
-                let path = path.display();
+                let argument = path.to_string_lossy();
+                let argument = shlex::try_quote(&argument).unwrap_or_default();
                 write!(
                     f,
-                    "{path}: others may use this secret key (mode {mode:04o}); run: chmod 600 {path}"
+                    "{}: others may use this secret key (mode {mode:04o}); run: chmod 600 {argument}",
+                    path.display()
                 )
             }
             Self::NotOurs(path, owner) => write!(
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn a_key_that_others_may_read_is_refused_and_stays() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("identity");
+        let path = home.path().join("my identity");
         let made = load_or_create(&path, &mut rng(1)).unwrap();
         for open in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
@@ -265,7 +267,7 @@ mod tests {
             assert_eq!(
                 told,
                 format!(
-                    "{0}: others may use this secret key (mode {open:04o}); run: chmod 600 {0}",
+                    "{0}: others may use this secret key (mode {open:04o}); run: chmod 600 '{0}'",
                     path.display()
                 )
             );

@@ -113,3 +113,34 @@ impl Dh for X25519 {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks(2);
+        pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// RFC 7748 §6.1.
+    #[test]
+    fn alice_and_bob_share_what_the_rfc_says() {
+        let mut alice = X25519::default();
+        alice.set(&bytes(
+            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+        ));
+        let mut bob = X25519::default();
+        bob.set(&bytes(
+            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+        ));
+        let expected = bytes("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+        for (ours, theirs) in [(&alice, &bob), (&bob, &alice)] {
+            let mut shared = [0; 32];
+            ours.dh(theirs.pubkey(), &mut shared).unwrap();
+            assert_eq!(shared, expected[..]);
+        }
+    }
+}

@@ -111,6 +111,90 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
+/// What other implementations rely on: these octets are version 1.
+#[test]
+fn the_octets_of_each_frame_are_those_of_version_1() {
+    let stream = StreamId::new(CallId(5), Lane::Main);
+    let frames: [(Frame<'_>, &[u8]); 13] = [
+        (Frame::Padding, &[0x00]),
+        (Frame::Ping, &[0x01]),
+        (
+            Frame::Stream {
+                stream,
+                offset: 300,
+                fin: false,
+                data: b"ab",
+            },
+            &[0x04, 21, 0x41, 0x2C, 2, b'a', b'b'],
+        ),
+        (
+            Frame::Stream {
+                stream,
+                offset: 0,
+                fin: true,
+                data: b"",
+            },
+            &[0x05, 21, 0, 0],
+        ),
+        (Frame::MaxData(1 << 20), &[0x06, 0x80, 0x10, 0x00, 0x00]),
+        (
+            Frame::MaxStreamData {
+                stream,
+                consumed: 1,
+                max: 2,
+            },
+            &[0x07, 21, 1, 2],
+        ),
+        (
+            Frame::Reset {
+                stream,
+                code: 3,
+                final_size: 4,
+            },
+            &[0x08, 21, 3, 4],
+        ),
+        (Frame::Stop { stream, code: 3 }, &[0x09, 21, 3]),
+        (Frame::PathChallenge(*b"01234567"), b"\x0A01234567"),
+        (Frame::PathResponse(*b"01234567"), b"\x0B01234567"),
+        (
+            Frame::Rekey {
+                phase: 1,
+                share: *b"0123456789abcdef0123456789abcdef",
+            },
+            b"\x0C\x010123456789abcdef0123456789abcdef",
+        ),
+        (
+            Frame::Hello(Hello {
+                epoch: 1,
+                agent_time: Duration::from_micros(2),
+                session: SessionId(3),
+                early: Early::Refused,
+                invite: Some(*b"0123456789abcdef"),
+            }),
+            b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x030123456789abcdef",
+        ),
+        (
+            Frame::Close {
+                code: 1,
+                reason: "bye",
+            },
+            b"\x0E\x01\x03bye",
+        ),
+    ];
+    for (frame, octets) in frames {
+        assert_eq!(written(&[frame]), octets, "{frame:?}");
+    }
+    let mut ack = Vec::new();
+    encode_ack(
+        [90..=99, 5..=7].into_iter(),
+        Duration::from_micros(8),
+        100,
+        &mut ack,
+    );
+    // Largest 99 (two octets), delay, one further range, 10 long; a gap of 82, 3 long.
+    assert_eq!(ack, [0x02, 0x40, 99, 8, 1, 9, 0x40, 81, 2]);
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(frames in prop::collection::vec(frame(), 0..6)) {
