@@ -20,7 +20,10 @@ fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
     world.run_for(SECOND * 20);
 
     let held = laptop.app.borrow().unread();
-    assert!(held <= STREAM_WINDOW + 8, "{held} bytes wait for the reader");
+    assert!(
+        held <= STREAM_WINDOW + 8,
+        "{held} bytes wait for the reader"
+    );
     let written = agent.app.borrow().written(1);
     assert!(
         written <= STREAM_WINDOW + 8,
