@@ -49,3 +49,26 @@ pub trait Directory {
 /// The invitation is used, too old, or was never given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused;
+
+impl<D: Directory + ?Sized> Directory for Box<D> {
+    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+        (**self).name(key, from)
+    }
+
+    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool {
+        (**self).may_run(key, exec)
+    }
+
+    fn max_jobs(&self, key: &PublicKey) -> Option<usize> {
+        (**self).max_jobs(key)
+    }
+
+    fn register(
+        &mut self,
+        key: &PublicKey,
+        invite: &[u8; INVITE],
+        wish: &str,
+    ) -> Result<String, Refused> {
+        (**self).register(key, invite, wish)
+    }
+}

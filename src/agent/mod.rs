@@ -14,4 +14,7 @@ pub mod note;
 pub mod outbox;
 pub mod plain;
 pub mod process;
+pub mod run;
 pub mod terminal;
+
+pub use run::{Agent, Config, StartError, start};

@@ -1,1 +1,5 @@
-fn main() {}
+//! The agent. Everything stands in the library.
+
+fn main() -> std::process::ExitCode {
+    udpagent::cli::agent::main()
+}

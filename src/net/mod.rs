@@ -23,6 +23,7 @@ pub use driver::{Events, Handle, Net, PlainSink, start};
 pub use invite::{Invite, ParseInviteTextError};
 pub use plain::{PlainText, shown};
 pub use seed::rng;
+pub(crate) use timer::Timer;
 
 use std::net::SocketAddr;
 

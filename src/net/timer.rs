@@ -17,14 +17,14 @@ use rustix::time::{
 use crate::time::Instant;
 
 /// The alarm.
-pub(super) struct Timer {
+pub struct Timer {
     descriptor: OwnedFd,
     armed: Option<Instant>,
 }
 
 impl Timer {
     /// An alarm that is not set, reported as `token`.
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let descriptor = timerfd_create(TimerfdClockId::Boottime, flags)?;
         registry.register(
@@ -40,7 +40,7 @@ impl Timer {
 
     /// Rings at `deadline` at the latest. An alarm that is set for earlier stays: a wake-up too many
     /// costs less than a system call for every deadline that moves into the future.
-    pub(super) fn set(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<()> {
+    pub fn set(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<()> {
         if self.armed.is_some_and(|armed| armed <= now) {
             // It has rung. Edge-triggered readiness needs no read; setting it anew clears it.
             self.armed = None;

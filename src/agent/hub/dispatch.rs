@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::Hub;
 use super::visit::{Call, Input, Room, Visit};
-use crate::agent::directory::Member;
+use crate::agent::directory::{Directory, Member};
 use crate::agent::jobs::Processes;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
@@ -21,7 +21,7 @@ const fn call_ref(connection: ConnectionId, stream: StreamId) -> CallRef {
     }
 }
 
-impl<P: Processes> Hub<P> {
+impl<P: Processes, D: Directory> Hub<P, D> {
     /// The session machine has said something.
     pub fn on_session_event(&mut self, now: Instant, event: Event) {
         match event {
@@ -172,7 +172,7 @@ impl<P: Processes> Hub<P> {
     fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
         match self.room(call) {
             Some(Room::Hall) => self.on_first(now, call, request),
-            Some(Room::Jobs) => self.jobs.on_line(call, request, &mut self.outbox),
+            Some(Room::Jobs) => self.jobs.on_line(call, &request, &mut self.outbox),
             Some(Room::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),
             Some(Room::Answered) | None => {}
         }
@@ -209,7 +209,7 @@ impl<P: Processes> Hub<P> {
             | Request::Jobs {}
             | Request::Wait { .. }
             | Request::Signal { .. } => {
-                let directory = &*self.directory;
+                let directory = &self.directory;
                 let outbox = &mut self.outbox;
                 self.jobs
                     .on_call(now, call, &member, request, directory, outbox);

@@ -54,9 +54,9 @@ enum Phase {
 }
 
 /// The agent without its surroundings.
-pub struct Hub<P> {
+pub struct Hub<P, D = Box<dyn Directory>> {
     name: String,
-    directory: Box<dyn Directory>,
+    directory: D,
     sessions: HashMap<ConnectionId, Visit>,
     jobs: Jobs<P>,
     chat: Chat,
@@ -65,10 +65,10 @@ pub struct Hub<P> {
     phase: Phase,
 }
 
-impl<P: Processes> Hub<P> {
+impl<P: Processes, D: Directory> Hub<P, D> {
     /// A hub without sessions. `now` is when the agent began: requests older than that are not known.
     #[must_use]
-    pub fn new(config: Config, directory: Box<dyn Directory>, processes: P, now: Instant) -> Self {
+    pub fn new(config: Config, directory: D, processes: P, now: Instant) -> Self {
         let chat = Chat::new(config.name.clone(), config.reply);
         Self {
             name: config.name,

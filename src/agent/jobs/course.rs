@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::job::{Job, Reason, State};
 use super::stdin::Closed;
 use super::{Exit, Force, JobId, Jobs, Output, Processes, Role, lane_of, requests};
+use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::{Outcome, StreamCode};
@@ -182,8 +183,23 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
+    /// Nothing came for a while, which may be because nobody had the time to look.
+    pub(super) fn on_drained(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
+        let goes_on = self.processes.unread(id)
+            && self.table.update(id, |job| match &mut job.state {
+                State::Draining { since, active, .. } if *since + limits::DRAIN > now => {
+                    *active = now;
+                    true
+                }
+                _ => false,
+            }) == Some(true);
+        if !goes_on {
+            self.finish(now, id, outbox);
+        }
+    }
+
     /// A job whose leader is over and whose output was waited for is over itself.
-    pub(super) fn finish(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
+    fn finish(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
         let Some(job) = self.table.get(id) else {
             return;
         };

@@ -119,7 +119,7 @@ impl<P: Processes> Jobs<P> {
             match due {
                 Due::Deadline => self.end(job, Reason::TimedOut),
                 Due::Lease => self.end(job, Reason::Canceled),
-                Due::Drained => self.finish(now, job, outbox),
+                Due::Drained => self.on_drained(now, job, outbox),
                 Due::Stale => self.drop_result(now, job),
             }
         }

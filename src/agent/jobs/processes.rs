@@ -88,6 +88,12 @@ pub trait Processes {
     /// Sends a signal to the leader's process group. False: it is gone.
     fn signal(&mut self, job: JobId, signal: i32) -> bool;
 
+    /// Whether an output that is open holds bytes that were not handed over.
+    fn unread(&self, job: JobId) -> bool {
+        let _ = job;
+        false
+    }
+
     /// Nothing more is wanted of this job: its pipes are closed and the number is forgotten. Follows
     /// `on_exit`, always; a tree that is being ended is ended nevertheless.
     fn close(&mut self, job: JobId);

@@ -130,7 +130,7 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// A further line came in a call of this room.
-    pub fn on_line(&mut self, call: CallRef, request: Request, outbox: &mut Outbox) {
+    pub fn on_line(&mut self, call: CallRef, request: &Request, outbox: &mut Outbox) {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
         };
@@ -146,7 +146,7 @@ impl<P: Processes> Jobs<P> {
                 self.end(id, Reason::Canceled);
                 Reply::Done {}
             }
-            Request::Signal { id, signal } => self.signal(&owner, id, signal),
+            Request::Signal { id, signal } => self.signal(&owner, *id, *signal),
             _ => unsupported("not within a call"),
         };
         outbox.reply(call, &reply);

@@ -189,9 +189,7 @@ impl Streams {
     /// The next thing for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
         while let Some(&stream) = self.eventful.front() {
-            if !self.is_released(stream.call())
-                && let Some(half) = self.recv_half(stream)
-            {
+            if !self.is_released(stream.call()) && let Some(half) = self.recv_half(stream) {
                 if let Some((offset, data, fin)) = half.take_ready() {
                     return Some(StreamEvent::Data {
                         stream,

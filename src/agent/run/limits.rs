@@ -1,0 +1,25 @@
+//! Bounds of the agent's thread, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes taken from a pipe at once: what it holds, unless the process has made it larger.
+pub const READ: usize = 64 << 10;
+
+/// Things that processes did, taken in one turn: at 64 KiB each a few milliseconds of work.
+pub const HAPPENINGS_PER_TURN: usize = 64;
+
+/// Events of the network taken in one turn.
+pub const EVENTS_PER_TURN: usize = 256;
+
+/// Readiness reported by one look at the poll.
+pub const READY: usize = 256;
+
+/// Trees that are being ended when all sessions are closed get this long: with the hub's own patience
+/// under eight seconds.
+pub const LAST_TREES: Duration = Duration::from_millis(500);
+
+/// And the network thread this long to send the last datagrams.
+pub const LAST_DATAGRAMS: Duration = Duration::from_millis(500);
+
+/// Prints of INITs kept over a restart: as many as the session machine remembers.
+pub const PRINTS: usize = crate::session::limits::INIT_REGISTER;

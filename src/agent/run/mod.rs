@@ -1,0 +1,260 @@
+//! A running agent: the thread that feeds the hub from the network, from pipes and pidfds, from the
+//! terminal and from changed files.
+//!
+//! The only part of the agent with a thread, a clock and files; everything that is decided is decided in
+//! the rooms. Invariant: it sleeps in one place, and nothing wakes it when there is nothing to do.
+
+mod child;
+mod children;
+mod limits;
+mod log;
+mod prints;
+mod rules;
+mod thread;
+mod watch;
+
+pub use rules::{Trust, unix_now};
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use mio::{Poll, Waker};
+
+use super::hub::{self, Hub};
+use super::jobs;
+use super::plain::{PlainLimiter, ReplyTemplate};
+use super::process;
+use crate::crypto::{PublicKey, SecretKey};
+use crate::net::{self, Clock, PlainSink};
+use crate::session;
+use children::Children;
+use prints::Prints;
+use rules::Rules;
+use thread::{Thread, tokens};
+
+/// What becomes of plain text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Plain {
+    /// It is dropped.
+    Off,
+    /// It is shown, and answered if there is a template.
+    Shown(Option<ReplyTemplate>),
+}
+
+/// Whether the agent talks with the user who started it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// The chat is shown on stdout, and what is typed on stdin goes to it.
+    Standard,
+    /// It is part of another program.
+    None,
+}
+
+/// How an agent is set up.
+#[derive(Clone)]
+pub struct Config {
+    /// Its key.
+    pub identity: SecretKey,
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub binds: Vec<SocketAddr>,
+    /// Who may connect.
+    pub trust: Trust,
+    /// How it runs commands.
+    pub jobs: jobs::Config,
+    /// What becomes of plain text.
+    pub plain: Plain,
+    /// Whether it talks with the user who started it.
+    pub terminal: Terminal,
+    /// A file that keeps which handshakes were answered over a restart.
+    pub prints: Option<PathBuf>,
+}
+
+/// Why an agent could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// None of its addresses could be bound.
+    Bind(io::Error),
+    /// The file of answered handshakes cannot be used.
+    Prints(PathBuf, io::Error),
+    /// The system has no descriptors, threads or random numbers to give.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => write!(f, "cannot listen: {error}"),
+            Self::Prints(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::System(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) | Self::Prints(_, error) | Self::System(error) => Some(error),
+        }
+    }
+}
+
+/// A running agent. Dropping it stops it.
+pub struct Agent {
+    key: PublicKey,
+    addresses: Vec<SocketAddr>,
+    unbound: Vec<(SocketAddr, io::Error)>,
+    stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Tells an agent to end: its jobs are ended, their controllers told, its sessions closed.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl Stopper {
+    /// Returns at once; the agent ends within eight seconds.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // A waker that fails belongs to a poll that is gone.
+        let _ = self.waker.wake();
+    }
+}
+
+impl Agent {
+    /// Its public key.
+    #[must_use]
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// The addresses it listens on, with their real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Those that could not be bound although others could.
+    #[must_use]
+    pub fn unbound(&self) -> &[(SocketAddr, io::Error)] {
+        &self.unbound
+    }
+
+    /// What ends it from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Waits until it has ended.
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    /// Ends it and waits until it has.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        self.wait();
+    }
+}
+
+/// Starts an agent.
+///
+/// # Errors
+/// [`StartError`]
+pub fn start(config: Config) -> Result<Agent, StartError> {
+    let system = StartError::System;
+    let now = Clock.now();
+    let mut rng = net::rng().map_err(system)?;
+    // So that what a job leaves behind can be found, and its remains are not left to nobody.
+    process::become_subreaper().map_err(system)?;
+    let (prints, seen) = match config.prints {
+        None => (None, Vec::new()),
+        Some(path) => {
+            let (prints, seen) =
+                Prints::open(&path).map_err(|error| StartError::Prints(path, error))?;
+            (Some(prints), seen)
+        }
+    };
+
+    let poll = Poll::new().map_err(system)?;
+    let waker = Arc::new(Waker::new(poll.registry(), tokens::WAKER).map_err(system)?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopper = Stopper {
+        stop: Arc::clone(&stop),
+        waker: Arc::clone(&waker),
+    };
+    let wake = move || {
+        let _ = waker.wake();
+    };
+
+    let rules = Rules::new(config.trust);
+    let key = config.identity.public();
+    let mut session = session::Config::new(config.identity, Some(Box::new(rules.clone())));
+    session.seen = seen;
+    session.segments = session::limits::SEGMENTS;
+    let (sink, reply) = match config.plain {
+        Plain::Off => (None, None),
+        Plain::Shown(reply) => {
+            let sink: Box<dyn PlainSink> = Box::new(PlainLimiter::default());
+            (Some(sink), reply)
+        }
+    };
+    let net_rng = rng.fork();
+    let mut net = net::start(
+        &config.binds,
+        session,
+        net_rng,
+        sink,
+        Some(Box::new(wake.clone())),
+    )
+    .map_err(StartError::Bind)?;
+
+    let registry = poll.registry().try_clone().map_err(system)?;
+    let children = Children::new(registry, format!("{:016x}", rng.u64()));
+    let setup = hub::Config {
+        name: config.name,
+        jobs: config.jobs,
+        reply,
+    };
+    let hub = Hub::new(setup, rules.clone(), children, now);
+    let addresses = std::mem::take(&mut net.addresses);
+    let unbound = std::mem::take(&mut net.unbound);
+    let mut thread = Thread::new(poll, hub, net, rules, prints, stop).map_err(system)?;
+    if config.terminal == Terminal::Standard {
+        thread.open_terminal(wake).map_err(system)?;
+    }
+    let thread = std::thread::Builder::new()
+        .name("agent".into())
+        .spawn(move || thread.run())
+        .map_err(system)?;
+    Ok(Agent {
+        key,
+        addresses,
+        unbound,
+        stopper,
+        thread: Some(thread),
+    })
+}

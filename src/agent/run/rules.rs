@@ -1,0 +1,151 @@
+//! The answers about keys: one snapshot of the access rules, shared by the gate on the network thread and
+//! by the hub.
+//!
+//! Not what the rules say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
+//! from the moment that it is loaded.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::agent::access::{Access, Problem, Sources, invite};
+use crate::agent::directory::{Directory, Refused};
+use crate::agent::process::{Account, clean_environment};
+use crate::crypto::{InviteToken, PublicKey};
+use crate::message::Exec;
+use crate::session::Gate;
+use crate::wire::limits::INVITE;
+
+/// Where the rules come from.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// These keys and no others, all without restriction.
+    Keys(Vec<PublicKey>),
+    /// Files, loaded again when they change.
+    Files(Sources),
+}
+
+/// The rules. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    access: Arc<RwLock<Arc<Access>>>,
+    sources: Option<Sources>,
+    account: Arc<Account>,
+}
+
+/// Seconds since 1970: what expires does so by the calendar.
+#[must_use]
+pub fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or(Duration::ZERO).as_secs()
+}
+
+impl Rules {
+    /// Loads them for the first time.
+    pub fn new(trust: Trust) -> Self {
+        let (access, sources) = match trust {
+            Trust::Keys(keys) => (Access::of_keys(&keys), None),
+            Trust::Files(sources) => (Access::default(), Some(sources)),
+        };
+        let rules = Self {
+            access: Arc::new(RwLock::new(Arc::new(access))),
+            sources,
+            account: Arc::new(Account::current()),
+        };
+        rules.reload();
+        rules
+    }
+
+    /// Loads them again.
+    pub fn reload(&self) {
+        if let Some(sources) = &self.sources {
+            let (access, problems) = sources.load();
+            problems.iter().for_each(report);
+            let mut current = self.access.write().unwrap_or_else(PoisonError::into_inner);
+            *current = Arc::new(access);
+        }
+    }
+
+    /// The files that they come from.
+    pub const fn sources(&self) -> Option<&Sources> {
+        self.sources.as_ref()
+    }
+
+    /// How long until something expires.
+    pub fn next_expiry(&self) -> Option<Duration> {
+        let now = unix_now();
+        let at = self.current().next_expiry(now)?;
+        Some(Duration::from_secs(at.saturating_sub(now)))
+    }
+
+    fn current(&self) -> Arc<Access> {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&access)
+    }
+}
+
+fn report(problem: &Problem) {
+    tracing::warn!("{problem}");
+}
+
+impl Gate for Rules {
+    fn admit(&mut self, key: &PublicKey, from: SocketAddr, invite: Option<&[u8; INVITE]>) -> bool {
+        let access = self.current();
+        access
+            .admit(key, canonical(from.ip()), invite, unix_now())
+            .is_some()
+    }
+}
+
+impl Directory for Rules {
+    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+        let access = self.current();
+        let member = access.member(key)?;
+        let admitted = match from {
+            Some(from) => member.admitted(canonical(from), unix_now()),
+            None => !member.options.is_expired(unix_now()),
+        };
+        admitted.then(|| member.name.clone())
+    }
+
+    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool {
+        let access = self.current();
+        let env = exec.env.iter();
+        let env = env.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        if let Err(refused) = clean_environment(&self.account, env) {
+            tracing::warn!(request = %exec.id, "{refused}");
+            return false;
+        }
+        access
+            .member(key)
+            .is_some_and(|member| member.may_exec(exec))
+    }
+
+    fn max_jobs(&self, key: &PublicKey) -> Option<usize> {
+        let access = self.current();
+        let most = access.member(key)?.options.max_jobs?;
+        usize::try_from(most).ok()
+    }
+
+    fn register(
+        &mut self,
+        key: &PublicKey,
+        invite: &[u8; INVITE],
+        wish: &str,
+    ) -> Result<String, Refused> {
+        let sources = self.sources.as_ref().ok_or(Refused)?;
+        let token = InviteToken::from_bytes(*invite);
+        let member = invite::redeem(&sources.agent, key, wish, &token, unix_now());
+        let member = member.map_err(|error| {
+            tracing::warn!("an invitation was not taken: {error}");
+            Refused
+        })?;
+        self.reload();
+        Ok(member.name)
+    }
+}
+
+/// An IPv4 peer of an IPv6 socket is an IPv4 peer.
+const fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

@@ -1,0 +1,347 @@
+//! The agent's thread: takes turns between the network's events, processes, the terminal, files and the
+//! clock, and carries out what the hub says.
+//!
+//! A turn is bounded in each of these, so none starves the others; when something is left over the next
+//! turn follows at once, otherwise the thread sleeps until a descriptor, another thread or the next
+//! deadline wakes it.
+
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use mio::{Interest, Poll};
+use signal_hook::SigId;
+use signal_hook::consts::SIGCHLD;
+use signal_hook::low_level;
+
+use super::children::{Children, Happening};
+use super::prints::Prints;
+use super::rules::Rules;
+use super::watch::Watch;
+use super::{limits, log};
+use crate::agent::hub::Hub;
+use crate::agent::jobs::JobId;
+use crate::agent::process::reap_orphans;
+use crate::agent::terminal::{self, Printer, Typed};
+use crate::net::{Clock, Command, Event, Net, Timer};
+use crate::session;
+use crate::time::Instant;
+
+/// Who wakes the thread; processes come above.
+pub(super) mod tokens {
+    use mio::Token;
+
+    /// Another thread.
+    pub const WAKER: Token = Token(0);
+    /// The clock.
+    pub const TIMER: Token = Token(1);
+    /// A changed file.
+    pub const WATCH: Token = Token(2);
+    /// A child process that ended.
+    pub const ORPHANS: Token = Token(3);
+}
+
+/// SIGCHLD as a stream of bytes.
+struct Orphans {
+    stream: mio::net::UnixStream,
+    registration: SigId,
+}
+
+impl Orphans {
+    fn new(poll: &Poll) -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        let registration = low_level::pipe::register(SIGCHLD, write)?;
+        let mut stream = mio::net::UnixStream::from_std(read);
+        poll.registry()
+            .register(&mut stream, tokens::ORPHANS, Interest::READABLE)?;
+        Ok(Self {
+            stream,
+            registration,
+        })
+    }
+
+    fn reap(&mut self) {
+        let mut signals = [0; 64];
+        while self.stream.read(&mut signals).is_ok_and(|count| count > 0) {}
+        reap_orphans();
+    }
+}
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        low_level::unregister(self.registration);
+    }
+}
+
+/// The thread's possessions.
+pub(super) struct Thread {
+    poll: Poll,
+    hub: Hub<Children, Rules>,
+    net: Net,
+    rules: Rules,
+    watch: Option<Watch>,
+    /// When a key or an invitation expires.
+    expiry: Option<Instant>,
+    prints: Option<Prints>,
+    orphans: Orphans,
+    printer: Option<Printer>,
+    typed: Option<Receiver<Typed>>,
+    timer: Timer,
+    stop: Arc<AtomicBool>,
+    /// The last trees are being ended, until then at the latest.
+    last: Option<Instant>,
+}
+
+impl Thread {
+    pub(super) fn new(
+        poll: Poll,
+        hub: Hub<Children, Rules>,
+        net: Net,
+        rules: Rules,
+        prints: Option<Prints>,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
+        let timer = Timer::new(poll.registry(), tokens::TIMER)?;
+        let orphans = Orphans::new(&poll)?;
+        let watch = match rules.sources() {
+            None => None,
+            Some(sources) => {
+                let watch = Watch::new(poll.registry(), tokens::WATCH, sources.paths())?;
+                // What changed between the first reading and the watching.
+                rules.reload();
+                Some(watch)
+            }
+        };
+        let mut thread = Self {
+            poll,
+            hub,
+            net,
+            rules,
+            watch,
+            expiry: None,
+            prints,
+            orphans,
+            printer: None,
+            typed: None,
+            timer,
+            stop,
+            last: None,
+        };
+        thread.note_expiry(Clock.now());
+        Ok(thread)
+    }
+
+    /// Shows the chat on stdout and takes what is typed on stdin.
+    pub(super) fn open_terminal(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
+        self.printer = Some(Printer::start()?);
+        self.typed = terminal::read_input(wake)?;
+        Ok(())
+    }
+
+    /// Runs until it has been told to end, and has.
+    pub(super) fn run(mut self) {
+        let mut ready = mio::Events::with_capacity(limits::READY);
+        loop {
+            let more = self.turn();
+            if self.is_over() {
+                break;
+            }
+            let patience = if more {
+                Some(Duration::ZERO)
+            } else {
+                self.set_alarm()
+            };
+            if self.poll.poll(&mut ready, patience).is_err() {
+                // Interrupted by a signal: nothing is lost, the next look sees it.
+                continue;
+            }
+            for event in &ready {
+                match event.token() {
+                    tokens::WAKER | tokens::TIMER => {}
+                    tokens::WATCH => self.look_at_files(),
+                    tokens::ORPHANS => self.orphans.reap(),
+                    _ => self.hub.processes().on_ready(event),
+                }
+            }
+        }
+        self.close();
+    }
+
+    /// Returns whether something was left over.
+    fn turn(&mut self) -> bool {
+        let now = Clock.now();
+        if self.stop.load(Ordering::SeqCst) {
+            self.hub.shut_down(now);
+            self.carry_out();
+        }
+        let mut more = self.take_events(now);
+        self.take_typed(now);
+        for _ in 0..limits::HAPPENINGS_PER_TURN {
+            let Some((job, happening)) = self.hub.processes().poll() else {
+                break;
+            };
+            self.on_happening(now, job, happening);
+            self.carry_out();
+        }
+        more |= self.hub.processes().is_busy();
+        self.on_time(now);
+        self.carry_out();
+        more
+    }
+
+    fn take_events(&mut self, now: Instant) -> bool {
+        for _ in 0..limits::EVENTS_PER_TURN {
+            match self.net.events.channel().try_recv() {
+                Ok(event) => {
+                    self.net.events.taken();
+                    self.on_event(now, event);
+                    self.carry_out();
+                }
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    // Without a network there is nobody to work for.
+                    self.hub.shut_down(now);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn on_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Session(session::Event::InitSeen { print }) => {
+                let kept = self.prints.as_mut().map(|prints| prints.add(print));
+                if let Some(Err(error)) = kept {
+                    tracing::warn!(%error, "cannot remember an answered handshake");
+                    self.prints = None;
+                }
+            }
+            Event::Session(event) => self.hub.on_session_event(now, event),
+            Event::Plain { path, text, length } => {
+                let (chat, outbox) = self.hub.chat();
+                chat.on_plain(now, path, text, length, outbox);
+            }
+            Event::Suppressed { datagrams } => self.hub.chat().0.on_suppressed(datagrams),
+            Event::Failed { address, error } => {
+                tracing::error!(%address, error, "a socket failed");
+            }
+        }
+    }
+
+    fn on_happening(&mut self, now: Instant, job: JobId, happening: Happening) {
+        match happening {
+            Happening::Wrote(output, data) => self.hub.on_output(now, job, output, data),
+            Happening::Closed(output) => self.hub.on_eof(now, job, output),
+            Happening::Took(bytes) => self.hub.on_stdin_written(job, bytes),
+            Happening::Deaf => self.hub.on_stdin_closed(job),
+            Happening::Exited(exit) => self.hub.on_exit(now, job, exit),
+        }
+    }
+
+    fn take_typed(&mut self, now: Instant) {
+        let Some(typed) = &self.typed else { return };
+        // As many as there is room for in that channel.
+        for typed in typed.try_iter() {
+            match typed {
+                Typed::Line(line) => {
+                    let (chat, outbox) = self.hub.chat();
+                    chat.on_typed(now, &line, outbox);
+                }
+                Typed::Leave => self.hub.shut_down(now),
+            }
+        }
+        self.carry_out();
+    }
+
+    fn look_at_files(&mut self) {
+        if self.watch.as_ref().is_some_and(Watch::has_changed) {
+            self.rules.reload();
+            self.on_new_rules(Clock.now());
+        }
+    }
+
+    fn on_new_rules(&mut self, now: Instant) {
+        self.hub.on_directory_changed(now);
+        self.note_expiry(now);
+        self.carry_out();
+    }
+
+    fn note_expiry(&mut self, now: Instant) {
+        self.expiry = self.rules.next_expiry().map(|time| now + time);
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.hub.processes().poll_timeout()) {
+            self.hub.processes().on_timeout(now);
+        }
+        if due(self.hub.poll_timeout()) {
+            self.hub.on_timeout(now);
+        }
+        if due(self.expiry) {
+            self.on_new_rules(now);
+        }
+        if self.last.is_none() && self.hub.is_over() {
+            self.last = Some(now + limits::LAST_TREES);
+        }
+    }
+
+    /// Sets the alarm for the next deadline. Returns the poll's own patience, where the alarm does not do.
+    fn set_alarm(&mut self) -> Option<Duration> {
+        let now = Clock.now();
+        let deadlines = [
+            self.hub.poll_timeout(),
+            self.hub.processes().poll_timeout(),
+            self.expiry,
+            self.last,
+        ];
+        let deadline = deadlines.into_iter().flatten().min();
+        if deadline.is_some_and(|at| at <= now) {
+            return Some(Duration::ZERO);
+        }
+        match self.timer.set(now, deadline) {
+            Ok(()) => None,
+            Err(_) => deadline.map(|at| at.since(now)),
+        }
+    }
+
+    /// Does what the hub has said.
+    fn carry_out(&mut self) {
+        while let Some(command) = self.hub.poll_command() {
+            // A network thread that is gone is noticed by its events.
+            let _ = self.net.handle.send(Command::Session(command));
+        }
+        while let Some(note) = self.hub.poll_note() {
+            log::write(&note);
+        }
+        let (chat, _) = self.hub.chat();
+        while let Some((path, text)) = chat.poll_plain() {
+            let _ = self.net.handle.send(Command::Plain { path, text });
+        }
+        while let Some(line) = chat.poll_line() {
+            if let Some(printer) = &self.printer {
+                printer.show(&line);
+            }
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        let patient = self.last.is_some_and(|at| Clock.now() < at);
+        self.hub.is_over() && (self.hub.processes().is_idle() || !patient)
+    }
+
+    /// Lets the network thread send the last datagrams.
+    fn close(self) {
+        let Net { handle, events, .. } = self.net;
+        let _ = handle.send(Command::Shutdown);
+        let until = std::time::Instant::now() + limits::LAST_DATAGRAMS;
+        while events.channel().recv_deadline(until).is_ok() {
+            events.taken();
+        }
+    }
+}
