@@ -198,11 +198,12 @@ impl Connection {
         if allowed {
             eliciting |= self.write_owed(buf, end, &mut content);
             eliciting |= self.write_streams(buf, end, &mut content);
-            if self.ping_due || (self.recovery.owes_probe() && !eliciting) {
+            // Whatever else asks for an acknowledgement serves as well, and may fill the datagram.
+            if !eliciting && (self.ping_due || self.recovery.owes_probe()) {
                 Frame::Ping.encode(buf);
-                self.ping_due = false;
                 eliciting = true;
             }
+            self.ping_due = false;
         }
         if buf.len() == start + DATA_HEADER {
             buf.truncate(start);

@@ -64,6 +64,7 @@ impl Streams {
             return Err("STOP for a lane that does not exist");
         }
         let Some(lanes) = self.lanes_for_frame(stream)? else {
+            self.end_forgotten(stream);
             return Ok(());
         };
         let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);

@@ -98,6 +98,8 @@ pub(super) struct Streams {
     /// Streams that owe the peer a credit, RESET or STOP frame; duplicates are harmless.
     owing: VecDeque<StreamId>,
     session_credit_owed: bool,
+    /// Lanes of calls that are forgotten here, which the peer asked to end.
+    forgotten: VecDeque<StreamId>,
     /// Sent so far, and the peer's credit for it.
     sent: u64,
     sent_limit: u64,
@@ -139,6 +141,7 @@ impl Streams {
             events: VecDeque::new(),
             owing: VecDeque::new(),
             session_credit_owed: false,
+            forgotten: VecDeque::new(),
             sent: 0,
             sent_limit: limits::INITIAL_SESSION_CREDIT,
             received: 0,

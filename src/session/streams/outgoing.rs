@@ -4,6 +4,7 @@
 
 use super::send::Chunk;
 use super::{SendHalf, StreamEvent, StreamFrame, Streams};
+use crate::session::limits;
 use crate::wire::{CallId, StreamId};
 
 impl Streams {
@@ -68,7 +69,7 @@ impl Streams {
 
     /// Whether a frame about credit, RESET or STOP is owed.
     pub(in crate::session) fn owes(&self) -> bool {
-        !self.owing.is_empty() || self.session_credit_owed
+        !self.owing.is_empty() || self.session_credit_owed || !self.forgotten.is_empty()
     }
 
     /// The next MAX_DATA owed.
@@ -81,6 +82,13 @@ impl Streams {
 
     /// The next frame owed for a stream.
     pub(in crate::session) fn take_frame(&mut self) -> Option<StreamFrame> {
+        if let Some(stream) = self.forgotten.pop_front() {
+            return Some(StreamFrame::Reset {
+                stream,
+                code: 0,
+                final_size: 0,
+            });
+        }
         while let Some(&stream) = self.owing.front() {
             if let Some(lanes) = self.calls.get_mut(&stream.call().0) {
                 let lane = stream.lane() as usize;
@@ -108,6 +116,15 @@ impl Streams {
             self.owing.pop_front();
         }
         None
+    }
+
+    /// The peer waits for the end of a lane whose call is forgotten here: then every lane that was used
+    /// is known to have ended, and this one was never used. Said again if it is lost, else the peer
+    /// would keep the call for ever.
+    pub(super) fn end_forgotten(&mut self, stream: StreamId) {
+        if self.forgotten.len() < limits::CALLS_TOLERATED && !self.forgotten.contains(&stream) {
+            self.forgotten.push_back(stream);
+        }
     }
 
     // What became of it.
@@ -167,6 +184,8 @@ impl Streams {
                 if let Some(half) = self.send_half(stream) {
                     half.on_reset_lost();
                     self.owing.push_back(stream);
+                } else {
+                    self.end_forgotten(stream);
                 }
             }
             StreamFrame::Stop { stream, code } => {
@@ -189,7 +208,9 @@ impl Streams {
     /// The next thing for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
         while let Some(&stream) = self.eventful.front() {
-            if !self.is_released(stream.call()) && let Some(half) = self.recv_half(stream) {
+            if !self.is_released(stream.call())
+                && let Some(half) = self.recv_half(stream)
+            {
                 if let Some((offset, data, fin)) = half.take_ready() {
                     return Some(StreamEvent::Data {
                         stream,
