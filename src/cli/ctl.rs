@@ -19,6 +19,7 @@ use crate::net::Target;
 mod ask;
 mod context;
 mod exec;
+mod talk;
 mod trust;
 
 /// Run commands on other machines over UDP, and get the true result back
@@ -40,6 +41,10 @@ pub struct Ctl {
 pub enum Command {
     /// Run a command on one host, or on many at once
     Exec(ExecArgs),
+    /// Chat with the people and scripts at an agent
+    Chat(ChatArgs),
+    /// Send one message to the chats of agents
+    Send(SendArgs),
     /// Ask whether agents answer, and how fast
     Ping(PingArgs),
     /// Accept an invitation that "udpagent invite" printed
@@ -138,6 +143,39 @@ impl From<Gone> for OnDisconnect {
     }
 }
 
+/// `udpctl chat`
+#[derive(Args, Debug)]
+pub struct ChatArgs {
+    /// Where: host, host:port, [v6]:port
+    #[arg(value_name = "TARGET")]
+    pub target: Target,
+    /// The name to be called there; the agent decides [default: the name of the key]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub name: Option<String>,
+    /// Speak bare datagrams to anybody, for example netcat: unsealed, and delivery is not known
+    #[arg(long)]
+    pub plain: bool,
+    /// How long an agent that does not answer is waited for
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",
+          env = "UDPCTL_CONTACT_TIMEOUT", hide_env_values = true)]
+    pub contact_timeout: Duration,
+}
+
+/// `udpctl send`
+#[derive(Args, Debug)]
+pub struct SendArgs {
+    /// Where: host, host:port, [v6]:port; several: all of them at once
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<Target>,
+    /// The message, or "-" to read it from standard input
+    #[arg(value_name = "TEXT", required = true)]
+    pub text: String,
+    /// How long an agent that does not answer is waited for
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",
+          env = "UDPCTL_CONTACT_TIMEOUT", hide_env_values = true)]
+    pub contact_timeout: Duration,
+}
+
 /// `udpctl ping`
 #[derive(Args, Debug)]
 pub struct PingArgs {
@@ -195,6 +233,7 @@ pub fn main() -> ExitCode {
     let ctl = Ctl::parse();
     let (result, failed) = match &ctl.command {
         Command::Exec(args) => (exec::exec(args), exec::OURS),
+        Command::Chat(args) => (talk::chat(args), exec::OURS),
         command => (run(command), 1),
     };
     let status = result.unwrap_or_else(|error| {
@@ -208,6 +247,8 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::exec(args),
+        Command::Chat(args) => talk::chat(args),
+        Command::Send(args) => talk::send(args),
         Command::Ping(args) => ask::ping(args),
         Command::Accept(args) => ask::accept(args),
         Command::Trust(args) => trust::trust(args),

@@ -39,7 +39,7 @@ pub struct Host {
     pub ticket: Option<Ticket>,
 }
 
-/// Why a target cannot be talked to.
+/// Why a target cannot be talked to. Its text does not name the target.
 #[derive(Debug)]
 pub enum HostError {
     /// Its name leads nowhere.
@@ -55,20 +55,18 @@ impl fmt::Display for HostError {
         match self {
             Self::Resolve(error) => error.fmt(f),
             Self::Family => f.write_str("this machine has no network of its address family"),
+            // Who prints this names the target anyway.
+            Self::Trust(error @ (TrustError::Unknown(target) | TrustError::NoOwnAgent(target))) => {
+                let text = error.to_string();
+                let prefix = format!("{}: ", target.label());
+                f.write_str(text.strip_prefix(&prefix).unwrap_or(&text))
+            }
             Self::Trust(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for HostError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Resolve(error) => Some(error),
-            Self::Family => None,
-            Self::Trust(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for HostError {}
 
 /// The network thread, and which of its sockets serves which address family.
 pub struct Link {
