@@ -96,6 +96,10 @@ impl Drop for HandleInner {
 }
 
 impl Events {
+    pub(super) const fn new(channel: Receiver<Event>, shared: Arc<Shared>) -> Self {
+        Self { channel, shared }
+    }
+
     /// The channel, for `select!`. After each value taken from it call [`Events::taken`].
     #[must_use]
     pub const fn channel(&self) -> &Receiver<Event> {
@@ -115,6 +119,16 @@ impl Events {
 }
 
 impl Shared {
+    pub(super) fn new(registry: &mio::Registry) -> io::Result<Self> {
+        Ok(Self {
+            waker: Waker::new(registry, super::thread::WAKER)?,
+            asleep: AtomicBool::new(false),
+            wants_room: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            unsent: AtomicU64::new(0),
+        })
+    }
+
     /// The thread is about to sleep. After this it must look at its channel once more.
     pub(super) fn fall_asleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
@@ -179,13 +193,7 @@ pub fn start(
         .clamp(1, session::limits::SEGMENTS);
 
     let poll = mio::Poll::new()?;
-    let shared = Arc::new(Shared {
-        waker: Waker::new(poll.registry(), super::thread::WAKER)?,
-        asleep: AtomicBool::new(false),
-        wants_room: AtomicBool::new(false),
-        abandoned: AtomicBool::new(false),
-        unsent: AtomicU64::new(0),
-    });
+    let shared = Arc::new(Shared::new(poll.registry())?);
     let (command_sender, commands) = bounded(limits::COMMANDS);
     let (event_sender, events) = bounded(limits::EVENTS);
     let outlet = super::outlet::Outlet::new(event_sender, wake);
@@ -208,10 +216,7 @@ pub fn start(
                 shared: Arc::clone(&shared),
             }),
         },
-        events: Events {
-            channel: events,
-            shared,
-        },
+        events: Events::new(events, shared),
         addresses,
         unbound,
     })

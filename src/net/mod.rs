@@ -74,3 +74,6 @@ pub enum Event {
         error: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

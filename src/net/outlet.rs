@@ -85,3 +85,43 @@ impl Outlet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::driver::Events;
+
+    #[test]
+    fn what_finds_no_room_waits_and_leaves_in_order_when_there_is_some() {
+        let mut poll = mio::Poll::new().unwrap();
+        let shared = Arc::new(Shared::new(poll.registry()).unwrap());
+        let (sender, receiver) = crossbeam_channel::bounded(limits::EVENTS);
+        let taker = Events::new(receiver, Arc::clone(&shared));
+        let all = 3 * limits::EVENTS as u64;
+        let thread = std::thread::spawn(move || {
+            let mut outlet = Outlet::new(sender, None);
+            for datagrams in 0..all {
+                outlet.push(Event::Suppressed { datagrams });
+            }
+            let mut ready = mio::Events::with_capacity(1);
+            loop {
+                outlet.flush(&shared);
+                if !outlet.is_congested() {
+                    return;
+                }
+                let patience = Some(Duration::from_secs(60));
+                poll.poll(&mut ready, patience).unwrap();
+                assert!(!ready.is_empty(), "there is room, and nobody says so");
+            }
+        });
+        for number in 0..all {
+            let event = taker.channel().recv_timeout(Duration::from_secs(60));
+            taker.taken();
+            assert!(matches!(event, Ok(Event::Suppressed { datagrams }) if datagrams == number));
+        }
+        thread.join().unwrap();
+    }
+}

@@ -139,17 +139,15 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
                 // The device cannot segment: quinn-udp has taken note, the rest goes one by one.
                 Err(error) if batch && offload_refused(&error) => {}
-                // The address that the request came to is gone, or was a broadcast address.
+                // The address that the request came to is gone, or was a broadcast address: the
+                // system chooses another.
                 Err(error)
-                    if Errno::from_io_error(&error) == Some(Errno::INVAL)
-                        && outgoing.transmit.path.local.take().is_some() =>
+                    if source_refused(&error) && outgoing.transmit.path.local.take().is_some() =>
                 {
-                    self.restore_offload();
+                    self.restore_offload(&error);
                 }
                 Err(error) => {
-                    if Errno::from_io_error(&error) == Some(Errno::INVAL) {
-                        self.restore_offload();
-                    }
+                    self.restore_offload(&error);
                     lost += chunk.len().div_ceil(segment) as u64;
                     outgoing.done += chunk.len();
                 }
@@ -171,8 +169,10 @@ impl Socket {
 
     /// quinn-udp takes EINVAL for a missing GSO and never tries again. A bad address says the same,
     /// and must not slow everyone else down.
-    fn restore_offload(&mut self) {
-        if let Ok(state) = UdpSocketState::new((&self.io).into()) {
+    fn restore_offload(&mut self, error: &io::Error) {
+        if Errno::from_io_error(error) == Some(Errno::INVAL)
+            && let Ok(state) = UdpSocketState::new((&self.io).into())
+        {
             self.state = state;
         }
     }
@@ -181,6 +181,15 @@ impl Socket {
 /// What sendmsg says when the device cannot do GSO (udp(7), and `udp_send_skb` in the kernel).
 fn offload_refused(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::INVAL))
+}
+
+/// What sendmsg says to a source address that is none of ours: the first for IPv4, the others for IPv6
+/// and for broadcast addresses.
+fn source_refused(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NETUNREACH | Errno::INVAL | Errno::ADDRNOTAVAIL)
+    )
 }
 
 const fn ecn_to_system(ecn: Ecn) -> EcnCodepoint {

@@ -1,0 +1,422 @@
+//! Stories of two network threads that meet over the loopback interface, and of plain sockets.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::crypto::{PublicKey, SecretKey};
+use crate::rng::Rng;
+use crate::session::{Config, Connect, ConnectionId, Event as Session, Gate};
+use crate::time::Instant;
+use crate::wire::limits::INVITE;
+use crate::wire::{CallId, Lane, StreamId};
+
+/// However slow the machine is.
+const DEADLINE: Duration = Duration::from_secs(60);
+const STREAM: StreamId = StreamId::new(CallId(0), Lane::Main);
+
+struct Everyone;
+
+impl Gate for Everyone {
+    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+        true
+    }
+}
+
+impl PlainSink for Everyone {
+    fn admit(&mut self, _: Instant, _: &Path, _: &[u8]) -> bool {
+        true
+    }
+}
+
+fn secret(seed: u8) -> SecretKey {
+    SecretKey::generate(&mut Rng::from_seed([seed; 32]))
+}
+
+fn agent(binds: &[&str]) -> Net {
+    let binds: Vec<SocketAddr> = binds.iter().map(|bind| bind.parse().unwrap()).collect();
+    let config = Config::new(secret(1), Some(Box::new(Everyone)));
+    start(
+        &binds,
+        config,
+        rng().unwrap(),
+        Some(Box::new(Everyone)),
+        None,
+    )
+    .unwrap()
+}
+
+fn controller() -> Net {
+    let binds = ["0.0.0.0:0", "[::]:0"].map(|bind| bind.parse().unwrap());
+    start(
+        &binds,
+        Config::new(secret(2), None),
+        rng().unwrap(),
+        None,
+        None,
+    )
+    .unwrap()
+}
+
+impl Net {
+    fn next(&self) -> Event {
+        let event = self.events.channel().recv_timeout(DEADLINE);
+        self.events.taken();
+        event.expect("an event in time")
+    }
+
+    fn wait<T>(&self, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.next()) {
+                return found;
+            }
+        }
+    }
+
+    fn ask(&self, command: session::Command) {
+        self.handle.send(Command::Session(command)).unwrap();
+    }
+
+    /// Opens a session to an agent, and returns what the agent calls it.
+    fn connect(&self, agent: &Net, to: SocketAddr) -> (ConnectionId, ConnectionId) {
+        let socket = self
+            .addresses
+            .iter()
+            .position(|address| address.is_ipv4() == to.is_ipv4());
+        let connection = ConnectionId(1);
+        self.ask(session::Command::Connect(Connect {
+            connection,
+            agent: secret(1).public(),
+            path: Path {
+                socket: u16::try_from(socket.unwrap()).unwrap(),
+                local: None,
+                remote: to,
+            },
+            ticket: None,
+            invite: None,
+            first: Bytes::from_static(b"hello\n"),
+            timeout: DEADLINE,
+        }));
+        let accepted = agent.wait(|event| match event {
+            Event::Session(Session::Accepted { connection, .. }) => Some(connection),
+            _ => None,
+        });
+        self.wait(|event| match event {
+            Event::Session(Session::Connected { .. }) => Some(()),
+            _ => None,
+        });
+        (connection, accepted)
+    }
+
+    fn write(&self, connection: ConnectionId, data: Bytes, fin: bool) {
+        self.ask(session::Command::Write {
+            connection,
+            stream: STREAM,
+            data,
+            fin,
+        });
+    }
+
+    /// Reads the main lane to its end, with credit for what was read.
+    fn read(&self, connection: ConnectionId) -> Vec<u8> {
+        let mut read = Vec::new();
+        self.wait(|event| {
+            let Event::Session(Session::Data {
+                stream, data, fin, ..
+            }) = event
+            else {
+                return None;
+            };
+            if stream == STREAM {
+                read.extend_from_slice(&data);
+            }
+            self.ask(session::Command::Consumed {
+                connection,
+                stream,
+                bytes: data.len() as u64,
+            });
+            (fin && stream == STREAM).then_some(())
+        });
+        read
+    }
+
+    /// Ends the thread and waits for its end.
+    fn end(self) {
+        self.handle.send(Command::Shutdown).unwrap();
+        while self.events.channel().recv_timeout(DEADLINE).is_ok() {}
+        assert!(self.handle.send(Command::Shutdown).is_err());
+    }
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..=250)
+        .flat_map(|byte| [byte; 7])
+        .cycle()
+        .take(length)
+        .collect()
+}
+
+#[test]
+fn bytes_arrive_whole_over_both_families_and_every_local_address() {
+    let agent = agent(&["0.0.0.0:0", "[::]:0"]);
+    let [v4, v6] = agent.addresses[..] else {
+        panic!("{:?}", agent.unbound);
+    };
+    for to in [
+        SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::from(([127, 0, 0, 2], v4.port())),
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
+    ] {
+        let controller = controller();
+        let (ours, theirs) = controller.connect(&agent, to);
+        let sent = pattern(200_000);
+        controller.write(ours, sent.clone().into(), true);
+        assert!(agent.read(theirs) == sent);
+        agent.write(theirs, sent.clone().into(), true);
+        assert!(controller.read(ours) == sent);
+        controller.end();
+    }
+    agent.end();
+}
+
+#[test]
+fn many_times_the_credit_of_a_lane_arrives_whole() {
+    let agent = agent(&["127.0.0.1:0"]);
+    let controller = controller();
+    let (ours, theirs) = controller.connect(&agent, agent.addresses[0]);
+    let sent = pattern(8 << 20);
+    for piece in sent.chunks(100_000) {
+        controller.write(ours, Bytes::copy_from_slice(piece), false);
+    }
+    controller.write(ours, Bytes::new(), true);
+    assert!(agent.read(theirs) == sent);
+    controller.end();
+    agent.end();
+}
+
+#[test]
+fn an_ended_session_is_told_to_the_peer_before_the_thread_ends() {
+    let agent = agent(&["127.0.0.1:0"]);
+    let controller = controller();
+    let (ours, _) = controller.connect(&agent, agent.addresses[0]);
+    controller.ask(session::Command::Close {
+        connection: ours,
+        code: 7,
+        reason: "enough".into(),
+    });
+    controller.end();
+    let reason = agent.wait(|event| match event {
+        Event::Session(Session::Closed { reason, .. }) => Some(reason),
+        _ => None,
+    });
+    let (code, words) = (7, "enough".into());
+    assert_eq!(
+        reason,
+        session::Closed::ByPeer {
+            code,
+            reason: words
+        }
+    );
+    agent.end();
+}
+
+#[test]
+fn a_thread_without_handles_ends() {
+    let Net { handle, events, .. } = agent(&["127.0.0.1:0"]);
+    let another = handle.clone();
+    drop(handle);
+    drop(another);
+    let end = events.channel().recv_timeout(DEADLINE);
+    assert!(matches!(
+        end,
+        Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+    ));
+}
+
+#[test]
+fn plain_text_is_answered_from_the_address_it_came_to() {
+    let agent = agent(&["0.0.0.0:0", "[::]:0"]);
+    for host in ["127.0.0.1", "127.0.0.2", "127.9.9.9", "[::1]"] {
+        let v4 = !host.starts_with('[');
+        let from = if v4 { "127.0.0.1:0" } else { "[::1]:0" };
+        let port = agent.addresses[usize::from(!v4)].port();
+        let client = UdpSocket::bind(from).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        // A connected socket hears no other address.
+        client.connect(format!("{host}:{port}")).unwrap();
+        client.send(b"hello\n").unwrap();
+        let (path, text) = agent.wait(|event| match event {
+            Event::Plain { path, text, .. } => Some((path, text)),
+            _ => None,
+        });
+        assert_eq!(text, &b"hello\n"[..]);
+        let reply = Bytes::from_static(b"good day");
+        agent
+            .handle
+            .send(Command::Plain { path, text: reply })
+            .unwrap();
+        let mut buffer = [0; 100];
+        let length = client.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"good day");
+    }
+    agent.end();
+}
+
+#[test]
+fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
+    let agent = agent(&["127.0.0.1:0"]);
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = agent.addresses[0];
+    client.send_to(b"", to).unwrap();
+    client.send_to(&[0xF8, 0x55, 0x41], to).unwrap();
+    client
+        .send_to(&[0xF8, 0x55, 0x41, 0x11, 1, 2, 3], to)
+        .unwrap();
+    client.send_to(&vec![b'x'; 65_507], to).unwrap();
+    // Glued together by the kernel, if it can.
+    let sender = socket::Socket::bind("127.0.0.1:0".parse().unwrap());
+    let mut outgoing = socket::Outgoing {
+        transmit: session::Transmit {
+            path: Path {
+                socket: 0,
+                local: None,
+                remote: to,
+            },
+            segment: Some(4),
+            ecn: None,
+        },
+        done: 0,
+    };
+    let sent = sender.unwrap().send(&mut outgoing, b"one.two.six.end");
+    assert_eq!(sent, socket::Sent::Whole { lost: 0 });
+    let mut heard = Vec::new();
+    while heard.len() < 6 {
+        if let Event::Plain { text, length, .. } = agent.next() {
+            heard.push((text.to_vec(), length));
+        }
+    }
+    assert_eq!(heard[0], (Vec::new(), 0));
+    assert_eq!(heard[1], (vec![b'x'; limits::PLAIN], 65_507));
+    let words: Vec<_> = heard[2..].iter().map(|(text, _)| &text[..]).collect();
+    assert_eq!(words, [&b"one."[..], b"two.", b"six.", b"end"]);
+    agent.end();
+}
+
+#[test]
+fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut socket = socket::Socket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let segments = socket.segments();
+    for (local, segment) in [([192, 0, 2, 1], None), ([255, 255, 255, 255], Some(3))] {
+        let mut outgoing = socket::Outgoing {
+            transmit: session::Transmit {
+                path: Path {
+                    socket: 0,
+                    local: Some(local.into()),
+                    remote: receiver.local_addr().unwrap(),
+                },
+                segment,
+                ecn: None,
+            },
+            done: 0,
+        };
+        let sent = socket.send(&mut outgoing, b"abcdef");
+        assert_eq!(sent, socket::Sent::Whole { lost: 0 });
+        let mut heard = Vec::new();
+        while heard.len() < 6 {
+            let mut buffer = [0; 10];
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(length, segment.unwrap_or(6));
+            heard.extend_from_slice(&buffer[..length]);
+        }
+        assert_eq!(heard, b"abcdef");
+        assert_eq!(socket.segments(), segments, "segmentation is still on");
+    }
+}
+
+#[test]
+fn what_the_system_refuses_is_counted_and_nothing_else() {
+    let agent = agent(&["127.0.0.1:0"]);
+    let path = |remote: &str, socket| Path {
+        socket,
+        local: None,
+        remote: remote.parse().unwrap(),
+    };
+    for (path, length) in [
+        (path("127.0.0.1:9", 7), 5),
+        (path("[::1]:9", 0), 5),
+        (path("127.0.0.1:9", 0), 70_000),
+        (path("127.0.0.1:9", 0), 0),
+    ] {
+        let text = vec![b'x'; length].into();
+        agent.handle.send(Command::Plain { path, text }).unwrap();
+    }
+    let text = Bytes::copy_from_slice(&crate::wire::TAG);
+    let path = path("127.0.0.1:9", 0);
+    agent.handle.send(Command::Plain { path, text }).unwrap();
+    let handle = agent.handle.clone();
+    agent.end();
+    assert_eq!(handle.unsent(), 5);
+}
+
+#[test]
+fn an_address_in_use_is_reported_and_the_others_serve() {
+    let first = agent(&["127.0.0.1:0"]);
+    let taken = first.addresses[0].to_string();
+    let second = agent(&[&taken, "127.0.0.2:0"]);
+    assert_eq!(second.addresses.len(), 1);
+    assert_eq!(second.unbound[0].0.to_string(), taken);
+    let config = Config::new(secret(1), None);
+    let binds = [first.addresses[0]];
+    let error = start(&binds, config, rng().unwrap(), None, None);
+    assert_eq!(
+        error.err().map(|error| error.kind()),
+        Some(std::io::ErrorKind::AddrInUse)
+    );
+    second.end();
+    first.end();
+}
+
+#[test]
+fn an_application_that_sleeps_is_woken_for_every_event() {
+    let woken = Arc::new((std::sync::Mutex::new(0_u64), std::sync::Condvar::new()));
+    let wakes = Arc::new(AtomicU64::new(0));
+    let wake = {
+        let (woken, wakes) = (Arc::clone(&woken), Arc::clone(&wakes));
+        Box::new(move || {
+            *woken.0.lock().unwrap() += 1;
+            wakes.fetch_add(1, Ordering::Relaxed);
+            woken.1.notify_all();
+        })
+    };
+    let binds = ["127.0.0.1:0".parse().unwrap()];
+    let config = Config::new(secret(1), None);
+    let sink: Box<dyn PlainSink> = Box::new(Everyone);
+    let net = start(&binds, config, rng().unwrap(), Some(sink), Some(wake)).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (mut heard, mut seen) = (0, 0);
+    for sent in 1..=1000 {
+        client.send_to(b"x", net.addresses[0]).unwrap();
+        // As an application does: take what there is, then sleep until it is woken.
+        while heard < sent {
+            while let Ok(Event::Plain { .. }) = net.events.channel().try_recv() {
+                net.events.taken();
+                heard += 1;
+            }
+            if heard < sent {
+                let count = woken.0.lock().unwrap();
+                let (count, timeout) = woken
+                    .1
+                    .wait_timeout_while(count, DEADLINE, |count| *count == seen)
+                    .unwrap();
+                assert!(!timeout.timed_out(), "{heard} of {sent} heard, then asleep");
+                seen = *count;
+            }
+        }
+    }
+    assert!(wakes.load(Ordering::Relaxed) <= 1000);
+    net.end();
+}
