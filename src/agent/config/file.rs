@@ -94,7 +94,8 @@ fn explain(mut error: toml::de::Error) -> String {
     let key = rendered
         .trim_end()
         .rsplit_once("\nin `")
-        .and_then(|(_, key)| key.strip_suffix('`'));
+        .and_then(|(_, key)| key.strip_suffix('`'))
+        .map(|key| escape::line(key.as_bytes(), 64));
     let what = escape::line(error.message().as_bytes(), 512).into_owned();
     match key {
         Some(key) => format!("{key}: {what}"),
