@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -127,18 +128,22 @@ pub enum TrustError {
         target: Target,
     },
     /// A target that has a key was given another.
-    Changed {
-        /// The file.
-        path: PathBuf,
-        /// Where its key stands.
-        line: usize,
-        /// Whose key.
-        target: Target,
-        /// That key.
-        pinned: PublicKey,
-        /// The other one.
-        given: PublicKey,
-    },
+    Changed(Box<Changed>),
+}
+
+/// Which target, and which keys.
+#[derive(Debug)]
+pub struct Changed {
+    /// The file.
+    pub path: PathBuf,
+    /// Where its key stands.
+    pub line: usize,
+    /// Whose key.
+    pub target: Target,
+    /// That key.
+    pub pinned: PublicKey,
+    /// The other one.
+    pub given: PublicKey,
 }
 
 impl fmt::Display for TrustError {
@@ -170,18 +175,22 @@ impl fmt::Display for TrustError {
                 "{}:{second}: {target} has another key in line {first}; remove the line that is wrong",
                 path.display()
             ),
-            Self::Changed {
-                path,
-                line,
-                target,
-                pinned,
-                given,
-            } => write!(
-                f,
-                "{}:{line}: {target} has the key {pinned}, not {given}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
-                path.display()
-            ),
+            Self::Changed(changed) => changed.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {} has the key {}, not {}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
+            self.path.display(),
+            self.line,
+            self.target,
+            self.pinned,
+            self.given
+        )
     }
 }
 
@@ -330,13 +339,13 @@ pub fn add(
             None => Added::New,
             Some((_, pinned)) if pinned == *key => return Ok(Added::Already),
             Some((line, pinned)) => {
-                return Err(TrustError::Changed {
+                return Err(TrustError::Changed(Box::new(Changed {
                     path: path.to_owned(),
                     line,
                     target: target.clone(),
                     pinned,
                     given: *key,
-                });
+                })));
             }
         },
     };
@@ -347,7 +356,7 @@ pub fn add(
             out.push('\n');
         }
     }
-    out.push_str(&format!("{target} {key}\n"));
+    writeln!(out, "{target} {key}").expect("writing to a string does not fail");
     home::replace(path, out.as_bytes(), Readers::All).map_err(TrustError::File)?;
     Ok(added)
 }

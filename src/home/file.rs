@@ -110,7 +110,7 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     }
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let line = good.split(|byte| *byte == b'\n').count();
         FileError::NotText(path.to_owned(), line)
     })
 }

@@ -113,14 +113,15 @@ pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
         };
         out.push(match key.parse::<PublicKey>() {
             Err(error) => Err(refused(None, LineError::Key(error))),
-            Ok(key) => match seen.get(&key) {
-                Some(first) => Err(refused(None, LineError::DuplicateKey(*first))),
-                None => {
+            Ok(key) => {
+                if let Some(first) = seen.get(&key) {
+                    Err(refused(None, LineError::DuplicateKey(*first)))
+                } else {
                     seen.insert(key, line);
                     let origin = Origin::Line(path.to_owned(), line);
                     parse_rest(key, rest, origin).map_err(|error| refused(Some(key), error))
                 }
-            },
+            }
         });
     }
     out
@@ -180,7 +181,7 @@ pub(super) fn name_like(wish: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(&name) {
         return name;
     }
-    (2_u32..)
+    (2..=u32::MAX)
         .map(|number| format!("{name}-{number}"))
         .find(|name| !taken(name))
         .expect("fewer names are taken than there are numbers")

@@ -6,7 +6,6 @@
 //! entered, both under one lock. If the program dies in between, it is used and nobody was admitted.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use super::authorized_keys::{self, name_like, quote_option, to_line};
@@ -215,13 +214,10 @@ fn open_records(home: &AgentHome, now_unix: u64) -> Result<Vec<Record>, FileErro
 fn write(path: &Path, records: &[Record]) -> Result<(), FileError> {
     let mut text = String::new();
     for record in records {
-        let words: String = record
-            .words
-            .iter()
-            .map(|word| format!(" {}", quote_option(word)))
-            .collect();
-        writeln!(text, "{} {}{words}", record.hash, record.expires)
-            .expect("writing to a string does not fail");
+        let mut words = vec![record.hash.to_string(), record.expires.to_string()];
+        words.extend(record.words.iter().map(|word| quote_option(word)));
+        text.push_str(&words.join(" "));
+        text.push('\n');
     }
     home::replace(path, text.as_bytes(), Readers::Owner)
 }

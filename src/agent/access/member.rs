@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::Options;
 use crate::crypto::PublicKey;
-use crate::message::Exec;
+use crate::message::{Exec, OsText};
 
 /// Who, and with what restrictions.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +52,7 @@ impl Member {
     /// give the same words another meaning.
     #[must_use]
     pub fn may_exec(&self, exec: &Exec) -> bool {
-        let argv: Vec<&OsStr> = exec.argv.iter().map(|word| word.as_os_str()).collect();
+        let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
         let plain = exec.env.is_empty() && exec.cwd.is_none();
         self.may_run(&argv) && (plain || self.options.allow.is_empty())
     }

@@ -61,10 +61,7 @@ pub fn load(path: &Path) -> Result<Option<Layer>, ConfigError> {
 pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
-        let line = 1 + text.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let line = text.as_bytes()[..at].split(|byte| *byte == b'\n').count();
         ConfigError::Parse(path.to_owned(), line, explain(error))
     })?;
     let limits = file.limits.unwrap_or_default();
@@ -105,6 +102,10 @@ fn explain(mut error: toml::de::Error) -> String {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(
+    clippy::struct_field_names,
+    reason = "fields are named as the keys of the file"
+)]
 struct File {
     bind: Option<Many<Text<Bind>>>,
     name: Option<Name>,
