@@ -57,6 +57,10 @@ impl Lines {
     ///
     /// # Errors
     /// [`LineError`]; after `Malformed` the next call goes on with the next line.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the caller names the type of each line"
+    )]
     pub fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, LineError>> {
         let Some(end) = self.pending[self.scanned..]
             .iter()

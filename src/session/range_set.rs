@@ -71,14 +71,14 @@ impl RangeSet {
     }
 
     /// Whether it is in the set.
-    #[must_use]
-    pub fn contains(&self, value: u64) -> bool {
+    #[cfg(test)]
+    fn contains(&self, value: u64) -> bool {
         self.range_of(value).is_some()
     }
 
     /// The whole range that holds `value`.
-    #[must_use]
-    pub fn range_of(&self, value: u64) -> Option<RangeInclusive<u64>> {
+    #[cfg(test)]
+    fn range_of(&self, value: u64) -> Option<RangeInclusive<u64>> {
         let at = self.ranges.partition_point(|range| range.high < value);
         let range = *self.ranges.get(at)?;
         (range.low <= value).then(|| range.into())
@@ -101,8 +101,8 @@ impl RangeSet {
     }
 
     /// The lowest integer in it.
-    #[must_use]
-    pub fn lowest(&self) -> Option<u64> {
+    #[cfg(test)]
+    fn lowest(&self) -> Option<u64> {
         self.ranges.front().map(|range| range.low)
     }
 
@@ -113,15 +113,9 @@ impl RangeSet {
     }
 
     /// How many ranges it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.ranges.len()
-    }
-
-    /// Whether it holds nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
     }
 }
 

@@ -206,6 +206,9 @@ impl Recovery {
             }
         }
         let persistent = self.is_persistent(&lost);
+        if persistent {
+            self.rtt.forget_min();
+        }
         let packets: Vec<_> = lost
             .iter()
             .filter_map(|&counter| self.sent.take(counter))

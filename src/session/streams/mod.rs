@@ -270,7 +270,7 @@ impl Streams {
                 return Err("too many calls");
             }
             // Datagrams may arrive out of order: numbers in between are open too.
-            if call - self.next_call >= limits::CALLS_TOLERATED as u32 {
+            if u64::from(call - self.next_call) >= limits::CALLS_TOLERATED as u64 {
                 return Err("call number far ahead");
             }
             for between in self.next_call..=call {
