@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
@@ -307,19 +306,13 @@ fn nobody_elses_child_is_reaped() {
 
 #[test]
 fn starts_that_fail_are_not_reaped_by_another_thread() {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                reap_orphans();
-            }
-        });
-        for _ in 0..200 {
-            // The standard library panics if its wait for the failed child finds none.
-            assert!(spawn(&spec(&["/no/such/program"])).is_err());
-        }
-        done.store(true, Ordering::Relaxed);
-    });
+    // The standard library panics if its wait for the failed child finds none.
+    let fail = || assert!(spawn(&spec(&["/no/such/program"])).is_err());
+    let failing = std::thread::spawn(move || (0..200).for_each(|_| fail()));
+    while !failing.is_finished() {
+        reap_orphans();
+    }
+    failing.join().unwrap();
 }
 
 #[test]
