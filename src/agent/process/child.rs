@@ -1,80 +1,133 @@
-//! What the child does between fork and exec, and the only unsafe code of the project.
+//! What the child does between clone and exec, and the only unsafe code of the project.
 //!
-//! Not policy, and no error texts: numbers go to the parent through the standard library's pipe.
-//! Invariant: everything was prepared before the fork; after it nothing allocates, locks or panics, for
-//! another thread of the parent may have held any lock at that moment (`signal-safety(7)`).
+//! Not policy, and no error texts. Invariant: everything was prepared before; the child allocates
+//! nothing, takes no lock and cannot panic, for it lives in its parent's memory until it executes.
 //!
-//! `execve` is called here rather than left to the standard library, because `execvp` hands a file without
-//! a known format to `/bin/sh`, and nothing but what was asked for may run.
+//! `std::process` will not do: its `execvp` hands a file without a known format to `/bin/sh`, and nothing
+//! but what was asked for may run; it has no `setsid` but by a closure, and with one it forks, which
+//! copies the page tables of all the output that we hold for slow readers. So this does what the C
+//! library's `posix_spawn` does: the child shares our memory, on a stack of its own, and the thread that
+//! made it waits (`CLONE_VM`, `CLONE_VFORK`).
 #![allow(
     unsafe_code,
-    reason = "fork, sigaction, close_range and execve have no safe form; the blocks are small and each says why it holds"
+    reason = "clone, sigaction, dup2, close_range and execve have no safe form; the blocks are small and each says why it holds"
 )]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, ioctl_tiocsctty, setrlimit, setsid};
+use rustix::process::{
+    WaitOptions, chdir, ioctl_tiocsctty, kill_process, setrlimit, setsid, waitpid,
+};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::Stage;
+use super::image::{Credentials, Image};
+use super::streams::Descriptors;
+use super::{Pid, Signal, SpawnError, Stage};
 
-/// Signals of Linux are numbered 1 to 64 (`signal(7)`).
+/// Signals of Linux are numbered 1 to 64 (`signal(7)`), and a set of them is so many bits.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
+type SignalSet = u64;
 
-/// The size of a set of them, a bit each.
-const SIGNALS_BYTES: usize = 8;
+/// The child's stack, in units. It needs a few KiB; the C library gives its own 32.
+const STACK: usize = (64 << 10) / size_of::<StackUnit>();
 
-/// The error number's place in what the child reports; the stage is above it. Linux's end at 4095.
-const ERRNO_BITS: u32 = 16;
-
-/// Everything that the child needs, in the form that system calls take.
-pub(super) struct Image {
-    /// The files to try, in order.
-    pub(super) candidates: Vec<CString>,
-    pub(super) cwd: CString,
-    pub(super) argv: Strings,
-    pub(super) env: Strings,
-    /// Descriptor 0 is a terminal, to be the session's own.
-    pub(super) on_terminal: bool,
-    pub(super) limits: Vec<(Resource, Rlimit)>,
-    pub(super) user: Option<Credentials>,
+/// Aligned as every architecture wants a stack to be.
+#[repr(align(16))]
+struct StackUnit {
+    _bytes: [u8; 16],
 }
 
-/// Whom to become.
-pub(super) struct Credentials {
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
-    pub(super) groups: Vec<Gid>,
+/// A process that has executed.
+pub(super) struct Born {
+    pub(super) pid: Pid,
+    pub(super) pidfd: OwnedFd,
+}
+
+/// What parent and child share.
+struct Shared<'a> {
+    image: &'a Image,
+    descriptors: &'a Descriptors,
+    /// Written by the child if it has to give up.
+    failure: Option<SpawnError>,
+}
+
+/// Starts a child and waits until it has executed or given up.
+pub(super) fn launch(image: &Image, descriptors: &Descriptors) -> Result<Born, SpawnError> {
+    let mut shared = Shared {
+        image,
+        descriptors,
+        failure: None,
+    };
+    let mut stack = Box::<[StackUnit]>::new_uninit_slice(STACK);
+    let top: *mut MaybeUninit<StackUnit> = stack.as_mut_ptr_range().end;
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // No signal may meet the child while it has our handlers: they write to pipes that it shares with us.
+    let mask = set_mask(SignalSet::MAX);
+    // SAFETY: `run` is given what it expects. The stack grows down from its end and, as everything else
+    // that is passed, outlives the child's use of it: with CLONE_VFORK the call returns only when the
+    // child has executed or ended, and this thread touches nothing meanwhile. What other threads do to
+    // our memory does not concern what is shared, which is borrowed here.
+    let pid = unsafe {
+        let shared = (&raw mut shared).cast();
+        libc::clone(run, top.cast(), flags, shared, &raw mut pidfd)
+    };
+    let error = io::Error::last_os_error();
+    set_mask(mask);
+    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
+        return Err(SpawnError::of(Stage::Prepare)(error));
+    };
+    // A kernel before 5.2 gives none, and is of no use to us.
+    if pidfd < 0 {
+        let _ = kill_process(pid, Signal::KILL);
+        shared.failure = Some(SpawnError::of(Stage::Prepare)(Errno::NOSYS));
+    }
+    if let Some(failure) = shared.failure {
+        let _ = waitpid(Some(pid), WaitOptions::empty());
+        if pidfd >= 0 {
+            // SAFETY: as below.
+            drop(unsafe { OwnedFd::from_raw_fd(pidfd) });
+        }
+        return Err(failure);
+    }
+    // SAFETY: made by the kernel for this call, and nobody else knows of it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Born { pid, pidfd })
+}
+
+/// The child. Its return value is its exit status.
+extern "C" fn run(shared: *mut c_void) -> c_int {
+    // SAFETY: it is what `launch` passed, and `launch` stands still.
+    let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
+    shared.failure = Some(shared.image.become_it(shared.descriptors));
+    127
 }
 
 impl Image {
-    /// Makes `command` execute this image when it is spawned; its own program is never looked at.
-    pub(super) fn install(self, command: &mut Command) {
-        // SAFETY: `become_it` makes system calls on memory that was allocated before the fork, and
-        // nothing else; see the module's invariant.
-        unsafe {
-            command.pre_exec(move || Err(io::Error::from_raw_os_error(self.become_it())));
-        }
-    }
-
     /// Returns only if it failed.
-    fn become_it(&self) -> i32 {
-        match self.prepare() {
-            Ok(()) => report(Stage::Execute, self.execute()),
-            Err((stage, errno)) => report(stage, errno.raw_os_error()),
-        }
+    fn become_it(&self, descriptors: &Descriptors) -> SpawnError {
+        let (stage, errno) = match self.prepare(descriptors) {
+            Ok(()) => (Stage::Execute, self.execute()),
+            Err(failed) => failed,
+        };
+        let errno = errno.raw_os_error();
+        SpawnError { stage, errno }
     }
 
     /// In an order that matters: limits may need the privilege that is given up with the user, and the
     /// directory is entered with the rights of who will run in it.
-    fn prepare(&self) -> Result<(), (Stage, Errno)> {
+    ///
+    /// While the child is another user in our memory, nobody may look into it: the kernel has made it
+    /// undumpable with the change of user, and so it stays, for us as well. A root agent leaves no core.
+    fn prepare(&self, descriptors: &Descriptors) -> Result<(), (Stage, Errno)> {
         let at = |stage| move |errno| (stage, errno);
         setsid().map_err(at(Stage::Prepare))?;
+        place(descriptors).map_err(at(Stage::Prepare))?;
         if self.on_terminal {
             ioctl_tiocsctty(rustix::stdio::stdin()).map_err(at(Stage::Terminal))?;
         }
@@ -92,15 +145,15 @@ impl Image {
 
     /// Tries one file after the other, as a shell does: one that may not be executed is passed over, and
     /// named only if no other is found.
-    fn execute(&self) -> i32 {
-        let mut verdict = libc::ENOENT;
+    fn execute(&self) -> Errno {
+        let mut verdict = Errno::NOENT;
         for file in &self.candidates {
             // SAFETY: three valid pointers, the last two to arrays that end in a null pointer.
             unsafe { libc::execve(file.as_ptr(), self.argv.as_ptr(), self.env.as_ptr()) };
-            match io::Error::last_os_error().raw_os_error() {
-                Some(libc::ENOENT | libc::ENOTDIR) => {}
-                Some(libc::EACCES) => verdict = libc::EACCES,
-                other => return other.unwrap_or(libc::EINVAL),
+            match last_errno() {
+                Errno::NOENT | Errno::NOTDIR => {}
+                Errno::ACCESS => verdict = Errno::ACCESS,
+                other => return other,
             }
         }
         verdict
@@ -116,87 +169,68 @@ impl Credentials {
     }
 }
 
-const fn report(stage: Stage, errno: i32) -> i32 {
-    errno | (stage as i32) << ERRNO_BITS
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 
-/// The other end of `report`: an error number that has no stage is from a step of the standard library.
-pub(super) const fn parse_report(number: i32) -> (Stage, i32) {
-    let errno = number & ((1 << ERRNO_BITS) - 1);
-    let stage = match number >> ERRNO_BITS {
-        1 => Stage::Terminal,
-        2 => Stage::Limits,
-        3 => Stage::User,
-        4 => Stage::Directory,
-        5 => Stage::Execute,
-        _ => Stage::Prepare,
-    };
-    (stage, errno)
+/// Descriptors 0, 1 and 2. Not closed on exec, unlike what they are copied from.
+fn place(descriptors: &Descriptors) -> Result<(), Errno> {
+    for (target, fd) in (0..).zip(descriptors) {
+        // SAFETY: the child's descriptors are copies of ours, and it uses none below 3 before this.
+        if unsafe { libc::dup2(fd.as_raw_fd(), target) } < 0 {
+            return Err(last_errno());
+        }
+    }
+    Ok(())
 }
 
 /// Everything above the three is closed by `exec`. A belt: we open nothing without `O_CLOEXEC`, but what
-/// started us may have left descriptors open. Not closed at once, for one of them takes the report home.
+/// started us may have left descriptors open.
 fn seal_descriptors() {
     let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
-    // SAFETY: takes no pointers. A kernel that does not know it (before 5.11) refuses: no harm.
+    // SAFETY: takes no pointers, and the child's descriptors are its own. A kernel that does not know it
+    // (before 5.11) refuses: no harm.
     unsafe { libc::close_range(3, u32::MAX, flags) };
 }
 
 /// Default dispositions and an empty mask: what is ignored stays ignored over `exec`, as SIGPIPE is in a
-/// Rust program.
+/// Rust program. In this order: a signal that was waiting then does what it does to any process.
 fn reset_signals() {
     // The kernel's `struct sigaction` and more: all zeros mean SIG_DFL, no flags, nothing masked, in
     // whichever order an architecture has the fields.
     let default = [0_u64; 8];
     for signal in SIGNALS {
-        // SAFETY: reads `default`, writes nothing, installs no code. Not through the C library, which
-        // keeps two signals for itself and would leave them ignored. KILL and STOP are refused.
+        // SAFETY: reads `default`, writes nothing, installs no code; the child's dispositions are copies.
+        // Not through the C library, which keeps two signals for itself and would leave them ignored.
+        // KILL and STOP are refused.
         unsafe {
             libc::syscall(
                 libc::SYS_rt_sigaction,
                 signal,
                 default.as_ptr(),
-                ptr::null_mut::<u64>(),
-                SIGNALS_BYTES,
+                ptr::null_mut::<c_void>(),
+                size_of::<SignalSet>(),
             );
         }
     }
-    let mut none = empty_set();
-    // SAFETY: `none` is a valid set; the old one is not asked for.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw mut none, ptr::null_mut()) };
+    set_mask(0);
 }
 
-fn empty_set() -> libc::sigset_t {
-    // SAFETY: a plain C struct, of which all zeros is a valid value and, on Linux, the empty set.
-    unsafe { std::mem::zeroed() }
-}
-
-/// Blocks every signal in this thread until dropped, so that none meets the child while it still has our
-/// handlers: they would write to pipes that it shares with us.
-pub(super) struct SignalsBlocked {
-    before: libc::sigset_t,
-}
-
-impl SignalsBlocked {
-    pub(super) fn new() -> Self {
-        let mut all = empty_set();
-        let mut before = empty_set();
-        // SAFETY: both are valid sets, `all` being read and `before` written. Neither call can fail so.
-        unsafe {
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        }
-        Self { before }
+/// Sets this thread's mask, the C library's own signals included, and returns what it was.
+fn set_mask(new: SignalSet) -> SignalSet {
+    let mut old = new;
+    // SAFETY: reads one set and writes the other. It cannot fail with these arguments; if it did, `old`
+    // would be what was to be set.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const new,
+            &raw mut old,
+            size_of::<SignalSet>(),
+        );
     }
-}
-
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        // SAFETY: `before` was written by the call that blocked them.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut());
-        }
-    }
+    old
 }
 
 /// A null-terminated array of C strings, and what it points to.
@@ -204,12 +238,6 @@ pub(super) struct Strings {
     _owned: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
-
-// SAFETY: the pointers lead to heap memory that is owned by the same value and never changed, so it does
-// not matter which thread reads it, nor how many.
-unsafe impl Send for Strings {}
-// SAFETY: as above.
-unsafe impl Sync for Strings {}
 
 impl Strings {
     pub(super) fn new(owned: Vec<CString>) -> Self {

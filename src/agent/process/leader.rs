@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 
+use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Tree, orphans};
 
 /// A running process, or its remains.
@@ -43,13 +44,12 @@ pub enum Exit {
 }
 
 impl Process {
-    pub(super) fn new(
-        tree: Tree,
-        pidfd: OwnedFd,
-        stdin: Option<Pipe>,
-        stdout: Option<Pipe>,
-        stderr: Option<Pipe>,
-    ) -> Self {
+    pub(super) fn new(tree: Tree, pidfd: OwnedFd, streams: Streams) -> Self {
+        let Streams {
+            stdin,
+            stdout,
+            stderr,
+        } = streams;
         Self {
             stdin,
             stdout,

@@ -20,12 +20,14 @@ mod census;
 mod child;
 mod ending;
 mod environment;
+mod image;
 mod leader;
 mod limits;
 mod orphans;
 mod pipe;
 mod spawn;
 mod spec;
+mod streams;
 mod terminal;
 mod tree;
 

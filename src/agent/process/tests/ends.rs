@@ -172,6 +172,24 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
 }
 
 #[test]
+fn that_nobody_is_left_is_believed_when_it_has_been_seen_twice() {
+    let mut process = spawn(&spec(&["true"])).unwrap();
+    wait_readable(process.pidfd());
+    let mut census = Census::new();
+    let now = Instant::from_micros(7);
+    let mut ending = Ending::start(now, process.tree().clone(), &mut census);
+    // The same reading twice is one.
+    assert_eq!(ending.on_timeout(now, &mut census), Progress::Pending);
+    assert_eq!(ending.on_timeout(now, &mut census), Progress::Pending);
+    let next = ending.poll_timeout().expect("it is not over");
+    assert!(next > now && next < now + GRACE);
+    assert_eq!(ending.on_timeout(next, &mut census), Progress::Ended);
+    assert_eq!(ending.poll_timeout(), None);
+    assert_eq!(ending.on_timeout(next, &mut census), Progress::Ended);
+    assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
+}
+
+#[test]
 fn a_stopped_process_ends_too() {
     let mut process = spawn(&marked("echo $$; kill -STOP $$", "stopped")).unwrap();
     let stopped = Witness::announced(process.stdout.as_mut().unwrap());
