@@ -173,7 +173,7 @@ impl Ask {
                 outcome: Outcome::Unreachable {},
                 note: None,
             })),
-            Closed::Lost | Closed::KeyUsedUp => self.ask_again(),
+            Closed::Lost | Closed::KeyUsedUp | Closed::Restarted => self.ask_again(),
             Closed::Full => self.fail(Some("too many sessions here".into())),
             Closed::ByPeer { reason, .. } => {
                 let note = if reason.is_empty() {

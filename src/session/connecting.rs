@@ -31,6 +31,8 @@ pub(super) struct Connecting {
     first: Bytes,
     /// Newest last; at most two.
     attempts: Vec<Attempt>,
+    /// When the first INIT was made.
+    began: Option<Instant>,
     token: Option<[u8; TOKEN]>,
     retries: u32,
     /// The newest INIT is to be sent (again).
@@ -67,6 +69,7 @@ impl Connecting {
             invite,
             first,
             attempts: Vec::new(),
+            began: None,
             token: None,
             retries: 0,
             due: true,
@@ -93,6 +96,7 @@ impl Connecting {
             return Some((&attempt.datagram, None));
         }
         let attempt = self.attempt(now, config, rng)?;
+        self.began.get_or_insert(now);
         if self.attempts.len() == 2 {
             self.attempts.remove(0);
         }
@@ -222,6 +226,18 @@ impl Connecting {
             sent_once: (attempt.repeats == 0).then_some(attempt.made),
             early,
         })
+    }
+
+    /// Whether an earlier run of the agent may have taken the early bytes that this one refuses: unless
+    /// this one was at work when they first left, somebody else may have been.
+    pub(super) fn may_be_taken(&self, now: Instant, hello: &Hello) -> bool {
+        let same_run = self.ticket.map(|ticket| ticket.epoch) == Some(hello.epoch);
+        self.early() > 0
+            && hello.early == Early::Refused
+            && !same_run
+            && self
+                .began
+                .is_none_or(|began| hello.agent_time < now.since(began))
     }
 
     /// The ticket for the next time.

@@ -30,6 +30,9 @@ pub(super) const CLOSE_VIOLATION: u64 = 1;
 /// The code of a CLOSE because the key has sealed as many datagrams as are safe.
 pub(super) const CLOSE_KEY_USED_UP: u64 = 4;
 
+/// The code of a CLOSE for a session that its controller does not want: nothing was asked in it.
+pub(super) const CLOSE_UNWANTED: u64 = 0;
+
 pub(super) enum State {
     Connecting(Box<Connecting>),
     Established,
@@ -346,7 +349,7 @@ impl Connection {
         self.rearm(now);
     }
 
-    fn close(&mut self, now: Instant, code: u64, reason: String) {
+    pub(super) fn close(&mut self, now: Instant, code: u64, reason: String) {
         self.state = State::Closing {
             code,
             reason,

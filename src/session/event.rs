@@ -32,7 +32,8 @@ pub enum Event {
         connection: ConnectionId,
         /// What to remember.
         ticket: Ticket,
-        /// What became of the bytes in the first datagram. Refused ones are sent again by themselves.
+        /// What became of the bytes in the first datagram. Refused ones are sent again by themselves,
+        /// unless that could start something twice: then the session ends with [`Closed::Restarted`].
         early: Early,
     },
     /// Agent: an admitted controller has opened a session.
@@ -161,6 +162,9 @@ impl Event {
 pub enum Closed {
     /// Nothing ever answered.
     Unreachable,
+    /// The agent has restarted since the first bytes left for it with a ticket, and may have taken them
+    /// in its life before: they were not sent again.
+    Restarted,
     /// The session table is full; nothing was sent.
     Full,
     /// It stood, then nothing was heard for [`limits::IDLE`](super::limits::IDLE).

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::connecting::{Connecting, Established};
-use super::connection::{Connection, State};
+use super::connection::{CLOSE_UNWANTED, Connection, State};
 use super::recovery::Settled;
 use super::route::Route;
 use super::sent::Content;
@@ -72,6 +72,14 @@ impl Connection {
         if established.early > 0 && established.hello.early == Early::Accepted {
             self.streams
                 .on_early_accepted(StreamId::new(CallId(0), Lane::Control), established.early);
+        }
+        if connecting.may_be_taken(now, &established.hello) {
+            self.close(now, CLOSE_UNWANTED, String::new());
+            self.push_event(Event::Closed {
+                connection: self.id,
+                reason: Closed::Restarted,
+            });
+            return;
         }
         let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
         self.events.push_back(Event::Connected {

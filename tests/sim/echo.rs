@@ -1,9 +1,11 @@
 //! An agent's application for raw-machine stories: answers each [`Work`] with its bytes.
 //!
-//! It keeps no register of its own: that no work starts twice is here the machine's promise alone.
+//! Like a whole agent it keeps a register of what it has started, for as long as it lives: a work that is
+//! asked for again in the same life is answered again and not started. Over its lives nothing but the
+//! machine stands between a work and a second start.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -31,8 +33,12 @@ pub struct Echo {
     early: HashMap<Key, Vec<(u64, Bytes, bool)>>,
     calls: HashMap<Key, Call>,
     due: BTreeSet<(Instant, Key)>,
-    /// How often each work has started, over all lives.
+    /// How often each work was asked for, over all lives.
+    pub asked: HashMap<u64, u32>,
+    /// How often each has started, over all lives.
     pub starts: HashMap<u64, u32>,
+    /// What this life has started.
+    register: HashSet<u64>,
     /// Prints of INITs, to be carried over a restart.
     pub seen: Vec<u64>,
     /// Sessions accepted.
@@ -51,6 +57,7 @@ impl Echo {
 
     /// The host dies: what it was doing is gone, what it remembers on disk is not.
     pub fn die(&mut self) {
+        self.register.clear();
         self.requests.clear();
         self.early.clear();
         self.calls.clear();
@@ -79,9 +86,12 @@ impl Echo {
             return;
         };
         let work = Work::decode(bytes);
-        let starts = self.starts.entry(work.id).or_default();
-        *starts += 1;
-        assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        *self.asked.entry(work.id).or_default() += 1;
+        if self.register.insert(work.id) {
+            let starts = self.starts.entry(work.id).or_default();
+            *starts += 1;
+            assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        }
         let call = Call {
             work,
             stdin: Reader::new(Pattern::stdin(work.id), work.stdin),

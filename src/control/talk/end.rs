@@ -35,7 +35,7 @@ impl End {
         match closed {
             Closed::Unreachable => Self::Unreachable,
             Closed::Full => Self::Full,
-            Closed::Lost | Closed::KeyUsedUp => Self::Lost,
+            Closed::Lost | Closed::KeyUsedUp | Closed::Restarted => Self::Lost,
             Closed::ByPeer { code, .. } if code == CloseCode::Revoked as u64 => Self::Denied,
             Closed::ByPeer { reason, .. } => Self::ByPeer(reason),
             Closed::Violation(what) => Self::Violation(what),

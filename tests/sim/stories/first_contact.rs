@@ -71,6 +71,8 @@ fn after_an_agent_restart_the_first_command_takes_two_and_runs_once() {
     let (mut world, agent, laptop) = two();
     let (_, ticket) = meet(&mut world, &laptop, &agent);
     world.restart(&agent);
+    // Within one round trip of its start nobody can tell whether the agent before took the command.
+    world.run_for(RTT);
     let told = first_command((&mut world, &agent, &laptop), Some(ticket), Work::echo(1));
     assert_eq!(told, (RTT * 2, Early::Refused));
     assert_eq!(agent.app.borrow().starts[&1], 1);

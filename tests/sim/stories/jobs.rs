@@ -74,6 +74,7 @@ fn after_an_agent_restart_a_command_takes_two_and_runs_once() {
     laptop.run(&mut world, &agent, Work::echo(1));
     finish(&mut world, &laptop, SECOND * 5);
     agent.restart(&mut world);
+    world.run_for(RTT);
     let started = world.now();
     laptop.run(&mut world, &agent, Work::echo(2));
     finish(&mut world, &laptop, SECOND * 5);

@@ -131,6 +131,10 @@ impl Attempt {
                 self.ask_again();
             }
             Closed::Lost | Closed::KeyUsedUp => self.ask_again(),
+            Closed::Restarted => {
+                self.contacted = true;
+                self.ask_again();
+            }
             Closed::Full => {
                 let outcome = if self.sent {
                     Outcome::Lost {}
