@@ -4,9 +4,7 @@
 //! flags or the environment, and who may connect.
 
 mod file;
-mod size;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::{ConfigError, load, parse};
@@ -28,18 +26,6 @@ impl From<bool> for Switch {
     fn from(on: bool) -> Self {
         if on { Self::On } else { Self::Off }
     }
-}
-
-/// Whether a line is written for each command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Audit {
-    /// None.
-    Off,
-    /// One; if it cannot be written, the command runs and the failure is logged.
-    On,
-    /// One; if it cannot be written, the command does not run.
-    Required,
 }
 
 /// How diagnostics are written.
@@ -65,20 +51,12 @@ pub struct Layer {
     pub exec: Option<Switch>,
     /// Take plain text.
     pub plain: Option<Switch>,
-    /// A command to run for each message, as argv.
-    pub on_message: Option<Vec<String>>,
     /// How diagnostics are written.
     pub log_format: Option<LogFormat>,
     /// Jobs at a time, of all keys together.
     pub max_jobs: Option<usize>,
     /// The longest a command may run.
     pub max_runtime: Option<Duration>,
-    /// The most bytes a command may write.
-    pub max_output: Option<u64>,
-    /// Whether commands leave a line.
-    pub audit: Option<Audit>,
-    /// The file they are appended to.
-    pub audit_file: Option<PathBuf>,
 }
 
 /// What an agent is set up to do.
@@ -94,20 +72,12 @@ pub struct Config {
     pub exec: Switch,
     /// Take plain text.
     pub plain: Switch,
-    /// A command to run for each message, as argv.
-    pub on_message: Option<Vec<String>>,
     /// How diagnostics are written.
     pub log_format: LogFormat,
     /// Jobs at a time, of all keys together.
     pub max_jobs: usize,
     /// The longest a command may run; `None`: as long as it likes.
     pub max_runtime: Option<Duration>,
-    /// The most bytes a command may write; `None`: any number.
-    pub max_output: Option<u64>,
-    /// Whether commands leave a line.
-    pub audit: Audit,
-    /// The file they are appended to; `None`: standard error.
-    pub audit_file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -118,13 +88,9 @@ impl Default for Config {
             reply: None,
             exec: Switch::On,
             plain: Switch::On,
-            on_message: None,
             log_format: LogFormat::Text,
             max_jobs: JOBS,
             max_runtime: None,
-            max_output: None,
-            audit: Audit::Off,
-            audit_file: None,
         }
     }
 }
@@ -142,13 +108,9 @@ impl Config {
             reply: layer.reply,
             exec: layer.exec.unwrap_or(default.exec),
             plain: layer.plain.unwrap_or(default.plain),
-            on_message: layer.on_message,
             log_format: layer.log_format.unwrap_or(default.log_format),
             max_jobs: layer.max_jobs.unwrap_or(default.max_jobs),
             max_runtime: layer.max_runtime,
-            max_output: layer.max_output,
-            audit: layer.audit.unwrap_or(default.audit),
-            audit_file: layer.audit_file,
         }
     }
 }
@@ -162,13 +124,9 @@ impl Layer {
             reply: self.reply.or(below.reply),
             exec: self.exec.or(below.exec),
             plain: self.plain.or(below.plain),
-            on_message: self.on_message.or(below.on_message),
             log_format: self.log_format.or(below.log_format),
             max_jobs: self.max_jobs.or(below.max_jobs),
             max_runtime: self.max_runtime.or(below.max_runtime),
-            max_output: self.max_output.or(below.max_output),
-            audit: self.audit.or(below.audit),
-            audit_file: self.audit_file.or(below.audit_file),
         }
     }
 }
@@ -189,13 +147,9 @@ mod tests {
             reply: Some(reply(n)),
             exec: Some(Switch::Off),
             plain: Some(Switch::Off),
-            on_message: Some(vec![format!("run{n}")]),
             log_format: Some(LogFormat::Json),
             max_jobs: Some(n.into()),
             max_runtime: Some(Duration::from_secs(n.into())),
-            max_output: Some(n.into()),
-            audit: Some(Audit::Required),
-            audit_file: Some(format!("/audit{n}").into()),
         }
     }
 
@@ -230,6 +184,5 @@ mod tests {
         assert_eq!(config.name.as_deref(), Some("environment"));
         assert_eq!(config.exec, Switch::On);
         assert_eq!(config.reply, Some(reply(3)));
-        assert_eq!(config.audit, Audit::Required);
     }
 }

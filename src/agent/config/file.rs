@@ -11,8 +11,7 @@ use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::size;
-use super::{Audit, Layer, LogFormat};
+use super::{Layer, LogFormat};
 use crate::agent::limits::MAX_JOBS;
 use crate::agent::plain::ReplyTemplate;
 use crate::home::{self, FileError, Readers};
@@ -73,13 +72,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         reply: file.reply.map(|Text(reply)| reply),
         exec: file.exec.map(Into::into),
         plain: file.plain.map(Into::into),
-        on_message: file.on_message.map(|Argv(argv)| argv),
         log_format: file.log_format,
         max_jobs: limits.jobs.map(|Jobs(jobs)| jobs),
         max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
-        max_output: limits.output.map(|Output(output)| output),
-        audit: file.audit,
-        audit_file: file.audit_file.map(|Absolute(path)| path),
     })
 }
 
@@ -112,10 +107,7 @@ struct File {
     reply: Option<Text<ReplyTemplate>>,
     exec: Option<bool>,
     plain: Option<bool>,
-    on_message: Option<Argv>,
     log_format: Option<LogFormat>,
-    audit: Option<Audit>,
-    audit_file: Option<Absolute>,
     limits: Option<Limits>,
 }
 
@@ -124,7 +116,6 @@ struct File {
 struct Limits {
     jobs: Option<Jobs>,
     runtime: Option<Runtime>,
-    output: Option<Output>,
 }
 
 /// Something with a text form.
@@ -202,52 +193,6 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A command line: a list, or a string that is split as a shell would.
-struct Argv(Vec<String>);
-
-impl<'de> Deserialize<'de> for Argv {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Words;
-
-        impl<'de> Visitor<'de> for Words {
-            type Value = Vec<String>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a command, or a list of its words")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
-                shlex::split(text).ok_or_else(|| E::custom("a quote without its partner"))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<String>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list))
-            }
-        }
-
-        let argv = deserializer.deserialize_any(Words)?;
-        if argv.first().is_none_or(String::is_empty) || argv.iter().any(|word| word.contains('\0'))
-        {
-            return Err(D::Error::custom("no program is named"));
-        }
-        Ok(Self(argv))
-    }
-}
-
-/// A path that does not depend on where the agent was started.
-struct Absolute(PathBuf);
-
-impl<'de> Deserialize<'de> for Absolute {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let path = PathBuf::deserialize(deserializer)?;
-        if path.is_absolute() {
-            Ok(Self(path))
-        } else {
-            Err(D::Error::custom("write an absolute path"))
-        }
-    }
-}
-
 struct Jobs(usize);
 
 impl<'de> Deserialize<'de> for Jobs {
@@ -306,19 +251,6 @@ impl<'de> Deserialize<'de> for Runtime {
             Quantity::Text(text) => text,
         };
         duration::parse(&text).map(Self).map_err(D::Error::custom)
-    }
-}
-
-struct Output(u64);
-
-impl<'de> Deserialize<'de> for Output {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Quantity::deserialize(deserializer)? {
-            Quantity::Number(bytes) => Some(bytes),
-            Quantity::Text(text) => size::parse(&text),
-        }
-        .map(Self)
-        .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
     }
 }
 

@@ -17,15 +17,11 @@ fn every_key_is_read() {
         reply = "OK...{text}"
         exec = false
         plain = true
-        on-message = "notify-send 'a message'"
         log-format = "json"
-        audit = "required"
-        audit-file = "/var/log/udpagent.jsonl"
 
         [limits]
         jobs = 8
         runtime = "1h"
-        output = "1 GiB"
         "#,
     )
     .unwrap();
@@ -35,13 +31,9 @@ fn every_key_is_read() {
         reply: Some("OK...{text}".parse().unwrap()),
         exec: Some(Switch::Off),
         plain: Some(Switch::On),
-        on_message: Some(vec!["notify-send".to_owned(), "a message".to_owned()]),
         log_format: Some(LogFormat::Json),
         max_jobs: Some(8),
         max_runtime: Some(Duration::from_secs(3600)),
-        max_output: Some(1 << 30),
-        audit: Some(Audit::Required),
-        audit_file: Some("/var/log/udpagent.jsonl".into()),
     };
     assert_eq!(layer, expected);
 }
@@ -50,10 +42,8 @@ fn every_key_is_read() {
 fn an_empty_file_says_nothing_and_single_values_stand_for_lists() {
     assert_eq!(read(""), Ok(Layer::default()));
     assert_eq!(read("bind = ':1'").unwrap().bind, Some(vec![Bind::All(1)]));
-    let layer = read("on-message = ['a b', '']\nlimits = { runtime = 90, output = 5 }").unwrap();
-    assert_eq!(layer.on_message.unwrap(), ["a b", ""]);
+    let layer = read("limits = { runtime = 90 }").unwrap();
     assert_eq!(layer.max_runtime, Some(Duration::from_secs(90)));
-    assert_eq!(layer.max_output, Some(5));
 }
 
 #[test]
@@ -91,18 +81,8 @@ fn an_error_names_file_line_and_key() {
         ),
         ("reply = ''", "1: reply: a reply needs text of its own"),
         (
-            "on-message = \"a 'b\"",
-            "1: on-message: a quote without its partner",
-        ),
-        ("on-message = []", "1: on-message: no program is named"),
-        (
             "log-format = 'xml'",
             "1: log-format: unknown variant `xml`, expected `text` or `json`",
-        ),
-        ("audit = true", "1: audit: "),
-        (
-            "audit-file = 'log'",
-            "1: audit-file: write an absolute path",
         ),
         (
             "[limits]\njobs = 0",
@@ -111,14 +91,6 @@ fn an_error_names_file_line_and_key() {
         (
             "[limits]\n\nruntime = '5 years'",
             "3: limits.runtime: write a number with ms, s, m, h or d",
-        ),
-        (
-            "limits.output = 'big'",
-            "1: limits.output: write a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"",
-        ),
-        (
-            "limits.output = -1",
-            "1: limits.output: write a number that is not negative",
         ),
         ("name = ", "1: "),
         ("bind", "1: "),
@@ -143,7 +115,7 @@ fn a_file_that_is_not_there_is_none() {
 proptest! {
     #[test]
     fn no_text_panics(text in "(.|\n){0,100}", lines in proptest::collection::vec(
-        ("bind|name|reply|exec|on-message|audit|\\[limits\\]|jobs|runtime|output", "( ?= ?[\\['\":0-9a-z\\]]{0,9})?"), 0..5
+        ("bind|name|reply|exec|log-format|\\[limits\\]|jobs|runtime", "( ?= ?[\\['\":0-9a-z\\]]{0,9})?"), 0..5
     )) {
         let _ = read(&text);
         let near: String = lines.into_iter().map(|(key, value)| key + &value + "\n").collect();
