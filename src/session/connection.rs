@@ -286,7 +286,7 @@ impl Connection {
     /// How long to wait for RESP before INIT is sent again.
     pub(super) fn init_timeout(&self) -> Duration {
         (self.recovery.pto() * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
-            .min(limits::MAX_PTO)
+            .min(limits::MAX_INIT_TIMEOUT)
     }
 
     /// Sets the timers that follow from the state.

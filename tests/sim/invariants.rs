@@ -6,8 +6,8 @@
 //! - no counter is sealed twice in a session and direction; an INIT or RESP is only ever repeated
 //!   byte for byte (another message under the same ephemeral key would reuse a nonce);
 //! - an agent sends to an address, for a session, at most three times what came from there, until a
-//!   datagram came from there that its sender wrote after hearing something sent there: no proof
-//!   of an address can be had earlier than that, whatever the machine believes;
+//!   datagram of the session came (from anywhere: RFC 9000 §8.2.3) that its sender wrote after hearing
+//!   something sent there: no proof of an address can be had earlier, whatever the machine believes;
 //! - who has sent nothing genuine gets no answer; who has shown that it knows the agent's public key
 //!   may get a RETRY, never more bytes than it sent;
 //! - a controller sends only where it was told to.
@@ -74,7 +74,7 @@ pub struct Invariants {
     sessions: HashMap<(Life, SessionId), SessionId>,
     budgets: HashMap<(Life, SessionId, SocketAddr), Budget>,
     /// The first emission that the controller can have written after hearing from a session there.
-    heard: HashMap<(Life, SessionId, SocketAddr), u64>,
+    heard: HashMap<(Life, SessionId), HashMap<SocketAddr, u64>>,
     acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
     targets: HashMap<Life, HashSet<SocketAddr>>,
 }
@@ -155,9 +155,8 @@ impl Invariants {
             let agent = self.emissions[index(number)].life;
             if let Some(session) = receiver(&arrival.bytes) {
                 let next = self.emissions.len() as u64;
-                self.heard
-                    .entry((agent, session, written_to))
-                    .or_insert(next);
+                let heard = self.heard.entry((agent, session)).or_default();
+                heard.entry(written_to).or_insert(next);
             }
         }
     }
@@ -222,11 +221,16 @@ impl Invariants {
             Datagram::Resp(_) | Datagram::Retry(_) => (None, false),
         };
         let Some(session) = session else { return };
-        let heard = self.heard.get(&(life, session, from)).copied();
         let budget = self.budgets.entry((life, session, from)).or_default();
         budget.received += len;
-        if let (true, Some(number), Some(heard)) = (may_prove, genuine, heard) {
-            budget.proved |= number >= heard;
+        let Some(number) = genuine.filter(|_| may_prove) else {
+            return;
+        };
+        for (&address, &heard) in self.heard.get(&(life, session)).into_iter().flatten() {
+            if number >= heard {
+                let budget = self.budgets.entry((life, session, address)).or_default();
+                budget.proved = true;
+            }
         }
     }
 }

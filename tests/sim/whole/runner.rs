@@ -131,7 +131,7 @@ impl WholeLaptop {
             }],
             ticket: app.ticket,
             begun: now,
-            contact_timeout: Duration::from_secs(10),
+            contact_timeout: Duration::from_secs(30),
             patience: Duration::from_secs(60),
         };
         let running = Running {
