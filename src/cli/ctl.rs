@@ -170,6 +170,9 @@ pub struct SendArgs {
     /// The message, or "-" to read it from standard input
     #[arg(value_name = "TEXT", required = true)]
     pub text: String,
+    /// Send a bare datagram, for example to netcat: unsealed, and delivery is not known
+    #[arg(long)]
+    pub plain: bool,
     /// How long an agent that does not answer is waited for
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",
           env = "UDPCTL_CONTACT_TIMEOUT", hide_env_values = true)]

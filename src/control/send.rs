@@ -4,7 +4,6 @@
 //! became of the message there; silence never counts as delivery.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 
 use crossbeam_channel::{Receiver, select};
 
@@ -160,18 +159,6 @@ impl Round<'_> {
                 label: host.label,
                 delivered: Err(why.clone()),
             });
-        }
-    }
-}
-
-impl fmt::Display for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.delivered {
-            Ok(0) => f.write_str("delivered; nobody else is in the chat"),
-            Ok(1) => f.write_str("delivered, to 1 member of the chat too"),
-            Ok(members) => write!(f, "delivered, to {members} members of the chat too"),
-            Err(End::Left) => f.write_str("not delivered: interrupted"),
-            Err(end) => write!(f, "not delivered: {end}"),
         }
     }
 }

@@ -49,6 +49,9 @@ pub fn chat(args: &ChatArgs) -> Result<u8> {
 pub fn send(args: &SendArgs) -> Result<u8> {
     let began = Instant::now();
     let text = text(&args.text)?;
+    if args.plain {
+        return send_plain(args, &text);
+    }
     let signals = signals::catch()?;
     let mut controller = Controller::new()?;
     let link = controller.link()?;
@@ -84,7 +87,20 @@ pub fn send(args: &SendArgs) -> Result<u8> {
         note(&tally.line(began.elapsed()));
         return Ok(tally.exit_status());
     }
-    Ok(if tally.exit_status() == 0 { 0 } else { 1 })
+    Ok(if tally.exit_status() == 0 { 0 } else { 255 })
+}
+
+/// Sends bare datagrams, of which nobody knows whether they arrive.
+fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
+    let link = Link::open_plain(Box::new(PlainSource(Vec::new())))?;
+    let mut paths = Vec::new();
+    for target in &args.targets {
+        let addresses = target.resolve()?;
+        paths.push(link.paths(&addresses).context(target.label().to_owned())?[0]);
+    }
+    chat::send_plain(&link, &paths, text)?;
+    link.close();
+    Ok(0)
 }
 
 const fn fate(delivered: &Result<u32, End>) -> Fate {

@@ -8,11 +8,11 @@
 mod plain;
 mod screen;
 
-use std::io;
+use std::io::{self, Write as _};
 
 use crossbeam_channel::{Receiver, never, select};
 
-pub use plain::{PlainSource, chat_plain};
+pub use plain::{PlainSource, chat_plain, send_plain};
 
 use self::screen::{Screen, Typed};
 use super::limits;
@@ -220,25 +220,28 @@ impl Room<'_> {
 
     fn undelivered(&mut self, text: &str, reason: &str) {
         self.failed = true;
-        let text = escape::line(text.as_bytes(), limits::NAMED);
-        self.screen
-            .note(&format!("not delivered ({reason}): {text}"));
+        self.screen.note(&undelivered(text, reason));
     }
 
     /// Names what was not delivered. The exit status.
-    fn report(mut self, end: &End) -> u8 {
-        let lost: Vec<_> = self.talk.undelivered().map(str::to_owned).collect();
-        for text in &lost {
-            self.undelivered(text, "no receipt");
+    fn report(self, end: &End) -> u8 {
+        // From here on there is no prompt: what is printed above one may never be seen.
+        self.screen.close();
+        let mut stderr = io::stderr().lock();
+        let mut failed = self.failed;
+        for text in self.talk.undelivered() {
+            failed = true;
+            let _ = writeln!(stderr, "* {}", undelivered(text, "no receipt"));
         }
-        drop(self.screen);
         if !end.is_clean() {
-            eprintln!("udpctl: {}: {end}", self.label);
+            failed = true;
+            let _ = writeln!(stderr, "udpctl: {}: {end}", self.label);
         }
-        if end.is_clean() && !self.failed {
-            DELIVERED
-        } else {
-            FAILED
-        }
+        if failed { FAILED } else { DELIVERED }
     }
+}
+
+fn undelivered(text: &str, reason: &str) -> String {
+    let text = escape::line(text.as_bytes(), limits::NAMED);
+    format!("not delivered ({reason}): {text}")
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is sealed, nothing acknowledged: who answers is anybody's guess, and the user is told so.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -56,11 +57,12 @@ pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Resul
                 Err(_) => return Ok(FAILED),
             },
             recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
-                Typed::Line(text) if text.len() > PLAIN => {
-                    screen.note(&format!("not sent: plain text has at most {PLAIN} bytes"));
-                    status = FAILED;
+                Typed::Line(text) => {
+                    if let Err(error) = send_plain(link, &[path], &text) {
+                        screen.note(&format!("not sent: {error}"));
+                        status = FAILED;
+                    }
                 }
-                Typed::Line(text) => link.send_plain(path, Bytes::from(format!("{text}\n"))),
                 Typed::Unknown(command) => screen.unknown(&command),
                 Typed::Failed(error) => {
                     screen.note(&format!("cannot read what is typed: {error}"));
@@ -78,6 +80,33 @@ pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Resul
         }
     }
 }
+
+/// Says `text` once to each of `paths`.
+///
+/// # Errors
+/// When it is more than others take for plain text.
+pub fn send_plain(link: &Link, paths: &[Path], text: &str) -> Result<(), TooLong> {
+    if text.len() >= PLAIN {
+        return Err(TooLong);
+    }
+    let datagram = Bytes::from(format!("{text}\n"));
+    for &path in paths {
+        link.send_plain(path, datagram.clone());
+    }
+    Ok(())
+}
+
+/// More than others take for plain text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plain text has at most {} bytes", PLAIN - 1)
+    }
+}
+
+impl std::error::Error for TooLong {}
 
 fn show(screen: &mut Screen, event: Event) -> io::Result<()> {
     match event {

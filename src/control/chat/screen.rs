@@ -94,6 +94,9 @@ impl Screen {
         }
     }
 
+    /// Leaves the terminal to others.
+    pub(super) fn close(self) {}
+
     /// The user meant a command that there is not.
     pub(super) fn unknown(&mut self, command: &str) {
         let command = escape::line(command.as_bytes(), NAME);
@@ -115,8 +118,11 @@ impl Drop for Screen {
             ..
         } = &self.output
         {
-            // The thread at the prompt may still hold the terminal in raw mode.
-            let _ = tcsetattr(io::stdin(), OptionalActions::Drain, before);
+            // The thread at the prompt may still hold the terminal in raw mode, with a line half typed.
+            if tcgetattr(io::stdin()).is_ok_and(|now| now.local_modes != before.local_modes) {
+                let _ = tcsetattr(io::stdin(), OptionalActions::Drain, before);
+                let _ = writeln!(io::stdout());
+            }
         }
     }
 }
