@@ -121,6 +121,9 @@ pub const REPLY_PORTS: u16 = 1024;
 /// Lines that wait for the terminal. It may be stopped by Ctrl-S for as long as its user likes.
 pub const TERMINAL_LINES: usize = 1024;
 
+/// How long an agent that ends waits for its last lines to be shown.
+pub const LAST_LINES: Duration = Duration::from_millis(500);
+
 /// Typed lines that wait for the agent.
 pub const TYPED_LINES: usize = 64;
 

@@ -26,14 +26,17 @@ pub enum Typed {
 }
 
 /// Prints lines on standard output, from a thread of its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Printer {
-    lines: Sender<String>,
+    /// `None` while it is dropped.
+    lines: Option<Sender<String>>,
     dropped: Arc<AtomicU64>,
+    /// Disconnected when all is printed.
+    printed: Receiver<()>,
 }
 
 impl Printer {
-    /// Starts the thread. It ends when the last clone is dropped.
+    /// Starts the thread. It ends when the printer is dropped.
     ///
     /// # Errors
     /// When there can be no thread.
@@ -44,13 +47,16 @@ impl Printer {
     fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, queue) = bounded::<String>(limits::TERMINAL_LINES);
         let dropped = Arc::new(AtomicU64::new(0));
+        let (printing, printed) = bounded(0);
         let printer = Self {
-            lines,
+            lines: Some(lines),
             dropped: Arc::clone(&dropped),
+            printed,
         };
         std::thread::Builder::new()
             .name("printer".into())
             .spawn(move || {
+                let _printing = printing;
                 // A daemon goes on when nobody reads its output any more.
                 for line in queue {
                     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -65,9 +71,18 @@ impl Printer {
 
     /// Shows a line; one for which there is no room is counted instead.
     pub fn show(&self, line: &impl Display) {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line.to_string()) {
+        let lines = self.lines.as_ref().expect("it is not being dropped");
+        if let Err(TrySendError::Full(_)) = lines.try_send(line.to_string()) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Gives the thread a moment for what it still has to print.
+impl Drop for Printer {
+    fn drop(&mut self) {
+        self.lines = None;
+        let _: Result<(), _> = self.printed.recv_timeout(limits::LAST_LINES);
     }
 }
 

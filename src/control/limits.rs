@@ -60,6 +60,10 @@ pub const TALK_MESSAGES: usize = 256;
 /// In a chat an agent that was not heard for this long is worth a note: two keepalives, and a bit.
 pub const TALK_SILENCE: Duration = Duration::from_secs(45);
 
+/// How often an agent is called again whose session was lost in the middle of a chat: with the contact
+/// timeout's ten seconds each, five minutes.
+pub const REJOINS: u16 = 30;
+
 /// Typed lines that wait until there is room for them under way.
 pub const TYPED: usize = 16;
 

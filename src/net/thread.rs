@@ -208,6 +208,8 @@ impl Thread {
             match port.socket.receive(&mut self.inbox) {
                 Ok(count) => {
                     port.errors = 0;
+                    // Fewer than there was room for: it is empty, and what comes now is a new edge.
+                    port.readable = count == limits::RECEIVE_BATCH;
                     let now = Clock.now();
                     for received in self.inbox.received(count) {
                         sort(

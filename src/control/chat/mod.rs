@@ -226,7 +226,7 @@ impl Room<'_> {
     /// Names what was not delivered. The exit status.
     fn report(self, end: &End) -> u8 {
         // From here on there is no prompt: what is printed above one may never be seen.
-        self.screen.close();
+        drop(self.screen);
         let mut stderr = io::stderr().lock();
         let mut failed = self.failed;
         for text in self.talk.undelivered() {

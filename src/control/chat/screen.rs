@@ -94,9 +94,6 @@ impl Screen {
         }
     }
 
-    /// Leaves the terminal to others.
-    pub(super) fn close(self) {}
-
     /// The user meant a command that there is not.
     pub(super) fn unknown(&mut self, command: &str) {
         let command = escape::line(command.as_bytes(), NAME);

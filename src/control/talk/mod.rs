@@ -5,16 +5,21 @@
 //!
 //! ```text
 //!  contacting ──► talking ──► leaving ──► ended
-//!       │ no answer  │ lost, put out ──────▲
-//!       └────────────┴─────────────────────┘
+//!       │          ▲   │ lost │ put out      ▲
+//!       │ no       │   ▼      └──────────────┤
+//!       │ answer   └ rejoining ──────────────┤
+//!       └────────────────────────────────────┘
 //! ```
+//!
+//! A chat whose session was lost, because the machine slept for longer than sessions live, is joined
+//! again; what had no receipt is said again.
 //!
 //! Invariants: a message counts as delivered when the agent has said so, not before; what was not is
 //! still in [`Talk::undelivered`] at the end; messages under way are bounded ([`Talk::has_room`]).
 
 mod end;
+mod journey;
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -24,7 +29,7 @@ use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{CloseCode, LineError, Lines, Reply, Request, to_line};
-use crate::session::{Closed, Command, Connect, ConnectionId, Event, Path, Ticket};
+use crate::session::{Command, ConnectionId, Event, Path, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
 /// Why one talks.
@@ -121,6 +126,8 @@ pub struct Talk {
     wish: Wish,
     /// How many sessions were opened.
     attempts: u16,
+    /// How many of them since the last one was lost; `None`: none has been.
+    rejoins: Option<u16>,
     lines: Lines,
     /// The agent has let us into the chat.
     joined: bool,
@@ -143,6 +150,7 @@ impl Talk {
             state: State::Contacting,
             wish: Wish::Talk,
             attempts: 0,
+            rejoins: None,
             lines: Lines::default(),
             joined: false,
             unacknowledged: VecDeque::new(),
@@ -265,62 +273,6 @@ impl Talk {
         ConnectionId(u64::from(self.config.slot) << 16 | attempt)
     }
 
-    /// Tries the next address.
-    fn connect(&mut self) {
-        let path = self.config.paths[usize::from(self.attempts) % self.config.paths.len()];
-        let timeout = self.connect_timeout();
-        self.attempts += 1;
-        self.lines = Lines::default();
-        let first = match &self.config.purpose {
-            Purpose::Chat { name } => Request::Chat { name: name.clone() },
-            Purpose::Send { text } => Request::Say {
-                number: 0,
-                text: text.clone(),
-            },
-        };
-        self.command(Command::Connect(Connect {
-            connection: self.connection(),
-            agent: self.config.agent,
-            path,
-            ticket: self.config.ticket,
-            invite: None,
-            first: to_line(&first).into(),
-            timeout,
-        }));
-        // What was said while another address was tried.
-        if matches!(self.config.purpose, Purpose::Chat { .. }) {
-            let said: Vec<_> = self.unacknowledged.iter().cloned().collect();
-            for (number, text) in said {
-                self.write(&Request::Say { number, text });
-            }
-        }
-    }
-
-    /// Every address gets a short try, the last one half of the time, then the others what is left.
-    fn connect_timeout(&self) -> Duration {
-        let total = self.config.contact_timeout;
-        let others = u32::try_from(self.config.paths.len() - 1).unwrap_or(u32::MAX);
-        match u32::from(self.attempts).cmp(&others) {
-            _ if others == 0 => total,
-            Ordering::Less => limits::NEXT_ADDRESS,
-            Ordering::Equal => total / 2,
-            Ordering::Greater => total / 2 / others,
-        }
-    }
-
-    fn on_closed(&mut self, reason: Closed) {
-        match reason {
-            // Each address but the last is tried twice, see connect_timeout().
-            Closed::Unreachable if usize::from(self.attempts) < 2 * self.config.paths.len() - 1 => {
-                self.connect();
-            }
-            reason => {
-                let end = End::of(reason);
-                self.finish(end);
-            }
-        }
-    }
-
     fn on_data(&mut self, data: &[u8], fin: bool) {
         self.lines.push(data);
         while let Some(line) = self.lines.next::<Reply>() {
@@ -363,6 +315,9 @@ impl Talk {
             Reply::Denied {} => self.end(End::Denied),
             Reply::Joined { .. } => {
                 self.joined = true;
+                if self.rejoins.is_some() {
+                    self.actions.push_back(Action::Back);
+                }
                 self.actions.push_back(Action::Heard(reply));
             }
             Reply::Said { .. } | Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
@@ -385,7 +340,10 @@ impl Talk {
     }
 
     fn leave_if_done(&mut self) {
-        if self.wish == Wish::LeaveDelivered && self.unacknowledged.is_empty() {
+        if self.rejoins.is_some() && self.state == State::Contacting {
+            // Nobody to take leave of. What had no receipt is told by `undelivered`.
+            self.end(End::Left);
+        } else if self.wish == Wish::LeaveDelivered && self.unacknowledged.is_empty() {
             self.wish = Wish::Left;
             if matches!(self.config.purpose, Purpose::Send { .. }) {
                 // The agent has ended the call with the receipt.

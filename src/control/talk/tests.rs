@@ -1,6 +1,7 @@
 //! Stories of a talk, with the test as session machine and agent.
 
 use super::*;
+use crate::session::Closed;
 use crate::wire::Early;
 use bytes::Bytes;
 
@@ -159,9 +160,63 @@ fn what_was_not_is_named_when_the_session_is_lost() {
     scene.talk.say("one".into()).unwrap();
     scene.talk.say("two".into()).unwrap();
     scene.replies(&delivered(0));
-    scene.closes(Closed::Lost);
-    assert_eq!(scene.end(), Some(&End::Lost));
+    scene.closes(Closed::Violation("nonsense"));
+    assert_eq!(scene.end(), Some(&End::Violation("nonsense")));
     assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["two"]);
+}
+
+#[test]
+fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
+    let mut scene = Scene::chat();
+    scene.talk.say("one".into()).unwrap();
+    scene.talk.say("two".into()).unwrap();
+    scene.replies(&delivered(0));
+    let first = scene.talk.connection();
+    scene.heard.clear();
+    scene.closes(Closed::Lost);
+    scene.closes(Closed::Unreachable);
+    assert_ne!(scene.talk.connection(), first);
+    assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
+    scene.connected();
+    scene.replies(&Reply::Joined {
+        name: "ann-2".into(),
+        members: vec!["ann".into()],
+    });
+    scene.replies(&delivered(1));
+    assert_eq!(scene.talk.undelivered().count(), 0);
+    assert!(
+        matches!(
+            scene.heard[..],
+            [
+                Action::Silent,
+                Action::Learned(_),
+                Action::Back,
+                Action::Heard(Reply::Joined { .. }),
+                Action::Delivered { number: 1, .. }
+            ]
+        ),
+        "{:?}",
+        scene.heard
+    );
+}
+
+#[test]
+fn an_agent_that_stays_away_is_not_called_for_ever() {
+    let mut scene = Scene::chat();
+    scene.talk.say("one".into()).unwrap();
+    scene.closes(Closed::Lost);
+    for _ in 0..limits::REJOINS {
+        assert_eq!(scene.end(), None);
+        scene.closes(Closed::Unreachable);
+    }
+    assert_eq!(scene.end(), Some(&End::Lost));
+    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["one"]);
+
+    let mut scene = Scene::chat();
+    scene.closes(Closed::Lost);
+    scene.talk.leave();
+    scene.drain();
+    assert_eq!(scene.end(), Some(&End::Left));
 }
 
 #[test]
