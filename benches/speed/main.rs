@@ -3,6 +3,7 @@
 //! `cargo bench -- seal` runs the sections whose name contains `seal`. Without `--bench`, as under
 //! `cargo test --all-targets`, everything runs once, to see that it works.
 
+mod exec;
 mod handshake;
 mod measure;
 mod seal;
@@ -12,7 +13,11 @@ use measure::{Bench, Effort};
 /// A section: its name, and what it measures and prints.
 type Section = (&'static str, fn(&Bench));
 
-const SECTIONS: &[Section] = &[("seal", seal::run), ("handshake", handshake::run)];
+const SECTIONS: &[Section] = &[
+    ("seal", seal::run),
+    ("handshake", handshake::run),
+    ("exec", exec::run),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -68,6 +68,35 @@ impl Bench {
     }
 }
 
+/// What takes seconds is measured three times.
+const LONG_RUNS: usize = 3;
+
+impl Bench {
+    /// Measures work that takes so long that a few runs must do.
+    pub fn once(&self, mut work: impl FnMut()) -> Cost {
+        let runs = if self.effort == Effort::Once {
+            1
+        } else {
+            LONG_RUNS
+        };
+        let mut times: Vec<_> = (0..runs).map(|_| nanoseconds(1, &mut work)).collect();
+        times.sort_by(f64::total_cmp);
+        Cost {
+            best: times[0],
+            median: times[times.len() / 2],
+        }
+    }
+
+    /// So much for a measurement, a thousandth of it to see that it works.
+    pub fn size(&self, bytes: usize) -> usize {
+        if self.effort == Effort::Once {
+            bytes / 1024
+        } else {
+            bytes
+        }
+    }
+}
+
 /// Mean time of one run among `runs`.
 fn nanoseconds(runs: u32, work: &mut impl FnMut()) -> f64 {
     let start = Instant::now();
