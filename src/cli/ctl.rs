@@ -13,12 +13,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::crypto::PublicKey;
 use crate::duration;
+use crate::message::outcome::signal_number;
 use crate::message::{OnDisconnect, RequestId};
 use crate::net::Target;
+use job::JobPrefix;
 
 mod ask;
 mod context;
 mod exec;
+mod job;
+mod local;
 mod talk;
 mod trust;
 
@@ -41,6 +45,14 @@ pub struct Ctl {
 pub enum Command {
     /// Run a command on one host, or on many at once
     Exec(ExecArgs),
+    /// List the commands that agents run or keep the results of
+    Jobs(JobsArgs),
+    /// Take over a command that runs or ran: its output, and its status
+    Attach(AttachArgs),
+    /// Wait for the end of a command and exit as it did
+    Wait(WaitArgs),
+    /// Send a signal to a command
+    Kill(KillArgs),
     /// Chat with the people and scripts at an agent
     Chat(ChatArgs),
     /// Send one message to the chats of agents
@@ -73,7 +85,11 @@ pub struct Contact {
 #[derive(Args, Debug)]
 pub struct ExecArgs {
     /// Where: host, host:port, [v6]:port; several: all of them at once
-    #[arg(value_name = "TARGET", required_unless_present = "local")]
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "local",
+        conflicts_with = "local"
+    )]
     pub targets: Vec<Target>,
     /// The program and its arguments, each passed on exactly
     #[arg(value_name = "ARGV", last = true, required_unless_present = "shell")]
@@ -143,6 +159,76 @@ impl From<Gone> for OnDisconnect {
     }
 }
 
+/// `udpctl jobs`
+#[derive(Args, Debug)]
+pub struct JobsArgs {
+    /// Where: host, host:port, [v6]:port
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<Target>,
+    /// Print one JSON object for each job
+    #[arg(long)]
+    pub json: bool,
+    /// How long an agent that does not answer is waited for
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",
+          env = "UDPCTL_CONTACT_TIMEOUT", hide_env_values = true)]
+    pub contact_timeout: Duration,
+}
+
+/// Which job, and where.
+#[derive(Args, Debug)]
+pub struct JobArgs {
+    /// Where: host, host:port, [v6]:port
+    #[arg(value_name = "TARGET")]
+    pub target: Target,
+    /// The request's id, or as much of its beginning as tells it apart; nothing, if there is only one
+    #[arg(value_name = "JOB")]
+    pub job: Option<JobPrefix>,
+    /// How long an agent that does not answer is waited for
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",
+          env = "UDPCTL_CONTACT_TIMEOUT", hide_env_values = true)]
+    pub contact_timeout: Duration,
+}
+
+/// `udpctl attach`
+#[derive(Args, Debug)]
+pub struct AttachArgs {
+    /// Which.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Begin with this byte of both outputs [default: the first that was not yet written out anywhere]
+    #[arg(long, value_name = "BYTE")]
+    pub from: Option<u64>,
+    /// Print one JSON object instead of the output
+    #[arg(long)]
+    pub json: bool,
+    /// How long a silent agent is asked again
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s",
+          env = "UDPCTL_LEASE", hide_env_values = true)]
+    pub lease: Duration,
+    /// Say on standard error how the command ended, also when it went well
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `udpctl wait`
+#[derive(Args, Debug)]
+pub struct WaitArgs {
+    /// Which.
+    #[command(flatten)]
+    pub job: JobArgs,
+}
+
+/// `udpctl kill`
+#[derive(Args, Debug)]
+pub struct KillArgs {
+    /// Which.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// The signal: a name or a number
+    #[arg(short, long, value_name = "SIGNAL", value_parser = signal, default_value = "TERM")]
+    pub signal: i32,
+}
+
 /// `udpctl chat`
 #[derive(Args, Debug)]
 pub struct ChatArgs {
@@ -183,7 +269,11 @@ pub struct SendArgs {
 #[derive(Args, Debug)]
 pub struct PingArgs {
     /// Whom: host, host:port, [v6]:port
-    #[arg(value_name = "TARGET", required_unless_present = "local")]
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "local",
+        conflicts_with = "local"
+    )]
     pub targets: Vec<Target>,
     /// How the agents are reached.
     #[command(flatten)]
@@ -236,6 +326,8 @@ pub fn main() -> ExitCode {
     let ctl = Ctl::parse();
     let (result, failed) = match &ctl.command {
         Command::Exec(args) => (exec::exec(args), exec::OURS),
+        Command::Attach(args) => (job::attach(args), exec::OURS),
+        Command::Wait(args) => (job::wait(args), exec::OURS),
         Command::Chat(args) => (talk::chat(args), exec::OURS),
         command => (run(command), 1),
     };
@@ -250,6 +342,10 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::exec(args),
+        Command::Jobs(args) => job::jobs(args),
+        Command::Attach(args) => job::attach(args),
+        Command::Wait(args) => job::wait(args),
+        Command::Kill(args) => job::kill(args),
         Command::Chat(args) => talk::chat(args),
         Command::Send(args) => talk::send(args),
         Command::Ping(args) => ask::ping(args),
@@ -258,6 +354,10 @@ fn run(command: &Command) -> Result<u8> {
         Command::Id => trust::id(),
         Command::Completions(args) => super::completions::print::<Ctl>("udpctl", args.shell),
     }
+}
+
+fn signal(text: &str) -> Result<i32, &'static str> {
+    signal_number(text).ok_or("no signal is called that")
 }
 
 fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {

@@ -258,7 +258,8 @@ pub fn ask(
     questions: Vec<Question>,
     mut answered: impl FnMut(usize, Answer),
 ) {
-    let mut waiting = questions.into_iter().enumerate();
+    let base = link.reserve(questions.len());
+    let mut waiting = (base..).zip(questions);
     let mut asks: std::collections::HashMap<u32, Ask> = std::collections::HashMap::new();
     let mut act = |slot: u32, ask: &mut Ask| {
         while let Some(action) = ask.poll() {
@@ -268,7 +269,7 @@ pub fn ask(
                     if let (Some(directory), Some(ticket)) = (directory, &answer.ticket) {
                         directory.learn(&ask.question.host.agent, ticket);
                     }
-                    answered(slot as usize, answer);
+                    answered((slot - base) as usize, answer);
                     return true;
                 }
             }
@@ -277,9 +278,8 @@ pub fn ask(
     };
     loop {
         while asks.len() < limits::WINDOW
-            && let Some((index, question)) = waiting.next()
+            && let Some((slot, question)) = waiting.next()
         {
-            let slot = u32::try_from(index).expect("a command line holds fewer targets");
             let mut ask = Ask::new(slot, question);
             if !act(slot, &mut ask) {
                 asks.insert(slot, ask);

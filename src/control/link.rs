@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::known_agents::{KnownAgents, TrustError};
 use super::limits;
@@ -71,6 +71,8 @@ impl std::error::Error for HostError {}
 /// The network thread, and which of its sockets serves which address family.
 pub struct Link {
     net: Net,
+    /// The first slot that has not been given away: what numbers sessions within it is its holder's.
+    next_slot: AtomicU32,
     v4: Option<u16>,
     v6: Option<u16>,
 }
@@ -152,6 +154,7 @@ impl Link {
             v4: socket(true),
             v6: socket(false),
             net,
+            next_slot: AtomicU32::new(0),
         })
     }
 
@@ -176,6 +179,14 @@ impl Link {
             return Err(HostError::Family);
         }
         Ok(paths)
+    }
+
+    /// Slots for `count` machines, numbered upwards from the one that is returned. The sessions of slot `n`
+    /// are `n << 16` and those that follow.
+    #[must_use]
+    pub fn reserve(&self, count: usize) -> u32 {
+        let count = u32::try_from(count).expect("a command line holds fewer targets");
+        self.next_slot.fetch_add(count, Ordering::Relaxed)
     }
 
     /// Asks something of the session machine. A thread that has ended says so through its events.

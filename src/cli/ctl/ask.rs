@@ -2,17 +2,18 @@
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::context::{Controller, note, print};
+use super::local::Local;
 use super::trust::on_change;
 use super::{AcceptArgs, PingArgs};
 use crate::control::ask::{Answer, NoReply, Question, ask};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
-use crate::control::link::Host;
+use crate::control::link::{Directory, Host, Link};
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Outcome, Reply, Request};
@@ -20,33 +21,58 @@ use crate::net::Invite;
 
 /// Asks every target whether it is there, and who it is.
 pub fn ping(args: &PingArgs) -> Result<u8> {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut controller = Controller::new()?;
+    let question = |host| Question {
+        host,
+        request: Request::Ping {},
+        invite: None,
+        contact_timeout: args.contact.contact_timeout,
+        patience: args.contact.contact_timeout,
+    };
+    let mut tally = Tally::default();
+    if args.contact.local {
+        let local = Local::start(&mut controller.rng)?;
+        let questions = vec![question(local.host.clone())];
+        let printed = ping_all(&local.link, None, questions, &mut tally);
+        local.stop();
+        printed?;
+        return Ok(u8::from(tally.exit_status() != 0));
+    }
     let link = controller.link()?;
     let directory = controller.directory()?;
-    let mut tally = Tally::default();
     let mut questions = Vec::new();
     for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
         match host {
-            Ok(host) => questions.push(Question {
-                host,
-                request: Request::Ping {},
-                invite: None,
-                contact_timeout: args.contact.contact_timeout,
-                patience: args.contact.contact_timeout,
-            }),
+            Ok(host) => questions.push(question(host)),
             Err(error) => {
                 note(&format!("udpctl: {}: {error}", target.label()));
                 tally.add(Fate::Unreachable, target.label());
             }
         }
     }
+    let printed = ping_all(&link, Some(&directory), questions, &mut tally);
+    link.close();
+    printed?;
+    if args.targets.len() > 1 {
+        note(&tally.line(began.elapsed()));
+        return Ok(tally.exit_status());
+    }
+    Ok(u8::from(tally.exit_status() != 0))
+}
+
+fn ping_all(
+    link: &Link,
+    directory: Option<&Directory>,
+    questions: Vec<Question>,
+    tally: &mut Tally,
+) -> Result<()> {
     let labels: Vec<String> = questions
         .iter()
         .map(|question| question.host.label.clone())
         .collect();
     let mut printed = Ok(());
-    ask(&link, Some(&directory), questions, |index, answer| {
+    ask(link, directory, questions, |index, answer| {
         let label = &labels[index];
         match pong(&answer) {
             Ok(words) => {
@@ -61,13 +87,7 @@ pub fn ping(args: &PingArgs) -> Result<u8> {
             }
         }
     });
-    link.close();
-    printed?;
-    if args.targets.len() > 1 {
-        note(&tally.line(began.elapsed()));
-        return Ok(tally.exit_status());
-    }
-    Ok(if tally.exit_status() == 0 { 0 } else { 1 })
+    printed
 }
 
 /// `web (udpagent 0.1.0) in 0.41 ms`
@@ -193,7 +213,8 @@ fn own_name() -> String {
     format!("{user}@{}", host.nodename().to_string_lossy())
 }
 
-fn unexpected(reply: &Reply) -> NoReply {
+/// A reply that answers something else, or says no.
+pub fn unexpected(reply: &Reply) -> NoReply {
     let (outcome, note) = match reply {
         Reply::Denied {} => (Outcome::Denied {}, None),
         Reply::NoJob {} => (Outcome::Unknown {}, None),
@@ -206,7 +227,8 @@ fn unexpected(reply: &Reply) -> NoReply {
     NoReply { outcome, note }
 }
 
-fn words(error: &NoReply) -> String {
+/// Why there is no answer, in words.
+pub fn words(error: &NoReply) -> String {
     match &error.note {
         Some(note) => format!("{}: {}", error.outcome, escape::line(note.as_bytes(), 256)),
         None => error.outcome.to_string(),

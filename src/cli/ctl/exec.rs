@@ -7,36 +7,48 @@ use anyhow::{Result, bail};
 
 use super::ExecArgs;
 use super::context::{Controller, note};
+use super::local::{LABEL, Local};
 use crate::control::exec::{
     Cleaning, Finish, Goal, Interruption, Opening, Settings, Style, Task, Verbosity, run, summary,
 };
 use crate::control::{limits, signals};
 use crate::message::{Exec, OsText, Outcome, RequestId};
+use crate::rng::Rng;
 
 /// Runs the command and returns the exit status.
 pub fn exec(args: &ExecArgs) -> Result<u8> {
     let mut controller = Controller::new()?;
     let signals = signals::catch()?;
+    if args.contact.local {
+        let local = Local::start(&mut controller.rng)?;
+        let task = Task {
+            label: LABEL.into(),
+            host: Ok(local.host.clone()),
+            opening: opening(args, &mut controller.rng),
+        };
+        let finish = run(&local.link, None, vec![task], settings(args, 1), &signals);
+        local.stop();
+        return Ok(conclude(&finish, 1));
+    }
     let link = controller.link()?;
     let directory = controller.directory()?;
-    let hosts = directory.find(&args.targets, &link);
-    let argv = argv(args);
-    let tasks: Vec<Task> = std::iter::zip(&args.targets, hosts)
+    let found = directory.find(&args.targets, &link);
+    let tasks: Vec<Task> = std::iter::zip(&args.targets, found)
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,
-            opening: Opening::Exec(request(args, &argv, RequestId(controller.rng.bytes()))),
+            opening: opening(args, &mut controller.rng),
         })
         .collect();
-    if args.stdin && tasks.len() > limits::WINDOW {
+    let hosts = tasks.len();
+    if args.stdin && hosts > limits::WINDOW {
         bail!(
-            "standard input can go to {} hosts at most, these are {}",
-            limits::WINDOW,
-            tasks.len()
+            "standard input can go to {} hosts at most, these are {hosts}",
+            limits::WINDOW
         );
     }
-    let hosts = tasks.len();
-    let finish = run(&link, &directory, tasks, settings(args, hosts), &signals);
+    let settings = settings(args, hosts);
+    let finish = run(&link, Some(&directory), tasks, settings, &signals);
     link.close();
     Ok(conclude(&finish, hosts))
 }
@@ -73,6 +85,23 @@ const INTERRUPTED: u8 = 130;
 /// Everything that is ours and not the command's.
 pub const OURS: u8 = 255;
 
+fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
+    let env = args.env.iter().cloned();
+    Opening::Exec(Exec {
+        id: args.id.unwrap_or_else(|| RequestId(rng.bytes())),
+        argv: argv(args),
+        env: env
+            .map(|(name, value)| (OsText(name), OsText(value)))
+            .collect(),
+        cwd: args.cwd.clone().map(OsText),
+        stdin: args.stdin,
+        timeout_ms: args.timeout.map(millis),
+        lease_ms: Some(millis(args.lease)),
+        on_disconnect: args.on_disconnect.into(),
+        age_ms: 0,
+    })
+}
+
 fn argv(args: &ExecArgs) -> Vec<OsText> {
     let mut argv: Vec<OsString> = Vec::new();
     if let Some(text) = &args.shell {
@@ -81,24 +110,6 @@ fn argv(args: &ExecArgs) -> Vec<OsText> {
     }
     argv.extend(args.argv.iter().cloned());
     argv.into_iter().map(OsText).collect()
-}
-
-fn request(args: &ExecArgs, argv: &[OsText], id: RequestId) -> Exec {
-    Exec {
-        id: args.id.unwrap_or(id),
-        argv: argv.to_vec(),
-        env: args
-            .env
-            .iter()
-            .map(|(name, value)| (OsText(name.clone()), OsText(value.clone())))
-            .collect(),
-        cwd: args.cwd.clone().map(OsText),
-        stdin: args.stdin,
-        timeout_ms: args.timeout.map(millis),
-        lease_ms: Some(millis(args.lease)),
-        on_disconnect: args.on_disconnect.into(),
-        age_ms: 0,
-    }
 }
 
 fn settings(args: &ExecArgs, hosts: usize) -> Settings {

@@ -32,14 +32,16 @@ struct Running {
 
 struct Run<'a> {
     link: &'a Link,
-    directory: &'a Directory,
+    directory: Option<&'a Directory>,
     settings: Settings,
     tasks: Vec<Task>,
-    /// By slot, which is the index of the task.
+    /// The slot of the first task.
+    base: u32,
+    /// By task.
     running: Vec<Option<Box<Running>>>,
     /// Slots with actions to take.
     ready: BTreeSet<u32>,
-    /// Slots that have not begun.
+    /// The first task that has not begun.
     next: usize,
     active: usize,
     show: Show,
@@ -49,11 +51,12 @@ struct Run<'a> {
     quiet: bool,
 }
 
-/// Runs all tasks to their ends. `signals` brings SIGINT and its kin.
+/// Runs all tasks to their ends. `signals` brings SIGINT and its kin; what is learnt of agents is remembered
+/// in `directory`.
 #[must_use]
 pub fn run(
     link: &Link,
-    directory: &Directory,
+    directory: Option<&Directory>,
     tasks: Vec<Task>,
     settings: Settings,
     signals: &Receiver<i32>,
@@ -62,6 +65,7 @@ pub fn run(
     let mut run = Run {
         link,
         directory,
+        base: link.reserve(tasks.len()),
         running: tasks.iter().map(|_| None).collect(),
         tasks,
         ready: BTreeSet::new(),
@@ -126,7 +130,7 @@ impl Run<'_> {
         while self.active < limits::WINDOW && self.next < self.tasks.len() {
             let index = self.next;
             self.next += 1;
-            let slot = slot(index);
+            let slot = self.slot(index);
             if self.finish.interruption.is_some() {
                 let label = self.tasks[index].label.clone();
                 self.finish.tally.add(Fate::Skipped, &label);
@@ -180,7 +184,7 @@ impl Run<'_> {
     }
 
     fn take(&mut self, slot: u32, action: Action) {
-        let index = slot as usize;
+        let index = self.index(slot);
         match action {
             Action::Command(command) => self.link.send(command),
             Action::Output(output, data) => {
@@ -244,8 +248,8 @@ impl Run<'_> {
             self.interrupt(Interruption::Failed);
         }
         let output = Output::ALL[stream];
-        for slot in 0..self.running.len() {
-            self.broken(self::slot(slot), output);
+        for index in 0..self.running.len() {
+            self.broken(self.slot(index), output);
         }
     }
 
@@ -263,7 +267,7 @@ impl Run<'_> {
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
                 running.attempt.on_stdin(data.clone(), fin);
-                self.ready.insert(slot(index));
+                self.ready.insert(self.slot(index));
             }
         }
         self.settings.stdin &= !fin;
@@ -310,7 +314,7 @@ impl Run<'_> {
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
                 running.attempt.cancel();
-                self.ready.insert(slot(index));
+                self.ready.insert(self.slot(index));
             }
         }
     }
@@ -321,8 +325,17 @@ impl Run<'_> {
     }
 
     fn attempt(&mut self, slot: u32) -> Option<&mut Attempt> {
-        let running = self.running.get_mut(slot as usize)?.as_mut()?;
+        let index = slot.checked_sub(self.base)? as usize;
+        let running = self.running.get_mut(index)?.as_mut()?;
         Some(&mut running.attempt)
+    }
+
+    fn slot(&self, index: usize) -> u32 {
+        self.base + u32::try_from(index).expect("Link::reserve has counted them")
+    }
+
+    const fn index(&self, slot: u32) -> usize {
+        (slot - self.base) as usize
     }
 
     fn is_fleet(&self) -> bool {
@@ -351,7 +364,7 @@ impl Run<'_> {
     }
 
     fn flush(&mut self, slot: u32) {
-        let label = self.tasks[slot as usize].label.clone();
+        let label = self.tasks[self.index(slot)].label.clone();
         for (output, piece) in self.show.flush(slot, &label) {
             self.push(output, piece);
         }
@@ -366,17 +379,18 @@ impl Run<'_> {
     }
 
     fn learn(&self, index: usize, learned: Option<Ticket>) {
-        if let (Some(ticket), Ok(host)) = (learned, &self.tasks[index].host)
+        if let (Some(ticket), Ok(host), Some(directory)) =
+            (learned, &self.tasks[index].host, self.directory)
             && host.ticket.is_none_or(|known| is_news(&known, &ticket))
         {
-            self.directory.learn(&host.agent, &ticket);
+            directory.learn(&host.agent, &ticket);
         }
     }
 
     fn ended(&mut self, index: usize, report: Report, took: Duration, line: Option<String>) {
         let label = self.tasks[index].label.clone();
         if let Style::Json(_) = self.settings.style {
-            let captured = self.show.take_captured(slot(index));
+            let captured = self.show.take_captured(self.slot(index));
             let mut object = summary::object(&label, &report, &captured, took).to_string();
             object.push('\n');
             let data = object.into();
@@ -406,10 +420,6 @@ fn is_news(known: &Ticket, learned: &Ticket) -> bool {
         || known.offset.abs_diff(learned.offset) > micros(limits::TICKET_DRIFT)
         || learned.rtt > 2 * known.rtt
         || 2 * learned.rtt < known.rtt
-}
-
-fn slot(index: usize) -> u32 {
-    u32::try_from(index).expect("a command line holds fewer targets")
 }
 
 fn stdout() -> BorrowedFd<'static> {

@@ -1,0 +1,61 @@
+//! `--local`: an agent inside this process, on a loopback port, with keys that nobody keeps.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Context as _, Result};
+
+use super::context::open_link;
+use crate::agent::config::Config;
+use crate::agent::jobs::{self, Commands};
+use crate::agent::run::{self, Agent, Plain, Terminal, Trust};
+use crate::control::link::{Host, Link};
+use crate::crypto::SecretKey;
+use crate::rng::Rng;
+
+/// What it is called in everything that is printed.
+pub const LABEL: &str = "local";
+
+/// An agent, and a way to it.
+pub struct Local {
+    agent: Agent,
+    /// The network.
+    pub link: Link,
+    /// The agent as a host.
+    pub host: Host,
+}
+
+impl Local {
+    /// Starts one.
+    pub fn start(rng: &mut Rng) -> Result<Self> {
+        let controller = SecretKey::generate(rng);
+        let agent = run::start(run::Config {
+            identity: SecretKey::generate(rng),
+            name: LABEL.into(),
+            binds: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+            trust: Trust::Keys(vec![controller.public()]),
+            jobs: jobs::Config {
+                commands: Commands::Run,
+                max_jobs: Config::default().max_jobs,
+                max_runtime: None,
+            },
+            plain: Plain::Off,
+            terminal: Terminal::None,
+            prints: None,
+        })
+        .context("no agent can be started here")?;
+        let link = open_link(controller)?;
+        let host = Host {
+            label: LABEL.into(),
+            agent: agent.key(),
+            paths: link.paths(agent.addresses())?,
+            ticket: None,
+        };
+        Ok(Self { agent, link, host })
+    }
+
+    /// Ends the agent and all that it runs.
+    pub fn stop(self) {
+        self.link.close();
+        self.agent.stop();
+    }
+}

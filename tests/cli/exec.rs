@@ -1,0 +1,278 @@
+//! A command on one host: its output, its status, its outcome.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::harness::{User, eventually};
+
+fn exec<'a>(target: &'a str, command: &[&'a str]) -> Vec<&'a str> {
+    [&["exec", target, "--"], command].concat()
+}
+
+#[test]
+fn output_goes_where_it_went_there_and_the_status_is_the_commands() {
+    let user = User::new();
+    let agent = user.agent();
+    let script = "echo out; echo err >&2; exit 7";
+    user.udpctl(exec(&agent.target(), &["sh", "-c", script]))
+        .stdout("out\n")
+        .stderr("err\n")
+        .status(7)
+        .run();
+    user.udpctl(exec(&agent.target(), &["true"])).run();
+}
+
+#[test]
+fn arguments_arrive_byte_for_byte() {
+    let user = User::new();
+    let agent = user.agent();
+    let odd: [&[u8]; 9] = [
+        b"",
+        b" ",
+        b"a b",
+        b"'single' \"double\"",
+        b"$HOME `id` \\",
+        b"line\nbreak",
+        b"--",
+        b"-x",
+        b"\xff\xfe not utf-8",
+    ];
+    let target = agent.target();
+    let mut args: Vec<&std::ffi::OsStr> = ["exec", &target, "--", "printf", "[%s]"]
+        .map(AsRef::as_ref)
+        .to_vec();
+    args.extend(odd.iter().map(|bytes| std::ffi::OsStr::from_bytes(bytes)));
+    let mut wanted = Vec::new();
+    for bytes in odd {
+        wanted.push(b'[');
+        wanted.extend_from_slice(bytes);
+        wanted.push(b']');
+    }
+    user.udpctl(args).stdout(wanted).run();
+}
+
+#[test]
+fn what_is_not_an_exit_status_says_so() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let missing = "/no/such/program";
+    user.udpctl(exec(&target, &[missing]))
+        .stderr(format!(
+            "udpctl: {target}: could not be started: No such file or directory; request ID\n"
+        ))
+        .status(127)
+        .run();
+    user.udpctl(exec(&target, &["/etc/passwd"]))
+        .stderr(format!(
+            "udpctl: {target}: could not be started: Permission denied; request ID\n"
+        ))
+        .status(126)
+        .run();
+    user.udpctl(exec(&target, &["sh", "-c", "kill -9 $$"]))
+        .stderr(format!(
+            "udpctl: {target}: ended by signal 9 (KILL); request ID\n"
+        ))
+        .status(137)
+        .run();
+    user.udpctl(["exec", &target, "--timeout", "200ms", "--", "sleep", "600"])
+        .stderr(format!("udpctl: {target}: timed out; request ID\n"))
+        .status(124)
+        .run();
+}
+
+#[test]
+fn nobody_there_is_unreachable_and_never_success() {
+    let user = User::new();
+    // Bound, so that nobody else takes it, and silent.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let agent = user.agent();
+    user.udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    user.udpctl(["exec", &target, "--contact-timeout", "300ms", "--", "true"])
+        .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+        .status(255)
+        .run();
+}
+
+#[test]
+fn standard_input_is_read_only_when_asked_for() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpctl(exec(&target, &["cat"])).stdin("unread").run();
+    user.udpctl(["exec", &target, "-i", "--", "cat"])
+        .stdin("read\n")
+        .stdout("read\n")
+        .run();
+    // A shell loop that feeds others from the same input keeps it.
+    let loops = format!(
+        "while read line; do {} exec {target} -- echo $line; done",
+        env!("CARGO_BIN_EXE_udpctl")
+    );
+    let mut shell = user.command("sh");
+    shell.args(["-c", &loops]);
+    crate::harness::Test::new(shell)
+        .stdin("1\n2\n3\n")
+        .stdout("1\n2\n3\n")
+        .run();
+}
+
+#[test]
+fn input_flows_with_back_pressure_and_ends_half() {
+    let user = User::new();
+    let agent = user.agent();
+    let input: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    user.udpctl(["exec", &agent.target(), "-i", "--", "cat"])
+        .stdin(input.clone())
+        .stdout(input)
+        .run();
+}
+
+#[test]
+fn a_command_that_stops_reading_early_ends_all_the_same() {
+    let user = User::new();
+    let agent = user.agent();
+    user.udpctl(["exec", &agent.target(), "-i", "--", "head", "-c", "3"])
+        .stdin(vec![b'x'; 8 << 20])
+        .stdout("xxx")
+        .run();
+}
+
+#[test]
+fn output_is_complete_whatever_its_size() {
+    let user = User::new();
+    let agent = user.agent();
+    let outcome = user
+        .udpctl(exec(
+            &agent.target(),
+            &["sh", "-c", "head -c 10485760 /dev/zero; exit 7"],
+        ))
+        .outcome();
+    assert_eq!(outcome.status, 7, "{}", outcome.stderr);
+    assert_eq!(outcome.stdout.len(), 10_485_760);
+    assert!(outcome.stdout.iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn a_child_left_behind_does_not_hold_the_result() {
+    let user = User::new();
+    let agent = user.agent();
+    let outcome = user
+        .udpctl(exec(&agent.target(), &["sh", "-c", "sleep 600 & echo hi"]))
+        .outcome();
+    assert_eq!((&outcome.stdout[..], outcome.status), (&b"hi\n"[..], 0));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_command() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let line = format!(
+        "{} exec {target} -- sh -c 'echo $$ >{}; exec yes' | head -n 1",
+        env!("CARGO_BIN_EXE_udpctl"),
+        user.path("pid").display()
+    );
+    let mut shell = user.command("bash");
+    shell.args(["-c", &format!("{line}; echo ${{PIPESTATUS[0]}}")]);
+    crate::harness::Test::new(shell).stdout("y\n141\n").run();
+    let pid = std::fs::read_to_string(user.path("pid")).unwrap();
+    let process = std::path::PathBuf::from(format!("/proc/{}", pid.trim()));
+    eventually("yes has ended", || !process.exists());
+}
+
+#[test]
+fn the_environment_the_directory_and_the_shell_are_as_asked() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpctl([
+        "exec",
+        &target,
+        "--env",
+        "A=1=2",
+        "--env",
+        "B=",
+        "--cwd",
+        "/usr",
+        "--shell",
+        "echo \"$A,$B,$PWD,$1\" | tr 12 34",
+        "--",
+        "x y",
+    ])
+    .stdout("3=4,,/usr,x y\n")
+    .run();
+}
+
+#[test]
+fn json_says_it_all_in_one_object() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let script = "echo hi; printf '\\377' >&2; exit 3";
+    let outcome = user
+        .udpctl(["exec", &target, "--json", "--", "sh", "-c", script])
+        .outcome();
+    assert_eq!(outcome.status, 3);
+    let object: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(object["host"], *target);
+    assert_eq!(
+        object["outcome"],
+        serde_json::json!({"exited": {"code": 3}})
+    );
+    assert_eq!(
+        object["stdout"],
+        serde_json::json!({"bytes": 3, "text": "hi\n"})
+    );
+    assert_eq!(
+        object["stderr"],
+        serde_json::json!({"bytes": 1, "b64": "/w=="})
+    );
+}
+
+#[test]
+fn the_first_interrupt_ends_the_command_and_waits_for_it() {
+    let user = User::new();
+    let agent = user.agent();
+    let mut command = user.command("udpctl");
+    command.args(exec(
+        &agent.target(),
+        &["sh", "-c", "echo $$; exec sleep 600"],
+    ));
+    let mut udpctl = crate::harness::Child::start(command);
+    let pid = udpctl.stdout_line(|_| true);
+    udpctl.signal(rustix::process::Signal::INT);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("canceled; request "), "{stderr}");
+    let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+    eventually("what is said to have ended is gone", || !process.exists());
+}
+
+#[test]
+fn the_second_interrupt_leaves_and_names_the_request() {
+    let user = User::new();
+    let agent = user.agent();
+    let mut command = user.command("udpctl");
+    command.args(exec(
+        &agent.target(),
+        &[
+            "sh",
+            "-c",
+            "trap '' TERM; echo $$; while :; do sleep 600; done",
+        ],
+    ));
+    let mut udpctl = crate::harness::Child::start(command);
+    udpctl.stdout_line(|_| true);
+    udpctl.signal(rustix::process::Signal::INT);
+    udpctl.stderr_line(|line| line.contains("again to leave at once"));
+    udpctl.signal(rustix::process::Signal::INT);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert!(
+        stderr.contains(": left, and it may still run; request "),
+        "{stderr}"
+    );
+}

@@ -1,0 +1,165 @@
+//! Several hosts at once: labels, counts, names, and the gravest status.
+
+use crate::harness::{Agent, User};
+
+fn sorted(text: &[u8]) -> Vec<String> {
+    let mut lines: Vec<String> = String::from_utf8_lossy(text)
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn every_line_is_labelled_and_the_last_one_counts() {
+    let user = User::new();
+    let agents = [
+        user.agent(),
+        user.agent(),
+        Agent::start(&user, &["--bind", "[::1]:0"]),
+    ];
+    let targets: Vec<String> = agents.iter().map(Agent::target).collect();
+    let mut args = vec!["exec"];
+    args.extend(targets.iter().map(String::as_str));
+    args.extend(["--", "sh", "-c", "printf 'one\\ntwo\\33[31m'; echo err >&2"]);
+    let outcome = user.udpctl(args).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let mut wanted: Vec<String> = targets
+        .iter()
+        .flat_map(|target| {
+            [
+                format!("{target}: one"),
+                format!("{target}: two\\u{{1b}}[31m"),
+            ]
+        })
+        .collect();
+    wanted.sort();
+    assert_eq!(sorted(&outcome.stdout), wanted);
+    let stderr: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(stderr.len(), 4);
+    assert!(stderr[3].starts_with("3 ok of 3 in "), "{}", stderr[3]);
+}
+
+#[test]
+fn a_silent_host_is_named_and_never_success() {
+    let user = User::new();
+    let agent = user.agent();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    user.udpctl(["trust", &silent, agent.key()])
+        .stdout(format!("{silent} is trusted now\n"))
+        .run();
+    let target = agent.target();
+    user.udpctl([
+        "exec",
+        &target,
+        &silent,
+        "--contact-timeout",
+        "300ms",
+        "--",
+        "echo",
+        "hi",
+    ])
+    .stdout(format!("{target}: hi\n"))
+    .stderr(format!(
+        "udpctl: {silent}: no answer; request ID\n\
+         1 ok, 1 unreachable of 2 in TIME; unreachable: {silent}\n"
+    ))
+    .status(4)
+    .run();
+}
+
+#[test]
+fn a_host_without_a_key_or_an_address_is_its_own_problem() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let outcome = user
+        .udpctl([
+            "exec",
+            &target,
+            "192.0.2.1",
+            "nowhere.invalid",
+            "--",
+            "echo",
+            "hi",
+        ])
+        .outcome();
+    assert_eq!(outcome.status, 4);
+    assert_eq!(
+        String::from_utf8_lossy(&outcome.stdout),
+        format!("{target}: hi\n")
+    );
+    assert!(
+        outcome.stderr.contains(
+            "udpctl: 192.0.2.1: no key known for this agent; run \"udpagent invite\" there and paste \
+             its line here\n"
+        ),
+        "{}",
+        outcome.stderr
+    );
+    let last = outcome.stderr.lines().last().unwrap();
+    assert!(last.starts_with("1 ok, 2 unreachable of 3 in "), "{last}");
+    assert!(
+        last.ends_with("; unreachable: 192.0.2.1, nowhere.invalid"),
+        "{last}"
+    );
+}
+
+#[test]
+fn statuses_that_differ_give_the_gravest() {
+    let user = User::new();
+    let agents = [user.agent(), user.agent()];
+    let targets: Vec<String> = agents.iter().map(Agent::target).collect();
+    let outcome = user
+        .udpctl(["exec", &targets[0], &targets[1], "--", "false"])
+        .outcome();
+    assert_eq!(outcome.status, 5);
+    assert!(
+        outcome.stderr.contains(&format!(
+            "udpctl: {}: exited with status 1; request ",
+            targets[1]
+        )),
+        "{}",
+        outcome.stderr
+    );
+    let outcome = user
+        .udpctl([
+            "exec",
+            &targets[0],
+            &targets[1],
+            "--timeout",
+            "100ms",
+            "--",
+            "sleep",
+            "600",
+        ])
+        .outcome();
+    assert_eq!(outcome.status, 3, "{}", outcome.stderr);
+}
+
+#[test]
+fn ping_tells_who_is_there() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "web"]);
+    let target = agent.target();
+    let outcome = user.udpctl(["ping", &target]).outcome();
+    let stdout = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        stdout.starts_with(&format!("{target}: web (udpagent {version}) in ")),
+        "{stdout}"
+    );
+    assert!(stdout.ends_with(" ms\n"), "{stdout}");
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    user.udpctl(["trust", &silent, agent.key()])
+        .stdout(format!("{silent} is trusted now\n"))
+        .run();
+    user.udpctl(["ping", &silent, "--contact-timeout", "300ms"])
+        .stderr(format!("udpctl: {silent}: no answer\n"))
+        .status(1)
+        .run();
+}

@@ -1,0 +1,154 @@
+//! A process whose output can be waited for.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// How long anything may take. Generous: the machine may be busy with other tests.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running process; killed and reaped when dropped.
+pub struct Child {
+    process: std::process::Child,
+    stdin: Option<ChildStdin>,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// The lines of a stream as they come.
+struct Lines {
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Child {
+    /// Starts it with pipes for all three streams.
+    pub fn start(mut command: Command) -> Self {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdin: process.stdin.take(),
+            stdout: Lines::of(process.stdout.take().unwrap()),
+            stderr: Lines::of(process.stderr.take().unwrap()),
+            process,
+        }
+    }
+
+    /// Waits for a line of stdout that `wanted` likes, and returns it.
+    pub fn stdout_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        self.stdout.wait(wanted)
+    }
+
+    /// Waits for a line of stderr that `wanted` likes, and returns it.
+    pub fn stderr_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        self.stderr.wait(wanted)
+    }
+
+    /// Lines of stdout that were waited past or waited for.
+    pub fn stdout_seen(&self) -> &[String] {
+        &self.stdout.seen
+    }
+
+    /// Types.
+    pub fn type_in(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Ends the input.
+    pub fn end_of_input(&mut self) {
+        self.stdin = None;
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.process)
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end: both outputs are closed then. Returns the status and the rest of stderr.
+    pub fn wait(&mut self) -> (std::process::ExitStatus, String) {
+        self.stdin = None;
+        self.stdout.drain();
+        self.stderr.drain();
+        let status = self.process.wait().unwrap();
+        (status, self.stderr.seen.join("\n"))
+    }
+
+    /// As `kill -9`.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n') {
+                let Ok(line) = line else { return };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    fn wait(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no such line ({error}); there were {:#?}", self.seen),
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => panic!("no end; there were {:#?}", self.seen),
+            }
+        }
+    }
+}
+
+/// Waits until something outside of our processes' outputs is so, by looking again and again.
+pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
+}

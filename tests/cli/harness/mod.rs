@@ -1,0 +1,78 @@
+//! What the tests start from: users, agents, runs of udpctl.
+
+mod agent;
+mod child;
+mod test;
+
+pub use agent::Agent;
+pub use child::{Child, DEADLINE, eventually};
+pub use test::Test;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Somebody with a home directory of their own.
+pub struct User {
+    home: tempfile::TempDir,
+}
+
+impl User {
+    pub fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A file below this user's home.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    /// The home directory. Commands are run in that of the system's account, which is another.
+    pub fn home(&self) -> String {
+        self.home.path().to_str().unwrap().to_owned()
+    }
+
+    /// One of the two programs, run by this user, who has nothing else in the environment.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(match program {
+            "udpctl" => env!("CARGO_BIN_EXE_udpctl"),
+            "udpagent" => env!("CARGO_BIN_EXE_udpagent"),
+            other => other,
+        });
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("USER", "tester")
+            .env("HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .current_dir(self.home.path());
+        command
+    }
+
+    /// `udpctl ARGS`, to be run and looked at.
+    pub fn udpctl<I: IntoIterator>(&self, args: I) -> Test
+    where
+        I::Item: AsRef<std::ffi::OsStr>,
+    {
+        let mut command = self.command("udpctl");
+        command.args(args);
+        Test::new(command)
+    }
+
+    /// `udpagent ARGS`, for the commands of it that end.
+    pub fn udpagent<I: IntoIterator>(&self, args: I) -> Test
+    where
+        I::Item: AsRef<std::ffi::OsStr>,
+    {
+        let mut command = self.command("udpagent");
+        command.args(args);
+        Test::new(command)
+    }
+
+    /// An agent of this user on a free port of 127.0.0.1.
+    pub fn agent(&self) -> Agent {
+        Agent::start(self, &["--bind", "127.0.0.1:0"])
+    }
+}

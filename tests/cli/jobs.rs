@@ -1,0 +1,210 @@
+//! Commands that outlive the call that asked for them.
+
+use std::path::PathBuf;
+
+use crate::harness::{Child, User, eventually};
+
+fn process(pid: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{}", pid.trim()))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_detached_command_goes_on_and_its_result_is_fetched_once() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    // Opening a pipe waits for the other end.
+    let go = user.path("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+    let script = format!("echo begin; cat {}; echo end; exit 5", go.display());
+    let outcome = user
+        .udpctl(["exec", &target, "--detach", "--", "sh", "-c", &script])
+        .outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let id = text(&outcome.stdout).trim().to_owned();
+    assert_eq!(id.len(), 32);
+    let listed = text(&user.udpctl(["jobs", &target]).outcome().stdout);
+    assert!(
+        listed.contains(&id) && listed.contains("running, sh -c "),
+        "{listed}"
+    );
+    std::fs::write(&go, "").unwrap();
+    let waited = user.udpctl(["wait", &target, &id[..6]]).outcome();
+    assert_eq!(waited.status, 5, "{}", waited.stderr);
+    user.udpctl(["attach", &target])
+        .stdout("begin\nend\n")
+        .status(5)
+        .run();
+    let listed = text(&user.udpctl(["jobs", &target]).outcome().stdout);
+    assert!(!listed.contains(&id), "{listed}");
+}
+
+#[test]
+fn the_same_id_runs_once_and_another_request_under_it_conflicts() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let id = "0123456789abcdef0123456789abcdef";
+    let script = format!("echo x >>{}; sleep 600", user.path("count").display());
+    let count = ["sh", "-c", &script];
+    for _ in 0..2 {
+        let args = [&["exec", &target, "--id", id, "--detach", "--"], &count[..]].concat();
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(
+            text(&outcome.stdout),
+            format!("{id}\n"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    let outcome = user
+        .udpctl(["exec", &target, "--id", id, "--", "other"])
+        .outcome();
+    assert_eq!(outcome.status, 255);
+    assert!(
+        outcome
+            .stderr
+            .contains("the request id is in use for another request"),
+        "{}",
+        outcome.stderr
+    );
+    user.udpctl(["kill", &target, id, "-s", "KILL"]).run();
+    let waited = user.udpctl(["wait", &target, id]).outcome();
+    assert_eq!(waited.status, 137, "{}", waited.stderr);
+    assert_eq!(std::fs::read_to_string(user.path("count")).unwrap(), "x\n");
+}
+
+#[test]
+fn what_a_killed_controller_had_not_written_is_still_there() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let id = "00000000000000000000000000000001";
+    let mut command = user.command("udpctl");
+    command.args([
+        "exec",
+        &target,
+        "--on-disconnect",
+        "keep",
+        "--id",
+        id,
+        "--",
+        "sh",
+        "-c",
+        "seq 1000000; exit 9",
+    ]);
+    let mut first = Child::start(command);
+    // It is killed in the middle, with output under way.
+    first.stdout_line(|line| line == "1000");
+    first.kill();
+    let whole: String = (1..=1_000_000)
+        .map(|number| format!("{number}\n"))
+        .collect();
+    let outcome = user.udpctl(["attach", &target, id]).outcome();
+    assert_eq!(outcome.status, 9, "{}", outcome.stderr);
+    let rest = text(&outcome.stdout);
+    assert!(whole.ends_with(&rest), "the rest, without a gap");
+    assert!(rest.len() > whole.len() / 2, "{} bytes", rest.len());
+}
+
+#[test]
+fn a_tree_is_ended_with_its_leader() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let script = "echo $$ >a; sleep 600 & echo $! >b; setsid sh -c 'echo $$ >c; exec sleep 600' & \
+                  while [ ! -s c ]; do :; done; sleep 600";
+    let home = user.home();
+    user.udpctl([
+        "exec",
+        &target,
+        "--timeout",
+        "1s",
+        "--cwd",
+        &home,
+        "--shell",
+        script,
+    ])
+    .stderr(format!("udpctl: {target}: timed out; request ID\n"))
+    .status(124)
+    .run();
+    for file in ["a", "b", "c"] {
+        let pid = std::fs::read_to_string(user.path(file)).unwrap();
+        eventually(file, || !process(&pid).exists());
+    }
+}
+
+#[test]
+fn a_command_ends_when_its_controller_is_gone_for_longer_than_the_lease() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args([
+        "exec",
+        &target,
+        "--lease",
+        "1s",
+        "--",
+        "sh",
+        "-c",
+        "echo $$; exec sleep 600",
+    ]);
+    let mut udpctl = Child::start(command);
+    let pid = udpctl.stdout_line(|_| true);
+    udpctl.kill();
+    eventually("the command has ended", || !process(&pid).exists());
+}
+
+#[test]
+fn a_restarted_agent_does_not_know_and_starts_nothing() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args([
+        "exec",
+        &target,
+        "--contact-timeout",
+        "1s",
+        "--cwd",
+        user.path("").to_str().unwrap(),
+        "--",
+        "sh",
+        "-c",
+        "echo x >>count; echo up; exec sleep 600",
+    ]);
+    let mut udpctl = Child::start(command);
+    udpctl.stdout_line(|line| line == "up");
+    agent.child.kill();
+    let _again = crate::harness::Agent::start(&user, &["--bind", &target]);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255));
+    assert!(
+        stderr.contains("the agent does not know the request; request "),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read_to_string(user.path("count")).unwrap(), "x\n");
+}
+
+#[test]
+fn an_agent_that_ends_takes_its_commands_along_and_says_so() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args(["exec", &target, "--", "sh", "-c", "echo $$; exec sleep 600"]);
+    let mut udpctl = Child::start(command);
+    let pid = udpctl.stdout_line(|_| true);
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255));
+    assert!(stderr.contains("canceled; request "), "{stderr}");
+    let (status, _) = agent.child.wait();
+    assert!(status.success());
+    assert!(!process(&pid).exists());
+}

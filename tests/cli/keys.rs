@@ -1,0 +1,170 @@
+//! Who may talk to whom: strangers, invitations, changed keys, careless files.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::{Agent, User};
+
+/// What `udpagent invite` prints, with the agent's real address.
+fn invite(host: &User, agent: &Agent) -> String {
+    let outcome = host
+        .udpagent(["invite", "--host", &agent.target()])
+        .outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    String::from_utf8(outcome.stdout).unwrap()
+}
+
+/// The invitation alone.
+fn bare(command: &str) -> String {
+    command.split('\'').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn the_own_users_agent_needs_no_preparation() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", ":0"]);
+    for host in ["127.0.0.1", "127.0.0.2", "[::1]", "localhost"] {
+        let target = format!("{host}:{}", agent.port_of(host));
+        user.udpctl(["exec", &target, "--", "echo", "hi"])
+            .stdout("hi\n")
+            .run();
+    }
+}
+
+#[test]
+fn a_stranger_is_not_answered_until_invited() {
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let target = agent.target();
+    // Not even with the agent's key in hand.
+    guest
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    guest
+        .udpctl([
+            "exec",
+            &target,
+            "--contact-timeout",
+            "300ms",
+            "--",
+            "touch",
+            host.path("ran").to_str().unwrap(),
+        ])
+        .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+        .status(255)
+        .run();
+    assert!(!host.path("ran").exists());
+
+    let invitation = bare(&invite(&host, &agent));
+    let outcome = guest.udpctl(["accept", &invitation]).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let stdout = String::from_utf8(outcome.stdout).unwrap();
+    assert!(
+        stdout.starts_with(&format!("{target} is trusted now; ")),
+        "{stdout}"
+    );
+    guest
+        .udpctl(["exec", &target, "--", "echo", "hi"])
+        .stdout("hi\n")
+        .run();
+
+    // Good once.
+    let third = User::new();
+    let outcome = third
+        .udpctl(["accept", &invitation, "--contact-timeout", "300ms"])
+        .outcome();
+    assert_eq!(outcome.status, 1);
+    assert!(
+        outcome
+            .stderr
+            .contains("run \"udpagent invite\" there again"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!third.path("config/udpctl/known_agents").exists());
+}
+
+#[test]
+fn an_invitation_comes_through_a_pipe_with_other_text_around_it() {
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let line = format!("Welcome!\n{}", invite(&host, &agent));
+    let outcome = guest.udpctl(["accept", "-"]).stdin(line).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    guest.udpctl(["exec", &agent.target(), "--", "true"]).run();
+}
+
+#[test]
+fn keys_can_be_exchanged_by_hand() {
+    let (host, guest) = (User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome();
+    let id = String::from_utf8(id.stdout).unwrap();
+    assert!(id.starts_with("ua1:") && id.len() == 48, "{id}");
+    std::fs::create_dir_all(host.path("config/udpagent")).unwrap();
+    std::fs::write(
+        host.path("config/udpagent/authorized_keys"),
+        format!("{} guest\n", id.trim()),
+    )
+    .unwrap();
+    let agent = host.agent();
+    host.udpagent(["key"])
+        .stdout(format!("{}\n", agent.key()))
+        .run();
+    let target = agent.target();
+    guest
+        .udpctl(["exec", &target, "--", "true"])
+        .stderr(format!(
+            "udpctl: {target}: no key known for this agent; start \"udpagent\" as this user, or run \
+             \"udpagent invite\" as its own user and paste the line here\n"
+        ))
+        .status(255)
+        .run();
+    guest
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    guest
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} was trusted already\n"))
+        .run();
+    guest.udpctl(["exec", &target, "--", "true"]).run();
+}
+
+#[test]
+fn another_key_for_a_known_host_is_refused_with_what_to_do() {
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let target = agent.target();
+    guest.udpctl(["trust", &target, agent.key()]).outcome();
+    let other = User::new().udpagent(["key"]).outcome();
+    let other = String::from_utf8(other.stdout).unwrap();
+    let outcome = guest.udpctl(["trust", &target, other.trim()]).outcome();
+    assert_eq!(outcome.status, 1);
+    assert!(
+        outcome.stderr.contains("known_agents:1: ") && outcome.stderr.contains(agent.key()),
+        "{}",
+        outcome.stderr
+    );
+    guest
+        .udpctl(["trust", &target, other.trim(), "--replace"])
+        .stdout(format!("{target} has a new key now\n"))
+        .run();
+}
+
+#[test]
+fn a_secret_key_that_others_can_read_is_refused() {
+    let user = User::new();
+    let agent = user.agent();
+    let identity = user.path("config/udpctl/identity");
+    std::fs::set_permissions(&identity, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let outcome = user
+        .udpctl(["exec", &agent.target(), "--", "true"])
+        .outcome();
+    assert_eq!(outcome.status, 255);
+    assert!(outcome.stdout.is_empty());
+    assert!(
+        outcome.stderr.contains("identity") && outcome.stderr.contains("chmod"),
+        "{}",
+        outcome.stderr
+    );
+}

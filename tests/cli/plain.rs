@@ -1,0 +1,94 @@
+//! Plain text from anybody: shown in one escaped line, answered only where that was asked for.
+
+use std::net::UdpSocket;
+
+use crate::harness::{Agent, DEADLINE, User};
+
+fn peer() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket
+}
+
+#[test]
+fn plain_text_is_one_labelled_line_and_the_agents_words_go_back() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let peer = peer();
+    let address = peer.local_addr().unwrap();
+    peer.send_to(b"hello\n", agent.target()).unwrap();
+    agent
+        .child
+        .stdout_line(|line| line == format!("{address} (unverified): hello"));
+    peer.send_to(b"two\nlines \x1b[31m\xe2\x80\xae\xff", agent.target())
+        .unwrap();
+    agent.child.stdout_line(|line| {
+        line == format!("{address} (unverified): two\\nlines \\u{{1b}}[31m\\u{{202e}}\\xff")
+    });
+    agent.child.type_in("welcome\n");
+    let mut buffer = [0; 100];
+    let (length, from) = peer.recv_from(&mut buffer).unwrap();
+    assert_eq!(from.to_string(), agent.target());
+    assert_eq!(&buffer[..length], b"welcome\n");
+}
+
+#[test]
+fn hostile_datagrams_do_no_harm() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let peer = peer();
+    let target = agent.target();
+    peer.send_to(&vec![b'x'; 65_507], &target).unwrap();
+    let line = agent.child.stdout_line(|line| line.contains("xxxx"));
+    assert!(line.len() < 2000, "{} bytes", line.len());
+    for _ in 0..5000 {
+        peer.send_to(b"", &target).unwrap();
+        peer.send_to(b"\xf8UA\x11garbage", &target).unwrap();
+        peer.send_to(b"flood", &target).unwrap();
+    }
+    user.udpctl(["exec", &target, "--", "echo", "alive"])
+        .stdout("alive\n")
+        .run();
+}
+
+#[test]
+fn a_reply_is_given_only_where_it_was_asked_for() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--reply", "OK...{text}"]);
+    let peer = peer();
+    peer.send_to(b"hello", agent.target()).unwrap();
+    let mut buffer = [0; 100];
+    let (length, _) = peer.recv_from(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"OK...hello");
+}
+
+#[test]
+#[ignore = "needs nc"]
+fn netcat_says_hello() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut shell = user.command("bash");
+    let port = agent.port_of("127.0.0.1");
+    shell.args(["-c", &format!("echo hello | nc -u -w1 127.0.0.1 {port}")]);
+    crate::harness::Test::new(shell).outcome();
+    agent
+        .child
+        .stdout_line(|line| line.ends_with(" (unverified): hello"));
+}
+
+#[test]
+#[ignore = "needs ncat"]
+fn ncat_says_hello() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut shell = user.command("bash");
+    let port = agent.port_of("127.0.0.1");
+    shell.args([
+        "-c",
+        &format!("echo hello | ncat -u --send-only 127.0.0.1 {port}"),
+    ]);
+    crate::harness::Test::new(shell).outcome();
+    agent
+        .child
+        .stdout_line(|line| line.ends_with(" (unverified): hello"));
+}

@@ -1,0 +1,49 @@
+//! What cannot be understood is refused with status 2 and a hint; what others read can be closed.
+
+use crate::harness::{Test, User};
+
+#[test]
+fn nonsense_is_refused_before_anything_happens() {
+    let user = User::new();
+    for args in [
+        &["exec"][..],
+        &["exec", "host"],
+        &["exec", "host:notaport", "--", "true"],
+        &["exec", "host:0", "--", "true"],
+        &["exec", "host", "--timeout", "soon", "--", "true"],
+        &["exec", "host", "--id", "12", "--", "true"],
+        &["exec", "host", "--env", "X", "--", "true"],
+        &["exec", "host", "--detach", "-i", "--", "true"],
+        &["trust", "host", "notakey"],
+        &["ping"],
+        &["nonsense"],
+        &[],
+    ] {
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(outcome.status, 2, "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty() && !outcome.stderr.is_empty());
+    }
+    assert!(!user.path("config").exists(), "nothing was created");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let user = User::new();
+    for line in ["id", "completions bash", "--help"] {
+        let mut shell = user.command("bash");
+        let program = env!("CARGO_BIN_EXE_udpctl");
+        shell.args(["-c", &format!("{program} {line} | true")]);
+        let outcome = Test::new(shell).outcome();
+        assert_eq!(outcome.stderr, "", "{line}");
+    }
+}
+
+#[test]
+fn completions_are_for_every_command() {
+    let user = User::new();
+    let outcome = user.udpctl(["completions", "bash"]).outcome();
+    let script = String::from_utf8(outcome.stdout).unwrap();
+    for command in ["exec", "chat", "send", "ping", "accept", "trust", "id"] {
+        assert!(script.contains(&format!("udpctl,{command})")), "{command}");
+    }
+}
