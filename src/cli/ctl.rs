@@ -83,6 +83,7 @@ pub struct Contact {
 
 /// `udpctl exec`
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ExecArgs {
     /// Where: host, host:port, [v6]:port; several: all of them at once
     #[arg(
@@ -360,6 +361,10 @@ fn signal(text: &str) -> Result<i32, &'static str> {
     signal_number(text).ok_or("no signal is called that")
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "clap hands over what it owns"
+)]
 fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
     let bytes = text.as_bytes();
     match bytes.iter().position(|&byte| byte == b'=') {

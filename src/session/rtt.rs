@@ -157,7 +157,8 @@ mod tests {
         assert_eq!(rtt.smoothed(), ms(80));
         // Beyond the protocol's maximum it is not the receiver's delay.
         rtt.on_sample(ms(160), ms(80));
-        assert_eq!(rtt.smoothed(), (ms(80) * 7 + ms(160) - MAX_ACK_DELAY) / 8);
+        let adjusted = ms(160).saturating_sub(MAX_ACK_DELAY);
+        assert_eq!(rtt.smoothed(), (ms(80) * 7 + adjusted) / 8);
         // Nor may it take a sample below the minimum.
         let mut rtt = RttEstimator::new(ms(100));
         rtt.on_sample(ms(80), ms(0));

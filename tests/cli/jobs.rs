@@ -101,9 +101,9 @@ fn what_a_killed_controller_had_not_written_is_still_there() {
     // It is killed in the middle, with output under way.
     first.stdout_line(|line| line == "1000");
     first.kill();
-    let whole: String = (1..=1_000_000)
-        .map(|number| format!("{number}\n"))
-        .collect();
+    let whole = (1..=1_000_000).fold(String::new(), |whole, number| {
+        whole + &format!("{number}\n")
+    });
     let outcome = user.udpctl(["attach", &target, id]).outcome();
     assert_eq!(outcome.status, 9, "{}", outcome.stderr);
     let rest = text(&outcome.stdout);

@@ -132,7 +132,7 @@ pub fn accept(args: &AcceptArgs) -> Result<u8> {
     };
     let mut answers = Vec::new();
     ask(&link, None, vec![question], |_, answer| {
-        answers.push(answer)
+        answers.push(answer);
     });
     link.close();
     let answer = answers.pop().context("the network thread has ended")?;

@@ -134,6 +134,10 @@ struct Exit {
 }
 
 /// One command on one host.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 pub struct Attempt {
     config: Config,
     id: RequestId,
@@ -315,7 +319,9 @@ impl Attempt {
             .iter()
             .map(|leg| write(leg, Lane::Control, line.clone(), false))
             .collect();
-        writes.into_iter().for_each(|write| self.command(write));
+        for write in writes {
+            self.command(write);
+        }
     }
 
     fn command(&mut self, command: Command) {

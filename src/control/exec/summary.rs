@@ -256,7 +256,9 @@ mod tests {
             (&[Fate::Skipped, Fate::Lost], 130),
         ] {
             let mut tally = Tally::default();
-            fates.iter().for_each(|&fate| tally.add(fate, "h"));
+            for &fate in fates {
+                tally.add(fate, "h");
+            }
             assert_eq!(tally.exit_status(), status, "{fates:?}");
         }
     }

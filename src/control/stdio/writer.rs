@@ -81,6 +81,7 @@ impl<T: Send + 'static> Writer<T> {
     }
 
     /// Where reports come. Each taken from it goes to [`Writer::on_report`].
+    #[must_use]
     pub const fn reports(&self) -> &Receiver<Written<T>> {
         &self.reports.1
     }
@@ -96,6 +97,7 @@ impl<T: Send + 'static> Writer<T> {
     }
 
     /// Nothing waits and nothing is under way.
+    #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.busy && self.queue.is_empty()
     }

@@ -77,7 +77,7 @@ fn more_than_the_credit_of_a_stream_closes_the_session() {
             false,
             b"x",
             out,
-        )
+        );
     });
     assert_eq!(violation(&pair), Some("stream credit exceeded"));
 }

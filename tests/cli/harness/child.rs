@@ -61,11 +61,6 @@ impl Child {
         stdin.flush().unwrap();
     }
 
-    /// Ends the input.
-    pub fn end_of_input(&mut self) {
-        self.stdin = None;
-    }
-
     pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.process)
     }

@@ -57,11 +57,6 @@ impl Test {
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
     /// Runs it, and compares.
     #[track_caller]
     pub fn run(self) {

@@ -239,7 +239,9 @@ impl Attempt {
                 })
             })
             .collect();
-        grants.into_iter().for_each(|grant| self.command(grant));
+        for grant in grants {
+            self.command(grant);
+        }
     }
 
     /// Whether the network has nothing more to give.

@@ -98,8 +98,8 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                 stream,
                 data,
                 fin,
-            }) => match stream.lane() {
-                Lane::Control => {
+            }) => {
+                if stream.lane() == Lane::Control {
                     let mut lines = Lines::default();
                     lines.push(&data);
                     while let Some(request) = lines.next() {
@@ -108,12 +108,11 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                             .push((connection, stream.call(), request.unwrap()));
                     }
                     wanted.collected |= fin;
-                }
-                _ => {
+                } else {
                     wanted.stdin.extend_from_slice(&data);
                     wanted.stdin_fin |= fin;
                 }
-            },
+            }
             Action::Command(Command::Consumed { stream, bytes, .. }) => {
                 if let Some(output) = Output::of(stream.lane()) {
                     wanted.granted[output as usize] += bytes;
