@@ -49,12 +49,16 @@ impl Member {
 
     /// Whether this request may run. A key with `allow=` runs exactly its patterns in the home
     /// directory with the agent's environment: a variable such as PATH, or another folder, would
-    /// give the same words another meaning.
+    /// give the same words another meaning. A key with `user=` runs nothing if `account`, as whom the
+    /// command would run, is somebody else.
     #[must_use]
-    pub fn may_exec(&self, exec: &Exec) -> bool {
+    pub fn may_exec(&self, exec: &Exec, account: &OsStr) -> bool {
         let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
         let plain = exec.env.is_empty() && exec.cwd.is_none();
-        self.may_run(&argv) && (plain || self.options.allow.is_empty())
+        let user = self.options.user.as_deref();
+        user.is_none_or(|user| account == user)
+            && self.may_run(&argv)
+            && (plain || self.options.allow.is_empty())
     }
 }
 
@@ -92,28 +96,36 @@ mod tests {
         let mut exec = request(&["rm", "-rf", "/"]);
         exec.env = vec![("PATH".into(), "/tmp".into())];
         exec.cwd = Some("/tmp".into());
-        assert!(member(&[]).may_exec(&exec));
+        assert!(member(&[]).may_exec(&exec, OsStr::new("root")));
+    }
+
+    #[test]
+    fn a_key_for_one_user_runs_nothing_as_another() {
+        let member = member(&["user=www-data"]);
+        let exec = request(&["id"]);
+        assert!(member.may_exec(&exec, OsStr::new("www-data")));
+        assert!(!member.may_exec(&exec, OsStr::new("root")));
     }
 
     #[test]
     fn chat_only_runs_nothing() {
-        assert!(!member(&["chat-only"]).may_exec(&request(&["true"])));
+        assert!(!member(&["chat-only"]).may_exec(&request(&["true"]), OsStr::new("root")));
     }
 
     #[test]
     fn a_restricted_key_cannot_change_what_its_words_mean() {
         let member = member(&["allow=uname **", "allow=uptime"]);
-        assert!(member.may_exec(&request(&["uname", "-a"])));
-        assert!(member.may_exec(&request(&["uptime"])));
-        assert!(!member.may_exec(&request(&["uptime", "-p"])));
-        assert!(!member.may_exec(&request(&["sh", "-c", "uname"])));
-        assert!(!member.may_exec(&request(&[])));
+        assert!(member.may_exec(&request(&["uname", "-a"]), OsStr::new("root")));
+        assert!(member.may_exec(&request(&["uptime"]), OsStr::new("root")));
+        assert!(!member.may_exec(&request(&["uptime", "-p"]), OsStr::new("root")));
+        assert!(!member.may_exec(&request(&["sh", "-c", "uname"]), OsStr::new("root")));
+        assert!(!member.may_exec(&request(&[]), OsStr::new("root")));
         let mut with_path = request(&["uname"]);
         with_path.env = vec![("PATH".into(), "/tmp/evil".into())];
-        assert!(!member.may_exec(&with_path));
+        assert!(!member.may_exec(&with_path, OsStr::new("root")));
         let mut elsewhere = request(&["uname"]);
         elsewhere.cwd = Some("/tmp/evil".into());
-        assert!(!member.may_exec(&elsewhere));
+        assert!(!member.may_exec(&elsewhere, OsStr::new("root")));
     }
 
     #[test]

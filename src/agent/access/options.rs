@@ -13,7 +13,7 @@ pub struct Options {
     pub allow: Vec<Pattern>,
     /// It may run none at all.
     pub chat_only: bool,
-    /// The user that its commands may run as, for agents of root; `None`: the agent's own.
+    /// The user that its commands may run as; `None`: whoever the agent runs as.
     pub user: Option<String>,
     /// Addresses it may come from; empty: any.
     pub from: Vec<IpNet>,

@@ -118,7 +118,7 @@ impl Directory for Rules {
         }
         access
             .member(key)
-            .is_some_and(|member| member.may_exec(exec))
+            .is_some_and(|member| member.may_exec(exec, &self.account.name))
     }
 
     fn max_jobs(&self, key: &PublicKey) -> Option<usize> {
