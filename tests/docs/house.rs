@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, each with all that it may name; see the crate's own page.
-const FLOORS: [(&str, &[&str]); 12] = [
+const FLOORS: [(&str, &[&str]); 13] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
+    ("duration", &[]),
     ("home", &["rng", "time", "escape"]),
     ("wire", &["time", "rng", "escape"]),
     ("crypto", &["wire", "time", "rng"]),
@@ -38,7 +39,7 @@ const FLOORS: [(&str, &[&str]); 12] = [
         "cli",
         &[
             "agent", "control", "message", "net", "session", "crypto", "wire", "time", "rng",
-            "escape", "home",
+            "duration", "escape", "home",
         ],
     ),
 ];
