@@ -13,6 +13,9 @@ mod rules;
 mod thread;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use rules::{Trust, unix_now};
 
 use std::fmt;
