@@ -110,9 +110,9 @@ pub const LOOK_ROUNDS: u32 = 6;
 /// by chance. Our own; it takes the place of BBR's count of loss events.
 pub const LOSS_DEVIATIONS: u64 = 3;
 
-/// A round in which no round trip was shorter than this times the minimum has a queue. Our own: less
-/// than one Up leaves.
-pub const QUEUE_RTT: Ratio = Ratio(5, 4);
+/// A round in which no round trip was shorter than this times the minimum has a queue. Our own: flows
+/// that share a shallow queue must all see it, or those that do not starve the others.
+pub const QUEUE_RTT: Ratio = Ratio(17, 16);
 
 /// And longer than the minimum by this. Our own: a fast path's jitter is not a queue.
 pub const QUEUE_SLACK: Duration = Duration::from_millis(1);
