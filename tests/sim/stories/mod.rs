@@ -2,6 +2,7 @@
 
 mod chaos;
 mod first_contact;
+mod goodput;
 mod jobs;
 mod load;
 mod loss;

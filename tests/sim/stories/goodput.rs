@@ -1,0 +1,89 @@
+//! How fast a download is, over loss, round trip and queue: a table kept as text, so that a change in
+//! congestion behaviour shows as a difference.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{MS, meet, took};
+use crate::cast::Tuning;
+use crate::link::Link;
+use crate::work::Work;
+use crate::world::World;
+
+/// What the table was when somebody last looked at it.
+const GOLDEN: &str = include_str!("../golden.txt");
+
+/// Set to `write`, the test writes the table anew instead of comparing it.
+const VARIABLE: &str = "UDPAGENT_GOLDEN";
+
+/// Bytes per second of the link towards the controller.
+const RATE: u64 = 2_500_000;
+
+/// Bytes of a download: 3.2 s of that link.
+const SIZE: u64 = 8_000_000;
+
+const LOSSES: [f64; 5] = [0.0, 0.01, 0.02, 0.05, 0.3];
+const ROUND_TRIPS: [u32; 3] = [10, 50, 200];
+const QUEUES: [u64; 2] = [20, 100];
+
+/// Percent of the link, in steps of five: less is chance.
+fn goodput(loss: f64, round_trip: Duration, queue_percent: u64) -> u128 {
+    let latency = round_trip / 2;
+    let volume = RATE * u64::try_from(round_trip.as_millis()).expect("short") / 1000;
+    let mut world = World::new(1, Link::lossy(latency, loss));
+    world.tuning = Tuning {
+        segments: Some(16),
+        ..Tuning::default()
+    };
+    let agent = world.agent();
+    let laptop = world.laptop();
+    let bottleneck = Link {
+        loss,
+        ..Link::narrow(latency, RATE, volume * queue_percent / 100)
+    };
+    world.network.set_link(agent.host, laptop.host, bottleneck);
+    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let work = Work::cat(1, SIZE);
+    world.ask(&laptop, connection, work);
+    let took = took(&mut world, &laptop, work);
+    let percent = u128::from(SIZE) * 100_000_000 / u128::from(RATE) / took.as_micros();
+    (percent + 2) / 5 * 5
+}
+
+fn table() -> String {
+    let mut out = String::from(
+        "Goodput of a download of 8 MB over a link of 20 Mbit/s, headers and start-up included, in
+percent of the link, by random loss (both ways), round trip, and queue in bandwidth-delay products.
+
+ rtt ms  queue",
+    );
+    for loss in LOSSES {
+        write!(out, "{:>6.0} %", loss * 100.0).expect("a string");
+    }
+    for round_trip in ROUND_TRIPS {
+        for queue in QUEUES {
+            write!(out, "\n{round_trip:7}  {:>4}.{}", queue / 100, queue / 10 % 10)
+                .expect("a string");
+            for loss in LOSSES {
+                write!(out, "{:8}", goodput(loss, MS * round_trip, queue)).expect("a string");
+            }
+        }
+    }
+    out.push('\n');
+    out
+}
+
+#[test]
+fn goodput_is_what_the_golden_table_says() {
+    let table = table();
+    if std::env::var(VARIABLE).is_ok_and(|value| value == "write") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sim/golden.txt");
+        std::fs::write(path, &table).expect("the repository can be written");
+        return;
+    }
+    assert!(
+        table == GOLDEN,
+        "tests/sim/golden.txt says\n{GOLDEN}\nbut it is\n{table}\n\
+         if that is meant: {VARIABLE}=write cargo test --test sim goodput"
+    );
+}
