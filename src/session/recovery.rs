@@ -121,9 +121,12 @@ impl Recovery {
         Allowance::Bytes(room.min(paced))
     }
 
-    /// There was room, but nothing to send.
+    /// There was nothing to send; if there was room, what is measured now is the application's rate.
     pub(super) fn on_app_limited(&mut self) {
-        self.delivery.on_app_limited(self.sent.in_flight());
+        let in_flight = self.sent.in_flight();
+        if in_flight < self.congestion.window() {
+            self.delivery.on_app_limited(in_flight);
+        }
     }
 
     pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> Result<Settled, Violation> {
@@ -144,9 +147,13 @@ impl Recovery {
                 let Some(packet) = self.sent.take(counter) else {
                     continue;
                 };
-                self.delivery
-                    .on_acked(now, &packet.rate, packet.time, packet.bytes);
-                eliciting |= packet.eliciting;
+                if packet.eliciting {
+                    // Bare ACKs are acknowledged by the hundred at the next occasion: counted as
+                    // delivered in that one round trip they would make any path look fast.
+                    self.delivery
+                        .on_acked(now, &packet.rate, packet.time, packet.bytes);
+                    eliciting = true;
+                }
                 largest_newly = Some((counter, packet.time));
                 settled.acked.push(packet);
             }
@@ -317,4 +324,37 @@ pub(super) enum Allowance {
     Window,
     /// Nothing until then.
     Paced(Instant),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Frame, Frames, encode_ack};
+
+    #[test]
+    fn bare_acks_do_not_make_a_path_look_fast() {
+        let round_trip = Duration::from_millis(50);
+        let paced_after = |bare: u64| {
+            let mut now = Instant::from_micros(1);
+            let mut recovery = Recovery::new(now, round_trip, 1200, 1);
+            for _ in 0..bare {
+                recovery.on_sent(now, 60, false, Vec::new());
+                now += Duration::from_millis(5);
+            }
+            recovery.on_sent(now, 60, true, Vec::new());
+            let mut payload = Vec::new();
+            encode_ack(
+                std::iter::once(0..=bare),
+                Duration::ZERO,
+                1000,
+                &mut payload,
+            );
+            let Some(Ok(Frame::Ack(ack))) = Frames::new(&payload).next() else {
+                panic!("an ACK");
+            };
+            recovery.on_ack(now + round_trip, &ack).unwrap();
+            recovery.congestion.pacing_rate()
+        };
+        assert_eq!(paced_after(5000), paced_after(1));
+    }
 }
