@@ -26,11 +26,7 @@ pub fn udpctl() -> String {
     page.push_str(include_str!("man/udpctl-description.roff"));
     page.push_str(".SH COMMANDS\n");
     for subcommand in subcommands(&command) {
-        let _ = writeln!(page, ".SS {}", display_name(subcommand));
-        if let Some(about) = subcommand.get_about() {
-            let _ = writeln!(page, "{}.", escape(&about.to_string()));
-        }
-        page.push_str(&options(subcommand));
+        section(subcommand, &mut page);
     }
     page.push_str(".SH OUTCOMES\n");
     page.push_str(include_str!("man/udpctl-outcomes.roff"));
@@ -45,6 +41,40 @@ pub fn udpctl() -> String {
     }
     page.push_str(include_str!("man/udpctl-rest.roff"));
     wrap(&page)
+}
+
+/// udpagent(8).
+#[must_use]
+pub fn udpagent() -> String {
+    let mut command = super::agent::AgentLine::command();
+    command.build();
+    let mut page = head(
+        "UDPAGENT",
+        "8",
+        "udpagent \\- run commands and host a chat for authorised controllers",
+    );
+    page.push_str(".SH SYNOPSIS\n");
+    let mut lines = vec!["udpagent [OPTIONS]\n".to_owned()];
+    lines.extend(subcommands(&command).map(synopsis));
+    page.push_str(&lines.join(".br\n"));
+    page.push_str(include_str!("man/udpagent-description.roff"));
+    page.push_str(".SH OPTIONS\n");
+    page.push_str(&options(&command));
+    page.push_str(".SH COMMANDS\n");
+    for subcommand in subcommands(&command) {
+        section(subcommand, &mut page);
+    }
+    page.push_str(include_str!("man/udpagent-rest.roff"));
+    wrap(&page)
+}
+
+/// A command's heading, purpose and options.
+fn section(command: &Command, page: &mut String) {
+    let _ = writeln!(page, ".SS {}", display_name(command));
+    if let Some(about) = command.get_about() {
+        let _ = writeln!(page, "{}.", escape(&about.to_string()));
+    }
+    page.push_str(&options(command));
 }
 
 /// The format wants one: that of the version, as the pages change with it.
@@ -160,5 +190,10 @@ mod tests {
     #[test]
     fn udpctl_is_checked_in() {
         check("udpctl.1", &super::udpctl());
+    }
+
+    #[test]
+    fn udpagent_is_checked_in() {
+        check("udpagent.8", &super::udpagent());
     }
 }

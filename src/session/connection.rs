@@ -15,7 +15,7 @@ use super::acks::Acks;
 use super::connecting::Connecting;
 use super::recovery::{Expired, Recovery};
 use super::route::Route;
-use super::streams::{Side, StreamEvent, Streams, Violation};
+use super::streams::{Side, Streams, Violation};
 use super::timers::{Timer, Timers};
 use super::{Closed, Command, Config, Connect, ConnectionId, Event, Path, limits};
 use crate::crypto::{ReplayWindow, TrafficKeys};
@@ -394,70 +394,5 @@ impl Connection {
             connection: self.id,
             reason,
         });
-    }
-
-    // What the application learns.
-
-    fn take_stream_events(&mut self) {
-        while let Some(event) = self.streams.poll_event() {
-            let event = self.stream_event(event);
-            self.events.push_back(event);
-        }
-    }
-
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
-        }
-        if self.is_gone() || matches!(self.state, State::Closing { .. }) {
-            return None;
-        }
-        self.streams
-            .poll_event()
-            .map(|event| self.stream_event(event))
-    }
-
-    pub(super) fn has_events(&self) -> bool {
-        !self.events.is_empty() || (self.is_established() && self.streams.has_events())
-    }
-
-    fn stream_event(&self, event: StreamEvent) -> Event {
-        let connection = self.id;
-        match event {
-            StreamEvent::Data {
-                stream,
-                offset,
-                data,
-                fin,
-            } => Event::Data {
-                connection,
-                stream,
-                offset,
-                data,
-                fin,
-            },
-            StreamEvent::Writable {
-                stream,
-                consumed,
-                limit,
-            } => Event::Writable {
-                connection,
-                stream,
-                consumed,
-                limit,
-            },
-            StreamEvent::Delivered { stream } => Event::Delivered { connection, stream },
-            StreamEvent::Reset { stream, code } => Event::Reset {
-                connection,
-                stream,
-                code,
-            },
-            StreamEvent::Stopped { stream, code } => Event::Stopped {
-                connection,
-                stream,
-                code,
-            },
-            StreamEvent::CallEnded { call } => Event::CallEnded { connection, call },
-        }
     }
 }

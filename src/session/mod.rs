@@ -28,6 +28,7 @@ mod route;
 mod rtt;
 mod sent;
 mod streams;
+mod tell;
 mod timers;
 mod transmit;
 

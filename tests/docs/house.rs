@@ -26,7 +26,8 @@ const FLOORS: [(&str, &[&str]); 13] = [
     (
         "agent",
         &[
-            "message", "net", "session", "crypto", "wire", "time", "rng", "escape", "home",
+            "message", "net", "session", "crypto", "wire", "time", "rng", "duration", "escape",
+            "home",
         ],
     ),
     (

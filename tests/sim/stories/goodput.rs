@@ -62,8 +62,13 @@ percent of the link, by random loss (both ways), round trip, and queue in bandwi
     }
     for round_trip in ROUND_TRIPS {
         for queue in QUEUES {
-            write!(out, "\n{round_trip:7}  {:>4}.{}", queue / 100, queue / 10 % 10)
-                .expect("a string");
+            write!(
+                out,
+                "\n{round_trip:7}  {:>4}.{}",
+                queue / 100,
+                queue / 10 % 10
+            )
+            .expect("a string");
             for loss in LOSSES {
                 write!(out, "{:8}", goodput(loss, MS * round_trip, queue)).expect("a string");
             }

@@ -1,0 +1,193 @@
+//! Input, cancelling, detaching, attaching, refusals.
+
+use super::*;
+
+#[test]
+fn stdin_goes_on_where_the_job_stands() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    attempt.on_stdin(Bytes::from_static(b"abcdef"), false);
+    assert_eq!(drain(&mut attempt).stdin, b"abcdef");
+    attempt.on_event(Event::Writable {
+        connection: leg(0),
+        stream: StreamId::new(CallId(0), Lane::Main),
+        consumed: 2,
+        limit: 100,
+    });
+    silence(&mut attempt, 0);
+    attempt.on_stdin(Bytes::from_static(b"gh"), true);
+    drain(&mut attempt);
+    connected(&mut attempt, 1, RUN);
+    reply(
+        &mut attempt,
+        1,
+        &Reply::Accepted {
+            id: ID,
+            stdout: 0,
+            stderr: 0,
+            stdin: 4,
+        },
+    );
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.stdin, b"efgh");
+    assert!(wanted.stdin_fin && !attempt.wants_stdin());
+}
+
+#[test]
+fn a_process_that_reads_no_more_gets_no_more() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    assert!(attempt.wants_stdin());
+    attempt.on_event(Event::Stopped {
+        connection: leg(0),
+        stream: StreamId::new(CallId(0), Lane::Main),
+        code: 0,
+    });
+    assert!(!attempt.wants_stdin());
+    attempt.on_stdin(Bytes::from_static(b"x"), true);
+    assert!(drain(&mut attempt).stdin.is_empty());
+}
+
+#[test]
+fn a_closed_pipe_ends_the_job_and_nothing_is_waited_for() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    data(&mut attempt, 0, 0, Lane::Main, b"y\ny\n", false);
+    drain(&mut attempt);
+    attempt.on_broken_pipe(Stdout);
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.stopped.len(), 1);
+    assert_eq!(wanted.requests[0].2, Request::Cancel {});
+    let pipe = Outcome::Signaled {
+        signal: 13,
+        core: false,
+    };
+    reply(&mut attempt, 0, &exit(pipe, 4000, 0));
+    assert_eq!(outcome(&drain(&mut attempt)), Some(pipe));
+}
+
+#[test]
+fn canceled_before_anything_was_sent_runs_nothing() {
+    let mut attempt = begin();
+    attempt.cancel();
+    let wanted = drain(&mut attempt);
+    assert_eq!(outcome(&wanted), Some(Outcome::Canceled {}));
+    assert_eq!(wanted.closed, [leg(0)]);
+}
+
+#[test]
+fn cancel_is_said_in_every_session() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    drain(&mut attempt);
+    attempt.cancel();
+    silence(&mut attempt, 0);
+    let wanted = drain(&mut attempt);
+    let cancels: Vec<_> = wanted
+        .requests
+        .iter()
+        .filter(|(_, _, request)| *request == Request::Cancel {})
+        .map(|(connection, ..)| *connection)
+        .collect();
+    assert_eq!(cancels, [leg(0), leg(1)]);
+}
+
+#[test]
+fn detached_when_it_runs() {
+    let mut attempt = Attempt::new(Config {
+        goal: Goal::Detach,
+        ..config(1, None)
+    });
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    data(&mut attempt, 0, 0, Lane::Main, b"early", false);
+    let wanted = drain(&mut attempt);
+    assert!(wanted.report.is_none() && wanted.output[0].is_empty());
+    reply(&mut attempt, 0, &Reply::Started { pid: 5 });
+    let wanted = drain(&mut attempt);
+    assert!(!wanted.collected, "someone is to attach later");
+    assert_eq!(outcome(&wanted), None);
+}
+
+#[test]
+fn detaching_tells_of_a_failed_start() {
+    let mut attempt = Attempt::new(Config {
+        goal: Goal::Detach,
+        ..config(1, None)
+    });
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    let failed = Outcome::SpawnFailed { errno: 2 };
+    reply(&mut attempt, 0, &exit(failed, 0, 0));
+    assert_eq!(outcome(&drain(&mut attempt)), Some(failed));
+}
+
+#[test]
+fn attaching_says_what_is_no_longer_held() {
+    let mut attempt = Attempt::new(Config {
+        opening: Opening::Attach {
+            id: ID,
+            stdout: Some(0),
+            stderr: None,
+        },
+        ..config(1, None)
+    });
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(10, 3));
+    data(&mut attempt, 0, 0, Lane::Main, b"kl", true);
+    reply(&mut attempt, 0, &exit(OK, 12, 3));
+    drain(&mut attempt);
+    attempt.on_written(Stdout, 2);
+    let report = drain(&mut attempt).report.unwrap();
+    assert_eq!(report.missing, [10, 0]);
+    assert_eq!(report.lengths, [12, 3]);
+}
+
+#[test]
+fn an_attached_result_that_another_controller_took_is_lost() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    data(&mut attempt, 0, 0, Lane::Control, b"", true);
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn output_given_up_by_the_agent_is_no_result() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    reply(&mut attempt, 0, &exit(OK, 10, 0));
+    attempt.on_event(Event::Reset {
+        connection: leg(0),
+        stream: StreamId::new(CallId(0), Lane::Main),
+        code: 2,
+    });
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn refusals_need_no_acceptance() {
+    for refusal in [
+        exit(Outcome::Busy {}, 0, 0),
+        exit(Outcome::Denied {}, 0, 0),
+        Reply::Denied {},
+    ] {
+        let mut attempt = begin();
+        connected(&mut attempt, 0, RUN);
+        reply(&mut attempt, 0, &refusal);
+        let wanted = drain(&mut attempt);
+        assert!(!outcome(&wanted).unwrap().is_success());
+        assert!(!wanted.report.unwrap().accepted);
+    }
+}
+
+#[test]
+fn nonsense_from_the_agent_is_no_result() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    data(&mut attempt, 0, 0, Lane::Control, b"nonsense\n", false);
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
+}

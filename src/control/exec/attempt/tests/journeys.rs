@@ -1,0 +1,181 @@
+//! From the first datagram to the report, over silence and restarts.
+
+use super::*;
+
+#[test]
+fn the_report_waits_for_the_last_byte_to_be_written() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    // The exit may overtake the output, and output the acceptance.
+    data(&mut attempt, 0, 0, Lane::Main, b"hel", false);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    reply(&mut attempt, 0, &exit(OK, 5, 2));
+    data(&mut attempt, 0, 0, Lane::Error, b"no", true);
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.output, [b"hel".to_vec(), b"no".to_vec()]);
+    assert_eq!(wanted.granted, [0, 0]);
+    assert!(wanted.report.is_none() && !wanted.collected);
+
+    data(&mut attempt, 0, 0, Lane::Main, b"lo", true);
+    attempt.on_written(Stdout, 3);
+    attempt.on_written(Stderr, 2);
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.output[0], b"lo");
+    assert_eq!(wanted.granted, [3, 2]);
+    assert!(wanted.report.is_none());
+
+    attempt.on_written(Stdout, 2);
+    let wanted = drain(&mut attempt);
+    assert!(wanted.collected);
+    assert_eq!(wanted.closed, [leg(0)]);
+    let report = wanted.report.unwrap();
+    assert_eq!(report.outcome, Some(OK));
+    assert_eq!(report.lengths, [5, 2]);
+}
+
+#[test]
+fn a_result_in_hand_needs_no_network() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    data(&mut attempt, 0, 0, Lane::Main, b"x", true);
+    reply(&mut attempt, 0, &exit(OK, 1, 0));
+    drain(&mut attempt);
+    silence(&mut attempt, 0);
+    closed(&mut attempt, 0, Closed::Lost);
+    let wanted = drain(&mut attempt);
+    assert!(wanted.connects.is_empty() && wanted.report.is_none());
+    attempt.on_written(Stdout, 1);
+    assert_eq!(outcome(&drain(&mut attempt)), Some(OK));
+}
+
+#[test]
+fn no_answer_is_unreachable() {
+    let mut attempt = begin();
+    assert_eq!(
+        drain(&mut attempt).connects[0].timeout,
+        Duration::from_secs(10)
+    );
+    closed(&mut attempt, 0, Closed::Unreachable);
+    let wanted = drain(&mut attempt);
+    assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
+    assert!(!wanted.report.unwrap().accepted);
+}
+
+#[test]
+fn every_address_is_tried_within_the_contact_timeout() {
+    let mut attempt = Attempt::new(config(2, None));
+    let mut ports = Vec::new();
+    let mut spent = Duration::ZERO;
+    for generation in 0.. {
+        let wanted = drain(&mut attempt);
+        if wanted.report.is_some() {
+            assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
+            break;
+        }
+        let connect = &wanted.connects[0];
+        assert!(matches!(wanted.requests[0].2, Request::Exec(_)));
+        ports.push(connect.path.remote.port());
+        spent += connect.timeout;
+        closed(&mut attempt, generation, Closed::Unreachable);
+    }
+    assert_eq!(ports, [7000, 7001, 7000]);
+    assert_eq!(spent, Duration::from_secs(10) + limits::NEXT_ADDRESS);
+}
+
+#[test]
+fn what_may_have_been_taken_is_asked_for_and_not_sent_again() {
+    // The first datagram carried the command, and nothing answered.
+    let mut attempt = Attempt::new(config(2, Some(ticket(RUN, 0))));
+    assert!(matches!(
+        drain(&mut attempt).requests[0].2,
+        Request::Exec(_)
+    ));
+    closed(&mut attempt, 0, Closed::Unreachable);
+    assert!(matches!(
+        drain(&mut attempt).requests[0].2,
+        Request::Attach { .. }
+    ));
+    // The same run of the agent answers at the other address that it has not seen it.
+    connected(&mut attempt, 1, RUN);
+    reply(&mut attempt, 1, &Reply::NoJob {});
+    let wanted = drain(&mut attempt);
+    assert!(
+        matches!(wanted.requests[..], [(connection, CallId(1), Request::Exec(_))] if connection == leg(1))
+    );
+}
+
+#[test]
+fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
+    let mut attempt = Attempt::new(config(2, Some(ticket(RUN, 0))));
+    closed(&mut attempt, 0, Closed::Unreachable);
+    connected(&mut attempt, 1, NEXT_RUN);
+    reply(&mut attempt, 1, &Reply::NoJob {});
+    let wanted = drain(&mut attempt);
+    assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
+    assert_eq!(
+        wanted
+            .requests
+            .iter()
+            .filter(|(_, _, request)| matches!(request, Request::Exec(_)))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    data(&mut attempt, 0, 0, Lane::Main, b"abc", false);
+    drain(&mut attempt);
+    silence(&mut attempt, 0);
+    let wanted = drain(&mut attempt);
+    assert_eq!(
+        wanted.requests[0].2,
+        Request::Attach {
+            id: ID,
+            stdout: Some(3),
+            stderr: Some(0)
+        }
+    );
+    // Both sessions bring the same bytes; each is shown once.
+    data(&mut attempt, 0, 0, Lane::Main, b"de", false);
+    connected(&mut attempt, 1, RUN);
+    data(&mut attempt, 1, 0, Lane::Main, b"def", true);
+    reply(&mut attempt, 1, &accepted(3, 0));
+    reply(&mut attempt, 1, &exit(OK, 6, 0));
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.output[0], b"def");
+    assert_eq!(wanted.closed, [leg(0)]);
+    attempt.on_written(Stdout, 6);
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.granted[0], 3, "credit for what this session brought");
+    assert_eq!(outcome(&wanted), Some(OK));
+}
+
+#[test]
+fn an_agent_that_stays_silent_is_lost_after_the_patience() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    silence(&mut attempt, 0);
+    closed(&mut attempt, 1, Closed::Unreachable);
+    assert!(drain(&mut attempt).report.is_none());
+    closed(&mut attempt, 2, Closed::Unreachable);
+    let wanted = drain(&mut attempt);
+    assert_eq!(outcome(&wanted), Some(Outcome::Lost {}));
+    assert!(wanted.report.unwrap().accepted);
+}
+
+#[test]
+fn a_restarted_agent_does_not_know() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    silence(&mut attempt, 0);
+    connected(&mut attempt, 1, NEXT_RUN);
+    reply(&mut attempt, 1, &Reply::NoJob {});
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Unknown {}));
+}

@@ -1,0 +1,207 @@
+//! Stories of one command on one host, told event by event.
+
+mod ends;
+mod journeys;
+
+use super::*;
+use crate::control::exec::Output::{Stderr, Stdout};
+use crate::control::limits;
+use crate::message::{Lines, OnDisconnect, Reply};
+use crate::session::Closed;
+use crate::wire::{CallId, Early};
+
+const ID: RequestId = RequestId([7; 16]);
+const RUN: u64 = 11;
+const NEXT_RUN: u64 = 12;
+
+/// What an attempt wanted since it was last asked.
+#[derive(Default)]
+struct Wanted {
+    connects: Vec<Connect>,
+    requests: Vec<(ConnectionId, CallId, Request)>,
+    stdin: Vec<u8>,
+    stdin_fin: bool,
+    granted: [u64; 2],
+    output: [Vec<u8>; 2],
+    collected: bool,
+    closed: Vec<ConnectionId>,
+    stopped: Vec<StreamId>,
+    resets: usize,
+    report: Option<Report>,
+}
+
+use crate::session::Connect;
+
+fn exec() -> Exec {
+    Exec {
+        id: ID,
+        argv: vec!["true".into()],
+        env: Vec::new(),
+        cwd: None,
+        stdin: true,
+        timeout_ms: None,
+        lease_ms: None,
+        on_disconnect: OnDisconnect::Kill,
+        age_ms: 0,
+    }
+}
+
+fn config(addresses: u16, ticket: Option<Ticket>) -> Config {
+    Config {
+        slot: 3,
+        opening: Opening::Exec(exec()),
+        goal: Goal::Result,
+        agent: PublicKey([1; 32]),
+        paths: (0..addresses)
+            .map(|port| Path {
+                socket: 0,
+                local: None,
+                remote: ([127, 0, 0, 1], 7000 + port).into(),
+            })
+            .collect(),
+        ticket,
+        begun: Instant::from_micros(1_000_000),
+        contact_timeout: Duration::from_secs(10),
+        patience: Duration::from_secs(30),
+    }
+}
+
+fn ticket(epoch: u64, started: i64) -> Ticket {
+    Ticket {
+        epoch,
+        offset: -started,
+        rtt: Duration::from_millis(1),
+    }
+}
+
+fn begin() -> Attempt {
+    Attempt::new(config(1, None))
+}
+
+fn leg(generation: u64) -> ConnectionId {
+    ConnectionId(3 << 16 | generation)
+}
+
+fn drain(attempt: &mut Attempt) -> Wanted {
+    let mut wanted = Wanted::default();
+    while let Some(action) = attempt.poll() {
+        assert!(wanted.report.is_none(), "{action:?} after the report");
+        match action {
+            Action::Command(Command::Connect(connect)) => {
+                let mut lines = Lines::default();
+                lines.push(&connect.first);
+                let request = lines.next().unwrap().unwrap();
+                wanted
+                    .requests
+                    .push((connect.connection, CallId(0), request));
+                wanted.connects.push(connect);
+            }
+            Action::Command(Command::Write {
+                connection,
+                stream,
+                data,
+                fin,
+            }) => {
+                if stream.lane() == Lane::Control {
+                    let mut lines = Lines::default();
+                    lines.push(&data);
+                    while let Some(request) = lines.next() {
+                        wanted
+                            .requests
+                            .push((connection, stream.call(), request.unwrap()));
+                    }
+                    wanted.collected |= fin;
+                } else {
+                    wanted.stdin.extend_from_slice(&data);
+                    wanted.stdin_fin |= fin;
+                }
+            }
+            Action::Command(Command::Consumed { stream, bytes, .. }) => {
+                if let Some(output) = Output::of(stream.lane()) {
+                    wanted.granted[output as usize] += bytes;
+                }
+            }
+            Action::Command(Command::Close {
+                connection, code, ..
+            }) => {
+                let done = code == CloseCode::Done as u64;
+                assert_eq!(done, wanted.collected, "only a result in hand is done with");
+                wanted.closed.push(connection);
+            }
+            Action::Command(Command::Stop { stream, .. }) => wanted.stopped.push(stream),
+            Action::Command(Command::Reset { .. }) => wanted.resets += 1,
+            Action::Output(output, data) => {
+                wanted.output[output as usize].extend_from_slice(&data);
+            }
+            Action::Ended(report) => wanted.report = Some(report),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+fn connected(attempt: &mut Attempt, generation: u64, epoch: u64) {
+    attempt.on_event(Event::Connected {
+        connection: leg(generation),
+        ticket: ticket(epoch, if epoch == RUN { 0 } else { 2_000_000 }),
+        early: Early::Accepted,
+    });
+}
+
+fn data(attempt: &mut Attempt, generation: u64, call: u32, lane: Lane, data: &[u8], fin: bool) {
+    attempt.on_event(Event::Data {
+        connection: leg(generation),
+        stream: StreamId::new(CallId(call), lane),
+        offset: 0,
+        data: Bytes::copy_from_slice(data),
+        fin,
+    });
+}
+
+fn reply(attempt: &mut Attempt, generation: u64, reply: &Reply) {
+    data(
+        attempt,
+        generation,
+        0,
+        Lane::Control,
+        &to_line(reply),
+        false,
+    );
+}
+
+const fn accepted(stdout: u64, stderr: u64) -> Reply {
+    Reply::Accepted {
+        id: ID,
+        stdout,
+        stderr,
+        stdin: 0,
+    }
+}
+
+const fn exit(outcome: Outcome, stdout: u64, stderr: u64) -> Reply {
+    Reply::Exit {
+        outcome,
+        stdout,
+        stderr,
+        streams_open: false,
+    }
+}
+
+const OK: Outcome = Outcome::Exited { code: 0 };
+
+fn outcome(wanted: &Wanted) -> Option<Outcome> {
+    wanted.report.as_ref().expect("it is over").outcome
+}
+
+fn silence(attempt: &mut Attempt, generation: u64) {
+    attempt.on_event(Event::Silent {
+        connection: leg(generation),
+    });
+}
+
+fn closed(attempt: &mut Attempt, generation: u64, reason: Closed) {
+    attempt.on_event(Event::Closed {
+        connection: leg(generation),
+        reason,
+    });
+}

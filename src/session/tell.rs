@@ -1,0 +1,72 @@
+//! What a session tells the application, in order: what happened to it, then what its streams have.
+//!
+//! Nothing is told of a session that is over but what came before its end.
+
+use super::connection::{Connection, State};
+use super::event::Event;
+use super::streams::StreamEvent;
+
+impl Connection {
+    pub(super) fn take_stream_events(&mut self) {
+        while let Some(event) = self.streams.poll_event() {
+            let event = self.stream_event(event);
+            self.events.push_back(event);
+        }
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        if self.is_gone() || matches!(self.state, State::Closing { .. }) {
+            return None;
+        }
+        self.streams
+            .poll_event()
+            .map(|event| self.stream_event(event))
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty() || (self.is_established() && self.streams.has_events())
+    }
+
+    fn stream_event(&self, event: StreamEvent) -> Event {
+        let connection = self.id;
+        match event {
+            StreamEvent::Data {
+                stream,
+                offset,
+                data,
+                fin,
+            } => Event::Data {
+                connection,
+                stream,
+                offset,
+                data,
+                fin,
+            },
+            StreamEvent::Writable {
+                stream,
+                consumed,
+                limit,
+            } => Event::Writable {
+                connection,
+                stream,
+                consumed,
+                limit,
+            },
+            StreamEvent::Delivered { stream } => Event::Delivered { connection, stream },
+            StreamEvent::Reset { stream, code } => Event::Reset {
+                connection,
+                stream,
+                code,
+            },
+            StreamEvent::Stopped { stream, code } => Event::Stopped {
+                connection,
+                stream,
+                code,
+            },
+            StreamEvent::CallEnded { call } => Event::CallEnded { connection, call },
+        }
+    }
+}

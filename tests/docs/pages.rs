@@ -1,0 +1,130 @@
+//! The manual pages and the README: every page is well formed, and what they show runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages: Vec<_> = fs::read_dir(root().join("man"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    pages.sort();
+    pages
+}
+
+#[test]
+fn the_four_pages_are_there() {
+    let names: Vec<_> = pages()
+        .iter()
+        .map(|page| page.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let four = [
+        "udpagent-protocol.7",
+        "udpagent.8",
+        "udpagent.toml.5",
+        "udpctl.1",
+    ];
+    assert_eq!(names, four);
+}
+
+/// Needs mandoc. References to pages that are not installed are no fault of the page.
+#[test]
+#[ignore = "needs mandoc"]
+fn mandoc_finds_no_fault() {
+    for page in pages() {
+        let output = Command::new("mandoc")
+            .args(["-T", "lint", "-W", "warning"])
+            .arg(&page)
+            .output()
+            .expect("mandoc is installed");
+        let faults = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(faults.is_empty(), "{faults}");
+    }
+}
+
+/// The indented lines of the README.
+fn readme() -> Vec<String> {
+    fs::read_to_string(root().join("README.md"))
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_first_two_commands_of_the_readme_are_these() {
+    let lines = readme();
+    assert_eq!(
+        lines[..2],
+        [
+            "cargo run --release -- exec --local -- uname -a",
+            "cargo test"
+        ]
+    );
+}
+
+/// Every command of ours that the README or a page shows is one that the programs understand.
+#[test]
+fn the_commands_that_are_shown_exist() {
+    let mut seen = 0;
+    for line in readme() {
+        for part in line.split(['|', ';']).map(str::trim) {
+            let mut words = part.split_whitespace();
+            let program = match words.next() {
+                Some("udpctl") => env!("CARGO_BIN_EXE_udpctl"),
+                Some("udpagent") => env!("CARGO_BIN_EXE_udpagent"),
+                _ => continue,
+            };
+            let subcommand: Vec<_> = words
+                .take_while(|word| !word.starts_with('-'))
+                .take(1)
+                .collect();
+            let output = Command::new(program)
+                .args(subcommand)
+                .arg("--help")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "{seen}");
+}
+
+/// The README's first command, as built here.
+#[test]
+fn the_first_command_of_the_readme_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_udpctl"))
+        .args(["exec", "--local", "--", "uname", "-a"])
+        .env("XDG_CONFIG_HOME", home.path().join("config"))
+        .env("XDG_STATE_HOME", home.path().join("state"))
+        .output()
+        .unwrap();
+    let direct = Command::new("uname").arg("-a").output().unwrap();
+    assert_eq!(output.stdout, direct.stdout);
+    assert!(output.status.success());
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The examples of udpagent.toml(5) are read as they stand.
+#[test]
+fn the_examples_of_the_configuration_are_understood() {
+    let page = fs::read_to_string(root().join("man/udpagent.toml.5")).unwrap();
+    let example = page
+        .split(".Bd -literal -offset indent\n")
+        .nth(1)
+        .and_then(|rest| rest.split(".Ed").next())
+        .unwrap();
+    udpagent::agent::config::parse(example, Path::new("udpagent.toml")).unwrap();
+}
