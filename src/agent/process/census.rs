@@ -88,12 +88,19 @@ impl Table {
 
     /// This very process, alive or not.
     pub(super) fn find(&self, (pid, started): Identity) -> Option<&Entry> {
-        let by_pid = |entry: &Entry| entry.pid.as_raw_pid();
-        let at = self
-            .0
-            .binary_search_by_key(&pid.as_raw_pid(), by_pid)
-            .ok()?;
-        Some(&self.0[at]).filter(|entry| entry.started == started)
+        let entry = self.by_pid(pid.as_raw_pid())?;
+        (entry.started == started).then_some(entry)
+    }
+
+    /// Some process has this id.
+    pub(super) fn has(&self, pid: i32) -> bool {
+        self.by_pid(pid).is_some()
+    }
+
+    fn by_pid(&self, pid: i32) -> Option<&Entry> {
+        let key = |entry: &Entry| entry.pid.as_raw_pid();
+        let at = self.0.binary_search_by_key(&pid, key).ok()?;
+        Some(&self.0[at])
     }
 }
 

@@ -24,6 +24,11 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The first look comes after this; each later one after twice the time.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 
+/// Nobody is believed to be left when nobody has been seen for so long, in several looks. A reading of
+/// `/proc` takes its time, and may miss who forks and dies meanwhile, or who has no environment to be
+/// recognised by while it executes.
+const SURE: Duration = Duration::from_millis(20);
+
 /// At the longest.
 const SLOWEST_LOOK: Duration = Duration::from_millis(250);
 
@@ -60,6 +65,8 @@ enum State {
     /// TERM was sent; KILL follows at the instant.
     Asked {
         until: Instant,
+        /// When the youngest process of the system had started then: who is older and unknown was missed.
+        youngest: u64,
     },
     /// KILL is being sent, up to the instant.
     Killing {
@@ -69,22 +76,23 @@ enum State {
 }
 
 impl Ending {
-    /// Sends TERM, once, to every process of the tree, and CONT, for a stopped one would not notice. On a
-    /// terminal HUP comes first, as if it were closed: interactive shells ignore TERM.
+    /// Sends TERM, once, to every process of the tree (on a terminal HUP before).
     #[must_use]
     pub fn start(now: Instant, tree: Tree, census: &mut Census) -> Self {
         let mut known = HashSet::new();
         let table = census.at(now);
         let members = tree.members(table, &known);
-        if tree.is_on_terminal() {
-            tree.signal_members(Signal::HUP, table, &members);
+        for &signal in tree.request() {
+            tree.signal_members(signal, table, &members);
         }
-        tree.signal_members(Signal::TERM, table, &members);
-        tree.signal_members(Signal::CONT, table, &members);
+        let youngest = table.iter().map(|entry| entry.started).max();
         known.extend(members.iter().map(|entry| entry.identity()));
         Self {
             tree,
-            state: State::Asked { until: now + GRACE },
+            state: State::Asked {
+                until: now + GRACE,
+                youngest: youngest.unwrap_or(0),
+            },
             known,
             empty_since: None,
             pause: FIRST_LOOK,
@@ -94,8 +102,8 @@ impl Ending {
 
     /// No more patience: KILL from now on.
     pub fn kill_now(&mut self, now: Instant, census: &mut Census) -> Progress {
-        if matches!(self.state, State::Asked { .. }) {
-            self.state = State::Asked { until: now };
+        if let State::Asked { until, .. } = &mut self.state {
+            *until = now;
         }
         self.on_timeout(now, census)
     }
@@ -103,7 +111,7 @@ impl Ending {
     /// Looks who is left and goes on accordingly. Spurious calls are harmless; one when the leader's
     /// pidfd becomes readable makes it end sooner.
     pub fn on_timeout(&mut self, now: Instant, census: &mut Census) -> Progress {
-        if let State::Asked { until } = self.state
+        if let State::Asked { until, .. } = self.state
             && now >= until
         {
             let until = now + PATIENCE;
@@ -120,30 +128,35 @@ impl Ending {
     }
 
     fn look(&mut self, now: Instant, census: &mut Census) -> Progress {
-        let give_up = match self.state {
-            State::Over(progress) => return progress,
-            State::Asked { .. } => None,
-            State::Killing { until } => Some(until),
-        };
+        if let State::Over(progress) = self.state {
+            return progress;
+        }
         let table = census.at(now);
         let members = self.tree.members(table, &self.known);
         let left = members.len();
         if left == 0 {
-            // A reading of /proc takes its time: one that finds nobody may have missed who forked and
-            // died meanwhile. Two in a row are believed.
-            let first = *self.empty_since.get_or_insert(now);
-            return if first < now {
-                Progress::Ended
-            } else {
+            let since = *self.empty_since.get_or_insert(now);
+            return if now.since(since) < SURE {
                 Progress::Pending
+            } else {
+                Progress::Ended
             };
         }
         self.empty_since = None;
-        if let Some(until) = give_up {
-            if now >= until {
-                return Progress::GaveUp { left };
+        match self.state {
+            State::Asked { youngest, .. } => {
+                // Who was there and was not asked. Children of those that were are left alone: they may be
+                // what cleans up.
+                let missed = members.iter().filter(|entry| {
+                    entry.started <= youngest && !self.known.contains(&entry.identity())
+                });
+                for entry in missed {
+                    self.tree.signal_stray(self.tree.request(), entry);
+                }
             }
-            self.tree.signal_members(Signal::KILL, table, &members);
+            State::Killing { until } if now >= until => return Progress::GaveUp { left },
+            State::Killing { .. } => self.tree.signal_members(Signal::KILL, table, &members),
+            State::Over(_) => {}
         }
         let seen = members.iter().map(|entry| entry.identity());
         self.known.extend(seen);
@@ -158,7 +171,7 @@ impl Ending {
         if self.empty_since.is_some() {
             self.next = self.next.min(now + FIRST_LOOK);
         }
-        if let State::Asked { until } = self.state {
+        if let State::Asked { until, .. } = self.state {
             self.next = self.next.min(until);
         }
     }

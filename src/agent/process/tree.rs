@@ -43,9 +43,14 @@ impl Tree {
         self.leader
     }
 
-    /// It was started on a terminal, so that HUP is what its shells listen to.
-    pub(super) const fn is_on_terminal(&self) -> bool {
-        self.on_terminal
+    /// The signals that ask it to end. On a terminal HUP comes first, as if it were closed: interactive
+    /// shells ignore TERM. CONT is for the stopped, who would not notice the others.
+    pub(super) const fn request(&self) -> &'static [Signal] {
+        if self.on_terminal {
+            &[Signal::HUP, Signal::TERM, Signal::CONT]
+        } else {
+            &[Signal::TERM, Signal::CONT]
+        }
     }
 
     /// No process of it runs any more. Zombies do not count.
@@ -91,7 +96,7 @@ impl Tree {
                 if sessions.contains(&entry.session)
                     || parents.contains(&entry.parent)
                     || known.contains(&entry.identity())
-                    || self.is_stray(entry, us)
+                    || self.is_stray(entry, us, table)
                 {
                     found.insert(entry.pid);
                     sessions.insert(entry.session);
@@ -107,9 +112,11 @@ impl Tree {
     }
 
     /// Its parent is dead, and it carries our marker.
-    fn is_stray(&self, entry: &Entry, us: Pid) -> bool {
+    fn is_stray(&self, entry: &Entry, us: Pid, table: &Table) -> bool {
         let adopted = entry.parent == us.as_raw_pid() || entry.parent <= 1;
-        adopted && entry.alive && !self.marker.is_empty() && entry.is_marked(&self.marker)
+        // The parent may also have died while /proc was being read.
+        let orphan = adopted || !table.has(entry.parent);
+        orphan && entry.alive && !self.marker.is_empty() && entry.is_marked(&self.marker)
     }
 
     fn is_leader_in(&self, table: &Table) -> bool {
@@ -119,13 +126,28 @@ impl Tree {
     /// Sends a signal once to each of `members`: to the group at one stroke, so that nobody forks away
     /// from it, and to the others one by one.
     pub(super) fn signal_members(&self, signal: Signal, table: &Table, members: &[&Entry]) {
-        let group = self.is_leader_in(table).then(|| self.leader.as_raw_pid());
-        if group.is_some() {
+        let group_is_ours = self.is_leader_in(table);
+        if group_is_ours {
             // Fails only if nobody is left or nobody is ours, which the next census tells.
             let _ = kill_process_group(self.leader, signal);
         }
         for entry in members {
-            if Some(entry.group) != group {
+            // Asked again: it may have left the group after the census and before the stroke.
+            let was_hit = || Entry::read(entry.pid).is_none_or(|now| self.is_group_of(&now));
+            if !(group_is_ours && self.is_group_of(entry) && was_hit()) {
+                signal_one(entry.identity(), signal);
+            }
+        }
+    }
+
+    fn is_group_of(&self, entry: &Entry) -> bool {
+        entry.group == self.leader.as_raw_pid()
+    }
+
+    /// Sends signals to one that was missed: not to a member of the group, which was not.
+    pub(super) fn signal_stray(&self, signals: &[Signal], entry: &Entry) {
+        if !self.is_group_of(entry) {
+            for &signal in signals {
                 signal_one(entry.identity(), signal);
             }
         }
