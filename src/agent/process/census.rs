@@ -59,6 +59,15 @@ pub(super) struct Entry {
     marker: OnceCell<Option<Vec<u8>>>,
 }
 
+#[cfg(test)]
+impl FromIterator<Entry> for Table {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut entries: Vec<Entry> = entries.into_iter().collect();
+        entries.sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
+        Self(entries)
+    }
+}
+
 impl Table {
     /// Reads `/proc`. Empty if it is not there, or shows another pid namespace than ours.
     pub(super) fn read() -> Self {
@@ -128,6 +137,25 @@ impl Entry {
             alive: !matches!(field(3)?, "Z" | "X") || threads > 1,
             marker: OnceCell::new(),
         })
+    }
+
+    /// For tests: one that started at tick 0, with its parent, group and session.
+    #[cfg(test)]
+    pub(super) fn imagined(
+        pid: Pid,
+        [parent, group, session]: [i32; 3],
+        alive: bool,
+        marker: Option<&str>,
+    ) -> Self {
+        Self {
+            pid,
+            parent,
+            group,
+            session,
+            started: 0,
+            alive,
+            marker: OnceCell::from(marker.map(|marker| marker.as_bytes().to_vec())),
+        }
     }
 
     pub(super) const fn identity(&self) -> Identity {

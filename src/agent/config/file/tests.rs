@@ -55,7 +55,7 @@ fn an_error_names_file_line_and_key() {
         ),
         (
             "[limits]\njob = 1",
-            "2: limits: unknown field `job`, expected one of `jobs`, ",
+            "2: limits: unknown field `job`, expected `jobs` or ",
         ),
         (
             "exec = 1",
