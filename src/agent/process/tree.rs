@@ -315,7 +315,9 @@ mod tests {
         #[test]
         fn no_stranger_is_ever_a_member_and_who_kept_the_marker_always_is(deeds in deeds()) {
             let mut world = world();
-            deeds.iter().for_each(|deed| happen(&mut world, deed));
+            for deed in &deeds {
+                happen(&mut world, deed);
+            }
             let nobody_hid = !deeds.iter().any(|deed| matches!(deed, Deed::WipeEnvironment(_)));
             let table = census(&world);
             for (job, leader) in JOBS.into_iter().zip([110, 120]) {
@@ -332,7 +334,9 @@ mod tests {
         #[test]
         fn without_a_leader_only_the_marker_counts(deeds in deeds()) {
             let mut world = world();
-            deeds.iter().for_each(|deed| happen(&mut world, deed));
+            for deed in &deeds {
+                happen(&mut world, deed);
+            }
             // The leader was reaped, and its id is another's now, with a session of its own.
             let stranger = |person: &&mut Person| person.job.is_none() && person.pid > 1 && person.pid != US;
             let mut table = world.clone();
