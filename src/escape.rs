@@ -80,7 +80,7 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether [`line`] would return this text as it is, given room.
+/// Whether [`line()`] would return this text as it is, given room.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
     let mut before = Before::default();

@@ -1,6 +1,10 @@
 //! `udpagent` as typed.
 //!
 //! Only definitions; what the commands do stands in the modules below.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these comments are help texts, in which brackets belong to addresses"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

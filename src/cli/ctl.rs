@@ -1,6 +1,10 @@
 //! `udpctl` as typed.
 //!
 //! Only definitions; what the commands do stands in the modules below, one for each family.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these comments are help texts, in which brackets belong to addresses"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

@@ -57,7 +57,7 @@ impl TokenKey {
         token
     }
 
-    /// Checks that `token` was issued for `address` at most [`LIFETIME`] ago.
+    /// Checks that `token` was issued for `address` at most ten seconds (`LIFETIME`) ago.
     ///
     /// # Errors
     /// [`Forged`]

@@ -33,7 +33,7 @@ pub enum FileError {
     NotOurs(PathBuf, u32),
     /// It is no regular file.
     NotAFile(PathBuf),
-    /// It is larger than [`MAX_FILE`].
+    /// It is larger than `MAX_FILE`.
     TooLarge(PathBuf),
     /// It is not UTF-8; holds the line of the first byte that is not.
     NotText(PathBuf, usize),
