@@ -1,8 +1,9 @@
 //! The manual pages and the README: every page is well formed, and what they show runs.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -115,6 +116,87 @@ fn the_first_command_of_the_readme_runs() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// An agent of its own for a test, ended when dropped.
+struct Agent {
+    process: Child,
+    address: String,
+}
+
+impl Agent {
+    fn start(home: &Path) -> Self {
+        let mut process = at_home(&mut Command::new(env!("CARGO_BIN_EXE_udpagent")), home)
+            .args(["--bind", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let ready = stderr.lines().next().unwrap().unwrap();
+        let address = ready.rsplit(' ').next().unwrap().to_owned();
+        Self { process, address }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn at_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
+    command
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("XDG_STATE_HOME", home.join("state"))
+}
+
+/// The lines of the README, and of EXAMPLES in udpctl(1), that talk to one host, run as they stand
+/// against an agent of the test's.
+#[test]
+fn the_examples_with_one_host_run() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    let page = fs::read_to_string(root().join("man/udpctl.1")).unwrap();
+    let examples = page.split(".SH EXAMPLES").nth(1).unwrap();
+    let examples = examples.lines().map(|line| line.replace("\\-", "-"));
+    // What needs a folder of its own, or a host of that name, is not for here.
+    let lines = readme().into_iter().chain(examples).filter(|line| {
+        line.contains("udpctl exec") || line.contains("udpctl ping") || line.contains("udpctl chat")
+    });
+    let programs = Path::new(env!("CARGO_BIN_EXE_udpctl")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut ran = 0;
+    for line in lines {
+        let here = line.replace("localhost:7000", &agent.address).replace(
+            "exec web1 --shell",
+            &format!("exec {} --shell", agent.address),
+        );
+        if here.contains("web") || here.contains("cargo") {
+            continue;
+        }
+        let output = at_home(Command::new("sh").args(["-c", &here]), home.path())
+            .env("PATH", &path)
+            .current_dir(root().join("examples"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{here}: {stderr}");
+        let expected = if line.contains("exit 7") {
+            "out\n7\n"
+        } else {
+            ""
+        };
+        assert!(
+            String::from_utf8_lossy(&output.stdout).starts_with(expected),
+            "{here}"
+        );
+        ran += 1;
+    }
+    assert!(ran >= 6, "{ran}");
 }
 
 /// The examples of udpagent.toml(5) are read as they stand.
