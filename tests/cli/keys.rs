@@ -85,6 +85,28 @@ fn a_stranger_is_not_answered_until_invited() {
 }
 
 #[test]
+fn an_invitation_does_not_work_late() {
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let invitation = bare(&invite(&host, &agent));
+    // Ten minutes pass: the record says that it was good until a while ago.
+    let records = host.path("config/udpagent/invites");
+    let record = std::fs::read_to_string(&records).unwrap();
+    let (hash, until) = record.trim_end().rsplit_once(' ').unwrap();
+    let until: u64 = until.parse().unwrap();
+    std::fs::write(&records, format!("{hash} {}\n", until - 601)).unwrap();
+    let outcome = guest
+        .udpctl(["accept", &invitation, "--contact-timeout", "300ms"])
+        .outcome();
+    assert_eq!(outcome.status, 1, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("older than ten minutes"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn an_invitation_comes_through_a_pipe_with_other_text_around_it() {
     let (host, guest) = (User::new(), User::new());
     let agent = host.agent();
