@@ -9,3 +9,10 @@ pub const CHAT_TEXT: usize = 16 << 10;
 
 /// A name, of a member or an agent.
 pub const NAME: usize = 64;
+
+/// The text of a script: a quarter of a line, so that it fits one even where each byte takes more in JSON
+/// (base64 takes a third more, a control character six bytes, and a text has few).
+pub const SCRIPT: usize = LINE / 4;
+
+/// Lines and columns of a terminal: more than any screen has. An agent keeps a picture of each.
+pub const WINDOW: u16 = 1000;

@@ -14,8 +14,8 @@ mod text;
 
 pub use line::{LineError, Lines, to_line};
 pub use outcome::Outcome;
-pub use reply::{JobState, JobView, Reply};
-pub use request::{Exec, OnDisconnect, Request};
+pub use reply::{Cause, JobState, JobView, Reply};
+pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
 pub use text::OsText;
 
 use std::fmt;

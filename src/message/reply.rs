@@ -21,6 +21,13 @@ pub enum Reply {
         /// taken so far. An `exec` call's main lane always begins at 0, and what was taken is skipped.
         #[serde(default)]
         stdin: u64,
+        /// The job has a terminal.
+        #[serde(default, skip_serializing_if = "is_false")]
+        terminal: bool,
+        /// What its terminal shows, as bytes that paint it, where the stdout that follows does not begin
+        /// at the byte asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        screen: Option<OsText>,
     },
     /// The process runs.
     Started {
@@ -38,6 +45,9 @@ pub enum Reply {
         /// Something still held stdout or stderr open when reading ended.
         #[serde(default)]
         streams_open: bool,
+        /// Why the agent ended it, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     /// Answer to `jobs`.
     Jobs {
@@ -108,6 +118,51 @@ pub enum Reply {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// Why an agent has ended a job, or lets go of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A controller asked for it.
+    Requested,
+    /// Its own deadline passed.
+    Timeout,
+    /// The agent's limit on how long a command may run.
+    Runtime,
+    /// The agent's limit on how much a command may write.
+    Output,
+    /// Its controller was silent for longer than the lease.
+    Lease,
+    /// Its key was removed, or expired.
+    Revoked,
+    /// The agent was shut down.
+    Shutdown,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl Cause {
+    /// In a few words, as they stand behind an outcome.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Requested => "on request",
+            Self::Timeout => "the time given with --timeout has passed",
+            Self::Runtime => "the agent lets no command run for longer",
+            Self::Output => "the agent lets no command write more",
+            Self::Lease => "its controller was silent for longer than the lease",
+            Self::Revoked => "its key is no longer let in",
+            Self::Shutdown => "the agent was shut down",
+            Self::Other => "for a reason that this version does not know",
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A job, as `udpctl jobs` shows it.

@@ -35,6 +35,8 @@ pub enum Request {
     },
     /// In an `exec` or `attach` call: end the job (TERM, 5 s, KILL).
     Cancel {},
+    /// In an `exec` or `attach` call to a job with a terminal: its window has this size now. Not answered.
+    Resize(Window),
     /// Opens a call: who are you? Answered with `pong`.
     Ping {},
     /// Opens a call: become a member of the chat.
@@ -61,8 +63,18 @@ pub enum Request {
 pub struct Exec {
     /// The request's id: the same id never starts twice.
     pub id: RequestId,
-    /// The program and its arguments, exactly.
+    /// The program and its arguments, exactly. With `script`, the first is its name.
     pub argv: Vec<OsText>,
+    /// The text of a script to run instead of a program that is there already: by the interpreter that its
+    /// `#!` line names, else by `/bin/sh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<OsText>,
+    /// As whom to run it; `None`: whoever the key's commands run as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// With a terminal: the main lane is both its keyboard and its screen, and there is no stderr.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
     /// Variables beside the clean environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(OsText, OsText)>,
@@ -85,6 +97,46 @@ pub struct Exec {
     /// began to forget, after that answers `unknown` or `expired` and starts nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub age_ms: u64,
+}
+
+impl Exec {
+    /// A program and its arguments, and nothing special about them.
+    #[must_use]
+    pub const fn new(id: RequestId, argv: Vec<OsText>) -> Self {
+        Self {
+            id,
+            argv,
+            script: None,
+            user: None,
+            terminal: None,
+            env: Vec::new(),
+            cwd: None,
+            stdin: false,
+            timeout_ms: None,
+            lease_ms: None,
+            on_disconnect: OnDisconnect::Kill,
+            age_ms: 0,
+        }
+    }
+}
+
+/// A terminal for a command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Terminal {
+    /// What it understands: the variable TERM.
+    pub term: String,
+    /// Its size at first.
+    #[serde(flatten)]
+    pub window: Window,
+}
+
+/// The size of a terminal's window, in characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Window {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
 }
 
 /// What becomes of a job whose controller is gone.

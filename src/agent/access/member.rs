@@ -66,7 +66,7 @@ impl Member {
 mod tests {
     use super::*;
     use crate::agent::access::testing::key;
-    use crate::message::{OnDisconnect, RequestId};
+    use crate::message::RequestId;
 
     fn member(options: &[&str]) -> Member {
         Member {
@@ -78,17 +78,8 @@ mod tests {
     }
 
     fn request(argv: &[&str]) -> Exec {
-        Exec {
-            id: RequestId([1; 16]),
-            argv: argv.iter().map(|word| (*word).into()).collect(),
-            age_ms: 0,
-            env: Vec::new(),
-            cwd: None,
-            stdin: false,
-            timeout_ms: None,
-            lease_ms: None,
-            on_disconnect: OnDisconnect::Kill,
-        }
+        let argv = argv.iter().map(|word| (*word).into()).collect();
+        Exec::new(RequestId([1; 16]), argv)
     }
 
     #[test]

@@ -196,6 +196,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                     stdout: 0,
                     stderr: 0,
                     streams_open: false,
+                    cause: None,
                 },
             ),
             _ if member.name.is_none() => self.answer(call, &Reply::Denied {}),
@@ -220,7 +221,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                     .on_call(now, call, &member, request, &mut self.outbox);
                 Room::Chat
             }
-            Request::Cancel {} => {
+            Request::Cancel {} | Request::Resize(_) => {
                 let reason = "not at the beginning of a call".into();
                 self.answer(call, &Reply::Unsupported { reason })
             }

@@ -188,6 +188,7 @@ impl Job {
                 stdout: self.outputs[0].end(),
                 stderr: self.outputs[1].end(),
                 streams_open,
+                cause: None,
             }),
             _ => None,
         }

@@ -31,6 +31,8 @@ pub(super) fn greet(call: CallRef, job: &Job, begin: [u64; 2], outbox: &mut Outb
             stdout: begin[0],
             stderr: begin[1],
             stdin: job.stdin.taken(),
+            terminal: false,
+            screen: None,
         },
     );
     if let Some(pid) = job.pid {
@@ -65,6 +67,7 @@ fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
         stdout: 0,
         stderr: 0,
         streams_open: false,
+        cause: None,
     };
     end_lanes(call, &exit, outbox);
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use super::args::{AcceptArgs, PingArgs};
 use super::context::{Controller, note, print};
 use super::local::Local;
 use super::trust::on_change;
-use super::{AcceptArgs, PingArgs};
 use crate::control::ask::{Answer, NoReply, Question, ask};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::known_agents::{self, KnownAgents, OnChange, Source};

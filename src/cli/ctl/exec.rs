@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::ExecArgs;
+use super::args::ExecArgs;
 use super::context::{Controller, note};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
@@ -99,6 +99,9 @@ fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
         lease_ms: Some(millis(args.lease)),
         on_disconnect: args.on_disconnect.into(),
         age_ms: 0,
+        script: None,
+        user: None,
+        terminal: None,
     })
 }
 

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
+use super::args::{AttachArgs, JobArgs, JobsArgs, KillArgs, WaitArgs};
 use super::ask::{unexpected, words};
 use super::context::{Controller, note, print};
 use super::exec::conclude;
-use super::{AttachArgs, JobArgs, JobsArgs, KillArgs, WaitArgs};
 use crate::control::ask::{Answer, Question, ask};
 use crate::control::exec::summary::{self, Fate, Tally};
 use crate::control::exec::{Goal, Opening, Report, Settings, Style, Task, Verbosity, run};
@@ -205,6 +205,7 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
             stdout,
             stderr,
             streams_open,
+            cause: _,
         } => Report {
             id,
             outcome: Some(outcome),

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::args::{ChatArgs, SendArgs};
 use super::context::{Controller, note};
-use super::{ChatArgs, SendArgs};
 use crate::control::chat::{self, PlainSource};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::link::Link;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::TrustArgs;
+use super::args::TrustArgs;
 use super::context::{Controller, print};
 use crate::control::known_agents::{self, Added, OnChange};
 

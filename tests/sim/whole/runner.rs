@@ -70,16 +70,10 @@ fn exec(work: &Work) -> Exec {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
+    let argv = vec!["work".into(), hex.as_str().into()];
     Exec {
-        id: request_id(work.id),
-        argv: vec!["work".into(), hex.as_str().into()],
-        env: Vec::new(),
-        cwd: None,
         stdin: work.stdin > 0,
-        timeout_ms: None,
-        lease_ms: None,
-        on_disconnect: OnDisconnect::Kill,
-        age_ms: 0,
+        ..Exec::new(request_id(work.id), argv)
     }
 }
 

@@ -34,12 +34,15 @@ fn a_controller_that_lost_its_session_gets_exactly_the_rest() {
         stdout: 13,
         stderr: 0,
         streams_open: false,
+        cause: None,
     };
     let accepted = |stdout| Reply::Accepted {
         id: id(1),
         stdout,
         stderr: 0,
         stdin: 0,
+        terminal: false,
+        screen: None,
     };
     let started = Reply::Started { pid: 1000 };
     assert_eq!(

@@ -14,6 +14,7 @@ fn ended(outcome: Outcome) -> Vec<Reply> {
         stdout: 0,
         stderr: 0,
         streams_open: false,
+        cause: None,
     }]
 }
 
@@ -36,7 +37,9 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
                 id: id(1),
                 stdout: 0,
                 stderr: 0,
-                stdin: 0
+                stdin: 0,
+                terminal: false,
+                screen: None,
             },
             Reply::Started { pid: 1000 },
             Reply::Exit {
@@ -44,6 +47,7 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
                 stdout: 11,
                 stderr: 4,
                 streams_open: false,
+                cause: None,
             },
         ]
     );
@@ -161,6 +165,7 @@ fn exit_is_not_the_end_of_output() {
         stdout: 12,
         stderr: 0,
         streams_open: true,
+        cause: None,
     };
     assert_eq!(stage.replies(call), [exit]);
 }

@@ -11,7 +11,7 @@ use crate::agent::hub::{Config, Hub};
 use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
-use crate::message::{Exec, Lines, OnDisconnect, Reply, Request, RequestId, to_line};
+use crate::message::{Exec, Lines, Reply, Request, RequestId, to_line};
 use crate::session::{Closed, Command, ConnectionId, Event};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -346,15 +346,5 @@ pub fn id(number: u8) -> RequestId {
 }
 
 pub fn exec(number: u8) -> Exec {
-    Exec {
-        id: id(number),
-        argv: vec!["prog".into(), "arg".into()],
-        env: Vec::new(),
-        cwd: None,
-        stdin: false,
-        timeout_ms: None,
-        lease_ms: None,
-        on_disconnect: OnDisconnect::Kill,
-        age_ms: 0,
-    }
+    Exec::new(id(number), vec!["prog".into(), "arg".into()])
 }

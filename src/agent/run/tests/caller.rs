@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Deadline};
 use bytes::Bytes;
 
 use crate::crypto::{PublicKey, SecretKey};
-use crate::message::{Exec, Lines, OnDisconnect, Outcome, Reply, Request, RequestId, to_line};
+use crate::message::{Exec, Lines, Outcome, Reply, Request, RequestId, to_line};
 use crate::net::{self, Net};
 use crate::session::{self, Closed, Command, Connect, ConnectionId, Event, Path};
 use crate::wire::limits::INVITE;
@@ -157,6 +157,7 @@ impl Caller {
                 stdout,
                 stderr,
                 streams_open,
+                ..
             } = self.reply(call)
             {
                 break (outcome, [stdout, stderr], streams_open);
@@ -187,15 +188,6 @@ impl Caller {
 
 /// A command with an id of its own.
 pub fn command(argv: &[&str]) -> Exec {
-    Exec {
-        id: RequestId(net::rng().unwrap().bytes()),
-        argv: argv.iter().map(|&word| word.into()).collect(),
-        env: Vec::new(),
-        cwd: None,
-        stdin: false,
-        timeout_ms: None,
-        lease_ms: None,
-        on_disconnect: OnDisconnect::Kill,
-        age_ms: 0,
-    }
+    let argv = argv.iter().map(|&word| word.into()).collect();
+    Exec::new(RequestId(net::rng().unwrap().bytes()), argv)
 }

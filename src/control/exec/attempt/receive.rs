@@ -111,6 +111,7 @@ impl Attempt {
                 stdout,
                 stderr,
                 streams_open,
+                cause: _,
             } => {
                 self.exit = Some(Exit {
                     outcome,

@@ -27,6 +27,8 @@ fn stdin_goes_on_where_the_job_stands() {
             stdout: 0,
             stderr: 0,
             stdin: 4,
+            terminal: false,
+            screen: None,
         },
     );
     let wanted = drain(&mut attempt);

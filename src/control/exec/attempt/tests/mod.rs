@@ -6,7 +6,7 @@ mod journeys;
 use super::*;
 use crate::control::exec::Output::{Stderr, Stdout};
 use crate::control::limits;
-use crate::message::{Lines, OnDisconnect, Reply};
+use crate::message::{Lines, Reply};
 use crate::session::Closed;
 use crate::wire::{CallId, Early};
 
@@ -34,15 +34,8 @@ use crate::session::Connect;
 
 fn exec() -> Exec {
     Exec {
-        id: ID,
-        argv: vec!["true".into()],
-        env: Vec::new(),
-        cwd: None,
         stdin: true,
-        timeout_ms: None,
-        lease_ms: None,
-        on_disconnect: OnDisconnect::Kill,
-        age_ms: 0,
+        ..Exec::new(ID, vec!["true".into()])
     }
 }
 
@@ -175,6 +168,8 @@ const fn accepted(stdout: u64, stderr: u64) -> Reply {
         stdout,
         stderr,
         stdin: 0,
+        terminal: false,
+        screen: None,
     }
 }
 
@@ -184,6 +179,7 @@ const fn exit(outcome: Outcome, stdout: u64, stderr: u64) -> Reply {
         stdout,
         stderr,
         streams_open: false,
+        cause: None,
     }
 }
 

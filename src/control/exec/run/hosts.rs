@@ -1,0 +1,173 @@
+//! The hosts of a run: each begun as the window allows, its attempt's actions carried out, its end told.
+
+use std::time::{Duration, Instant};
+
+use super::super::show::{Shown, Style};
+use super::super::summary::{self, Fate};
+use super::super::{Action, Attempt, Config, Goal, Output, Report, Verbosity};
+use super::{Run, Running};
+use crate::control::limits;
+use crate::control::stdio::Piece;
+use crate::message::Outcome;
+use crate::net;
+use crate::session::Ticket;
+use crate::time::micros;
+
+impl Run<'_> {
+    /// Begins as many hosts as the window allows.
+    pub(super) fn begin_some(&mut self) {
+        while self.active < limits::WINDOW && self.next < self.tasks.len() {
+            let index = self.next;
+            self.next += 1;
+            let slot = self.slot(index);
+            if self.finish.interruption.is_some() {
+                let label = self.tasks[index].label.clone();
+                self.finish.tally.add(Fate::Skipped, &label);
+                continue;
+            }
+            match &self.tasks[index].host {
+                Ok(host) => {
+                    let attempt = Attempt::new(Config {
+                        slot,
+                        opening: self.tasks[index].opening.clone(),
+                        goal: self.settings.goal,
+                        agent: host.agent,
+                        paths: host.paths.clone(),
+                        ticket: host.ticket,
+                        begun: net::Clock.now(),
+                        contact_timeout: self.settings.contact_timeout,
+                        patience: self.settings.patience,
+                    });
+                    self.running[index] = Some(Box::new(Running {
+                        attempt,
+                        began: Instant::now(),
+                        learned: None,
+                    }));
+                    self.active += 1;
+                    self.ready.insert(slot);
+                }
+                Err(error) => {
+                    let report = Report {
+                        id: self.tasks[index].opening.id(),
+                        outcome: Some(Outcome::Unreachable {}),
+                        accepted: false,
+                        lengths: [0, 0],
+                        missing: [0, 0],
+                        streams_open: false,
+                        note: Some(error.to_string()),
+                    };
+                    let line = format!("{}: {error}", self.tasks[index].label);
+                    self.ended(index, report, Duration::ZERO, Some(line));
+                }
+            }
+        }
+    }
+
+    /// Takes all actions that are due.
+    pub(super) fn act(&mut self) {
+        while let Some(slot) = self.ready.pop_first() {
+            while let Some(action) = self.attempt(slot).and_then(Attempt::poll) {
+                self.take(slot, action);
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, slot: u32, action: Action) {
+        let index = self.index(slot);
+        match action {
+            Action::Command(command) => self.link.send(command),
+            Action::Output(output, data) => {
+                let label = &self.tasks[index].label;
+                match self.show.on_output(slot, label, output, data) {
+                    Shown::Piece(piece) => self.push(output, piece),
+                    Shown::Held => {}
+                    Shown::Kept(bytes) => self.written((slot, output, bytes)),
+                }
+            }
+            Action::Learned(ticket) => {
+                if let Some(running) = &mut self.running[index] {
+                    running.learned = Some(ticket);
+                }
+            }
+            Action::Accepted => {}
+            Action::Flush => self.flush(slot),
+            Action::Ended(report) => {
+                self.flush(slot);
+                let running = self.running[index].take().expect("it has just reported");
+                self.active -= 1;
+                self.learn(index, running.learned);
+                let line = (summary::is_worth_a_line(&report)
+                    || self.settings.verbosity == Verbosity::Verbose
+                    || self.is_fleet() && Fate::of(report.outcome) != Fate::Ok)
+                    .then(|| summary::line(&self.tasks[index].label, &report));
+                self.ended(index, report, running.began.elapsed(), line);
+            }
+        }
+    }
+
+    pub(super) fn on_event(&mut self, event: net::Event) {
+        self.link.taken();
+        match event {
+            net::Event::Session(event) => {
+                if let Some(connection) = event.connection() {
+                    let slot = Attempt::slot_of(connection);
+                    if let Some(attempt) = self.attempt(slot) {
+                        attempt.on_event(event);
+                        self.ready.insert(slot);
+                    }
+                }
+            }
+            net::Event::Failed { address, error } => self.say(&format!("{address}: {error}")),
+            net::Event::Plain { .. } | net::Event::Suppressed { .. } => {}
+        }
+    }
+
+    pub(super) fn learn(&self, index: usize, learned: Option<Ticket>) {
+        if let (Some(ticket), Ok(host), Some(directory)) =
+            (learned, &self.tasks[index].host, self.directory)
+            && host.ticket.is_none_or(|known| is_news(&known, &ticket))
+        {
+            directory.learn(&host.agent, &ticket);
+        }
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        index: usize,
+        report: Report,
+        took: Duration,
+        line: Option<String>,
+    ) {
+        let label = self.tasks[index].label.clone();
+        if let Style::Json(_) = self.settings.style {
+            let captured = self.show.take_captured(self.slot(index));
+            let mut object = summary::object(&label, &report, &captured, took).to_string();
+            object.push('\n');
+            let data = object.into();
+            let _ = self.streams[Output::Stdout as usize].push(Piece { tag: None, data });
+        } else if self.settings.goal == Goal::Detach && report.outcome.is_none() {
+            let data = if self.is_fleet() {
+                format!("{label}: {}\n", report.id)
+            } else {
+                format!("{}\n", report.id)
+            };
+            let _ = self.streams[Output::Stdout as usize].push(Piece {
+                tag: None,
+                data: data.into(),
+            });
+        }
+        if let Some(line) = line {
+            self.say(&line);
+        }
+        self.finish.tally.add(Fate::of(report.outcome), &label);
+        self.finish.report = Some(report);
+    }
+}
+
+/// Whether a ticket is worth writing down: another run of the agent, or a clock or path that changed.
+fn is_news(known: &Ticket, learned: &Ticket) -> bool {
+    known.epoch != learned.epoch
+        || known.offset.abs_diff(learned.offset) > micros(limits::TICKET_DRIFT)
+        || learned.rtt > 2 * known.rtt
+        || 2 * learned.rtt < known.rtt
+}

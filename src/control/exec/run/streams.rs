@@ -1,0 +1,103 @@
+//! The standard streams of a run: what hosts and we ourselves have to say, and what is read for the hosts.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::super::show::Account;
+use super::super::{Attempt, Interruption, Output};
+use super::Run;
+use crate::control::stdio::{Chunk, Piece, Written};
+
+impl Run<'_> {
+    pub(super) fn on_written(&mut self, stream: usize, report: &Written<Account>) {
+        let in_vain = self.streams[stream].on_report(report);
+        for account in report.tags.iter().chain(&in_vain).flatten() {
+            self.written(*account);
+        }
+        let Some(error) = &report.error else { return };
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.quiet = true;
+            self.interrupt(Interruption::BrokenPipe);
+        } else {
+            let name = ["standard output", "standard error"][stream];
+            self.say(&format!("{name}: {error}"));
+            self.interrupt(Interruption::Failed);
+        }
+        let output = Output::ALL[stream];
+        for index in 0..self.running.len() {
+            self.broken(self.slot(index), output);
+        }
+    }
+
+    pub(super) fn on_stdin(&mut self, chunk: Chunk) {
+        let (data, fin) = match chunk {
+            Chunk::Data(data) => (data, false),
+            Chunk::End => (Bytes::new(), true),
+            Chunk::Failed(error) => {
+                // Not the end of input: the command must not take it for one.
+                self.say(&format!("standard input: {error}"));
+                self.settings.stdin = false;
+                return self.interrupt(Interruption::Failed);
+            }
+        };
+        for index in 0..self.running.len() {
+            if let Some(running) = &mut self.running[index] {
+                running.attempt.on_stdin(data.clone(), fin);
+                self.ready.insert(self.slot(index));
+            }
+        }
+        self.settings.stdin &= !fin;
+    }
+
+    /// Those who take input all have room for it: the slowest sets the pace.
+    pub(super) fn wants_stdin(&self) -> bool {
+        if !self.settings.stdin {
+            return false;
+        }
+        let mut takers = self
+            .running
+            .iter()
+            .flatten()
+            .map(|running| &running.attempt)
+            .filter(|attempt| attempt.takes_stdin())
+            .peekable();
+        takers.peek().is_some() && takers.all(Attempt::wants_stdin)
+    }
+
+    pub(super) fn written(&mut self, (slot, output, bytes): (u32, Output, u64)) {
+        if let Some(attempt) = self.attempt(slot) {
+            attempt.on_written(output, bytes);
+            self.ready.insert(slot);
+        }
+    }
+
+    pub(super) fn broken(&mut self, slot: u32, output: Output) {
+        if let Some(attempt) = self.attempt(slot) {
+            attempt.on_broken_pipe(output);
+            self.ready.insert(slot);
+        }
+    }
+
+    pub(super) fn push(&mut self, output: Output, piece: Piece<Account>) {
+        if let Err(Some(account)) = self.streams[output as usize].push(piece) {
+            self.written(account);
+            self.broken(account.0, output);
+        }
+    }
+
+    pub(super) fn flush(&mut self, slot: u32) {
+        let label = self.tasks[self.index(slot)].label.clone();
+        for (output, piece) in self.show.flush(slot, &label) {
+            self.push(output, piece);
+        }
+    }
+
+    /// A line of our own on stderr, behind what hosts have written there.
+    pub(super) fn say(&mut self, line: &str) {
+        if !self.quiet {
+            let data = format!("udpctl: {line}\n").into();
+            let _ = self.streams[Output::Stderr as usize].push(Piece { tag: None, data });
+        }
+    }
+}
