@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use udpagent::control::exec::{Action, Attempt, Config, Goal, Opening, Output, Report};
 
-use udpagent::message::{Exec, OnDisconnect, RequestId};
+use udpagent::message::{Exec, RequestId};
 use udpagent::session::{Command, Event, Path, Ticket};
 use udpagent::time::Instant;
 use udpagent::wire::Lane;
