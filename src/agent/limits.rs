@@ -18,6 +18,10 @@ pub const RETENTION: Duration = Duration::from_secs(3600);
 /// Output of one lane that is held for its reader: beyond it the process waits in its write.
 pub const LANE: u64 = 1 << 20;
 
+/// Output of a terminal that is held while nobody is attached: what a controller whose session was lost
+/// has not written yet, which is as much as it had credit for at first.
+pub const SCROLLED: u64 = 64 << 10;
+
 /// More of a lane that is taken once the process is over: what it had written stands in the pipe,
 /// which holds at most this (`/proc/sys/fs/pipe-max-size`), and is read however slow the reader is.
 pub const LANE_AT_EXIT: u64 = 1 << 20;

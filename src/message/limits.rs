@@ -14,5 +14,6 @@ pub const NAME: usize = 64;
 /// (base64 takes a third more, a control character six bytes, and a text has few).
 pub const SCRIPT: usize = LINE / 4;
 
-/// Lines and columns of a terminal: more than any screen has. An agent keeps a picture of each.
-pub const WINDOW: u16 = 1000;
+/// Lines, and columns, of a terminal: more than screens have. An agent keeps a picture of each terminal, at 32
+/// bytes a character and twice, so that this makes 16 MiB at most.
+pub const WINDOW: u16 = 512;

@@ -48,13 +48,13 @@ impl Member {
     }
 
     /// Whether this request may run. A key with `allow=` runs exactly its patterns in the home
-    /// directory with the agent's environment: a variable such as PATH, or another folder, would
-    /// give the same words another meaning. A key with `user=` runs nothing if `account`, as whom the
+    /// directory with the agent's environment and without a terminal: a variable such as PATH, or another
+    /// folder, would give the same words another meaning, and at a terminal many programs offer a shell. A key with `user=` runs nothing if `account`, as whom the
     /// command would run, is somebody else.
     #[must_use]
     pub fn may_exec(&self, exec: &Exec, account: &OsStr) -> bool {
         let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
-        let plain = exec.env.is_empty() && exec.cwd.is_none();
+        let plain = exec.env.is_empty() && exec.cwd.is_none() && exec.terminal.is_none();
         let user = self.options.user.as_deref();
         user.is_none_or(|user| account == user)
             && self.may_run(&argv)

@@ -32,6 +32,10 @@ impl<P: Processes> Jobs<P> {
     ) {
         let call = self.table.update(id, |job| {
             job.output(output).push(data.clone());
+            if let Some(screen) = &mut job.screen {
+                screen.process(&data);
+                job.let_scroll();
+            }
             if let State::Draining { active, .. } = &mut job.state {
                 *active = now;
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::held::{Flow, Held};
 use super::processes::{Exit, Output};
+use super::screen::Screen;
 use super::stdin::Stdin;
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
@@ -99,6 +100,8 @@ pub struct Job {
     pub stdin: Stdin,
     /// What it wrote to stdout and stderr.
     pub outputs: [Held; 2],
+    /// What its terminal shows, if it has one.
+    pub screen: Option<Screen>,
     /// When it ended, or its result was last read from.
     pub fresh: Instant,
 }
@@ -139,6 +142,15 @@ impl Job {
             _ => 0,
         };
         self.outputs[output as usize].room(extra)
+    }
+
+    /// Nobody is there to read what its terminal shows, and that must not stop it: only the end is kept,
+    /// for a controller that comes back in time, and the picture for any other.
+    pub fn let_scroll(&mut self) {
+        if self.screen.is_some() && self.attached.is_none() {
+            let held = &mut self.outputs[Output::Out as usize];
+            held.release(held.end().saturating_sub(limits::SCROLLED));
+        }
     }
 
     /// Whether neither output will bring more.

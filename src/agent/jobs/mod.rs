@@ -14,6 +14,7 @@ mod job;
 mod processes;
 mod register;
 mod requests;
+mod screen;
 mod stdin;
 mod table;
 
@@ -188,7 +189,9 @@ impl<P: Processes> Jobs<P> {
                 self.table.update(job, |job| {
                     job.attached = None;
                     job.absent.get_or_insert(now);
+                    job.let_scroll();
                 });
+                self.offer_room(job, Output::Out);
             }
         }
     }
@@ -311,11 +314,21 @@ impl<P: Processes> Jobs<P> {
             outbox.release(before.call);
         }
         self.calls.insert(call, Role::Attached(id));
+        let mut screen = None;
         self.table.update(id, |job| {
+            let wanted = begin[Output::Out as usize];
             let begin = Output::ALL.map(|output| {
                 let held = &job.outputs[output as usize];
                 begin[output as usize].map_or(held.start(), |at| at.clamp(held.start(), held.end()))
             });
+            let begin = match &job.screen {
+                // The picture stands for all that it was painted by.
+                Some(picture) if wanted != Some(begin[0]) && job.outputs[0].end() > 0 => {
+                    screen = Some(picture.painted());
+                    [job.outputs[0].end(), begin[1]]
+                }
+                _ => begin,
+            };
             job.attached = Some(Attachment {
                 call,
                 begin,
@@ -326,7 +339,7 @@ impl<P: Processes> Jobs<P> {
         });
         let job = self.table.get(id).expect("it was there above");
         let begin = job.attached.expect("just attached").begin;
-        requests::greet(call, job, begin, outbox);
+        requests::greet(call, job, begin, screen, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
             self.watch(call.connection, lease, outbox);

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 
 use bytes::Bytes;
 
+use crate::message::{Terminal, Window};
+
 /// The agent's own number for a job: counts up from 0, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct JobId(pub u64);
@@ -37,6 +39,9 @@ pub struct Spec {
     pub cwd: Option<OsString>,
     /// A pipe for stdin; otherwise /dev/null.
     pub stdin: bool,
+    /// A terminal in the place of all three, `Output::Out` being its screen; its stdin ends with the
+    /// character that means so.
+    pub terminal: Option<Terminal>,
 }
 
 /// How a process's leader ended.
@@ -81,6 +86,11 @@ pub trait Processes {
     /// Bytes for its stdin, kept until the pipe takes them, then reported by `on_stdin_written`; after
     /// the last of them, with `eof`, the pipe is closed.
     fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool);
+
+    /// The window of its terminal has another size.
+    fn resize(&mut self, job: JobId, window: Window) {
+        let _ = (job, window);
+    }
 
     /// Ends the whole tree. `on_exit` follows when the leader has ended.
     fn end(&mut self, job: JobId, force: Force);

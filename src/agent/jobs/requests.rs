@@ -3,12 +3,15 @@
 //! The order in `exec` is the promise: known id, forgotten id, too old, not allowed, no room, and only then
 //! entered in the table, noted, and started.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::held::{Flow, Held};
 use super::job::{Job, Reason, State};
+use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Commands, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
 use crate::agent::directory::{Directory, Member};
@@ -16,14 +19,20 @@ use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{self, Exec, OsText, Outcome, Reply, Request, RequestId};
+use crate::message::{self, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
 
 /// `EINVAL`, for a command without even a program.
 const INVALID: i32 = 22;
 
 /// What a call that gets a job is told: where its lanes begin, what there is, and the end if it was reached.
-pub(super) fn greet(call: CallRef, job: &Job, begin: [u64; 2], outbox: &mut Outbox) {
+pub(super) fn greet(
+    call: CallRef,
+    job: &Job,
+    begin: [u64; 2],
+    screen: Option<Vec<u8>>,
+    outbox: &mut Outbox,
+) {
     outbox.reply(
         call,
         &Reply::Accepted {
@@ -31,8 +40,8 @@ pub(super) fn greet(call: CallRef, job: &Job, begin: [u64; 2], outbox: &mut Outb
             stdout: begin[0],
             stderr: begin[1],
             stdin: job.stdin.taken(),
-            terminal: false,
-            screen: None,
+            terminal: job.screen.is_some(),
+            screen: screen.map(|bytes| OsText(OsString::from_vec(bytes))),
         },
     );
     if let Some(pid) = job.pid {
@@ -145,6 +154,7 @@ impl<P: Processes> Jobs<P> {
             return;
         }
         let reply = match request {
+            Request::Resize(window) => return self.resize(id, *window),
             Request::Cancel {} => {
                 self.end(id, Reason::Canceled);
                 Reply::Done {}
@@ -246,8 +256,12 @@ impl<P: Processes> Jobs<P> {
             absent: None,
             attached: None,
             waiters: Vec::new(),
-            stdin: Stdin::new(exec.stdin),
+            stdin: Stdin::new(exec.stdin || exec.terminal.is_some()),
             outputs: [Held::new(), Held::new()],
+            screen: exec
+                .terminal
+                .as_ref()
+                .map(|terminal| Screen::new(terminal.window)),
             fresh: now,
         }
     }
@@ -270,6 +284,7 @@ impl<P: Processes> Jobs<P> {
             env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
             cwd: exec.cwd.map(plain),
             stdin: exec.stdin,
+            terminal: exec.terminal,
         };
         let spawned = if spec.argv.is_empty() {
             Err(INVALID)
@@ -281,6 +296,9 @@ impl<P: Processes> Jobs<P> {
                 let call = self.table.update(id, |job| {
                     job.pid = Some(pid);
                     job.state = State::Running;
+                    if job.screen.is_some() {
+                        job.output(Output::Err).end_here();
+                    }
                     job.attached.map(|attached| attached.call)
                 });
                 if let Some(Some(call)) = call {
@@ -332,6 +350,17 @@ impl<P: Processes> Jobs<P> {
         match running {
             Some(job) if self.processes.signal(job, signal) => Reply::Done {},
             _ => Reply::NoJob {},
+        }
+    }
+
+    fn resize(&mut self, id: JobId, window: Window) {
+        let resized = self.table.update(id, |job| {
+            let screen = job.screen.as_mut()?;
+            screen.resize(window);
+            Some(())
+        });
+        if resized.flatten().is_some() {
+            self.processes.resize(id, window);
         }
     }
 

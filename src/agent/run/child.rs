@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes};
 use mio::{Interest, Registry, Token};
 
 use crate::agent::jobs::Output;
-use crate::agent::process::{Ending, Pipe, Process};
+use crate::agent::process::{Ending, Pipe, Process, WindowSize};
 
 /// What of a process can be ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,7 +119,12 @@ pub struct Child {
     pub ending: Option<Ending>,
     outlets: [Outlet; 2],
     inlet: Inlet,
+    /// The character that ends a terminal's input; `None`: it is closed instead.
+    end_of_input: Option<Bytes>,
 }
+
+/// Control-D, as terminals have it unless a program changed that.
+const END_OF_INPUT: &[u8] = b"\x04";
 
 impl Child {
     /// Takes the pipes of a process over.
@@ -144,6 +149,22 @@ impl Child {
             ending: None,
             outlets,
             inlet,
+            end_of_input: None,
+        }
+    }
+
+    /// All three of its pipes are one terminal.
+    pub fn on_terminal(mut self) -> Self {
+        self.end_of_input = Some(Bytes::from_static(END_OF_INPUT));
+        self
+    }
+
+    /// The window of its terminal has another size. What is no terminal stays as it is.
+    pub fn resize(&self, size: WindowSize) {
+        if let Some(pipe) = &self.outlets[0].pipe
+            && let Err(error) = pipe.resize(size)
+        {
+            tracing::debug!(%error, "a window keeps its size");
         }
     }
 
@@ -248,6 +269,9 @@ impl Child {
     pub fn write(&mut self, data: Bytes, eof: bool) -> bool {
         if !data.is_empty() {
             self.inlet.queue.push_back(data);
+        }
+        if eof {
+            self.inlet.queue.extend(self.end_of_input.take());
         }
         self.inlet.eof |= eof;
         self.wants_turn(Part::Stdin)

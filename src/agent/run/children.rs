@@ -17,8 +17,10 @@ use mio::{Interest, Registry, Token};
 use super::child::{Child, Fed, Part, Read};
 use crate::agent::jobs::{self, Force, JobId, Output, Processes};
 use crate::agent::process::{
-    self, Account, Census, Ending, Progress, Signal, SpawnError, Stage, Stdin, clean_environment,
+    self, Account, Census, Ending, Progress, Signal, SpawnError, Stage, Stdin, WindowSize,
+    clean_environment,
 };
+use crate::message::Window;
 use crate::net::Clock;
 use crate::time::Instant;
 
@@ -216,7 +218,11 @@ impl Children {
     /// The whole of what a process is to be.
     fn complete(&self, job: JobId, spec: jobs::Spec) -> Result<process::Spec, i32> {
         // Refused ones are denied before they come here.
-        let env = clean_environment(&self.account, spec.env).map_err(|_| NOT_PERMITTED)?;
+        let mut env = clean_environment(&self.account, spec.env).map_err(|_| NOT_PERMITTED)?;
+        if let Some(terminal) = &spec.terminal {
+            env.retain(|(name, _)| name != "TERM");
+            env.push(("TERM".into(), terminal.term.clone().into()));
+        }
         let home = &self.account.home;
         let cwd = match spec.cwd {
             Some(cwd) => home.join(cwd),
@@ -228,6 +234,7 @@ impl Children {
             env,
             cwd,
             stdin: if spec.stdin { Stdin::Pipe } else { Stdin::Null },
+            terminal: spec.terminal.as_ref().map(|terminal| size(terminal.window)),
             marker: format!("{}-{}", self.mark, job.0),
             ..process::Spec::default()
         })
@@ -239,6 +246,13 @@ impl Children {
         self.registry
             .register(&mut SourceFd(&pidfd), leader, Interest::READABLE)?;
         child.register(&self.registry, |part| token(job, part))
+    }
+}
+
+const fn size(window: Window) -> WindowSize {
+    WindowSize {
+        rows: window.rows,
+        columns: window.columns,
     }
 }
 
@@ -254,10 +268,14 @@ fn errno(error: SpawnError) -> i32 {
 
 impl Processes for Children {
     fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<i32, i32> {
+        let on_terminal = spec.terminal.is_some();
         let spec = self.complete(job, spec)?;
         let process = process::spawn(&spec).map_err(errno)?;
         let pid = process.pid().as_raw_pid();
         let mut child = Child::new(process);
+        if on_terminal {
+            child = child.on_terminal();
+        }
         // On failure the drop kills it.
         self.register(job, &mut child)
             .map_err(|error| error.raw_os_error().unwrap_or(NOT_PERMITTED))?;
@@ -311,6 +329,12 @@ impl Processes for Children {
         match (child, signal) {
             (Some(child), Some(signal)) => child.process.signal(signal).is_ok(),
             _ => false,
+        }
+    }
+
+    fn resize(&mut self, job: JobId, window: Window) {
+        if let Some(child) = self.jobs.get(&job) {
+            child.resize(size(window));
         }
     }
 
