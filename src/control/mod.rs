@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod chat;
+pub mod console;
 pub mod exec;
 pub mod known_agents;
 pub mod limits;

@@ -3,19 +3,19 @@
 use std::io;
 
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 /// Signals that are told apart before the loop takes the first: the second one already means "at once".
 const PENDING: usize = 4;
 
-/// Catches SIGINT and SIGTERM from now on.
+/// Catches SIGINT, SIGTERM and SIGWINCH from now on.
 ///
 /// # Errors
 /// When the system refuses.
 pub fn catch() -> io::Result<Receiver<i32>> {
     let (sender, receiver) = bounded(PENDING);
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGWINCH])?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {

@@ -9,10 +9,11 @@ use super::args::ExecArgs;
 use super::context::{Controller, note};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
-    Cleaning, Finish, Goal, Interruption, Opening, Settings, Style, Task, Verbosity, run, summary,
+    Cleaning, Finish, Goal, Interruption, Opening, Seat, Settings, Style, Task, Verbosity, run,
+    summary,
 };
-use crate::control::{limits, signals};
-use crate::message::{Exec, OsText, Outcome, RequestId};
+use crate::control::{console, limits, signals};
+use crate::message::{Exec, OsText, Outcome, RequestId, Terminal};
 use crate::rng::Rng;
 
 /// Runs the command and returns the exit status.
@@ -41,6 +42,9 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         })
         .collect();
     let hosts = tasks.len();
+    if args.terminal && hosts > 1 {
+        bail!("one terminal cannot be that of {hosts} hosts");
+    }
     if args.stdin && hosts > limits::WINDOW {
         bail!(
             "standard input can go to {} hosts at most, these are {hosts}",
@@ -101,7 +105,7 @@ fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
         age_ms: 0,
         script: None,
         user: None,
-        terminal: None,
+        terminal: args.terminal.then(terminal),
     })
 }
 
@@ -135,12 +139,26 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
             (false, 1) => Style::Plain,
             (false, _) => Style::Labelled(cleaning),
         },
-        stdin: args.stdin,
+        // A person's typing waits until the command is there to be typed to.
+        stdin: args.stdin || args.terminal && !args.detach && !console::is_there(),
+        seat: if args.terminal && !args.detach && console::is_there() {
+            Seat::Offered
+        } else {
+            Seat::Apart
+        },
         verbosity: if args.verbose {
             Verbosity::Verbose
         } else {
             Verbosity::Quiet
         },
+    }
+}
+
+/// Like the one that the user sits at.
+fn terminal() -> Terminal {
+    Terminal {
+        term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
+        window: console::window(),
     }
 }
 

@@ -12,9 +12,9 @@ use super::context::{Controller, note, print};
 use super::exec::conclude;
 use crate::control::ask::{Answer, Question, ask};
 use crate::control::exec::summary::{self, Fate, Tally};
-use crate::control::exec::{Goal, Opening, Report, Settings, Style, Task, Verbosity, run};
+use crate::control::exec::{Goal, Opening, Report, Seat, Settings, Style, Task, Verbosity, run};
 use crate::control::link::{Directory, Host, Link};
-use crate::control::{limits, signals};
+use crate::control::{console, limits, signals};
 use crate::escape;
 use crate::message::{JobState, JobView, Reply, Request, RequestId};
 
@@ -158,6 +158,11 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     let place = Place::find(&args.job)?;
     let signals = signals::catch()?;
     let id = place.job(&args.job)?;
+    let seat = if console::is_there() && !args.json {
+        Seat::Offered
+    } else {
+        Seat::Apart
+    };
     let task = Task {
         label: place.host.label.clone(),
         host: Ok(place.host.clone()),
@@ -165,6 +170,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
             id,
             stdout: args.from,
             stderr: args.from,
+            keyboard: seat == Seat::Offered,
         },
     };
     let settings = Settings {
@@ -177,6 +183,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
             Style::Plain
         },
         stdin: false,
+        seat,
         verbosity: if args.verbose {
             Verbosity::Verbose
         } else {

@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::{Output, Report};
 use crate::crypto::PublicKey;
-use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, to_line};
+use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
 use crate::session::{Command, ConnectionId, Event, Path, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
@@ -37,6 +37,7 @@ mod input;
 mod journey;
 mod leg;
 mod receive;
+mod terminal;
 
 /// What is asked of the agent.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub enum Opening {
         stdout: Option<u64>,
         /// First stderr byte wanted; likewise.
         stderr: Option<u64>,
+        /// Whether input follows, if the job has a terminal.
+        keyboard: bool,
     },
 }
 
@@ -107,7 +110,12 @@ pub enum Action {
     /// To be remembered of the agent.
     Learned(Ticket),
     /// The agent has taken the request.
-    Accepted,
+    Accepted {
+        /// The job has a terminal.
+        terminal: bool,
+    },
+    /// Bytes that paint what the job's terminal shows, in the place of output that does not come.
+    Screen(Bytes),
     /// No output follows: what was held back, as half a line, is to be written now.
     Flush,
     /// It is over; nothing follows.
@@ -158,6 +166,8 @@ pub struct Attempt {
     placed: bool,
     outputs: [Progress; 2],
     input: Input,
+    /// The window of its terminal, once it was told.
+    window: Option<Window>,
     exit: Option<Exit>,
     flushed: bool,
     cancel: bool,
@@ -170,7 +180,8 @@ impl Attempt {
     /// Begins: the first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let stdin = matches!(&config.opening, Opening::Exec(exec) if exec.stdin);
+        let stdin =
+            matches!(&config.opening, Opening::Exec(exec) if exec.stdin || exec.terminal.is_some());
         let mut attempt = Self {
             id: config.opening.id(),
             actions: VecDeque::new(),
@@ -184,6 +195,7 @@ impl Attempt {
             placed: false,
             outputs: [Progress::default(); 2],
             input: Input::new(stdin),
+            window: None,
             exit: None,
             flushed: false,
             cancel: false,
@@ -303,6 +315,12 @@ impl Attempt {
     #[must_use]
     pub const fn takes_stdin(&self) -> bool {
         !self.ended && self.exit.is_none() && self.input.takes_more()
+    }
+
+    /// The window in which the job's terminal is shown has this size.
+    pub fn resize(&mut self, window: Window) {
+        self.window = Some(window);
+        self.tell_window();
     }
 
     /// The user wants it ended; the report tells how it ended.

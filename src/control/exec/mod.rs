@@ -11,7 +11,7 @@ mod show;
 pub mod summary;
 
 pub use attempt::{Action, Attempt, Config, Goal, Opening};
-pub use plan::{Finish, Interruption, Settings, Task, Verbosity};
+pub use plan::{Finish, Interruption, Seat, Settings, Task, Verbosity};
 pub use report::{Output, Report};
 pub use run::run;
 pub use show::{Account, Capture, Cleaning, Show, Shown, Style};

@@ -17,6 +17,15 @@ pub struct Task {
     pub opening: Opening,
 }
 
+/// Whether the user's terminal becomes that of the command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seat {
+    /// It does not.
+    Apart,
+    /// It does, once the agent has taken a command that has one.
+    Offered,
+}
+
 /// How much is said about what went well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verbosity {
@@ -39,6 +48,8 @@ pub struct Settings {
     pub style: Style,
     /// Read stdin, for those who take it.
     pub stdin: bool,
+    /// Whether the user's terminal becomes that of the command.
+    pub seat: Seat,
     /// How much is said.
     pub verbosity: Verbosity,
 }
@@ -50,6 +61,8 @@ pub enum Interruption {
     Signal(i32),
     /// Nobody reads our output.
     BrokenPipe,
+    /// The user has left a command's terminal.
+    Left,
     /// Our output could not be written, or our input read.
     Failed,
 }

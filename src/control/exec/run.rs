@@ -5,17 +5,20 @@
 
 mod hosts;
 mod streams;
+mod terminal;
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
+use signal_hook::consts::SIGWINCH;
 
 use super::Attempt;
 use super::plan::{Finish, Interruption, Settings, Task};
 use super::show::{Account, Show};
 use super::summary::Tally;
+use crate::control::console::Console;
 use crate::control::limits;
 use crate::control::link::{Directory, Link};
 use crate::control::stdio::{Chunk, Reader, Writer};
@@ -44,6 +47,8 @@ struct Run<'a> {
     active: usize,
     show: Show,
     streams: [Writer<Account>; 2],
+    /// The user's terminal, while it is the command's.
+    console: Option<Console>,
     finish: Finish,
     /// Nothing more is to be said: the reader has left.
     quiet: bool,
@@ -72,6 +77,7 @@ pub fn run(
         show: Show::new(settings.style),
         streams: [stdout(), stderr()].map(Writer::new),
         settings,
+        console: None,
         finish: Finish {
             tally: Tally::default(),
             report: None,
@@ -115,7 +121,9 @@ impl Run<'_> {
                 },
                 recv(reports[0]) -> report => self.on_written(0, &report.expect("the writer holds its sender")),
                 recv(reports[1]) -> report => self.on_written(1, &report.expect("the writer holds its sender")),
-                recv(chunks) -> chunk => self.on_stdin(chunk.unwrap_or(Chunk::End)),
+                recv(chunks) -> chunk => if self.on_typed(chunk.unwrap_or(Chunk::End)) {
+                    return self.leave(Interruption::Left);
+                },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
                     return;
                 },
@@ -125,23 +133,32 @@ impl Run<'_> {
 
     /// True: leave at once.
     fn on_signal(&mut self, signal: i32) -> bool {
+        if signal == SIGWINCH {
+            self.on_window();
+            return false;
+        }
         if self.finish.interruption.is_none() {
             self.say("canceling; press Ctrl-C again to leave at once");
             self.interrupt(Interruption::Signal(signal));
             return false;
         }
+        self.leave(Interruption::Signal(signal));
+        true
+    }
+
+    /// Leaves at once, and names what is left behind. The terminal may be what is held, so no queue.
+    fn leave(&mut self, interruption: Interruption) {
+        self.stand_up_at_once();
         for index in 0..self.running.len() {
             if let Some(running) = self.running[index].take() {
                 let label = &self.tasks[index].label;
-                // The terminal may be what is held, so no queue.
                 eprintln!(
                     "udpctl: {label}: left, and it may still run; request {}",
                     running.attempt.id()
                 );
             }
         }
-        self.finish.interruption = Some(Interruption::Signal(signal));
-        true
+        self.finish.interruption = Some(interruption);
     }
 
     fn interrupt(&mut self, interruption: Interruption) {

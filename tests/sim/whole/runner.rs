@@ -94,6 +94,7 @@ impl WholeLaptop {
     pub fn attach(&self, world: &mut World, agent: &WholeAgent, work: Work) {
         let [stdout, stderr] = self.app.borrow().written[&work.id];
         let opening = Opening::Attach {
+            keyboard: false,
             id: request_id(work.id),
             stdout: Some(stdout),
             stderr: Some(stderr),
@@ -165,7 +166,7 @@ impl Runner {
                     self.written.insert(running.work.id, running.outputs);
                 }
                 Action::Learned(ticket) => self.ticket = Some(ticket),
-                Action::Accepted | Action::Flush => {}
+                Action::Accepted { .. } | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     let before = self.reports.insert(running.work.id, report);

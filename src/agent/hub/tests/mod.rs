@@ -5,3 +5,4 @@ mod ending;
 mod exec;
 mod sessions;
 mod stage;
+mod terminal;

@@ -11,7 +11,7 @@ use crate::agent::hub::{Config, Hub};
 use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
-use crate::message::{Exec, Lines, Reply, Request, RequestId, to_line};
+use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
 use crate::session::{Closed, Command, ConnectionId, Event};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -29,6 +29,7 @@ pub struct Fake {
     pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
     pub ended: Vec<(JobId, Force)>,
     pub signals: Vec<(JobId, i32)>,
+    pub windows: Vec<(JobId, Window)>,
     pub closed: Vec<JobId>,
     pub shut: Vec<(JobId, Output)>,
     pub fails: Option<i32>,
@@ -67,6 +68,10 @@ impl Processes for Fake {
     fn signal(&mut self, job: JobId, signal: i32) -> bool {
         self.signals.push((job, signal));
         true
+    }
+
+    fn resize(&mut self, job: JobId, window: Window) {
+        self.windows.push((job, window));
     }
 
     fn close(&mut self, job: JobId) {

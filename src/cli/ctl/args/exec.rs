@@ -36,6 +36,9 @@ pub struct ExecArgs {
     /// Pass standard input on; without this it is not read
     #[arg(short = 'i', long = "stdin")]
     pub stdin: bool,
+    /// Give it a terminal, for programs that a person sits at; with one host only
+    #[arg(short, long, conflicts_with_all = ["json"])]
+    pub terminal: bool,
     /// Run TEXT with /bin/sh; ARGV become its $1, $2 and so on
     #[arg(long, value_name = "TEXT")]
     pub shell: Option<OsString>,

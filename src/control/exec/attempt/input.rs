@@ -37,6 +37,15 @@ impl Input {
         }
     }
 
+    /// Of a job that has taken every byte below `offset`, from whoever was attached before.
+    pub(super) const fn after(offset: u64) -> Self {
+        let mut input = Self::new(true);
+        input.taken = offset;
+        input.end = offset;
+        input.limit = offset.saturating_add(INITIAL_STREAM_CREDIT);
+        input
+    }
+
     /// More should be pushed.
     pub(super) const fn wanted(&self) -> bool {
         self.takes_more() && self.end < self.limit

@@ -63,7 +63,9 @@ impl Attempt {
     fn opening(&self) -> (Asked, Request) {
         match &self.config.opening {
             Opening::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
-            Opening::Attach { id, stdout, stderr } if !self.placed => (
+            Opening::Attach {
+                id, stdout, stderr, ..
+            } if !self.placed => (
                 Asked::Attach,
                 Request::Attach {
                     id: *id,

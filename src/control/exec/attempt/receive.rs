@@ -103,8 +103,14 @@ impl Attempt {
                 stdout,
                 stderr,
                 stdin,
+                terminal,
+                screen,
                 ..
-            } => self.on_accepted(index, [stdout, stderr], stdin),
+            } if !self.legs[index].accepted => {
+                self.on_accepted(index, [stdout, stderr], screen.is_some());
+                self.on_terminal(terminal, screen, stdin);
+                self.resume(stdin);
+            }
             Reply::Started { .. } if self.config.goal == Goal::Detach => self.end(None),
             Reply::Exit {
                 outcome,
@@ -131,13 +137,8 @@ impl Attempt {
         }
     }
 
-    fn on_accepted(&mut self, index: usize, bases: [u64; 2], stdin: u64) {
-        if self.legs[index].accepted {
-            return;
-        }
-        if !std::mem::replace(&mut self.accepted, true) {
-            self.actions.push_back(Action::Accepted);
-        }
+    /// The agent says where the lanes begin; `painted`: a picture stands for what stdout leaves out.
+    fn on_accepted(&mut self, index: usize, bases: [u64; 2], painted: bool) {
         let placed = std::mem::replace(&mut self.placed, true);
         for (output, base) in Output::ALL.into_iter().zip(bases) {
             let progress = &mut self.outputs[output as usize];
@@ -153,13 +154,19 @@ impl Attempt {
             }
             // What the agent no longer holds counts as received and written: it never comes.
             let gap = base.saturating_sub(asked);
-            progress.missing += gap;
+            if !(painted && output == Output::Stdout) {
+                progress.missing += gap;
+            }
             progress.received += gap;
             progress.written += gap;
             self.legs[index].lanes[output as usize].base = base;
         }
         self.legs[index].accepted = true;
         self.drop_other_legs(index);
+    }
+
+    /// Goes on with what the leg in use, now the first, has brought and is to bring.
+    fn resume(&mut self, stdin: u64) {
         let held = std::mem::take(&mut self.legs[0].held);
         self.resume_stdin(stdin);
         for output in Output::ALL {

@@ -77,6 +77,9 @@ impl Run<'_> {
         match action {
             Action::Command(command) => self.link.send(command),
             Action::Output(output, data) => {
+                if let Some(console) = &mut self.console {
+                    console.on_output(&data);
+                }
                 let label = &self.tasks[index].label;
                 match self.show.on_output(slot, label, output, data) {
                     Shown::Piece(piece) => self.push(output, piece),
@@ -89,10 +92,16 @@ impl Run<'_> {
                     running.learned = Some(ticket);
                 }
             }
-            Action::Accepted => {}
+            Action::Accepted { terminal } => {
+                if terminal {
+                    self.sit_down(slot);
+                }
+            }
+            Action::Screen(data) => self.paint(data),
             Action::Flush => self.flush(slot),
             Action::Ended(report) => {
                 self.flush(slot);
+                self.stand_up();
                 let running = self.running[index].take().expect("it has just reported");
                 self.active -= 1;
                 self.learn(index, running.learned);

@@ -96,7 +96,8 @@ impl Run<'_> {
     /// A line of our own on stderr, behind what hosts have written there.
     pub(super) fn say(&mut self, line: &str) {
         if !self.quiet {
-            let data = format!("udpctl: {line}\n").into();
+            let end = if self.console.is_some() { "\r\n" } else { "\n" };
+            let data = format!("udpctl: {line}{end}").into();
             let _ = self.streams[Output::Stderr as usize].push(Piece { tag: None, data });
         }
     }

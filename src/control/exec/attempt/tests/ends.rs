@@ -130,6 +130,7 @@ fn detaching_tells_of_a_failed_start() {
 fn attaching_says_what_is_no_longer_held() {
     let mut attempt = Attempt::new(Config {
         opening: Opening::Attach {
+            keyboard: false,
             id: ID,
             stdout: Some(0),
             stderr: None,

@@ -2,6 +2,7 @@
 
 mod ends;
 mod journeys;
+mod terminal;
 
 use super::*;
 use crate::control::exec::Output::{Stderr, Stdout};
@@ -27,6 +28,7 @@ struct Wanted {
     closed: Vec<ConnectionId>,
     stopped: Vec<StreamId>,
     resets: usize,
+    screen: Vec<u8>,
     report: Option<Report>,
 }
 
@@ -126,6 +128,7 @@ fn drain(attempt: &mut Attempt) -> Wanted {
             Action::Output(output, data) => {
                 wanted.output[output as usize].extend_from_slice(&data);
             }
+            Action::Screen(data) => wanted.screen.extend_from_slice(&data),
             Action::Ended(report) => wanted.report = Some(report),
             _ => {}
         }
