@@ -11,4 +11,5 @@ mod jobs;
 mod keys;
 mod local;
 mod plain;
+mod terminal;
 mod usage;

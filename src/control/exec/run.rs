@@ -152,10 +152,14 @@ impl Run<'_> {
         for index in 0..self.running.len() {
             if let Some(running) = self.running[index].take() {
                 let label = &self.tasks[index].label;
-                eprintln!(
-                    "udpctl: {label}: left, and it may still run; request {}",
-                    running.attempt.id()
-                );
+                let id = running.attempt.id();
+                if interruption == Interruption::Left {
+                    eprintln!(
+                        "udpctl: {label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
+                    );
+                } else {
+                    eprintln!("udpctl: {label}: left, and it may still run; request {id}");
+                }
             }
         }
         self.finish.interruption = Some(interruption);
