@@ -214,8 +214,8 @@ fn an_editor_a_pager_and_a_monitor_are_usable() {
     here.prompt();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "second\n");
 
-    let numbers: String = (1..=200).map(|line| format!("line {line}\n")).collect();
-    std::fs::write(&file, numbers).unwrap();
+    let lines: Vec<String> = (1..=200).map(|line| format!("line {line}")).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
     here.line(&format!("udpctl exec -t {target} -- less {path}"));
     here.shows("line 19");
     here.keys(&["G"]);
