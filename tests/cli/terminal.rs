@@ -129,6 +129,7 @@ impl Drop for Terminal {
 }
 
 #[test]
+#[ignore = "needs tmux, vim, less and top"]
 fn a_shell_with_its_keys_its_window_and_its_status() {
     let here = Terminal::new();
     let agent = here.user.agent();
@@ -159,6 +160,7 @@ fn a_shell_with_its_keys_its_window_and_its_status() {
 }
 
 #[test]
+#[ignore = "needs tmux, vim, less and top"]
 fn who_leaves_comes_back_to_the_last_screenful() {
     let here = Terminal::new();
     let agent = here.user.agent();
@@ -183,6 +185,7 @@ fn who_leaves_comes_back_to_the_last_screenful() {
 }
 
 #[test]
+#[ignore = "needs tmux, vim, less and top"]
 fn an_editor_a_pager_and_a_monitor_are_usable() {
     let here = Terminal::new();
     let agent = here.user.agent();
@@ -240,6 +243,7 @@ fn an_editor_a_pager_and_a_monitor_are_usable() {
 }
 
 #[test]
+#[ignore = "needs tmux, vim, less and top"]
 fn a_terminal_that_is_killed_in_an_editor_is_put_right() {
     let here = Terminal::new();
     let agent = here.user.agent();
