@@ -21,14 +21,21 @@ pub struct Member {
     pub remote: SocketAddr,
 }
 
+/// What a key is permitted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Permission {
+    /// The name of the user as whom the command is to run, of whom the host knows.
+    pub user: String,
+}
+
 /// Answers about keys.
 pub trait Directory {
     /// The name of a key that may connect from there, or from anywhere; `None` when it may not, or no
     /// longer.
     fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String>;
 
-    /// Whether this key may run this command.
-    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool;
+    /// As whom this key may run this command; `None`: it may not.
+    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission>;
 
     /// How many jobs of this key may run at once; `None`: as many as the agent has room for.
     fn max_jobs(&self, key: &PublicKey) -> Option<usize>;
@@ -55,8 +62,8 @@ impl<D: Directory + ?Sized> Directory for Box<D> {
         (**self).name(key, from)
     }
 
-    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool {
-        (**self).may_run(key, exec)
+    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission> {
+        (**self).permit(key, exec)
     }
 
     fn max_jobs(&self, key: &PublicKey) -> Option<usize> {

@@ -106,14 +106,16 @@ impl Outcome {
                 "timed_out",
                 "124",
                 "timed out",
-                "The time given with --timeout passed and the agent ended the command.",
+                "The time given with --timeout passed, or that which the agent gives every command, and \
+                 the agent ended it.",
             ),
             Self::Canceled {} => (
                 "canceled",
                 "255; 130 after Ctrl-C",
                 "canceled",
-                "The command was ended on request, because its controller was silent for longer than the \
-                 lease, or because the agent was shut down.",
+                "The agent ended the command: on request, because its controller was silent for longer than \
+                 the lease, because it wrote more than the agent lets it, because its key was removed, or \
+                 because the agent was shut down.",
             ),
             Self::Denied {} => (
                 "denied",

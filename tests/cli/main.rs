@@ -13,3 +13,4 @@ mod local;
 mod plain;
 mod terminal;
 mod usage;
+mod users;

@@ -12,6 +12,8 @@ mod member;
 mod options;
 mod pattern;
 mod sources;
+mod users;
+mod verdict;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -24,6 +26,8 @@ pub use member::{Member, Origin};
 pub use options::Options;
 pub use pattern::{Pattern, PatternError};
 pub use sources::Sources;
+pub use users::Users;
+pub use verdict::{Permit, Refusal};
 
 use sources::Draft;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{LineError, Pattern, expiry};
+use super::{LineError, Pattern, Users, expiry};
 
 /// What holds a key back. The default is nothing.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -13,8 +13,8 @@ pub struct Options {
     pub allow: Vec<Pattern>,
     /// It may run none at all.
     pub chat_only: bool,
-    /// The user that its commands may run as; `None`: whoever the agent runs as.
-    pub user: Option<String>,
+    /// As whom its commands may run.
+    pub users: Users,
     /// Addresses it may come from; empty: any.
     pub from: Vec<IpNet>,
     /// Jobs it may have at a time; `None`: the agent's limit.
@@ -63,14 +63,7 @@ impl Options {
                 let pattern = Pattern::parse(value).map_err(LineError::Pattern)?;
                 self.allow.push(pattern);
             }
-            ("user", Some(value)) => {
-                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
-                let good = !value.is_empty() && !value.starts_with('-') && value.bytes().all(plain);
-                let name = good
-                    .then(|| value.to_owned())
-                    .ok_or_else(|| wrong("user", "the name of a user"))?;
-                once("user", &mut self.user, name)?;
-            }
+            ("user", Some(value)) => self.users.add(value)?,
             ("from", Some(value)) => {
                 for part in value.split(',') {
                     let network = parse_network(part).ok_or_else(|| {
@@ -142,12 +135,13 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let options = parse(
-            "allow=\"uname -a\" allow='git **' user=www-data from=192.0.2.0/24,2001:db8::/32 \
+            "allow=\"uname -a\" allow='git **' user=www-data,ann user=* from=192.0.2.0/24,2001:db8::/32 \
              from=127.0.0.1 max-jobs=3 expires=2030-01-31",
         )
         .unwrap();
         assert_eq!(options.allow.len(), 2);
-        assert_eq!(options.user.as_deref(), Some("www-data"));
+        assert_eq!(options.users.named(), ["www-data", "ann"]);
+        assert!(options.users.any());
         assert_eq!(options.max_jobs, Some(3));
         assert_eq!(options.expires, Some(1_896_048_000));
         for (address, admitted) in [
@@ -192,9 +186,13 @@ mod tests {
                 "\"allow=a\\nb\" has a control character in it",
             ),
             ("allow='a*'", "allow= may have * and ** only as whole words"),
-            ("user=", "user= must be the name of a user, not \"\""),
-            ("user=-x", "user= must be the name of a user, not \"-x\""),
-            ("user=a user=b", "user= stands twice"),
+            (
+                "user=",
+                "user= must be names of users separated by commas, or * for any, not \"\"",
+            ),
+            ("user=a,-x", "user= must be names of users"),
+            ("user=a,", "user= must be names of users"),
+            ("user=a*", "user= must be names of users"),
             (
                 "from=10/8",
                 "from= must be addresses or networks such as 192.0.2.0/24, not \"10/8\"",

@@ -54,6 +54,24 @@ impl fmt::Display for PatternError {
     }
 }
 
+/// As it is written in `allow=`.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |word| match word {
+            &Word::Any => "*".into(),
+            Word::Exactly(text) => {
+                shlex::try_quote(text).expect("no option has a NUL, as it has no control character")
+            }
+        };
+        let rest = match self.rest {
+            Rest::Nothing => None,
+            Rest::Anything => Some("**".into()),
+        };
+        let words: Vec<_> = self.words.iter().map(quoted).chain(rest).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
 impl Pattern {
     /// Reads a pattern, split into words as a shell would.
     ///
@@ -177,6 +195,7 @@ mod tests {
             let pattern = Pattern::parse(&text).unwrap();
             prop_assert!(pattern.matches(&argv));
             prop_assert_eq!(pattern.matches(&other), argv == other);
+            prop_assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
         }
     }
 }

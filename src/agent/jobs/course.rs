@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 
-use super::job::{Job, Reason, State};
+use super::job::{Job, State};
 use super::stdin::Closed;
 use super::{Exit, Force, JobId, Jobs, Output, Processes, Role, lane_of, requests};
 use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
-use crate::message::{Outcome, StreamCode};
+use crate::message::{Cause, Outcome, StreamCode};
 use crate::time::Instant;
 use crate::wire::Lane;
 
@@ -119,7 +119,7 @@ impl<P: Processes> Jobs<P> {
         });
         if open == Some(true) {
             if code == StreamCode::Failed as u64 {
-                self.end(id, Reason::Canceled);
+                self.end(id, Cause::Requested);
             } else {
                 self.processes.write_stdin(id, Bytes::new(), true);
             }
@@ -154,11 +154,11 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Begins to end a job that runs; `on_exit` will come.
-    pub(super) fn end(&mut self, id: JobId, reason: Reason) {
+    pub(super) fn end(&mut self, id: JobId, cause: Cause) {
         let fresh = self.table.update(id, |job| {
-            let fresh = job.state == State::Running && job.reason.is_none();
+            let fresh = job.state == State::Running && job.cause.is_none();
             if fresh {
-                job.reason = Some(reason);
+                job.cause = Some(cause);
             }
             fresh
         });

@@ -17,7 +17,7 @@ use super::stdin::Stdin;
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
-use crate::message::{JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
+use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
 use crate::time::Instant;
 
 /// Where a job is.
@@ -43,15 +43,6 @@ pub enum State {
         /// Something still held an output open.
         streams_open: bool,
     },
-}
-
-/// Why the agent itself ended a job: goes before what the process returned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    /// Its deadline passed.
-    TimedOut,
-    /// It was asked to, its controller is gone, the key is, or the agent ends.
-    Canceled,
 }
 
 /// The call that has a job now.
@@ -82,10 +73,10 @@ pub struct Job {
     pub pid: Option<i32>,
     /// Where it is.
     pub state: State,
-    /// Why we end it, if we do.
-    pub reason: Option<Reason>,
-    /// When it must be over.
-    pub deadline: Option<Instant>,
+    /// Why we end it, if we do: goes before what the process returned.
+    pub cause: Option<Cause>,
+    /// When it must be over, and what says so.
+    pub deadline: Option<(Instant, Cause)>,
     /// How long its controller may be silent.
     pub lease: Duration,
     /// And what then.
@@ -109,8 +100,8 @@ pub struct Job {
 /// What the clock asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
-    /// The command's deadline.
-    Deadline,
+    /// The command's deadline, and what has set it.
+    Deadline(Cause),
     /// The lease has run out.
     Lease,
     /// Enough was waited for late output.
@@ -162,9 +153,9 @@ impl Job {
     pub fn due(&self) -> Option<(Instant, Due)> {
         match self.state {
             State::Accepted => None,
-            State::Running if self.reason.is_some() => None,
+            State::Running if self.cause.is_some() => None,
             State::Running => {
-                let deadline = self.deadline.map(|at| (at, Due::Deadline));
+                let deadline = self.deadline.map(|(at, cause)| (at, Due::Deadline(cause)));
                 let lease = match self.on_disconnect {
                     OnDisconnect::Keep => None,
                     OnDisconnect::Kill => self.absent.map(|at| (at + self.lease, Due::Lease)),
@@ -181,9 +172,9 @@ impl Job {
 
     /// How it ended, with what we did to it going first.
     pub const fn outcome(&self, exit: Exit) -> Outcome {
-        match (self.reason, exit) {
-            (Some(Reason::TimedOut), _) => Outcome::TimedOut {},
-            (Some(Reason::Canceled), _) => Outcome::Canceled {},
+        match (self.cause, exit) {
+            (Some(Cause::Timeout | Cause::Runtime), _) => Outcome::TimedOut {},
+            (Some(_), _) => Outcome::Canceled {},
             (None, Exit::Code(code)) => Outcome::Exited { code },
             (None, Exit::Signal { signal, core }) => Outcome::Signaled { signal, core },
         }
@@ -200,7 +191,7 @@ impl Job {
                 stdout: self.outputs[0].end(),
                 stderr: self.outputs[1].end(),
                 streams_open,
-                cause: None,
+                cause: self.cause,
             }),
             _ => None,
         }

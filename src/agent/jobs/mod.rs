@@ -23,13 +23,14 @@ pub use processes::{Exit, Force, JobId, Output, Processes, Spec};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use job::{Attachment, Due, Reason};
+use job::{Attachment, Due};
 use table::Table;
 
 use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
-use crate::message::OnDisconnect;
+use crate::crypto::PublicKey;
+use crate::message::{Cause, OnDisconnect};
 use crate::session::{Command, ConnectionId};
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
@@ -118,8 +119,8 @@ impl<P: Processes> Jobs<P> {
     pub fn on_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some((job, due)) = self.table.due(now) {
             match due {
-                Due::Deadline => self.end(job, Reason::TimedOut),
-                Due::Lease => self.end(job, Reason::Canceled),
+                Due::Deadline(cause) => self.end(job, cause),
+                Due::Lease => self.end(job, Cause::Lease),
                 Due::Drained => self.on_drained(now, job, outbox),
                 Due::Stale => self.drop_result(now, job),
             }
@@ -236,22 +237,26 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Ends all jobs of keys of which `known` says no.
-    pub fn end_unless(&mut self, mut known: impl FnMut(&crate::crypto::PublicKey) -> bool) {
+    pub fn end_unless(&mut self, known: impl FnMut(&PublicKey) -> bool) {
+        self.end_all_but(known, Cause::Revoked);
+    }
+
+    fn end_all_but(&mut self, mut spared: impl FnMut(&PublicKey) -> bool, cause: Cause) {
         let doomed: Vec<JobId> = self
             .table
             .iter()
-            .filter(|(_, job)| job.is_running() && !known(&job.owner))
+            .filter(|(_, job)| job.is_running() && !spared(&job.owner))
             .map(|(id, _)| id)
             .collect();
         for job in doomed {
-            self.end(job, Reason::Canceled);
+            self.end(job, cause);
         }
     }
 
     /// Takes no more jobs and ends all there are.
     pub fn shut_down(&mut self) {
         self.closed = true;
-        self.end_unless(|_| false);
+        self.end_all_but(|_| false, Cause::Shutdown);
     }
 
     /// Ends with force all that still run.

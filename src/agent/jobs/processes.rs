@@ -37,6 +37,8 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Where; `None`: the user's home.
     pub cwd: Option<OsString>,
+    /// As whom, by name.
+    pub user: String,
     /// A pipe for stdin; otherwise /dev/null.
     pub stdin: bool,
     /// A terminal in the place of all three, `Output::Out` being its screen; its stdin ends with the

@@ -10,16 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::held::{Flow, Held};
-use super::job::{Job, Reason, State};
+use super::job::{Job, State};
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Commands, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
-use crate::agent::directory::{Directory, Member};
+use crate::agent::directory::{Directory, Member, Permission};
 use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{self, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
+use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
 
 /// `EINVAL`, for a command without even a program.
@@ -156,7 +156,7 @@ impl<P: Processes> Jobs<P> {
         let reply = match request {
             Request::Resize(window) => return self.resize(id, *window),
             Request::Cancel {} => {
-                self.end(id, Reason::Canceled);
+                self.end(id, Cause::Requested);
                 Reply::Done {}
             }
             Request::Signal { id, signal } => self.signal(&owner, *id, *signal),
@@ -183,21 +183,24 @@ impl<P: Processes> Jobs<P> {
             }
             return;
         }
-        if let Err(outcome) = self.admit(now, member, &exec, directory) {
-            self.notes.push_back(Note::Refused {
-                id: exec.id,
-                key: member.key,
-                outcome,
-            });
-            refuse(call, outcome, outbox);
-            return;
-        }
+        let permission = match self.admit(now, member, &exec, directory) {
+            Ok(permission) => permission,
+            Err(outcome) => {
+                self.notes.push_back(Note::Refused {
+                    id: exec.id,
+                    key: member.key,
+                    outcome,
+                });
+                refuse(call, outcome, outbox);
+                return;
+            }
+        };
         let id = self
             .table
             .insert(self.accept(now, member.key, &exec, digest));
         self.announce(id);
         self.attach(call, id, [None, None], Some(0), outbox);
-        self.start(now, id, exec, outbox);
+        self.start(now, id, exec, permission, outbox);
     }
 
     /// Whether a request that is not in the table may start something.
@@ -207,7 +210,7 @@ impl<P: Processes> Jobs<P> {
         member: &Member,
         exec: &Exec,
         directory: &dyn Directory,
-    ) -> Result<(), Outcome> {
+    ) -> Result<Permission, Outcome> {
         let age = Duration::from_millis(exec.age_ms);
         if self.table.register().knows(&member.key, exec.id) {
             return Err(Outcome::Expired {});
@@ -218,9 +221,11 @@ impl<P: Processes> Jobs<P> {
         if !self.table.register().reaches_back_to(now - age) {
             return Err(Outcome::Expired {});
         }
-        if self.config.commands == Commands::Refuse || !directory.may_run(&member.key, exec) {
-            return Err(Outcome::Denied {});
-        }
+        let permission = match self.config.commands {
+            Commands::Run => directory.permit(&member.key, exec),
+            Commands::Refuse => None,
+        };
+        let permission = permission.ok_or(Outcome::Denied {})?;
         let of_this_key = || {
             let running = |job: &Job| job.owner == member.key && job.is_running();
             self.table.iter().filter(|(_, job)| running(job)).count()
@@ -232,12 +237,14 @@ impl<P: Processes> Jobs<P> {
         if full || self.closed {
             return Err(Outcome::Busy {});
         }
-        Ok(())
+        Ok(permission)
     }
 
     fn accept(&self, now: Instant, owner: PublicKey, exec: &Exec, digest: [u8; 32]) -> Job {
-        let asked = exec.timeout_ms.map(wait);
-        let runtime = asked.into_iter().chain(self.config.max_runtime).min();
+        let asked = exec.timeout_ms.map(|millis| (wait(millis), Cause::Timeout));
+        let most = self.config.max_runtime.map(|time| (time, Cause::Runtime));
+        let times = asked.into_iter().chain(most);
+        let deadline = times.min_by_key(|&(time, _)| time);
         Job {
             request: exec.id,
             owner,
@@ -246,8 +253,8 @@ impl<P: Processes> Jobs<P> {
             accepted: now,
             pid: None,
             state: State::Accepted,
-            reason: None,
-            deadline: runtime.map(|runtime| now + runtime),
+            cause: None,
+            deadline: deadline.map(|(time, cause)| (now + time, cause)),
             lease: exec
                 .lease_ms
                 .map_or(limits::LEASE, wait)
@@ -276,13 +283,21 @@ impl<P: Processes> Jobs<P> {
         });
     }
 
-    fn start(&mut self, now: Instant, id: JobId, exec: Exec, outbox: &mut Outbox) {
+    fn start(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        exec: Exec,
+        permission: Permission,
+        outbox: &mut Outbox,
+    ) {
         let plain = |text: OsText| text.0;
         let pairs = exec.env.into_iter();
         let spec = Spec {
             argv: exec.argv.into_iter().map(plain).collect(),
             env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
             cwd: exec.cwd.map(plain),
+            user: permission.user,
             stdin: exec.stdin,
             terminal: exec.terminal,
         };

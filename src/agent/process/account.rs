@@ -3,6 +3,7 @@
 //! Not who may log in. Invariant: there is always an answer for the user who runs us.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -11,6 +12,28 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 
 use super::limits;
+
+const ROOT: u32 = 0;
+
+/// Why nothing can run as somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unreachable {
+    /// `/etc/passwd` has no such name.
+    NoSuchUser,
+    /// It is somebody else, and only root could become them.
+    NotRoot,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchUser => "there is no such user in /etc/passwd",
+            Self::NotRoot => "the agent would have to be root to run anything as somebody else",
+        })
+    }
+}
+
+impl std::error::Error for Unreachable {}
 
 /// A line of `/etc/passwd`, as far as a job needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,6 +69,21 @@ impl Account {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         find(&passwd(), |account| account.name == name)
+    }
+
+    /// Somebody with this name whom who runs us could become: themselves, or for root anybody.
+    ///
+    /// # Errors
+    /// [`Unreachable`]
+    pub fn reach(&self, name: &str) -> Result<Self, Unreachable> {
+        if self.name == name {
+            return Ok(self.clone());
+        }
+        let account = Self::named(name).ok_or(Unreachable::NoSuchUser)?;
+        match self.uid {
+            ROOT => Ok(account),
+            _ => Err(Unreachable::NotRoot),
+        }
     }
 
     /// Every group they are in, the primary one first, as `/etc/group` has it.
@@ -156,6 +194,19 @@ mod tests {
             b"root:x:0:\nusers:x:100:ann\nadm:x:4:joann,ann\nx:x:5:anna\nbad:x:y:ann\nlp:x:7:ann,";
         let ann = find(PASSWD, |account| account.name == "ann").unwrap();
         assert_eq!(groups_of(&ann, database), [100, 4, 7]);
+    }
+
+    #[test]
+    fn only_root_reaches_others() {
+        let ann = find(PASSWD, |account| account.name == "ann").unwrap();
+        assert_eq!(ann.reach("ann"), Ok(ann.clone()));
+        assert_eq!(ann.reach("root"), Err(Unreachable::NotRoot));
+        let root = find(PASSWD, |account| account.uid == ROOT).unwrap();
+        assert_eq!(root.reach("no such"), Err(Unreachable::NoSuchUser));
+        assert!(
+            Account::named("root")
+                .is_some_and(|there| root.reach("root").is_ok() && there.uid == 0)
+        );
     }
 
     #[test]

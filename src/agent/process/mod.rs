@@ -31,7 +31,7 @@ mod streams;
 mod terminal;
 mod tree;
 
-pub use account::Account;
+pub use account::{Account, Unreachable};
 pub use census::Census;
 pub use ending::{Ending, GRACE, PATIENCE, Progress};
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};

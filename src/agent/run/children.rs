@@ -218,12 +218,13 @@ impl Children {
     /// The whole of what a process is to be.
     fn complete(&self, job: JobId, spec: jobs::Spec) -> Result<process::Spec, i32> {
         // Refused ones are denied before they come here.
-        let mut env = clean_environment(&self.account, spec.env).map_err(|_| NOT_PERMITTED)?;
+        let account = self.account.reach(&spec.user).map_err(|_| NOT_PERMITTED)?;
+        let mut env = clean_environment(&account, spec.env).map_err(|_| NOT_PERMITTED)?;
         if let Some(terminal) = &spec.terminal {
             env.retain(|(name, _)| name != "TERM");
             env.push(("TERM".into(), terminal.term.clone().into()));
         }
-        let home = &self.account.home;
+        let home = &account.home;
         let cwd = match spec.cwd {
             Some(cwd) => home.join(cwd),
             None if home.is_dir() => home.clone(),
@@ -235,6 +236,7 @@ impl Children {
             cwd,
             stdin: if spec.stdin { Stdin::Pipe } else { Stdin::Null },
             terminal: spec.terminal.as_ref().map(|terminal| size(terminal.window)),
+            user: (account != self.account).then_some(account),
             marker: format!("{}-{}", self.mark, job.0),
             ..process::Spec::default()
         })

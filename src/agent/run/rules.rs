@@ -9,10 +9,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::access::{Access, Problem, Sources, invite};
-use crate::agent::directory::{Directory, Refused};
+use crate::agent::directory::{Directory, Permission, Refused};
 use crate::agent::process::{Account, clean_environment};
 use crate::crypto::{InviteToken, PublicKey};
+use crate::escape;
 use crate::message::Exec;
+use crate::message::limits::NAME;
 use crate::session::Gate;
 use crate::wire::limits::INVITE;
 
@@ -108,17 +110,27 @@ impl Directory for Rules {
         admitted.then(|| member.name.clone())
     }
 
-    fn may_run(&self, key: &PublicKey, exec: &Exec) -> bool {
+    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission> {
         let access = self.current();
         let env = exec.env.iter();
         let env = env.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         if let Err(refused) = clean_environment(&self.account, env) {
             tracing::warn!(request = %exec.id, "{refused}");
-            return false;
+            return None;
         }
-        access
-            .member(key)
-            .is_some_and(|member| member.may_exec(exec, &self.account.name))
+        let own = self.account.name.to_string_lossy();
+        let permit = access.member(key)?.judge(exec, &own);
+        let user = permit
+            .inspect_err(|refusal| tracing::info!(request = %exec.id, "{refusal}"))
+            .ok()?
+            .user;
+        if let Err(unreachable) = self.account.reach(user) {
+            let user = escape::line(user.as_bytes(), NAME);
+            tracing::warn!(request = %exec.id, "user {user}: {unreachable}");
+            return None;
+        }
+        let user = user.to_owned();
+        Some(Permission { user })
     }
 
     fn max_jobs(&self, key: &PublicKey) -> Option<usize> {

@@ -104,7 +104,7 @@ fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
         on_disconnect: args.on_disconnect.into(),
         age_ms: 0,
         script: None,
-        user: None,
+        user: args.user.clone(),
         terminal: args.terminal.then(terminal),
     })
 }

@@ -212,7 +212,7 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
             stdout,
             stderr,
             streams_open,
-            cause: _,
+            cause,
         } => Report {
             id,
             outcome: Some(outcome),
@@ -220,6 +220,7 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
             lengths: [stdout, stderr],
             missing: [0, 0],
             streams_open,
+            cause,
             note: None,
         },
         reply => bail!("{label}: {}", words(&unexpected(&reply))),

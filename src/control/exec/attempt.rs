@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::{Output, Report};
 use crate::crypto::PublicKey;
-use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
+use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
 use crate::session::{Command, ConnectionId, Event, Path, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
@@ -139,6 +139,7 @@ struct Exit {
     outcome: Outcome,
     lengths: [u64; 2],
     streams_open: bool,
+    cause: Option<Cause>,
 }
 
 /// One command on one host.
@@ -379,6 +380,7 @@ impl Attempt {
             }),
             missing: self.outputs.map(|output| output.missing),
             streams_open: exit.is_some_and(|exit| exit.streams_open),
+            cause: exit.and_then(|exit| exit.cause),
             note: self.note.take(),
         }));
     }

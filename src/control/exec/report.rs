@@ -1,6 +1,6 @@
 //! What is known when a command is over.
 
-use crate::message::{Outcome, RequestId};
+use crate::message::{Cause, Outcome, RequestId};
 use crate::wire::Lane;
 
 /// Which of the two outputs.
@@ -51,6 +51,8 @@ pub struct Report {
     pub missing: [u64; 2],
     /// Something still held stdout or stderr open when the agent stopped reading.
     pub streams_open: bool,
+    /// Why the agent ended it, if it did.
+    pub cause: Option<Cause>,
     /// What else is to be said, e.g. the peer's reason; not escaped.
     pub note: Option<String>,
 }

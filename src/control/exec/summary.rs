@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Report;
 use super::show::Capture;
 use crate::escape;
-use crate::message::Outcome;
+use crate::message::{Cause, Outcome};
 
 /// How one host fared, for the count. In the order in which they are listed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -144,6 +144,9 @@ pub fn line(label: &str, report: &Report) -> String {
         }
         None => line.push_str("left running"),
     }
+    if let Some(cause) = report.cause.filter(|&cause| !is_said(cause)) {
+        let _ = write!(line, ": {}", cause.words());
+    }
     if let Some(note) = &report.note {
         let _ = write!(line, ": {}", escape::line(note.as_bytes(), 256));
     }
@@ -159,6 +162,11 @@ pub fn line(label: &str, report: &Report) -> String {
     }
     let _ = write!(line, "; request {}", report.id);
     line
+}
+
+/// Whether the outcome says it already.
+const fn is_said(cause: Cause) -> bool {
+    matches!(cause, Cause::Requested | Cause::Timeout)
 }
 
 /// Whether a host's result is worth a line although nobody asked for one.
@@ -194,6 +202,9 @@ pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Durat
     if missing(report) > 0 {
         object["missing"] = json!({"stdout": report.missing[0], "stderr": report.missing[1]});
     }
+    if let Some(cause) = report.cause {
+        object["cause"] = json!(cause);
+    }
     if let Some(note) = &report.note {
         object["note"] = json!(escape::line(note.as_bytes(), 256));
     }
@@ -226,6 +237,7 @@ mod tests {
             lengths: [0, 0],
             missing: [0, 0],
             streams_open: false,
+            cause: None,
             note: None,
         }
     }
@@ -271,6 +283,28 @@ mod tests {
             line("web3:7000", &lost),
             "web3:7000: lost: accepted, then no answer: bye\\u{1b}; request abababababababababababababababab"
         );
+    }
+
+    #[test]
+    fn a_line_says_why_the_agent_ended_it_where_the_outcome_does_not() {
+        let mut report = report(Some(Outcome::Canceled {}));
+        report.cause = Some(Cause::Lease);
+        assert!(line("h", &report).starts_with(
+            "h: canceled: its controller was silent for longer than the lease; request "
+        ));
+        report.cause = Some(Cause::Requested);
+        assert!(line("h", &report).starts_with("h: canceled; request "));
+        report.outcome = Some(Outcome::TimedOut {});
+        report.cause = Some(Cause::Timeout);
+        assert!(line("h", &report).starts_with("h: timed out; request "));
+        report.cause = Some(Cause::Runtime);
+        assert!(
+            line("h", &report)
+                .starts_with("h: timed out: the agent lets no command run for longer")
+        );
+        let captured = [Capture::default(), Capture::default()];
+        let object = object("h", &report, &captured, Duration::ZERO);
+        assert_eq!(object["cause"], json!("runtime"));
     }
 
     #[test]

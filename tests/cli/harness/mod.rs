@@ -71,6 +71,22 @@ impl User {
         Test::new(command)
     }
 
+    /// A line for this user's own key in its agent's authorized_keys, and no other.
+    pub fn authorize(&self, options: &str) {
+        let id = self.udpctl(["id"]).outcome().stdout;
+        self.write_line(&id, options);
+    }
+
+    /// The same for somebody's key.
+    pub fn write_line(&self, key: &[u8], options: &str) {
+        let key = std::str::from_utf8(key).unwrap().trim();
+        let folder = self.path("config/udpagent");
+        std::fs::create_dir_all(&folder).unwrap();
+        let aside = folder.join("aside");
+        std::fs::write(&aside, format!("{key} me {options}\n")).unwrap();
+        std::fs::rename(aside, folder.join("authorized_keys")).unwrap();
+    }
+
     /// An agent of this user on a free port of 127.0.0.1.
     pub fn agent(&self) -> Agent {
         Agent::start(self, &["--bind", "127.0.0.1:0"])

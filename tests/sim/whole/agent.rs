@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use udpagent::agent::directory::{Directory, Refused};
+use udpagent::agent::directory::{Directory, Permission, Refused};
 use udpagent::agent::hub::{Config, Hub};
 use udpagent::agent::jobs::{self, Commands};
 use udpagent::crypto::PublicKey;
@@ -27,8 +27,9 @@ impl Directory for Trusting {
         Some("somebody".into())
     }
 
-    fn may_run(&self, _: &PublicKey, _: &Exec) -> bool {
-        true
+    fn permit(&self, _: &PublicKey, _: &Exec) -> Option<Permission> {
+        let user = "somebody".into();
+        Some(Permission { user })
     }
 
     fn max_jobs(&self, _: &PublicKey) -> Option<usize> {

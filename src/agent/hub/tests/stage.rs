@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::agent::directory::{Directory, Refused};
+use crate::agent::directory::{Directory, Permission, Refused};
 use crate::agent::hub::{Config, Hub};
 use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
@@ -91,8 +91,9 @@ impl Directory for std::rc::Rc<std::cell::RefCell<Book>> {
         self.borrow().names.get(key).cloned()
     }
 
-    fn may_run(&self, _: &PublicKey, exec: &Exec) -> bool {
-        exec.argv.first() != Some(&"forbidden".into())
+    fn permit(&self, _: &PublicKey, exec: &Exec) -> Option<Permission> {
+        let user = exec.user.clone().unwrap_or_else(|| "ann".into());
+        (exec.argv.first() != Some(&"forbidden".into())).then_some(Permission { user })
     }
 
     fn max_jobs(&self, _: &PublicKey) -> Option<usize> {

@@ -51,6 +51,9 @@ pub struct ExecArgs {
     /// Run in this directory instead of the home directory
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<OsString>,
+    /// Run as this user of the agent's host, if the agent lets this key
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
     /// Print one JSON object for each host instead of the output
     #[arg(long)]
     pub json: bool,

@@ -117,12 +117,13 @@ impl Attempt {
                 stdout,
                 stderr,
                 streams_open,
-                cause: _,
+                cause,
             } => {
                 self.exit = Some(Exit {
                     outcome,
                     lengths: [stdout, stderr],
                     streams_open,
+                    cause,
                 });
                 self.finish_if_whole();
                 self.finish_if_broken();

@@ -54,6 +54,7 @@ impl Run<'_> {
                         lengths: [0, 0],
                         missing: [0, 0],
                         streams_open: false,
+                        cause: None,
                         note: Some(error.to_string()),
                     };
                     let line = format!("{}: {error}", self.tasks[index].label);

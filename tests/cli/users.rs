@@ -1,0 +1,165 @@
+//! As whom commands run: `user=` in authorized_keys, and `udpctl exec --user`.
+//!
+//! Becoming somebody takes root: without it only what must be denied is tried.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+
+use crate::harness::{Agent, Test, User};
+
+/// A user that every system has, and who may do nothing.
+struct Nobody {
+    uid: u32,
+    gid: u32,
+    home: String,
+    shell: String,
+}
+
+fn nobody() -> Nobody {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|line| line.starts_with("nobody:"));
+    let fields: Vec<&str> = line.expect("a user nobody").split(':').collect();
+    Nobody {
+        uid: fields[2].parse().unwrap(),
+        gid: fields[3].parse().unwrap(),
+        home: fields[5].into(),
+        shell: fields[6].into(),
+    }
+}
+
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("SKIPPED: only root becomes somebody else");
+    }
+    root
+}
+
+fn denied(target: &str) -> String {
+    format!("udpctl: {target}: denied; request ID\n")
+}
+
+const WHO: &str =
+    "id -un; id -ru; id -gn; id -G; echo $HOME,$USER,$LOGNAME,$SHELL; pwd; grep -c . /root/.x";
+
+#[test]
+fn a_command_runs_as_the_user_that_the_line_names_with_all_that_is_theirs() {
+    if !is_root() {
+        return;
+    }
+    let user = User::new();
+    user.authorize("user=nobody,root");
+    let agent = user.agent();
+    let target = agent.target();
+    let Nobody {
+        uid,
+        gid,
+        home,
+        shell,
+    } = nobody();
+    let group = std::fs::read_to_string("/etc/group").unwrap();
+    let group = group
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(&gid.to_string()))
+        .and_then(|line| line.split(':').next())
+        .unwrap();
+    let folder = if std::path::Path::new(&home).is_dir() {
+        &home
+    } else {
+        "/"
+    };
+    let who = format!("nobody\n{uid}\n{group}\n{gid}\n{home},nobody,nobody,{shell}\n{folder}\n");
+    for asked in [&[][..], &["--user", "nobody"]] {
+        let args = [&["exec", &target][..], asked, &["--shell", WHO]].concat();
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(String::from_utf8(outcome.stdout).unwrap(), who);
+        assert!(outcome.stderr.contains("/root/.x"), "{}", outcome.stderr);
+    }
+    user.udpctl(["exec", &target, "--user", "root", "--", "id", "-un"])
+        .stdout("root\n")
+        .run();
+    let args = ["exec", &target, "--user", "daemon", "--", "id"];
+    user.udpctl(args).stderr(denied(&target)).status(255).run();
+}
+
+#[test]
+fn a_key_without_user_runs_as_nobody_else() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let trace = user.path("ran");
+    let trace = trace.to_str().unwrap();
+    for other in ["nobody", "no-such-user", "", "0", "../root"] {
+        let args = ["exec", &target, "--user", other, "--", "touch", trace];
+        user.udpctl(args).stderr(denied(&target)).status(255).run();
+    }
+    assert!(!user.path("ran").exists());
+    let own = user.udpctl(["exec", &target, "--", "id", "-un"]).outcome();
+    let name = String::from_utf8(own.stdout.clone()).unwrap();
+    user.udpctl(["exec", &target, "--user", name.trim(), "--", "id", "-un"])
+        .stdout(own.stdout)
+        .run();
+}
+
+#[test]
+fn a_line_changes_what_a_running_agent_lets_its_own_controller_do() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpctl(["exec", &target, "--", "true"]).run();
+    user.authorize("user=no-such-user");
+    crate::harness::eventually("the line counts", || {
+        let outcome = user.udpctl(["exec", &target, "--", "true"]).outcome();
+        outcome.status == 255 && outcome.stderr.contains(": denied; ")
+    });
+    user.authorize("user=*");
+    crate::harness::eventually("the line counts", || {
+        user.udpctl(["exec", &target, "--", "true"])
+            .outcome()
+            .status
+            == 0
+    });
+    let args = ["exec", &target, "--user", "no-such-user", "--", "true"];
+    user.udpctl(args).stderr(denied(&target)).status(255).run();
+    if is_root() {
+        user.udpctl(["exec", &target, "--user", "nobody", "--", "id", "-un"])
+            .stdout("nobody\n")
+            .run();
+    }
+}
+
+#[test]
+fn an_agent_that_is_not_root_can_only_be_itself() {
+    if !is_root() {
+        return;
+    }
+    let Nobody { uid, gid, .. } = nobody();
+    let user = User::new();
+    chown(user.path(""), Some(uid), Some(gid)).unwrap();
+    let lowered = |program: &str, args: &[&str]| {
+        let mut command = user.command(program);
+        command.args(args).uid(uid).gid(gid);
+        command
+    };
+    let id = Test::new(lowered("udpctl", &["id"])).outcome();
+    user.write_line(&id.stdout, "user=*");
+    for path in ["config/udpagent", "config/udpagent/authorized_keys"] {
+        chown(user.path(path), Some(uid), Some(gid)).unwrap();
+    }
+    let agent = Agent::from(lowered("udpagent", &["--bind", "127.0.0.1:0"]));
+    let target = agent.target();
+    let exec = |args: &[&str]| {
+        let args = [&["exec", &target][..], args].concat();
+        Test::new(lowered("udpctl", &args))
+    };
+    exec(&["--", "id", "-un"]).stdout("nobody\n").run();
+    exec(&["--user", "nobody", "--", "id", "-un"])
+        .stdout("nobody\n")
+        .run();
+    for other in ["root", "daemon"] {
+        exec(&["--user", other, "--", "id"])
+            .stderr(denied(&target))
+            .status(255)
+            .run();
+    }
+}
