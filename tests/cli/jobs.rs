@@ -149,6 +149,8 @@ fn a_command_ends_when_its_controller_is_gone_for_longer_than_the_lease() {
         &target,
         "--lease",
         "1s",
+        "--id",
+        "00000000000000000000000000000002",
         "--",
         "sh",
         "-c",
@@ -158,6 +160,12 @@ fn a_command_ends_when_its_controller_is_gone_for_longer_than_the_lease() {
     let pid = udpctl.stdout_line(|_| true);
     udpctl.kill();
     eventually("the command has ended", || !process(&pid).exists());
+    user.udpctl(["wait", &target, "0000"])
+        .stderr(format!(
+            "udpctl: {target}: canceled: its controller was silent for longer than the lease; request ID\n"
+        ))
+        .status(255)
+        .run();
 }
 
 #[test]
@@ -203,7 +211,10 @@ fn an_agent_that_ends_takes_its_commands_along_and_says_so() {
     agent.child.signal(rustix::process::Signal::TERM);
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255));
-    assert!(stderr.contains("canceled; request "), "{stderr}");
+    assert!(
+        stderr.contains("canceled: the agent was shut down; request "),
+        "{stderr}"
+    );
     let (status, _) = agent.child.wait();
     assert!(status.success());
     assert!(!process(&pid).exists());

@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod local;
 mod plain;
+mod revoked;
 mod terminal;
 mod usage;
 mod users;

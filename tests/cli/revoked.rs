@@ -1,0 +1,84 @@
+//! Keys that are removed, or run out, under the feet of who uses them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::harness::{Agent, Child, User, eventually};
+
+/// What is promised is a second; the rest is for a busy machine.
+const SOON: Duration = Duration::from_secs(3);
+
+const ID: &str = "00000000000000000000000000000007";
+
+/// A guest whose command runs at a host, and that command's process.
+fn guest_at(guest: &User, agent: &Agent) -> (Child, PathBuf) {
+    let target = agent.target();
+    guest
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    let mut command = guest.command("udpctl");
+    let script = "echo $$; exec sleep 600";
+    command.args(["exec", &target, "--lease", "2s", "--id", ID]);
+    command.args(["--", "sh", "-c", script]);
+    let mut udpctl = Child::start(command);
+    let pid = udpctl.stdout_line(|_| true);
+    (udpctl, PathBuf::from(format!("/proc/{pid}")))
+}
+
+/// How its owner hears of it once let in again.
+fn is_told_why(guest: &User, target: &str) {
+    let mut stderr = String::new();
+    eventually("the key is let in", || {
+        let args = ["wait", target, ID, "--contact-timeout", "1s"];
+        stderr = guest.udpctl(args).outcome().stderr;
+        stderr.contains(": canceled")
+    });
+    assert_eq!(
+        stderr,
+        format!("udpctl: {target}: canceled: its key is no longer let in; request {ID}\n")
+    );
+}
+
+#[test]
+fn a_removed_keys_session_and_command_end_at_once() {
+    let (host, guest) = (User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome().stdout;
+    host.write_line(&id, "");
+    let agent = host.agent();
+    let (mut udpctl, process) = guest_at(&guest, &agent);
+    let began = Instant::now();
+    std::fs::write(host.path("config/udpagent/authorized_keys"), "").unwrap();
+    eventually("the command has ended", || !process.exists());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255), "{stderr}");
+    host.write_line(&id, "");
+    is_told_why(&guest, &agent.target());
+}
+
+#[test]
+fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
+    let (host, guest) = (User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome().stdout;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    // Time to get started in, in whole seconds, as the file has them.
+    let end = Duration::from_secs(now.as_secs() + 5);
+    let text = std::process::Command::new("date")
+        .args(["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d"])
+        .arg(format!("@{}", end.as_secs()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    host.write_line(&id, &format!("expires={}", text.trim()));
+    let agent = host.agent();
+    let (mut udpctl, process) = guest_at(&guest, &agent);
+    eventually("the command has ended", || !process.exists());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    assert!(now >= end, "{:?} too early", end.saturating_sub(now));
+    assert!(now < end + SOON, "{:?} late", now.saturating_sub(end));
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255), "{stderr}");
+    host.write_line(&id, "");
+    is_told_why(&guest, &agent.target());
+}
