@@ -7,15 +7,17 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::message::status::OURS;
 use args::{
-    AcceptArgs, AttachArgs, ChatArgs, CompletionsArgs, ExecArgs, JobsArgs, KillArgs, PingArgs,
-    SendArgs, TrustArgs, WaitArgs,
+    AcceptArgs, AttachArgs, ChatArgs, CompletionsArgs, ExecArgs, ExplainArgs, JobsArgs, KillArgs,
+    PingArgs, SendArgs, TrustArgs, WaitArgs,
 };
 
 mod args;
 mod ask;
 mod context;
 mod exec;
+mod explain;
 mod job;
 mod local;
 mod talk;
@@ -60,6 +62,8 @@ pub enum Command {
     Trust(TrustArgs),
     /// Print this controller's public key
     Id,
+    /// Explain an exit status, or the name of an outcome
+    Explain(ExplainArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }
@@ -69,10 +73,10 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let ctl = Ctl::parse();
     let (result, failed) = match &ctl.command {
-        Command::Exec(args) => (exec::exec(args), exec::OURS),
-        Command::Attach(args) => (job::attach(args), exec::OURS),
-        Command::Wait(args) => (job::wait(args), exec::OURS),
-        Command::Chat(args) => (talk::chat(args), exec::OURS),
+        Command::Exec(args) => (exec::exec(args), OURS),
+        Command::Attach(args) => (job::attach(args), OURS),
+        Command::Wait(args) => (job::wait(args), OURS),
+        Command::Chat(args) => (talk::chat(args), OURS),
         command => (run(command), 1),
     };
     let status = result.unwrap_or_else(|error| {
@@ -96,6 +100,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Accept(args) => ask::accept(args),
         Command::Trust(args) => trust::trust(args),
         Command::Id => trust::id(),
+        Command::Explain(args) => explain::explain(args),
         Command::Completions(args) => super::completions::print::<Ctl>("udpctl", args.shell),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
-use crate::message::outcome;
+use crate::message::{outcome, status};
 
 /// udpctl(1).
 #[must_use]
@@ -39,6 +39,11 @@ pub fn udpctl() -> String {
             escape(row.meaning)
         );
     }
+    page.push_str(".SH \"EXIT STATUS\"\n");
+    page.push_str(include_str!("man/udpctl-status.roff"));
+    statuses(status::Scope::One, &mut page);
+    page.push_str(".PP\nWith several targets, the gravest of these:\n");
+    statuses(status::Scope::Several, &mut page);
     page.push_str(include_str!("man/udpctl-rest.roff"));
     wrap(&page)
 }
@@ -66,6 +71,16 @@ pub fn udpagent() -> String {
     }
     page.push_str(include_str!("man/udpagent-rest.roff"));
     wrap(&page)
+}
+
+/// A paragraph for each status that is not an outcome's.
+fn statuses(scope: status::Scope, page: &mut String) {
+    for status in status::STATUSES {
+        if status.scope == scope {
+            let number = status.number;
+            let _ = write!(page, ".TP\n{number}\n{}\n", escape(status.meaning));
+        }
+    }
 }
 
 /// A command's heading, purpose and options.

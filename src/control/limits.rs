@@ -47,9 +47,6 @@ pub const EVENTS_AT_ONCE: usize = 64;
 /// A ticket whose clock is off by less is not written anew: agents take 30 s.
 pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
 
-/// Exit status when the reader of our output has left: what a shell shows for SIGPIPE.
-pub const BROKEN_PIPE: u8 = 128 + 13;
-
 /// Bytes of messages under way to an agent: what a call's control lane has credit for from the start,
 /// with room for quotes.
 pub const TALK_BYTES: usize = 32 << 10;

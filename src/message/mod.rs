@@ -10,6 +10,7 @@ mod line;
 pub mod outcome;
 mod reply;
 mod request;
+pub mod status;
 mod text;
 
 pub use line::{LineError, Lines, to_line};

@@ -79,6 +79,9 @@ pub const ALL: [Outcome; 12] = [
 
 const ENOENT: i32 = 2;
 
+/// The last signal of Linux, `signal(7)`.
+pub const MAX_SIGNAL: i32 = 64;
+
 impl Outcome {
     /// What is said about it. The one home of these words.
     #[must_use]
@@ -262,7 +265,7 @@ pub const fn signal_name(signal: i32) -> Option<&'static str> {
 #[must_use]
 pub fn signal_number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
-        return (1..=64).contains(&number).then_some(number);
+        return (1..=MAX_SIGNAL).contains(&number).then_some(number);
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);

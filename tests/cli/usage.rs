@@ -47,3 +47,28 @@ fn completions_are_for_every_command() {
         assert!(script.contains(&format!("udpctl,{command})")), "{command}");
     }
 }
+
+#[test]
+fn a_status_is_explained_in_the_words_of_the_table() {
+    let user = User::new();
+    user.udpctl(["explain", "lost"])
+        .stdout(
+            "lost: accepted, then no answer\n  \
+             The agent had taken the command and then did not answer. It may have run.\n  \
+             exit status: 255\n  \
+             {\"lost\":{}}\n",
+        )
+        .run();
+    let outcome = user.udpctl(["explain", "130"]).outcome();
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    for part in [
+        "signal 2 (INT)",
+        "exited with status 130",
+        "130 with several targets:",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let outcome = user.udpctl(["explain", "fine"]).outcome();
+    assert_eq!(outcome.status, 2);
+    assert!(outcome.stderr.contains("timed_out"), "{}", outcome.stderr);
+}

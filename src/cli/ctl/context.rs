@@ -4,10 +4,10 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::control::limits;
 use crate::control::link::{Directory, Link};
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
+use crate::message::status;
 use crate::net;
 use crate::rng::Rng;
 
@@ -62,7 +62,7 @@ pub fn print(text: &str) -> Result<()> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            std::process::exit(limits::BROKEN_PIPE.into())
+            std::process::exit(status::BROKEN_PIPE.into())
         }
         result => result.context("standard output"),
     }

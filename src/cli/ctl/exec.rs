@@ -13,7 +13,8 @@ use crate::control::exec::{
     summary,
 };
 use crate::control::{console, limits, signals};
-use crate::message::{Exec, OsText, Outcome, RequestId, Terminal};
+use crate::message::status::{INTERRUPTED, OURS};
+use crate::message::{Exec, OsText, Outcome, RequestId, Terminal, status};
 use crate::rng::Rng;
 
 /// Runs the command and returns the exit status.
@@ -60,7 +61,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
 /// Says what is to be said at the end, and with what status.
 pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
     if finish.interruption == Some(Interruption::BrokenPipe) {
-        return limits::BROKEN_PIPE;
+        return status::BROKEN_PIPE;
     }
     if hosts > 1 {
         note(&finish.tally.line(finish.took));
@@ -82,12 +83,6 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
         _ => OURS,
     }
 }
-
-/// What a shell shows for SIGINT.
-const INTERRUPTED: u8 = 130;
-
-/// Everything that is ours and not the command's.
-pub const OURS: u8 = 255;
 
 fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
     let env = args.env.iter().cloned();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Report;
 use super::show::Capture;
 use crate::escape;
-use crate::message::{Cause, Outcome};
+use crate::message::{Cause, Outcome, status};
 
 /// How one host fared, for the count. In the order in which they are listed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -118,11 +118,11 @@ impl Tally {
         self.hosts
             .iter()
             .map(|(fate, _)| match fate {
-                Fate::Ok => (0, 0),
-                Fate::Failed => (1, 5),
-                Fate::Stopped => (2, 3),
-                Fate::Denied | Fate::Lost | Fate::Unreachable => (3, 4),
-                Fate::Skipped => (4, 130),
+                Fate::Ok => (0, status::SUCCESS),
+                Fate::Failed => (1, status::SOME_FAILED),
+                Fate::Stopped => (2, status::SOME_STOPPED),
+                Fate::Denied | Fate::Lost | Fate::Unreachable => (3, status::SOME_UNKNOWN),
+                Fate::Skipped => (4, status::INTERRUPTED),
             })
             .max()
             .map_or(0, |(_, status)| status)
@@ -179,7 +179,7 @@ pub fn is_worth_a_line(report: &Report) -> bool {
 #[must_use]
 pub fn exit_status(report: &Report) -> u8 {
     match report.outcome {
-        _ if missing(report) > 0 => 255,
+        _ if missing(report) > 0 => status::OURS,
         Some(outcome) => outcome.exit_status(),
         None => 0,
     }

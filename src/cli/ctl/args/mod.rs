@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::ctl::explain::Word;
 use crate::duration;
 use crate::net::Target;
 
@@ -47,6 +48,14 @@ pub struct PingArgs {
     /// How the agents are reached.
     #[command(flatten)]
     pub contact: Contact,
+}
+
+/// `udpctl explain`
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// A number such as 137, or a name such as lost
+    #[arg(value_name = "STATUS")]
+    pub what: Word,
 }
 
 /// `udpctl completions`
