@@ -19,7 +19,9 @@ mod context;
 mod exec;
 mod explain;
 mod job;
+mod jobs;
 mod local;
+mod mine;
 mod talk;
 mod trust;
 
@@ -90,7 +92,7 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::exec(args),
-        Command::Jobs(args) => job::jobs(args),
+        Command::Jobs(args) => jobs::jobs(args),
         Command::Attach(args) => job::attach(args),
         Command::Wait(args) => job::wait(args),
         Command::Kill(args) => job::kill(args),

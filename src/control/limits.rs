@@ -69,3 +69,24 @@ pub const NAMED: usize = 200;
 
 /// How long answers to plain text are waited for when no more comes to be said. They may never come.
 pub const PLAIN_LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes of a command line that the journal of requests keeps: enough to recognise it by.
+pub const JOURNAL_ARGV: usize = 1 << 10;
+
+/// Runs that the journal keeps; listing them opens each. Those that end well leave nothing, so these are
+/// crashed, detached and lost ones, and those whose ids were given by hand.
+pub const JOURNAL_RUNS: usize = 1000;
+
+/// How long it keeps them. Agents forget results after an hour; a request id that was given by hand may
+/// come again later, as from a job that is run every week.
+pub const JOURNAL_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Bytes handed to a pipe at a time: what one holds by default. More would only be more that is in
+/// doubt when the process dies there.
+pub const PIPE_WRITE: usize = 64 << 10;
+
+/// The same for files and terminals, where a write takes it all.
+pub const PLAIN_WRITE: usize = 256 << 10;
+
+/// The same for a pipe that can only be asked whether it has room for this much: `PIPE_BUF`, pipe(7).
+pub const CAREFUL_WRITE: usize = 4096;

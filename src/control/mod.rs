@@ -7,6 +7,7 @@ pub mod ask;
 pub mod chat;
 pub mod console;
 pub mod exec;
+pub mod journal;
 pub mod known_agents;
 pub mod limits;
 pub mod link;

@@ -227,6 +227,12 @@ impl ControlHome {
     pub fn tickets(&self) -> PathBuf {
         self.state.join("tickets")
     }
+
+    /// The journal of requests.
+    #[must_use]
+    pub fn requests(&self) -> PathBuf {
+        self.state.join("requests")
+    }
 }
 
 fn folder(

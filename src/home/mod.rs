@@ -9,4 +9,4 @@ mod dirs;
 mod file;
 
 pub use dirs::{AgentHome, ControlHome, Lookup, NoHome, User, environment};
-pub use file::{FileError, Lock, Readers, lock, read, replace, replace_hint};
+pub use file::{FileError, Lock, MAX_FILE, Readers, lock, read, replace, replace_hint};

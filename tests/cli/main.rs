@@ -8,6 +8,7 @@ mod exec;
 mod fleet;
 mod harness;
 mod jobs;
+mod journal;
 mod keys;
 mod local;
 mod plain;

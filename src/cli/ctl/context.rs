@@ -4,7 +4,9 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
+use crate::control::journal::Journal;
 use crate::control::link::{Directory, Link};
+use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
 use crate::message::status;
@@ -40,6 +42,11 @@ impl Controller {
     pub fn directory(&self) -> Result<Directory> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
         Ok(Directory::open(&self.home, own_agent.as_ref())?)
+    }
+
+    /// What was asked before.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.home.requests(), boot_id())
     }
 
     /// The network.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::args::ExecArgs;
 use super::context::{Controller, note};
@@ -12,6 +12,7 @@ use crate::control::exec::{
     Cleaning, Finish, Goal, Interruption, Opening, Seat, Settings, Style, Task, Verbosity, run,
     summary,
 };
+use crate::control::journal::{Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::control::{console, limits, signals};
 use crate::message::status::{INTERRUPTED, OURS};
 use crate::message::{Exec, OsText, Outcome, RequestId, Terminal, status};
@@ -28,14 +29,21 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
             host: Ok(local.host.clone()),
             opening: opening(args, &mut controller.rng),
         };
-        let finish = run(&local.link, None, vec![task], settings(args, 1), &signals);
+        let finish = run(
+            &local.link,
+            None,
+            None,
+            vec![task],
+            settings(args, 1),
+            &signals,
+        );
         local.stop();
         return Ok(conclude(&finish, 1));
     }
     let link = controller.link()?;
     let directory = controller.directory()?;
     let found = directory.find(&args.targets, &link);
-    let tasks: Vec<Task> = std::iter::zip(&args.targets, found)
+    let mut tasks: Vec<Task> = std::iter::zip(&args.targets, found)
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,
@@ -53,9 +61,71 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         );
     }
     let settings = settings(args, hosts);
-    let finish = run(&link, Some(&directory), tasks, settings, &signals);
+    let journal = write_down(args, &controller.journal(), &mut tasks)?;
+    let finish = run(&link, Some(&directory), journal, tasks, settings, &signals);
     link.close();
     Ok(conclude(&finish, hosts))
+}
+
+/// Writes the requests down, and tells the agents how old they are.
+///
+/// A journal that cannot be written is no reason not to run a command, unless its id was given: that it is
+/// run once, whatever happens in between, is then what was asked for, and takes memory.
+fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<Option<Live>> {
+    let known = if args.id.is_some() {
+        Known::Before
+    } else {
+        Known::New
+    };
+    if known == Known::Before {
+        for task in &mut *tasks {
+            if let (Ok(host), Opening::Exec(exec)) = (&task.host, &mut task.opening) {
+                exec.age_ms = journal.age(exec.id, &host.agent).map_or(0, millis);
+            }
+        }
+    }
+    let begun = journal.begin(Plan {
+        argv: argv(args),
+        keeping: match known {
+            Known::New => Keeping::UntilSettled,
+            Known::Before => Keeping::UntilOld,
+        },
+        requests: tasks
+            .iter()
+            .map(|task| request(journal, known, task))
+            .collect(),
+        known,
+    });
+    match begun {
+        Ok(live) => Ok(Some(live)),
+        Err(error) if known == Known::Before => Err(error).context(
+            "the request cannot be written down, so --id could not keep it from being run again",
+        ),
+        Err(error) => {
+            note(&format!("udpctl: the request is not written down: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+/// What the journal is told of a task.
+pub fn request(journal: &Journal, known: Known, task: &Task) -> Option<Request> {
+    let host = task.host.as_ref().ok()?;
+    let id = task.opening.id();
+    let before = match known {
+        Known::New => None,
+        Known::Before => journal.find(id, &host.agent),
+    };
+    Some(Request {
+        id,
+        host: task.label.clone(),
+        agent: host.agent,
+        offsets: match (known, before) {
+            (Known::New, _) => Default::default(),
+            (Known::Before, None) => [Offsets::UNKNOWN; 2],
+            (Known::Before, Some(before)) => before.offsets,
+        },
+    })
 }
 
 /// Says what is to be said at the end, and with what status.

@@ -1,22 +1,20 @@
-//! `udpctl jobs`, `attach`, `wait` and `kill`: commands that run or ran already.
+//! `udpctl attach`, `wait` and `kill`: commands that run or ran already.
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
 
-use super::args::{AttachArgs, JobArgs, JobsArgs, KillArgs, WaitArgs};
+use super::args::{AttachArgs, JobArgs, KillArgs, WaitArgs};
 use super::ask::{unexpected, words};
-use super::context::{Controller, note, print};
+use super::context::{Controller, note};
 use super::exec::conclude;
-use crate::control::ask::{Answer, Question, ask};
-use crate::control::exec::summary::{self, Fate, Tally};
+use crate::control::ask::{Question, ask};
+use crate::control::exec::summary;
 use crate::control::exec::{Goal, Opening, Report, Seat, Settings, Style, Task, Verbosity, run};
+use crate::control::journal::{self, Journal, Keeping, Known, Offsets, Plan, State};
 use crate::control::link::{Directory, Host, Link};
 use crate::control::{console, limits, signals};
-use crate::escape;
-use crate::message::{JobState, JobView, Reply, Request, RequestId};
+use crate::message::{OsText, Reply, Request, RequestId};
 
 /// The beginning of a request id, or all of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,125 +32,6 @@ impl FromStr for JobPrefix {
     }
 }
 
-/// Lists jobs.
-pub fn jobs(args: &JobsArgs) -> Result<u8> {
-    let mut controller = Controller::new()?;
-    let link = controller.link()?;
-    let directory = controller.directory()?;
-    let mut tally = Tally::default();
-    let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
-        match host {
-            Ok(host) => questions.push(Question {
-                host,
-                request: Request::Jobs {},
-                invite: None,
-                contact_timeout: args.contact_timeout,
-                patience: args.contact_timeout,
-            }),
-            Err(error) => {
-                note(&format!("udpctl: {}: {error}", target.label()));
-                tally.add(Fate::Unreachable, target.label());
-            }
-        }
-    }
-    let labels: Vec<String> = questions
-        .iter()
-        .map(|question| question.host.label.clone())
-        .collect();
-    let several = args.targets.len() > 1;
-    let mut text = String::new();
-    if !args.json {
-        let _ = writeln!(text, "{HEADING}");
-    }
-    ask(&link, Some(&directory), questions, |index, answer| {
-        let label = &labels[index];
-        match listed(answer) {
-            Ok(jobs) => {
-                tally.add(Fate::Ok, label);
-                for job in jobs {
-                    let line = if args.json {
-                        object(label, &job).to_string()
-                    } else if several {
-                        format!("{label}: {}", row(&job))
-                    } else {
-                        row(&job)
-                    };
-                    let _ = writeln!(text, "{line}");
-                }
-            }
-            Err(error) => {
-                tally.add(Fate::Lost, label);
-                note(&format!("udpctl: {label}: {error}"));
-            }
-        }
-    });
-    link.close();
-    print(&text)?;
-    Ok(u8::from(tally.exit_status() != 0))
-}
-
-fn listed(answer: Answer) -> Result<Vec<JobView>, String> {
-    match answer.reply {
-        Ok(Reply::Jobs { jobs }) => Ok(jobs),
-        Ok(reply) => Err(words(&unexpected(&reply))),
-        Err(error) => Err(words(&error)),
-    }
-}
-
-const HEADING: &str =
-    "JOB                                  AGE        OUT        ERR  STATE, COMMAND";
-
-/// What of a command line is shown.
-const COMMAND: usize = 200;
-
-fn row(job: &JobView) -> String {
-    format!(
-        "{}  {:>6}  {:>9}  {:>9}  {}, {}",
-        job.id,
-        age(job.age_ms),
-        job.stdout,
-        job.stderr,
-        state(job),
-        command(job)
-    )
-}
-
-fn state(job: &JobView) -> String {
-    match job.state {
-        JobState::Running {} => "running".into(),
-        JobState::Ended(outcome) => outcome.to_string(),
-    }
-}
-
-/// As a shell would be given it.
-fn command(job: &JobView) -> String {
-    let words: Vec<_> = job
-        .argv
-        .iter()
-        .map(|word| {
-            let word = word.as_os_str().to_string_lossy();
-            shlex::try_quote(&word).map_or_else(|_| word.to_string(), std::borrow::Cow::into_owned)
-        })
-        .collect();
-    escape::line(words.join(" ").as_bytes(), COMMAND).into_owned()
-}
-
-fn age(millis: u64) -> String {
-    match millis / 1000 {
-        seconds @ 0..=99 => format!("{seconds}s"),
-        seconds @ 100..=5999 => format!("{}m", seconds / 60),
-        seconds => format!("{}h", seconds / 3600),
-    }
-}
-
-fn object(label: &str, job: &JobView) -> serde_json::Value {
-    let mut object = serde_json::to_value(job).expect("a job has string keys only");
-    object["v"] = json!(crate::message::VERSION);
-    object["host"] = json!(label);
-    object
-}
-
 /// Takes a job over.
 pub fn attach(args: &AttachArgs) -> Result<u8> {
     let place = Place::find(&args.job)?;
@@ -163,16 +42,51 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     } else {
         Seat::Apart
     };
+    let label = place.host.label.clone();
+    let before = place.journal.find(id, &place.host.agent);
+    let offsets = match (args.from, &before) {
+        (Some(from), _) => [Offsets::at(from); 2],
+        (None, Some(before)) if before.state == State::Open => before.offsets,
+        (None, _) => [Offsets::UNKNOWN; 2],
+    };
+    for (name, offsets) in std::iter::zip(["stdout", "stderr"], offsets) {
+        if offsets.in_doubt() > 0 {
+            note(&format!(
+                "udpctl: {label}: the controller before ended while it wrote, so up to {} bytes of {name} \
+                 appear twice; request {id}",
+                offsets.in_doubt()
+            ));
+        }
+    }
+    let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
     let task = Task {
-        label: place.host.label.clone(),
+        label: label.clone(),
         host: Ok(place.host.clone()),
         opening: Opening::Attach {
             id,
-            stdout: args.from,
-            stderr: args.from,
+            stdout: first(offsets[0]),
+            stderr: first(offsets[1]),
             keyboard: seat == Seat::Offered,
         },
     };
+    let plan = Plan {
+        argv: before.map_or_else(|| vec![OsText::from("?")], |before| before.argv),
+        keeping: Keeping::UntilSettled,
+        known: Known::Before,
+        requests: vec![Some(journal::Request {
+            id,
+            host: label,
+            agent: place.host.agent,
+            offsets,
+        })],
+    };
+    let journal = place.journal.begin(plan).map_or_else(
+        |error| {
+            note(&format!("udpctl: the request is not written down: {error}"));
+            None
+        },
+        Some,
+    );
     let settings = Settings {
         goal: Goal::Result,
         contact_timeout: args.job.contact_timeout,
@@ -193,6 +107,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     let finish = run(
         &place.link,
         Some(&place.directory),
+        journal,
         vec![task],
         settings,
         &signals,
@@ -253,6 +168,7 @@ pub fn kill(args: &KillArgs) -> Result<u8> {
 struct Place {
     link: Link,
     directory: Directory,
+    journal: Journal,
     host: Host,
 }
 
@@ -269,6 +185,7 @@ impl Place {
         Ok(Self {
             link,
             directory,
+            journal: controller.journal(),
             host,
         })
     }
@@ -330,37 +247,6 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Outcome;
-
-    #[test]
-    fn a_job_is_a_line() {
-        let job = JobView {
-            id: RequestId([0xab; 16]),
-            argv: vec!["sh".into(), "-c".into(), "echo \x1b[31m".into()],
-            age_ms: 90_000,
-            state: JobState::Ended(Outcome::TimedOut {}),
-            stdout: 5,
-            stderr: 0,
-        };
-        assert_eq!(
-            row(&job),
-            "abababababababababababababababab     90s          5          0  timed out, \
-             sh -c 'echo \\u{1b}[31m'"
-        );
-        assert_eq!(HEADING.find("STATE"), row(&job).find("timed"));
-    }
-
-    #[test]
-    fn ages_are_short() {
-        for (millis, text) in [
-            (0, "0s"),
-            (99_000, "99s"),
-            (120_000, "2m"),
-            (7_200_000, "2h"),
-        ] {
-            assert_eq!(age(millis), text);
-        }
-    }
 
     #[test]
     fn a_prefix_is_hexadecimal() {

@@ -105,14 +105,19 @@ pub struct Config {
 pub enum Action {
     /// For the session machine.
     Command(Command),
-    /// The next bytes of an output, in order, each once. Report them with [`Attempt::on_written`].
-    Output(Output, Bytes),
+    /// The next bytes of an output, in order, each once; the first stands at this place in it. Report
+    /// them with [`Attempt::on_written`].
+    Output(Output, u64, Bytes),
+    /// So many bytes of an output, from this one on, are no longer held. Comes before what follows them.
+    Gap(Output, u64, u64),
     /// To be remembered of the agent.
     Learned(Ticket),
     /// The agent has taken the request.
     Accepted {
         /// The job has a terminal.
         terminal: bool,
+        /// The outputs begin with these bytes of theirs.
+        places: [u64; 2],
     },
     /// Bytes that paint what the job's terminal shows, in the place of output that does not come.
     Screen(Bytes),
@@ -304,6 +309,12 @@ impl Attempt {
             let write = write(leg, Lane::Main, data, fin);
             self.command(write);
         }
+    }
+
+    /// Whether the agent may have the request.
+    #[must_use]
+    pub const fn may_be_there(&self) -> bool {
+        self.sent
     }
 
     /// Whether [`Attempt::on_stdin`] should be called: there is credit, and the process still reads.

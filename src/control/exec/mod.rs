@@ -14,4 +14,4 @@ pub use attempt::{Action, Attempt, Config, Goal, Opening};
 pub use plan::{Finish, Interruption, Seat, Settings, Task, Verbosity};
 pub use report::{Output, Report};
 pub use run::run;
-pub use show::{Account, Capture, Cleaning, Show, Shown, Style};
+pub use show::{Account, Capture, Charge, Cleaning, Place, Show, Shown, Style};

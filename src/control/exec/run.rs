@@ -19,9 +19,10 @@ use super::plan::{Finish, Interruption, Settings, Task};
 use super::show::{Account, Show};
 use super::summary::Tally;
 use crate::control::console::Console;
+use crate::control::journal::{Live, State};
 use crate::control::limits;
 use crate::control::link::{Directory, Link};
-use crate::control::stdio::{Chunk, Reader, Writer};
+use crate::control::stdio::{Chunk, Ledger, Reader, Writer};
 use crate::session::Ticket;
 
 /// One host that is being talked to.
@@ -52,30 +53,43 @@ struct Run<'a> {
     finish: Finish,
     /// Nothing more is to be said: the reader has left.
     quiet: bool,
+    /// What was said on stderr must be there before more goes to stdout.
+    stdout_waits: bool,
+    /// Where the requests are written down.
+    journal: Option<Live>,
 }
 
 /// Runs all tasks to their ends. `signals` brings SIGINT and its kin; what is learnt of agents is remembered
-/// in `directory`.
+/// in `directory`, what becomes of the requests in `journal`.
 #[must_use]
 pub fn run(
     link: &Link,
     directory: Option<&Directory>,
+    journal: Option<Live>,
     tasks: Vec<Task>,
     settings: Settings,
     signals: &Receiver<i32>,
 ) -> Finish {
     let began = Instant::now();
+    let base = link.reserve(tasks.len());
+    let writer = |fd| {
+        let ledger = journal.as_ref().map(|journal| {
+            let ledger: Box<dyn Ledger<Account>> = Box::new(journal.ledger(base));
+            ledger
+        });
+        Writer::new(fd, ledger)
+    };
     let mut run = Run {
         link,
         directory,
-        base: link.reserve(tasks.len()),
+        base,
         running: tasks.iter().map(|_| None).collect(),
         tasks,
         ready: BTreeSet::new(),
         next: 0,
         active: 0,
         show: Show::new(settings.style),
-        streams: [stdout(), stderr()].map(Writer::new),
+        streams: [stdout(), stderr()].map(writer),
         settings,
         console: None,
         finish: Finish {
@@ -85,8 +99,13 @@ pub fn run(
             took: Duration::ZERO,
         },
         quiet: false,
+        stdout_waits: false,
+        journal,
     };
     run.run(signals);
+    if let Some(journal) = run.journal.take() {
+        journal.close();
+    }
     run.finish.took = began.elapsed();
     run.finish
 }
@@ -99,7 +118,7 @@ impl Run<'_> {
         loop {
             self.begin_some();
             self.act();
-            self.streams.iter_mut().for_each(Writer::flush);
+            self.flush_streams();
             if self.active == 0 && self.streams.iter().all(Writer::is_idle) {
                 return;
             }
@@ -131,6 +150,15 @@ impl Run<'_> {
         }
     }
 
+    fn flush_streams(&mut self) {
+        let [stdout, stderr] = &mut self.streams;
+        stderr.flush();
+        self.stdout_waits &= !stderr.is_idle();
+        if !self.stdout_waits {
+            stdout.flush();
+        }
+    }
+
     /// True: leave at once.
     fn on_signal(&mut self, signal: i32) -> bool {
         if signal == SIGWINCH {
@@ -151,6 +179,9 @@ impl Run<'_> {
         self.stand_up_at_once();
         for index in 0..self.running.len() {
             if let Some(running) = self.running[index].take() {
+                if !running.attempt.may_be_there() {
+                    self.write_state(index, State::Void);
+                }
                 let label = &self.tasks[index].label;
                 let id = running.attempt.id();
                 if interruption == Interruption::Left {

@@ -34,7 +34,29 @@ pub enum Cleaning {
 }
 
 /// Whose bytes a piece accounts for; `None`: our own.
-pub type Account = Option<(u32, Output, u64)>;
+pub type Account = Option<Charge>;
+
+/// Some bytes of an output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Charge {
+    /// Whose.
+    pub slot: u32,
+    /// Of which.
+    pub output: Output,
+    /// Where they begin in it.
+    pub from: u64,
+    /// How many.
+    pub bytes: u64,
+}
+
+/// Where bytes stand: in which output, and after how many of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Which.
+    pub output: Output,
+    /// Where the first one stands.
+    pub from: u64,
+}
 
 /// What is kept of an output for a JSON object.
 #[derive(Clone, Default, Debug)]
@@ -48,8 +70,8 @@ pub struct Capture {
 /// What is not shown yet.
 pub struct Show {
     style: Style,
-    /// The beginnings of lines whose ends have not come.
-    partial: HashMap<(u32, Output), Vec<u8>>,
+    /// The beginnings of lines whose ends have not come, and where they stand in the output.
+    partial: HashMap<(u32, Output), (u64, Vec<u8>)>,
     captured: HashMap<u32, [Capture; 2]>,
 }
 
@@ -66,11 +88,17 @@ impl Show {
 
     /// The next bytes of an output. `None`: they wait for more, or are captured; the latter need no
     /// writing and are accounted for by [`Shown::Kept`].
-    pub fn on_output(&mut self, slot: u32, label: &str, output: Output, data: Bytes) -> Shown {
+    pub fn on_output(&mut self, slot: u32, label: &str, place: Place, data: Bytes) -> Shown {
         let length = data.len() as u64;
+        let Place { output, from } = place;
         match self.style {
             Style::Plain => Shown::Piece(Piece {
-                tag: Some((slot, output, length)),
+                tag: Some(Charge {
+                    slot,
+                    output,
+                    from,
+                    bytes: length,
+                }),
                 data,
             }),
             Style::Json(limit) => {
@@ -81,7 +109,10 @@ impl Show {
                 Shown::Kept(length)
             }
             Style::Labelled(cleaning) => {
-                let partial = self.partial.entry((slot, output)).or_default();
+                let (from, partial) = self
+                    .partial
+                    .entry((slot, output))
+                    .or_insert_with(|| (from, Vec::new()));
                 partial.extend_from_slice(&data);
                 let whole = match partial.iter().rposition(|&byte| byte == b'\n') {
                     Some(end) => end + 1,
@@ -89,7 +120,14 @@ impl Show {
                     None => return Shown::Held,
                 };
                 let lines: Vec<u8> = partial.drain(..whole).collect();
-                Shown::Piece(labelled(slot, label, output, &lines, cleaning))
+                let charge = Charge {
+                    slot,
+                    output,
+                    from: *from,
+                    bytes: lines.len() as u64,
+                };
+                *from += charge.bytes;
+                Shown::Piece(labelled(label, charge, &lines, cleaning))
             }
         }
     }
@@ -102,9 +140,14 @@ impl Show {
         Output::ALL
             .into_iter()
             .filter_map(|output| {
-                let partial = self.partial.remove(&(slot, output))?;
-                (!partial.is_empty())
-                    .then(|| (output, labelled(slot, label, output, &partial, cleaning)))
+                let (from, partial) = self.partial.remove(&(slot, output))?;
+                let charge = Charge {
+                    slot,
+                    output,
+                    from,
+                    bytes: partial.len() as u64,
+                };
+                (!partial.is_empty()).then(|| (output, labelled(label, charge, &partial, cleaning)))
             })
             .collect()
     }
@@ -126,13 +169,7 @@ pub enum Shown {
     Kept(u64),
 }
 
-fn labelled(
-    slot: u32,
-    label: &str,
-    output: Output,
-    lines: &[u8],
-    cleaning: Cleaning,
-) -> Piece<Account> {
+fn labelled(label: &str, charge: Charge, lines: &[u8], cleaning: Cleaning) -> Piece<Account> {
     let mut shown = Vec::with_capacity(lines.len() + 64);
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -147,7 +184,7 @@ fn labelled(
         shown.push(b'\n');
     }
     Piece {
-        tag: Some((slot, output, lines.len() as u64)),
+        tag: Some(charge),
         data: shown.into(),
     }
 }
@@ -156,16 +193,25 @@ fn labelled(
 mod tests {
     use super::*;
 
+    fn at(output: Output) -> Place {
+        Place { output, from: 0 }
+    }
+
     fn feed(show: &mut Show, chunks: &[&str]) -> (String, u64) {
         let mut text = String::new();
         let mut accounted = 0;
         let mut take = |piece: Piece<Account>| {
             text.push_str(std::str::from_utf8(&piece.data).unwrap());
-            accounted += piece.tag.unwrap().2;
+            let charge = piece.tag.unwrap();
+            assert_eq!(charge.from, accounted);
+            accounted += charge.bytes;
         };
+        let mut place = at(Output::Stdout);
         for chunk in chunks {
             let data = Bytes::copy_from_slice(chunk.as_bytes());
-            if let Shown::Piece(piece) = show.on_output(1, "web3", Output::Stdout, data) {
+            let shown = show.on_output(1, "web3", place, data);
+            place.from += chunk.len() as u64;
+            if let Shown::Piece(piece) = shown {
                 take(piece);
             }
         }
@@ -194,7 +240,7 @@ mod tests {
     fn a_line_without_end_is_shown_in_pieces() {
         let mut show = Show::new(Style::Labelled(Cleaning::Escape));
         let chunk = "x".repeat(limits::PARTIAL_LINE);
-        let shown = show.on_output(1, "web3", Output::Stdout, Bytes::from(chunk.clone()));
+        let shown = show.on_output(1, "web3", at(Output::Stdout), Bytes::from(chunk.clone()));
         let Shown::Piece(piece) = shown else {
             panic!("{shown:?}");
         };
@@ -205,7 +251,7 @@ mod tests {
     fn a_capture_keeps_the_beginning_and_counts_the_rest() {
         let mut show = Show::new(Style::Json(4));
         for chunk in ["abc", "def"] {
-            let shown = show.on_output(1, "h", Output::Stderr, Bytes::from(chunk));
+            let shown = show.on_output(1, "h", at(Output::Stderr), Bytes::from(chunk));
             assert!(matches!(shown, Shown::Kept(3)));
         }
         let [_, stderr] = show.take_captured(1);

@@ -4,8 +4,10 @@
 //! Not here: what is written. Invariant: at most one batch is under way to a thread; what waits behind it
 //! is bounded by the credit of those whose bytes it is.
 
+mod course;
 mod reader;
 mod writer;
 
+pub use course::{Ledger, Part};
 pub use reader::{Chunk, Reader};
 pub use writer::{Piece, Writer, Written};

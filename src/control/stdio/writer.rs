@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::io;
+use std::os::fd::BorrowedFd;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rustix::event::{PollFd, PollFlags};
+
+use super::course::{Ledger, write_all};
 
 /// Bytes to write.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Written<T> {
 pub struct Writer<T> {
     fd: BorrowedFd<'static>,
     queue: VecDeque<Piece<T>>,
+    /// Goes to the thread with it.
+    ledger: Option<Box<dyn Ledger<T>>>,
     /// The thread, started with the first batch.
     thread: Option<Sender<Vec<Piece<T>>>>,
     busy: bool,
@@ -44,10 +47,11 @@ const BATCH: usize = 1024;
 impl<T: Send + 'static> Writer<T> {
     /// A writer to a standard stream. Nothing is opened, no thread is started yet.
     #[must_use]
-    pub fn new(fd: BorrowedFd<'static>) -> Self {
+    pub fn new(fd: BorrowedFd<'static>, ledger: Option<Box<dyn Ledger<T>>>) -> Self {
         Self {
             fd,
             queue: VecDeque::new(),
+            ledger,
             thread: None,
             busy: false,
             broken: false,
@@ -74,9 +78,10 @@ impl<T: Send + 'static> Writer<T> {
         }
         let batch = self.queue.drain(..self.queue.len().min(BATCH)).collect();
         let (fd, reports) = (self.fd, &self.reports.0);
+        let ledger = &mut self.ledger;
         let thread = self
             .thread
-            .get_or_insert_with(|| start(fd, reports.clone()));
+            .get_or_insert_with(|| start(fd, ledger.take(), reports.clone()));
         self.busy = thread.send(batch).is_ok();
     }
 
@@ -105,20 +110,18 @@ impl<T: Send + 'static> Writer<T> {
 
 fn start<T: Send + 'static>(
     fd: BorrowedFd<'static>,
+    mut ledger: Option<Box<dyn Ledger<T>>>,
     reports: Sender<Written<T>>,
 ) -> Sender<Vec<Piece<T>>> {
     let (sender, batches) = bounded::<Vec<Piece<T>>>(1);
     std::thread::spawn(move || {
-        let mut file = fd.try_clone_to_owned().map(File::from);
+        let file = fd.try_clone_to_owned().map(File::from);
         for batch in batches {
-            let (tags, data): (Vec<T>, Vec<Bytes>) = batch
-                .into_iter()
-                .map(|piece| (piece.tag, piece.data))
-                .unzip();
-            let error = match &mut file {
-                Ok(file) => write_all(file, &data).err(),
+            let error = match &file {
+                Ok(file) => write_all(file, &batch, ledger.as_deref_mut()).err(),
                 Err(error) => Some(error.kind().into()),
             };
+            let tags = batch.into_iter().map(|piece| piece.tag).collect();
             if reports.send(Written { tags, error }).is_err() {
                 return;
             }
@@ -127,30 +130,10 @@ fn start<T: Send + 'static>(
     sender
 }
 
-/// Writes everything, also to a terminal or pipe that someone has made non-blocking.
-fn write_all(file: &mut File, data: &[Bytes]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice> = data.iter().map(|data| IoSlice::new(data)).collect();
-    let mut rest = &mut slices[..];
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        match file.write_vectored(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut fds = [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::OUT)];
-                rustix::event::poll(&mut fds, None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd as _, OwnedFd};
     use std::time::Duration;
 
     use super::*;
@@ -166,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_written_is_accounted_for_in_order() {
         let (mut reader, fd) = pipe();
-        let mut writer = Writer::new(fd);
+        let mut writer = Writer::new(fd, None);
         for tag in 0..3 {
             let data = Bytes::from(vec![b'a' + tag; 2]);
             writer.push(Piece { tag, data }).unwrap();
@@ -185,7 +168,7 @@ mod tests {
     fn a_reader_that_has_left_is_reported_with_all_that_waited() {
         let (reader, fd) = pipe();
         drop(reader);
-        let mut writer = Writer::new(fd);
+        let mut writer = Writer::new(fd, None);
         let piece = |tag| Piece {
             tag,
             data: Bytes::from_static(b"x"),

@@ -161,7 +161,7 @@ impl Runner {
             };
             match action {
                 Action::Command(command) => out.push(command),
-                Action::Output(output, data) => {
+                Action::Output(output, _, data) => {
                     running.write(output, &data);
                     self.written.insert(running.work.id, running.outputs);
                 }

@@ -17,8 +17,12 @@ use crate::net::Target;
 #[derive(Args, Debug)]
 pub struct JobsArgs {
     /// Where: host, host:port, [v6]:port
-    #[arg(value_name = "TARGET", required = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "mine")]
     pub targets: Vec<Target>,
+    /// List what was asked from here and has no result, also of agents that do not answer; without
+    /// TARGET: everywhere
+    #[arg(long)]
+    pub mine: bool,
     /// Print one JSON object for each job
     #[arg(long)]
     pub json: bool,
@@ -49,7 +53,7 @@ pub struct AttachArgs {
     /// Which.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Begin with this byte of both outputs [default: the first that was not yet written out anywhere]
+    /// Begin with this byte of both outputs [default: the first that was not yet written out]
     #[arg(long, value_name = "BYTE")]
     pub from: Option<u64>,
     /// Print one JSON object instead of the output

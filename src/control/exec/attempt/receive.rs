@@ -53,11 +53,12 @@ impl Attempt {
             _ => Bytes::new(),
         };
         if !data.is_empty() {
+            let from = progress.received;
             progress.received += data.len() as u64;
             if progress.abandoned {
                 progress.written = progress.received;
             } else if self.config.goal == Goal::Result {
-                self.actions.push_back(Action::Output(output, data));
+                self.actions.push_back(Action::Output(output, from, data));
             }
         }
         self.grant(output);
@@ -155,8 +156,9 @@ impl Attempt {
             }
             // What the agent no longer holds counts as received and written: it never comes.
             let gap = base.saturating_sub(asked);
-            if !(painted && output == Output::Stdout) {
+            if gap > 0 && !(painted && output == Output::Stdout) {
                 progress.missing += gap;
+                self.actions.push_back(Action::Gap(output, asked, gap));
             }
             progress.received += gap;
             progress.written += gap;

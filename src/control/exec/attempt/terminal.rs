@@ -10,7 +10,9 @@ impl Attempt {
     pub(super) fn on_terminal(&mut self, terminal: bool, screen: Option<OsText>, stdin: u64) {
         let first = !std::mem::replace(&mut self.accepted, true);
         if first {
-            self.actions.push_back(Action::Accepted { terminal });
+            let places = self.outputs.map(|output| output.received);
+            self.actions
+                .push_back(Action::Accepted { terminal, places });
         }
         if let Some(OsText(screen)) = screen {
             let bytes = std::os::unix::ffi::OsStringExt::into_vec(screen);

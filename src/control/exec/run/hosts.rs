@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::show::{Shown, Style};
+use super::super::show::{Place, Shown, Style};
 use super::super::summary::{self, Fate};
 use super::super::{Action, Attempt, Config, Goal, Output, Report, Verbosity};
 use super::{Run, Running};
+use crate::control::journal::State;
 use crate::control::limits;
 use crate::control::stdio::Piece;
 use crate::message::Outcome;
@@ -23,6 +24,7 @@ impl Run<'_> {
             if self.finish.interruption.is_some() {
                 let label = self.tasks[index].label.clone();
                 self.finish.tally.add(Fate::Skipped, &label);
+                self.write_state(index, State::Void);
                 continue;
             }
             match &self.tasks[index].host {
@@ -77,23 +79,30 @@ impl Run<'_> {
         let index = self.index(slot);
         match action {
             Action::Command(command) => self.link.send(command),
-            Action::Output(output, data) => {
+            Action::Output(output, from, data) => {
                 if let Some(console) = &mut self.console {
                     console.on_output(&data);
                 }
                 let label = &self.tasks[index].label;
-                match self.show.on_output(slot, label, output, data) {
+                match self
+                    .show
+                    .on_output(slot, label, Place { output, from }, data)
+                {
                     Shown::Piece(piece) => self.push(output, piece),
                     Shown::Held => {}
-                    Shown::Kept(bytes) => self.written((slot, output, bytes)),
+                    Shown::Kept(bytes) => self.written(slot, output, bytes),
                 }
             }
+            Action::Gap(output, from, bytes) => self.tell_gap(index, output, from, bytes),
             Action::Learned(ticket) => {
                 if let Some(running) = &mut self.running[index] {
                     running.learned = Some(ticket);
                 }
             }
-            Action::Accepted { terminal } => {
+            Action::Accepted { terminal, places } => {
+                if let Some(journal) = &mut self.journal {
+                    journal.place(index, (!terminal).then_some(places));
+                }
                 if terminal {
                     self.sit_down(slot);
                 }
@@ -103,6 +112,7 @@ impl Run<'_> {
             Action::Ended(report) => {
                 self.flush(slot);
                 self.stand_up();
+                self.settle(index, &report);
                 let running = self.running[index].take().expect("it has just reported");
                 self.active -= 1;
                 self.learn(index, running.learned);
@@ -113,6 +123,19 @@ impl Run<'_> {
                 self.ended(index, report, running.began.elapsed(), line);
             }
         }
+    }
+
+    /// Before the output that follows the gap, also where the two go to one terminal.
+    fn tell_gap(&mut self, index: usize, output: Output, from: u64, bytes: u64) {
+        let name = ["stdout", "stderr"][output as usize];
+        let line = format!(
+            "{}: {bytes} bytes of {name} ({from} to {}) are no longer held; request {}",
+            self.tasks[index].label,
+            from + bytes,
+            self.tasks[index].opening.id()
+        );
+        self.say(&line);
+        self.stdout_waits = true;
     }
 
     pub(super) fn on_event(&mut self, event: net::Event) {
@@ -129,6 +152,27 @@ impl Run<'_> {
             }
             net::Event::Failed { address, error } => self.say(&format!("{address}: {error}")),
             net::Event::Plain { .. } | net::Event::Suppressed { .. } => {}
+        }
+    }
+
+    /// Writes down what became of a request. One that nobody has the result of stays open.
+    fn settle(&mut self, index: usize, report: &Report) {
+        let running = self.running[index].as_ref();
+        let may_be_there = running.is_some_and(|running| running.attempt.may_be_there());
+        let state = match report.outcome {
+            _ if !may_be_there => State::Void,
+            None | Some(Outcome::Lost {} | Outcome::Unreachable {}) => return,
+            Some(outcome) if outcome.has_run() => State::Settled,
+            // The agent knows no more of it than we do.
+            Some(Outcome::Expired {} | Outcome::Unknown {}) => State::Settled,
+            Some(_) => State::Void,
+        };
+        self.write_state(index, state);
+    }
+
+    pub(super) fn write_state(&mut self, index: usize, state: State) {
+        if let Some(journal) = &mut self.journal {
+            journal.settle(index, state);
         }
     }
 

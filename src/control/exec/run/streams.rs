@@ -13,7 +13,7 @@ impl Run<'_> {
     pub(super) fn on_written(&mut self, stream: usize, report: &Written<Account>) {
         let in_vain = self.streams[stream].on_report(report);
         for account in report.tags.iter().chain(&in_vain).flatten() {
-            self.written(*account);
+            self.written(account.slot, account.output, account.bytes);
         }
         let Some(error) = &report.error else { return };
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -65,7 +65,7 @@ impl Run<'_> {
         takers.peek().is_some() && takers.all(Attempt::wants_stdin)
     }
 
-    pub(super) fn written(&mut self, (slot, output, bytes): (u32, Output, u64)) {
+    pub(super) fn written(&mut self, slot: u32, output: Output, bytes: u64) {
         if let Some(attempt) = self.attempt(slot) {
             attempt.on_written(output, bytes);
             self.ready.insert(slot);
@@ -81,8 +81,8 @@ impl Run<'_> {
 
     pub(super) fn push(&mut self, output: Output, piece: Piece<Account>) {
         if let Err(Some(account)) = self.streams[output as usize].push(piece) {
-            self.written(account);
-            self.broken(account.0, output);
+            self.written(account.slot, account.output, account.bytes);
+            self.broken(account.slot, output);
         }
     }
 

@@ -125,7 +125,7 @@ fn drain(attempt: &mut Attempt) -> Wanted {
             }
             Action::Command(Command::Stop { stream, .. }) => wanted.stopped.push(stream),
             Action::Command(Command::Reset { .. }) => wanted.resets += 1,
-            Action::Output(output, data) => {
+            Action::Output(output, _, data) => {
                 wanted.output[output as usize].extend_from_slice(&data);
             }
             Action::Screen(data) => wanted.screen.extend_from_slice(&data),

@@ -1,0 +1,181 @@
+//! The journal of requests: what this user's `udpctl` has asked of agents and has no result of.
+//!
+//! A run writes its requests down before its first datagram, in two files of one name: `NAME.jsonl`, a
+//! line about the run and one for each request, and `NAME.slots`, where what became of each request and
+//! how far its output was written is kept up to date. The run holds a lock on the first, so that one that
+//! crashed is told from one that goes on. When every request is settled both files go.
+//!
+//! Not a promise of the protocol, which needs no memory here: a convenience for who comes back, and the
+//! reason why a request id that was given by hand is not started again by an agent that has restarted.
+//! It outlives the process, not the machine: nothing is synced to disk.
+//!
+//! Invariants: bounded ([`limits::JOURNAL_RUNS`], [`limits::JOURNAL_AGE`]); a slot is written by the process
+//! that holds the lock, but for its state, which only ever moves away from open.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::limits;
+use crate::crypto::PublicKey;
+use crate::home::FileError;
+use crate::message::RequestId;
+use crate::net;
+use crate::time::micros;
+
+mod ledger;
+mod live;
+mod record;
+mod slots;
+
+pub use ledger::SlotLedger;
+pub use live::{Known, Live, Plan, Request};
+pub use record::{Keeping, Past, Record};
+pub use slots::{Offsets, State};
+
+/// The folder, and this moment in the clocks that count.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    boot: String,
+}
+
+/// When something was first sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub wall_ms: u64,
+    /// The boot of the machine.
+    pub boot: String,
+    /// Milliseconds of its boot-time clock.
+    pub boottime_ms: u64,
+}
+
+impl Journal {
+    /// The journal in `folder`, on a machine whose boot is named `boot`. Nothing is created.
+    #[must_use]
+    pub const fn new(folder: PathBuf, boot: String) -> Self {
+        Self { folder, boot }
+    }
+
+    /// Now, in both clocks.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Moment {
+            wall_ms: micros(wall) / 1000,
+            boot: self.boot.clone(),
+            boottime_ms: net::Clock.now().as_micros() / 1000,
+        }
+    }
+
+    /// All runs that are written down, the newest first. What cannot be read is passed over.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Past> {
+        let mut names = self.names();
+        names.reverse();
+        names
+            .iter()
+            .filter_map(|name| Past::read(&self.folder, name))
+            .collect()
+    }
+
+    /// The newest record of a request.
+    #[must_use]
+    pub fn find(&self, id: RequestId, agent: &PublicKey) -> Option<Record> {
+        self.runs()
+            .iter()
+            .flat_map(Past::records)
+            .find(|record| record.is(id, agent) && record.state != State::Void)
+    }
+
+    /// How long ago a request may first have been sent.
+    #[must_use]
+    pub fn age(&self, id: RequestId, agent: &PublicKey) -> Option<Duration> {
+        let now = self.now();
+        self.runs()
+            .iter()
+            .flat_map(Past::records)
+            .filter(|record| record.is(id, agent) && record.state != State::Void)
+            .map(|record| now.since(&record.sent))
+            .max()
+    }
+
+    /// Settles every record of a request but those of a run that goes on.
+    pub fn settle(&self, id: RequestId, agent: &PublicKey, state: State) {
+        for run in self.runs() {
+            for record in run.records().filter(|record| record.is(id, agent)) {
+                run.settle(record.slot, state);
+            }
+            run.remove_if_settled();
+        }
+    }
+
+    /// Writes a run down, before anything of it is sent.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn begin(&self, plan: Plan) -> Result<Live, FileError> {
+        self.prune();
+        Live::create(self, plan)
+    }
+
+    /// The names of all runs, the oldest first.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                let stem = name.strip_suffix(record::LINES)?;
+                (!stem.starts_with('.')).then(|| stem.to_owned())
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Removes what is too old, and the oldest of too many, unless they go on.
+    fn prune(&self) {
+        let names = self.names();
+        let surplus = (names.len() + 1).saturating_sub(limits::JOURNAL_RUNS);
+        let oldest = self
+            .now()
+            .wall_ms
+            .saturating_sub(micros(limits::JOURNAL_AGE) / 1000);
+        for (index, name) in names.iter().enumerate() {
+            let stale = record::began_ms(name).is_none_or(|began| began < oldest);
+            if index >= surplus && !stale {
+                break;
+            }
+            if !record::is_live(&self.folder, name) {
+                record::remove(&self.folder, name);
+            }
+        }
+    }
+}
+
+impl Moment {
+    /// How long ago another moment was. Across boots the wall clock is all there is.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let same_boot = !self.boot.is_empty() && self.boot == earlier.boot;
+        let (now, then) = if same_boot {
+            (self.boottime_ms, earlier.boottime_ms)
+        } else {
+            (self.wall_ms, earlier.wall_ms)
+        };
+        Duration::from_millis(now.saturating_sub(then))
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |error| FileError::Io(path.clone(), error)
+}
+
+#[cfg(test)]
+mod tests;

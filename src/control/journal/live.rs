@@ -1,0 +1,258 @@
+//! A run that goes on, as it writes itself down.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::ledger::SlotLedger;
+use super::record::{self, Heading, Keeping, Line};
+use super::slots::{self, Offsets, SLOT, State};
+use super::{Journal, Moment, failed};
+use crate::control::exec::Output;
+use crate::control::limits;
+use crate::crypto::PublicKey;
+use crate::home::{FileError, MAX_FILE};
+use crate::message::{OsText, RequestId};
+
+/// What a run is about to ask.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is to be run.
+    pub argv: Vec<OsText>,
+    /// Whether its records outlive their results.
+    pub keeping: Keeping,
+    /// Whether they may be written down in earlier runs, which then go with this one.
+    pub known: Known,
+    /// Each request, by its place in the run. `None`: nothing is sent there.
+    pub requests: Vec<Option<Request>>,
+}
+
+/// Whether a run's requests have a history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// Their ids are new.
+    New,
+    /// Perhaps: a job is attached to, or its id was given.
+    Before,
+}
+
+/// One request of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// The target, as typed.
+    pub host: String,
+    /// Whose agent it goes to.
+    pub agent: PublicKey,
+    /// How far its outputs were written before.
+    pub offsets: [Offsets; 2],
+}
+
+/// A run that is written down.
+#[derive(Debug)]
+pub struct Live {
+    journal: Journal,
+    name: String,
+    keeping: Keeping,
+    /// Held for its lock.
+    lines: File,
+    slots: Arc<File>,
+    /// How far outputs are written is of no use.
+    untracked: Arc<AtomicBool>,
+    states: Vec<State>,
+    /// Those with a history.
+    known: Vec<Option<Request>>,
+}
+
+impl Live {
+    pub(super) fn create(journal: &Journal, plan: Plan) -> Result<Self, FileError> {
+        let (folder, now) = (&journal.folder, &journal.now());
+        let random =
+            getrandom::u64().map_err(|error| FileError::Io(folder.to_owned(), error.into()))?;
+        let name = record::name(now, random);
+        let text = text(now, &plan);
+        let path = record::lines_of(folder, &name);
+        if text.len() as u64 > MAX_FILE {
+            return Err(FileError::TooLarge(path));
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed(folder))?;
+        let slots_path = record::slots_of(folder, &name);
+        let slots = create(&slots_path, &plan.requests).map_err(failed(&slots_path))?;
+        let lines = publish(folder, &path, &text).map_err(|error| {
+            let _ = fs::remove_file(&slots_path);
+            failed(&path)(error)
+        })?;
+        let states = plan.requests.iter().map(|request| match request {
+            Some(_) => State::Open,
+            None => State::Void,
+        });
+        Ok(Self {
+            journal: journal.clone(),
+            name,
+            keeping: plan.keeping,
+            lines,
+            slots: Arc::new(slots),
+            untracked: Arc::default(),
+            states: states.collect(),
+            known: match plan.known {
+                Known::New => Vec::new(),
+                Known::Before => plan.requests,
+            },
+        })
+    }
+
+    /// What writes down how far the outputs are written. `first`: the number that the run's first request
+    /// has in the accounts of its outputs.
+    #[must_use]
+    pub fn ledger(&self, first: u32) -> SlotLedger {
+        SlotLedger::new(Arc::clone(&self.slots), Arc::clone(&self.untracked), first)
+    }
+
+    /// The agent has taken a request, and its outputs begin with these bytes of theirs. `None`: it has a
+    /// terminal, whose picture the agent knows better, so that nothing is written down of its output.
+    pub fn place(&self, place: usize, offsets: Option<[u64; 2]>) {
+        if offsets.is_none() {
+            self.untracked.store(true, Ordering::Relaxed);
+        }
+        let known = self.known.get(place).and_then(Option::as_ref);
+        for output in Output::ALL {
+            let begin = offsets.map(|offsets| Offsets::at(offsets[output as usize]));
+            let is_news =
+                known.is_some_and(|known| known.offsets[output as usize] == Offsets::UNKNOWN);
+            if begin.is_none() || is_news {
+                let begin = begin.unwrap_or(Offsets::UNKNOWN);
+                let _ = slots::write_offsets(&self.slots, place as u64, output, begin);
+            }
+        }
+    }
+
+    /// It is known what became of a request.
+    pub fn settle(&mut self, place: usize, state: State) {
+        if let Some(known) = self.states.get_mut(place) {
+            *known = state;
+        }
+        if state == State::Settled
+            && let Some(Some(request)) = self.known.get(place)
+        {
+            self.journal.settle(request.id, &request.agent, state);
+        }
+        // Where everything is settled the files go at the end; until then others may look.
+        if self.states.contains(&State::Open) {
+            let _ = slots::write_state(&self.slots, place as u64, state);
+        }
+    }
+
+    /// The run ends: what is outstanding stays written down.
+    pub fn close(self) {
+        if record::is_over(self.keeping, self.states.iter().copied()) {
+            record::remove(&self.journal.folder, &self.name);
+        } else {
+            for (slot, state) in (0..).zip(&self.states) {
+                let _ = slots::write_state(&self.slots, slot, *state);
+            }
+        }
+        drop(self.lines);
+    }
+}
+
+fn text(now: &Moment, plan: &Plan) -> Vec<u8> {
+    let mut text = Vec::new();
+    let heading = Heading {
+        v: crate::message::VERSION,
+        argv: shown(&plan.argv),
+        wall_ms: now.wall_ms,
+        boot: now.boot.clone(),
+        boottime_ms: now.boottime_ms,
+        keep: plan.keeping == Keeping::UntilOld,
+    };
+    let json = "strings and numbers have a JSON form";
+    serde_json::to_writer(&mut text, &heading).expect(json);
+    text.push(b'\n');
+    for (slot, request) in (0..).zip(&plan.requests) {
+        let Some(request) = request else { continue };
+        let line = Line {
+            slot,
+            id: request.id,
+            host: request.host.clone(),
+            agent: request.agent.to_string(),
+        };
+        serde_json::to_writer(&mut text, &line).expect(json);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// As much of argv as is worth keeping.
+fn shown(argv: &[OsText]) -> Vec<OsText> {
+    let mut left = limits::JOURNAL_ARGV;
+    argv.iter()
+        .take_while(|word| {
+            let length = word.as_os_str().len() + 1;
+            let fits = length <= left;
+            left = left.saturating_sub(length);
+            fits
+        })
+        .cloned()
+        .collect()
+}
+
+fn create(path: &Path, requests: &[Option<Request>]) -> io::Result<File> {
+    let file = new_file(path)?;
+    let filled = (|| {
+        file.set_len(requests.len() as u64 * SLOT)?;
+        for (slot, request) in (0..).zip(requests) {
+            let Some(request) = request else { continue };
+            for (output, offsets) in Output::ALL.into_iter().zip(request.offsets) {
+                if offsets != Offsets::default() {
+                    slots::write_offsets(&file, slot, output, offsets)?;
+                }
+            }
+        }
+        Ok(())
+    })();
+    match filled {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(error)
+        }
+    }
+}
+
+/// Whole and locked before anybody can see it.
+fn publish(folder: &Path, path: &Path, text: &[u8]) -> io::Result<File> {
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(path.file_name().unwrap_or_default());
+    let aside = folder.join(aside);
+    let mut file = new_file(&aside)?;
+    let published = (|| {
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        file.write_all(text)?;
+        fs::rename(&aside, path)
+    })();
+    match published {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = fs::remove_file(&aside);
+            Err(error)
+        }
+    }
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}

@@ -1,0 +1,243 @@
+//! The journal, in folders of its own.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::control::exec::{Account, Charge, Output};
+use crate::control::stdio::{Ledger as _, Part};
+use crate::crypto::SecretKey;
+use crate::rng::Rng;
+
+fn agent() -> PublicKey {
+    SecretKey::generate(&mut Rng::from_seed([1; 32])).public()
+}
+
+fn id(number: u8) -> RequestId {
+    RequestId([number; 16])
+}
+
+fn journal() -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("state/requests"), "boot".into());
+    (folder, journal)
+}
+
+fn plan(ids: &[u8]) -> Plan {
+    Plan {
+        argv: vec![
+            "sleep".into(),
+            "600".into(),
+            "x".repeat(5000).as_str().into(),
+        ],
+        keeping: Keeping::UntilSettled,
+        known: Known::New,
+        requests: ids
+            .iter()
+            .map(|&number| {
+                (number != 0).then(|| Request {
+                    id: id(number),
+                    host: format!("web{number}"),
+                    agent: agent(),
+                    offsets: [Offsets::default(); 2],
+                })
+            })
+            .collect(),
+    }
+}
+
+fn files(journal: &Journal) -> Vec<PathBuf> {
+    fs::read_dir(&journal.folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+#[test]
+fn a_run_is_found_while_it_goes_on_and_after_it_died() {
+    let (_folder, journal) = journal();
+    let live = journal.begin(plan(&[1, 0, 2])).unwrap();
+    let found = journal.find(id(2), &agent()).unwrap();
+    assert!(found.live && found.state == State::Open);
+    assert_eq!((found.slot, found.host.as_str()), (2, "web2"));
+    assert_eq!(
+        found.argv,
+        ["sleep".into(), "600".into()],
+        "no more than is kept"
+    );
+    for file in files(&journal) {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    // As the kernel does for a process that was killed.
+    drop(live);
+    assert!(!journal.find(id(1), &agent()).unwrap().live);
+    assert!(journal.find(id(3), &agent()).is_none());
+}
+
+#[test]
+fn what_is_settled_vanishes_and_what_is_not_stays() {
+    let (_folder, journal) = journal();
+    let mut live = journal.begin(plan(&[1, 2, 3])).unwrap();
+    live.settle(0, State::Settled);
+    live.settle(2, State::Void);
+    live.close();
+    assert_eq!(journal.find(id(1), &agent()).unwrap().state, State::Settled);
+    assert_eq!(journal.find(id(2), &agent()).unwrap().state, State::Open);
+    assert!(journal.find(id(3), &agent()).is_none());
+    journal.settle(id(2), &agent(), State::Settled);
+    assert!(files(&journal).is_empty());
+}
+
+#[test]
+fn what_a_later_run_collects_is_settled_in_the_earlier_one() {
+    let (_folder, journal) = journal();
+    journal.begin(plan(&[1])).unwrap().close();
+    let mut later = journal
+        .begin(Plan {
+            known: Known::Before,
+            ..plan(&[1])
+        })
+        .unwrap();
+    later.settle(0, State::Settled);
+    later.close();
+    assert!(files(&journal).is_empty());
+}
+
+#[test]
+fn an_id_that_was_given_is_remembered_with_its_age() {
+    let (_folder, journal) = journal();
+    assert_eq!(journal.age(id(1), &agent()), None);
+    for (state, known) in [(State::Void, false), (State::Settled, true)] {
+        let mut live = journal
+            .begin(Plan {
+                keeping: Keeping::UntilOld,
+                ..plan(&[1])
+            })
+            .unwrap();
+        live.settle(0, state);
+        live.close();
+        assert_eq!(journal.age(id(1), &agent()).is_some(), known, "{state:?}");
+    }
+}
+
+#[test]
+fn across_boots_the_wall_clock_counts() {
+    let moment = |wall_ms, boot: &str, boottime_ms| Moment {
+        wall_ms,
+        boot: boot.into(),
+        boottime_ms,
+    };
+    let now = moment(10_000, "b", 500);
+    let millis = Duration::from_millis;
+    assert_eq!(now.since(&moment(1, "b", 400)), millis(100));
+    assert_eq!(now.since(&moment(9_000, "a", 400)), millis(1000));
+    assert_eq!(now.since(&moment(11_000, "a", 400)), millis(0));
+}
+
+#[test]
+fn the_oldest_go_when_there_are_too_many_and_the_old_in_any_case() {
+    let (_folder, journal) = journal();
+    journal.begin(plan(&[1])).unwrap().close();
+    let old = journal.names()[0].clone();
+    let rename = |from: &str, to: &str| {
+        for ending in [".jsonl", ".slots"] {
+            let path = |name: &str| journal.folder.join(format!("{name}{ending}"));
+            fs::rename(path(from), path(to)).unwrap();
+        }
+    };
+    let now = journal.now().wall_ms;
+    let days = |days: u64| now - days * 24 * 3600 * 1000;
+    rename(&old, &format!("{:013}-1", days(31)));
+    journal.begin(plan(&[2])).unwrap().close();
+    assert!(journal.find(id(1), &agent()).is_none());
+    assert_eq!(journal.names().len(), 1);
+    let first = journal.names()[0].clone();
+    rename(&first, &format!("{:013}-1", days(29)));
+    for number in 0..limits::JOURNAL_RUNS {
+        let name = format!("{:013}-{number:016x}.jsonl", days(20));
+        fs::write(journal.folder.join(name), "").unwrap();
+    }
+    let _live = journal.begin(plan(&[3])).unwrap();
+    assert!(journal.find(id(2), &agent()).is_none());
+    assert_eq!(journal.names().len(), limits::JOURNAL_RUNS);
+}
+
+#[test]
+fn broken_files_are_passed_over() {
+    let (_folder, journal) = journal();
+    journal.begin(plan(&[1])).unwrap().close();
+    let name = journal.names()[0].clone();
+    fs::write(record::slots_of(&journal.folder, &name), [0xff; 3]).unwrap();
+    assert_eq!(journal.find(id(1), &agent()).unwrap().state, State::Open);
+    fs::write(record::lines_of(&journal.folder, &name), "{").unwrap();
+    assert!(journal.runs().is_empty());
+}
+
+/// A part of a piece of `of` bytes that stands for `bytes` of an output from `from` on.
+fn part(tag: &Account, start: usize, end: usize, of: usize) -> Part<'_, Account> {
+    Part {
+        tag,
+        start,
+        end,
+        of,
+    }
+}
+
+fn charge(slot: u32, from: u64, bytes: u64) -> Charge {
+    Charge {
+        slot,
+        output: Output::Stdout,
+        from,
+        bytes,
+    }
+}
+
+#[test]
+fn what_is_in_doubt_is_what_is_being_written() {
+    let (_folder, journal) = journal();
+    let live = journal.begin(plan(&[1, 2])).unwrap();
+    let mut ledger = live.ledger(40);
+    let stdout = |number| journal.find(id(number), &agent()).unwrap().offsets[0];
+    let (first, second) = (Some(charge(40, 100, 10)), Some(charge(40, 110, 10)));
+    let parts = [part(&first, 4, 10, 10), part(&second, 0, 10, 10)];
+    ledger.begin(&parts);
+    assert_eq!(
+        stdout(1),
+        Offsets {
+            written: 104,
+            begun: 120
+        }
+    );
+    ledger.done(&parts, 8);
+    assert_eq!(stdout(1), Offsets::at(112));
+    ledger.done(&parts, 3);
+    assert_eq!(stdout(1), Offsets::at(107));
+    // Lines behind the names of hosts, and one of our own: whole, or not at all.
+    let (line, own, next) = (Some(charge(41, 0, 5)), None, Some(charge(41, 5, 5)));
+    let other = Some(charge(40, 120, 5));
+    let parts = [
+        part(&line, 0, 12, 12),
+        part(&own, 0, 9, 9),
+        part(&other, 0, 12, 12),
+        part(&next, 0, 12, 12),
+    ];
+    ledger.begin(&parts);
+    assert_eq!(
+        stdout(2),
+        Offsets {
+            written: 0,
+            begun: 10
+        }
+    );
+    ledger.done(&parts, 12 + 9 + 3);
+    assert_eq!(stdout(2), Offsets::at(5));
+    assert_eq!(
+        stdout(1),
+        Offsets {
+            written: 120,
+            begun: 125
+        }
+    );
+    assert_eq!(stdout(1).in_doubt(), 5);
+}

@@ -1,0 +1,256 @@
+//! What a controller that died leaves behind, and what the next one makes of it.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use crate::harness::{Agent, Child, User, eventually};
+
+const ID: &str = "0123456789abcdef0123456789abcdef";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn requests(user: &User) -> Vec<PathBuf> {
+    fs::read_dir(user.path("state/udpctl/requests"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+/// How far stdout of the only request is written, and begun to be.
+fn offsets(user: &User) -> Option<(u64, u64)> {
+    let files = requests(user);
+    let slots = files
+        .iter()
+        .find(|path| path.extension().is_some_and(|ending| ending == "slots"))?;
+    let bytes = fs::read(slots).ok()?;
+    let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    Some((number(8)?, number(16)?))
+}
+
+/// Bytes of which no two stretches are alike, in a file.
+fn numbers(user: &User, length: usize) -> Vec<u8> {
+    let mut all: Vec<u8> = (0..=length / 8)
+        .flat_map(|number| format!("{number:07}\n").into_bytes())
+        .collect();
+    all.truncate(length);
+    fs::write(user.path("numbers"), &all).unwrap();
+    all
+}
+
+/// Runs a command that prints the numbers and returns 7, with a reader that takes some and then stops;
+/// kills the controller when it waits for its reader; returns all that it had written.
+fn killed_in_the_middle(user: &User, target: &str, args: &[&str], some: usize) -> Vec<u8> {
+    let mut command = user.command("udpctl");
+    let script = format!("cat {}; exit 7", user.path("numbers").display());
+    command.args(["exec", target, "--id", ID]).args(args);
+    command.args(["--", "sh", "-c", &script]);
+    let mut process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = process.stdout.take().unwrap();
+    let mut got = vec![0; some];
+    stdout.read_exact(&mut got).unwrap();
+    let capacity = rustix::pipe::fcntl_getpipe_size(&stdout).unwrap() as u64;
+    eventually("the pipe is full", || {
+        let waits = rustix::io::ioctl_fionread(&stdout).unwrap();
+        let there = some as u64 + waits;
+        waits == capacity && offsets(user) == Some((there, there))
+    });
+    process.kill().unwrap();
+    process.wait().unwrap();
+    stdout.read_to_end(&mut got).unwrap();
+    got
+}
+
+#[test]
+fn attach_gives_exactly_the_rest_of_what_a_killed_controller_wrote() {
+    for args in [&[][..], &["--on-disconnect", "keep"]] {
+        let user = User::new();
+        let agent = user.agent();
+        let target = agent.target();
+        let all = numbers(&user, 10 << 20);
+        let first = killed_in_the_middle(&user, &target, args, 3 << 20);
+        let outcome = user.udpctl(["attach", &target, ID]).outcome();
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (7, ""));
+        assert!(!first.is_empty() && !outcome.stdout.is_empty());
+        assert!([first, outcome.stdout].concat() == all, "exactly the rest");
+    }
+}
+
+#[test]
+fn attach_gives_exactly_the_rest_after_the_command_has_ended() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let all = numbers(&user, 700_000);
+    let first = killed_in_the_middle(&user, &target, &[], 128 << 10);
+    user.udpctl(["wait", &target, ID]).status(7).run();
+    let outcome = user.udpctl(["attach", &target, ID]).outcome();
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (7, ""));
+    assert!([first, outcome.stdout].concat() == all, "exactly the rest");
+}
+
+#[test]
+fn what_is_no_longer_held_is_named_before_the_rest() {
+    for json in [false, true] {
+        let user = User::new();
+        let agent = user.agent();
+        let target = agent.target();
+        let all = numbers(&user, 10 << 20);
+        killed_in_the_middle(&user, &target, &[], 3 << 20);
+        let mut args = vec!["attach", &target, ID, "--from", "0"];
+        args.extend(json.then_some("--json"));
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(outcome.status, 255, "{}", outcome.stderr);
+        let note = outcome.stderr.lines().next().unwrap();
+        let lost: usize = note
+            .strip_prefix(&format!("udpctl: {target}: "))
+            .and_then(|rest| rest.split(' ').next())
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(
+            note,
+            format!(
+                "udpctl: {target}: {lost} bytes of stdout (0 to {lost}) are no longer held; request {ID}"
+            )
+        );
+        assert!(lost > 1 << 20, "{lost}");
+        if json {
+            let object = text(&outcome.stdout);
+            let missing = format!("\"missing\":{{\"stderr\":0,\"stdout\":{lost}}}");
+            assert!(object.contains(&missing), "{}", &object[..200]);
+        } else {
+            assert!(outcome.stdout == all[lost..], "the rest");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
+    let user = User::new();
+    let agent = user.agent();
+    user.udpctl(["exec", &agent.target(), "--", "sh", "-c", "exit 3"])
+        .status(3)
+        .run();
+    user.udpctl(["exec", &agent.target(), "--", "/no/such"])
+        .status(127)
+        .stderr(format!(
+            "udpctl: {}: could not be started: No such file or directory; request ID\n",
+            agent.target()
+        ))
+        .run();
+    assert!(requests(&user).is_empty(), "{:?}", requests(&user));
+    user.udpctl(["exec", "--local", "--", "true"]).run();
+}
+
+#[test]
+fn mine_are_listed_until_their_results_are_known() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    let outcome = user
+        .udpctl(["exec", &target, "--detach", "--", "sleep", "600"])
+        .outcome();
+    let detached = text(&outcome.stdout).trim().to_owned();
+    let mut command = user.command("udpctl");
+    command.args(["exec", &target, "--", "sh", "-c", "echo up; exec sleep 601"]);
+    let mut attached = Child::start(command);
+    attached.stdout_line(|line| line == "up");
+    let mine = |args: &[&str], status: i32| {
+        let outcome = user.udpctl([&["jobs", "--mine"], args].concat()).outcome();
+        assert_eq!(outcome.status, status, "{}", outcome.stderr);
+        text(&outcome.stdout)
+    };
+    let row = |list: &str, what: &str| -> String {
+        let row = list.lines().find(|line| line.ends_with(what));
+        row.unwrap_or_else(|| panic!("{what}: {list}")).to_owned()
+    };
+    let list = mine(&[&target], 0);
+    assert!(row(&list, "running, sleep 600").starts_with(&format!("{target}: {detached} ")));
+    row(
+        &list,
+        "running (attached here), sh -c 'echo up; exec sleep 601'",
+    );
+    attached.kill();
+    row(&mine(&[], 0), "running, sh -c 'echo up; exec sleep 601'");
+    // What was collected is listed no more.
+    user.udpctl(["kill", &target, &detached]).run();
+    let outcome = user.udpctl(["attach", &target, &detached]).outcome();
+    assert_eq!(outcome.status, 143, "{}", outcome.stderr);
+    assert!(!mine(&[], 0).contains(&detached));
+
+    agent.child.kill();
+    let list = mine(&["--contact-timeout", "1s"], 1);
+    row(&list, "-  no answer, sh -c 'echo up; exec sleep 601'");
+    let _again = Agent::start(&user, &["--bind", &target]);
+    let list = mine(&["--json"], 0);
+    assert!(
+        list.contains("\"state\":{\"unknown\":{}}") && list.contains("\"attached\":false"),
+        "{list}"
+    );
+    // It was shown once.
+    assert_eq!(mine(&[], 0).lines().count(), 1);
+    assert!(requests(&user).is_empty());
+}
+
+#[test]
+fn an_id_that_was_given_is_not_started_again_by_an_agent_that_restarted() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    let script = format!("echo x >>{}", user.path("count").display());
+    let args = ["exec", &target, "--id", ID, "--", "sh", "-c", &script];
+    user.udpctl(args).run();
+    agent.child.kill();
+    let _again = Agent::start(&user, &["--bind", &target]);
+    user.udpctl(args)
+        .stderr(format!(
+            "udpctl: {target}: the agent does not know the request; request ID\n"
+        ))
+        .status(255)
+        .run();
+    assert_eq!(fs::read_to_string(user.path("count")).unwrap(), "x\n");
+}
+
+#[test]
+fn without_a_place_to_write_to_commands_run_but_not_those_with_an_id() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let udpctl = |args: &[&str]| {
+        let mut command = user.command("udpctl");
+        command
+            .env("UDPCTL_STATE_DIR", "/dev/null/state")
+            .args(args);
+        crate::harness::Test::new(command)
+    };
+    udpctl(&["exec", &target, "--", "echo", "hi"])
+        .stdout("hi\n")
+        .stderr(
+            "udpctl: the request is not written down: /dev/null/state/requests: Not a directory (os error 20)\n",
+        )
+        .run();
+    let file = user.path("ran");
+    let outcome = udpctl(&[
+        "exec",
+        &target,
+        "--id",
+        ID,
+        "--",
+        "touch",
+        file.to_str().unwrap(),
+    ])
+    .outcome();
+    assert_eq!(outcome.status, 255);
+    assert!(outcome.stderr.contains("--id"), "{}", outcome.stderr);
+    assert!(!file.exists());
+}
