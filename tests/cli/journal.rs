@@ -5,6 +5,8 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::harness::{Agent, Child, User, eventually};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
@@ -49,23 +51,25 @@ fn killed_in_the_middle(user: &User, target: &str, args: &[&str], some: usize) -
     let script = format!("cat {}; exit 7", user.path("numbers").display());
     command.args(["exec", target, "--id", ID]).args(args);
     command.args(["--", "sh", "-c", &script]);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
     let mut process = command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(writer.try_clone().unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut stdout = process.stdout.take().unwrap();
+    let mut stdout = fs::File::from(reader);
     let mut got = vec![0; some];
     stdout.read_exact(&mut got).unwrap();
-    let capacity = rustix::pipe::fcntl_getpipe_size(&stdout).unwrap() as u64;
     eventually("the pipe is full", || {
-        let waits = rustix::io::ioctl_fionread(&stdout).unwrap();
-        let there = some as u64 + waits;
-        waits == capacity && offsets(user) == Some((there, there))
+        let mut fds = [PollFd::new(&writer, PollFlags::OUT)];
+        let room = poll(&mut fds, Some(&Timespec::default())).unwrap() > 0;
+        let there = some as u64 + rustix::io::ioctl_fionread(&stdout).unwrap();
+        !room && offsets(user) == Some((there, there))
     });
     process.kill().unwrap();
     process.wait().unwrap();
+    drop((writer, command));
     stdout.read_to_end(&mut got).unwrap();
     got
 }

@@ -166,7 +166,7 @@ impl Runner {
                     self.written.insert(running.work.id, running.outputs);
                 }
                 Action::Learned(ticket) => self.ticket = Some(ticket),
-                Action::Accepted { .. } | Action::Screen(_) | Action::Flush => {}
+                Action::Accepted { .. } | Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     let before = self.reports.insert(running.work.id, report);
