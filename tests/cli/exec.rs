@@ -158,11 +158,14 @@ fn output_is_complete_whatever_its_size() {
 #[test]
 fn a_child_left_behind_does_not_hold_the_result() {
     let user = User::new();
-    let agent = user.agent();
+    let mut agent = user.agent();
+    agent.leaves_something_behind();
     let outcome = user
         .udpctl(exec(&agent.target(), &["sh", "-c", "sleep 600 & echo hi"]))
         .outcome();
     assert_eq!((&outcome.stdout[..], outcome.status), (&b"hi\n"[..], 0));
+    let left = agent.jobs().left();
+    assert_eq!(left.len(), 1, "what was left behind on purpose stays");
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn a_restarted_agent_does_not_know_and_starts_nothing() {
     ]);
     let mut udpctl = Child::start(command);
     udpctl.stdout_line(|line| line == "up");
-    agent.child.kill();
+    agent.kill();
     let _again = crate::harness::Agent::start(&user, &["--bind", &target]);
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255));

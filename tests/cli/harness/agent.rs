@@ -1,14 +1,29 @@
 //! The real udpagent, listening.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::{Child, User};
+use rustix::process::Signal;
 
-/// A running agent; killed when dropped.
+use super::{Child, Jobs, User};
+
+/// What the manual allows an agent for its end, and something for a busy machine.
+const END: Duration = Duration::from_secs(8 + 12);
+
+/// A running agent; ended as a service manager does it when dropped, and then nothing of its jobs may be left.
 pub struct Agent {
     pub child: Child,
     addresses: Vec<SocketAddr>,
     key: String,
+    leaves: Leaves,
+}
+
+/// What is there of an agent's jobs when it has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaves {
+    Nothing,
+    /// A command ended by itself and left something in the background on purpose.
+    Background,
 }
 
 impl Agent {
@@ -31,6 +46,7 @@ impl Agent {
                 .collect(),
             key: name.rsplit(' ').next().unwrap().to_owned(),
             child,
+            leaves: Leaves::Nothing,
         }
     }
 
@@ -51,5 +67,53 @@ impl Agent {
 
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// A command of this test leaves something running on purpose: it is ended after the agent.
+    pub const fn leaves_something_behind(&mut self) {
+        self.leaves = Leaves::Background;
+    }
+
+    /// What descends from it now.
+    pub fn jobs(&self) -> Jobs {
+        Jobs::of(self.child.pid())
+    }
+
+    /// As `kill -9`, which takes nothing along; what it leaves is ended.
+    pub fn kill(&mut self) {
+        let jobs = self.jobs();
+        self.child.kill();
+        jobs.kill();
+    }
+
+    /// As `systemctl stop`, and looks whether anything is left. Returns what is not as it should be.
+    fn end(&mut self) -> Result<(), String> {
+        if !self.child.is_running() {
+            return Ok(());
+        }
+        let jobs = self.jobs();
+        self.child.signal(Signal::TERM);
+        let ended = self.child.ends_within(END);
+        if !ended {
+            self.child.kill();
+        }
+        let left = jobs.left();
+        jobs.kill();
+        if !ended {
+            Err(format!("the agent does not end within {END:?}"))
+        } else if !left.is_empty() && self.leaves == Leaves::Nothing {
+            Err(format!("the agent has ended and left {left:#?}"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        match self.end() {
+            Err(error) if std::thread::panicking() => eprintln!("{error}"),
+            ended => ended.unwrap(),
+        }
     }
 }

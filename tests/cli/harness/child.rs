@@ -5,6 +5,9 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+
 /// How long anything may take. Generous: the machine may be busy with other tests.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -76,6 +79,29 @@ impl Child {
         self.stderr.drain();
         let status = self.process.wait().unwrap();
         (status, self.stderr.seen.join("\n"))
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end only; false: it did not come in time.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        let handle = pidfd_open(self.pid(), PidfdFlags::empty()).unwrap();
+        let deadline = Instant::now() + time;
+        loop {
+            if !self.is_running() {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let left = left.try_into().unwrap();
+            // Interrupted or not: it is asked above how things stand.
+            let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&left));
+        }
     }
 
     /// As `kill -9`.

@@ -3,10 +3,12 @@
 mod agent;
 mod child;
 mod test;
+mod trees;
 
 pub use agent::Agent;
 pub use child::{Child, DEADLINE, eventually};
 pub use test::Test;
+pub use trees::{Jobs, children};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

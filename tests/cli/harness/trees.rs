@@ -1,0 +1,128 @@
+//! The processes of an agent's jobs, as `/proc` shows them: who descends from the agent, and who carries
+//! its mark.
+//!
+//! An agent marks every process of its jobs with a variable whose value begins with a number of that
+//! agent's own. It is learnt from the processes themselves, so that nothing of another test is taken for
+//! one of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use udpagent::agent::process::MARKER;
+
+/// A process, as its line in `/proc` has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    pub name: String,
+    /// One letter; Z is a zombie.
+    pub state: char,
+    /// Clock ticks from boot: with the id its identity.
+    started: u64,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        Some(Self {
+            pid,
+            parent: fields[1].parse().ok()?,
+            name: name.into(),
+            state: fields[0].chars().next()?,
+            started: fields[19].parse().ok()?,
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        self.state != 'Z' && self.state != 'X'
+    }
+
+    /// The number of the agent whose job it belongs to.
+    fn mark(&self) -> Option<String> {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        environment.split(|&byte| byte == 0).find_map(|variable| {
+            let variable = std::str::from_utf8(variable).ok()?;
+            let value = variable.strip_prefix(MARKER)?.strip_prefix('=')?;
+            Some(value.split('-').next()?.to_owned())
+        })
+    }
+}
+
+fn all() -> BTreeMap<i32, Process> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, Process::read(pid)?)))
+        .collect()
+}
+
+/// The children of a process, zombies included.
+pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
+    let all = all().into_values();
+    all.filter(|process| process.parent == pid.as_raw_pid())
+        .collect()
+}
+
+/// What descends from an agent.
+pub struct Jobs {
+    marks: BTreeSet<String>,
+    members: BTreeSet<(i32, u64)>,
+}
+
+impl Jobs {
+    /// Of an agent that lives: it adopts its orphans, so that none is missed.
+    pub fn of(agent: rustix::process::Pid) -> Self {
+        let all = all();
+        let descends = |process: &&Process| {
+            let mut parent = process.parent;
+            // Bounded, because what was read while it changed may have a circle.
+            for _ in 0..all.len() {
+                match all.get(&parent) {
+                    Some(_) if parent == agent.as_raw_pid() => return true,
+                    Some(next) => parent = next.parent,
+                    None => return false,
+                }
+            }
+            false
+        };
+        let members: Vec<&Process> = all.values().filter(descends).collect();
+        Self {
+            marks: members.iter().filter_map(|member| member.mark()).collect(),
+            members: members.iter().map(|m| (m.pid, m.started)).collect(),
+        }
+    }
+
+    /// Those that still run, and any other that carries the same mark.
+    pub fn left(&self) -> Vec<Process> {
+        if self.members.is_empty() {
+            return Vec::new();
+        }
+        let is_ours = |process: &Process| {
+            self.members.contains(&(process.pid, process.started))
+                || process
+                    .mark()
+                    .is_some_and(|mark| self.marks.contains(&mark))
+        };
+        let all = all().into_values();
+        all.filter(|process| process.is_alive() && is_ours(process))
+            .collect()
+    }
+
+    /// Ends them, whatever they are about.
+    pub fn kill(&self) {
+        for process in self.left() {
+            let pid = rustix::process::Pid::from_raw(process.pid).expect("not 0");
+            // The handle first, then the question whether it is the one that is meant.
+            if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
+                && Process::read(process.pid).is_some_and(|now| now.started == process.started)
+            {
+                let _ = pidfd_send_signal(&handle, Signal::KILL);
+            }
+        }
+    }
+}
