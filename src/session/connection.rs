@@ -320,6 +320,9 @@ impl Connection {
     // What the application asks.
 
     pub(super) fn apply(&mut self, now: Instant, command: Command) {
+        if let Command::Release { call, .. } = command {
+            self.hush(call);
+        }
         if matches!(self.state, State::Closing { .. } | State::Gone) {
             return;
         }

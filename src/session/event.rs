@@ -155,6 +155,18 @@ impl Event {
             Self::InitSeen { .. } => None,
         }
     }
+
+    /// The stream it is about.
+    pub(super) const fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Data { stream, .. }
+            | Self::Writable { stream, .. }
+            | Self::Delivered { stream, .. }
+            | Self::Reset { stream, .. }
+            | Self::Stopped { stream, .. } => Some(*stream),
+            _ => None,
+        }
+    }
 }
 
 /// Why a session is over.

@@ -5,6 +5,7 @@
 use super::connection::{Connection, State};
 use super::event::Event;
 use super::streams::StreamEvent;
+use crate::wire::CallId;
 
 impl Connection {
     pub(super) fn take_stream_events(&mut self) {
@@ -12,6 +13,12 @@ impl Connection {
             let event = self.stream_event(event);
             self.events.push_back(event);
         }
+    }
+
+    /// Nothing more is told of the streams of a call, not even what came before the session's end.
+    pub(super) fn hush(&mut self, call: CallId) {
+        self.events
+            .retain(|event| event.stream().is_none_or(|stream| stream.call() != call));
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
