@@ -94,7 +94,8 @@ pub struct Exec {
     #[serde(default)]
     pub on_disconnect: OnDisconnect,
     /// How long ago this request was first sent, when it is sent again: an agent that began, or
-    /// began to forget, after that answers `unknown` or `expired` and starts nothing.
+    /// began to forget, after that answers `unknown` or `expired` and starts nothing. A repeat says
+    /// [`u64::MAX`] first, which starts nothing anywhere: the time on the way is not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub age_ms: u64,
 }

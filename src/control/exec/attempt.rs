@@ -42,7 +42,7 @@ mod terminal;
 /// What is asked of the agent.
 #[derive(Clone, Debug)]
 pub enum Opening {
-    /// Run a command.
+    /// Run a command. With an age it is asked first, in a way that starts nothing, whether the agent has it.
     Exec(Exec),
     /// Attach to a job that runs or ran.
     Attach {
@@ -92,7 +92,8 @@ pub struct Config {
     pub paths: Vec<Path>,
     /// What is remembered of it.
     pub ticket: Option<Ticket>,
-    /// When the attempt began: an agent that is older has not taken and forgotten the request.
+    /// When the attempt began: an agent that is older, by the age of a repeated request at least, has not
+    /// taken and forgotten it.
     pub begun: Instant,
     /// How long an agent that does not answer is waited for.
     pub contact_timeout: Duration,

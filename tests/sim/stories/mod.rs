@@ -12,6 +12,7 @@ mod roaming;
 mod silence;
 mod slow_reader;
 mod strangers;
+mod ten_thousand;
 mod the_network;
 
 use std::time::Duration;

@@ -6,4 +6,4 @@ mod processes;
 mod runner;
 
 pub use agent::WholeAgent;
-pub use runner::WholeLaptop;
+pub use runner::{Again, WholeLaptop};

@@ -27,8 +27,8 @@ pub struct Log {
     pub starts: HashMap<u64, u32>,
     /// Processes whose end was asked for.
     pub ended: u64,
-    /// Processes that ran to their end.
-    pub finished: u64,
+    /// What those returned that ran to their end.
+    pub returned: HashMap<u64, u8>,
 }
 
 /// What a process does next.
@@ -127,8 +127,9 @@ impl Process {
         let early = self.work.id.is_multiple_of(3) && rest <= PIPE;
         if (written || early) && !self.exited {
             self.exited = true;
-            log.borrow_mut().finished += 1;
-            return Some(Doing::Exit(job, Exit::Code(exit_code(self.work.id))));
+            let code = exit_code(self.work.id);
+            log.borrow_mut().returned.insert(self.work.id, code);
+            return Some(Doing::Exit(job, Exit::Code(code)));
         }
         None
     }

@@ -1,7 +1,7 @@
 //! The controller's attempts on the machine: each runs one command to its report.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use udpagent::control::exec::{Action, Attempt, Config, Goal, Opening, Output, Report};
 
+use udpagent::crypto::PublicKey;
 use udpagent::message::{Exec, RequestId};
 use udpagent::session::{Command, Event, Path, Ticket};
 use udpagent::time::Instant;
@@ -28,11 +29,25 @@ const INPUT: u64 = 4 << 10;
 
 struct Running {
     attempt: Attempt,
+    agent: PublicKey,
     work: Work,
     /// Where the next byte of each output stands.
     outputs: [u64; 2],
+    /// Bytes that attempts which died had written out, from an offset that they did not live to learn.
+    unplaced: [u64; 2],
+    /// All of it, where it is not known before the end with which byte it began.
+    kept: Option<[Vec<u8>; 2]>,
     stdin: u64,
     stdin_ended: bool,
+}
+
+/// How a work is taken up again after its attempt died.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// By its id, from the byte after the last that was written out.
+    Attach,
+    /// By the same request under the same id.
+    Repeat,
 }
 
 /// The application of its host.
@@ -45,8 +60,17 @@ pub struct Runner {
     /// Bytes of each output that were written out, by the work's id; attempts at the same work go on
     /// where the one before was.
     pub written: HashMap<u64, [u64; 2]>,
-    /// What was learnt of the agent.
-    pub ticket: Option<Ticket>,
+    /// Works that an agent is known to have taken.
+    pub accepted: HashSet<u64>,
+    /// Works that were taken up again.
+    pub taken_up: HashSet<u64>,
+    /// Works of which an attempt died that would have learnt at its end only which bytes it has had, and how
+    /// many it had written out.
+    unplaced: HashMap<u64, [u64; 2]>,
+    /// When each work was first asked for, as a controller keeps it on disk.
+    begun: HashMap<u64, Instant>,
+    /// What was learnt of the agents.
+    tickets: HashMap<PublicKey, Ticket>,
 }
 
 /// A controller in the world.
@@ -87,7 +111,23 @@ impl WholeLaptop {
 
     /// Runs a work.
     pub fn run(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        self.attempt(world, agent, work, Opening::Exec(exec(&work)));
+        self.attempt(world, agent, work, Opening::Exec(exec(&work)), None);
+    }
+
+    /// Takes a work up again.
+    pub fn again(&self, world: &mut World, agent: &WholeAgent, work: Work, how: Again) {
+        self.app.borrow_mut().taken_up.insert(work.id);
+        if how == Again::Attach {
+            return self.attach(world, agent, work);
+        }
+        let since = self.app.borrow().begun[&work.id];
+        let age = world.local(self.host).since(since);
+        let age_ms = u64::try_from(age.as_millis()).expect("a short story").max(1);
+        let opening = Opening::Exec(Exec {
+            age_ms,
+            ..exec(&work)
+        });
+        self.attempt(world, agent, work, opening, Some(Default::default()));
     }
 
     /// Attaches to a work, from the byte after the last that was written out.
@@ -99,18 +139,51 @@ impl WholeLaptop {
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        self.attempt(world, agent, work, opening);
+        self.attempt(world, agent, work, opening, None);
     }
 
-    /// The process ends without a word; what it had written out stays written.
-    pub fn crash(&self, world: &mut World) {
-        self.app.borrow_mut().running.clear();
+    /// The process ends without a word; what it had written out stays written. Returns the works that it
+    /// was at.
+    pub fn crash(&self, world: &mut World) -> Vec<Work> {
+        let mut app = self.app.borrow_mut();
+        let running = std::mem::take(&mut app.running).into_values();
+        let works = running.map(|running| app.bury(running)).collect();
+        drop(app);
         world.start(self.host, Vec::new());
+        works
     }
 
-    fn attempt(&self, world: &mut World, agent: &WholeAgent, work: Work, opening: Opening) {
+    /// The attempt at a work is forgotten without a word, while its session goes on as a machine does whose
+    /// application has stopped.
+    pub fn abandon(&self, work: Work) -> bool {
+        let mut app = self.app.borrow_mut();
+        let slot = app.running.iter().find(|entry| entry.1.work == work);
+        let Some(slot) = slot.map(|entry| *entry.0) else {
+            return false;
+        };
+        let running = app.running.remove(&slot).expect("just found");
+        app.bury(running);
+        true
+    }
+
+    /// Whether attaching would give bytes that follow those that are known.
+    pub fn can_attach(&self, work: Work) -> bool {
+        let app = self.app.borrow();
+        // What an agent has not taken cannot be attached to, and an attached call brings no input.
+        app.accepted.contains(&work.id) && !app.unplaced.contains_key(&work.id) && work.stdin == 0
+    }
+
+    fn attempt(
+        &self,
+        world: &mut World,
+        agent: &WholeAgent,
+        work: Work,
+        opening: Opening,
+        kept: Option<[Vec<u8>; 2]>,
+    ) {
         let now = world.local(self.host);
         let mut app = self.app.borrow_mut();
+        app.begun.entry(work.id).or_insert(now);
         app.slots += 1;
         let slot = app.slots;
         let outputs = *app.written.entry(work.id).or_default();
@@ -124,15 +197,18 @@ impl WholeLaptop {
                 local: None,
                 remote: agent.address,
             }],
-            ticket: app.ticket,
+            ticket: app.tickets.get(&agent.key).copied(),
             begun: now,
             contact_timeout: Duration::from_secs(30),
             patience: Duration::from_secs(60),
         };
         let running = Running {
             attempt: Attempt::new(config),
+            agent: agent.key,
             work,
             outputs,
+            unplaced: app.unplaced.get(&work.id).copied().unwrap_or_default(),
+            kept,
             stdin: 0,
             stdin_ended: false,
         };
@@ -150,6 +226,17 @@ impl WholeLaptop {
 }
 
 impl Runner {
+    /// An attempt has died.
+    fn bury(&mut self, running: Running) -> Work {
+        if let Some(kept) = running.kept {
+            let unplaced = self.unplaced.entry(running.work.id).or_default();
+            for (unplaced, kept) in unplaced.iter_mut().zip(kept) {
+                *unplaced += kept.len() as u64;
+            }
+        }
+        running.work
+    }
+
     fn pump(&mut self, slot: u32, out: &mut Vec<Command>) {
         let Some(running) = self.running.get_mut(&slot) else {
             return;
@@ -163,12 +250,22 @@ impl Runner {
                 Action::Command(command) => out.push(command),
                 Action::Output(output, _, data) => {
                     running.write(output, &data);
-                    self.written.insert(running.work.id, running.outputs);
+                    if running.kept.is_none() {
+                        self.written.insert(running.work.id, running.outputs);
+                    }
                 }
-                Action::Learned(ticket) => self.ticket = Some(ticket),
-                Action::Accepted { .. } | Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
+                Action::Learned(ticket) => {
+                    self.tickets.insert(running.agent, ticket);
+                }
+                Action::Accepted { .. } => {
+                    self.accepted.insert(running.work.id);
+                }
+                Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
+                    if let Some(outputs) = running.judge_kept(&report) {
+                        self.written.insert(running.work.id, outputs);
+                    }
                     let before = self.reports.insert(running.work.id, report);
                     assert!(before.is_none(), "two reports of one work");
                     self.running.remove(&slot);
@@ -195,13 +292,35 @@ impl Running {
             Output::Stdout => Lane::Main,
             Output::Stderr => Lane::Error,
         };
-        let pattern = Pattern::output(self.work.id, lane);
-        let offset = &mut self.outputs[output as usize];
-        for &byte in data {
-            assert_eq!(byte, pattern.at(*offset), "byte {offset} of {output:?}");
-            *offset += 1;
+        if let Some(kept) = &mut self.kept {
+            kept[output as usize].extend_from_slice(data);
+        } else {
+            let pattern = Pattern::output(self.work.id, lane);
+            let offset = &mut self.outputs[output as usize];
+            for &byte in data {
+                assert_eq!(byte, pattern.at(*offset), "byte {offset} of {output:?}");
+                *offset += 1;
+            }
         }
         self.attempt.on_written(output, data.len() as u64);
+    }
+
+    /// Now that it is known how many bytes an earlier attempt has had: those of this one follow them, or
+    /// begin before. Returns how far both together came.
+    fn judge_kept(&self, report: &Report) -> Option<[u64; 2]> {
+        let kept = self.kept.as_ref()?;
+        Some([Lane::Main, Lane::Error].map(|lane| {
+            let i = usize::from(lane == Lane::Error);
+            let (begin, before) = (report.missing[i], self.outputs[i]);
+            assert!(
+                begin <= before + self.unplaced[i],
+                "{begin} was never written"
+            );
+            let end = begin + kept[i].len() as u64;
+            let wanted = Pattern::output(self.work.id, lane).bytes(begin, end);
+            assert!(wanted == kept[i], "{lane:?} of {:?}", self.work);
+            end.max(before)
+        }))
     }
 }
 

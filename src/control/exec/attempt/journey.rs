@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::leg::{Asked, Leg};
 use super::{Action, Attempt, Opening, write};
 use crate::control::limits;
-use crate::message::{CloseCode, Outcome, Request, to_line};
+use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
 use crate::session::{Closed, Command, Connect, ConnectionId, Ticket};
+use crate::time::micros;
 use crate::wire::Lane;
 
 impl Attempt {
@@ -59,9 +60,13 @@ impl Attempt {
         }
     }
 
-    /// What a session is opened with: once the request may be in an agent's hands it is asked for.
+    /// What a session is opened with: once the request may be in an agent's hands it is asked for. That of
+    /// an earlier attempt may be, so it is asked for from the start.
     fn opening(&self) -> (Asked, Request) {
         match &self.config.opening {
+            Opening::Exec(exec) if is_repeat(exec) && !self.accepted => {
+                (Asked::Whether, Request::Exec(whether(exec)))
+            }
             Opening::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
             Opening::Attach {
                 id, stdout, stderr, ..
@@ -94,7 +99,7 @@ impl Attempt {
         self.actions.push_back(Action::Learned(ticket));
         let leg = &mut self.legs[index];
         leg.epoch = Some(ticket.epoch);
-        self.older = started(ticket) < i128::from(self.config.begun.as_micros());
+        self.older = started_by(ticket) < self.first_asked();
         if leg.asked == Asked::Exec {
             self.sent = true;
             self.epoch = Some(ticket.epoch);
@@ -104,6 +109,16 @@ impl Attempt {
             silence: self.config.contact_timeout,
             ping: Some(self.config.contact_timeout / 2),
         });
+    }
+
+    /// When the request was first sent at the earliest, as [`started_by`] counts. Of the age the fraction of a
+    /// millisecond is not known.
+    fn first_asked(&self) -> i128 {
+        let age = match &self.config.opening {
+            Opening::Exec(exec) if is_repeat(exec) => i128::from(exec.age_ms) + 1,
+            _ => 0,
+        };
+        i128::from(self.config.begun.as_micros()) - age * 1000
     }
 
     /// Nothing was heard on a session for the contact timeout.
@@ -207,8 +222,11 @@ impl Attempt {
         let leg = &mut self.legs[index];
         let same_run = leg.epoch.is_some() && leg.epoch == self.epoch;
         match &self.config.opening {
-            // Then it cannot have run, and this is the first start.
-            Opening::Exec(exec) if !self.accepted && (same_run || self.older) => {
+            // Then it cannot have run, and this is the first start. Which run an earlier attempt has sent it
+            // to is not known here.
+            Opening::Exec(exec)
+                if !self.accepted && (self.older || same_run && !is_repeat(exec)) =>
+            {
                 if self.cancel {
                     return self.end(Some(Outcome::Canceled {}));
                 }
@@ -247,7 +265,22 @@ impl Attempt {
     }
 }
 
-/// When the agent's run began, in microseconds of this side's clock; before its origin perhaps.
-fn started(ticket: Ticket) -> i128 {
-    -i128::from(ticket.offset)
+/// When the agent's run had begun at the latest, in microseconds of this side's clock; before its origin
+/// perhaps. The ticket takes the agent's time to be half a round trip old; it may be new.
+fn started_by(ticket: Ticket) -> i128 {
+    i128::from(micros(ticket.rtt / 2)) - i128::from(ticket.offset)
+}
+
+/// An earlier attempt has asked for it, perhaps.
+const fn is_repeat(exec: &Exec) -> bool {
+    exec.age_ms > 0
+}
+
+/// The same request, but older than any agent, so that none starts it. However old it is said to be when it
+/// is sent, it is older when it arrives, and an agent that has begun meanwhile would not know.
+fn whether(exec: &Exec) -> Exec {
+    Exec {
+        age_ms: u64::MAX,
+        ..exec.clone()
+    }
 }

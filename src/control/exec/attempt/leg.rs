@@ -14,6 +14,9 @@ use crate::wire::{CallId, Lane, StreamId};
 pub(super) enum Asked {
     Exec,
     Attach,
+    /// The request, in a way that starts nothing: answered as an attach if the agent knows it, by the
+    /// outcome `unknown` otherwise.
+    Whether,
 }
 
 /// How a lane ended before its bytes were complete.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::Output;
-use super::leg::LaneEnd;
+use super::leg::{Asked, LaneEnd};
 use super::{Action, Attempt, Exit, Goal, Opening, write};
 use crate::message::{CloseCode, Outcome, Reply, StreamCode};
 use crate::session::{Command, ConnectionId};
@@ -114,6 +114,10 @@ impl Attempt {
             }
             Reply::Started { .. } if self.config.goal == Goal::Detach => self.end(None),
             Reply::Exit {
+                outcome: Outcome::Unknown {},
+                ..
+            } if self.legs[index].asked == Asked::Whether => self.on_no_job(index),
+            Reply::Exit {
                 outcome,
                 stdout,
                 stderr,
@@ -171,6 +175,11 @@ impl Attempt {
     /// Goes on with what the leg in use, now the first, has brought and is to bring.
     fn resume(&mut self, stdin: u64) {
         let held = std::mem::take(&mut self.legs[0].held);
+        let stdin = match self.legs[0].asked {
+            Asked::Attach => stdin,
+            // The lane begins with the first byte, and the agent passes over those that it has had.
+            Asked::Exec | Asked::Whether => 0,
+        };
         self.resume_stdin(stdin);
         for output in Output::ALL {
             if self.outputs[output as usize].abandoned {

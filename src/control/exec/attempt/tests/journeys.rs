@@ -123,6 +123,95 @@ fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
     );
 }
 
+fn repeat() -> Attempt {
+    let opening = Opening::Exec(Exec {
+        age_ms: 5_000,
+        ..exec()
+    });
+    Attempt::new(Config {
+        opening,
+        ..config(1, None)
+    })
+}
+
+/// The ages of the requests to start it.
+fn ages(wanted: &Wanted) -> Vec<u64> {
+    let age = |request: &Request| match request {
+        Request::Exec(exec) => Some(exec.age_ms),
+        _ => None,
+    };
+    wanted.requests.iter().filter_map(|r| age(&r.2)).collect()
+}
+
+#[test]
+fn a_repeat_asks_in_a_way_that_starts_nothing_and_then_an_agent_that_is_old_enough() {
+    let mut attempt = repeat();
+    assert_eq!(ages(&drain(&mut attempt)), [u64::MAX]);
+    attempt.on_stdin(Bytes::from_static(b"input"), true);
+    connected(&mut attempt, 0, RUN);
+    assert!(
+        drain(&mut attempt).stdin.is_empty(),
+        "nobody may take it yet"
+    );
+    reply(&mut attempt, 0, &exit(Outcome::Unknown {}, 0, 0));
+    let wanted = drain(&mut attempt);
+    assert_eq!(ages(&wanted), [5_000]);
+    assert_eq!(wanted.requests[0].1, CallId(1));
+    data(
+        &mut attempt,
+        0,
+        1,
+        Lane::Control,
+        &to_line(&accepted(0, 0)),
+        false,
+    );
+    let wanted = drain(&mut attempt);
+    assert_eq!(wanted.stdin, b"input");
+    assert!(wanted.stdin_fin);
+}
+
+#[test]
+fn a_repeat_attaches_to_what_the_agent_has_and_passes_conflicts_on() {
+    let mut attempt = repeat();
+    attempt.on_stdin(Bytes::from_static(b"input"), true);
+    connected(&mut attempt, 0, RUN);
+    let mut accepted = accepted(0, 0);
+    if let Reply::Accepted { stdin, .. } = &mut accepted {
+        *stdin = 2;
+    }
+    reply(&mut attempt, 0, &accepted);
+    assert_eq!(
+        drain(&mut attempt).stdin,
+        b"input",
+        "from the lane's first byte"
+    );
+    let mut attempt = repeat();
+    connected(&mut attempt, 0, RUN);
+    reply(&mut attempt, 0, &exit(Outcome::Conflict {}, 0, 0));
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Conflict {}));
+}
+
+#[test]
+fn a_repeat_is_not_started_by_an_agent_that_may_have_begun_after_it() {
+    // It may have begun half a round trip later than the ticket says.
+    for (started, rtt) in [(2_000_000, 1), (999_000, 4)] {
+        let mut attempt = repeat();
+        let ticket = Ticket {
+            rtt: Duration::from_millis(rtt),
+            ..ticket(RUN, started)
+        };
+        attempt.on_event(Event::Connected {
+            connection: leg(0),
+            ticket,
+            early: Early::Accepted,
+        });
+        reply(&mut attempt, 0, &exit(Outcome::Unknown {}, 0, 0));
+        let wanted = drain(&mut attempt);
+        assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
+        assert_eq!(ages(&wanted), [u64::MAX]);
+    }
+}
+
 #[test]
 fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
     let mut attempt = begin();
