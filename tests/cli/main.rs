@@ -15,5 +15,6 @@ mod local;
 mod plain;
 mod revoked;
 mod terminal;
+mod trees;
 mod usage;
 mod users;

@@ -55,7 +55,7 @@ impl<P: Processes> Jobs<P> {
 
     /// The leader is over.
     pub fn on_exit(&mut self, now: Instant, id: JobId, exit: Exit, outbox: &mut Outbox) {
-        self.table.update(id, |job| {
+        let takes_along = self.table.update(id, |job| {
             if job.state == State::Running {
                 job.state = State::Draining {
                     exit,
@@ -63,7 +63,11 @@ impl<P: Processes> Jobs<P> {
                     active: now,
                 };
             }
+            job.takes_along
         });
+        if let Some(Some(force)) = takes_along {
+            self.processes.end(id, force);
+        }
         self.close_stdin(id, outbox);
         for output in Output::ALL {
             self.offer_room(id, output);

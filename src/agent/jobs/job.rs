@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::held::{Flow, Held};
-use super::processes::{Exit, Output};
+use super::processes::{Exit, Force, Output};
 use super::screen::Screen;
 use super::stdin::Stdin;
 use crate::agent::limits;
@@ -75,6 +75,9 @@ pub struct Job {
     pub state: State,
     /// Why we end it, if we do: goes before what the process returned.
     pub cause: Option<Cause>,
+    /// It was sent a signal that asks for its end: what is left of its tree when its leader is over is
+    /// ended as well, with so much force.
+    pub takes_along: Option<Force>,
     /// When it must be over, and what says so.
     pub deadline: Option<(Instant, Cause)>,
     /// How long its controller may be silent.

@@ -69,6 +69,20 @@ pub enum Force {
     Kill,
 }
 
+impl Force {
+    /// What a signal to the leader's group asks of the whole tree, if it asks for its end.
+    #[must_use]
+    pub const fn of(signal: i32) -> Option<Self> {
+        const TERM: i32 = 15;
+        const KILL: i32 = 9;
+        match signal {
+            TERM => Some(Self::Ask),
+            KILL => Some(Self::Kill),
+            _ => None,
+        }
+    }
+}
+
 /// The system's side of the jobs. None of these calls blocks, or calls back.
 pub trait Processes {
     /// Starts a process and returns its id, or the system's error number. Nothing is read before the
@@ -94,7 +108,7 @@ pub trait Processes {
         let _ = (job, window);
     }
 
-    /// Ends the whole tree. `on_exit` follows when the leader has ended.
+    /// Ends the whole tree, or what its leader has left of it. `on_exit` follows when the leader has ended.
     fn end(&mut self, job: JobId, force: Force);
 
     /// Sends a signal to the leader's process group. False: it is gone.

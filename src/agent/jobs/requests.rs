@@ -13,7 +13,7 @@ use super::held::{Flow, Held};
 use super::job::{Job, State};
 use super::screen::Screen;
 use super::stdin::Stdin;
-use super::{Commands, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
+use super::{Commands, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
 use crate::agent::directory::{Directory, Member, Permission};
 use crate::agent::limits;
 use crate::agent::note::Note;
@@ -254,6 +254,7 @@ impl<P: Processes> Jobs<P> {
             pid: None,
             state: State::Accepted,
             cause: None,
+            takes_along: None,
             deadline: deadline.map(|(time, cause)| (now + time, cause)),
             lease: exec
                 .lease_ms
@@ -363,7 +364,12 @@ impl<P: Processes> Jobs<P> {
             state == Some(State::Running)
         });
         match running {
-            Some(job) if self.processes.signal(job, signal) => Reply::Done {},
+            Some(id) if self.processes.signal(id, signal) => {
+                if let Some(force) = Force::of(signal) {
+                    self.table.update(id, |job| job.takes_along = Some(force));
+                }
+                Reply::Done {}
+            }
             _ => Reply::NoJob {},
         }
     }

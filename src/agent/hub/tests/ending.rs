@@ -44,6 +44,33 @@ fn a_canceled_job_is_canceled_however_it_returned() {
 }
 
 #[test]
+fn a_signal_that_asks_for_the_end_takes_along_what_the_leader_leaves() {
+    for (signal, force) in [(15, Some(Force::Ask)), (9, Some(Force::Kill)), (1, None)] {
+        let mut stage = Stage::new();
+        let alice = stage.open(1, ALICE);
+        let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+        let job = stage.last_job();
+        stage.call(alice, 1, &Request::Signal { id: id(1), signal });
+        assert_eq!(
+            stage.hub.processes().ended,
+            [],
+            "the leader may take its time"
+        );
+        let core = false;
+        stage.exit(job, Exit::Signal { signal, core });
+        let ended: Vec<_> = force.into_iter().map(|force| (job, force)).collect();
+        assert_eq!(stage.hub.processes().ended, ended);
+        stage.eof(job);
+        let last = stage.replies(call).pop();
+        let outcome = Outcome::Signaled { signal, core };
+        assert!(
+            matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
+            "{last:?}"
+        );
+    }
+}
+
+#[test]
 fn a_deadline_is_kept_by_the_agent() {
     let mut stage = Stage::new();
     let alice = stage.open(1, ALICE);

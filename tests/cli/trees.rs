@@ -1,0 +1,185 @@
+//! Whole trees of processes, ended in every way that there is: nothing of them is left, and the outcome is
+//! as documented.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::{Agent, Child, Jobs, User, children, eventually};
+
+/// What the manual allows for the end of a tree.
+const END: Duration = Duration::from_secs(8);
+
+/// A leader, a child, and one that leaves session and group.
+const TREE: &str = "sleep 600 & setsid sleep 600 & sleep 600";
+
+/// The same, deaf to TERM.
+const DEAF: &str = "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600";
+
+/// A command that runs, and who runs it.
+struct Stage {
+    // Dropped in this order: the agent must not wait for its controller.
+    udpctl: Child,
+    jobs: Jobs,
+    agent: Agent,
+    target: String,
+    user: User,
+}
+
+const ID: &str = "00000000000000000000000000000001";
+
+impl Stage {
+    fn new(script: &str, options: &[&str]) -> Self {
+        let user = User::new();
+        let agent = user.agent();
+        let target = agent.target();
+        let mut command = user.command("udpctl");
+        command.args(["exec", &target, "--id", ID]).args(options);
+        command.args(["--", "sh", "-c", script]);
+        let udpctl = Child::start(command);
+        let sleeping = |jobs: &Jobs| {
+            let left = jobs.left();
+            left.iter()
+                .filter(|process| process.name == "sleep")
+                .count()
+        };
+        eventually("the tree stands", || sleeping(&agent.jobs()) == 3);
+        Self {
+            udpctl,
+            jobs: agent.jobs(),
+            agent,
+            target,
+            user,
+        }
+    }
+
+    fn udpctl(&self, args: &[&str]) {
+        let outcome = self.user.udpctl(args).outcome();
+        assert_eq!(outcome.status, 0, "{args:?}: {}", outcome.stderr);
+    }
+
+    /// Nobody is left in time, and no remains of anybody.
+    fn is_over(&self, since: Instant) {
+        loop {
+            let left = self.jobs.left();
+            if left.is_empty() {
+                break;
+            }
+            assert!(since.elapsed() < END, "after {END:?}: {left:#?}");
+            std::thread::yield_now();
+        }
+        eventually("no zombie", || {
+            let children = children(self.agent.child.pid());
+            children.iter().all(|child| child.state != 'Z')
+        });
+    }
+
+    /// What udpctl says of the end.
+    fn ends_with(&mut self, status: i32, words: &str) {
+        let (ended, stderr) = self.udpctl.wait();
+        assert_eq!(ended.code(), Some(status), "{stderr}");
+        let line = format!("udpctl: {}: {words}; request {ID}", self.target);
+        assert!(stderr.lines().any(|said| said == line), "{stderr}");
+    }
+}
+
+fn by_timeout(script: &str) {
+    let mut stage = Stage::new(script, &["--timeout", "2s"]);
+    let since = Instant::now() + Duration::from_secs(2);
+    stage.ends_with(124, "timed out");
+    stage.is_over(since);
+}
+
+fn by_interrupt(script: &str) {
+    let mut stage = Stage::new(script, &[]);
+    let since = Instant::now();
+    stage.udpctl.signal(Signal::INT);
+    stage.ends_with(130, "canceled");
+    stage.is_over(since);
+}
+
+fn by_kill(script: &str) {
+    let mut stage = Stage::new(script, &[]);
+    let since = Instant::now();
+    stage.udpctl(&["kill", &stage.target, ID]);
+    stage.ends_with(143, "ended by signal 15 (TERM)");
+    stage.is_over(since);
+}
+
+fn by_force(script: &str) {
+    let mut stage = Stage::new(script, &[]);
+    let since = Instant::now();
+    stage.udpctl(&["kill", &stage.target, ID, "-s", "KILL"]);
+    stage.ends_with(137, "ended by signal 9 (KILL)");
+    stage.is_over(since);
+}
+
+fn by_lease(script: &str) {
+    let mut stage = Stage::new(script, &["--lease", "1s"]);
+    stage.udpctl.kill();
+    stage.is_over(Instant::now() + Duration::from_secs(1));
+    let waited = stage.user.udpctl(["wait", &stage.target, ID]);
+    waited
+        .stderr(format!(
+            "udpctl: {}: canceled: its controller was silent for longer than the lease; request ID\n",
+            stage.target
+        ))
+        .status(255)
+        .run();
+}
+
+fn by_shutdown(script: &str) {
+    let mut stage = Stage::new(script, &[]);
+    let since = Instant::now();
+    stage.agent.child.signal(Signal::TERM);
+    assert!(
+        stage.agent.child.ends_within(END),
+        "the agent takes its time"
+    );
+    let left = stage.jobs.left();
+    assert!(left.is_empty(), "{left:#?}");
+    assert!(since.elapsed() < END);
+    stage.ends_with(255, "canceled: the agent was shut down");
+}
+
+/// Each with an agent of its own, all at the same time: they wait more than they work.
+fn all(script: &str, ways: &[fn(&str)]) {
+    std::thread::scope(|scope| {
+        for way in ways {
+            scope.spawn(|| way(script));
+        }
+    });
+}
+
+#[test]
+fn nothing_of_a_tree_is_left_however_it_is_ended() {
+    let ways = [
+        by_timeout,
+        by_interrupt,
+        by_kill,
+        by_force,
+        by_lease,
+        by_shutdown,
+    ];
+    all(TREE, &ways);
+}
+
+#[test]
+fn nor_of_one_that_does_not_heed_term() {
+    let ways = [by_timeout, by_interrupt, by_force, by_lease, by_shutdown];
+    all(DEAF, &ways);
+}
+
+#[test]
+fn a_signal_that_asks_for_nothing_ends_nobody_else() {
+    let mut stage = Stage::new(TREE, &[]);
+    stage.agent.leaves_something_behind();
+    stage.udpctl(&["kill", &stage.target, ID, "-s", "HUP"]);
+    stage.ends_with(
+        129,
+        "ended by signal 1 (HUP), its output was still held open",
+    );
+    let left = stage.jobs.left();
+    assert_eq!(left.len(), 1, "the one that left the group: {left:#?}");
+    stage.jobs.kill();
+}
