@@ -122,7 +122,9 @@ impl WholeLaptop {
         }
         let since = self.app.borrow().begun[&work.id];
         let age = world.local(self.host).since(since);
-        let age_ms = u64::try_from(age.as_millis()).expect("a short story").max(1);
+        let age_ms = u64::try_from(age.as_millis())
+            .expect("a short story")
+            .max(1);
         let opening = Opening::Exec(Exec {
             age_ms,
             ..exec(&work)

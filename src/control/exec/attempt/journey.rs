@@ -97,9 +97,9 @@ impl Attempt {
         self.silent_for = Duration::ZERO;
         self.config.ticket = Some(ticket);
         self.actions.push_back(Action::Learned(ticket));
+        self.older = started_by(ticket) < self.first_asked();
         let leg = &mut self.legs[index];
         leg.epoch = Some(ticket.epoch);
-        self.older = started_by(ticket) < self.first_asked();
         if leg.asked == Asked::Exec {
             self.sent = true;
             self.epoch = Some(ticket.epoch);
