@@ -97,7 +97,7 @@ impl Connecting {
         }
         let attempt = self.attempt(now, config, rng)?;
         self.began.get_or_insert(now);
-        if self.attempts.len() == 2 {
+        if self.attempts.len() == limits::INITS {
             self.attempts.remove(0);
         }
         self.attempts.push(attempt);
@@ -106,10 +106,11 @@ impl Connecting {
             .map(|attempt| (&attempt.datagram[..], Some(attempt.id)))
     }
 
-    fn attempt(&self, now: Instant, config: &Config, rng: &mut Rng) -> Option<Attempt> {
+    /// A token is good for one INIT and its repeats: one that is not answered may be out of date, or forged.
+    fn attempt(&mut self, now: Instant, config: &Config, rng: &mut Rng) -> Option<Attempt> {
         let id = SessionId(rng.u64());
         let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
-        wire::encode_init(id, self.token.as_ref(), &mut datagram);
+        wire::encode_init(id, self.token.take().as_ref(), &mut datagram);
         let prologue = datagram.clone();
         let payload = self.payload(
             now,

@@ -282,8 +282,8 @@ impl Endpoint {
             if let Some(id) = new_id {
                 slot.ids.push(id);
                 self.by_session.insert(id, index);
-                // At most two INITs are under way; older ids are forgotten.
-                if slot.ids.len() > 2 {
+                // The oldest is forgotten as its INIT is.
+                if slot.ids.len() > limits::INITS {
                     let oldest = slot.ids.remove(0);
                     self.by_session.remove(&oldest);
                 }

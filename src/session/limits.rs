@@ -78,6 +78,9 @@ pub const UNCONFIRMED: Duration = Duration::from_secs(15);
 /// the old one for a replay.
 pub const INIT_REPEATS: u32 = 4;
 
+/// INITs of one connection under way: a first one, and one for each RETRY that may have been forged.
+pub const INITS: usize = 1 + RETRIES as usize;
+
 /// A session in which nothing was heard for this long is over.
 pub const IDLE: Duration = Duration::from_secs(180);
 
@@ -104,6 +107,13 @@ pub const ACK_EVERY: u32 = 10;
 /// Counters below the largest that the peer knows we reported, which are reported again all the same:
 /// late arrivals among them must not look like gaps.
 pub const ACK_HISTORY: u64 = 512;
+
+/// Datagrams remembered that asked for no acknowledgement: as many counters as a late one may lag behind.
+pub const SENT_BARE: usize = 512;
+
+/// Datagrams remembered behind one that the peer has not acknowledged. A window of the fastest path holds
+/// fewer; a peer that acknowledges nothing is sent no acknowledgements beyond it either, only probes.
+pub const SENT: usize = 1 << 16;
 
 /// Sealed answers to what arrives after a CLOSE was sent.
 pub const CLOSE_REPEATS: u32 = 3;

@@ -1,11 +1,13 @@
 //! What was sent and is neither acknowledged nor lost: datagrams by counter, and what they carried.
 //!
-//! A ring over consecutive counters. Invariant: `in_flight` is the sum of the sizes of the
-//! acknowledgement-eliciting datagrams in it.
+//! A ring over consecutive counters. Invariants: `in_flight` is the sum of the sizes of the
+//! acknowledgement-eliciting datagrams in it; what asks for no acknowledgement, and so may never get one, is
+//! forgotten in time.
 
 use std::collections::VecDeque;
 
 use super::congestion::PacketState;
+use super::limits;
 use super::streams::{Chunk, StreamFrame};
 use crate::time::Instant;
 use crate::wire::StreamId;
@@ -58,6 +60,22 @@ impl SentPackets {
             self.eliciting += 1;
         }
         self.packets.push_back(Some(packet));
+        while self.packets.len() > limits::SENT_BARE
+            && let Some(
+                None
+                | Some(SentPacket {
+                    eliciting: false, ..
+                }),
+            ) = self.packets.front()
+        {
+            self.packets.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// Whether the peer acknowledges so little that nothing more is said that it has not to acknowledge.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.packets.len() > limits::SENT
     }
 
     /// Passes over a counter: it was used by a datagram that nothing tracks.
@@ -95,5 +113,38 @@ impl SentPackets {
         (self.base..)
             .zip(&self.packets)
             .filter_map(|(counter, packet)| Some((counter, packet.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::congestion::DeliveryRate;
+
+    fn packet(eliciting: bool) -> SentPacket {
+        let now = Instant::from_micros(1);
+        SentPacket {
+            time: now,
+            bytes: 30,
+            eliciting,
+            rate: DeliveryRate::default().on_sent(now, 0),
+            content: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_asks_for_no_acknowledgement_does_not_pile_up() {
+        let mut sent = SentPackets::default();
+        for _ in 0..3 * limits::SENT_BARE {
+            sent.push(packet(false));
+        }
+        assert_eq!(sent.packets.len(), limits::SENT_BARE);
+        assert_eq!(sent.next_counter(), 3 * limits::SENT_BARE as u64);
+        sent.push(packet(true));
+        for _ in 0..limits::SENT {
+            sent.push(packet(false));
+        }
+        assert!(sent.is_overfull(), "the one that asks is not forgotten");
+        assert!(sent.has_eliciting());
     }
 }

@@ -183,7 +183,7 @@ impl Connection {
             self.recovery.on_app_limited();
         }
         let allowed = wanted && self.may_send(now);
-        if !allowed && !self.acks.is_due(now) {
+        if !allowed && (!self.acks.is_due(now) || self.recovery.sent.is_overfull()) {
             return;
         }
         let start = self.begin(buf);

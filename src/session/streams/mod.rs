@@ -8,6 +8,7 @@
 mod incoming;
 mod intervals;
 mod outgoing;
+mod owing;
 mod recv;
 mod send;
 
@@ -22,6 +23,7 @@ use send::SendHalf;
 
 use super::limits;
 use crate::wire::{CallId, Lane, StreamId};
+use owing::Owing;
 
 /// Which end of a session this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +98,7 @@ pub(super) struct Streams {
     eventful: VecDeque<StreamId>,
     events: VecDeque<StreamEvent>,
     /// Streams that owe the peer a credit, RESET or STOP frame; duplicates are harmless.
-    owing: VecDeque<StreamId>,
+    owing: Owing,
     session_credit_owed: bool,
     /// Lanes of calls that are forgotten here, which the peer asked to end.
     forgotten: VecDeque<StreamId>,
@@ -139,7 +141,7 @@ impl Streams {
             sendable: VecDeque::new(),
             eventful: VecDeque::new(),
             events: VecDeque::new(),
-            owing: VecDeque::new(),
+            owing: Owing::default(),
             session_credit_owed: false,
             forgotten: VecDeque::new(),
             sent: 0,
@@ -191,7 +193,7 @@ impl Streams {
         }
         half.on_consumed(bytes);
         if half.wants_credit() {
-            self.owing.push_back(stream);
+            self.owing.add(stream);
         }
         self.return_session_credit(bytes);
     }
@@ -202,7 +204,7 @@ impl Streams {
                 .get_or_insert_with(SendHalf::new)
                 .reset(code)
         {
-            self.owing.push_back(stream);
+            self.owing.add(stream);
         }
     }
 
@@ -219,7 +221,7 @@ impl Streams {
         let freed = half.discard();
         if !half.has_final_size() {
             lanes.stop[lane] = Some(code);
-            self.owing.push_back(stream);
+            self.owing.add(stream);
         }
         self.return_session_credit(freed);
     }

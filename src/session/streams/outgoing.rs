@@ -177,13 +177,13 @@ impl Streams {
                 if let Some(half) = self.recv_half(stream)
                     && half.on_grant_lost(max)
                 {
-                    self.owing.push_back(stream);
+                    self.owing.add(stream);
                 }
             }
             StreamFrame::Reset { stream, .. } => {
                 if let Some(half) = self.send_half(stream) {
                     half.on_reset_lost();
-                    self.owing.push_back(stream);
+                    self.owing.add(stream);
                 } else {
                     self.end_forgotten(stream);
                 }
@@ -195,7 +195,7 @@ impl Streams {
                         .is_some_and(|half| !half.has_final_size())
                 {
                     lanes.stop[stream.lane() as usize] = Some(code);
-                    self.owing.push_back(stream);
+                    self.owing.add(stream);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Two endpoints and a wire that loses nothing: the machine's everyday life, and what it does to liars.
 
 mod liars;
+mod retries;
 
 use std::net::SocketAddr;
 use std::time::Duration;
