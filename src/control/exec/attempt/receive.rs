@@ -9,6 +9,7 @@ use super::leg::{Asked, LaneEnd};
 use super::{Action, Attempt, Exit, Goal, Opening, write};
 use crate::message::{CloseCode, Outcome, Reply, StreamCode};
 use crate::session::{Command, ConnectionId};
+use crate::wire::limits::MAX_VARINT;
 use crate::wire::{Lane, StreamId};
 
 impl Attempt {
@@ -99,6 +100,11 @@ impl Attempt {
     }
 
     fn on_reply(&mut self, index: usize, reply: Reply) {
+        if !is_plausible(&reply) {
+            self.drop_leg(index, CloseCode::Violation);
+            let note = "the agent counts more bytes than there can be".into();
+            return self.give_up(Outcome::Lost {}, Some(note));
+        }
         match reply {
             Reply::Accepted {
                 stdout,
@@ -320,4 +326,19 @@ impl Attempt {
             );
         }
     }
+}
+
+/// Whether the offsets of a reply are such that a stream can have them.
+const fn is_plausible(reply: &Reply) -> bool {
+    let offsets = match *reply {
+        Reply::Accepted {
+            stdout,
+            stderr,
+            stdin,
+            ..
+        } => [stdout, stderr, stdin],
+        Reply::Exit { stdout, stderr, .. } => [stdout, stderr, 0],
+        _ => [0; 3],
+    };
+    offsets[0] <= MAX_VARINT && offsets[1] <= MAX_VARINT && offsets[2] <= MAX_VARINT
 }

@@ -194,3 +194,18 @@ fn nonsense_from_the_agent_is_no_result() {
     data(&mut attempt, 0, 0, Lane::Control, b"nonsense\n", false);
     assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
 }
+
+#[test]
+fn an_agent_that_counts_beyond_all_bounds_is_believed_nothing() {
+    for nonsense in [
+        accepted(u64::MAX, 0),
+        accepted(0, u64::MAX),
+        exit(OK, u64::MAX, u64::MAX),
+    ] {
+        let mut attempt = begin();
+        connected(&mut attempt, 0, RUN);
+        reply(&mut attempt, 0, &nonsense);
+        data(&mut attempt, 0, 0, Lane::Main, b"x", false);
+        assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
+    }
+}
