@@ -22,6 +22,10 @@ pub const LANE: u64 = 1 << 20;
 /// has not written yet, which is as much as it had credit for at first.
 pub const SCROLLED: u64 = 64 << 10;
 
+/// Bytes of the picture of a terminal: in JSON a byte takes six at most, and a line holds a mebibyte. A screen
+/// that needs more is painted without its colours.
+pub const PICTURE: usize = 128 << 10;
+
 /// More of a lane that is taken once the process is over: what it had written stands in the pipe,
 /// which holds at most this (`/proc/sys/fs/pipe-max-size`), and is read however slow the reader is.
 pub const LANE_AT_EXIT: u64 = 1 << 20;
@@ -67,6 +71,13 @@ pub const WAITERS: usize = 16;
 
 /// Bytes of lines whose end has not come, over all calls of a session.
 pub const PARTIAL_LINES: usize = 4 << 20;
+
+/// Lines of a call that are no requests, each answered: as many as a later version may have thought of.
+pub const NONSENSE: u32 = 16;
+
+/// Lines in a call about a job, after the first: signals and window sizes, each perhaps answered, and nobody
+/// need take the answers. A window that is drawn larger by hand sends a few dozen a second.
+pub const CALL_LINES: u32 = 16_384;
 
 /// Bytes of argv shown for one job in a list.
 pub const SHOWN_ARGV: usize = 512;

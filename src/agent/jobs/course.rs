@@ -233,6 +233,9 @@ impl<P: Processes> Jobs<P> {
                 streams_open,
             };
             job.fresh = now;
+            if let Some(screen) = &mut job.screen {
+                screen.finish();
+            }
             std::mem::take(&mut job.waiters)
         });
         let Some(job) = self.table.get(id) else {

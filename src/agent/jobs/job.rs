@@ -125,8 +125,9 @@ impl Job {
     }
 
     /// What of its output is held.
-    pub const fn held(&self) -> u64 {
-        self.outputs[0].cost() + self.outputs[1].cost()
+    pub fn held(&self) -> u64 {
+        let picture = self.screen.as_ref().map_or(0, Screen::cost);
+        self.outputs[0].cost() + self.outputs[1].cost() + picture
     }
 
     /// How much more of an output may be read.

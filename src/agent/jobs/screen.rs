@@ -9,21 +9,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vt100::Parser;
 
+use crate::agent::limits;
 use crate::message::Window;
 use crate::message::limits::WINDOW;
 
 /// A terminal's picture.
 pub struct Screen {
-    /// `None`: the library could not follow the output.
-    parser: Option<Parser>,
+    state: State,
+}
+
+/// How far it is.
+enum State {
+    /// It follows the output.
+    Following(Box<Parser>),
+    /// No more comes: these bytes paint it.
+    Final(Vec<u8>),
+    /// The library could not follow the output.
+    Lost,
 }
 
 impl Screen {
     /// An empty one.
     pub fn new(window: Window) -> Self {
         let (rows, columns) = size(window);
-        let parser = catch_unwind(|| Parser::new(rows, columns, 0)).ok();
-        Self { parser }
+        let parser = catch_unwind(|| Box::new(Parser::new(rows, columns, 0)));
+        Self {
+            state: parser.map_or(State::Lost, State::Following),
+        }
     }
 
     /// The next bytes of the output.
@@ -37,28 +49,54 @@ impl Screen {
         self.follow(|parser| parser.set_size(rows, columns));
     }
 
-    /// Bytes that paint it on a terminal of its size, whatever that showed before.
+    /// No more output comes: the picture is kept, and what it takes to change it is not.
+    pub fn finish(&mut self) {
+        self.state = State::Final(self.painted());
+    }
+
+    /// Bytes that it takes up once it is [finished](Self::finish).
+    pub const fn cost(&self) -> u64 {
+        match &self.state {
+            State::Final(bytes) => bytes.len() as u64,
+            State::Following(_) | State::Lost => 0,
+        }
+    }
+
+    /// Bytes that paint it on a terminal of its size, whatever that showed before; at most
+    /// [`limits::PICTURE`].
     pub fn painted(&self) -> Vec<u8> {
-        let Some(parser) = &self.parser else {
-            return Vec::new();
+        let parser = match &self.state {
+            State::Following(parser) => parser,
+            State::Final(bytes) => return bytes.clone(),
+            State::Lost => return Vec::new(),
         };
         let screen = parser.screen();
-        let mut bytes = Vec::new();
-        if screen.alternate_screen() {
-            bytes.extend_from_slice(ENTER_ALTERNATE_SCREEN);
+        let alternate = if screen.alternate_screen() {
+            ENTER_ALTERNATE_SCREEN
+        } else {
+            b""
+        };
+        let coloured = screen.state_formatted().into_bytes();
+        if alternate.len() + coloured.len() <= limits::PICTURE {
+            return [alternate, &coloured].concat();
         }
-        bytes.extend_from_slice(screen.state_formatted().as_bytes());
-        bytes
+        let text = screen.contents().replace('\n', "\r\n").into_bytes();
+        let modes = screen.input_mode_formatted().into_bytes();
+        let plain = [alternate, CLEAR, &text, &modes].concat();
+        if plain.len() <= limits::PICTURE {
+            plain
+        } else {
+            [alternate, CLEAR, &modes].concat()
+        }
     }
 
     /// A panic in the library is a fault of the library, which must not be one of the agent.
     fn follow(&mut self, step: impl FnOnce(&mut Parser)) {
-        if let Some(mut parser) = self.parser.take() {
-            let stepped = catch_unwind(AssertUnwindSafe(move || {
-                step(&mut parser);
-                parser
-            }));
-            self.parser = stepped.ok();
+        let State::Following(parser) = &mut self.state else {
+            return;
+        };
+        if catch_unwind(AssertUnwindSafe(|| step(parser))).is_err() {
+            self.state = State::Lost;
         }
     }
 }
@@ -71,6 +109,9 @@ impl std::fmt::Debug for Screen {
 
 /// DECSET 1049 of xterm: what full-screen programs begin with.
 const ENTER_ALTERNATE_SCREEN: &[u8] = b"\x1b[?1049h";
+
+/// SGR 0, CUP, ED.
+const CLEAR: &[u8] = b"\x1b[m\x1b[H\x1b[J";
 
 fn size(window: Window) -> (NonZeroU16, NonZeroU16) {
     let bounded = |length: u16| NonZeroU16::new(length.clamp(1, WINDOW)).expect("at least one");
@@ -93,7 +134,10 @@ mod tests {
         let mut other = Screen::new(SMALL);
         other.process(b"something else\x1b[31m");
         other.process(&screen.painted());
-        let screen = other.parser.as_ref().unwrap().screen();
+        let State::Following(parser) = &other.state else {
+            panic!("it was lost");
+        };
+        let screen = parser.screen();
         (
             screen.contents(),
             screen.alternate_screen(),
@@ -129,6 +173,33 @@ mod tests {
             screen.process(b"\x1b[H\x1b[2Jend");
             assert!(String::from_utf8_lossy(&screen.painted()).contains("end"));
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_too_colourful_is_painted_plain() {
+        let window = Window {
+            rows: 100,
+            columns: 200,
+        };
+        let mut screen = Screen::new(window);
+        for cell in 0..100 * 200 {
+            let colour = cell % 256;
+            screen.process(format!("\x1b[38;2;{colour};1;2;48;2;3;{colour};4mx").as_bytes());
+        }
+        let picture = screen.painted();
+        assert!(picture.len() <= limits::PICTURE, "{}", picture.len());
+        assert!(String::from_utf8(picture).unwrap().matches('x').count() >= 100 * 199);
+    }
+
+    #[test]
+    fn a_finished_one_shows_the_same_and_says_what_it_costs() {
+        let mut screen = Screen::new(SMALL);
+        screen.process(b"\x1b[31mlast words");
+        let before = screen.painted();
+        screen.finish();
+        screen.process(b"more");
+        assert_eq!(screen.painted(), before);
+        assert_eq!(screen.cost(), before.len() as u64);
     }
 
     proptest! {
