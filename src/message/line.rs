@@ -44,6 +44,9 @@ pub fn to_line<T: Serialize>(message: &T) -> Vec<u8> {
 #[derive(Default, Debug)]
 pub struct Lines {
     pending: Vec<u8>,
+    /// The lines below were taken out.
+    taken: usize,
+    /// No line ends below.
     scanned: usize,
 }
 
@@ -66,20 +69,23 @@ impl Lines {
             .iter()
             .position(|&byte| byte == b'\n')
         else {
+            // Moved once for all lines of a chunk: there may be as many as it has bytes.
+            self.pending.drain(..self.taken);
+            self.taken = 0;
             self.scanned = self.pending.len();
             return (self.pending.len() > limits::LINE).then_some(Err(LineError::TooLong));
         };
         let end = self.scanned + end;
-        let message = parse(&self.pending[..end]);
-        self.pending.drain(..=end);
-        self.scanned = 0;
+        let message = parse(&self.pending[self.taken..end]);
+        self.scanned = end + 1;
+        self.taken = self.scanned;
         Some(message)
     }
 
     /// Bytes of a line whose end has not come.
     #[must_use]
     pub fn partial(&self) -> usize {
-        self.pending.len()
+        self.pending.len() - self.taken
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::net::SocketAddr;
 
 use super::Hub;
 use super::visit::{Call, Input, Room, Visit};
 use crate::agent::directory::{Directory, Member};
 use crate::agent::jobs::Processes;
+use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
@@ -98,9 +100,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             Event::Silent { connection } => self.jobs.on_silent(now, connection),
             Event::Heard { connection } => self.jobs.on_heard(connection),
             Event::Moved { connection, path } => {
-                if let Some(visit) = self.sessions.get_mut(&connection) {
-                    visit.member.remote = path.remote;
-                }
+                self.on_moved(now, connection, path.remote);
             }
             Event::Closed { connection, reason } => self.on_closed(now, connection, &reason),
             Event::Connected { .. } | Event::Delivered { .. } | Event::InitSeen { .. } => {}
@@ -125,6 +125,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let stranger = member.name.is_none() && invite.is_none();
         let visit = Visit {
             member,
+            opened: now,
             invite,
             calls: BTreeMap::new(),
         };
@@ -139,6 +140,20 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         }
     }
 
+    /// A controller goes on from another address, which its key may not come from.
+    fn on_moved(&mut self, now: Instant, connection: ConnectionId, remote: SocketAddr) {
+        let Some(visit) = self.sessions.get_mut(&connection) else {
+            return;
+        };
+        visit.member.remote = remote;
+        let invited = visit.member.name.is_none();
+        let key = visit.member.key;
+        if !invited && self.directory.name(&key, Some(remote.ip())).is_none() {
+            let code = CloseCode::Revoked;
+            self.close(now, connection, code, "this key may not come from there");
+        }
+    }
+
     fn on_control(&mut self, now: Instant, call: CallRef, data: &[u8], fin: bool) {
         let Some(visit) = self.sessions.get_mut(&call.connection) else {
             return;
@@ -150,7 +165,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         while let Some(line) = self.open_call(call).and_then(|call| call.lines.next()) {
             match line {
                 Ok(request) => self.on_request(now, call, request),
-                Err(LineError::Malformed(reason)) => self.on_malformed(call, reason),
+                Err(LineError::Malformed(reason)) => self.on_malformed(now, call, reason),
                 Err(LineError::TooLong) => {
                     let code = CloseCode::Violation;
                     self.close(now, call.connection, code, "a line is too long");
@@ -172,7 +187,18 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
         match self.room(call) {
             Some(Room::Hall) => self.on_first(now, call, request),
-            Some(Room::Jobs) => self.jobs.on_line(call, &request, &mut self.outbox),
+            Some(Room::Jobs) => {
+                let taken = self.open_call(call).map_or(0, |open| {
+                    open.lines_taken += 1;
+                    open.lines_taken
+                });
+                if taken > limits::CALL_LINES {
+                    let code = CloseCode::Violation;
+                    self.close(now, call.connection, code, "too many lines in a call");
+                } else {
+                    self.jobs.on_line(call, &request, &mut self.outbox);
+                }
+            }
             Some(Room::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),
             Some(Room::Answered) | None => {}
         }
@@ -270,15 +296,30 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         Room::Answered
     }
 
-    fn on_malformed(&mut self, call: CallRef, reason: String) {
+    /// What is not understood is answered, so that a newer controller learns; a few times.
+    fn on_malformed(&mut self, now: Instant, call: CallRef, reason: String) {
         let reply = Reply::Unsupported { reason };
-        match self.open_call(call) {
-            Some(open) if open.room == Room::Hall => {
+        let Some(open) = self.open_call(call) else {
+            return;
+        };
+        open.nonsense += 1;
+        let enough = open.nonsense > limits::NONSENSE;
+        match open.room {
+            _ if enough => {
+                let code = CloseCode::Violation;
+                self.close(
+                    now,
+                    call.connection,
+                    code,
+                    "too many lines that are no requests",
+                );
+            }
+            Room::Hall => {
                 open.room = Room::Answered;
                 self.outbox.last_reply(call, &reply);
             }
-            Some(open) if open.room != Room::Answered => self.outbox.reply(call, &reply),
-            _ => {}
+            Room::Jobs | Room::Chat => self.outbox.reply(call, &reply),
+            Room::Answered => {}
         }
     }
 
@@ -377,7 +418,8 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             }
         }
         let heard = match reason {
-            Closed::Lost => now - session::limits::IDLE,
+            // One that its controller has never confirmed is given up sooner.
+            Closed::Lost => visit.opened.max(now - session::limits::IDLE),
             _ => now,
         };
         // A controller that has all it wanted need not spend a round trip on telling so call by call.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::agent::directory::Member;
 use crate::agent::limits;
 use crate::message::Lines;
+use crate::time::Instant;
 use crate::wire::CallId;
 use crate::wire::limits::INVITE;
 
@@ -17,6 +18,8 @@ use crate::wire::limits::INVITE;
 pub struct Visit {
     /// Whose.
     pub member: Member,
+    /// When it was opened, and so heard of.
+    pub opened: Instant,
     /// The invitation it showed.
     pub invite: Option<[u8; INVITE]>,
     /// Its calls that have not ended.
@@ -30,6 +33,10 @@ pub struct Call {
     pub lines: Lines,
     /// Who deals with it.
     pub room: Room,
+    /// How many lines it has brought after the first.
+    pub lines_taken: u32,
+    /// How many lines of it were no requests.
+    pub nonsense: u32,
     /// What came on its main lane before its first line, which chooses the room.
     pub early: Vec<Input>,
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::stage::*;
 use crate::agent::outbox::CallRef;
 use crate::message::{self, CloseCode, Outcome, Reply, Request};
-use crate::session::{Closed, Event};
+use crate::session::{Closed, ConnectionId, Event, Path};
 use crate::wire::{CallId, Lane};
 
 #[test]
@@ -138,4 +138,43 @@ proptest! {
         }
         stage.pass(std::time::Duration::from_secs(10_000));
     }
+}
+
+#[test]
+fn a_peer_that_talks_nonsense_is_answered_a_few_times() {
+    let mut stage = Stage::new();
+    let alice = stage.open(1, ALICE);
+    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+    stage.data(call, Lane::Control, b"\n\n\n", false);
+    assert!(!stage.closed.contains_key(&alice));
+    assert_eq!(
+        stage.replies(call).len(),
+        5,
+        "accepted, started, and three answers"
+    );
+    stage.data(call, Lane::Control, &vec![b'\n'; 65_536], false);
+    assert_eq!(
+        stage.closed.get(&alice),
+        Some(&(CloseCode::Violation as u64))
+    );
+    assert!(stage.replies(call).len() <= 16);
+}
+
+#[test]
+fn a_key_that_may_come_from_one_place_only_may_not_move_to_another() {
+    let mut stage = Stage::new();
+    let alice = stage.open(1, ALICE);
+    let moved = |port, ip: [u8; 4]| Event::Moved {
+        connection: ConnectionId(1),
+        path: Path {
+            socket: 0,
+            local: None,
+            remote: (ip, port).into(),
+        },
+    };
+    stage.event(moved(1, [127, 0, 0, 1]));
+    assert!(!stage.closed.contains_key(&alice));
+    stage.book.borrow_mut().only_from = Some([127, 0, 0, 1].into());
+    stage.event(moved(2, [192, 0, 2, 1]));
+    assert_eq!(stage.closed.get(&alice), Some(&(CloseCode::Revoked as u64)));
 }

@@ -84,10 +84,15 @@ impl Processes for Fake {
 pub struct Book {
     pub names: HashMap<PublicKey, String>,
     pub max_jobs: Option<usize>,
+    pub only_from: Option<IpAddr>,
 }
 
 impl Directory for std::rc::Rc<std::cell::RefCell<Book>> {
-    fn name(&self, key: &PublicKey, _: Option<IpAddr>) -> Option<String> {
+    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+        let only = self.borrow().only_from;
+        if only.is_some() && from.is_some() && from != only {
+            return None;
+        }
         self.borrow().names.get(key).cloned()
     }
 
@@ -149,6 +154,7 @@ impl Stage {
         let book = Book {
             names: names.into(),
             max_jobs: None,
+            only_from: None,
         };
         let book = std::rc::Rc::new(std::cell::RefCell::new(book));
         let now = Instant::from_micros(1_000_000_000);
