@@ -4,13 +4,16 @@
 //! flags or the environment, and who may connect.
 
 mod file;
+mod size;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::{ConfigError, load, parse};
 
 use super::limits::JOBS;
 use super::plain::ReplyTemplate;
+use super::process::Limit;
 use crate::net::Bind;
 
 /// Whether the agent does something.
@@ -26,6 +29,20 @@ impl From<bool> for Switch {
     fn from(on: bool) -> Self {
         if on { Self::On } else { Self::Off }
     }
+}
+
+/// Whether commands are put on record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// If there is a file for it, or somebody collects what is written to standard error.
+    Auto,
+    /// They are not.
+    Off,
+    /// They are; one that cannot be is run nevertheless.
+    On,
+    /// They are; one that cannot be is not run.
+    Required,
 }
 
 /// How diagnostics are written.
@@ -57,6 +74,16 @@ pub struct Layer {
     pub max_jobs: Option<usize>,
     /// The longest a command may run.
     pub max_runtime: Option<Duration>,
+    /// The most bytes a command may write.
+    pub max_output: Option<u64>,
+    /// What each process of a command may use.
+    pub resources: Vec<Limit>,
+    /// Whether commands are put on record.
+    pub audit: Option<Audit>,
+    /// The file of that record.
+    pub audit_file: Option<PathBuf>,
+    /// Commands outlive the agent.
+    pub keep_jobs: Option<Switch>,
 }
 
 /// What an agent is set up to do.
@@ -78,6 +105,16 @@ pub struct Config {
     pub max_jobs: usize,
     /// The longest a command may run; `None`: as long as it likes.
     pub max_runtime: Option<Duration>,
+    /// The most bytes a command may write; `None`: any number.
+    pub max_output: Option<u64>,
+    /// What each process of a command may use.
+    pub resources: Vec<Limit>,
+    /// Whether commands are put on record.
+    pub audit: Audit,
+    /// The file of that record; `None`: standard error.
+    pub audit_file: Option<PathBuf>,
+    /// Commands outlive the agent.
+    pub keep_jobs: Switch,
 }
 
 impl Default for Config {
@@ -91,6 +128,11 @@ impl Default for Config {
             log_format: LogFormat::Text,
             max_jobs: JOBS,
             max_runtime: None,
+            max_output: None,
+            resources: Vec::new(),
+            audit: Audit::Auto,
+            audit_file: None,
+            keep_jobs: Switch::Off,
         }
     }
 }
@@ -111,6 +153,11 @@ impl Config {
             log_format: layer.log_format.unwrap_or(default.log_format),
             max_jobs: layer.max_jobs.unwrap_or(default.max_jobs),
             max_runtime: layer.max_runtime,
+            max_output: layer.max_output,
+            resources: layer.resources,
+            audit: layer.audit.unwrap_or(default.audit),
+            audit_file: layer.audit_file,
+            keep_jobs: layer.keep_jobs.unwrap_or(default.keep_jobs),
         }
     }
 }
@@ -127,6 +174,15 @@ impl Layer {
             log_format: self.log_format.or(below.log_format),
             max_jobs: self.max_jobs.or(below.max_jobs),
             max_runtime: self.max_runtime.or(below.max_runtime),
+            max_output: self.max_output.or(below.max_output),
+            resources: if self.resources.is_empty() {
+                below.resources
+            } else {
+                self.resources
+            },
+            audit: self.audit.or(below.audit),
+            audit_file: self.audit_file.or(below.audit_file),
+            keep_jobs: self.keep_jobs.or(below.keep_jobs),
         }
     }
 }
@@ -134,6 +190,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::process::Resource;
 
     fn reply(n: u16) -> ReplyTemplate {
         format!("reply{n} {{text}}").parse().unwrap()
@@ -150,6 +207,14 @@ mod tests {
             log_format: Some(LogFormat::Json),
             max_jobs: Some(n.into()),
             max_runtime: Some(Duration::from_secs(n.into())),
+            max_output: Some(n.into()),
+            resources: vec![Limit {
+                resource: Resource::Nofile,
+                at_most: n.into(),
+            }],
+            audit: Some(Audit::Required),
+            audit_file: Some(format!("/audit{n}").into()),
+            keep_jobs: Some(Switch::On),
         }
     }
 

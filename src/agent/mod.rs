@@ -4,6 +4,7 @@
 //! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
 
 pub mod access;
+pub mod audit;
 pub mod chat;
 pub mod config;
 pub mod directory;

@@ -4,6 +4,7 @@
 //! everything waits on an event with a deadline. What was started is ended by its process id, an agent as
 //! a service manager ends it, and then no process of its jobs may be left.
 
+mod audit;
 mod chat;
 mod exec;
 mod fleet;
@@ -11,6 +12,7 @@ mod harness;
 mod jobs;
 mod journal;
 mod keys;
+mod limits;
 mod local;
 mod plain;
 mod revoked;

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::{Layer, LogFormat};
+use super::{Audit, Layer, LogFormat, size};
 use crate::agent::limits::MAX_JOBS;
 use crate::agent::plain::ReplyTemplate;
+use crate::agent::process::{Limit, Resource};
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
@@ -64,6 +65,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         ConfigError::Parse(path.to_owned(), line, explain(error))
     })?;
     let limits = file.limits.unwrap_or_default();
+    let resources = limits.resources();
     Ok(Layer {
         bind: file
             .bind
@@ -74,7 +76,12 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         plain: file.plain.map(Into::into),
         log_format: file.log_format,
         max_jobs: limits.jobs.map(|Jobs(jobs)| jobs),
+        resources,
         max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
+        max_output: limits.output.map(|Size(bytes)| bytes),
+        audit: file.audit,
+        audit_file: file.audit_file.map(|Absolute(path)| path),
+        keep_jobs: file.keep_jobs.map(Into::into),
     })
 }
 
@@ -108,6 +115,9 @@ struct File {
     exec: Option<bool>,
     plain: Option<bool>,
     log_format: Option<LogFormat>,
+    audit: Option<Audit>,
+    audit_file: Option<Absolute>,
+    keep_jobs: Option<bool>,
     limits: Option<Limits>,
 }
 
@@ -116,6 +126,39 @@ struct File {
 struct Limits {
     jobs: Option<Jobs>,
     runtime: Option<Runtime>,
+    output: Option<Size>,
+    open_files: Option<Count>,
+    processes: Option<Count>,
+    memory: Option<Size>,
+    file_size: Option<Size>,
+    cpu: Option<Runtime>,
+    core: Option<Size>,
+}
+
+impl Limits {
+    /// What `setrlimit(2)` is to be told.
+    fn resources(&self) -> Vec<Limit> {
+        // The system counts processor time in whole seconds, and none at all is no time to start in.
+        let seconds = |time: &Runtime| time.0.as_secs() + u64::from(time.0.subsec_nanos() > 0);
+        let limits = [
+            (
+                Resource::Nofile,
+                self.open_files.as_ref().map(|count| count.0),
+            ),
+            (
+                Resource::Nproc,
+                self.processes.as_ref().map(|count| count.0),
+            ),
+            (Resource::As, self.memory.as_ref().map(|size| size.0)),
+            (Resource::Fsize, self.file_size.as_ref().map(|size| size.0)),
+            (Resource::Cpu, self.cpu.as_ref().map(seconds)),
+            (Resource::Core, self.core.as_ref().map(|size| size.0)),
+        ];
+        let said = |(resource, at_most): (Resource, Option<u64>)| {
+            at_most.map(|at_most| Limit { resource, at_most })
+        };
+        limits.into_iter().filter_map(said).collect()
+    }
 }
 
 /// Something with a text form.
@@ -193,6 +236,20 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// A path that does not depend on where the agent was started.
+struct Absolute(PathBuf);
+
+impl<'de> Deserialize<'de> for Absolute {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = PathBuf::deserialize(deserializer)?;
+        if path.is_absolute() {
+            Ok(Self(path))
+        } else {
+            Err(D::Error::custom("write an absolute path"))
+        }
+    }
+}
+
 struct Jobs(usize);
 
 impl<'de> Deserialize<'de> for Jobs {
@@ -251,6 +308,32 @@ impl<'de> Deserialize<'de> for Runtime {
             Quantity::Text(text) => text,
         };
         duration::parse(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A number of bytes.
+struct Size(u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Quantity::deserialize(deserializer)? {
+            Quantity::Number(bytes) => Some(bytes),
+            Quantity::Text(text) => size::parse(&text),
+        }
+        .map(Self)
+        .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
+    }
+}
+
+/// A number of things of which a command needs one at least.
+struct Count(u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Quantity::deserialize(deserializer)? {
+            Quantity::Number(count @ 1..) => Ok(Self(count)),
+            _ => Err(D::Error::custom("write a number from 1")),
+        }
     }
 }
 

@@ -215,16 +215,12 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 self.register(call, &member, visit.invite, &name);
                 Room::Answered
             }
-            Request::Exec(_) if member.name.is_none() => self.answer(
-                call,
-                &Reply::Exit {
-                    outcome: Outcome::Denied {},
-                    stdout: 0,
-                    stderr: 0,
-                    streams_open: false,
-                    cause: None,
-                },
-            ),
+            Request::Exec(exec) if member.name.is_none() => {
+                let outcome = Outcome::Denied {};
+                self.jobs
+                    .deny(call, &member, &exec, outcome, &mut self.outbox);
+                Room::Answered
+            }
             _ if member.name.is_none() => self.answer(call, &Reply::Denied {}),
             Request::Ping {} => {
                 let name = self.name.clone();

@@ -17,6 +17,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::audit::Audit;
 use super::chat::Chat;
 use super::directory::Directory;
 use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
@@ -66,15 +67,21 @@ pub struct Hub<P, D = Box<dyn Directory>> {
 }
 
 impl<P: Processes, D: Directory> Hub<P, D> {
-    /// A hub without sessions. `now` is when the agent began: requests older than that are not known.
+    /// A hub without sessions, which puts what happens to commands on record in `audit`. `now` is when the agent began: requests older than that are not known.
     #[must_use]
-    pub fn new(config: Config, directory: D, processes: P, now: Instant) -> Self {
+    pub fn new(
+        config: Config,
+        directory: D,
+        processes: P,
+        audit: Box<dyn Audit + Send>,
+        now: Instant,
+    ) -> Self {
         let chat = Chat::new(config.name.clone(), config.reply);
         Self {
             name: config.name,
             directory,
             sessions: HashMap::new(),
-            jobs: Jobs::new(config.jobs, processes, now),
+            jobs: Jobs::new(config.jobs, processes, audit, now),
             chat,
             outbox: Outbox::default(),
             notes: VecDeque::new(),

@@ -5,11 +5,11 @@
 
 use bytes::Bytes;
 
+use super::held::Held;
 use super::job::{Job, State};
 use super::stdin::Closed;
 use super::{Exit, Force, JobId, Jobs, Output, Processes, Role, lane_of, requests};
 use crate::agent::limits;
-use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::{Cause, Outcome, StreamCode};
 use crate::time::Instant;
@@ -27,9 +27,23 @@ impl<P: Processes> Jobs<P> {
         now: Instant,
         id: JobId,
         output: Output,
-        data: Bytes,
+        mut data: Bytes,
         outbox: &mut Outbox,
     ) {
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        let left = self.config.max_output.map(|most| {
+            let written: u64 = job.outputs.iter().map(Held::end).sum();
+            most.saturating_sub(written)
+        });
+        let too_much = left.is_some_and(|left| left < data.len() as u64);
+        if too_much {
+            // What comes beyond the limit is read and dropped, so that nothing waits in a write.
+            let left = left.and_then(|left| usize::try_from(left).ok());
+            data.truncate(left.unwrap_or_default());
+            self.end(id, Cause::Output);
+        }
         let call = self.table.update(id, |job| {
             job.output(output).push(data.clone());
             if let Some(screen) = &mut job.screen {
@@ -42,7 +56,9 @@ impl<P: Processes> Jobs<P> {
             job.is_running().then(|| call_of(job)).flatten()
         });
         if let Some(Some(call)) = call {
-            outbox.write(call, lane_of(output), data, false);
+            if !data.is_empty() {
+                outbox.write(call, lane_of(output), data, false);
+            }
         }
         self.offer_room(id, output);
     }
@@ -160,7 +176,9 @@ impl<P: Processes> Jobs<P> {
     /// Begins to end a job that runs; `on_exit` will come.
     pub(super) fn end(&mut self, id: JobId, cause: Cause) {
         let fresh = self.table.update(id, |job| {
-            let fresh = job.state == State::Running && job.cause.is_none();
+            // Too much output may come after the leader's end; the result must not look whole then.
+            let ends = job.state == State::Running || cause == Cause::Output && job.is_running();
+            let fresh = ends && job.cause.is_none();
             if fresh {
                 job.cause = Some(cause);
             }
@@ -238,16 +256,10 @@ impl<P: Processes> Jobs<P> {
             }
             std::mem::take(&mut job.waiters)
         });
+        self.report(id, outcome);
         let Some(job) = self.table.get(id) else {
             return;
         };
-        self.notes.push_back(Note::Ended {
-            id: job.request,
-            key: job.owner,
-            outcome,
-            stdout: job.outputs[0].end(),
-            stderr: job.outputs[1].end(),
-        });
         if let Some(call) = call_of(job) {
             requests::bid_farewell(call, job, outbox);
         }

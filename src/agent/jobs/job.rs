@@ -14,9 +14,9 @@ use super::held::{Flow, Held};
 use super::processes::{Exit, Force, Output};
 use super::screen::Screen;
 use super::stdin::Stdin;
+use crate::agent::directory::Member;
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
-use crate::crypto::PublicKey;
 use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
 use crate::time::Instant;
 
@@ -61,8 +61,8 @@ pub struct Attachment {
 pub struct Job {
     /// Its controller's name for it.
     pub request: RequestId,
-    /// Whose it is.
-    pub owner: PublicKey,
+    /// Whose it is, and where they came from.
+    pub owner: Member,
     /// A hash of the whole request.
     pub digest: [u8; 32],
     /// As much of argv as is shown.

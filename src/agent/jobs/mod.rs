@@ -8,6 +8,7 @@
 //! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a
 //! process is read no further than its controller's writing, and a bounded stretch.
 
+mod account;
 mod course;
 mod held;
 mod job;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use job::{Attachment, Due};
 use table::Table;
 
+use super::audit::Audit;
 use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
@@ -53,6 +55,8 @@ pub struct Config {
     pub max_jobs: usize,
     /// How long one may run.
     pub max_runtime: Option<Duration>,
+    /// How many bytes one may write, to both outputs together.
+    pub max_output: Option<u64>,
 }
 
 /// What a call in this room is about.
@@ -67,7 +71,6 @@ enum Role {
 }
 
 /// All jobs, and the calls about them.
-#[derive(Debug)]
 pub struct Jobs<P> {
     config: Config,
     began: Instant,
@@ -77,12 +80,13 @@ pub struct Jobs<P> {
     /// The silence that each session is watched for.
     watched: HashMap<ConnectionId, Duration>,
     notes: VecDeque<Note>,
+    audit: Box<dyn Audit + Send>,
     closed: bool,
 }
 
 impl<P: Processes> Jobs<P> {
     /// No jobs. `now` is when the agent began: older requests are unknown to it.
-    pub fn new(config: Config, processes: P, now: Instant) -> Self {
+    pub fn new(config: Config, processes: P, audit: Box<dyn Audit + Send>, now: Instant) -> Self {
         Self {
             config,
             began: now,
@@ -91,6 +95,7 @@ impl<P: Processes> Jobs<P> {
             calls: BTreeMap::new(),
             watched: HashMap::new(),
             notes: VecDeque::new(),
+            audit,
             closed: false,
         }
     }
@@ -245,7 +250,7 @@ impl<P: Processes> Jobs<P> {
         let doomed: Vec<JobId> = self
             .table
             .iter()
-            .filter(|(_, job)| job.is_running() && !spared(&job.owner))
+            .filter(|(_, job)| job.is_running() && !spared(&job.owner.key))
             .map(|(id, _)| id)
             .collect();
         for job in doomed {

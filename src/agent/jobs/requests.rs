@@ -1,7 +1,7 @@
 //! What calls ask of the room of commands, and the lines they get.
 //!
 //! The order in `exec` is the promise: known id, forgotten id, too old, not allowed, no room, and only then
-//! entered in the table, noted, and started.
+//! put on record, entered in the table, and started.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -14,9 +14,9 @@ use super::job::{Job, State};
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Commands, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
+use crate::agent::audit::{Event, Unwritten};
 use crate::agent::directory::{Directory, Member, Permission};
 use crate::agent::limits;
-use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
@@ -70,7 +70,7 @@ fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
 }
 
 /// Tells that nothing was started, or that it is not known whether.
-fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
+pub(super) fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
     let exit = Reply::Exit {
         outcome,
         stdout: 0,
@@ -146,7 +146,7 @@ impl<P: Processes> Jobs<P> {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
         };
-        let Some(owner) = self.table.get(id).map(|job| job.owner) else {
+        let Some(owner) = self.table.get(id).map(|job| job.owner.key) else {
             return;
         };
         // After the last line there is nothing left to answer on.
@@ -179,25 +179,18 @@ impl<P: Processes> Jobs<P> {
             if self.table.get(job).is_some_and(|job| job.digest == digest) {
                 self.attach(call, job, [None, None], Some(0), outbox);
             } else {
-                refuse(call, Outcome::Conflict {}, outbox);
+                self.deny(call, member, &exec, Outcome::Conflict {}, outbox);
             }
             return;
         }
         let permission = match self.admit(now, member, &exec, directory) {
             Ok(permission) => permission,
-            Err(outcome) => {
-                self.notes.push_back(Note::Refused {
-                    id: exec.id,
-                    key: member.key,
-                    outcome,
-                });
-                refuse(call, outcome, outbox);
-                return;
-            }
+            Err(outcome) => return self.deny(call, member, &exec, outcome, outbox),
         };
-        let id = self
-            .table
-            .insert(self.accept(now, member.key, &exec, digest));
+        if let Err(Unwritten) = self.record_acceptance(member, &exec, &permission) {
+            return self.deny(call, member, &exec, Outcome::Denied {}, outbox);
+        }
+        let id = self.table.insert(self.accept(now, member, &exec, digest));
         self.announce(id);
         self.attach(call, id, [None, None], Some(0), outbox);
         self.start(now, id, exec, permission, outbox);
@@ -227,7 +220,7 @@ impl<P: Processes> Jobs<P> {
         };
         let permission = permission.ok_or(Outcome::Denied {})?;
         let of_this_key = || {
-            let running = |job: &Job| job.owner == member.key && job.is_running();
+            let running = |job: &Job| job.owner.key == member.key && job.is_running();
             self.table.iter().filter(|(_, job)| running(job)).count()
         };
         let full = self.table.running() >= self.config.max_jobs
@@ -240,14 +233,14 @@ impl<P: Processes> Jobs<P> {
         Ok(permission)
     }
 
-    fn accept(&self, now: Instant, owner: PublicKey, exec: &Exec, digest: [u8; 32]) -> Job {
+    fn accept(&self, now: Instant, owner: &Member, exec: &Exec, digest: [u8; 32]) -> Job {
         let asked = exec.timeout_ms.map(|millis| (wait(millis), Cause::Timeout));
         let most = self.config.max_runtime.map(|time| (time, Cause::Runtime));
         let times = asked.into_iter().chain(most);
         let deadline = times.min_by_key(|&(time, _)| time);
         Job {
             request: exec.id,
-            owner,
+            owner: owner.clone(),
             digest,
             argv: shown(&exec.argv),
             accepted: now,
@@ -272,16 +265,6 @@ impl<P: Processes> Jobs<P> {
                 .map(|terminal| Screen::new(terminal.window)),
             fresh: now,
         }
-    }
-
-    /// The one place through which every command goes after it was accepted and before it is started.
-    fn announce(&mut self, id: JobId) {
-        let job = self.table.get(id).expect("just entered");
-        self.notes.push_back(Note::Accepted {
-            id: job.request,
-            key: job.owner,
-            argv: job.argv.clone(),
-        });
     }
 
     fn start(
@@ -320,6 +303,7 @@ impl<P: Processes> Jobs<P> {
                 if let Some(Some(call)) = call {
                     outbox.reply(call, &Reply::Started { pid });
                 }
+                self.record(id, Event::Started { pid });
                 for output in Output::ALL {
                     self.offer_room(id, output);
                 }
@@ -396,7 +380,7 @@ impl<P: Processes> Jobs<P> {
 
     /// The jobs of a key, oldest first, in one line of bounded length.
     fn list(&self, now: Instant, key: &PublicKey) -> Reply {
-        let own = self.table.iter().filter(|(_, job)| job.owner == *key);
+        let own = self.table.iter().filter(|(_, job)| job.owner.key == *key);
         let mut own: Vec<(JobId, &Job)> = own.collect();
         own.sort_unstable_by_key(|&(id, _)| id);
         let mut left = limits::LIST_ARGV;

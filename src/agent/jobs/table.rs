@@ -52,7 +52,7 @@ impl Table {
     pub fn insert(&mut self, job: Job) -> JobId {
         let id = JobId(self.next);
         self.next += 1;
-        self.requests.insert((job.owner, job.request), id);
+        self.requests.insert((job.owner.key, job.request), id);
         self.count(id, Share::of(&job));
         self.jobs.insert(id, job);
         id
@@ -62,8 +62,8 @@ impl Table {
     pub fn forget(&mut self, now: Instant, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.discount(id, Share::of(&job));
-        self.requests.remove(&(job.owner, job.request));
-        self.register.enter(now, job.owner, job.request);
+        self.requests.remove(&(job.owner.key, job.request));
+        self.register.enter(now, job.owner.key, job.request);
         Some(job)
     }
 

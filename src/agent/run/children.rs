@@ -17,7 +17,7 @@ use mio::{Interest, Registry, Token};
 use super::child::{Child, Fed, Part, Read};
 use crate::agent::jobs::{self, Force, JobId, Output, Processes};
 use crate::agent::process::{
-    self, Account, Census, Ending, Progress, Signal, SpawnError, Stage, Stdin, WindowSize,
+    self, Account, Census, Ending, Limit, Progress, Signal, SpawnError, Stage, Stdin, WindowSize,
     clean_environment,
 };
 use crate::message::Window;
@@ -55,6 +55,7 @@ pub struct Children {
     account: Account,
     /// What descendants are recognised by, unlike those of any other agent.
     mark: String,
+    limits: Vec<Limit>,
     census: Census,
     jobs: HashMap<JobId, Child>,
     endings: BTreeSet<JobId>,
@@ -71,12 +72,14 @@ const fn token(job: JobId, part: Part) -> Token {
 }
 
 impl Children {
-    /// None yet. `mark` distinguishes this agent's processes from those of all others.
-    pub fn new(registry: Registry, mark: String) -> Self {
+    /// None yet. `mark` distinguishes this agent's processes from those of all others, `limits` are those
+    /// of each.
+    pub fn new(registry: Registry, mark: String, limits: Vec<Limit>) -> Self {
         Self {
             registry,
             account: Account::current(),
             mark,
+            limits,
             census: Census::new(),
             jobs: HashMap::new(),
             endings: BTreeSet::new(),
@@ -237,6 +240,7 @@ impl Children {
             stdin: if spec.stdin { Stdin::Pipe } else { Stdin::Null },
             terminal: spec.terminal.as_ref().map(|terminal| size(terminal.window)),
             user: (account != self.account).then_some(account),
+            limits: self.limits.clone(),
             marker: format!("{}-{}", self.mark, job.0),
             ..process::Spec::default()
         })

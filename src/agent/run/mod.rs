@@ -28,10 +28,11 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
 
+use super::audit::{self, Audit};
 use super::hub::{self, Hub};
 use super::jobs;
 use super::plain::{PlainLimiter, ReplyTemplate};
-use super::process;
+use super::process::{self, Limit};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
 use crate::session;
@@ -77,6 +78,10 @@ pub struct Config {
     pub terminal: Terminal,
     /// A file that keeps which handshakes were answered over a restart.
     pub prints: Option<PathBuf>,
+    /// What each process of a command may use.
+    pub resources: Vec<Limit>,
+    /// How records are kept of what runs; `None`: they are not.
+    pub audit: Option<audit::Config>,
 }
 
 /// Why an agent could not be started.
@@ -86,6 +91,8 @@ pub enum StartError {
     Bind(io::Error),
     /// The file of answered handshakes cannot be used.
     Prints(PathBuf, io::Error),
+    /// The file of required records cannot be appended to.
+    Audit(PathBuf, audit::OpenError),
     /// The system has no descriptors, threads or random numbers to give.
     System(io::Error),
 }
@@ -95,6 +102,11 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => write!(f, "cannot listen: {error}"),
             Self::Prints(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Audit(path, error) => write!(
+                f,
+                "{}: {error}; audit = \"required\" lets nothing run without a record",
+                path.display()
+            ),
             Self::System(error) => write!(f, "cannot start: {error}"),
         }
     }
@@ -104,6 +116,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind(error) | Self::Prints(_, error) | Self::System(error) => Some(error),
+            Self::Audit(_, error) => Some(error),
         }
     }
 }
@@ -202,6 +215,8 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         }
     };
 
+    let audit = open_audit(config.audit)?;
+
     let poll = Poll::new().map_err(system)?;
     let waker = Arc::new(Waker::new(poll.registry(), tokens::WAKER).map_err(system)?);
     let stop = Arc::new(AtomicBool::new(false));
@@ -236,13 +251,14 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     .map_err(StartError::Bind)?;
 
     let registry = poll.registry().try_clone().map_err(system)?;
-    let children = Children::new(registry, format!("{:016x}", rng.u64()));
+    let mark = format!("{:016x}", rng.u64());
+    let children = Children::new(registry, mark, config.resources);
     let setup = hub::Config {
         name: config.name,
         jobs: config.jobs,
         reply,
     };
-    let hub = Hub::new(setup, rules.clone(), children, now);
+    let hub = Hub::new(setup, rules.clone(), children, audit, now);
     let addresses = std::mem::take(&mut net.addresses);
     let unbound = std::mem::take(&mut net.unbound);
     let mut thread = Thread::new(poll, hub, net, rules, prints, stop).map_err(system)?;
@@ -260,4 +276,15 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         stopper,
         thread: Some(thread),
     })
+}
+
+fn open_audit(config: Option<audit::Config>) -> Result<Box<dyn Audit + Send>, StartError> {
+    let Some(config) = config else {
+        return Ok(Box::new(audit::Off));
+    };
+    let path = config.file.clone().unwrap_or_default();
+    match audit::Log::open(config) {
+        Ok(log) => Ok(Box::new(log)),
+        Err(error) => Err(StartError::Audit(path, error)),
+    }
 }

@@ -1,6 +1,6 @@
 //! `udpagent` without a command: runs until a signal or its terminal ends it.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,8 @@ use tracing::level_filters::LevelFilter;
 use super::ServeArgs;
 use super::files::{Files, read_config};
 use crate::agent::access::Sources;
-use crate::agent::config::{Config, LogFormat, Switch};
+use crate::agent::audit::{self, Demand};
+use crate::agent::config::{Audit, Config, LogFormat, Switch};
 use crate::agent::jobs::{self, Commands};
 use crate::agent::run::{self, Plain, Stopper, Terminal, Trust};
 use crate::crypto::key_file;
@@ -34,6 +35,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
             eprintln!("udpagent: {error}; this user's own controller cannot be let in");
         }
     }
+    let audit = audit(&config);
     let name = config.name.unwrap_or_else(host_name);
     let setup = run::Config {
         identity,
@@ -50,6 +52,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
             },
             max_jobs: config.max_jobs,
             max_runtime: config.max_runtime,
+            max_output: config.max_output,
         },
         plain: match config.plain {
             Switch::On => Plain::Shown(config.reply),
@@ -57,6 +60,8 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
         },
         terminal: Terminal::Standard,
         prints: Some(files.agent.state_dir().join("answered")),
+        resources: config.resources,
+        audit,
     };
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let agent = run::start(setup).with_context(|| binds.join(", "))?;
@@ -78,6 +83,19 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     );
     agent.join();
     Ok(0)
+}
+
+/// How records are kept.
+fn audit(config: &Config) -> Option<audit::Config> {
+    let collected = config.audit_file.is_some() || !io::stderr().is_terminal();
+    let demand = match config.audit {
+        Audit::Auto if collected => Demand::Wanted,
+        Audit::Auto | Audit::Off => return None,
+        Audit::On => Demand::Wanted,
+        Audit::Required => Demand::Required,
+    };
+    let file = config.audit_file.clone();
+    Some(audit::Config { file, demand })
 }
 
 /// What the system calls this host.
@@ -121,6 +139,8 @@ fn start_log(format: LogFormat, verbose: u8) {
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
+        // Or it would complain on standard error, and panic, when that is closed.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     // Only tests start two in a process, and any of them serves.
     let _ = match format {

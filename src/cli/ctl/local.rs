@@ -37,10 +37,13 @@ impl Local {
                 commands: Commands::Run,
                 max_jobs: Config::default().max_jobs,
                 max_runtime: None,
+                max_output: None,
             },
             plain: Plain::Off,
             terminal: Terminal::None,
             prints: None,
+            resources: Vec::new(),
+            audit: None,
         })
         .context("no agent can be started here")?;
         let link = open_link(controller)?;

@@ -73,6 +73,13 @@ impl User {
         Test::new(command)
     }
 
+    /// The agent's udpagent.toml.
+    pub fn write_config(&self, text: &str) {
+        let folder = self.path("config/udpagent");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("udpagent.toml"), text).unwrap();
+    }
+
     /// A line for this user's own key in its agent's authorized_keys, and no other.
     pub fn authorize(&self, options: &str) {
         let id = self.udpctl(["id"]).outcome().stdout;

@@ -3,13 +3,16 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
 use udpagent::agent::directory::{Directory, Permission, Refused};
 use udpagent::agent::hub::{Config, Hub};
 use udpagent::agent::jobs::{self, Commands};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
-use udpagent::session::{Command, Event};
+use udpagent::session::{self, Command};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
@@ -41,6 +44,18 @@ impl Directory for Trusting {
     }
 }
 
+/// Counts what was accepted.
+struct Recorder(Arc<AtomicU64>);
+
+impl Audit for Recorder {
+    fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
+        if matches!(record.event, Event::Accepted(_)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
 /// The application of its host.
 struct HubApp {
     hub: Hub<Pretended>,
@@ -69,6 +84,7 @@ fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
             commands: Commands::Run,
             max_jobs: 200,
             max_runtime: None,
+            max_output: None,
         },
         reply: None,
     };
@@ -76,6 +92,7 @@ fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
         config,
         Box::new(Trusting),
         Pretended::new(Rc::clone(log)),
+        Box::new(Recorder(Arc::clone(&log.borrow().accepted))),
         now,
     )
 }
@@ -140,9 +157,9 @@ impl HubApp {
 }
 
 impl App for Rc<RefCell<HubApp>> {
-    fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>) {
+    fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
-        if let Event::InitSeen { print } = event {
+        if let session::Event::InitSeen { print } = event {
             app.seen.push(print);
         }
         app.hub.on_session_event(now, event);

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use udpagent::agent::jobs::{Exit, Force, JobId, Output, Processes, Spec};
@@ -25,6 +27,8 @@ const READ: u64 = 8 << 10;
 pub struct Log {
     /// Starts of each work.
     pub starts: HashMap<u64, u32>,
+    /// Commands that are on record as accepted.
+    pub accepted: Arc<AtomicU64>,
     /// Processes whose end was asked for.
     pub ended: u64,
     /// What those returned that ran to their end.
@@ -171,6 +175,9 @@ impl Processes for Pretended {
         let starts = log.starts.entry(work.id).or_default();
         *starts += 1;
         assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        // One line for each, and that before it.
+        let accepted = log.accepted.load(Ordering::Relaxed);
+        assert_eq!(accepted, log.starts.len() as u64, "not on record");
         assert_eq!(spec.stdin, work.stdin > 0);
         let process = Process {
             work,

@@ -18,10 +18,20 @@ fn every_key_is_read() {
         exec = false
         plain = true
         log-format = "json"
+        audit = "required"
+        audit-file = "/var/log/udpagent.jsonl"
+        keep-jobs = true
 
         [limits]
         jobs = 8
         runtime = "1h"
+        output = "1 GiB"
+        open-files = 64
+        processes = 100
+        memory = "512M"
+        file-size = "1.5 GiB"
+        cpu = "1500ms"
+        core = 0
         "#,
     )
     .unwrap();
@@ -34,6 +44,20 @@ fn every_key_is_read() {
         log_format: Some(LogFormat::Json),
         max_jobs: Some(8),
         max_runtime: Some(Duration::from_secs(3600)),
+        max_output: Some(1 << 30),
+        resources: [
+            (Resource::Nofile, 64),
+            (Resource::Nproc, 100),
+            (Resource::As, 512_000_000),
+            (Resource::Fsize, 3 << 29),
+            (Resource::Cpu, 2),
+            (Resource::Core, 0),
+        ]
+        .map(|(resource, at_most)| Limit { resource, at_most })
+        .to_vec(),
+        audit: Some(Audit::Required),
+        audit_file: Some("/var/log/udpagent.jsonl".into()),
+        keep_jobs: Some(Switch::On),
     };
     assert_eq!(layer, expected);
 }
@@ -42,8 +66,9 @@ fn every_key_is_read() {
 fn an_empty_file_says_nothing_and_single_values_stand_for_lists() {
     assert_eq!(read(""), Ok(Layer::default()));
     assert_eq!(read("bind = ':1'").unwrap().bind, Some(vec![Bind::All(1)]));
-    let layer = read("limits = { runtime = 90 }").unwrap();
+    let layer = read("limits = { runtime = 90, output = 5 }").unwrap();
     assert_eq!(layer.max_runtime, Some(Duration::from_secs(90)));
+    assert_eq!(layer.max_output, Some(5));
 }
 
 #[test]
@@ -55,7 +80,7 @@ fn an_error_names_file_line_and_key() {
         ),
         (
             "[limits]\njob = 1",
-            "2: limits: unknown field `job`, expected `jobs` or ",
+            "2: limits: unknown field `job`, expected one of `jobs`, ",
         ),
         (
             "exec = 1",
@@ -92,6 +117,31 @@ fn an_error_names_file_line_and_key() {
             "[limits]\n\nruntime = '5 years'",
             "3: limits.runtime: write a number with ms, s, m, h or d",
         ),
+        ("audit = true", "1: audit: "),
+        (
+            "audit = 'yes'",
+            "1: audit: unknown variant `yes`, expected one of `auto`, `off`, `on`, `required`",
+        ),
+        (
+            "audit-file = 'log'",
+            "1: audit-file: write an absolute path",
+        ),
+        (
+            "limits.output = 'big'",
+            "1: limits.output: write a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"",
+        ),
+        (
+            "limits.memory = -1",
+            "1: limits.memory: write a number that is not negative",
+        ),
+        (
+            "limits.open-files = 0",
+            "1: limits.open-files: write a number from 1",
+        ),
+        (
+            "limits.cpu = 0",
+            "1: limits.cpu: nothing can be done in no time",
+        ),
         ("name = ", "1: "),
         ("bind", "1: "),
     ] {
@@ -115,7 +165,7 @@ fn a_file_that_is_not_there_is_none() {
 proptest! {
     #[test]
     fn no_text_panics(text in "(.|\n){0,100}", lines in proptest::collection::vec(
-        ("bind|name|reply|exec|log-format|\\[limits\\]|jobs|runtime", "( ?= ?[\\['\":0-9a-z\\]]{0,9})?"), 0..5
+        ("bind|name|reply|exec|log-format|\\[limits\\]|audit|audit-file|jobs|runtime|output|cpu|core", "( ?= ?[\\['\":0-9a-z\\]]{0,9})?"), 0..5
     )) {
         let _ = read(&text);
         let near: String = lines.into_iter().map(|(key, value)| key + &value + "\n").collect();

@@ -223,6 +223,7 @@ fn what_is_not_allowed_or_has_no_room_is_not_started() {
         commands: Commands::Refuse,
         max_jobs: 4,
         max_runtime: None,
+        max_output: None,
     });
     let alice = stage.open(1, ALICE);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));

@@ -3,6 +3,7 @@
 mod attach;
 mod ending;
 mod exec;
+mod record;
 mod sessions;
 mod stage;
 mod terminal;

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::directory::{Directory, Permission, Refused};
 use crate::agent::hub::{Config, Hub};
 use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
@@ -119,6 +122,31 @@ impl Directory for std::rc::Rc<std::cell::RefCell<Book>> {
     }
 }
 
+/// What was put on record: the name of each event and its request.
+#[derive(Default)]
+pub struct Records {
+    pub lines: Mutex<Vec<(&'static str, RequestId)>>,
+    /// From now on none can be.
+    pub full: AtomicBool,
+}
+
+impl Records {
+    pub fn take(&self) -> Vec<(&'static str, RequestId)> {
+        std::mem::take(&mut self.lines.lock().unwrap())
+    }
+}
+
+impl Audit for Arc<Records> {
+    fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(Unwritten);
+        }
+        let line = (record.event.name(), record.request);
+        self.lines.lock().unwrap().push(line);
+        Ok(())
+    }
+}
+
 /// What came on a lane.
 #[derive(Default)]
 pub struct Heard {
@@ -133,6 +161,7 @@ pub struct Heard {
 pub struct Stage {
     pub hub: Hub<Fake>,
     pub book: std::rc::Rc<std::cell::RefCell<Book>>,
+    pub records: Arc<Records>,
     pub now: Instant,
     pub heard: BTreeMap<(CallRef, u8), Heard>,
     pub released: HashSet<CallRef>,
@@ -146,6 +175,7 @@ impl Stage {
             commands: Commands::Run,
             max_jobs: 4,
             max_runtime: None,
+            max_output: None,
         })
     }
 
@@ -158,11 +188,19 @@ impl Stage {
         };
         let book = std::rc::Rc::new(std::cell::RefCell::new(book));
         let now = Instant::from_micros(1_000_000_000);
+        let records = Arc::new(Records::default());
         let name = "tower".into();
         let reply = None;
         let config = Config { name, jobs, reply };
         Self {
-            hub: Hub::new(config, Box::new(book.clone()), Fake::default(), now),
+            hub: Hub::new(
+                config,
+                Box::new(book.clone()),
+                Fake::default(),
+                Box::new(Arc::clone(&records)),
+                now,
+            ),
+            records,
             book,
             now,
             heard: BTreeMap::new(),

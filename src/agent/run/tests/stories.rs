@@ -31,10 +31,13 @@ fn agent(trust: Trust) -> Agent {
             commands: Commands::Run,
             max_jobs: 50,
             max_runtime: None,
+            max_output: None,
         },
         plain: Plain::Off,
         terminal: Terminal::None,
         prints: None,
+        resources: Vec::new(),
+        audit: None,
     })
     .unwrap()
 }

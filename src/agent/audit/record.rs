@@ -1,0 +1,261 @@
+//! One record, and the line that it is written as.
+//!
+//! Invariant: it is one line of printable characters, whatever a peer wrote, and complete: argv is what
+//! the process gets, byte for byte. It is bounded by the request, which is a line of a mebibyte; a byte of
+//! that takes at most six here.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use crate::crypto::PublicKey;
+use crate::escape;
+use crate::message::{Cause, Exec, OsText, Outcome, RequestId};
+
+/// The format's version.
+const VERSION: u8 = 1;
+
+/// Something that happened to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record<'a> {
+    /// Whose request.
+    pub key: PublicKey,
+    /// Its name in the agent's files, if it is in them.
+    pub name: Option<&'a str>,
+    /// Where its session was opened from.
+    pub address: SocketAddr,
+    /// The request.
+    pub request: RequestId,
+    /// What happened.
+    pub event: Event<'a>,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Event<'a> {
+    /// It was accepted and will be started.
+    Accepted(Command<'a>),
+    /// Its process runs.
+    Started {
+        /// The process's id.
+        pid: i32,
+    },
+    /// It is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// Why the agent ended it, if it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// Bytes of stdout.
+        stdout: u64,
+        /// Bytes of stderr.
+        stderr: u64,
+    },
+    /// It was not run.
+    Denied {
+        /// What its controller is told.
+        outcome: Outcome,
+        /// What it asked for.
+        #[serde(flatten)]
+        command: Command<'a>,
+    },
+}
+
+/// What was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Command<'a> {
+    argv: &'a [OsText],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script: Option<Script>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwd: Option<&'a OsText>,
+    /// Names alone: values may be secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    env: Vec<&'a OsText>,
+}
+
+/// Enough of a script to recognise it by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Script {
+    /// Its SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: usize,
+}
+
+impl Script {
+    fn of(text: &OsText) -> Self {
+        let bytes = text.as_os_str().as_encoded_bytes();
+        let mut sha256 = String::new();
+        for byte in digest(&SHA256, bytes).as_ref() {
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        let bytes = bytes.len();
+        Self { sha256, bytes }
+    }
+}
+
+impl<'a> Command<'a> {
+    /// Of a request, and as whom it runs or wants to.
+    #[must_use]
+    pub fn of(exec: &'a Exec, user: Option<&'a str>) -> Self {
+        Self {
+            argv: &exec.argv,
+            script: exec.script.as_ref().map(Script::of),
+            user,
+            cwd: exec.cwd.as_ref(),
+            env: exec.env.iter().map(|(name, _)| name).collect(),
+        }
+    }
+}
+
+impl Event<'_> {
+    /// Its name in the record.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::Started { .. } => "started",
+            Self::Ended { .. } => "ended",
+            Self::Denied { .. } => "denied",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u8,
+    time: &'a str,
+    event: &'static str,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    address: SocketAddr,
+    request: RequestId,
+    #[serde(flatten)]
+    details: &'a Event<'a>,
+}
+
+impl Record<'_> {
+    /// The line, with its end. `time` is written as it is.
+    #[must_use]
+    pub fn to_line(&self, time: &str) -> Vec<u8> {
+        let line = Line {
+            v: VERSION,
+            time,
+            event: self.event.name(),
+            key: self.key.to_string(),
+            name: self.name,
+            address: self.address,
+            request: self.request,
+            details: &self.event,
+        };
+        let json = serde_json::to_string(&line).expect("every field has a JSON form");
+        let mut line = visible(&json);
+        line.push('\n');
+        line.into_bytes()
+    }
+}
+
+/// The same JSON, with escapes for what does not show as itself: JSON escapes control characters of ASCII
+/// alone, and the record is read at terminals.
+fn visible(json: &str) -> String {
+    if escape::is_clean(json) {
+        return json.to_owned();
+    }
+    let mut text = String::with_capacity(json.len());
+    let (mut bytes, mut units) = ([0; 4], [0; 2]);
+    for c in json.chars() {
+        if c.is_ascii_graphic() || c == ' ' || escape::is_clean(c.encode_utf8(&mut bytes)) {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut units) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn exec(argv: Vec<OsText>) -> Exec {
+        Exec::new(RequestId([0xab; 16]), argv)
+    }
+
+    fn written(event: Event<'_>) -> String {
+        let record = Record {
+            key: PublicKey([1; 32]),
+            name: Some("alice"),
+            address: ([192, 0, 2, 7], 4444).into(),
+            request: RequestId([0xab; 16]),
+            event,
+        };
+        let line = record.to_line("2026-01-02T03:04:05.678Z");
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_these_fields_in_this_order() {
+        let mut exec = exec(vec!["ls".into(), "-l".into()]);
+        exec.cwd = Some("/tmp".into());
+        exec.env = vec![("A".into(), "secret".into())];
+        exec.script = Some("abc".into());
+        let line = written(Event::Accepted(Command::of(&exec, Some("root"))));
+        let key = PublicKey([1; 32]);
+        let begin = |event: &str| {
+            format!(
+                "{{\"v\":1,\"time\":\"2026-01-02T03:04:05.678Z\",\"event\":\"{event}\",\"key\":\"{key}\",\
+                 \"name\":\"alice\",\"address\":\"192.0.2.7:4444\",\
+                 \"request\":\"abababababababababababababababab\","
+            )
+        };
+        // The digest of FIPS 180-2, appendix B.1.
+        assert_eq!(
+            line,
+            begin("accepted")
+                + "\"argv\":[\"ls\",\"-l\"],\"script\":{\"sha256\":\
+                   \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"bytes\":3},\
+                   \"user\":\"root\",\"cwd\":\"/tmp\",\"env\":[\"A\"]}\n"
+        );
+        let line = written(Event::Started { pid: 7 });
+        assert_eq!(line, begin("started") + "\"pid\":7}\n");
+        let line = written(Event::Ended {
+            outcome: Outcome::Canceled {},
+            cause: Some(Cause::Lease),
+            stdout: 1,
+            stderr: 2,
+        });
+        assert_eq!(
+            line,
+            begin("ended")
+                + "\"outcome\":{\"canceled\":{}},\"cause\":\"lease\",\"stdout\":1,\"stderr\":2}\n"
+        );
+    }
+
+    #[test]
+    fn what_a_peer_wrote_is_one_visible_line_and_reads_back_as_it_was() {
+        let hostile = "a\n{\"event\":\"accepted\"}\r\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{200b}\u{2028}é\u{e0001}";
+        let bytes = OsText(std::os::unix::ffi::OsStringExt::from_vec(vec![0xff, b'\n']));
+        let exec = exec(vec![hostile.into(), bytes]);
+        let line = written(Event::Denied {
+            outcome: Outcome::Busy {},
+            command: Command::of(&exec, None),
+        });
+        let text = line.strip_suffix('\n').unwrap();
+        assert!(escape::is_clean(text), "{text:?}");
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(value["argv"], json!([hostile, {"b64": "/wo="}]));
+        assert_eq!(value["outcome"], json!({"busy": {}}));
+        assert_eq!(value["event"], "denied");
+    }
+}

@@ -1,0 +1,130 @@
+//! Limits of udpagent.toml: how long, how much, and of what.
+
+use crate::harness::{User, eventually};
+
+fn said(target: &str, what: &str) -> String {
+    format!("udpctl: {target}: {what}; request ID\n")
+}
+
+#[test]
+fn a_command_ends_at_the_agents_time_which_is_told_from_its_own() {
+    let user = User::new();
+    user.write_config("[limits]\nruntime = '1s'");
+    let agent = user.agent();
+    let target = agent.target();
+    let sleep = ["--", "sleep", "600"];
+    user.udpctl([&["exec", &target][..], &sleep].concat())
+        .stderr(said(
+            &target,
+            "timed out: the agent lets no command run for longer",
+        ))
+        .status(124)
+        .run();
+    user.udpctl([&["exec", &target, "--timeout", "200ms"][..], &sleep].concat())
+        .stderr(said(&target, "timed out"))
+        .status(124)
+        .run();
+    let json = [&["exec", &target, "--json"][..], &sleep].concat();
+    let json = user.udpctl(json).outcome();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["outcome"], serde_json::json!({"timed_out": {}}));
+    assert_eq!(json["cause"], "runtime");
+}
+
+#[test]
+fn no_byte_beyond_the_limit_is_passed_on_and_the_tree_ends() {
+    let user = User::new();
+    user.write_config("[limits]\noutput = '100 kB'");
+    let agent = user.agent();
+    let target = agent.target();
+    // As much as it may.
+    let outcome = user
+        .udpctl(["exec", &target, "--", "head", "-c", "100000", "/dev/zero"])
+        .outcome();
+    assert_eq!((outcome.status, outcome.stdout.len()), (0, 100_000));
+    // More, to both outputs together, from a command that then waits, and its child.
+    let script = "sleep 600 & echo $! >pid; head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2; \
+                  while :; do echo more; done";
+    let home = user.home();
+    let outcome = user
+        .udpctl(["exec", &target, "--cwd", &home, "--shell", script])
+        .outcome();
+    let stderr = String::from_utf8_lossy(outcome.stderr.as_bytes()).into_owned();
+    let line =
+        format!("udpctl: {target}: canceled: the agent lets no command write more; request ");
+    assert!(stderr.contains(&line), "{}", stderr.replace('\0', ""));
+    assert_eq!(outcome.status, 255);
+    let zeros = stderr.bytes().filter(|&byte| byte == 0).count();
+    let written = outcome.stdout.len() + zeros;
+    assert_eq!(written, 100_000);
+    let pid = std::fs::read_to_string(user.path("pid")).unwrap();
+    let process = std::path::PathBuf::from(format!("/proc/{}", pid.trim()));
+    eventually("the tree has ended", || !process.exists());
+    // One that wrote too much and was gone before anybody looked is no success either.
+    let outcome = user
+        .udpctl(["exec", &target, "--", "head", "-c", "100001", "/dev/zero"])
+        .outcome();
+    assert_eq!((outcome.status, outcome.stdout.len()), (255, 100_000));
+    let args = [
+        "exec",
+        &target,
+        "--json",
+        "--",
+        "head",
+        "-c",
+        "100001",
+        "/dev/zero",
+    ];
+    let json = user.udpctl(args).outcome();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["cause"], "output");
+}
+
+#[test]
+fn a_process_has_the_resources_that_the_file_says() {
+    let user = User::new();
+    user.write_config(
+        "[limits]\nopen-files = 40\nprocesses = 1000\nmemory = '512 MiB'\nfile-size = '1 MiB'\ncpu = '90s'\ncore = 0",
+    );
+    let agent = user.agent();
+    let limits = user
+        .udpctl(["exec", &agent.target(), "--", "cat", "/proc/self/limits"])
+        .outcome();
+    let limits = String::from_utf8(limits.stdout).unwrap();
+    for (name, limit) in [
+        ("Max open files", "40"),
+        ("Max processes", "1000"),
+        ("Max address space", "536870912"),
+        ("Max file size", "1048576"),
+        ("Max cpu time", "90"),
+        ("Max core file size", "0"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        let words: Vec<&str> = line[name.len()..].split_whitespace().collect();
+        assert_eq!(words[..2], [limit, limit], "{line}");
+    }
+    // A signal says what was too much.
+    let target = agent.target();
+    let big = user.path("big");
+    let script = format!("exec head -c 2000000 /dev/zero >{}", big.display());
+    user.udpctl(["exec", &target, "--shell", &script])
+        .stderr(said(&target, "ended by signal 25 (XFSZ)"))
+        .status(153)
+        .run();
+}
+
+#[test]
+fn there_is_room_for_so_many_commands() {
+    let user = User::new();
+    user.write_config("[limits]\njobs = 1");
+    let agent = user.agent();
+    let target = agent.target();
+    let outcome = user
+        .udpctl(["exec", &target, "--detach", "--", "sleep", "600"])
+        .outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    user.udpctl(["exec", &target, "--", "true"])
+        .stderr(said(&target, "busy"))
+        .status(255)
+        .run();
+}
