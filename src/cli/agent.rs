@@ -6,6 +6,8 @@
     reason = "these comments are help texts, in which brackets belong to addresses"
 )]
 
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use crate::agent::config::{Layer, LogFormat, Switch};
 use crate::agent::plain::ReplyTemplate;
 use crate::net::Bind;
 
+mod check;
 mod files;
 mod serve;
 
@@ -79,6 +82,9 @@ pub struct ServeArgs {
     /// Take no plain text
     #[arg(long, conflicts_with = "reply")]
     pub no_plain: bool,
+    /// Leave running commands alone when the agent ends
+    #[arg(long)]
+    pub keep_jobs: bool,
     /// How the log on standard error is written
     #[arg(
         long,
@@ -108,7 +114,7 @@ pub enum Command {
     Invite(InviteArgs),
     /// Print this agent's public key
     Key,
-    /// Check the files that say how the agent runs and who may connect
+    /// Say what the files of this agent let whom do, and what is wrong with them
     Check(CheckArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
@@ -137,6 +143,18 @@ pub struct InviteArgs {
 /// `udpagent check`
 #[derive(Args, Debug)]
 pub struct CheckArgs {
+    /// Only this key, by itself or by its name
+    #[arg(value_name = "KEY")]
+    pub who: Option<String>,
+    /// Whether it may run this; exit status 0: yes, 1: no
+    #[arg(value_name = "ARGV", last = true, requires = "who")]
+    pub argv: Vec<OsString>,
+    /// As this user, as with udpctl exec --user
+    #[arg(long, value_name = "NAME", requires = "argv")]
+    pub user: Option<String>,
+    /// From this address
+    #[arg(long, value_name = "ADDRESS", requires = "who")]
+    pub from: Option<IpAddr>,
     /// Read this configuration file instead of the usual one
     #[arg(
         long,
@@ -164,6 +182,7 @@ impl ServeArgs {
             reply: self.reply.clone(),
             exec: self.no_exec.then_some(Switch::Off),
             plain: self.no_plain.then_some(Switch::Off),
+            keep_jobs: self.keep_jobs.then_some(Switch::On),
             log_format: self.log_format.map(|format| match format {
                 Format::Text => LogFormat::Text,
                 Format::Json => LogFormat::Json,
@@ -181,7 +200,7 @@ pub fn main() -> ExitCode {
         None => serve::serve(&line.serve),
         Some(Command::Invite(args)) => files::invite(args),
         Some(Command::Key) => files::key(),
-        Some(Command::Check(args)) => files::check(args),
+        Some(Command::Check(args)) => check::check(args),
         Some(Command::Completions(args)) => {
             super::completions::print::<AgentLine>("udpagent", args.shell)
         }

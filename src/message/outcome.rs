@@ -148,7 +148,8 @@ impl Outcome {
                 "lost",
                 "255",
                 "lost: accepted, then no answer",
-                "The agent had taken the command and then did not answer. It may have run.",
+                "The agent had taken the command and then did not answer, or ended and left it running. It \
+                 has run or may have.",
             ),
             Self::Unreachable {} => (
                 "unreachable",

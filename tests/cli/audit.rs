@@ -55,7 +55,7 @@ fn each_command_leaves_its_lines_with_all_that_is_known() {
     let user = User::new();
     user.authorize("");
     let path = user.path("audit");
-    let config = format!("audit-file = {path:?}\nname = 'tower'");
+    let config = format!("audit-file = '{}'\nname = 'tower'", path.display());
     let agent = configured(&user, &config);
     let target = agent.target();
     let own = user.udpctl(["exec", &target, "--", "id", "-un"]).outcome();
@@ -112,7 +112,7 @@ fn what_is_denied_and_what_the_agent_ended_is_there_too() {
     let user = User::new();
     user.authorize("'allow=sh -c \"sleep 600\"' max-jobs=1");
     let path = user.path("audit");
-    let agent = configured(&user, &format!("audit-file = {path:?}"));
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
     let target = agent.target();
     let exec = |args: &[&str]| user.udpctl([&["exec", &target], args].concat()).outcome();
     exec(&["--id", ID, "--", "touch", "x"]);
@@ -145,7 +145,7 @@ fn what_is_denied_and_what_the_agent_ended_is_there_too() {
 fn a_command_finds_its_own_acceptance_on_record() {
     let user = User::new();
     let path = user.path("audit");
-    let agent = configured(&user, &format!("audit-file = {path:?}"));
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
     let target = agent.target();
     for _ in 0..20 {
         let args = ["exec", &target, "--", "grep", "-c", "accepted"];
@@ -163,7 +163,7 @@ fn a_command_finds_its_own_acceptance_on_record() {
 fn what_a_peer_writes_stays_one_line() {
     let user = User::new();
     let path = user.path("audit");
-    let agent = configured(&user, &format!("audit-file = {path:?}"));
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
     let hostile = "x\n{\"v\":1,\"event\":\"ended\"}\r\n\u{9b}2J\u{202e}\u{2028}";
     let argv = ["exec", &agent.target(), "--", "true", hostile];
     user.udpctl(argv).run();
@@ -181,7 +181,7 @@ fn what_a_peer_writes_stays_one_line() {
 fn a_file_that_is_rotated_is_begun_anew() {
     let user = User::new();
     let path = user.path("audit");
-    let agent = configured(&user, &format!("audit-file = {path:?}"));
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
     let run = || user.udpctl(["exec", &agent.target(), "--", "true"]).run();
     run();
     wait_for(&path, 3);
@@ -238,7 +238,10 @@ fn a_required_record_that_cannot_be_written_lets_nothing_run() {
 fn an_agent_does_not_start_without_the_record_that_it_requires() {
     let user = User::new();
     let path = user.path("none/audit");
-    user.write_config(&format!("audit = 'required'\naudit-file = {path:?}"));
+    user.write_config(&format!(
+        "audit = 'required'\naudit-file = '{}'",
+        path.display()
+    ));
     user.udpagent(["--bind", "127.0.0.1:0"])
         .stderr(format!(
             "udpagent: 127.0.0.1:0: {}: No such file or directory (os error 2); audit = \"required\" lets \

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::harness::{Child, User, eventually};
+use crate::harness::{Agent, Child, User, eventually};
 
 fn process(pid: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{}", pid.trim()))
@@ -218,4 +218,68 @@ fn an_agent_that_ends_takes_its_commands_along_and_says_so() {
     let (status, _) = agent.child.wait();
     assert!(status.success());
     assert!(!process(&pid).exists());
+}
+
+/// Starts a command that an agent is asked about after its restart; returns what its controller said, and
+/// its process.
+fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
+    let user = User::new();
+    let audit = user.path("audit");
+    user.write_config(&format!("audit-file = '{}'", audit.display()));
+    let mut agent = Agent::start(&user, &[&["--bind", "127.0.0.1:0"], keep].concat());
+    let target = agent.target();
+    let id = "0000000000000000000000000000000f";
+    let count = user.path("count");
+    let script = format!("echo x >>{}; echo $$; exec sleep 600", count.display());
+    let mut command = user.command("udpctl");
+    command.args(["exec", &target, "--id", id, "--shell", &script]);
+    let mut udpctl = Child::start(command);
+    let pid = udpctl.stdout_line(|_| true);
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255));
+    let (status, _) = agent.child.wait();
+    assert!(status.success());
+    let ended = std::fs::read_to_string(&audit).unwrap();
+    let ended: serde_json::Value = serde_json::from_str(ended.lines().last().unwrap()).unwrap();
+    let lost = stderr.contains(": lost");
+    assert_eq!(ended["outcome"].get("lost").is_some(), lost, "{ended}");
+    assert_eq!(ended["cause"], "shutdown");
+    let _again = Agent::start(&user, &["--bind", &target]);
+    for verb in ["attach", "wait"] {
+        let outcome = user.udpctl([verb, &target, id]).outcome();
+        assert_eq!(outcome.status, 255, "{}", outcome.stderr);
+        assert!(
+            outcome
+                .stderr
+                .contains("the agent does not know the request"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
+    (stderr, process(&pid))
+}
+
+#[test]
+fn an_agent_that_keeps_jobs_leaves_them_running_and_does_not_know_them_later() {
+    let (stderr, process) = over_a_restart(&["--keep-jobs"]);
+    assert!(
+        stderr.contains(": lost: accepted, then no answer: the agent was shut down"),
+        "{stderr}"
+    );
+    assert!(process.exists());
+    let pid = process.file_name().unwrap().to_str().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn an_agent_that_keeps_no_jobs_leaves_none_and_does_not_know_them_later_either() {
+    let (stderr, process) = over_a_restart(&[]);
+    assert!(
+        stderr.contains(": canceled: the agent was shut down"),
+        "{stderr}"
+    );
+    assert!(!process.exists());
 }

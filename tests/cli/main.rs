@@ -6,6 +6,7 @@
 
 mod audit;
 mod chat;
+mod check;
 mod exec;
 mod fleet;
 mod harness;

@@ -154,13 +154,13 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         }
     }
 
-    /// The agent is to end: takes no more commands, ends all that run, and when they are over, or at the
+    /// The agent is to end: takes no more commands, ends all that run (or lets go of them, if it is set up so), and when they are over, or at the
     /// latest after their grace, tells their controllers and closes all sessions. Then
     /// [`is_over`](Self::is_over).
     pub fn shut_down(&mut self, now: Instant) {
         if self.phase == Phase::Working {
             self.phase = Phase::Ending(now + limits::SHUTDOWN);
-            self.jobs.shut_down();
+            self.jobs.shut_down(now, &mut self.outbox);
             self.proceed(now);
         }
     }

@@ -55,10 +55,10 @@ impl<P: Processes> Jobs<P> {
             }
             job.is_running().then(|| call_of(job)).flatten()
         });
-        if let Some(Some(call)) = call {
-            if !data.is_empty() {
-                outbox.write(call, lane_of(output), data, false);
-            }
+        if let Some(Some(call)) = call
+            && !data.is_empty()
+        {
+            outbox.write(call, lane_of(output), data, false);
         }
         self.offer_room(id, output);
     }
@@ -186,6 +186,21 @@ impl<P: Processes> Jobs<P> {
         });
         if fresh == Some(true) {
             self.processes.end(id, Force::Ask);
+        }
+    }
+
+    /// Lets go of all processes that run and are not being ended.
+    pub(super) fn leave_all(&mut self, now: Instant, outbox: &mut Outbox) {
+        let goes_on = |job: &Job| job.state == State::Running && job.cause.is_none();
+        let all = self.table.iter().filter(|(_, job)| goes_on(job));
+        let all: Vec<JobId> = all.map(|(id, _)| id).collect();
+        for id in all {
+            self.table
+                .update(id, |job| job.cause = Some(Cause::Shutdown));
+            self.close_stdin(id, outbox);
+            self.processes.leave(id);
+            // Its output is still open, and what will come of it is not known.
+            self.settle(now, id, Outcome::Lost {}, true, outbox);
         }
     }
 

@@ -46,6 +46,15 @@ pub enum Commands {
     Refuse,
 }
 
+/// What becomes of commands that run when the agent ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtEnd {
+    /// They are ended.
+    End,
+    /// They go on, and nobody knows how they will end (`--keep-jobs`).
+    Leave,
+}
+
 /// How the room is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -57,6 +66,8 @@ pub struct Config {
     pub max_runtime: Option<Duration>,
     /// How many bytes one may write, to both outputs together.
     pub max_output: Option<u64>,
+    /// What becomes of them when the agent ends.
+    pub at_end: AtEnd,
 }
 
 /// What a call in this room is about.
@@ -258,10 +269,13 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Takes no more jobs and ends all there are.
-    pub fn shut_down(&mut self) {
+    /// Takes no more jobs, and ends all there are or lets go of them.
+    pub fn shut_down(&mut self, now: Instant, outbox: &mut Outbox) {
         self.closed = true;
-        self.end_all_but(|_| false, Cause::Shutdown);
+        match self.config.at_end {
+            AtEnd::End => self.end_all_but(|_| false, Cause::Shutdown),
+            AtEnd::Leave => self.leave_all(now, outbox),
+        }
     }
 
     /// Ends with force all that still run.

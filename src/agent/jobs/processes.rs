@@ -111,6 +111,9 @@ pub trait Processes {
     /// Ends the whole tree, or what its leader has left of it. `on_exit` follows when the leader has ended.
     fn end(&mut self, job: JobId, force: Force);
 
+    /// Lets go of it: it goes on by itself. Our ends of its pipes are closed, and the number is forgotten.
+    fn leave(&mut self, job: JobId);
+
     /// Sends a signal to the leader's process group. False: it is gone.
     fn signal(&mut self, job: JobId, signal: i32) -> bool;
 

@@ -14,7 +14,7 @@ use super::{Pid, Pipe, Signal, Tree, orphans};
 
 /// A running process, or its remains.
 ///
-/// Its pipes are the caller's to take. Dropped unreaped, its group is killed and what is left of it
+/// Its pipes are the caller's to take. Dropped unreaped, and not [left](Process::leave), its group is killed and what is left of it
 /// becomes an orphan, for [`reap_orphans`](super::reap_orphans) to collect.
 #[derive(Debug)]
 pub struct Process {
@@ -27,6 +27,7 @@ pub struct Process {
     tree: Tree,
     pidfd: OwnedFd,
     reaped: Option<Exit>,
+    left: bool,
 }
 
 /// How a leader ended.
@@ -57,6 +58,7 @@ impl Process {
             tree,
             pidfd,
             reaped: None,
+            left: false,
         }
     }
 
@@ -117,13 +119,20 @@ impl Process {
         }
         Ok(self.reaped)
     }
+
+    /// Lets go of it: it goes on by itself, and its remains are an orphan's.
+    pub fn leave(mut self) {
+        self.left = true;
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if self.reaped.is_none() {
             let leader = self.pid();
-            let _ = kill_process_group(leader, Signal::KILL);
+            if !self.left {
+                let _ = kill_process_group(leader, Signal::KILL);
+            }
             orphans::leaders().remove(leader);
         }
     }

@@ -210,12 +210,16 @@ impl Children {
         let Some(mut child) = self.jobs.remove(&job) else {
             return;
         };
-        child.close(&self.registry);
-        let pidfd = std::os::fd::AsRawFd::as_raw_fd(&child.process.pidfd());
-        let _ = self.registry.deregister(&mut SourceFd(&pidfd));
+        self.deregister(&mut child);
         if let Err(error) = child.process.reap() {
             tracing::warn!(%error, "a process cannot be reaped");
         }
+    }
+
+    fn deregister(&self, child: &mut Child) {
+        child.close(&self.registry);
+        let pidfd = child.process.pidfd().as_raw_fd();
+        let _ = self.registry.deregister(&mut SourceFd(&pidfd));
     }
 
     /// The whole of what a process is to be.
@@ -326,6 +330,13 @@ impl Processes for Children {
         if force == Force::Kill {
             let progress = ending.kill_now(now, &mut self.census);
             self.on_progress(job, progress);
+        }
+    }
+
+    fn leave(&mut self, job: JobId) {
+        if let Some(mut child) = self.jobs.remove(&job) {
+            self.deregister(&mut child);
+            child.process.leave();
         }
     }
 

@@ -116,7 +116,8 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind(error) | Self::Prints(_, error) | Self::System(error) => Some(error),
-            Self::Audit(_, error) => Some(error),
+            // Its own text is all there is to say.
+            Self::Audit(..) => None,
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The commands of `udpagent` that read or write its files: `invite`, `key`, `check`.
+//! The commands of `udpagent` that read or write its files: `invite`, `key`.
 
 use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::InviteArgs;
 use super::serve::host_name;
-use super::{CheckArgs, InviteArgs};
-use crate::agent::access::{Member, Origin, Sources, invite};
+use crate::agent::access::invite;
 use crate::agent::config::{self, Config, Layer};
 use crate::agent::run::unix_now;
 use crate::crypto::{PublicKey, key_file};
@@ -109,51 +109,4 @@ fn reachable(config: &Config) -> Host {
     };
     let name = || Host::Name(host_name().to_ascii_lowercase());
     bound.or_else(ssh).unwrap_or_else(name)
-}
-
-/// Says what the files say, and what is wrong with them.
-pub(super) fn check(args: &CheckArgs) -> Result<u8> {
-    let files = Files::locate()?;
-    let config = Config::resolve([read_config(&files, args.config.as_deref())?]);
-    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    println!("listens on {}", binds.join(", "));
-    let sources = Sources {
-        agent: files.agent,
-        control: files.control,
-    };
-    let (access, problems) = sources.load();
-    let mut members: Vec<&Member> = access.members().map(AsRef::as_ref).collect();
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    for member in members {
-        println!("{}", describe(member));
-    }
-    for problem in &problems {
-        eprintln!("udpagent: {problem}");
-    }
-    Ok(u8::from(!problems.is_empty()))
-}
-
-fn describe(member: &Member) -> String {
-    let options = &member.options;
-    let runs = if options.chat_only {
-        "no commands"
-    } else if options.allow.is_empty() {
-        "any command"
-    } else {
-        "the commands that are allowed"
-    };
-    let place = match &member.origin {
-        Origin::Line(path, line) => format!("{}:{line}", path.display()),
-        Origin::SameUser(path) => format!("{}, this user's own controller", path.display()),
-        Origin::Given => "this program".to_owned(),
-    };
-    let expired = if options.is_expired(unix_now()) {
-        ", expired"
-    } else {
-        ""
-    };
-    format!(
-        "{} {} runs {runs}{expired} ({place})",
-        member.key, member.name
-    )
 }

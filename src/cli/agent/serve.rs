@@ -13,7 +13,7 @@ use super::files::{Files, read_config};
 use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::config::{Audit, Config, LogFormat, Switch};
-use crate::agent::jobs::{self, Commands};
+use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::run::{self, Plain, Stopper, Terminal, Trust};
 use crate::crypto::key_file;
 use crate::escape;
@@ -53,6 +53,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
             max_jobs: config.max_jobs,
             max_runtime: config.max_runtime,
             max_output: config.max_output,
+            at_end: match config.keep_jobs {
+                Switch::On => AtEnd::Leave,
+                Switch::Off => AtEnd::End,
+            },
         },
         plain: match config.plain {
             Switch::On => Plain::Shown(config.reply),
@@ -86,7 +90,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
 }
 
 /// How records are kept.
-fn audit(config: &Config) -> Option<audit::Config> {
+pub(super) fn audit(config: &Config) -> Option<audit::Config> {
     let collected = config.audit_file.is_some() || !io::stderr().is_terminal();
     let demand = match config.audit {
         Audit::Auto if collected => Demand::Wanted,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::context::open_link;
 use crate::agent::config::Config;
-use crate::agent::jobs::{self, Commands};
+use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::run::{self, Agent, Plain, Terminal, Trust};
 use crate::control::link::{Host, Link};
 use crate::crypto::SecretKey;
@@ -38,6 +38,7 @@ impl Local {
                 max_jobs: Config::default().max_jobs,
                 max_runtime: None,
                 max_output: None,
+                at_end: AtEnd::End,
             },
             plain: Plain::Off,
             terminal: Terminal::None,

@@ -222,6 +222,10 @@ impl Processes for Pretended {
         }
     }
 
+    fn leave(&mut self, job: JobId) {
+        self.running.remove(&job);
+    }
+
     fn signal(&mut self, job: JobId, _: i32) -> bool {
         self.running
             .get(&job)

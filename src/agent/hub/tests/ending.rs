@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::stage::*;
-use crate::agent::jobs::{Exit, Force, Output};
+use crate::agent::jobs::{self, AtEnd, Commands, Exit, Force, Output};
 use crate::agent::limits;
-use crate::message::{CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
+use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
 use crate::session::{Closed, Event};
 use crate::wire::{Lane, StreamId};
 
@@ -363,4 +363,41 @@ fn an_agent_that_ends_waits_for_nothing_for_ever() {
     stage.pass(limits::FAREWELL);
     assert!(stage.hub.is_over());
     assert!(limits::SHUTDOWN + limits::FAREWELL < Duration::from_secs(8));
+}
+
+#[test]
+fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
+    let mut stage = Stage::with(jobs::Config {
+        commands: Commands::Run,
+        max_jobs: 4,
+        max_runtime: None,
+        max_output: None,
+        at_end: AtEnd::Leave,
+    });
+    let alice = stage.open(1, ALICE);
+    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+    let left = stage.last_job();
+    let ending = stage.call(alice, 1, &Request::Exec(exec(2)));
+    let ended = stage.last_job();
+    stage.say(ending, &Request::Cancel {});
+    stage.write(left, Output::Out, b"so far");
+    stage.hub.shut_down(stage.now);
+    stage.drain();
+    assert_eq!(stage.hub.processes().left, [left]);
+    assert_eq!(stage.hub.processes().ended, [(ended, Force::Ask)]);
+    let lost = Reply::Exit {
+        outcome: Outcome::Lost {},
+        stdout: 6,
+        stderr: 0,
+        streams_open: true,
+        cause: Some(Cause::Shutdown),
+    };
+    assert_eq!(stage.replies(call).pop(), Some(lost));
+    // One that is being ended anyway is.
+    stage.eof(ended);
+    stage.exit(ended, Exit::Code(0));
+    stage.delivered(call);
+    stage.delivered(ending);
+    stage.pass(limits::FAREWELL);
+    assert!(stage.hub.is_over());
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::directory::{Directory, Permission, Refused};
 use crate::agent::hub::{Config, Hub};
-use crate::agent::jobs::{self, Commands, Exit, Force, JobId, Output, Processes, Spec};
+use crate::agent::jobs::{self, AtEnd, Commands, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
@@ -34,6 +34,7 @@ pub struct Fake {
     pub signals: Vec<(JobId, i32)>,
     pub windows: Vec<(JobId, Window)>,
     pub closed: Vec<JobId>,
+    pub left: Vec<JobId>,
     pub shut: Vec<(JobId, Output)>,
     pub fails: Option<i32>,
 }
@@ -66,6 +67,10 @@ impl Processes for Fake {
 
     fn end(&mut self, job: JobId, force: Force) {
         self.ended.push((job, force));
+    }
+
+    fn leave(&mut self, job: JobId) {
+        self.left.push(job);
     }
 
     fn signal(&mut self, job: JobId, signal: i32) -> bool {
@@ -176,6 +181,7 @@ impl Stage {
             max_jobs: 4,
             max_runtime: None,
             max_output: None,
+            at_end: AtEnd::End,
         })
     }
 

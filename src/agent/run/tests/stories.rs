@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::caller::{Caller, command};
 use crate::agent::access::{Sources, invite};
-use crate::agent::jobs::{self, Commands};
+use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::run::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
@@ -32,6 +32,7 @@ fn agent(trust: Trust) -> Agent {
             max_jobs: 50,
             max_runtime: None,
             max_output: None,
+            at_end: AtEnd::End,
         },
         plain: Plain::Off,
         terminal: Terminal::None,

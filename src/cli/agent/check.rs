@@ -1,0 +1,219 @@
+//! `udpagent check`: what the files say, and what one key may run, in words.
+//!
+//! Not decided here: the answer is that of the agent's own rules. What depends on the moment, as how many
+//! commands run, it cannot tell.
+
+use std::net::IpAddr;
+
+use anyhow::{Result, bail};
+
+use super::CheckArgs;
+use super::files::{Files, read_config};
+use super::serve::audit;
+use crate::agent::access::{Access, Member, Origin, Sources};
+use crate::agent::audit::Demand;
+use crate::agent::config::{Config, Switch};
+use crate::agent::process::Account;
+use crate::agent::run::unix_now;
+use crate::message::{Exec, OsText, RequestId};
+use crate::net::Bind;
+
+/// Says what the files say, and what is wrong with them; or what was asked about one key.
+pub(super) fn check(args: &CheckArgs) -> Result<u8> {
+    let files = Files::locate()?;
+    let config = Config::resolve([read_config(&files, args.config.as_deref())?]);
+    let sources = Sources {
+        agent: files.agent,
+        control: files.control,
+    };
+    let (access, problems) = sources.load();
+    for problem in &problems {
+        eprintln!("udpagent: {problem}");
+    }
+    let Some(who) = &args.who else {
+        for line in settings(&config) {
+            println!("{line}");
+        }
+        let mut members: Vec<&Member> = access.members().map(AsRef::as_ref).collect();
+        members.sort_by(|a, b| (&a.name, a.key.0).cmp(&(&b.name, b.key.0)));
+        for member in members {
+            println!("{}", describe(member));
+        }
+        return Ok(u8::from(!problems.is_empty()));
+    };
+    let member = find(&access, who)?;
+    let verdict = match member {
+        None => Err("no line that is understood has this key or name".to_owned()),
+        Some(member) if args.argv.is_empty() => door(member, args.from).map(|()| describe(member)),
+        Some(member) => judge(member, args, &config),
+    };
+    let place = member.map_or_else(String::new, |member| format!(" ({})", origin(member)));
+    match verdict {
+        Ok(yes) if args.argv.is_empty() => println!("{yes}"),
+        Ok(yes) => println!("yes: {yes}{place}"),
+        Err(no) => {
+            println!("no: {no}{place}");
+            return Ok(1);
+        }
+    }
+    Ok(0)
+}
+
+/// By key, or by name if only one has it.
+fn find<'a>(access: &'a Access, who: &str) -> Result<Option<&'a Member>> {
+    let is = |member: &&Member| member.key.to_string() == who || member.name == who;
+    let mut found = access.members().map(AsRef::as_ref).filter(is);
+    let first = found.next();
+    if found.next().is_some() {
+        bail!("several keys have the name {who}; give the key itself");
+    }
+    Ok(first)
+}
+
+/// Whether a key may connect.
+fn door(member: &Member, from: Option<IpAddr>) -> Result<(), String> {
+    let options = &member.options;
+    if options.is_expired(unix_now()) {
+        return Err("expires= has passed".into());
+    }
+    match from {
+        Some(from) if !options.admits_from(from) => {
+            Err(format!("from= does not let {from} connect"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a key may run a command.
+fn judge(member: &Member, args: &CheckArgs, config: &Config) -> Result<String, String> {
+    door(member, args.from)?;
+    if config.exec == Switch::Off {
+        return Err("exec = false: this agent runs no commands".into());
+    }
+    let argv = args.argv.iter().cloned().map(OsText).collect();
+    let mut exec = Exec::new(RequestId([0; 16]), argv);
+    exec.user.clone_from(&args.user);
+    let account = Account::current();
+    let own = account.name.to_string_lossy();
+    let permit = member
+        .judge(&exec, &own)
+        .map_err(|refusal| refusal.to_string())?;
+    account
+        .reach(permit.user)
+        .map_err(|unreachable| format!("as {}: {unreachable}", permit.user))?;
+    let why = match permit.pattern {
+        Some(pattern) => format!("by allow=\"{pattern}\""),
+        None => "as it may run anything".into(),
+    };
+    Ok(format!("{} runs it as {}, {why}", member.name, permit.user))
+}
+
+/// What holds for all.
+fn settings(config: &Config) -> Vec<String> {
+    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
+    let mut lines = vec![format!("listens on {}", binds.join(", "))];
+    if config.exec == Switch::Off {
+        lines.push("runs no commands".into());
+        return lines;
+    }
+    let mut limits = vec![format!("runs {} commands at a time", config.max_jobs)];
+    if let Some(runtime) = config.max_runtime {
+        limits.push(format!("each for {runtime:?} at most"));
+    }
+    if let Some(bytes) = config.max_output {
+        limits.push(format!("each with {bytes} bytes of output at most"));
+    }
+    for limit in &config.resources {
+        let (resource, at_most) = (limit.resource, limit.at_most);
+        limits.push(format!("{resource:?} {at_most}").to_lowercase());
+    }
+    lines.push(limits.join(", "));
+    if config.keep_jobs == Switch::On {
+        lines.push("leaves commands alone when it ends".into());
+    }
+    lines.push(match audit(config) {
+        None => "keeps no record of what runs".into(),
+        Some(audit) => {
+            let place = match &audit.file {
+                Some(path) => path.display().to_string(),
+                None => "standard error".into(),
+            };
+            let demand = match audit.demand {
+                Demand::Wanted => "",
+                Demand::Required => ", and runs nothing that is not recorded",
+            };
+            format!("keeps a record of what runs in {place}{demand}")
+        }
+    });
+    lines
+}
+
+/// `KEY NAME (PLACE): what it may`
+fn describe(member: &Member) -> String {
+    let options = &member.options;
+    let mut clauses = Vec::new();
+    if options.chat_only {
+        clauses.push("chats, and runs no commands".to_owned());
+    } else {
+        clauses.push(format!("runs {} as {}", commands(member), users(member)));
+    }
+    if !options.from.is_empty() {
+        let networks: Vec<String> = options.from.iter().map(ToString::to_string).collect();
+        clauses.push(format!("from {}", networks.join(" or ")));
+    }
+    if let Some(jobs) = options.max_jobs {
+        clauses.push(format!("{jobs} at a time"));
+    }
+    if let Some(expires) = options.expires {
+        let time = i64::try_from(expires).map(jiff::Timestamp::from_second);
+        let time = match time {
+            Ok(Ok(time)) => time.to_string(),
+            _ => expires.to_string(),
+        };
+        let expired = if options.is_expired(unix_now()) {
+            ", which has passed"
+        } else {
+            ""
+        };
+        clauses.push(format!("until {time}{expired}"));
+    }
+    let place = origin(member);
+    let clauses = clauses.join("; ");
+    format!("{} {} ({place}): {clauses}", member.key, member.name)
+}
+
+fn commands(member: &Member) -> String {
+    let allow = &member.options.allow;
+    if allow.is_empty() {
+        return "any command".into();
+    }
+    let patterns: Vec<String> = allow
+        .iter()
+        .map(|pattern| format!("\"{pattern}\""))
+        .collect();
+    patterns.join(" or ")
+}
+
+fn users(member: &Member) -> String {
+    let users = &member.options.users;
+    let own = Account::current().name.to_string_lossy().into_owned();
+    let (first, others) = match users.named().split_first() {
+        Some((first, others)) => (first.clone(), others),
+        None => (own, &[][..]),
+    };
+    if users.any() {
+        return format!("{first}, or any other user if asked");
+    }
+    match others {
+        [] => first,
+        others => format!("{first}, or {} if asked", others.join(" or ")),
+    }
+}
+
+fn origin(member: &Member) -> String {
+    match &member.origin {
+        Origin::Line(path, line) => format!("{}:{line}", path.display()),
+        Origin::SameUser(path) => format!("{}, this user's own controller", path.display()),
+        Origin::Given => "this program".to_owned(),
+    }
+}

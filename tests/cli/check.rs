@@ -1,0 +1,160 @@
+//! `udpagent check`: what it says is what the agent does.
+
+use std::fmt::Write as _;
+
+use crate::harness::{Test, User};
+
+fn id(user: &User) -> String {
+    let id = user.udpctl(["id"]).outcome().stdout;
+    String::from_utf8(id).unwrap().trim().to_owned()
+}
+
+fn own_name() -> String {
+    let output = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A host with one line for each of these options, and the keys of those lines.
+fn host(options: &[&str]) -> (User, Vec<String>) {
+    let user = User::new();
+    std::fs::create_dir_all(user.path("config/udpagent")).unwrap();
+    let (mut text, mut keys) = (String::new(), Vec::new());
+    for (number, options) in options.iter().enumerate() {
+        let key = id(&User::new());
+        writeln!(text, "{key} k{number} {options}").unwrap();
+        keys.push(key);
+    }
+    std::fs::write(user.path("config/udpagent/authorized_keys"), text).unwrap();
+    (user, keys)
+}
+
+#[test]
+fn every_key_is_listed_with_what_it_may_in_words() {
+    let (user, keys) = host(&[
+        "",
+        "chat-only from=192.0.2.0/24,::1",
+        "allow='uname -a' allow='df **' user=ann,bob max-jobs=3 expires=2099-01-31",
+        "user=* expires=2001-01-01T00:00:00+02:00",
+    ]);
+    user.write_config(
+        "bind = ':7001'\naudit = 'required'\naudit-file = '/var/log/a'\n\
+         [limits]\njobs = 7\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64",
+    );
+    let own = own_name();
+    let place = user.path("config/udpagent/authorized_keys");
+    let place = place.display();
+    user.udpagent(["check"])
+        .stdout(format!(
+            "listens on :7001\n\
+             runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64\n\
+             keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\
+             {} k0 ({place}:1): runs any command as {own}\n\
+             {} k1 ({place}:2): chats, and runs no commands; from 192.0.2.0/24 or ::1/128\n\
+             {} k2 ({place}:3): runs \"uname -a\" or \"df **\" as ann, or bob if asked; 3 at a time; \
+             until 2099-01-31T00:00:00Z\n\
+             {} k3 ({place}:4): runs any command as {own}, or any other user if asked; \
+             until 2000-12-31T22:00:00Z, which has passed\n",
+            keys[0], keys[1], keys[2], keys[3]
+        ))
+        .run();
+}
+
+#[test]
+fn one_command_of_one_key_is_answered_with_who_and_why() {
+    let (user, keys) = host(&[
+        "",
+        "'allow=uname **' allow='df -h' from=192.0.2.0/24",
+        "chat-only",
+        "expires=2001-01-01",
+        "user=no-such-user",
+    ]);
+    let own = own_name();
+    let place = user.path("config/udpagent/authorized_keys");
+    let says = |args: &[&str], status: i32, line: &str| {
+        let line = line.replace("OWN", &own);
+        let line = line.replace("FILE", &place.display().to_string());
+        Test::stdout(user.udpagent([&["check"], args].concat()), line + "\n")
+            .status(status)
+            .run();
+    };
+    let free = "yes: k0 runs it as OWN, as it may run anything (FILE:1)";
+    says(&["k0", "--", "rm", "-rf", "/"], 0, free);
+    says(&[&keys[0], "--user", &own, "--", "id"], 0, free);
+    says(
+        &["k0", "--user", "daemon", "--", "id"],
+        1,
+        "no: user= does not name that user (FILE:1)",
+    );
+    says(
+        &["k1", "--from", "192.0.2.9", "--", "uname", "-a"],
+        0,
+        "yes: k1 runs it as OWN, by allow=\"uname **\" (FILE:2)",
+    );
+    says(
+        &["k1", "--", "df"],
+        1,
+        "no: no allow= matches the command (FILE:2)",
+    );
+    says(
+        &["k1", "--from", "198.51.100.1", "--", "df", "-h"],
+        1,
+        "no: from= does not let 198.51.100.1 connect (FILE:2)",
+    );
+    says(
+        &["k2", "--", "true"],
+        1,
+        "no: chat-only: this key runs no commands (FILE:3)",
+    );
+    says(&["k3"], 1, "no: expires= has passed (FILE:4)");
+    says(
+        &["k4", "--", "true"],
+        1,
+        "no: as no-such-user: there is no such user in /etc/passwd (FILE:5)",
+    );
+    let nobody = "no: no line that is understood has this key or name";
+    says(&["k9", "--", "true"], 1, nobody);
+    says(
+        &["k2"],
+        0,
+        &format!("{} k2 (FILE:3): chats, and runs no commands", keys[2]),
+    );
+}
+
+#[test]
+fn a_wrong_line_is_named_and_its_key_may_nothing() {
+    let (user, keys) = host(&["chatonly"]);
+    let path = user.path("config/udpagent/authorized_keys");
+    user.udpagent(["check", &keys[0], "--", "true"])
+        .stdout("no: no line that is understood has this key or name\n")
+        .stderr(format!(
+            "udpagent: {}:1: unknown option \"chatonly\"; there are allow=, chat-only, user=, from=, max-jobs=, \
+             expires=\n",
+            path.display()
+        ))
+        .status(1)
+        .run();
+}
+
+#[test]
+fn over_the_wire_a_denial_is_only_that() {
+    let user = User::new();
+    user.authorize("allow=true");
+    let agent = user.agent();
+    let target = agent.target();
+    for args in [
+        &["--", "false"][..],
+        &["--env", "A=b", "--", "true"],
+        &["--user", "no-such-user", "--", "true"],
+        &["--cwd", "/", "--", "true"],
+    ] {
+        let args = [&["exec", &target], args].concat();
+        user.udpctl(args)
+            .stderr(format!("udpctl: {target}: denied; request ID\n"))
+            .status(255)
+            .run();
+    }
+    user.udpctl(["exec", &target, "--", "true"]).run();
+}
