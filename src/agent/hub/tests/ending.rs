@@ -401,3 +401,32 @@ fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
     stage.pass(limits::FAREWELL);
     assert!(stage.hub.is_over());
 }
+
+#[test]
+fn too_much_output_after_the_leaders_end_is_no_success_either() {
+    let mut stage = Stage::with(jobs::Config {
+        commands: Commands::Run,
+        max_jobs: 4,
+        max_runtime: None,
+        max_output: Some(10),
+        at_end: AtEnd::End,
+    });
+    let alice = stage.open(1, ALICE);
+    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+    let job = stage.last_job();
+    stage.write(job, Output::Err, b"four");
+    stage.exit(job, Exit::Code(0));
+    assert!(stage.hub.processes().ended.is_empty());
+    stage.write(job, Output::Out, b"sixsixseven");
+    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
+    stage.eof(job);
+    let exit = Reply::Exit {
+        outcome: Outcome::Canceled {},
+        stdout: 6,
+        stderr: 4,
+        streams_open: false,
+        cause: Some(Cause::Output),
+    };
+    assert_eq!(stage.replies(call).pop(), Some(exit));
+    assert_eq!(stage.heard(call, Lane::Main).bytes, b"sixsix");
+}
