@@ -5,16 +5,18 @@
 //!    only; any other INIT seen before gets silence.
 //! 3. When many wait, the address must prove itself by RETRY, which keeps no state.
 //! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the gate says who is admitted.
-//! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice.
+//! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice, not even
+//!    out of two INITs that a controller has made for one connection.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::connection::{Accept, Connection};
 use super::endpoint::Endpoint;
 use super::register::InitRegister;
 use super::route::Route;
 use super::{Config, ConnectionId, Drop, Event, Path, Transmit, limits};
-use crate::crypto::{AgentMac, Responder, TokenKey};
+use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::limits::{MAC, TOKEN};
@@ -72,6 +74,20 @@ fn print(mac: &[u8; MAC]) -> u64 {
     let mut half = [0; 8];
     half.copy_from_slice(&mac[..8]);
     u64::from_be_bytes(half)
+}
+
+/// The same for every INIT that a controller makes for one connection, and for no other. Keyed by nothing:
+/// who finds two alike has a key, and what they gain is that early data has to be sent again.
+fn print_of_early(key: &PublicKey, hello: &Hello, rest: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key, hello.agent_time, trimmed(rest)).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Without the padding, which is shorter where there is a token.
+fn trimmed(frames: &[u8]) -> &[u8] {
+    let end = frames.iter().rposition(|&byte| byte != 0);
+    &frames[..end.map_or(0, |end| end + 1)]
 }
 
 impl Endpoint {
@@ -204,13 +220,16 @@ impl Endpoint {
         if !gate.admit(&key, waiting.path.remote, hello.invite.as_ref()) {
             return Err(Drop::Stranger);
         }
-        admission.register.insert(now, print);
         let rest = frames.rest().to_vec();
-        let early = if admission.is_fresh(now, &hello) {
+        let early_print = print_of_early(&key, &hello, &rest);
+        let early = if admission.is_fresh(now, &hello) && !admission.register.has_taken(early_print)
+        {
             Early::Accepted
         } else {
             Early::Refused
         };
+        let taken = (early == Early::Accepted).then_some(early_print);
+        admission.register.insert(now, print, taken);
         let local = SessionId(self.rng.u64());
         let answer = Hello {
             epoch: admission.epoch,

@@ -2,7 +2,8 @@
 //!
 //! An INIT is repeated byte for byte; after [`limits::INIT_REPEATS`] repeats, or on a RETRY, a new one is
 //! made and the older one kept beside it, so that nobody's forged RETRY or RESP, and no late RESP, can
-//! spoil the handshake. All of them carry the same early bytes.
+//! spoil the handshake. All of them carry the same early bytes and the same time, so that the agent takes those
+//! bytes once.
 
 use bytes::Bytes;
 
@@ -141,8 +142,10 @@ impl Connecting {
     /// HELLO, early bytes if the agent was met before, padding up to `size`.
     fn payload(&self, now: Instant, id: SessionId, size: usize) -> Vec<u8> {
         let mut payload = Vec::with_capacity(size);
+        // That of the first one in all of them: by it the agent tells that they are one.
+        let began = self.began.unwrap_or(now);
         let agent_time = self.ticket.map_or(0, |ticket| {
-            now.as_micros().saturating_add_signed(ticket.offset)
+            began.as_micros().saturating_add_signed(ticket.offset)
         });
         let hello = Hello {
             epoch: self.ticket.map_or(0, |ticket| ticket.epoch),

@@ -3,6 +3,9 @@
 //! Prints of the last [`limits::INIT_REGISTER`] INITs; the oldest makes room, unless it is so young that
 //! its early data could still be taken: then the register is full for early data. Prints of an
 //! earlier run of the agent may be put in at the start.
+//!
+//! A controller that had no answer makes another INIT with the same early data. Both may arrive, and only
+//! one of the two sessions is used, so the early data is remembered too, and taken once.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -10,8 +13,15 @@ use super::limits;
 use crate::time::Instant;
 
 pub(super) struct InitRegister {
-    order: VecDeque<(Instant, u64)>,
+    order: VecDeque<Entry>,
     prints: HashSet<u64>,
+    early: HashSet<u64>,
+}
+
+struct Entry {
+    at: Instant,
+    print: u64,
+    early: Option<u64>,
 }
 
 impl InitRegister {
@@ -19,9 +29,10 @@ impl InitRegister {
         let mut this = Self {
             order: VecDeque::new(),
             prints: HashSet::new(),
+            early: HashSet::new(),
         };
         for &print in seen {
-            this.insert(now - limits::INIT_REGISTER_AGE, print);
+            this.insert(now - limits::INIT_REGISTER_AGE, print, None);
         }
         this
     }
@@ -36,17 +47,27 @@ impl InitRegister {
             || self
                 .order
                 .front()
-                .is_none_or(|&(at, _)| now.since(at) >= limits::INIT_REGISTER_AGE)
+                .is_none_or(|first| now.since(first.at) >= limits::INIT_REGISTER_AGE)
     }
 
-    pub(super) fn insert(&mut self, now: Instant, print: u64) {
+    /// Whether this early data was taken, from another INIT.
+    pub(super) fn has_taken(&self, early: u64) -> bool {
+        self.early.contains(&early)
+    }
+
+    /// Remembers an INIT, and the print of its early data if that is taken.
+    pub(super) fn insert(&mut self, at: Instant, print: u64, early: Option<u64>) {
         if self.prints.insert(print) {
-            self.order.push_back((now, print));
+            self.early.extend(early);
+            self.order.push_back(Entry { at, print, early });
         }
         if self.order.len() > limits::INIT_REGISTER
-            && let Some((_, oldest)) = self.order.pop_front()
+            && let Some(oldest) = self.order.pop_front()
         {
-            self.prints.remove(&oldest);
+            self.prints.remove(&oldest.print);
+            if let Some(early) = oldest.early {
+                self.early.remove(&early);
+            }
         }
     }
 }

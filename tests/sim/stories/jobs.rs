@@ -159,3 +159,22 @@ fn an_agent_that_restarts_in_the_middle_is_never_reported_as_success() {
         }
     });
 }
+
+#[test]
+fn a_controller_that_asked_several_times_does_not_take_its_command_away_from_itself() {
+    // The agent is known to be near, and is far all of a sudden: by the time of its answer the first request
+    // has been made anew several times, and the agent has all of them.
+    let (mut world, agent, laptop) = two(0, Link::perfect(MS * 2));
+    laptop.run(&mut world, &agent, Work::echo(1));
+    finish(&mut world, &laptop, SECOND * 5);
+    let far = Link::perfect(SECOND * 3);
+    world.network.set_link(agent.host, laptop.host, far.clone());
+    world.network.set_link(laptop.host, agent.host, far);
+    let work = Work {
+        takes: SECOND * 20,
+        ..Work::echo(2)
+    };
+    laptop.run(&mut world, &agent, work);
+    finish(&mut world, &laptop, SECOND * 200);
+    all_true(&laptop, &[work]);
+}
