@@ -1,0 +1,111 @@
+//! Ten thousand commands on one agent: what it holds afterwards is what it held before.
+//!
+//! `UDPAGENT_JOBS` asks for another number.
+
+use std::path::PathBuf;
+
+use crate::harness::{Agent, User, children, eventually};
+
+/// Commands, if nobody asks for another number.
+const JOBS: usize = 10_000;
+
+/// Commands of one run of udpctl.
+const RUN: usize = 250;
+
+/// Each remembered id costs 60 bytes, each uncollected result a few hundred, of 2048 at most. The rest is
+/// the allocator's.
+const GROWTH_KIB: u64 = 24 << 10;
+
+fn of(agent: &Agent, what: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/{what}", agent.child.pid().as_raw_pid()))
+}
+
+fn descriptors(agent: &Agent) -> usize {
+    std::fs::read_dir(of(agent, "fd")).unwrap().count()
+}
+
+fn resident_kib(agent: &Agent) -> u64 {
+    let status = std::fs::read_to_string(of(agent, "status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let number = line.unwrap().split_ascii_whitespace().nth(1);
+    number.unwrap().parse().unwrap()
+}
+
+/// The kinds of commands, one after the other.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Plain,
+    NotStarted,
+    DeafToStdin,
+    LeftToItself,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [
+        Self::Plain,
+        Self::NotStarted,
+        Self::DeafToStdin,
+        Self::LeftToItself,
+    ];
+
+    fn run(self, user: &User, target: &str, jobs: usize) {
+        let (options, argv, status): (&[&str], &[&str], i32) = match self {
+            Self::Plain => (&[], &["true"], 0),
+            Self::NotStarted => (&[], &["/no/such/program"], 5),
+            Self::DeafToStdin => (&["-i"], &["sh", "-c", "exec <&-"], 0),
+            Self::LeftToItself => (&["--detach"], &["true"], 0),
+        };
+        let mut args = vec!["exec"];
+        args.extend(std::iter::repeat_n(target, jobs));
+        args.extend(options);
+        args.push("--");
+        args.extend(argv);
+        let input = vec![b'x'; 100_000];
+        let outcome = user.udpctl(args).stdin(input).outcome();
+        assert_eq!(outcome.status, status, "{self:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
+    let jobs = std::env::var("UDPAGENT_JOBS").map_or(JOBS, |text| text.parse().unwrap());
+    let user = User::new();
+    let config = user.path("config/udpagent");
+    std::fs::create_dir_all(&config).unwrap();
+    // As many as one run of udpctl has under way, and those that end meanwhile.
+    std::fs::write(config.join("udpagent.toml"), "[limits]\njobs = 1000\n").unwrap();
+    let agent = user.agent();
+    let target = agent.target();
+    let first = "00000000000000000000000000000001";
+    let detached = ["exec", &target, "--detach", "--id", first, "--", "true"];
+    assert_eq!(user.udpctl(detached).outcome().status, 0);
+    user.udpctl(["wait", &target, first]).run();
+    let before = descriptors(&agent);
+    let mut resident = None;
+    for (run, kind) in (0..jobs.div_ceil(RUN)).zip(Kind::ALL.into_iter().cycle()) {
+        kind.run(&user, &target, RUN);
+        // Once each kind has been there, its tables have their size.
+        if run + 1 == 2 * Kind::ALL.len() {
+            resident = Some(resident_kib(&agent));
+        }
+    }
+    eventually("no zombie, and no process", || {
+        children(agent.child.pid()).is_empty()
+    });
+    eventually("descriptors are what they were", || {
+        descriptors(&agent) == before
+    });
+    let grown = resident_kib(&agent).saturating_sub(resident.unwrap_or(u64::MAX));
+    assert!(grown < GROWTH_KIB, "{grown} KiB more");
+    if jobs >= JOBS {
+        // More results wait than are kept, so that the first one is forgotten, and its command never
+        // started again.
+        let again = user.udpctl(["exec", &target, "--id", first, "--", "true"]);
+        again
+            .stderr(format!(
+                "udpctl: {target}: the request is older than the agent remembers; request ID\n"
+            ))
+            .status(255)
+            .run();
+    }
+}

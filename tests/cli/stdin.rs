@@ -1,0 +1,130 @@
+//! Standard input of a command: one that stops reading, one that does not read yet, one that is not read at
+//! all.
+
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::harness::{Child, Test, User};
+
+/// As long as this nothing was taken: it is stuck. What goes on takes microseconds.
+const STUCK: Duration = Duration::from_millis(700);
+
+/// What may be on its way between a producer and a command that does not read: the pipes of both ends, the
+/// credit of the lane, and what udpctl has read ahead.
+const UNDER_WAY: usize = 2 << 20;
+
+#[test]
+fn an_endless_producer_ends_with_the_command_that_has_read_enough() {
+    let user = User::new();
+    let agent = user.agent();
+    let line = format!(
+        "yes | {} exec {} -i -- head -c 1; echo \"${{PIPESTATUS[@]}}\"",
+        env!("CARGO_BIN_EXE_udpctl"),
+        agent.target(),
+    );
+    let mut shell = user.command("bash");
+    shell.args(["-c", &line]);
+    Test::new(shell).stdout("y141 0\n").run();
+}
+
+#[test]
+fn a_command_that_does_not_read_yet_stops_the_producer_and_gets_all_of_it_later() {
+    let user = User::new();
+    let agent = user.agent();
+    // Opening a pipe waits for the other end.
+    let go = user.path("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+    let script = format!("cat {}; wc -c", go.display());
+    let mut command = user.command("udpctl");
+    command.args(["exec", &agent.target(), "-i", "--", "sh", "-c", &script]);
+    let mut udpctl = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = udpctl.stdin.take().unwrap();
+    rustix::io::ioctl_fionbio(&pipe, true).unwrap();
+    let piece = [b'x'; 4096];
+    let mut taken = 0;
+    let patience = STUCK.try_into().unwrap();
+    while poll(
+        &mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT)],
+        Some(&patience),
+    )
+    .unwrap()
+        > 0
+    {
+        taken += pipe.write(&piece).unwrap();
+        assert!(taken < UNDER_WAY, "{taken} bytes were read for nobody");
+    }
+    assert!(taken > 64 << 10, "{taken}: no more than a pipe");
+    std::fs::write(&go, "").unwrap();
+    rustix::io::ioctl_fionbio(&pipe, false).unwrap();
+    for _ in 0..1000 {
+        pipe.write_all(&piece).unwrap();
+    }
+    drop(pipe);
+    let output = udpctl.wait_with_output().unwrap();
+    let counted = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(counted, format!("{}\n", taken + 1000 * piece.len()));
+}
+
+#[test]
+fn a_shell_loop_runs_once_for_each_line_also_where_a_command_would_read() {
+    let user = User::new();
+    let agent = user.agent();
+    let loops = format!(
+        "while read host word; do {} exec $host -- sh -c \"cat; echo $word\"; done",
+        env!("CARGO_BIN_EXE_udpctl")
+    );
+    let mut shell = user.command("sh");
+    shell.args(["-c", &loops]);
+    let target = agent.target();
+    Test::new(shell)
+        .stdin(format!("{target} one\n{target} two\n{target} three\n"))
+        .stdout("one\ntwo\nthree\n")
+        .run();
+}
+
+#[test]
+fn the_command_hears_of_the_end_of_input_and_still_writes() {
+    let user = User::new();
+    let agent = user.agent();
+    let mut command = user.command("udpctl");
+    command.args(["exec", &agent.target(), "-i", "--", "sh", "-c"]);
+    command.arg("while read line; do echo got $line; done; echo end; exit 4");
+    let mut udpctl = Child::start(command);
+    for word in ["one", "two"] {
+        udpctl.type_in(&format!("{word}\n"));
+        udpctl.stdout_line(|line| line == format!("got {word}"));
+    }
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(4), "{stderr}");
+    assert_eq!(udpctl.stdout_seen().last().unwrap(), "end");
+}
+
+#[test]
+fn a_child_in_the_background_delays_the_result_by_less_than_a_second() {
+    let user = User::new();
+    let mut agent = user.agent();
+    agent.leaves_something_behind();
+    let args = [
+        "exec",
+        &agent.target(),
+        "--",
+        "sh",
+        "-c",
+        "sleep 60 & echo hi",
+    ];
+    // The machine may be busy: one of a few is enough.
+    let quick = (0..5).any(|_| {
+        let began = Instant::now();
+        user.udpctl(args).stdout("hi\n").run();
+        began.elapsed() < Duration::from_secs(1)
+    });
+    assert!(quick);
+}
