@@ -130,6 +130,8 @@ fn repeat() -> Attempt {
     });
     Attempt::new(Config {
         opening,
+        // So that it was first sent one second after the clock's origin.
+        begun: Instant::from_micros(6_001_000),
         ..config(1, None)
     })
 }
