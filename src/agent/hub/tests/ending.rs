@@ -71,6 +71,23 @@ fn a_signal_that_asks_for_the_end_takes_along_what_the_leader_leaves() {
 }
 
 #[test]
+fn a_controller_that_asks_for_nothing_more_still_gets_its_result() {
+    let mut stage = Stage::new();
+    let alice = stage.open(1, ALICE);
+    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+    let job = stage.last_job();
+    stage.data(call, Lane::Control, b"", true);
+    stage.eof(job);
+    stage.exit(job, Exit::Code(3));
+    let last = stage.replies(call).pop();
+    let outcome = Outcome::Exited { code: 3 };
+    assert!(
+        matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
+        "{last:?}"
+    );
+}
+
+#[test]
 fn a_deadline_is_kept_by_the_agent() {
     let mut stage = Stage::new();
     let alice = stage.open(1, ALICE);

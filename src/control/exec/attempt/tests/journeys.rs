@@ -123,6 +123,17 @@ fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
     );
 }
 
+#[test]
+fn the_session_that_answers_first_is_kept_and_the_other_left() {
+    let mut attempt = begin();
+    connected(&mut attempt, 0, RUN);
+    silence(&mut attempt, 0);
+    assert_eq!(drain(&mut attempt).connects.len(), 2);
+    connected(&mut attempt, 1, RUN);
+    reply(&mut attempt, 0, &accepted(0, 0));
+    assert_eq!(drain(&mut attempt).closed, [leg(1)]);
+}
+
 fn repeat() -> Attempt {
     let opening = Opening::Exec(Exec {
         age_ms: 5_000,
