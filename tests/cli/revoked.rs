@@ -82,3 +82,31 @@ fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
     host.write_line(&id, "");
     is_told_why(&guest, &agent.target());
 }
+
+#[test]
+fn an_editor_that_puts_the_file_aside_and_writes_another_ends_nothing() {
+    let (host, guest, other) = (User::new(), User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome().stdout;
+    host.write_line(&id, "");
+    let agent = host.agent();
+    let (mut udpctl, process) = guest_at(&guest, &agent);
+    let file = host.path("config/udpagent/authorized_keys");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::rename(&file, host.path("config/udpagent/authorized_keys~")).unwrap();
+    let new = other.udpctl(["id"]).outcome().stdout;
+    let new = String::from_utf8(new).unwrap();
+    std::fs::write(&file, format!("{text}{} other\n", new.trim())).unwrap();
+    // Once the new key is let in the file was read.
+    let target = agent.target();
+    other
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    eventually("the new key is let in", || {
+        let args = ["ping", &target, "--contact-timeout", "1s"];
+        other.udpctl(args).outcome().status == 0
+    });
+    assert!(process.exists(), "the command goes on");
+    udpctl.signal(rustix::process::Signal::INT);
+    assert_eq!(udpctl.wait().0.code(), Some(130));
+}

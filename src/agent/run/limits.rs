@@ -14,6 +14,10 @@ pub const EVENTS_PER_TURN: usize = 256;
 /// Readiness reported by one look at the poll.
 pub const READY: usize = 256;
 
+/// A changed file is read so long after its first change: editors and programs replace one in several steps,
+/// and a removed key is promised to have gone within a second.
+pub const SETTLED: Duration = Duration::from_millis(300);
+
 /// Trees that are being ended when all sessions are closed get this long: with the hub's own patience
 /// under eight seconds.
 pub const LAST_TREES: Duration = Duration::from_millis(500);

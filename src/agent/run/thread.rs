@@ -84,6 +84,8 @@ pub(super) struct Thread {
     net: Net,
     rules: Rules,
     watch: Option<Watch>,
+    /// When the files that have changed are read.
+    reload: Option<Instant>,
     /// When a key or an invitation expires.
     expiry: Option<Instant>,
     prints: Option<Prints>,
@@ -122,6 +124,7 @@ impl Thread {
             net,
             rules,
             watch,
+            reload: None,
             expiry: None,
             prints,
             orphans,
@@ -258,11 +261,18 @@ impl Thread {
         self.carry_out();
     }
 
+    /// A file that is being replaced is not there for a moment, or empty: nobody's key has gone by that.
     fn look_at_files(&mut self) {
-        if self.watch.as_ref().is_some_and(Watch::has_changed) {
-            self.rules.reload();
-            self.on_new_rules(Clock.now());
+        if self.watch.as_mut().is_some_and(Watch::has_changed) {
+            let settled = Clock.now() + limits::SETTLED;
+            self.reload.get_or_insert(settled);
         }
+    }
+
+    fn reload(&mut self, now: Instant) {
+        self.reload = None;
+        self.rules.reload();
+        self.on_new_rules(now);
     }
 
     fn on_new_rules(&mut self, now: Instant) {
@@ -283,6 +293,9 @@ impl Thread {
         if due(self.hub.poll_timeout()) {
             self.hub.on_timeout(now);
         }
+        if due(self.reload) {
+            self.reload(now);
+        }
         if due(self.expiry) {
             self.on_new_rules(now);
         }
@@ -297,6 +310,7 @@ impl Thread {
         let deadlines = [
             self.hub.poll_timeout(),
             self.hub.processes().poll_timeout(),
+            self.reload,
             self.expiry,
             self.last,
         ];

@@ -17,6 +17,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 pub struct Watch {
     descriptor: OwnedFd,
     files: Vec<PathBuf>,
+    /// The files that these lead to, where they are links.
+    targets: Vec<PathBuf>,
 }
 
 impl Watch {
@@ -28,13 +30,17 @@ impl Watch {
             token,
             Interest::READABLE,
         )?;
-        let watch = Self { descriptor, files };
+        let mut watch = Self {
+            descriptor,
+            files,
+            targets: Vec::new(),
+        };
         watch.renew();
         Ok(watch)
     }
 
     /// Whether something may have changed since the last call.
-    pub fn has_changed(&self) -> bool {
+    pub fn has_changed(&mut self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.descriptor, &mut buffer);
         let mut changed = false;
@@ -45,7 +51,7 @@ impl Watch {
                     let last = path.file_name();
                     last.is_some_and(|last| last.as_encoded_bytes() == name)
                 };
-                self.files.iter().any(named)
+                self.files.iter().chain(&self.targets).any(named)
             });
             let lost = ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED | ReadFlags::ISDIR;
             changed |= known || event.events().intersects(lost);
@@ -57,10 +63,10 @@ impl Watch {
     }
 
     /// Watches the folders that exist. Adding one again changes nothing.
-    fn renew(&self) {
+    fn renew(&mut self) {
         let mut folders: BTreeSet<&Path> = BTreeSet::new();
-        let targets: Vec<PathBuf> = self.files.iter().flat_map(std::fs::canonicalize).collect();
-        for file in self.files.iter().chain(&targets) {
+        self.targets = self.files.iter().flat_map(links).collect();
+        for file in self.files.iter().chain(&self.targets) {
             // The nearest folder that exists, to see the others come.
             let mut folder = file.ancestors().skip(1);
             folders.extend(folder.find(|folder| folder.is_dir()));
@@ -80,6 +86,22 @@ impl Watch {
     }
 }
 
+/// Every path by which a file is reached: the links on the way to it, and where they lead.
+fn links(file: &PathBuf) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut at = file.clone();
+    // As many as the system follows.
+    for _ in 0..40 {
+        let Ok(next) = std::fs::read_link(&at) else {
+            break;
+        };
+        at = at.parent().unwrap_or(Path::new("/")).join(next);
+        paths.push(at.clone());
+    }
+    paths.extend(std::fs::canonicalize(file));
+    paths
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -91,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
         let file = folder.path().join("sub/keys");
-        let watch = Watch::new(poll.registry(), Token(0), vec![file.clone()]).unwrap();
+        let mut watch = Watch::new(poll.registry(), Token(0), vec![file.clone()]).unwrap();
         assert!(!watch.has_changed());
         fs::create_dir(folder.path().join("sub")).unwrap();
         assert!(watch.has_changed(), "its folder");
@@ -105,6 +127,29 @@ mod tests {
         fs::rename(&aside, &file).unwrap();
         assert!(watch.has_changed());
         fs::remove_file(&file).unwrap();
+        assert!(watch.has_changed());
+    }
+    #[test]
+    fn a_file_behind_links_of_other_names_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "c"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        fs::write(at("c/truth"), "x").unwrap();
+        std::os::unix::fs::symlink(at("c/truth"), at("b/middle")).unwrap();
+        std::os::unix::fs::symlink("../b/middle", at("a/keys")).unwrap();
+        let mut watch = Watch::new(poll.registry(), Token(0), vec![at("a/keys")]).unwrap();
+        fs::write(at("c/truth"), "y").unwrap();
+        assert!(watch.has_changed());
+        fs::write(at("c/other"), "y").unwrap();
+        assert!(!watch.has_changed());
+        fs::write(at("c/other"), "y").unwrap();
+        fs::remove_file(at("b/middle")).unwrap();
+        std::os::unix::fs::symlink(at("c/other"), at("b/middle")).unwrap();
+        assert!(watch.has_changed(), "it leads elsewhere now");
+        fs::write(at("c/other"), "z").unwrap();
         assert!(watch.has_changed());
     }
 }
