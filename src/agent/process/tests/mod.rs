@@ -70,7 +70,9 @@ fn read_byte(pipe: &mut Pipe) -> Option<u8> {
 fn wait_readable(fd: impl AsFd) {
     let deadline = Timespec::try_from(DEADLINE).unwrap();
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    assert_eq!(poll(&mut fds, Some(&deadline)), Ok(1), "nothing came");
+    // Another test's signal may wake this one.
+    let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&deadline)));
+    assert_eq!(ready, Ok(1), "nothing came");
 }
 
 /// Asks again and again, until the deadline.
