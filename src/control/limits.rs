@@ -90,3 +90,6 @@ pub const PLAIN_WRITE: usize = 256 << 10;
 
 /// The same for a pipe that can only be asked whether it has room for this much: `PIPE_BUF`, pipe(7).
 pub const CAREFUL_WRITE: usize = 4096;
+
+/// Forwarded signals kept until the command runs: as many as there are kinds, and one again.
+pub const SIGNALS: usize = 8;

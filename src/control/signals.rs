@@ -3,19 +3,24 @@
 use std::io;
 
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 /// Signals that are told apart before the loop takes the first: the second one already means "at once".
-const PENDING: usize = 4;
+const PENDING: usize = 16;
 
-/// Catches SIGINT, SIGTERM and SIGWINCH from now on.
+/// Catches SIGINT, SIGTERM, SIGHUP, SIGWINCH and those that are to be forwarded from now on. One that is
+/// ignored, as by nohup(1), stays so unless it is to be forwarded.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn catch() -> io::Result<Receiver<i32>> {
+pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
     let (sender, receiver) = bounded(PENDING);
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGWINCH])?;
+    let ignored = ignored();
+    let ours = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = Signals::new(ours.chain([SIGWINCH]).chain(forward.iter().copied()))?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
@@ -25,4 +30,12 @@ pub fn catch() -> io::Result<Receiver<i32>> {
             }
         })?;
     Ok(receiver)
+}
+
+/// The signals that this process was told to ignore, proc_pid_status(5): a bit each.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }

@@ -22,6 +22,10 @@ pub const SOME_FAILED: u8 = 5;
 pub const LIMITED: u8 = 6;
 /// What a shell shows for SIGINT.
 pub const INTERRUPTED: u8 = 128 + 2;
+/// The same for SIGHUP.
+pub const HUNG_UP: u8 = 128 + 1;
+/// The same for SIGTERM.
+pub const TERMINATED: u8 = 128 + 15;
 /// What a shell shows for SIGPIPE.
 pub const BROKEN_PIPE: u8 = 128 + 13;
 /// Everything that is ours and not the command's.
@@ -64,7 +68,7 @@ const fn several(number: u8, meaning: &'static str) -> Status {
 }
 
 /// All of them; those of several targets from the best to the gravest.
-pub const STATUSES: [Status; 12] = [
+pub const STATUSES: [Status; 16] = [
     one(
         USAGE,
         "The command line cannot be understood. Nothing was sent.",
@@ -73,6 +77,8 @@ pub const STATUSES: [Status; 12] = [
         INTERRUPTED,
         "Interrupted: the command was canceled or left after Ctrl-C.",
     ),
+    one(HUNG_UP, "The same after SIGHUP: the terminal has gone."),
+    one(TERMINATED, "The same after SIGTERM."),
     one(
         BROKEN_PIPE,
         "The reader of standard output has left, and the command was ended.",
@@ -99,6 +105,8 @@ pub const STATUSES: [Status; 12] = [
         "Reserved: a limit stopped the run. This version has no such limit.",
     ),
     several(INTERRUPTED, "Interrupted."),
+    several(HUNG_UP, "The same by SIGHUP."),
+    several(TERMINATED, "The same by SIGTERM."),
     several(
         INTERNAL,
         "Something failed here, such as writing the output.",
@@ -108,6 +116,12 @@ pub const STATUSES: [Status; 12] = [
         "The command line cannot be understood. Nothing was sent.",
     ),
 ];
+
+/// What `udpctl` exits with after this signal.
+#[must_use]
+pub fn interrupted(signal: i32) -> u8 {
+    u8::try_from(signal).map_or(INTERRUPTED, |signal| 128 | signal)
+}
 
 /// An outcome that a status with one target may stand for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

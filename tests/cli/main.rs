@@ -19,6 +19,8 @@ mod local;
 mod outcomes;
 mod plain;
 mod revoked;
+mod script;
+mod signals;
 mod stdin;
 mod terminal;
 mod trees;

@@ -33,6 +33,8 @@ impl Output {
 pub struct Spec {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
+    /// A script to run in the program's place.
+    pub script: Option<Vec<u8>>,
     /// Variables beside the clean environment.
     pub env: Vec<(OsString, OsString)>,
     /// Where; `None`: the user's home.

@@ -19,11 +19,15 @@ use crate::agent::directory::{Directory, Member, Permission};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
+use crate::message::limits::SCRIPT;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
 
 /// `EINVAL`, for a command without even a program.
 const INVALID: i32 = 22;
+
+/// `E2BIG`, for a script that is too long.
+const TOO_BIG: i32 = 7;
 
 /// What a call that gets a job is told: where its lanes begin, what there is, and the end if it was reached.
 pub(super) fn greet(
@@ -279,6 +283,7 @@ impl<P: Processes> Jobs<P> {
         let pairs = exec.env.into_iter();
         let spec = Spec {
             argv: exec.argv.into_iter().map(plain).collect(),
+            script: exec.script.map(|text| text.0.into_encoded_bytes()),
             env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
             cwd: exec.cwd.map(plain),
             user: permission.user,
@@ -287,6 +292,8 @@ impl<P: Processes> Jobs<P> {
         };
         let spawned = if spec.argv.is_empty() {
             Err(INVALID)
+        } else if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
+            Err(TOO_BIG)
         } else {
             self.processes.spawn(id, spec)
         };

@@ -27,7 +27,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::image::{Credentials, Image};
 use super::streams::Descriptors;
-use super::{Pid, Signal, SpawnError, Stage};
+use super::{Pid, Signal, SpawnError, Stage, script};
 
 /// Signals of Linux are numbered 1 to 64 (`signal(7)`), and a set of them is so many bits.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
@@ -138,7 +138,7 @@ impl Image {
             user.assume().map_err(at(Stage::User))?;
         }
         chdir(&self.cwd).map_err(at(Stage::Directory))?;
-        seal_descriptors();
+        seal_descriptors(descriptors);
         reset_signals();
         Ok(())
     }
@@ -173,10 +173,11 @@ fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 
-/// Descriptors 0, 1 and 2. Not closed on exec, unlike what they are copied from.
+/// Descriptors 0, 1 and 2, and then the script's. Not closed on exec, unlike what they are copied from.
 fn place(descriptors: &Descriptors) -> Result<(), Errno> {
-    for (target, fd) in (0..).zip(descriptors) {
-        // SAFETY: the child's descriptors are copies of ours, and it uses none below 3 before this.
+    for (target, fd) in (0..).zip(descriptors.standard.iter().chain(&descriptors.script)) {
+        // SAFETY: the child's descriptors are copies of ours, and what it uses of them has a number above
+        // its place.
         if unsafe { libc::dup2(fd.as_raw_fd(), target) } < 0 {
             return Err(last_errno());
         }
@@ -184,13 +185,18 @@ fn place(descriptors: &Descriptors) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Everything above the three is closed by `exec`. A belt: we open nothing without `O_CLOEXEC`, but what
+/// Everything above these is closed by `exec`. A belt: we open nothing without `O_CLOEXEC`, but what
 /// started us may have left descriptors open.
-fn seal_descriptors() {
+fn seal_descriptors(descriptors: &Descriptors) {
+    let first = if descriptors.script.is_some() {
+        script::PLACE + 1
+    } else {
+        script::PLACE
+    };
     let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
     // SAFETY: takes no pointers, and the child's descriptors are its own. A kernel that does not know it
     // (before 5.11) refuses: no harm.
-    unsafe { libc::close_range(3, u32::MAX, flags) };
+    unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, flags) };
 }
 
 /// Default dispositions and an empty mask: what is ignored stays ignored over `exec`, as SIGPIPE is in a

@@ -11,7 +11,7 @@ use rustix::process::{Gid, Rlimit, Uid, geteuid, getrlimit};
 
 use super::child::Strings;
 use super::environment::MARKER;
-use super::{Account, Limit, Resource, SpawnError, Spec, Stage};
+use super::{Account, Limit, Resource, SpawnError, Spec, Stage, script};
 
 /// Everything that the child needs beside its descriptors.
 pub(super) struct Image {
@@ -38,7 +38,23 @@ impl Image {
     pub(super) fn new(spec: &Spec) -> Result<Self, SpawnError> {
         let refused = SpawnError::of(Stage::Execute);
         let program = spec.argv.first().ok_or(Errno::INVAL).map_err(&refused)?;
-        let argv = spec.argv.iter().map(|arg| c_string(arg.as_bytes()));
+        let own = spec.script.as_deref().map(script::command);
+        // The interpreter stands where it says, as the kernel has it; it is not looked up.
+        let candidates = match own.iter().flatten().next() {
+            Some(interpreter) => c_string(interpreter.as_slice()).map(|file| vec![file]),
+            None => candidates(program, &spec.path),
+        };
+        let skipped = usize::from(own.is_some());
+        let argv = own
+            .into_iter()
+            .flatten()
+            .chain(
+                spec.argv
+                    .iter()
+                    .skip(skipped)
+                    .map(|arg| arg.as_bytes().to_vec()),
+            )
+            .map(c_string);
         let marker =
             (!spec.marker.is_empty()).then(|| variable(MARKER.as_ref(), spec.marker.as_ref()));
         let env = spec
@@ -49,7 +65,7 @@ impl Image {
             .chain(marker);
         let cwd = c_string(spec.cwd.as_os_str().as_bytes());
         Ok(Self {
-            candidates: candidates(program, &spec.path).map_err(&refused)?,
+            candidates: candidates.map_err(&refused)?,
             cwd: cwd.map_err(SpawnError::of(Stage::Directory))?,
             argv: Strings::new(argv.collect::<Result<_, _>>().map_err(&refused)?),
             env: Strings::new(env.collect::<Result<_, _>>().map_err(&refused)?),

@@ -25,6 +25,7 @@ mod leader;
 mod limits;
 mod orphans;
 mod pipe;
+mod script;
 mod spawn;
 mod spec;
 mod streams;

@@ -16,6 +16,8 @@ use super::{Account, Resource, WindowSize};
 pub struct Spec {
     /// The program and its arguments. The program is looked up in `path` unless it holds a slash.
     pub argv: Vec<OsString>,
+    /// The text of a script to run in the place of a program: `argv[0]` is then only its name.
+    pub script: Option<Vec<u8>>,
     /// The complete environment (see [`clean_environment`](super::clean_environment)); the marker is added.
     pub env: Vec<(OsString, OsString)>,
     /// The directories in which `argv[0]` is looked up, as in `PATH`. Not taken from `env`, which the
@@ -41,6 +43,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             argv: Vec::new(),
+            script: None,
             env: Vec::new(),
             path: PATH.into(),
             cwd: "/".into(),

@@ -1,7 +1,7 @@
 //! Descriptors 0, 1 and 2 of a process to be, and our ends of them.
 //!
-//! Invariant: all are closed on exec, ours do not block, and theirs are numbered from 3, so that putting
-//! one in its place overwrites none of the others.
+//! And that of its script, if it has one. Invariant: all are closed on exec, ours do not block, and theirs
+//! are numbered from 3, the script's from 4, so that putting one in its place overwrites none that comes after.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::terminal::Terminal;
-use super::{Pipe, SpawnError, Spec, Stage, Stdin};
+use super::{Pipe, SpawnError, Spec, Stage, Stdin, script};
 
 /// Our ends.
 #[derive(Debug, Default)]
@@ -22,10 +22,21 @@ pub(super) struct Streams {
 }
 
 /// Theirs, in the places they are meant for.
-pub(super) type Descriptors = [OwnedFd; 3];
+pub(super) struct Descriptors {
+    pub(super) standard: [OwnedFd; 3],
+    /// Goes to [`script::PLACE`].
+    pub(super) script: Option<OwnedFd>,
+}
 
 /// Both.
 pub(super) fn open(spec: &Spec) -> Result<(Streams, Descriptors), SpawnError> {
+    let (ours, standard) = standard(spec)?;
+    let script = spec.script.as_deref().map(script::hold).transpose();
+    let script = script.map_err(SpawnError::of(Stage::Prepare))?;
+    Ok((ours, Descriptors { standard, script }))
+}
+
+fn standard(spec: &Spec) -> Result<(Streams, [OwnedFd; 3]), SpawnError> {
     match spec.terminal {
         None => pipes(spec.stdin).map_err(SpawnError::of(Stage::Prepare)),
         Some(size) => {
@@ -37,7 +48,7 @@ pub(super) fn open(spec: &Spec) -> Result<(Streams, Descriptors), SpawnError> {
     }
 }
 
-fn pipes(stdin: Stdin) -> io::Result<(Streams, Descriptors)> {
+fn pipes(stdin: Stdin) -> io::Result<(Streams, [OwnedFd; 3])> {
     let (our_stdin, stdin) = match stdin {
         Stdin::Null => (None, File::open("/dev/null")?.into()),
         Stdin::Pipe => {
@@ -56,7 +67,7 @@ fn pipes(stdin: Stdin) -> io::Result<(Streams, Descriptors)> {
 }
 
 /// One terminal in all three places.
-fn connect(terminal: Terminal) -> io::Result<(Streams, Descriptors)> {
+fn connect(terminal: Terminal) -> io::Result<(Streams, [OwnedFd; 3])> {
     let Terminal { master, slave } = terminal;
     let theirs = [
         from_3(slave.try_clone()?)?,

@@ -239,6 +239,7 @@ impl Children {
         };
         Ok(process::Spec {
             argv: spec.argv,
+            script: spec.script,
             env,
             cwd,
             stdin: if spec.stdin { Stdin::Pipe } else { Stdin::Null },

@@ -1,6 +1,10 @@
 //! `udpctl exec`: from what was typed to a run, and from its end to an exit status.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,20 +18,22 @@ use crate::control::exec::{
 };
 use crate::control::journal::{Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::control::{console, limits, signals};
-use crate::message::status::{INTERRUPTED, OURS};
+use crate::message::limits::{LINE, SCRIPT};
+use crate::message::status::OURS;
 use crate::message::{Exec, OsText, Outcome, RequestId, Terminal, status};
 use crate::rng::Rng;
 
 /// Runs the command and returns the exit status.
 pub fn exec(args: &ExecArgs) -> Result<u8> {
     let mut controller = Controller::new()?;
-    let signals = signals::catch()?;
+    let script = args.script.as_deref().map(read_script).transpose()?;
+    let signals = signals::catch(&args.forward)?;
     if args.contact.local {
         let local = Local::start(&mut controller.rng)?;
         let task = Task {
             label: LABEL.into(),
             host: Ok(local.host.clone()),
-            opening: opening(args, &mut controller.rng),
+            opening: opening(args, script.as_ref(), &mut controller.rng),
         };
         let finish = run(
             &local.link,
@@ -47,7 +53,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,
-            opening: opening(args, &mut controller.rng),
+            opening: opening(args, script.as_ref(), &mut controller.rng),
         })
         .collect();
     let hosts = tasks.len();
@@ -136,8 +142,9 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
     if hosts > 1 {
         note(&finish.tally.line(finish.took));
         return match finish.interruption {
-            Some(Interruption::Failed) => 1,
-            Some(_) => INTERRUPTED,
+            Some(Interruption::Failed) => status::INTERNAL,
+            Some(Interruption::Signal(signal)) => status::interrupted(signal),
+            Some(_) => status::INTERRUPTED,
             None => finish.tally.exit_status(),
         };
     }
@@ -148,13 +155,13 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
         {
             summary::exit_status(report)
         }
-        (Some(Interruption::Signal(_)), _) => INTERRUPTED,
+        (Some(Interruption::Signal(signal)), _) => status::interrupted(signal),
         (None, Some(report)) => summary::exit_status(report),
         _ => OURS,
     }
 }
 
-fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
+fn opening(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rng) -> Opening {
     let env = args.env.iter().cloned();
     Opening::Exec(Exec {
         id: args.id.unwrap_or_else(|| RequestId(rng.bytes())),
@@ -168,10 +175,31 @@ fn opening(args: &ExecArgs, rng: &mut Rng) -> Opening {
         lease_ms: Some(millis(args.lease)),
         on_disconnect: args.on_disconnect.into(),
         age_ms: 0,
-        script: None,
+        script: script.cloned(),
         user: args.user.clone(),
         terminal: args.terminal.then(terminal),
     })
+}
+
+/// The text, if it fits a request.
+fn read_script(file: &Path) -> Result<OsText> {
+    let name = || file.display().to_string();
+    let opened = File::open(file).with_context(name)?;
+    let mut text = Vec::new();
+    opened
+        .take(SCRIPT as u64 + 1)
+        .read_to_end(&mut text)
+        .with_context(name)?;
+    if text.len() > SCRIPT {
+        bail!("{}: a script has at most {SCRIPT} bytes", name());
+    }
+    let text = OsText(OsString::from_vec(text));
+    // Control characters take six bytes each on the way.
+    let length = serde_json::to_string(&text).with_context(name)?.len();
+    if length > LINE / 2 {
+        bail!("{}: too many bytes of it are not text", name());
+    }
+    Ok(text)
 }
 
 fn argv(args: &ExecArgs) -> Vec<OsText> {
@@ -179,6 +207,11 @@ fn argv(args: &ExecArgs) -> Vec<OsText> {
     if let Some(text) = &args.shell {
         // The word after the text is $0; messages of the shell begin with it.
         argv.extend(["/bin/sh".into(), "-c".into(), text.clone(), "sh".into()]);
+    }
+    if let Some(file) = &args.script {
+        // It has no place there, but a name.
+        let name = file.file_name().unwrap_or(file.as_os_str());
+        argv.push(name.to_owned());
     }
     argv.extend(args.argv.iter().cloned());
     argv.into_iter().map(OsText).collect()
@@ -211,6 +244,7 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
         } else {
             Seat::Apart
         },
+        forward: args.forward.clone(),
         verbosity: if args.verbose {
             Verbosity::Verbose
         } else {

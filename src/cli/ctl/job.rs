@@ -35,7 +35,7 @@ impl FromStr for JobPrefix {
 /// Takes a job over.
 pub fn attach(args: &AttachArgs) -> Result<u8> {
     let place = Place::find(&args.job)?;
-    let signals = signals::catch()?;
+    let signals = signals::catch(&[])?;
     let id = place.job(&args.job)?;
     let seat = if console::is_there() && !args.json {
         Seat::Offered
@@ -98,6 +98,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
         },
         stdin: false,
         seat,
+        forward: Vec::new(),
         verbosity: if args.verbose {
             Verbosity::Verbose
         } else {

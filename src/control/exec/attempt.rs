@@ -25,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Output, Report};
+use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
 use crate::session::{Command, ConnectionId, Event, Path, Ticket};
@@ -178,6 +179,8 @@ pub struct Attempt {
     exit: Option<Exit>,
     flushed: bool,
     cancel: bool,
+    /// Signals that wait for the command.
+    signals: Vec<i32>,
     silent_for: Duration,
     note: Option<String>,
     ended: bool,
@@ -206,6 +209,7 @@ impl Attempt {
             exit: None,
             flushed: false,
             cancel: false,
+            signals: Vec::new(),
             silent_for: Duration::ZERO,
             note: None,
             ended: false,
@@ -334,6 +338,25 @@ impl Attempt {
     pub fn resize(&mut self, window: Window) {
         self.window = Some(window);
         self.tell_window();
+    }
+
+    /// The command is to get a signal; one that comes before it runs is kept until then.
+    pub fn signal(&mut self, signal: i32) {
+        if self.ended || self.exit.is_some() {
+            return;
+        }
+        let line = to_line(&Request::Signal {
+            id: self.id,
+            signal,
+        });
+        match self.legs.first() {
+            Some(leg) if leg.accepted => {
+                let write = write(leg, Lane::Control, line.into(), false);
+                self.command(write);
+            }
+            _ if self.signals.len() < limits::SIGNALS => self.signals.push(signal),
+            _ => {}
+        }
     }
 
     /// The user wants it ended; the report tells how it ended.

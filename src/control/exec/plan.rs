@@ -50,6 +50,8 @@ pub struct Settings {
     pub stdin: bool,
     /// Whether the user's terminal becomes that of the command.
     pub seat: Seat,
+    /// Signals that are the command's and not ours.
+    pub forward: Vec<i32>,
     /// How much is said.
     pub verbosity: Verbosity,
 }

@@ -8,6 +8,7 @@ mod streams;
 mod terminal;
 
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -165,6 +166,15 @@ impl Run<'_> {
             self.on_window();
             return false;
         }
+        if self.settings.forward.contains(&signal) && self.active > 0 {
+            for index in 0..self.running.len() {
+                if let Some(running) = &mut self.running[index] {
+                    running.attempt.signal(signal);
+                    self.ready.insert(self.slot(index));
+                }
+            }
+            return false;
+        }
         if self.finish.interruption.is_none() {
             self.say("canceling; press Ctrl-C again to leave at once");
             self.interrupt(Interruption::Signal(signal));
@@ -185,11 +195,13 @@ impl Run<'_> {
                 let label = &self.tasks[index].label;
                 let id = running.attempt.id();
                 if interruption == Interruption::Left {
-                    eprintln!(
-                        "udpctl: {label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
-                    );
+                    tell(&format!(
+                        "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
+                    ));
                 } else {
-                    eprintln!("udpctl: {label}: left, and it may still run; request {id}");
+                    tell(&format!(
+                        "{label}: left, and it may still run; request {id}"
+                    ));
                 }
             }
         }
@@ -207,7 +219,7 @@ impl Run<'_> {
     }
 
     fn fail(&mut self, what: &str) {
-        eprintln!("udpctl: {what}");
+        tell(what);
         self.finish.interruption = Some(Interruption::Failed);
     }
 
@@ -228,6 +240,11 @@ impl Run<'_> {
     fn is_fleet(&self) -> bool {
         self.tasks.len() > 1
     }
+}
+
+/// At once. The terminal may be gone, as after SIGHUP.
+fn tell(what: &str) {
+    let _ = writeln!(io::stderr().lock(), "udpctl: {what}");
 }
 
 fn stdout() -> BorrowedFd<'static> {

@@ -6,13 +6,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::Contact;
 use crate::duration;
+use crate::message::outcome::signal_number;
 use crate::message::{OnDisconnect, RequestId};
 use crate::net::Target;
 
@@ -28,7 +31,7 @@ pub struct ExecArgs {
     )]
     pub targets: Vec<Target>,
     /// The program and its arguments, each passed on exactly
-    #[arg(value_name = "ARGV", last = true, required_unless_present = "shell")]
+    #[arg(value_name = "ARGV", last = true, required_unless_present_any = ["shell", "script"])]
     pub argv: Vec<OsString>,
     /// How the agents are reached.
     #[command(flatten)]
@@ -42,6 +45,10 @@ pub struct ExecArgs {
     /// Run TEXT with /bin/sh; ARGV become its $1, $2 and so on
     #[arg(long, value_name = "TEXT")]
     pub shell: Option<OsString>,
+    /// Run the script FILE of this machine there, without leaving a file; ARGV become its arguments
+    #[arg(long, value_name = "FILE", conflicts_with = "shell",
+          value_parser = PathBufValueParser::new().try_map(script))]
+    pub script: Option<PathBuf>,
     /// End the command after so long
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
@@ -60,6 +67,9 @@ pub struct ExecArgs {
     /// Print what hosts write as it comes, with all its control characters, also with several of them
     #[arg(long)]
     pub raw: bool,
+    /// Pass these signals on to the command instead of canceling it: HUP, INT, QUIT, TERM, USR1, USR2
+    #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded)]
+    pub forward: Vec<i32>,
     /// The request's id, 32 hexadecimal digits; the same command under the same id is run once
     #[arg(long, value_name = "ID")]
     pub id: Option<RequestId>,
@@ -99,6 +109,23 @@ impl From<Gone> for OnDisconnect {
             Gone::Keep => Self::Keep,
         }
     }
+}
+
+/// Standard input is the command's, or nobody's.
+fn script(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path.as_os_str() == "-" {
+        return Err("a script on standard input is run by \"-i -- sh -s\"");
+    }
+    Ok(path)
+}
+
+/// Those that may be passed on.
+const FORWARDED: [i32; 6] = [SIGHUP, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGINT];
+
+fn forwarded(text: &str) -> Result<i32, &'static str> {
+    signal_number(text)
+        .filter(|number| FORWARDED.contains(number))
+        .ok_or("HUP, INT, QUIT, TERM, USR1 and USR2 can be forwarded")
 }
 
 #[allow(

@@ -117,6 +117,9 @@ impl Attempt {
                 self.on_accepted(index, [stdout, stderr], screen.is_some());
                 self.on_terminal(terminal, screen, stdin);
                 self.resume(stdin);
+                for signal in std::mem::take(&mut self.signals) {
+                    self.signal(signal);
+                }
             }
             Reply::Started { .. } if self.config.goal == Goal::Detach => self.end(None),
             Reply::Exit {
