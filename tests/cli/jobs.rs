@@ -171,7 +171,7 @@ fn a_command_ends_when_its_controller_is_gone_for_longer_than_the_lease() {
 #[test]
 fn a_restarted_agent_does_not_know_and_starts_nothing() {
     let user = User::new();
-    let mut agent = user.agent();
+    let mut agent = crate::harness::Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
     let mut command = user.command("udpctl");
     command.args([
@@ -226,7 +226,7 @@ fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
     let user = User::new();
     let audit = user.path("audit");
     user.write_config(&format!("audit-file = '{}'", audit.display()));
-    let mut agent = Agent::start(&user, &[&["--bind", "127.0.0.1:0"], keep].concat());
+    let mut agent = Agent::on_a_port_to_keep(&user, keep);
     let target = agent.target();
     let id = "0000000000000000000000000000000f";
     let count = user.path("count");

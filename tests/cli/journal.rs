@@ -159,7 +159,7 @@ fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
 #[test]
 fn mine_are_listed_until_their_results_are_known() {
     let user = User::new();
-    let mut agent = user.agent();
+    let mut agent = Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
     let outcome = user
         .udpctl(["exec", &target, "--detach", "--", "sleep", "600"])
@@ -192,7 +192,7 @@ fn mine_are_listed_until_their_results_are_known() {
     assert_eq!(outcome.status, 143, "{}", outcome.stderr);
     assert!(!mine(&[], 0).contains(&detached));
 
-    agent.child.kill();
+    agent.kill();
     let list = mine(&["--contact-timeout", "1s"], 1);
     row(&list, "-  no answer, sh -c 'echo up; exec sleep 601'");
     let _again = Agent::start(&user, &["--bind", &target]);
@@ -209,12 +209,12 @@ fn mine_are_listed_until_their_results_are_known() {
 #[test]
 fn an_id_that_was_given_is_not_started_again_by_an_agent_that_restarted() {
     let user = User::new();
-    let mut agent = user.agent();
+    let mut agent = Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
     let script = format!("echo x >>{}", user.path("count").display());
     let args = ["exec", &target, "--id", ID, "--", "sh", "-c", &script];
     user.udpctl(args).run();
-    agent.child.kill();
+    agent.kill();
     let _again = Agent::start(&user, &["--bind", &target]);
     user.udpctl(args)
         .stderr(format!(

@@ -194,7 +194,9 @@ fn rows() -> Vec<Row> {
             "the agent does not know the request",
             json!({}),
             |look| {
-                Scene::new(look).run_while(&["--contact-timeout", "1s"], |scene, _| {
+                let user = User::new();
+                let agent = Agent::on_a_port_to_keep(&user, &[]);
+                Scene::of(user, agent, look).run_while(&["--contact-timeout", "1s"], |scene, _| {
                     scene.agent.kill();
                     scene.agent = Agent::start(&scene.user, &["--bind", &scene.target]);
                 })

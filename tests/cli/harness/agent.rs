@@ -1,6 +1,7 @@
 //! The real udpagent, listening.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -32,6 +33,12 @@ impl Agent {
         let mut command = user.command("udpagent");
         command.args(args);
         Self::from(command)
+    }
+
+    /// One on a port that nobody else is given when this agent has ended, so that another can follow it there.
+    pub fn on_a_port_to_keep(user: &User, args: &[&str]) -> Self {
+        let address = format!("127.0.0.1:{}", port_to_keep());
+        Self::start(user, &[&["--bind", &address], args].concat())
     }
 
     /// The same with a command that was prepared.
@@ -105,6 +112,18 @@ impl Agent {
             Err(format!("the agent has ended and left {left:#?}"))
         } else {
             Ok(())
+        }
+    }
+}
+
+/// Below those that the system gives to who asks for any (`ip_local_port_range`), and free.
+fn port_to_keep() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let process = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = 20_000 + process + NEXT.fetch_add(1, Ordering::Relaxed) % 100;
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }
