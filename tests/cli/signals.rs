@@ -25,7 +25,7 @@ fn a_signal_that_is_forwarded_is_the_commands() {
         ("hup,usr1", Signal::USR1),
         ("TERM,HUP", Signal::HUP),
     ] {
-        let script = waiting("echo got; exit 3");
+        let script = waiting("echo got; kill $!; exit 3");
         let mut udpctl = exec(&user, &agent.target(), &["--forward", names], &script);
         udpctl.stdout_line(|line| line == "up");
         udpctl.signal(signal);
