@@ -179,7 +179,7 @@ fn mine_are_listed_until_their_results_are_known() {
         row.unwrap_or_else(|| panic!("{what}: {list}")).to_owned()
     };
     let list = mine(&[&target], 0);
-    assert!(row(&list, "running, sleep 600").starts_with(&format!("{target}: {detached} ")));
+    assert!(row(&list, "running, sleep 600").starts_with(&format!("{target}  {detached} ")));
     row(
         &list,
         "running (attached here), sh -c 'echo up; exec sleep 601'",

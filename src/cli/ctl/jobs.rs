@@ -38,24 +38,19 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
         .map(|question| question.host.label.clone())
         .collect();
     let several = args.targets.len() > 1;
+    let mut rows = Vec::new();
     let mut text = String::new();
-    if !args.json {
-        let _ = writeln!(text, "{HEADING}");
-    }
     ask(&link, Some(&directory), questions, |index, answer| {
         let label = &labels[index];
         match listed(answer) {
             Ok(jobs) => {
                 tally.add(Fate::Ok, label);
                 for job in jobs {
-                    let line = if args.json {
-                        object(label, &job).to_string()
-                    } else if several {
-                        format!("{label}: {}", row(&job))
+                    if args.json {
+                        let _ = writeln!(text, "{}", object(label, &job));
                     } else {
-                        row(&job)
-                    };
-                    let _ = writeln!(text, "{line}");
+                        rows.push((label.as_str(), row(&job)));
+                    }
                 }
             }
             Err(error) => {
@@ -65,6 +60,13 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
         }
     });
     link.close();
+    if !args.json {
+        text = if several {
+            with_hosts(&rows)
+        } else {
+            table(&rows)
+        };
+    }
     print(&text)?;
     Ok(u8::from(tally.exit_status() != 0))
 }
@@ -89,8 +91,30 @@ pub fn listed(answer: Answer) -> Result<Vec<JobView>, String> {
     }
 }
 
+/// Rows of one host, below their heading.
+fn table(rows: &[(&str, String)]) -> String {
+    let mut text = format!("{HEADING}\n");
+    for (_, row) in rows {
+        let _ = writeln!(text, "{row}");
+    }
+    text
+}
+
+/// Rows of several hosts, each behind its own.
+pub fn with_hosts(rows: &[(&str, String)]) -> String {
+    let hosts = rows.iter().map(|(host, _)| host.chars().count());
+    let width = hosts.chain([HOST.len()]).max().unwrap_or_default();
+    let mut text = format!("{HOST:width$}  {HEADING}\n");
+    for (host, row) in rows {
+        let _ = writeln!(text, "{host:width$}  {row}");
+    }
+    text
+}
+
+const HOST: &str = "HOST";
+
 /// Above the rows.
-pub const HEADING: &str =
+const HEADING: &str =
     "JOB                                  AGE        OUT        ERR  STATE, COMMAND";
 
 /// What of a command line is shown.
@@ -171,6 +195,14 @@ mod tests {
              sh -c 'echo \\u{1b}[31m'"
         );
         assert_eq!(HEADING.find("STATE"), row(&job).find("timed"));
+    }
+
+    #[test]
+    fn hosts_stand_in_a_column_of_their_own() {
+        let rows = [("web1:7000", "1st".to_owned()), ("db", "2nd".to_owned())];
+        let text = with_hosts(&rows);
+        let starts: Vec<_> = text.lines().map(|line| &line[..11]).collect();
+        assert_eq!(starts, ["HOST       ", "web1:7000  ", "db         "]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::args::JobsArgs;
 use super::context::{Controller, note, print};
-use super::jobs::{HEADING, line, listed, object, question, state};
+use super::jobs::{line, listed, object, question, state, with_hosts};
 use crate::control::ask::ask;
 use crate::control::journal::{Journal, Past, Record, State};
 use crate::control::link::{Directory, Host, Link};
@@ -44,11 +44,9 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
         args,
         journal: &journal,
         text: String::new(),
+        rows: Vec::new(),
         gone: Vec::new(),
     };
-    if !args.json {
-        let _ = writeln!(list.text, "{HEADING}");
-    }
     let (mut asked, mut questions) = (Vec::new(), Vec::new());
     for agent in &agents {
         match agent.find(&directory, &link) {
@@ -75,7 +73,15 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
         }
     });
     link.close();
-    let List { text, gone, .. } = list;
+    let List {
+        mut text,
+        rows,
+        gone,
+        ..
+    } = list;
+    if !args.json {
+        text = with_hosts(&rows);
+    }
     print(&text)?;
     for (id, agent) in gone {
         journal.settle(id, &agent, State::Settled);
@@ -150,13 +156,15 @@ struct List<'a> {
     args: &'a JobsArgs,
     journal: &'a Journal,
     text: String,
+    /// Or these rows, each with its host.
+    rows: Vec<(&'a str, String)>,
     /// What is to be forgotten then.
     gone: Vec<(RequestId, PublicKey)>,
 }
 
-impl List<'_> {
+impl<'a> List<'a> {
     /// `None`: it does not answer.
-    fn add(&mut self, agent: &Agent, jobs: Option<&[JobView]>) {
+    fn add(&mut self, agent: &'a Agent, jobs: Option<&[JobView]>) {
         for record in &agent.records {
             let job = jobs.map(|jobs| jobs.iter().find(|job| job.id == record.id));
             let (view, name) = match job {
@@ -181,7 +189,7 @@ impl List<'_> {
                     words.push_str(" (attached here)");
                 }
                 let row = line(&view, lengths, &words);
-                let _ = writeln!(self.text, "{}: {row}", record.host);
+                self.rows.push((&record.host, row));
             }
             if matches!(job, Some(None)) && !record.live {
                 self.gone.push((record.id, record.agent));
