@@ -18,6 +18,7 @@ mod limits;
 mod local;
 mod outcomes;
 mod plain;
+mod policy;
 mod revoked;
 mod script;
 mod signals;

@@ -1,0 +1,95 @@
+//! What a line of authorized_keys lets its key do, as the running agent holds it to that.
+
+use crate::harness::{Agent, Child, User};
+
+/// A user whose own key has these options at the own agent.
+fn restricted(options: &str) -> (User, Agent) {
+    let user = User::new();
+    user.authorize(options);
+    let agent = user.agent();
+    (user, agent)
+}
+
+/// Runs `udpctl exec` with these options and this command; it must be denied, in one word.
+#[track_caller]
+fn denied(user: &User, agent: &Agent, args: &[&str]) {
+    let target = agent.target();
+    user.udpctl([&["exec", &target], args].concat())
+        .stderr(format!("udpctl: {target}: denied; request ID\n"))
+        .status(255)
+        .run();
+}
+
+#[test]
+fn allow_is_compared_word_by_word() {
+    let (user, agent) = restricted("'allow=echo one *' 'allow=printf **'");
+    let target = agent.target();
+    let echo = ["exec", &target, "--", "echo", "one"];
+    user.udpctl([&echo[..], &["two"]].concat())
+        .stdout("one two\n")
+        .run();
+    user.udpctl(["exec", &target, "--", "printf", "%s.", "a b", "c"])
+        .stdout("a b.c.")
+        .run();
+    denied(&user, &agent, &["--", "echo", "one"]);
+    denied(&user, &agent, &["--", "echo", "one", "two", "three"]);
+    denied(&user, &agent, &["--", "/bin/echo", "one", "two"]);
+    denied(&user, &agent, &["--shell", "echo one two"]);
+}
+
+#[test]
+fn nothing_gives_allowed_words_another_meaning() {
+    let (user, agent) = restricted("allow=cat");
+    denied(&user, &agent, &["--env", "PATH=/tmp", "--", "cat"]);
+    denied(&user, &agent, &["--cwd", "/tmp", "--", "cat"]);
+    // At a terminal many programs offer a shell.
+    denied(&user, &agent, &["-t", "--", "cat"]);
+    let script = user.path("cat");
+    std::fs::write(&script, "#!/bin/sh\necho mine\n").unwrap();
+    denied(&user, &agent, &["--script", script.to_str().unwrap()]);
+    user.udpctl(["exec", "-i", &agent.target(), "--", "cat"])
+        .stdin("as it is")
+        .stdout("as it is")
+        .run();
+}
+
+#[test]
+fn a_key_that_only_chats_runs_nothing() {
+    let (user, agent) = restricted("chat-only");
+    let target = agent.target();
+    denied(&user, &agent, &["--", "true"]);
+    user.udpctl(["send", &target, "hello"]).run();
+    let ping = user.udpctl(["ping", &target]).outcome();
+    assert_eq!(ping.status, 0, "{}", ping.stderr);
+}
+
+#[test]
+fn a_key_that_comes_from_elsewhere_is_not_even_answered() {
+    let (user, agent) = restricted("from=192.0.2.0/24");
+    let target = agent.target();
+    let args = ["exec", &target, "--contact-timeout", "1s", "--", "true"];
+    let outcome = user.udpctl(args).outcome();
+    assert_eq!(outcome.status, 255);
+    assert!(outcome.stderr.contains(": no answer"), "{}", outcome.stderr);
+    user.authorize("from=192.0.2.0/24,127.0.0.0/8");
+    user.udpctl(["exec", &target, "--", "echo", "here"])
+        .stdout("here\n")
+        .run();
+}
+
+#[test]
+fn a_key_has_as_many_commands_at_a_time_as_its_line_says() {
+    let (user, agent) = restricted("max-jobs=1");
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args(["exec", "-i", &target, "--", "sh", "-c", "echo up; cat"]);
+    let mut first = Child::start(command);
+    first.stdout_line(|line| line == "up");
+    user.udpctl(["exec", &target, "--", "true"])
+        .stderr(format!("udpctl: {target}: busy; request ID\n"))
+        .status(255)
+        .run();
+    // Its input ends, and so does it.
+    assert!(first.wait().0.success());
+    user.udpctl(["exec", &target, "--", "true"]).run();
+}
