@@ -187,6 +187,23 @@ fn a_reader_that_leaves_ends_the_command() {
 }
 
 #[test]
+fn a_reader_that_leaves_ends_also_a_command_that_writes_no_more() {
+    let user = User::new();
+    let agent = user.agent();
+    let script = "trap \"\" PIPE; while echo y; do :; done 2>/dev/null; exec sleep 600";
+    let line = format!(
+        "{} exec {} -- sh -c '{script}' | head -n 1; echo ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_udpctl"),
+        agent.target(),
+    );
+    let mut shell = user.command("bash");
+    shell.args(["-c", &line]);
+    crate::harness::Test::new(shell).stdout("y\n141\n").run();
+    let jobs = agent.jobs();
+    eventually("the command has ended", || jobs.left().is_empty());
+}
+
+#[test]
 fn the_environment_the_directory_and_the_shell_are_as_asked() {
     let user = User::new();
     let agent = user.agent();

@@ -163,3 +163,33 @@ fn ping_tells_who_is_there() {
         .status(1)
         .run();
 }
+
+#[test]
+fn a_host_that_reads_no_more_does_not_hold_up_the_input_of_the_others() {
+    let user = User::new();
+    let agents = [user.agent(), user.agent()];
+    let targets = [agents[0].target(), agents[1].target()];
+    // Opening a pipe waits for the other end.
+    let go = user.path("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+    // Who comes first is deaf, and there until the other one has read everything.
+    let script = "if mkdir first 2>/dev/null; then exec <&-; cat go; else wc -c; : >go; fi";
+    let home = user.home();
+    let outcome = user
+        .udpctl([
+            "exec",
+            &targets[0],
+            &targets[1],
+            "-i",
+            "--cwd",
+            &home,
+            "--shell",
+            script,
+        ])
+        .stdin(vec![b'x'; 8 << 20])
+        .outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let counted = String::from_utf8(outcome.stdout).unwrap();
+    let wanted = targets.map(|target| format!("{target}: 8388608\n"));
+    assert!(wanted.contains(&counted), "{counted}");
+}

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::harness::{Agent, Child, User, eventually};
+use crate::harness::{Agent, Child, DEADLINE, User, eventually};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -154,6 +154,29 @@ fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
         .run();
     assert!(requests(&user).is_empty(), "{:?}", requests(&user));
     user.udpctl(["exec", "--local", "--", "true"]).run();
+}
+
+#[test]
+fn a_request_is_written_down_before_anything_is_sent() {
+    let user = User::new();
+    let agent = user.agent();
+    // Bound, so that nobody else takes it, and silent.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_read_timeout(Some(DEADLINE)).unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let trust = ["trust", &target, agent.key()];
+    assert_eq!(user.udpctl(trust).outcome().status, 0);
+    let mut command = user.command("udpctl");
+    command.args(["exec", &target, "--id", ID, "--", "true"]);
+    let mut udpctl = Child::start(command);
+    silent.recv_from(&mut [0; 2048]).expect("a datagram");
+    udpctl.kill();
+    let list = user.udpctl(["jobs", "--mine", "--contact-timeout", "300ms"]);
+    let list = text(&list.outcome().stdout);
+    assert!(
+        list.contains(ID) && list.contains("no answer, true"),
+        "{list}"
+    );
 }
 
 #[test]

@@ -3,12 +3,12 @@
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
-use std::process::Stdio;
+use std::process::ChildStdin;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::harness::{Child, Test, User};
+use crate::harness::{Child, DEADLINE, Test, User};
 
 /// As long as this nothing was taken: it is stuck. What goes on takes microseconds.
 const STUCK: Duration = Duration::from_millis(700);
@@ -16,6 +16,26 @@ const STUCK: Duration = Duration::from_millis(700);
 /// What may be on its way between a producer and a command that does not read: the pipes of both ends, the
 /// credit of the lane, and what udpctl has read ahead.
 const UNDER_WAY: usize = 2 << 20;
+
+const PIECE: [u8; 4096] = [b'x'; 4096];
+
+/// Whether a pipe takes something in time.
+fn takes(pipe: &ChildStdin, patience: Duration) -> bool {
+    let patience = patience.try_into().unwrap();
+    let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT)];
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&patience))).unwrap() > 0
+}
+
+/// Writes until nothing is taken any more; returns how much was. The pipe does not block from now on.
+fn fill(pipe: &mut ChildStdin) -> usize {
+    rustix::io::ioctl_fionbio(&*pipe, true).unwrap();
+    let mut taken = 0;
+    while takes(pipe, STUCK) {
+        taken += pipe.write(&PIECE).unwrap();
+        assert!(taken < UNDER_WAY, "{taken} bytes were read for nobody");
+    }
+    taken
+}
 
 #[test]
 fn an_endless_producer_ends_with_the_command_that_has_read_enough() {
@@ -41,36 +61,38 @@ fn a_command_that_does_not_read_yet_stops_the_producer_and_gets_all_of_it_later(
     let script = format!("cat {}; wc -c", go.display());
     let mut command = user.command("udpctl");
     command.args(["exec", &agent.target(), "-i", "--", "sh", "-c", &script]);
-    let mut udpctl = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = udpctl.stdin.take().unwrap();
-    rustix::io::ioctl_fionbio(&pipe, true).unwrap();
-    let piece = [b'x'; 4096];
-    let mut taken = 0;
-    let patience = STUCK.try_into().unwrap();
-    while poll(
-        &mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT)],
-        Some(&patience),
-    )
-    .unwrap()
-        > 0
-    {
-        taken += pipe.write(&piece).unwrap();
-        assert!(taken < UNDER_WAY, "{taken} bytes were read for nobody");
-    }
+    let mut udpctl = Child::start(command);
+    let taken = fill(udpctl.stdin());
     assert!(taken > 64 << 10, "{taken}: no more than a pipe");
     std::fs::write(&go, "").unwrap();
-    rustix::io::ioctl_fionbio(&pipe, false).unwrap();
-    for _ in 0..1000 {
-        pipe.write_all(&piece).unwrap();
+    let mut more = 1000 * PIECE.len();
+    let whole = taken + more;
+    while more > 0 {
+        assert!(takes(udpctl.stdin(), DEADLINE), "it is stuck");
+        let length = more.min(PIECE.len());
+        more -= udpctl.stdin().write(&PIECE[..length]).unwrap();
     }
-    drop(pipe);
-    let output = udpctl.wait_with_output().unwrap();
-    let counted = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(counted, format!("{}\n", taken + 1000 * piece.len()));
+    let (status, stderr) = udpctl.wait();
+    assert!(status.success(), "{stderr}");
+    assert_eq!(udpctl.stdout_seen(), [whole.to_string()]);
+}
+
+#[test]
+fn nothing_more_is_read_for_a_command_that_has_closed_its_input() {
+    let user = User::new();
+    let agent = user.agent();
+    // Opening a pipe waits for the other end.
+    let go = user.path("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+    let script = format!("exec <&-; cat {}; echo end", go.display());
+    let mut command = user.command("udpctl");
+    command.args(["exec", &agent.target(), "-i", "--", "sh", "-c", &script]);
+    let mut udpctl = Child::start(command);
+    fill(udpctl.stdin());
+    std::fs::write(&go, "").unwrap();
+    let (status, stderr) = udpctl.wait();
+    assert!(status.success(), "{stderr}");
+    assert_eq!(udpctl.stdout_seen(), ["end"]);
 }
 
 #[test]

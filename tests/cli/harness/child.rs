@@ -59,9 +59,14 @@ impl Child {
 
     /// Types.
     pub fn type_in(&mut self, text: &str) {
-        let stdin = self.stdin.as_mut().expect("stdin is open");
+        let stdin = self.stdin();
         stdin.write_all(text.as_bytes()).unwrap();
         stdin.flush().unwrap();
+    }
+
+    /// What can be typed into, for who types in another way.
+    pub const fn stdin(&mut self) -> &mut ChildStdin {
+        self.stdin.as_mut().expect("stdin is open")
     }
 
     pub fn pid(&self) -> rustix::process::Pid {
