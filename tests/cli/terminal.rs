@@ -141,7 +141,7 @@ fn a_shell_with_its_keys_its_window_and_its_status() {
         screen.contains("tmux-") || screen.contains("screen")
     });
     // The command gets Ctrl-C, and udpctl does not.
-    here.line("echo asleep; sleep 600");
+    here.line("sh -c 'echo asleep; exec sleep 600'");
     here.at("asleep");
     here.keys(&["C-c"]);
     here.at("there>");
