@@ -37,11 +37,18 @@ impl User {
 
     /// One of the two programs, run by this user, who has nothing else in the environment.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(match program {
-            "udpctl" => env!("CARGO_BIN_EXE_udpctl"),
-            "udpagent" => env!("CARGO_BIN_EXE_udpagent"),
-            other => other,
-        });
+        let ours = |path| {
+            // Whoever runs the tests in the background of a script has them ignore Ctrl-C, and udpctl leaves
+            // a signal that is ignored at its start alone.
+            let mut command = Command::new("/usr/bin/env");
+            command.args(["--default-signal=INT,QUIT,HUP", path]);
+            command
+        };
+        let mut command = match program {
+            "udpctl" => ours(env!("CARGO_BIN_EXE_udpctl")),
+            "udpagent" => ours(env!("CARGO_BIN_EXE_udpagent")),
+            other => Command::new(other),
+        };
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
