@@ -211,7 +211,7 @@ pub(super) fn quote_option(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::access::testing::key;
+    use crate::agent::access::testing::{key, may_run};
     use proptest::prelude::*;
 
     fn parse_text(text: &str) -> Vec<Result<Member, Refused>> {
@@ -318,7 +318,7 @@ mod tests {
             prop_assert_eq!(line.lines().count(), 1);
             let [Ok(member)] = &parse_text(&line)[..] else { panic!("{line}") };
             prop_assert_eq!(&member.name, &name);
-            prop_assert!(member.may_run(&argv));
+            prop_assert!(may_run(member, &argv));
             prop_assert_eq!(member.options.max_jobs, Some(2));
         }
     }

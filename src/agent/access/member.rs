@@ -1,6 +1,5 @@
 //! Somebody who is listed.
 
-use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -37,29 +36,11 @@ impl Member {
     pub fn admitted(&self, from: IpAddr, now_unix: u64) -> bool {
         self.options.admits_from(from) && !self.options.is_expired(now_unix)
     }
-
-    /// Whether this argv may run. Says nothing about time and place: those were checked at the door.
-    #[must_use]
-    pub fn may_run<S: AsRef<OsStr>>(&self, argv: &[S]) -> bool {
-        let allow = &self.options.allow;
-        !self.options.chat_only
-            && (allow.is_empty() || allow.iter().any(|pattern| pattern.matches(argv)))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::agent::access::testing::key;
-
-    fn member(options: &[&str]) -> Member {
-        Member {
-            key: key(1),
-            name: "alice".to_owned(),
-            options: Options::parse(options).unwrap(),
-            origin: Origin::Given,
-        }
-    }
+    use crate::agent::access::testing::member;
 
     #[test]
     fn place_and_time_are_checked_at_the_door() {

@@ -169,13 +169,36 @@ impl Access {
 mod testing {
     //! What the tests of this room share.
 
+    use super::{Member, Options, Origin};
     use crate::crypto::{PublicKey, SecretKey};
     use crate::home::AgentHome;
+    use crate::message::{Exec, RequestId};
     use crate::rng::Rng;
 
     /// Somebody's key.
     pub fn key(seed: u8) -> PublicKey {
         SecretKey::generate(&mut Rng::from_seed([seed; 32])).public()
+    }
+
+    /// Somebody with these options.
+    pub fn member(options: &[&str]) -> Member {
+        Member {
+            key: key(1),
+            name: "alice".to_owned(),
+            options: Options::parse(options).unwrap(),
+            origin: Origin::Given,
+        }
+    }
+
+    /// A plain command.
+    pub fn request<S: AsRef<str>>(argv: &[S]) -> Exec {
+        let argv = argv.iter().map(|word| word.as_ref().into()).collect();
+        Exec::new(RequestId([1; 16]), argv)
+    }
+
+    /// Whether somebody may run it.
+    pub fn may_run<S: AsRef<str>>(member: &Member, argv: &[S]) -> bool {
+        member.judge(&request(argv), "root").is_ok()
     }
 
     /// An agent's folders in a new temporary one.

@@ -92,23 +92,9 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::access::testing::key;
-    use crate::agent::access::{Options, Origin};
-    use crate::message::{RequestId, Terminal, Window};
+    use crate::agent::access::testing::{member, request};
 
-    fn member(options: &[&str]) -> Member {
-        Member {
-            key: key(1),
-            name: "alice".to_owned(),
-            options: Options::parse(options).unwrap(),
-            origin: Origin::Given,
-        }
-    }
-
-    fn request(argv: &[&str]) -> Exec {
-        let argv = argv.iter().map(|word| (*word).into()).collect();
-        Exec::new(RequestId([1; 16]), argv)
-    }
+    use crate::message::{Terminal, Window};
 
     fn judge(options: &[&str], exec: &Exec) -> Result<String, Refusal> {
         let member = member(options);

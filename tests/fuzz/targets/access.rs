@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use libfuzzer_sys::fuzz_target;
 use udpagent::agent::access::{Access, Options, Pattern};
 use udpagent::escape;
+use udpagent::message::{Exec, RequestId};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -21,7 +22,8 @@ fuzz_target!(|texts: (&str, &str)| {
         let admission = access.admit(&member.key, HERE, None, 0);
         assert_eq!(admission.is_some(), member.admitted(HERE, 0));
         assert!(escape::is_clean(&member.name), "{:?}", member.name);
-        member.may_run(&[invites]);
+        let exec = Exec::new(RequestId([0; 16]), vec![invites.into()]);
+        drop(member.judge(&exec, "root").is_ok());
     }
     let words: Vec<&str> = keys.split(' ').collect();
     drop(Options::parse(&words));

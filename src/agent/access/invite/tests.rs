@@ -1,7 +1,7 @@
 //! Stories about invitations.
 
 use super::*;
-use crate::agent::access::testing::{home_in, key};
+use crate::agent::access::testing::{home_in, key, may_run};
 use crate::agent::access::{Admission, Sources};
 use proptest::prelude::*;
 use std::fs;
@@ -24,7 +24,7 @@ fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
 
     let member = redeem(&home, &key(2), "alice", &token, NOW + 599).unwrap();
     assert_eq!(member.name, "alice-2");
-    assert!(member.may_run(&["uname", "-a"]) && !member.may_run(&["id"]));
+    assert!(may_run(&member, &["uname", "-a"]) && !may_run(&member, &["id"]));
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
         format!(
