@@ -12,6 +12,7 @@
 //! Invariants: bounded ([`limits::JOURNAL_RUNS`], [`limits::JOURNAL_AGE`]); a slot is written by the process
 //! that holds the lock, but for its state, which only ever moves away from open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,11 +25,13 @@ use crate::message::RequestId;
 use crate::net;
 use crate::time::micros;
 
+mod history;
 mod ledger;
 mod live;
 mod record;
 mod slots;
 
+pub use history::History;
 pub use ledger::SlotLedger;
 pub use live::{Known, Live, Plan, Request};
 pub use record::{Keeping, Past, Record};
@@ -83,34 +86,28 @@ impl Journal {
             .collect()
     }
 
-    /// The newest record of a request.
+    /// What is known of all requests, read once for a run that may have many.
     #[must_use]
-    pub fn find(&self, id: RequestId, agent: &PublicKey) -> Option<Record> {
-        self.runs()
-            .iter()
-            .flat_map(Past::records)
-            .find(|record| record.is(id, agent) && record.state != State::Void)
+    pub fn history(&self) -> History {
+        History::of(&self.runs(), &self.now())
     }
 
-    /// How long ago a request may first have been sent.
-    #[must_use]
-    pub fn age(&self, id: RequestId, agent: &PublicKey) -> Option<Duration> {
-        let now = self.now();
-        self.runs()
-            .iter()
-            .flat_map(Past::records)
-            .filter(|record| record.is(id, agent) && record.state != State::Void)
-            .map(|record| now.since(&record.sent))
-            .max()
-    }
-
-    /// Settles every record of a request but those of a run that goes on.
-    pub fn settle(&self, id: RequestId, agent: &PublicKey, state: State) {
+    /// Settles every record of these requests but those of a run that goes on.
+    pub fn settle(&self, requests: &HashSet<(RequestId, PublicKey)>) {
+        if requests.is_empty() {
+            return;
+        }
         for run in self.runs() {
-            for record in run.records().filter(|record| record.is(id, agent)) {
-                run.settle(record.slot, state);
+            let mut touched = false;
+            for record in run.records() {
+                if requests.contains(&(record.id, record.agent)) {
+                    run.settle(record.slot, State::Settled);
+                    touched = true;
+                }
             }
-            run.remove_if_settled();
+            if touched {
+                run.remove_if_settled();
+            }
         }
     }
 

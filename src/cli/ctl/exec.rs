@@ -16,7 +16,7 @@ use crate::control::exec::{
     Cleaning, Finish, Goal, Interruption, Opening, Seat, Settings, Style, Task, Verbosity, run,
     summary,
 };
-use crate::control::journal::{Journal, Keeping, Known, Live, Offsets, Plan, Request};
+use crate::control::journal::{History, Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::control::{console, limits, signals};
 use crate::message::limits::{LINE, SCRIPT};
 use crate::message::status::OURS;
@@ -83,10 +83,11 @@ fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<
     } else {
         Known::New
     };
-    if known == Known::Before {
+    let history = (known == Known::Before).then(|| journal.history());
+    if let Some(history) = &history {
         for task in &mut *tasks {
             if let (Ok(host), Opening::Exec(exec)) = (&task.host, &mut task.opening) {
-                exec.age_ms = journal.age(exec.id, &host.agent).map_or(0, millis);
+                exec.age_ms = history.age(exec.id, &host.agent).map_or(0, millis);
             }
         }
     }
@@ -98,7 +99,7 @@ fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<
         },
         requests: tasks
             .iter()
-            .map(|task| request(journal, known, task))
+            .map(|task| request(history.as_ref(), task))
             .collect(),
         known,
     });
@@ -114,23 +115,19 @@ fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<
     }
 }
 
-/// What the journal is told of a task.
-pub fn request(journal: &Journal, known: Known, task: &Task) -> Option<Request> {
+/// What the journal is told of a task; `None`: all of them are new.
+fn request(history: Option<&History>, task: &Task) -> Option<Request> {
     let host = task.host.as_ref().ok()?;
     let id = task.opening.id();
-    let before = match known {
-        Known::New => None,
-        Known::Before => journal.find(id, &host.agent),
-    };
     Some(Request {
         id,
         host: task.label.clone(),
         agent: host.agent,
-        offsets: match (known, before) {
-            (Known::New, _) => Default::default(),
-            (Known::Before, None) => [Offsets::UNKNOWN; 2],
-            (Known::Before, Some(before)) => before.offsets,
-        },
+        offsets: history.map_or_else(Default::default, |history| {
+            history
+                .find(id, &host.agent)
+                .map_or([Offsets::UNKNOWN; 2], |before| before.offsets)
+        }),
     })
 }
 

@@ -43,8 +43,9 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
         Seat::Apart
     };
     let label = place.host.label.clone();
-    let before = place.journal.find(id, &place.host.agent);
-    let offsets = match (args.from, &before) {
+    let history = place.journal.history();
+    let before = history.find(id, &place.host.agent);
+    let offsets = match (args.from, before) {
         (Some(from), _) => [Offsets::at(from); 2],
         (None, Some(before)) if before.state == State::Open => before.offsets,
         (None, _) => [Offsets::UNKNOWN; 2],
@@ -70,7 +71,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
         },
     };
     let plan = Plan {
-        argv: before.map_or_else(|| vec![OsText::from("?")], |before| before.argv),
+        argv: before.map_or_else(|| vec![OsText::from("?")], |before| before.argv.clone()),
         keeping: Keeping::UntilSettled,
         known: Known::Before,
         requests: vec![Some(journal::Request {

@@ -3,7 +3,7 @@
 //! Invariant: a request is forgotten only after its agent has said that it does not know it, and after that
 //! was shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -45,7 +45,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
         journal: &journal,
         text: String::new(),
         rows: Vec::new(),
-        gone: Vec::new(),
+        gone: HashSet::new(),
     };
     let (mut asked, mut questions) = (Vec::new(), Vec::new());
     for agent in &agents {
@@ -83,9 +83,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
         text = with_hosts(&rows);
     }
     print(&text)?;
-    for (id, agent) in gone {
-        journal.settle(id, &agent, State::Settled);
-    }
+    journal.settle(&gone);
     Ok(u8::from(failed))
 }
 
@@ -159,7 +157,7 @@ struct List<'a> {
     /// Or these rows, each with its host.
     rows: Vec<(&'a str, String)>,
     /// What is to be forgotten then.
-    gone: Vec<(RequestId, PublicKey)>,
+    gone: HashSet<(RequestId, PublicKey)>,
 }
 
 impl<'a> List<'a> {
@@ -192,7 +190,7 @@ impl<'a> List<'a> {
                 self.rows.push((&record.host, row));
             }
             if matches!(job, Some(None)) && !record.live {
-                self.gone.push((record.id, record.agent));
+                self.gone.insert((record.id, record.agent));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A run that goes on, as it writes itself down.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -68,6 +69,9 @@ pub struct Live {
     states: Vec<State>,
     /// Those with a history.
     known: Vec<Option<Request>>,
+    /// Of these, what is settled in earlier runs when this one ends: all at once, as each takes a look at
+    /// all runs.
+    settled: HashSet<(RequestId, PublicKey)>,
 }
 
 impl Live {
@@ -104,6 +108,7 @@ impl Live {
             slots: Arc::new(slots),
             untracked: Arc::default(),
             states: states.collect(),
+            settled: HashSet::new(),
             known: match plan.known {
                 Known::New => Vec::new(),
                 Known::Before => plan.requests,
@@ -144,7 +149,7 @@ impl Live {
         if state == State::Settled
             && let Some(Some(request)) = self.known.get(place)
         {
-            self.journal.settle(request.id, &request.agent, state);
+            self.settled.insert((request.id, request.agent));
         }
         // Where everything is settled the files go at the end; until then others may look.
         if self.states.contains(&State::Open) {
@@ -154,6 +159,7 @@ impl Live {
 
     /// The run ends: what is outstanding stays written down.
     pub fn close(self) {
+        self.journal.settle(&self.settled);
         if record::is_over(self.keeping, self.states.iter().copied()) {
             record::remove(&self.journal.folder, &self.name);
         } else {

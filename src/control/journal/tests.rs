@@ -53,11 +53,15 @@ fn files(journal: &Journal) -> Vec<PathBuf> {
         .collect()
 }
 
+fn find(journal: &Journal, id: RequestId) -> Option<Record> {
+    journal.history().find(id, &agent()).cloned()
+}
+
 #[test]
 fn a_run_is_found_while_it_goes_on_and_after_it_died() {
     let (_folder, journal) = journal();
     let live = journal.begin(plan(&[1, 0, 2])).unwrap();
-    let found = journal.find(id(2), &agent()).unwrap();
+    let found = find(&journal, id(2)).unwrap();
     assert!(found.live && found.state == State::Open);
     assert_eq!((found.slot, found.host.as_str()), (2, "web2"));
     assert_eq!(
@@ -71,8 +75,8 @@ fn a_run_is_found_while_it_goes_on_and_after_it_died() {
     }
     // As the kernel does for a process that was killed.
     drop(live);
-    assert!(!journal.find(id(1), &agent()).unwrap().live);
-    assert!(journal.find(id(3), &agent()).is_none());
+    assert!(!find(&journal, id(1)).unwrap().live);
+    assert!(find(&journal, id(3)).is_none());
 }
 
 #[test]
@@ -82,10 +86,10 @@ fn what_is_settled_vanishes_and_what_is_not_stays() {
     live.settle(0, State::Settled);
     live.settle(2, State::Void);
     live.close();
-    assert_eq!(journal.find(id(1), &agent()).unwrap().state, State::Settled);
-    assert_eq!(journal.find(id(2), &agent()).unwrap().state, State::Open);
-    assert!(journal.find(id(3), &agent()).is_none());
-    journal.settle(id(2), &agent(), State::Settled);
+    assert_eq!(find(&journal, id(1)).unwrap().state, State::Settled);
+    assert_eq!(find(&journal, id(2)).unwrap().state, State::Open);
+    assert!(find(&journal, id(3)).is_none());
+    journal.settle(&[(id(2), agent())].into());
     assert!(files(&journal).is_empty());
 }
 
@@ -107,7 +111,7 @@ fn what_a_later_run_collects_is_settled_in_the_earlier_one() {
 #[test]
 fn an_id_that_was_given_is_remembered_with_its_age() {
     let (_folder, journal) = journal();
-    assert_eq!(journal.age(id(1), &agent()), None);
+    assert_eq!(journal.history().age(id(1), &agent()), None);
     for (state, known) in [(State::Void, false), (State::Settled, true)] {
         let mut live = journal
             .begin(Plan {
@@ -117,7 +121,11 @@ fn an_id_that_was_given_is_remembered_with_its_age() {
             .unwrap();
         live.settle(0, state);
         live.close();
-        assert_eq!(journal.age(id(1), &agent()).is_some(), known, "{state:?}");
+        assert_eq!(
+            journal.history().age(id(1), &agent()).is_some(),
+            known,
+            "{state:?}"
+        );
     }
 }
 
@@ -150,7 +158,7 @@ fn the_oldest_go_when_there_are_too_many_and_the_old_in_any_case() {
     let days = |days: u64| now - days * 24 * 3600 * 1000;
     rename(&old, &format!("{:013}-1", days(31)));
     journal.begin(plan(&[2])).unwrap().close();
-    assert!(journal.find(id(1), &agent()).is_none());
+    assert!(find(&journal, id(1)).is_none());
     assert_eq!(journal.names().len(), 1);
     let first = journal.names()[0].clone();
     rename(&first, &format!("{:013}-1", days(29)));
@@ -159,7 +167,7 @@ fn the_oldest_go_when_there_are_too_many_and_the_old_in_any_case() {
         fs::write(journal.folder.join(name), "").unwrap();
     }
     let _live = journal.begin(plan(&[3])).unwrap();
-    assert!(journal.find(id(2), &agent()).is_none());
+    assert!(find(&journal, id(2)).is_none());
     assert_eq!(journal.names().len(), limits::JOURNAL_RUNS);
 }
 
@@ -169,7 +177,7 @@ fn broken_files_are_passed_over() {
     journal.begin(plan(&[1])).unwrap().close();
     let name = journal.names()[0].clone();
     fs::write(record::slots_of(&journal.folder, &name), [0xff; 3]).unwrap();
-    assert_eq!(journal.find(id(1), &agent()).unwrap().state, State::Open);
+    assert_eq!(find(&journal, id(1)).unwrap().state, State::Open);
     fs::write(record::lines_of(&journal.folder, &name), "{").unwrap();
     assert!(journal.runs().is_empty());
 }
@@ -198,7 +206,13 @@ fn what_is_in_doubt_is_what_is_being_written() {
     let (_folder, journal) = journal();
     let live = journal.begin(plan(&[1, 2])).unwrap();
     let mut ledger = live.ledger(40);
-    let stdout = |number| journal.find(id(number), &agent()).unwrap().offsets[0];
+    let stdout = |number| {
+        journal
+            .history()
+            .find(id(number), &agent())
+            .unwrap()
+            .offsets[0]
+    };
     let (first, second) = (Some(charge(40, 100, 10)), Some(charge(40, 110, 10)));
     let parts = [part(&first, 4, 10, 10), part(&second, 0, 10, 10)];
     ledger.begin(&parts);
