@@ -63,15 +63,8 @@ impl fmt::Display for KeyFileError {
     }
 }
 
-impl std::error::Error for KeyFileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(_, error) => Some(error),
-            Self::Parse(_, error) => Some(error),
-            Self::TooOpen(..) | Self::NotOurs(..) => None,
-        }
-    }
-}
+// Its text holds that of its cause, so that there is none to tell after it.
+impl std::error::Error for KeyFileError {}
 
 /// Reads the secret key at `path`.
 ///

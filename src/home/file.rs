@@ -69,14 +69,8 @@ impl fmt::Display for FileError {
     }
 }
 
-impl std::error::Error for FileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(_, error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// Its text holds that of its cause, so that there is none to tell after it.
+impl std::error::Error for FileError {}
 
 /// Reads a text file that only its owner, who is the caller or root, could have written. `None` when
 /// there is none.

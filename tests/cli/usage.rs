@@ -73,3 +73,24 @@ fn a_status_is_explained_in_the_words_of_the_table() {
     assert_eq!(outcome.status, 2);
     assert!(outcome.stderr.contains("timed_out"), "{}", outcome.stderr);
 }
+
+#[test]
+fn what_failed_is_said_once() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpagent(["--bind", &target])
+        .stderr(format!(
+            "udpagent: {target}: cannot listen: Address already in use (os error 98)\n"
+        ))
+        .status(1)
+        .run();
+    let outcome = user
+        .udpagent(["--bind", &target, "--config", "/dev/null/x"])
+        .outcome();
+    assert_eq!(outcome.status, 1);
+    assert_eq!(
+        outcome.stderr,
+        "udpagent: /dev/null/x: Not a directory (os error 20)\n"
+    );
+}

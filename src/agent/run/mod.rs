@@ -112,15 +112,8 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bind(error) | Self::Prints(_, error) | Self::System(error) => Some(error),
-            // Its own text is all there is to say.
-            Self::Audit(..) => None,
-        }
-    }
-}
+// Its text holds that of its cause, so that there is none to tell after it.
+impl std::error::Error for StartError {}
 
 /// A running agent. Dropping it stops it.
 pub struct Agent {
