@@ -67,7 +67,8 @@ pub struct Hub<P, D = Box<dyn Directory>> {
 }
 
 impl<P: Processes, D: Directory> Hub<P, D> {
-    /// A hub without sessions, which puts what happens to commands on record in `audit`. `now` is when the agent began: requests older than that are not known.
+    /// A hub without sessions, which puts what happens to commands on record in `audit`. `now` is when the
+    /// agent began: requests older than that are not known.
     #[must_use]
     pub fn new(
         config: Config,
@@ -154,9 +155,9 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         }
     }
 
-    /// The agent is to end: takes no more commands, ends all that run (or lets go of them, if it is set up so), and when they are over, or at the
-    /// latest after their grace, tells their controllers and closes all sessions. Then
-    /// [`is_over`](Self::is_over).
+    /// The agent is to end: takes no more commands, ends all that run (or lets go of them, if it is set up
+    /// so), and when they are over, or at the latest after their grace, tells their controllers and closes all
+    /// sessions. Then [`is_over`](Self::is_over).
     pub fn shut_down(&mut self, now: Instant) {
         if self.phase == Phase::Working {
             self.phase = Phase::Ending(now + limits::SHUTDOWN);

@@ -70,6 +70,18 @@ pub struct Config {
     pub at_end: AtEnd,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            commands: Commands::Run,
+            max_jobs: limits::JOBS,
+            max_runtime: None,
+            max_output: None,
+            at_end: AtEnd::End,
+        }
+    }
+}
+
 /// What a call in this room is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {

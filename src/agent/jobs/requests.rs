@@ -97,12 +97,17 @@ fn shown(argv: &[OsText]) -> Vec<OsText> {
     argv.iter().take_while(fits).cloned().collect()
 }
 
-/// The same for every repeat of a request, and different for every other.
+/// The same for every repeat of a request, and different for every other. How old it is, and how large the
+/// window of who asks, is not of the request.
 fn digest(exec: &Exec) -> [u8; 32] {
-    let first = Exec {
-        age_ms: 0,
-        ..exec.clone()
-    };
+    let mut first = exec.clone();
+    first.age_ms = 0;
+    if let Some(terminal) = &mut first.terminal {
+        terminal.window = Window {
+            rows: 0,
+            columns: 0,
+        };
+    }
     let line = message::to_line(&Request::Exec(first));
     let digest = ring::digest::digest(&ring::digest::SHA256, &line);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")

@@ -14,8 +14,8 @@ use super::{Pid, Pipe, Signal, Tree, orphans};
 
 /// A running process, or its remains.
 ///
-/// Its pipes are the caller's to take. Dropped unreaped, and not [left](Process::leave), its group is killed and what is left of it
-/// becomes an orphan, for [`reap_orphans`](super::reap_orphans) to collect.
+/// Its pipes are the caller's to take. Dropped unreaped, and not [left](Process::leave), its group is killed
+/// and what is left of it becomes an orphan, for [`reap_orphans`](super::reap_orphans) to collect.
 #[derive(Debug)]
 pub struct Process {
     /// Writes to its descriptor 0, with [`Stdin::Pipe`](super::Stdin::Pipe).

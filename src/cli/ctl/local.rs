@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 
 use super::context::open_link;
-use crate::agent::config::Config;
-use crate::agent::jobs::{self, AtEnd, Commands};
+use crate::agent::jobs::{self};
 use crate::agent::run::{self, Agent, Plain, Terminal, Trust};
 use crate::control::link::{Host, Link};
 use crate::crypto::SecretKey;
@@ -33,13 +32,7 @@ impl Local {
             name: LABEL.into(),
             binds: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             trust: Trust::Keys(vec![controller.public()]),
-            jobs: jobs::Config {
-                commands: Commands::Run,
-                max_jobs: Config::default().max_jobs,
-                max_runtime: None,
-                max_output: None,
-                at_end: AtEnd::End,
-            },
+            jobs: jobs::Config::default(),
             plain: Plain::Off,
             terminal: Terminal::None,
             prints: None,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
 use udpagent::agent::directory::{Directory, Permission, Refused};
 use udpagent::agent::hub::{Config, Hub};
-use udpagent::agent::jobs::{self, AtEnd, Commands};
+use udpagent::agent::jobs::{self};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
 use udpagent::session::{self, Command};
@@ -80,13 +80,7 @@ pub struct WholeAgent {
 fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
     let config = Config {
         name: "agent".into(),
-        jobs: jobs::Config {
-            commands: Commands::Run,
-            max_jobs: 200,
-            max_runtime: None,
-            max_output: None,
-            at_end: AtEnd::End,
-        },
+        jobs: jobs::Config::default(),
         reply: None,
     };
     Hub::new(

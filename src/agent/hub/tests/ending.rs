@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::*;
-use crate::agent::jobs::{self, AtEnd, Commands, Exit, Force, Output};
+use crate::agent::jobs::{self, AtEnd, Exit, Force, Output};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
 use crate::session::{Closed, Event};
@@ -385,11 +385,8 @@ fn an_agent_that_ends_waits_for_nothing_for_ever() {
 #[test]
 fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
     let mut stage = Stage::with(jobs::Config {
-        commands: Commands::Run,
-        max_jobs: 4,
-        max_runtime: None,
-        max_output: None,
         at_end: AtEnd::Leave,
+        ..jobs::Config::default()
     });
     let alice = stage.open(1, ALICE);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));
@@ -422,11 +419,8 @@ fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
 #[test]
 fn too_much_output_after_the_leaders_end_is_no_success_either() {
     let mut stage = Stage::with(jobs::Config {
-        commands: Commands::Run,
-        max_jobs: 4,
-        max_runtime: None,
         max_output: Some(10),
-        at_end: AtEnd::End,
+        ..jobs::Config::default()
     });
     let alice = stage.open(1, ALICE);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::*;
-use crate::agent::jobs::{self, AtEnd, Commands, Exit, Output};
+use crate::agent::jobs::{self, Commands, Exit, Output};
 use crate::agent::limits;
 use crate::message::{Outcome, Reply, Request, StreamCode};
 use crate::wire::Lane;
@@ -221,10 +221,7 @@ fn what_is_not_allowed_or_has_no_room_is_not_started() {
 
     let mut stage = Stage::with(jobs::Config {
         commands: Commands::Refuse,
-        max_jobs: 4,
-        max_runtime: None,
-        max_output: None,
-        at_end: AtEnd::End,
+        ..jobs::Config::default()
     });
     let alice = stage.open(1, ALICE);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::directory::{Directory, Permission, Refused};
 use crate::agent::hub::{Config, Hub};
-use crate::agent::jobs::{self, AtEnd, Commands, Exit, Force, JobId, Output, Processes, Spec};
+use crate::agent::jobs::{self, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
@@ -177,11 +177,8 @@ pub struct Stage {
 impl Stage {
     pub fn new() -> Self {
         Self::with(jobs::Config {
-            commands: Commands::Run,
             max_jobs: 4,
-            max_runtime: None,
-            max_output: None,
-            at_end: AtEnd::End,
+            ..jobs::Config::default()
         })
     }
 

@@ -3,7 +3,7 @@
 use super::stage::*;
 use crate::agent::jobs::{Exit, Output};
 use crate::agent::limits;
-use crate::message::{Exec, OsText, Reply, Request, Terminal, Window};
+use crate::message::{Exec, OsText, Outcome, Reply, Request, Terminal, Window};
 use crate::session::Closed;
 use crate::wire::Lane;
 
@@ -144,4 +144,28 @@ fn it_is_over_with_its_only_output() {
     else {
         panic!("no end");
     };
+}
+
+#[test]
+fn the_same_request_from_a_window_of_another_size_is_the_same() {
+    let mut stage = Stage::new();
+    let alice = stage.open(1, ALICE);
+    stage.call(alice, 0, &on_terminal());
+    let Request::Exec(mut again) = on_terminal() else {
+        unreachable!()
+    };
+    let terminal = again.terminal.as_mut().unwrap();
+    terminal.window.rows = 50;
+    let call = stage.call(alice, 1, &Request::Exec(again.clone()));
+    placed(stage.reply(call));
+    again.terminal.as_mut().unwrap().term = "dumb".into();
+    let call = stage.call(alice, 2, &Request::Exec(again));
+    assert!(matches!(
+        stage.reply(call),
+        Some(Reply::Exit {
+            outcome: Outcome::Conflict {},
+            ..
+        })
+    ));
+    assert_eq!(stage.hub.processes().spawned.len(), 1);
 }

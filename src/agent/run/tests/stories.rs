@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::caller::{Caller, command};
 use crate::agent::access::{Sources, invite};
-use crate::agent::jobs::{self, AtEnd, Commands};
+use crate::agent::jobs::{self};
 use crate::agent::run::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
@@ -27,13 +27,7 @@ fn agent(trust: Trust) -> Agent {
         name: "tower".into(),
         binds: vec![([127, 0, 0, 1], 0).into()],
         trust,
-        jobs: jobs::Config {
-            commands: Commands::Run,
-            max_jobs: 50,
-            max_runtime: None,
-            max_output: None,
-            at_end: AtEnd::End,
-        },
+        jobs: jobs::Config::default(),
         plain: Plain::Off,
         terminal: Terminal::None,
         prints: None,
