@@ -1,0 +1,153 @@
+//! LIMITS of udpagent-protocol(7): the values are those of the code.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use udpagent::agent::limits as agent;
+use udpagent::crypto::Initiator;
+use udpagent::session::limits as session;
+use udpagent::{message, net, wire};
+
+use super::protocol::{page, section};
+
+const fn ms(duration: Duration) -> u64 {
+    duration.as_secs() * 1000 + duration.subsec_millis() as u64
+}
+
+/// Rows of LIMITS with the constants behind them.
+fn limits() -> Vec<(&'static str, u64)> {
+    let s = |duration: Duration| duration.as_secs();
+    let hello = wire::Frame::Hello(wire::Hello {
+        epoch: 0,
+        agent_time: Duration::ZERO,
+        session: wire::SessionId(0),
+        early: wire::Early::Accepted,
+        invite: None,
+    });
+    let fixed = wire::limits::INIT_HEADER + wire::limits::TOKEN + Initiator::OVERHEAD;
+    let early = wire::limits::MIN_DATAGRAM - fixed - hello.size() - wire::limits::MAC;
+    let probe = session::INITIAL_RTT * 3 + session::MAX_ACK_DELAY;
+    vec![
+        (
+            "INIT; any datagram unless more is known to pass",
+            wire::limits::MIN_DATAGRAM as u64,
+        ),
+        ("early frames", early as u64),
+        ("INITs of a session under way", session::INITS as u64),
+        ("repeats of an INIT", session::INIT_REPEATS.into()),
+        ("interval of repeats, first", ms(probe)),
+        (
+            "interval of repeats, at most",
+            ms(session::MAX_INIT_TIMEOUT),
+        ),
+        ("RETRYs followed for a session", session::RETRIES.into()),
+        (
+            "INITs waiting before RETRY",
+            session::HANDSHAKES_BEFORE_RETRY as u64,
+        ),
+        ("INITs waiting", session::HANDSHAKE_QUEUE as u64),
+        ("INITs remembered", session::INIT_REGISTER as u64),
+        (
+            "INITs remembered, at least for",
+            s(session::INIT_REGISTER_AGE),
+        ),
+        (
+            "error of the agent time for early frames",
+            s(session::EARLY_SKEW),
+        ),
+        (
+            "octets sent per octet received, not validated",
+            session::AMPLIFICATION,
+        ),
+        ("session not confirmed", s(session::UNCONFIRMED)),
+        ("sessions of an agent", session::SESSIONS as u64),
+        ("silence until a session is over", s(session::IDLE)),
+        (
+            "silence until a controller sends PING",
+            s(session::KEEPALIVE),
+        ),
+        ("datagrams under one key", session::DATAGRAMS_PER_KEY),
+        ("ranges in an ACK", wire::limits::ACK_RANGES as u64),
+        ("acknowledgement delay", ms(session::MAX_ACK_DELAY)),
+        ("datagrams until an ACK is due", session::ACK_EVERY.into()),
+        (
+            "round-trip time before the first sample",
+            ms(session::INITIAL_RTT),
+        ),
+        ("packet threshold", session::PACKET_THRESHOLD),
+        ("probe timeout, at most", ms(session::MAX_PTO)),
+        ("CLOSE, sent in all", session::CLOSE_REPEATS.into()),
+        ("text of CLOSE", wire::limits::CLOSE_REASON as u64),
+        ("credit of a half at first", session::INITIAL_STREAM_CREDIT),
+        (
+            "credit of a session's direction at first",
+            session::INITIAL_SESSION_CREDIT,
+        ),
+        ("pieces of a half beyond a gap", session::STREAM_GAPS as u64),
+        ("calls open, for a controller", session::CALLS as u64),
+        (
+            "calls open, until a violation",
+            session::CALLS_TOLERATED as u64,
+        ),
+        ("output held that is not consumed", agent::LANE),
+        ("line", message::limits::LINE as u64),
+        (
+            "lines without end in a session",
+            agent::PARTIAL_LINES as u64,
+        ),
+        (
+            "lines of a call that are no requests",
+            agent::NONSENSE.into(),
+        ),
+        (
+            "further lines of a call about a job",
+            agent::CALL_LINES.into(),
+        ),
+        ("script", message::limits::SCRIPT as u64),
+        ("chat message", message::limits::CHAT_TEXT as u64),
+        ("chat name wished for", agent::CHAT_WISH as u64),
+        ("members of a chat", agent::CHAT_MEMBERS as u64),
+        ("screen in accepted", agent::PICTURE as u64),
+        (
+            "rows and columns of a picture",
+            message::limits::WINDOW.into(),
+        ),
+        ("calls waiting for a job", agent::WAITERS as u64),
+        ("lease, unless given", s(agent::LEASE)),
+        ("lease, at least", s(agent::MIN_LEASE)),
+        (
+            "lease and timeout, at most",
+            s(agent::MAX_WAIT) / (24 * 3600),
+        ),
+        ("result held", s(agent::RETENTION)),
+        ("results held", agent::JOBS_ENDED as u64),
+        ("output of results held", agent::HELD),
+        ("request ids remembered", agent::REGISTER as u64),
+        ("plain text shown", net::limits::PLAIN as u64),
+    ]
+}
+
+#[test]
+fn the_limits_shown_are_those_of_the_code() {
+    let limits_section = section(&page(), "LIMITS");
+    let mut shown: BTreeMap<&str, u64> = BTreeMap::new();
+    for line in limits_section.lines() {
+        let row = line.strip_prefix(".It ").unwrap_or_default();
+        let cells: Vec<&str> = row.split(" Ta ").collect();
+        if let [name, value, _] = cells[..]
+            && let Ok(value) = value.parse()
+        {
+            shown.insert(name, value);
+        }
+    }
+    for (name, value) in limits() {
+        assert_eq!(shown.get(name), Some(&value), "{name}");
+    }
+    // Bounds of modules that are not public; their own tests hold them.
+    let others = [
+        "validity of a RETRY token",
+        "replay window",
+        "consumption until a report is due",
+    ];
+    assert_eq!(shown.len(), limits().len() + others.len());
+}
