@@ -1,4 +1,4 @@
-//! EXAMPLES of udpagent-protocol(7): every octet that the page shows is what the library computes.
+//! EXAMPLES of udpagent-protocol(7): the octets shown are those that the library computes.
 //!
 //! The page gives two static keys, two ephemeral keys and two ids; the rest follows. The ephemeral keys are
 //! those that the library draws from the seeds below.
@@ -87,7 +87,7 @@ const fn stream(lane: Lane, offset: u64, data: &[u8], fin: bool) -> Frame<'_> {
     }
 }
 
-/// What the two ends compute, in the order of the page.
+/// Values that the two ends compute, in the order of the page.
 #[derive(Default)]
 struct Exchange(Vec<Value>);
 
@@ -269,7 +269,7 @@ fn computed() -> Vec<Value> {
 /// Labels of the two keys that the library does not give away.
 const KEYS: [&str; 2] = ["key of the controller", "key of the agent"];
 
-/// As the page has it, to be pasted there.
+/// Text of the values for the page.
 fn listing(values: &[Value]) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();

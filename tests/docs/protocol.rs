@@ -115,7 +115,8 @@ fn the_lines_shown_are_messages() {
     }
 }
 
-/// Calls itself with each variant that follows, so that one that is forgotten does not compile.
+/// One request of each kind, with all members. Each names the next, so that without a new kind this does not
+/// compile.
 fn requests() -> Vec<Request> {
     let id = RequestId([1; 16]);
     let window = Window {
@@ -164,7 +165,7 @@ fn requests() -> Vec<Request> {
     }
 }
 
-/// The same of the replies.
+/// One reply of each kind, likewise.
 fn replies() -> Vec<Reply> {
     let id = RequestId([1; 16]);
     let name = || "x".to_owned();
