@@ -1,6 +1,6 @@
 //! Limits of udpagent.toml: how long, how much, and of what.
 
-use crate::harness::{User, eventually};
+use crate::harness::{Agent, User, eventually};
 
 fn said(target: &str, what: &str) -> String {
     format!("udpctl: {target}: {what}; request ID\n")
@@ -126,5 +126,22 @@ fn there_is_room_for_so_many_commands() {
     user.udpctl(["exec", &target, "--", "true"])
         .stderr(said(&target, "busy"))
         .status(255)
+        .run();
+}
+
+#[test]
+fn a_command_has_the_usual_umask_and_oom_score_whatever_the_agent_has() {
+    let user = User::new();
+    // Lowered by somebody with the privilege, it could be raised by nobody less; so raised here.
+    let script = "umask 077; echo 500 >/proc/self/oom_score_adj; exec \"$@\"";
+    let mut command = user.command("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_udpagent")]);
+    command.args(["--bind", "127.0.0.1:0"]);
+    let agent = Agent::from(command);
+    let adjustment = format!("/proc/{}/oom_score_adj", agent.child.pid().as_raw_pid());
+    assert_eq!(std::fs::read_to_string(adjustment).unwrap(), "500\n");
+    let script = "umask; cat /proc/self/oom_score_adj";
+    user.udpctl(["exec", &agent.target(), "--shell", script])
+        .stdout("0022\n0\n")
         .run();
 }

@@ -13,15 +13,16 @@
     reason = "clone, sigaction, dup2, close_range and execve have no safe form; the blocks are small and each says why it holds"
 )]
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, write};
 use rustix::process::{
-    WaitOptions, chdir, ioctl_tiocsctty, kill_process, setrlimit, setsid, waitpid,
+    WaitOptions, chdir, ioctl_tiocsctty, kill_process, setrlimit, setsid, umask, waitpid,
 };
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -35,6 +36,12 @@ type SignalSet = u64;
 
 /// The child's stack, in units. It needs a few KiB; the C library gives its own 32.
 const STACK: usize = (64 << 10) / size_of::<StackUnit>();
+
+/// File mode creation mask of every job, umask(2): others may read what it makes, and not change it.
+const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
+
+/// proc_pid_oom_score_adj(5) of the process that opens it.
+const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
 /// Aligned as every architecture wants a stack to be.
 #[repr(align(16))]
@@ -119,8 +126,8 @@ impl Image {
         SpawnError { stage, errno }
     }
 
-    /// In an order that matters: limits may need the privilege that is given up with the user, and the
-    /// directory is entered with the rights of who will run in it.
+    /// In an order that matters: limits and the OOM score may need the privilege that is given up with the
+    /// user, and the directory is entered with the rights of who will run in it.
     ///
     /// While the child is another user in our memory, nobody may look into it: the kernel has made it
     /// undumpable with the change of user, and so it stays, for us as well. A root agent leaves no core.
@@ -131,6 +138,8 @@ impl Image {
         if self.on_terminal {
             ioctl_tiocsctty(rustix::stdio::stdin()).map_err(at(Stage::Terminal))?;
         }
+        umask(UMASK);
+        reset_oom_score();
         for (resource, limit) in &self.limits {
             setrlimit(*resource, *limit).map_err(at(Stage::Limits))?;
         }
@@ -197,6 +206,19 @@ fn seal_descriptors(descriptors: &Descriptors) {
     // SAFETY: takes no pointers, and the child's descriptors are its own. A kernel that does not know it
     // (before 5.11) refuses: no harm.
     unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, flags) };
+}
+
+/// Makes the child as likely a victim of the kernel's out-of-memory killer as any process, however the agent
+/// is protected. Where that is refused (an agent that is marked as an early victim and may not change that, no
+/// /proc) the child keeps what it has inherited: no reason not to run.
+fn reset_oom_score() {
+    if let Ok(file) = open(
+        OOM_SCORE_ADJ,
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        let _ = write(&file, b"0");
+    }
 }
 
 /// Default dispositions and an empty mask: what is ignored stays ignored over `exec`, as SIGPIPE is in a

@@ -11,7 +11,8 @@ use super::orphans::SpawnUnderWay;
 use super::{Process, Spec, Tree, child, orphans, streams};
 
 /// Starts a process: in a session and process group of its own, with the environment given and no other,
-/// with descriptors 0, 1 and 2 and no others, with default signal dispositions and an empty mask.
+/// with descriptors 0, 1 and 2 and no others, with default signal dispositions and an empty mask, with umask
+/// 022 and an OOM score adjustment of 0.
 ///
 /// May be called from any thread; returns when `exec` has happened, so a file system that hangs blocks it.
 /// The thread may end: nothing ties the process to it (which is why `PR_SET_PDEATHSIG` is not used).
