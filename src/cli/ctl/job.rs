@@ -143,8 +143,12 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
         reply => bail!("{label}: {}", words(&unexpected(&reply))),
     };
     place.link.close();
-    if summary::is_worth_a_line(&report) {
-        note(&format!("udpctl: {}", summary::line(&label, &report)));
+    let result = summary::is_worth_a_line(&report).then(|| summary::line(&label, &report));
+    for line in [summary::left_out(&label, &report), result]
+        .into_iter()
+        .flatten()
+    {
+        note(&format!("udpctl: {line}"));
     }
     Ok(summary::exit_status(&report))
 }

@@ -157,11 +157,21 @@ pub fn line(label: &str, report: &Report) -> String {
             missing(report)
         );
     }
-    if report.streams_open {
-        line.push_str(", its output was still held open");
-    }
     let _ = write!(line, "; request {}", report.id);
     line
+}
+
+/// The line on stderr about output that comes after the result, if some may.
+#[must_use]
+pub fn left_out(label: &str, report: &Report) -> Option<String> {
+    // Of a command that was left running the outcome says it.
+    let ended = report.outcome.is_some_and(Outcome::has_run);
+    (report.streams_open && ended).then(|| {
+        format!(
+            "{label}: a process that the command left behind still holds its output open; \
+             output written later is not shown"
+        )
+    })
 }
 
 /// Whether the outcome says it already.
@@ -305,6 +315,18 @@ mod tests {
         let captured = [Capture::default(), Capture::default()];
         let object = object("h", &report, &captured, Duration::ZERO);
         assert_eq!(object["cause"], json!("runtime"));
+    }
+
+    #[test]
+    fn output_that_comes_after_the_result_is_named() {
+        let mut report = report(Some(Outcome::Exited { code: 0 }));
+        assert_eq!(left_out("h", &report), None);
+        report.streams_open = true;
+        let line = left_out("h", &report).unwrap();
+        assert!(line.starts_with("h: a process that the command left behind"));
+        assert_eq!((exit_status(&report), is_worth_a_line(&report)), (0, false));
+        report.outcome = Some(Outcome::Lost {});
+        assert_eq!(left_out("h", &report), None, "it is the command itself");
     }
 
     #[test]

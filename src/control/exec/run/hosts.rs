@@ -210,7 +210,8 @@ impl Run<'_> {
                 data: data.into(),
             });
         }
-        if let Some(line) = line {
+        let left_out = summary::left_out(&label, &report);
+        for line in [left_out, line].into_iter().flatten() {
             self.say(&line);
         }
         self.finish.tally.add(Fate::of(report.outcome), &label);
