@@ -287,3 +287,41 @@ fn one_terminal_is_not_for_many_hosts() {
         .status(255)
         .run();
 }
+
+#[test]
+fn the_end_of_input_is_the_end_for_every_program_of_a_terminal() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    // Each is a hang, or a hang-up (129), where the end is told once, or the terminal closed too early.
+    for (typed, script, shown) in [
+        ("", "exec cat", ""),
+        ("x\n", "exec cat", "x\r\nx\r\n"),
+        ("x", "exec cat", "xx"),
+        ("x", "cat; echo; cat; cat; echo done", "xx\r\ndone\r\n"),
+        ("x", "stty eof z; exec cat", "xx"),
+        // What is typed while the terminal is raw, and the end after it.
+        (
+            "",
+            "stty raw -echo; head -c 1 | od -An -tx1; stty cooked; exec cat",
+            " 04\n",
+        ),
+        // It lets go of its terminal, and goes on.
+        (
+            "",
+            "exec 0<&- 1>&- 2>&-; sleep 0.2; echo back >/dev/tty",
+            "back\r\n",
+        ),
+    ] {
+        for _ in 0..5 {
+            let outcome = user
+                .udpctl(["exec", "-t", &target, "--", "sh", "-c", script])
+                .stdin(typed)
+                .outcome();
+            let stdout = String::from_utf8(outcome.stdout).unwrap();
+            let told = (outcome.status, &outcome.stderr[..], &stdout[..]);
+            // Where the echo of the line stands depends on when it is typed.
+            assert_eq!(told, (0, "", shown), "{typed:?} {script}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 
 use super::streams::Streams;
-use super::{Pid, Pipe, Signal, Tree, orphans};
+use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
 /// A running process, or its remains.
 ///
@@ -24,6 +24,8 @@ pub struct Process {
     pub stdout: Option<Pipe>,
     /// Reads its descriptor 2.
     pub stderr: Option<Pipe>,
+    /// Holds its terminal open, if it has one: until this is dropped, `stdout` does not end.
+    pub slave: Option<Slave>,
     tree: Tree,
     pidfd: OwnedFd,
     reaped: Option<Exit>,
@@ -50,11 +52,13 @@ impl Process {
             stdin,
             stdout,
             stderr,
+            slave,
         } = streams;
         Self {
             stdin,
             stdout,
             stderr,
+            slave,
             tree,
             pidfd,
             reaped: None,

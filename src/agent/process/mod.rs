@@ -42,7 +42,7 @@ pub use pipe::Pipe;
 pub use rustix::process::{Pid, Resource, Signal};
 pub use spawn::{SpawnError, Stage, spawn};
 pub use spec::{Limit, Spec, Stdin};
-pub use terminal::WindowSize;
+pub use terminal::{Input, Slave, WindowSize};
 pub use tree::Tree;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::terminal::Terminal;
+use super::terminal::{Slave, Terminal};
 use super::{Pipe, SpawnError, Spec, Stage, Stdin, script};
 
 /// Our ends.
@@ -19,6 +19,7 @@ pub(super) struct Streams {
     pub(super) stdin: Option<Pipe>,
     pub(super) stdout: Option<Pipe>,
     pub(super) stderr: Option<Pipe>,
+    pub(super) slave: Option<Slave>,
 }
 
 /// Theirs, in the places they are meant for.
@@ -62,6 +63,7 @@ fn pipes(stdin: Stdin) -> io::Result<(Streams, [OwnedFd; 3])> {
         stdin: our_stdin,
         stdout: Some(Pipe::new(our_stdout)?),
         stderr: Some(Pipe::new(our_stderr)?),
+        slave: None,
     };
     Ok((ours, [from_3(stdin)?, from_3(stdout)?, from_3(stderr)?]))
 }
@@ -72,12 +74,13 @@ fn connect(terminal: Terminal) -> io::Result<(Streams, [OwnedFd; 3])> {
     let theirs = [
         from_3(slave.try_clone()?)?,
         from_3(slave.try_clone()?)?,
-        from_3(slave)?,
+        from_3(slave.try_clone()?)?,
     ];
     let ours = Streams {
         stdin: Some(Pipe::new(master.try_clone()?)?),
         stdout: Some(Pipe::new(master)?),
         stderr: None,
+        slave: Some(Slave::new(slave)),
     };
     Ok((ours, theirs))
 }

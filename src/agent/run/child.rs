@@ -8,8 +8,10 @@ use std::io::{self, Read as _, Write as _};
 use bytes::{Buf as _, Bytes};
 use mio::{Interest, Registry, Token};
 
+use super::end_of_input::EndOfInput;
 use crate::agent::jobs::Output;
 use crate::agent::process::{Ending, Pipe, Process, WindowSize};
+use crate::time::Instant;
 
 /// What of a process can be ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,12 +121,9 @@ pub struct Child {
     pub ending: Option<Ending>,
     outlets: [Outlet; 2],
     inlet: Inlet,
-    /// The character that ends a terminal's input; `None`: it is closed instead.
-    end_of_input: Option<Bytes>,
+    /// Of a terminal, until its leader is over; `None`: the pipe is closed instead.
+    end_of_input: Option<EndOfInput>,
 }
-
-/// Control-D, as terminals have it unless a program changed that.
-const END_OF_INPUT: &[u8] = b"\x04";
 
 impl Child {
     /// Takes the pipes of a process over.
@@ -142,6 +141,7 @@ impl Child {
             broken: false,
             state: State::Ready { queued: false },
         };
+        let end_of_input = process.slave.take().map(EndOfInput::new);
         Self {
             process,
             exited: false,
@@ -149,14 +149,27 @@ impl Child {
             ending: None,
             outlets,
             inlet,
-            end_of_input: None,
+            end_of_input,
         }
     }
 
-    /// All three of its pipes are one terminal.
-    pub fn on_terminal(mut self) -> Self {
-        self.end_of_input = Some(Bytes::from_static(END_OF_INPUT));
-        self
+    /// The leader is over: its terminal, if it has one, is no longer held open, so that its output ends.
+    /// Returns whether that is to be queued.
+    pub fn on_exit(&mut self) -> bool {
+        self.exited = true;
+        self.end_of_input.take().is_some() && self.on_ready(Part::Stdout, false)
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) should be called, for a terminal whose input has ended.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.end_of_input.as_ref()?.poll_timeout()
+    }
+
+    /// Goes on telling that a terminal's input has ended.
+    pub fn on_timeout(&mut self, now: Instant) {
+        if let (Some(end), Some(pipe)) = (&mut self.end_of_input, &mut self.inlet.pipe) {
+            end.on_timeout(now, pipe);
+        }
     }
 
     /// The window of its terminal has another size. What is no terminal stays as it is.
@@ -207,7 +220,11 @@ impl Child {
             Part::Leader => false,
             Part::Stdin => {
                 let inlet = &mut self.inlet;
-                let busy = inlet.broken || inlet.eof || !inlet.queue.is_empty();
+                let told = self
+                    .end_of_input
+                    .as_ref()
+                    .is_some_and(EndOfInput::has_begun);
+                let busy = inlet.broken || inlet.eof && !told || !inlet.queue.is_empty();
                 inlet.pipe.is_some() && busy && inlet.state.want()
             }
             Part::Stdout | Part::Stderr => {
@@ -270,15 +287,12 @@ impl Child {
         if !data.is_empty() {
             self.inlet.queue.push_back(data);
         }
-        if eof {
-            self.inlet.queue.extend(self.end_of_input.take());
-        }
         self.inlet.eof |= eof;
         self.wants_turn(Part::Stdin)
     }
 
     /// Writes to stdin what it takes.
-    pub fn feed(&mut self, registry: &Registry) -> Fed {
+    pub fn feed(&mut self, now: Instant, registry: &Registry) -> Fed {
         let inlet = &mut self.inlet;
         inlet.state.dequeue();
         let Some(pipe) = &mut inlet.pipe else {
@@ -304,9 +318,13 @@ impl Child {
             }
         }
         let deaf = inlet.broken;
-        if deaf || inlet.eof {
-            inlet.queue.clear();
-            drop_pipe(&mut inlet.pipe, registry);
+        match &mut self.end_of_input {
+            Some(end) if inlet.eof && !deaf => end.begin(now),
+            _ if deaf || inlet.eof => {
+                inlet.queue.clear();
+                drop_pipe(&mut inlet.pipe, registry);
+            }
+            _ => {}
         }
         if deaf { Fed::Deaf } else { Fed::Nothing }
     }
@@ -318,6 +336,7 @@ impl Child {
         }
         self.inlet.queue.clear();
         drop_pipe(&mut self.inlet.pipe, registry);
+        self.end_of_input = None;
     }
 
     const fn outlet(&mut self, part: Part) -> &mut Outlet {

@@ -59,6 +59,8 @@ pub struct Children {
     census: Census,
     jobs: HashMap<JobId, Child>,
     endings: BTreeSet<JobId>,
+    /// Those on a terminal whose input has ended.
+    inputs: BTreeSet<JobId>,
     ready: VecDeque<(JobId, Part)>,
     buffer: Box<[u8]>,
 }
@@ -83,6 +85,7 @@ impl Children {
             census: Census::new(),
             jobs: HashMap::new(),
             endings: BTreeSet::new(),
+            inputs: BTreeSet::new(),
             ready: VecDeque::new(),
             buffer: vec![0; super::limits::READ].into_boxed_slice(),
         }
@@ -128,7 +131,9 @@ impl Children {
         let happening = match part {
             Part::Leader => match child.process.exited() {
                 Ok(Some(exit)) if !child.exited => {
-                    child.exited = true;
+                    if child.on_exit() {
+                        self.ready.push_back((job, Part::Stdout));
+                    }
                     Some(Happening::Exited(match exit {
                         process::Exit::Code(code) => jobs::Exit::Code(code),
                         process::Exit::Signal { signal, core } => {
@@ -138,11 +143,17 @@ impl Children {
                 }
                 _ => None,
             },
-            Part::Stdin => match child.feed(&self.registry) {
-                Fed::Nothing => None,
-                Fed::Took(bytes) => Some(Happening::Took(bytes)),
-                Fed::Deaf => Some(Happening::Deaf),
-            },
+            Part::Stdin => {
+                let fed = child.feed(Clock.now(), &self.registry);
+                if child.poll_timeout().is_some() {
+                    self.inputs.insert(job);
+                }
+                match fed {
+                    Fed::Nothing => None,
+                    Fed::Took(bytes) => Some(Happening::Took(bytes)),
+                    Fed::Deaf => Some(Happening::Deaf),
+                }
+            }
             Part::Stdout | Part::Stderr => {
                 let output = if part == Part::Stdout {
                     Output::Out
@@ -168,11 +179,23 @@ impl Children {
     /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = |job| self.jobs.get(job)?.ending.as_ref()?.poll_timeout();
-        self.endings.iter().filter_map(ending).min()
+        let input = |job| self.jobs.get(job)?.poll_timeout();
+        let endings = self.endings.iter().filter_map(ending);
+        endings.chain(self.inputs.iter().filter_map(input)).min()
     }
 
-    /// Goes on with ending trees.
+    /// Goes on with telling that input has ended, and with ending trees.
     pub fn on_timeout(&mut self, now: Instant) {
+        self.inputs.retain(|job| {
+            let child = self.jobs.get_mut(job);
+            child.is_some_and(|child| match child.poll_timeout() {
+                Some(at) if at <= now => {
+                    child.on_timeout(now);
+                    true
+                }
+                next => next.is_some(),
+            })
+        });
         for job in self.endings.clone() {
             let ending = self
                 .jobs
@@ -279,14 +302,10 @@ fn errno(error: SpawnError) -> i32 {
 
 impl Processes for Children {
     fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<i32, i32> {
-        let on_terminal = spec.terminal.is_some();
         let spec = self.complete(job, spec)?;
         let process = process::spawn(&spec).map_err(errno)?;
         let pid = process.pid().as_raw_pid();
         let mut child = Child::new(process);
-        if on_terminal {
-            child = child.on_terminal();
-        }
         // On failure the drop kills it.
         self.register(job, &mut child)
             .map_err(|error| error.raw_os_error().unwrap_or(NOT_PERMITTED))?;

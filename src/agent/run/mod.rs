@@ -6,6 +6,7 @@
 
 mod child;
 mod children;
+mod end_of_input;
 mod limits;
 mod log;
 mod prints;

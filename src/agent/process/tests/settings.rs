@@ -13,12 +13,15 @@ const SIZE: WindowSize = WindowSize {
     columns: 111,
 };
 
+/// Its output ends with the last process that holds the terminal.
 fn on_terminal(script: &str) -> Process {
-    spawn(&Spec {
+    let mut process = spawn(&Spec {
         terminal: Some(SIZE),
         ..shell(script)
     })
-    .unwrap()
+    .unwrap();
+    process.slave = None;
+    process
 }
 
 fn finish(mut process: Process) -> (String, Exit) {
