@@ -16,10 +16,7 @@ const PENDING: usize = 16;
 /// When the system refuses.
 pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
     let (sender, receiver) = bounded(PENDING);
-    let ignored = ignored();
-    let ours = [SIGINT, SIGTERM, SIGHUP]
-        .into_iter()
-        .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
     let mut signals = Signals::new(ours.chain([SIGWINCH]).chain(forward.iter().copied()))?;
     std::thread::Builder::new()
         .name("signals".into())
@@ -30,6 +27,14 @@ pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
             }
         })?;
     Ok(receiver)
+}
+
+/// Those of `signals` that this process was not told to ignore, as by nohup(1). Only these may be caught.
+pub fn not_ignored(signals: impl IntoIterator<Item = i32>) -> impl Iterator<Item = i32> {
+    let ignored = ignored();
+    signals
+        .into_iter()
+        .filter(move |signal| ignored & (1 << (signal - 1)) == 0)
 }
 
 /// The signals that this process was told to ignore, proc_pid_status(5): a bit each.

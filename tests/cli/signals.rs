@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Child, User};
+use crate::harness::{Agent, Child, User};
 
 fn exec(user: &User, target: &str, args: &[&str], script: &str) -> Child {
     let mut command = user.command("udpctl");
@@ -111,5 +111,23 @@ fn what_was_ignored_stays_ignored() {
     udpctl.type_in("typed\n");
     udpctl.stdout_line(|line| line == "typed");
     let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn an_agent_under_nohup_survives_the_hang_up() {
+    let user = User::new();
+    let mut command = user.command("nohup");
+    command.arg(env!("CARGO_BIN_EXE_udpagent"));
+    command.args(["--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    agent.child.signal(Signal::HUP);
+    let script = "grep SigIgn /proc/$$/status";
+    // Nor does a command inherit that.
+    user.udpctl(["exec", &agent.target(), "--shell", script])
+        .stdout("SigIgn:\t0000000000000000\n")
+        .run();
+    agent.child.signal(Signal::TERM);
+    let (status, stderr) = agent.child.wait();
     assert_eq!(status.code(), Some(0), "{stderr}");
 }

@@ -15,6 +15,7 @@ use crate::agent::audit::{self, Demand};
 use crate::agent::config::{Audit, Config, LogFormat, Switch};
 use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::run::{self, Plain, Stopper, Terminal, Trust};
+use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
 use crate::escape;
 use crate::message::limits::NAME;
@@ -120,9 +121,10 @@ fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// The first signal ends the agent; it takes at most eight seconds, so that there is no second way.
+/// The first signal ends the agent; it takes at most eight seconds, so that there is no second way. One that
+/// was ignored when the agent was started stays so.
 fn catch_signals(stopper: Stopper) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut signals = Signals::new(not_ignored([SIGINT, SIGTERM, SIGHUP]))?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
