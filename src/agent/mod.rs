@@ -11,6 +11,7 @@ pub mod directory;
 pub mod hub;
 pub mod jobs;
 pub mod limits;
+pub mod listening;
 pub mod note;
 pub mod outbox;
 pub mod plain;

@@ -139,6 +139,12 @@ impl AgentHome {
         self.config.join("invites")
     }
 
+    /// Addresses of the agent that runs.
+    #[must_use]
+    pub fn listening(&self) -> PathBuf {
+        self.state.join("listening")
+    }
+
     /// The configuration, unless `--config` names another file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {

@@ -14,6 +14,7 @@ use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::config::{Audit, Config, LogFormat, Switch};
 use crate::agent::jobs::{self, AtEnd, Commands};
+use crate::agent::listening::Listening;
 use crate::agent::run::{self, Plain, Stopper, Terminal, Trust};
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
@@ -75,6 +76,14 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     for (address, error) in agent.unbound() {
         eprintln!("udpagent: {address}: {error}; goes on without this address");
     }
+    let published = Listening::publish(&files.agent.listening(), agent.addresses());
+    if let Err(error) = &published {
+        let path = files.agent.listening();
+        eprintln!(
+            "udpagent: {}: {error}; give \"udpagent invite\" the port with --host HOST:PORT",
+            path.display()
+        );
+    }
     let listening: Vec<String> = agent
         .addresses()
         .iter()
@@ -87,6 +96,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
         listening.join(", ")
     );
     agent.join();
+    drop(published);
     Ok(0)
 }
 
