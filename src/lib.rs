@@ -13,6 +13,7 @@
 //! wire                   bytes <-> values; no state, no allocation on decode
 //! time, rng, escape      our own instant, an injected random source, the one sanitiser
 //! duration               durations as people type them
+//! contain                panics of foreign code, caught
 //! home                   where the programs keep their files, and how those are replaced whole
 //! ```
 //!
@@ -21,6 +22,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod contain;
 pub mod control;
 pub mod crypto;
 pub mod duration;

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::failure;
 use crate::agent::config::{Layer, LogFormat, Switch};
 use crate::agent::plain::ReplyTemplate;
 use crate::net::Bind;
@@ -127,7 +128,7 @@ pub struct InviteArgs {
     #[arg(value_name = "OPTION")]
     pub options: Vec<String>,
     /// Where the controller reaches this agent: HOST or HOST:PORT [default: the address of this
-    /// ssh session, or the host's name]
+    /// ssh session, or the host's name; the port of the running agent]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// Read this configuration file instead of the usual one
@@ -195,6 +196,7 @@ impl ServeArgs {
 /// `udpagent`: parses, runs, and turns the result into an exit status.
 #[must_use]
 pub fn main() -> ExitCode {
+    failure::install("udpagent", failure::AGENT_FAILURE);
     let line = AgentLine::parse();
     let result = match &line.command {
         None => serve::serve(&line.serve),

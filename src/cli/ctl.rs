@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::message::status::OURS;
+use super::failure;
+use crate::message::status::{INTERNAL, OURS};
 use args::{
     AcceptArgs, AttachArgs, ChatArgs, CompletionsArgs, ExecArgs, ExplainArgs, JobsArgs, KillArgs,
     PingArgs, SendArgs, TrustArgs, WaitArgs,
@@ -74,14 +75,20 @@ pub enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let ctl = Ctl::parse();
-    let (result, failed) = match &ctl.command {
-        Command::Exec(args) => (exec::exec(args), OURS),
-        Command::Attach(args) => (job::attach(args), OURS),
-        Command::Wait(args) => (job::wait(args), OURS),
-        Command::Chat(args) => (talk::chat(args), OURS),
-        command => (run(command), 1),
+    let failed = match &ctl.command {
+        Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => OURS,
+        Command::Jobs(_)
+        | Command::Kill(_)
+        | Command::Send(_)
+        | Command::Ping(_)
+        | Command::Accept(_)
+        | Command::Trust(_)
+        | Command::Id
+        | Command::Explain(_)
+        | Command::Completions(_) => INTERNAL,
     };
-    let status = result.unwrap_or_else(|error| {
+    failure::install("udpctl", failed);
+    let status = run(&ctl.command).unwrap_or_else(|error| {
         context::note(&format!("udpctl: {error:#}"));
         failed
     });

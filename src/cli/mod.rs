@@ -6,4 +6,5 @@
 pub mod agent;
 pub mod completions;
 pub mod ctl;
+pub mod failure;
 pub mod man;

@@ -22,8 +22,8 @@ pub trait PlainSink: Send {
     fn admit(&mut self, now: Instant, path: &Path, text: &[u8]) -> bool;
 }
 
-/// A running network thread. It ends after [`Command::Shutdown`], or when the last [`Handle`] is
-/// dropped; then [`Events::channel`] is disconnected, so that one can wait for it.
+/// A running network thread. It ends after [`Command::Shutdown`], when the last [`Handle`] is dropped, or by a
+/// panic when the system fails it: no socket is left, or it cannot be waited for. Then [`Events::channel`] is disconnected, so that one can wait for it.
 pub struct Net {
     /// To talk to it.
     pub handle: Handle,

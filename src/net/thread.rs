@@ -181,9 +181,11 @@ impl Thread {
 
     /// Asks the system what is ready.
     fn look(&mut self, ready: &mut mio::Events, patience: Option<Duration>) {
-        if self.poll.poll(ready, patience).is_err() {
-            // Interrupted by a signal: nothing is lost, the next look sees it.
-            return;
+        match self.poll.poll(ready, patience) {
+            Ok(()) => {}
+            // By a signal: nothing is lost, the next look sees it.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) => fail("cannot wait for datagrams", &error),
         }
         for event in ready.iter() {
             if let Some(port) = self.ports.get_mut(event.token().0) {
@@ -232,8 +234,12 @@ impl Thread {
                         port.readable = false;
                         port.failed = true;
                         let _ = self.poll.registry().deregister(&mut port.socket.io);
+                        let address = port.socket.address;
+                        if self.ports.iter().all(|port| port.failed) {
+                            fail(&format!("the last socket has failed, {address}"), &error);
+                        }
                         self.outlet.push(Event::Failed {
-                            address: port.socket.address,
+                            address,
                             error: error.to_string(),
                         });
                         return false;
@@ -334,6 +340,11 @@ impl Thread {
     }
 }
 
+/// The thread cannot do its work any more. A program ends then, as by any panic of a thread.
+fn fail(what: &str, error: &io::Error) -> ! {
+    panic!("{what}: {error}")
+}
+
 /// What one receive brought: tagged datagrams for the machine, the rest for the plain-text gate.
 fn sort(
     now: Instant,
@@ -359,5 +370,49 @@ fn sort(
         } else if let Some(event) = plain.admit(now, path, datagram, outlet.is_congested()) {
             outlet.push(event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::crypto::SecretKey;
+
+    /// A socket that the system refuses to receive from.
+    fn broken() -> Socket {
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+        socket.io = mio::net::UdpSocket::from_std(std::net::UdpSocket::from(pipe));
+        socket
+    }
+
+    #[test]
+    fn a_thread_without_a_socket_fails_instead_of_going_on_deaf() {
+        let poll = Poll::new().unwrap();
+        let shared = Arc::new(Shared::new(poll.registry()).unwrap());
+        let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
+        let config = session::Config::new(identity, None);
+        let (_commands, commands) = bounded(1);
+        let (events, _events) = bounded(1);
+        let thread = Thread::new(
+            poll,
+            vec![broken(), broken()],
+            (config, Rng::from_seed([2; 32])),
+            commands,
+            Outlet::new(events, None),
+            None,
+            shared,
+        )
+        .unwrap();
+        let failed = std::thread::spawn(move || thread.run()).join().unwrap_err();
+        let message = failed.downcast::<String>().unwrap();
+        assert!(
+            message.starts_with("the last socket has failed, 127.0.0.1:"),
+            "{message}"
+        );
     }
 }

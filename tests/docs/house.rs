@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, each with all that it may name; see the crate's own page.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
     ("duration", &[]),
+    ("contain", &[]),
     ("home", &["rng", "time", "escape"]),
     ("wire", &["time", "rng", "escape"]),
     ("crypto", &["wire", "time", "rng"]),
@@ -27,20 +28,21 @@ const FLOORS: [(&str, &[&str]); 13] = [
         "agent",
         &[
             "message", "net", "session", "crypto", "wire", "time", "rng", "duration", "escape",
-            "home",
+            "home", "contain",
         ],
     ),
     (
         "control",
         &[
             "message", "net", "session", "crypto", "wire", "time", "rng", "escape", "home",
+            "contain",
         ],
     ),
     (
         "cli",
         &[
             "agent", "control", "message", "net", "session", "crypto", "wire", "time", "rng",
-            "duration", "escape", "home",
+            "duration", "escape", "home", "contain",
         ],
     ),
 ];

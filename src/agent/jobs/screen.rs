@@ -5,11 +5,11 @@
 //! of it is that there is no picture.
 
 use std::num::NonZeroU16;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vt100::Parser;
 
 use crate::agent::limits;
+use crate::contain::contain;
 use crate::message::Window;
 use crate::message::limits::WINDOW;
 
@@ -32,7 +32,7 @@ impl Screen {
     /// An empty one.
     pub fn new(window: Window) -> Self {
         let (rows, columns) = size(window);
-        let parser = catch_unwind(|| Box::new(Parser::new(rows, columns, 0)));
+        let parser = contain(|| Box::new(Parser::new(rows, columns, 0)));
         Self {
             state: parser.map_or(State::Lost, State::Following),
         }
@@ -95,7 +95,7 @@ impl Screen {
         let State::Following(parser) = &mut self.state else {
             return;
         };
-        if catch_unwind(AssertUnwindSafe(|| step(parser))).is_err() {
+        if contain(|| step(parser)).is_none() {
             self.state = State::Lost;
         }
     }

@@ -158,9 +158,12 @@ impl Thread {
             } else {
                 self.set_alarm()
             };
-            if self.poll.poll(&mut ready, patience).is_err() {
-                // Interrupted by a signal: nothing is lost, the next look sees it.
-                continue;
+            match self.poll.poll(&mut ready, patience) {
+                Ok(()) => {}
+                // By a signal: nothing is lost, the next look sees it.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The program ends then, as by any panic of a thread.
+                Err(error) => panic!("cannot wait for processes and files: {error}"),
             }
             for event in &ready {
                 match event.token() {

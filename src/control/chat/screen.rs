@@ -10,7 +10,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 
-use crate::control::limits;
+use crate::control::{console, limits};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
 
@@ -55,6 +55,7 @@ impl Screen {
             return Ok(Self { output, typed });
         }
         let before = tcgetattr(io::stdin()).ok();
+        console::remember(before.clone());
         let config = Config::builder()
             // A pasted paragraph is as many messages as it has lines.
             .bracketed_paste(false)
@@ -120,6 +121,7 @@ impl Drop for Screen {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Drain, before);
                 let _ = writeln!(io::stdout());
             }
+            console::remember(None);
         }
     }
 }

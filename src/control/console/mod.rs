@@ -9,12 +9,32 @@ mod traces;
 pub use keys::{Key, Keys};
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::stdio;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::message::Window;
 use traces::Traces;
+
+/// Settings of the user's terminal before it was made raw, while it is.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Keeps the settings of the user's terminal for [`restore`]; `None`: they are in force again.
+pub fn remember(before: Option<Termios>) {
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = before;
+}
+
+/// Puts the user's terminal right in a program that is about to exit by a failure. False if there was
+/// nothing to put right.
+pub fn restore() -> bool {
+    // Whoever holds the lock may be what failed.
+    let Ok(before) = BEFORE.try_lock() else {
+        return false;
+    };
+    let restored = |before| tcsetattr(stdio::stdin(), OptionalActions::Now, before).is_ok();
+    before.as_ref().is_some_and(restored)
+}
 
 /// What a terminal without a size is taken for.
 const USUAL: Window = Window {
@@ -58,6 +78,7 @@ impl Console {
         let before = tcgetattr(stdio::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
+        remember(Some(before.clone()));
         tcsetattr(stdio::stdin(), OptionalActions::Now, &raw)?;
         Ok(Self {
             before,
@@ -82,5 +103,6 @@ impl Drop for Console {
     fn drop(&mut self) {
         // A terminal that is gone needs no setting.
         let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
+        remember(None);
     }
 }

@@ -4,9 +4,10 @@
 //! library's, on a screen of the smallest size, because modes do not depend on it.
 
 use std::num::NonZeroU16;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vt100::{MouseProtocolMode, Parser};
+
+use crate::contain::contain;
 
 /// The modes that output has set.
 pub struct Traces {
@@ -28,11 +29,10 @@ impl Traces {
     /// The next bytes of the output.
     pub fn on_output(&mut self, bytes: &[u8]) {
         if let Some(mut parser) = self.parser.take() {
-            let followed = catch_unwind(AssertUnwindSafe(move || {
+            self.parser = contain(move || {
                 parser.process(bytes);
                 parser
-            }));
-            self.parser = followed.ok();
+            });
         }
     }
 

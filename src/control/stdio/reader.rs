@@ -29,7 +29,8 @@ impl Reader {
     pub fn start() -> Self {
         // No buffer: the thread itself holds the one chunk.
         let (sender, chunks) = bounded(0);
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("stdin".into());
+        let reading = thread.spawn(move || {
             let mut buffer = vec![0; STDIN_CHUNK];
             loop {
                 let chunk = match io::stdin().read(&mut buffer) {
@@ -44,6 +45,7 @@ impl Reader {
                 }
             }
         });
+        reading.expect("the system has another thread to give");
         Self { chunks }
     }
 

@@ -114,7 +114,8 @@ fn start<T: Send + 'static>(
     reports: Sender<Written<T>>,
 ) -> Sender<Vec<Piece<T>>> {
     let (sender, batches) = bounded::<Vec<Piece<T>>>(1);
-    std::thread::spawn(move || {
+    let thread = std::thread::Builder::new().name("output".into());
+    let writing = thread.spawn(move || {
         let file = fd.try_clone_to_owned().map(File::from);
         for batch in batches {
             let error = match &file {
@@ -127,6 +128,7 @@ fn start<T: Send + 'static>(
             }
         }
     });
+    writing.expect("the system has another thread to give");
     sender
 }
 

@@ -1,0 +1,118 @@
+//! The end of a program in which a thread has panicked: at once, with one line that says so, and with a
+//! status that is not 0.
+//!
+//! A panic hook, so that no thread can be forgotten. Without it the thread would end alone, and the others wait
+//! for it: an agent without its network thread looks as if it ran.
+
+use std::any::Any;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::contain::is_contained;
+use crate::control::console;
+use crate::escape;
+
+/// Status of an agent of which a thread has failed: `EX_SOFTWARE` of sysexits.h.
+pub const AGENT_FAILURE: u8 = 70;
+
+/// Bytes of a panic's message that are shown: a sentence or two.
+const MESSAGE: usize = 512;
+
+/// Time for a standard error that takes nothing.
+const WRITE: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// From now on a panic in any thread ends the process with this status, and a line that begins with the
+/// program's name. The user's terminal is put right before.
+pub fn install(program: &'static str, status: u8) {
+    std::panic::set_hook(Box::new(move |info| {
+        if !is_contained() {
+            end(program, status, info);
+        }
+    }));
+}
+
+fn end(program: &str, status: u8, info: &PanicHookInfo<'_>) -> ! {
+    static ENDING: AtomicBool = AtomicBool::new(false);
+    // The first is the one to tell of; others may have failed because of it.
+    while ENDING.swap(true, Ordering::SeqCst) {
+        std::thread::park();
+    }
+    let newline = if console::restore() { "\r\n" } else { "" };
+    let line = format!("{newline}{program}: {}\n", description(info));
+    say(line.as_bytes());
+    std::process::exit(status.into())
+}
+
+/// `thread NAME failed: MESSAGE (FILE:LINE)`
+fn description(info: &PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let name = escape::line(thread.name().unwrap_or("unnamed").as_bytes(), 64).into_owned();
+    let message = escape::line(message(info.payload()).as_bytes(), MESSAGE);
+    match info.location() {
+        Some(at) => format!(
+            "thread {name} failed: {message} ({}:{})",
+            at.file(),
+            at.line()
+        ),
+        None => format!("thread {name} failed: {message}"),
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given")
+}
+
+/// Writes to standard error, past its lock, which another thread may hold at a stopped terminal.
+fn say(line: &[u8]) {
+    let stderr = rustix::stdio::stderr();
+    let ready = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&WRITE));
+    if ready.is_ok_and(|count| count > 0) {
+        let _ = rustix::io::write(stderr, line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::contain::contain;
+
+    /// Makes the test below the program that fails, in a process of its own.
+    const CHILD: &str = "UDPAGENT_TEST_FAILURE";
+
+    #[test]
+    fn a_thread_that_dies_ends_the_program_with_a_status_and_one_line() {
+        if std::env::var_os(CHILD).is_some() {
+            install("udpagent", AGENT_FAILURE);
+            // Foreign code may.
+            assert_eq!(contain(|| -> u8 { panic!("not told") }), None);
+            let network = std::thread::Builder::new().name("network".into());
+            let fails = || panic!("cannot wait\x1b[2J:\n{}", "no reason");
+            let thread = network.spawn(fails).unwrap();
+            let _: Result<(), _> = thread.join();
+            // Never come to: the thread that waits is ended with the others.
+            std::process::exit(0);
+        }
+        let this =
+            "cli::failure::tests::a_thread_that_dies_ends_the_program_with_a_status_and_one_line";
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(70), "{stderr}");
+        let line = "udpagent: thread network failed: cannot wait\\u{1b}[2J:\\n";
+        assert!(stderr.starts_with(&line[..line.len() - 2]), "{stderr}");
+        assert!(stderr.trim_end().ends_with(')'), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
