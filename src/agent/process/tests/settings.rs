@@ -13,18 +13,17 @@ const SIZE: WindowSize = WindowSize {
     columns: 111,
 };
 
-/// Its output ends with the last process that holds the terminal.
 fn on_terminal(script: &str) -> Process {
-    let mut process = spawn(&Spec {
+    spawn(&Spec {
         terminal: Some(SIZE),
         ..shell(script)
     })
-    .unwrap();
-    process.slave = None;
-    process
+    .unwrap()
 }
 
 fn finish(mut process: Process) -> (String, Exit) {
+    // From here on the output ends with the last process that holds the terminal.
+    process.slave = None;
     let said = read_to_end(process.stdout.take().unwrap());
     wait_readable(process.pidfd());
     let exit = process.reap().unwrap().expect("its pidfd says so");
