@@ -36,7 +36,7 @@ pub fn udpctl() -> String {
             ".TP\n\\fB{}\\fR (exit status: {})\n{}\n",
             escape(row.name),
             escape(row.status),
-            escape(row.meaning)
+            escape(&row.explanation())
         );
     }
     page.push_str(".SH \"EXIT STATUS\"\n");

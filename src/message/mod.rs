@@ -1,57 +1,63 @@
-//! What is said inside a session: calls, lanes, outcomes. Values and their JSON, no I/O.
+//! Messages inside a session: calls, their control lane, and outcomes. Values and their JSON, no I/O.
 //!
-//! A call is opened by the controller with one [`Request`] as the first line of its control lane.
-//! The agent answers there with [`Reply`] lines; bytes of stdin, stdout and stderr travel on the main
-//! and error lanes. Each line is one JSON object with `"v":1`; unknown fields are ignored, unknown
-//! requests answered with [`Reply::Unsupported`].
+//! The controller opens a call with one [`Request`] as the first line of its control lane. The agent answers
+//! there with [`Reply`] lines; bytes of stdin, stdout and stderr have the other two lanes. Each line is one JSON
+//! object with `"v":1`. A receiver ignores unknown members and answers unknown requests with
+//! [`Reply::Unsupported`], so that new ones need no new version.
 
+mod fate;
 pub mod limits;
 mod line;
+pub mod lookup;
 pub mod outcome;
 mod reply;
 mod request;
+pub mod signal;
 pub mod status;
+mod table;
 mod text;
 
+pub use fate::Fate;
 pub use line::{LineError, Lines, to_line};
 pub use outcome::Outcome;
 pub use reply::{Cause, JobState, JobView, Reply};
 pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
+pub use table::{Held, Ran, Row};
 pub use text::OsText;
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Version of the messages, in every line.
+/// Version of the messages, the member `v` of every line.
 pub const VERSION: u32 = 1;
 
-/// Why a session is closed, for programs (CLOSE frame).
+/// Code of a CLOSE frame: reason for the end of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseCode {
-    /// The side that closes has all it wanted.
+    /// The side that closes has everything it asked for.
     Done = 0,
     /// The peer broke the protocol.
     Violation = 1,
-    /// The program is ending.
+    /// The program ends.
     Shutdown = 2,
-    /// The key may no longer connect.
+    /// The key may no longer open sessions.
     Revoked = 3,
-    /// As many datagrams were sealed under the session's key as are safe; open a new session.
+    /// The session's key has sealed as many datagrams as is safe; a new session may follow.
     KeyUsedUp = 4,
 }
 
-/// Why half a stream is given up (RESET, STOP).
+/// Code of a RESET or STOP frame: reason for the early end of one direction of a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamCode {
-    /// No longer wanted.
+    /// The bytes are no longer wanted.
     Unwanted = 0,
-    /// The reader at the far end is gone: a closed pipe.
+    /// The reader of the bytes has closed its pipe.
     BrokenPipe = 1,
-    /// The source failed.
+    /// The source of the bytes failed.
     Failed = 2,
 }
 
-/// The 128-bit name of a command, made by the controller. Text form: 32 hexadecimal digits.
+/// Id of a request: 128 bits, chosen by the controller. Its text form is 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub [u8; 16]);
 
@@ -67,7 +73,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Text that is not a request id.
+/// Error of a text that is not a request id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParseRequestIdError;
 

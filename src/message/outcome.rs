@@ -1,71 +1,71 @@
-//! How a command ended: the closed set, and everything that is said about each member.
+//! Outcomes of a command: the closed set, each with its row of the table.
+//!
+//! Not the table itself, which is in `table.rs`. Invariant: whatever follows from an outcome is read from
+//! [`Outcome::row`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a command ended, as far as is known.
+use super::fate::Fate;
+use super::signal::signal_name;
+use super::status;
+use super::table::{
+    BUSY, CANCELED, CONFLICT, DENIED, EXITED, EXPIRED, LOST, NOT_FOUND, Row, SIGNALED,
+    SPAWN_FAILED, TIMED_OUT, UNKNOWN, UNREACHABLE,
+};
+
+/// Outcome of a command, as far as it is known. All members are required.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
-    /// It ran and returned.
+    /// The command ran and returned.
     Exited {
-        /// 0 to 255.
+        /// Exit code, 0 to 255.
         code: u8,
     },
-    /// It ran and a signal ended it.
+    /// The command ran and a signal ended it.
     Signaled {
-        /// The signal's number on the agent's system.
+        /// Signal number on the agent's system, 1 to 64 on Linux.
         signal: i32,
-        /// It left a core dump.
+        /// True if the system wrote a core dump.
         core: bool,
     },
-    /// It could not be started.
+    /// The command could not be started.
     SpawnFailed {
-        /// The error number of the agent's system.
+        /// Error number (`errno`) of the agent's system.
         errno: i32,
     },
-    /// The deadline passed and the agent ended it.
+    /// A deadline passed, the request's or the agent's, and the agent ended the command.
     TimedOut {},
-    /// It was ended on request, by its lease, or by the agent's shutdown.
+    /// The command was ended on request, by its lease, by a limit, with its key, or with the agent; or it was
+    /// canceled before the request was sent.
     Canceled {},
-    /// The key may not run it. Nothing ran.
+    /// The key may not run the command.
     Denied {},
-    /// The agent has no room for it. Nothing ran.
+    /// The agent runs as many commands as it may.
     Busy {},
-    /// The request id is in use for another request. Nothing ran.
+    /// The request id is in use for another request.
     Conflict {},
-    /// The request is older than the agent remembers. It may have run.
+    /// The request is older than the agent's memory.
     Expired {},
-    /// Accepted, then silence. It may have run.
+    /// The agent accepted the command and then fell silent, or ended and left the command running.
     Lost {},
-    /// No answer at all. It may have run only if something answered before.
+    /// The agent never answered.
     Unreachable {},
-    /// The agent does not know the request: it has restarted since. It may have run.
+    /// The agent does not know the request: it has restarted since the request was sent.
     Unknown {},
 }
 
-/// What is said about an outcome: its row in the table that messages, man page and help print from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Row {
-    /// Its name in JSON.
-    pub name: &'static str,
-    /// What `udpctl exec` with one target exits with, in words.
-    pub status: &'static str,
-    /// What happened, in a few words.
-    pub words: &'static str,
-    /// What that means, in a sentence or two.
-    pub meaning: &'static str,
-}
-
-/// A member for each row of the table, in its order.
+/// One outcome for each row of the table, in the table's order.
 pub const ALL: [Outcome; 12] = [
     Outcome::Exited { code: 0 },
     Outcome::Signaled {
         signal: 9,
         core: false,
     },
-    Outcome::SpawnFailed { errno: 2 },
+    Outcome::SpawnFailed { errno: ENOENT },
     Outcome::TimedOut {},
     Outcome::Canceled {},
     Outcome::Denied {},
@@ -79,141 +79,58 @@ pub const ALL: [Outcome; 12] = [
 
 const ENOENT: i32 = 2;
 
-/// The last signal of Linux, `signal(7)`.
-pub const MAX_SIGNAL: i32 = 64;
-
 impl Outcome {
-    /// What is said about it. The one home of these words.
+    /// Returns the row of the table.
     #[must_use]
-    pub const fn row(self) -> Row {
-        let (name, status, words, meaning) = match self {
-            Self::Exited { .. } => (
-                "exited",
-                "the command's",
-                "exited",
-                "The command ran and returned this status.",
-            ),
-            Self::Signaled { .. } => (
-                "signaled",
-                "128 + the signal",
-                "ended by signal",
-                "The command ran and a signal ended it.",
-            ),
-            Self::SpawnFailed { .. } => (
-                "spawn_failed",
-                "127 when there is no such program, else 126",
-                "could not be started",
-                "The agent could not start the program. Nothing ran.",
-            ),
-            Self::TimedOut {} => (
-                "timed_out",
-                "124",
-                "timed out",
-                "The time given with --timeout passed, or that which the agent gives every command, and \
-                 the agent ended it.",
-            ),
-            Self::Canceled {} => (
-                "canceled",
-                "255; 130 after Ctrl-C",
-                "canceled",
-                "The agent ended the command: on request, because its controller was silent for longer than \
-                 the lease, because it wrote more than the agent lets it, because its key was removed, or \
-                 because the agent was shut down.",
-            ),
-            Self::Denied {} => (
-                "denied",
-                "255",
-                "denied",
-                "The agent does not let this key run the command. Nothing ran.",
-            ),
-            Self::Busy {} => (
-                "busy",
-                "255",
-                "busy",
-                "The agent runs as many commands as it may. Nothing ran.",
-            ),
-            Self::Conflict {} => (
-                "conflict",
-                "255",
-                "the request id is in use for another request",
-                "The id given with --id belongs to another command. Nothing ran.",
-            ),
-            Self::Expired {} => (
-                "expired",
-                "255",
-                "the request is older than the agent remembers",
-                "The agent has forgotten the request. It may have run.",
-            ),
-            Self::Lost {} => (
-                "lost",
-                "255",
-                "lost: accepted, then no answer",
-                "The agent had taken the command and then did not answer, or ended and left it running. It \
-                 has run or may have.",
-            ),
-            Self::Unreachable {} => (
-                "unreachable",
-                "255",
-                "no answer",
-                "No answer came at all: wrong address, no agent, a firewall, or a key that the agent does \
-                 not know, because agents are silent to strangers. The command has not run, unless \
-                 every answer was lost on the way.",
-            ),
-            Self::Unknown {} => (
-                "unknown",
-                "255",
-                "the agent does not know the request",
-                "The agent has restarted since it was sent the command. It may have run.",
-            ),
-        };
-        Row {
-            name,
-            status,
-            words,
-            meaning,
+    pub fn row(self) -> Row {
+        match self {
+            Self::Exited { code } => Row {
+                fate: if code == 0 { Fate::Ok } else { Fate::Failed },
+                exit_status: code,
+                ..EXITED
+            },
+            Self::Signaled { signal, .. } => Row {
+                exit_status: u8::try_from(signal).map_or(status::OURS, |signal| 128 | signal),
+                ..SIGNALED
+            },
+            Self::SpawnFailed { errno: ENOENT } => Row {
+                exit_status: NOT_FOUND,
+                ..SPAWN_FAILED
+            },
+            Self::SpawnFailed { .. } => SPAWN_FAILED,
+            Self::TimedOut {} => TIMED_OUT,
+            Self::Canceled {} => CANCELED,
+            Self::Denied {} => DENIED,
+            Self::Busy {} => BUSY,
+            Self::Conflict {} => CONFLICT,
+            Self::Expired {} => EXPIRED,
+            Self::Lost {} => LOST,
+            Self::Unreachable {} => UNREACHABLE,
+            Self::Unknown {} => UNKNOWN,
         }
     }
 
-    /// Success: it ran and returned 0.
+    /// Returns true if the command ran and returned 0.
     #[must_use]
-    pub const fn is_success(self) -> bool {
-        matches!(self, Self::Exited { code: 0 })
+    pub fn is_success(self) -> bool {
+        self.row().fate == Fate::Ok
     }
 
-    /// A process was started, surely.
-    #[must_use]
-    pub const fn has_run(self) -> bool {
-        matches!(
-            self,
-            Self::Exited { .. } | Self::Signaled { .. } | Self::TimedOut {} | Self::Canceled {}
-        )
-    }
-
-    /// What `udpctl exec` with one plain target exits with.
+    /// Returns the exit status of `udpctl exec` with one target.
     #[must_use]
     pub fn exit_status(self) -> u8 {
-        match self {
-            Self::Exited { code } => code,
-            Self::Signaled { signal, .. } => {
-                u8::try_from(signal).map_or(255, |signal| 128 | signal)
-            }
-            // The shell's "not found"; anything else is "could not start".
-            Self::SpawnFailed { errno: ENOENT } => 127,
-            Self::SpawnFailed { .. } => 126,
-            Self::TimedOut {} => 124,
-            _ => 255,
-        }
+        self.row().exit_status
     }
 }
 
-/// In words, without the host.
+/// Description in words, without the host.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = self.row().words;
+        f.write_str(self.row().words)?;
         match *self {
-            Self::Exited { code } => write!(f, "{words} with status {code}"),
+            Self::Exited { code } => write!(f, " with status {code}"),
             Self::Signaled { signal, core } => {
-                write!(f, "{words} {signal}")?;
+                write!(f, " {signal}")?;
                 if let Some(name) = signal_name(signal) {
                     write!(f, " ({name})")?;
                 }
@@ -222,63 +139,36 @@ impl fmt::Display for Outcome {
             Self::SpawnFailed { errno } => {
                 let error = std::io::Error::from_raw_os_error(errno).to_string();
                 let error = error.split(" (os error").next().unwrap_or_default();
-                write!(f, "{words}: {error}")
+                write!(f, ": {error}")
             }
-            _ => f.write_str(words),
+            Self::TimedOut {}
+            | Self::Canceled {}
+            | Self::Denied {}
+            | Self::Busy {}
+            | Self::Conflict {}
+            | Self::Expired {}
+            | Self::Lost {}
+            | Self::Unreachable {}
+            | Self::Unknown {} => Ok(()),
         }
     }
 }
 
-/// The name of a signal on Linux, without its `SIG`.
-#[must_use]
-pub const fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "HUP",
-        2 => "INT",
-        3 => "QUIT",
-        4 => "ILL",
-        5 => "TRAP",
-        6 => "ABRT",
-        7 => "BUS",
-        8 => "FPE",
-        9 => "KILL",
-        10 => "USR1",
-        11 => "SEGV",
-        12 => "USR2",
-        13 => "PIPE",
-        14 => "ALRM",
-        15 => "TERM",
-        17 => "CHLD",
-        18 => "CONT",
-        19 => "STOP",
-        20 => "TSTP",
-        21 => "TTIN",
-        22 => "TTOU",
-        24 => "XCPU",
-        25 => "XFSZ",
-        28 => "WINCH",
-        31 => "SYS",
-        _ => return None,
-    })
-}
-
-/// The number of a signal: `9`, `KILL`, `SIGKILL`, in any case.
-#[must_use]
-pub fn signal_number(text: &str) -> Option<i32> {
-    if let Ok(number) = text.parse() {
-        return (1..=MAX_SIGNAL).contains(&number).then_some(number);
+impl Fate {
+    /// Returns the class of an outcome; `None` stands for a command that was left running as requested.
+    #[must_use]
+    pub fn of(outcome: Option<Outcome>) -> Self {
+        outcome.map_or(Self::Ok, |outcome| outcome.row().fate)
     }
-    let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    (1..=31).find(|&number| signal_name(number) == Some(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::{Held, Ran};
     use super::*;
 
     #[test]
-    fn the_table_has_the_names_of_the_json() {
+    fn a_row_has_the_name_that_the_json_has() {
         for outcome in ALL {
             let json = serde_json::to_value(outcome).unwrap();
             let name = json.as_object().unwrap().keys().next().unwrap().clone();
@@ -288,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_statuses() {
+    fn words_and_exit_status_follow_the_members() {
         let signaled = Outcome::Signaled {
             signal: 11,
             core: true,
@@ -310,11 +200,37 @@ mod tests {
     }
 
     #[test]
-    fn signals_by_any_name() {
-        for text in ["9", "KILL", "sigkill", "SIGKILL"] {
-            assert_eq!(signal_number(text), Some(9));
+    fn the_table_has_a_row_for_every_outcome() {
+        // serde names all variants in the error about one that does not exist.
+        let error = serde_json::from_str::<Outcome>(r#"{"nonsense":{}}"#).unwrap_err();
+        let error = error.to_string();
+        let names: Vec<_> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(names, ALL.map(|outcome| outcome.row().name), "{error}");
+    }
+
+    #[test]
+    fn an_explanation_says_whether_the_command_ran() {
+        let explanation = |outcome: Outcome| outcome.row().explanation();
+        for outcome in ALL {
+            let text = explanation(outcome);
+            let said = match outcome.row().ran {
+                Ran::Yes => text.contains("ran") || text.contains("ended the command"),
+                Ran::No => text.ends_with(". Nothing ran."),
+                Ran::Maybe => text.ends_with(". The command may have run."),
+            };
+            assert!(said, "{outcome:?}: {text}");
         }
-        assert_eq!(signal_number("0"), None);
-        assert_eq!(signal_number("NOPE"), None);
+        assert_eq!(
+            explanation(Outcome::Busy {}),
+            "The agent runs as many commands as it may. Nothing ran."
+        );
+    }
+
+    #[test]
+    fn an_agent_holds_no_result_of_a_command_that_did_not_run() {
+        for row in ALL.map(Outcome::row) {
+            assert!(row.ran != Ran::No || row.held == Held::Nothing, "{row:?}");
+            assert!(row.ran != Ran::Yes || row.held == Held::Result, "{row:?}");
+        }
     }
 }

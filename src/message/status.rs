@@ -1,53 +1,49 @@
-//! Exit statuses of `udpctl` that are not the outcome of one command: the rest of the table that
-//! messages, man page and `udpctl explain` print from.
+//! Exit statuses of `udpctl`, and the descriptions that the manual and `udpctl explain` print.
 //!
-//! Not the statuses of outcomes, which [`Outcome`] has.
-
-use super::Outcome;
-use super::outcome::{self, ALL, Row};
+//! Not the statuses of single outcomes: those are in the table of [`outcome`](super::outcome).
 
 /// Every command of several returned 0.
 pub const SUCCESS: u8 = 0;
-/// Something failed here.
+/// A failure of `udpctl` itself in a run over several targets.
 pub const INTERNAL: u8 = 1;
 /// The command line cannot be understood.
 pub const USAGE: u8 = 2;
 /// A command of several was ended before it was done.
 pub const SOME_STOPPED: u8 = 3;
-/// What became of a command of several is not known, or it was refused.
+/// A command of several was refused, or its result is not known.
 pub const SOME_UNKNOWN: u8 = 4;
-/// A command of several returned something else than 0, or could not be started.
+/// A command of several returned another status than 0, or could not be started.
 pub const SOME_FAILED: u8 = 5;
 /// A limit stopped the run.
 pub const LIMITED: u8 = 6;
-/// What a shell shows for SIGINT.
+/// Status that a shell shows for SIGINT.
 pub const INTERRUPTED: u8 = 128 + 2;
-/// The same for SIGHUP.
+/// Status that a shell shows for SIGHUP.
 pub const HUNG_UP: u8 = 128 + 1;
-/// The same for SIGTERM.
+/// Status that a shell shows for SIGTERM.
 pub const TERMINATED: u8 = 128 + 15;
-/// What a shell shows for SIGPIPE.
+/// Status that a shell shows for SIGPIPE.
 pub const BROKEN_PIPE: u8 = 128 + 13;
-/// Everything that is ours and not the command's.
+/// A failure that is not the command's, with one target.
 pub const OURS: u8 = 255;
 
-/// Which runs a status is of.
+/// Runs that a status belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
     /// `exec` with one target, `attach`, `wait`.
     One,
-    /// `exec` with several.
+    /// `exec` with several targets.
     Several,
 }
 
-/// A status and what it says.
+/// Exit status with its description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// The number.
+    /// The number, 0 to 255.
     pub number: u8,
-    /// Of which runs.
+    /// The runs that it belongs to.
     pub scope: Scope,
-    /// What that means, in a sentence or two.
+    /// Description in a sentence or two.
     pub meaning: &'static str,
 }
 
@@ -67,7 +63,7 @@ const fn several(number: u8, meaning: &'static str) -> Status {
     }
 }
 
-/// All of them; those of several targets from the best to the gravest.
+/// All statuses; those of several targets in order of [`severity`].
 pub const STATUSES: [Status; 16] = [
     one(
         USAGE,
@@ -117,100 +113,18 @@ pub const STATUSES: [Status; 16] = [
     ),
 ];
 
-/// What `udpctl` exits with after this signal.
+/// Returns the rank of a status among those of several targets: the higher one decides for the run. A result
+/// that is not known ranks above a command that failed.
+#[must_use]
+pub fn severity(number: u8) -> Option<usize> {
+    STATUSES
+        .iter()
+        .filter(|status| status.scope == Scope::Several)
+        .position(|status| status.number == number)
+}
+
+/// Returns the exit status of `udpctl` after a signal.
 #[must_use]
 pub fn interrupted(signal: i32) -> u8 {
     u8::try_from(signal).map_or(INTERRUPTED, |signal| 128 | signal)
-}
-
-/// An outcome that a status with one target may stand for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Candidate {
-    /// Which.
-    pub outcome: Outcome,
-    /// What is said about it.
-    pub row: Row,
-}
-
-/// The outcomes that exit with a status, the likeliest first: a command may itself return any number.
-#[must_use]
-pub fn outcomes(number: u8) -> Vec<Candidate> {
-    let signal = i32::from(number) - 128;
-    let of_number = [
-        Outcome::Signaled {
-            signal,
-            core: false,
-        },
-        // "Permission denied" stands for all that is not "no such file".
-        Outcome::SpawnFailed {
-            errno: if number == 127 { 2 } else { 13 },
-        },
-    ];
-    let fixed = ALL.into_iter().filter(|outcome| {
-        !matches!(
-            outcome,
-            Outcome::Exited { .. } | Outcome::Signaled { .. } | Outcome::SpawnFailed { .. }
-        )
-    });
-    of_number
-        .into_iter()
-        .filter(|outcome| match outcome {
-            Outcome::Signaled { signal, .. } => (1..=outcome::MAX_SIGNAL).contains(signal),
-            _ => true,
-        })
-        .chain(fixed)
-        .filter(|outcome| outcome.exit_status() == number)
-        .chain([Outcome::Exited { code: number }])
-        .map(|outcome| Candidate {
-            outcome,
-            row: outcome.row(),
-        })
-        .collect()
-}
-
-/// The outcome of a name, as its JSON has it; `-` does for `_`.
-#[must_use]
-pub fn named(name: &str) -> Option<Outcome> {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    ALL.into_iter().find(|outcome| outcome.row().name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(number: u8) -> Vec<&'static str> {
-        outcomes(number)
-            .iter()
-            .map(|candidate| candidate.row.name)
-            .collect()
-    }
-
-    #[test]
-    fn every_status_has_its_outcomes() {
-        assert_eq!(names(0), ["exited"]);
-        assert_eq!(names(124), ["timed_out", "exited"]);
-        assert_eq!(names(126), ["spawn_failed", "exited"]);
-        assert_eq!(names(127), ["spawn_failed", "exited"]);
-        assert_eq!(names(137), ["signaled", "exited"]);
-        assert_eq!(names(128), ["exited"]);
-        assert_eq!(names(193), ["exited"]);
-        assert_eq!(names(255).len(), 9);
-        for outcome in ALL {
-            let found = outcomes(outcome.exit_status());
-            assert!(found.iter().any(|candidate| candidate.row == outcome.row()));
-        }
-    }
-
-    #[test]
-    fn every_outcome_has_its_name() {
-        for outcome in ALL {
-            assert_eq!(named(outcome.row().name), Some(outcome));
-        }
-        assert_eq!(
-            named("Spawn-Failed"),
-            Some(Outcome::SpawnFailed { errno: 2 })
-        );
-        assert_eq!(named("fine"), None);
-    }
 }

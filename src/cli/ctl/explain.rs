@@ -7,8 +7,9 @@ use anyhow::Result;
 
 use super::args::ExplainArgs;
 use super::context::print;
+use crate::message::lookup;
 use crate::message::outcome::{ALL, Outcome};
-use crate::message::status::{self, STATUSES, Scope};
+use crate::message::status::{STATUSES, Scope};
 
 /// What is to be explained.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +27,7 @@ impl FromStr for Word {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        status::named(text).map(Self::Named).ok_or_else(|| {
+        lookup::named(text).map(Self::Named).ok_or_else(|| {
             let names: Vec<_> = ALL.iter().map(|outcome| outcome.row().name).collect();
             format!(
                 "neither a status from 0 to 255 nor an outcome; these are {}",
@@ -52,12 +53,12 @@ fn of_number(number: u8) -> String {
             .into_iter()
             .filter(move |status| status.number == number && status.scope == scope)
     };
-    for found in status::outcomes(number) {
+    for found in lookup::outcomes(number) {
         let _ = writeln!(
             text,
             "  {}\n    {}\n    {}",
             titled(found.row.name, &found.outcome.to_string()),
-            found.row.meaning,
+            found.row.explanation(),
             json(found.outcome)
         );
     }
@@ -75,7 +76,7 @@ fn of_outcome(outcome: Outcome) -> String {
     format!(
         "{}\n  {}\n  exit status: {}\n  {}\n",
         titled(row.name, row.words),
-        row.meaning,
+        row.explanation(),
         row.status,
         json(outcome)
     )

@@ -167,7 +167,10 @@ impl<'a> List<'a> {
             let job = jobs.map(|jobs| jobs.iter().find(|job| job.id == record.id));
             let (view, name) = match job {
                 Some(Some(job)) => (job.clone(), None),
-                Some(None) => (self.view(record, Outcome::Unknown {}), Some("unknown")),
+                Some(None) => (
+                    self.view(record, Outcome::Unknown {}),
+                    Some(Outcome::Unknown {}.row().name),
+                ),
                 None => (
                     self.view(record, Outcome::Unreachable {}),
                     Some("no_answer"),

@@ -1,5 +1,8 @@
-//! What is said at the end: a line for a host, a count for a fleet, an exit status for both.
+//! End of a run: a line or a JSON object for a host, a summary line for several, an exit status for both.
+//!
+//! Sans-IO. Not the meaning of outcomes, which comes from the table in `message`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,131 +13,57 @@ use serde_json::{Value, json};
 use super::Report;
 use super::show::Capture;
 use crate::escape;
-use crate::message::{Cause, Outcome, status};
+pub use crate::message::Fate;
+use crate::message::{Cause, Held, Outcome, status};
 
-/// How one host fared, for the count. In the order in which they are listed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Fate {
-    /// It returned 0, or was left running as asked.
-    Ok,
-    /// It returned something else, or could not be started.
-    Failed,
-    /// It was ended before it was done.
-    Stopped,
-    /// The agent did not let it run.
-    Denied,
-    /// What became of it is not known.
-    Lost,
-    /// The host could not be talked to.
-    Unreachable,
-    /// It was not begun.
-    Skipped,
-}
-
-impl Fate {
-    const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Failed,
-        Self::Stopped,
-        Self::Denied,
-        Self::Lost,
-        Self::Unreachable,
-        Self::Skipped,
-    ];
-
-    /// Of an outcome; `None`: left running.
-    #[must_use]
-    pub const fn of(outcome: Option<Outcome>) -> Self {
-        match outcome {
-            None | Some(Outcome::Exited { code: 0 }) => Self::Ok,
-            Some(Outcome::Exited { .. } | Outcome::SpawnFailed { .. }) => Self::Failed,
-            Some(Outcome::Signaled { .. } | Outcome::TimedOut {} | Outcome::Canceled {}) => {
-                Self::Stopped
-            }
-            Some(Outcome::Denied {} | Outcome::Busy {} | Outcome::Conflict {}) => Self::Denied,
-            Some(Outcome::Lost {} | Outcome::Expired {} | Outcome::Unknown {}) => Self::Lost,
-            Some(Outcome::Unreachable {}) => Self::Unreachable,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::Denied => "denied",
-            Self::Lost => "lost",
-            Self::Unreachable => "unreachable",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// How a fleet fared.
+/// Outcome classes of the hosts of a run over several targets.
 #[derive(Clone, Default, Debug)]
 pub struct Tally {
-    hosts: Vec<(Fate, String)>,
+    hosts: BTreeMap<Fate, Vec<String>>,
 }
 
 impl Tally {
     /// Counts a host.
     pub fn add(&mut self, fate: Fate, label: &str) {
-        self.hosts.push((fate, label.to_owned()));
+        self.hosts.entry(fate).or_default().push(label.to_owned());
     }
 
-    /// `117 ok, 2 failed, 1 unreachable of 120 in 0.84s; failed: a, b; unreachable: c`
+    /// Returns the summary line, as in
+    /// `117 ok, 2 failed, 1 unreachable of 120 in 0.84s; failed: a, b; unreachable: c`.
     #[must_use]
     pub fn line(&self, took: Duration) -> String {
-        let of = |fate| {
-            self.hosts
-                .iter()
-                .filter(move |host| host.0 == fate)
-                .map(|host| host.1.as_str())
-        };
-        let counts: Vec<String> = Fate::ALL
-            .into_iter()
-            .filter(|&fate| fate == Fate::Ok || of(fate).next().is_some())
-            .map(|fate| format!("{} {}", of(fate).count(), fate.name()))
-            .collect();
-        let mut line = format!(
-            "{} of {} in {:.2}s",
-            counts.join(", "),
-            self.hosts.len(),
-            took.as_secs_f64()
-        );
-        for fate in Fate::ALL.into_iter().skip(1) {
-            let names: Vec<&str> = of(fate).collect();
-            if !names.is_empty() {
-                let _ = write!(line, "; {}: {}", fate.name(), names.join(", "));
-            }
+        let ok = self.hosts.get(&Fate::Ok).map_or(0, Vec::len);
+        let others = || self.hosts.iter().filter(|(fate, _)| **fate != Fate::Ok);
+        let mut line = format!("{ok} {}", Fate::Ok.name());
+        for (fate, labels) in others() {
+            let _ = write!(line, ", {} {}", labels.len(), fate.name());
+        }
+        let hosts: usize = self.hosts.values().map(Vec::len).sum();
+        let _ = write!(line, " of {hosts} in {:.2}s", took.as_secs_f64());
+        for (fate, labels) in others() {
+            let _ = write!(line, "; {}: {}", fate.name(), labels.join(", "));
         }
         line
     }
 
-    /// What `udpctl` exits with: the gravest that happened, and what is not known is graver than what
-    /// went wrong.
+    /// Returns the exit status of `udpctl`: that of the gravest class, by [`status::severity`].
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         self.hosts
-            .iter()
-            .map(|(fate, _)| match fate {
-                Fate::Ok => (0, status::SUCCESS),
-                Fate::Failed => (1, status::SOME_FAILED),
-                Fate::Stopped => (2, status::SOME_STOPPED),
-                Fate::Denied | Fate::Lost | Fate::Unreachable => (3, status::SOME_UNKNOWN),
-                Fate::Skipped => (4, status::INTERRUPTED),
-            })
-            .max()
-            .map_or(0, |(_, status)| status)
+            .keys()
+            .map(|fate| fate.exit_status())
+            .max_by_key(|&number| status::severity(number))
+            .unwrap_or(status::SUCCESS)
     }
 }
 
-/// Whether output is missing that the agent no longer held.
+/// Returns the number of bytes of output that the agent no longer held.
 fn missing(report: &Report) -> u64 {
     report.missing.iter().sum()
 }
 
-/// The line on stderr about one host: `web3:7000: timed out; request 0123…`, without the program's name.
+/// Returns the line on stderr about one host, as in `web3:7000: timed out; request 0123…`, without the program's
+/// name.
 #[must_use]
 pub fn line(label: &str, report: &Report) -> String {
     let mut line = format!("{label}: ");
@@ -144,7 +73,7 @@ pub fn line(label: &str, report: &Report) -> String {
         }
         None => line.push_str("left running"),
     }
-    if let Some(cause) = report.cause.filter(|&cause| !is_said(cause)) {
+    if let Some(cause) = report.cause.filter(|&cause| !is_implied(cause)) {
         let _ = write!(line, ": {}", cause.words());
     }
     if let Some(note) = &report.note {
@@ -165,7 +94,7 @@ pub fn line(label: &str, report: &Report) -> String {
 #[must_use]
 pub fn left_out(label: &str, report: &Report) -> Option<String> {
     // Of a command that was left running the outcome says it.
-    let ended = report.outcome.is_some_and(Outcome::has_run);
+    let ended = report.outcome.is_some_and(|outcome| outcome.row().held == Held::Result);
     (report.streams_open && ended).then(|| {
         format!(
             "{label}: a process that the command left behind still holds its output open; \
@@ -174,28 +103,36 @@ pub fn left_out(label: &str, report: &Report) -> Option<String> {
     })
 }
 
-/// Whether the outcome says it already.
-const fn is_said(cause: Cause) -> bool {
-    matches!(cause, Cause::Requested | Cause::Timeout)
+/// Returns true if the outcome itself says the cause.
+const fn is_implied(cause: Cause) -> bool {
+    match cause {
+        Cause::Requested | Cause::Timeout => true,
+        Cause::Runtime
+        | Cause::Output
+        | Cause::Lease
+        | Cause::Revoked
+        | Cause::Shutdown
+        | Cause::Other => false,
+    }
 }
 
-/// Whether a host's result is worth a line although nobody asked for one.
+/// Returns true if a host's result needs a line on stderr although the user did not ask for one: neither the
+/// output nor the exit status tells all of it.
 #[must_use]
 pub fn is_worth_a_line(report: &Report) -> bool {
     !matches!(report.outcome, None | Some(Outcome::Exited { .. })) || missing(report) > 0
 }
 
-/// What `udpctl` exits with for one host.
+/// Returns the exit status of `udpctl` with one target: that of the outcome, unless output is missing.
 #[must_use]
 pub fn exit_status(report: &Report) -> u8 {
-    match report.outcome {
-        _ if missing(report) > 0 => status::OURS,
-        Some(outcome) => outcome.exit_status(),
-        None => 0,
+    if missing(report) > 0 {
+        return status::OURS;
     }
+    report.outcome.map_or(status::SUCCESS, Outcome::exit_status)
 }
 
-/// The JSON object of one host.
+/// Returns the JSON object of one host.
 #[must_use]
 pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Duration) -> Value {
     let [stdout, stderr] = captured;
@@ -221,8 +158,8 @@ pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Durat
     object
 }
 
-/// `{"bytes": 3, "text": "hi\n"}`, with `b64` in the place of `text` where it is not UTF-8, and
-/// `"kept"` where only a beginning is there.
+/// Returns `{"bytes": 3, "text": "hi\n"}`, with `b64` instead of `text` if the output is not UTF-8, and with
+/// `"kept"` if only its beginning is there.
 fn output(capture: &Capture) -> Value {
     let mut value = match std::str::from_utf8(&capture.kept) {
         Ok(text) => json!({"bytes": capture.length, "text": text}),
@@ -253,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_is_counted_and_the_others_named() {
+    fn the_summary_line_counts_all_hosts_and_names_those_that_are_not_ok() {
         let mut tally = Tally::default();
         tally.add(Fate::Unreachable, "c");
         for _ in 0..117 {
@@ -269,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gravest_fate_decides_the_exit_status() {
+    fn the_gravest_class_decides_the_exit_status() {
         for (fates, status) in [
             (&[Fate::Ok][..], 0),
             (&[Fate::Ok, Fate::Failed], 5),
@@ -296,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_why_the_agent_ended_it_where_the_outcome_does_not() {
+    fn a_line_gives_the_cause_unless_the_outcome_implies_it() {
         let mut report = report(Some(Outcome::Canceled {}));
         report.cause = Some(Cause::Lease);
         assert!(line("h", &report).starts_with(
@@ -330,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_with_a_gap_is_no_success() {
+    fn a_result_with_missing_output_is_no_success() {
         let mut report = report(Some(Outcome::Exited { code: 0 }));
         assert!(!is_worth_a_line(&report));
         assert_eq!(exit_status(&report), 0);
@@ -340,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn json_never_conflates() {
+    fn json_keeps_outcome_and_both_outputs_apart() {
         let captured = [
             Capture {
                 kept: b"hi\n".to_vec(),

@@ -1,6 +1,6 @@
-//! The file of slots: for each request of a run, what became of it and how far its output was written.
+//! File of slots: state and output offsets of each request of a run.
 //!
-//! A slot has 64 bytes, so that none lies across a page and one write of a part of it is seen whole or not
+//! A slot has 64 bytes, so that none lies across a page and a write to a part of it is seen as a whole or not
 //! at all. Numbers are little-endian:
 //!
 //! ```text
@@ -12,35 +12,36 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use crate::control::exec::Output;
+use crate::message::{Held, Outcome, Ran};
 
 /// Bytes of a slot.
 pub(super) const SLOT: u64 = 64;
 
-/// What became of a request.
+/// State of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Its result is outstanding.
+    /// The agent may have a result that was not collected.
     Open,
-    /// Its result was collected, or nobody has it any more.
+    /// The result was collected, or the agent no longer has it.
     Settled,
-    /// It never ran, and has left no trace.
+    /// The command never ran, and the request was forgotten.
     Void,
 }
 
-/// How far an output was written here.
+/// Offsets up to which this user's `udpctl` has written an output.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Offsets {
-    /// Every byte below was written, surely.
+    /// Offset below which every byte was written.
     pub written: u64,
-    /// Every byte from here on was not.
+    /// Offset from which on no byte was written.
     pub begun: u64,
 }
 
 impl Offsets {
-    /// Nothing is known: the agent decides where an output begins.
+    /// Offsets that are not known: the agent decides where an output begins.
     pub const UNKNOWN: Self = Self::at(u64::MAX);
 
-    /// Every byte below this one, and no other.
+    /// Returns the offsets of an output that was written exactly up to `offset`.
     #[must_use]
     pub const fn at(offset: u64) -> Self {
         Self {
@@ -49,7 +50,7 @@ impl Offsets {
         }
     }
 
-    /// How many bytes may have been written or not.
+    /// Returns the number of bytes that may or may not have been written.
     #[must_use]
     pub const fn in_doubt(self) -> u64 {
         self.begun.saturating_sub(self.written)
@@ -57,6 +58,19 @@ impl Offsets {
 }
 
 impl State {
+    /// Returns the state of a request that has come to an outcome.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        let row = outcome.row();
+        match row.held {
+            Held::Unknown => Self::Open,
+            Held::Result | Held::Nothing => match row.ran {
+                Ran::Yes | Ran::Maybe => Self::Settled,
+                Ran::No => Self::Void,
+            },
+        }
+    }
+
     const fn number(self) -> u64 {
         match self {
             Self::Open => 0,
@@ -65,7 +79,7 @@ impl State {
         }
     }
 
-    const fn of(number: u64) -> Self {
+    const fn from_number(number: u64) -> Self {
         match number {
             0 => Self::Open,
             2 => Self::Void,
@@ -79,7 +93,7 @@ pub(super) fn write_state(file: &File, slot: u64, state: State) -> io::Result<()
     file.write_all_at(&state.number().to_le_bytes(), slot * SLOT)
 }
 
-/// Sets how far one output was written.
+/// Sets the offsets of one output.
 pub(super) fn write_offsets(
     file: &File,
     slot: u64,
@@ -92,7 +106,7 @@ pub(super) fn write_offsets(
     file.write_all_at(&bytes, slot * SLOT + 8 + 16 * output as u64)
 }
 
-/// A slot. What a file does not hold was never written, so it is zero.
+/// Reads a slot. Bytes beyond the end of the file were never written and count as zero.
 pub(super) fn parse(file: &[u8], slot: u64) -> (State, [Offsets; 2]) {
     let number = |index: u64| {
         let at = usize::try_from(slot * SLOT + 8 * index).ok()?;
@@ -104,5 +118,5 @@ pub(super) fn parse(file: &[u8], slot: u64) -> (State, [Offsets; 2]) {
         written: number(index),
         begun: number(index + 1),
     };
-    (State::of(number(0)), [offsets(1), offsets(3)])
+    (State::from_number(number(0)), [offsets(1), offsets(3)])
 }

@@ -1,4 +1,4 @@
-//! The journal, in folders of its own.
+//! Tests of the journal, each in a folder of its own.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -58,7 +58,7 @@ fn find(journal: &Journal, id: RequestId) -> Option<Record> {
 }
 
 #[test]
-fn a_run_is_found_while_it_goes_on_and_after_it_died() {
+fn a_run_is_found_while_it_is_in_progress_and_after_it_crashed() {
     let (_folder, journal) = journal();
     let live = journal.begin(plan(&[1, 0, 2])).unwrap();
     let found = find(&journal, id(2)).unwrap();
@@ -67,20 +67,20 @@ fn a_run_is_found_while_it_goes_on_and_after_it_died() {
     assert_eq!(
         found.argv,
         ["sleep".into(), "600".into()],
-        "no more than is kept"
+        "the third word is beyond JOURNAL_ARGV"
     );
     for file in files(&journal) {
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", file.display());
     }
-    // As the kernel does for a process that was killed.
+    // The kernel does the same for a process that was killed.
     drop(live);
     assert!(!find(&journal, id(1)).unwrap().live);
     assert!(find(&journal, id(3)).is_none());
 }
 
 #[test]
-fn what_is_settled_vanishes_and_what_is_not_stays() {
+fn an_open_request_keeps_the_files_of_its_run() {
     let (_folder, journal) = journal();
     let mut live = journal.begin(plan(&[1, 2, 3])).unwrap();
     live.settle(0, State::Settled);
@@ -94,7 +94,7 @@ fn what_is_settled_vanishes_and_what_is_not_stays() {
 }
 
 #[test]
-fn what_a_later_run_collects_is_settled_in_the_earlier_one() {
+fn a_result_collected_by_a_later_run_settles_the_earlier_one() {
     let (_folder, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let mut later = journal
@@ -109,7 +109,7 @@ fn what_a_later_run_collects_is_settled_in_the_earlier_one() {
 }
 
 #[test]
-fn an_id_that_was_given_is_remembered_with_its_age() {
+fn a_request_id_given_by_hand_is_kept_with_its_age() {
     let (_folder, journal) = journal();
     assert_eq!(journal.history().age(id(1), &agent()), None);
     for (state, known) in [(State::Void, false), (State::Settled, true)] {
@@ -130,7 +130,24 @@ fn an_id_that_was_given_is_remembered_with_its_age() {
 }
 
 #[test]
-fn across_boots_the_wall_clock_counts() {
+fn an_outcome_settles_a_request_unless_the_agent_may_have_another() {
+    let open = ["lost", "unreachable"];
+    let void = ["spawn_failed", "denied", "busy", "conflict"];
+    for outcome in crate::message::outcome::ALL {
+        let name = outcome.row().name;
+        let state = if open.contains(&name) {
+            State::Open
+        } else if void.contains(&name) {
+            State::Void
+        } else {
+            State::Settled
+        };
+        assert_eq!(State::of(outcome), state, "{name}");
+    }
+}
+
+#[test]
+fn ages_across_boots_come_from_the_wall_clock() {
     let moment = |wall_ms, boot: &str, boottime_ms| Moment {
         wall_ms,
         boot: boot.into(),
@@ -144,7 +161,7 @@ fn across_boots_the_wall_clock_counts() {
 }
 
 #[test]
-fn the_oldest_go_when_there_are_too_many_and_the_old_in_any_case() {
+fn pruning_removes_old_runs_and_the_oldest_of_too_many() {
     let (_folder, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let old = journal.names()[0].clone();
@@ -172,7 +189,7 @@ fn the_oldest_go_when_there_are_too_many_and_the_old_in_any_case() {
 }
 
 #[test]
-fn broken_files_are_passed_over() {
+fn files_that_cannot_be_read_are_skipped() {
     let (_folder, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let name = journal.names()[0].clone();
@@ -182,7 +199,7 @@ fn broken_files_are_passed_over() {
     assert!(journal.runs().is_empty());
 }
 
-/// A part of a piece of `of` bytes that stands for `bytes` of an output from `from` on.
+/// Returns the bytes from `start` to `end` of a piece of `of` bytes.
 fn part(tag: &Account, start: usize, end: usize, of: usize) -> Part<'_, Account> {
     Part {
         tag,
@@ -202,7 +219,7 @@ fn charge(slot: u32, from: u64, bytes: u64) -> Charge {
 }
 
 #[test]
-fn what_is_in_doubt_is_what_is_being_written() {
+fn only_bytes_of_a_write_in_progress_are_in_doubt() {
     let (_folder, journal) = journal();
     let live = journal.begin(plan(&[1, 2])).unwrap();
     let mut ledger = live.ledger(40);
@@ -227,7 +244,7 @@ fn what_is_in_doubt_is_what_is_being_written() {
     assert_eq!(stdout(1), Offsets::at(112));
     ledger.done(&parts, 3);
     assert_eq!(stdout(1), Offsets::at(107));
-    // Lines behind the names of hosts, and one of our own: whole, or not at all.
+    // Lines behind the names of hosts, and one of udpctl itself, count as a whole or not at all.
     let (line, own, next) = (Some(charge(41, 0, 5)), None, Some(charge(41, 5, 5)));
     let other = Some(charge(40, 120, 5));
     let parts = [

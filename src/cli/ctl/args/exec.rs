@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::Contact;
 use crate::duration;
-use crate::message::outcome::signal_number;
+use crate::message::signal::signal_number;
 use crate::message::{OnDisconnect, RequestId};
 use crate::net::Target;
 

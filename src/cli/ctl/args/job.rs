@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::cli::ctl::job::JobPrefix;
 use crate::duration;
-use crate::message::outcome::signal_number;
+use crate::message::signal::signal_number;
 use crate::net::Target;
 
 /// `udpctl jobs`

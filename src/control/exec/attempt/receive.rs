@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::Output;
 use super::leg::{Asked, LaneEnd};
 use super::{Action, Attempt, Exit, Goal, Opening, write};
-use crate::message::{CloseCode, Outcome, Reply, StreamCode};
+use crate::message::{CloseCode, Held, Outcome, Reply, StreamCode};
 use crate::session::{Command, ConnectionId};
 use crate::wire::limits::MAX_VARINT;
 use crate::wire::{Lane, StreamId};
@@ -148,7 +148,18 @@ impl Attempt {
                 self.note = Some(reason);
                 self.end(Some(Outcome::Denied {}));
             }
-            _ => {}
+            Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::Joined { .. }
+            | Reply::Said { .. }
+            | Reply::Came { .. }
+            | Reply::Left { .. }
+            | Reply::Delivered { .. }
+            | Reply::Missed { .. }
+            | Reply::Done {} => {}
         }
     }
 
@@ -161,7 +172,7 @@ impl Attempt {
                 (Opening::Attach { stdout, stderr, .. }, false) => {
                     [*stdout, *stderr][output as usize].unwrap_or(base)
                 }
-                _ => progress.received,
+                (Opening::Attach { .. }, true) | (Opening::Exec(_), _) => progress.received,
             };
             if !placed {
                 progress.received = asked;
@@ -288,8 +299,10 @@ impl Attempt {
         };
         if self.config.goal == Goal::Detach {
             // What ran is left for whoever attaches; it is not collected.
-            let outcome = (!exit.outcome.has_run()).then_some(exit.outcome);
-            return self.end(outcome);
+            return self.end(match exit.outcome.row().held {
+                Held::Result => None,
+                Held::Nothing | Held::Unknown => Some(exit.outcome),
+            });
         }
         let written = std::iter::zip(&self.outputs, exit.lengths)
             .all(|(output, length)| output.abandoned || output.written >= length);
@@ -341,7 +354,20 @@ const fn is_plausible(reply: &Reply) -> bool {
             ..
         } => [stdout, stderr, stdin],
         Reply::Exit { stdout, stderr, .. } => [stdout, stderr, 0],
-        _ => [0; 3],
+        Reply::Started { .. }
+        | Reply::Jobs { .. }
+        | Reply::Pong { .. }
+        | Reply::Registered { .. }
+        | Reply::Joined { .. }
+        | Reply::Said { .. }
+        | Reply::Came { .. }
+        | Reply::Left { .. }
+        | Reply::Delivered { .. }
+        | Reply::Missed { .. }
+        | Reply::Denied {}
+        | Reply::Done {}
+        | Reply::NoJob {}
+        | Reply::Unsupported { .. } => [0; 3],
     };
     offsets[0] <= MAX_VARINT && offsets[1] <= MAX_VARINT && offsets[2] <= MAX_VARINT
 }

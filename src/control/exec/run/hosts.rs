@@ -1,4 +1,4 @@
-//! The hosts of a run: each begun as the window allows, its attempt's actions carried out, its end told.
+//! Hosts of a run: their beginning as the window allows, the actions of their attempts, and their ends.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::session::Ticket;
 use crate::time::micros;
 
 impl Run<'_> {
-    /// Begins as many hosts as the window allows.
+    /// Begins tasks until [`limits::WINDOW`] hosts are in progress.
     pub(super) fn begin_some(&mut self) {
         while self.active < limits::WINDOW && self.next < self.tasks.len() {
             let index = self.next;
@@ -66,7 +66,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes all actions that are due.
+    /// Takes all actions of the attempts that are ready.
     pub(super) fn act(&mut self) {
         while let Some(slot) = self.ready.pop_first() {
             while let Some(action) = self.attempt(slot).and_then(Attempt::poll) {
@@ -113,7 +113,9 @@ impl Run<'_> {
                 self.flush(slot);
                 self.stand_up();
                 self.settle(index, &report);
-                let running = self.running[index].take().expect("it has just reported");
+                let running = self.running[index]
+                    .take()
+                    .expect("an attempt that has just reported is in progress");
                 self.active -= 1;
                 self.learn(index, running.learned);
                 let line = (summary::is_worth_a_line(&report)
@@ -125,7 +127,8 @@ impl Run<'_> {
         }
     }
 
-    /// Before the output that follows the gap, also where the two go to one terminal.
+    /// Names missing output on stderr. The line is written before the output behind the gap, also if both go to one
+    /// terminal.
     fn tell_gap(&mut self, index: usize, output: Output, from: u64, bytes: u64) {
         let name = ["stdout", "stderr"][output as usize];
         let line = format!(
@@ -155,19 +158,18 @@ impl Run<'_> {
         }
     }
 
-    /// Writes down what became of a request. One that nobody has the result of stays open.
+    /// Records the state of a request in the journal. A request that the agent may have a result of stays open.
     fn settle(&mut self, index: usize, report: &Report) {
         let running = self.running[index].as_ref();
         let may_be_there = running.is_some_and(|running| running.attempt.may_be_there());
-        let state = match report.outcome {
-            _ if !may_be_there => State::Void,
-            None | Some(Outcome::Lost {} | Outcome::Unreachable {}) => return,
-            Some(outcome) if outcome.has_run() => State::Settled,
-            // The agent knows no more of it than we do.
-            Some(Outcome::Expired {} | Outcome::Unknown {}) => State::Settled,
-            Some(_) => State::Void,
+        let state = if may_be_there {
+            report.outcome.map_or(State::Open, State::of)
+        } else {
+            State::Void
         };
-        self.write_state(index, state);
+        if state != State::Open {
+            self.write_state(index, state);
+        }
     }
 
     pub(super) fn write_state(&mut self, index: usize, state: State) {
@@ -219,7 +221,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether a ticket is worth writing down: another run of the agent, or a clock or path that changed.
+/// Returns true if a ticket is worth storing: the agent has restarted, or a clock or the round-trip time differs.
 fn is_news(known: &Ticket, learned: &Ticket) -> bool {
     known.epoch != learned.epoch
         || known.offset.abs_diff(learned.offset) > micros(limits::TICKET_DRIFT)

@@ -1,0 +1,70 @@
+//! Class of a host in a run over several targets, and the exit status that it leads to.
+
+use super::status;
+
+/// Outcome class of one host, in listing order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fate {
+    /// The command returned 0, or was left running as requested.
+    Ok,
+    /// The command returned another status, or could not be started.
+    Failed,
+    /// The command was ended before it was done.
+    Stopped,
+    /// The agent refused the command.
+    Denied,
+    /// The result is not known.
+    Lost,
+    /// The host did not answer.
+    Unreachable,
+    /// The run was interrupted before it came to the host.
+    Skipped,
+}
+
+impl Fate {
+    /// Returns the name of the class in a summary line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Denied => "denied",
+            Self::Lost => "lost",
+            Self::Unreachable => "unreachable",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Returns the exit status of a run over several targets in which this class is the gravest.
+    #[must_use]
+    pub const fn exit_status(self) -> u8 {
+        match self {
+            Self::Ok => status::SUCCESS,
+            Self::Failed => status::SOME_FAILED,
+            Self::Stopped => status::SOME_STOPPED,
+            Self::Denied | Self::Lost | Self::Unreachable => status::SOME_UNKNOWN,
+            Self::Skipped => status::INTERRUPTED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_is_listed_later_is_as_grave_at_least() {
+        let fates = [
+            Fate::Ok,
+            Fate::Failed,
+            Fate::Stopped,
+            Fate::Denied,
+            Fate::Lost,
+            Fate::Unreachable,
+            Fate::Skipped,
+        ];
+        assert!(fates.is_sorted());
+        assert!(fates.is_sorted_by_key(|fate| status::severity(fate.exit_status()).unwrap()));
+    }
+}

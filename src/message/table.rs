@@ -1,0 +1,221 @@
+//! Table of outcomes: the one place that says what follows from an outcome.
+//!
+//! Error messages, the manual, `udpctl explain`, exit statuses, the summary of a run over several targets and
+//! the states of the journal of requests are derived from these rows; nothing else decides them.
+//! [`Outcome::row`](super::Outcome::row) picks the row and fills in what depends on the outcome's members.
+
+use super::fate::Fate;
+use super::status;
+
+/// Statement whether a command ran.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Ran {
+    /// A process was started.
+    Yes,
+    /// No process was started.
+    No,
+    /// A process may have been started.
+    Maybe,
+}
+
+impl Ran {
+    /// Returns the closing sentence of an explanation; empty for [`Ran::Yes`], whose meaning says it already.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Yes => "",
+            Self::No => "Nothing ran.",
+            Self::Maybe => "The command may have run.",
+        }
+    }
+}
+
+/// Result that the agent holds for a controller that attaches later.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Held {
+    /// Output and exit status, until they are collected.
+    Result,
+    /// Nothing more than the outcome itself.
+    Nothing,
+    /// Not known: the outcome is not the agent's last word.
+    Unknown,
+}
+
+/// Row of the table: all that follows from an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Name in JSON.
+    pub name: &'static str,
+    /// Description in a few words, for error messages.
+    pub words: &'static str,
+    /// Description in a sentence or two; [`Row::explanation`] adds whether the command ran.
+    pub meaning: &'static str,
+    /// Statement whether the command ran.
+    pub ran: Ran,
+    /// Result that the agent still holds.
+    pub held: Held,
+    /// Class in a run over several targets.
+    pub fate: Fate,
+    /// Exit status of `udpctl exec` with one target.
+    pub exit_status: u8,
+    /// The exit status in words.
+    pub status: &'static str,
+}
+
+impl Row {
+    /// Returns the meaning of the outcome, and a sentence on whether the command ran.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        match self.ran.sentence() {
+            "" => self.meaning.to_owned(),
+            sentence => format!("{} {sentence}", self.meaning),
+        }
+    }
+}
+
+/// Exit status of a program that does not exist, as in a shell.
+pub(super) const NOT_FOUND: u8 = 127;
+
+/// Exit status of a program that cannot be started, as in a shell.
+const NOT_STARTED: u8 = 126;
+
+/// Exit status of a command that timed out, as that of timeout(1).
+const DEADLINE: u8 = 124;
+
+pub(super) const EXITED: Row = Row {
+    name: "exited",
+    words: "exited",
+    meaning: "The command ran and returned this status.",
+    ran: Ran::Yes,
+    held: Held::Result,
+    fate: Fate::Ok,
+    exit_status: status::SUCCESS,
+    status: "the command's",
+};
+
+pub(super) const SIGNALED: Row = Row {
+    name: "signaled",
+    words: "ended by signal",
+    meaning: "The command ran and a signal ended it.",
+    ran: Ran::Yes,
+    held: Held::Result,
+    fate: Fate::Stopped,
+    exit_status: status::OURS,
+    status: "128 + the signal",
+};
+
+pub(super) const SPAWN_FAILED: Row = Row {
+    name: "spawn_failed",
+    words: "could not be started",
+    meaning: "The agent could not start the program.",
+    ran: Ran::No,
+    held: Held::Nothing,
+    fate: Fate::Failed,
+    exit_status: NOT_STARTED,
+    status: "127 when there is no such program, else 126",
+};
+
+pub(super) const TIMED_OUT: Row = Row {
+    name: "timed_out",
+    words: "timed out",
+    meaning: "The time given with --timeout passed, or that which the agent gives every command, and the agent \
+              ended the command.",
+    ran: Ran::Yes,
+    held: Held::Result,
+    fate: Fate::Stopped,
+    exit_status: DEADLINE,
+    status: "124",
+};
+
+pub(super) const CANCELED: Row = Row {
+    name: "canceled",
+    words: "canceled",
+    meaning: "The agent ended the command: on request, because its controller was silent for longer than the \
+              lease, because it wrote more than the agent lets it, because its key was removed, or because the \
+              agent was shut down. Or udpctl was interrupted before it had sent the command.",
+    ran: Ran::Maybe,
+    held: Held::Result,
+    fate: Fate::Stopped,
+    exit_status: status::OURS,
+    status: "255; 130 after Ctrl-C",
+};
+
+pub(super) const DENIED: Row = Row {
+    name: "denied",
+    words: "denied",
+    meaning: "The agent does not let this key run the command.",
+    ran: Ran::No,
+    held: Held::Nothing,
+    fate: Fate::Denied,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const BUSY: Row = Row {
+    name: "busy",
+    words: "busy",
+    meaning: "The agent runs as many commands as it may.",
+    ran: Ran::No,
+    held: Held::Nothing,
+    fate: Fate::Denied,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const CONFLICT: Row = Row {
+    name: "conflict",
+    words: "the request id is in use for another request",
+    meaning: "The id given with --id belongs to another command.",
+    ran: Ran::No,
+    held: Held::Nothing,
+    fate: Fate::Denied,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const EXPIRED: Row = Row {
+    name: "expired",
+    words: "the request is older than the agent remembers",
+    meaning: "The agent has forgotten the request.",
+    ran: Ran::Maybe,
+    held: Held::Nothing,
+    fate: Fate::Lost,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const LOST: Row = Row {
+    name: "lost",
+    words: "lost: accepted, then no answer",
+    meaning: "The agent had accepted the command and then did not answer, or it ended and left the command \
+              running.",
+    ran: Ran::Maybe,
+    held: Held::Unknown,
+    fate: Fate::Lost,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const UNREACHABLE: Row = Row {
+    name: "unreachable",
+    words: "no answer",
+    meaning: "No answer came at all: wrong address, no agent, a firewall, or a key that the agent does not know, \
+              because agents are silent to strangers. Most likely the request never arrived, but perhaps only the \
+              answers were lost.",
+    ran: Ran::Maybe,
+    held: Held::Unknown,
+    fate: Fate::Unreachable,
+    exit_status: status::OURS,
+    status: "255",
+};
+
+pub(super) const UNKNOWN: Row = Row {
+    name: "unknown",
+    words: "the agent does not know the request",
+    meaning: "The agent has restarted since the command was sent to it.",
+    ran: Ran::Maybe,
+    held: Held::Nothing,
+    fate: Fate::Lost,
+    exit_status: status::OURS,
+    status: "255",
+};
