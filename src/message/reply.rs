@@ -1,150 +1,157 @@
-//! What an agent answers on a call's control lane.
+//! Replies of an agent on a call's control lane.
+//!
+//! Not the outputs, which have lanes of their own. A member is required unless its documentation gives a default.
+//! Offsets and lengths count the bytes of a job's stream from its beginning and are below 2^62; a controller takes
+//! a reply with a larger one for a violation.
 
 use serde::{Deserialize, Serialize};
 
 use super::{OsText, Outcome, RequestId};
 
-/// A line from the agent.
+/// Line from the agent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Reply {
-    /// The request is in the register and will be started once.
+    /// First answer to `exec` and `attach`: the request is in the register and is started once.
     Accepted {
-        /// The job.
+        /// Request id of the job.
         id: RequestId,
-        /// Offset of the first stdout byte that follows.
+        /// Offset of the first stdout byte that follows. If it is above the one asked for, the agent no longer
+        /// holds the bytes between.
         stdout: u64,
-        /// Offset of the first stderr byte that follows. Above the one asked for: what lies between
-        /// is no longer held.
+        /// The same for stderr.
         stderr: u64,
-        /// Offset in stdin that the main lane of an `attach` call is to begin with: what the job has
-        /// taken so far. An `exec` call's main lane always begins at 0, and what was taken is skipped.
+        /// Offset in stdin that the main lane of an `attach` call is to begin with: the bytes that the job has
+        /// taken so far. The main lane of an `exec` call always begins at 0, and the agent skips what was taken.
+        /// Default: 0.
         #[serde(default)]
         stdin: u64,
-        /// The job has a terminal.
+        /// True if the job has a terminal. Default: false.
         #[serde(default, skip_serializing_if = "is_false")]
         terminal: bool,
-        /// What its terminal shows, as bytes that paint it, where the stdout that follows does not begin
-        /// at the byte asked for.
+        /// Bytes that paint the terminal's screen, in the place of the stdout between the byte asked for and the
+        /// first that follows. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         screen: Option<OsText>,
     },
     /// The process runs.
     Started {
-        /// Its process id.
+        /// Process id on the agent's host, above 0.
         pid: i32,
     },
-    /// It is over. The result is whole once every byte below the two lengths is there.
+    /// The job has ended, or there is none. The result is whole once every byte below the two lengths has arrived.
     Exit {
-        /// How.
+        /// Outcome of the command.
         outcome: Outcome,
         /// Final length of stdout, in bytes.
         stdout: u64,
         /// Final length of stderr, in bytes.
         stderr: u64,
-        /// Something still held stdout or stderr open when reading ended.
+        /// True if a process still held stdout or stderr open when the agent stopped reading. Default: false.
         #[serde(default)]
         streams_open: bool,
-        /// Why the agent ended it, if it did.
+        /// Reason why the agent ended the command. Default: none, the command ended by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
     },
     /// Answer to `jobs`.
     Jobs {
-        /// This key's jobs, oldest first.
+        /// Jobs of this key, oldest first.
         jobs: Vec<JobView>,
     },
     /// Answer to `ping`.
     Pong {
-        /// The agent's name.
+        /// Name of the agent, at most [`limits::NAME`](super::limits::NAME) bytes.
         name: String,
-        /// The agent's version.
+        /// Version of the agent's program, as in `1.2.3`.
         version: String,
     },
     /// Answer to `register`: the key is entered under this name.
     Registered {
-        /// As the agent calls this controller from now on.
+        /// Name of this controller's key.
         name: String,
-        /// The agent's own name.
+        /// Name of the agent.
         agent: String,
     },
-    /// Answer to `chat`: you are in, under this name.
+    /// Answer to `chat`: this controller is a member.
     Joined {
-        /// As the others see you.
+        /// Name of this controller in the chat.
         name: String,
-        /// Who else is there.
+        /// Names of the other members.
         members: Vec<String>,
     },
-    /// A message from another member.
+    /// Message from another member.
     Said {
-        /// Who.
+        /// Name of the sender.
         from: String,
-        /// What.
+        /// The message, at most [`limits::CHAT_TEXT`](super::limits::CHAT_TEXT) bytes.
         text: String,
-        /// The sender is not authenticated: a plain-text peer, named by address.
+        /// True if the sender is not authenticated: a plain-text peer, named by its address. Default: false.
         #[serde(default)]
         unverified: bool,
     },
-    /// Someone came.
+    /// A member has joined the chat.
     Came {
-        /// Who.
+        /// Name of the member.
         name: String,
     },
-    /// Someone left.
+    /// A member has left the chat.
     Left {
-        /// Who.
+        /// Name of the member.
         name: String,
     },
-    /// Receipt: the agent has message `number`.
+    /// Receipt for a message.
     Delivered {
-        /// As in `say`.
+        /// Number that `say` gave it.
         number: u64,
-        /// Members it was passed on to.
+        /// Number of members that it was passed on to.
         members: u32,
     },
-    /// So many messages were not passed on to you, because you read too slowly.
+    /// Messages were dropped, because this controller reads too slowly.
     Missed {
-        /// How many.
+        /// Number of messages since the last such line.
         messages: u64,
     },
     /// The key may not do this.
     Denied {},
-    /// The signal was sent, the job canceled.
+    /// The signal was sent, or the job is being ended.
     Done {},
-    /// No such job.
+    /// The agent knows no such job, or it does not run.
     NoJob {},
     /// The request is not understood, or not allowed at this place.
     Unsupported {
-        /// What is wrong with it.
+        /// Explanation for people; escape it before showing.
         reason: String,
     },
 }
 
-/// Why an agent has ended a job, or lets go of it.
+/// Reason why an agent has ended a job, or has left it running.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Cause {
     /// A controller asked for it.
     Requested,
-    /// Its own deadline passed.
+    /// The request's deadline passed.
     Timeout,
-    /// The agent's limit on how long a command may run.
+    /// The command reached the agent's limit on running time.
     Runtime,
-    /// The agent's limit on how much a command may write.
+    /// The command reached the agent's limit on output.
     Output,
-    /// Its controller was silent for longer than the lease.
+    /// The job's controller was silent for longer than the lease.
     Lease,
-    /// Its key was removed, or expired.
+    /// The job's key was removed, or expired.
     Revoked,
     /// The agent was shut down.
     Shutdown,
-    /// One that this version does not know.
+    /// A reason that this version does not know.
     #[serde(other)]
     Other,
 }
 
 impl Cause {
-    /// In a few words, as they stand behind an outcome.
+    /// Returns the reason in a few words, as they follow an outcome.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -165,29 +172,29 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// A job, as `udpctl jobs` shows it.
+/// Job in the list of a key's jobs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct JobView {
-    /// Its id.
+    /// Request id.
     pub id: RequestId,
-    /// What runs.
+    /// The first words of the command, as many as fit 512 bytes; empty in a list that would be too long.
     pub argv: Vec<OsText>,
-    /// Since when, in milliseconds before now.
+    /// Time in milliseconds since the agent accepted the request.
     pub age_ms: u64,
-    /// Where it is.
+    /// State of the job.
     pub state: JobState,
-    /// Bytes of stdout so far.
+    /// Length of stdout so far, in bytes.
     pub stdout: u64,
-    /// Bytes of stderr so far.
+    /// Length of stderr so far, in bytes.
     pub stderr: u64,
 }
 
-/// Where a job is.
+/// State of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// It runs.
+    /// The job has not ended.
     Running {},
-    /// It is over.
+    /// The job has ended.
     Ended(Outcome),
 }

@@ -1,107 +1,123 @@
-//! What a controller asks: the first line of a call's control lane, and the lines that may follow.
+//! Requests of a controller: the first line of a call's control lane, and the lines that may follow.
+//!
+//! Not the check of what a key may do, which is the agent's. A member is required unless its documentation
+//! gives a default.
 
 use serde::{Deserialize, Serialize};
 
 use super::{OsText, RequestId};
 
-/// A line from the controller.
+/// Line from the controller.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Request {
-    /// Opens a call: run a command, or attach to it if this id with this request is known.
+    /// Opens a call: runs a command, or attaches to its job if the key has sent the same request under this id
+    /// before.
     Exec(Exec),
-    /// Opens a call: attach to a job.
+    /// Opens a call: attaches to a job.
     Attach {
-        /// The job.
+        /// Request id of the job.
         id: RequestId,
-        /// First stdout byte wanted; `None`: the first that its last controller had not written out.
+        /// Offset of the first stdout byte wanted, in bytes, below 2^62. Default: the first byte that the job's
+        /// last controller had not written out.
         stdout: Option<u64>,
-        /// First stderr byte wanted; likewise.
+        /// The same for stderr.
         stderr: Option<u64>,
     },
-    /// Opens a call: the jobs of this key, answered with one [`Reply::Jobs`](super::Reply::Jobs).
+    /// Opens a call: lists the jobs of this key. Answered with one [`Reply::Jobs`](super::Reply::Jobs).
     Jobs {},
-    /// Opens a call: how a job ended, answered with `exit` when it has.
+    /// Opens a call: waits for the end of a job. Answered with `exit` then.
     Wait {
-        /// The job.
+        /// Request id of the job.
         id: RequestId,
     },
-    /// Opens a call, or a line in an `exec` or `attach` call: send a signal to a job.
+    /// Opens a call, or is a line in an `exec` or `attach` call: sends a signal to a job. Answered with `done`,
+    /// or with `no_job` if no such job runs.
     Signal {
-        /// The job.
+        /// Request id of the job.
         id: RequestId,
-        /// Signal number.
+        /// Signal number, 1 to [`MAX_SIGNAL`](super::signal::MAX_SIGNAL); any other is answered with `unsupported`.
         signal: i32,
     },
-    /// In an `exec` or `attach` call: end the job (TERM, 5 s, KILL).
+    /// In an `exec` or `attach` call: ends the job (TERM, after 5 s KILL).
     Cancel {},
-    /// In an `exec` or `attach` call to a job with a terminal: its window has this size now. Not answered.
+    /// In an `exec` or `attach` call to a job with a terminal: sets the size of its window. Not answered.
     Resize(Window),
-    /// Opens a call: who are you? Answered with `pong`.
+    /// Opens a call: asks for the agent's name and version. Answered with `pong`.
     Ping {},
-    /// Opens a call: become a member of the chat.
+    /// Opens a call: joins the chat. Answered with `joined`.
     Chat {
-        /// The name wished for; the agent decides.
+        /// Name wished for. The agent takes at most 32 letters, digits and `.`, `_`, `-`, `@` of it and puts the
+        /// name of the key behind. Default: the name of the key.
         name: Option<String>,
     },
-    /// In a `chat` call, or opens a call for one message (`udpctl send`).
+    /// In a `chat` call, or opens a call for one message (`udpctl send`). Answered with `delivered`.
     Say {
-        /// Counts up from 0 in the call; named by the receipt.
+        /// Number of the message, which its receipt repeats; counts up from 0 in a call.
         number: u64,
-        /// The message.
+        /// The message, at most [`limits::CHAT_TEXT`](super::limits::CHAT_TEXT) bytes; a longer one is answered
+        /// with `unsupported`.
         text: String,
     },
-    /// Opens a call, shown an invitation: enter my key.
+    /// Opens a call in a session with an invitation: enters the controller's key. Answered with `registered`.
     Register {
-        /// The name wished for, e.g. `user@host`.
+        /// Name wished for, as in `user@host`. The agent takes at most 56 characters of it, replaces those that
+        /// are not ASCII letters, digits or `-_.@+` by `_`, and adds a number to a name that is taken.
         name: String,
     },
 }
 
-/// A command to run.
+/// Command to run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exec {
-    /// The request's id: the same id never starts twice.
+    /// Request id. The same id never starts a command twice.
     pub id: RequestId,
-    /// The program and its arguments, exactly. With `script`, the first is its name.
+    /// The program and its arguments, byte for byte; an empty list is answered with `spawn_failed`. With `script`,
+    /// the first word is the script's name.
     pub argv: Vec<OsText>,
-    /// The text of a script to run instead of a program that is there already: by the interpreter that its
-    /// `#!` line names, else by `/bin/sh`.
+    /// Text of a script, at most [`limits::SCRIPT`](super::limits::SCRIPT) bytes. The interpreter that its `#!`
+    /// line names runs it, or else `/bin/sh`. Default: none, `argv` names a program on the agent's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<OsText>,
-    /// As whom to run it; `None`: whoever the key's commands run as.
+    /// Name of the user on the agent's host whom the command runs as. Default: the user whom the key's commands
+    /// run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// With a terminal: the main lane is both its keyboard and its screen, and there is no stderr.
+    /// Terminal for the command. The main lane then carries both its keyboard and its screen, and there is no
+    /// stderr. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
-    /// Variables beside the clean environment.
+    /// Environment variables, as pairs of name and value, beside the clean environment. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<(OsText, OsText)>,
-    /// Where to run it; `None`: the user's home.
+    /// Working directory. Default: the user's home directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<OsText>,
-    /// Bytes will come on the main lane; otherwise stdin is /dev/null.
+    /// True if bytes for stdin follow on the main lane. Default: false, stdin is /dev/null.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stdin: bool,
-    /// The agent ends it after so many milliseconds.
+    /// Time in milliseconds after which the agent ends the command; more than 366 days counts as 366 days.
+    /// Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// The agent acts on a silent controller after so many milliseconds.
+    /// Lease in milliseconds: `on_disconnect` applies when the controller was silent for longer. From 1 s to
+    /// 366 days; values outside count as the nearer end. Default: 60 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
-    /// What it then does.
+    /// Action after the lease. Default: [`OnDisconnect::Kill`].
     #[serde(default)]
     pub on_disconnect: OnDisconnect,
-    /// How long ago this request was first sent, when it is sent again: an agent that began, or
-    /// began to forget, after that answers `unknown` or `expired` and starts nothing. A repeat says
-    /// [`u64::MAX`] first, which starts nothing anywhere: the time on the way is not known.
+    /// Age of a repeated request in milliseconds since it was first sent. An agent that has started since then
+    /// answers `unknown`, one that has begun to forget since then `expired`, and both start nothing. A repeat has
+    /// the age [`u64::MAX`] first, which starts nothing on any agent: the time that a datagram takes is not known.
+    /// Default: 0, a first request.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub age_ms: u64,
 }
 
 impl Exec {
-    /// A program and its arguments, and nothing special about them.
+    /// Creates a request to run a program with its arguments; every other member has its default.
     #[must_use]
     pub const fn new(id: RequestId, argv: Vec<OsText>) -> Self {
         Self {
@@ -121,33 +137,33 @@ impl Exec {
     }
 }
 
-/// A terminal for a command.
+/// Terminal of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Terminal {
-    /// What it understands: the variable TERM.
+    /// Type of the terminal: the value of the variable TERM.
     pub term: String,
-    /// Its size at first.
+    /// Initial size of its window, as members `rows` and `columns` of the terminal itself.
     #[serde(flatten)]
     pub window: Window,
 }
 
-/// The size of a terminal's window, in characters.
+/// Size of a terminal's window in characters, 1 to [`limits::WINDOW`](super::limits::WINDOW) each way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Window {
-    /// Lines.
+    /// Number of lines.
     pub rows: u16,
-    /// Characters in a line.
+    /// Number of characters in a line.
     pub columns: u16,
 }
 
-/// What becomes of a job whose controller is gone.
+/// Action on a job whose controller was silent for longer than the lease.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisconnect {
-    /// It is ended when its lease runs out.
+    /// End the job.
     #[default]
     Kill,
-    /// It goes on; its output waits.
+    /// Let the job run on; its output waits for a controller.
     Keep,
 }
 
