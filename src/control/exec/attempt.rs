@@ -277,7 +277,13 @@ impl Attempt {
             Event::Silent { .. } => self.on_silence(),
             Event::Heard { .. } => self.silent_for = Duration::ZERO,
             Event::Closed { connection, reason } => self.on_closed(connection, reason),
-            _ => {}
+            Event::Writable { .. }
+            | Event::Stopped { .. }
+            | Event::Accepted { .. }
+            | Event::Delivered { .. }
+            | Event::CallEnded { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. } => {}
         }
         self.finish_if_whole();
     }
@@ -349,13 +355,11 @@ impl Attempt {
             id: self.id,
             signal,
         });
-        match self.legs.first() {
-            Some(leg) if leg.accepted => {
-                let write = write(leg, Lane::Control, line.into(), false);
-                self.command(write);
-            }
-            _ if self.signals.len() < limits::SIGNALS => self.signals.push(signal),
-            _ => {}
+        if let Some(leg) = self.legs.first().filter(|leg| leg.accepted) {
+            let write = write(leg, Lane::Control, line.into(), false);
+            self.command(write);
+        } else if self.signals.len() < limits::SIGNALS {
+            self.signals.push(signal);
         }
     }
 

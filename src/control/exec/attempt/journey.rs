@@ -78,7 +78,7 @@ impl Attempt {
                     stderr: *stderr,
                 },
             ),
-            _ => (
+            Opening::Exec(_) | Opening::Attach { .. } => (
                 Asked::Attach,
                 Request::Attach {
                     id: self.id,
@@ -116,7 +116,7 @@ impl Attempt {
     fn first_asked(&self) -> i128 {
         let age = match &self.config.opening {
             Opening::Exec(exec) if is_repeat(exec) => i128::from(exec.age_ms) + 1,
-            _ => 0,
+            Opening::Exec(_) | Opening::Attach { .. } => 0,
         };
         i128::from(self.config.begun.as_micros()) - age * 1000
     }
@@ -236,7 +236,7 @@ impl Attempt {
                 let write = write(leg, Lane::Control, line, false);
                 self.command(write);
             }
-            _ => self.end(Some(Outcome::Unknown {})),
+            Opening::Exec(_) | Opening::Attach { .. } => self.end(Some(Outcome::Unknown {})),
         }
     }
 

@@ -149,11 +149,13 @@ fn repeat() -> Attempt {
 
 /// The ages of the requests to start it.
 fn ages(wanted: &Wanted) -> Vec<u64> {
-    let age = |request: &Request| match request {
-        Request::Exec(exec) => Some(exec.age_ms),
-        _ => None,
-    };
-    wanted.requests.iter().filter_map(|r| age(&r.2)).collect()
+    let mut ages = Vec::new();
+    for (_, _, request) in &wanted.requests {
+        if let Request::Exec(exec) = request {
+            ages.push(exec.age_ms);
+        }
+    }
+    ages
 }
 
 #[test]

@@ -130,7 +130,11 @@ fn drain(attempt: &mut Attempt) -> Wanted {
             }
             Action::Screen(data) => wanted.screen.extend_from_slice(&data),
             Action::Ended(report) => wanted.report = Some(report),
-            _ => {}
+            Action::Command(Command::Watch { .. } | Command::Release { .. })
+            | Action::Gap(..)
+            | Action::Learned(_)
+            | Action::Accepted { .. }
+            | Action::Flush => {}
         }
     }
     wanted

@@ -32,14 +32,13 @@ fn attaching() -> Attempt {
 }
 
 fn windows(wanted: &Wanted) -> Vec<Window> {
-    let windows = wanted
-        .requests
-        .iter()
-        .filter_map(|request| match request.2 {
-            Request::Resize(window) => Some(window),
-            _ => None,
-        });
-    windows.collect()
+    let mut windows = Vec::new();
+    for (_, _, request) in &wanted.requests {
+        if let Request::Resize(window) = request {
+            windows.push(*window);
+        }
+    }
+    windows
 }
 
 #[test]
