@@ -1,16 +1,16 @@
-//! The journal of requests: what this user's `udpctl` has asked of agents and has no result of.
+//! Journal of requests that this user's `udpctl` has sent and has no result of.
 //!
-//! A run writes its requests down before its first datagram, in two files of one name: `NAME.jsonl`, a
-//! line about the run and one for each request, and `NAME.slots`, where what became of each request and
-//! how far its output was written is kept up to date. The run holds a lock on the first, so that one that
-//! crashed is told from one that goes on. When every request is settled both files go.
+//! A run records its requests before its first datagram, in two files of one name: `NAME.jsonl` has a line
+//! about the run and one for each request, and `NAME.slots` has the state of each request and the offsets up to
+//! which its outputs were written, both kept up to date. The run holds a lock on the first file, which tells a run
+//! in progress from one that crashed. Both files are removed when every request is settled.
 //!
-//! Not a promise of the protocol, which needs no memory here: a convenience for who comes back, and the
-//! reason why a request id that was given by hand is not started again by an agent that has restarted.
-//! It outlives the process, not the machine: nothing is synced to disk.
+//! The protocol does not depend on the journal. It serves users who attach later, and it keeps a request id that
+//! was given by hand from being started again by an agent that has restarted. It outlives the process, not the
+//! machine: nothing is synced to disk.
 //!
-//! Invariants: bounded ([`limits::JOURNAL_RUNS`], [`limits::JOURNAL_AGE`]); a slot is written by the process
-//! that holds the lock, but for its state, which only ever moves away from open.
+//! Invariants: the journal is bounded ([`limits::JOURNAL_RUNS`], [`limits::JOURNAL_AGE`]); only the process that
+//! holds the lock writes a slot, except for its state, which only ever moves away from open.
 
 use std::collections::HashSet;
 use std::fs;
@@ -37,32 +37,32 @@ pub use live::{Known, Live, Plan, Request};
 pub use record::{Keeping, Past, Record};
 pub use slots::{Offsets, State};
 
-/// The folder, and this moment in the clocks that count.
+/// Journal in a folder, with the clocks that date its records.
 #[derive(Clone, Debug)]
 pub struct Journal {
     folder: PathBuf,
     boot: String,
 }
 
-/// When something was first sent.
+/// Point in time, in two clocks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Moment {
-    /// Milliseconds since 1970.
+    /// Wall clock, in milliseconds since 1970.
     pub wall_ms: u64,
-    /// The boot of the machine.
+    /// Id of the machine's boot; empty if it is not known.
     pub boot: String,
-    /// Milliseconds of its boot-time clock.
+    /// Boot-time clock, in milliseconds since that boot.
     pub boottime_ms: u64,
 }
 
 impl Journal {
-    /// The journal in `folder`, on a machine whose boot is named `boot`. Nothing is created.
+    /// Opens the journal in `folder`, on a machine whose boot has the id `boot`. Nothing is created.
     #[must_use]
     pub const fn new(folder: PathBuf, boot: String) -> Self {
         Self { folder, boot }
     }
 
-    /// Now, in both clocks.
+    /// Returns the current time in both clocks.
     #[must_use]
     pub fn now(&self) -> Moment {
         let wall = SystemTime::now()
@@ -75,7 +75,7 @@ impl Journal {
         }
     }
 
-    /// All runs that are written down, the newest first. What cannot be read is passed over.
+    /// Returns all recorded runs, the newest first. Files that cannot be read are skipped.
     #[must_use]
     pub fn runs(&self) -> Vec<Past> {
         let mut names = self.names();
@@ -86,13 +86,13 @@ impl Journal {
             .collect()
     }
 
-    /// What is known of all requests, read once for a run that may have many.
+    /// Returns the records of all requests, read once for a run that may have many.
     #[must_use]
     pub fn history(&self) -> History {
         History::of(&self.runs(), &self.now())
     }
 
-    /// Settles every record of these requests but those of a run that goes on.
+    /// Settles every record of these requests, except in runs in progress.
     pub fn settle(&self, requests: &HashSet<(RequestId, PublicKey)>) {
         if requests.is_empty() {
             return;
@@ -111,7 +111,7 @@ impl Journal {
         }
     }
 
-    /// Writes a run down, before anything of it is sent.
+    /// Records a run, before anything of it is sent.
     ///
     /// # Errors
     /// When the files cannot be written.
@@ -120,7 +120,7 @@ impl Journal {
         Live::create(self, plan)
     }
 
-    /// The names of all runs, the oldest first.
+    /// Returns the names of all runs, the oldest first.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(&self.folder)
             .into_iter()
@@ -135,7 +135,7 @@ impl Journal {
         names
     }
 
-    /// Removes what is too old, and the oldest of too many, unless they go on.
+    /// Removes runs that are too old, and the oldest if there are too many, except runs in progress.
     fn prune(&self) {
         let names = self.names();
         let surplus = (names.len() + 1).saturating_sub(limits::JOURNAL_RUNS);
@@ -156,7 +156,7 @@ impl Journal {
 }
 
 impl Moment {
-    /// How long ago another moment was. Across boots the wall clock is all there is.
+    /// Returns the time since an earlier moment. Across boots only the wall clock tells it.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         let same_boot = !self.boot.is_empty() && self.boot == earlier.boot;

@@ -1,9 +1,9 @@
-//! Whose agents are trusted: the file `known_agents`, and the agent of the own user.
+//! Keys of trusted agents: the file `known_agents`, and the agent of the own user.
 //!
-//! A line is `HOST:PORT KEY [NAME]`; `#` begins a comment line. No trust on first use: a target that is
-//! not listed and not the own user's has no key, and nothing is sent to it. Invariants: a pinned key is
-//! never replaced unasked; a line that cannot be understood is an error of the target it names, and
-//! never passed over in favour of something else.
+//! A line is `HOST:PORT KEY [NAME]`; `#` begins a comment line. There is no trust on first use: a target that is
+//! neither listed nor the own user's agent has no key, and nothing is sent to it. Invariants: a listed key is
+//! never replaced unless the user asks for it; a line that cannot be understood is an error of the target that it
+//! names, and is never skipped in favour of another source.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::crypto::{ParseKeyError, PublicKey};
 use crate::home::{self, FileError, Readers};
 use crate::net::{ParseAddressError, Target};
 
-/// The file, as read.
+/// Content of the file `known_agents`.
 #[derive(Clone, Debug)]
 pub struct KnownAgents {
     path: PathBuf,
@@ -23,28 +23,28 @@ pub struct KnownAgents {
     strays: Vec<(usize, LineError)>,
 }
 
-/// A line that names a target.
+/// Line that names a target.
 #[derive(Clone, Debug)]
 struct Line {
     number: usize,
     key: Result<PublicKey, LineError>,
 }
 
-/// A key, and why it is believed.
+/// Key of an agent, with its source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pin {
-    /// The agent's key.
+    /// Key of the agent.
     pub key: PublicKey,
-    /// Where that is written, for messages.
+    /// Source of the key, for messages.
     pub source: Source,
 }
 
-/// What says whose key it is.
+/// Source of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A line of `known_agents`.
+    /// Line of `known_agents`, by number.
     Line(PathBuf, usize),
-    /// The public key file of the own user's agent.
+    /// Public key file of the own user's agent.
     SameUser(PathBuf),
 }
 
@@ -58,36 +58,36 @@ impl fmt::Display for Source {
     }
 }
 
-/// What to do about another key for a target that has one.
+/// Action on another key for a target that has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnChange {
-    /// Refuse.
+    /// Refuse the new key.
     Refuse,
-    /// Replace it: the user has said so.
+    /// Replace the old key, as the user has asked.
     Replace,
 }
 
-/// What adding a key did.
+/// Result of adding a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Added {
-    /// It is new.
+    /// The target had no key.
     New,
-    /// It was there.
+    /// The target had this key.
     Already,
-    /// It took another's place.
+    /// The target had another key.
     Replaced,
 }
 
-/// What is wrong with a line.
+/// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LineError {
-    /// The first word.
+    /// The first word is not a target.
     Target(ParseAddressError),
-    /// The second word.
+    /// The second word is not a key.
     Key(ParseKeyError),
-    /// There is no second word.
+    /// The second word is missing.
     NoKey,
-    /// There are more than three.
+    /// The line has more than three words.
     TooMany,
 }
 
@@ -105,44 +105,44 @@ impl fmt::Display for LineError {
     }
 }
 
-/// Why a key could not be found or entered.
+/// Error of looking up or adding a key.
 #[derive(Debug)]
 pub enum TrustError {
-    /// A file could not be used.
+    /// A file cannot be used.
     File(FileError),
-    /// A line could not be understood.
+    /// A line, by file and number, cannot be understood.
     Line(PathBuf, usize, LineError),
     /// The public key file of the own user's agent holds no key.
     OwnAgent(PathBuf, ParseKeyError),
-    /// No key is known for this target.
+    /// No key is known for a target.
     Unknown(Target),
-    /// Nor for this one, which is on this host, where the own user has no agent.
+    /// No key is known for a target on this host, and the own user has no agent here.
     NoOwnAgent(Target),
     /// Two lines give a target different keys.
     Contradiction {
         /// The file.
         path: PathBuf,
-        /// Both lines.
+        /// Numbers of both lines.
         lines: [usize; 2],
-        /// Whose keys.
+        /// The target.
         target: Target,
     },
     /// A target that has a key was given another.
     Changed(Box<Changed>),
 }
 
-/// Which target, and which keys.
+/// Target that was given another key than the listed one.
 #[derive(Debug)]
 pub struct Changed {
     /// The file.
     pub path: PathBuf,
-    /// Where its key stands.
+    /// Number of the line with the listed key.
     pub line: usize,
-    /// Whose key.
+    /// The target.
     pub target: Target,
-    /// That key.
+    /// The listed key.
     pub pinned: PublicKey,
-    /// The other one.
+    /// The other key.
     pub given: PublicKey,
 }
 
@@ -197,17 +197,17 @@ impl fmt::Display for Changed {
 impl std::error::Error for TrustError {}
 
 impl KnownAgents {
-    /// Reads the file; a missing one is empty. Lines that cannot be understood are kept as errors of
-    /// the targets they name.
+    /// Reads the file; a missing one counts as empty. Lines that cannot be understood are kept as errors of the
+    /// targets that they name.
     ///
     /// # Errors
-    /// When it cannot be read, or others may write it.
+    /// When the file cannot be read, or when other users may write it.
     pub fn load(path: &Path) -> Result<Self, TrustError> {
         let text = home::read(path, Readers::All).map_err(TrustError::File)?;
         Ok(Self::parse(&text.unwrap_or_default(), path))
     }
 
-    /// Reads the text of the file at `path`, which is only named in messages. Public for fuzzing.
+    /// Parses the text of the file at `path`, which only appears in messages. Public for fuzzing.
     #[must_use]
     pub fn parse(text: &str, path: &Path) -> Self {
         let mut lines: HashMap<Target, Vec<Line>> = HashMap::new();
@@ -233,7 +233,7 @@ impl KnownAgents {
         }
     }
 
-    /// Everything in the file that cannot be understood, by line.
+    /// Returns all errors of the file's lines, in order of the lines.
     #[must_use]
     pub fn problems(&self) -> Vec<TrustError> {
         let named = self.lines.values().flatten().filter_map(|line| {
@@ -248,12 +248,12 @@ impl KnownAgents {
             .collect()
     }
 
-    /// The key that the agent at `target` must have. `addresses` is what the target resolved to: where
-    /// all of them are loopback addresses, the key in `own_agent` (the `identity.pub` of the same
-    /// user's agent) is good too. An entry in the file comes first, whatever that key is.
+    /// Returns the key that the agent at `target` must have. `addresses` are the addresses of the target: if all of
+    /// them are loopback addresses, the key in `own_agent` (the `identity.pub` of the same user's agent) is trusted
+    /// too. A line of the file takes precedence over it.
     ///
     /// # Errors
-    /// When there is none, or more than one.
+    /// When no key is known, when lines contradict each other, or when a line or file cannot be understood.
     pub fn lookup(
         &self,
         target: &Target,
@@ -280,7 +280,7 @@ impl KnownAgents {
         Ok(Pin { key, source })
     }
 
-    /// The key in the file, and its line.
+    /// Returns the key that the file has for a target, and the number of its line.
     fn pinned(&self, target: &Target) -> Result<Option<(usize, PublicKey)>, TrustError> {
         let mut found: Option<(usize, PublicKey)> = None;
         for line in self.lines.get(target).into_iter().flatten() {
@@ -316,10 +316,10 @@ fn parse_rest<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<PublicKey,
     }
 }
 
-/// Enters a key for a target, atomically and under a lock; comments and other lines stay.
+/// Adds a key for a target, atomically and under a lock; comments and other lines stay.
 ///
 /// # Errors
-/// When the target has another key and `on_change` says refuse, when its line is wrong, or when the
+/// When the target has another key and `on_change` is [`OnChange::Refuse`], when its line has an error, or when the
 /// file cannot be changed.
 pub fn add(
     path: &Path,

@@ -1,4 +1,4 @@
-//! What is remembered of agents, so that the next command is back in one round trip.
+//! Tickets of agents on disk, so that the next command takes one round trip.
 //!
 //! One small JSON file per agent key. A ticket is a hint: one that is missing, unreadable or of an
 //! earlier boot costs a round trip and nothing else, so reading never fails.
@@ -12,14 +12,14 @@ use crate::crypto::PublicKey;
 use crate::home::{self, FileError, Readers};
 use crate::session::Ticket;
 
-/// The folder of tickets.
+/// Folder of tickets.
 #[derive(Clone, Debug)]
 pub struct Tickets {
     folder: PathBuf,
     boot: String,
 }
 
-/// A file. The key is in it too: on some file systems names differ in case only.
+/// Content of a file. It repeats the key, because some file systems ignore the case of names.
 #[derive(Serialize, Deserialize)]
 struct Record {
     agent: String,
@@ -30,14 +30,14 @@ struct Record {
 }
 
 impl Tickets {
-    /// Tickets in `folder` (see [`ControlHome::tickets`](crate::home::ControlHome::tickets)) of the boot
-    /// that is named `boot`: their offsets count in the boot-time clock. See [`boot_id`].
+    /// Creates the store in `folder` (see [`ControlHome::tickets`](crate::home::ControlHome::tickets)) for the boot
+    /// with the id `boot` (see [`boot_id`]): offsets of tickets are relative to the boot-time clock.
     #[must_use]
     pub fn new(folder: PathBuf, boot: String) -> Self {
         Self { folder, boot }
     }
 
-    /// The ticket for an agent, if a usable one is there.
+    /// Returns the ticket of an agent, if there is a usable one.
     #[must_use]
     pub fn load(&self, agent: &PublicKey) -> Option<Ticket> {
         let text = home::read(&self.path(agent), Readers::Owner).ok()??;
@@ -51,10 +51,10 @@ impl Tickets {
         })
     }
 
-    /// Keeps a ticket.
+    /// Stores a ticket.
     ///
     /// # Errors
-    /// When the file cannot be written. Worth a note at most.
+    /// When the file cannot be written. The next command then takes a round trip more.
     pub fn store(&self, agent: &PublicKey, ticket: &Ticket) -> Result<(), FileError> {
         let record = Record {
             agent: agent.to_string(),
@@ -68,13 +68,13 @@ impl Tickets {
     }
 
     fn path(&self, agent: &PublicKey) -> PathBuf {
-        // A colon would separate paths in lists of them.
+        // A colon separates the paths in lists such as PATH.
         self.folder
             .join(agent.to_string().replace(':', "-") + ".json")
     }
 }
 
-/// The name of the running kernel's boot; empty, which no ticket matches, when the system has none.
+/// Returns the id of the running kernel's boot; empty, which matches no ticket, if the system has none.
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_found_again_under_its_key_only() {
+    fn a_ticket_is_found_under_its_own_key_only() {
         let (_folder, tickets) = tickets("boot");
         assert_eq!(tickets.load(&key(1)), None);
         tickets.store(&key(1), &TICKET).unwrap();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_another_boot_counts_in_another_clock() {
+    fn a_ticket_of_another_boot_is_not_used() {
         let (_folder, before) = tickets("before");
         before.store(&key(1), &TICKET).unwrap();
         let after = Tickets::new(before.folder.clone(), "after".to_owned());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn this_system_names_its_boot() {
+    fn the_boot_id_of_this_system_is_stable() {
         assert_eq!(boot_id().len(), 36);
         assert_eq!(boot_id(), boot_id());
     }

@@ -1,19 +1,19 @@
-//! Bounds of the message floor.
+//! Bounds of messages, each with its reason. Lengths are in bytes.
 
-/// One JSON line. The largest is a request: Linux allows 128 KiB an argument, and a command line of
-/// a megabyte is beyond what anybody types or generates with care.
+/// Length of one JSON line. The largest is a request: Linux allows 128 KiB for each argument, and command lines
+/// of a mebibyte are neither typed nor generated with care.
 pub const LINE: usize = 1 << 20;
 
-/// Text of one chat message: what fits one screen, with room.
+/// Length of the text of one chat message: more than fits one screen.
 pub const CHAT_TEXT: usize = 16 << 10;
 
-/// A name, of a member or an agent.
+/// Length of the name of a key or an agent.
 pub const NAME: usize = 64;
 
-/// The text of a script: a quarter of a line, so that it fits one even where each byte takes more in JSON
-/// (base64 takes a third more, a control character six bytes, and a text has few).
+/// Length of the text of a script: a quarter of a line, so that it fits one even where bytes take more in JSON
+/// (base64 takes a third more, a control character six bytes, and a text has few of them).
 pub const SCRIPT: usize = LINE / 4;
 
-/// Lines, and columns, of a terminal: more than screens have. An agent keeps a picture of each terminal, at 32
-/// bytes a character and twice, so that this makes 16 MiB at most.
+/// Lines, and columns, of a terminal: more than screens have. An agent keeps two copies of each terminal's screen
+/// at 32 bytes a character, together 16 MiB at most.
 pub const WINDOW: u16 = 512;

@@ -1,16 +1,18 @@
-//! Messages as lines: one JSON object each, ended by `\n`, reassembled from the chunks of a lane.
+//! Messages as lines of a control lane: one JSON object each, ended by `\n`.
+//!
+//! Not the transport of the lane. Invariant: the cuts between received chunks make no difference to the messages.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{VERSION, limits};
 
-/// Why a line was not a message.
+/// Error of a line that is not a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LineError {
-    /// Longer than [`limits::LINE`]. The lane cannot be read further.
+    /// The line is longer than [`limits::LINE`]. The lane cannot be read any further.
     TooLong,
-    /// Not JSON, or not of a version or shape known here.
+    /// The line is not JSON, or its version or shape is not known; with the parser's explanation.
     Malformed(String),
 }
 
@@ -26,10 +28,10 @@ struct Version {
     v: u32,
 }
 
-/// The line for a message, with its newline.
+/// Returns the line for a message, with its newline.
 ///
 /// # Panics
-/// Never for the message types of this floor: they have string keys only.
+/// Never for the types of this layer: the keys of their JSON are strings.
 pub fn to_line<T: Serialize>(message: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(&Out {
         v: VERSION,
@@ -44,9 +46,9 @@ pub fn to_line<T: Serialize>(message: &T) -> Vec<u8> {
 #[derive(Default, Debug)]
 pub struct Lines {
     pending: Vec<u8>,
-    /// The lines below were taken out.
+    /// End of the last line returned.
     taken: usize,
-    /// No line ends below.
+    /// Offset below which no line end is left to find.
     scanned: usize,
 }
 
@@ -56,10 +58,10 @@ impl Lines {
         self.pending.extend_from_slice(bytes);
     }
 
-    /// The next whole line, if there is one.
+    /// Returns the next whole line as a message, if there is one.
     ///
     /// # Errors
-    /// [`LineError`]; after `Malformed` the next call goes on with the next line.
+    /// [`LineError`]; after `Malformed` the next call continues with the next line.
     #[allow(
         clippy::should_implement_trait,
         reason = "the caller names the type of each line"
@@ -69,7 +71,7 @@ impl Lines {
             .iter()
             .position(|&byte| byte == b'\n')
         else {
-            // Moved once for all lines of a chunk: there may be as many as it has bytes.
+            // Once for all lines of a chunk, not once per line: there may be as many as the chunk has bytes.
             self.pending.drain(..self.taken);
             self.taken = 0;
             self.scanned = self.pending.len();
@@ -82,7 +84,7 @@ impl Lines {
         Some(message)
     }
 
-    /// Bytes of a line whose end has not come.
+    /// Returns the number of bytes held of a line whose end has not arrived.
     #[must_use]
     pub fn partial(&self) -> usize {
         self.pending.len() - self.taken
@@ -100,7 +102,7 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, LineError> {
             "message version {v} is not {VERSION}"
         )));
     }
-    // `v` is one more unknown field to the enum's own shape, which allows only its tag.
+    // The shape of an enum allows only its tag, so `v` has to go.
     let mut value: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(line).map_err(malformed)?;
     value.retain(|key, _| key != "v");
@@ -113,7 +115,7 @@ mod tests {
     use crate::message::Request;
 
     #[test]
-    fn lines_come_out_whole_however_they_were_cut() {
+    fn lines_are_reassembled_from_chunks_of_any_size() {
         let sent = [
             Request::Ping {},
             Request::Say {
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_unknown_versions_are_not() {
+    fn unknown_members_are_ignored_and_unknown_versions_are_refused() {
         let mut lines = Lines::default();
         lines.push(b"{\"v\":1,\"ping\":{\"new\":1}}\n{\"v\":2,\"ping\":{}}\nnonsense\n{\"v\":1,\"ping\":{}}\n");
         assert_eq!(lines.next::<Request>(), Some(Ok(Request::Ping {})));
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused_at_its_bound() {
+    fn a_line_without_end_is_refused_at_the_limit() {
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; limits::LINE + 1]);
         assert_eq!(lines.next::<Request>(), Some(Err(LineError::TooLong)));

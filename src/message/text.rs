@@ -1,4 +1,6 @@
-//! Operating-system strings as JSON: a string when they are UTF-8, else `{"b64": "…"}`.
+//! Operating-system strings as JSON: a string if it is UTF-8, else `{"b64": "…"}`.
+//!
+//! Invariant: every byte survives, also of what is no text.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An argument, a path or a variable, byte for byte.
+/// Argument, path or variable, byte for byte.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OsText(pub OsString);
 
@@ -19,7 +21,7 @@ enum Wire {
 }
 
 impl OsText {
-    /// The string.
+    /// Returns the string as the operating system takes it.
     #[must_use]
     pub fn as_os_str(&self) -> &OsStr {
         &self.0

@@ -1,4 +1,6 @@
-//! What a run of `exec` or `attach` is to do, and how it went.
+//! Tasks and settings of a run of `exec` or `attach`, and its result.
+//!
+//! Values only; [`run`](super::run()) acts on them.
 
 use std::time::Duration;
 
@@ -7,77 +9,77 @@ use super::summary::Tally;
 use super::{Goal, Opening, Report};
 use crate::control::link::{Host, HostError};
 
-/// What is to be done on one host.
+/// Request to one host.
 pub struct Task {
-    /// As the user typed it.
+    /// The target as the user typed it.
     pub label: String,
-    /// Where; or why that is not known.
+    /// Address and key of the agent, or the reason why they are not known.
     pub host: Result<Host, HostError>,
-    /// What to ask there.
+    /// Request to make there.
     pub opening: Opening,
 }
 
-/// Whether the user's terminal becomes that of the command.
+/// Use of the user's terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seat {
-    /// It does not.
+    /// The terminal stays the user's.
     Apart,
-    /// It does, once the agent has taken a command that has one.
+    /// The terminal becomes the command's once the agent has accepted a command that has one.
     Offered,
 }
 
-/// How much is said about what went well.
+/// Amount of output about successes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verbosity {
-    /// Nothing.
+    /// None.
     Quiet,
-    /// A line for each host.
+    /// One line for each host.
     Verbose,
 }
 
-/// How it is done.
+/// Settings of a run, the same for all hosts.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// When a host is done with.
+    /// Condition under which a host is done.
     pub goal: Goal,
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
-    /// How long an agent that fell silent is asked again.
+    /// Time for which a silent agent is retried.
     pub patience: Duration,
-    /// How output is shown.
+    /// Form of the output.
     pub style: Style,
-    /// Read stdin, for those who take it.
+    /// True if stdin is read, for the hosts that take it.
     pub stdin: bool,
-    /// Whether the user's terminal becomes that of the command.
+    /// Use of the user's terminal.
     pub seat: Seat,
-    /// Signals that are the command's and not ours.
+    /// Signals that are sent to the command instead of interrupting the run.
     pub forward: Vec<i32>,
-    /// How much is said.
+    /// Amount of output about successes.
     pub verbosity: Verbosity,
 }
 
-/// Why it ended before every host had.
+/// Reason for the end of a run before all its hosts were done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interruption {
-    /// This signal came.
+    /// This signal arrived.
     Signal(i32),
-    /// Nobody reads our output.
+    /// The reader of standard output or standard error has closed it.
     BrokenPipe,
     /// The user has left a command's terminal.
     Left,
-    /// Our output could not be written, or our input read.
+    /// A standard stream could not be written or read.
     Failed,
 }
 
-/// How it went.
+/// Result of a run.
 #[derive(Debug)]
 pub struct Finish {
-    /// Each host's fate.
+    /// Outcome classes of all hosts.
     pub tally: Tally,
-    /// The result of the last one that ended; all there is to tell of one host.
+    /// Report of the host that ended last; the only one in a run with one target.
     pub report: Option<Report>,
-    /// What came between.
+    /// Reason for an early end.
     pub interruption: Option<Interruption>,
-    /// How long it took.
+    /// Duration of the run.
     pub took: Duration,
 }

@@ -1,9 +1,9 @@
-//! What is known when a command is over.
+//! Report on a command that has ended, or that its controller no longer follows.
 
 use crate::message::{Cause, Outcome, RequestId};
 use crate::wire::Lane;
 
-/// Which of the two outputs.
+/// One of the two outputs of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Output {
     /// Standard output.
@@ -13,10 +13,10 @@ pub enum Output {
 }
 
 impl Output {
-    /// Both.
+    /// Both outputs, in the order of their numbers.
     pub const ALL: [Self; 2] = [Self::Stdout, Self::Stderr];
 
-    /// The lane that carries it.
+    /// Returns the lane that carries the output.
     #[must_use]
     pub const fn lane(self) -> Lane {
         match self {
@@ -25,7 +25,7 @@ impl Output {
         }
     }
 
-    /// The output that a lane carries.
+    /// Returns the output that a lane carries; the control lane carries none.
     #[must_use]
     pub const fn of(lane: Lane) -> Option<Self> {
         match lane {
@@ -36,23 +36,24 @@ impl Output {
     }
 }
 
-/// The result of a command on one host.
+/// Result of a command on one host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// The request.
+    /// Request id.
     pub id: RequestId,
-    /// How it ended; `None`: it was left running, as [`Goal::Detach`](super::Goal::Detach) asks.
+    /// Outcome; `None` for a command that was left running, or whose result was left at the agent, as
+    /// [`Goal::Detach`](super::Goal::Detach) asks.
     pub outcome: Option<Outcome>,
-    /// The agent took the request.
+    /// True if the agent accepted the request.
     pub accepted: bool,
-    /// Where the outputs ended, as the job counts them: indexed by [`Output`].
+    /// Final lengths of the outputs in bytes, counted from the beginning of the job; indexed by [`Output`].
     pub lengths: [u64; 2],
-    /// Bytes below those lengths that the agent no longer held.
+    /// Bytes below those lengths that the agent no longer held; indexed by [`Output`].
     pub missing: [u64; 2],
-    /// Something still held stdout or stderr open when the agent stopped reading.
+    /// True if a process still held stdout or stderr open when the agent stopped reading.
     pub streams_open: bool,
-    /// Why the agent ended it, if it did.
+    /// Reason why the agent ended the command, if it did.
     pub cause: Option<Cause>,
-    /// What else is to be said, e.g. the peer's reason; not escaped.
+    /// Further explanation, such as the peer's reason for closing the session; not escaped.
     pub note: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! The loop of `exec` and `attach`: one thread that feeds the attempts and waits for the next thing.
+//! Loop of `exec` and `attach`: one thread that feeds the attempts of all hosts and waits for the next event.
 //!
-//! It never blocks on anything but the select: names were resolved before, terminals and pipes have
-//! threads. Invariant: when it returns, everything that was received and has a reader is written.
+//! The loop blocks only in its `select`: names are resolved before, and the standard streams have threads of
+//! their own. Invariant: when it returns, everything that was received and has a reader is written.
 
 mod hosts;
 mod streams;
@@ -26,7 +26,7 @@ use crate::control::link::{Directory, Link};
 use crate::control::stdio::{Chunk, Ledger, Reader, Writer};
 use crate::session::Ticket;
 
-/// One host that is being talked to.
+/// Host in progress.
 struct Running {
     attempt: Attempt,
     began: Instant,
@@ -38,13 +38,13 @@ struct Run<'a> {
     directory: Option<&'a Directory>,
     settings: Settings,
     tasks: Vec<Task>,
-    /// The slot of the first task.
+    /// Slot of the first task.
     base: u32,
-    /// By task.
+    /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
-    /// Slots with actions to take.
+    /// Slots whose attempts have actions to take.
     ready: BTreeSet<u32>,
-    /// The first task that has not begun.
+    /// Index of the first task that has not begun.
     next: usize,
     active: usize,
     show: Show,
@@ -52,16 +52,16 @@ struct Run<'a> {
     /// The user's terminal, while it is the command's.
     console: Option<Console>,
     finish: Finish,
-    /// Nothing more is to be said: the reader has left.
+    /// True if the reader of an output has closed it: messages of `udpctl` are dropped.
     quiet: bool,
-    /// What was said on stderr must be there before more goes to stdout.
+    /// True if a message on stderr has to be written before more of stdout is.
     stdout_waits: bool,
-    /// Where the requests are written down.
+    /// Journal entries of the requests.
     journal: Option<Live>,
 }
 
-/// Runs all tasks to their ends. `signals` brings SIGINT and its kin; what is learnt of agents is remembered
-/// in `directory`, what becomes of the requests in `journal`.
+/// Runs all tasks to their ends. `signals` carries SIGINT and the other signals that interrupt or are forwarded,
+/// and SIGWINCH. Tickets of agents are stored in `directory`, states of requests in `journal`.
 #[must_use]
 pub fn run(
     link: &Link,
@@ -132,7 +132,7 @@ impl Run<'_> {
                 recv(events) -> event => match event {
                     Ok(event) => {
                         self.on_event(event);
-                        // What has come together is acted upon together.
+                        // Events that are already there are handled before their actions are taken, up to a limit.
                         for event in events.try_iter().take(limits::EVENTS_AT_ONCE) {
                             self.on_event(event);
                         }
@@ -160,7 +160,7 @@ impl Run<'_> {
         }
     }
 
-    /// True: leave at once.
+    /// Handles a signal. Returns true if the run has to end at once.
     fn on_signal(&mut self, signal: i32) -> bool {
         if signal == SIGWINCH {
             self.on_window();
@@ -184,7 +184,8 @@ impl Run<'_> {
         true
     }
 
-    /// Leaves at once, and names what is left behind. The terminal may be what is held, so no queue.
+    /// Ends the run at once and names the commands that may still run. Writes to stderr directly: the queue may be
+    /// held up by a stopped terminal.
     fn leave(&mut self, interruption: Interruption) {
         self.stand_up_at_once();
         for index in 0..self.running.len() {
@@ -242,7 +243,7 @@ impl Run<'_> {
     }
 }
 
-/// At once. The terminal may be gone, as after SIGHUP.
+/// Writes a message to stderr without the queue. A failure is ignored: the terminal may be gone, as after SIGHUP.
 fn tell(what: &str) {
     let _ = writeln!(io::stderr().lock(), "udpctl: {what}");
 }

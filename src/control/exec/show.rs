@@ -1,8 +1,7 @@
-//! What is shown of the outputs: the bytes as they are, lines with their host's name, or nothing until
-//! the end.
+//! Form of the outputs: the bytes as they are, lines behind their host's name, or one JSON object at the end.
 //!
-//! Sans-IO: pieces for the two standard streams come out, each with the account of the bytes it stands
-//! for. Invariant: every byte that goes in is accounted for by exactly one piece, or at once.
+//! Sans-IO: produces pieces for the two standard streams, each with the range of output that it stands for.
+//! Invariant: every byte that goes in is counted by exactly one piece, or at once.
 
 use std::collections::HashMap;
 
@@ -13,70 +12,70 @@ use crate::control::limits;
 use crate::control::stdio::Piece;
 use crate::escape;
 
-/// How output is shown.
+/// Form of the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {
     /// Byte for byte.
     Plain,
     /// Line by line, each behind its host's name.
     Labelled(Cleaning),
-    /// In the JSON object of the host, so many bytes of each output at most.
+    /// In the JSON object of the host, with at most this many bytes of each output.
     Json(usize),
 }
 
-/// Whether what a host prints may reach the terminal as it is.
+/// Treatment of control characters in the lines of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cleaning {
     /// Control characters are escaped.
     Escape,
-    /// They are not.
+    /// Control characters reach the terminal as they are.
     Raw,
 }
 
-/// Whose bytes a piece accounts for; `None`: our own.
+/// Output that a piece stands for; `None` for text of `udpctl` itself.
 pub type Account = Option<Charge>;
 
-/// Some bytes of an output.
+/// Range of bytes of a host's output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Charge {
-    /// Whose.
+    /// Slot of the host in the run.
     pub slot: u32,
-    /// Of which.
+    /// Output that the bytes belong to.
     pub output: Output,
-    /// Where they begin in it.
+    /// Offset of the first byte.
     pub from: u64,
-    /// How many.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
-/// Where bytes stand: in which output, and after how many of it.
+/// Position in an output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// Which.
+    /// The output.
     pub output: Output,
-    /// Where the first one stands.
+    /// Offset of the next byte.
     pub from: u64,
 }
 
-/// What is kept of an output for a JSON object.
+/// Output that is kept for a JSON object.
 #[derive(Clone, Default, Debug)]
 pub struct Capture {
-    /// Its beginning.
+    /// Its beginning, up to the limit of [`Style::Json`].
     pub kept: Vec<u8>,
-    /// Its length.
+    /// Its whole length in bytes.
     pub length: u64,
 }
 
-/// What is not shown yet.
+/// Turns output into pieces, and holds what cannot be shown yet.
 pub struct Show {
     style: Style,
-    /// The beginnings of lines whose ends have not come, and where they stand in the output.
+    /// Beginnings of lines that have not ended, with their offsets in the output.
     partial: HashMap<(u32, Output), (u64, Vec<u8>)>,
     captured: HashMap<u32, [Capture; 2]>,
 }
 
 impl Show {
-    /// Nothing shown.
+    /// Creates a show that holds nothing.
     #[must_use]
     pub fn new(style: Style) -> Self {
         Self {
@@ -86,8 +85,7 @@ impl Show {
         }
     }
 
-    /// The next bytes of an output. `None`: they wait for more, or are captured; the latter need no
-    /// writing and are accounted for by [`Shown::Kept`].
+    /// Takes the next bytes of an output.
     pub fn on_output(&mut self, slot: u32, label: &str, place: Place, data: Bytes) -> Shown {
         let length = data.len() as u64;
         let Place { output, from } = place;
@@ -132,7 +130,7 @@ impl Show {
         }
     }
 
-    /// Nothing follows: the last lines, if they have no end.
+    /// Returns what is held of lines without an end. No output of the host follows.
     pub fn flush(&mut self, slot: u32, label: &str) -> Vec<(Output, Piece<Account>)> {
         let Style::Labelled(cleaning) = self.style else {
             return Vec::new();
@@ -152,20 +150,20 @@ impl Show {
             .collect()
     }
 
-    /// What was captured of a host.
+    /// Returns what was captured of a host.
     pub fn take_captured(&mut self, slot: u32) -> [Capture; 2] {
         self.captured.remove(&slot).unwrap_or_default()
     }
 }
 
-/// What became of some output.
+/// Result of [`Show::on_output`].
 #[derive(Debug)]
 pub enum Shown {
-    /// It is to be written.
+    /// A piece to write.
     Piece(Piece<Account>),
-    /// It waits for the end of its line.
+    /// The bytes are held until their line ends.
     Held,
-    /// It is kept, or left out; so many bytes count as written.
+    /// The bytes are captured, or beyond the limit of the capture. This many count as written.
     Kept(u64),
 }
 
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_labelled_whole_and_every_byte_is_accounted_for() {
+    fn whole_lines_are_labelled_and_every_byte_is_counted() {
         let mut show = Show::new(Style::Labelled(Cleaning::Escape));
         let (text, accounted) = feed(&mut show, &["on", "e\ntwo\nth", "ree\x1b[31m"]);
         assert_eq!(text, "web3: one\nweb3: two\nweb3: three\\u{1b}[31m\n");
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_lines_and_raw_ones_stay() {
+    fn empty_lines_and_raw_control_characters_are_kept() {
         let mut show = Show::new(Style::Labelled(Cleaning::Raw));
         let (text, _) = feed(&mut show, &["\n\na\x1bb\n"]);
         assert_eq!(text, "web3: \nweb3: \nweb3: a\x1bb\n");

@@ -1,6 +1,6 @@
-//! What the journal knows of each request, from all its runs.
+//! Records of each request in all runs of the journal.
 //!
-//! A picture of one moment: what others write down afterwards is not in it.
+//! A snapshot: records that other processes write later are not in it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{Moment, Past, Record, State};
 use crate::crypto::PublicKey;
 use crate::message::RequestId;
 
-/// All requests that may have been sent.
+/// Requests of the journal that may have been sent.
 #[derive(Debug)]
 pub struct History {
     known: HashMap<(RequestId, PublicKey), Known>,
@@ -22,7 +22,7 @@ struct Known {
 }
 
 impl History {
-    /// Of these runs, the newest first, as seen `now`.
+    /// Collects the records of runs, which are given the newest first, with their ages at `now`.
     pub(super) fn of(runs: &[Past], now: &Moment) -> Self {
         let mut known: HashMap<_, Known> = HashMap::new();
         for record in runs.iter().flat_map(Past::records) {
@@ -41,13 +41,13 @@ impl History {
         Self { known }
     }
 
-    /// The newest record of a request.
+    /// Returns the newest record of a request.
     #[must_use]
     pub fn find(&self, id: RequestId, agent: &PublicKey) -> Option<&Record> {
         self.known.get(&(id, *agent)).map(|known| &known.newest)
     }
 
-    /// How long ago a request may first have been sent.
+    /// Returns the time since a request may first have been sent.
     #[must_use]
     pub fn age(&self, id: RequestId, agent: &PublicKey) -> Option<Duration> {
         self.known.get(&(id, *agent)).map(|known| known.age)

@@ -1,7 +1,7 @@
-//! How far outputs are written, kept in a run's slots by the threads that write them.
+//! Offsets up to which outputs are written, kept in a run's slots by the threads that write the outputs.
 //!
-//! Invariant: before a byte is handed to the kernel its request's `begun` is above it, and `written` moves
-//! above it only afterwards.
+//! Invariant: before a byte is handed to the kernel, `begun` of its output is above it; `written` moves above it
+//! only afterwards.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::slots::{self, Offsets};
 use crate::control::exec::{Account, Output};
 use crate::control::stdio::{Ledger, Part};
 
-/// The slots of a run, as one of its streams writes them. The outputs of a request stand apart, so the two
-/// streams do not disturb each other.
+/// Slots of a run, for the thread of one standard stream. The two outputs of a request have separate fields, so
+/// the two threads never write the same bytes.
 #[derive(Debug)]
 pub struct SlotLedger {
     slots: Arc<File>,
@@ -20,7 +20,7 @@ pub struct SlotLedger {
     first: u32,
 }
 
-/// Where one output of one request stands while a write is under way.
+/// Offsets of one output of one request while a write is in progress.
 struct Standing {
     slot: u32,
     output: Output,
@@ -36,7 +36,7 @@ impl SlotLedger {
         }
     }
 
-    /// Writes down where things stand if `done` of the parts' bytes are written and `begun` of them may be.
+    /// Records the offsets when `done` of the parts' bytes are written and `begun` of them may be.
     fn note(&self, parts: &[Part<'_, Account>], done: usize, begun: usize) {
         if self.untracked.load(Ordering::Relaxed) {
             return;
@@ -49,7 +49,7 @@ impl SlotLedger {
             let begun = part.start + begun.saturating_sub(at).min(length);
             at += length;
             let Some(charge) = part.tag else { continue };
-            // A line with its host's name before it is written when all of it is.
+            // A line behind its host's name counts as written only as a whole.
             let exact = charge.bytes == part.of as u64;
             let share = |bytes: usize, whole: bool| match (exact, whole) {
                 (true, _) => bytes as u64,
@@ -63,7 +63,7 @@ impl SlotLedger {
                 .iter_mut()
                 .rfind(|known| (known.slot, known.output) == (charge.slot, charge.output));
             if let Some(Standing { offsets, .. }) = known {
-                // What follows was not reached unless the whole of what precedes was.
+                // A part is reached only if every part before it was written as a whole.
                 if offsets.written == charge.from {
                     offsets.written = written;
                 }
@@ -80,7 +80,7 @@ impl SlotLedger {
         }
         for standing in all {
             let slot = u64::from(standing.slot - self.first);
-            // A full disk costs the next controller some bytes that it sees twice.
+            // If the disk is full, the next controller sees some bytes twice.
             let _ = slots::write_offsets(&self.slots, slot, standing.output, standing.offsets);
         }
     }

@@ -1,4 +1,6 @@
-//! A run that goes on, as it writes itself down.
+//! Run in progress, which writes its own records.
+//!
+//! Not what other processes see of it: that is [`Past`](super::Past). Invariant: the files appear whole and locked.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -20,57 +22,57 @@ use crate::crypto::PublicKey;
 use crate::home::{FileError, MAX_FILE};
 use crate::message::{OsText, RequestId};
 
-/// What a run is about to ask.
+/// Requests that a run is about to send.
 #[derive(Debug)]
 pub struct Plan {
-    /// What is to be run.
+    /// Command of all requests.
     pub argv: Vec<OsText>,
-    /// Whether its records outlive their results.
+    /// Lifetime of the records.
     pub keeping: Keeping,
-    /// Whether they may be written down in earlier runs, which then go with this one.
+    /// Relation to the records of earlier runs.
     pub known: Known,
-    /// Each request, by its place in the run. `None`: nothing is sent there.
+    /// Requests, by their index in the run; `None` if nothing is sent to that host.
     pub requests: Vec<Option<Request>>,
 }
 
-/// Whether a run's requests have a history.
+/// Relation of a run's requests to the records of earlier runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// Their ids are new.
+    /// The request ids are new.
     New,
-    /// Perhaps: a job is attached to, or its id was given.
+    /// Earlier runs may have records of the requests: the run attaches to a job, or its id was given. What is
+    /// settled in this run is settled there too.
     Before,
 }
 
-/// One request of it.
+/// Request to one host.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its id.
+    /// Request id.
     pub id: RequestId,
-    /// The target, as typed.
+    /// The target as typed.
     pub host: String,
-    /// Whose agent it goes to.
+    /// Key of the agent.
     pub agent: PublicKey,
-    /// How far its outputs were written before.
+    /// Offsets up to which earlier runs have written the outputs.
     pub offsets: [Offsets; 2],
 }
 
-/// A run that is written down.
+/// Run in progress.
 #[derive(Debug)]
 pub struct Live {
     journal: Journal,
     name: String,
     keeping: Keeping,
-    /// Held for its lock.
+    /// Held open for its lock.
     lines: File,
     slots: Arc<File>,
-    /// How far outputs are written is of no use.
+    /// True if the offsets of outputs are not recorded.
     untracked: Arc<AtomicBool>,
     states: Vec<State>,
-    /// Those with a history.
+    /// Requests that earlier runs may have records of.
     known: Vec<Option<Request>>,
-    /// Of these, what is settled in earlier runs when this one ends: all at once, as each takes a look at
-    /// all runs.
+    /// Requests to settle in earlier runs when this one ends: all at once, as each time all runs are read.
     settled: HashSet<(RequestId, PublicKey)>,
 }
 
@@ -116,15 +118,15 @@ impl Live {
         })
     }
 
-    /// What writes down how far the outputs are written. `first`: the number that the run's first request
-    /// has in the accounts of its outputs.
+    /// Returns a ledger that records the offsets of written outputs. `first` is the slot that the accounts of outputs
+    /// give to the run's first request.
     #[must_use]
     pub fn ledger(&self, first: u32) -> SlotLedger {
         SlotLedger::new(Arc::clone(&self.slots), Arc::clone(&self.untracked), first)
     }
 
-    /// The agent has taken a request, and its outputs begin with these bytes of theirs. `None`: it has a
-    /// terminal, whose picture the agent knows better, so that nothing is written down of its output.
+    /// Records that the agent has accepted a request, and the offsets that its outputs begin with. `None` stands for a
+    /// job with a terminal: the agent itself knows what its screen shows, and no offsets are recorded any more.
     pub fn place(&self, place: usize, offsets: Option<[u64; 2]>) {
         if offsets.is_none() {
             self.untracked.store(true, Ordering::Relaxed);
@@ -141,7 +143,7 @@ impl Live {
         }
     }
 
-    /// It is known what became of a request.
+    /// Records the state of a request.
     pub fn settle(&mut self, place: usize, state: State) {
         if let Some(known) = self.states.get_mut(place) {
             *known = state;
@@ -151,13 +153,13 @@ impl Live {
         {
             self.settled.insert((request.id, request.agent));
         }
-        // Where everything is settled the files go at the end; until then others may look.
+        // When everything is settled the files are removed at the end; until then other processes read them.
         if self.states.contains(&State::Open) {
             let _ = slots::write_state(&self.slots, place as u64, state);
         }
     }
 
-    /// The run ends: what is outstanding stays written down.
+    /// Ends the run. The files stay if a request has no result yet.
     pub fn close(self) {
         self.journal.settle(&self.settled);
         if record::is_over(self.keeping, self.states.iter().copied()) {
@@ -198,7 +200,7 @@ fn text(now: &Moment, plan: &Plan) -> Vec<u8> {
     text
 }
 
-/// As much of argv as is worth keeping.
+/// Returns the first words of a command, at most [`limits::JOURNAL_ARGV`] bytes.
 fn shown(argv: &[OsText]) -> Vec<OsText> {
     let mut left = limits::JOURNAL_ARGV;
     argv.iter()
@@ -235,7 +237,7 @@ fn create(path: &Path, requests: &[Option<Request>]) -> io::Result<File> {
     }
 }
 
-/// Whole and locked before anybody can see it.
+/// Creates a file that is whole and locked before other processes can see it.
 fn publish(folder: &Path, path: &Path, text: &[u8]) -> io::Result<File> {
     let mut aside = std::ffi::OsString::from(".");
     aside.push(path.file_name().unwrap_or_default());

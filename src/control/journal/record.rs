@@ -1,4 +1,6 @@
-//! A run as it is written down, and read again by others.
+//! Files of a run, and the records that other processes read from them.
+//!
+//! Not the writing of a run in progress. Invariant: a file that cannot be understood is skipped, never an error.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,20 +15,22 @@ use crate::crypto::PublicKey;
 use crate::home::{self, Readers};
 use crate::message::OsText;
 
-/// How the two files of a run end.
+/// Suffix of the file of lines.
 pub(super) const LINES: &str = ".jsonl";
+
+/// Suffix of the file of slots.
 const SLOTS: &str = ".slots";
 
-/// Whether records stay when they are settled.
+/// Lifetime of a run's records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Keeping {
-    /// No.
+    /// Until every request is settled.
     UntilSettled,
-    /// Until they are old: their ids were given by hand, and may come again.
+    /// Until the records are too old: the request ids were given by hand, and may be given again.
     UntilOld,
 }
 
-/// The first line.
+/// First line of the file of lines.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Heading {
     pub(super) v: u32,
@@ -38,7 +42,7 @@ pub(super) struct Heading {
     pub(super) keep: bool,
 }
 
-/// The others.
+/// Every further line: a request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) slot: u64,
@@ -47,7 +51,7 @@ pub(super) struct Line {
     pub(super) agent: String,
 }
 
-/// A run as it was found.
+/// Run as read from its files.
 #[derive(Debug)]
 pub struct Past {
     folder: PathBuf,
@@ -57,31 +61,31 @@ pub struct Past {
     records: Vec<Record>,
 }
 
-/// A request as it was found.
+/// Request as read from its run's files.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Its place in its run.
+    /// Slot of the request in its run.
     pub slot: u64,
-    /// Its id.
+    /// Request id.
     pub id: RequestId,
-    /// The target, as it was typed.
+    /// The target as it was typed.
     pub host: String,
-    /// Whose agent was asked.
+    /// Key of the agent.
     pub agent: PublicKey,
-    /// What was to be run, or its beginning.
+    /// First words of the command.
     pub argv: Vec<OsText>,
-    /// When it may first have been sent.
+    /// Time before which the request was not sent.
     pub sent: Moment,
-    /// What became of it.
+    /// State of the request.
     pub state: State,
-    /// The process that wrote it down lives.
+    /// True if the process that made the record is running.
     pub live: bool,
-    /// How far its outputs were written, by [`Output`](crate::control::exec::Output).
+    /// Offsets up to which the outputs were written, by [`Output`](crate::control::exec::Output).
     pub offsets: [Offsets; 2],
 }
 
 impl Record {
-    /// Whether it is about this request to this agent.
+    /// Returns true if the record is of this request to this agent.
     #[must_use]
     pub fn is(&self, id: RequestId, agent: &PublicKey) -> bool {
         self.id == id && self.agent == *agent
@@ -91,7 +95,7 @@ impl Record {
 impl Past {
     /// Reads a run. `None`: it is not there any more, or not to be understood.
     pub(super) fn read(folder: &Path, name: &str) -> Option<Self> {
-        // Before its content: a run that ends meanwhile is taken for one that goes on, which is harmless.
+        // Asked before the content is read: a run that ends meanwhile then counts as in progress, which is harmless.
         let live = is_live(folder, name);
         let text = home::read(&path(folder, name, LINES), Readers::Owner).ok()??;
         let slots = fs::read(path(folder, name, SLOTS)).ok()?;
@@ -130,12 +134,12 @@ impl Past {
         })
     }
 
-    /// Its requests.
+    /// Returns the requests of the run.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.records.iter().cloned()
     }
 
-    /// Settles a request, unless the run goes on and will do so itself.
+    /// Sets the state of a request. A run in progress is left alone: it does so itself.
     pub(super) fn settle(&self, slot: u64, state: State) {
         if self.live {
             return;
@@ -145,12 +149,12 @@ impl Past {
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path(&self.folder, &self.name, SLOTS))
         {
-            // What stays open is asked about once more.
+            // After a failure the request stays open, and its agent is asked once more.
             let _ = slots::write_state(&file, slot, state);
         }
     }
 
-    /// Removes it if nothing of it is outstanding.
+    /// Removes the files if no request is open.
     pub(super) fn remove_if_settled(&self) {
         let Some(now) = Self::read(&self.folder, &self.name).filter(|now| !now.live) else {
             return;
@@ -161,7 +165,7 @@ impl Past {
     }
 }
 
-/// Whether a run with requests in these states need be remembered no longer.
+/// Returns true if a run with requests in these states need not be kept.
 pub(super) fn is_over(keeping: Keeping, mut states: impl Iterator<Item = State>) -> bool {
     states.all(|state| match state {
         State::Open => false,
@@ -170,7 +174,7 @@ pub(super) fn is_over(keeping: Keeping, mut states: impl Iterator<Item = State>)
     })
 }
 
-/// One of the files of a run.
+/// Returns the path of one of the files of a run.
 fn path(folder: &Path, name: &str, ending: &str) -> PathBuf {
     folder.join(format!("{name}{ending}"))
 }
@@ -183,25 +187,25 @@ pub(super) fn slots_of(folder: &Path, name: &str) -> PathBuf {
     path(folder, name, SLOTS)
 }
 
-/// A name that sorts by time; `random` keeps it apart from others.
+/// Returns a name that sorts by time; `random` makes it unique.
 pub(super) fn name(moment: &Moment, random: u64) -> String {
     format!("{:013}-{random:016x}", moment.wall_ms)
 }
 
-/// When a run of this name began.
+/// Returns the wall clock's milliseconds at the beginning of a run, from its name.
 pub(super) fn began_ms(name: &str) -> Option<u64> {
     name.split_once('-')?.0.parse().ok()
 }
 
-/// Whether the process that wrote it lives. One that asks takes a shared lock, so that two that ask at a
-/// time do not take each other for it.
+/// Returns true if the process of a run holds its lock. The test takes a shared lock, so that two tests at a time
+/// do not take each other for the run.
 pub(super) fn is_live(folder: &Path, name: &str) -> bool {
     File::open(path(folder, name, LINES)).is_ok_and(|file| {
         flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     })
 }
 
-/// Removes both files. The lines go first: slots alone are nobody's.
+/// Removes both files. The lines go first: a file of slots without lines belongs to no run.
 pub(super) fn remove(folder: &Path, name: &str) {
     let _ = fs::remove_file(path(folder, name, LINES));
     let _ = fs::remove_file(path(folder, name, SLOTS));

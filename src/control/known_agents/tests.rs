@@ -1,4 +1,4 @@
-//! Stories about known agents.
+//! Tests of `known_agents`, each with a file of its own.
 
 use super::*;
 use crate::crypto::SecretKey;
@@ -22,7 +22,7 @@ fn target(text: &str) -> Target {
     text.parse().unwrap()
 }
 
-/// A folder with room for the file.
+/// Returns a temporary folder, and the path of the file in it.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("known_agents");
@@ -61,7 +61,7 @@ fn an_agent_is_known_by_host_and_port() {
 }
 
 #[test]
-fn a_wrong_line_is_an_error_of_the_target_it_names() {
+fn a_line_with_an_error_fails_the_target_that_it_names() {
     let (_folder, path) = folder();
     let text = format!(
         "web1 {}\nweb2\nweb3 ua1:x\nweb4 {} a b\nweb[1-2] {}\nweb5 {}\nweb5 {}\n",
@@ -131,7 +131,7 @@ fn the_own_users_agent_is_trusted_on_loopback_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_pinned_counts_more_than_whose_agent_it_is() {
+fn a_listed_key_takes_precedence_over_the_own_users_agent() {
     let (folder, path) = folder();
     let own = folder.path().join("identity.pub");
     fs::write(&own, format!("{}\n", key(5))).unwrap();
@@ -144,7 +144,7 @@ fn what_is_pinned_counts_more_than_whose_agent_it_is() {
 }
 
 #[test]
-fn a_key_is_added_once_and_never_changed_unasked() {
+fn a_key_is_added_once_and_replaced_only_on_request() {
     let (_folder, path) = folder();
     let add = |name, key, on_change| add(&path, &target(name), &key, on_change);
     assert_eq!(add("web3", key(1), OnChange::Refuse).unwrap(), Added::New);
@@ -191,7 +191,7 @@ fn adding_keeps_comments_and_other_lines() {
 }
 
 #[test]
-fn a_file_that_others_may_write_is_not_believed() {
+fn a_file_that_other_users_may_write_is_refused() {
     let (_folder, path) = folder();
     fs::write(&path, format!("web3 {}\n", key(1))).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
@@ -207,7 +207,7 @@ fn a_file_that_others_may_write_is_not_believed() {
 }
 
 #[test]
-fn many_at_once_lose_none() {
+fn concurrent_additions_lose_no_key() {
     let (_folder, path) = folder();
     std::thread::scope(|scope| {
         for n in 1..=16 {

@@ -1,8 +1,8 @@
-//! How a batch is written to a descriptor so that at any moment it is known what has left.
+//! Writing of a batch to a descriptor, with an exact count of the bytes written at any moment.
 //!
-//! Not a thread and not a queue. Invariant: nothing is waited for with a write under way, where the
-//! descriptor lets one choose: a pipe or socket takes what it has room for, then the ledger is told, and
-//! only then is there a wait. So a process that dies while its reader is slow leaves an exact account.
+//! Not a thread and not a queue. Invariant: where the descriptor allows it, no wait happens inside a write. A pipe
+//! or socket takes what it has space for, then the ledger records it, and only then does the thread wait. A
+//! process that is killed while its reader is slow therefore leaves an exact count.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
@@ -15,35 +15,35 @@ use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use super::Piece;
 use crate::control::limits;
 
-/// Is told of every write, before and after.
+/// Record of every write, before and after it.
 pub trait Ledger<T>: Send {
-    /// These bytes are about to be written, or some of them from the beginning.
+    /// Records that all of these bytes, or the first of them, are about to be written.
     fn begin(&mut self, parts: &[Part<'_, T>]);
-    /// So many of them have been. Told before anything is waited for.
+    /// Records the number of them that were written. Called before any wait.
     fn done(&mut self, parts: &[Part<'_, T>], written: usize);
 }
 
-/// What a write takes of a piece: its bytes from `start` to `end`.
+/// Part of a piece in one write: its bytes from `start` to `end`.
 #[derive(Debug)]
 pub struct Part<'a, T> {
-    /// The piece's.
+    /// Tag of the piece.
     pub tag: &'a T,
-    /// The first byte.
+    /// Index of the first byte.
     pub start: usize,
-    /// The one after the last.
+    /// Index after the last byte.
     pub end: usize,
-    /// The length of the piece.
+    /// Length of the piece in bytes.
     pub of: usize,
 }
 
-/// How one writes there.
+/// Way to write to a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Manner {
-    /// Takes everything, in time.
+    /// Blocking writes, for files and terminals.
     Plain,
-    /// Takes what there is room for at once (`RWF_NOWAIT`, pipes since Linux 6.4).
+    /// Writes that take what there is space for and never block (`RWF_NOWAIT`, for pipes since Linux 6.4).
     NoWait,
-    /// The same by asking first, for an older kernel or a named pipe.
+    /// Small writes after poll(2) has announced space for them, for an older kernel or a named pipe.
     Careful,
 }
 
@@ -66,13 +66,13 @@ impl Manner {
     fn write(self, mut file: &File, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Plain | Self::Careful => file.write_vectored(slices),
-            // The offset of all ones is that of the file, which pipes and sockets have none of.
+            // An offset of all ones means the file's own; pipes and sockets have none.
             Self::NoWait => Ok(pwritev2(file, slices, u64::MAX, ReadWriteFlags::NOWAIT)?),
         }
     }
 }
 
-/// Writes everything, also to what someone has made non-blocking.
+/// Writes all pieces, also to a descriptor that another process has made non-blocking.
 pub(super) fn write_all<T>(
     file: &File,
     pieces: &[Piece<T>],
@@ -133,22 +133,22 @@ pub(super) fn write_all<T>(
     }
 }
 
-/// The parts of the next write, of `most` bytes together and as many pieces as one write takes.
+/// Returns the parts of the next write, together at most `most` bytes, beginning at `offset` of the piece `first`.
 fn next<T>(pieces: &[Piece<T>], first: usize, offset: usize, most: usize) -> Vec<Part<'_, T>> {
-    let mut room = most;
+    let mut left = most;
     let mut start = offset;
     let mut parts = Vec::new();
     for piece in &pieces[first..] {
         let of = piece.data.len();
-        let end = of.min(start + room);
-        room -= end - start;
+        let end = of.min(start + left);
+        left -= end - start;
         parts.push(Part {
             tag: &piece.tag,
             start,
             end,
             of,
         });
-        if room == 0 {
+        if left == 0 {
             break;
         }
         start = 0;
@@ -174,21 +174,21 @@ mod tests {
     use super::*;
     use crate::control::stdio::Piece;
 
-    /// Counts, and tells of every write.
+    /// Counts bytes, and sends the range in doubt before and after every write.
     struct Counter {
         done: usize,
-        told: Sender<(usize, usize)>,
+        ranges: Sender<(usize, usize)>,
     }
 
     impl Ledger<u8> for Counter {
         fn begin(&mut self, parts: &[Part<'_, u8>]) {
             let bytes: usize = parts.iter().map(|part| part.end - part.start).sum();
-            self.told.send((self.done, self.done + bytes)).unwrap();
+            self.ranges.send((self.done, self.done + bytes)).unwrap();
         }
 
         fn done(&mut self, _: &[Part<'_, u8>], written: usize) {
             self.done += written;
-            self.told.send((self.done, self.done)).unwrap();
+            self.ranges.send((self.done, self.done)).unwrap();
         }
     }
 
@@ -206,20 +206,20 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_leaves_nothing_in_doubt_while_it_is_waited_for() {
+    fn a_slow_reader_leaves_no_byte_in_doubt_during_a_wait() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let (told, tells) = channel();
+        let (ranges, received) = channel();
         let whole = 300_000;
         let thread = std::thread::spawn(move || {
-            let mut counter = Counter { done: 0, told };
+            let mut counter = Counter { done: 0, ranges };
             write_all(&File::from(writer), &pieces(whole), Some(&mut counter)).unwrap();
         });
-        // Full: the last that is told before the wait is exact.
+        // The pipe is full: the last range before the wait is exact.
         let mut reader = File::from(reader);
         let mut last = (0, 0);
         let capacity = rustix::pipe::fcntl_getpipe_size(&reader).unwrap();
         while last != (capacity, capacity) {
-            last = tells
+            last = received
                 .recv_timeout(std::time::Duration::from_secs(10))
                 .unwrap();
         }
@@ -231,11 +231,11 @@ mod tests {
             .flat_map(|piece| piece.data.to_vec())
             .collect();
         assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
-        assert_eq!(tells.try_iter().last(), Some((whole, whole)));
+        assert_eq!(received.try_iter().last(), Some((whole, whole)));
     }
 
     #[test]
-    fn a_named_pipe_is_asked_first() {
+    fn a_named_pipe_is_polled_before_each_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_pieces_are_written_too() {
+    fn empty_pieces_do_not_stop_a_batch() {
         let (mut reader, writer) = {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             (File::from(reader), File::from(writer))

@@ -1,8 +1,7 @@
-//! The standard streams, each on a thread of its own, so that a terminal that is held or a pipe that
-//! nobody reads stops only itself.
+//! Standard streams, each on a thread of its own, so that a stopped terminal or a full pipe blocks only itself.
 //!
-//! Not here: what is written. Invariant: at most one batch is under way to a thread; what waits behind it
-//! is bounded by the credit of those whose bytes it is.
+//! Not the form of the output. Invariant: a thread has at most one batch at a time; the queue behind it is bounded
+//! by the credit of the hosts whose output it holds.
 
 mod course;
 mod reader;

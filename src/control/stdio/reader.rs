@@ -1,4 +1,6 @@
-//! Reading stdin, a chunk at a time, only when one is wanted.
+//! Reading of stdin in chunks, with one chunk read ahead.
+//!
+//! Not the decision when to read, which is the receiver's. Invariant: at most one chunk is held.
 
 use std::io::{self, Read as _};
 
@@ -7,27 +9,27 @@ use crossbeam_channel::{Receiver, bounded};
 
 use crate::control::limits::STDIN_CHUNK;
 
-/// What was read.
+/// Result of one read.
 #[derive(Debug)]
 pub enum Chunk {
     /// The next bytes, never empty.
     Data(Bytes),
-    /// The end.
+    /// The end of the input.
     End,
-    /// It cannot be read.
+    /// The input cannot be read; nothing follows.
     Failed(io::Error),
 }
 
-/// The thread that reads.
+/// Handle of the thread that reads stdin.
 pub struct Reader {
     chunks: Receiver<Chunk>,
 }
 
 impl Reader {
-    /// Begins to read. One chunk is read ahead; nothing more until it is taken.
+    /// Starts the thread. It reads one chunk ahead, and the next one when that is taken.
     #[must_use]
     pub fn start() -> Self {
-        // No buffer: the thread itself holds the one chunk.
+        // No capacity: the thread itself holds the one chunk.
         let (sender, chunks) = bounded(0);
         let thread = std::thread::Builder::new().name("stdin".into());
         let reading = thread.spawn(move || {
@@ -49,7 +51,7 @@ impl Reader {
         Self { chunks }
     }
 
-    /// Where chunks come.
+    /// Returns the channel of chunks.
     #[must_use]
     pub const fn chunks(&self) -> &Receiver<Chunk> {
         &self.chunks

@@ -1,4 +1,6 @@
-//! Writing to stdout or stderr, with an account of what has left.
+//! Writing to stdout or stderr in batches, with a report on each.
+//!
+//! Not the writing itself, which is on the thread. Invariant: every tag comes back exactly once.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,39 +15,39 @@ use super::course::{Ledger, write_all};
 /// Bytes to write.
 #[derive(Clone, Debug)]
 pub struct Piece<T> {
-    /// Whose they are: handed back when they have left.
+    /// Identification, returned when the bytes are written.
     pub tag: T,
     /// The bytes.
     pub data: Bytes,
 }
 
-/// What became of a batch.
+/// Report on a batch.
 #[derive(Debug)]
 pub struct Written<T> {
-    /// The tags of the pieces, in order.
+    /// Tags of the pieces, in order.
     pub tags: Vec<T>,
-    /// Why they were not written; all that follows will not be either.
+    /// Error that stopped the batch. No later piece is written either.
     pub error: Option<io::Error>,
 }
 
-/// One standard stream, as the loop sees it.
+/// Queue of one standard stream, in front of its thread.
 pub struct Writer<T> {
     fd: BorrowedFd<'static>,
     queue: VecDeque<Piece<T>>,
-    /// Goes to the thread with it.
+    /// Ledger, until the thread takes it.
     ledger: Option<Box<dyn Ledger<T>>>,
-    /// The thread, started with the first batch.
+    /// Channel to the thread, which is started with the first batch.
     thread: Option<Sender<Vec<Piece<T>>>>,
     busy: bool,
     broken: bool,
     reports: (Sender<Written<T>>, Receiver<Written<T>>),
 }
 
-/// Pieces handed to the thread at a time: what one `writev` takes (`IOV_MAX` is 1024).
+/// Pieces in a batch: as many as one `writev` takes (`IOV_MAX` is 1024).
 const BATCH: usize = 1024;
 
 impl<T: Send + 'static> Writer<T> {
-    /// A writer to a standard stream. Nothing is opened, no thread is started yet.
+    /// Creates a writer to a standard stream. Nothing is opened and no thread started yet.
     #[must_use]
     pub fn new(fd: BorrowedFd<'static>, ledger: Option<Box<dyn Ledger<T>>>) -> Self {
         Self {
@@ -59,10 +61,10 @@ impl<T: Send + 'static> Writer<T> {
         }
     }
 
-    /// Queues a piece. After a failure it is dropped, and its tag returned.
+    /// Queues a piece.
     ///
     /// # Errors
-    /// The tag, when nothing can be written any more.
+    /// The tag of the piece, which is dropped, if an earlier write has failed.
     pub fn push(&mut self, piece: Piece<T>) -> Result<(), T> {
         if self.broken {
             return Err(piece.tag);
@@ -71,7 +73,7 @@ impl<T: Send + 'static> Writer<T> {
         Ok(())
     }
 
-    /// Hands the next batch over, if the last one is through.
+    /// Gives the next batch to the thread, if the last one is reported.
     pub fn flush(&mut self) {
         if self.busy || self.broken || self.queue.is_empty() {
             return;
@@ -85,13 +87,13 @@ impl<T: Send + 'static> Writer<T> {
         self.busy = thread.send(batch).is_ok();
     }
 
-    /// Where reports come. Each taken from it goes to [`Writer::on_report`].
+    /// Returns the channel of reports. Each one received must be passed to [`Writer::on_report`].
     #[must_use]
     pub const fn reports(&self) -> &Receiver<Written<T>> {
         &self.reports.1
     }
 
-    /// A report was taken. Returns the tags of what waited in vain, if it told of a failure.
+    /// Handles a report. After a failure it returns the tags of the pieces that were still queued.
     pub fn on_report(&mut self, report: &Written<T>) -> Vec<T> {
         self.busy = false;
         if report.error.is_none() {
@@ -101,7 +103,7 @@ impl<T: Send + 'static> Writer<T> {
         self.queue.drain(..).map(|piece| piece.tag).collect()
     }
 
-    /// Nothing waits and nothing is under way.
+    /// Returns true if nothing is queued and no batch is with the thread.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.busy && self.queue.is_empty()
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_accounted_for_in_order() {
+    fn written_pieces_are_reported_in_order() {
         let (mut reader, fd) = pipe();
         let mut writer = Writer::new(fd, None);
         for tag in 0..3 {
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_left_is_reported_with_all_that_waited() {
+    fn a_closed_pipe_is_reported_with_all_queued_pieces() {
         let (reader, fd) = pipe();
         drop(reader);
         let mut writer = Writer::new(fd, None);

@@ -1,4 +1,4 @@
-//! The standard streams of a run: what hosts and we ourselves have to say, and what is read for the hosts.
+//! Standard streams of a run: output of the hosts, messages of `udpctl`, and input for the hosts.
 
 use std::io;
 
@@ -11,8 +11,8 @@ use crate::control::stdio::{Chunk, Piece, Written};
 
 impl Run<'_> {
     pub(super) fn on_written(&mut self, stream: usize, report: &Written<Account>) {
-        let in_vain = self.streams[stream].on_report(report);
-        for account in report.tags.iter().chain(&in_vain).flatten() {
+        let dropped = self.streams[stream].on_report(report);
+        for account in report.tags.iter().chain(&dropped).flatten() {
             self.written(account.slot, account.output, account.bytes);
         }
         let Some(error) = &report.error else { return };
@@ -35,7 +35,7 @@ impl Run<'_> {
             Chunk::Data(data) => (data, false),
             Chunk::End => (Bytes::new(), true),
             Chunk::Failed(error) => {
-                // Not the end of input: the command must not take it for one.
+                // No end of input is sent: the command must not take a failure for one.
                 self.say(&format!("standard input: {error}"));
                 self.settings.stdin = false;
                 return self.interrupt(Interruption::Failed);
@@ -50,7 +50,8 @@ impl Run<'_> {
         self.settings.stdin &= !fin;
     }
 
-    /// Those who take input all have room for it: the slowest sets the pace.
+    /// Returns true if stdin should be read: every attempt that takes input has credit for it, so the slowest host
+    /// sets the pace.
     pub(super) fn wants_stdin(&self) -> bool {
         if !self.settings.stdin {
             return false;
@@ -93,7 +94,7 @@ impl Run<'_> {
         }
     }
 
-    /// A line of our own on stderr, behind what hosts have written there.
+    /// Queues a message of `udpctl` on stderr, behind what hosts have written there.
     pub(super) fn say(&mut self, line: &str) {
         if !self.quiet {
             let end = if self.console.is_some() { "\r\n" } else { "\n" };

@@ -1,4 +1,4 @@
-//! The user's terminal in a run: given to a command that has one, and taken back.
+//! The user's terminal in a run: in raw mode while a command uses it, and restored afterwards.
 
 use std::io::{self, Write as _};
 
@@ -10,7 +10,7 @@ use crate::control::console::{self, Console, Key};
 use crate::control::stdio::{Chunk, Piece};
 
 impl Run<'_> {
-    /// A command with a terminal was accepted.
+    /// Puts the user's terminal into raw mode for a command that was accepted with a terminal.
     pub(super) fn sit_down(&mut self, slot: u32) {
         if self.settings.seat == Seat::Apart || self.finish.interruption.is_some() {
             return;
@@ -28,7 +28,7 @@ impl Run<'_> {
         }
     }
 
-    /// The command is over.
+    /// Restores the user's terminal after the command has ended.
     pub(super) fn stand_up(&mut self) {
         if let Some(console) = self.console.take() {
             self.settings.stdin = false;
@@ -37,18 +37,18 @@ impl Run<'_> {
         }
     }
 
-    /// It may not be, and nothing is waited for.
+    /// Restores the user's terminal without the queue, although the command may still run.
     pub(super) fn stand_up_at_once(&mut self) {
         if let Some(console) = self.console.take() {
             let undo = console.give_back();
             let mut stdout = io::stdout().lock();
-            // On a line of its own comes what is said next.
+            // The next message begins on a line of its own.
             let _ = stdout.write_all(&[&undo, &b"\r\n"[..]].concat());
             let _ = stdout.flush();
         }
     }
 
-    /// Bytes for the terminal that are not the command's.
+    /// Queues bytes for the terminal that are not output of the command.
     pub(super) fn paint(&mut self, data: Bytes) {
         if !data.is_empty() {
             if let Some(console) = &mut self.console {
@@ -58,7 +58,7 @@ impl Run<'_> {
         }
     }
 
-    /// The window has another size.
+    /// Sends the new size of the window to the commands.
     pub(super) fn on_window(&mut self) {
         if self.console.is_none() {
             return;
@@ -72,7 +72,7 @@ impl Run<'_> {
         }
     }
 
-    /// Input came, of which a part may be meant for us. True: the user wants to leave.
+    /// Handles input, part of which may be an escape sequence for `udpctl`. Returns true if the user leaves.
     pub(super) fn on_typed(&mut self, chunk: Chunk) -> bool {
         let (Some(console), Chunk::Data(typed)) = (&mut self.console, &chunk) else {
             self.on_stdin(chunk);
