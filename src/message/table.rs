@@ -7,7 +7,7 @@
 use super::fate::Fate;
 use super::status;
 
-/// Statement whether a command ran.
+/// Certainty that a command ran.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Ran {
     /// A process was started.
@@ -50,7 +50,7 @@ pub struct Row {
     pub words: &'static str,
     /// Description in a sentence or two; [`Row::explanation`] adds whether the command ran.
     pub meaning: &'static str,
-    /// Statement whether the command ran.
+    /// Certainty that the command ran.
     pub ran: Ran,
     /// Result that the agent still holds.
     pub held: Held,

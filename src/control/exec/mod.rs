@@ -1,7 +1,8 @@
 //! `udpctl exec` and `attach`: a command on one host or many, and its true result.
 //!
-//! [`Attempt`] is the machine for one host; [`run()`] feeds many of them from the network thread, the
-//! standard streams and signals; [`Show`] and [`summary`] are what the user sees of it.
+//! [`Attempt`] is the sans-IO machine for one host. [`run()`] feeds many of them from the network thread, the
+//! standard streams and signals. [`Show`] and [`summary`] make the output. Not here: the meaning of outcomes, which
+//! is in the table of [`message`](crate::message::outcome).
 
 mod attempt;
 mod plan;
