@@ -54,8 +54,8 @@ fn a_status_is_explained_in_the_words_of_the_table() {
     user.udpctl(["explain", "lost"])
         .stdout(
             "lost: accepted, then no answer\n  \
-             The agent had taken the command and then did not answer, or ended and left it running. It has \
-             run or may have.\n  \
+             The agent had accepted the command and then did not answer, or it ended and left the command \
+             running. The command may have run.\n  \
              exit status: 255\n  \
              {\"lost\":{}}\n",
         )
