@@ -35,7 +35,10 @@ impl Acks {
         eliciting: bool,
         smoothed_rtt: Duration,
     ) {
-        let expected = self.received.highest().map_or(1, |highest| highest + 1);
+        let expected = self
+            .received
+            .highest()
+            .map_or(1, |highest| highest.saturating_add(1));
         if counter >= expected {
             self.largest_at = now;
         }
@@ -43,7 +46,7 @@ impl Acks {
         if !eliciting {
             return;
         }
-        self.unreported += 1;
+        self.unreported = self.unreported.saturating_add(1);
         if counter != expected || self.unreported >= limits::ACK_EVERY {
             self.due = Some(now);
         } else if self.due.is_none() {

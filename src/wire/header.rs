@@ -3,7 +3,9 @@
 //! Fourth byte: type in the high nibble; version (INIT, RESP, RETRY) or key phase (DATA) in the low.
 //! An INIT that answers a RETRY has a type of its own, because its token shifts what follows.
 
-use super::limits::{AEAD_TAG, DATA_HEADER, MAC, MIN_DATAGRAM, RESP_HEADER, RETRY, TOKEN};
+use super::limits::{
+    AEAD_TAG, DATA_HEADER, MAC, MAX_COUNTER, MIN_DATAGRAM, RESP_HEADER, RETRY, TOKEN,
+};
 use super::{Malformed, Reader, SessionId, TAG, VERSION};
 
 /// Noise message 2 around an empty payload: an X25519 share and an AEAD tag.
@@ -86,7 +88,7 @@ pub struct Data {
     pub phase: u8,
     /// The receiver's name for the session.
     pub receiver: SessionId,
-    /// Packet number and AEAD nonce.
+    /// Packet number and AEAD nonce; at most [`limits::MAX_COUNTER`](super::limits::MAX_COUNTER).
     pub counter: u64,
 }
 
@@ -227,10 +229,13 @@ impl Data {
     fn parse(bytes: &[u8], phase: u8) -> Result<Self, Malformed> {
         require(bytes.len() >= DATA_HEADER + AEAD_TAG, Malformed::Length)?;
         let mut reader = body(bytes)?;
+        let receiver = SessionId(reader.u64()?);
+        let counter = reader.u64()?;
+        require(counter <= MAX_COUNTER, Malformed::Range)?;
         Ok(Self {
             phase,
-            receiver: SessionId(reader.u64()?),
-            counter: reader.u64()?,
+            receiver,
+            counter,
         })
     }
 
@@ -312,6 +317,19 @@ mod tests {
         };
         assert_eq!(data.encode(), each[4][..DATA_HEADER]);
         assert_eq!((data.phase, data.receiver, data.counter), (3, RECEIVER, 99));
+    }
+
+    #[test]
+    fn a_counter_that_an_ack_cannot_name_is_out_of_range() {
+        let mut data = each().remove(4);
+        for (counter, fits) in [
+            (MAX_COUNTER, true),
+            (MAX_COUNTER + 1, false),
+            (u64::MAX, false),
+        ] {
+            data[12..DATA_HEADER].copy_from_slice(&counter.to_be_bytes());
+            assert_eq!(Datagram::parse(&data).is_ok(), fits, "{counter}");
+        }
     }
 
     #[test]

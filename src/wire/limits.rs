@@ -37,5 +37,9 @@ pub const CLOSE_REASON: usize = 255;
 /// An invite token in HELLO.
 pub const INVITE: usize = 16;
 
+/// The largest counter of a DATA datagram. An ACK frame names counters as variable-length integers, and a
+/// counter that it cannot name could never be acknowledged; it is refused before it is opened.
+pub const MAX_COUNTER: u64 = MAX_VARINT;
+
 /// Offsets and limits fit a variable-length integer (RFC 9000 §16).
 pub const MAX_VARINT: u64 = (1 << 62) - 1;

@@ -1,7 +1,8 @@
 //! Peers that hold the keys and break the rules: closed with a reason, memory bounded.
 
 use super::*;
-use crate::wire::{Frame, encode_ack};
+use crate::wire::limits::{DATA_HEADER, MAX_COUNTER};
+use crate::wire::{Data, Frame, encode_ack};
 
 /// A session that stands, and a controller about to misbehave: `write` puts frames into a datagram
 /// that is sealed as it should be.
@@ -147,6 +148,41 @@ fn frames_that_make_no_sense_close_the_session() {
         violation(&pair),
         Some("REKEY is not spoken in this version")
     );
+}
+
+#[test]
+fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    let connection = pair.connect(1, None, b"x");
+    pair.run(pair.now + SECOND);
+    let before = pair.agent.stats();
+    let counters = [u64::MAX, u64::MAX - 1, 1 << 63, MAX_COUNTER + 1];
+    for counter in counters.into_iter().chain([MAX_COUNTER, MAX_COUNTER - 1]) {
+        let liar = pair.controller.connection(0).unwrap();
+        let header = Data {
+            phase: 0,
+            receiver: liar.remote,
+            counter,
+        };
+        let mut datagram = header.encode().to_vec();
+        Frame::Ping.encode(&mut datagram);
+        let keys = liar.keys.as_ref().unwrap();
+        keys.seal
+            .seal(counter, &header.encode(), &mut datagram, DATA_HEADER);
+        pair.agent
+            .handle_datagram(pair.now, path(false), None, &mut datagram);
+        pair.drain();
+    }
+    let after = pair.agent.stats();
+    let count = |reason: Drop| after.dropped[reason as usize] - before.dropped[reason as usize];
+    assert_eq!(count(Drop::Malformed), counters.len() as u64);
+    assert_eq!(count(Drop::Forged), 0);
+    // The two at the end of the range are taken, and acknowledged: for what was never sent.
+    pair.run(pair.now + SECOND);
+    assert!(pair.controller_events.contains(&Event::Closed {
+        connection,
+        reason: Closed::Violation("acknowledgement of what was never sent"),
+    }));
 }
 
 #[test]
