@@ -110,7 +110,10 @@ impl AckRanges<'_> {
             None => self.largest,
             Some(above) => {
                 let gap = self.rest.varint()?;
-                above.checked_sub(gap + 2).ok_or(Malformed::Range)?
+                above
+                    .checked_sub(gap)
+                    .and_then(|end| end.checked_sub(2))
+                    .ok_or(Malformed::Range)?
             }
         };
         let length = self.rest.varint()?;
@@ -169,7 +172,7 @@ pub fn encode_ack(
         }
         gap.encode(out);
         length.encode(out);
-        out[further_at] += 1;
+        out[further_at] = out[further_at].saturating_add(1);
         above = *range.start();
     }
     true

@@ -180,8 +180,7 @@ impl<'a> Frame<'a> {
 fn decode_stream<'a>(reader: &mut Reader<'a>, fin: bool) -> Result<Frame<'a>, Malformed> {
     let stream = StreamId::from_wire(reader.varint()?)?;
     let (offset, length) = (reader.varint()?, reader.varint()?);
-    // Both are below 2^62, so the sum cannot overflow.
-    if offset + length > MAX_VARINT {
+    if offset.saturating_add(length) > MAX_VARINT {
         return Err(Malformed::Range);
     }
     let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;

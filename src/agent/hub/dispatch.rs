@@ -189,7 +189,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             Some(Room::Hall) => self.on_first(now, call, request),
             Some(Room::Jobs) => {
                 let taken = self.open_call(call).map_or(0, |open| {
-                    open.lines_taken += 1;
+                    open.lines_taken = open.lines_taken.saturating_add(1);
                     open.lines_taken
                 });
                 if taken > limits::CALL_LINES {
@@ -298,7 +298,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let Some(open) = self.open_call(call) else {
             return;
         };
-        open.nonsense += 1;
+        open.nonsense = open.nonsense.saturating_add(1);
         let enough = open.nonsense > limits::NONSENSE;
         match open.room {
             _ if enough => {

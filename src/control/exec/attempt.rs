@@ -263,7 +263,8 @@ impl Attempt {
                 limit,
             } if stream.lane() == Lane::Main => {
                 if let Some(start) = self.leg(connection, stream).and_then(|leg| leg.stdin) {
-                    self.input.on_credit(start + consumed, start + limit);
+                    self.input
+                        .on_credit(start.saturating_add(consumed), start.saturating_add(limit));
                 }
             }
             Event::Stopped {
@@ -290,7 +291,8 @@ impl Attempt {
 
     /// So many more bytes of an output have been written out for good.
     pub fn on_written(&mut self, output: Output, bytes: u64) {
-        self.outputs[output as usize].written += bytes;
+        let progress = &mut self.outputs[output as usize];
+        progress.written = progress.written.saturating_add(bytes);
         self.grant(output);
         self.finish_if_whole();
     }

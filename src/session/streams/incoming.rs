@@ -35,7 +35,7 @@ impl Streams {
     }
 
     fn after_receipt(&mut self, stream: StreamId, grown: u64) -> Result<(), Violation> {
-        self.received += grown;
+        self.received = self.received.saturating_add(grown);
         if self.received > self.granted {
             return Err("session credit exceeded");
         }

@@ -191,11 +191,11 @@ impl Streams {
         if half.is_discarding() {
             return;
         }
-        half.on_consumed(bytes);
+        let freed = half.on_consumed(bytes);
         if half.wants_credit() {
             self.owing.add(stream);
         }
-        self.return_session_credit(bytes);
+        self.return_session_credit(freed);
     }
 
     pub(super) fn reset(&mut self, stream: StreamId, code: u64) {
@@ -303,8 +303,9 @@ impl Streams {
     }
 
     pub(super) fn return_session_credit(&mut self, bytes: u64) {
-        self.consumed += bytes;
-        if self.consumed + self.session_window >= self.granted + (self.session_window / 4).max(1)
+        self.consumed = self.consumed.saturating_add(bytes);
+        let window = self.session_window;
+        if self.consumed.saturating_add(window) >= self.granted.saturating_add((window / 4).max(1))
             && self.received >= limits::INITIAL_SESSION_CREDIT / 8
         {
             self.session_credit_owed = true;

@@ -5,12 +5,13 @@
 use super::send::Chunk;
 use super::{SendHalf, StreamEvent, StreamFrame, Streams};
 use crate::session::limits;
+use crate::wire::limits::MAX_VARINT;
 use crate::wire::{CallId, StreamId};
 
 impl Streams {
     /// Puts a stream at the end of the queue if it has anything to send.
     pub(super) fn queue(&mut self, stream: StreamId) {
-        let credit = self.sent_limit - self.sent;
+        let credit = self.credit();
         if self
             .send_half(stream)
             .is_some_and(|half| half.is_sendable(credit.max(1)) && half.mark_queued())
@@ -19,9 +20,14 @@ impl Streams {
         }
     }
 
+    /// New bytes that the peer's credit for the session still lets out.
+    fn credit(&self) -> u64 {
+        self.sent_limit.saturating_sub(self.sent)
+    }
+
     /// Whether STREAM frames can be built now.
     pub(in crate::session) fn can_send(&mut self) -> bool {
-        let credit = self.sent_limit - self.sent;
+        let credit = self.credit();
         // Streams that wait for the session's credit stay queued; they are few, one per open lane.
         (0..self.sendable.len()).any(|index| {
             let stream = self.sendable[index];
@@ -38,7 +44,7 @@ impl Streams {
     ) -> Option<(StreamId, Chunk)> {
         for _ in 0..self.sendable.len() {
             let stream = self.sendable.pop_front()?;
-            let credit = self.sent_limit - self.sent;
+            let credit = self.credit();
             let Some(half) = self.send_half(stream) else {
                 continue;
             };
@@ -46,7 +52,7 @@ impl Streams {
             let room = space(stream, half.next_offset());
             let taken = half.take_chunk(room, credit);
             if let Some((_, fresh)) = &taken {
-                self.sent += fresh;
+                self.sent = self.sent.saturating_add(*fresh);
             }
             self.queue(stream);
             if let Some((chunk, _)) = taken {
@@ -75,7 +81,10 @@ impl Streams {
     /// The next MAX_DATA owed.
     pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
         std::mem::take(&mut self.session_credit_owed).then(|| {
-            self.granted = self.granted.max(self.consumed + self.session_window);
+            self.granted = self
+                .granted
+                .max(self.consumed.saturating_add(self.session_window))
+                .min(MAX_VARINT);
             self.granted
         })
     }
@@ -132,7 +141,8 @@ impl Streams {
     /// The first bytes of a stream travelled inside INIT, and the agent has taken them.
     pub(in crate::session) fn on_early_accepted(&mut self, stream: StreamId, bytes: u64) {
         if let Some(half) = self.send_half(stream) {
-            self.sent += half.skip_sent(bytes);
+            let fresh = half.skip_sent(bytes);
+            self.sent = self.sent.saturating_add(fresh);
             self.on_chunk_acked(
                 stream,
                 &Chunk {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use crate::session::limits;
+use crate::wire::limits::MAX_VARINT;
 
 /// What a peer did that no peer may do.
 pub(in crate::session) type Violation = &'static str;
@@ -64,7 +65,7 @@ impl RecvHalf {
         data: &[u8],
         fin: bool,
     ) -> Result<u64, Violation> {
-        let end = offset + data.len() as u64;
+        let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
         if self.discarding || self.reset.is_some() || end <= self.next {
             return Ok(grown);
@@ -120,7 +121,7 @@ impl RecvHalf {
 
     /// Keeps the parts of `data` that no other piece covers.
     fn keep(&mut self, offset: u64, data: &[u8]) -> Result<(), Violation> {
-        let end = offset + data.len() as u64;
+        let end = offset.saturating_add(data.len() as u64);
         let mut at = offset;
         if let Some((&start, piece)) = self.beyond.range(..=at).next_back() {
             at = at.max(start + piece.len() as u64);
@@ -188,9 +189,12 @@ impl RecvHalf {
                 || (self.final_size == Some(self.next) && !self.fin_delivered))
     }
 
-    /// The application disposed of so many more bytes; it never exceeds what it was given.
-    pub(in crate::session) fn on_consumed(&mut self, bytes: u64) {
-        self.consumed = (self.consumed + bytes).min(self.next);
+    /// The application has disposed of `bytes` more, of those that it was given at most; returns how many
+    /// of them count.
+    pub(in crate::session) fn on_consumed(&mut self, bytes: u64) -> u64 {
+        let bytes = bytes.min(self.next.saturating_sub(self.consumed));
+        self.consumed = self.consumed.saturating_add(bytes);
+        bytes
     }
 
     /// Stops keeping bytes. Returns what the session's credit gets back at once.
@@ -206,7 +210,7 @@ impl RecvHalf {
         if !self.discarding {
             return 0;
         }
-        let bytes = self.highest - self.consumed;
+        let bytes = self.highest.saturating_sub(self.consumed);
         self.consumed = self.highest;
         bytes
     }
@@ -218,13 +222,17 @@ impl RecvHalf {
             && self.final_size.is_none()
             && self.highest >= limits::INITIAL_STREAM_CREDIT / 8
             && (self.regrant
-                || self.consumed + self.window >= self.granted + (self.window / 4).max(1)
-                || self.consumed >= self.reported + (self.window / 8).max(1))
+                || self.consumed.saturating_add(self.window)
+                    >= self.granted.saturating_add((self.window / 4).max(1))
+                || self.consumed >= self.reported.saturating_add((self.window / 8).max(1)))
     }
 
     /// The values of a MAX_STREAM_DATA sent now: consumed and limit.
     pub(in crate::session) fn grant(&mut self) -> (u64, u64) {
-        self.granted = self.granted.max(self.consumed + self.window);
+        self.granted = self
+            .granted
+            .max(self.consumed.saturating_add(self.window))
+            .min(MAX_VARINT);
         self.reported = self.consumed;
         self.regrant = false;
         (self.consumed, self.granted)

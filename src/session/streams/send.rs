@@ -200,11 +200,14 @@ impl SendHalf {
             if space == 0 {
                 return None;
             }
-            let range = lost.start..lost.end.min(lost.start + space);
+            let range = lost.start..lost.end.min(lost.start.saturating_add(space));
             self.lost.remove(range.clone());
             return Some((self.chunk(range), 0));
         }
-        let end = self.fresh_end().min(self.sent + space.min(session_credit));
+        let end = self
+            .fresh_end()
+            .min(self.sent.saturating_add(space.min(session_credit)))
+            .max(self.sent);
         let range = self.sent..end;
         let fin_due =
             matches!(self.state, State::Finishing { sent: false, .. }) && end == self.written;
@@ -249,6 +252,10 @@ impl SendHalf {
     pub(in crate::session) fn skip_sent(&mut self, bytes: u64) -> u64 {
         let fresh = bytes.saturating_sub(self.sent);
         self.sent = self.sent.max(bytes);
+        // Given up before the handshake ended: the peer has these bytes, so the half ends behind them.
+        if let State::Resetting { final_size, .. } = &mut self.state {
+            *final_size = self.sent;
+        }
         fresh
     }
 

@@ -62,7 +62,7 @@ impl Input {
             return false;
         }
         self.fin = fin;
-        self.end += data.len() as u64;
+        self.end = self.end.saturating_add(data.len() as u64);
         if !data.is_empty() {
             self.tail.push_back(data.clone());
         }
@@ -82,7 +82,7 @@ impl Input {
             return None;
         }
         self.drop_below(from);
-        self.limit = from + INITIAL_STREAM_CREDIT;
+        self.limit = from.saturating_add(INITIAL_STREAM_CREDIT);
         Some((self.tail.iter().cloned().collect(), self.fin))
     }
 

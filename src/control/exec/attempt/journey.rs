@@ -128,7 +128,7 @@ impl Attempt {
         }
         self.silent_for += self.config.contact_timeout;
         // One that has not answered yet is enough.
-        if self.legs.iter().all(|leg| leg.epoch.is_some()) {
+        if self.generation < u16::MAX && self.legs.iter().all(|leg| leg.epoch.is_some()) {
             self.connect();
         }
     }

@@ -90,7 +90,7 @@ impl Leg {
         let lane = &mut self.lanes[output as usize];
         let target = written.saturating_sub(lane.base).min(lane.received);
         let more = target.saturating_sub(lane.granted);
-        lane.granted += more;
+        lane.granted = lane.granted.saturating_add(more);
         (self.accepted && more > 0).then_some(more)
     }
 }

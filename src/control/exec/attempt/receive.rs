@@ -44,8 +44,8 @@ impl Attempt {
 
     fn on_output(&mut self, index: usize, output: Output, data: &Bytes) {
         let lane = &mut self.legs[index].lanes[output as usize];
-        let start = lane.base + lane.received;
-        lane.received += data.len() as u64;
+        let start = lane.base.saturating_add(lane.received);
+        lane.received = lane.received.saturating_add(data.len() as u64);
         let progress = &mut self.outputs[output as usize];
         // Another leg may have brought these bytes already.
         let known = progress.received.saturating_sub(start);
@@ -55,7 +55,7 @@ impl Attempt {
         };
         if !data.is_empty() {
             let from = progress.received;
-            progress.received += data.len() as u64;
+            progress.received = progress.received.saturating_add(data.len() as u64);
             if progress.abandoned {
                 progress.written = progress.received;
             } else if self.config.goal == Goal::Result {
@@ -181,11 +181,11 @@ impl Attempt {
             // What the agent no longer holds counts as received and written: it never comes.
             let gap = base.saturating_sub(asked);
             if gap > 0 && !(painted && output == Output::Stdout) {
-                progress.missing += gap;
+                progress.missing = progress.missing.saturating_add(gap);
                 self.actions.push_back(Action::Gap(output, asked, gap));
             }
-            progress.received += gap;
-            progress.written += gap;
+            progress.received = progress.received.saturating_add(gap);
+            progress.written = progress.written.saturating_add(gap);
             self.legs[index].lanes[output as usize].base = base;
         }
         self.legs[index].accepted = true;

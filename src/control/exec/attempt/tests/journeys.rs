@@ -84,6 +84,27 @@ fn every_address_is_tried_within_the_contact_timeout() {
 }
 
 #[test]
+fn an_agent_that_ends_session_after_session_uses_up_the_numbers_and_nothing_overflows() {
+    let mut attempt = begin();
+    for generation in 0..u64::from(u16::MAX) {
+        connected(&mut attempt, generation, RUN);
+        reply(&mut attempt, generation, &accepted(0, 0));
+        assert!(drain(&mut attempt).report.is_none());
+        if generation + 1 < u64::from(u16::MAX) {
+            closed(&mut attempt, generation, Closed::KeyUsedUp);
+        }
+    }
+    // The last session is silent: there is no number for another one beside it.
+    attempt.on_event(Event::Silent {
+        connection: leg(u64::from(u16::MAX) - 1),
+    });
+    let wanted = drain(&mut attempt);
+    assert!(wanted.connects.is_empty() && wanted.report.is_none());
+    closed(&mut attempt, u64::from(u16::MAX) - 1, Closed::Lost);
+    assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
+}
+
+#[test]
 fn what_may_have_been_taken_is_asked_for_and_not_sent_again() {
     // The first datagram carried the command, and nothing answered.
     let mut attempt = Attempt::new(config(2, Some(ticket(RUN, 0))));
