@@ -53,7 +53,7 @@ impl Admission {
             next_connection: 1 << 63,
             waiting: VecDeque::new(),
             retries: VecDeque::new(),
-            register: InitRegister::new(now, &config.seen),
+            register: InitRegister::new(&config.seen),
             unconfirmed: HashMap::new(),
         }
     }

@@ -11,11 +11,11 @@ pub const HANDSHAKE_QUEUE: usize = 256;
 /// Above an eighth of the queue an address must prove itself by RETRY before work is done for it.
 pub const HANDSHAKES_BEFORE_RETRY: usize = HANDSHAKE_QUEUE / 8;
 
-/// INITs remembered, so that a captured one is never answered again. At 16 bytes each 2 MiB.
+/// INITs remembered, so that a captured one is not answered again. At some 50 bytes each 3 MiB.
 pub const INIT_REGISTER: usize = 65_536;
 
-/// An INIT accepted with early data is remembered at least this long, twice [`EARLY_SKEW`]. When the
-/// register is full of younger ones, early data is refused, and nothing is forgotten.
+/// An INIT that this run has answered is remembered at least this long, twice [`EARLY_SKEW`]. When the
+/// register is full of younger ones, no INIT is answered, and nothing is forgotten.
 pub const INIT_REGISTER_AGE: Duration = Duration::from_secs(60);
 
 /// How far a controller's idea of the agent's time may be off for its early data to be taken.

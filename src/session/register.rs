@@ -1,8 +1,10 @@
-//! INITs that were answered once and never will be again.
+//! INITs that were answered, so that a copy of one draws no second answer while it is remembered.
 //!
-//! Prints of the last [`limits::INIT_REGISTER`] INITs; the oldest makes room, unless it is so young that
-//! its early data could still be taken: then the register is full for early data. Prints of an
-//! earlier run of the agent may be put in at the start.
+//! Prints of the last [`limits::INIT_REGISTER`] INITs, those of an earlier run of the agent first. The oldest
+//! makes room. Invariant: an INIT whose early data this run could still take is never forgotten. One of
+//! this run stays for [`limits::INIT_REGISTER_AGE`]; when all are younger, the register is full and no INIT is
+//! answered. One of an earlier run names another epoch, so its early data is refused whether it is
+//! remembered or not: it makes room at any time, and a copy of it then draws a RESP and nothing more.
 //!
 //! A controller that had no answer makes another INIT with the same early data. Both may arrive, and only
 //! one of the two sessions is used, so the early data is remembered too, and taken once.
@@ -19,20 +21,26 @@ pub(super) struct InitRegister {
 }
 
 struct Entry {
-    at: Instant,
+    /// Time of the answer; `None` if an earlier run gave it.
+    at: Option<Instant>,
     print: u64,
     early: Option<u64>,
 }
 
 impl InitRegister {
-    pub(super) fn new(now: Instant, seen: &[u64]) -> Self {
+    /// A register that holds the prints of an earlier run.
+    pub(super) fn new(seen: &[u64]) -> Self {
         let mut this = Self {
             order: VecDeque::new(),
             prints: HashSet::new(),
             early: HashSet::new(),
         };
         for &print in seen {
-            this.insert(now - limits::INIT_REGISTER_AGE, print, None);
+            this.push(Entry {
+                at: None,
+                print,
+                early: None,
+            });
         }
         this
     }
@@ -41,13 +49,14 @@ impl InitRegister {
         self.prints.contains(&print)
     }
 
-    /// Whether one more can be remembered without forgetting one that may still be dangerous.
+    /// True if one more can be remembered without forgetting one whose early data could still be taken.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         self.order.len() < limits::INIT_REGISTER
             || self
                 .order
                 .front()
-                .is_none_or(|first| now.since(first.at) >= limits::INIT_REGISTER_AGE)
+                .and_then(|first| first.at)
+                .is_none_or(|at| now.since(at) >= limits::INIT_REGISTER_AGE)
     }
 
     /// Whether this early data was taken, from another INIT.
@@ -57,9 +66,17 @@ impl InitRegister {
 
     /// Remembers an INIT, and the print of its early data if that is taken.
     pub(super) fn insert(&mut self, at: Instant, print: u64, early: Option<u64>) {
-        if self.prints.insert(print) {
-            self.early.extend(early);
-            self.order.push_back(Entry { at, print, early });
+        self.push(Entry {
+            at: Some(at),
+            print,
+            early,
+        });
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.prints.insert(entry.print) {
+            self.early.extend(entry.early);
+            self.order.push_back(entry);
         }
         if self.order.len() > limits::INIT_REGISTER
             && let Some(oldest) = self.order.pop_front()

@@ -1,5 +1,6 @@
 //! Two endpoints and a wire that loses nothing: the machine's everyday life, and what it does to liars.
 
+mod inits;
 mod liars;
 mod retries;
 
@@ -56,6 +57,11 @@ fn path(to_agent: bool) -> Path {
 
 impl Pair {
     fn new(delay: Duration) -> Self {
+        Self::with(delay, Vec::new())
+    }
+
+    /// A pair whose agent remembers INITs of an earlier run.
+    fn with(delay: Duration, seen: Vec<u64>) -> Self {
         let mut rng = Rng::from_seed([7; 32]);
         let (agent, controller) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
         let agent_key = agent.public();
@@ -68,7 +74,14 @@ impl Pair {
             now,
             delay,
             controller: Endpoint::new(config(controller, None), rng.fork(), now),
-            agent: Endpoint::new(config(agent, Some(Box::new(Open))), rng.fork(), now),
+            agent: Endpoint::new(
+                Config {
+                    seen,
+                    ..config(agent, Some(Box::new(Open)))
+                },
+                rng.fork(),
+                now,
+            ),
             agent_key,
             wire: Vec::new(),
             controller_events: Vec::new(),

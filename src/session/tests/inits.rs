@@ -1,0 +1,85 @@
+//! INITs made by hand: what an agent answers, and what it remembers of them.
+
+use super::*;
+use crate::crypto::{AgentMac, Initiator};
+use crate::wire::limits::{INIT_HEADER, MAC, MIN_DATAGRAM};
+use crate::wire::{Frame, Hello, SessionId, encode_init};
+
+/// An INIT whose early frames `pair`'s agent takes, and the handshake that its RESP completes.
+fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
+    let mut rng = Rng::from_seed([3; 32]);
+    let session = SessionId(77);
+    let mut payload = Vec::new();
+    Frame::Hello(Hello {
+        epoch: pair.agent.epoch(),
+        agent_time: Duration::ZERO,
+        session,
+        early: Early::Accepted,
+        invite: None,
+    })
+    .encode(&mut payload);
+    for frame in early {
+        frame.encode(&mut payload);
+    }
+    payload.resize(MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC, 0);
+    let mut datagram = Vec::new();
+    encode_init(session, None, &mut datagram);
+    let prologue = datagram.clone();
+    let identity = SecretKey::generate(&mut rng);
+    let agent = &pair.agent_key;
+    let initiator = Initiator::start(
+        &identity,
+        agent,
+        &prologue,
+        &payload,
+        &mut rng,
+        &mut datagram,
+    );
+    let mac = AgentMac::new(agent).tag(&datagram);
+    datagram.extend(mac);
+    (initiator.unwrap(), datagram)
+}
+
+/// Hands a datagram to the agent and takes what it sends.
+fn answers(pair: &mut Pair, datagram: &[u8]) -> Vec<Vec<u8>> {
+    pair.agent
+        .handle_datagram(pair.now, path(false), None, &mut datagram.to_vec());
+    pair.drain();
+    pair.wire.drain(..).map(|(.., bytes)| bytes).collect()
+}
+
+#[test]
+fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boot() {
+    let stream = Frame::Stream {
+        stream: StreamId::new(CallId(0), Lane::Control),
+        offset: 0,
+        fin: false,
+        data: b"start",
+    };
+    let mut before = Pair::new(Duration::ZERO);
+    let (_, captured) = init(&before, &[stream]);
+    assert!(!answers(&mut before, &captured).is_empty());
+    let started = |pair: &Pair| {
+        let mut events = pair.agent_events.iter();
+        events.any(|event| matches!(event, Event::Data { .. }))
+    };
+    assert!(started(&before));
+    let print = before.agent_events.iter().find_map(|event| match event {
+        Event::InitSeen { print } => Some(*print),
+        _ => None,
+    });
+
+    let others = 1..limits::INIT_REGISTER as u64;
+    let seen = print.into_iter().chain(others).collect();
+    let mut pair = Pair::with(Duration::ZERO, seen);
+    assert!(pair.now < Instant::ZERO + limits::INIT_REGISTER_AGE);
+    assert!(answers(&mut pair, &captured).is_empty(), "still remembered");
+    pair.connect(1, None, b"x");
+    pair.run(pair.now + SECOND);
+    let mut events = pair.controller_events.iter();
+    assert!(events.any(|event| matches!(event, Event::Connected { .. })));
+    // The new INIT has displaced the captured one, which draws an answer but starts nothing.
+    pair.agent_events.clear();
+    assert_eq!(answers(&mut pair, &captured).len(), 1);
+    assert!(!started(&pair));
+}
