@@ -149,6 +149,7 @@ impl Endpoint {
         let resp = session.resp.as_mut().ok_or(Drop::Replay)?;
         resp.due = true;
         session.route.on_received(bytes);
+        session.repeat_close();
         self.touch(index);
         Ok(())
     }

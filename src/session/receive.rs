@@ -147,8 +147,7 @@ impl Connection {
             return Err(Drop::Forged);
         };
         self.replay.mark(header.counter);
-        if let State::Closing { due, repeats, .. } = &mut self.state {
-            *due |= *repeats < limits::CLOSE_REPEATS;
+        if self.repeat_close() {
             return Ok(());
         }
         self.on_heard(now);
@@ -158,6 +157,15 @@ impl Connection {
             self.violate(now, violation);
         }
         Ok(())
+    }
+
+    /// The peer has not seen the CLOSE that was sent: sends it again, a few times. Returns false if none was.
+    pub(super) fn repeat_close(&mut self) -> bool {
+        let State::Closing { due, repeats, .. } = &mut self.state else {
+            return false;
+        };
+        *due |= *repeats < limits::CLOSE_REPEATS;
+        true
     }
 
     fn on_heard(&mut self, now: Instant) {

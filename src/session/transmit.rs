@@ -39,7 +39,10 @@ impl Connection {
                 transmit
             }
             State::Established => self.transmit_established(now, config, rng, buf),
-            State::Closing { .. } => self.transmit_close(now, buf),
+            // A CLOSE for early frames: without the RESP nobody could open it.
+            State::Closing { .. } => self
+                .transmit_resp(now, buf)
+                .or_else(|| self.transmit_close(now, buf)),
             State::Gone => None,
         };
         self.rearm(now);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::crypto::{AgentMac, Initiator};
-use crate::wire::limits::{INIT_HEADER, MAC, MIN_DATAGRAM};
-use crate::wire::{Frame, Hello, SessionId, encode_init};
+use crate::wire::limits::{DATA_HEADER, INIT_HEADER, MAC, MIN_DATAGRAM};
+use crate::wire::{Datagram, Frame, Frames, Hello, SessionId, encode_init};
 
 /// An INIT whose early frames `pair`'s agent takes, and the handshake that its RESP completes.
 fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
@@ -46,6 +46,40 @@ fn answers(pair: &mut Pair, datagram: &[u8]) -> Vec<Vec<u8>> {
         .handle_datagram(pair.now, path(false), None, &mut datagram.to_vec());
     pair.drain();
     pair.wire.drain(..).map(|(.., bytes)| bytes).collect()
+}
+
+#[test]
+fn early_frames_that_break_a_rule_are_answered_by_resp_and_then_by_close() {
+    let mut pair = Pair::new(Duration::ZERO);
+    let rekey = Frame::Rekey {
+        phase: 1,
+        share: [9; 32],
+    };
+    let (mut initiator, init) = init(&pair, &[rekey]);
+    let sent = answers(&mut pair, &init);
+    assert_eq!(sent.len(), 2);
+    let Ok(Some(Datagram::Resp(resp))) = Datagram::parse(&sent[0]) else {
+        panic!("not a RESP");
+    };
+    let keys = initiator.finish(resp.noise, &mut Vec::new()).unwrap();
+    let Ok(Some(Datagram::Data(data))) = Datagram::parse(&sent[1]) else {
+        panic!("not DATA");
+    };
+    let (header, mut sealed) = (&sent[1][..DATA_HEADER], sent[1][DATA_HEADER..].to_vec());
+    let payload = keys.open.open(data.counter, header, &mut sealed).unwrap();
+    let close = Frames::new(payload).find_map(|frame| match frame {
+        Ok(Frame::Close { code, reason }) => Some((code, reason.to_owned())),
+        _ => None,
+    });
+    let reason = "REKEY is not spoken in this version".to_owned();
+    assert_eq!(close, Some((1, reason)));
+    // Both may have been lost: a repeated INIT gets both again.
+    let again = answers(&mut pair, &init);
+    assert_eq!((again.len(), &again[0]), (2, &sent[0]));
+    assert_ne!(again[1], sent[1]);
+    pair.run(pair.now + SECOND * 10);
+    assert_eq!(pair.agent.sessions(), 0);
+    assert!(answers(&mut pair, &init).is_empty());
 }
 
 #[test]
