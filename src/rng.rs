@@ -3,23 +3,63 @@
 //! A ChaCha20 key stream from a 32-byte seed. The binaries seed it from the operating system, once
 //! per endpoint; the simulator from its own seed, so that a run can be repeated to the byte.
 //! Not the place that asks the operating system: that is `net::seed`.
+//!
+//! Invariant (fast key erasure): what was drawn cannot be computed from the state. The first bytes of each
+//! stretch of the key stream replace the key that made it, and the rest is wiped as it is drawn. So
+//! a later image of the process's memory does not give back the ephemeral keys of earlier handshakes.
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Bytes of the key.
+const KEY: usize = 32;
+
+/// Bytes that one key gives besides the next key: what the generator computes in one step.
+const STRETCH: usize = 256 - KEY;
 
 /// A cryptographic random source with an explicit seed.
-pub struct Rng(ChaCha20Rng);
+///
+/// In a box, so that moving it leaves no copy behind.
+pub struct Rng(Box<State>);
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct State {
+    key: [u8; KEY],
+    /// Not yet drawn from `drawn` on; wiped below.
+    stretch: [u8; STRETCH],
+    drawn: usize,
+}
 
 impl Rng {
     /// A source whose whole output is determined by `seed`.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+        let seed = Zeroizing::new(seed);
+        let mut state = Box::new(State {
+            key: [0; KEY],
+            stretch: [0; STRETCH],
+            drawn: STRETCH,
+        });
+        state.key.copy_from_slice(&*seed);
+        Self(state)
     }
 
     /// Fills `out` with random bytes.
-    pub fn fill(&mut self, out: &mut [u8]) {
-        self.0.fill_bytes(out);
+    pub fn fill(&mut self, mut out: &mut [u8]) {
+        let state = &mut *self.0;
+        while !out.is_empty() {
+            if state.drawn == STRETCH {
+                state.renew();
+            }
+            let left = &mut state.stretch[state.drawn..];
+            let size = out.len().min(left.len());
+            let (now, later) = out.split_at_mut(size);
+            now.copy_from_slice(&left[..size]);
+            left[..size].zeroize();
+            state.drawn += size;
+            out = later;
+        }
     }
 
     /// Random bytes, as an array.
@@ -31,7 +71,7 @@ impl Rng {
 
     /// A random integer over the whole range.
     pub fn u64(&mut self) -> u64 {
-        self.0.next_u64()
+        u64::from_le_bytes(self.bytes())
     }
 
     /// An independent source, seeded from this one.
@@ -41,8 +81,67 @@ impl Rng {
     }
 }
 
+impl State {
+    /// Overwrites the key by the start of its own stream, and takes what follows as the next stretch.
+    fn renew(&mut self) {
+        let mut stream = ChaCha20Rng::from_seed(self.key);
+        stream.fill_bytes(&mut self.key);
+        stream.fill_bytes(&mut self.stretch);
+        self.drawn = 0;
+    }
+}
+
 impl std::fmt::Debug for Rng {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Rng(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 7539 appendix A.1, test vectors 1 and 2: the key stream of the zero key.
+    #[test]
+    fn the_first_bytes_of_the_key_stream_become_the_key_and_the_next_ones_output() {
+        let mut rng = Rng::from_seed([0; 32]);
+        let first: [u8; 8] = rng.bytes();
+        assert_eq!(first, [0xda, 0x41, 0x59, 0x7c, 0x51, 0x57, 0x48, 0x8d]);
+        assert_eq!(rng.0.key[..4], [0x76, 0xb8, 0xe0, 0xad]);
+    }
+
+    #[test]
+    fn a_memory_image_does_not_give_back_what_was_drawn() {
+        let mut rng = Rng::from_seed([7; 32]);
+        for draws in 1..100 {
+            let drawn: [u8; 32] = rng.bytes();
+            let image = [&rng.0.key[..], &rng.0.stretch[..]].concat();
+            let found = |part: &[u8]| image.windows(part.len()).any(|window| window == part);
+            assert!(!drawn.chunks(4).any(found), "draw {draws}");
+            // Nor does the stream of the key in the image, from its very start.
+            let mut stream = [0; 4096];
+            ChaCha20Rng::from_seed(rng.0.key).fill_bytes(&mut stream);
+            let found = |part: &[u8]| stream.windows(part.len()).any(|window| window == part);
+            assert!(!drawn.chunks(8).any(found), "draw {draws}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_in_pieces_of_any_size() {
+        let mut whole = [0; 1000];
+        Rng::from_seed([7; 32]).fill(&mut whole);
+        for size in [1, 7, 8, 32, 223, 224, 225, 999] {
+            let mut rng = Rng::from_seed([7; 32]);
+            let mut pieces = [0; 1000];
+            pieces.chunks_mut(size).for_each(|piece| rng.fill(piece));
+            assert_eq!(pieces, whole, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_fork_and_its_origin_differ() {
+        let mut rng = Rng::from_seed([7; 32]);
+        let mut fork = rng.fork();
+        assert_ne!(fork.u64(), rng.u64());
     }
 }
