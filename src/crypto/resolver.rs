@@ -80,8 +80,9 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, secret: &[u8]) {
-        let secret: [u8; 32] = secret.try_into().expect("keys are 32 bytes");
-        self.secret = StaticSecret::from(secret);
+        let secret: Zeroizing<[u8; 32]> =
+            Zeroizing::new(secret.try_into().expect("keys are 32 bytes"));
+        self.secret = StaticSecret::from(*secret);
         self.public = x25519_dalek::PublicKey::from(&self.secret).to_bytes();
     }
 

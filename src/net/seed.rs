@@ -2,6 +2,8 @@
 
 use std::io;
 
+use zeroize::Zeroizing;
+
 use crate::rng::Rng;
 
 /// A source seeded by the operating system.
@@ -9,7 +11,7 @@ use crate::rng::Rng;
 /// # Errors
 /// When the system has no randomness to give.
 pub fn rng() -> io::Result<Rng> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::from)?;
-    Ok(Rng::from_seed(seed))
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(io::Error::from)?;
+    Ok(Rng::from_seed(*seed))
 }

@@ -11,6 +11,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use zeroize::Zeroizing;
+
 use super::connection::{Accept, Connection};
 use super::endpoint::Endpoint;
 use super::register::InitRegister;
@@ -200,7 +202,8 @@ impl Endpoint {
         if !admission.register.has_room(now) {
             return Err(Drop::Full);
         }
-        let mut payload = Vec::new();
+        // It may hold an invitation.
+        let mut payload = Zeroizing::new(Vec::new());
         let identity = &self.config.identity;
         let (responder, key) = Responder::read(
             identity,

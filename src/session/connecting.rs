@@ -6,6 +6,7 @@
 //! bytes once.
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::{Config, Ticket, limits};
 use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
@@ -28,7 +29,7 @@ pub(super) struct Connecting {
     agent: PublicKey,
     mac: AgentMac,
     ticket: Option<Ticket>,
-    invite: Option<[u8; INVITE]>,
+    invite: Option<Zeroizing<[u8; INVITE]>>,
     first: Bytes,
     /// Newest last; at most two.
     attempts: Vec<Attempt>,
@@ -67,7 +68,7 @@ impl Connecting {
             agent,
             mac: AgentMac::new(&agent),
             ticket,
-            invite,
+            invite: invite.map(Zeroizing::new),
             first,
             attempts: Vec::new(),
             began: None,
@@ -113,11 +114,8 @@ impl Connecting {
         let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
         wire::encode_init(id, self.token.take().as_ref(), &mut datagram);
         let prologue = datagram.clone();
-        let payload = self.payload(
-            now,
-            id,
-            MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC,
-        );
+        let size = MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC;
+        let payload = Zeroizing::new(self.payload(now, id, size));
         let initiator = Initiator::start(
             &config.identity,
             &self.agent,
@@ -152,7 +150,7 @@ impl Connecting {
             agent_time: std::time::Duration::from_micros(agent_time),
             session: id,
             early: Early::Accepted,
-            invite: self.invite,
+            invite: self.invite.as_deref().copied(),
         };
         Frame::Hello(hello).encode(&mut payload);
         let early = usize::try_from(self.early()).expect("less than a datagram");
@@ -181,7 +179,7 @@ impl Connecting {
             agent_time: std::time::Duration::ZERO,
             session: SessionId(0),
             early: Early::Accepted,
-            invite: self.invite,
+            invite: self.invite.as_deref().copied(),
         });
         let stream = StreamId::new(CallId(0), Lane::Control);
         let room =
