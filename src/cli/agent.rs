@@ -197,6 +197,7 @@ impl ServeArgs {
 #[must_use]
 pub fn main() -> ExitCode {
     failure::install("udpagent", failure::AGENT_FAILURE);
+    super::memory::keep_private();
     let line = AgentLine::parse();
     let result = match &line.command {
         None => serve::serve(&line.serve),

@@ -74,6 +74,7 @@ pub enum Command {
 /// `udpctl`: parses, runs, and turns the result into an exit status.
 #[must_use]
 pub fn main() -> ExitCode {
+    super::memory::keep_private();
     let ctl = Ctl::parse();
     let failed = match &ctl.command {
         Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => OURS,

@@ -8,3 +8,4 @@ pub mod completions;
 pub mod ctl;
 pub mod failure;
 pub mod man;
+mod memory;

@@ -16,6 +16,7 @@ mod keys;
 mod leaks;
 mod limits;
 mod local;
+mod memory;
 mod outcomes;
 mod plain;
 mod policy;

@@ -8,14 +8,14 @@ use std::os::unix::process::CommandExt as _;
 use crate::harness::{Agent, Test, User};
 
 /// A user that every system has, and who may do nothing.
-struct Nobody {
-    uid: u32,
-    gid: u32,
+pub struct Nobody {
+    pub uid: u32,
+    pub gid: u32,
     home: String,
     shell: String,
 }
 
-fn nobody() -> Nobody {
+pub fn nobody() -> Nobody {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
     let line = passwd.lines().find(|line| line.starts_with("nobody:"));
     let fields: Vec<&str> = line.expect("a user nobody").split(':').collect();

@@ -1,0 +1,66 @@
+//! Keys in memory: no core dump, and no other process of the same user that reads them.
+
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Agent, Test, User, eventually};
+use crate::users::{Nobody, nobody};
+
+/// Owner of a process as its directory in `/proc` shows it: root, if the process is not dumpable.
+fn owner(process: &Path) -> u32 {
+    std::fs::metadata(process).unwrap().uid()
+}
+
+#[test]
+fn an_agent_that_is_not_root_cannot_be_dumped_and_its_commands_can() {
+    let user = User::new();
+    let root = rustix::process::geteuid().is_root();
+    let Nobody { uid, gid, .. } = nobody();
+    let lower = |command: &mut Command| {
+        if root {
+            command.uid(uid).gid(gid);
+        }
+    };
+    let lowered = |program: &str, args: &[&str]| {
+        let mut command = user.command(program);
+        command.args(args);
+        lower(&mut command);
+        command
+    };
+    if root {
+        chown(user.path(""), Some(uid), Some(gid)).unwrap();
+    }
+    let agent = Agent::from(lowered("udpagent", &["--bind", "127.0.0.1:0"]));
+    let process = format!("/proc/{}", agent.child.pid().as_raw_pid());
+    assert_eq!(owner(Path::new(&process)), 0);
+    let mut reader = Command::new("/bin/cat");
+    reader.arg(format!("{process}/environ"));
+    lower(&mut reader);
+    let read = reader.output().unwrap();
+    assert!(!read.status.success() && read.stdout.is_empty());
+
+    // What it starts is dumpable again, from a file as from memory, and is ended with all that it started.
+    let target = agent.target();
+    let exec = |args: &[&str]| {
+        let args = [&["exec", &target][..], args].concat();
+        Test::new(lowered("udpctl", &args))
+    };
+    let me = if root { uid } else { owner(&user.path("")) };
+    let own = "stat -c %u /proc/self; wc -c </proc/self/environ >/dev/null && echo read";
+    exec(&["--shell", own])
+        .stdout(format!("{me}\nread\n"))
+        .run();
+    let script = user.path("script");
+    std::fs::write(&script, format!("#!/bin/sh\n{own}\n")).unwrap();
+    if root {
+        chown(&script, Some(uid), Some(gid)).unwrap();
+    }
+    exec(&["--script", script.to_str().unwrap()])
+        .stdout(format!("{me}\nread\n"))
+        .run();
+    let tree = ["--timeout", "1s", "--shell", "setsid sleep 600 & sleep 600"];
+    assert_eq!(exec(&tree).outcome().status, 124);
+    eventually("the tree has ended", || agent.jobs().left().is_empty());
+}
