@@ -9,6 +9,7 @@ mod dice;
 mod echo;
 mod forge;
 mod host;
+mod hostile_peer;
 mod invariants;
 mod link;
 mod network;

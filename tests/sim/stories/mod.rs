@@ -3,6 +3,7 @@
 mod chaos;
 mod first_contact;
 mod goodput;
+mod hostile;
 mod jobs;
 mod load;
 mod loss;

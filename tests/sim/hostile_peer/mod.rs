@@ -1,0 +1,362 @@
+//! An endpoint and a peer that holds the keys: whatever the peer seals, and whenever it comes, the endpoint
+//! does not panic, comes to rest, keeps its counters apart and its bounds, and ends the session.
+//!
+//! The peer is not an endpoint. Bytes say what it seals, under which counters, from which address, how
+//! much time passes, and what the endpoint's application does in between. The first byte says which end is under
+//! test and whether the peer keeps the rules; one that does must never be taken for one that does not.
+//! The fuzz target `endpoint` runs this on what it finds, a test on what seeds give.
+
+mod frames;
+mod input;
+mod setup;
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpagent::crypto::TrafficKeys;
+use udpagent::session::{Closed, Command, ConnectionId, Endpoint, Event, Path, limits};
+use udpagent::time::Instant;
+use udpagent::wire::limits::{DATA_HEADER, MAX_COUNTER, MAX_VARINT};
+use udpagent::wire::{CallId, Data, Datagram, Frame, Lane, SessionId, StreamId};
+
+use frames::Frames;
+use input::Input;
+
+/// Which end is under test.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Agent,
+    Controller,
+}
+
+/// Steps of one run, so that a long input does not take long.
+const STEPS: usize = 300;
+
+/// More calls than any change can take to be settled.
+const REST: usize = 100_000;
+
+/// The most that the application writes in a run.
+const WRITTEN: usize = 1 << 20;
+
+/// An endpoint with one session, and its peer.
+struct Run {
+    endpoint: Endpoint,
+    now: Instant,
+    connection: ConnectionId,
+    keys: TrafficKeys,
+    /// The endpoint's name for the session, and the peer's.
+    receiver: SessionId,
+    local: SessionId,
+    frames: Frames,
+    counter: u64,
+    /// Counter that the endpoint sealed last.
+    sealed: Option<u64>,
+    closed: bool,
+    offsets: HashMap<StreamId, u64>,
+    written: usize,
+    /// Bytes received from and sent to addresses, and those that need no counting.
+    traffic: HashMap<SocketAddr, (u64, u64)>,
+    proved: HashSet<SocketAddr>,
+    log: Vec<Vec<u8>>,
+}
+
+/// Plays what `bytes` say.
+///
+/// # Panics
+/// If the endpoint does, or breaks a promise.
+pub fn run(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let manner = input.byte();
+    let role = if manner & 1 == 0 {
+        Role::Agent
+    } else {
+        Role::Controller
+    };
+    let frames = Frames::new(role, manner & 2 == 0);
+    let Some(mut run) = setup::run(role, frames, &mut input) else {
+        return;
+    };
+    run.drain();
+    for _ in 0..STEPS {
+        if input.is_empty() {
+            break;
+        }
+        run.step(&mut input);
+        run.drain();
+    }
+    run.advance(limits::IDLE * 3);
+    assert_eq!(run.endpoint.sessions(), 0, "a session has not ended");
+    assert_eq!(run.endpoint.poll_timeout(), None);
+    assert!(run.closed, "no event has ended the session");
+}
+
+impl Run {
+    fn step(&mut self, input: &mut Input<'_>) {
+        match input.below(8) {
+            0..=3 => self.datagram(input),
+            4 | 5 => self.pass(input),
+            6 => self.apply(input),
+            _ => self.unsealed(input),
+        }
+    }
+
+    /// A sealed datagram of a few frames.
+    fn datagram(&mut self, input: &mut Input<'_>) {
+        let counter = self.next_counter(input);
+        let header = Data {
+            phase: 0,
+            receiver: self.receiver,
+            counter,
+        }
+        .encode();
+        let mut datagram = header.to_vec();
+        for _ in 0..=input.below(4) {
+            self.frames.write(input, &mut datagram);
+        }
+        self.keys
+            .seal
+            .seal(counter, &header, &mut datagram, DATA_HEADER);
+        let from = match input.byte() {
+            0..=31 if self.frames.role == Role::Agent => setup::peer(input.below(4)),
+            _ => setup::peer(0),
+        };
+        self.deliver(from, &mut datagram);
+    }
+
+    fn next_counter(&mut self, input: &mut Input<'_>) -> u64 {
+        if self.frames.honest {
+            self.counter += 1 + u64::from(input.below(16) == 0);
+            return self.counter;
+        }
+        let counter = match input.below(16) {
+            0 => MAX_COUNTER.saturating_sub(u64::from(input.byte())),
+            1 => u64::MAX - u64::from(input.byte()),
+            2 => self.counter.saturating_sub(u64::from(input.byte())),
+            3 => input.word(),
+            4 => self.counter.saturating_add(input.word() >> 40),
+            _ => self.counter.saturating_add(1),
+        };
+        self.counter = if counter <= MAX_COUNTER {
+            self.counter.max(counter)
+        } else {
+            self.counter
+        };
+        counter
+    }
+
+    fn deliver(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+        self.log.truncate(16);
+        self.log.push(datagram.to_vec());
+        self.traffic.entry(from).or_default().0 += datagram.len() as u64;
+        self.endpoint
+            .handle_datagram(self.now, path(from), None, datagram);
+    }
+
+    /// Something that no key has sealed, or that came before.
+    fn unsealed(&mut self, input: &mut Input<'_>) {
+        let from = setup::peer(input.below(4));
+        let before = usize::from(input.byte());
+        let mut datagram = match self.log.get(before % 20) {
+            Some(datagram) => datagram.clone(),
+            None => [udpagent::wire::TAG.to_vec(), input.take(60).to_vec()].concat(),
+        };
+        if input.below(2) == 1 && !datagram.is_empty() {
+            let at = usize::from(input.byte()) % datagram.len();
+            datagram[at] ^= 1 << input.below(8);
+        }
+        self.deliver(from, &mut datagram);
+    }
+
+    /// Time passes.
+    fn pass(&mut self, input: &mut Input<'_>) {
+        let time = match input.below(8) {
+            0 => Duration::ZERO,
+            1 => Duration::from_micros(u64::from(input.byte())),
+            2 => Duration::from_millis(1),
+            3 => Duration::from_millis(u64::from(input.byte())),
+            4 => Duration::from_secs(1),
+            5 => Duration::from_secs(u64::from(input.byte())),
+            _ => {
+                let due = self.endpoint.poll_timeout();
+                due.map_or(Duration::ZERO, |due| due.since(self.now))
+            }
+        };
+        // A driver that was busy hears of several timers at once.
+        if input.below(4) == 0 {
+            self.now += time;
+            self.endpoint.handle_timeout(self.now);
+        } else {
+            self.advance(time);
+        }
+    }
+
+    /// Time passes, and the driver misses nothing.
+    fn advance(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut still = 0;
+        while let Some(due) = self.endpoint.poll_timeout().filter(|&due| due <= until) {
+            still = if due > self.now { 0 } else { still + 1 };
+            assert!(still < 1000, "a timer is due again and again");
+            self.now = self.now.max(due);
+            self.endpoint.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = until;
+    }
+
+    /// The application wants something.
+    fn apply(&mut self, input: &mut Input<'_>) {
+        if let Some(command) = self.command(input) {
+            self.endpoint.apply(self.now, command);
+        }
+    }
+
+    fn command(&mut self, input: &mut Input<'_>) -> Option<Command> {
+        let connection = self.connection;
+        let call = CallId(u32::from(input.below(20)));
+        let lane = [Lane::Control, Lane::Main, Lane::Error][usize::from(input.below(3))];
+        let stream = StreamId::new(call, lane);
+        let code = input.varint();
+        Some(match input.below(16) {
+            0..=5 => {
+                let length = usize::from(input.byte()) * 100;
+                if self.written + length > WRITTEN {
+                    return None;
+                }
+                self.written += length;
+                let data = Bytes::from(vec![7; length]);
+                let fin = input.below(8) == 0;
+                Command::Write {
+                    connection,
+                    stream,
+                    data,
+                    fin,
+                }
+            }
+            6..=9 => Command::Consumed {
+                connection,
+                stream,
+                bytes: code,
+            },
+            10 => Command::Reset {
+                connection,
+                stream,
+                code,
+            },
+            11 => Command::Stop {
+                connection,
+                stream,
+                code,
+            },
+            12 | 13 => Command::Release { connection, call },
+            14 => Command::Watch {
+                connection,
+                silence: Duration::from_millis(code),
+                ping: (input.below(2) == 0).then_some(Duration::from_millis(input.varint())),
+            },
+            _ if input.below(8) == 0 => Command::Close {
+                connection,
+                code,
+                reason: "ж".repeat(usize::from(input.byte())),
+            },
+            _ => return None,
+        })
+    }
+
+    /// The contract: after every change transmits and events are drained until both are empty.
+    fn drain(&mut self) {
+        let mut buf = Vec::new();
+        for _ in 0..REST {
+            if let Some(transmit) = self.endpoint.poll_transmit(self.now, &mut buf) {
+                for datagram in buf.chunks(transmit.segment.unwrap_or(buf.len())) {
+                    self.on_sent(transmit.path.remote, datagram);
+                }
+            } else if let Some(event) = self.endpoint.poll_event() {
+                self.on_event(&event);
+            } else {
+                return;
+            }
+        }
+        panic!("the endpoint does not come to rest");
+    }
+
+    fn on_sent(&mut self, to: SocketAddr, datagram: &[u8]) {
+        let traffic = self.traffic.entry(to).or_default();
+        traffic.1 += datagram.len() as u64;
+        assert!(
+            self.proved.contains(&to) || traffic.1 <= limits::AMPLIFICATION * traffic.0,
+            "amplification towards {to}: {traffic:?}"
+        );
+        let parsed = Datagram::parse(datagram)
+            .expect("a datagram")
+            .expect("ours");
+        let Datagram::Data(data) = parsed else {
+            return;
+        };
+        if data.receiver != self.local {
+            // A session that a repeated or changed INIT has begun.
+            return;
+        }
+        assert!(
+            self.sealed.is_none_or(|last| last < data.counter),
+            "counter {} sealed after {:?}",
+            data.counter,
+            self.sealed
+        );
+        self.sealed = Some(data.counter);
+        let (header, mut sealed) = (&datagram[..DATA_HEADER], datagram[DATA_HEADER..].to_vec());
+        let opened = self.keys.open.open(data.counter, header, &mut sealed);
+        let opened = opened.expect("sealed under the session's key");
+        self.frames.received.insert(data.counter);
+        for frame in udpagent::wire::Frames::new(opened) {
+            match frame.expect("a frame") {
+                Frame::PathChallenge(data) => self.frames.challenge = Some(data),
+                Frame::Stream { stream, .. } => {
+                    self.frames.calls = self.frames.calls.max(stream.call().0 + 1);
+                }
+                Frame::MaxData(max) | Frame::MaxStreamData { max, .. } => {
+                    assert!(max <= MAX_VARINT);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        if event.connection() != Some(self.connection) {
+            return;
+        }
+        assert!(!self.closed, "{event:?} names a session that is over");
+        match event {
+            Event::Data {
+                stream,
+                offset,
+                data,
+                ..
+            } => {
+                let end = self.offsets.entry(*stream).or_default();
+                assert_eq!(*offset, *end, "bytes out of order");
+                *end += data.len() as u64;
+            }
+            Event::Moved { path, .. } => {
+                self.proved.insert(path.remote);
+            }
+            Event::Closed { reason, .. } => {
+                self.closed = true;
+                let blamed = matches!(reason, Closed::Violation(_));
+                assert!(!(blamed && self.frames.honest), "{reason:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn path(remote: SocketAddr) -> Path {
+    Path {
+        socket: 0,
+        local: None,
+        remote,
+    }
+}

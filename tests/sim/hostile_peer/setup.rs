@@ -1,0 +1,224 @@
+//! The handshake, made by hand on the peer's side, so that it has the keys.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, TrafficKeys};
+use udpagent::rng::Rng;
+use udpagent::session::{Command, limits};
+use udpagent::session::{Config, Connect, ConnectionId, Endpoint, Gate, Ticket};
+use udpagent::time::Instant;
+use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM};
+use udpagent::wire::{Datagram, Early, Frame, Hello, SessionId, encode_init, encode_resp};
+
+use super::frames::Frames;
+use super::input::Input;
+use super::{Role, Run, path};
+
+struct Open;
+
+impl Gate for Open {
+    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+        true
+    }
+}
+
+/// One of the peer's addresses; 0 is the one that it begins with.
+pub fn peer(number: u8) -> SocketAddr {
+    // Another port, then other hosts.
+    let host = number.saturating_sub(1);
+    SocketAddr::from(([192, 0, 2, 1 + host], 4000 + u16::from(number)))
+}
+
+/// The names of the session, and its keys, as the peer has them.
+struct Names {
+    connection: ConnectionId,
+    receiver: SessionId,
+    local: SessionId,
+    keys: TrafficKeys,
+}
+
+/// An endpoint with a session; `None` if it did not come about.
+pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
+    let mut rng = Rng::from_seed([7; 32]);
+    let (endpoint, peer_key) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+    let now = Instant::from_micros(5_000_000);
+    let windows = [1, 5_000, limits::STREAM_WINDOW, u64::MAX];
+    let window = windows[usize::from(input.below(4))];
+    let config = Config {
+        segments: 8,
+        stream_window: window,
+        session_window: window.saturating_mul(8),
+        ..Config::new(
+            endpoint.clone(),
+            (role == Role::Agent).then(|| Box::new(Open) as Box<dyn Gate>),
+        )
+    };
+    let endpoint_key = endpoint.public();
+    let endpoint = Endpoint::new(config, rng.fork(), now);
+    let mut run = Unready {
+        endpoint,
+        now,
+        frames,
+        rng,
+        peer_key,
+        endpoint_key,
+        log: Vec::new(),
+    };
+    let names = match role {
+        Role::Agent => run.as_controller(input)?,
+        Role::Controller => run.as_agent(input)?,
+    };
+    Some(Run {
+        endpoint: run.endpoint,
+        now,
+        connection: names.connection,
+        keys: names.keys,
+        receiver: names.receiver,
+        local: names.local,
+        frames: run.frames,
+        counter: 0,
+        sealed: None,
+        closed: false,
+        offsets: HashMap::new(),
+        written: 0,
+        traffic: HashMap::new(),
+        proved: HashSet::from([peer(0)]),
+        log: run.log,
+    })
+}
+
+struct Unready {
+    endpoint: Endpoint,
+    now: Instant,
+    frames: Frames,
+    rng: Rng,
+    peer_key: SecretKey,
+    endpoint_key: PublicKey,
+    log: Vec<Vec<u8>>,
+}
+
+impl Unready {
+    fn hello(&mut self, session: SessionId, input: &mut Input<'_>) -> Vec<u8> {
+        let mut payload = Vec::new();
+        Frame::Hello(Hello {
+            epoch: self.endpoint.epoch(),
+            agent_time: Duration::from_micros(input.varint()),
+            session,
+            early: [Early::Accepted, Early::Refused][usize::from(input.below(2))],
+            invite: None,
+        })
+        .encode(&mut payload);
+        for _ in 0..input.below(4) {
+            self.frames.write(input, &mut payload);
+        }
+        payload
+    }
+
+    fn first_datagram(&mut self) -> Option<Vec<u8>> {
+        let mut buf = Vec::new();
+        let transmit = self.endpoint.poll_transmit(self.now, &mut buf)?;
+        buf.truncate(transmit.segment.unwrap_or(buf.len()));
+        Some(buf)
+    }
+
+    fn deliver(&mut self, mut datagram: Vec<u8>) {
+        self.log.push(datagram.clone());
+        self.endpoint
+            .handle_datagram(self.now, path(peer(0)), None, &mut datagram);
+    }
+
+    fn as_controller(&mut self, input: &mut Input<'_>) -> Option<Names> {
+        let local = SessionId(77);
+        let mut payload = self.hello(local, input);
+        let size = MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC;
+        if payload.len() > size {
+            return None;
+        }
+        payload.resize(size, 0);
+        let mut init = Vec::new();
+        encode_init(local, None, &mut init);
+        let prologue = init.clone();
+        let mut initiator = Initiator::start(
+            &self.peer_key,
+            &self.endpoint_key,
+            &prologue,
+            &payload,
+            &mut self.rng,
+            &mut init,
+        )
+        .expect("a true key");
+        let mac = AgentMac::new(&self.endpoint_key).tag(&init);
+        init.extend(mac);
+        self.deliver(init);
+        let answer = self.first_datagram()?;
+        let Ok(Some(Datagram::Resp(resp))) = Datagram::parse(&answer) else {
+            panic!("the agent answers INIT by something else than RESP");
+        };
+        let keys = initiator.finish(resp.noise, &mut Vec::new());
+        Some(Names {
+            connection: ConnectionId(1 << 63),
+            receiver: resp.sender,
+            local,
+            keys: keys.expect("a true RESP"),
+        })
+    }
+
+    fn as_agent(&mut self, input: &mut Input<'_>) -> Option<Names> {
+        let connection = ConnectionId(1);
+        let ticket = Ticket {
+            epoch: 0,
+            offset: input.word().cast_signed(),
+            rtt: Duration::from_micros(input.varint() >> 20),
+        };
+        let first = Bytes::from(vec![5; usize::from(input.byte()) * 10]);
+        self.frames.calls = u32::from(!first.is_empty());
+        let connect = Connect {
+            connection,
+            agent: self.peer_key.public(),
+            path: path(peer(0)),
+            ticket: (input.below(2) == 0).then_some(ticket),
+            invite: None,
+            first,
+            timeout: Duration::from_secs(10),
+        };
+        self.endpoint.apply(self.now, Command::Connect(connect));
+        let init = self.first_datagram()?;
+        let Ok(Some(Datagram::Init(init))) = Datagram::parse(&init) else {
+            panic!("the controller begins by something else than INIT");
+        };
+        let (receiver, local) = (init.sender, SessionId(99));
+        let read = Responder::read(
+            &self.peer_key,
+            init.prologue,
+            init.noise,
+            &mut Vec::new(),
+            &mut self.rng,
+        );
+        let (responder, _) = read.expect("a true INIT");
+        // The application may change its mind before the answer comes.
+        if input.below(4) == 0 {
+            let call = udpagent::wire::CallId(0);
+            let release = Command::Release { connection, call };
+            self.endpoint.apply(self.now, release);
+        }
+        let payload = self.hello(local, input);
+        let mut resp = Vec::new();
+        encode_resp(local, receiver, &mut resp);
+        let keys = responder
+            .respond(&payload, &mut resp)
+            .expect("a true share");
+        if resp.len() > MIN_DATAGRAM {
+            return None;
+        }
+        self.deliver(resp);
+        Some(Names {
+            connection,
+            receiver,
+            local,
+            keys,
+        })
+    }
+}
