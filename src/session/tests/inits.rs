@@ -114,6 +114,11 @@ fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boo
     assert!(events.any(|event| matches!(event, Event::Connected { .. })));
     // The new INIT has displaced the captured one, which draws an answer but starts nothing.
     pair.agent_events.clear();
-    assert_eq!(answers(&mut pair, &captured).len(), 1);
+    let answers = answers(&mut pair, &captured);
+    let is_resp = |datagram: &&Vec<u8>| {
+        let parsed = Datagram::parse(datagram);
+        matches!(parsed, Ok(Some(Datagram::Resp(_))))
+    };
+    assert_eq!(answers.iter().filter(is_resp).count(), 1);
     assert!(!started(&pair));
 }
