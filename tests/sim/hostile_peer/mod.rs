@@ -268,15 +268,21 @@ impl Run {
     /// The contract: after every change transmits and events are drained until both are empty.
     fn drain(&mut self) {
         let mut buf = Vec::new();
+        let mut empty = false;
         for _ in 0..REST {
             if let Some(transmit) = self.endpoint.poll_transmit(self.now, &mut buf) {
                 for datagram in buf.chunks(transmit.segment.unwrap_or(buf.len())) {
                     self.on_sent(transmit.path.remote, datagram);
                 }
+                empty = false;
             } else if let Some(event) = self.endpoint.poll_event() {
                 self.on_event(&event);
-            } else {
+                empty = false;
+            } else if empty {
                 return;
+            } else {
+                // The last event may have let something go.
+                empty = true;
             }
         }
         panic!("the endpoint does not come to rest");
