@@ -92,7 +92,7 @@ pub const MAX_SIGNAL: i32 = 64;
 pub const CHAT_MEMBERS: usize = 1024;
 
 /// Bytes on their way to one member: what it has credit for from the start, so that the session
-/// machine never has to keep any.
+/// machine never has to keep any. Well above what a member may leave unreported.
 pub const CHAT_UNDERWAY: u64 = crate::session::limits::INITIAL_STREAM_CREDIT;
 
 /// Bytes that wait for a member who reads slowly; beyond it the oldest messages are dropped, and the

@@ -39,6 +39,12 @@ pub const STREAM_WINDOW: u64 = 1 << 20;
 /// The same for a whole session: eight streams at full window, or many at less.
 pub const SESSION_WINDOW: u64 = 8 << 20;
 
+/// A receiver reports consumption at the latest when this much more has been consumed than it last
+/// reported, whatever its window. An application that waits for its peer to consume may therefore wait
+/// only while at least this much is outstanding; with less, no report need ever come. A quarter of the
+/// initial credit: some twelve datagrams, so that a report leaves with about every acknowledgement.
+pub const CONSUMED_REPORT: u64 = INITIAL_STREAM_CREDIT / 4;
+
 /// Gaps kept by a stream's receiver; one-byte segments far apart would cost memory out of proportion.
 pub const STREAM_GAPS: usize = 1024;
 

@@ -13,6 +13,7 @@ use udpagent::time::Instant;
 use udpagent::wire::{CallId, Early, Lane, StreamId};
 
 use crate::host::App;
+use crate::invariants::Flow;
 use crate::work::{Pattern, Reader, Work, Writer};
 
 /// How fast the application disposes of what comes.
@@ -200,7 +201,7 @@ impl Caller {
         });
         let mut stdin = (work.stdin > 0).then(|| {
             let stream = StreamId::new(call, Lane::Main);
-            Writer::new(connection, stream, Pattern::stdin(work.id), work.stdin)
+            Writer::new(connection, stream, Pattern::stdin(work.id), work.stdin).bounded(work.bound)
         });
         if let Some(stdin) = &mut stdin {
             stdin.write(out);
@@ -309,14 +310,14 @@ impl App for Rc<RefCell<Caller>> {
             Event::Writable {
                 connection,
                 stream,
+                consumed,
                 limit,
-                ..
             } => {
                 let session = caller.sessions.get_mut(&connection).expect("a session");
                 if let Some(call) = session.calls.get_mut(&stream.call())
                     && let (Lane::Main, Some(stdin)) = (stream.lane(), &mut call.stdin)
                 {
-                    stdin.on_limit(limit);
+                    stdin.on_credit(consumed, limit);
                     stdin.write(out);
                 }
             }
@@ -367,6 +368,30 @@ impl App for Rc<RefCell<Caller>> {
         for (connection, call) in touched {
             caller.finish(now, connection, call, out);
         }
+    }
+
+    fn flows(&self) -> Vec<Flow> {
+        let caller = self.borrow();
+        if matches!(caller.pace, Pace::Stopped) {
+            return Vec::new();
+        }
+        let mut flows = Vec::new();
+        for (&connection, session) in &caller.sessions {
+            for (&call, open) in &session.calls {
+                let stalled = caller.stalled == Some(open.work.id) || !open.work.takes.is_zero();
+                // The agent writes nothing before it has read all of stdin.
+                if stalled || open.stdin.as_ref().is_some_and(|stdin| !stdin.is_ended()) {
+                    continue;
+                }
+                let lanes = open.lanes.iter().filter(|(_, reader)| !reader.is_ended());
+                flows.extend(lanes.map(|(&lane, reader)| Flow {
+                    connection,
+                    stream: StreamId::new(call, lane),
+                    received: reader.received(),
+                }));
+            }
+        }
+        flows
     }
 
     fn next_time(&self) -> Option<Instant> {

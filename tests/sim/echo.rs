@@ -14,6 +14,7 @@ use udpagent::time::Instant;
 use udpagent::wire::{CallId, Lane, StreamId};
 
 use crate::host::App;
+use crate::invariants::Flow;
 use crate::work::{Pattern, Reader, Work, Writer};
 
 type Key = (ConnectionId, CallId);
@@ -22,7 +23,7 @@ struct Call {
     work: Work,
     stdin: Reader,
     writers: Vec<(Lane, Writer)>,
-    limits: HashMap<Lane, u64>,
+    credit: HashMap<Lane, (u64, u64)>,
     delivered: usize,
 }
 
@@ -96,7 +97,7 @@ impl Echo {
             work,
             stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
             writers: Vec::new(),
-            limits: HashMap::new(),
+            credit: HashMap::new(),
             delivered: 0,
         };
         self.calls.insert(key, call);
@@ -153,8 +154,9 @@ impl Echo {
         ] {
             let stream = StreamId::new(key.1, lane);
             let pattern = Pattern::output(work.id, lane);
-            let mut writer = Writer::new(key.0, stream, pattern, total);
-            writer.on_limit(call.limits.get(&lane).copied().unwrap_or(0));
+            let mut writer = Writer::new(key.0, stream, pattern, total).bounded(work.bound);
+            let (consumed, limit) = call.credit.get(&lane).copied().unwrap_or((0, 0));
+            writer.on_credit(consumed, limit);
             writer.write(out);
             call.writers.push((lane, writer));
         }
@@ -194,15 +196,15 @@ impl App for Rc<RefCell<Echo>> {
             Event::Writable {
                 connection,
                 stream,
+                consumed,
                 limit,
-                ..
             } => {
                 let key = (connection, stream.call());
                 if let Some(call) = echo.calls.get_mut(&key) {
-                    call.limits.insert(stream.lane(), limit);
+                    call.credit.insert(stream.lane(), (consumed, limit));
                     for (lane, writer) in &mut call.writers {
                         if *lane == stream.lane() {
-                            writer.on_limit(limit);
+                            writer.on_credit(consumed, limit);
                             writer.write(out);
                         }
                     }
@@ -245,6 +247,20 @@ impl App for Rc<RefCell<Echo>> {
             echo.due.remove(&(at, key));
             echo.answer(key, out);
         }
+    }
+
+    fn flows(&self) -> Vec<Flow> {
+        let echo = self.borrow();
+        let reading = |call: &&Call| call.work.stdin > 0 && !call.stdin.is_ended();
+        let calls = echo.calls.iter().map(|(key, call)| (*key, call));
+        calls
+            .filter(|(_, call)| reading(call))
+            .map(|((connection, call), state)| Flow {
+                connection,
+                stream: StreamId::new(call, Lane::Main),
+                received: state.stdin.received(),
+            })
+            .collect()
     }
 
     fn next_time(&self) -> Option<Instant> {

@@ -12,7 +12,7 @@ use udpagent::session::{Command, Endpoint, Event, Path};
 use udpagent::time::Instant;
 
 use crate::contract::Contract;
-use crate::invariants::{Invariants, Life};
+use crate::invariants::{Flow, Invariants, Life};
 use crate::network::{Arrival, HostId, Network, Outgoing};
 
 /// What the machine is driven for: takes events, gives commands. Sans-IO like the machine.
@@ -23,6 +23,11 @@ pub trait App {
     /// The time that `next_time` named has come. Harmless when nothing is due.
     fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
         let _ = (now, out);
+    }
+
+    /// What it reads and has not read to the end, where the writer is willing too.
+    fn flows(&self) -> Vec<Flow> {
+        Vec::new()
     }
 
     /// When `on_time` should be called at the latest.

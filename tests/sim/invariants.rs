@@ -10,15 +10,21 @@
 //!   something sent there: no proof of an address can be had earlier, whatever the machine believes;
 //! - who has sent nothing genuine gets no answer; who has shown that it knows the agent's public key
 //!   may get a RETRY, never more bytes than it sent;
-//! - a controller sends only where it was told to.
+//! - a controller sends only where it was told to;
+//! - where both ends of a stream are willing, it does not stand still ([`World::patience`]).
+//!
+//! [`World::patience`]: crate::world::World::patience
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use udpagent::session::ConnectionId;
 use udpagent::session::limits::AMPLIFICATION;
+use udpagent::time::Instant;
 use udpagent::wire::limits::{MIN_DATAGRAM, RETRY};
-use udpagent::wire::{Datagram, SessionId};
+use udpagent::wire::{Datagram, SessionId, StreamId};
 
 use crate::network::{Arrival, HostId};
 
@@ -56,6 +62,16 @@ struct Acquaintance {
     knows_key: bool,
 }
 
+/// A stream that has bytes to come: its writer has more to write, its reader consumes what it gets.
+pub struct Flow {
+    /// The reader's name for the session.
+    pub connection: ConnectionId,
+    /// Which.
+    pub stream: StreamId,
+    /// Bytes that came in order.
+    pub received: u64,
+}
+
 struct Emission {
     life: Life,
     standing: Standing,
@@ -77,6 +93,8 @@ pub struct Invariants {
     heard: HashMap<(Life, SessionId), HashMap<SocketAddr, u64>>,
     acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
     targets: HashMap<Life, HashSet<SocketAddr>>,
+    /// Bytes that came in each flow, and since when it has been so many.
+    flows: HashMap<(Life, ConnectionId, StreamId), (u64, Instant)>,
 }
 
 impl Invariants {
@@ -158,6 +176,30 @@ impl Invariants {
                 let heard = self.heard.entry((agent, session)).or_default();
                 heard.entry(written_to).or_insert(next);
             }
+        }
+    }
+
+    /// What a host is reading now.
+    ///
+    /// # Panics
+    /// When one of the streams has stood still for longer than `patience`.
+    pub fn reading(&mut self, now: Instant, life: Life, flows: &[Flow], patience: Duration) {
+        let open: HashSet<_> = flows.iter().map(|f| (f.connection, f.stream)).collect();
+        self.flows.retain(|(l, connection, stream), _| {
+            *l != life || open.contains(&(*connection, *stream))
+        });
+        for flow in flows {
+            let key = (life, flow.connection, flow.stream);
+            let (received, since) = self.flows.entry(key).or_insert((flow.received, now));
+            if *received != flow.received {
+                (*received, *since) = (flow.received, now);
+            }
+            assert!(
+                now.since(*since) <= patience,
+                "{:?} of {:?} stands still at {received} bytes although both ends are willing",
+                flow.stream,
+                flow.connection
+            );
         }
     }
 

@@ -23,11 +23,13 @@ pub struct Work {
     pub stdin: u64,
     /// How long it takes before it writes anything.
     pub takes: Duration,
+    /// Unconsumed bytes that a writer of it allows itself in each lane; 0: as many as there is credit for.
+    pub bound: u64,
 }
 
 impl Work {
     /// Bytes of a request.
-    pub const SIZE: usize = 40;
+    pub const SIZE: usize = 48;
 
     /// Like `echo`: a little output, at once.
     pub fn echo(id: u64) -> Self {
@@ -50,7 +52,7 @@ impl Work {
     /// As the first bytes of the control lane.
     pub fn encode(&self) -> Bytes {
         let takes = u64::try_from(self.takes.as_micros()).expect("short work");
-        [self.id, self.out, self.err, self.stdin, takes]
+        [self.id, self.out, self.err, self.stdin, takes, self.bound]
             .iter()
             .flat_map(|field| field.to_be_bytes())
             .collect::<Vec<_>>()
@@ -69,6 +71,7 @@ impl Work {
             err: field(2),
             stdin: field(3),
             takes: Duration::from_micros(field(4)),
+            bound: field(5),
         }
     }
 }
@@ -116,6 +119,9 @@ pub struct Writer {
     total: u64,
     written: u64,
     limit: u64,
+    consumed: u64,
+    /// Unconsumed bytes that it allows itself.
+    bound: u64,
     ended: bool,
 }
 
@@ -137,13 +143,27 @@ impl Writer {
             total,
             written: 0,
             limit: INITIAL_STREAM_CREDIT,
+            consumed: 0,
+            bound: u64::MAX,
             ended: false,
         }
     }
 
-    /// More credit has come.
-    pub fn on_limit(&mut self, limit: u64) {
+    /// Allows itself at most this many unconsumed bytes, as [`Work::bound`] says.
+    pub const fn bounded(mut self, bound: u64) -> Self {
+        self.bound = if bound == 0 { u64::MAX } else { bound };
+        self
+    }
+
+    /// The peer reports what it consumed, and gives credit.
+    pub fn on_credit(&mut self, consumed: u64, limit: u64) {
+        self.consumed = self.consumed.max(consumed);
         self.limit = self.limit.max(limit);
+    }
+
+    /// True if everything was written.
+    pub const fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// Bytes written so far.
@@ -154,7 +174,8 @@ impl Writer {
     /// Writes what may be written.
     pub fn write(&mut self, out: &mut Vec<Command>) {
         while !self.ended {
-            let end = self.total.min(self.limit).min(self.written + Self::CHUNK);
+            let allowed = self.limit.min(self.consumed.saturating_add(self.bound));
+            let end = self.total.min(allowed).min(self.written + Self::CHUNK);
             if end == self.written && self.written < self.total {
                 return;
             }
@@ -206,6 +227,11 @@ impl Reader {
             assert_eq!(self.received, self.total, "{self:?} ends early");
             self.ended = true;
         }
+    }
+
+    /// Bytes that came.
+    pub const fn received(&self) -> u64 {
+        self.received
     }
 
     /// Everything has come, and the end.

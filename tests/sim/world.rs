@@ -50,6 +50,8 @@ pub struct World {
     pub tuning: Tuning,
     /// How much later than asked for a host wakes at most, as on a busy machine.
     pub lateness: Duration,
+    /// How long a stream may stand still whose writer and reader are both willing; `None`: not looked at.
+    pub patience: Option<Duration>,
     late_dice: Dice,
     members: Members,
     places: Vec<Place>,
@@ -67,6 +69,7 @@ impl World {
             dice: Dice::new(seed, "story"),
             tuning: Tuning::default(),
             lateness: Duration::ZERO,
+            patience: None,
             late_dice: Dice::new(seed, "lateness"),
             members: Members::default(),
             places: Vec::new(),
@@ -331,7 +334,20 @@ impl World {
         } else if let Some((_, host)) = timer {
             self.wake(host);
         }
+        self.look_for_progress();
         true
+    }
+
+    fn look_for_progress(&mut self) {
+        let Some(patience) = self.patience else {
+            return;
+        };
+        for place in &self.places {
+            if let Some(host) = &place.host {
+                let flows = place.app.flows();
+                self.judge.reading(self.now, host.life(), &flows, patience);
+            }
+        }
     }
 
     /// What arrives at one instant at one host it takes in one turn, as from one `recvmmsg`.

@@ -1,7 +1,8 @@
 //! One member of the chat: a name, and lines on their way to it.
 //!
-//! Invariant: a member costs at most its two bounds, [`limits::CHAT_UNDERWAY`] in the session machine
-//! and [`limits::CHAT_WAITING`] here; what a slow one misses is counted and told, and stalls nobody.
+//! Invariant: a member costs at most its two bounds, [`limits::CHAT_UNDERWAY`] (or one line beyond
+//! [`CONSUMED_REPORT`]) in the session machine and [`limits::CHAT_WAITING`] here; what a slow one misses
+//! is counted and told, and stalls nobody.
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::{Reply, to_line};
+use crate::session::limits::CONSUMED_REPORT;
 use crate::wire::Lane;
 
 /// Whether a line may be dropped when the member is slow.
@@ -94,8 +96,8 @@ impl Member {
     fn flush(&mut self, outbox: &mut Outbox) {
         while let Some((_, line)) = self.waiting.front() {
             let underway = self.written - self.consumed;
-            // A single line larger than the bound goes alone.
-            if underway > 0 && underway + line.len() as u64 > limits::CHAT_UNDERWAY {
+            // A line that does not fit waits only while a report of consumption is sure to come.
+            if underway >= CONSUMED_REPORT && underway + line.len() as u64 > limits::CHAT_UNDERWAY {
                 return;
             }
             if self.missed > 0 {

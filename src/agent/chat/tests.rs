@@ -359,3 +359,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_member_that_reports_as_seldom_as_it_may_still_gets_every_line() {
+    use crate::session::limits::CONSUMED_REPORT;
+
+    let mut scene = Scene::with(&["ann", "bob"]);
+    let mut reported = 0;
+    for number in 0..200 {
+        // Lines of many sizes, so that the bound is met from every side.
+        let text = "x".repeat(1 + (number * 7919) % 30_000);
+        scene.says(1, number as u64, &text);
+        scene.heard(1);
+        scene.deliver();
+        let (lines, consumed, _) = scene.told.entry(call(2)).or_default();
+        let mut got = 0;
+        while let Some(line) = lines.next::<Reply>() {
+            assert!(!matches!(line.unwrap(), Reply::Missed { .. }));
+            got += 1;
+        }
+        let consumed = *consumed;
+        assert!(
+            got > 0 || consumed - reported >= CONSUMED_REPORT,
+            "{number}"
+        );
+        if consumed - reported >= CONSUMED_REPORT {
+            reported = consumed;
+            scene.chat.on_consumed(call(2), consumed, &mut scene.outbox);
+        }
+    }
+}

@@ -94,7 +94,9 @@ pub fn line(label: &str, report: &Report) -> String {
 #[must_use]
 pub fn left_out(label: &str, report: &Report) -> Option<String> {
     // Of a command that was left running the outcome says it.
-    let ended = report.outcome.is_some_and(|outcome| outcome.row().held == Held::Result);
+    let ended = report
+        .outcome
+        .is_some_and(|outcome| outcome.row().held == Held::Result);
     (report.streams_open && ended).then(|| {
         format!(
             "{label}: a process that the command left behind still holds its output open; \

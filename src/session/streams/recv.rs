@@ -215,8 +215,10 @@ impl RecvHalf {
         bytes
     }
 
-    /// Whether the peer should hear of new credit: a quarter of the window is to be had, or an eighth
-    /// was consumed since it last heard. A stream that stays small costs no frame.
+    /// True if the peer should be sent credit: the limit can rise by a quarter of the window, or an eighth
+    /// of the window or [`limits::CONSUMED_REPORT`] was consumed since the last report. The second bound
+    /// holds for every window, because the peer's application may wait for consumption as well as for
+    /// the limit. A stream that stays small costs no frame.
     pub(in crate::session) fn wants_credit(&self) -> bool {
         !self.discarding
             && self.final_size.is_none()
@@ -224,7 +226,10 @@ impl RecvHalf {
             && (self.regrant
                 || self.consumed.saturating_add(self.window)
                     >= self.granted.saturating_add((self.window / 4).max(1))
-                || self.consumed >= self.reported.saturating_add((self.window / 8).max(1)))
+                || self.consumed
+                    >= self
+                        .reported
+                        .saturating_add((self.window / 8).clamp(1, limits::CONSUMED_REPORT)))
     }
 
     /// The values of a MAX_STREAM_DATA sent now: consumed and limit.

@@ -29,6 +29,7 @@ fn any_work(dice: &mut Dice, id: u64) -> Work {
         } else {
             Duration::ZERO
         },
+        bound: 0,
     }
 }
 

@@ -50,6 +50,7 @@ fn works(count: u64, most: u64) -> Vec<Work> {
         err: id * 104_729 % (most / 4),
         stdin: if id % 4 == 0 { id * 31 % 9_000 } else { 0 },
         takes: Duration::from_millis(id % 5 * 40),
+        bound: 0,
     };
     (1..=count).map(work).collect()
 }

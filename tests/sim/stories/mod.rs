@@ -7,6 +7,7 @@ mod hostile;
 mod jobs;
 mod load;
 mod loss;
+mod progress;
 mod replay;
 mod restart;
 mod roaming;
