@@ -57,6 +57,13 @@ pub const TALK_MESSAGES: usize = 256;
 /// Silence of a chat's agent after which the user is told: two keepalive intervals of 20 s, and 5 s more.
 pub const TALK_SILENCE: Duration = Duration::from_secs(45);
 
+/// After a signal a chat waits this long for receipts and for its own output to be taken, then it ends and
+/// names what has no receipt. Enough for a distant agent, and short for who presses Ctrl-C.
+pub const TALK_LEAVE: Duration = Duration::from_secs(1);
+
+/// Lines that wait to be shown in a chat. While more do, nothing is taken from the network.
+pub const SHOWN: usize = 64;
+
 /// Attempts to open a session again after one was lost during a chat: with the contact timeout of 10 s each, for
 /// five minutes.
 pub const REJOINS: u16 = 30;

@@ -15,9 +15,19 @@ const PENDING: usize = 16;
 /// # Errors
 /// When the system refuses.
 pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
+    let more: Vec<i32> = [SIGWINCH].iter().chain(forward).copied().collect();
+    catch_end(&more)
+}
+
+/// Catches SIGINT, SIGTERM, SIGHUP and `more`. One of the first three that is ignored stays so unless it
+/// is among `more`.
+///
+/// # Errors
+/// When the system refuses.
+pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     let (sender, receiver) = bounded(PENDING);
     let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
-    let mut signals = Signals::new(ours.chain([SIGWINCH]).chain(forward.iter().copied()))?;
+    let mut signals = Signals::new(ours.chain(more.iter().copied()))?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {

@@ -1,6 +1,16 @@
 //! Chat both ways, and single messages with receipts.
 
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use crate::harness::{Agent, Child, User};
+
+/// How soon a chat ends after a signal: a second for receipts, half a one for the farewell, and
+/// something for a busy machine.
+const PROMPTLY: Duration = Duration::from_secs(6);
 
 fn chat(user: &User, agent: &Agent, name: &str) -> Child {
     let mut command = user.command("udpctl");
@@ -73,4 +83,98 @@ fn a_message_is_delivered_or_its_failure_is_named() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn twenty_thousand_piped_lines_are_all_delivered() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let lines: Vec<String> = (1..=20_000).map(|number| number.to_string()).collect();
+    let outcome = user
+        .udpctl(["chat", &agent.target(), "--name", "seq"])
+        .stdin(lines.join("\n") + "\n")
+        .outcome();
+    assert_eq!((outcome.status, &outcome.stderr[..]), (0, ""));
+    agent.child.stdout_line(|line| line.ends_with(": 20000"));
+    let said = agent.child.stdout_seen().iter();
+    let said: Vec<_> = said
+        .filter_map(|line| Some(line.split_once("): ")?.1.to_owned()))
+        .collect();
+    assert_eq!(said, lines);
+}
+
+#[test]
+fn a_listener_that_types_nothing_gets_megabytes() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut listener = chat(&user, &agent, "ear");
+    agent.child.stdout_line(|line| line.contains("ear"));
+    let mut speaker = chat(&user, &agent, "mouth");
+    let text = "x".repeat(16_000);
+    // In step, so that none is missed for being too fast.
+    for number in 0..200 {
+        speaker.type_in(&format!("{number} {text}\n"));
+        let begin = format!("mouth(owner): {number} x");
+        let line = listener.stdout_line(|line| line.starts_with(&begin));
+        assert_eq!(line.len(), begin.len() - 1 + text.len());
+    }
+}
+
+#[test]
+fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let user = User::new();
+        let mut agent = user.agent();
+        let mut ann = chat(&user, &agent, "ann");
+        agent.child.stdout_line(|line| line.contains("ann"));
+        agent.child.signal(Signal::STOP);
+        for _ in 0..600 {
+            ann.stdin().write_all(b"nobody takes this\n").unwrap();
+        }
+        ann.signal(signal);
+        let ended = ann.ends_within(PROMPTLY);
+        agent.child.signal(Signal::CONT);
+        assert!(ended, "{signal:?} does not end it");
+        let (status, stderr) = ann.wait();
+        assert_eq!(status.code(), Some(255));
+        assert!(
+            stderr.contains("* not delivered (no receipt): nobody takes this"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_ends_a_chat_whose_output_nobody_takes() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = user.command("udpctl");
+    command.args(["chat", &agent.target(), "--name", "stuck"]);
+    let mut stuck = command
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(command);
+    agent.child.stdout_line(|line| line.contains("stuck"));
+    let mut speaker = chat(&user, &agent, "mouth");
+    let text = "x".repeat(8_000);
+    for number in 0..400 {
+        speaker.type_in(&format!("{number} {text}\n"));
+    }
+    agent.child.stdout_line(|line| line.contains(": 399 x"));
+    let pid = rustix::process::Pid::from_child(&stuck);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    let deadline = std::time::Instant::now() + PROMPTLY;
+    while stuck.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > deadline {
+            let _ = stuck.kill();
+            let _ = stuck.wait();
+            panic!("SIGTERM does not end it");
+        }
+        std::thread::yield_now();
+    }
+    drop(reader);
 }

@@ -17,7 +17,7 @@ use crate::message::limits::CHAT_TEXT;
 
 /// Chats.
 pub fn chat(args: &ChatArgs) -> Result<u8> {
-    let signals = signals::catch(&[])?;
+    let signals = signals::catch_end(chat::signals())?;
     if args.plain {
         let addresses = args.target.resolve()?;
         let link = Link::open_plain(Box::new(PlainSource(addresses.clone())))?;
@@ -52,7 +52,7 @@ pub fn send(args: &SendArgs) -> Result<u8> {
     if args.plain {
         return send_plain(args, &text);
     }
-    let signals = signals::catch(&[])?;
+    let signals = signals::catch_end(&[])?;
     let mut controller = Controller::new()?;
     let link = controller.link()?;
     let directory = controller.directory()?;

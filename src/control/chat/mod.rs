@@ -9,12 +9,15 @@ mod plain;
 mod screen;
 
 use std::io::{self, Write as _};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, at, never, select};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainSource, chat_plain, send_plain};
 
 use self::screen::{Screen, Typed};
+use super::console;
 use super::limits;
 use super::link::{Directory, Host, Link};
 use super::talk::{Action, Config, End, Purpose, Talk};
@@ -42,6 +45,16 @@ pub struct Options<'a> {
     pub directory: &'a Directory,
 }
 
+/// Signals that a chat handles beside those that end every program: at a prompt they are keys.
+#[must_use]
+pub fn signals() -> &'static [i32] {
+    if console::is_there() {
+        &[SIGINT, SIGQUIT, SIGTSTP]
+    } else {
+        &[]
+    }
+}
+
 /// Chats until one side leaves. Returns the exit status.
 ///
 /// # Errors
@@ -66,6 +79,7 @@ pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
         options,
         failed: false,
         leaving: false,
+        deadline: None,
     };
     Ok(room.run())
 }
@@ -81,22 +95,31 @@ struct Room<'a> {
     failed: bool,
     /// Nothing more is typed.
     leaving: bool,
+    /// When a signal asked to leave: the time at which nothing is waited for any more.
+    deadline: Option<Instant>,
 }
 
 impl Room<'_> {
     fn run(mut self) -> u8 {
-        let nothing = never();
+        let (nothing, no_events) = (never(), never());
         let end = loop {
             if let Some(end) = self.act() {
                 break end;
             }
+            // Credit for more is given only when what came is shown, or is about to be.
+            let events = if self.screen.is_full() {
+                &no_events
+            } else {
+                self.link.events()
+            };
             let typed = if self.leaving || !self.talk.has_room() {
                 &nothing
             } else {
                 &self.screen.typed
             };
+            let deadline = self.deadline.map_or_else(never, at);
             select! {
-                recv(self.link.events()) -> event => match event {
+                recv(events) -> event => match event {
                     Ok(event) => {
                         self.link.taken();
                         self.on_event(event);
@@ -104,16 +127,34 @@ impl Room<'_> {
                     Err(_) => break End::Lost,
                 },
                 recv(typed) -> typed => self.on_typed(typed.unwrap_or(Typed::Leave)),
-                recv(self.options.signals) -> _ => {
-                    // The second one does not wait for receipts.
-                    if self.leaving {
-                        self.talk.leave_now();
+                recv(self.screen.shown) -> more => {
+                    if more.is_err() {
+                        self.screen.on_output_gone();
                     }
-                    self.leave();
+                    if self.screen.flush().is_err() {
+                        // Nobody reads any more: as quiet an end as that of any filter.
+                        self.leave();
+                    }
                 }
+                recv(self.options.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
+                recv(deadline) -> _ => self.talk.leave_now(),
             }
         };
+        self.screen.finish(self.options.signals, self.deadline);
         self.report(&end)
+    }
+
+    fn on_signal(&mut self, signal: i32) {
+        if signal == SIGTSTP {
+            self.screen.suspend();
+            return;
+        }
+        // The second one does not wait for receipts.
+        if self.leaving {
+            self.talk.leave_now();
+        }
+        self.leave();
+        self.deadline = Some(Instant::now() + limits::TALK_LEAVE);
     }
 
     fn on_event(&mut self, event: Event) {
@@ -200,7 +241,6 @@ impl Room<'_> {
                 let text = escape::line(text.as_bytes(), CHAT_TEXT);
                 let line = format!("{}{mark}: {text}", name(&from));
                 if self.screen.show(&line).is_err() {
-                    // Nobody reads any more: as quiet an end as that of any filter.
                     self.leave();
                 }
             }

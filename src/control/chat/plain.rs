@@ -5,9 +5,11 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, never, select};
+use signal_hook::consts::SIGTSTP;
 
 use super::screen::{Screen, Typed};
 use super::{DELIVERED, FAILED};
@@ -16,14 +18,14 @@ use crate::control::link::Link;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink};
 use crate::session::Path;
-use crate::time::Instant;
+use crate::time;
 
 /// Lets through what comes from those that this controller talks to.
 #[derive(Clone, Debug)]
 pub struct PlainSource(pub Vec<SocketAddr>);
 
 impl PlainSink for PlainSource {
-    fn admit(&mut self, _now: Instant, path: &Path, _text: &[u8]) -> bool {
+    fn admit(&mut self, _now: time::Instant, path: &Path, _text: &[u8]) -> bool {
         self.0.contains(&path.remote)
     }
 }
@@ -42,19 +44,37 @@ pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Resul
              it arrives"
         ));
     }
+    let (status, deadline) = converse(link, path, signals, &mut screen);
+    screen.finish(signals, deadline);
+    Ok(status)
+}
+
+/// Says and shows until the end. Returns the exit status, and when nothing is waited for any more.
+fn converse(
+    link: &Link,
+    path: Path,
+    signals: &Receiver<i32>,
+    screen: &mut Screen,
+) -> (u8, Option<Instant>) {
     let mut status = DELIVERED;
     let mut typed = screen.typed.clone();
     let mut over = never();
+    let nothing = never();
     loop {
+        let events = if screen.is_full() {
+            &nothing
+        } else {
+            link.events()
+        };
         select! {
-            recv(link.events()) -> event => match event {
+            recv(events) -> event => match event {
                 Ok(event) => {
                     link.taken();
-                    if show(&mut screen, event).is_err() {
-                        return Ok(status);
+                    if show(screen, event).is_err() {
+                        return (status, None);
                     }
                 }
-                Err(_) => return Ok(FAILED),
+                Err(_) => return (FAILED, None),
             },
             recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
                 Typed::Line(text) => {
@@ -66,17 +86,23 @@ pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Resul
                 Typed::Unknown(command) => screen.unknown(&command),
                 Typed::Failed(error) => {
                     screen.note(&format!("cannot read what is typed: {error}"));
-                    return Ok(FAILED);
+                    return (FAILED, None);
                 }
-                Typed::Leave if screen.is_terminal() => return Ok(status),
+                Typed::Leave if screen.is_terminal() => return (status, None),
                 // Answers to what was piped are still on their way, if there are any.
                 Typed::Leave => {
                     typed = never();
                     over = after(limits::PLAIN_LINGER);
                 }
             },
-            recv(over) -> _ => return Ok(status),
-            recv(signals) -> _ => return Ok(status),
+            recv(over) -> _ => return (status, None),
+            recv(signals) -> signal => match signal {
+                Ok(SIGTSTP) => screen.suspend(),
+                _ => return (status, Some(Instant::now() + limits::TALK_LEAVE)),
+            },
+            recv(screen.shown) -> more => if more.is_err() || screen.flush().is_err() {
+                return (status, None);
+            },
         }
     }
 }
