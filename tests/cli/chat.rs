@@ -128,8 +128,11 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
         let mut ann = chat(&user, &agent, "ann");
         agent.child.stdout_line(|line| line.contains("ann"));
         agent.child.signal(Signal::STOP);
-        for _ in 0..600 {
-            ann.stdin().write_all(b"nobody takes this\n").unwrap();
+        // More than the pipe and the reader hold, so that some has been said, and less than what can be
+        // under way besides.
+        let line = format!("nobody takes this{}\n", "!".repeat(983));
+        for _ in 0..95 {
+            ann.stdin().write_all(line.as_bytes()).unwrap();
         }
         ann.signal(signal);
         let ended = ann.ends_within(PROMPTLY);
