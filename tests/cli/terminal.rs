@@ -338,6 +338,12 @@ fn at_a_chat() -> (Terminal, Agent) {
     (here, agent)
 }
 
+/// Lines `WORD 1` to `WORD COUNT`.
+fn numbered(word: &str, count: usize) -> String {
+    let lines: Vec<_> = (1..=count).map(|n| format!("{word} {n}\n")).collect();
+    lines.concat()
+}
+
 /// Waits for messages `WORD 1` to `WORD COUNT`, and looks that nothing else was said.
 fn said_in_order(agent: &mut Agent, word: &str, count: usize) {
     let before = agent.child.stdout_seen().len();
@@ -357,7 +363,7 @@ fn every_pasted_and_typed_ahead_line_of_a_chat_is_a_message() {
     let (here, mut agent) = at_a_chat();
     for (count, option) in [(3, ""), (20, ""), (3, "-p"), (20, "-p")] {
         let word = format!("pasted{option}{count}");
-        let lines: String = (1..=count).map(|n| format!("{word} {n}\n")).collect();
+        let lines = numbered(&word, count);
         here.tmux(&["set-buffer", &lines]);
         let paste = [
             &["paste-buffer"][..],
@@ -392,7 +398,7 @@ fn every_pasted_and_typed_ahead_line_of_a_chat_is_a_message() {
 fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     let (here, mut agent) = at_a_chat();
     agent.child.signal(rustix::process::Signal::STOP);
-    let lines: String = (1..=600).map(|n| format!("waiting {n}\n")).collect();
+    let lines = numbered("waiting", 600);
     let file = here.user.path("lines");
     std::fs::write(&file, lines).unwrap();
     here.tmux(&["load-buffer", file.to_str().unwrap()]);
@@ -434,7 +440,7 @@ fn every_line_typed_at_the_agent_is_a_message() {
     command.args(["chat", &format!("127.0.0.1:{port}"), "--name", "ear"]);
     let mut ear = Child::start(command);
     here.is("the member", |screen| screen.contains("ear"));
-    let lines: String = (1..=20).map(|n| format!("typed {n}\n")).collect();
+    let lines = numbered("typed", 20);
     here.tmux(&["set-buffer", &lines]);
     here.tmux(&["paste-buffer"]);
     ear.stdout_line(|line| line.ends_with(": typed 20"));

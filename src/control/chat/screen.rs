@@ -102,7 +102,7 @@ impl Screen {
         })?;
         let screen = Self::new(Some(held), lines, shown, typed);
         spawn("input", move || {
-            read_prompt(&mut editor, prompt, &editing, &sender)
+            read_prompt(&mut editor, prompt, &editing, &sender);
         })?;
         Ok(screen)
     }
