@@ -159,10 +159,25 @@ fn requests() -> Vec<Request> {
                 text: "x".into(),
             },
             Request::Say { .. } => Request::Register { name: "x".into() },
-            Request::Register { .. } => return all,
+            Request::Register { .. } => break,
+            other => panic!("{other:?} needs an example here"),
         };
         all.push(next);
     }
+    assert_eq!(
+        all.len(),
+        kinds::<Request>(),
+        "a request has no example here"
+    );
+    all
+}
+
+/// Number of variants of a message: serde names them all when it meets one that it does not know.
+fn kinds<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> usize {
+    let error = serde_json::from_str::<T>(r#"{"no such message":{}}"#).unwrap_err();
+    let error = error.to_string();
+    let (_, names) = error.split_once("expected one of ").unwrap();
+    names.matches('`').count() / 2
 }
 
 /// One reply of each kind, likewise.
@@ -226,10 +241,13 @@ fn replies() -> Vec<Reply> {
             Reply::Denied {} => Reply::Done {},
             Reply::Done {} => Reply::NoJob {},
             Reply::NoJob {} => Reply::Unsupported { reason: name() },
-            Reply::Unsupported { .. } => return all,
+            Reply::Unsupported { .. } => break,
+            other => panic!("{other:?} needs an example here"),
         };
         all.push(next);
     }
+    assert_eq!(all.len(), kinds::<Reply>(), "a reply has no example here");
+    all
 }
 
 /// Every name of a member below a value.
