@@ -1,19 +1,20 @@
-//! Numbers of pacing and congestion control, each with its source.
+//! Constants of pacing and congestion control, each with its source.
 //!
-//! "BBR" is draft-ietf-ccwg-bbr, with the name of the parameter there. Gains are ratios, so that
-//! integers suffice. What is the project's own says so, and why.
+//! "BBR" stands for draft-ietf-ccwg-bbr, followed by the name of the parameter there. Gains are
+//! ratios of integers, so that no floating point is needed. Constants that are not taken from a
+//! specification are marked "Ours" and give their reason.
 
 use std::time::Duration;
 
-/// A factor.
+/// A rational factor: numerator and denominator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ratio(pub u64, pub u64);
 
 impl Ratio {
-    /// One.
+    /// The factor one.
     pub const ONE: Self = Self(1, 1);
 
-    /// `value` times the factor, rounded down, saturating.
+    /// Returns `value` times the factor, rounded down, saturating.
     #[must_use]
     pub fn of(self, value: u64) -> u64 {
         let product = u128::from(value) * u128::from(self.0) / u128::from(self.1);
@@ -24,127 +25,138 @@ impl Ratio {
 /// Datagrams that may always leave in one burst: the initial window (RFC 9002 §7.7).
 pub const BURST_DATAGRAMS: u64 = 10;
 
-/// The burst of a fast path. Our own: what two ticks of a timer carry, so that one late wake-up costs
-/// nothing.
+/// Length of a burst on a fast path. Ours: the bytes of two timer ticks, so that one late wake-up
+/// loses no throughput.
 pub const BURST_TIME: Duration = Duration::from_millis(2);
 
-/// A sender that must wait waits for this much at once (BBR, send quantum).
+/// Time over which one batch is paced: a sender that must wait, waits for this much credit (BBR,
+/// `send_quantum`).
 pub const QUANTUM_TIME: Duration = Duration::from_millis(1);
 
-/// But for no more than one GSO batch (BBR, send quantum).
+/// Upper bound of a batch in bytes: one GSO batch (BBR, `send_quantum`).
 pub const QUANTUM_MAX: u64 = 64 << 10;
 
-/// Datagrams of the initial window (RFC 9002 §7.2).
+/// Initial window in datagrams (RFC 9002 §7.2).
 pub const INITIAL_WINDOW_DATAGRAMS: u64 = 10;
 
-/// Its bound in bytes, unless two datagrams are more (RFC 9002 §7.2).
+/// Upper bound of the initial window in bytes, unless two datagrams are more (RFC 9002 §7.2).
 pub const INITIAL_WINDOW_BYTES: u64 = 14_720;
 
-/// Datagrams that may always be in flight (BBR, `MinPipeCwnd`).
+/// Minimum window in datagrams (BBR, `MinPipeCwnd`).
 pub const MIN_WINDOW_DATAGRAMS: u64 = 4;
 
-/// Round trip assumed for the first pacing rate, before one was measured (BBR, `InitPacingRate`).
+/// Round-trip time assumed for the first pacing rate, before a sample exists (BBR,
+/// `InitPacingRate`).
 pub const NOMINAL_RTT: Duration = Duration::from_millis(1);
 
-/// Pacing in Startup: the least that doubles the rate every round (BBR, `StartupPacingGain`).
+/// Pacing gain in Startup: the smallest that doubles the rate every round (BBR,
+/// `StartupPacingGain`).
 pub const STARTUP_GAIN: Ratio = Ratio(277, 100);
 
-/// Pacing in Drain (BBR, `DrainPacingGain`).
+/// Pacing gain in Drain (BBR, `DrainPacingGain`).
 pub const DRAIN_GAIN: Ratio = Ratio(1, 2);
 
-/// Pacing in Down: with [`UP_GAIN`], the least deceleration by which flows converge to fair shares (BBR).
+/// Pacing gain in `ProbeBW_DOWN`. Together with [`UP_GAIN`] the smallest deceleration with which
+/// flows converge to fair shares (BBR).
 pub const DOWN_GAIN: Ratio = Ratio(9, 10);
 
-/// Pacing in Up, and how many BDP it puts in flight before it is content (BBR).
+/// Pacing gain in `ProbeBW_UP`, and the multiple of the BDP in flight at which that phase ends
+/// (BBR).
 pub const UP_GAIN: Ratio = Ratio(5, 4);
 
-/// Every rate is paced so much below, for the queue's sake (BBR, `PacingMarginPercent`).
+/// Factor applied to every pacing rate, to keep the queue short (BBR, `PacingMarginPercent`).
 pub const PACING_MARGIN: Ratio = Ratio(99, 100);
 
-/// Window in BDP, but for the phases below (BBR, `DefaultCwndGain`).
+/// Window in multiples of the BDP, except in the phases below (BBR, `DefaultCwndGain`).
 pub const WINDOW_GAIN: Ratio = Ratio(2, 1);
 
-/// Window in Up (BBR).
+/// Window in `ProbeBW_UP`, in multiples of the BDP (BBR).
 pub const UP_WINDOW_GAIN: Ratio = Ratio(9, 4);
 
-/// Window in `ProbeRTT` (BBR, `ProbeRTTCwndGain`).
+/// Window in `ProbeRTT`, in multiples of the BDP (BBR, `ProbeRTTCwndGain`).
 pub const PROBE_RTT_GAIN: Ratio = Ratio(1, 2);
 
-/// Drain gives up after so many rounds: the rate was overestimated (BBR).
+/// Rounds after which Drain ends in any case, because the rate was overestimated (BBR).
 pub const DRAIN_ROUNDS: u64 = 3;
 
-/// While accelerating, less growth than this in a round is a plateau (BBR).
+/// Growth of the delivery rate that shows a path that is not full: a round with less is a plateau
+/// (BBR, full-pipe estimator).
 pub const PLATEAU_GROWTH: Ratio = Ratio(5, 4);
 
-/// So many rounds of plateau mean that the pipe is full (BBR).
+/// Consecutive rounds of plateau after which the pipe counts as full (BBR).
 pub const PLATEAU_ROUNDS: u32 = 3;
 
-/// Per mille of a round that may be lost when there is a queue, beyond what the path loses by itself
-/// (BBR, `LossThresh`).
+/// Loss per mille of a round that is tolerated in the presence of a queue, beyond the loss that the
+/// path has by itself (BBR, `LossThresh`).
 pub const LOSS_WITH_QUEUE: u64 = 20;
 
-/// The same when the round trips show no queue. Our own: radio links lose this much at random, and a
-/// lower rate would not make them lose less.
+/// Loss per mille that is tolerated if the round trips show no queue. Ours: radio links lose this
+/// much at random, and a lower rate would not reduce the loss.
 pub const LOSS_WITHOUT_QUEUE: u64 = 50;
 
-/// Per mille that a path is believed to lose by itself. Our own: the project promises to go on at 300,
-/// and beyond 400 probing at [`UP_GAIN`] no longer makes up for it.
+/// Highest loss per mille that a path is believed to have by itself. Ours: the project promises to
+/// work at 300, and beyond 400 probing at [`UP_GAIN`] no longer compensates the loss.
 pub const OWN_LOSS_MAX: u64 = 400;
 
-/// Datagrams to be counted before a path's own loss is told. Our own: at 30 % two standard deviations
-/// are then a third of it.
+/// Datagrams to count before a path's own loss is estimated. Ours: at 30 % loss two standard
+/// deviations are then a third of the estimate.
 pub const LOOK_DATAGRAMS: u64 = 96;
 
-/// A path that was looked at and lost nothing by itself is not suspected again for so long. Our own:
-/// a look costs as much as `ProbeRTT`.
+/// Time for which a path that was found to have no loss of its own is not measured again. Ours: a
+/// measurement costs as much as `ProbeRTT`.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// In Startup a smaller round is not suspected: what it can flood is little, and to stop there costs
-/// many rounds. Our own.
+/// Smallest round, in datagrams, whose loss ends Startup for a measurement. Ours: a smaller flight
+/// cannot flood much, and to leave Startup early costs many rounds.
 pub const SUSPECT_DATAGRAMS: u64 = 64;
 
-/// Rounds that counting them may take. Our own.
+/// Upper bound of a measurement of the path's own loss, in rounds. Ours.
 pub const LOOK_ROUNDS: u32 = 6;
 
-/// Standard deviations by which a round's loss must exceed these, so that short rounds are not judged
-/// by chance. Our own; it takes the place of BBR's count of loss events.
+/// Standard deviations by which the loss of a round must exceed the thresholds above, so that
+/// chance does not decide about short rounds. Ours; takes the place of BBR's count of loss events.
 pub const LOSS_DEVIATIONS: u64 = 3;
 
-/// A round in which no round trip was shorter than this times the minimum has a queue. Our own: flows
-/// that share a shallow queue must all see it, or those that do not starve the others.
+/// A round has a queue if no round trip in it was shorter than this multiple of the minimum. Ours:
+/// flows that share a shallow queue must all detect it, or those that do not starve the others.
 pub const QUEUE_RTT: Ratio = Ratio(17, 16);
 
-/// And longer than the minimum by this. Our own: a fast path's jitter is not a queue.
+/// Least delay above the minimum that counts as a queue, in addition to [`QUEUE_RTT`]. Ours: the
+/// jitter of a fast path is no queue.
 pub const QUEUE_SLACK: Duration = Duration::from_millis(1);
 
-/// What a round of congestion leaves at least of rate and volume (BBR, `Beta`).
+/// Share of rate and volume that a congested round leaves at least (BBR, `Beta`).
 pub const BETA: Ratio = Ratio(7, 10);
 
-/// Share of the long-term volume that Cruise uses, so that others find room (BBR, 1 - `Headroom`).
+/// Share of the long-term volume that `ProbeBW_CRUISE` uses, so that other flows find capacity
+/// (BBR, 1 - `Headroom`).
 pub const HEADROOM: Ratio = Ratio(85, 100);
 
-/// Least time between two probes for bandwidth; up to [`PROBE_WAIT_SPREAD`] is added at random (BBR, `T_bbr`).
+/// Minimum time between two probes for bandwidth. A random time of up to [`PROBE_WAIT_SPREAD`] is
+/// added (BBR, `T_bbr`).
 pub const PROBE_WAIT: Duration = Duration::from_secs(2);
 
-/// See [`PROBE_WAIT`].
+/// Random addition to [`PROBE_WAIT`].
 pub const PROBE_WAIT_SPREAD: Duration = Duration::from_secs(1);
 
-/// Rounds after which it is probed at the latest, so that Reno flows on short paths find us no worse
-/// than themselves (BBR, `T_reno`).
+/// Rounds after which a probe for bandwidth starts at the latest, so that Reno flows on paths with
+/// a small BDP are treated no worse than by Reno (BBR, `T_reno`).
 pub const PROBE_ROUNDS: u64 = 63;
 
-/// The slope of growth in Up doubles each round, so often at most (BBR).
+/// Upper bound of the number of times that the growth in `ProbeBW_UP` doubles, once each round
+/// (BBR).
 pub const SLOPE_ROUNDS: u32 = 30;
 
-/// A minimal round trip is believed this long (BBR, `MinRTTFilterLen`).
+/// Lifetime of a minimum round-trip time (BBR, `MinRTTFilterLen`).
 pub const MIN_RTT_AGE: Duration = Duration::from_secs(10);
 
-/// Without a sample as low as the minimum for this long, the queue is drained to find one (BBR version 3,
-/// `ProbeRTTInterval`).
+/// Time without a sample as low as the minimum after which the queue is drained to find one (BBR
+/// version 3, `ProbeRTTInterval`).
 pub const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// And kept drained so long, so that flows do it together (BBR, `ProbeRTTDuration`).
+/// Time for which the queue is kept drained, so that flows overlap in doing so (BBR,
+/// `ProbeRTTDuration`).
 pub const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 
-/// Rounds over which the degree of aggregation is remembered (BBR, `ExtraAckedFilterLen`).
+/// Rounds for which the degree of ACK aggregation is remembered (BBR, `ExtraAckedFilterLen`).
 pub const AGGREGATION_ROUNDS: u64 = 10;

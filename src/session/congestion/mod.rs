@@ -1,5 +1,8 @@
-//! How fast: a congestion controller sees what was sent, acknowledged and lost, and answers with a
-//! window and a pacing rate. Sizes are bytes of UDP payload, rates bytes per second.
+//! Congestion control: a controller learns which packets were sent, acknowledged and lost, and
+//! answers with a congestion window and a pacing rate.
+//!
+//! Not here: loss detection and round-trip estimation, which feed the controller (RFC 9002 §5 and
+//! §6). Sizes are bytes of UDP payload, rates are bytes per second.
 
 mod bbr;
 mod limits;
@@ -15,56 +18,57 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
-/// What one ACK frame told, summed over the packets it newly acknowledged.
+/// Result of one ACK frame, summed over the packets that it newly acknowledges.
 #[derive(Clone, Copy, Debug)]
 pub struct Acked {
     /// Bytes newly acknowledged.
     pub bytes: u64,
-    /// Bytes in flight after that.
+    /// Bytes in flight after this ACK.
     pub in_flight: u64,
-    /// Latest round-trip sample, if this ACK gave one.
+    /// Round-trip sample of this ACK, if it gave one (RFC 9002 §5.1).
     pub rtt: Option<Duration>,
-    /// The lowest round-trip time of the path so far.
+    /// Lowest round-trip time of the path so far (RFC 9002 §5.2).
     pub min_rtt: Duration,
-    /// The delivery-rate sample of the newest packet it acknowledged.
+    /// Delivery-rate sample of the newest packet that it acknowledges.
     pub rate: Option<RateSample>,
-    /// The acknowledging side had nothing more to send at that time.
+    /// True if that sample is application-limited.
     pub app_limited: bool,
-    /// A packet among them was marked Congestion Experienced.
+    /// True if one of the packets was marked Congestion Experienced (RFC 3168).
     pub ce: bool,
 }
 
-/// What was found lost at once.
+/// Packets declared lost together.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost {
-    /// Bytes.
+    /// Bytes lost.
     pub bytes: u64,
-    /// Bytes in flight after that.
+    /// Bytes in flight after this loss.
     pub in_flight: u64,
-    /// When the newest of them was sent.
+    /// Time at which the newest of the packets was sent.
     pub newest_sent: Instant,
-    /// Persistent congestion (RFC 9002 §7.6).
+    /// True if the loss establishes persistent congestion (RFC 9002 §7.6).
     pub persistent: bool,
 }
 
-/// A congestion controller. Sans-IO like all of this floor.
+/// A congestion controller. Sans-IO, like everything in this layer.
 pub trait Controller: Send {
-    /// A datagram of so many bytes was sent; `in_flight` includes it.
+    /// Notes that a datagram of `bytes` bytes was sent. `in_flight` includes it.
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64);
-    /// An ACK frame was processed.
+    /// Processes an ACK frame.
     fn on_acked(&mut self, now: Instant, acked: &Acked);
-    /// Packets were found lost.
+    /// Processes a loss.
     fn on_lost(&mut self, now: Instant, lost: &Lost);
-    /// Bytes that may be in flight.
+    /// Returns the congestion window: the bytes that may be in flight.
     fn window(&self) -> u64;
-    /// Bytes per second at which to send.
+    /// Returns the pacing rate in bytes per second.
     fn pacing_rate(&self) -> u64;
-    /// The path's datagram size has changed.
+    /// Adopts a new datagram size of the path.
     fn on_datagram_size(&mut self, bytes: u64);
 }
 
-/// The controller for a new path, on which datagrams have `datagram` bytes. The `seed` spreads its
-/// probing, so that flows that start together do not probe together.
+/// Returns the controller for a new path whose datagrams have `datagram` bytes. The `seed`
+/// randomises the times at which it probes, so that flows that start together do not probe
+/// together.
 #[must_use]
 pub fn new(now: Instant, datagram: u64, seed: u64) -> Box<dyn Controller> {
     Box::new(bbr::Bbr::new(now, datagram, seed))

@@ -1,10 +1,12 @@
-//! A token bucket that spreads a window over a round trip.
+//! A token bucket that spreads a window over a round trip (RFC 9002 §7.7).
 //!
-//! Not a clock and not a queue: it says how many bytes may leave now, and when more may. Credit is
-//! counted in millionths of a byte, which is exactly what a rate in bytes per second earns in a
-//! microsecond, so nothing is lost to rounding. Invariants: what leaves in any interval never exceeds the
-//! rate times the interval plus one bucket; and at [`Pacer::ready_at`] the bytes asked for are allowed,
-//! so a sender that sleeps until then never spins.
+//! Neither a clock nor a queue: it says how many bytes may leave now, and when more may. Credit is
+//! counted in millionths of a byte. A rate in bytes per second earns exactly that many in a
+//! microsecond, so nothing is lost to rounding.
+//!
+//! Invariants: the bytes sent in any interval never exceed the rate times the interval plus one
+//! bucket. At [`Pacer::ready_at`] the requested bytes are allowed, so a sender that sleeps until
+//! then never spins.
 
 use std::time::Duration;
 
@@ -12,22 +14,23 @@ use super::limits::{BURST_DATAGRAMS, BURST_TIME, QUANTUM_MAX, QUANTUM_TIME};
 use crate::time::{Instant, micros};
 use crate::wire::limits::MIN_DATAGRAM;
 
-/// Millionths of a byte.
+/// Units of credit in a byte.
 const UNIT: u64 = 1_000_000;
 
-/// Says when the next datagrams may leave.
+/// Decides when the next datagrams may leave.
 #[derive(Debug)]
 pub struct Pacer {
-    /// Earned and not yet spent, in [`UNIT`]s. Negative after what had to leave at once (probes).
+    /// Credit earned and not yet spent, in [`UNIT`]s. Negative after packets that had to leave at
+    /// once, such as probes.
     credit: i64,
-    /// Up to when it was earned.
+    /// Time up to which credit was earned.
     earned: Instant,
     /// Bytes of one datagram.
     datagram: u64,
 }
 
 impl Pacer {
-    /// A full bucket.
+    /// Returns a pacer with a full bucket.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         let datagram = MIN_DATAGRAM as u64;
@@ -38,12 +41,13 @@ impl Pacer {
         }
     }
 
-    /// The path's datagram size has changed.
+    /// Adopts a new datagram size of the path.
     pub fn on_datagram_size(&mut self, bytes: u64) {
         self.datagram = bytes.max(1);
     }
 
-    /// Bytes that may be sent now, at `rate` bytes per second; at least one datagram's worth when any.
+    /// Returns the bytes that may be sent now at `rate` bytes per second: zero, or at least one
+    /// datagram.
     pub fn allowance(&mut self, now: Instant, rate: u64) -> u64 {
         self.credit = self.credit_at(now, rate);
         self.earned = self.earned.max(now);
@@ -51,14 +55,15 @@ impl Pacer {
         if bytes < self.datagram { 0 } else { bytes }
     }
 
-    /// So many were sent. May exceed what was allowed, by one bucket at most before it is forgiven.
+    /// Spends credit for `bytes` sent. They may exceed the allowance; a debt of more than one
+    /// bucket is forgiven.
     pub fn on_sent(&mut self, bytes: u64) {
         let floor = -units(BURST_DATAGRAMS * self.datagram);
         self.credit = self.credit.saturating_sub(units(bytes)).max(floor);
     }
 
-    /// When `bytes` will be allowed, if they are not now. Then a whole quantum will be, so that a fast
-    /// sender wakes once per batch and not once per datagram.
+    /// Returns `now` if `bytes` are allowed, else the time at which a whole quantum will be.
+    /// Waiting for a quantum wakes a fast sender once per batch instead of once per datagram.
     #[must_use]
     pub fn ready_at(&self, now: Instant, bytes: u64, rate: u64) -> Instant {
         let credit = self.credit_at(now, rate);
@@ -78,14 +83,14 @@ impl Pacer {
             .min(units(self.capacity(rate)))
     }
 
-    /// Bytes that the bucket holds.
+    /// Size of the bucket in bytes.
     fn capacity(&self, rate: u64) -> u64 {
         let time = u64::try_from(earned(rate, BURST_TIME)).unwrap_or(0) / UNIT;
         time.max(BURST_DATAGRAMS * self.datagram)
     }
 }
 
-/// What a rate earns in a time.
+/// Credit that a rate earns in `time`.
 fn earned(rate: u64, time: Duration) -> i64 {
     i64::try_from(rate.max(1).saturating_mul(micros(time))).unwrap_or(i64::MAX)
 }
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_to_leave_at_once_is_paid_back() {
+    fn bytes_sent_beyond_the_allowance_are_paid_back() {
         let mut pacer = Pacer::new(at(0));
         let rate = 1_200_000;
         pacer.on_sent(12 * DATAGRAM);
@@ -147,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ready_means_allowed_and_not_ready_means_later(
+        fn at_the_ready_time_the_bytes_are_allowed_and_before_it_they_are_not(
             steps in prop::collection::vec((0..5000_u64, 1..20_000_u64), 1..60),
             rate in prop_oneof![1..2000_u64, 1000..10_000_000_u64, 1_000_000..20_000_000_000_u64, Just(u64::MAX)],
         ) {
@@ -170,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn never_more_than_the_rate_and_a_bucket(
+        fn the_bytes_sent_never_exceed_the_rate_plus_one_bucket(
             waits in prop::collection::vec(0..3000_u64, 1..200),
             rate in 10_000..100_000_000_u64,
         ) {

@@ -1,15 +1,16 @@
-//! Delivery-rate samples (draft-ietf-ccwg-bbr §4.1, Cheng et al.).
+//! Delivery-rate samples (draft-ietf-ccwg-bbr §4.1).
 //!
-//! Each packet notes how much the connection had delivered when it left; its acknowledgement then
-//! tells how much was delivered in between, and how long that took. Not an estimate: what to make of
-//! the samples is the controller's. Invariant: a sample never exceeds the rate at which was sent nor
-//! the rate at which acknowledgements came, since the longer of the two intervals counts.
+//! Each packet records the delivery counters of its session when it is sent. Its acknowledgement
+//! then gives the bytes delivered in between and the time that took. Not an estimator: the
+//! controller decides what to make of the samples. Invariant: a sample never exceeds the rate of
+//! sending nor the rate at which acknowledgements arrived, because the longer of the two intervals
+//! counts.
 
 use std::time::Duration;
 
 use crate::time::{Instant, micros};
 
-/// What a packet remembers of the connection at its sending.
+/// Delivery counters of the session at the time a packet was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketState {
     delivered: u64,
@@ -22,33 +23,33 @@ pub struct PacketState {
 /// A measured delivery rate.
 #[derive(Clone, Copy, Debug)]
 pub struct RateSample {
-    /// Bytes per second; 0 when the interval was too short to tell.
+    /// Bytes per second; 0 if the interval was too short for a measurement.
     pub rate: u64,
-    /// The sender had nothing more to send during the sample: the path may be faster.
+    /// True if the sender had nothing more to send during the sample; the path may be faster.
     pub app_limited: bool,
-    /// Bytes delivered on the connection when the packet was sent: marks round trips.
+    /// Bytes delivered in the session when the packet was sent. Delimits round trips.
     pub prior_delivered: u64,
-    /// Bytes delivered by now.
+    /// Bytes delivered in the session by now.
     pub delivered: u64,
-    /// The interval measured over.
+    /// Interval of the measurement.
     pub interval: Duration,
-    /// Bytes in flight when the packet was sent, with it.
+    /// Bytes in flight when the packet was sent, including the packet.
     pub tx_in_flight: u64,
 }
 
-/// The connection's delivery counters.
+/// Delivery counters of a session.
 #[derive(Debug, Default)]
 pub struct DeliveryRate {
     delivered: u64,
     delivered_at: Instant,
-    /// When the packet left whose acknowledgement came last: a flight's send interval starts there.
+    /// Send time of the packet acknowledged last: the send interval of a flight starts there.
     first_sent: Instant,
-    /// Samples are app-limited until more than this was delivered.
+    /// Count of delivered bytes up to which samples are application-limited.
     limited_until: Option<u64>,
     newest: Option<Newest>,
 }
 
-/// The newest packet of the ACK in work.
+/// The newest packet of the ACK being processed.
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     packet: PacketState,
@@ -57,10 +58,10 @@ struct Newest {
 }
 
 impl DeliveryRate {
-    /// A packet is about to be sent with `in_flight` bytes before it.
+    /// Returns the counters for a packet that is about to be sent. `in_flight` does not include it.
     pub fn on_sent(&mut self, now: Instant, in_flight: u64) -> PacketState {
         if in_flight == 0 {
-            // The silence before it is not the path's.
+            // Idle time is no property of the path.
             self.first_sent = now;
             self.delivered_at = now;
         }
@@ -73,7 +74,7 @@ impl DeliveryRate {
         }
     }
 
-    /// A packet was acknowledged; call for each, oldest first.
+    /// Counts an acknowledged packet. Called for each packet of an ACK, oldest first.
     pub fn on_acked(&mut self, now: Instant, packet: &PacketState, sent: Instant, bytes: u64) {
         self.delivered = self.delivered.saturating_add(bytes);
         self.delivered_at = now;
@@ -86,7 +87,7 @@ impl DeliveryRate {
         }
     }
 
-    /// The sample of the ACK that was just processed; resets it.
+    /// Returns the sample of the ACK just processed and resets it.
     pub fn take_sample(&mut self, min_rtt: Duration) -> Option<RateSample> {
         if self.limited_until.is_some_and(|end| self.delivered > end) {
             self.limited_until = None;
@@ -101,7 +102,8 @@ impl DeliveryRate {
         self.first_sent = sent;
         let interval = send_elapsed.max(ack_elapsed);
         let delivered = self.delivered.saturating_sub(packet.delivered);
-        // Under a round trip the acknowledgements were bunched up (§4.1.2.3): no rate can be told.
+        // Within less than a round trip the acknowledgements were aggregated: no rate can be told
+        // (§4.1.2.3).
         let rate = if interval < min_rtt {
             0
         } else {
@@ -117,8 +119,8 @@ impl DeliveryRate {
         })
     }
 
-    /// There is nothing to send although the window is open: samples until `in_flight` bytes are
-    /// delivered say less.
+    /// Notes that there was nothing to send although the window was open. Samples are marked as
+    /// application-limited until `in_flight` bytes are delivered.
     pub fn on_app_limited(&mut self, in_flight: u64) {
         self.limited_until = Some(self.delivered.saturating_add(in_flight));
     }
@@ -147,7 +149,7 @@ mod tests {
             last = rate.take_sample(RTT);
         }
         let last = last.unwrap();
-        // 1000 bytes a millisecond, but for the first round trip in which nothing came back.
+        // 1000 bytes a millisecond, except in the first round trip, when nothing was acknowledged.
         assert_eq!(last.delivered, 100_000);
         assert!((650_000..=1_000_000).contains(&last.rate), "{last:?}");
     }
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_under_the_round_trip_tells_no_rate() {
+    fn an_interval_shorter_than_the_round_trip_gives_no_rate() {
         let mut rate = DeliveryRate::default();
         let packet = rate.on_sent(at(0), 0);
         rate.on_acked(at(10), &packet, at(0), 1000);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_silence_of_an_idle_sender_is_not_measured() {
+    fn idle_time_does_not_count_into_a_rate_sample() {
         let mut rate = DeliveryRate::default();
         let packet = rate.on_sent(at(0), 0);
         rate.on_acked(at(50), &packet, at(0), 1000);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn app_limited_lasts_until_that_flight_is_delivered() {
+    fn app_limited_ends_when_the_flight_is_delivered() {
         let mut rate = DeliveryRate::default();
         let first = rate.on_sent(at(0), 0);
         rate.on_app_limited(1000);

@@ -1,7 +1,7 @@
-//! What is remembered of samples: rounds, the best rate, the lowest round trip, the burstiest ACK.
+//! Filters over samples: rounds, maximum delivery rate, minimum round-trip time, ACK aggregation.
 //!
-//! Each keeps one extreme over its own kind of time. Not a judge: what a value means is decided in the
-//! phases. Invariant: memory is constant.
+//! Each filter keeps one extreme value over its own kind of time. The phases decide what a value
+//! means. Invariant: memory is constant.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ pub fn volume(rate: u64, time: Duration) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// Round trips, counted by packets: one ends when a packet is acknowledged that left after it began.
+/// Round trips, counted by packets: a round ends when a packet is acknowledged that was sent after
+/// the round began.
 #[derive(Debug, Default)]
 pub struct Rounds {
     end: u64,
@@ -23,7 +24,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Whether the sample ends a round.
+    /// Counts a sample. Returns true if it ends a round.
     pub fn on_sample(&mut self, sample: &RateSample) -> bool {
         let ended = sample.prior_delivered >= self.end;
         if ended {
@@ -33,18 +34,18 @@ impl Rounds {
         ended
     }
 
-    /// Begins one now.
+    /// Begins a new round.
     pub fn restart(&mut self, delivered: u64) {
         self.end = delivered;
     }
 
-    /// How many have ended.
+    /// Number of rounds that have ended.
     pub fn count(&self) -> u64 {
         self.count
     }
 }
 
-/// The best delivery rate of this probing cycle and the one before.
+/// Maximum delivery rate of this probing cycle and the previous one (BBR, `MaxBwFilter`).
 #[derive(Debug, Default)]
 pub struct MaxRate {
     current: u64,
@@ -52,15 +53,15 @@ pub struct MaxRate {
 }
 
 impl MaxRate {
-    /// Takes a sample in. What the application limited says that the path can do this much, not that it
-    /// cannot do more: it only raises.
+    /// Adds a sample. An application-limited sample shows that the path can carry this much, not
+    /// that it cannot carry more: it only raises the maximum.
     pub fn on_sample(&mut self, rate: u64, app_limited: bool) {
         if !app_limited || rate >= self.best() {
             self.current = self.current.max(rate);
         }
     }
 
-    /// A cycle has ended.
+    /// Begins the next cycle.
     pub fn advance(&mut self) {
         // A cycle in which the application never filled the path has measured nothing.
         if self.current > 0 {
@@ -69,23 +70,23 @@ impl MaxRate {
         }
     }
 
-    /// Bytes per second; 0 when nothing was measured.
+    /// Maximum in bytes per second; 0 if nothing was measured.
     pub fn best(&self) -> u64 {
         self.current.max(self.previous)
     }
 }
 
-/// The lowest round trip of some seconds, and whether it is time to look for one.
+/// Minimum round-trip time over a few seconds, and the age of that minimum.
 #[derive(Debug)]
 pub struct MinRtt {
-    /// The estimate, and since when it stands.
+    /// The estimate, and the time of its sample.
     rtt: Option<(Duration, Instant)>,
-    /// The lowest since the last probe.
+    /// Minimum since the last probe.
     recent: Duration,
     recent_at: Instant,
 }
 
-/// Whether the queue should be drained for a fresh minimum.
+/// Age of the minimum: a stale one asks for the queue to be drained.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Freshness {
     Fresh,
@@ -101,6 +102,7 @@ impl MinRtt {
         }
     }
 
+    /// Adds a sample. Returns the freshness of the minimum at this time.
     pub fn on_sample(&mut self, now: Instant, sample: Option<Duration>) -> Freshness {
         let stale = now > self.recent_at + PROBE_RTT_INTERVAL;
         if let Some(rtt) = sample
@@ -122,7 +124,7 @@ impl MinRtt {
         }
     }
 
-    /// The queue was drained: the next time is an interval away.
+    /// Notes that the queue was drained; the next probe is due an interval later.
     pub fn on_probed(&mut self, now: Instant) {
         self.recent_at = now;
     }
@@ -132,13 +134,13 @@ impl MinRtt {
     }
 }
 
-/// How much more than the rate explains was acknowledged at once: the window must cover it, or the sender
-/// would stand still between bursts of ACKs.
+/// Bytes acknowledged at once beyond what the estimated rate explains (BBR, `extra_acked`). The
+/// window must cover them, or the sender would be idle between bursts of ACKs.
 #[derive(Debug)]
 pub struct Aggregation {
     since: Instant,
     acked: u64,
-    /// Most in these rounds and in those before.
+    /// Maximum of the current rounds; `previous` has that of the rounds before.
     current: u64,
     previous: u64,
     turned_at: u64,
@@ -155,7 +157,8 @@ impl Aggregation {
         }
     }
 
-    /// `rate` is the bandwidth estimate, `round` the count of rounds; the extra is never above `window`.
+    /// Processes an ACK. `rate` is the bandwidth estimate, `round` the number of rounds. The extra
+    /// never exceeds `window`.
     pub fn on_acked(&mut self, now: Instant, bytes: u64, rate: u64, round: u64, window: u64) {
         if round >= self.turned_at + AGGREGATION_ROUNDS / 2 {
             self.previous = self.current;
@@ -173,13 +176,13 @@ impl Aggregation {
         self.current = self.current.max(extra);
     }
 
-    /// The silence before now was the application's.
+    /// Begins a new interval after idle time of the application.
     pub fn restart(&mut self, now: Instant) {
         self.since = now;
         self.acked = 0;
     }
 
-    /// Bytes.
+    /// Maximum of the extra, in bytes.
     pub fn extra(&self) -> u64 {
         self.current.max(self.previous)
     }
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_limited_sample_raises_but_never_stands_for_the_cycle() {
+    fn an_app_limited_sample_raises_the_maximum_but_never_lowers_it() {
         let mut rate = MaxRate::default();
         rate.on_sample(1000, false);
         rate.on_sample(500, true);
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_forgotten_after_two_cycles() {
+    fn a_rate_sample_is_forgotten_after_two_cycles() {
         let mut rate = MaxRate::default();
         rate.on_sample(1000, false);
         rate.advance();
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minimum_goes_stale_in_five_seconds_and_away_in_ten() {
+    fn a_minimum_rtt_is_stale_after_five_seconds_and_expires_after_ten() {
         let mut min = MinRtt::new(at(0));
         assert_eq!(min.on_sample(at(0), Some(ms(50))), Freshness::Fresh);
         assert_eq!(min.on_sample(at(5000), Some(ms(60))), Freshness::Fresh);
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn meeting_the_minimum_again_keeps_it_fresh() {
+    fn a_sample_equal_to_the_minimum_rtt_keeps_it_fresh() {
         let mut min = MinRtt::new(at(0));
         for second in 0..30 {
             let freshness = min.on_sample(at(second * 1000), Some(ms(50)));
@@ -246,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn bunched_acks_show_as_extra() {
+    fn aggregated_acks_are_counted_as_extra() {
         let mut aggregation = Aggregation::new(at(0));
         for burst in 1..20 {
-            // A megabyte a second, but acknowledged every 10 ms.
+            // A megabyte a second, acknowledged every 10 ms.
             aggregation.on_acked(at(burst * 10), 10_000, 1_000_000, burst, 100_000);
         }
         assert_eq!(aggregation.extra(), 10_000);
-        // Once ACKs fall behind the rate, the burst is over, and forgotten after ten rounds.
+        // Once ACKs fall behind the rate, the burst is over; it is forgotten after ten rounds.
         for smooth in 0..400 {
             let round = 20 + smooth / 10;
             aggregation.on_acked(at(191 + smooth), 900, 1_000_000, round, 100_000);

@@ -1,15 +1,18 @@
-//! A delivery-rate model of the path after BBR version 3 (draft-ietf-ccwg-bbr).
+//! A congestion controller after BBR version 3 (draft-ietf-ccwg-bbr).
 //!
-//! Two numbers describe a path: how much it delivers in a second, and how long its empty round trip
-//! takes. Their product fills it; more only queues. Both cannot be seen at once, so the flow probes for
-//! one and the other in turn ([`phase`]). Unlike a window that halves at every loss, the model answers
-//! only to loss beyond what the path has at random ([`signals`], [`own_loss`]).
+//! Two numbers describe a path: its bandwidth and its round-trip time without a queue. Their
+//! product, the BDP, fills the path; more only builds a queue. The two cannot be measured at the
+//! same time, so the flow probes for one and the other in turn ([`phase`]). Unlike a window that
+//! halves at every loss, the model reacts only to loss beyond what the path has at random
+//! ([`signals`], [`own_loss`]).
 //!
-//! Left out of version 3: undo after spurious loss, precautionary probes, and marks finer than "congested
-//! round". Not here: pacing and delivery-rate samples, which any controller would need.
+//! Left out of version 3: undo after spurious loss, precautionary probes, and reactions to marks
+//! finer than one congested round. Not here: pacing and delivery-rate samples, which every
+//! controller needs.
 //!
-//! Invariants: the window is never below four datagrams, and the pacing rate never 0; an application that
-//! does not fill the path moves no estimate down and none up beyond what it was seen to deliver.
+//! Invariants: the window is never below four datagrams and the pacing rate is never 0. An
+//! application that does not fill the path lowers no estimate, and raises none beyond the rate that
+//! was delivered.
 
 mod filters;
 mod own_loss;
@@ -45,7 +48,7 @@ pub struct Bbr {
     min_rtt: MinRtt,
     aggregation: Aggregation,
     signals: Signals,
-    /// In the last round.
+    /// Queue seen in the last round.
     queue: Queue,
     own_loss: OwnLoss,
     pipe: FullPipe,
@@ -54,19 +57,19 @@ pub struct Bbr {
     cycle: Cycle,
     rtt_probe: Option<RttProbe>,
     window: u64,
-    /// What it was before `ProbeRTT`.
+    /// Window before `ProbeRTT`.
     window_before: u64,
-    /// The window that the path was begun with: paces until there is a rate.
+    /// Window with which the path was begun. Determines the pacing rate until a rate is known.
     first_window: u64,
-    /// In this round or the last the window held the sender back.
+    /// True if the window limited the sender in this round or the last.
     window_limited: bool,
     window_limited_next: bool,
-    /// Sending has begun again after a silence, and nothing of it is acknowledged yet.
+    /// True from the first packet after idle time until its acknowledgement.
     idle_restart: bool,
     delivered: u64,
 }
 
-/// What one ACK means to all parts of the model.
+/// Input of one ACK for all parts of the model.
 #[derive(Debug)]
 struct Turn {
     now: Instant,
@@ -78,7 +81,7 @@ struct Turn {
 }
 
 impl Bbr {
-    /// Nothing known of the path.
+    /// Returns the state for a path of which nothing is known.
     #[must_use]
     pub fn new(now: Instant, datagram: u64, seed: u64) -> Self {
         let datagram = datagram.max(1);
@@ -108,13 +111,14 @@ impl Bbr {
         }
     }
 
-    /// Bytes per second that the path carries, as far as known; 0 when nothing is.
+    /// Bandwidth estimate in bytes per second; 0 if nothing is known (BBR, `bw`).
     fn rate(&self) -> u64 {
         let best = self.max_rate.best();
         self.bounds.rate_low.map_or(best, |low| best.min(low))
     }
 
-    /// What is to be sent for that to arrive; loss is not made up for where it would feed a queue.
+    /// Rate at which to send for the estimated bandwidth to arrive. Loss is not compensated where
+    /// that would feed a queue.
     fn rate_to_send(&self) -> u64 {
         if self.queue == Queue::Seen && !self.phase.is_probing() {
             self.rate()
@@ -123,20 +127,19 @@ impl Bbr {
         }
     }
 
-    /// The bandwidth-delay product, times a gain.
+    /// Bandwidth-delay product times a gain.
     fn bdp(&self, gain: Ratio) -> Option<u64> {
         let rtt = self.min_rtt.estimate()?;
         let rate = self.rate_to_send();
         (rate > 0).then(|| gain.of(volume(rate, rtt)))
     }
 
-    /// Most that arrived within a round trip, as bytes that were in flight for it.
+    /// Largest volume that arrived within a round trip, as the bytes in flight that it took.
     fn proven_volume(&self) -> u64 {
         self.own_loss.made_up(self.signals.volume())
     }
 
-    /// Bytes in flight that such a gain asks for: never so few that batches and delayed ACKs leave the
-    /// path empty.
+    /// Bytes in flight for a gain. Never so few that batches and delayed ACKs leave the path empty.
     fn inflight(&self, gain: Ratio) -> u64 {
         let Some(bdp) = self.bdp(gain) else {
             return self.first_window;
@@ -150,10 +153,12 @@ impl Bbr {
         bdp.max(quantum).max(self.least()) + probe
     }
 
+    /// Minimum window.
     fn least(&self) -> u64 {
         MIN_WINDOW_DATAGRAMS * self.datagram
     }
 
+    /// Verdict on the round so far. In Startup the loss of a small round is not suspect.
     fn verdict(&self) -> Verdict {
         let verdict = self
             .signals
@@ -165,7 +170,7 @@ impl Bbr {
         verdict
     }
 
-    /// The window follows the model at once downwards, and upwards by what was acknowledged.
+    /// Sets the window: down to the model's target at once, up by the bytes acknowledged.
     fn set_window(&mut self, turn: &Turn) {
         let gain = self.phase.window_gain();
         let target = self.inflight(gain).saturating_add(self.aggregation.extra());
@@ -179,13 +184,15 @@ impl Bbr {
             Phase::Startup => u64::MAX,
             Phase::Cruise => self.volume_with_headroom(),
             Phase::ProbeRtt => self.probe_rtt_window().min(self.volume_with_headroom()),
-            _ => self.bounds.volume_high.unwrap_or(u64::MAX),
+            Phase::Drain | Phase::Down | Phase::Refill | Phase::Up => {
+                self.bounds.volume_high.unwrap_or(u64::MAX)
+            }
         };
         let cap = cap.min(self.bounds.volume_low.unwrap_or(u64::MAX));
         self.window = self.window.min(cap).max(self.least());
     }
 
-    /// The circuit breaker (RFC 9002 §7.6): of what was believed nothing holds.
+    /// Discards the model after persistent congestion (RFC 9002 §7.6).
     fn start_over(&mut self, now: Instant) {
         let cycle = std::mem::replace(&mut self.cycle, Cycle::new(now, 0));
         let (datagram, delivered) = (self.datagram, self.delivered);
@@ -212,7 +219,7 @@ impl Controller for Bbr {
 
     fn on_acked(&mut self, now: Instant, acked: &Acked) {
         let Some(mut sample) = acked.rate else { return };
-        // A low rate in `ProbeRTT` is our own doing.
+        // A low rate in `ProbeRTT` is caused by the phase itself.
         sample.app_limited |= self.phase == Phase::ProbeRtt;
         self.delivered = sample.delivered;
         let turn = Turn {
@@ -288,7 +295,7 @@ impl Controller for Bbr {
     }
 }
 
-/// RFC 9002 §7.2.
+/// Initial window (RFC 9002 §7.2).
 fn initial_window(datagram: u64) -> u64 {
     (INITIAL_WINDOW_DATAGRAMS * datagram).min(INITIAL_WINDOW_BYTES.max(2 * datagram))
 }

@@ -1,12 +1,14 @@
-//! How much a path loses by itself, whatever is sent on it.
+//! The share of packets that a path loses independently of the load.
 //!
-//! Radio links drop some share of all packets, and a sender that takes that for congestion is slow for
-//! nothing. The two are told apart as an empty round trip is told from a queue: in `ProbeRTT` half of
-//! what fills the path is in flight, so what is lost then is not of our making. A round that loses too
-//! much without a queue is therefore reason to look; until then it counts as congestion.
+//! Radio links drop a share of all packets, and a sender that takes that for congestion is slow
+//! without need. The two are distinguished as an empty round trip is distinguished from a queue: in
+//! `ProbeRTT` half of the BDP is in flight, so loss during that phase is not caused by this flow. A
+//! round that loses too much without a queue is therefore a reason to measure; until the
+//! measurement it counts as congestion.
 //!
-//! Invariant: congestion by others that is mistaken for the path's own loss dies out, because pacing
-//! makes up for no more than half of what is lost ([`OwnLoss::made_up`]).
+//! Not part of the BBR draft. Invariant: congestion by other flows that is mistaken for the path's
+//! own loss decays, because pacing compensates no more than half of the loss
+//! ([`OwnLoss::made_up`]).
 
 use super::super::limits::{
     LOOK_DATAGRAMS, LOOK_INTERVAL, LOSS_WITH_QUEUE, LOSS_WITHOUT_QUEUE, MIN_RTT_AGE, OWN_LOSS_MAX,
@@ -14,10 +16,10 @@ use super::super::limits::{
 use super::signals::Queue;
 use crate::time::Instant;
 
-/// The estimate, and the count that it comes from.
+/// The estimate and the counters that it is computed from.
 #[derive(Debug, Default)]
 pub struct OwnLoss {
-    /// Per mille, and when it was measured.
+    /// Loss per mille, and the time of its measurement.
     known: Option<(u64, Instant)>,
     lost: u64,
     acked: u64,
@@ -25,7 +27,7 @@ pub struct OwnLoss {
 }
 
 impl OwnLoss {
-    /// What is in flight from now on is little enough.
+    /// Begins to count: little enough is in flight from now on.
     pub fn start(&mut self) {
         self.counting = true;
     }
@@ -42,16 +44,16 @@ impl OwnLoss {
         }
     }
 
-    /// Whether enough was counted to tell.
+    /// Returns true if enough datagrams were counted for an estimate.
     pub fn is_measured(&self, datagram: u64) -> bool {
         self.lost.saturating_add(self.acked) >= LOOK_DATAGRAMS.saturating_mul(datagram)
     }
 
-    /// Counting ends; too few are kept to be added to the next time.
+    /// Ends counting. A count that is too small is kept and continued the next time.
     pub fn finish(&mut self, now: Instant, datagram: u64) {
         self.counting = false;
         if !self.is_measured(datagram) {
-            // What can no longer be checked is no longer believed.
+            // An estimate that can no longer be checked is no longer believed.
             if self.is_old(now) {
                 self.known = None;
             }
@@ -59,13 +61,13 @@ impl OwnLoss {
         }
         let total = u128::from(self.lost) + u128::from(self.acked);
         let share = u64::try_from(u128::from(self.lost) * 1000 / total).unwrap_or(0);
-        // More than that is a broken path, not a lossy one.
+        // A higher loss is a broken path, not a lossy one.
         let share = if share > OWN_LOSS_MAX { 0 } else { share };
         self.known = Some((share, now));
         (self.lost, self.acked) = (0, 0);
     }
 
-    /// Whether what is known, if anything, is too old to judge a suspicious round by.
+    /// Returns true if there is no estimate, or one too old to decide about a suspicious round.
     pub fn is_old(&self, now: Instant) -> bool {
         self.known.is_none_or(|(share, at)| {
             let age = if share > LOSS_WITH_QUEUE {
@@ -77,12 +79,12 @@ impl OwnLoss {
         })
     }
 
-    /// Whether something is assumed that should be checked again.
+    /// Returns true if an assumed loss should be measured again.
     pub fn is_due(&self, now: Instant) -> bool {
         self.share() > LOSS_WITH_QUEUE && self.is_old(now)
     }
 
-    /// Per mille of a round that may be lost before it is congestion.
+    /// Loss per mille of a round that is tolerated before it counts as congestion.
     pub fn tolerated(&self, queue: Queue) -> u64 {
         let own = self.share() + LOSS_WITH_QUEUE;
         match queue {
@@ -91,7 +93,7 @@ impl OwnLoss {
         }
     }
 
-    /// What must be sent for `bytes` to arrive, but making up for half of the loss only.
+    /// Bytes to send for `bytes` to arrive, compensating half of the loss only.
     pub fn made_up(&self, bytes: u64) -> u64 {
         let sent = u128::from(bytes) * 2000 / u128::from(2000 - self.share());
         u64::try_from(sent).unwrap_or(u64::MAX)
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measured_share_is_tolerated_and_half_made_up_for() {
+    fn a_measured_loss_is_tolerated_and_half_of_it_compensated() {
         let own = measured(100, 900);
         assert_eq!(own.tolerated(Queue::Seen), 120);
         assert_eq!(own.made_up(1900), 2000);
@@ -131,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_path_is_not_a_lossy_one() {
+    fn loss_above_the_maximum_is_not_taken_for_the_paths_own() {
         let own = measured(700, 300);
         assert_eq!(own.tolerated(Queue::Seen), LOSS_WITH_QUEUE);
         assert_eq!(own.made_up(1900), 1900);
     }
 
     #[test]
-    fn few_packets_tell_nothing_until_there_are_more() {
+    fn too_few_packets_give_no_loss_estimate_until_more_are_counted() {
         let mut own = measured(5, 5);
         assert!(own.is_old(Instant::ZERO));
         own.start();

@@ -1,4 +1,7 @@
-//! The phases, and what each does to pacing and window.
+//! The phases of the controller, with their gains.
+//!
+//! `Down`, `Cruise`, `Refill` and `Up` are the states `ProbeBW_DOWN`, `ProbeBW_CRUISE`,
+//! `ProbeBW_REFILL` and `ProbeBW_UP` of the BBR draft.
 //!
 //! ```text
 //!            Startup ----> Drain ----> Down <-----------+
@@ -21,27 +24,27 @@ use super::super::limits::{
     WINDOW_GAIN,
 };
 
-/// What the flow is doing.
+/// A phase of the controller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Doubles each round until the rate no longer grows, or too much is lost.
+    /// Doubles the rate each round until the delivery rate no longer grows or too much is lost.
     Startup,
-    /// Lets the queue go that Startup made.
+    /// Drains the queue that Startup built.
     Drain,
-    /// Sends less than the path carries, to leave room.
+    /// Sends less than the path carries, to leave headroom.
     Down,
     /// Sends what the path carries.
     Cruise,
-    /// Fills the pipe up for a round, so that Up tests the path and not the headroom.
+    /// Fills the pipe for a round, so that Up tests the path and not the headroom.
     Refill,
     /// Sends more than the path is known to carry.
     Up,
-    /// Sends half of what fills the pipe, to see the round trip without a queue.
+    /// Sends half of what fills the pipe, to measure the round trip without a queue.
     ProbeRtt,
 }
 
 impl Phase {
-    /// Pacing, relative to the bandwidth.
+    /// Pacing rate in multiples of the bandwidth.
     pub fn pacing_gain(self) -> Ratio {
         match self {
             Self::Startup => STARTUP_GAIN,
@@ -52,22 +55,22 @@ impl Phase {
         }
     }
 
-    /// Window, relative to the bandwidth-delay product.
+    /// Window in multiples of the bandwidth-delay product.
     pub fn window_gain(self) -> Ratio {
         match self {
             Self::Up => UP_WINDOW_GAIN,
             Self::ProbeRtt => PROBE_RTT_GAIN,
-            _ => WINDOW_GAIN,
+            Self::Startup | Self::Drain | Self::Down | Self::Cruise | Self::Refill => WINDOW_GAIN,
         }
     }
 
-    /// Whether it means to find out how much more there is; congestion then has its own answer, and the
-    /// lower bounds stay.
+    /// Returns true if the phase looks for more bandwidth. It then has its own reaction to
+    /// congestion, and the short-term bounds do not change.
     pub fn is_probing(self) -> bool {
         matches!(self, Self::Startup | Self::Refill | Self::Up)
     }
 
-    /// Whether it is one of the four phases of the steady state.
+    /// Returns true for the four phases of the steady state (BBR, `ProbeBW`).
     pub fn is_steady(self) -> bool {
         matches!(self, Self::Down | Self::Cruise | Self::Refill | Self::Up)
     }

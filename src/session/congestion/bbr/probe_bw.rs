@@ -1,4 +1,4 @@
-//! The steady state: Down, Cruise, Refill, Up, and what a probe for bandwidth teaches.
+//! The steady state (BBR, `ProbeBW`): Down, Cruise, Refill, Up, and the bounds that probing finds.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use super::signals::Verdict;
 use super::{Bbr, Phase, Turn};
 use crate::time::{Instant, micros};
 
-/// What the path was found to bear. `None` means that no bound was met.
+/// Bounds of the path. `None` means that no bound was met.
 #[derive(Debug, Default)]
 pub struct Bounds {
-    /// Volume that probing found to be the most.
+    /// Largest volume found by probing (BBR, `inflight_longterm`).
     pub volume_high: Option<u64>,
-    /// Volume and rate that recent congestion left; gone with the next probe.
+    /// Volume left by recent congestion, until the next probe (BBR, `inflight_shortterm`).
     pub volume_low: Option<u64>,
+    /// Rate left by recent congestion, until the next probe (BBR, `bw_shortterm`).
     pub rate_low: Option<u64>,
 }
 
@@ -26,37 +27,38 @@ impl Bounds {
     }
 }
 
-/// Where the steady state is in its cycle.
+/// State of the probing cycle.
 #[derive(Debug)]
 pub struct Cycle {
-    /// When Down began.
+    /// Time at which Down began.
     since: Instant,
-    /// How long from then to the next probe.
+    /// Time from then to the next probe.
     wait: Duration,
     /// Rounds since the last probe.
     rounds: u64,
-    /// What loss and marks say is about the probe.
+    /// Subject of the ACKs that arrive now.
     feedback: Feedback,
-    /// The best samples of the cycle are still coming in.
+    /// True while the samples of the last probe still arrive.
     advance_pending: bool,
     /// Rounds of Up so far.
     slope: u32,
-    /// Bytes acknowledged per datagram of growth in Up, and those not yet turned into one.
+    /// Bytes acknowledged per datagram of growth in Up.
     acked_per_datagram: u64,
+    /// Bytes acknowledged and not yet turned into growth.
     acked: u64,
-    /// When Up began.
+    /// Time at which Up began.
     up_since: Instant,
     random: u64,
 }
 
-/// Which packets the ACKs that come in now are about.
+/// Packets that the arriving ACKs are about (BBR, `ack_phase`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Feedback {
-    /// Not those of a probe.
+    /// Packets that were not sent by a probe.
     None,
-    /// Those of a probe.
+    /// Packets of a running probe.
     Probe,
-    /// The last of a probe that is over; after this round not any more.
+    /// Last packets of a probe that is over, until the end of this round.
     Tail,
 }
 
@@ -76,24 +78,25 @@ impl Cycle {
         }
     }
 
-    /// The clock starts without a probe before it.
+    /// Begins a cycle that no probe preceded.
     pub fn restart(&mut self, now: Instant) {
         self.draw(now);
         self.feedback = Feedback::None;
     }
 
-    /// As [`restart`](Self::restart), but with a probe for bandwidth at once.
+    /// Begins a cycle as [`restart`](Self::restart) does, with a probe for bandwidth at once.
     pub fn restart_probing(&mut self, now: Instant) {
         self.restart(now);
         self.wait = Duration::ZERO;
     }
 
-    /// What another cycle may be seeded with.
+    /// Returns a seed for another cycle.
     pub fn into_seed(self) -> u64 {
         self.random
     }
 
-    /// Draws when to probe next: flows that started together must not probe together.
+    /// Draws the time of the next probe at random: flows that started together must not probe
+    /// together.
     fn draw(&mut self, now: Instant) {
         let random = self.random();
         self.since = now;
@@ -101,7 +104,7 @@ impl Cycle {
         self.rounds = random >> 63;
     }
 
-    /// `SplitMix64`: enough for a phase offset, and a word of state.
+    /// `SplitMix64`: sufficient for a phase offset, with one word of state.
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
@@ -112,7 +115,7 @@ impl Cycle {
 }
 
 impl Bbr {
-    /// One step of the cycle, for each ACK.
+    /// Advances the cycle by one ACK.
     pub(super) fn steady(&mut self, turn: &Turn) {
         if turn.round_ended {
             self.cycle.rounds += 1;
@@ -181,13 +184,14 @@ impl Bbr {
         self.steepen();
     }
 
+    /// Returns true if a probe for bandwidth is due by time or by rounds (`T_bbr`, `T_reno`).
     fn is_time_to_probe(&self, turn: &Turn) -> bool {
         let reno = self.inflight(Ratio::ONE).min(self.window) / self.datagram;
         turn.now > self.cycle.since + self.cycle.wait || self.cycle.rounds >= reno.min(PROBE_ROUNDS)
     }
 
-    /// Up ends when it has put a quarter more in flight, or when for three rounds nothing came of it;
-    /// but not while it is held back by a bound that it is just raising.
+    /// Returns true at the end of Up: a quarter more is in flight, or the delivery rate did not
+    /// grow for three rounds. Up goes on while it is limited by a bound that it is just raising.
     fn is_probe_done(&mut self, turn: &Turn) -> bool {
         if self.is_held_back() {
             self.pipe.restart(turn.sample.rate);
@@ -198,7 +202,7 @@ impl Bbr {
             || turn.now > self.cycle.up_since + a_round && turn.in_flight >= self.inflight(UP_GAIN)
     }
 
-    /// Whether the sender would send more, were it not for the bound that probing found.
+    /// Returns true if the sender is limited by the bound that probing found.
     fn is_held_back(&self) -> bool {
         self.window_limited
             && self
@@ -207,9 +211,10 @@ impl Bbr {
                 .is_some_and(|high| self.window >= high)
     }
 
+    /// Takes the ACKs of a probe into account: raises the long-term bound, or ends the probe.
     fn learn_from_probe(&mut self, turn: &Turn) {
         if turn.round_ended && self.cycle.advance_pending && self.phase != Phase::ProbeRtt {
-            // The last samples of the probe are in: the cycle has shown its best.
+            // The last samples of the probe have arrived: the maximum of the cycle is known.
             self.cycle.advance_pending = false;
             if !turn.sample.app_limited {
                 self.max_rate.advance();
@@ -233,7 +238,7 @@ impl Bbr {
         }
     }
 
-    /// The probe has met the bound; once per probe.
+    /// Lowers the long-term bound after a probe that met it, once per probe.
     fn on_probe_too_high(&mut self, turn: &Turn) {
         self.cycle.feedback = Feedback::None;
         if !turn.sample.app_limited {
@@ -245,7 +250,7 @@ impl Bbr {
         }
     }
 
-    /// Grows the bound by 1, 2, 4, 8 … datagrams a round, as long as it is what holds the sender back.
+    /// Raises the bound by 1, 2, 4, 8 … datagrams a round, as long as it limits the sender.
     fn raise_high(&mut self, turn: &Turn) {
         if !self.is_held_back() {
             return;
@@ -261,12 +266,13 @@ impl Bbr {
         }
     }
 
+    /// Doubles the growth of the bound for the next round.
     fn steepen(&mut self) {
         self.cycle.acked_per_datagram = (self.window >> self.cycle.slope).max(self.datagram);
         self.cycle.slope = (self.cycle.slope + 1).min(SLOPE_ROUNDS);
     }
 
-    /// What Cruise may use of the bound that probing found.
+    /// Part of the bound found by probing that Cruise may use.
     pub(super) fn volume_with_headroom(&self) -> u64 {
         self.bounds.volume_high.map_or(u64::MAX, |high| {
             HEADROOM
@@ -276,8 +282,8 @@ impl Bbr {
         })
     }
 
-    /// Once per round outside of probes: congestion takes rate and volume down to what still arrives, by
-    /// three tenths at most.
+    /// Adapts the short-term bounds, once per round outside of probes: congestion reduces rate and
+    /// volume to what still arrives, by three tenths at most.
     pub(super) fn adapt_low(&mut self) {
         let answered = self.phase.is_probing() || self.phase == Phase::ProbeRtt;
         if answered || self.verdict() == Verdict::Clear {

@@ -1,5 +1,5 @@
-//! `ProbeRTT`: little in flight for a moment, to see the path without our own queue: how long its
-//! round trip takes, and how much it loses.
+//! `ProbeRTT`: a short time with little in flight, to measure the path without this flow's queue:
+//! its round-trip time, and the loss that it has by itself.
 
 use super::super::limits::{LOOK_ROUNDS, PROBE_RTT_GAIN, PROBE_RTT_TIME, Ratio};
 use super::filters::Freshness;
@@ -12,29 +12,29 @@ use crate::time::Instant;
 /// A probe in progress.
 #[derive(Clone, Copy, Debug)]
 pub struct RttProbe {
-    /// Set when the volume is down: the earliest end.
+    /// Earliest end; set once the volume is down.
     until: Option<Instant>,
-    /// Rounds since; in the first, packets of the time before are still heard of.
+    /// Rounds since then. In the first, packets sent before it are still acknowledged.
     rounds: u32,
     purpose: Purpose,
 }
 
-/// Why it is probed.
+/// Reason of a probe.
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
-    /// For a fresh round trip; what is lost meanwhile is counted if there is time.
+    /// The minimum round-trip time is stale. Loss is counted as well, if there is time.
     RoundTrip,
-    /// To see whether the path still loses what it did.
+    /// The path's own loss is to be measured again.
     Loss,
-    /// To see whose a loss was.
+    /// A round lost too much without a queue.
     Suspicion(Suspicion),
 }
 
-/// The loss that was reason to look, and what follows if the path does not explain it.
+/// The suspicious loss, and the consequence if the path's own loss does not explain it.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     toll: Toll,
-    /// Volume that got through, if we were looking for the most.
+    /// Volume that got through, if the largest volume was being looked for.
     high: Option<u64>,
 }
 
@@ -51,7 +51,8 @@ impl RttProbe {
 }
 
 impl Bbr {
-    /// Loss that nothing but its amount speaks for: whose is it? In Up the answer is at hand.
+    /// Starts a measurement of the path's own loss when the loss of a round is the only sign of
+    /// congestion. Up has its own reaction.
     pub(super) fn look_if_suspect(&mut self, turn: &Turn) {
         if !matches!(self.phase, Phase::Startup | Phase::Cruise)
             || turn.sample.app_limited
@@ -106,7 +107,7 @@ impl Bbr {
         self.phase = Phase::ProbeRtt;
     }
 
-    /// Leaves when it is time; also asked when sending resumes after a silence.
+    /// Ends the probe if it is over. Also called when sending resumes after idle time.
     pub(super) fn leave_probe_rtt(&mut self, now: Instant, in_flight: u64, delivered: u64) {
         let Some(probe) = self
             .rtt_probe
@@ -121,7 +122,7 @@ impl Bbr {
         self.bounds.forget_recent();
         self.signals.begin(in_flight);
         self.rounds.restart(delivered);
-        // The queue is gone already, so Down would have nothing to do but to set the clock.
+        // The queue is gone already, so Down would only set the clock.
         self.cycle.restart(now);
         if let Purpose::Suspicion(suspicion) = probe.purpose {
             self.conclude(now, suspicion);
@@ -133,10 +134,11 @@ impl Bbr {
         };
     }
 
+    /// Decides about a suspicious loss, with the path's own loss measured.
     fn conclude(&mut self, now: Instant, suspicion: Suspicion) {
         let tolerated = self.own_loss.tolerated(Queue::NotSeen);
         if !suspicion.toll.exceeds(tolerated) {
-            // It was the path's own: what it made us believe of volumes does not hold.
+            // The path loses this much by itself: the bounds derived from that loss do not hold.
             self.bounds = Bounds::default();
             self.cycle.restart_probing(now);
             self.pipe.restart(0);

@@ -1,7 +1,7 @@
-//! Signs of congestion, round by round: loss, marks, queueing.
+//! Signs of congestion, round by round: loss, ECN marks, queueing.
 //!
-//! It tells whether a round lost more than chance and radio explain; what follows from that is the
-//! phases' affair. Invariant: a mark counts once a round, however many packets carried it.
+//! Decides whether a round lost more than chance and the path's own loss explain. The phases decide
+//! about the consequences. Invariant: a mark counts once a round, however many packets carried it.
 
 use std::time::Duration;
 
@@ -11,38 +11,39 @@ use super::filters::Rounds;
 use super::own_loss::OwnLoss;
 use crate::time::micros;
 
-/// One round's signs.
+/// Signs of one round.
 #[derive(Debug)]
 pub struct Signals {
     rounds: Rounds,
     lost: u64,
     acked: u64,
-    /// In flight when the round began: what the loss will be a share of.
+    /// Bytes in flight when the round began: the base of the loss ratio.
     flight: u64,
     marked: bool,
     min_rtt: Option<Duration>,
-    /// Best rate and volume delivered in the round.
+    /// Maximum delivery rate of the round.
     rate: u64,
+    /// Largest volume delivered within a round trip of the round.
     volume: u64,
 }
 
-/// Whether a round was congested.
+/// Verdict on a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Clear,
-    /// Too much was lost, but nothing else speaks of congestion.
+    /// Too much was lost, without any other sign of congestion.
     Suspect,
     Congested,
 }
 
-/// What the round trips say of the bottleneck.
+/// Queue at the bottleneck, as the round trips show it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Queue {
     Seen,
     NotSeen,
 }
 
-/// A round's loss, in datagrams.
+/// Loss of a round, in datagrams.
 #[derive(Clone, Copy, Debug)]
 pub struct Toll {
     lost: u64,
@@ -54,8 +55,9 @@ impl Toll {
         self.total
     }
 
-    /// Whether it is more than a path that loses `share` per mille at random does: the expectation, so
-    /// many standard deviations of a Poisson count, and one.
+    /// Returns true if the loss exceeds what a path that loses `share` per mille at random
+    /// explains: the expectation, plus [`LOSS_DEVIATIONS`] standard deviations of a Poisson count,
+    /// plus one.
     pub fn exceeds(self, share: u64) -> bool {
         let square = LOSS_DEVIATIONS * LOSS_DEVIATIONS;
         let share = Ratio(share, 1000);
@@ -79,7 +81,7 @@ impl Signals {
         }
     }
 
-    /// Takes an ACK in; whether it ends the round. Then the verdict is complete, until
+    /// Processes an ACK. Returns true if it ends the round; the verdict is then complete, until
     /// [`begin`](Self::begin).
     pub fn on_acked(&mut self, acked: &Acked, sample: &RateSample) -> bool {
         self.acked = self.acked.saturating_add(acked.bytes);
@@ -97,7 +99,7 @@ impl Signals {
         self.lost = self.lost.saturating_add(bytes);
     }
 
-    /// A round begins.
+    /// Begins a round.
     pub fn begin(&mut self, in_flight: u64) {
         *self = Self {
             rounds: std::mem::take(&mut self.rounds),
@@ -106,30 +108,30 @@ impl Signals {
         };
     }
 
-    /// Best delivery rate of the round.
+    /// Maximum delivery rate of the round.
     pub fn rate(&self) -> u64 {
         self.rate
     }
 
-    /// Most that was delivered within one round trip.
+    /// Largest volume that was delivered within one round trip.
     pub fn volume(&self) -> u64 {
         self.volume
     }
 
-    /// Whether the round so far lost or was marked too much for a path whose empty round trip is
-    /// `min_rtt`, and that loses `own` by itself.
+    /// Verdict on the round so far, for a path with the round-trip time `min_rtt` without a queue
+    /// and a loss of its own of `own`.
     pub fn verdict(&self, datagram: u64, min_rtt: Option<Duration>, own: &OwnLoss) -> Verdict {
         let queue = self.queue(min_rtt);
         let excessive = self.toll(datagram).exceeds(own.tolerated(queue));
         match queue {
-            _ if self.marked => Verdict::Congested,
+            Queue::Seen | Queue::NotSeen if self.marked => Verdict::Congested,
             Queue::Seen if excessive => Verdict::Congested,
             Queue::NotSeen if excessive => Verdict::Suspect,
             Queue::Seen | Queue::NotSeen => Verdict::Clear,
         }
     }
 
-    /// The round's loss so far.
+    /// Loss of the round so far.
     pub fn toll(&self, datagram: u64) -> Toll {
         let total = self.flight.max(self.acked.saturating_add(self.lost));
         Toll {
@@ -138,7 +140,7 @@ impl Signals {
         }
     }
 
-    /// What the round trips of the round say so far.
+    /// Queue that the round trips of the round show so far.
     pub fn queue(&self, min_rtt: Option<Duration>) -> Queue {
         let (Some(lowest), Some(empty)) = (self.min_rtt, min_rtt) else {
             return Queue::NotSeen;
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn short_rounds_are_not_judged_by_chance() {
+    fn chance_does_not_decide_about_short_rounds() {
         assert!(!exceeds(2, 4, 50));
         assert!(exceeds(3, 4, 50));
         assert!(!exceeds(3, 10, 50));
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_loss_weighs_more_when_there_is_a_queue() {
+    fn the_same_loss_is_congestion_only_if_there_is_a_queue() {
         let verdict = |rtt_ms| {
             let mut signals = Signals::new();
             signals.begin(500 * 1200);
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_condemns_its_round_and_no_other() {
+    fn an_ecn_mark_makes_its_own_round_congested_and_no_other() {
         let mut signals = Signals::new();
         let (acked, sample) = acked(50, true);
         signals.on_acked(&acked, &sample);

@@ -1,30 +1,31 @@
-//! Startup and Drain: from nothing known to a full pipe without a queue.
+//! Startup and Drain: from no knowledge of the path to a full pipe without a queue.
 
 use super::super::RateSample;
 use super::super::limits::{DRAIN_ROUNDS, PLATEAU_GROWTH, PLATEAU_ROUNDS, Ratio};
 use super::signals::Verdict;
 use super::{Bbr, Phase, Turn};
 
-/// Looks for the plateau: accelerating, and yet nothing more is delivered.
+/// Detects the plateau: the sender accelerates, and no more is delivered (BBR, full-pipe
+/// estimator).
 #[derive(Debug, Default)]
 pub struct FullPipe {
     baseline: u64,
     rounds: u32,
-    /// Three rounds without growth since the last [`restart`](Self::restart).
+    /// True after three rounds without growth since the last [`restart`](Self::restart).
     pub now: bool,
-    /// At any time.
+    /// True after that happened once.
     pub ever: bool,
 }
 
 impl FullPipe {
-    /// Looks anew for growth beyond `rate`.
+    /// Looks for growth beyond `rate` from now on.
     pub fn restart(&mut self, rate: u64) {
         self.baseline = rate;
         self.rounds = 0;
         self.now = false;
     }
 
-    /// A round has ended with this sample. One that the application limited shows no plateau.
+    /// Processes the sample that ended a round. An application-limited sample shows no plateau.
     pub fn on_round(&mut self, sample: &RateSample) {
         if self.now || sample.app_limited {
             return;
@@ -42,6 +43,7 @@ impl FullPipe {
 }
 
 impl Bbr {
+    /// Leaves Startup when the pipe is full or a round lost too much.
     pub(super) fn leave_startup(&mut self, turn: &Turn) {
         if self.phase != Phase::Startup {
             return;
@@ -56,6 +58,7 @@ impl Bbr {
         }
     }
 
+    /// Leaves Drain when the queue is gone, or after [`DRAIN_ROUNDS`].
     pub(super) fn leave_drain(&mut self, turn: &Turn) {
         if self.phase == Phase::Drain
             && (turn.in_flight <= self.inflight(Ratio::ONE)

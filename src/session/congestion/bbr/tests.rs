@@ -1,4 +1,4 @@
-//! The controller on a modelled path, in simulated time.
+//! The controller on the path of the test bed, in simulated time.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ fn wide(loss_permille: u64) -> Link {
     Link::new(100, 50, 100, loss_permille)
 }
 
-/// Percent of what the link could have carried.
+/// Bytes delivered, in percent of the capacity of the link.
 fn utilisation(seen: &Seen, link: &Link, time: Duration) -> u64 {
     seen.delivered * 100 / (link.rate * time.as_secs())
 }
 
 #[test]
-fn random_loss_costs_what_was_lost_and_little_more() {
+fn random_loss_costs_little_more_throughput_than_the_lost_packets() {
     for loss in [0, 10, 20, 50] {
         for seed in SEEDS {
             let link = wide(loss);
@@ -36,23 +36,31 @@ fn random_loss_costs_what_was_lost_and_little_more() {
 }
 
 #[test]
-fn heavy_random_loss_leaves_most_of_what_gets_through() {
-    for (loss, least) in [(100, 75), (200, 50), (300, 45)] {
+fn heavy_random_loss_leaves_most_of_the_remaining_capacity() {
+    const SEEDS: u64 = 8;
+    for (loss, least) in [(100, 75), (200, 60), (300, 45)] {
         for link in [wide(loss), Link::new(10, 20, 100, loss)] {
-            for seed in SEEDS {
-                let mut model = Model::new(link, seed);
-                model.run(secs(4));
-                let seen = model.run(secs(12));
-                let used = utilisation(&seen, &link, secs(12));
-                assert!(used >= least, "{link:?}, seed {seed}: {used} %");
-            }
+            let used: Vec<u64> = (0..SEEDS)
+                .map(|seed| {
+                    let mut model = Model::new(link, seed);
+                    model.run(secs(4));
+                    utilisation(&model.run(secs(12)), &link, secs(12))
+                })
+                .collect();
+            // A single run of this length varies by about a tenth.
+            let mean = used.iter().sum::<u64>() / SEEDS;
+            assert!(mean >= least, "{link:?}: {used:?} %");
+            assert!(
+                used.iter().all(|&used| used + 10 >= least),
+                "{link:?}: {used:?} %"
+            );
         }
     }
 }
 
 #[test]
-fn loss_of_our_own_making_is_not_taken_for_the_paths() {
-    // The path lost a fifth by itself; then it stops that, but is cut to a third.
+fn congestion_loss_is_not_taken_for_the_paths_own_loss() {
+    // The path loses a fifth by itself; then that loss ends, but the rate is cut to a third.
     for seed in SEEDS {
         let mut model = Model::new(Link::new(100, 50, 5, 200), seed);
         model.run(secs(10));
@@ -64,7 +72,7 @@ fn loss_of_our_own_making_is_not_taken_for_the_paths() {
 }
 
 #[test]
-fn start_up_fills_the_pipe_within_a_second() {
+fn startup_fills_the_pipe_within_a_second() {
     for seed in SEEDS {
         let link = wide(0);
         let mut model = Model::new(link, seed);
@@ -76,7 +84,7 @@ fn start_up_fills_the_pipe_within_a_second() {
 }
 
 #[test]
-fn the_queue_it_adds_stays_small() {
+fn the_standing_queue_of_a_flow_stays_small() {
     for queue in [50, 100, 400] {
         let link = Link::new(100, 50, queue, 0);
         let bdp = link.rate / 20;
@@ -136,7 +144,7 @@ fn the_rate_follows_a_link_that_becomes_ten_times_as_wide() {
 }
 
 #[test]
-fn a_longer_path_is_noticed_by_probing_the_round_trip() {
+fn a_longer_round_trip_is_detected_by_probe_rtt() {
     let mut model = Model::new(Link::new(20, 20, 200, 0), 1);
     model.run(secs(5));
     model.path.link.rtt = Duration::from_millis(80);
@@ -149,17 +157,17 @@ fn a_longer_path_is_noticed_by_probing_the_round_trip() {
 }
 
 #[test]
-fn an_app_limited_sender_earns_no_more_than_it_used() {
+fn an_app_limited_sender_does_not_grow_its_window_beyond_its_use() {
     let mut model = Model::new(wide(0), 1);
     model.flows[0].demand = Demand::Rate(250_000);
     let seen = model.run(secs(30));
     assert!(seen.delivered >= 7_000_000, "{seen:?}");
-    // 12 500 bytes fill its round trip; what it may burst is that and the initial window, thrice.
+    // 12 500 bytes fill its round trip. It may burst that and the initial window, thrice.
     assert!(model.window() <= 3 * 25_000);
 }
 
 #[test]
-fn a_pause_of_the_application_lowers_no_estimate() {
+fn an_application_pause_lowers_no_estimate() {
     let mut model = Model::new(wide(0), 1);
     model.run(secs(5));
     let before = model.pacing_rate();
@@ -170,7 +178,7 @@ fn a_pause_of_the_application_lowers_no_estimate() {
 }
 
 #[test]
-fn a_dark_path_brings_the_minimum_window_and_then_a_fresh_start() {
+fn a_path_outage_leads_to_the_minimum_window_and_then_to_a_new_startup() {
     let mut model = Model::new(wide(0), 1);
     model.run(secs(3));
     model.path.dark_until = model.now + secs(4);
@@ -187,7 +195,7 @@ fn a_dark_path_brings_the_minimum_window_and_then_a_fresh_start() {
 }
 
 #[test]
-fn marks_end_the_growth_of_the_queue_before_loss_does() {
+fn ecn_marks_end_the_growth_of_the_queue_before_loss_does() {
     let queue = |mark_above| {
         let mut link = Link::new(100, 50, 400, 0);
         link.mark_above = mark_above;
@@ -216,7 +224,7 @@ fn the_window_is_never_below_four_datagrams_nor_the_rate_zero() {
     }
 }
 
-/// Percent: 100 when all get the same (Jain's index).
+/// Jain's fairness index in percent: 100 if all flows get the same.
 fn fairness(each: &[u64]) -> u64 {
     let sum: u128 = each.iter().map(|&bytes| u128::from(bytes)).sum();
     let squares: u128 = each.iter().map(|&bytes| u128::from(bytes).pow(2)).sum();

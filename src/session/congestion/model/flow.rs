@@ -1,4 +1,5 @@
-//! A sender of equal packets: pacer, sampler, controller and RFC 9002 loss detection, and no data.
+//! A sender of equal packets without data: pacer, delivery-rate sampler, controller and the loss
+//! detection of RFC 9002.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,15 +11,15 @@ use crate::time::Instant;
 
 pub const DATAGRAM: u64 = 1200;
 
-/// What the application has to send.
+/// Data that the application offers.
 #[derive(Clone, Copy, Debug)]
 pub enum Demand {
     Endless,
-    /// So many bytes a second, a piece every 10 ms.
+    /// Bytes per second, offered every 10 ms.
     Rate(u64),
 }
 
-/// Bytes since the start.
+/// Bytes counted since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub sent: u64,
@@ -50,7 +51,7 @@ pub struct Flow {
     flight: BTreeMap<u64, Sent>,
     in_flight: u64,
     largest_acked: Option<u64>,
-    /// As it was before the ACK in work.
+    /// Largest packet number acknowledged before the ACK being processed.
     largest_acked_before: Option<u64>,
     acks: VecDeque<Arrival>,
     offered: u64,
@@ -77,7 +78,7 @@ impl Flow {
         }
     }
 
-    /// Does what is due now; tells when something will be again.
+    /// Does everything that is due now. Returns the time of the next event.
     pub fn turn(&mut self, now: Instant, path: &mut Path) -> Option<Instant> {
         if self.acks.front().is_some_and(|ack| ack.at <= now) {
             self.receive(now);
@@ -90,7 +91,7 @@ impl Flow {
         [ready, ack, self.timer()].into_iter().flatten().min()
     }
 
-    /// Sends what may leave; tells when to try again, if that is known.
+    /// Sends as much as may leave. Returns the time to try again, if it is known.
     fn send(&mut self, now: Instant, path: &mut Path) -> Option<Instant> {
         loop {
             if self.in_flight + DATAGRAM > self.controller.window() {
@@ -133,7 +134,7 @@ impl Flow {
         }
     }
 
-    /// Everything that is acknowledged by now, in one ACK.
+    /// Processes all acknowledgements that have arrived by now as one ACK.
     fn receive(&mut self, now: Instant) {
         let (mut bytes, mut ce, mut newest) = (0, false, None);
         self.largest_acked_before = self.largest_acked;
@@ -169,7 +170,7 @@ impl Flow {
         self.detect_lost(now);
     }
 
-    /// RFC 9002 §6.1.
+    /// Declares packets lost by packet and time threshold (RFC 9002 §6.1).
     fn detect_lost(&mut self, now: Instant) {
         let Some(largest) = self.largest_acked else {
             return;
@@ -189,7 +190,8 @@ impl Flow {
             return;
         };
         let newest_sent = self.flight[newest].at;
-        // Between packets acknowledged earlier and those acknowledged now, nothing arrived (§7.6).
+        // Nothing arrived between packets acknowledged earlier and those acknowledged now (RFC 9002
+        // §7.6).
         let silent = lost
             .iter()
             .find(|packet| Some(**packet) > self.largest_acked_before)
@@ -211,7 +213,7 @@ impl Flow {
         );
     }
 
-    /// The loss or probe timer.
+    /// Expiry of the loss timer or the PTO (RFC 9002 §6.2).
     fn timer(&self) -> Option<Instant> {
         let (packet, first) = self.flight.first_key_value()?;
         if self.largest_acked.is_some_and(|largest| *packet < largest) {

@@ -1,8 +1,8 @@
-//! A path and the bulk senders on it, in simulated time: what a controller is tried on.
+//! Test bed for congestion controllers: one path and the bulk senders on it, in simulated time.
 //!
-//! One bottleneck with a drop-tail queue before it and random loss behind it; the way back is clean.
-//! Not the project's simulator: no protocol runs here, only sizes and times. Everything is determined
-//! by the seed.
+//! The path is one bottleneck with a drop-tail queue before it and random loss behind it; the
+//! return path is loss-free. Not the project's simulator: no protocol runs here, only sizes and
+//! times. Invariant: the seed determines the whole run.
 
 mod flow;
 
@@ -13,18 +13,18 @@ use std::time::Duration;
 use crate::rng::Rng;
 use crate::time::{Instant, micros};
 
-/// The path.
+/// Properties of the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
     /// Bytes per second.
     pub rate: u64,
-    /// Round trip without queue.
+    /// Round trip with an empty queue.
     pub rtt: Duration,
-    /// Bytes that may wait.
+    /// Bytes that the queue holds.
     pub queue: u64,
     /// Packets lost at random, per thousand.
     pub loss: u64,
-    /// Packets are marked when this many bytes wait.
+    /// Bytes in the queue above which packets are marked Congestion Experienced.
     pub mark_above: Option<u64>,
 }
 
@@ -41,10 +41,10 @@ impl Link {
     }
 }
 
-/// The bottleneck, and what it did since it was last asked.
+/// The bottleneck, with statistics since the last call of [`Model::run`].
 pub struct Path {
     pub link: Link,
-    /// Nothing gets through until then.
+    /// Every packet is lost until this time.
     pub dark_until: Instant,
     busy_until: Instant,
     rng: Rng,
@@ -53,14 +53,14 @@ pub struct Path {
     packets: u64,
 }
 
-/// What becomes of a packet.
+/// Outcome of sending a packet.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// No room in the queue.
+    /// Dropped, because the queue is full.
     Dropped,
-    /// Lost behind it.
+    /// Lost at random, behind the bottleneck.
     Lost,
-    /// Its acknowledgement is back then.
+    /// Acknowledged: the acknowledgement arrives at `at`.
     Acknowledged { at: Instant, ce: bool },
 }
 
@@ -89,10 +89,10 @@ impl Path {
     }
 }
 
-/// What was seen over a stretch of time.
+/// Statistics over a period.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Bytes that got through, of each flow.
+    /// Bytes delivered for each flow.
     pub each: Vec<u64>,
     pub delivered: u64,
     pub dropped: u64,
@@ -127,13 +127,13 @@ impl Model {
         }
     }
 
-    /// One more sender begins.
+    /// Adds a sender.
     pub fn join(&mut self) {
         let seed = self.path.rng.u64();
         self.flows.push(Flow::new(self.now, seed));
     }
 
-    /// Runs for so long, and tells what was seen meanwhile.
+    /// Runs for `time` and returns the statistics of that period.
     pub fn run(&mut self, time: Duration) -> Seen {
         (self.path.max_queue, self.path.queue_sum, self.path.packets) = (0, 0, 0);
         let before: Vec<_> = self.flows.iter().map(|flow| flow.tally).collect();
@@ -145,7 +145,7 @@ impl Model {
                 .copied()
                 .enumerate()
                 .min_by_key(|(_, at)| *at)
-                .expect("there is a flow");
+                .expect("a model has at least one flow");
             if at >= end {
                 break;
             }
@@ -169,11 +169,12 @@ impl Model {
         seen
     }
 
-    /// The window and the pacing rate of the first flow.
+    /// Returns the window of the first flow.
     pub fn window(&self) -> u64 {
         self.flows[0].controller.window()
     }
 
+    /// Returns the pacing rate of the first flow.
     pub fn pacing_rate(&self) -> u64 {
         self.flows[0].controller.pacing_rate()
     }
