@@ -1,7 +1,8 @@
-//! ACK: which counters were received, as ranges from the highest down.
+//! ACK frames: the received counters as ranges, from the highest down (RFC 9000 §19.3).
 //!
-//! Not here: which ranges to report, and what an acknowledgement means. Invariant: an [`Ack`] exists
-//! only when every one of its ranges has been walked, so that [`Ack::ranges`] cannot fail.
+//! Not here: the choice of ranges to report, and the processing of an acknowledgement. Invariant:
+//! an [`Ack`] exists only after all of its ranges were decoded without error, so [`Ack::ranges`]
+//! cannot fail.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,26 +14,27 @@ use crate::time::micros;
 /// Frame type.
 pub(super) const ACK: u8 = 0x02;
 
-/// The count of ranges is patched in after they are written, so it must be a one-byte integer.
+/// The count of ranges is patched in after the ranges were written, so it must be a one-byte
+/// varint.
 const _: () = assert!(ACK_RANGES <= 0x40);
 
 /// An acknowledgement: largest counter, delay, then ranges downwards.
 ///
 /// Layout: largest, delay (µs), count of further ranges (below
-/// [`limits::ACK_RANGES`](super::limits::ACK_RANGES)), length of the first range minus one, then per
-/// further range gap and length, each minus one (as RFC 9000 §19.3).
+/// [`limits::ACK_RANGES`](super::limits::ACK_RANGES)), length of the first range minus one, then
+/// gap and length of each further range, each minus one (as in RFC 9000 §19.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ack<'a> {
-    /// The largest counter received.
+    /// Largest counter received.
     pub largest: u64,
-    /// How long the largest waited at the receiver.
+    /// Time for which the receiver held the acknowledgement of the largest counter.
     pub delay: Duration,
     ranges: &'a [u8],
     count: usize,
 }
 
 impl<'a> Ack<'a> {
-    /// The ranges, from the highest down; already validated when the frame was decoded.
+    /// Returns the ranges, from the highest down. They were validated when the frame was decoded.
     #[must_use]
     pub const fn ranges(&self) -> AckRanges<'a> {
         AckRanges {
@@ -43,7 +45,7 @@ impl<'a> Ack<'a> {
         }
     }
 
-    /// Reads what follows the frame type.
+    /// Decodes the fields that follow the frame type.
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let largest = reader.varint()?;
         let delay = Duration::from_micros(reader.varint()?);
@@ -76,7 +78,7 @@ impl<'a> Ack<'a> {
         1 + largest + delay + further + self.ranges.len()
     }
 
-    /// Writes it again as it was read.
+    /// Encodes the frame as it was decoded.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.push(ACK);
         for field in self.head() {
@@ -100,7 +102,7 @@ pub struct AckRanges<'a> {
     rest: Reader<'a>,
     left: usize,
     largest: u64,
-    /// Where the range before this one began.
+    /// Start of the range before this one.
     above: Option<u64>,
 }
 
@@ -131,9 +133,9 @@ impl Iterator for AckRanges<'_> {
     }
 }
 
-/// Appends an ACK frame for inclusive ranges given highest first, at most
-/// [`limits::ACK_RANGES`](super::limits::ACK_RANGES) of them, stopping where `space` bytes would be exceeded.
-/// Does nothing and returns false when not even the first fits.
+/// Appends an ACK frame for inclusive ranges, given from the highest down: at most
+/// [`limits::ACK_RANGES`](super::limits::ACK_RANGES) of them, and as many as fit into `space`
+/// bytes. Appends nothing and returns false if not even the first range fits.
 ///
 /// Ranges that touch, overlap or ascend are a bug of the caller; they end the frame.
 pub fn encode_ack(
@@ -178,7 +180,7 @@ pub fn encode_ack(
     true
 }
 
-/// The length minus one.
+/// Length minus one; `None` if the range is empty.
 fn length(range: &RangeInclusive<u64>) -> Option<VarInt> {
     range.end().checked_sub(*range.start()).map(VarInt)
 }
@@ -222,7 +224,7 @@ mod tests {
         out
     }
 
-    /// Ranges from the highest down, made from (gap, length) pairs.
+    /// Ranges from the highest down, built from (gap, length) pairs.
     fn ranges(top: u64, steps: &[(u64, u64)]) -> Vec<RangeInclusive<u64>> {
         let mut below = top;
         let mut ranges = Vec::new();
@@ -243,19 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_would_reach_below_zero_is_refused() {
-        // largest 5, delay 0, no further ranges, first range of 7
+    fn an_ack_range_below_zero_is_malformed() {
+        // Largest 5, delay 0, no further ranges, first range of 7.
         assert_eq!(read(&[ACK, 5, 0, 0, 6]), Err(Malformed::Range));
-        // largest 5, delay 0, one further range; 5..=5, then a gap of 5 that ends at -1
+        // Largest 5, delay 0, one further range: 5..=5, then a gap of 5 that ends at -1.
         assert_eq!(read(&[ACK, 5, 0, 1, 0, 4, 0]), Err(Malformed::Range));
-        // the same with a gap of 4: 0..=0
+        // The same with a gap of 4: 0..=0.
         let last = [ACK, 5, 0, 1, 0, 3, 0];
         let ranges: Vec<_> = read(&last).unwrap().ranges().collect();
         assert_eq!(ranges, [5..=5, 0..=0]);
     }
 
     #[test]
-    fn more_ranges_than_the_bound_are_neither_written_nor_read() {
+    fn more_ack_ranges_than_the_bound_are_neither_encoded_nor_decoded() {
         let many = ranges(1000, &[(0, 0); 2 * ACK_RANGES]);
         let mut bytes = written(&many, 1200);
         assert_eq!(read(&bytes).unwrap().ranges().count(), ACK_RANGES);
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_report_or_no_room_for_it_writes_nothing() {
+    fn without_ranges_or_space_no_ack_is_encoded() {
         assert!(written(&[], 1200).is_empty());
         let one = [70..=80];
         let full = written(&one, 1200);
@@ -277,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back_as_far_as_it_fits(
+        fn encoded_ack_ranges_decode_equal_as_far_as_they_fit(
             top in 0..=MAX_VARINT,
             steps in prop::collection::vec((0..2000u64, 0..2000u64), 1..2 * ACK_RANGES),
             space in 0..300usize,
@@ -293,7 +295,7 @@ mod tests {
             }
             prop_assert_eq!(&found[..], &given[..found.len()]);
             prop_assert_eq!(delay, (!found.is_empty()).then_some(Duration::from_micros(77)));
-            // It stopped for want of space, or of ranges, only.
+            // It stopped only for want of space or of ranges.
             let more = written(&given[..given.len().min(found.len() + 1)], 1200);
             prop_assert!(found.len() == given.len().min(ACK_RANGES) || more.len() > space);
         }

@@ -1,8 +1,9 @@
-//! Frames: what INIT, RESP and DATA carry once opened.
+//! Frames: the payload of INIT, RESP and DATA after decryption.
 //!
-//! A one-byte type, then its fields; integers are variable-length unless a width is given. Decoding
-//! is an iterator that borrows from the payload and stops at the first error; an unknown frame is
-//! an error, and closes the session.
+//! A frame is a type byte followed by fields. Integers are varints unless a width is given.
+//! Decoding is an iterator that borrows from the payload and stops at the first error. An unknown
+//! frame is an error and closes the session (as in RFC 9000 §12.4). The frames are those of RFC
+//! 9000 §19 where they have the same name.
 
 use super::ack::ACK;
 use super::limits::{CLOSE_REASON, MAX_VARINT};
@@ -22,85 +23,86 @@ const REKEY: u8 = 0x0C;
 const HELLO: u8 = 0x0D;
 const CLOSE: u8 = 0x0E;
 
-/// One frame.
+/// A frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Frame<'a> {
-    /// A run of padding (type 0x00), merged.
+    /// 0x00: a run of padding, merged.
     Padding,
-    /// 0x01: asks for an acknowledgement.
+    /// 0x01: asks for an acknowledgement (RFC 9000 §19.2).
     Ping,
-    /// 0x02
+    /// 0x02: an acknowledgement.
     Ack(Ack<'a>),
-    /// 0x04, with FIN 0x05: stream, offset, length, bytes. The length is always there.
+    /// 0x04, or 0x05 with FIN: stream, offset, length, bytes (RFC 9000 §19.8). The length is always
+    /// present.
     Stream {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// Offset of the first byte.
         offset: u64,
-        /// The stream ends after these bytes.
+        /// True if the stream ends after these bytes.
         fin: bool,
         /// The bytes. `offset + data.len()` never exceeds 2^62 - 1.
         data: &'a [u8],
     },
-    /// 0x06: credit for the session, as the sum of the highest offsets of all streams.
+    /// 0x06: credit for the session, as the sum of the highest offsets of all streams (RFC 9000
+    /// §19.9).
     MaxData(u64),
-    /// 0x07: credit for a stream, and how far its receiver has disposed of it for good.
+    /// 0x07: credit for a stream, and the offset up to which the receiver has consumed it (RFC 9000
+    /// §19.10).
     MaxStreamData {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// Every byte below this offset has been written out by the receiver.
+        /// Offset below which the receiver has written out every byte.
         consumed: u64,
         /// The first offset that may not be sent; never below `consumed`.
         max: u64,
     },
-    /// 0x08: the sender gives up its half of a stream.
+    /// 0x08: the sender abandons its half of a stream (RFC 9000 §19.4).
     Reset {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// Why, as the application defines it.
+        /// Application error code.
         code: u64,
-        /// Where the half ends, for the session's credit.
+        /// Final size of the half, for the credit of the session (RFC 9000 §4.5).
         final_size: u64,
     },
-    /// 0x09: the receiver wants no more; answered by a RESET.
+    /// 0x09: the receiver wants no more data; answered by a RESET (RFC 9000 §19.5).
     Stop {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
-        /// Why, as the application defines it.
+        /// Application error code.
         code: u64,
     },
-    /// 0x0a: 8 bytes to be sent back from the address they came to.
+    /// 0x0a: 8 bytes to be returned from the address at which they arrived (RFC 9000 §19.17).
     PathChallenge([u8; 8]),
-    /// 0x0b
+    /// 0x0b: the 8 bytes of a PATH_CHALLENGE (RFC 9000 §19.18).
     PathResponse([u8; 8]),
-    /// 0x0c: a fresh X25519 share for key phase `phase`.
+    /// 0x0c: a fresh X25519 share for a key phase.
     Rekey {
-        /// The phase that the share is for, counted from 0.
+        /// Key phase of the share, counted from 0.
         phase: u64,
         /// X25519 public key.
         share: [u8; 32],
     },
-    /// 0x0d: first frame of INIT and of RESP, nowhere else.
+    /// 0x0d: the first frame of INIT and of RESP, and of no other datagram.
     Hello(Hello),
-    /// 0x0e: the session is over: code, then UTF-8 text of at most 255 bytes.
+    /// 0x0e: the end of the session: code, then UTF-8 text of at most 255 bytes.
     Close {
-        /// Why, for programs.
+        /// Error code, for programs.
         code: u64,
-        /// Why, for people. Untrusted text: escape it before showing.
+        /// Reason, for people. Untrusted text: escape it before showing it.
         reason: &'a str,
     },
 }
 
-/// Decodes the frames of an opened payload.
-///
-/// After an error it yields nothing more.
+/// Iterator over the frames of a decrypted payload. Yields nothing after an error.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     rest: Reader<'a>,
 }
 
 impl<'a> Frames<'a> {
-    /// Over an opened payload.
+    /// Decodes the frames of `payload`.
     #[must_use]
     pub const fn new(payload: &'a [u8]) -> Self {
         Self {
@@ -108,7 +110,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// What has not been decoded.
+    /// Returns the bytes that are not decoded yet.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest.rest()
@@ -203,7 +205,7 @@ fn decode_close<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, Malformed> {
     Ok(Frame::Close { code, reason })
 }
 
-/// The longest prefix of `reason` that a CLOSE may carry.
+/// Longest prefix of `reason` that a CLOSE can carry.
 fn close_text(reason: &str) -> &str {
     let mut end = reason.len().min(CLOSE_REASON);
     while !reason.is_char_boundary(end) {
@@ -227,7 +229,7 @@ fn fields_size(values: &[u64]) -> usize {
 }
 
 impl Frame<'_> {
-    /// Bytes that [`encode`](Self::encode) will append.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     #[must_use]
     pub fn size(&self) -> usize {
         match *self {
@@ -261,8 +263,8 @@ impl Frame<'_> {
         }
     }
 
-    /// Appends the frame; the reason of a CLOSE is cut to what fits. An ACK is written again as it was
-    /// read; a new one is made by [`encode_ack`](super::encode_ack).
+    /// Appends the frame. The reason of a CLOSE is cut to the length that fits. An ACK is encoded
+    /// as it was decoded; a new one is made by [`encode_ack`](super::encode_ack).
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Padding => out.push(PADDING),
@@ -313,20 +315,21 @@ impl Frame<'_> {
         }
     }
 
-    /// Whether the receiver must acknowledge: all but PADDING, ACK and CLOSE.
+    /// Returns true if the receiver must acknowledge the frame: all but PADDING, ACK and CLOSE (RFC
+    /// 9002 §2).
     #[must_use]
     pub const fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding | Self::Ack(_) | Self::Close { .. })
     }
 }
 
-/// Bytes that a STREAM frame takes besides its data, for a data length up to `len`.
+/// Returns the bytes of a STREAM frame besides its data, for a data length up to `len`.
 #[must_use]
 pub const fn stream_overhead(stream: StreamId, offset: u64, len: usize) -> usize {
     1 + VarInt(stream.to_wire()).size() + VarInt(offset).size() + VarInt(len as u64).size()
 }
 
-/// Appends a STREAM frame up to its data, of which `len` bytes must follow.
+/// Appends a STREAM frame up to its data. The caller appends `len` bytes after it.
 pub fn encode_stream_header(
     stream: StreamId,
     offset: u64,
@@ -368,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_frame_ends_the_payload() {
+    fn an_unknown_frame_type_is_an_error_and_ends_the_payload() {
         let mut frames = Frames::new(&[PING, 0x0F, PING]);
         assert_eq!(frames.next(), Some(Ok(Frame::Ping)));
         assert_eq!(frames.next(), Some(Err(Malformed::Frame)));
@@ -376,16 +379,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_outside_their_range_are_refused() {
+    fn frame_fields_outside_their_range_are_malformed() {
         let max = [0xFF; 8];
-        // A byte beyond the last offset.
+        // One byte beyond the largest offset.
         let beyond = [&[STREAM, 0][..], &max, &[1, 0xAA]].concat();
         assert_eq!(refused(&beyond), Malformed::Range);
         // Lane 3.
         assert_eq!(refused(&[STOP, 3, 0]), Malformed::Range);
-        // Consumed more than allowed.
+        // Consumed more than the credit.
         assert_eq!(refused(&[MAX_STREAM_DATA, 0, 2, 1]), Malformed::Range);
-        // A flag of HELLO that does not exist.
+        // An undefined flag of HELLO.
         let hello = [&[HELLO][..], &[0; 24], &[4]].concat();
         assert_eq!(refused(&hello), Malformed::Range);
         // A reason of 256 bytes, and one that is not UTF-8.
@@ -395,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_reason_is_cut_between_characters() {
+    fn a_long_close_reason_is_cut_between_characters() {
         let reason = "ж".repeat(200);
         let frame = Frame::Close {
             code: 1,

@@ -1,102 +1,104 @@
 //! The clear part of a datagram: tag, type, ids, counter.
 //!
-//! Fourth byte: type in the high nibble; version (INIT, RESP, RETRY) or key phase (DATA) in the low.
-//! An INIT that answers a RETRY has a type of its own, because its token shifts what follows.
+//! The fourth byte has the type in its high nibble and in its low nibble the version (INIT, RESP,
+//! RETRY) or the key phase (DATA). An INIT that answers a RETRY has a type of its own, because its
+//! token shifts the fields that follow. Invariant: parsing needs no keys and never panics.
 
 use super::limits::{
     AEAD_TAG, DATA_HEADER, MAC, MAX_COUNTER, MIN_DATAGRAM, RESP_HEADER, RETRY, TOKEN,
 };
 use super::{Malformed, Reader, SessionId, TAG, VERSION};
 
-/// Noise message 2 around an empty payload: an X25519 share and an AEAD tag.
+/// Size of Noise message 2 with an empty payload: an X25519 share and an AEAD tag.
 const MIN_NOISE_RESP: usize = 32 + AEAD_TAG;
 
-/// High nibble of the fourth byte.
+/// Datagram type: the high nibble of the fourth byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DatagramType {
-    /// First flight of a controller.
+    /// First datagram of a controller.
     Init = 1,
-    /// The agent's answer.
+    /// Answer of the agent.
     Resp = 2,
-    /// "Say that again, with this token."
+    /// Request to repeat the INIT with a token.
     Retry = 3,
-    /// Sealed frames.
+    /// Encrypted frames.
     Data = 4,
-    /// First flight again, with the token of a RETRY.
+    /// INIT repeated with the token of a RETRY.
     InitToken = 5,
 }
 
-/// A parsed datagram, borrowing from the received bytes.
+/// A parsed datagram that borrows from the received bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Datagram<'a> {
-    /// INIT, with or without token.
+    /// INIT, with or without a token.
     Init(Init<'a>),
-    /// RESP
+    /// RESP.
     Resp(Resp<'a>),
-    /// RETRY
+    /// RETRY.
     Retry(Retry<'a>),
-    /// DATA
+    /// DATA.
     Data(Data),
 }
 
-/// INIT: tag 4, sender id 8, token 0/32, Noise message 1, mac 16; 1200 bytes in all.
+/// INIT: tag 4, sender id 8, token 0 or 32, Noise message 1, MAC 16; always 1200 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Init<'a> {
-    /// The controller's name for the session.
+    /// Session id chosen by the controller.
     pub sender: SessionId,
-    /// From a RETRY.
+    /// Token of a RETRY.
     pub token: Option<&'a [u8; TOKEN]>,
-    /// Everything before the Noise message: the Noise prologue.
+    /// All bytes before the Noise message: the Noise prologue.
     pub prologue: &'a [u8],
     /// Noise IK message 1.
     pub noise: &'a [u8],
-    /// Everything before the mac: what it covers.
+    /// All bytes before the MAC: the input of the MAC.
     pub covered: &'a [u8],
-    /// Keyed hash under the agent's public key.
+    /// MAC keyed with the agent's public key.
     pub mac: &'a [u8; MAC],
 }
 
 /// RESP: tag 4, sender id 8, receiver id 8, Noise message 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resp<'a> {
-    /// The agent's name for the session.
+    /// Session id chosen by the agent.
     pub sender: SessionId,
-    /// The controller's.
+    /// Session id chosen by the controller.
     pub receiver: SessionId,
     /// Noise IK message 2.
     pub noise: &'a [u8],
 }
 
-/// RETRY: tag 4, receiver id 8, token 32, mac 16.
+/// RETRY: tag 4, receiver id 8, token 32, MAC 16.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retry<'a> {
-    /// The controller's name for the session.
+    /// Session id chosen by the controller.
     pub receiver: SessionId,
-    /// To be sent back.
+    /// Token to be returned in the next INIT.
     pub token: &'a [u8; TOKEN],
-    /// Everything before the mac: what it covers.
+    /// All bytes before the MAC: the input of the MAC.
     pub covered: &'a [u8],
-    /// Keyed hash under the agent's public key.
+    /// MAC keyed with the agent's public key.
     pub mac: &'a [u8; MAC],
 }
 
-/// DATA: tag 4, receiver id 8, counter 8 (together the associated data), sealed frames, AEAD tag 16.
-/// The sealed part is `datagram[DATA_HEADER..]`; it is opened in place.
+/// DATA: tag 4, receiver id 8, counter 8 (together the associated data), encrypted frames, AEAD tag
+/// 16. The encrypted part is `datagram[DATA_HEADER..]`; it is decrypted in place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Data {
-    /// Which keys: counts rekeys, modulo 16.
+    /// Key phase: the number of rekeys modulo 16.
     pub phase: u8,
-    /// The receiver's name for the session.
+    /// Session id chosen by the receiver.
     pub receiver: SessionId,
     /// Packet number and AEAD nonce; at most [`limits::MAX_COUNTER`](super::limits::MAX_COUNTER).
     pub counter: u64,
 }
 
 impl<'a> Datagram<'a> {
-    /// Parses a received datagram. `Ok(None)` when it does not carry the tag, so is plain text.
+    /// Parses a received datagram. Returns `Ok(None)` if it does not begin with the tag and is
+    /// therefore plain text.
     ///
     /// # Errors
-    /// [`Malformed`] for tagged bytes that are no datagram.
+    /// [`Malformed`] if it begins with the tag and is no valid datagram.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<Self>, Malformed> {
         if !bytes.starts_with(&TAG) {
             return Ok(None);
@@ -122,7 +124,7 @@ const RETRY_TYPE: u8 = DatagramType::Retry as u8;
 const DATA: u8 = DatagramType::Data as u8;
 const INIT_TOKEN: u8 = DatagramType::InitToken as u8;
 
-/// Whether a token follows the sender id of an INIT.
+/// Presence of a token after the sender id of an INIT.
 #[derive(Clone, Copy)]
 enum Token {
     Absent,
@@ -133,7 +135,7 @@ const fn require(holds: bool, otherwise: Malformed) -> Result<(), Malformed> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 
-/// A reader behind the first four bytes.
+/// Returns a reader behind the first four bytes.
 fn body(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     reader.take(TAG.len() + 1)?;
@@ -166,7 +168,7 @@ impl<'a> Init<'a> {
 impl<'a> Resp<'a> {
     fn parse(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
         require(version == VERSION, Malformed::Version)?;
-        // Never above what the path is known to carry when it is sent.
+        // Never larger than the path is known to carry when it is sent.
         let allowed = RESP_HEADER + MIN_NOISE_RESP..=MIN_DATAGRAM;
         require(allowed.contains(&bytes.len()), Malformed::Length)?;
         let mut reader = body(bytes)?;
@@ -198,7 +200,7 @@ fn start(kind: DatagramType, low: u8, out: &mut Vec<u8>) {
     out.push((kind as u8) << 4 | low & 0x0F);
 }
 
-/// Appends the clear bytes of an INIT (its Noise prologue).
+/// Appends the clear bytes of an INIT, which are its Noise prologue.
 pub fn encode_init(sender: SessionId, token: Option<&[u8; TOKEN]>, out: &mut Vec<u8>) {
     let kind = match token {
         None => DatagramType::Init,
@@ -218,7 +220,7 @@ pub fn encode_resp(sender: SessionId, receiver: SessionId, out: &mut Vec<u8>) {
     out.extend_from_slice(&receiver.0.to_be_bytes());
 }
 
-/// Appends a RETRY up to its mac.
+/// Appends a RETRY up to its MAC.
 pub fn encode_retry(receiver: SessionId, token: &[u8; TOKEN], out: &mut Vec<u8>) {
     start(DatagramType::Retry, VERSION, out);
     out.extend_from_slice(&receiver.0.to_be_bytes());
@@ -239,7 +241,7 @@ impl Data {
         })
     }
 
-    /// The header bytes, which are the AEAD's associated data.
+    /// Returns the header bytes, which are the associated data of the AEAD.
     #[must_use]
     pub fn encode(&self) -> [u8; DATA_HEADER] {
         let mut out = [0; DATA_HEADER];
@@ -259,7 +261,7 @@ mod tests {
     const SENDER: SessionId = SessionId(0x0102_0304_0506_0708);
     const RECEIVER: SessionId = SessionId(0x1112_1314_1516_1718);
 
-    /// One of each type, as short as it may be.
+    /// One datagram of each type, with its smallest size.
     fn each() -> Vec<Vec<u8>> {
         let mut init = Vec::new();
         encode_init(SENDER, None, &mut init);
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn an_encoded_header_parses_equal() {
         let each = each();
         for (bytes, token) in each.iter().zip([None, Some(&[7; TOKEN])]) {
             let Datagram::Init(init) = parse(bytes) else {
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_less_is_too_short_and_only_some_may_be_longer() {
+    fn a_datagram_one_byte_short_is_malformed_and_only_resp_and_data_may_be_longer() {
         for (bytes, may_grow) in each().into_iter().zip([false, false, true, false, true]) {
             let shorter = &bytes[..bytes.len() - 1];
             assert_eq!(Datagram::parse(shorter), Err(Malformed::Length));
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_or_type_is_named_as_such() {
+    fn an_unknown_version_or_type_is_reported_as_such() {
         for mut bytes in each() {
             let data = matches!(parse(&bytes), Datagram::Data(_));
             bytes[3] = bytes[3] & 0xF0 | (VERSION + 1);
@@ -362,7 +364,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_is_never_taken_for_a_datagram(text: String) {
+        fn utf8_text_is_never_parsed_as_a_datagram(text: String) {
             prop_assert_eq!(Datagram::parse(text.as_bytes()), Ok(None));
         }
 

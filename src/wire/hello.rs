@@ -1,7 +1,7 @@
 //! HELLO: the first frame of INIT and of RESP.
 //!
-//! Not here: what an epoch or an invite is worth. Invariant: its size depends on nothing but whether
-//! an invite is there.
+//! Not here: the check of an epoch or an invite. Invariant: the size depends only on the presence
+//! of an invite.
 
 use std::time::Duration;
 
@@ -13,38 +13,40 @@ use crate::time::micros;
 const EARLY_REFUSED: u8 = 1;
 const HAS_INVITE: u8 = 2;
 
-/// What became of the frames that came inside INIT.
+/// Outcome of the early data: the frames that came inside INIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Early {
-    /// Taken, or there were none.
+    /// Processed, or there were none.
     Accepted = 0,
-    /// Not taken: to be sent again in the session.
+    /// Not processed: the controller sends them again in the session.
     Refused = 1,
 }
 
-/// What the two ends tell each other first.
+/// The parameters that the two ends exchange first.
 ///
-/// Layout: epoch 8, agent time (µs) 8, session id 8, flags 1 (bit 0: early refused; bit 1: an invite
-/// follows), invite 16 if flagged. Fixed widths, so that a first flight has one size.
+/// Layout: epoch 8, agent time (µs) 8, session id 8, flags 1 (bit 0: early data refused; bit 1: an
+/// invite follows), invite 16 if flagged. The widths are fixed, so that the first datagram has one
+/// size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hello {
-    /// The agent's epoch: in INIT the one the controller remembers, 0 for none.
+    /// Epoch of the agent. In INIT the epoch that the controller remembers, or 0.
     pub epoch: u64,
-    /// The agent's time: in INIT as the controller reckons it. Since the agent's start.
+    /// Time since the start of the agent. In INIT the controller's estimate of it.
     pub agent_time: Duration,
-    /// The sender's id, again, under the seal. An INIT or RESP whose clear id differs is forged.
+    /// Session id of the sender, repeated under encryption. An INIT or RESP whose clear id differs
+    /// is forged.
     pub session: SessionId,
-    /// In RESP: what became of the early frames. In INIT: always `Accepted`.
+    /// In RESP the outcome of the early data. In INIT always `Accepted`.
     pub early: Early,
-    /// In INIT: proof of an invitation, for a key that the agent does not know.
+    /// In INIT the token of an invitation, for a key that the agent does not know.
     pub invite: Option<[u8; INVITE]>,
 }
 
 impl Hello {
-    /// Bytes besides the invite.
+    /// Size without the invite.
     const FIXED: usize = 8 + 8 + 8 + 1;
 
-    /// Bytes behind the frame type.
+    /// Size after the frame type.
     pub(super) fn size(&self) -> usize {
         Self::FIXED + self.invite.map_or(0, |token| token.len())
     }

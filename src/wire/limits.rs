@@ -1,45 +1,47 @@
 //! Sizes of the wire format, each with its reason.
 
-/// Bytes of an INIT, always, and of any datagram until the path is known to carry more: the smallest
-/// MTU that an IPv6 path may have is 1280, and this leaves room for IP, UDP and a tunnel.
+/// Size of every INIT, and of any datagram until the path is known to carry more. The smallest MTU
+/// of an IPv6 path is 1280 (RFC 8200 §5); this leaves space for IP, UDP and a tunnel (as in RFC
+/// 9000 §14.1).
 pub const MIN_DATAGRAM: usize = 1200;
 
-/// The largest UDP payload over IPv4.
+/// Largest UDP payload over IPv4: 65535 bytes minus the IP and UDP headers.
 pub const MAX_DATAGRAM: usize = 65_507;
 
-/// Tag, sender id.
+/// Header of an INIT: tag, sender id.
 pub const INIT_HEADER: usize = 12;
 
-/// Tag, sender id, receiver id.
+/// Header of a RESP: tag, sender id, receiver id.
 pub const RESP_HEADER: usize = 20;
 
-/// Tag, receiver id, counter: the associated data of a DATA datagram.
+/// Header of a DATA datagram, its associated data: tag, receiver id, counter.
 pub const DATA_HEADER: usize = 20;
 
-/// A RETRY token.
+/// Token of a RETRY.
 pub const TOKEN: usize = 32;
 
-/// The keyed hash that ends INIT and RETRY.
+/// MAC at the end of INIT and RETRY.
 pub const MAC: usize = 16;
 
-/// A RETRY: tag, receiver id, token, mac.
+/// Size of a RETRY: tag, receiver id, token, MAC.
 pub const RETRY: usize = 12 + TOKEN + MAC;
 
-/// The AEAD tag.
+/// Tag of the AEAD.
 pub const AEAD_TAG: usize = 16;
 
-/// Ranges reported in one ACK frame. More than this many gaps are old news by the time they arrive.
+/// Ranges reported in one ACK frame. With more gaps, the oldest are out of date when the frame
+/// arrives (see RFC 9000 §13.2.3).
 pub const ACK_RANGES: usize = 32;
 
-/// Text of a CLOSE frame; an explanation, not a document.
+/// Text of a CLOSE frame: an explanation, not a document.
 pub const CLOSE_REASON: usize = 255;
 
-/// An invite token in HELLO.
+/// Token of an invitation in HELLO.
 pub const INVITE: usize = 16;
 
 /// The largest counter of a DATA datagram. An ACK frame names counters as variable-length integers, and a
 /// counter that it cannot name could never be acknowledged; it is refused before it is opened.
 pub const MAX_COUNTER: u64 = MAX_VARINT;
 
-/// Offsets and limits fit a variable-length integer (RFC 9000 §16).
+/// Upper bound of offsets and limits: the largest varint (RFC 9000 §16).
 pub const MAX_VARINT: u64 = (1 << 62) - 1;

@@ -1,8 +1,8 @@
-//! Bytes <-> values: datagram headers, frames, variable-length integers.
+//! The wire format: datagram headers, frames, varints.
 //!
-//! Views that only parse and emit. No state, no keys, and no allocation on decode: what a parsed
-//! value borrows, it borrows from the datagram. Invariant: no input panics, and what `encode`
-//! writes `decode` reads back equal.
+//! Parsing and encoding only: no state, no keys, and no allocation on decode. A decoded value
+//! borrows from the datagram. Not here: encryption and the meaning of frames. Invariants: no input
+//! panics, and an encoded value decodes equal.
 
 mod ack;
 mod frame;
@@ -21,60 +21,62 @@ pub use header::{
 pub use hello::{Early, Hello};
 pub use varint::{Reader, VarInt};
 
-/// The first three bytes of every datagram of the protocol. `F8` begins no UTF-8 text.
+/// First three bytes of every datagram of the protocol. No UTF-8 text begins with `F8` (RFC 3629
+/// §3).
 pub const TAG: [u8; 3] = [0xF8, 0x55, 0x41];
 
-/// Protocol version carried by INIT, RESP and RETRY in the low nibble of the fourth byte.
+/// Protocol version, carried by INIT, RESP and RETRY in the low nibble of the fourth byte.
 pub const VERSION: u8 = 1;
 
-/// Why bytes that carry the tag are not a datagram, or opened bytes not frames.
+/// Reason why bytes with the tag are no datagram, or why decrypted bytes are no frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Malformed {
-    /// Ends before a field does.
+    /// The bytes end before a field does.
     Truncated,
-    /// A version this program does not speak.
+    /// A version that is not supported.
     Version,
-    /// A datagram type that does not exist.
+    /// An undefined datagram type.
     Type,
     /// A length that the type does not allow.
     Length,
-    /// A frame type that does not exist.
+    /// An undefined frame type.
     Frame,
     /// A field outside its range.
     Range,
 }
 
-/// The random 64-bit name that an endpoint gives its end of a session.
+/// Random 64-bit id that an endpoint chooses for its end of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionId(pub u64);
 
-/// A lane of a call: an ordered byte stream in each direction.
+/// Id of a stream: one lane of a call, an ordered byte stream in each direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct StreamId(u64);
 
-/// What a lane carries.
+/// A lane of a call, by its content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Lane {
-    /// JSON lines, both ways.
+    /// JSON lines, in both directions.
     Control = 0,
     /// stdin towards the agent, stdout towards the controller.
     Main = 1,
-    /// stderr, towards the controller.
+    /// stderr towards the controller.
     Error = 2,
 }
 
-/// Calls are numbered upwards from 0 by the controller; never reused within a session.
+/// Number of a call. The controller counts upwards from 0; a number is never reused within a
+/// session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CallId(pub u32);
 
 impl StreamId {
-    /// The stream of `lane` in `call`: `call << 2 | lane`.
+    /// Returns the stream of `lane` in `call`: `call << 2 | lane`.
     #[must_use]
     pub const fn new(call: CallId, lane: Lane) -> Self {
         Self((call.0 as u64) << 2 | lane as u64)
     }
 
-    /// From its number on the wire.
+    /// Converts a stream number of the wire.
     ///
     /// # Errors
     /// [`Malformed::Range`] for lane 3 and for calls above 2^32 - 1.
@@ -85,13 +87,13 @@ impl StreamId {
         Ok(Self(number))
     }
 
-    /// Its number on the wire.
+    /// Returns the stream number for the wire.
     #[must_use]
     pub const fn to_wire(self) -> u64 {
         self.0
     }
 
-    /// The call it belongs to.
+    /// Returns the call of the stream.
     #[must_use]
     #[allow(
         clippy::cast_possible_truncation,
@@ -101,7 +103,7 @@ impl StreamId {
         CallId((self.0 >> 2) as u32)
     }
 
-    /// Which lane of its call it is.
+    /// Returns the lane of the stream.
     #[must_use]
     pub const fn lane(self) -> Lane {
         match self.0 & 3 {

@@ -1,4 +1,4 @@
-//! Frames of every type, written, read, and written again; and bytes that were never frames.
+//! Frames of every type are encoded and decoded; arbitrary bytes never panic.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn close() -> impl Strategy<Value = Frame<'static>> {
     })
 }
 
-/// Any frame but PADDING, whose runs merge, and ACK, which has tests of its own.
+/// Any frame except PADDING, whose runs merge, and ACK, which has tests of its own.
 fn frame() -> impl Strategy<Value = Frame<'static>> {
     prop_oneof![
         Just(Frame::Ping),
@@ -89,7 +89,8 @@ fn written(frames: &[Frame<'_>]) -> Vec<u8> {
     out
 }
 
-/// Whatever is read, is read the same when written again; and after an error comes nothing.
+/// Checks that every decoded frame is equal after encoding and decoding it again, and that nothing
+/// follows an error.
 fn read_all(bytes: &[u8]) {
     let mut frames = Frames::new(bytes);
     while let Some(frame) = frames.next() {
@@ -111,9 +112,9 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
-/// What other implementations rely on: these octets are version 1.
+/// These bytes are version 1: other implementations depend on them.
 #[test]
-fn the_octets_of_each_frame_are_those_of_version_1() {
+fn the_encoding_of_each_frame_is_that_of_version_1() {
     let stream = StreamId::new(CallId(5), Lane::Main);
     let frames: [(Frame<'_>, &[u8]); 13] = [
         (Frame::Padding, &[0x00]),
@@ -191,13 +192,13 @@ fn the_octets_of_each_frame_are_those_of_version_1() {
         100,
         &mut ack,
     );
-    // Largest 99 (two octets), delay, one further range, 10 long; a gap of 82, 3 long.
+    // Largest 99 (two bytes), delay, one further range, length 10; a gap of 82, length 3.
     assert_eq!(ack, [0x02, 0x40, 99, 8, 1, 9, 0x40, 81, 2]);
 }
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(frames in prop::collection::vec(frame(), 0..6)) {
+    fn encoded_frames_decode_equal(frames in prop::collection::vec(frame(), 0..6)) {
         let bytes = written(&frames);
         let read: Result<Vec<_>, _> = Frames::new(&bytes).collect();
         prop_assert_eq!(read, Ok(frames));

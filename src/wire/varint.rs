@@ -1,14 +1,14 @@
-//! Variable-length integers as in RFC 9000 §16, and the reader that every decoder shares.
+//! Variable-length integers (RFC 9000 §16), and the reader that all decoders share.
 
 use super::Malformed;
 use super::limits::MAX_VARINT;
 
-/// An integer below 2^62, and how it is written: two bits of length, then big-endian.
+/// An integer below 2^62. Encoded as two bits of length, then the value, big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct VarInt(pub u64);
 
 impl VarInt {
-    /// Bytes it takes: 1, 2, 4 or 8.
+    /// Returns the encoded size in bytes: 1, 2, 4 or 8.
     #[must_use]
     pub const fn size(self) -> usize {
         match self.0 {
@@ -19,7 +19,8 @@ impl VarInt {
         }
     }
 
-    /// Appends it. What does not fit is a bug of the caller, and is written as the largest that does.
+    /// Appends the integer. A value that is too large is a bug of the caller and is encoded as the
+    /// largest varint.
     pub fn encode(self, out: &mut Vec<u8>) {
         debug_assert!(self.0 <= MAX_VARINT, "{} is no varint", self.0);
         let value = self.0.min(MAX_VARINT);
@@ -44,25 +45,25 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the start of `bytes`.
+    /// Returns a reader at the start of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// What has not been read.
+    /// Returns the unread bytes.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Nothing is left.
+    /// Returns true if no byte is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The next `n` bytes.
+    /// Reads the next `n` bytes.
     ///
     /// # Errors
     /// [`Malformed::Truncated`]
@@ -72,7 +73,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// The next `N` bytes as an array.
+    /// Reads the next `N` bytes as an array.
     ///
     /// # Errors
     /// [`Malformed::Truncated`]
@@ -82,7 +83,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     ///
     /// # Errors
     /// [`Malformed::Truncated`]
@@ -90,7 +91,7 @@ impl<'a> Reader<'a> {
         self.array().map(|&[byte]| byte)
     }
 
-    /// The next eight bytes, big-endian.
+    /// Reads the next eight bytes, big-endian.
     ///
     /// # Errors
     /// [`Malformed::Truncated`]
@@ -98,7 +99,7 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
-    /// The next variable-length integer.
+    /// Reads the next varint.
     ///
     /// # Errors
     /// [`Malformed::Truncated`]
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_rfc_9000_appendix_a() {
+    fn the_varint_examples_of_rfc_9000_appendix_a_decode() {
         let examples: [(u64, &[u8]); 4] = [
             (
                 151_288_809_941_952_652,
@@ -138,12 +139,12 @@ mod tests {
             assert_eq!(written(value), bytes);
             assert_eq!(Reader::new(bytes).varint(), Ok(value));
         }
-        // Longer than it need be, and valid all the same.
+        // A longer encoding than necessary is valid (RFC 9000 §16).
         assert_eq!(Reader::new(&[0x40, 0x25]).varint(), Ok(37));
     }
 
     #[test]
-    fn each_length_begins_where_the_one_before_ends() {
+    fn every_varint_is_encoded_with_its_shortest_length() {
         for (first, size) in [(0, 1), (1 << 6, 2), (1 << 14, 4), (1 << 30, 8)] {
             assert_eq!(written(first).len(), size);
         }
@@ -154,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(bits in 0..=62u32, value: u64, rest: Vec<u8>) {
+        fn an_encoded_varint_decodes_equal(bits in 0..=62u32, value: u64, rest: Vec<u8>) {
             let value = value & ((1 << bits) - 1);
             let mut bytes = written(value);
             prop_assert_eq!(bytes.len(), VarInt(value).size());
@@ -165,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_integer_is_truncated_and_nothing_is_read(value in 0..=MAX_VARINT) {
+        fn a_truncated_varint_is_an_error_and_consumes_nothing(value in 0..=MAX_VARINT) {
             let bytes = written(value);
             for end in 0..bytes.len() {
                 let mut reader = Reader::new(&bytes[..end]);
