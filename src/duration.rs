@@ -1,11 +1,14 @@
-//! Durations as people type them: `90`, `90s`, `500ms`, `5m`, `2h`.
+//! Durations in the notation of the command line and the configuration: `90`, `90s`, `500ms`, `5m`,
+//! `2h`, `1d`.
+//!
+//! Invariant: a parsed duration is longer than zero and at most 1000 days.
 
 use std::time::Duration;
 
-/// Reads a duration; a bare number counts seconds.
+/// Parses a duration. A number without a unit counts seconds.
 ///
 /// # Errors
-/// What is wrong with the text, for the one who typed it.
+/// A message that tells the user what to write.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -23,13 +26,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "write a number with ms, s, m, h or d".to_owned())?;
     match Duration::try_from_secs_f64(number * scale) {
-        Ok(Duration::ZERO) => Err("nothing can be done in no time".into()),
+        Ok(Duration::ZERO) => Err("a duration must be longer than zero".into()),
         Ok(duration) if duration.as_secs() <= MAX_DAYS * 86_400 => Ok(duration),
-        _ => Err(format!("more than {MAX_DAYS} days")),
+        _ => Err(format!("write at most {MAX_DAYS} days")),
     }
 }
 
-/// Longer than any command is meant to run; keeps arithmetic with instants far from their end.
+/// Longest duration in days. No command is meant to run longer, and sums with instants stay far
+/// from overflow.
 const MAX_DAYS: u64 = 1000;
 
 #[cfg(test)]
@@ -37,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units() {
+    fn durations_have_units_and_bounds() {
         for (text, millis) in [
             ("10", 10_000),
             ("1.5s", 1500),

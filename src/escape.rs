@@ -1,26 +1,28 @@
-//! The one sanitiser: what a peer wrote, made safe for a terminal, a log line or an error message.
+//! Escaping of text that a peer wrote, for a terminal, a log line or an error message.
 //!
-//! Not a decoder: nothing reads it back. Invariant: the result is one line of valid UTF-8 without C0,
-//! C1, DEL, line or paragraph separators, bidirectional controls, zero-width or other invisible
-//! characters, of a bounded length; text without any of these is returned as it came.
+//! Not an encoding: nothing decodes it. Invariant: the result is one line of valid UTF-8 of bounded
+//! length, without C0, C1, DEL, line or paragraph separators, bidirectional controls, zero-width or
+//! other invisible characters. Text without any of these is returned unchanged.
 //!
-//! Letters of right-to-left scripts, private-use characters and all kinds of spaces stay. Combining
-//! marks stay where they belong to a letter and are [few](MAX_MARKS). Of the variation selectors only
-//! U+FE0F stays, and only behind a symbol, where everyday emoji have it; joiners never do.
+//! Letters of right-to-left scripts, private-use characters and all kinds of spaces are kept.
+//! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Of the variation
+//! selectors only U+FE0F is kept, and only after a symbol, as in common emoji. Joiners are never
+//! kept.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// Combining marks that one character may carry. Vietnamese and pointed Hebrew need up to three; dozens
-/// paint over the lines above and below.
+/// Combining marks that one character may carry. Vietnamese and pointed Hebrew need up to three;
+/// dozens of them overwrite the lines above and below.
 pub const MAX_MARKS: u32 = 4;
 
-/// Characters that show nothing, or change how others are shown. In order; ends included.
+/// Characters that are invisible or change the display of others, as inclusive ranges in ascending
+/// order.
 ///
-/// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, controls, separators, and format characters
-/// that have no glyph.
+/// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, controls, separators, and format
+/// characters without a glyph.
 const HIDDEN: &[(char, char)] = &[
     ('\0', '\u{1f}'),           // C0
     ('\u{7f}', '\u{9f}'),       // DEL and C1
@@ -45,8 +47,9 @@ const HIDDEN: &[(char, char)] = &[
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors supplement, reserved ignorables
 ];
 
-/// Escapes lossy UTF-8 for one line: `\n`, `\t`, `\r`, `\\` stays a backslash, others as `\u{202e}`,
-/// bytes that are not UTF-8 as `\xff`. At most `max` bytes of input are shown, then ` [+N bytes]`.
+/// Escapes lossy UTF-8 for one line: controls as `\n`, `\t`, `\r`, others as `\u{202e}`, and bytes
+/// that are not UTF-8 as `\xff`. A backslash stays a backslash. At most `max` bytes of input are
+/// shown, followed by ` [+N bytes]` for the rest.
 ///
 /// The result has at most `6 * max + 32` bytes.
 #[must_use]
@@ -59,17 +62,17 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(shown.len() + 32);
-    let mut before = Before::default();
+    let mut context = Context::default();
     for chunk in shown.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if before.shows(c) {
+            if context.shows(c) {
                 out.push(c);
             } else {
                 escape(c, &mut out);
             }
         }
         for byte in chunk.invalid() {
-            before = Before::default();
+            context = Context::default();
             write_infallible(&mut out, format_args!("\\x{byte:02x}"));
         }
     }
@@ -80,14 +83,14 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether [`line()`] would return this text as it is, given room.
+/// Returns true if [`line()`] returns the text unchanged, given a sufficient `max`.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
-    let mut before = Before::default();
-    text.chars().all(|c| before.shows(c))
+    let mut context = Context::default();
+    text.chars().all(|c| context.shows(c))
 }
 
-/// How much of `bytes` to show: at most `max`, not ending inside a character.
+/// Number of bytes to show: at most `max`, not ending inside a character.
 fn cut(bytes: &[u8], max: usize) -> usize {
     if bytes.len() <= max {
         return bytes.len();
@@ -100,16 +103,17 @@ fn cut(bytes: &[u8], max: usize) -> usize {
         .unwrap_or(max)
 }
 
-/// What decides, beside the character itself, whether it may be shown.
+/// The context that decides, with the character itself, about showing a character.
 #[derive(Default)]
-struct Before {
-    /// The last character shown that is not a mark; none at the start and after an escape, where a mark
-    /// would change what is not the peer's.
+struct Context {
+    /// Last character shown that is not a mark. `None` at the start and after an escape, where a
+    /// mark would change text that is not the peer's.
     base: Option<char>,
     marks: u32,
 }
 
-impl Before {
+impl Context {
+    /// Returns true if `c` may be shown in this context, and adds it to the context.
     fn shows(&mut self, c: char) -> bool {
         if emoji_selector(self.base, self.marks, c) {
             self.marks += 1;
@@ -131,8 +135,8 @@ impl Before {
     }
 }
 
-/// U+FE0F directly behind a symbol asks for its coloured form, as in U+2764 U+FE0F. Symbols that have one
-/// begin at U+203C, but for (c) and (r).
+/// Returns true for U+FE0F directly after a symbol, which asks for the coloured form, as in U+2764
+/// U+FE0F. Symbols that have one begin at U+203C, except U+00A9 and U+00AE.
 fn emoji_selector(base: Option<char>, marks: u32, c: char) -> bool {
     c == '\u{fe0f}'
         && marks == 0
@@ -157,7 +161,7 @@ fn escape(c: char, out: &mut String) {
 
 fn write_infallible(out: &mut String, text: std::fmt::Arguments) {
     out.write_fmt(text)
-        .expect("writing to a string does not fail");
+        .expect("writing to a string never fails");
 }
 
 #[cfg(test)]
@@ -165,10 +169,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pairs of lines, `< input` in the notation of a Rust byte string with `\u{…}`, and `> what is shown`.
+    /// Pairs of lines: `< input` in the notation of a Rust byte string with `\u{…}`, then `>
+    /// shown`.
     const GOLDEN: &str = include_str!("escape/golden.txt");
 
-    /// Reads the notation of the golden file.
+    /// Decodes the notation of the golden file.
     fn unescape(text: &str) -> Vec<u8> {
         let mut out = Vec::new();
         let mut rest = text;
@@ -200,32 +205,37 @@ mod tests {
     }
 
     #[test]
-    fn hostile_input_is_shown_as_the_golden_file_says() {
+    fn hostile_input_is_escaped_as_in_the_golden_file() {
         let mut input = None;
         let mut cases = 0;
         for text in GOLDEN.lines() {
             if let Some(text) = text.strip_prefix("< ") {
                 input = Some(unescape(text));
             } else if let Some(shown) = text.strip_prefix("> ") {
-                let bytes = input.take().expect("an input precedes");
+                let bytes = input
+                    .take()
+                    .expect("each `> shown` line follows a `< input` line");
                 assert_eq!(line(&bytes, 64), shown, "input {}", bytes.escape_ascii());
                 cases += 1;
             } else {
-                assert!(text.is_empty() || text.starts_with('#'), "stray: {text}");
+                assert!(
+                    text.is_empty() || text.starts_with('#'),
+                    "unexpected line: {text}"
+                );
             }
         }
         assert!(cases > 40, "only {cases} cases were read");
     }
 
     #[test]
-    fn the_table_is_in_order() {
+    fn the_table_of_hidden_characters_is_in_ascending_order() {
         for pair in HIDDEN.windows(2) {
             assert!(pair[0].0 <= pair[0].1 && pair[0].1 < pair[1].0, "{pair:?}");
         }
     }
 
     #[test]
-    fn every_hidden_character_is_escaped_wherever_it_stands() {
+    fn every_hidden_character_is_escaped_in_every_position() {
         for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
             let text = format!("a{c}b\u{2764}{c}");
             if is_hidden(c) && c != '\u{fe0f}' {
@@ -237,19 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn clean_text_is_not_copied() {
+    fn text_without_hidden_characters_is_not_copied() {
         let text = "grüße, 你好 שלום \\n \u{2764}\u{fe0f} e\u{301}";
         assert!(matches!(line(text.as_bytes(), 100), Cow::Borrowed(shown) if shown == text));
     }
 
     #[test]
-    fn a_cut_is_announced_and_never_splits_a_character() {
+    fn truncation_is_announced_and_never_splits_a_character() {
         assert_eq!(line("aé".as_bytes(), 2), "a [+2 bytes]");
         assert_eq!(line(b"abc", 0), " [+3 bytes]");
         assert_eq!(line(&[0x80; 9], 5), "\\x80\\x80\\x80\\x80\\x80 [+4 bytes]");
     }
 
-    /// Bytes in which what must be escaped is common.
+    /// Bytes among which characters to escape are common.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             any::<char>().prop_map(|c| c.to_string().into_bytes()),
@@ -264,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_result_is_one_harmless_line(bytes in hostile(), max in 0_usize..300) {
+        fn the_result_is_one_line_without_control_characters(bytes in hostile(), max in 0_usize..300) {
             let shown = line(&bytes, max);
             prop_assert!(is_clean(&shown));
             let bidi = '\u{202a}'..='\u{202e}';
@@ -274,13 +284,13 @@ mod tests {
         }
 
         #[test]
-        fn what_was_made_safe_stays_as_it_is(bytes in hostile()) {
+        fn escaping_escaped_text_changes_nothing(bytes in hostile()) {
             let once = line(&bytes, usize::MAX).into_owned();
             prop_assert_eq!(line(once.as_bytes(), usize::MAX), once.as_str());
         }
 
         #[test]
-        fn marks_do_not_pile_up(marks in 0_usize..50, base in "[a-z]?") {
+        fn the_number_of_combining_marks_is_bounded(marks in 0_usize..50, base in "[a-z]?") {
             let text = base + &"\u{336}".repeat(marks);
             let shown = line(text.as_bytes(), usize::MAX).matches('\u{336}').count();
             prop_assert!(shown <= MAX_MARKS as usize);

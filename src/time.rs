@@ -1,4 +1,5 @@
-//! The instant that the sans-IO floors count in: microseconds since an origin that the caller chose.
+//! The time of the sans-IO layers: an instant in microseconds since an origin that the caller
+//! chose.
 //!
 //! Not a clock: nothing here reads one. The network thread maps the boot-time clock to it, the
 //! simulator counts its own. Invariant: arithmetic saturates, so no pair of instants can panic.
@@ -14,26 +15,26 @@ impl Instant {
     /// The origin.
     pub const ZERO: Self = Self(0);
 
-    /// The instant `micros` microseconds after the origin.
+    /// Returns the instant `micros` microseconds after the origin.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the origin.
+    /// Returns the microseconds since the origin.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it is in the future.
+    /// Returns the time since `earlier`; zero if that is in the future.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// A duration in whole microseconds, saturating.
+/// Returns a duration in whole microseconds, saturating.
 #[must_use]
 pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_saturates_at_both_ends() {
+    fn instant_arithmetic_saturates_at_both_ends() {
         let late = Instant::from_micros(u64::MAX - 1);
         assert_eq!((late + Duration::from_secs(1)).as_micros(), u64::MAX);
         assert_eq!(Instant::ZERO - Duration::from_secs(1), Instant::ZERO);

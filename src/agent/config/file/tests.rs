@@ -140,7 +140,7 @@ fn an_error_names_file_line_and_key() {
         ),
         (
             "limits.cpu = 0",
-            "1: limits.cpu: nothing can be done in no time",
+            "1: limits.cpu: a duration must be longer than zero",
         ),
         ("name = ", "1: "),
         ("bind", "1: "),
