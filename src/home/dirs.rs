@@ -1,19 +1,23 @@
-//! The folders of the two programs, by the XDG base directory specification.
+//! Locations of the directories, by the XDG base directory specification.
 //!
-//! For the agent: `UDPAGENT_CONFIG_DIR`; else `$XDG_CONFIG_HOME/udpagent` if that is set, also for root,
-//! because who sets it means it; else `/etc/udpagent` for root; else `~/.config/udpagent`. State likewise:
-//! `UDPAGENT_STATE_DIR`, `$XDG_STATE_HOME/udpagent`, `/var/lib/udpagent`, `~/.local/state/udpagent`.
-//! For the controller `UDPCTL_…` and `udpctl`, with no special case for root. Empty variables count as
-//! unset, and so do `XDG_…` and `HOME` with relative paths, as the specification demands.
+//! The agent's configuration directory is the first of these: `UDPAGENT_CONFIG_DIR`;
+//! `$XDG_CONFIG_HOME/udpagent` if the variable is set, also for root; `/etc/udpagent` for root;
+//! `~/.config/udpagent`. Its state directory likewise: `UDPAGENT_STATE_DIR`,
+//! `$XDG_STATE_HOME/udpagent`, `/var/lib/udpagent`, `~/.local/state/udpagent`. For the controller
+//! the names are `UDPCTL_…` and `udpctl`, with no special case for root.
+//!
+//! Empty variables count as unset. So do `XDG_…` and `HOME` with relative paths, as the
+//! specification demands.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Looks a variable up: [`environment`], or a test's own.
+/// A function that looks up a variable: [`environment`], or a fixture of a test.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// The process's environment; without `HOME` it asks the password database.
+/// Looks a variable up in the environment of the process. Without `HOME` the password database
+/// gives the home directory.
 #[must_use]
 pub fn environment(name: &str) -> Option<OsString> {
     match std::env::var_os(name) {
@@ -22,17 +26,17 @@ pub fn environment(name: &str) -> Option<OsString> {
     }
 }
 
-/// Whose program it is.
+/// Kind of user who runs a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum User {
-    /// The superuser, whose agent is the machine's.
+    /// The superuser, whose agent serves the whole machine.
     Root,
-    /// Anyone else.
+    /// Any other user.
     Ordinary,
 }
 
 impl User {
-    /// Who runs this process, by its effective uid.
+    /// Returns the user who runs this process, by its effective uid.
     #[must_use]
     pub fn current() -> Self {
         if rustix::process::geteuid().is_root() {
@@ -43,10 +47,10 @@ impl User {
     }
 }
 
-/// No variable says where a folder is.
+/// Error: no variable gives the location of a directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoHome {
-    /// The variable that would settle it.
+    /// Variable that sets the directory directly.
     pub set: &'static str,
 }
 
@@ -54,7 +58,7 @@ impl fmt::Display for NoHome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no home directory is known; set HOME, or {} to the folder to use",
+            "no home directory is known; set HOME, or {} to the directory to use",
             self.set
         )
     }
@@ -62,7 +66,7 @@ impl fmt::Display for NoHome {
 
 impl std::error::Error for NoHome {}
 
-/// The agent's folders.
+/// The agent's directories.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AgentHome {
     config: PathBuf,
@@ -70,10 +74,10 @@ pub struct AgentHome {
 }
 
 impl AgentHome {
-    /// Where they are for this user in this environment. Nothing is created.
+    /// Locates the directories for `user` in this environment. Creates nothing.
     ///
     /// # Errors
-    /// When the environment does not say.
+    /// [`NoHome`] if the environment does not determine them.
     pub fn locate(env: Lookup, user: User) -> Result<Self, NoHome> {
         let system = |path: &'static str| (user == User::Root).then(|| PathBuf::from(path));
         Ok(Self {
@@ -94,7 +98,7 @@ impl AgentHome {
         })
     }
 
-    /// Both folders at one place: an agent inside another process, a test.
+    /// Puts both directories under `folder`, for an embedded agent or a test.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         Self {
@@ -103,37 +107,37 @@ impl AgentHome {
         }
     }
 
-    /// The folder of what the user decides.
+    /// Returns the directory of the configuration.
     #[must_use]
     pub fn config_dir(&self) -> &Path {
         &self.config
     }
 
-    /// The folder of what the agent remembers.
+    /// Returns the directory of the state that the agent keeps.
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.state
     }
 
-    /// The secret key.
+    /// Returns the file of the secret key.
     #[must_use]
     pub fn identity(&self) -> PathBuf {
         self.config.join("identity")
     }
 
-    /// The public key.
+    /// Returns the file of the public key.
     #[must_use]
     pub fn identity_pub(&self) -> PathBuf {
         self.config.join("identity.pub")
     }
 
-    /// Who may connect.
+    /// Returns the file of the keys that may connect.
     #[must_use]
     pub fn authorized_keys(&self) -> PathBuf {
         self.config.join("authorized_keys")
     }
 
-    /// Who has been invited.
+    /// Returns the file of the open invitations.
     #[must_use]
     pub fn invites(&self) -> PathBuf {
         self.config.join("invites")
@@ -145,14 +149,14 @@ impl AgentHome {
         self.state.join("listening")
     }
 
-    /// The configuration, unless `--config` names another file.
+    /// Returns the configuration file that is used without `--config`.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config.join("udpagent.toml")
     }
 }
 
-/// The controller's folders.
+/// The controller's directories.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ControlHome {
     config: PathBuf,
@@ -160,10 +164,10 @@ pub struct ControlHome {
 }
 
 impl ControlHome {
-    /// Where they are in this environment. Nothing is created.
+    /// Locates the directories in this environment. Creates nothing.
     ///
     /// # Errors
-    /// When the environment does not say.
+    /// [`NoHome`] if the environment does not determine them.
     pub fn locate(env: Lookup) -> Result<Self, NoHome> {
         Ok(Self {
             config: folder(
@@ -183,7 +187,7 @@ impl ControlHome {
         })
     }
 
-    /// Both folders at one place, for a test.
+    /// Puts both directories under `folder`, for a test.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         Self {
@@ -192,55 +196,56 @@ impl ControlHome {
         }
     }
 
-    /// The folder of what the user decides.
+    /// Returns the directory of the configuration.
     #[must_use]
     pub fn config_dir(&self) -> &Path {
         &self.config
     }
 
-    /// The folder of what was learnt.
+    /// Returns the directory of the state that the controller keeps.
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.state
     }
 
-    /// The secret key.
+    /// Returns the file of the secret key.
     #[must_use]
     pub fn identity(&self) -> PathBuf {
         self.config.join("identity")
     }
 
-    /// The public key.
+    /// Returns the file of the public key.
     #[must_use]
     pub fn identity_pub(&self) -> PathBuf {
         self.config.join("identity.pub")
     }
 
-    /// Whose agents are trusted.
+    /// Returns the file of the trusted agents.
     #[must_use]
     pub fn known_agents(&self) -> PathBuf {
         self.config.join("known_agents")
     }
 
-    /// Groups of hosts.
+    /// Returns the file of the groups of hosts.
     #[must_use]
     pub fn hosts(&self) -> PathBuf {
         self.config.join("hosts.toml")
     }
 
-    /// The folder of tickets.
+    /// Returns the directory of the tickets.
     #[must_use]
     pub fn tickets(&self) -> PathBuf {
         self.state.join("tickets")
     }
 
-    /// The journal of requests.
+    /// Returns the directory of the journal of requests.
     #[must_use]
     pub fn requests(&self) -> PathBuf {
         self.state.join("requests")
     }
 }
 
+/// Returns the directory set by the variable `own`, by `xdg`, the system's, or the one in `HOME`.
 fn folder(
     env: Lookup,
     own: &'static str,
@@ -256,7 +261,7 @@ fn folder(
     let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
     let program = Path::new(in_home)
         .file_name()
-        .expect("the folder in the home directory is named after the program");
+        .expect("the path in the home directory ends in the program's name");
     set(own)
         .or_else(|| absolute(xdg).map(|base| base.join(program)))
         .or(system)
@@ -268,7 +273,7 @@ fn folder(
 mod tests {
     use super::*;
 
-    /// The folders that both programs use in an environment.
+    /// Directories of both programs in an environment.
     fn folders(env: &[(&str, &str)], user: User) -> [String; 4] {
         let lookup = |name: &str| {
             let (_, value) = env.iter().find(|(set, _)| *set == name)?;
@@ -286,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn without_variables_files_are_in_the_home_directory() {
+    fn without_variables_the_directories_are_in_the_home_directory() {
         assert_eq!(
             folders(&[("HOME", "/home/a")], User::Ordinary),
             [
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_of_root_is_the_machines() {
+    fn the_agent_of_root_uses_the_system_directories() {
         assert_eq!(
             folders(&[("HOME", "/root")], User::Root),
             [
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn xdg_variables_that_are_set_count_for_root_too() {
+    fn xdg_variables_apply_to_root_too() {
         let env = [
             ("HOME", "/h"),
             ("XDG_CONFIG_HOME", "/c"),
@@ -327,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_own_variables_come_first() {
+    fn the_programs_own_variables_take_precedence() {
         let env = [
             ("XDG_CONFIG_HOME", "/c"),
             ("XDG_STATE_HOME", "/s"),
@@ -353,12 +358,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_home_the_error_says_what_to_set() {
+    fn without_a_home_directory_the_error_names_the_variable_to_set() {
         let nothing = |_: &str| None;
         let error = ControlHome::locate(&nothing).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no home directory is known; set HOME, or UDPCTL_CONFIG_DIR to the folder to use"
+            "no home directory is known; set HOME, or UDPCTL_CONFIG_DIR to the directory to use"
         );
         assert!(AgentHome::locate(&nothing, User::Ordinary).is_err());
         assert!(AgentHome::locate(&nothing, User::Root).is_ok());

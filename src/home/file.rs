@@ -1,6 +1,8 @@
-//! Reading, replacing and locking the files that trust and state are kept in.
+//! Reading, replacing and locking of files with rights and state.
 //!
-//! Not for secret keys, which have their own rules in `crypto::key_file`.
+//! Not for secret keys, which have rules of their own in `crypto::key_file`. Invariants: a file is
+//! read only if it and its directory are safe from other users; a reader never sees a half-written
+//! file.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -10,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
 
-/// The largest file that is read: ten thousand lines of 400 bytes.
+/// Upper bound of a file that is read, in bytes: ten thousand lines of 400 bytes.
 pub const MAX_FILE: u64 = 4 << 20;
 
-/// Who may read a file. Nobody but its owner may ever write it.
+/// Users who may read a file. Only its owner may write it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readers {
     /// Everyone.
@@ -22,20 +24,20 @@ pub enum Readers {
     Owner,
 }
 
-/// Why a file could not be used.
+/// Reason why a file could not be used.
 #[derive(Debug)]
 pub enum FileError {
-    /// The system says no.
+    /// The system reported an error.
     Io(PathBuf, io::Error),
-    /// Others may write it (or read it, where they must not); holds the mode.
+    /// Other users may write it, or read it where they must not; with the mode.
     TooOpen(PathBuf, u32),
-    /// It belongs to another user than the one who runs the program; holds the owner's uid.
+    /// It belongs neither to the user who runs the program nor to root; with the owner's uid.
     NotOurs(PathBuf, u32),
-    /// It is no regular file.
+    /// It is not a regular file.
     NotAFile(PathBuf),
-    /// It is larger than `MAX_FILE`.
+    /// It is larger than [`MAX_FILE`].
     TooLarge(PathBuf),
-    /// It is not UTF-8; holds the line of the first byte that is not.
+    /// It is not UTF-8; with the line of the first wrong byte.
     NotText(PathBuf, usize),
 }
 
@@ -69,17 +71,17 @@ impl fmt::Display for FileError {
     }
 }
 
-// Its text holds that of its cause, so that there is none to tell after it.
+// The text includes that of the cause, so `source` is not implemented: the cause is printed once.
 impl std::error::Error for FileError {}
 
-/// Reads a text file that only its owner, who is the caller or root, could have written. `None` when
-/// there is none.
+/// Reads a text file that only its owner could have written, who must be the caller or root.
+/// Returns `None` if it does not exist.
 ///
 /// # Errors
 /// [`FileError`]
 pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> {
     let failed = |error| FileError::Io(path.to_owned(), error);
-    // Without NONBLOCK, opening a FIFO would wait for somebody to write.
+    // Without NONBLOCK, opening a FIFO would block until a process opens it for writing.
     let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -90,10 +92,10 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     if !meta.is_file() {
         return Err(FileError::NotAFile(path.to_owned()));
     }
-    guard(path, &meta, readers)?;
+    check_access(path, &meta, readers)?;
     let real = fs::canonicalize(path).map_err(failed)?;
     if let Some(folder) = real.parent() {
-        guard(folder, &fs::metadata(folder).map_err(failed)?, Readers::All)?;
+        check_access(folder, &fs::metadata(folder).map_err(failed)?, Readers::All)?;
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
@@ -118,13 +120,14 @@ impl Readers {
     }
 }
 
-fn guard(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<(), FileError> {
+/// Checks that other users cannot have written the file, nor read it if `readers` excludes them.
+fn check_access(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<(), FileError> {
     let forbidden = match readers {
         Readers::All => 0o022,
         Readers::Owner => 0o077,
     };
     let mode = meta.mode() & 0o7777;
-    // Anyone may put files into a sticky folder such as /tmp, but not in the place of another's.
+    // Anyone may create files in a sticky directory such as /tmp, but not replace another user's.
     let sticky = meta.is_dir() && mode & 0o1000 != 0;
     if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(FileError::NotOurs(path.to_owned(), meta.uid()));
@@ -135,37 +138,45 @@ fn guard(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<(), FileE
     Ok(())
 }
 
-/// Replaces a file whole: who reads meanwhile sees the old or the new text, and after a crash there is
-/// one of the two. A new file has mode 0644 or 0600, an old one keeps what is stricter. A symbolic link
-/// stays, its target is replaced. The folder is created if need be, with mode 0700.
+/// Replaces a file atomically: a concurrent reader sees the old or the new text, and after a crash
+/// one of the two exists. A new file has mode 0644 or 0600; an existing one keeps a stricter mode.
+/// If the path is a symbolic link, its target is replaced. A missing directory is created with mode
+/// 0700.
 ///
 /// # Errors
 /// [`FileError::Io`]
 pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> Result<(), FileError> {
-    swap(path, contents, readers, Lasting::ThroughCrash)
+    replace_with(path, contents, readers, Durability::ThroughCrash)
 }
 
-/// Replaces a file whole that may be lost in a crash, without waiting for the disk; for its owner only.
+/// Replaces a file atomically without waiting for the disk, for contents that may be lost in a
+/// crash. Only the owner may read it.
 ///
 /// # Errors
 /// [`FileError::Io`]
 pub fn replace_hint(path: &Path, contents: &[u8]) -> Result<(), FileError> {
-    swap(path, contents, Readers::Owner, Lasting::ThroughExit)
+    replace_with(path, contents, Readers::Owner, Durability::ThroughExit)
 }
 
+/// Durability of a replaced file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lasting {
+enum Durability {
     ThroughCrash,
     ThroughExit,
 }
 
-fn swap(path: &Path, contents: &[u8], readers: Readers, lasting: Lasting) -> Result<(), FileError> {
+fn replace_with(
+    path: &Path,
+    contents: &[u8],
+    readers: Readers,
+    durability: Durability,
+) -> Result<(), FileError> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = folder_of(&target);
     create_folder(folder)?;
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
-    // A random name: a process id is not unique among containers that share the folder.
+    // The name is random: a process id is not unique among containers that share the directory.
     let random = getrandom::u64().map_err(|error| FileError::Io(path.to_owned(), error.into()))?;
     name.push(format!(".{random:016x}"));
     let aside = folder.join(name);
@@ -177,11 +188,11 @@ fn swap(path: &Path, contents: &[u8], readers: Readers, lasting: Lasting) -> Res
             .mode(mode)
             .open(&aside)?;
         file.write_all(contents)?;
-        if lasting == Lasting::ThroughCrash {
+        if durability == Durability::ThroughCrash {
             file.sync_all()?;
         }
         fs::rename(&aside, &target)?;
-        if lasting == Lasting::ThroughCrash {
+        if durability == Durability::ThroughCrash {
             File::open(folder)?.sync_all()?;
         }
         Ok(())
@@ -192,12 +203,13 @@ fn swap(path: &Path, contents: &[u8], readers: Readers, lasting: Lasting) -> Res
     })
 }
 
-/// Held while a file is read, changed and replaced; released when dropped or when the process dies.
+/// Exclusive lock on a file while it is read, changed and replaced. Released when dropped or when
+/// the process ends.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its lock")] File);
 
-/// Waits for the exclusive lock that goes with `path`, a file beside it that ends in `.lock`. Holders
-/// do nothing but read and replace a file, so the wait is short.
+/// Waits for the exclusive lock of `path`, which is a file beside it with the suffix `.lock`. A
+/// holder only reads and replaces a file, so the wait is short.
 ///
 /// # Errors
 /// [`FileError::Io`]
@@ -258,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_no_error_and_a_written_one_is_read_back() {
+    fn a_missing_file_reads_as_none_and_a_replaced_one_reads_back() {
         let (_folder, path) = folder();
         assert_eq!(read(&path, Readers::All).unwrap(), None);
         replace(&path, b"one\n", Readers::All).unwrap();
@@ -269,11 +281,11 @@ mod tests {
         replace(&path, b"three\n", Readers::All).unwrap();
         assert_eq!(mode(&path), 0o600, "a stricter mode is kept");
         let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
-        assert_eq!(names, 1, "nothing is left aside");
+        assert_eq!(names, 1, "no temporary file remains");
     }
 
     #[test]
-    fn a_link_stays_and_its_target_is_replaced() {
+    fn replacing_a_symbolic_link_replaces_its_target() {
         let (folder, path) = folder();
         let real = folder.path().join("real");
         fs::write(&real, "old").unwrap();
@@ -285,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_have_written_is_refused() {
+    fn a_file_that_others_could_have_written_is_refused() {
         let (_folder, path) = folder();
         replace(&path, b"x", Readers::All).unwrap();
         for (bits, readers, refused) in [
@@ -315,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_file_is_refused() {
+    fn a_directory_a_large_file_and_invalid_utf8_are_refused() {
         let (folder, path) = folder();
         replace(&path, b"a\nb\nc\xff\n", Readers::All).unwrap();
         let error = read(&path, Readers::All).unwrap_err().to_string();
@@ -336,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_the_place_of_a_file_does_not_stop_the_program() {
+    fn a_fifo_in_place_of_a_file_is_refused_without_blocking() {
         let (folder, _) = folder();
         let pipe = folder.path().join("pipe");
         rustix::fs::mknodat(
@@ -354,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn one_holds_the_lock_at_a_time() {
+    fn the_lock_has_one_holder_at_a_time() {
         let (_folder, path) = folder();
         replace(&path, b"0", Readers::All).unwrap();
         std::thread::scope(|scope| {

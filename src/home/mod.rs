@@ -1,9 +1,12 @@
-//! Where the programs keep their files, and how such files are read and replaced.
+//! The directories of the two programs, and the files in them.
 //!
-//! Both programs need both halves: the agent accepts the controller key of the user who runs it, the
-//! controller trusts the agent of its own user. Not here: what is in the files. Invariants: the
-//! environment is an argument, so no test depends on the process's own; a file that decides who may do
-//! what is believed only if nobody else could have written it; a file is replaced whole or not at all.
+//! Both programs need the directories of both: the agent accepts the controller key of the user who
+//! runs it, and the controller trusts the agent of its own user. Not here: the contents of the
+//! files.
+//!
+//! Invariants: the environment is an argument, so no test depends on that of the process. A file
+//! that grants rights is used only if nobody but its owner or root could have written it. A file is
+//! replaced as a whole or not at all.
 
 mod dirs;
 mod file;
