@@ -1,9 +1,10 @@
-//! Addresses as people type them: where an agent listens, where a controller looks for one.
+//! Addresses in the notation of the command line: the address at which an agent listens, and the
+//! target of a controller.
 //!
-//! Parsing is pure; names are resolved by a separate step that may take seconds and therefore never
-//! runs on the network thread. Sets (`web[01-40]`) and groups (`@db`) are not for this module: it
-//! refuses their characters, so that what expands them can rely on it. Invariant: what parses prints,
-//! in its normal form, as something that parses to the same.
+//! Parsing is pure. Names are resolved in a separate step that may take seconds and therefore never
+//! runs on the network thread. Not here: sets of hosts (`web[01-40]`) and groups (`@db`). Their
+//! characters are refused, so that the code that expands them can rely on it. Invariant: the normal
+//! form of a parsed address parses to the same address.
 
 use std::fmt;
 use std::io;
@@ -12,7 +13,7 @@ use std::str::FromStr;
 
 use crate::escape::line;
 
-/// Where agents are, unless said otherwise.
+/// Port of an agent unless another is given.
 pub const DEFAULT_PORT: u16 = 7000;
 
 /// The host of an address.
@@ -20,24 +21,24 @@ pub const DEFAULT_PORT: u16 = 7000;
 pub enum Host {
     /// A literal address.
     Ip(IpAddr),
-    /// A link-local address with its zone, `fe80::1%eth0`.
+    /// A link-local address with its zone (RFC 4007 §11), `fe80::1%eth0`.
     Zoned(Ipv6Addr, String),
-    /// A name, in lower case.
+    /// A host name, in lower case.
     Name(String),
 }
 
-/// Where an agent listens: `:7000` (every address, both families), `127.0.0.1:7000`, `[::1]:7000`,
-/// `host:port`, `host`. Port 0 means any free one.
+/// Address at which an agent listens: `:7000` (every address, both families), `127.0.0.1:7000`,
+/// `[::1]:7000`, `host:port`, `host`. Port 0 is any free port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Bind {
     /// Every address of this machine.
     All(u16),
-    /// What this host means.
+    /// The addresses of a host.
     At(Host, u16),
 }
 
-/// Where a controller finds an agent: `host`, `host:port`, `[v6]:port`, `::1`. Keeps the text that the
-/// user typed; two targets are equal when their normal forms are.
+/// Address of an agent: `host`, `host:port`, `[v6]:port`, `::1`. Keeps the text that the user
+/// typed. Two targets are equal if their normal forms are.
 #[derive(Clone, Debug)]
 pub struct Target {
     label: String,
@@ -45,45 +46,45 @@ pub struct Target {
     port: u16,
 }
 
-/// Text that is not an address.
+/// Reason why a text is not an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParseAddressError {
-    /// Nothing there.
+    /// The host is missing.
     Empty,
-    /// The part after the last colon is no port.
+    /// The part after the last colon is not a port.
     Port(String),
-    /// Port 0 can be bound, but not reached.
+    /// The port is 0, which can be bound but not reached.
     PortZero,
-    /// Not an address and not a host name.
+    /// The host is neither an address nor a host name.
     Host(String),
-    /// A bracket without its partner, or with something odd in it.
+    /// A bracket is not closed, or does not hold an IPv6 address.
     Bracket,
-    /// Only digits: a port without its colon.
+    /// The text has only digits: a port without its colon.
     BareNumber(String),
-    /// A character of set syntax.
+    /// The text has a character that belongs to sets of hosts.
     Set(char),
 }
 
-/// A name that leads nowhere.
+/// Error: a name could not be resolved.
 #[derive(Debug)]
 pub struct ResolveError {
-    /// What was looked up.
+    /// The name.
     pub host: String,
-    /// Why it failed; `None`: the name exists but has no address.
+    /// The error of the resolver; `None` if the name exists but has no address.
     pub error: Option<io::Error>,
 }
 
-/// The longest host name, RFC 1035 §2.3.4.
+/// Longest host name (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
-/// The longest part of one.
+/// Longest label of a host name (RFC 1035 §2.3.4).
 const MAX_NAME_PART: usize = 63;
 
-/// What set syntax is written with.
+/// Characters that belong to sets of hosts.
 const SET: &[char] = &['[', ']', ',', '!', '&', '^', '@'];
 
 impl Target {
-    /// From its parts; the label is the normal form.
+    /// Builds a target from its parts. The label is the normal form.
     #[must_use]
     pub fn new(host: Host, port: u16) -> Self {
         Self {
@@ -93,28 +94,28 @@ impl Target {
         }
     }
 
-    /// As the user typed it: the name of this target in everything that is printed.
+    /// Returns the text that the user typed. It names the target in all output.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Looks the name up. May take seconds.
+    /// Resolves the name. May take seconds.
     ///
     /// # Errors
-    /// When there is no address.
+    /// [`ResolveError`] if there is no address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
         resolve(&self.host, self.port)
     }
@@ -134,7 +135,7 @@ impl std::hash::Hash for Target {
     }
 }
 
-/// The normal form: `host:port`, in lower case, IPv6 in brackets. The key of `known_agents`.
+/// The normal form: `host:port` in lower case, IPv6 in brackets. It is the key of `known_agents`.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&write_address(&self.host, self.port))
@@ -158,10 +159,10 @@ impl FromStr for Target {
 }
 
 impl Bind {
-    /// The addresses to bind; `[::]` and `0.0.0.0` for all. May take seconds.
+    /// Resolves the addresses to bind; `[::]` and `0.0.0.0` for [`Bind::All`]. May take seconds.
     ///
     /// # Errors
-    /// When there is no address.
+    /// [`ResolveError`] if there is no address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
         match self {
             Self::All(port) => Ok(vec![
@@ -191,7 +192,7 @@ impl fmt::Display for Bind {
 impl FromStr for Bind {
     type Err = ParseAddressError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // "::" and "::1" are addresses, ":7000" is a port.
+        // "::" and "::1" are addresses; ":7000" is a port.
         if let Some(port) = text.strip_prefix(':').filter(|rest| !rest.contains(':')) {
             return parse_port(port).map(Self::All);
         }
@@ -234,7 +235,7 @@ fn split(text: &str) -> Result<(Host, Option<u16>), ParseAddressError> {
 }
 
 fn parse_port(text: &str) -> Result<u16, ParseAddressError> {
-    // Not u16's own parser alone: it takes a plus sign.
+    // The parser of u16 alone would accept a plus sign.
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
@@ -242,7 +243,8 @@ fn parse_port(text: &str) -> Result<u16, ParseAddressError> {
         .ok_or_else(|| ParseAddressError::Port(text.to_owned()))
 }
 
-/// An address that maps an IPv4 one is that one, so that it has one normal form.
+/// Parses an IPv6 address. One that maps an IPv4 address becomes that address, so that there is one
+/// normal form.
 fn parse_ipv6(text: &str) -> Option<Host> {
     match text.split_once('%') {
         None => {
@@ -273,7 +275,7 @@ fn parse_host(text: &str) -> Result<Host, ParseAddressError> {
             && !part.starts_with('-')
             && part.bytes().all(plain)
     };
-    // A dot at the end makes a name absolute.
+    // A trailing dot makes a name absolute.
     let parts = text.strip_suffix('.').unwrap_or(text);
     if parts.len() > MAX_NAME || !parts.split('.').all(good) {
         return Err(ParseAddressError::Host(text.to_owned()));
@@ -308,12 +310,12 @@ fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
 
 impl fmt::Display for ParseAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was typed may have been pasted from anywhere.
+        // The text may have been pasted from an untrusted source.
         let shown = |text: &str| line(text.as_bytes(), MAX_NAME).into_owned();
         match self {
             Self::Empty => f.write_str("the host is missing; write host:port"),
-            Self::Port(text) => write!(f, "\"{}\" is no port; write 1 to 65535", shown(text)),
-            Self::PortZero => f.write_str("nothing can be reached at port 0; write 1 to 65535"),
+            Self::Port(text) => write!(f, "\"{}\" is not a port; write 1 to 65535", shown(text)),
+            Self::PortZero => f.write_str("port 0 cannot be reached; write 1 to 65535"),
             Self::Host(text) => write!(
                 f,
                 "\"{}\" is neither an address nor a host name",
@@ -337,8 +339,8 @@ impl std::error::Error for ParseAddressError {}
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            Some(error) => write!(f, "the name \"{}\" leads nowhere: {error}", self.host),
-            None => write!(f, "the name \"{}\" has no address", self.host),
+            Some(error) => write!(f, "cannot resolve \"{}\": {error}", self.host),
+            None => write!(f, "\"{}\" has no address", self.host),
         }
     }
 }

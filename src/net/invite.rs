@@ -1,7 +1,8 @@
-//! An invitation as text: where the agent is, whose key it must show, and the token that admits once.
+//! An invitation in text form: the address of the agent, its public key, and a token that is
+//! accepted once.
 //!
-//! `HOST:PORT#KEY#TOKEN`, printed by `udpagent invite` inside a command to paste. Here because an agent
-//! prints it and a controller reads it. Not a file format.
+//! `HOST:PORT#KEY#TOKEN`, printed by `udpagent invite` inside a command to paste. It is in this
+//! layer because an agent prints it and a controller parses it. Not a file format.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,26 +13,26 @@ use crate::crypto::{InviteToken, ParseKeyError, PublicKey};
 /// An invitation.
 #[derive(Clone, Debug)]
 pub struct Invite {
-    /// Where the agent is.
+    /// Address of the agent.
     pub target: Target,
-    /// Its key.
+    /// Public key of the agent.
     pub agent: PublicKey,
-    /// What admits the bearer's key.
+    /// Token that admits the key of the bearer.
     pub token: InviteToken,
 }
 
-/// Text that is no invitation.
+/// Reason message a text is not an invitation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParseInviteTextError {
-    /// Nothing in it looks like `HOST:PORT#KEY#TOKEN`.
+    /// No word of the text has the form `HOST:PORT#KEY#TOKEN`.
     Missing,
-    /// There are several.
+    /// There are several invitations.
     Several,
-    /// The part before the first `#`.
+    /// The part before the first `#` is wrong.
     Target(ParseAddressError),
-    /// The part between them.
+    /// The part between the two `#` is wrong.
     Key(ParseKeyError),
-    /// The part after the second.
+    /// The part after the second `#` is wrong.
     Token,
 }
 
@@ -39,15 +40,15 @@ impl fmt::Display for ParseInviteTextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str(
-                "no invitation in it; copy the whole line that \"udpagent invite\" printed",
+                "no invitation found; copy the whole line that \"udpagent invite\" printed",
             ),
-            Self::Several => f.write_str("several invitations in it; accept one at a time"),
+            Self::Several => f.write_str("several invitations found; accept one at a time"),
             Self::Target(error) => write!(f, "the address in the invitation is wrong: {error}"),
             Self::Key(_) => f.write_str(
                 "the key in the invitation is wrong; copy the whole line that \"udpagent invite\" printed",
             ),
             Self::Token => f.write_str(
-                "the end of the invitation is wrong; copy the whole line that \"udpagent invite\" printed",
+                "the token in the invitation is wrong; copy the whole line that \"udpagent invite\" printed",
             ),
         }
     }
@@ -56,22 +57,22 @@ impl fmt::Display for ParseInviteTextError {
 impl std::error::Error for ParseInviteTextError {}
 
 impl Invite {
-    /// The command to paste at the controller: `udpctl accept 'HOST:PORT#KEY#TOKEN'`.
+    /// Returns the command to paste at the controller: `udpctl accept 'HOST:PORT#KEY#TOKEN'`.
     #[must_use]
     pub fn command(&self) -> String {
         format!("udpctl accept '{self}'")
     }
 }
 
-/// The bare text `HOST:PORT#KEY#TOKEN`.
+/// The plain text `HOST:PORT#KEY#TOKEN`.
 impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}#{}", self.target, self.agent, self.token.to_text())
     }
 }
 
-/// Takes the bare text, the whole command with or without its quotes, and several lines (what `ssh`
-/// brought) of which exactly one holds an invitation.
+/// Parses the plain text, the whole command with or without its quotes, or several lines (such as
+/// the output of `ssh`) of which exactly one has an invitation.
 impl FromStr for Invite {
     type Err = ParseInviteTextError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_survives_being_pasted_in_every_way() {
+    fn an_invitation_parses_however_it_was_pasted() {
         let invite = example();
         let (text, command) = (invite.to_string(), invite.command());
         for pasted in [
@@ -139,15 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_invitation_is_said() {
+    fn the_error_of_an_invitation_names_the_wrong_part() {
         let text = example().to_string();
         let [target, key, token] = *text.split('#').collect::<Vec<_>>() else {
             panic!("{text}");
         };
-        for (pasted, why) in [
-            ("udpctl accept".to_owned(), "no invitation in it"),
-            (format!("{target}#{key}"), "no invitation in it"),
-            (format!("{text} {text}"), "several invitations"),
+        for (pasted, message) in [
+            ("udpctl accept".to_owned(), "no invitation found"),
+            (format!("{target}#{key}"), "no invitation found"),
+            (format!("{text} {text}"), "several invitations found"),
             (
                 format!("a,b#{key}#{token}"),
                 "the address in the invitation is wrong: \",\"",
@@ -158,12 +159,12 @@ mod tests {
             ),
             (
                 format!("{target}#{key}#{}", &token[1..]),
-                "the end of the invitation",
+                "the token in the invitation",
             ),
-            (format!("{text}#x"), "the end of the invitation"),
+            (format!("{text}#x"), "the token in the invitation"),
         ] {
             let error = pasted.parse::<Invite>().unwrap_err().to_string();
-            assert!(error.starts_with(why), "{pasted}: {error}");
+            assert!(error.starts_with(message), "{pasted}: {error}");
         }
     }
 

@@ -89,9 +89,12 @@ fn an_error_names_file_line_and_key() {
         ("exec = true\nexec = false", "2: duplicate key"),
         (
             "bind = [\n':1',\n':x']",
-            "3: bind: \"x\" is no port; write 1 to 65535",
+            "3: bind: \"x\" is not a port; write 1 to 65535",
         ),
-        ("bind = ':x'", "1: bind: \"x\" is no port; write 1 to 65535"),
+        (
+            "bind = ':x'",
+            "1: bind: \"x\" is not a port; write 1 to 65535",
+        ),
         (
             "bind = []",
             "1: bind: the list is empty; leave the key out instead",
