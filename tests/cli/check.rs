@@ -130,7 +130,7 @@ fn a_wrong_line_is_named_and_its_key_may_nothing() {
     user.udpagent(["check", &keys[0], "--", "true"])
         .stdout("no: no line that is understood has this key or name\n")
         .stderr(format!(
-            "udpagent: {}:1: unknown option \"chatonly\"; there are allow=, chat-only, user=, from=, max-jobs=, \
+            "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, user=, from=, max-jobs=, \
              expires=\n",
             path.display()
         ))

@@ -1,7 +1,8 @@
-//! The file `authorized_keys`: a line per key, `KEY NAME [option…]`, split into words as a shell would.
+//! The file `authorized_keys`: one key per line, `KEY NAME [option…]`, split into words as by a
+//! shell.
 //!
-//! `#` begins a comment, empty lines are nothing. A line that is not understood in full admits nobody;
-//! the others stand.
+//! `#` begins a comment, empty lines are skipped. Invariant: a line with an error admits nobody;
+//! the other lines remain valid.
 
 use std::fmt;
 use std::path::Path;
@@ -13,39 +14,39 @@ use crate::crypto::{ParseKeyError, PublicKey};
 use crate::escape;
 use crate::message::limits::NAME;
 
-/// What is wrong with a line.
+/// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LineError {
-    /// A quote without its partner.
+    /// A quote is not closed.
     Quotes,
-    /// The first word is no key.
+    /// The first word is not a key.
     Key(ParseKeyError),
-    /// There is no second word.
+    /// The second word, the name, is missing.
     NoName,
-    /// The second word is no name.
+    /// The second word is not a valid name.
     Name(String),
-    /// An option has a control character in it.
+    /// An option has a control character.
     Control(String),
-    /// A word is no option.
+    /// A word is not an option.
     UnknownOption(String),
-    /// An option has a wrong value.
+    /// An option has an invalid value.
     Value {
-        /// Which option.
+        /// The option.
         option: &'static str,
-        /// What it was given.
+        /// Its value.
         value: String,
-        /// What it takes.
+        /// Description of valid values.
         want: &'static str,
     },
     /// `allow=` has a wrong value.
     Pattern(PatternError),
-    /// An option that may stand once stands twice.
+    /// An option that is allowed once is given twice.
     Twice(&'static str),
-    /// `chat-only` and `allow=`.
+    /// `chat-only` is given together with `allow=`.
     Contradiction,
-    /// The key stands in an earlier line already.
+    /// The key is already in an earlier line.
     DuplicateKey(usize),
-    /// The first word of a line of `invites` is no hash, or the second no time.
+    /// A line of `invites` does not begin with a hash and a time.
     Record,
 }
 
@@ -53,24 +54,24 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &str| escape::line(text.as_bytes(), 2 * NAME).into_owned();
         match self {
-            Self::Quotes => f.write_str("a quote without its partner; close it on the same line"),
+            Self::Quotes => f.write_str("a quote is not closed; close it on the same line"),
             Self::Key(error) => write!(
                 f,
-                "{error}; begin the line with the key that \"udpctl id\" prints there"
+                "{error}; begin the line with the key that \"udpctl id\" prints on the controller"
             ),
-            Self::NoName => f.write_str("no name follows the key; write KEY NAME [OPTION...]"),
+            Self::NoName => {
+                f.write_str("the name after the key is missing; write KEY NAME [OPTION...]")
+            }
             Self::Name(name) => write!(
                 f,
-                "\"{}\" is no name; write at most {NAME} visible characters, and options after it",
+                "\"{}\" is not a name; write at most {NAME} visible characters, and options after it",
                 shown(name)
             ),
-            Self::Control(word) => write!(
-                f,
-                "\"{}\" has a control character in it; remove that",
-                shown(word)
-            ),
+            Self::Control(word) => {
+                write!(f, "\"{}\" has a control character; remove it", shown(word))
+            }
             Self::UnknownOption(word) => {
-                write!(f, "unknown option \"{}\"; there are {KNOWN}", shown(word))
+                write!(f, "unknown option \"{}\"; use one of {KNOWN}", shown(word))
             }
             Self::Value {
                 option,
@@ -78,30 +79,30 @@ impl fmt::Display for LineError {
                 want,
             } => write!(f, "{option}= must be {want}, not \"{}\"", shown(value)),
             Self::Pattern(error) => write!(f, "allow= {error}"),
-            Self::Twice(option) => write!(f, "{option}= stands twice; keep one"),
+            Self::Twice(option) => write!(f, "{option}= is given twice; keep one"),
             Self::Contradiction => {
                 f.write_str("chat-only and allow= contradict each other; keep one")
             }
             Self::DuplicateKey(first) => {
-                write!(f, "this key stands in line {first} already; keep one")
+                write!(f, "this key is already in line {first}; keep one")
             }
-            Self::Record => f.write_str("no invitation; remove the line and invite again"),
+            Self::Record => f.write_str("not an invitation; remove the line and invite again"),
         }
     }
 }
 
 impl std::error::Error for LineError {}
 
-/// A line that was refused.
+/// A line with an error.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) line: usize,
-    /// Whose it was, as far as that could be read.
+    /// Key of the line, as far as it could be read.
     pub(super) key: Option<PublicKey>,
     pub(super) error: LineError,
 }
 
-/// Reads the text of the file at `path`, which is only named in the result.
+/// Parses the text of `authorized_keys`. The `path` is only used to name the file in the result.
 pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
     let mut seen = std::collections::HashMap::new();
     let mut out = Vec::new();
@@ -127,7 +128,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
     out
 }
 
-/// The key is read by itself, before quotes are: then a line is known by its key, whatever follows.
+/// Splits off the key, before quotes are interpreted. So the key of a line is known whatever
+/// follows it.
 fn first_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
@@ -150,8 +152,8 @@ fn parse_rest(key: PublicKey, rest: &str, origin: Origin) -> Result<Member, Line
     })
 }
 
-/// Whether a text can stand as a name, in the file and on a terminal. What has an equals sign is an
-/// option whose line lacks its name.
+/// Returns true if a text can be a name, in the file and on a terminal. A text with an equals sign
+/// is an option of a line without a name.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME).contains(&name.len())
         && name != "chat-only"
@@ -161,12 +163,13 @@ pub(super) fn is_name(name: &str) -> bool {
         && escape::is_clean(name)
 }
 
-/// Room for a number behind a name that is taken.
+/// Space for a number after a name that is already taken.
 const SUFFIX: usize = 8;
 
-/// A name like the one a peer wished for, that can stand in the file unquoted and is nobody else's.
+/// Returns a name derived from the one that a peer asked for. It needs no quotes in the file, and
+/// is not `taken`.
 pub(super) fn name_like(wish: &str, taken: impl Fn(&str) -> bool) -> String {
-    // ASCII only: letters that look like others would make one member look like another.
+    // ASCII only: similar letters would make one member look like another.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     let name: String = wish
         .chars()
@@ -184,10 +187,10 @@ pub(super) fn name_like(wish: &str, taken: impl Fn(&str) -> bool) -> String {
     (2..=u32::MAX)
         .map(|number| format!("{name}-{number}"))
         .find(|name| !taken(name))
-        .expect("fewer names are taken than there are numbers")
+        .expect("the file has fewer names than there are numbers")
 }
 
-/// The line of a key. The words of the options are quoted where they need it.
+/// Returns the line of a key. The words of the options are quoted where necessary.
 pub(super) fn to_line(key: &PublicKey, name: &str, options: &[String]) -> String {
     let mut line = format!("{key} {name}");
     for word in options {
@@ -197,11 +200,10 @@ pub(super) fn to_line(key: &PublicKey, name: &str, options: &[String]) -> String
     line
 }
 
-/// `allow=uname -a` as `allow='uname -a'`, which reads better than `'allow=uname -a'`.
+/// Quotes `allow=uname -a` as `allow='uname -a'`, which reads better than `'allow=uname -a'`.
 pub(super) fn quote_option(word: &str) -> String {
-    let quote = |text| {
-        shlex::try_quote(text).expect("NUL, which has no quoted form, is no part of an option")
-    };
+    let quote =
+        |text| shlex::try_quote(text).expect("options have no control character, so no NUL");
     match word.split_once('=') {
         Some((option, value)) => format!("{option}={}", quote(value)),
         None => quote(word).into_owned(),
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_comments_empty_lines_and_keys() {
+    fn authorized_keys_has_comments_empty_lines_and_keys() {
         let text = format!(
             "# who may connect\n\n{} alice # the first\r\n  {}\tbob\tchat-only\n",
             key(1),
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_refuses_itself_and_says_why() {
+    fn a_line_with_an_error_admits_nobody_and_leaves_the_others_valid() {
         let good = key(1);
         for (line, message) in [
             ("ua1:short alice".to_owned(), "not a key: 43 characters"),
@@ -249,19 +251,22 @@ mod tests {
             ),
             (
                 format!("{}", key(2)),
-                "no name follows the key; write KEY NAME [OPTION...]",
+                "the name after the key is missing; write KEY NAME [OPTION...]",
             ),
-            (format!("{} # alice", key(2)), "no name follows the key"),
-            (format!("{} chat-only", key(2)), "\"chat-only\" is no name"),
-            (format!("{} allow=ls", key(2)), "\"allow=ls\" is no name"),
+            (
+                format!("{} # alice", key(2)),
+                "the name after the key is missing",
+            ),
+            (format!("{} chat-only", key(2)), "\"chat-only\" is not a name"),
+            (format!("{} allow=ls", key(2)), "\"allow=ls\" is not a name"),
             (
                 format!("{} a\u{202e}b", key(2)),
-                "\"a\\u{202e}b\" is no name",
+                "\"a\\u{202e}b\" is not a name",
             ),
             (format!("{} {}", key(2), "x".repeat(65)), "\"xxxx"),
             (
                 format!("{} bob allow=\"ls", key(2)),
-                "a quote without its partner",
+                "a quote is not closed",
             ),
             (
                 format!("{} bob restrict", key(2)),
@@ -269,7 +274,7 @@ mod tests {
             ),
             (
                 format!("{good} bob"),
-                "this key stands in line 1 already; keep one",
+                "this key is already in line 1; keep one",
             ),
         ] {
             let lines = parse_text(&format!("{good} alice\n{line}\n{} carol\n", key(3)));
@@ -284,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn names_from_peers_are_made_harmless_and_unique() {
+    fn a_name_from_a_peer_becomes_a_valid_and_unique_name() {
         let free = |_: &str| false;
         assert_eq!(name_like("alice@web3", free), "alice@web3");
         assert_eq!(
@@ -306,7 +311,7 @@ mod tests {
         }
 
         #[test]
-        fn a_written_line_is_read_back(
+        fn a_written_line_of_authorized_keys_parses_equal(
             wish in ".{0,80}",
             argv in proptest::collection::vec("[^*\\p{Cc}]{1,8}", 1..4),
         ) {

@@ -1,9 +1,11 @@
-//! Points in time as `expires=` takes them: a date, or a date and time with its zone (RFC 3339).
+//! The times of `expires=`: a date, or a date and time with a zone (RFC 3339).
 //!
-//! No time zone database and no leap seconds: seconds since 1970 is what the system's clock counts, and
-//! a zone is written as `Z` or `+02:00`. A date alone means its beginning in UTC.
+//! Without a time zone database and without leap seconds: the system's clock counts seconds since
+//! 1970, and a zone is written as `Z` or as an offset such as `+02:00`. A date alone means its
+//! beginning in UTC.
 
-/// Seconds since 1970 at `text`; `None` when it is no such time, or before 1970.
+/// Parses a time into seconds since 1970. Returns `None` for an invalid time and for one before
+/// 1970.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, Some(time)),
@@ -27,7 +29,7 @@ fn days(date: &str) -> Option<i64> {
     if !(1..=length).contains(&day) {
         return None;
     }
-    // Years that begin in March, so that the leap day comes last; see Howard Hinnant,
+    // The year begins in March, so that the leap day comes last; see Howard Hinnant,
     // "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
@@ -36,8 +38,8 @@ fn days(date: &str) -> Option<i64> {
     Some(year * 365 + leap_days + day_of_year - 719_468)
 }
 
-/// Seconds since midnight UTC at `HH:MM:SS[.fraction](Z|±HH:MM)`; negative or over a day where the zone
-/// takes it there.
+/// Seconds since midnight UTC at `HH:MM:SS[.fraction](Z|±HH:MM)`. Negative or more than a day if
+/// the offset leads to another day.
 fn seconds(time: &str) -> Option<i64> {
     let zone = time.find(['Z', 'z', '+', '-'])?;
     let (clock, zone) = time.split_at(zone);
@@ -88,8 +90,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn dates_and_times_are_what_date_says() {
-        // Each checked against `date -u -d TEXT +%s`.
+    fn dates_and_times_parse_to_the_seconds_that_date_prints() {
+        // Each was checked against `date -u -d TEXT +%s`.
         for (text, unix) in [
             ("1970-01-01", 0),
             ("1970-01-01T00:00:59Z", 59),
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn an_invalid_expiry_time_is_refused() {
         for text in [
             "",
             "tomorrow",
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn days_count_up_one_by_one() {
+    fn consecutive_dates_are_consecutive_days() {
         let mut expected = 0;
         for year in 1970..2405 {
             for month in 1..=12 {

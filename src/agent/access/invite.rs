@@ -1,9 +1,12 @@
-//! Open invitations: the file `invites`, and what happens when one is used.
+//! Open invitations: the file `invites`, and the use of an invitation.
 //!
-//! A line is `HASH EXPIRES [option…]`: the hash of the token, never the token; the end in seconds since
-//! 1970; the options that the invited key is entered with. Programs write this file, people need not.
-//! Invariant: an invitation works once, also between processes: it is struck off before the key is
-//! entered, both under one lock. If the program dies in between, it is used and nobody was admitted.
+//! A line is `HASH EXPIRES [option…]`: the hash of the token, never the token itself; the expiry in
+//! seconds since 1970; the options of the line that the invited key gets. The file is written by
+//! programs only.
+//!
+//! Invariant: an invitation works once, also between processes. It is removed before the key is
+//! entered, both under one lock. If the program ends in between, the invitation is used up and
+//! nobody was admitted.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +18,7 @@ use crate::crypto::{InviteHash, InviteToken, PublicKey};
 use crate::home::{self, AgentHome, FileError, Readers};
 use crate::rng::Rng;
 
-/// How long an invitation is open, in seconds: long enough to walk to the other machine.
+/// Lifetime of an invitation in seconds: enough to walk to the other machine.
 pub const LIFETIME: u64 = 600;
 
 /// An open invitation.
@@ -24,29 +27,29 @@ pub struct Record {
     hash: InviteHash,
     pub(super) expires: u64,
     pub(super) options: Options,
-    /// The options as they were written.
+    /// The options in their original form.
     words: Vec<String>,
 }
 
 impl Record {
-    /// Whether it can be used now. One that ends too far in the future was made before the clock was
-    /// set back: it could otherwise be open again, or for years.
+    /// Returns true if it can be used now. An expiry beyond the lifetime shows that the clock was
+    /// set back: the invitation could otherwise become valid again, or stay valid for years.
     pub(super) const fn is_open(&self, now_unix: u64) -> bool {
         now_unix < self.expires && self.expires - now_unix <= LIFETIME
     }
 
-    /// Whether this is its token.
+    /// Returns true if `token` is the token of this invitation.
     pub(super) fn matches(&self, token: &InviteToken) -> bool {
         self.hash.matches(token)
     }
 }
 
-/// Why no invitation could be made.
+/// Reason why no invitation could be made.
 #[derive(Debug)]
 pub enum CreateError {
-    /// An option is wrong.
+    /// An option is invalid.
     Option(LineError),
-    /// [`INVITES`] are open.
+    /// [`INVITES`] invitations are open.
     TooMany,
     /// The file could not be changed.
     File(FileError),
@@ -58,7 +61,7 @@ impl fmt::Display for CreateError {
             Self::Option(error) => error.fmt(f),
             Self::TooMany => write!(
                 f,
-                "{INVITES} invitations are open; wait until some were used or ten minutes are over"
+                "{INVITES} invitations are open; wait until some are used, or ten minutes"
             ),
             Self::File(error) => error.fmt(f),
         }
@@ -67,12 +70,12 @@ impl fmt::Display for CreateError {
 
 impl std::error::Error for CreateError {}
 
-/// Why an invitation could not be used.
+/// Reason why an invitation could not be used.
 #[derive(Debug)]
 pub enum RedeemError {
-    /// No open invitation has this token: never made, used, or out of time.
+    /// No open invitation has this token: it was never made, was used, or has expired.
     NoSuchInvite,
-    /// The line of this key was refused; it must be put right or removed.
+    /// The line of this key has an error; it must be corrected or removed.
     Refused,
     /// The files could not be changed.
     File(FileError),
@@ -85,7 +88,7 @@ impl fmt::Display for RedeemError {
                 "the invitation was used, or is older than ten minutes; run \"udpagent invite\" again",
             ),
             Self::Refused => f.write_str(
-                "authorized_keys has a line for this key that is wrong; \"udpagent check\" says which",
+                "the line of this key in authorized_keys has an error; \"udpagent check\" names it",
             ),
             Self::File(error) => error.fmt(f),
         }
@@ -94,11 +97,12 @@ impl fmt::Display for RedeemError {
 
 impl std::error::Error for RedeemError {}
 
-/// Opens an invitation: writes its record and returns the token. `options` are words as in
-/// `authorized_keys`, such as `allow=uname -a`, which the invited key will be entered with.
+/// Makes an invitation: writes its record and returns the token. The `options` are words of
+/// `authorized_keys`, such as `allow=uname -a`; the invited key gets them.
 ///
 /// # Errors
-/// When an option is wrong, or the file cannot be written.
+/// [`CreateError`] if an option is invalid, too many invitations are open, or the file cannot be
+/// written.
 pub fn create(
     home: &AgentHome,
     options: &[String],
@@ -122,9 +126,9 @@ pub fn create(
     Ok(token)
 }
 
-/// Uses an invitation up and enters the key into `authorized_keys`, under a name made from what the
-/// peer wished for. A key that is listed already is left as it is, and the invitation open. The caller
-/// reloads [`Access`](super::Access) afterwards, before it answers.
+/// Uses an invitation up and enters the key into `authorized_keys`, under a name derived from the
+/// one that the peer asked for. If the key is already listed, its line does not change and the
+/// invitation stays open. The caller reloads [`Access`](super::Access) before it answers.
 ///
 /// # Errors
 /// [`RedeemError`]
@@ -174,7 +178,7 @@ pub fn redeem(
     })
 }
 
-/// Reads the text of the file: records, and the lines that are none.
+/// Parses the text of `invites` into records and errors, each with its line.
 pub(super) fn parse(text: &str) -> (Vec<Record>, Vec<(usize, LineError)>) {
     let mut records = Vec::new();
     let mut wrong = Vec::new();
@@ -203,7 +207,7 @@ fn parse_line(line: &str) -> Result<Record, LineError> {
     })
 }
 
-/// Those that can still be used; others disappear when the file is next written.
+/// Returns the records that can still be used. The others disappear when the file is next written.
 fn open_records(home: &AgentHome, now_unix: u64) -> Result<Vec<Record>, FileError> {
     let text = home::read(&home.invites(), Readers::Owner)?.unwrap_or_default();
     let (mut records, _) = parse(&text);

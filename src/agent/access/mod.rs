@@ -1,9 +1,11 @@
-//! Who may connect and what they may run.
+//! Access control: the keys that may open a session, and the commands that they may run.
 //!
-//! [`Access`] is an immutable snapshot of `authorized_keys`, of the open invitations and of the own
-//! user's controller key; when one of the files changes, a new one is loaded. Not here: watching the
-//! files, ending sessions, asking the time. Invariant: fail closed. What cannot be read, understood or
-//! trusted admits nobody, and is reported with file and line.
+//! [`Access`] is an immutable snapshot of `authorized_keys`, of the open invitations and of the
+//! controller key of the agent's own user. A new snapshot is loaded when one of the files changes.
+//! Not here: watching the files, ending sessions, reading the clock.
+//!
+//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits nobody, and is
+//! reported with file and line.
 
 mod authorized_keys;
 mod expiry;
@@ -35,36 +37,36 @@ use crate::crypto::{InviteToken, PublicKey};
 use crate::home::FileError;
 use crate::wire::limits::INVITE;
 
-/// Who may connect, at one moment.
+/// Snapshot of the keys that may open a session.
 #[derive(Clone, Default, Debug)]
 pub struct Access {
     members: HashMap<PublicKey, Arc<Member>>,
-    /// Keys of lines that were refused: strangers, whatever else would admit them.
+    /// Keys of lines with errors. They are never admitted, whatever other rule would admit them.
     refused: HashSet<PublicKey>,
     invites: Vec<invite::Record>,
 }
 
-/// Why somebody is let in.
+/// Reason for admitting a key.
 #[derive(Clone, Debug)]
 pub enum Admission {
-    /// The key is listed.
+    /// The key is a member.
     Member(Arc<Member>),
-    /// It is not, but shows an open invitation: it may register and nothing else.
+    /// The key is not listed, but has an open invitation: it may register and do nothing else.
     Invited,
 }
 
-/// Something in the files that admits nobody, for the log.
+/// An error in the files, for the log. The file or line admits nobody.
 #[derive(Debug)]
 pub enum Problem {
-    /// A whole file.
+    /// A whole file could not be used.
     File(FileError),
-    /// A line of one.
+    /// A line has an error.
     Line {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, from 1.
         line: usize,
-        /// What is wrong and what to do.
+        /// The error, with the remedy.
         error: LineError,
     },
 }
@@ -80,11 +82,11 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// The name of the own user's controller.
+/// Name of the controller key of the agent's own user.
 const SAME_USER: &str = "owner";
 
 impl Access {
-    /// An agent that knows these keys and nothing else, all without restriction: `--local`, tests.
+    /// Returns a snapshot with these keys alone, without restrictions, for `--local` and tests.
     #[must_use]
     pub fn of_keys(keys: &[PublicKey]) -> Self {
         let mut access = Self::default();
@@ -99,7 +101,7 @@ impl Access {
         access
     }
 
-    /// Reads the texts of `authorized_keys` and `invites` without files, for tests and fuzzing.
+    /// Parses the texts of `authorized_keys` and `invites` without files, for tests and fuzzing.
     #[must_use]
     pub fn parse(authorized_keys: &str, invites: &str) -> (Self, Vec<Problem>) {
         let mut draft = Draft::default();
@@ -116,8 +118,9 @@ impl Access {
         self.members.contains_key(key) || self.refused.contains(key)
     }
 
-    /// Whether this key may open a session from this address, showing this invitation, at this time
-    /// (seconds since 1970). What is said about a listed key is not changed by an invitation.
+    /// Decides about a session: the key, its address, its invitation and the time (seconds since
+    /// 1970). Returns `None` if it is not admitted. An invitation does not change the rights of a
+    /// listed key.
     #[must_use]
     pub fn admit(
         &self,
@@ -142,18 +145,19 @@ impl Access {
             .map(|_| Admission::Invited)
     }
 
-    /// The member of this key, whether admitted now or not.
+    /// Returns the member with this key, also if it is not admitted at present.
     #[must_use]
     pub fn member(&self, key: &PublicKey) -> Option<&Arc<Member>> {
         self.members.get(key)
     }
 
-    /// All members, in no order.
+    /// Returns all members, in arbitrary order.
     pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.members.values()
     }
 
-    /// When the next key or invitation runs out after `now_unix`: sessions are to be looked at then.
+    /// Returns the time after `now_unix` at which the next key or invitation expires; sessions must
+    /// be checked again then.
     #[must_use]
     pub fn next_expiry(&self, now_unix: u64) -> Option<u64> {
         let members = self.members().filter_map(|member| member.options.expires);
@@ -167,7 +171,7 @@ impl Access {
 
 #[cfg(test)]
 mod testing {
-    //! What the tests of this room share.
+    //! Fixtures of the tests of this module.
 
     use super::{Member, Options, Origin};
     use crate::crypto::{PublicKey, SecretKey};
@@ -175,12 +179,12 @@ mod testing {
     use crate::message::{Exec, RequestId};
     use crate::rng::Rng;
 
-    /// Somebody's key.
+    /// Returns the key of a seed.
     pub fn key(seed: u8) -> PublicKey {
         SecretKey::generate(&mut Rng::from_seed([seed; 32])).public()
     }
 
-    /// Somebody with these options.
+    /// Returns a member with these options.
     pub fn member(options: &[&str]) -> Member {
         Member {
             key: key(1),
@@ -190,18 +194,18 @@ mod testing {
         }
     }
 
-    /// A plain command.
+    /// Returns a request for a plain command.
     pub fn request<S: AsRef<str>>(argv: &[S]) -> Exec {
         let argv = argv.iter().map(|word| word.as_ref().into()).collect();
         Exec::new(RequestId([1; 16]), argv)
     }
 
-    /// Whether somebody may run it.
+    /// Returns true if the member may run the command.
     pub fn may_run<S: AsRef<str>>(member: &Member, argv: &[S]) -> bool {
         member.judge(&request(argv), "root").is_ok()
     }
 
-    /// An agent's folders in a new temporary one.
+    /// Returns the agent's directories in a new temporary directory.
     pub fn home_in() -> (tempfile::TempDir, AgentHome) {
         let folder = tempfile::tempdir().unwrap();
         let home = AgentHome::at(folder.path());

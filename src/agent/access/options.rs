@@ -1,4 +1,6 @@
 //! The options of a line in `authorized_keys` or `invites`.
+//!
+//! Invariant: an option that is not understood is an error, because it may be a restriction.
 
 use std::net::IpAddr;
 
@@ -6,32 +8,32 @@ use ipnet::IpNet;
 
 use super::{LineError, Pattern, Users, expiry};
 
-/// What holds a key back. The default is nothing.
+/// Restrictions of a key. The default is none.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Options {
-    /// Commands it may run; empty: any.
+    /// Commands that the key may run; empty for any command.
     pub allow: Vec<Pattern>,
-    /// It may run none at all.
+    /// True if the key may run no command at all.
     pub chat_only: bool,
-    /// As whom its commands may run.
+    /// Users that its commands may run as.
     pub users: Users,
-    /// Addresses it may come from; empty: any.
+    /// Addresses that it may connect from; empty for any address.
     pub from: Vec<IpNet>,
-    /// Jobs it may have at a time; `None`: the agent's limit.
+    /// Upper bound of its running jobs; `None` for the agent's limit.
     pub max_jobs: Option<u32>,
-    /// When it ends, in seconds since 1970.
+    /// Expiry in seconds since 1970.
     pub expires: Option<u64>,
 }
 
-/// The options there are, for the message about one there is not.
+/// List of the options for error messages.
 pub(super) const KNOWN: &str = "allow=, chat-only, user=, from=, max-jobs=, expires=";
 
 impl Options {
-    /// Reads words such as `allow=uname -a`, already split.
+    /// Parses words such as `allow=uname -a`, already split.
     ///
     /// # Errors
-    /// On the first word that is no option or has a wrong value. A restriction that is not understood
-    /// must not be passed over.
+    /// [`LineError`] for the first word that is not an option or has an invalid value. A
+    /// restriction that is not understood must not be ignored.
     pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, LineError> {
         let mut options = Self::default();
         for word in words.iter().map(AsRef::as_ref) {
@@ -53,7 +55,7 @@ impl Options {
             value: value.unwrap_or_default().to_owned(),
             want,
         };
-        // A line break would begin another line of the file that the words are written to.
+        // A line break would begin another line of the file to which the words are written.
         if word.contains(char::is_control) {
             return Err(LineError::Control(word.to_owned()));
         }
@@ -77,7 +79,7 @@ impl Options {
                     .parse()
                     .ok()
                     .filter(|jobs| *jobs > 0)
-                    .ok_or_else(|| wrong("max-jobs", "a number from 1"))?;
+                    .ok_or_else(|| wrong("max-jobs", "a number of at least 1"))?;
                 once("max-jobs", &mut self.max_jobs, jobs)?;
             }
             ("expires", Some(value)) => {
@@ -94,14 +96,14 @@ impl Options {
         Ok(())
     }
 
-    /// Whether the key may come from this address.
+    /// Returns true if the key may connect from this address.
     #[must_use]
     pub fn admits_from(&self, from: IpAddr) -> bool {
         let from = from.to_canonical();
         self.from.is_empty() || self.from.iter().any(|network| network.contains(&from))
     }
 
-    /// Whether the key has run out.
+    /// Returns true if the key has expired.
     #[must_use]
     pub fn is_expired(&self, now_unix: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now_unix)
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_read() {
+    fn every_option_is_parsed() {
         let options = parse(
             "allow=\"uname -a\" allow='git **' user=www-data,ann user=* from=192.0.2.0/24,2001:db8::/32 \
              from=127.0.0.1 max-jobs=3 expires=2030-01-31",
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_at_its_time_not_after_it() {
+    fn a_key_expires_at_its_expiry_time_not_after_it() {
         let options = parse("expires=1970-01-01T00:01:00Z").unwrap();
         assert!(!options.is_expired(59));
         assert!(options.is_expired(60));
@@ -175,16 +177,13 @@ mod tests {
         for (text, message) in [
             (
                 "no-pty",
-                "unknown option \"no-pty\"; there are allow=, chat-only, user=, from=, max-jobs=, expires=",
+                "unknown option \"no-pty\"; use one of allow=, chat-only, user=, from=, max-jobs=, expires=",
             ),
             ("Chat-Only", "unknown option \"Chat-Only\""),
             ("chat-only=yes", "unknown option \"chat-only=yes\""),
             ("allow", "unknown option \"allow\""),
             ("allow=", "allow= must name a program"),
-            (
-                "'allow=a\nb'",
-                "\"allow=a\\nb\" has a control character in it",
-            ),
+            ("'allow=a\nb'", "\"allow=a\\nb\" has a control character"),
             ("allow='a*'", "allow= may have * and ** only as whole words"),
             (
                 "user=",
@@ -199,7 +198,10 @@ mod tests {
             ),
             ("from=", "from= must be"),
             ("from=127.0.0.1,", "from= must be"),
-            ("max-jobs=0", "max-jobs= must be a number from 1, not \"0\""),
+            (
+                "max-jobs=0",
+                "max-jobs= must be a number of at least 1, not \"0\"",
+            ),
             ("max-jobs=-1", "max-jobs= must be"),
             ("expires=soon", "expires= must be a date or time"),
             (

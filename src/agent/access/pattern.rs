@@ -1,13 +1,14 @@
-//! Patterns of `allow=`: one word an argument, `*` any one argument, `**` any number, at the end only.
+//! Patterns of `allow=`: one word per argument, `*` for any one argument, and `**` at the end for
+//! any number of arguments.
 //!
-//! Words are compared byte for byte. There are no globs inside a word: `--file=*` would let through
-//! `--file=/etc/shadow`, so a star beside other characters is an error rather than a surprise.
+//! Words are compared byte for byte. There are no wildcards inside a word: `--file=*` would match
+//! `--file=/etc/shadow`, so a star beside other characters is an error.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// A pattern over argv.
+/// A pattern for argv.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern {
     words: Vec<Word>,
@@ -20,25 +21,25 @@ enum Word {
     Any,
 }
 
-/// What may follow the last word.
+/// Arguments allowed after the last word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Rest {
     Nothing,
     Anything,
 }
 
-/// Why a text is no pattern.
+/// Reason why a text is not a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PatternError {
-    /// No program is named.
+    /// The program is missing.
     Empty,
-    /// A quote without its partner.
+    /// A quote is not closed.
     Quotes,
-    /// A star beside other characters.
+    /// A star stands beside other characters.
     Star,
-    /// `**` before the end.
+    /// `**` stands before the end.
     RestNotLast,
-    /// What follows a `#` at the beginning of a word would not count.
+    /// A word begins with an unquoted `#`, so it would be a comment.
     Comment,
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "must name a program, as in allow=\"uname -a\"",
-            Self::Quotes => "has a quote without its partner",
+            Self::Quotes => "has a quote that is not closed",
             Self::Star => "may have * and ** only as whole words",
             Self::RestNotLast => "may have ** only as its last word",
             Self::Comment => "must have quotes around words that begin with #",
@@ -54,13 +55,13 @@ impl fmt::Display for PatternError {
     }
 }
 
-/// As it is written in `allow=`.
+/// The pattern in the notation of `allow=`.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |word| match word {
             &Word::Any => "*".into(),
             Word::Exactly(text) => {
-                shlex::try_quote(text).expect("no option has a NUL, as it has no control character")
+                shlex::try_quote(text).expect("options have no control character, so no NUL")
             }
         };
         let rest = match self.rest {
@@ -73,12 +74,13 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern, split into words as a shell would.
+    /// Parses a pattern, split into words as by a shell.
     ///
     /// # Errors
     /// [`PatternError`]
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        // A comment would silently make another command of it; it swallows the dot.
+        // An unquoted `#` would silently shorten the command. As a comment it would include the
+        // appended dot.
         let mut words = shlex::split(&format!("{text} .")).ok_or(PatternError::Quotes)?;
         if words.pop().as_deref() != Some(".") {
             return Err(PatternError::Comment);
@@ -103,7 +105,7 @@ impl Pattern {
         Ok(Self { words, rest })
     }
 
-    /// Whether a command line is one of those meant.
+    /// Returns true if the pattern matches a command line.
     pub fn matches<S: AsRef<OsStr>>(&self, argv: &[S]) -> bool {
         let enough = match self.rest {
             Rest::Nothing => argv.len() == self.words.len(),
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_compared_one_by_one() {
+    fn the_words_of_a_pattern_are_compared_with_the_arguments() {
         assert!(matches("uname -a", &["uname", "-a"]));
         assert!(!matches("uname -a", &["uname"]));
         assert!(!matches("uname -a", &["uname", "-a", "-b"]));
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_star_is_one_argument_and_two_are_the_rest() {
+    fn one_star_matches_one_argument_and_two_match_the_rest() {
         assert!(matches(
             "systemctl * nginx",
             &["systemctl", "stop", "nginx"]
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_mean_more_than_it_says_is_refused() {
+    fn an_ambiguous_pattern_is_refused() {
         for (text, error) in [
             ("", PatternError::Empty),
             ("   ", PatternError::Empty),
@@ -187,7 +189,7 @@ mod tests {
         }
 
         #[test]
-        fn a_quoted_command_line_matches_itself_alone(
+        fn a_quoted_command_line_matches_only_itself(
             argv in proptest::collection::vec("[^*\0]{0,8}", 1..5),
             other in proptest::collection::vec("[^*\0]{0,8}", 1..5),
         ) {

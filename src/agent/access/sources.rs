@@ -1,4 +1,4 @@
-//! The files behind [`Access`], and how they become one.
+//! The files behind [`Access`], and their combination into a snapshot.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,18 @@ use super::{authorized_keys, invite};
 use crate::crypto::PublicKey;
 use crate::home::{self, AgentHome, ControlHome, Readers};
 
-/// The files that decide. Reload when one of [`Sources::paths`] changes.
+/// The files that grant access. Reload when one of [`Sources::paths`] changes.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The agent's folders.
+    /// The agent's directories.
     pub agent: AgentHome,
-    /// The folders of the same user's controller, whose key is always accepted; `None`: no such key.
+    /// The directories of the same user's controller, whose key is always accepted; `None` for no
+    /// such key.
     pub control: Option<ControlHome>,
 }
 
 impl Sources {
-    /// The files to watch. Some may not exist yet, and their folders neither.
+    /// Returns the files to watch. Some of them, and their directories, may not exist yet.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
         let own = self.control.as_ref().map(ControlHome::identity_pub);
@@ -27,7 +28,7 @@ impl Sources {
             .collect()
     }
 
-    /// Reads them all. Never fails: what is wrong admits nobody and is listed.
+    /// Reads all files. Never fails: a file or line with an error admits nobody and is listed.
     #[must_use]
     pub fn load(&self) -> (Access, Vec<Problem>) {
         let mut draft = Draft::default();
@@ -48,7 +49,8 @@ impl Sources {
     }
 }
 
-/// A snapshot in the making. What the own user's key may is decided last: a line for it says more.
+/// A snapshot under construction. The own user's key is added last, because a line for it takes
+/// precedence.
 #[derive(Default)]
 pub(super) struct Draft {
     access: Access,
@@ -119,13 +121,16 @@ mod tests {
     use std::net::IpAddr;
     use std::os::unix::fs::PermissionsExt as _;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn is_member(access: &Access, key: &PublicKey) -> bool {
-        matches!(access.admit(key, HERE, None, 0), Some(Admission::Member(_)))
+        matches!(
+            access.admit(key, LOCALHOST, None, 0),
+            Some(Admission::Member(_))
+        )
     }
 
-    /// An agent and the controller of the same user, whose key is `key(9)`.
+    /// Returns an agent and the controller of the same user, whose key is `key(9)`.
     fn same_user() -> (tempfile::TempDir, Sources) {
         let (folder, agent) = home_in();
         let control = ControlHome::at(&folder.path().join("udpctl"));
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_without_files_knows_nobody() {
+    fn an_agent_without_files_admits_nobody() {
         let (_folder, agent) = home_in();
         let (access, problems) = Sources {
             agent,
@@ -145,11 +150,15 @@ mod tests {
         .load();
         assert!(problems.is_empty());
         assert_eq!(access.members().count(), 0);
-        assert!(access.admit(&key(1), HERE, Some(&[0; INVITE]), 0).is_none());
+        assert!(
+            access
+                .admit(&key(1), LOCALHOST, Some(&[0; INVITE]), 0)
+                .is_none()
+        );
     }
 
     #[test]
-    fn the_own_user_is_always_known() {
+    fn the_own_users_key_is_always_admitted() {
         let (_folder, sources) = same_user();
         let (access, problems) = sources.load();
         assert!(problems.is_empty(), "{problems:?}");
@@ -159,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_the_own_key_counts_more_than_whose_it_is() {
+    fn a_line_for_the_own_users_key_takes_precedence() {
         let (_folder, sources) = same_user();
         fs::write(
             sources.agent.authorized_keys(),
@@ -180,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_reported_with_file_and_line_and_admits_nobody() {
+    fn a_line_with_an_error_is_reported_with_file_and_line_and_admits_nobody() {
         let (_folder, agent) = home_in();
         let path = agent.authorized_keys();
         fs::write(&path, format!("{} a\n{} b from=x\n", key(1), key(2))).unwrap();
@@ -230,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_expiry_is_the_first_to_come() {
+    fn the_next_expiry_is_the_earliest_in_the_future() {
         let (_folder, agent) = home_in();
         let line = |seed, expires| format!("{} n expires={expires}\n", key(seed));
         let text = line(1, "2030-01-01") + &line(2, "2029-01-01") + &line(3, "2001-01-01");

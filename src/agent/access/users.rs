@@ -1,7 +1,7 @@
-//! As whom the commands of a key run: `user=` in a line of `authorized_keys`.
+//! The users that the commands of a key run as: `user=` in a line of `authorized_keys`.
 //!
-//! Not whether such a user exists, nor whether the agent could become them. Invariant: a key runs as the
-//! agent's own user, or as one that its line names.
+//! Not here: whether such a user exists, and whether the agent can run commands as that user.
+//! Invariant: a key runs commands as the agent's own user, or as one that its line allows.
 
 use super::LineError;
 
@@ -13,7 +13,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Adds the names of one `user=`, separated by commas; `*` is any user.
+    /// Adds the names of one `user=`, separated by commas; `*` stands for any user.
     pub(super) fn add(&mut self, value: &str) -> Result<(), LineError> {
         for name in value.split(',') {
             if name == "*" {
@@ -31,8 +31,8 @@ impl Users {
         Ok(())
     }
 
-    /// As whom a command runs, of which a controller wants that it run as `asked`; `None`: it does not run.
-    /// `own` is who runs the agent.
+    /// Returns the user that a command runs as, if its controller asks for the user `asked`. `own`
+    /// is the user who runs the agent. `None` if the key may not run it.
     #[must_use]
     pub fn choose<'a>(&'a self, asked: Option<&'a str>, own: &'a str) -> Option<&'a str> {
         match (asked, self.named.first()) {
@@ -46,20 +46,21 @@ impl Users {
         }
     }
 
-    /// Those that are named, the one that is taken unless asked otherwise first.
+    /// Returns the users that the line names. The first is the default.
     #[must_use]
     pub fn named(&self) -> &[String] {
         &self.named
     }
 
-    /// Whether it may be anybody.
+    /// Returns true if the key may run commands as any user.
     #[must_use]
     pub const fn any(&self) -> bool {
         self.any
     }
 }
 
-/// As `useradd(8)` has it, more or less: nothing that has a meaning in a line.
+/// Returns true for a user name as `useradd(8)` allows it, approximately: no character with a
+/// meaning in a line.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_runs_as_the_first_that_its_line_names_or_as_another_if_asked() {
+    fn a_command_runs_as_the_first_named_user_unless_another_allowed_one_is_asked_for() {
         for (values, asked, chosen) in [
             (&[][..], None, Some("root")),
             (&[], Some("root"), Some("root")),

@@ -1,7 +1,8 @@
-//! What the options of a key say about one request: whether it runs, as whom, and by which pattern.
+//! The decision about one request by the options of a key: whether it may run, as which user, and
+//! by which pattern.
 //!
-//! Not time and place, which are checked at the door, nor what the host has to say: whether there is such a
-//! user. Invariant: the same answer decides at the agent and is explained by `udpagent check`.
+//! Not here: addresses and expiry, which are checked when a session opens, and the existence of the
+//! user on the host. Invariant: the agent decides by the function that `udpagent check` explains.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,28 +13,28 @@ use crate::message::{Exec, OsText};
 /// A request that may run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Permit<'a> {
-    /// As whom.
+    /// The user that it runs as.
     pub user: &'a str,
-    /// Because of which `allow=`; `None`: the key may run anything.
+    /// The pattern that allows it; `None` if the key may run anything.
     pub pattern: Option<&'a Pattern>,
 }
 
-/// Why a request may not run.
+/// Reason why a request may not run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// `chat-only`.
     ChatOnly,
-    /// No `allow=` matches its argv.
+    /// No `allow=` matches argv.
     Command,
-    /// It is asked to run as somebody whom no `user=` names.
+    /// It asks for a user that no `user=` allows.
     User,
-    /// It brings variables, and the key has `allow=`.
+    /// It sets variables, and the key has `allow=`.
     Variables,
-    /// It names a folder; likewise.
+    /// It sets the working directory, and the key has `allow=`.
     Folder,
-    /// It wants a terminal; likewise.
+    /// It asks for a terminal, and the key has `allow=`.
     Terminal,
-    /// It brings a script; likewise.
+    /// It has a script, and the key has `allow=`.
     Script,
 }
 
@@ -43,19 +44,21 @@ impl fmt::Display for Refusal {
             Self::ChatOnly => "chat-only: this key runs no commands",
             Self::Command => "no allow= matches the command",
             Self::User => "user= does not name that user",
-            Self::Variables => "a key with allow= sets no variables",
-            Self::Folder => "a key with allow= chooses no folder",
-            Self::Terminal => "a key with allow= has no terminal",
-            Self::Script => "a key with allow= brings no script",
+            Self::Variables => "a key with allow= cannot set variables",
+            Self::Folder => "a key with allow= cannot set the working directory",
+            Self::Terminal => "a key with allow= cannot use a terminal",
+            Self::Script => "a key with allow= cannot run a script",
         })
     }
 }
 
 impl Member {
-    /// What its options say about a request; `own` is who runs the agent. A key with `allow=` runs exactly
-    /// its patterns, in the home directory, with the agent's environment and without a terminal: a
-    /// variable such as PATH, or another folder, would give the same words another meaning, at a terminal
-    /// many programs offer a shell, and a script is no command that a pattern could mean.
+    /// Decides about a request. `own` is the user who runs the agent.
+    ///
+    /// A key with `allow=` runs exactly its patterns, in the home directory, with the agent's
+    /// environment and without a terminal. A variable such as PATH or another directory would give
+    /// the same words another meaning. At a terminal many programs offer a shell. A script is no
+    /// command that a pattern could describe.
     ///
     /// # Errors
     /// [`Refusal`]
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_anything_may_run() {
+    fn a_key_without_options_may_run_anything() {
         let mut exec = request(&["rm", "-rf", "/"]);
         exec.env = vec![("PATH".into(), "/tmp".into())];
         exec.cwd = Some("/tmp".into());
@@ -122,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn chat_only_runs_nothing() {
+    fn a_chat_only_key_runs_nothing() {
         let refused = judge(&["chat-only"], &request(&["true"]));
         assert_eq!(refused, Err(Refusal::ChatOnly));
     }
 
     #[test]
-    fn a_restricted_key_cannot_change_what_its_words_mean() {
+    fn a_key_with_allow_cannot_change_the_meaning_of_its_command() {
         let member = member(&["allow=uname **", "allow=uptime"]);
         let permit = |exec: &Exec| {
             let permit = member.judge(exec, "root")?;

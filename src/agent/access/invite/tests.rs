@@ -1,4 +1,4 @@
-//! Stories about invitations.
+//! Tests of invitations: creation, use, expiry, and concurrent use.
 
 use super::*;
 use crate::agent::access::testing::{home_in, key, may_run};
@@ -46,7 +46,7 @@ fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
 }
 
 #[test]
-fn an_invitation_ends_after_ten_minutes_and_when_the_clock_goes_back() {
+fn an_invitation_expires_after_ten_minutes_and_when_the_clock_is_set_back() {
     for now in [NOW + 600, NOW + 10_000, NOW - 1, 0, u64::MAX] {
         let (_folder, home) = home_in();
         let token = invite(&home, &[]);
@@ -56,7 +56,7 @@ fn an_invitation_ends_after_ten_minutes_and_when_the_clock_goes_back() {
 }
 
 #[test]
-fn a_key_that_is_listed_uses_no_invitation_up() {
+fn a_listed_key_uses_no_invitation_up() {
     let (_folder, home) = home_in();
     fs::write(
         home.authorized_keys(),
@@ -71,7 +71,7 @@ fn a_key_that_is_listed_uses_no_invitation_up() {
 }
 
 #[test]
-fn a_key_whose_line_is_wrong_stays_outside() {
+fn an_invitation_does_not_replace_a_line_with_an_error() {
     let (_folder, home) = home_in();
     fs::write(
         home.authorized_keys(),
@@ -84,11 +84,11 @@ fn a_key_whose_line_is_wrong_stays_outside() {
 }
 
 #[test]
-fn many_at_once_with_one_token_enter_one_key() {
+fn concurrent_uses_of_one_invitation_enter_one_key() {
     let (_folder, home) = home_in();
     let token = invite(&home, &[]);
     let entered: usize = std::thread::scope(|scope| {
-        let guests: Vec<_> = (1..=8)
+        let threads: Vec<_> = (1..=8)
             .map(|n| {
                 scope.spawn({
                     let (home, token) = (&home, &token);
@@ -96,9 +96,9 @@ fn many_at_once_with_one_token_enter_one_key() {
                 })
             })
             .collect();
-        guests
+        threads
             .into_iter()
-            .map(|guest| usize::from(guest.join().unwrap()))
+            .map(|thread| usize::from(thread.join().unwrap()))
             .sum()
     });
     assert_eq!(entered, 1);
@@ -107,7 +107,7 @@ fn many_at_once_with_one_token_enter_one_key() {
 }
 
 #[test]
-fn the_file_holds_no_token_and_is_for_its_owner_only() {
+fn the_invites_file_has_no_token_and_is_readable_by_its_owner_only() {
     let (_folder, home) = home_in();
     let token = invite(&home, &["chat-only"]);
     let text = fs::read_to_string(home.invites()).unwrap();
@@ -128,7 +128,7 @@ fn the_file_holds_no_token_and_is_for_its_owner_only() {
 }
 
 #[test]
-fn an_invited_key_may_come_in_from_where_the_invitation_says() {
+fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
     let (_folder, home) = home_in();
     let token = invite(&home, &["from=10.0.0.0/8"]);
     let (access, _) = Sources {
@@ -155,7 +155,7 @@ fn an_invited_key_may_come_in_from_where_the_invitation_says() {
 }
 
 #[test]
-fn wrong_options_make_no_invitation() {
+fn invalid_options_make_no_invitation() {
     let (_folder, home) = home_in();
     let mut rng = crate::net::rng().unwrap();
     let error = create(&home, &["alow=ls".to_owned()], &mut rng, NOW).unwrap_err();
@@ -167,7 +167,7 @@ fn wrong_options_make_no_invitation() {
 }
 
 #[test]
-fn open_invitations_are_bounded() {
+fn the_number_of_open_invitations_is_bounded() {
     let (_folder, home) = home_in();
     for _ in 0..INVITES {
         invite(&home, &[]);
