@@ -257,7 +257,10 @@ mod tests {
                 format!("{} # alice", key(2)),
                 "the name after the key is missing",
             ),
-            (format!("{} chat-only", key(2)), "\"chat-only\" is not a name"),
+            (
+                format!("{} chat-only", key(2)),
+                "\"chat-only\" is not a name",
+            ),
             (format!("{} allow=ls", key(2)), "\"allow=ls\" is not a name"),
             (
                 format!("{} a\u{202e}b", key(2)),
