@@ -1,8 +1,9 @@
-//! The file that records are appended to, or standard error.
+//! The file to which records are appended, or standard error.
 //!
-//! Not what is in them. Each is one `write(2)` at the end of the file (`O_APPEND`), made before the call
-//! returns. Invariant: what is opened is a file of ours at the path itself, never one that a symbolic link
-//! or somebody else has put there.
+//! Not here: the contents of records. A record is one `write(2)` at the end of the file
+//! (`O_APPEND`), complete before the call returns. Invariant: the file opened is at the path itself
+//! and belongs to the agent's user or root; symbolic links and files that others may write are
+//! refused.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -16,37 +17,37 @@ use rustix::process::geteuid;
 
 use super::{Audit, Record, Unwritten};
 
-/// How often is said that records cannot be written.
-const COMPLAINT: Duration = Duration::from_secs(60);
+/// Minimum time between two log messages about a record that could not be written.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What to do when a record cannot be written.
+/// Behaviour when a record cannot be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Demand {
-    /// Say so and go on.
+    /// Log an error and continue.
     Wanted,
-    /// Do not do what it tells of.
+    /// Refuse the recorded action.
     Required,
 }
 
-/// How records are kept.
+/// Configuration of the records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// The file; `None`: standard error.
+    /// The file; `None` for standard error.
     pub file: Option<PathBuf>,
-    /// Whether commands depend on it.
+    /// Behaviour when a record cannot be written.
     pub demand: Demand,
 }
 
-/// A file that cannot be appended to.
+/// Reason why a file cannot be appended to.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The system says so.
+    /// The system reported an error.
     System(io::Error),
-    /// It is a symbolic link, which may lead anywhere.
+    /// It is a symbolic link.
     Link,
-    /// It is a folder, a pipe or the like.
+    /// It is a directory, a pipe or another special file.
     Kind,
-    /// Its owner, or its mode, lets somebody else change it.
+    /// Other users could change it, by its owner or its mode.
     Stranger,
 }
 
@@ -55,7 +56,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::System(error) => error.fmt(f),
             Self::Link => f.write_str("is a symbolic link; name the file itself"),
-            Self::Kind => f.write_str("is no file"),
+            Self::Kind => f.write_str("is not a regular file"),
             Self::Stranger => f.write_str(
                 "others may write to it; it must belong to the agent's user or root, with mode 0600 or 0640",
             ),
@@ -65,14 +66,14 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Where records are written.
+/// Writer of records.
 #[derive(Debug)]
 pub struct Log {
     target: Target,
     demand: Demand,
-    /// The last line broke off in the middle.
+    /// True if the last line was written in part.
     torn: bool,
-    complained: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -89,10 +90,10 @@ struct Opened {
 }
 
 impl Log {
-    /// Opens it.
+    /// Opens the file.
     ///
     /// # Errors
-    /// Only where a record is required; else it is tried again with every record.
+    /// [`OpenError`] if records are required. Otherwise opening is tried again with every record.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let Config { file, demand } = config;
         let target = match file {
@@ -109,7 +110,7 @@ impl Log {
             target,
             demand,
             torn: false,
-            complained: None,
+            reported: None,
         })
     }
 
@@ -117,7 +118,7 @@ impl Log {
         match &mut self.target {
             Target::Stderr => write(&mut io::stderr().lock(), line, &mut self.torn),
             Target::Path(path, opened) => {
-                // Another file may be there now, or none: whoever rotates it has moved ours away.
+                // A rotation moved our file away: the path has another file now, or none.
                 let there = std::fs::symlink_metadata(&*path).ok();
                 let there = there.map(|there| (there.dev(), there.ino()));
                 let opened = match opened.take() {
@@ -133,12 +134,15 @@ impl Log {
         .map_err(OpenError::System)
     }
 
-    fn complain(&mut self, error: &OpenError) {
+    fn report(&mut self, error: &OpenError) {
         let now = Instant::now();
-        if self.complained.is_some_and(|then| now - then < COMPLAINT) {
+        if self
+            .reported
+            .is_some_and(|then| now - then < REPORT_INTERVAL)
+        {
             return;
         }
-        self.complained = Some(now);
+        self.reported = Some(now);
         let place = match &self.target {
             Target::Stderr => Path::new("standard error"),
             Target::Path(path, _) => path,
@@ -157,7 +161,7 @@ impl Audit for Log {
         match self.append(&record.to_line(&time)) {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.complain(&error);
+                self.report(&error);
                 match self.demand {
                     Demand::Wanted => Ok(()),
                     Demand::Required => Err(Unwritten),
@@ -167,7 +171,8 @@ impl Audit for Log {
     }
 }
 
-/// At once, if the system takes it at once, which files do. After a line that broke off another begins.
+/// Writes a line with one call, if the system accepts it whole, which files do. Begins a new line
+/// if the last one was written in part.
 fn write(to: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
     let whole = if *torn {
         [b"\n", line].concat()
@@ -190,7 +195,7 @@ fn write(to: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
 }
 
 fn open(path: &Path) -> Result<Opened, OpenError> {
-    // Without O_NONBLOCK a pipe that somebody put there would stop us until it has a reader.
+    // Without O_NONBLOCK, opening a FIFO would block until it has a reader.
     let flags = OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .append(true)
@@ -204,7 +209,7 @@ fn open(path: &Path) -> Result<Opened, OpenError> {
         })?;
     let there = file.metadata().map_err(OpenError::System)?;
     let identity = (there.dev(), there.ino());
-    // A device, such as /dev/full or a console, is the system's own.
+    // A character device, such as /dev/full or a console, belongs to the system.
     if !there.file_type().is_char_device() {
         if !there.is_file() {
             return Err(OpenError::Kind);
@@ -251,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_created_closed_to_others_and_follows_a_rotation() {
+    fn the_audit_file_is_created_private_and_follows_a_rotation() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let mut log = log(&path, Demand::Required).unwrap();
@@ -271,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_has_put_there_is_not_written_to() {
+    fn links_fifos_and_files_of_others_are_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let target = folder.path().join("target");
@@ -288,7 +293,10 @@ mod tests {
         assert!(log(folder.path(), Demand::Required).is_err());
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
-        assert!(log(&pipe, Demand::Required).is_err(), "nor is waited for");
+        assert!(
+            log(&pipe, Demand::Required).is_err(),
+            "opening a FIFO does not block"
+        );
         // A link that appears later is not followed either.
         fs::remove_file(&path).unwrap();
         let mut log = log(&path, Demand::Required).unwrap();
@@ -299,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_apart_by_whether_a_record_is_required() {
+    fn a_full_disk_is_an_error_only_if_a_record_is_required() {
         let full = Path::new("/dev/full");
         let mut required = log(full, Demand::Required).unwrap();
         assert_eq!(required.put(&record(1)), Err(Unwritten));
@@ -307,8 +315,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_broke_off_does_not_spoil_the_next() {
-        /// Takes so many bytes and is full.
+    fn a_line_written_in_part_does_not_damage_the_next() {
+        /// Accepts this many bytes and is full.
         struct Disk(Vec<u8>, usize);
 
         impl Write for Disk {

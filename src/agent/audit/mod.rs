@@ -1,9 +1,9 @@
-//! The record of who ran what, when, and how it ended: one JSON line for each command accepted, started,
-//! ended or denied.
+//! The audit record: one JSON line for each command accepted, started, ended or denied, with its
+//! key and time.
 //!
-//! Not the log, which is for people and may be lost. The rooms say what happened ([`Record`]), without a
-//! clock or a file; [`Log`] writes it. Invariant: `accepted` is on record before anything is started, so
-//! that where a record is required nothing runs without one.
+//! Not the log, which is for people and may be lost. The modules of the agent say what happened
+//! ([`Record`]), without a clock or a file; [`Log`] writes it. Invariant: `accepted` is recorded
+//! before anything is started, so nothing runs without a record where a record is required.
 
 mod log;
 mod record;
@@ -11,20 +11,20 @@ mod record;
 pub use log::{Config, Demand, Log, OpenError};
 pub use record::{Command, Event, Record, Script};
 
-/// Where records go.
+/// Destination of records.
 pub trait Audit {
-    /// Puts one on record before it returns.
+    /// Writes a record before it returns.
     ///
     /// # Errors
     /// [`Unwritten`]
     fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten>;
 }
 
-/// A record that is required could not be written: what it tells of must not happen.
+/// Error: a required record could not be written. The recorded action must not happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unwritten;
 
-/// No record is kept.
+/// A destination that keeps no records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Off;
 

@@ -1,8 +1,8 @@
-//! One record, and the line that it is written as.
+//! A record and its JSON line.
 //!
-//! Invariant: it is one line of printable characters, whatever a peer wrote, and complete: argv is what
-//! the process gets, byte for byte. It is bounded by the request, which is a line of a mebibyte; a byte of
-//! that takes at most six here.
+//! Invariants: a record is one line of printable characters, whatever a peer wrote. It is complete:
+//! argv is that of the process, byte for byte. Its size is bounded by that of the request, which is
+//! a line of at most a mebibyte; one byte of the request takes at most six bytes here.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -14,40 +14,40 @@ use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::{Cause, Exec, OsText, Outcome, RequestId};
 
-/// The format's version.
+/// Version of the format.
 const VERSION: u8 = 1;
 
-/// Something that happened to a request.
+/// An event in the life of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record<'a> {
-    /// Whose request.
+    /// Key of the request.
     pub key: PublicKey,
-    /// Its name in the agent's files, if it is in them.
+    /// Name of the key in the agent's files, if it is listed.
     pub name: Option<&'a str>,
-    /// Where its session was opened from.
+    /// Address from which the session was opened.
     pub address: SocketAddr,
-    /// The request.
+    /// Id of the request.
     pub request: RequestId,
-    /// What happened.
+    /// The event.
     pub event: Event<'a>,
 }
 
-/// What happened.
+/// Event in the life of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Event<'a> {
-    /// It was accepted and will be started.
+    /// The request was accepted and will be started.
     Accepted(Command<'a>),
-    /// Its process runs.
+    /// The process was started.
     Started {
-        /// The process's id.
+        /// Process id.
         pid: i32,
     },
-    /// It is over.
+    /// The command has ended.
     Ended {
-        /// How.
+        /// Outcome.
         outcome: Outcome,
-        /// Why the agent ended it, if it did.
+        /// Reason why the agent ended it, if it did.
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
         /// Bytes of stdout.
@@ -55,17 +55,17 @@ pub enum Event<'a> {
         /// Bytes of stderr.
         stderr: u64,
     },
-    /// It was not run.
+    /// The request was denied.
     Denied {
-        /// What its controller is told.
+        /// Outcome that the controller receives.
         outcome: Outcome,
-        /// What it asked for.
+        /// The command asked for.
         #[serde(flatten)]
         command: Command<'a>,
     },
 }
 
-/// What was asked for.
+/// The command of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Command<'a> {
     argv: &'a [OsText],
@@ -75,17 +75,17 @@ pub struct Command<'a> {
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cwd: Option<&'a OsText>,
-    /// Names alone: values may be secrets.
+    /// Names only: values may be secrets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     env: Vec<&'a OsText>,
 }
 
-/// Enough of a script to recognise it by.
+/// Identification of a script.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Script {
-    /// Its SHA-256, hexadecimal.
+    /// SHA-256 of the text, in hexadecimal.
     pub sha256: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub bytes: usize,
 }
 
@@ -102,7 +102,7 @@ impl Script {
 }
 
 impl<'a> Command<'a> {
-    /// Of a request, and as whom it runs or wants to.
+    /// Returns the command of a request. `user` is the user that it runs as, or asks for.
     #[must_use]
     pub fn of(exec: &'a Exec, user: Option<&'a str>) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl<'a> Command<'a> {
 }
 
 impl Event<'_> {
-    /// Its name in the record.
+    /// Returns the name of the event in the record.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -143,7 +143,7 @@ struct Line<'a> {
 }
 
 impl Record<'_> {
-    /// The line, with its end. `time` is written as it is.
+    /// Returns the line with its line feed. `time` is written unchanged.
     #[must_use]
     pub fn to_line(&self, time: &str) -> Vec<u8> {
         let line = Line {
@@ -163,8 +163,8 @@ impl Record<'_> {
     }
 }
 
-/// The same JSON, with escapes for what does not show as itself: JSON escapes control characters of ASCII
-/// alone, and the record is read at terminals.
+/// Escapes the invisible characters of a JSON text as JSON does. A serialiser escapes only the
+/// control characters of ASCII, but records are read on terminals.
 fn visible(json: &str) -> String {
     if escape::is_clean(json) {
         return json.to_owned();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_these_fields_in_this_order() {
+    fn an_audit_line_has_these_fields_in_this_order() {
         let mut exec = exec(vec!["ls".into(), "-l".into()]);
         exec.cwd = Some("/tmp".into());
         exec.env = vec![("A".into(), "secret".into())];
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_wrote_is_one_visible_line_and_reads_back_as_it_was() {
+    fn hostile_input_becomes_one_printable_line_that_parses_equal() {
         let hostile = "a\n{\"event\":\"accepted\"}\r\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{200b}\u{2028}é\u{e0001}";
         let bytes = OsText(std::os::unix::ffi::OsStringExt::from_vec(vec![0xff, b'\n']));
         let exec = exec(vec![hostile.into(), bytes]);
