@@ -1,7 +1,8 @@
-//! How an agent is set up: flags over environment over `udpagent.toml` over defaults.
+//! The configuration of an agent: flags over environment over `udpagent.toml` over defaults.
 //!
-//! Each source fills a [`Layer`]; [`Config::resolve`] lays them over each other. Not here: reading
-//! flags or the environment, and who may connect.
+//! Each source fills a [`Layer`]; [`Config::resolve`] combines them. Not here: parsing of flags and
+//! environment, and access control. Invariant: the first source that has a value determines it
+//! alone.
 
 mod file;
 mod size;
@@ -16,12 +17,12 @@ use super::plain::ReplyTemplate;
 use super::process::Limit;
 use crate::net::Bind;
 
-/// Whether the agent does something.
+/// State of a feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Switch {
-    /// It does.
+    /// Enabled.
     On,
-    /// It does not.
+    /// Disabled.
     Off,
 }
 
@@ -31,21 +32,21 @@ impl From<bool> for Switch {
     }
 }
 
-/// Whether commands are put on record.
+/// Audit records of commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Audit {
-    /// If there is a file for it, or somebody collects what is written to standard error.
+    /// Records are written if there is a file for them, or if standard error is collected.
     Auto,
-    /// They are not.
+    /// No records are written.
     Off,
-    /// They are; one that cannot be is run nevertheless.
+    /// Records are written. If one cannot be written, the command runs nevertheless.
     On,
-    /// They are; one that cannot be is not run.
+    /// Records are written. If one cannot be written, the command does not run.
     Required,
 }
 
-/// How diagnostics are written.
+/// Format of diagnostics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -55,63 +56,63 @@ pub enum LogFormat {
     Json,
 }
 
-/// What one source says; `None`: nothing.
+/// Values of one source; `None` if it has none.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Layer {
     /// Addresses to listen on.
     pub bind: Option<Vec<Bind>>,
-    /// The agent's name in chats.
+    /// Name of the agent in chats.
     pub name: Option<String>,
-    /// What plain text is answered with; `{text}` stands for it.
+    /// Template of replies to plain text.
     pub reply: Option<ReplyTemplate>,
-    /// Run commands.
+    /// Execution of commands.
     pub exec: Option<Switch>,
-    /// Take plain text.
+    /// Acceptance of plain text.
     pub plain: Option<Switch>,
-    /// How diagnostics are written.
+    /// Format of diagnostics.
     pub log_format: Option<LogFormat>,
-    /// Jobs at a time, of all keys together.
+    /// Running jobs of all keys together.
     pub max_jobs: Option<usize>,
-    /// The longest a command may run.
+    /// Longest runtime of a command.
     pub max_runtime: Option<Duration>,
-    /// The most bytes a command may write.
+    /// Largest output of a command in bytes.
     pub max_output: Option<u64>,
-    /// What each process of a command may use.
+    /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
-    /// Whether commands are put on record.
+    /// Audit records of commands.
     pub audit: Option<Audit>,
-    /// The file of that record.
+    /// File of the audit records.
     pub audit_file: Option<PathBuf>,
     /// Commands outlive the agent.
     pub keep_jobs: Option<Switch>,
 }
 
-/// What an agent is set up to do.
+/// Configuration of an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Addresses to listen on.
     pub bind: Vec<Bind>,
-    /// The agent's name in chats; `None`: the host's.
+    /// Name of the agent in chats; `None` for the host's name.
     pub name: Option<String>,
-    /// What plain text is answered with; `None`: it is not.
+    /// Template of replies to plain text; `None` for no replies.
     pub reply: Option<ReplyTemplate>,
-    /// Run commands.
+    /// Execution of commands.
     pub exec: Switch,
-    /// Take plain text.
+    /// Acceptance of plain text.
     pub plain: Switch,
-    /// How diagnostics are written.
+    /// Format of diagnostics.
     pub log_format: LogFormat,
-    /// Jobs at a time, of all keys together.
+    /// Running jobs of all keys together.
     pub max_jobs: usize,
-    /// The longest a command may run; `None`: as long as it likes.
+    /// Longest runtime of a command; `None` for no limit.
     pub max_runtime: Option<Duration>,
-    /// The most bytes a command may write; `None`: any number.
+    /// Largest output of a command in bytes; `None` for no limit.
     pub max_output: Option<u64>,
-    /// What each process of a command may use.
+    /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
-    /// Whether commands are put on record.
+    /// Audit records of commands.
     pub audit: Audit,
-    /// The file of that record; `None`: standard error.
+    /// File of the audit records; `None` for standard error.
     pub audit_file: Option<PathBuf>,
     /// Commands outlive the agent.
     pub keep_jobs: Switch,
@@ -138,8 +139,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Lays sources over each other, and all over the defaults; the first that says something about a
-    /// thing is heard, and it alone.
+    /// Combines sources, in descending precedence, over the defaults. A value comes from the first
+    /// source that has it; lists are not merged.
     #[must_use]
     pub fn resolve(layers: impl IntoIterator<Item = Layer>) -> Self {
         let layer = layers.into_iter().fold(Layer::default(), Layer::or);
@@ -163,7 +164,7 @@ impl Config {
 }
 
 impl Layer {
-    /// This one, and where it says nothing the other.
+    /// Returns this layer, completed by the values of the one below.
     fn or(self, below: Self) -> Self {
         Self {
             bind: self.bind.or(below.bind),
@@ -196,7 +197,7 @@ mod tests {
         format!("reply{n} {{text}}").parse().unwrap()
     }
 
-    /// A source that says something about everything.
+    /// A source with a value for everything.
     fn full(n: u16) -> Layer {
         Layer {
             bind: Some(vec![Bind::All(n)]),
@@ -219,21 +220,21 @@ mod tests {
     }
 
     #[test]
-    fn without_any_source_the_defaults_hold() {
+    fn without_any_source_the_configuration_is_the_default() {
         let config = Config::resolve([]);
         assert_eq!(config, Config::default());
         assert_eq!(config.bind[0].to_string(), ":7000");
     }
 
     #[test]
-    fn the_first_source_is_heard() {
+    fn the_first_source_takes_precedence() {
         let all = Config::resolve([full(1), full(2), full(3)]);
         assert_eq!(all, Config::resolve([full(1)]));
         assert_ne!(all, Config::resolve([full(2)]));
     }
 
     #[test]
-    fn a_source_that_is_silent_on_a_thing_leaves_it_to_the_next() {
+    fn a_value_that_a_source_lacks_comes_from_the_next() {
         let flags = Layer {
             bind: Some(vec![Bind::All(1)]),
             ..Layer::default()

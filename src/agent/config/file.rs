@@ -1,6 +1,7 @@
 //! The file `udpagent.toml`.
 //!
-//! Every key is optional, an unknown one is an error: a limit that was misspelt must not be no limit.
+//! Invariant: every key is optional, and an unknown key is an error, because a misspelt limit must
+//! not mean no limit.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,14 +21,14 @@ use crate::message::limits::NAME;
 use crate::net::Bind;
 use crate::{duration, escape};
 
-/// Why the file could not be used.
+/// Reason why the file could not be used.
 #[derive(Debug)]
 pub enum ConfigError {
     /// It could not be read.
     File(FileError),
-    /// `--config` named a file that is not there.
+    /// `--config` names a file that does not exist.
     Missing(PathBuf),
-    /// It could not be understood: file, line, and what is wrong, naming the key.
+    /// It could not be parsed: file, line, and the error with its key.
     Parse(PathBuf, usize, String),
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads `udpagent.toml`; `None` when there is none.
+/// Reads `udpagent.toml`. Returns `None` if it does not exist.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -54,7 +55,7 @@ pub fn load(path: &Path) -> Result<Option<Layer>, ConfigError> {
         .transpose()
 }
 
-/// Reads the text of the file at `path`, which is only named in messages.
+/// Parses the text of the file. The `path` is only used to name the file in messages.
 ///
 /// # Errors
 /// [`ConfigError::Parse`]
@@ -85,8 +86,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
     })
 }
 
-/// `KEY: what is wrong`. The library tells the key only in its rendering, and there only without the
-/// text of the file.
+/// Returns `KEY: error`. The library gives the key only in its rendered message, and there only
+/// without the text of the file.
 fn explain(mut error: toml::de::Error) -> String {
     error.set_input(None);
     let rendered = error.to_string();
@@ -136,9 +137,9 @@ struct Limits {
 }
 
 impl Limits {
-    /// What `setrlimit(2)` is to be told.
+    /// Limits for `setrlimit(2)`.
     fn resources(&self) -> Vec<Limit> {
-        // The system counts processor time in whole seconds, and none at all is no time to start in.
+        // The system counts processor time in whole seconds; zero would be too short to start.
         let seconds = |time: &Runtime| time.0.as_secs() + u64::from(time.0.subsec_nanos() > 0);
         let limits = [
             (
@@ -161,12 +162,12 @@ impl Limits {
     }
 }
 
-/// Something with a text form.
+/// A value parsed from a string.
 struct Text<T>(T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A visitor, because what fails inside of one is placed at its own line of a list.
+        // A visitor gives errors the position of the list element.
         struct Parse<T>(std::marker::PhantomData<T>);
 
         impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Parse<T> {
@@ -187,7 +188,7 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
     }
 }
 
-/// One thing, or a list of at least one.
+/// A value, or a list of at least one.
 struct Many<T>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
@@ -223,7 +224,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
     }
 }
 
-/// A name for people to see.
+/// A name to be displayed.
 struct Name(String);
 
 impl<'de> Deserialize<'de> for Name {
@@ -236,7 +237,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A path that does not depend on where the agent was started.
+/// A path independent of the agent's working directory.
 struct Absolute(PathBuf);
 
 impl<'de> Deserialize<'de> for Absolute {
@@ -325,14 +326,16 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A number of things of which a command needs one at least.
+/// A number of at least one.
 struct Count(u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Quantity::deserialize(deserializer)? {
             Quantity::Number(count @ 1..) => Ok(Self(count)),
-            _ => Err(D::Error::custom("write a number from 1")),
+            Quantity::Number(0) | Quantity::Text(_) => {
+                Err(D::Error::custom("write a number of at least 1"))
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Numbers of bytes as people type them: `4096`, `10k`, `1.5 GiB`.
+//! Sizes in bytes in the notation of the configuration: `4096`, `10k`, `1.5 GiB`.
 
-/// What is expected, for messages.
+/// Description of valid sizes, for error messages.
 pub(super) const WANT: &str = "a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"";
 
-/// Reads a number of bytes. `k` and `kB` are a thousand, `Ki` and `KiB` 1024, and so on to `T`; case does
-/// not matter.
+/// Parses a size. `k` and `kB` are 1000, `Ki` and `KiB` are 1024, and so on up to `T`. Case is
+/// ignored.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     let Some((whole, fraction)) = number.split_once('.') else {
         return number.parse::<u64>().ok()?.checked_mul(scale);
     };
-    // Three places: thousandths of every unit but the byte are whole numbers, nearly.
+    // At most three decimal places. A thousandth of a binary unit is rounded down to whole bytes.
     if power == 0 || fraction.is_empty() || fraction.len() > 3 {
         return None;
     }
@@ -37,7 +37,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sizes_have_units() {
+    fn sizes_have_decimal_and_binary_units() {
         for (text, bytes) in [
             ("0", 0),
             ("4096", 4096),

@@ -1,4 +1,4 @@
-//! Stories about `udpagent.toml`.
+//! Tests of parsing `udpagent.toml`.
 
 use super::*;
 use crate::agent::config::Switch;
@@ -9,7 +9,7 @@ fn read(text: &str) -> Result<Layer, String> {
 }
 
 #[test]
-fn every_key_is_read() {
+fn every_key_of_the_file_is_parsed() {
     let layer = read(
         r#"
         bind = [":7000", "127.0.0.1:7001"]
@@ -63,7 +63,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn an_empty_file_says_nothing_and_single_values_stand_for_lists() {
+fn an_empty_file_has_no_values_and_a_single_value_is_a_list() {
     assert_eq!(read(""), Ok(Layer::default()));
     assert_eq!(read("bind = ':1'").unwrap().bind, Some(vec![Bind::All(1)]));
     let layer = read("limits = { runtime = 90, output = 5 }").unwrap();
@@ -72,7 +72,7 @@ fn an_empty_file_says_nothing_and_single_values_stand_for_lists() {
 }
 
 #[test]
-fn an_error_names_file_line_and_key() {
+fn an_error_in_the_file_names_file_line_and_key() {
     for (text, message) in [
         (
             "\nbnd = ':1'",
@@ -139,7 +139,7 @@ fn an_error_names_file_line_and_key() {
         ),
         (
             "limits.open-files = 0",
-            "1: limits.open-files: write a number from 1",
+            "1: limits.open-files: write a number of at least 1",
         ),
         (
             "limits.cpu = 0",
@@ -156,7 +156,7 @@ fn an_error_names_file_line_and_key() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_none() {
+fn a_missing_file_loads_as_none() {
     let folder = tempfile::tempdir().unwrap();
     assert!(
         load(&folder.path().join("udpagent.toml"))
