@@ -1,6 +1,6 @@
-//! What the agent's own terminal shows of the chat, one line each.
+//! The lines of the chat on the agent's terminal.
 //!
-//! Invariant: whatever was said, the text of a line is one line and cannot act on the terminal.
+//! Invariant: the text of a line is one line and has no control characters, whatever was written.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,38 +8,38 @@ use std::net::SocketAddr;
 use crate::net::{self, PlainText};
 use crate::{escape, message};
 
-/// Something that happened in the chat.
+/// An event in the chat.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Line {
-    /// A member said something.
+    /// A member sent a message.
     Said {
-        /// Its name.
+        /// Name of the member.
         from: String,
-        /// As it was said, not escaped.
+        /// The message, not escaped.
         text: String,
     },
-    /// Plain text came: from nobody known.
+    /// Plain text arrived from an unverified source.
     Plain {
-        /// From where.
+        /// Source address.
         remote: SocketAddr,
-        /// As it came, cut to [`net::limits::PLAIN`].
+        /// The text, cut to [`net::limits::PLAIN`].
         text: bytes::Bytes,
-        /// How many bytes it had.
+        /// Length of the datagram in bytes.
         length: usize,
     },
-    /// A member came.
+    /// A member joined.
     Came {
-        /// Its name.
+        /// Name of the member.
         name: String,
     },
     /// A member left.
     Left {
-        /// Its name.
+        /// Name of the member.
         name: String,
     },
-    /// Plain text was not shown, because there was too much of it.
+    /// Plain text was suppressed by the rate limit.
     Suppressed {
-        /// How many datagrams.
+        /// Number of datagrams.
         datagrams: u64,
     },
 }

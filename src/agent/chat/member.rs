@@ -1,8 +1,8 @@
-//! One member of the chat: a name, and lines on their way to it.
+//! A member of the chat: a name, and a queue of lines to send.
 //!
-//! Invariant: a member costs at most its two bounds, [`limits::CHAT_UNDERWAY`] (or one line beyond
-//! [`CONSUMED_REPORT`]) in the session machine and [`limits::CHAT_WAITING`] here; what a slow one misses
-//! is counted and told, and stalls nobody.
+//! Invariant: a member uses at most two bounds of memory, [`limits::CHAT_UNDERWAY`] (or one line beyond
+//! [`CONSUMED_REPORT`]) in the session layer and [`limits::CHAT_WAITING`] here. Messages that a slow member
+//! misses are counted and reported to it, and delay nobody else.
 
 use std::collections::VecDeque;
 
@@ -14,27 +14,28 @@ use crate::message::{Reply, to_line};
 use crate::session::limits::CONSUMED_REPORT;
 use crate::wire::Lane;
 
-/// Whether a line may be dropped when the member is slow.
+/// Importance of a line for a member that is slow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Weight {
-    /// A message, or news of one who came or left.
+    /// A message, or the news that a member joined or left: may be dropped.
     News,
-    /// A receipt, or the answer to joining: without it the member would believe something false.
+    /// A receipt, or the answer to joining: never dropped, because the member would then believe
+    /// something false.
     Vital,
 }
 
-/// The member reads nothing, not even receipts for what it goes on saying.
+/// Error: the member reads nothing, not even the receipts of its own messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TooSlow;
 
-/// A member.
+/// A member of the chat.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) call: CallRef,
     pub(super) name: String,
     /// Bytes written to its control lane.
     written: u64,
-    /// Bytes of them that it has disposed of.
+    /// Bytes of them that it has consumed.
     consumed: u64,
     waiting: VecDeque<(Weight, Bytes)>,
     waiting_bytes: usize,
@@ -54,7 +55,7 @@ impl Member {
         }
     }
 
-    /// A line for this member: sent, or kept until there is credit.
+    /// Sends a line to this member, or queues it until there is credit.
     pub(super) fn tell(
         &mut self,
         weight: Weight,
@@ -65,7 +66,7 @@ impl Member {
         self.tell_line(weight, line, outbox)
     }
 
-    /// The same for a line that several members get.
+    /// Sends a line that several members get, or queues it.
     pub(super) fn tell_line(
         &mut self,
         weight: Weight,
@@ -81,13 +82,13 @@ impl Member {
         Ok(())
     }
 
-    /// It has disposed of every byte below `consumed`.
+    /// Notes that the member has consumed every byte below `consumed`.
     pub(super) fn on_consumed(&mut self, consumed: u64, outbox: &mut Outbox) {
         self.consumed = self.consumed.max(consumed.min(self.written));
         self.flush(outbox);
     }
 
-    /// Bytes kept here until there is credit.
+    /// Bytes queued until there is credit.
     #[cfg(test)]
     pub(super) const fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
@@ -101,13 +102,13 @@ impl Member {
                 return;
             }
             if self.missed > 0 {
-                // What was dropped stood before what is left.
+                // The dropped messages came before the queued ones.
                 let messages = std::mem::take(&mut self.missed);
                 let note = to_line(&Reply::Missed { messages });
                 self.send(note.into(), outbox);
                 continue;
             }
-            let (_, line) = self.waiting.pop_front().expect("there is a front");
+            let (_, line) = self.waiting.pop_front().expect("the queue has a front");
             self.waiting_bytes -= line.len();
             self.send(line, outbox);
         }
@@ -124,7 +125,10 @@ impl Member {
             .iter()
             .position(|(weight, _)| *weight == Weight::News)
             .ok_or(TooSlow)?;
-        let (_, line) = self.waiting.remove(news).expect("it was just found");
+        let (_, line) = self
+            .waiting
+            .remove(news)
+            .expect("`news` is an index of the queue");
         self.waiting_bytes -= line.len();
         self.missed += 1;
         Ok(())

@@ -1,8 +1,9 @@
-//! The chat room: members of sessions, the agent's own terminal, plain-text peers.
+//! The chat of an agent: members of sessions, the agent's own terminal, and plain-text peers.
 //!
-//! Sans-IO. Lines of members come in with [`Chat::on_line`], typed ones with [`Chat::on_typed`],
-//! datagrams with [`Chat::on_plain`]. Replies go to the [`Outbox`]; what the terminal shows is taken
-//! with [`Chat::poll_line`], what goes out as bare datagrams with [`Chat::poll_plain`].
+//! Sans-IO. Lines of members come in with [`Chat::on_line`], lines typed at the agent with
+//! [`Chat::on_typed`], datagrams with [`Chat::on_plain`]. Replies go to the [`Outbox`].
+//! [`Chat::poll_line`] returns the lines for the terminal, [`Chat::poll_plain`] the plain-text
+//! datagrams to send.
 //!
 //! | said by            | shown at the agent | members          | plain-text peers |
 //! |--------------------|--------------------|------------------|------------------|
@@ -10,8 +11,9 @@
 //! | the agent's user   | was typed there    | all              | all              |
 //! | a plain-text peer  | yes                | all, unverified  | no               |
 //!
-//! Invariants: names are unique and tell whose key it is; every message of a member is answered with a
-//! receipt or with what is wrong; a slow member misses messages and is told so, it delays nobody.
+//! Invariants: names are unique and contain the name of the key. Every message of a member is
+//! answered with a receipt or an error. A slow member misses messages, is told so, and delays
+//! nobody.
 
 mod line;
 mod member;
@@ -35,10 +37,10 @@ use crate::session::Path;
 use crate::time::Instant;
 use crate::wire::Lane;
 
-/// The members present, and what passes between them.
+/// The members of the chat, and the lines and datagrams to deliver.
 #[derive(Debug, Default)]
 pub struct Chat {
-    /// The agent's name.
+    /// Name of the agent.
     name: String,
     members: Vec<Member>,
     plain: PlainRoom,
@@ -47,7 +49,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// An empty room, at an agent of this name, where plain text is answered by the template.
+    /// Returns a chat without members, of an agent with this name. `reply` is the template for
+    /// replies to plain text.
     #[must_use]
     pub fn new(name: String, reply: Option<ReplyTemplate>) -> Self {
         Self {
@@ -57,7 +60,7 @@ impl Chat {
         }
     }
 
-    /// A call was opened with `chat` or `say`.
+    /// Processes the first request of a call: `chat` or `say`.
     pub fn on_call(
         &mut self,
         now: Instant,
@@ -67,7 +70,7 @@ impl Chat {
         outbox: &mut Outbox,
     ) {
         let Some(known) = &member.name else {
-            // It has shown an invitation, and may do nothing but register.
+            // The session has an invitation and no listed key: it may only register.
             outbox.last_reply(from, &Reply::Denied {});
             return;
         };
@@ -80,17 +83,27 @@ impl Chat {
                 };
                 outbox.last_reply(from, &reply);
             }
-            _ => outbox.last_reply(from, &unsupported("this is no message")),
+            Request::Exec(_)
+            | Request::Attach { .. }
+            | Request::Jobs {}
+            | Request::Wait { .. }
+            | Request::Signal { .. }
+            | Request::Cancel {}
+            | Request::Resize(_)
+            | Request::Ping {}
+            | Request::Register { .. } => {
+                outbox.last_reply(from, &unsupported("this request is not part of a chat"));
+            }
         }
     }
 
-    /// A further line came in a call of this room.
+    /// Processes a further line in a call of this chat.
     pub fn on_line(&mut self, now: Instant, from: CallRef, request: Request, outbox: &mut Outbox) {
         let Some(index) = self.index_of(from) else {
             return;
         };
         let Request::Say { number, text } = request else {
-            self.tell(from, &unsupported("in a chat one only says"), outbox);
+            self.tell(from, &unsupported("a chat accepts only messages"), outbox);
             return;
         };
         let name = self.members[index].name.clone();
@@ -101,15 +114,15 @@ impl Chat {
         self.tell(from, &reply, outbox);
     }
 
-    /// The controller has disposed of every byte of the control lane below `consumed`.
+    /// Notes that the controller has consumed every byte of the control lane below `consumed`.
     pub fn on_consumed(&mut self, call: CallRef, consumed: u64, outbox: &mut Outbox) {
         if let Some(index) = self.index_of(call) {
             self.members[index].on_consumed(consumed, outbox);
         }
     }
 
-    /// A call of this room has ended at the controller's side, or its session is over. Its last reply
-    /// can still be sent when the session stands.
+    /// Notes that the controller has ended a call, or that its session is over. If the session
+    /// still exists, the last reply is sent.
     pub fn on_gone(&mut self, _now: Instant, call: CallRef, outbox: &mut Outbox) {
         let Some(index) = self.index_of(call) else {
             return;
@@ -118,7 +131,7 @@ impl Chat {
         self.remove(index, outbox);
     }
 
-    /// A line was typed at the agent.
+    /// Processes a line typed at the agent.
     pub fn on_typed(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
         if text.is_empty() {
             return;
@@ -137,7 +150,7 @@ impl Chat {
         }
     }
 
-    /// A datagram of plain text came, `length` bytes of which `text` is the beginning.
+    /// Processes a datagram of plain text. `text` is the beginning of its `length` bytes.
     pub fn on_plain(
         &mut self,
         now: Instant,
@@ -172,17 +185,17 @@ impl Chat {
         });
     }
 
-    /// So many datagrams of plain text were not let through.
+    /// Notes that datagrams of plain text were suppressed by the rate limit.
     pub fn on_suppressed(&mut self, datagrams: u64) {
         self.show(Line::Suppressed { datagrams });
     }
 
-    /// The next line for the agent's terminal.
+    /// Returns the next line for the agent's terminal.
     pub fn poll_line(&mut self) -> Option<Line> {
         self.lines.pop_front()
     }
 
-    /// The next bare datagram to send.
+    /// Returns the next plain-text datagram to send.
     pub fn poll_plain(&mut self) -> Option<(Path, Bytes)> {
         self.datagrams.pop_front()
     }
@@ -210,7 +223,7 @@ impl Chat {
         self.show(Line::Came { name });
     }
 
-    /// Passes a member's message on. Returns to how many.
+    /// Passes a member's message on. Returns the number of receivers.
     fn say(
         &mut self,
         _now: Instant,
@@ -235,13 +248,13 @@ impl Chat {
         Ok(members)
     }
 
-    /// To all members but one. Returns to how many.
+    /// Sends a reply to all members except `but`. Returns their number.
     fn broadcast(&mut self, but: Option<CallRef>, reply: &Reply, outbox: &mut Outbox) -> u32 {
         let line = Bytes::from(to_line(reply));
         let mut told = 0;
         for member in &mut self.members {
             if Some(member.call) != but {
-                // News can always be dropped to make room, so nobody is ever too slow for them.
+                // A message can always be dropped to make space, so no member is too slow for it.
                 let _ = member.tell_line(Weight::News, line.clone(), outbox);
                 told += 1;
             }
@@ -249,7 +262,7 @@ impl Chat {
         told
     }
 
-    /// What a member must know.
+    /// Sends a line that a member must receive.
     fn tell(&mut self, call: CallRef, reply: &Reply, outbox: &mut Outbox) {
         let Some(index) = self.index_of(call) else {
             return;

@@ -1,11 +1,12 @@
-//! How a member is called: by the name of its key, which nobody can borrow, and what it wished for.
+//! The name of a member: the name of its key, which no other key can take, and the name that it
+//! asked for.
 
 use crate::agent::limits;
 use crate::escape;
 use crate::message::limits::NAME;
 
-/// The name for a key called `known` that wishes to be called `wish`: `known`, or `wish(known)`.
-/// A number is added until it is not `taken`.
+/// Returns the name of a member with the key name `known` that asks for `wish`: `known`, or
+/// `wish(known)`. A number is appended while the name is `taken`.
 pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
     let known = escape::line(known.as_bytes(), NAME / 2);
     let base = match wish.map(clean) {
@@ -18,11 +19,11 @@ pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bo
     (2..=u64::MAX)
         .map(|number| format!("{base}-{number}"))
         .find(|name| !taken(name))
-        .expect("there are more numbers than members")
+        .expect("the chat has fewer members than there are numbers")
 }
 
-/// Letters and digits of any script and what stands in host names and addresses: no brackets, which
-/// set the name of the key apart, and nothing that cannot be seen.
+/// Keeps letters and digits of any script and the characters of host names and addresses. Brackets
+/// are removed because they mark the name of the key, and so are invisible characters.
 fn clean(wish: &str) -> String {
     wish.chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'))
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_never_passes_for_another_key() {
+    fn a_requested_name_never_looks_like_that_of_another_key() {
         let free = |_: &str| false;
         assert_eq!(choose("ann", None, free), "ann");
         assert_eq!(choose("ann", Some("ann"), free), "ann");
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_a_name_are_numbered() {
+    fn members_with_the_same_name_are_numbered() {
         let present = ["ann", "ann-2"];
         let taken = |name: &str| present.contains(&name);
         assert_eq!(choose("ann", None, taken), "ann-3");

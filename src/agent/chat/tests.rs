@@ -1,4 +1,4 @@
-//! Stories of the chat room.
+//! Tests of the chat.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::wire::CallId;
 
 const NOW: Instant = Instant::from_micros(1_000_000);
 
-/// A room, and what each call has been told.
+/// A chat, and what each call was sent: its lines, its bytes, and true if it has ended.
 struct Scene {
     chat: Chat,
     outbox: Outbox,
@@ -56,7 +56,7 @@ impl Scene {
         }
     }
 
-    /// With `names`, numbered from 1, who have read everything so far.
+    /// Returns a chat with members of these names, numbered from 1, which have read everything.
     fn with(names: &[&str]) -> Self {
         let mut scene = Self::new();
         for (number, name) in (1..).zip(names) {
@@ -80,7 +80,7 @@ impl Scene {
             .on_line(NOW, call(member), say(number, text), &mut self.outbox);
     }
 
-    /// Delivers what was written.
+    /// Delivers the commands of the outbox.
     fn deliver(&mut self) {
         while let Some(command) = self.outbox.pop() {
             match command {
@@ -108,7 +108,7 @@ impl Scene {
         }
     }
 
-    /// What the member of this number was told since the last time, and now has read.
+    /// Returns what a member was sent since the last call, and marks it as read.
     fn heard(&mut self, number: u64) -> Vec<Reply> {
         let mut heard = Vec::new();
         loop {
@@ -140,7 +140,7 @@ impl Scene {
 }
 
 #[test]
-fn a_member_is_heard_by_all_others_and_gets_a_receipt() {
+fn a_message_reaches_all_other_members_and_gets_a_receipt() {
     let mut scene = Scene::with(&["ann", "bob", "cy"]);
     scene.says(1, 0, "hello");
     let members = 2;
@@ -151,7 +151,7 @@ fn a_member_is_heard_by_all_others_and_gets_a_receipt() {
 }
 
 #[test]
-fn who_comes_is_told_who_is_there_and_the_others_who_came() {
+fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
     let mut scene = Scene::new();
     scene.join(1, "ann");
     scene.join(2, "ann");
@@ -182,7 +182,7 @@ fn who_comes_is_told_who_is_there_and_the_others_who_came() {
 }
 
 #[test]
-fn one_message_without_joining_is_passed_on_and_ends() {
+fn a_message_without_joining_is_passed_on_and_ends_the_call() {
     let mut scene = Scene::with(&["ann"]);
     let request = say(0, "disk full");
     scene
@@ -196,7 +196,7 @@ fn one_message_without_joining_is_passed_on_and_ends() {
 }
 
 #[test]
-fn who_only_has_an_invitation_is_denied() {
+fn an_invited_key_is_denied_the_chat() {
     let mut scene = Scene::with(&["ann"]);
     let guest = directory::Member {
         name: None,
@@ -212,7 +212,7 @@ fn who_only_has_an_invitation_is_denied() {
 }
 
 #[test]
-fn typed_lines_go_to_members_and_to_plain_peers() {
+fn typed_lines_go_to_members_and_to_plain_text_peers() {
     let mut scene = Scene::with(&["ann"]);
     let path = Path {
         socket: 1,
@@ -240,7 +240,7 @@ fn typed_lines_go_to_members_and_to_plain_peers() {
 }
 
 #[test]
-fn nothing_that_is_said_acts_on_the_terminal() {
+fn no_message_can_control_the_terminal() {
     let mut scene = Scene::with(&["ann"]);
     let hostile = "\x1b[2J\u{202e}line\nline\r\u{9b}";
     scene.says(1, 0, hostile);
@@ -271,8 +271,8 @@ fn nothing_that_is_said_acts_on_the_terminal() {
 }
 
 #[test]
-fn a_slow_member_misses_messages_and_is_told_so_while_others_hear_all() {
-    let mut scene = Scene::with(&["ann", "bob", "sleepy"]);
+fn a_slow_member_misses_messages_and_is_told_so_while_others_get_all() {
+    let mut scene = Scene::with(&["ann", "bob", "slow"]);
     let text = "x".repeat(1000);
     let mut heard = 0;
     for number in 0..1000 {
@@ -281,17 +281,20 @@ fn a_slow_member_misses_messages_and_is_told_so_while_others_hear_all() {
         assert_eq!(scene.heard(1).len(), 1);
     }
     assert_eq!(heard, 1000);
-    let sleepy = scene.chat.index_of(call(3)).unwrap();
-    assert!(scene.chat.members[sleepy].waiting_bytes() <= limits::CHAT_WAITING);
+    let slow = scene.chat.index_of(call(3)).unwrap();
+    assert!(scene.chat.members[slow].waiting_bytes() <= limits::CHAT_WAITING);
     scene.deliver();
     assert!(scene.told[&call(3)].1 <= limits::CHAT_UNDERWAY + 1000);
 
     let told = scene.heard(3);
     let missed: u64 = told
         .iter()
-        .map(|reply| match reply {
-            Reply::Missed { messages } => *messages,
-            _ => 0,
+        .filter_map(|reply| {
+            if let Reply::Missed { messages } = reply {
+                Some(*messages)
+            } else {
+                None
+            }
         })
         .sum();
     assert!(missed > 0);
@@ -300,8 +303,8 @@ fn a_slow_member_misses_messages_and_is_told_so_while_others_hear_all() {
 }
 
 #[test]
-fn a_member_that_talks_and_never_reads_is_put_out() {
-    let mut scene = Scene::with(&["ann", "babble"]);
+fn a_member_that_writes_and_never_reads_is_removed() {
+    let mut scene = Scene::with(&["ann", "writer"]);
     let mut number = 0;
     while scene.chat.index_of(call(2)).is_some() {
         scene.says(2, number, "x");
@@ -309,12 +312,12 @@ fn a_member_that_talks_and_never_reads_is_put_out() {
         assert!(number < 100_000);
     }
     assert!(scene.is_over(2));
-    let name = "babble".into();
+    let name = "writer".into();
     assert_eq!(scene.heard(1).last(), Some(&Reply::Left { name }));
 }
 
 #[test]
-fn what_is_too_long_or_out_of_place_is_answered_and_changes_nothing() {
+fn an_oversized_or_unsupported_request_is_answered_and_passed_to_nobody() {
     let mut scene = Scene::with(&["ann", "bob"]);
     scene.says(1, 0, &"x".repeat(CHAT_TEXT + 1));
     scene
@@ -335,11 +338,11 @@ fn what_is_too_long_or_out_of_place_is_answered_and_changes_nothing() {
 
 proptest! {
     #[test]
-    fn whoever_does_what_names_are_unique_and_memory_is_bounded(
-        doings in prop::collection::vec((0..6_u64, 0..5_u8, ".{0,8}"), 0..200)
+    fn names_are_unique_and_memory_is_bounded_for_any_sequence_of_calls(
+        actions in prop::collection::vec((0..6_u64, 0..5_u8, ".{0,8}"), 0..200)
     ) {
         let mut scene = Scene::new();
-        for (who, what, text) in doings {
+        for (who, what, text) in actions {
             match what {
                 0 if scene.chat.index_of(call(who)).is_none() => {
                     let request = Request::Chat { name: Some(text) };
