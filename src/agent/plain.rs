@@ -1,9 +1,12 @@
-//! Plain text, the unauthenticated kind: who may be heard, who hears typed lines, who gets a reply.
+//! Plain text, which is unauthenticated: rate limits, the peers that get typed lines, and automatic
+//! replies.
 //!
-//! Sans-IO. [`PlainLimiter`] sits on the network thread and says which datagrams are worth an event;
-//! [`PlainRoom`] belongs to the chat and remembers peers. Nothing here interprets the text. Invariants:
-//! both tables are bounded whatever the sources claim to be; a reply is never larger than three times
-//! what it answers, never answers a reply, and two agents that answer each other fall silent.
+//! Sans-IO. [`PlainLimiter`] is used by the network thread and decides which datagrams become
+//! events. [`PlainRoom`] belongs to the chat and remembers peers. The text is never interpreted.
+//!
+//! Invariants: both tables are bounded, whatever source addresses are forged. A reply is at most
+//! three times as large as the datagram that it answers. A reply is never answered, so two agents
+//! that answer each other fall silent.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -17,7 +20,7 @@ use crate::net::{PlainSink, PlainText};
 use crate::session::Path;
 use crate::time::Instant;
 
-/// So many in a second, counted in windows of a second.
+/// A count per second, in windows of one second.
 #[derive(Clone, Copy, Default, Debug)]
 struct Window {
     since: Instant,
@@ -27,7 +30,7 @@ struct Window {
 impl Window {
     const LENGTH: Duration = Duration::from_secs(1);
 
-    /// Whether a new window has begun.
+    /// Begins a new window if the current one is over. Returns true if it did.
     fn turn(&mut self, now: Instant) -> bool {
         let over = self.count == 0 || now.since(self.since) >= Self::LENGTH;
         if over {
@@ -47,7 +50,7 @@ impl Window {
     }
 }
 
-/// Lets through so many plain-text datagrams a second: a few from each source, more overall.
+/// Rate limit of plain-text datagrams: a few per second from each source, and more in total.
 #[derive(Default, Debug)]
 pub struct PlainLimiter {
     overall: Window,
@@ -71,7 +74,7 @@ impl PlainSink for PlainLimiter {
     }
 }
 
-/// What counts as one source: an IPv6 host can have any address of its /64.
+/// Returns the source that an address counts for. An IPv6 host can use any address of its /64.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -82,15 +85,16 @@ fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What plain text is answered with: literal text around the place of the text, `OK...{text}`.
+/// Template of a reply: literal text around the received text, as in `OK...{text}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplyTemplate {
     before: String,
-    /// `None`: the reply does not repeat the text.
+    /// `None` if the reply does not repeat the text.
     after: Option<String>,
 }
 
-/// A template without any text of its own: its replies could not be told from what they answer.
+/// Error: a template without text of its own. Its replies could not be distinguished from the texts
+/// that they answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BareTemplate;
 
@@ -124,7 +128,7 @@ impl std::str::FromStr for ReplyTemplate {
 }
 
 impl ReplyTemplate {
-    /// Whether `text` may be a reply by this template, or an answer to one that quotes it.
+    /// Returns true if `text` may be a reply by this template, or a reply that quotes one.
     fn matches(&self, text: &[u8]) -> bool {
         let Some(start) = find(text, self.before.as_bytes()) else {
             return false;
@@ -151,20 +155,20 @@ fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
     text.windows(pattern.len()).position(|part| part == pattern)
 }
 
-/// A plain-text peer that was heard.
+/// A plain-text peer that has sent a datagram.
 #[derive(Debug)]
 struct Peer {
     path: Path,
     heard: Instant,
-    /// What was answered last, by its hash, and when.
+    /// Hash of the text answered last, and the time of the answer.
     answered: Option<(u64, Instant)>,
 }
 
-/// The peers heard of late, and what is sent to them.
+/// The recent plain-text peers, and the limits of what is sent to them.
 #[derive(Default, Debug)]
 pub struct PlainRoom {
     reply: Option<ReplyTemplate>,
-    /// The one heard last stands last.
+    /// Peers in the order of their last datagram, the most recent last.
     peers: VecDeque<Peer>,
     typed: Window,
     replies: Window,
@@ -172,7 +176,7 @@ pub struct PlainRoom {
 }
 
 impl PlainRoom {
-    /// A room without peers, which answers by this template.
+    /// Returns a table without peers. `reply` is the template for replies.
     #[must_use]
     pub fn new(reply: Option<ReplyTemplate>) -> Self {
         Self {
@@ -181,7 +185,8 @@ impl PlainRoom {
         }
     }
 
-    /// A datagram of `length` bytes said `text`. Returns the reply, if it is to have one.
+    /// Processes a datagram of `length` bytes that begins with `text`. Returns the reply, if there
+    /// is one.
     pub fn on_text(
         &mut self,
         now: Instant,
@@ -209,8 +214,8 @@ impl PlainRoom {
         reply
     }
 
-    /// Where a line typed at the agent goes: to all peers of the last minutes, or to none when lines
-    /// come faster than anybody types.
+    /// Returns the receivers of a line typed at the agent: all recent peers, or none if lines come
+    /// faster than a person types.
     pub fn audience(&mut self, now: Instant) -> impl Iterator<Item = Path> {
         self.peers
             .retain(|peer| now.since(peer.heard) < limits::PLAIN_MEMORY);
@@ -235,10 +240,10 @@ impl PlainRoom {
         if line.is_empty() || template.matches(line) {
             return None;
         }
-        let print = self.hasher.hash_one(line);
+        let fingerprint = self.hasher.hash_one(line);
         let repeated = peer
             .answered
-            .is_some_and(|(last, at)| last == print && now.since(at) < limits::REPLY_ONCE);
+            .is_some_and(|(last, at)| last == fingerprint && now.since(at) < limits::REPLY_ONCE);
         let mut reply = template.fill(line);
         if text.len() > line.len() {
             reply.push(b'\n');
@@ -246,7 +251,7 @@ impl PlainRoom {
         if repeated || reply.len() > 3 * length || !self.replies.take(now, limits::REPLIES) {
             return None;
         }
-        peer.answered = Some((print, now));
+        peer.answered = Some((fingerprint, now));
         Some(reply.into())
     }
 }
@@ -269,12 +274,12 @@ mod tests {
         Instant::from_micros(1_000_000 + millis * 1000)
     }
 
-    fn room(template: &str) -> PlainRoom {
+    fn plain(template: &str) -> PlainRoom {
         PlainRoom::new(Some(template.parse().unwrap()))
     }
 
     #[test]
-    fn a_source_is_heard_ten_times_a_second_and_all_together_a_hundred() {
+    fn plain_text_is_limited_to_ten_per_second_and_source_and_a_hundred_in_total() {
         let mut limiter = PlainLimiter::default();
         let loud = from("192.0.2.1:5000");
         let heard = (0..1000)
@@ -301,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_of_an_ipv6_network_are_one_source() {
+    fn all_addresses_of_an_ipv6_slash_64_are_one_source() {
         let mut limiter = PlainLimiter::default();
         let heard = (0..100)
             .filter(|n| limiter.admit(at(0), &from(&format!("[2001:db8::{n:x}]:5000")), b"x"))
@@ -311,32 +316,35 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_repeats_the_text_once() {
-        let mut room = room("OK...{text}");
+    fn the_same_text_from_a_peer_is_answered_once() {
+        let mut plain = plain("OK...{text}");
         let peer = from("192.0.2.1:5000");
-        let reply = room.on_text(at(0), peer, b"hello\n", 6);
+        let reply = plain.on_text(at(0), peer, b"hello\n", 6);
         assert_eq!(reply.as_deref(), Some(&b"OK...hello\n"[..]));
-        assert_eq!(room.on_text(at(1), peer, b"hello\n", 6), None);
-        assert!(room.on_text(at(2), peer, b"world", 5).is_some());
-        assert!(room.on_text(at(2100), peer, b"hello\n", 6).is_some());
+        assert_eq!(plain.on_text(at(1), peer, b"hello\n", 6), None);
+        assert!(plain.on_text(at(2), peer, b"world", 5).is_some());
+        assert!(plain.on_text(at(2100), peer, b"hello\n", 6).is_some());
     }
 
     #[test]
-    fn no_reply_to_replies_low_ports_and_nothing() {
-        let mut room = room("OK...{text}");
+    fn replies_low_ports_and_empty_texts_are_not_answered() {
+        let mut plain = plain("OK...{text}");
         let peer = from("192.0.2.1:5000");
         for text in ["OK...hello", "Echo: OK...hello", "OK...", "", "\n"] {
-            assert_eq!(room.on_text(at(0), peer, text.as_bytes(), text.len()), None);
+            assert_eq!(
+                plain.on_text(at(0), peer, text.as_bytes(), text.len()),
+                None
+            );
         }
         for port in [7, 19, 53, 123, 1023] {
             let service = from(&format!("192.0.2.1:{port}"));
-            assert_eq!(room.on_text(at(0), service, b"hello", 5), None);
+            assert_eq!(plain.on_text(at(0), service, b"hello", 5), None);
         }
-        assert!(!room.audience(at(0)).any(|path| path.remote.port() < 1024));
+        assert!(!plain.audience(at(0)).any(|path| path.remote.port() < 1024));
     }
 
     #[test]
-    fn a_template_needs_text_of_its_own() {
+    fn a_reply_template_needs_text_of_its_own() {
         for bare in ["", "{text}", "  {text}\t"] {
             assert_eq!(bare.parse::<ReplyTemplate>(), Err(BareTemplate));
         }
@@ -345,26 +353,26 @@ mod tests {
         }
     }
 
-    /// Two agents, each with a template, and a forged datagram that sets them on each other.
+    /// Number of datagrams that two agents with these templates exchange after a forged one.
     fn datagrams_between(one: &str, other: &str, forged: &[u8]) -> usize {
-        let mut rooms = [room(one), room(other)];
+        let mut agents = [plain(one), plain(other)];
         let addresses = [from("192.0.2.1:7000"), from("192.0.2.2:7000")];
         let mut said = Bytes::copy_from_slice(forged);
         let mut to = 0;
         for count in 0..1000 {
             let cut = said.slice(..said.len().min(crate::net::limits::PLAIN));
-            let reply = rooms[to].on_text(at(count), addresses[1 - to], &cut, said.len());
+            let reply = agents[to].on_text(at(count), addresses[1 - to], &cut, said.len());
             match reply {
                 Some(reply) => said = reply,
                 None => return usize::try_from(count).unwrap(),
             }
             to = 1 - to;
         }
-        panic!("{one:?} and {other:?} talk each other to death");
+        panic!("{one:?} and {other:?} never fall silent");
     }
 
     #[test]
-    fn two_agents_do_not_talk_each_other_to_death() {
+    fn two_agents_that_answer_each_other_fall_silent() {
         let templates = [
             "OK...{text}",
             "OK",
@@ -386,7 +394,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_two_templates_fall_silent(
+        fn agents_with_any_two_reply_templates_fall_silent(
             one in "[a-c]{0,3}(\\{text\\})?[a-c]{1,3}",
             other in "[a-c]{1,3}(\\{text\\})?[a-c]{0,3}",
             forged in "[a-c]{0,12}",
@@ -395,38 +403,38 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_tables_are_bounded_and_replies_small(
+        fn tables_are_bounded_and_replies_small_for_any_plain_text(
             datagrams in prop::collection::vec(
                 (any::<u16>(), 0..4_u8, prop::collection::vec(any::<u8>(), 0..40), 0..3000_u64),
                 0..400,
             )
         ) {
-            let mut room = room("OK...{text}");
+            let mut plain = plain("OK...{text}");
             let mut limiter = PlainLimiter::default();
             let mut millis = 0;
             for (port, host, text, wait) in datagrams {
                 millis += wait;
                 let path = from(&format!("192.0.2.{host}:{port}"));
                 limiter.admit(at(millis), &path, &text);
-                if let Some(reply) = room.on_text(at(millis), path, &text, text.len()) {
+                if let Some(reply) = plain.on_text(at(millis), path, &text, text.len()) {
                     prop_assert!(reply.len() <= 3 * text.len());
                     prop_assert!(port >= 1024);
                 }
-                prop_assert!(room.peers.len() <= limits::PLAIN_PEERS);
+                prop_assert!(plain.peers.len() <= limits::PLAIN_PEERS);
                 prop_assert!(limiter.sources.len() <= limits::PLAIN_OVERALL as usize);
             }
         }
     }
 
     #[test]
-    fn typed_lines_go_to_those_heard_of_late_and_no_faster_than_typed() {
-        let mut room = PlainRoom::default();
+    fn typed_lines_go_to_recent_peers_at_the_rate_of_typing() {
+        let mut plain = PlainRoom::default();
         let (early, late) = (from("192.0.2.1:5000"), from("[2001:db8::1]:5000"));
-        room.on_text(at(0), early, b"x", 1);
-        room.on_text(at(5000), late, b"x", 1);
+        plain.on_text(at(0), early, b"x", 1);
+        plain.on_text(at(5000), late, b"x", 1);
         let now = Instant::from_micros(1_000_000) + limits::PLAIN_MEMORY;
-        assert_eq!(room.audience(now).collect::<Vec<_>>(), [late]);
-        let flood = (0..100).map(|_| room.audience(now).count()).sum::<usize>();
+        assert_eq!(plain.audience(now).collect::<Vec<_>>(), [late]);
+        let flood = (0..100).map(|_| plain.audience(now).count()).sum::<usize>();
         assert_eq!(flood, limits::PLAIN_TYPED as usize - 1);
     }
 }
