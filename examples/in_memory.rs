@@ -1,5 +1,5 @@
-//! The session machine without a socket, a thread or a clock: an agent and a controller in one
-//! process, time as a number, datagrams as vectors.
+//! The session layer without a socket, a thread or a clock: an agent and a controller in one
+//! process. Time is a number, and datagrams are vectors.
 //!
 //! `cargo run --example in_memory`
 
@@ -13,10 +13,10 @@ use udpagent::session::{Command, Config, Connect, ConnectionId, Endpoint, Event,
 use udpagent::time::Instant;
 use udpagent::wire::{Lane, StreamId};
 
-/// Admits one controller.
-struct Only(PublicKey);
+/// A policy that admits one controller.
+struct OneController(PublicKey);
 
-impl Gate for Only {
+impl Gate for OneController {
     fn admit(&mut self, key: &PublicKey, _: SocketAddr, _: Option<&[u8; 16]>) -> bool {
         *key == self.0
     }
@@ -29,14 +29,14 @@ fn main() {
     let agent_public = agent_key.public();
     let mut now = Instant::from_micros(0);
 
-    let gate = Box::new(Only(controller_key.public()));
-    let mut agent = Endpoint::new(Config::new(agent_key, Some(gate)), rng.fork(), now);
+    let policy = Box::new(OneController(controller_key.public()));
+    let mut agent = Endpoint::new(Config::new(agent_key, Some(policy)), rng.fork(), now);
     let mut controller = Endpoint::new(Config::new(controller_key, None), rng.fork(), now);
 
     let path = |remote: &str| Path {
         socket: 0,
         local: None,
-        remote: remote.parse().expect("an address"),
+        remote: remote.parse().expect("a socket address"),
     };
     let (agent_path, controller_path) = (path("192.0.2.1:7000"), path("192.0.2.2:4000"));
 
@@ -53,7 +53,7 @@ fn main() {
         }),
     );
 
-    // Every turn is half a round trip of 20 ms: drain both machines, then deliver.
+    // Each iteration is half a round trip of 20 ms: drain both endpoints, then deliver.
     for _ in 0..10 {
         let to_agent = drain(&mut controller, now);
         let to_controller = drain(&mut agent, now);
@@ -100,10 +100,10 @@ fn main() {
             }
         }
     }
-    unreachable!("two round trips are enough");
+    unreachable!("two round trips suffice");
 }
 
-/// Takes all datagrams that a machine has to send.
+/// Returns all datagrams that an endpoint has to send.
 fn drain(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     let mut buf = Vec::new();

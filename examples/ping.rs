@@ -1,8 +1,8 @@
-//! One question to a running agent over a real socket, with the library alone.
+//! A ping of a running agent over a real socket, with the library alone.
 //!
-//! `cargo run --example ping -- 127.0.0.1:7000 KEY`, where KEY is what `udpagent key` prints. It uses
-//! the controller identity in the file that `UDPCTL_IDENTITY` names, else a new one in memory, which an
-//! agent that does not know it answers with silence.
+//! `cargo run --example ping -- 127.0.0.1:7000 KEY`, where KEY is the output of `udpagent key`. The
+//! controller identity is read from the file named by `UDPCTL_IDENTITY`; without it, a new one is
+//! made in memory. An agent that does not know the identity does not answer.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -62,18 +62,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut lines = Lines::default();
     for event in net.events.channel() {
         net.events.taken();
-        match event {
-            Event::Session(session::Event::Data { data, .. }) => {
-                lines.push(&data);
-                if let Some(reply) = lines.next::<Reply>() {
-                    println!("{:?}", reply.map_err(|error| format!("{error:?}"))?);
-                    return Ok(());
-                }
+        let Event::Session(event) = event else {
+            continue;
+        };
+        if let session::Event::Data { data, .. } = event {
+            lines.push(&data);
+            if let Some(reply) = lines.next::<Reply>() {
+                println!("{:?}", reply.map_err(|error| format!("{error:?}"))?);
+                return Ok(());
             }
-            Event::Session(session::Event::Closed { reason, .. }) => {
-                return Err(format!("{reason:?}").into());
-            }
-            _ => {}
+        } else if let session::Event::Closed { reason, .. } = event {
+            return Err(format!("{reason:?}").into());
         }
     }
     Err("the network thread has ended".into())

@@ -1,5 +1,5 @@
 //! Whole commands through the real programs on loopback, beside the same commands run directly and,
-//! where `ssh localhost` works without a password, through ssh.
+//! if `ssh localhost` works without a password, over ssh.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -10,12 +10,12 @@ use crate::measure::Bench;
 /// Bytes of the bulk transfer.
 const BULK: usize = 1 << 30;
 
-/// Prints what `true` costs, and a bulk transfer, as multiples of running them directly.
+/// Prints the cost of `true` and of a bulk transfer, as multiples of running them directly.
 pub fn run(bench: &Bench) {
-    let home = tempfile::tempdir().expect("a temporary folder");
+    let home = tempfile::tempdir().expect("a temporary directory can be created");
     let agent = Agent::start(home.path());
     let target = agent.address.clone();
-    // The first contact is another matter: after it a command takes one round trip.
+    // The first contact costs an additional round trip and is not measured.
     succeed(udpctl(home.path(), &target, &["true"]));
 
     let direct = bench.cost(|| succeed(Command::new("true")));
@@ -38,7 +38,7 @@ pub fn run(bench: &Bench) {
     }
 }
 
-/// An agent on a free port, ended when dropped.
+/// An agent on a free port. Ended when dropped.
 struct Agent {
     process: Child,
     address: String,
@@ -51,14 +51,18 @@ impl Agent {
         let mut process = at_home(command, home)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the agent starts");
-        let stderr = process.stderr.take().expect("it is a pipe");
+            .expect("udpagent can be started");
+        let stderr = process.stderr.take().expect("stderr is a pipe");
         let ready = BufReader::new(stderr)
             .lines()
             .next()
-            .expect("a line")
-            .expect("text");
-        let address = ready.rsplit(' ').next().expect("its last word").to_owned();
+            .expect("udpagent prints a line when it listens")
+            .expect("the line is UTF-8");
+        let address = ready
+            .rsplit(' ')
+            .next()
+            .expect("a split text has a last part")
+            .to_owned();
         Self { process, address }
     }
 }

@@ -1,4 +1,4 @@
-//! A whole handshake, and what either side pays for it.
+//! A whole handshake, and the cost on either side.
 
 use std::hint::black_box;
 
@@ -11,14 +11,14 @@ use crate::measure::Bench;
 /// The clear bytes of an INIT.
 const PROLOGUE: [u8; INIT_HEADER] = [7; INIT_HEADER];
 
-/// What fills an INIT to its size.
+/// Payload that fills an INIT to its size.
 const FIRST: [u8; MIN_DATAGRAM - INIT_HEADER - MAC - Initiator::OVERHEAD] =
     [0; MIN_DATAGRAM - INIT_HEADER - MAC - Initiator::OVERHEAD];
 
-/// What a RESP may carry: acknowledgement and HELLO.
+/// Payload of a RESP: acknowledgement and HELLO.
 const SECOND: [u8; 64] = [0; 64];
 
-/// Prints the costs, as multiples of a whole handshake.
+/// Prints the costs as multiples of a whole handshake.
 pub fn run(bench: &Bench) {
     let mut rng = Rng::from_seed([1; 32]);
     let controller = SecretKey::generate(&mut rng);
@@ -29,7 +29,7 @@ pub fn run(bench: &Bench) {
         let (mut initiator, first) = start(&controller, &key, &mut rng);
         let second = answer(&agent, &first, &mut rng);
         let keys = initiator.finish(&second, &mut Vec::new());
-        black_box(keys.expect("a true answer"));
+        black_box(keys.expect("the RESP is authentic"));
     });
     let (_, first) = start(&controller, &key, &mut rng);
     let agents = bench.cost(|| {
@@ -38,7 +38,7 @@ pub fn run(bench: &Bench) {
     let mac = AgentMac::new(&key);
     let covered = [0; MIN_DATAGRAM - MAC];
     let stranger = bench.cost(|| {
-        black_box(mac.verify(&covered, &[0; MAC])).expect_err("a stranger's");
+        black_box(mac.verify(&covered, &[0; MAC])).expect_err("the MAC is wrong");
     });
 
     both.print("both sides", &both.rate(), both);
@@ -49,15 +49,15 @@ pub fn run(bench: &Bench) {
 fn start(local: &SecretKey, remote: &PublicKey, rng: &mut Rng) -> (Initiator, Vec<u8>) {
     let mut message = Vec::with_capacity(MIN_DATAGRAM);
     let initiator = Initiator::start(local, remote, &PROLOGUE, &FIRST, rng, &mut message);
-    (initiator.expect("a true key"), message)
+    (initiator.expect("the agent's key is valid"), message)
 }
 
 fn answer(local: &SecretKey, first: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut payload = Vec::with_capacity(MIN_DATAGRAM);
     let (responder, _) =
-        Responder::read(local, &PROLOGUE, first, &mut payload, rng).expect("a true first message");
+        Responder::read(local, &PROLOGUE, first, &mut payload, rng).expect("the INIT is authentic");
     let mut message = Vec::with_capacity(MIN_DATAGRAM);
     let keys = responder.respond(&SECOND, &mut message);
-    black_box(keys.expect("a true share"));
+    black_box(keys.expect("the controller's share is valid"));
     message
 }

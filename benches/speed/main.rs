@@ -1,7 +1,7 @@
-//! `cargo bench`: how fast the parts are, and what else one could take, side by side in one run.
+//! `cargo bench`: the cost of the parts, side by side with alternatives, in one run.
 //!
 //! `cargo bench -- seal` runs the sections whose name contains `seal`. Without `--bench`, as under
-//! `cargo test --all-targets`, everything runs once, to see that it works.
+//! `cargo test --all-targets`, everything runs once, as a test.
 
 mod exec;
 mod handshake;
@@ -10,7 +10,7 @@ mod seal;
 
 use measure::{Bench, Effort};
 
-/// A section: its name, and what it measures and prints.
+/// A section: its name, and the function that measures it and prints the result.
 type Section = (&'static str, fn(&Bench));
 
 const SECTIONS: &[Section] = &[

@@ -1,7 +1,7 @@
-//! Times a closure in short batches, and says how long it takes when nothing else gets in the way.
+//! Timing of a closure in short batches.
 //!
-//! Not statistics: the best batch is what the code costs, the median what it costs on this machine
-//! as busy as it is. Both are printed, so that a noisy run shows.
+//! Without statistics: the best batch shows the cost of the code, the median its cost on this
+//! machine under its present load. Both are printed, so that a noisy run is visible.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -11,28 +11,28 @@
 
 use std::time::Instant;
 
-/// Nanoseconds of a batch: long enough that reading the clock costs nothing, short enough to fit
-/// between interruptions.
+/// Length of a batch in nanoseconds: long enough that reading the clock costs nothing, short enough
+/// to fit between interruptions.
 const BATCH: f64 = 2e5;
 
-/// Nanoseconds of a measurement.
+/// Length of a measurement in nanoseconds.
 const TOTAL: f64 = 1e9;
 
-/// How thoroughly to measure.
+/// Thoroughness of the measurements.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Run each closure once.
+    /// Runs each closure once.
     Once,
-    /// Run it long enough for a number that can be quoted.
+    /// Runs it often enough for a number that can be quoted.
     Measure,
 }
 
-/// What the sections measure with.
+/// The means of measurement for all sections.
 pub struct Bench {
     effort: Effort,
 }
 
-/// What one run of a closure costs.
+/// Cost of one run of a closure.
 #[derive(Clone, Copy)]
 pub struct Cost {
     /// In the best batch, in nanoseconds.
@@ -57,7 +57,7 @@ impl Bench {
         }
         let warm = nanoseconds(10, &mut work).max(1.0);
         let runs = ((BATCH / warm) as u32).max(1);
-        // What takes longer than a batch is run less often, for about a second all the same.
+        // Work that takes longer than a batch runs less often, but also for about a second.
         let batches = (TOTAL / (warm * f64::from(runs))).max(20.0) as usize;
         let mut batches: Vec<_> = (0..batches).map(|_| nanoseconds(runs, &mut work)).collect();
         batches.sort_by(f64::total_cmp);
@@ -68,11 +68,11 @@ impl Bench {
     }
 }
 
-/// What takes seconds is measured three times.
+/// Runs of work that takes seconds.
 const LONG_RUNS: usize = 3;
 
 impl Bench {
-    /// Measures work that takes so long that a few runs must do.
+    /// Measures work that takes so long that a few runs must suffice.
     pub fn once(&self, mut work: impl FnMut()) -> Cost {
         let runs = if self.effort == Effort::Once {
             1
@@ -87,7 +87,7 @@ impl Bench {
         }
     }
 
-    /// So much for a measurement, a thousandth of it to see that it works.
+    /// Returns the number of bytes for a measurement, or a thousandth of it for a test.
     pub fn size(&self, bytes: usize) -> usize {
         if self.effort == Effort::Once {
             bytes / 1024
@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-/// Mean time of one run among `runs`.
+/// Mean time of one run among `runs`, in nanoseconds.
 fn nanoseconds(runs: u32, work: &mut impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..runs {
@@ -117,12 +117,12 @@ impl Cost {
         );
     }
 
-    /// The best, as gigabytes a second.
+    /// Throughput of the best batch, as text.
     pub fn throughput(self, bytes: usize) -> String {
         format!("{:.2} GB/s", bytes as f64 / self.best)
     }
 
-    /// The best, as runs a second.
+    /// Runs per second of the best batch, as text.
     pub fn rate(self) -> String {
         format!("{:.0} /s", 1e9 / self.best)
     }

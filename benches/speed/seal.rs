@@ -1,4 +1,4 @@
-//! A sealed datagram of 1400 bytes, and what the other suites of the same crate would cost.
+//! A sealed datagram of 1400 bytes, and its cost with other cipher suites of the same crate.
 
 use std::hint::black_box;
 
@@ -8,10 +8,10 @@ use udpagent::wire::{Data, SessionId, limits::DATA_HEADER};
 
 use crate::measure::{Bench, Cost};
 
-/// What is sealed: about what a datagram on Ethernet holds.
+/// Bytes of the payload: about those of a datagram on Ethernet.
 const PAYLOAD: usize = 1400;
 
-/// Prints the costs, as multiples of what the suite takes.
+/// Prints the costs as multiples of that of the protocol's cipher suite.
 pub fn run(bench: &Bench) {
     let seal = seal(bench);
     let open = open(bench);
@@ -36,7 +36,7 @@ fn header(counter: u64) -> [u8; DATA_HEADER] {
     data.encode()
 }
 
-/// As a sender does it: header, payload, seal; the payload is copied in, the buffer is used again.
+/// Seals as a sender does: header, payload, seal. The payload is copied, the buffer is reused.
 fn seal(bench: &Bench) -> Cost {
     let key = SealingKey::new(&[1; suite::KEY]);
     let payload = [0x5A; PAYLOAD];
@@ -53,10 +53,10 @@ fn seal(bench: &Bench) -> Cost {
     })
 }
 
-/// The same with another of ring's algorithms.
+/// Seals in the same way with another algorithm of ring.
 fn seal_with(bench: &Bench, algorithm: &'static aead::Algorithm) -> Cost {
     let key = vec![1; algorithm.key_len()];
-    let key = UnboundKey::new(algorithm, &key).expect("its own key length");
+    let key = UnboundKey::new(algorithm, &key).expect("the key has the length of the algorithm");
     let key = LessSafeKey::new(key);
     let payload = [0x5A; PAYLOAD];
     let mut datagram = Vec::with_capacity(2 * PAYLOAD);
@@ -72,13 +72,13 @@ fn seal_with(bench: &Bench, algorithm: &'static aead::Algorithm) -> Cost {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = key
             .seal_in_place_separate_tag(nonce, Aad::from(&header), &mut datagram[DATA_HEADER..])
-            .expect("a datagram is short");
+            .expect("a datagram is shorter than the limit of the algorithm");
         datagram.extend_from_slice(tag.as_ref());
         black_box(&datagram);
     })
 }
 
-/// As a receiver does it: check the counter, open in place, mark the counter.
+/// Opens as a receiver does: check the counter, open in place, mark the counter.
 fn open(bench: &Bench) -> Cost {
     let bytes = [1; suite::KEY];
     let header = header(7);
@@ -90,11 +90,11 @@ fn open(bench: &Bench) -> Cost {
     let mut counter = 0;
     bench.cost(|| {
         datagram.copy_from_slice(&sealed);
-        // The window sees counters that move, the cipher the one that it can open.
+        // The window gets ascending counters, the cipher the one counter that it can open.
         counter += 1;
-        assert!(window.check(counter), "counters ascend");
+        assert!(window.check(counter), "an ascending counter is new");
         let opened = key.open(7, &header, &mut datagram);
-        black_box(opened.expect("sealed above"));
+        black_box(opened.expect("the datagram was sealed with this key"));
         window.mark(counter);
     })
 }
