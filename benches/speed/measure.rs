@@ -35,9 +35,9 @@ pub struct Bench {
 /// Cost of one run of a closure.
 #[derive(Clone, Copy)]
 pub struct Cost {
-    /// In the best batch, in nanoseconds.
+    /// Nanoseconds in the best batch.
     pub best: f64,
-    /// In the median batch, in nanoseconds.
+    /// Nanoseconds in the median batch.
     pub median: f64,
 }
 
@@ -107,7 +107,8 @@ fn nanoseconds(runs: u32, work: &mut impl FnMut()) -> f64 {
 }
 
 impl Cost {
-    /// Prints a line: both times, what the best comes to in other terms, and how it compares.
+    /// Prints a line: the best and the median, the best in other `terms`, and its ratio to the
+    /// `baseline`.
     pub fn print(self, name: &str, terms: &str, baseline: Cost) {
         println!(
             "  {name:<28} best {:>10}  median {:>10}  {terms:>16}  {:>5.2} x",

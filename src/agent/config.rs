@@ -50,7 +50,7 @@ pub enum Audit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object a line.
     Json,
@@ -83,7 +83,7 @@ pub struct Layer {
     pub audit: Option<Audit>,
     /// File of the audit records.
     pub audit_file: Option<PathBuf>,
-    /// Commands outlive the agent.
+    /// Survival of running commands when the agent ends.
     pub keep_jobs: Option<Switch>,
 }
 
@@ -114,7 +114,7 @@ pub struct Config {
     pub audit: Audit,
     /// File of the audit records; `None` for standard error.
     pub audit_file: Option<PathBuf>,
-    /// Commands outlive the agent.
+    /// Survival of running commands when the agent ends.
     pub keep_jobs: Switch,
 }
 

@@ -1,4 +1,4 @@
-//! Reading, replacing and locking of files with rights and state.
+//! Reading, replacing and locking of the files that hold rights and state.
 //!
 //! Not for secret keys, which have rules of their own in `crypto::key_file`. Invariants: a file is
 //! read only if it and its directory are safe from other users; a reader never sees a half-written
@@ -18,7 +18,7 @@ pub const MAX_FILE: u64 = 4 << 20;
 /// Users who may read a file. Only its owner may write it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readers {
-    /// Everyone.
+    /// All users.
     All,
     /// The owner.
     Owner,
@@ -139,7 +139,7 @@ fn check_access(path: &Path, meta: &fs::Metadata, readers: Readers) -> Result<()
 }
 
 /// Replaces a file atomically: a concurrent reader sees the old or the new text, and after a crash
-/// one of the two exists. A new file has mode 0644 or 0600; an existing one keeps a stricter mode.
+/// the file has one of the two. A new file has mode 0644 or 0600; an existing one keeps a stricter mode.
 /// If the path is a symbolic link, its target is replaced. A missing directory is created with mode
 /// 0700.
 ///

@@ -21,7 +21,7 @@ pub struct Invite {
     pub token: InviteToken,
 }
 
-/// Reason message a text is not an invitation.
+/// Reason why a text is not an invitation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParseInviteTextError {
     /// No word of the text has the form `HOST:PORT#KEY#TOKEN`.

@@ -11,7 +11,7 @@ use super::limits::{ACK_RANGES, MAX_VARINT};
 use super::{Malformed, Reader, VarInt};
 use crate::time::micros;
 
-/// Frame type.
+/// Frame type of ACK.
 pub(super) const ACK: u8 = 0x02;
 
 /// The count of ranges is patched in after the ranges were written, so it must be a one-byte

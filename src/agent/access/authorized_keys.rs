@@ -38,7 +38,7 @@ pub enum LineError {
         /// Description of valid values.
         want: &'static str,
     },
-    /// `allow=` has a wrong value.
+    /// `allow=` has an invalid pattern.
     Pattern(PatternError),
     /// An option that is allowed once is given twice.
     Twice(&'static str),

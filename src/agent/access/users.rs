@@ -31,8 +31,8 @@ impl Users {
         Ok(())
     }
 
-    /// Returns the user that a command runs as, if its controller asks for the user `asked`. `own`
-    /// is the user who runs the agent. `None` if the key may not run it.
+    /// Returns the user that a command runs as: the one `asked` for, else the first named one, else
+    /// `own`, the user who runs the agent. `None` if the line does not allow the user asked for.
     #[must_use]
     pub fn choose<'a>(&'a self, asked: Option<&'a str>, own: &'a str) -> Option<&'a str> {
         match (asked, self.named.first()) {

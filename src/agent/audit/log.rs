@@ -23,9 +23,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// Behaviour when a record cannot be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Demand {
-    /// Log an error and continue.
+    /// The error is logged, and the recorded action goes on.
     Wanted,
-    /// Refuse the recorded action.
+    /// The recorded action is refused.
     Required,
 }
 

@@ -139,7 +139,8 @@ struct Limits {
 impl Limits {
     /// Limits for `setrlimit(2)`.
     fn resources(&self) -> Vec<Limit> {
-        // The system counts processor time in whole seconds; zero would be too short to start.
+        // The system counts processor time in whole seconds. Rounded up, because a process cannot
+        // start with zero.
         let seconds = |time: &Runtime| time.0.as_secs() + u64::from(time.0.subsec_nanos() > 0);
         let limits = [
             (

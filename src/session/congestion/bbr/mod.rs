@@ -38,7 +38,7 @@ use probe_rtt::RttProbe;
 use signals::{Queue, Signals, Verdict};
 use startup::FullPipe;
 
-/// The controller.
+/// A BBR controller.
 #[derive(Debug)]
 pub struct Bbr {
     datagram: u64,
