@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::rng::Rng;
-use udpagent::session::{Command, Config, Connect, ConnectionId, Endpoint, Event, Gate, Path};
+use udpagent::session::{Command, Config, Connect, Endpoint, Event, Gate, Path, SessionHandle};
 use udpagent::time::Instant;
 use udpagent::wire::{Lane, StreamId};
 
@@ -43,7 +43,7 @@ fn main() {
     controller.apply(
         now,
         Command::Connect(Connect {
-            connection: ConnectionId(1),
+            session: SessionHandle(1),
             agent: agent_public,
             path: agent_path,
             ticket: None,
@@ -66,7 +66,7 @@ fn main() {
         }
         while let Some(event) = agent.poll_event() {
             if let Event::Data {
-                connection,
+                session,
                 stream,
                 data,
                 ..
@@ -77,7 +77,7 @@ fn main() {
                 agent.apply(
                     now,
                     Command::Write {
-                        connection,
+                        session,
                         stream,
                         data: answer,
                         fin: true,

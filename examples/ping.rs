@@ -11,7 +11,7 @@ use std::time::Duration;
 use udpagent::crypto::{PublicKey, SecretKey, key_file};
 use udpagent::message::{Lines, Reply, Request, to_line};
 use udpagent::net::{self, Command, Event};
-use udpagent::session::{self, Connect, ConnectionId, Path};
+use udpagent::session::{self, Connect, Path, SessionHandle};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     let connect = Connect {
-        connection: ConnectionId(1),
+        session: SessionHandle(1),
         agent,
         path: Path {
             socket: 0,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::crypto::PublicKey;
 use crate::message::{OsText, Outcome, RequestId};
-use crate::session::ConnectionId;
+use crate::session::SessionHandle;
 
 /// Something for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub enum Note {
     /// A session was opened.
     Opened {
         /// Which.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// By whom.
         key: PublicKey,
         /// Its name, if it is known.

@@ -6,14 +6,14 @@
 use bytes::Bytes;
 
 use crate::message::{Reply, StreamCode, to_line};
-use crate::session::{Command, ConnectionId};
+use crate::session::{Command, SessionHandle};
 use crate::wire::{CallId, Lane, StreamId};
 
 /// A call, by the session it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CallRef {
     /// The session.
-    pub connection: ConnectionId,
+    pub session: SessionHandle,
     /// The call in it.
     pub call: CallId,
 }
@@ -44,7 +44,7 @@ impl Outbox {
     pub fn write(&mut self, to: CallRef, lane: Lane, data: Bytes, fin: bool) {
         let stream = StreamId::new(to.call, lane);
         self.push(Command::Write {
-            connection: to.connection,
+            session: to.session,
             stream,
             data,
             fin,
@@ -60,7 +60,7 @@ impl Outbox {
     pub fn consumed(&mut self, from: CallRef, lane: Lane, bytes: u64) {
         let stream = StreamId::new(from.call, lane);
         self.push(Command::Consumed {
-            connection: from.connection,
+            session: from.session,
             stream,
             bytes,
         });
@@ -70,7 +70,7 @@ impl Outbox {
     pub fn stop(&mut self, to: CallRef, lane: Lane, code: StreamCode) {
         let stream = StreamId::new(to.call, lane);
         self.push(Command::Stop {
-            connection: to.connection,
+            session: to.session,
             stream,
             code: code as u64,
         });
@@ -79,7 +79,7 @@ impl Outbox {
     /// The call is done with, as far as the agent is concerned.
     pub fn release(&mut self, call: CallRef) {
         self.push(Command::Release {
-            connection: call.connection,
+            session: call.session,
             call: call.call,
         });
     }

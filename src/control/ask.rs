@@ -12,7 +12,7 @@ use super::limits;
 use super::link::{Directory, Host, Link};
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;
-use crate::session::{Closed, Command, Connect, ConnectionId, Event, Ticket};
+use crate::session::{Closed, Command, Connect, Event, SessionHandle, Ticket};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
@@ -63,7 +63,7 @@ pub struct Ask {
     slot: u32,
     question: Question,
     tries: u16,
-    connection: ConnectionId,
+    session: SessionHandle,
     contacted: bool,
     silent_for: Duration,
     ticket: Option<Ticket>,
@@ -80,7 +80,7 @@ impl Ask {
             slot,
             question,
             tries: 0,
-            connection: ConnectionId(0),
+            session: SessionHandle(0),
             contacted: false,
             silent_for: Duration::ZERO,
             ticket: None,
@@ -98,8 +98,8 @@ impl Ask {
         clippy::cast_possible_truncation,
         reason = "connect() shifts a 32-bit slot"
     )]
-    pub const fn slot_of(connection: ConnectionId) -> u32 {
-        (connection.0 >> 16) as u32
+    pub const fn slot_of(session: SessionHandle) -> u32 {
+        (session.0 >> 16) as u32
     }
 
     /// What to do next.
@@ -109,7 +109,7 @@ impl Ask {
 
     /// Something happened on one of its sessions.
     pub fn on_event(&mut self, event: Event) {
-        if self.ended || event.connection() != Some(self.connection) {
+        if self.ended || event.session() != Some(self.session) {
             return;
         }
         match event {
@@ -119,7 +119,7 @@ impl Ask {
                 self.ticket = Some(ticket);
                 self.question.host.ticket = Some(ticket);
                 self.command(Command::Watch {
-                    connection: self.connection,
+                    session: self.session,
                     silence: self.question.contact_timeout,
                     ping: Some(self.question.contact_timeout / 2),
                 });
@@ -140,7 +140,7 @@ impl Ask {
 
     fn on_data(&mut self, stream: StreamId, data: &Bytes, fin: bool) {
         self.command(Command::Consumed {
-            connection: self.connection,
+            session: self.session,
             stream,
             bytes: data.len() as u64,
         });
@@ -148,7 +148,7 @@ impl Ask {
         match self.lines.next() {
             Some(Ok(reply)) => {
                 self.command(Command::Release {
-                    connection: self.connection,
+                    session: self.session,
                     call: CallId(0),
                 });
                 self.close(CloseCode::Done);
@@ -200,7 +200,7 @@ impl Ask {
     }
 
     fn connect(&mut self) {
-        self.connection = ConnectionId(u64::from(self.slot) << 16 | u64::from(self.tries));
+        self.session = SessionHandle(u64::from(self.slot) << 16 | u64::from(self.tries));
         self.lines = Lines::default();
         let paths = &self.question.host.paths;
         let try_number = usize::from(self.tries);
@@ -208,7 +208,7 @@ impl Ask {
         let path = paths[try_number % paths.len()];
         self.tries += 1;
         self.command(Command::Connect(Connect {
-            connection: self.connection,
+            session: self.session,
             agent: self.question.host.agent,
             path,
             ticket: self.question.host.ticket,
@@ -228,7 +228,7 @@ impl Ask {
 
     fn close(&mut self, code: CloseCode) {
         self.command(Command::Close {
-            connection: self.connection,
+            session: self.session,
             code: code as u64,
             reason: String::new(),
         });
@@ -293,7 +293,7 @@ pub fn ask(
         };
         link.taken();
         if let net::Event::Session(event) = event
-            && let Some(slot) = event.connection().map(Ask::slot_of)
+            && let Some(slot) = event.session().map(Ask::slot_of)
             && let Some(ask) = asks.get_mut(&slot)
         {
             ask.on_event(event);

@@ -113,10 +113,10 @@ impl Round<'_> {
     }
 
     fn on_event(&mut self, event: crate::session::Event) {
-        let Some(connection) = event.connection() else {
+        let Some(session) = event.session() else {
             return;
         };
-        let slot = Talk::slot_of(connection);
+        let slot = Talk::slot_of(session);
         if let Some(sending) = self.talks.get_mut(&slot) {
             sending.talk.on_event(event);
             self.act(slot);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
-use crate::session::{Config, Connect, ConnectionId, Event as Session, Gate};
+use crate::session::{Config, Connect, Event as Session, Gate, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -80,14 +80,14 @@ impl Net {
     }
 
     /// Opens a session to an agent, and returns what the agent calls it.
-    fn connect(&self, agent: &Net, to: SocketAddr) -> (ConnectionId, ConnectionId) {
+    fn connect(&self, agent: &Net, to: SocketAddr) -> (SessionHandle, SessionHandle) {
         let socket = self
             .addresses
             .iter()
             .position(|address| address.is_ipv4() == to.is_ipv4());
-        let connection = ConnectionId(1);
+        let session = SessionHandle(1);
         self.ask(session::Command::Connect(Connect {
-            connection,
+            session,
             agent: secret(1).public(),
             path: Path {
                 socket: u16::try_from(socket.unwrap()).unwrap(),
@@ -100,19 +100,19 @@ impl Net {
             timeout: DEADLINE,
         }));
         let accepted = agent.wait(|event| match event {
-            Event::Session(Session::Accepted { connection, .. }) => Some(connection),
+            Event::Session(Session::Accepted { session, .. }) => Some(session),
             _ => None,
         });
         self.wait(|event| match event {
             Event::Session(Session::Connected { .. }) => Some(()),
             _ => None,
         });
-        (connection, accepted)
+        (session, accepted)
     }
 
-    fn write(&self, connection: ConnectionId, data: Bytes, fin: bool) {
+    fn write(&self, session: SessionHandle, data: Bytes, fin: bool) {
         self.ask(session::Command::Write {
-            connection,
+            session,
             stream: STREAM,
             data,
             fin,
@@ -120,7 +120,7 @@ impl Net {
     }
 
     /// Reads the main lane to its end, with credit for what was read.
-    fn read(&self, connection: ConnectionId) -> Vec<u8> {
+    fn read(&self, session: SessionHandle) -> Vec<u8> {
         let mut read = Vec::new();
         self.wait(|event| {
             let Event::Session(Session::Data {
@@ -133,7 +133,7 @@ impl Net {
                 read.extend_from_slice(&data);
             }
             self.ask(session::Command::Consumed {
-                connection,
+                session,
                 stream,
                 bytes: data.len() as u64,
             });
@@ -202,7 +202,7 @@ fn an_ended_session_is_told_to_the_peer_before_the_thread_ends() {
     let controller = controller();
     let (ours, _) = controller.connect(&agent, agent.addresses[0]);
     controller.ask(session::Command::Close {
-        connection: ours,
+        session: ours,
         code: 7,
         reason: "enough".into(),
     });

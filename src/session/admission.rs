@@ -6,18 +6,18 @@
 //! 3. When many wait, the address must prove itself by RETRY, which keeps no state.
 //! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the gate says who is admitted.
 //! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice, not even
-//!    out of two INITs that a controller has made for one connection.
+//!    out of two INITs that a controller has made for one session.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use zeroize::Zeroizing;
 
-use super::connection::{Accept, Connection};
+use super::connection::{Accept, Session};
 use super::endpoint::Endpoint;
 use super::register::InitRegister;
 use super::route::Route;
-use super::{Config, ConnectionId, Drop, Event, Path, Transmit, limits};
+use super::{Config, Drop, Event, Path, SessionHandle, Transmit, limits};
 use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -41,7 +41,7 @@ pub(super) struct Admission {
     retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
     register: InitRegister,
     /// Sessions that are not confirmed yet, by the print of their INIT.
-    unconfirmed: HashMap<u64, ConnectionId>,
+    unconfirmed: HashMap<u64, SessionHandle>,
 }
 
 impl Admission {
@@ -78,7 +78,7 @@ fn print(mac: &[u8; MAC]) -> u64 {
     u64::from_be_bytes(half)
 }
 
-/// The same for every INIT that a controller makes for one connection, and for no other. Keyed by nothing:
+/// The same for every INIT that a controller makes for one session, and for no other. Keyed by nothing:
 /// who finds two alike has a key, and what they gain is that early data has to be sent again.
 fn print_of_early(key: &PublicKey, hello: &Hello, rest: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -106,8 +106,8 @@ impl Endpoint {
             .verify(init.covered, init.mac)
             .map_err(|_| Drop::Mac)?;
         let print = print(init.mac);
-        if let Some(&connection) = admission.unconfirmed.get(&print) {
-            return self.on_repeat(connection, path, datagram.len());
+        if let Some(&session) = admission.unconfirmed.get(&print) {
+            return self.on_repeat(session, path, datagram.len());
         }
         if admission.register.contains(print) {
             return Err(Drop::Replay);
@@ -137,14 +137,9 @@ impl Endpoint {
     }
 
     /// The INIT of a session that is not confirmed has come again: its RESP may have been lost.
-    fn on_repeat(
-        &mut self,
-        connection: ConnectionId,
-        path: Path,
-        bytes: usize,
-    ) -> Result<(), Drop> {
-        let index = self.index(connection).ok_or(Drop::Replay)?;
-        let session = self.connection(index).ok_or(Drop::Replay)?;
+    fn on_repeat(&mut self, session: SessionHandle, path: Path, bytes: usize) -> Result<(), Drop> {
+        let index = self.index(session).ok_or(Drop::Replay)?;
+        let session = self.session(index).ok_or(Drop::Replay)?;
         if session.route.path.remote != path.remote {
             return Err(Drop::Replay);
         }
@@ -249,7 +244,7 @@ impl Endpoint {
         let keys = responder
             .respond(&sealed, &mut resp)
             .map_err(|_| Drop::Handshake)?;
-        let id = ConnectionId(admission.next_connection);
+        let id = SessionHandle(admission.next_connection);
         admission.next_connection += 1;
         admission.unconfirmed.insert(print, id);
         let mut route = Route::unproved(waiting.path, waiting.datagram.len());
@@ -262,22 +257,22 @@ impl Endpoint {
             route,
             resp,
         };
-        let mut connection = Connection::accept(now, accept, &self.config, &mut self.rng);
-        connection.init_print = Some(print);
+        let mut session = Session::accept(now, accept, &self.config, &mut self.rng);
+        session.init_print = Some(print);
         let remote = waiting.path.remote;
-        connection.push_event(Event::Accepted {
-            connection: id,
+        session.push_event(Event::Accepted {
+            session: id,
             key,
             remote,
             invite: hello.invite,
         });
-        connection.push_event(Event::InitSeen { print });
+        session.push_event(Event::InitSeen { print });
         if early == Early::Accepted {
-            connection.on_early(now, &rest);
+            session.on_early(now, &rest);
         }
-        let index = self.insert(connection, Some(local));
+        let index = self.insert(session, Some(local));
         self.stats.handshakes += 1;
-        debug_assert!(self.connection(index).is_some());
+        debug_assert!(self.session(index).is_some());
         Ok(())
     }
 

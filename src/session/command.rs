@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{ConnectionId, Path, Ticket};
+use super::{Path, SessionHandle, Ticket};
 use crate::crypto::PublicKey;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, StreamId};
@@ -13,7 +13,7 @@ use crate::wire::{CallId, StreamId};
 #[derive(Clone, Debug)]
 pub struct Connect {
     /// The number that this process will know the session by; below 2^63, never used before.
-    pub connection: ConnectionId,
+    pub session: SessionHandle,
     /// Whose agent it must be.
     pub agent: PublicKey,
     /// Where to find it.
@@ -40,7 +40,7 @@ pub enum Command {
     /// is kept and sent when credit comes.
     Write {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// The bytes.
@@ -51,7 +51,7 @@ pub enum Command {
     /// So many more bytes of a stream have been disposed of for good: credit for the peer.
     Consumed {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// How many more.
@@ -60,7 +60,7 @@ pub enum Command {
     /// Gives up the sending half of a stream.
     Reset {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// Why.
@@ -69,7 +69,7 @@ pub enum Command {
     /// Asks the peer to give up its sending half; bytes that still come are discarded.
     Stop {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// Why.
@@ -79,7 +79,7 @@ pub enum Command {
     /// further event names it.
     Release {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// The call.
         call: CallId,
     },
@@ -87,7 +87,7 @@ pub enum Command {
     /// for a PING whenever nothing was heard for `ping`.
     Watch {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// When silence is worth an event.
         silence: Duration,
         /// When it is worth a question; `None`: the default while calls are open.
@@ -96,7 +96,7 @@ pub enum Command {
     /// Ends the session, telling the peer once.
     Close {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Why, for programs: see `message::CloseCode`.
         code: u64,
         /// Why, for people.
@@ -107,16 +107,16 @@ pub enum Command {
 impl Command {
     /// The session it is about.
     #[must_use]
-    pub const fn connection(&self) -> ConnectionId {
+    pub const fn session(&self) -> SessionHandle {
         match self {
-            Self::Connect(connect) => connect.connection,
-            Self::Write { connection, .. }
-            | Self::Consumed { connection, .. }
-            | Self::Reset { connection, .. }
-            | Self::Stop { connection, .. }
-            | Self::Release { connection, .. }
-            | Self::Watch { connection, .. }
-            | Self::Close { connection, .. } => *connection,
+            Self::Connect(connect) => connect.session,
+            Self::Write { session, .. }
+            | Self::Consumed { session, .. }
+            | Self::Reset { session, .. }
+            | Self::Stop { session, .. }
+            | Self::Release { session, .. }
+            | Self::Watch { session, .. }
+            | Self::Close { session, .. } => *session,
         }
     }
 }

@@ -17,7 +17,7 @@ use super::recovery::{Expired, Recovery};
 use super::route::Route;
 use super::streams::{Side, Streams, Violation};
 use super::timers::{Timer, Timers};
-use super::{Closed, Command, Config, Connect, ConnectionId, Event, Path, limits};
+use super::{Closed, Command, Config, Connect, Event, Path, SessionHandle, limits};
 use crate::crypto::{ReplayWindow, TrafficKeys};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -46,8 +46,8 @@ pub(super) enum State {
     Gone,
 }
 
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
+pub(super) struct Session {
+    pub(super) id: SessionHandle,
     pub(super) side: Side,
     pub(super) state: State,
     pub(super) keys: Option<TrafficKeys>,
@@ -80,7 +80,7 @@ pub(super) struct Connection {
 
 /// What an agent's session starts with.
 pub(super) struct Accept {
-    pub(super) id: ConnectionId,
+    pub(super) id: SessionHandle,
     /// Our name for the session, and the controller's.
     pub(super) local: SessionId,
     pub(super) remote: SessionId,
@@ -105,7 +105,7 @@ struct Watch {
     ping: Option<Duration>,
 }
 
-impl Connection {
+impl Session {
     /// A controller's session, about to send INIT.
     pub(super) fn connect(now: Instant, connect: Connect, config: &Config, rng: &mut Rng) -> Self {
         let rtt = connect.ticket.map_or(limits::INITIAL_RTT, |ticket| {
@@ -122,7 +122,7 @@ impl Connection {
         let route = Route::proved(connect.path);
         let mut this = Self::new(
             now,
-            connect.connection,
+            connect.session,
             Side::Controller,
             state,
             ids,
@@ -176,7 +176,7 @@ impl Connection {
     )]
     fn new(
         now: Instant,
-        id: ConnectionId,
+        id: SessionHandle,
         side: Side,
         state: State,
         (local, remote): (SessionId, SessionId),
@@ -269,9 +269,7 @@ impl Connection {
             Timer::KeepAlive => self.ping_due = true,
             Timer::Silence => {
                 self.silent = true;
-                self.events.push_back(Event::Silent {
-                    connection: self.id,
-                });
+                self.events.push_back(Event::Silent { session: self.id });
             }
             // They only wake the driver: what is due is seen when datagrams are built.
             Timer::Ack | Timer::Pacing => {}
@@ -344,7 +342,7 @@ impl Connection {
                 }
                 self.timers.stop(Timer::Contact);
                 self.events.push_back(Event::Closed {
-                    connection: self.id,
+                    session: self.id,
                     reason: Closed::Local,
                 });
             }
@@ -373,7 +371,7 @@ impl Connection {
         );
         self.take_stream_events();
         self.events.push_back(Event::Closed {
-            connection: self.id,
+            session: self.id,
             reason: Closed::KeyUsedUp,
         });
     }
@@ -384,7 +382,7 @@ impl Connection {
         }
         self.close(now, CLOSE_VIOLATION, violation.to_owned());
         self.events.push_back(Event::Closed {
-            connection: self.id,
+            session: self.id,
             reason: Closed::Violation(violation),
         });
     }
@@ -394,7 +392,7 @@ impl Connection {
         self.timers.stop_all();
         self.take_stream_events();
         self.events.push_back(Event::Closed {
-            connection: self.id,
+            session: self.id,
             reason,
         });
     }

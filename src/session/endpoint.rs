@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::admission::Admission;
-use super::connection::Connection;
-use super::{Closed, Command, ConnectionId, Drop, Ecn, Event, Path, Stats, Transmit, limits};
+use super::connection::Session;
+use super::{Closed, Command, Drop, Ecn, Event, Path, SessionHandle, Stats, Transmit, limits};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -57,7 +57,7 @@ impl Config {
 pub(super) type Index = usize;
 
 pub(super) struct Slot {
-    pub(super) connection: Connection,
+    pub(super) session: Session,
     /// Its entry in the timer set.
     scheduled: Option<Instant>,
     sending: bool,
@@ -73,8 +73,8 @@ pub struct Endpoint {
     pub(super) stats: Stats,
     pub(super) admission: Option<Admission>,
     slots: slab::Slab<Slot>,
-    by_session: HashMap<SessionId, Index>,
-    by_connection: HashMap<ConnectionId, Index>,
+    by_id: HashMap<SessionId, Index>,
+    by_handle: HashMap<SessionHandle, Index>,
     sending: VecDeque<Index>,
     eventful: VecDeque<Index>,
     timers: BTreeSet<(Instant, Index)>,
@@ -95,8 +95,8 @@ impl Endpoint {
             stats: Stats::default(),
             admission,
             slots: slab::Slab::new(),
-            by_session: HashMap::new(),
-            by_connection: HashMap::new(),
+            by_id: HashMap::new(),
+            by_handle: HashMap::new(),
             sending: VecDeque::new(),
             eventful: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -127,42 +127,40 @@ impl Endpoint {
         {
             Datagram::Data(data) => {
                 let index = self.index_of(data.receiver)?;
-                let outcome = self.slots[index].connection.on_data(now, path, datagram);
+                let outcome = self.slots[index].session.on_data(now, path, datagram);
                 self.touch(index);
                 outcome
             }
             Datagram::Init(init) => self.on_init(now, path, &init, datagram),
             Datagram::Resp(resp) => {
                 let index = self.index_of(resp.receiver)?;
-                let established = self.slots[index].connection.open_resp(path, &resp)?;
-                self.slots[index]
-                    .connection
-                    .on_established(now, established);
+                let established = self.slots[index].session.open_resp(path, &resp)?;
+                self.slots[index].session.on_established(now, established);
                 self.keep_only(index, resp.receiver);
                 self.touch(index);
                 Ok(())
             }
             Datagram::Retry(retry) => {
                 let index = self.index_of(retry.receiver)?;
-                self.slots[index].connection.on_retry(path, &retry)?;
+                self.slots[index].session.on_retry(path, &retry)?;
                 self.touch(index);
                 Ok(())
             }
         }
     }
 
-    fn index_of(&self, session: SessionId) -> Result<Index, Drop> {
-        self.by_session
-            .get(&session)
+    fn index_of(&self, session_id: SessionId) -> Result<Index, Drop> {
+        self.by_id
+            .get(&session_id)
             .copied()
             .ok_or(Drop::UnknownSession)
     }
 
     /// Of the ids that a handshake tried, only the one that was answered still leads here.
-    fn keep_only(&mut self, index: Index, session: SessionId) {
-        let ids = std::mem::replace(&mut self.slots[index].ids, vec![session]);
-        for id in ids.into_iter().filter(|&id| id != session) {
-            self.by_session.remove(&id);
+    fn keep_only(&mut self, index: Index, session_id: SessionId) {
+        let ids = std::mem::replace(&mut self.slots[index].ids, vec![session_id]);
+        for id in ids.into_iter().filter(|&id| id != session_id) {
+            self.by_id.remove(&id);
         }
     }
 
@@ -173,7 +171,7 @@ impl Endpoint {
         {
             self.timers.pop_first();
             self.slots[index].scheduled = None;
-            self.slots[index].connection.handle_timeout(now);
+            self.slots[index].session.handle_timeout(now);
             self.touch(index);
         }
     }
@@ -181,22 +179,22 @@ impl Endpoint {
     /// The application wants something.
     pub fn apply(&mut self, now: Instant, command: Command) {
         if let Command::Connect(connect) = command {
-            let id = connect.connection;
-            if self.slots.len() >= limits::SESSIONS || self.by_connection.contains_key(&id) {
+            let id = connect.session;
+            if self.slots.len() >= limits::SESSIONS || self.by_handle.contains_key(&id) {
                 self.events.push_back(Event::Closed {
-                    connection: id,
+                    session: id,
                     reason: Closed::Full,
                 });
                 return;
             }
-            let connection = Connection::connect(now, connect, &self.config, &mut self.rng);
-            self.insert(connection, None);
+            let session = Session::connect(now, connect, &self.config, &mut self.rng);
+            self.insert(session, None);
             return;
         }
-        let Some(&index) = self.by_connection.get(&command.connection()) else {
+        let Some(&index) = self.by_handle.get(&command.session()) else {
             return;
         };
-        self.slots[index].connection.apply(now, command);
+        self.slots[index].session.apply(now, command);
         self.touch(index);
     }
 
@@ -204,48 +202,48 @@ impl Endpoint {
         self.slots.len() >= limits::SESSIONS
     }
 
-    pub(super) fn insert(&mut self, connection: Connection, session: Option<SessionId>) -> Index {
-        let id = connection.id;
-        let ids = session.into_iter().collect();
+    pub(super) fn insert(&mut self, session: Session, session_id: Option<SessionId>) -> Index {
+        let id = session.id;
+        let ids = session_id.into_iter().collect();
         let index = self.slots.insert(Slot {
-            connection,
+            session,
             scheduled: None,
             sending: false,
             eventful: false,
             ids,
         });
-        if let Some(session) = session {
-            self.by_session.insert(session, index);
+        if let Some(session_id) = session_id {
+            self.by_id.insert(session_id, index);
         }
-        self.by_connection.insert(id, index);
+        self.by_handle.insert(id, index);
         self.touch(index);
         index
     }
 
     /// The session at `index`, if there is one.
-    pub(super) fn connection(&mut self, index: Index) -> Option<&mut Connection> {
-        self.slots.get_mut(index).map(|slot| &mut slot.connection)
+    pub(super) fn session(&mut self, index: Index) -> Option<&mut Session> {
+        self.slots.get_mut(index).map(|slot| &mut slot.session)
     }
 
-    pub(super) fn index(&self, connection: ConnectionId) -> Option<Index> {
-        self.by_connection.get(&connection).copied()
+    pub(super) fn index(&self, session: SessionHandle) -> Option<Index> {
+        self.by_handle.get(&session).copied()
     }
 
     /// After anything happened to a session: queues it for sending and events, and moves its timer
     /// forward. A timer that has moved back is found out when the old one expires.
     pub(super) fn touch(&mut self, index: Index) {
         let slot = &mut self.slots[index];
-        if let Some(print) = slot.connection.take_print() {
+        if let Some(print) = slot.session.take_print() {
             self.forget_unconfirmed(print);
         }
         let slot = &mut self.slots[index];
         if !std::mem::replace(&mut slot.sending, true) {
             self.sending.push_back(index);
         }
-        if slot.connection.has_events() && !std::mem::replace(&mut slot.eventful, true) {
+        if slot.session.has_events() && !std::mem::replace(&mut slot.eventful, true) {
             self.eventful.push_back(index);
         }
-        let next = slot.connection.timers.next();
+        let next = slot.session.timers.next();
         let sooner = match (next, slot.scheduled) {
             (Some(next), Some(scheduled)) => next < scheduled,
             (Some(_), None) => true,
@@ -277,15 +275,15 @@ impl Endpoint {
             };
             let slot = &mut self.slots[index];
             let (transmit, new_id) =
-                slot.connection
+                slot.session
                     .poll_transmit(now, &self.config, &mut self.rng, buf);
             if let Some(id) = new_id {
                 slot.ids.push(id);
-                self.by_session.insert(id, index);
+                self.by_id.insert(id, index);
                 // The oldest is forgotten as its INIT is.
                 if slot.ids.len() > limits::INITS {
                     let oldest = slot.ids.remove(0);
-                    self.by_session.remove(&oldest);
+                    self.by_id.remove(&oldest);
                 }
             }
             self.sending.pop_front();
@@ -301,7 +299,7 @@ impl Endpoint {
             }
             slot.sending = false;
             let slot = &mut self.slots[index];
-            if slot.connection.is_gone() && !slot.eventful {
+            if slot.session.is_gone() && !slot.eventful {
                 self.remove(index);
             } else {
                 self.touch_quiet(index);
@@ -319,9 +317,9 @@ impl Endpoint {
     fn remove(&mut self, index: Index) {
         let slot = self.slots.remove(index);
         for id in slot.ids {
-            self.by_session.remove(&id);
+            self.by_id.remove(&id);
         }
-        self.by_connection.remove(&slot.connection.id);
+        self.by_handle.remove(&slot.session.id);
         if let Some(scheduled) = slot.scheduled {
             self.timers.remove(&(scheduled, index));
         }
@@ -340,7 +338,7 @@ impl Endpoint {
         }
         while let Some(&index) = self.eventful.front() {
             let slot = &mut self.slots[index];
-            if let Some(event) = slot.connection.poll_event() {
+            if let Some(event) = slot.session.poll_event() {
                 return Some(event);
             }
             slot.eventful = false;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{ConnectionId, Path};
+use super::{Path, SessionHandle};
 use crate::crypto::PublicKey;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Early, StreamId};
@@ -29,7 +29,7 @@ pub enum Event {
     /// Controller: the agent has answered and is who it should be.
     Connected {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// What to remember.
         ticket: Ticket,
         /// What became of the bytes in the first datagram. Refused ones are sent again by themselves,
@@ -39,7 +39,7 @@ pub enum Event {
     /// Agent: an admitted controller has opened a session.
     Accepted {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Who.
         key: PublicKey,
         /// From where.
@@ -51,7 +51,7 @@ pub enum Event {
     /// [`Command::Consumed`](super::Command::Consumed). On an agent the first one of a call opens it.
     Data {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// Where they stand in the stream.
@@ -64,7 +64,7 @@ pub enum Event {
     /// The peer has granted credit or reported consumption.
     Writable {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// The peer has disposed of every byte below this offset for good.
@@ -75,14 +75,14 @@ pub enum Event {
     /// Everything written to the stream, and its end, has been acknowledged.
     Delivered {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
     },
     /// The peer gave up its sending half.
     Reset {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// Why.
@@ -91,7 +91,7 @@ pub enum Event {
     /// The peer wants no more of this stream; the sending half has been reset.
     Stopped {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
         /// Why.
@@ -100,24 +100,24 @@ pub enum Event {
     /// Both ends are through with a call; its number is forgotten.
     CallEnded {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// The call.
         call: CallId,
     },
     /// Nothing authentic was heard for as long as [`Command::Watch`](super::Command::Watch) said.
     Silent {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
     },
     /// Something was, after [`Event::Silent`].
     Heard {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
     },
     /// The peer's address has changed and the new one is proved.
     Moved {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// The path now in use.
         path: Path,
     },
@@ -129,7 +129,7 @@ pub enum Event {
     /// The session is over; no further event names it.
     Closed {
         /// Session.
-        connection: ConnectionId,
+        session: SessionHandle,
         /// Why.
         reason: Closed,
     },
@@ -138,20 +138,20 @@ pub enum Event {
 impl Event {
     /// The session it is about.
     #[must_use]
-    pub const fn connection(&self) -> Option<ConnectionId> {
+    pub const fn session(&self) -> Option<SessionHandle> {
         match self {
-            Self::Connected { connection, .. }
-            | Self::Accepted { connection, .. }
-            | Self::Data { connection, .. }
-            | Self::Writable { connection, .. }
-            | Self::Delivered { connection, .. }
-            | Self::Reset { connection, .. }
-            | Self::Stopped { connection, .. }
-            | Self::CallEnded { connection, .. }
-            | Self::Silent { connection }
-            | Self::Heard { connection }
-            | Self::Moved { connection, .. }
-            | Self::Closed { connection, .. } => Some(*connection),
+            Self::Connected { session, .. }
+            | Self::Accepted { session, .. }
+            | Self::Data { session, .. }
+            | Self::Writable { session, .. }
+            | Self::Delivered { session, .. }
+            | Self::Reset { session, .. }
+            | Self::Stopped { session, .. }
+            | Self::CallEnded { session, .. }
+            | Self::Silent { session }
+            | Self::Heard { session }
+            | Self::Moved { session, .. }
+            | Self::Closed { session, .. } => Some(*session),
             Self::InitSeen { .. } => None,
         }
     }

@@ -84,7 +84,7 @@ pub const UNCONFIRMED: Duration = Duration::from_secs(15);
 /// the old one for a replay.
 pub const INIT_REPEATS: u32 = 4;
 
-/// INITs of one connection under way: a first one, and one for each RETRY that may have been forged.
+/// INITs of one session under way: a first one, and one for each RETRY that may have been forged.
 pub const INITS: usize = 1 + RETRIES as usize;
 
 /// A session in which nothing was heard for this long is over.
@@ -124,5 +124,5 @@ pub const SENT: usize = 1 << 16;
 /// Sealed answers to what arrives after a CLOSE was sent.
 pub const CLOSE_REPEATS: u32 = 3;
 
-/// RETRYs that one connection attempt follows. More would be a game.
+/// RETRYs that one session attempt follows. More would be a game.
 pub const RETRIES: u32 = 2;

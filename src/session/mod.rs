@@ -41,7 +41,7 @@ use std::net::{IpAddr, SocketAddr};
 /// A session, as this process names it. A controller chooses the number in [`Connect`]; an agent's
 /// endpoint counts up from 2^63.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ConnectionId(pub u64);
+pub struct SessionHandle(pub u64);
 
 /// Where a datagram came from or goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::connecting::{Connecting, Established};
-use super::connection::{CLOSE_UNWANTED, Connection, State};
+use super::connection::{CLOSE_UNWANTED, Session, State};
 use super::recovery::Settled;
 use super::route::Route;
 use super::sent::Content;
@@ -17,7 +17,7 @@ use crate::time::Instant;
 use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, CallId, Datagram, Early, Frame, Frames, Lane, StreamId};
 
-impl Connection {
+impl Session {
     /// A RESP for this session: opens it if it is from the agent that was asked.
     pub(super) fn open_resp(
         &mut self,
@@ -76,14 +76,14 @@ impl Connection {
         if connecting.may_be_taken(now, &established.hello) {
             self.close(now, CLOSE_UNWANTED, String::new());
             self.push_event(Event::Closed {
-                connection: self.id,
+                session: self.id,
                 reason: Closed::Restarted,
             });
             return;
         }
         let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
         self.events.push_back(Event::Connected {
-            connection: self.id,
+            session: self.id,
             ticket,
             early: established.hello.early,
         });
@@ -171,9 +171,7 @@ impl Connection {
     fn on_heard(&mut self, now: Instant) {
         self.last_heard = now;
         if std::mem::take(&mut self.silent) {
-            self.events.push_back(Event::Heard {
-                connection: self.id,
-            });
+            self.events.push_back(Event::Heard { session: self.id });
         }
         if let Some(resp) = self.resp.take() {
             self.timers.stop(Timer::Unconfirmed);
@@ -286,7 +284,7 @@ impl Connection {
         }
         self.recovery.forget_backoff();
         self.events.push_back(Event::Moved {
-            connection: self.id,
+            session: self.id,
             path,
         });
     }

@@ -1,6 +1,6 @@
 //! Loss detection and the probe timer (RFC 9002), and the sender's side of congestion control.
 //!
-//! Says what was acknowledged and what is lost; what that means for streams is the connection's
+//! Says what was acknowledged and what is lost; what that means for streams is the session's
 //! business. Invariants: an ACK for what was never sent is a violation; a probe timeout declares
 //! nothing lost, it only sends something again.
 

@@ -2,12 +2,12 @@
 //!
 //! Nothing is told of a session that is over but what came before its end.
 
-use super::connection::{Connection, State};
+use super::connection::{Session, State};
 use super::event::Event;
 use super::streams::StreamEvent;
 use crate::wire::CallId;
 
-impl Connection {
+impl Session {
     pub(super) fn take_stream_events(&mut self) {
         while let Some(event) = self.streams.poll_event() {
             let event = self.stream_event(event);
@@ -38,7 +38,7 @@ impl Connection {
     }
 
     fn stream_event(&self, event: StreamEvent) -> Event {
-        let connection = self.id;
+        let session = self.id;
         match event {
             StreamEvent::Data {
                 stream,
@@ -46,7 +46,7 @@ impl Connection {
                 data,
                 fin,
             } => Event::Data {
-                connection,
+                session,
                 stream,
                 offset,
                 data,
@@ -57,23 +57,23 @@ impl Connection {
                 consumed,
                 limit,
             } => Event::Writable {
-                connection,
+                session,
                 stream,
                 consumed,
                 limit,
             },
-            StreamEvent::Delivered { stream } => Event::Delivered { connection, stream },
+            StreamEvent::Delivered { stream } => Event::Delivered { session, stream },
             StreamEvent::Reset { stream, code } => Event::Reset {
-                connection,
+                session,
                 stream,
                 code,
             },
             StreamEvent::Stopped { stream, code } => Event::Stopped {
-                connection,
+                session,
                 stream,
                 code,
             },
-            StreamEvent::CallEnded { call } => Event::CallEnded { connection, call },
+            StreamEvent::CallEnded { call } => Event::CallEnded { session, call },
         }
     }
 }

@@ -4,7 +4,7 @@
 //! for congestion window and pacer; nothing exceeds the budget of an address that is not proved.
 //! Invariant: every sealed datagram takes the next counter.
 
-use super::connection::{Connection, State};
+use super::connection::{Session, State};
 use super::recovery::Allowance;
 use super::route::Route;
 use super::sent::Content;
@@ -22,7 +22,7 @@ const ACK_SPACE: usize = 128;
 /// Bytes of the largest frame that is neither STREAM nor ACK nor CLOSE: three integers and a type.
 const SMALL_FRAME: usize = 1 + 3 * 8;
 
-impl Connection {
+impl Session {
     /// The next datagrams, into `buf`. A new INIT registers a new id: the second value.
     pub(super) fn poll_transmit(
         &mut self,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::crypto::PublicKey;
-use udpagent::session::{Closed, Command, Connect, ConnectionId, Event, Path, Ticket};
+use udpagent::session::{Closed, Command, Connect, Event, Path, SessionHandle, Ticket};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Early, Lane, StreamId};
 
@@ -70,7 +70,7 @@ pub struct Session {
 /// The application.
 pub struct Caller {
     /// All sessions, over and open.
-    pub sessions: HashMap<ConnectionId, Session>,
+    pub sessions: HashMap<SessionHandle, Session>,
     /// All works, by id.
     pub fates: HashMap<u64, Fate>,
     /// How fast it reads.
@@ -80,7 +80,7 @@ pub struct Caller {
     /// Calls that it keeps open at once in a session.
     pub at_once: usize,
     next_connection: u64,
-    unread: VecDeque<(ConnectionId, StreamId, u64)>,
+    unread: VecDeque<(SessionHandle, StreamId, u64)>,
     next_read: Option<Instant>,
 }
 
@@ -136,12 +136,12 @@ impl Caller {
         ticket: Option<Ticket>,
         first: Option<Work>,
         timeout: Duration,
-    ) -> (ConnectionId, Vec<Command>) {
-        let connection = ConnectionId(self.next_connection);
+    ) -> (SessionHandle, Vec<Command>) {
+        let session = SessionHandle(self.next_connection);
         self.next_connection += 1;
-        self.sessions.insert(connection, Session::default());
+        self.sessions.insert(session, Session::default());
         let mut out = vec![Command::Connect(Connect {
-            connection,
+            session,
             agent,
             path: Path {
                 socket: 0,
@@ -155,53 +155,47 @@ impl Caller {
         })];
         if let Some(work) = first {
             self.fates.insert(work.id, Fate::Asked(now));
-            self.open(connection, work, Bytes::new(), &mut out);
+            self.open(session, work, Bytes::new(), &mut out);
         }
-        (connection, out)
+        (session, out)
     }
 
     /// Asks for a work in an open session, as soon as a call is free.
-    pub fn ask(&mut self, now: Instant, connection: ConnectionId, work: Work) -> Vec<Command> {
+    pub fn ask(&mut self, now: Instant, session: SessionHandle, work: Work) -> Vec<Command> {
         let mut out = Vec::new();
         self.fates.insert(work.id, Fate::Asked(now));
-        let session = self.sessions.get_mut(&connection).expect("a session");
-        if let Some(reason) = &session.closed {
+        let state = self.sessions.get_mut(&session).expect("a session");
+        if let Some(reason) = &state.closed {
             self.fates.insert(work.id, Fate::Failed(reason.clone()));
             return out;
         }
-        session.backlog.push_back(work);
-        self.open_next(connection, &mut out);
+        state.backlog.push_back(work);
+        self.open_next(session, &mut out);
         out
     }
 
-    fn open_next(&mut self, connection: ConnectionId, out: &mut Vec<Command>) {
-        while let Some(session) = self.sessions.get_mut(&connection)
-            && session.calls.len() < self.at_once
-            && let Some(work) = session.backlog.pop_front()
+    fn open_next(&mut self, session: SessionHandle, out: &mut Vec<Command>) {
+        while let Some(state) = self.sessions.get_mut(&session)
+            && state.calls.len() < self.at_once
+            && let Some(work) = state.backlog.pop_front()
         {
-            self.open(connection, work, work.encode(), out);
+            self.open(session, work, work.encode(), out);
         }
     }
 
-    fn open(
-        &mut self,
-        connection: ConnectionId,
-        work: Work,
-        request: Bytes,
-        out: &mut Vec<Command>,
-    ) {
-        let session = self.sessions.get_mut(&connection).expect("a session");
-        let call = CallId(session.next_call);
-        session.next_call += 1;
+    fn open(&mut self, session: SessionHandle, work: Work, request: Bytes, out: &mut Vec<Command>) {
+        let state = self.sessions.get_mut(&session).expect("a session");
+        let call = CallId(state.next_call);
+        state.next_call += 1;
         out.push(Command::Write {
-            connection,
+            session,
             stream: StreamId::new(call, Lane::Control),
             data: request,
             fin: true,
         });
         let mut stdin = (work.stdin > 0).then(|| {
             let stream = StreamId::new(call, Lane::Main);
-            Writer::new(connection, stream, Pattern::stdin(work.id), work.stdin).bounded(work.bound)
+            Writer::new(session, stream, Pattern::stdin(work.id), work.stdin).bounded(work.bound)
         });
         if let Some(stdin) = &mut stdin {
             stdin.write(out);
@@ -212,18 +206,18 @@ impl Caller {
             reader(Lane::Main, work.out),
             reader(Lane::Error, work.err),
         ]);
-        session.calls.insert(call, Call { work, lanes, stdin });
+        state.calls.insert(call, Call { work, lanes, stdin });
     }
 
     fn on_data(
         &mut self,
         now: Instant,
-        (connection, stream): (ConnectionId, StreamId),
+        (session, stream): (SessionHandle, StreamId),
         (offset, data, fin): (u64, &[u8], bool),
         out: &mut Vec<Command>,
     ) {
         let bytes = data.len() as u64;
-        let work = self.sessions[&connection].calls[&stream.call()].work;
+        let work = self.sessions[&session].calls[&stream.call()].work;
         let pace = if self.stalled == Some(work.id) {
             Pace::Stopped
         } else {
@@ -231,60 +225,60 @@ impl Caller {
         };
         match pace {
             Pace::Eager => out.push(Command::Consumed {
-                connection,
+                session,
                 stream,
                 bytes,
             }),
             Pace::Slow { every, .. } => {
-                self.unread.push_back((connection, stream, bytes));
+                self.unread.push_back((session, stream, bytes));
                 self.next_read.get_or_insert(now + every);
             }
-            Pace::Stopped => self.unread.push_back((connection, stream, bytes)),
+            Pace::Stopped => self.unread.push_back((session, stream, bytes)),
         }
-        let session = self.sessions.get_mut(&connection).expect("a session");
-        let call = session.calls.get_mut(&stream.call()).expect("an open call");
+        let state = self.sessions.get_mut(&session).expect("a session");
+        let call = state.calls.get_mut(&stream.call()).expect("an open call");
         let lane = call.lanes.get_mut(&stream.lane()).expect("one of three");
         lane.read(offset, data, fin);
-        self.finish(now, connection, stream.call(), out);
+        self.finish(now, session, stream.call(), out);
     }
 
     /// A call is over when every lane has ended and was disposed of.
     fn finish(
         &mut self,
         now: Instant,
-        connection: ConnectionId,
+        session: SessionHandle,
         call: CallId,
         out: &mut Vec<Command>,
     ) {
-        let session = self.sessions.get_mut(&connection).expect("a session");
-        let Some(open) = session.calls.get(&call) else {
+        let state = self.sessions.get_mut(&session).expect("a session");
+        let Some(open) = state.calls.get(&call) else {
             return;
         };
-        let unread = |(c, s, bytes): &(ConnectionId, StreamId, u64)| {
-            *c == connection && s.call() == call && *bytes > 0
+        let unread = |(c, s, bytes): &(SessionHandle, StreamId, u64)| {
+            *c == session && s.call() == call && *bytes > 0
         };
         if !open.lanes.values().all(Reader::is_ended) || self.unread.iter().any(unread) {
             return;
         }
         let id = open.work.id;
-        session.calls.remove(&call);
-        out.push(Command::Release { connection, call });
+        state.calls.remove(&call);
+        out.push(Command::Release { session, call });
         let Some(Fate::Asked(asked)) = self.fates.get(&id) else {
             panic!("work {id} is finished twice");
         };
         let took = now.since(*asked);
         self.fates.insert(id, Fate::Done(took));
-        self.open_next(connection, out);
+        self.open_next(session, out);
     }
 
-    fn on_closed(&mut self, connection: ConnectionId, reason: &Closed) {
-        let session = self.sessions.get_mut(&connection).expect("a session");
-        session.closed = Some(reason.clone());
-        let open = session.calls.drain().map(|(_, call)| call.work);
-        for work in open.chain(session.backlog.drain(..)) {
+    fn on_closed(&mut self, session: SessionHandle, reason: &Closed) {
+        let state = self.sessions.get_mut(&session).expect("a session");
+        state.closed = Some(reason.clone());
+        let open = state.calls.drain().map(|(_, call)| call.work);
+        for work in open.chain(state.backlog.drain(..)) {
             self.fates.insert(work.id, Fate::Failed(reason.clone()));
         }
-        self.unread.retain(|(c, _, _)| *c != connection);
+        self.unread.retain(|(c, _, _)| *c != session);
     }
 }
 
@@ -293,41 +287,41 @@ impl App for Rc<RefCell<Caller>> {
         let mut caller = self.borrow_mut();
         match event {
             Event::Connected {
-                connection,
+                session,
                 ticket,
                 early,
             } => {
-                let session = caller.sessions.get_mut(&connection).expect("a session");
-                (session.ticket, session.early) = (Some(ticket), Some(early));
+                let state = caller.sessions.get_mut(&session).expect("a session");
+                (state.ticket, state.early) = (Some(ticket), Some(early));
             }
             Event::Data {
-                connection,
+                session,
                 stream,
                 offset,
                 data,
                 fin,
-            } => caller.on_data(now, (connection, stream), (offset, &data, fin), out),
+            } => caller.on_data(now, (session, stream), (offset, &data, fin), out),
             Event::Writable {
-                connection,
+                session,
                 stream,
                 consumed,
                 limit,
             } => {
-                let session = caller.sessions.get_mut(&connection).expect("a session");
-                if let Some(call) = session.calls.get_mut(&stream.call())
+                let state = caller.sessions.get_mut(&session).expect("a session");
+                if let Some(call) = state.calls.get_mut(&stream.call())
                     && let (Lane::Main, Some(stdin)) = (stream.lane(), &mut call.stdin)
                 {
                     stdin.on_credit(consumed, limit);
                     stdin.write(out);
                 }
             }
-            Event::Silent { connection } => {
-                caller.sessions.entry(connection).or_default().silences += 1;
+            Event::Silent { session } => {
+                caller.sessions.entry(session).or_default().silences += 1;
             }
-            Event::Heard { connection } => {
-                caller.sessions.entry(connection).or_default().returns += 1;
+            Event::Heard { session } => {
+                caller.sessions.entry(session).or_default().returns += 1;
             }
-            Event::Closed { connection, reason } => caller.on_closed(connection, &reason),
+            Event::Closed { session, reason } => caller.on_closed(session, &reason),
             Event::Accepted { .. } => panic!("a controller accepts"),
             Event::Delivered { .. }
             | Event::Reset { .. }
@@ -349,24 +343,24 @@ impl App for Rc<RefCell<Caller>> {
         let mut allowance = bytes;
         let mut touched = Vec::new();
         while allowance > 0
-            && let Some((connection, stream, waiting)) = caller.unread.front_mut()
+            && let Some((session, stream, waiting)) = caller.unread.front_mut()
         {
             let read = allowance.min(*waiting);
             (*waiting, allowance) = (*waiting - read, allowance - read);
-            let (connection, stream, rest) = (*connection, *stream, *waiting);
+            let (session, stream, rest) = (*session, *stream, *waiting);
             out.push(Command::Consumed {
-                connection,
+                session,
                 stream,
                 bytes: read,
             });
-            touched.push((connection, stream.call()));
+            touched.push((session, stream.call()));
             if rest == 0 {
                 caller.unread.pop_front();
             }
         }
         caller.next_read = (!caller.unread.is_empty()).then(|| now + every);
-        for (connection, call) in touched {
-            caller.finish(now, connection, call, out);
+        for (session, call) in touched {
+            caller.finish(now, session, call, out);
         }
     }
 
@@ -376,8 +370,8 @@ impl App for Rc<RefCell<Caller>> {
             return Vec::new();
         }
         let mut flows = Vec::new();
-        for (&connection, session) in &caller.sessions {
-            for (&call, open) in &session.calls {
+        for (&session, state) in &caller.sessions {
+            for (&call, open) in &state.calls {
                 let stalled = caller.stalled == Some(open.work.id) || !open.work.takes.is_zero();
                 // The agent writes nothing before it has read all of stdin.
                 if stalled || open.stdin.as_ref().is_some_and(|stdin| !stdin.is_ended()) {
@@ -385,7 +379,7 @@ impl App for Rc<RefCell<Caller>> {
                 }
                 let lanes = open.lanes.iter().filter(|(_, reader)| !reader.is_ended());
                 flows.extend(lanes.map(|(&lane, reader)| Flow {
-                    connection,
+                    session,
                     stream: StreamId::new(call, lane),
                     received: reader.received(),
                 }));

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use udpagent::session::limits::{INITIAL_SESSION_CREDIT, INITIAL_STREAM_CREDIT};
-use udpagent::session::{Command, ConnectionId, Event};
+use udpagent::session::{Command, Event, SessionHandle};
 use udpagent::wire::{CallId, StreamId};
 
 #[derive(Default)]
@@ -40,8 +40,8 @@ struct Session {
 pub struct Contract {
     stream_window: u64,
     session_window: u64,
-    sessions: HashMap<ConnectionId, Session>,
-    over: HashSet<ConnectionId>,
+    sessions: HashMap<SessionHandle, Session>,
+    over: HashSet<SessionHandle>,
     /// The most bytes that ever waited for the application in one session.
     pub most_unread: u64,
 }
@@ -62,44 +62,44 @@ impl Contract {
     pub fn on_command(&mut self, command: &Command) {
         match command {
             Command::Connect(connect) => {
-                let fresh = !self.sessions.contains_key(&connect.connection);
+                let fresh = !self.sessions.contains_key(&connect.session);
                 assert!(
-                    fresh && !self.over.contains(&connect.connection),
-                    "a connection's number is used again"
+                    fresh && !self.over.contains(&connect.session),
+                    "a session's number is used again"
                 );
-                let session = self.sessions.entry(connect.connection).or_default();
+                let state = self.sessions.entry(connect.session).or_default();
                 let stream = StreamId::new(CallId(0), udpagent::wire::Lane::Control);
-                session.streams.entry(stream).or_default().written += connect.first.len() as u64;
+                state.streams.entry(stream).or_default().written += connect.first.len() as u64;
             }
             Command::Write {
-                connection,
+                session,
                 stream,
                 data,
                 fin,
             } => {
-                let Some(session) = self.sessions.get_mut(connection) else {
+                let Some(state) = self.sessions.get_mut(session) else {
                     return;
                 };
-                let stream = session.streams.entry(*stream).or_default();
+                let stream = state.streams.entry(*stream).or_default();
                 stream.written += data.len() as u64;
                 stream.written_fin |= fin;
             }
             Command::Consumed {
-                connection,
+                session,
                 stream,
                 bytes,
             } => {
-                let Some(session) = self.sessions.get_mut(connection) else {
+                let Some(state) = self.sessions.get_mut(session) else {
                     return;
                 };
-                let lane = session.streams.entry(*stream).or_default();
+                let lane = state.streams.entry(*stream).or_default();
                 lane.disposed += bytes;
                 assert!(lane.disposed <= lane.received, "consumed what never came");
-                session.unread -= bytes;
+                state.unread -= bytes;
             }
-            Command::Release { connection, call } => {
-                if let Some(session) = self.sessions.get_mut(connection) {
-                    session.release(*call);
+            Command::Release { session, call } => {
+                if let Some(state) = self.sessions.get_mut(session) {
+                    state.release(*call);
                 }
             }
             Command::Reset { .. }
@@ -111,35 +111,33 @@ impl Contract {
 
     /// The machine tells something.
     pub fn on_event(&mut self, event: &Event) {
-        let Some(connection) = connection_of(event) else {
+        let Some(session) = session_of(event) else {
             return;
         };
         assert!(
-            !self.over.contains(&connection),
+            !self.over.contains(&session),
             "{event:?} names a session that is over"
         );
         if matches!(event, Event::Accepted { .. }) {
             assert!(
-                self.sessions
-                    .insert(connection, Session::default())
-                    .is_none(),
-                "{connection:?} is accepted twice"
+                self.sessions.insert(session, Session::default()).is_none(),
+                "{session:?} is accepted twice"
             );
         }
-        let session = self
+        let state = self
             .sessions
-            .get_mut(&connection)
+            .get_mut(&session)
             .unwrap_or_else(|| panic!("{event:?} names an unknown session"));
-        session.on_event(event, self.stream_window);
+        state.on_event(event, self.stream_window);
         assert!(
-            session.unread <= self.session_window,
-            "{} unread bytes in {connection:?}",
-            session.unread
+            state.unread <= self.session_window,
+            "{} unread bytes in {session:?}",
+            state.unread
         );
-        self.most_unread = self.most_unread.max(session.unread);
+        self.most_unread = self.most_unread.max(state.unread);
         if matches!(event, Event::Closed { .. }) {
-            self.sessions.remove(&connection);
-            self.over.insert(connection);
+            self.sessions.remove(&session);
+            self.over.insert(session);
         }
     }
 }
@@ -235,20 +233,20 @@ impl Session {
 }
 
 /// The session that an event names.
-pub fn connection_of(event: &Event) -> Option<ConnectionId> {
+pub fn session_of(event: &Event) -> Option<SessionHandle> {
     match event {
-        Event::Connected { connection, .. }
-        | Event::Accepted { connection, .. }
-        | Event::Data { connection, .. }
-        | Event::Writable { connection, .. }
-        | Event::Delivered { connection, .. }
-        | Event::Reset { connection, .. }
-        | Event::Stopped { connection, .. }
-        | Event::CallEnded { connection, .. }
-        | Event::Silent { connection }
-        | Event::Heard { connection }
-        | Event::Moved { connection, .. }
-        | Event::Closed { connection, .. } => Some(*connection),
+        Event::Connected { session, .. }
+        | Event::Accepted { session, .. }
+        | Event::Data { session, .. }
+        | Event::Writable { session, .. }
+        | Event::Delivered { session, .. }
+        | Event::Reset { session, .. }
+        | Event::Stopped { session, .. }
+        | Event::CallEnded { session, .. }
+        | Event::Silent { session }
+        | Event::Heard { session }
+        | Event::Moved { session, .. }
+        | Event::Closed { session, .. } => Some(*session),
         Event::InitSeen { .. } => None,
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use udpagent::session::{Closed, Command, ConnectionId, Event};
+use udpagent::session::{Closed, Command, Event, SessionHandle};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Lane, StreamId};
 
@@ -17,7 +17,7 @@ use crate::host::App;
 use crate::invariants::Flow;
 use crate::work::{Pattern, Reader, Work, Writer};
 
-type Key = (ConnectionId, CallId);
+type Key = (SessionHandle, CallId);
 
 struct Call {
     work: Work,
@@ -124,7 +124,7 @@ impl Echo {
         };
         call.stdin.read(offset, data, fin);
         out.push(Command::Consumed {
-            connection: key.0,
+            session: key.0,
             stream: StreamId::new(key.1, Lane::Main),
             bytes: data.len() as u64,
         });
@@ -171,17 +171,17 @@ impl App for Rc<RefCell<Echo>> {
             Event::InitSeen { print } => echo.seen.push(print),
             Event::Moved { path, .. } => echo.moved.push(path),
             Event::Data {
-                connection,
+                session,
                 stream,
                 offset,
                 data,
                 fin,
             } => {
-                let key = (connection, stream.call());
+                let key = (session, stream.call());
                 match stream.lane() {
                     Lane::Control => {
                         out.push(Command::Consumed {
-                            connection,
+                            session,
                             stream,
                             bytes: data.len() as u64,
                         });
@@ -194,12 +194,12 @@ impl App for Rc<RefCell<Echo>> {
                 }
             }
             Event::Writable {
-                connection,
+                session,
                 stream,
                 consumed,
                 limit,
             } => {
-                let key = (connection, stream.call());
+                let key = (session, stream.call());
                 if let Some(call) = echo.calls.get_mut(&key) {
                     call.credit.insert(stream.lane(), (consumed, limit));
                     for (lane, writer) in &mut call.writers {
@@ -210,23 +210,23 @@ impl App for Rc<RefCell<Echo>> {
                     }
                 }
             }
-            Event::Delivered { connection, stream } => {
-                let key = (connection, stream.call());
+            Event::Delivered { session, stream } => {
+                let key = (session, stream.call());
                 let call = echo.calls.get_mut(&key).expect("delivered in an open call");
                 call.delivered += 1;
                 if call.delivered == 3 {
                     echo.calls.remove(&key);
                     echo.requests.remove(&key);
                     out.push(Command::Release {
-                        connection,
+                        session,
                         call: stream.call(),
                     });
                 }
             }
-            Event::Closed { connection, reason } => {
-                echo.calls.retain(|key, _| key.0 != connection);
-                echo.requests.retain(|key, _| key.0 != connection);
-                echo.early.retain(|key, _| key.0 != connection);
+            Event::Closed { session, reason } => {
+                echo.calls.retain(|key, _| key.0 != session);
+                echo.requests.retain(|key, _| key.0 != session);
+                echo.early.retain(|key, _| key.0 != session);
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),
@@ -255,8 +255,8 @@ impl App for Rc<RefCell<Echo>> {
         let calls = echo.calls.iter().map(|(key, call)| (*key, call));
         calls
             .filter(|(_, call)| reading(call))
-            .map(|((connection, call), state)| Flow {
-                connection,
+            .map(|((session, call), state)| Flow {
+                session,
                 stream: StreamId::new(call, Lane::Main),
                 received: state.stdin.received(),
             })

@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use udpagent::session::ConnectionId;
+use udpagent::session::SessionHandle;
 use udpagent::session::limits::AMPLIFICATION;
 use udpagent::time::Instant;
 use udpagent::wire::limits::{MIN_DATAGRAM, RETRY};
@@ -65,7 +65,7 @@ struct Acquaintance {
 /// A stream that has bytes to come: its writer has more to write, its reader consumes what it gets.
 pub struct Flow {
     /// The reader's name for the session.
-    pub connection: ConnectionId,
+    pub session: SessionHandle,
     /// Which.
     pub stream: StreamId,
     /// Bytes that came in order.
@@ -94,7 +94,7 @@ pub struct Invariants {
     acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
     targets: HashMap<Life, HashSet<SocketAddr>>,
     /// Bytes that came in each flow, and since when it has been so many.
-    flows: HashMap<(Life, ConnectionId, StreamId), (u64, Instant)>,
+    flows: HashMap<(Life, SessionHandle, StreamId), (u64, Instant)>,
 }
 
 impl Invariants {
@@ -184,12 +184,11 @@ impl Invariants {
     /// # Panics
     /// When one of the streams has stood still for longer than `patience`.
     pub fn reading(&mut self, now: Instant, life: Life, flows: &[Flow], patience: Duration) {
-        let open: HashSet<_> = flows.iter().map(|f| (f.connection, f.stream)).collect();
-        self.flows.retain(|(l, connection, stream), _| {
-            *l != life || open.contains(&(*connection, *stream))
-        });
+        let open: HashSet<_> = flows.iter().map(|f| (f.session, f.stream)).collect();
+        self.flows
+            .retain(|(l, session, stream), _| *l != life || open.contains(&(*session, *stream)));
         for flow in flows {
-            let key = (life, flow.connection, flow.stream);
+            let key = (life, flow.session, flow.stream);
             let (received, since) = self.flows.entry(key).or_insert((flow.received, now));
             if *received != flow.received {
                 (*received, *since) = (flow.received, now);
@@ -198,7 +197,7 @@ impl Invariants {
                 now.since(*since) <= patience,
                 "{:?} of {:?} stands still at {received} bytes although both ends are willing",
                 flow.stream,
-                flow.connection
+                flow.session
             );
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::session::limits::INITIAL_STREAM_CREDIT;
-use udpagent::session::{Command, ConnectionId};
+use udpagent::session::{Command, SessionHandle};
 use udpagent::wire::{Lane, StreamId};
 
 /// What a controller wants done.
@@ -113,7 +113,7 @@ const fn mix(mut x: u64) -> u64 {
 /// A writer of one lane, within its credit.
 #[derive(Debug)]
 pub struct Writer {
-    connection: ConnectionId,
+    session: SessionHandle,
     stream: StreamId,
     pattern: Pattern,
     total: u64,
@@ -131,13 +131,13 @@ impl Writer {
 
     /// Will write `total` bytes of `pattern`.
     pub const fn new(
-        connection: ConnectionId,
+        session: SessionHandle,
         stream: StreamId,
         pattern: Pattern,
         total: u64,
     ) -> Self {
         Self {
-            connection,
+            session,
             stream,
             pattern,
             total,
@@ -183,7 +183,7 @@ impl Writer {
             self.written = end;
             self.ended = end == self.total;
             out.push(Command::Write {
-                connection: self.connection,
+                session: self.session,
                 stream: self.stream,
                 data,
                 fin: self.ended,

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
-use udpagent::session::{Command, Config, ConnectionId, Endpoint, Gate, Ticket};
+use udpagent::session::{Command, Config, Endpoint, Gate, SessionHandle, Ticket};
 use udpagent::time::Instant;
 
 use crate::caller::Caller;
@@ -232,7 +232,7 @@ impl World {
         agent: &Agent,
         ticket: Option<Ticket>,
         first: Option<Work>,
-    ) -> ConnectionId {
+    ) -> SessionHandle {
         let to = (agent.key, agent.address);
         self.connect_to(laptop, to, ticket, first, Duration::from_secs(60))
     }
@@ -245,19 +245,19 @@ impl World {
         ticket: Option<Ticket>,
         first: Option<Work>,
         timeout: Duration,
-    ) -> ConnectionId {
+    ) -> SessionHandle {
         let now = self.local(laptop.host);
         let mut app = laptop.app.borrow_mut();
-        let (connection, commands) = app.connect(now, to, ticket, first, timeout);
+        let (session, commands) = app.connect(now, to, ticket, first, timeout);
         drop(app);
         self.act(laptop.host, commands);
-        connection
+        session
     }
 
     /// Asks for a work in a session.
-    pub fn ask(&mut self, laptop: &Laptop, connection: ConnectionId, work: Work) {
+    pub fn ask(&mut self, laptop: &Laptop, session: SessionHandle, work: Work) {
         let now = self.local(laptop.host);
-        let commands = laptop.app.borrow_mut().ask(now, connection, work);
+        let commands = laptop.app.borrow_mut().ask(now, session, work);
         self.act(laptop.host, commands);
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::crypto::PublicKey;
 use crate::message::Lines;
-use crate::session::{Command, ConnectionId};
+use crate::session::{Command, SessionHandle};
 use crate::wire::CallId;
 
 const NOW: Instant = Instant::from_micros(1_000_000);
@@ -19,7 +19,7 @@ struct Scene {
 
 fn call(number: u64) -> CallRef {
     CallRef {
-        connection: ConnectionId(number),
+        session: SessionHandle(number),
         call: CallId(0),
     }
 }
@@ -85,13 +85,13 @@ impl Scene {
         while let Some(command) = self.outbox.pop() {
             match command {
                 Command::Write {
-                    connection,
+                    session,
                     stream,
                     data,
                     fin,
                 } => {
                     let to = CallRef {
-                        connection,
+                        session,
                         call: stream.call(),
                     };
                     let (lines, length, ended) = self.told.entry(to).or_default();
@@ -99,8 +99,8 @@ impl Scene {
                     *length += data.len() as u64;
                     *ended |= fin;
                 }
-                Command::Release { connection, call } => {
-                    let told = self.told.entry(CallRef { connection, call });
+                Command::Release { session, call } => {
+                    let told = self.told.entry(CallRef { session, call });
                     told.or_default().2 = true;
                 }
                 other => panic!("{other:?}"),

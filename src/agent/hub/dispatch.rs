@@ -12,13 +12,13 @@ use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
-use crate::session::{self, Closed, Command, ConnectionId, Event};
+use crate::session::{self, Closed, Command, Event, SessionHandle};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 
-const fn call_ref(connection: ConnectionId, stream: StreamId) -> CallRef {
+const fn call_ref(session: SessionHandle, stream: StreamId) -> CallRef {
     CallRef {
-        connection,
+        session,
         call: stream.call(),
     }
 }
@@ -28,22 +28,22 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     pub fn on_session_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Accepted {
-                connection,
+                session,
                 key,
                 remote,
                 invite,
             } => {
                 let name = self.directory.name(&key, Some(remote.ip()));
-                self.on_accepted(now, connection, Member { key, name, remote }, invite);
+                self.on_accepted(now, session, Member { key, name, remote }, invite);
             }
             Event::Data {
-                connection,
+                session,
                 stream,
                 offset,
                 data,
                 fin,
             } => {
-                let call = call_ref(connection, stream);
+                let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.on_control(now, call, &data, fin),
                     Lane::Main => self.on_main(call, Input { offset, data, fin }),
@@ -55,24 +55,24 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 }
             }
             Event::Writable {
-                connection,
+                session,
                 stream,
                 consumed,
                 ..
             } => {
-                let call = call_ref(connection, stream);
+                let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.chat.on_consumed(call, consumed, &mut self.outbox),
                     lane => self.jobs.on_consumed(now, call, lane, consumed),
                 }
             }
-            Event::Delivered { connection, stream } if stream.lane() == Lane::Control => {
-                self.on_delivered(call_ref(connection, stream));
+            Event::Delivered { session, stream } if stream.lane() == Lane::Control => {
+                self.on_delivered(call_ref(session, stream));
             }
             Event::Stopped {
-                connection, stream, ..
+                session, stream, ..
             } => {
-                let call = call_ref(connection, stream);
+                let call = call_ref(session, stream);
                 match self.room(call) {
                     Some(Room::Jobs) => {
                         let outbox = &mut self.outbox;
@@ -83,26 +83,26 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 }
             }
             Event::Reset {
-                connection,
+                session,
                 stream,
                 code,
             } => {
-                let call = call_ref(connection, stream);
+                let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.leave(now, call),
                     Lane::Main => self.jobs.on_input_reset(call, code),
                     Lane::Error => {}
                 }
             }
-            Event::CallEnded { connection, call } => {
-                self.forget(now, CallRef { connection, call });
+            Event::CallEnded { session, call } => {
+                self.forget(now, CallRef { session, call });
             }
-            Event::Silent { connection } => self.jobs.on_silent(now, connection),
-            Event::Heard { connection } => self.jobs.on_heard(connection),
-            Event::Moved { connection, path } => {
-                self.on_moved(now, connection, path.remote);
+            Event::Silent { session } => self.jobs.on_silent(now, session),
+            Event::Heard { session } => self.jobs.on_heard(session),
+            Event::Moved { session, path } => {
+                self.on_moved(now, session, path.remote);
             }
-            Event::Closed { connection, reason } => self.on_closed(now, connection, &reason),
+            Event::Closed { session, reason } => self.on_closed(now, session, &reason),
             Event::Connected { .. } | Event::Delivered { .. } | Event::InitSeen { .. } => {}
         }
         self.proceed(now);
@@ -111,12 +111,12 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     fn on_accepted(
         &mut self,
         now: Instant,
-        connection: ConnectionId,
+        session: SessionHandle,
         member: Member,
         invite: Option<[u8; crate::wire::limits::INVITE]>,
     ) {
         self.notes.push_back(Note::Opened {
-            connection,
+            session,
             key: member.key,
             name: member.name.clone(),
             remote: member.remote,
@@ -129,20 +129,15 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             invite,
             calls: BTreeMap::new(),
         };
-        self.sessions.insert(connection, visit);
+        self.sessions.insert(session, visit);
         if stranger {
-            self.close(
-                now,
-                connection,
-                CloseCode::Revoked,
-                "this key may not connect",
-            );
+            self.close(now, session, CloseCode::Revoked, "this key may not connect");
         }
     }
 
     /// A controller goes on from another address, which its key may not come from.
-    fn on_moved(&mut self, now: Instant, connection: ConnectionId, remote: SocketAddr) {
-        let Some(visit) = self.sessions.get_mut(&connection) else {
+    fn on_moved(&mut self, now: Instant, session: SessionHandle, remote: SocketAddr) {
+        let Some(visit) = self.sessions.get_mut(&session) else {
             return;
         };
         visit.member.remote = remote;
@@ -150,12 +145,12 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let key = visit.member.key;
         if !invited && self.directory.name(&key, Some(remote.ip())).is_none() {
             let code = CloseCode::Revoked;
-            self.close(now, connection, code, "this key may not come from there");
+            self.close(now, session, code, "this key may not come from there");
         }
     }
 
     fn on_control(&mut self, now: Instant, call: CallRef, data: &[u8], fin: bool) {
-        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+        let Some(visit) = self.sessions.get_mut(&call.session) else {
             return;
         };
         visit.calls.entry(call.call).or_default().lines.push(data);
@@ -168,17 +163,17 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 Err(LineError::Malformed(reason)) => self.on_malformed(now, call, reason),
                 Err(LineError::TooLong) => {
                     let code = CloseCode::Violation;
-                    self.close(now, call.connection, code, "a line is too long");
+                    self.close(now, call.session, code, "a line is too long");
                 }
             }
         }
         let overfull = self
             .sessions
-            .get(&call.connection)
+            .get(&call.session)
             .is_some_and(Visit::is_overfull);
         if overfull {
             let code = CloseCode::Violation;
-            self.close(now, call.connection, code, "too many lines without end");
+            self.close(now, call.session, code, "too many lines without end");
         } else if fin {
             self.on_fin(now, call);
         }
@@ -194,7 +189,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 });
                 if taken > limits::CALL_LINES {
                     let code = CloseCode::Violation;
-                    self.close(now, call.connection, code, "too many lines in a call");
+                    self.close(now, call.session, code, "too many lines in a call");
                 } else {
                     self.jobs.on_line(call, &request, &mut self.outbox);
                 }
@@ -206,7 +201,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
 
     /// The first line of a call.
     fn on_first(&mut self, now: Instant, call: CallRef, request: Request) {
-        let Some(visit) = self.sessions.get(&call.connection) else {
+        let Some(visit) = self.sessions.get(&call.session) else {
             return;
         };
         let member = visit.member.clone();
@@ -279,7 +274,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 name: name.clone(),
             });
         }
-        if let Some(visit) = self.sessions.get_mut(&call.connection) {
+        if let Some(visit) = self.sessions.get_mut(&call.session) {
             visit.member.name = Some(name.clone());
         }
         let agent = self.name.clone();
@@ -305,7 +300,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 let code = CloseCode::Violation;
                 self.close(
                     now,
-                    call.connection,
+                    call.session,
                     code,
                     "too many lines that are no requests",
                 );
@@ -320,7 +315,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     }
 
     fn on_main(&mut self, call: CallRef, input: Input) {
-        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+        let Some(visit) = self.sessions.get_mut(&call.session) else {
             return;
         };
         let open = visit.calls.entry(call.call).or_default();
@@ -363,7 +358,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             Some(Room::Answered | Room::Chat) => true,
             Some(Room::Hall) | None => false,
         };
-        if through && let Some(visit) = self.sessions.get_mut(&call.connection) {
+        if through && let Some(visit) = self.sessions.get_mut(&call.session) {
             visit.calls.remove(&call.call);
             self.outbox.release(call);
         }
@@ -377,7 +372,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
 
     /// A call is over.
     fn forget(&mut self, now: Instant, call: CallRef) {
-        let Some(visit) = self.sessions.get_mut(&call.connection) else {
+        let Some(visit) = self.sessions.get_mut(&call.session) else {
             return;
         };
         match visit.calls.remove(&call.call).map(|call| call.room) {
@@ -391,25 +386,25 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     pub(super) fn close(
         &mut self,
         now: Instant,
-        connection: ConnectionId,
+        session: SessionHandle,
         code: CloseCode,
         reason: &str,
     ) {
-        self.on_closed(now, connection, &Closed::Local);
+        self.on_closed(now, session, &Closed::Local);
         self.outbox.push(Command::Close {
-            connection,
+            session,
             code: code as u64,
             reason: reason.into(),
         });
     }
 
-    fn on_closed(&mut self, now: Instant, connection: ConnectionId, reason: &Closed) {
-        let Some(visit) = self.sessions.remove(&connection) else {
+    fn on_closed(&mut self, now: Instant, session: SessionHandle, reason: &Closed) {
+        let Some(visit) = self.sessions.remove(&session) else {
             return;
         };
         for (call, open) in visit.calls {
             if open.room == Room::Chat {
-                let call = CallRef { connection, call };
+                let call = CallRef { session, call };
                 self.chat.on_gone(now, call, &mut self.outbox);
             }
         }
@@ -421,17 +416,16 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         // A controller that has all it wanted need not spend a round trip on telling so call by call.
         let done = CloseCode::Done as u64;
         let satisfied = matches!(reason, Closed::ByPeer { code, .. } if *code == done);
-        self.jobs
-            .on_session_closed(now, connection, heard, satisfied);
+        self.jobs.on_session_closed(now, session, heard, satisfied);
     }
 
     fn room(&self, call: CallRef) -> Option<Room> {
-        let visit = self.sessions.get(&call.connection)?;
+        let visit = self.sessions.get(&call.session)?;
         visit.calls.get(&call.call).map(|call| call.room)
     }
 
     fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
-        let visit = self.sessions.get_mut(&call.connection)?;
+        let visit = self.sessions.get_mut(&call.session)?;
         match visit.calls.entry(call.call) {
             Entry::Occupied(open) => Some(open.into_mut()),
             Entry::Vacant(_) => None,

@@ -26,7 +26,7 @@ use super::note::Note;
 use super::outbox::Outbox;
 use super::plain::ReplyTemplate;
 use crate::message::CloseCode;
-use crate::session::{Command, ConnectionId};
+use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use visit::Visit;
 
@@ -58,7 +58,7 @@ enum Phase {
 pub struct Hub<P, D = Box<dyn Directory>> {
     name: String,
     directory: D,
-    sessions: HashMap<ConnectionId, Visit>,
+    sessions: HashMap<SessionHandle, Visit>,
     jobs: Jobs<P>,
     chat: Chat,
     outbox: Outbox,
@@ -136,19 +136,19 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         self.jobs
             .end_unless(|key| directory.name(key, None).is_some());
         let mut revoked = Vec::new();
-        for (&connection, visit) in &mut self.sessions {
+        for (&session, visit) in &mut self.sessions {
             let member = &mut visit.member;
             let name = directory.name(&member.key, Some(member.remote.ip()));
             // One that has only shown its invitation yet is not in the files.
             if name.is_none() && member.name.is_some() {
-                revoked.push(connection);
+                revoked.push(session);
             }
             member.name = name;
         }
-        for connection in revoked {
+        for session in revoked {
             self.close(
                 now,
-                connection,
+                session,
                 CloseCode::Revoked,
                 "this key may no longer connect",
             );
@@ -217,9 +217,9 @@ impl<P: Processes, D: Directory> Hub<P, D> {
 
     fn close_all(&mut self, now: Instant) {
         self.phase = Phase::Over;
-        let all: Vec<ConnectionId> = self.sessions.keys().copied().collect();
-        for connection in all {
-            self.close(now, connection, CloseCode::Shutdown, "the agent ends");
+        let all: Vec<SessionHandle> = self.sessions.keys().copied().collect();
+        for session in all {
+            self.close(now, session, CloseCode::Shutdown, "the agent ends");
         }
     }
 }

@@ -33,7 +33,7 @@ use super::note::Note;
 use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::{Cause, OnDisconnect};
-use crate::session::{Command, ConnectionId};
+use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
 
@@ -101,7 +101,7 @@ pub struct Jobs<P> {
     table: Table,
     calls: BTreeMap<CallRef, Role>,
     /// The silence that each session is watched for.
-    watched: HashMap<ConnectionId, Duration>,
+    watched: HashMap<SessionHandle, Duration>,
     notes: VecDeque<Note>,
     audit: Box<dyn Audit + Send>,
     closed: bool,
@@ -226,17 +226,17 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Nothing is heard of a session.
-    pub fn on_silent(&mut self, now: Instant, connection: ConnectionId) {
-        let silence = self.watched.get(&connection).copied().unwrap_or_default();
-        for job in self.attached_in(connection) {
+    pub fn on_silent(&mut self, now: Instant, session: SessionHandle) {
+        let silence = self.watched.get(&session).copied().unwrap_or_default();
+        for job in self.attached_in(session) {
             self.table
                 .update(job, |job| job.absent = Some(now - silence));
         }
     }
 
     /// Something is, again.
-    pub fn on_heard(&mut self, connection: ConnectionId) {
-        for job in self.attached_in(connection) {
+    pub fn on_heard(&mut self, session: SessionHandle) {
+        for job in self.attached_in(session) {
             self.table.update(job, |job| job.absent = None);
         }
     }
@@ -246,12 +246,12 @@ impl<P: Processes> Jobs<P> {
     pub fn on_session_closed(
         &mut self,
         now: Instant,
-        connection: ConnectionId,
+        session: SessionHandle,
         heard: Instant,
         satisfied: bool,
     ) {
-        self.watched.remove(&connection);
-        for (call, role) in self.calls_in(connection) {
+        self.watched.remove(&session);
+        for (call, role) in self.calls_in(session) {
             if let Role::Attached(job) = role
                 && satisfied
                 && self.table.get(job).is_some_and(|job| {
@@ -311,9 +311,9 @@ impl<P: Processes> Jobs<P> {
         })
     }
 
-    fn calls_in(&self, connection: ConnectionId) -> Vec<(CallRef, Role)> {
+    fn calls_in(&self, session: SessionHandle) -> Vec<(CallRef, Role)> {
         let call = |number| CallRef {
-            connection,
+            session,
             call: CallId(number),
         };
         self.calls
@@ -322,12 +322,12 @@ impl<P: Processes> Jobs<P> {
             .collect()
     }
 
-    fn attached_in(&self, connection: ConnectionId) -> Vec<JobId> {
+    fn attached_in(&self, session: SessionHandle) -> Vec<JobId> {
         let attached = |(_, role)| match role {
             Role::Attached(job) => Some(job),
             Role::Waiting(_) | Role::Forgotten => None,
         };
-        let calls = self.calls_in(connection);
+        let calls = self.calls_in(session);
         calls.into_iter().filter_map(attached).collect()
     }
 
@@ -378,19 +378,19 @@ impl<P: Processes> Jobs<P> {
         requests::greet(call, job, begin, screen, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
-            self.watch(call.connection, lease, outbox);
+            self.watch(call.session, lease, outbox);
         }
     }
 
     /// Wants to hear of a silence as short as this.
-    fn watch(&mut self, connection: ConnectionId, lease: Duration, outbox: &mut Outbox) {
-        let watched = self.watched.entry(connection).or_insert(Duration::MAX);
+    fn watch(&mut self, session: SessionHandle, lease: Duration, outbox: &mut Outbox) {
+        let watched = self.watched.entry(session).or_insert(Duration::MAX);
         if lease < *watched {
             *watched = lease;
             // The session's own keepalive would come too late to tell silence from idleness.
             let ping = (lease < limits::LEASE).then_some(lease / 3);
             outbox.push(Command::Watch {
-                connection,
+                session,
                 silence: lease,
                 ping,
             });

@@ -28,7 +28,7 @@ use super::{Output, Report};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
-use crate::session::{Command, ConnectionId, Event, Path, Ticket};
+use crate::session::{Command, Event, Path, SessionHandle, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 use input::Input;
@@ -225,8 +225,8 @@ impl Attempt {
         clippy::cast_possible_truncation,
         reason = "connect() shifts a 32-bit slot"
     )]
-    pub const fn slot_of(connection: ConnectionId) -> u32 {
-        (connection.0 >> 16) as u32
+    pub const fn slot_of(session: SessionHandle) -> u32 {
+        (session.0 >> 16) as u32
     }
 
     /// The request's id.
@@ -247,37 +247,37 @@ impl Attempt {
         }
         match event {
             Event::Connected {
-                connection, ticket, ..
-            } => self.on_connected(connection, ticket),
+                session, ticket, ..
+            } => self.on_connected(session, ticket),
             Event::Data {
-                connection,
+                session,
                 stream,
                 data,
                 fin,
                 ..
-            } => self.on_data(connection, stream, &data, fin),
+            } => self.on_data(session, stream, &data, fin),
             Event::Writable {
-                connection,
+                session,
                 stream,
                 consumed,
                 limit,
             } if stream.lane() == Lane::Main => {
-                if let Some(start) = self.leg(connection, stream).and_then(|leg| leg.stdin) {
+                if let Some(start) = self.leg(session, stream).and_then(|leg| leg.stdin) {
                     self.input
                         .on_credit(start.saturating_add(consumed), start.saturating_add(limit));
                 }
             }
             Event::Stopped {
-                connection, stream, ..
-            } if stream.lane() == Lane::Main && self.leg(connection, stream).is_some() => {
+                session, stream, ..
+            } if stream.lane() == Lane::Main && self.leg(session, stream).is_some() => {
                 self.input.close();
             }
             Event::Reset {
-                connection, stream, ..
-            } => self.on_reset(connection, stream),
+                session, stream, ..
+            } => self.on_reset(session, stream),
             Event::Silent { .. } => self.on_silence(),
             Event::Heard { .. } => self.silent_for = Duration::ZERO,
-            Event::Closed { connection, reason } => self.on_closed(connection, reason),
+            Event::Closed { session, reason } => self.on_closed(session, reason),
             Event::Writable { .. }
             | Event::Stopped { .. }
             | Event::Accepted { .. }
@@ -388,15 +388,13 @@ impl Attempt {
         self.actions.push_back(Action::Command(command));
     }
 
-    fn index(&self, connection: ConnectionId) -> Option<usize> {
-        self.legs
-            .iter()
-            .position(|leg| leg.connection == connection)
+    fn index(&self, session: SessionHandle) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.session == session)
     }
 
     /// The leg whose present call a stream belongs to.
-    fn leg(&self, connection: ConnectionId, stream: StreamId) -> Option<&Leg> {
-        let leg = &self.legs[self.index(connection)?];
+    fn leg(&self, session: SessionHandle, stream: StreamId) -> Option<&Leg> {
+        let leg = &self.legs[self.index(session)?];
         (leg.call == stream.call()).then_some(leg)
     }
 
@@ -430,7 +428,7 @@ impl Attempt {
 /// A write to a leg's call.
 fn write(leg: &Leg, lane: Lane, data: Bytes, fin: bool) -> Command {
     Command::Write {
-        connection: leg.connection,
+        session: leg.session,
         stream: leg.stream(lane),
         data,
         fin,

@@ -23,7 +23,7 @@ impl Talk {
             },
         };
         self.command(Command::Connect(Connect {
-            connection: self.connection(),
+            session: self.session(),
             agent: self.config.agent,
             path,
             ticket: self.config.ticket,

@@ -29,7 +29,7 @@ use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{CloseCode, LineError, Lines, Reply, Request, to_line};
-use crate::session::{Command, ConnectionId, Event, Path, Ticket};
+use crate::session::{Command, Event, Path, SessionHandle, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
 /// Why one talks.
@@ -174,8 +174,8 @@ impl Talk {
         clippy::cast_possible_truncation,
         reason = "connect() shifts a 32-bit slot"
     )]
-    pub const fn slot_of(connection: ConnectionId) -> u32 {
-        (connection.0 >> 16) as u32
+    pub const fn slot_of(session: SessionHandle) -> u32 {
+        (session.0 >> 16) as u32
     }
 
     /// Says something. Its number is what receipts name.
@@ -226,37 +226,37 @@ impl Talk {
         }
         match event {
             Event::Connected {
-                connection, ticket, ..
-            } if connection == self.connection() => {
+                session, ticket, ..
+            } if session == self.session() => {
                 self.state = State::Talking;
                 self.actions.push_back(Action::Learned(ticket));
                 self.watch();
             }
             Event::Data {
-                connection,
+                session,
                 stream,
                 data,
                 fin,
                 ..
-            } if connection == self.connection() && stream == STREAM => {
+            } if session == self.session() && stream == STREAM => {
                 self.on_data(&data, fin);
             }
-            Event::Reset { connection, .. } | Event::Stopped { connection, .. }
-                if connection == self.connection() =>
+            Event::Reset { session, .. } | Event::Stopped { session, .. }
+                if session == self.session() =>
             {
                 self.end(End::PutOut);
             }
-            Event::Silent { connection } if connection == self.connection() => {
+            Event::Silent { session } if session == self.session() => {
                 if self.wish == Wish::Talk {
                     self.actions.push_back(Action::Silent);
                 } else {
                     self.end(End::Lost);
                 }
             }
-            Event::Heard { connection } if connection == self.connection() => {
+            Event::Heard { session } if session == self.session() => {
                 self.actions.push_back(Action::Back);
             }
-            Event::Closed { connection, reason } if connection == self.connection() => {
+            Event::Closed { session, reason } if session == self.session() => {
                 self.on_closed(reason);
             }
             _ => {}
@@ -268,9 +268,9 @@ impl Talk {
         self.actions.pop_front()
     }
 
-    fn connection(&self) -> ConnectionId {
+    fn session(&self) -> SessionHandle {
         let attempt = u64::from(self.attempts.saturating_sub(1));
-        ConnectionId(u64::from(self.config.slot) << 16 | attempt)
+        SessionHandle(u64::from(self.config.slot) << 16 | attempt)
     }
 
     fn on_data(&mut self, data: &[u8], fin: bool) {
@@ -288,7 +288,7 @@ impl Talk {
         }
         if !data.is_empty() {
             self.command(Command::Consumed {
-                connection: self.connection(),
+                session: self.session(),
                 stream: STREAM,
                 bytes: data.len() as u64,
             });
@@ -350,7 +350,7 @@ impl Talk {
                 self.end(End::Left);
             } else {
                 self.command(Command::Write {
-                    connection: self.connection(),
+                    session: self.session(),
                     stream: STREAM,
                     data: bytes::Bytes::new(),
                     fin: true,
@@ -370,7 +370,7 @@ impl Talk {
             _ => (contact, Some(contact / 4)),
         };
         self.command(Command::Watch {
-            connection: self.connection(),
+            session: self.session(),
             silence,
             ping,
         });
@@ -394,7 +394,7 @@ impl Talk {
 
     fn write(&mut self, request: &Request) {
         self.command(Command::Write {
-            connection: self.connection(),
+            session: self.session(),
             stream: STREAM,
             data: to_line(request).into(),
             fin: false,
@@ -409,7 +409,7 @@ impl Talk {
     fn end(&mut self, end: End) {
         if self.state != State::Ended {
             self.command(Command::Close {
-                connection: self.connection(),
+                session: self.session(),
                 code: CloseCode::Done as u64,
                 reason: String::new(),
             });

@@ -84,7 +84,7 @@ impl Scene {
 
     fn connected(&mut self) {
         self.on(Event::Connected {
-            connection: self.talk.connection(),
+            session: self.talk.session(),
             ticket: TICKET,
             early: Early::Accepted,
         });
@@ -92,7 +92,7 @@ impl Scene {
 
     fn data(&mut self, data: Bytes, fin: bool) {
         self.on(Event::Data {
-            connection: self.talk.connection(),
+            session: self.talk.session(),
             stream: STREAM,
             offset: 0,
             data,
@@ -106,7 +106,7 @@ impl Scene {
 
     fn closes(&mut self, reason: Closed) {
         self.on(Event::Closed {
-            connection: self.talk.connection(),
+            session: self.talk.session(),
             reason,
         });
     }
@@ -171,11 +171,11 @@ fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
     scene.talk.say("one".into()).unwrap();
     scene.talk.say("two".into()).unwrap();
     scene.replies(&delivered(0));
-    let first = scene.talk.connection();
+    let first = scene.talk.session();
     scene.heard.clear();
     scene.closes(Closed::Lost);
     scene.closes(Closed::Unreachable);
-    assert_ne!(scene.talk.connection(), first);
+    assert_ne!(scene.talk.session(), first);
     assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
     scene.connected();
     scene.replies(&Reply::Joined {
@@ -222,13 +222,13 @@ fn an_agent_that_stays_away_is_not_called_for_ever() {
 #[test]
 fn a_silent_agent_is_a_note_while_talking_and_the_end_while_leaving() {
     let mut scene = Scene::chat();
-    let connection = scene.talk.connection();
+    let session = scene.talk.session();
     scene.talk.say("one".into()).unwrap();
-    scene.on(Event::Silent { connection });
+    scene.on(Event::Silent { session });
     assert!(matches!(scene.heard[..], [Action::Silent]));
-    scene.on(Event::Heard { connection });
+    scene.on(Event::Heard { session });
     scene.talk.leave();
-    scene.on(Event::Silent { connection });
+    scene.on(Event::Silent { session });
     assert_eq!(scene.end(), Some(&End::Lost));
     assert_eq!(scene.talk.undelivered().count(), 1);
 }
@@ -265,10 +265,10 @@ fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
 fn every_address_is_tried_and_what_was_said_meanwhile_goes_along() {
     let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
     scene.talk.say("early".into()).unwrap();
-    let first = scene.talk.connection();
+    let first = scene.talk.session();
     scene.closes(Closed::Unreachable);
-    assert_ne!(scene.talk.connection(), first);
-    assert_eq!(Talk::slot_of(scene.talk.connection()), 3);
+    assert_ne!(scene.talk.session(), first);
+    assert_eq!(Talk::slot_of(scene.talk.session()), 3);
     assert_eq!(
         scene.asked(),
         [Request::Chat { name: None }, say(0, "early")]

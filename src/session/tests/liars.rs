@@ -10,7 +10,7 @@ fn lie(write: impl Fn(&mut Vec<u8>)) -> Pair {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
-    let liar = pair.controller.connection(0).unwrap();
+    let liar = pair.controller.session(0).unwrap();
     let mut datagram = Vec::new();
     let start = liar.begin(&mut datagram);
     write(&mut datagram);
@@ -153,12 +153,12 @@ fn frames_that_make_no_sense_close_the_session() {
 #[test]
 fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() {
     let mut pair = Pair::new(Duration::from_millis(5));
-    let connection = pair.connect(1, None, b"x");
+    let session = pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
     let before = pair.agent.stats();
     let counters = [u64::MAX, u64::MAX - 1, 1 << 63, MAX_COUNTER + 1];
     for counter in counters.into_iter().chain([MAX_COUNTER, MAX_COUNTER - 1]) {
-        let liar = pair.controller.connection(0).unwrap();
+        let liar = pair.controller.session(0).unwrap();
         let header = Data {
             phase: 0,
             receiver: liar.remote,
@@ -180,7 +180,7 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
     // The two at the end of the range are taken, and acknowledged: for what was never sent.
     pair.run(pair.now + SECOND);
     assert!(pair.controller_events.contains(&Event::Closed {
-        connection,
+        session,
         reason: Closed::Violation("acknowledgement of what was never sent"),
     }));
 }
@@ -197,7 +197,7 @@ fn a_datagram_that_was_changed_anywhere_is_dropped_and_counted() {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
-    let liar = pair.controller.connection(0).unwrap();
+    let liar = pair.controller.session(0).unwrap();
     let mut datagram = Vec::new();
     let start = liar.begin(&mut datagram);
     Frame::Ping.encode(&mut datagram);

@@ -95,10 +95,10 @@ impl Pair {
         number: u64,
         ticket: Option<Ticket>,
         first: &'static [u8],
-    ) -> ConnectionId {
-        let connection = ConnectionId(number);
+    ) -> SessionHandle {
+        let session = SessionHandle(number);
         self.apply(Command::Connect(Connect {
-            connection,
+            session,
             agent: self.agent_key,
             path: path(true),
             ticket,
@@ -106,7 +106,7 @@ impl Pair {
             first: Bytes::from_static(first),
             timeout: Duration::from_secs(10),
         }));
-        connection
+        session
     }
 
     fn apply(&mut self, command: Command) {
@@ -146,17 +146,17 @@ impl Pair {
         let before = self.controller_events.len() + self.agent_events.len();
         while let Some(event) = self.controller.poll_event() {
             if let Event::Data {
-                connection,
+                session,
                 stream,
                 data,
                 ..
             } = &event
             {
-                let (connection, stream, bytes) = (*connection, *stream, data.len() as u64);
+                let (session, stream, bytes) = (*session, *stream, data.len() as u64);
                 self.controller.apply(
                     self.now,
                     Command::Consumed {
-                        connection,
+                        session,
                         stream,
                         bytes,
                     },
@@ -166,7 +166,7 @@ impl Pair {
         }
         while let Some(event) = self.agent.poll_event() {
             if let Event::Data {
-                connection,
+                session,
                 stream,
                 data,
                 fin,
@@ -174,12 +174,12 @@ impl Pair {
             } = &event
                 && self.echo
             {
-                let (connection, stream, data, fin) = (*connection, *stream, data.clone(), *fin);
+                let (session, stream, data, fin) = (*session, *stream, data.clone(), *fin);
                 let bytes = data.len() as u64;
                 self.agent.apply(
                     self.now,
                     Command::Consumed {
-                        connection,
+                        session,
                         stream,
                         bytes,
                     },
@@ -187,7 +187,7 @@ impl Pair {
                 self.agent.apply(
                     self.now,
                     Command::Write {
-                        connection,
+                        session,
                         stream,
                         data,
                         fin,
@@ -279,11 +279,11 @@ fn first_contact_takes_two_round_trips_and_the_second_time_one() {
 #[test]
 fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
     let mut pair = Pair::new(Duration::from_millis(5));
-    let connection = pair.connect(1, None, b"x");
+    let session = pair.connect(1, None, b"x");
     let bulk: Vec<u8> = (0..10_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
     let stream = StreamId::new(CallId(0), Lane::Main);
     pair.apply(Command::Write {
-        connection,
+        session,
         stream,
         data: bulk.clone().into(),
         fin: true,
@@ -291,11 +291,11 @@ fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
     pair.run(pair.now + SECOND * 60);
     assert!(pair.received(Lane::Main) == bulk);
     pair.apply(Command::Release {
-        connection,
+        session,
         call: CallId(0),
     });
     pair.apply(Command::Close {
-        connection,
+        session,
         code: 0,
         reason: String::new(),
     });
@@ -311,10 +311,10 @@ fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
 fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.echo = false;
-    let connection = pair.connect(1, None, b"x");
+    let session = pair.connect(1, None, b"x");
     let stream = StreamId::new(CallId(0), Lane::Main);
     pair.apply(Command::Write {
-        connection,
+        session,
         stream,
         data: vec![1; 5_000_000].into(),
         fin: true,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::crypto::TrafficKeys;
-use udpagent::session::{Closed, Command, ConnectionId, Endpoint, Event, Path, limits};
+use udpagent::session::{Closed, Command, Endpoint, Event, Path, SessionHandle, limits};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{DATA_HEADER, MAX_COUNTER, MAX_VARINT};
 use udpagent::wire::{CallId, Data, Datagram, Frame, Lane, SessionId, StreamId};
@@ -44,7 +44,7 @@ const WRITTEN: usize = 1 << 20;
 struct Run {
     endpoint: Endpoint,
     now: Instant,
-    connection: ConnectionId,
+    session: SessionHandle,
     keys: TrafficKeys,
     /// The endpoint's name for the session, and the peer's.
     receiver: SessionId,
@@ -214,7 +214,7 @@ impl Run {
     }
 
     fn command(&mut self, input: &mut Input<'_>) -> Option<Command> {
-        let connection = self.connection;
+        let session = self.session;
         let call = CallId(u32::from(input.below(20)));
         let lane = [Lane::Control, Lane::Main, Lane::Error][usize::from(input.below(3))];
         let stream = StreamId::new(call, lane);
@@ -229,35 +229,35 @@ impl Run {
                 let data = Bytes::from(vec![7; length]);
                 let fin = input.below(8) == 0;
                 Command::Write {
-                    connection,
+                    session,
                     stream,
                     data,
                     fin,
                 }
             }
             6..=9 => Command::Consumed {
-                connection,
+                session,
                 stream,
                 bytes: code,
             },
             10 => Command::Reset {
-                connection,
+                session,
                 stream,
                 code,
             },
             11 => Command::Stop {
-                connection,
+                session,
                 stream,
                 code,
             },
-            12 | 13 => Command::Release { connection, call },
+            12 | 13 => Command::Release { session, call },
             14 => Command::Watch {
-                connection,
+                session,
                 silence: Duration::from_millis(code),
                 ping: (input.below(2) == 0).then_some(Duration::from_millis(input.varint())),
             },
             _ if input.below(8) == 0 => Command::Close {
-                connection,
+                session,
                 code,
                 reason: "ж".repeat(usize::from(input.byte())),
             },
@@ -336,7 +336,7 @@ impl Run {
     }
 
     fn on_event(&mut self, event: &Event) {
-        if event.connection() != Some(self.connection) {
+        if event.session() != Some(self.session) {
             return;
         }
         assert!(!self.closed, "{event:?} names a session that is over");

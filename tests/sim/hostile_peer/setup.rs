@@ -8,7 +8,7 @@ use bytes::Bytes;
 use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, TrafficKeys};
 use udpagent::rng::Rng;
 use udpagent::session::{Command, limits};
-use udpagent::session::{Config, Connect, ConnectionId, Endpoint, Gate, Ticket};
+use udpagent::session::{Config, Connect, Endpoint, Gate, SessionHandle, Ticket};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM};
 use udpagent::wire::{Datagram, Early, Frame, Hello, SessionId, encode_init, encode_resp};
@@ -34,7 +34,7 @@ pub fn peer(number: u8) -> SocketAddr {
 
 /// The names of the session, and its keys, as the peer has them.
 struct Names {
-    connection: ConnectionId,
+    session: SessionHandle,
     receiver: SessionId,
     local: SessionId,
     keys: TrafficKeys,
@@ -74,7 +74,7 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
     Some(Run {
         endpoint: run.endpoint,
         now,
-        connection: names.connection,
+        session: names.session,
         keys: names.keys,
         receiver: names.receiver,
         local: names.local,
@@ -159,7 +159,7 @@ impl Unready {
         };
         let keys = initiator.finish(resp.noise, &mut Vec::new());
         Some(Names {
-            connection: ConnectionId(1 << 63),
+            session: SessionHandle(1 << 63),
             receiver: resp.sender,
             local,
             keys: keys.expect("a true RESP"),
@@ -167,7 +167,7 @@ impl Unready {
     }
 
     fn as_agent(&mut self, input: &mut Input<'_>) -> Option<Names> {
-        let connection = ConnectionId(1);
+        let session = SessionHandle(1);
         let ticket = Ticket {
             epoch: 0,
             offset: input.word().cast_signed(),
@@ -176,7 +176,7 @@ impl Unready {
         let first = Bytes::from(vec![5; usize::from(input.byte()) * 10]);
         self.frames.calls = u32::from(!first.is_empty());
         let connect = Connect {
-            connection,
+            session,
             agent: self.peer_key.public(),
             path: path(peer(0)),
             ticket: (input.below(2) == 0).then_some(ticket),
@@ -201,7 +201,7 @@ impl Unready {
         // The application may change its mind before the answer comes.
         if input.below(4) == 0 {
             let call = udpagent::wire::CallId(0);
-            let release = Command::Release { connection, call };
+            let release = Command::Release { session, call };
             self.endpoint.apply(self.now, release);
         }
         let payload = self.hello(local, input);
@@ -215,7 +215,7 @@ impl Unready {
         }
         self.deliver(resp);
         Some(Names {
-            connection,
+            session,
             receiver,
             local,
             keys,

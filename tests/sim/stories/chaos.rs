@@ -72,14 +72,14 @@ fn story(seed: u64) -> u64 {
                 asked += 1;
                 any_work(&mut dice, asked)
             });
-            let connection = world.connect(laptop, agent, None, first);
-            sessions.push((laptop.clone(), connection));
+            let session = world.connect(laptop, agent, None, first);
+            sessions.push((laptop.clone(), session));
         }
     }
     for _ in 0..3 + dice.below(8) {
         asked += 1;
-        let (laptop, connection) = &sessions[dice.index(sessions.len())];
-        world.ask(laptop, *connection, any_work(&mut dice, asked));
+        let (laptop, session) = &sessions[dice.index(sessions.len())];
+        world.ask(laptop, *session, any_work(&mut dice, asked));
         if dice.chance(0.3) {
             world.run_for(dice.upto(MS * 500));
         }
@@ -91,13 +91,13 @@ fn story(seed: u64) -> u64 {
     });
     let started: usize = agents.iter().map(|a| a.app.borrow().started()).sum();
     assert_eq!(started as u64, asked);
-    let bye = |connection| Command::Close {
-        connection,
+    let bye = |session| Command::Close {
+        session,
         code: 0,
         reason: "done".into(),
     };
-    for (laptop, connection) in &sessions {
-        world.act(laptop.host, vec![bye(*connection)]);
+    for (laptop, session) in &sessions {
+        world.act(laptop.host, vec![bye(*session)]);
     }
     // One that has not heard the good-bye notices the silence, and then it is quiet.
     world.run_for(SECOND * 400);

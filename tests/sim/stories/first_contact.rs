@@ -24,9 +24,9 @@ fn first_command(
     ticket: Option<Ticket>,
     work: Work,
 ) -> (Duration, Early) {
-    let connection = world.connect(laptop, agent, ticket, Some(work));
+    let session = world.connect(laptop, agent, ticket, Some(work));
     let took = took(world, laptop, work);
-    let early = laptop.app.borrow().sessions[&connection].early;
+    let early = laptop.app.borrow().sessions[&session].early;
     (took, early.expect("connected"))
 }
 
@@ -58,9 +58,9 @@ fn a_ticket_is_good_for_hours() {
 #[test]
 fn each_command_in_a_session_takes_one_round_trip() {
     let (mut world, agent, laptop) = two();
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     for id in 0..200 {
-        world.ask(&laptop, connection, Work::echo(id));
+        world.ask(&laptop, session, Work::echo(id));
         assert_eq!(took(&mut world, &laptop, Work::echo(id)), RTT);
         world.run_for(MS * (id % 7) as u32);
     }
@@ -125,9 +125,9 @@ fn an_answer_that_fits_the_budget_of_the_first_datagram_takes_one_round_trip() {
 fn a_network_without_latency_is_no_special_case() {
     let mut world = World::new(0, Link::perfect(Duration::ZERO));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, ticket) = meet(&mut world, &laptop, &agent);
+    let (session, ticket) = meet(&mut world, &laptop, &agent);
     for id in 0..50 {
-        world.ask(&laptop, connection, Work::cat(id, 100_000));
+        world.ask(&laptop, session, Work::cat(id, 100_000));
         took(&mut world, &laptop, Work::echo(id));
     }
     let (took, _) = first_command((&mut world, &agent, &laptop), Some(ticket), Work::echo(99));

@@ -42,9 +42,9 @@ fn goodput(loss: f64, round_trip: Duration, queue_percent: u64) -> u128 {
         ..Link::narrow(latency, RATE, volume * queue_percent / 100)
     };
     world.network.set_link(agent.host, laptop.host, bottleneck);
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let work = Work::cat(1, SIZE);
-    world.ask(&laptop, connection, work);
+    world.ask(&laptop, session, work);
     let took = took(&mut world, &laptop, work);
     let percent = u128::from(SIZE) * 100_000_000 / u128::from(RATE) / took.as_micros();
     (percent + 2) / 5 * 5

@@ -73,11 +73,11 @@ fn honest_commands_succeed_in_a_flood_of_first_flights_from_spoofed_addresses() 
 fn a_session_that_stands_is_not_disturbed_by_a_flood() {
     let mut world = World::new(0, Link::perfect(MS * 10));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let inits = forged(0, &agent, 50);
     for id in 0..20 {
         burst(&mut world, &agent, &inits, HANDSHAKE_QUEUE);
-        world.ask(&laptop, connection, Work::echo(id));
+        world.ask(&laptop, session, Work::echo(id));
         world.run_for(MS * 25);
         let app = laptop.app.borrow();
         assert_eq!(app.fate(id), Some(&Fate::Done(MS * 20)));

@@ -19,7 +19,7 @@ mod the_network;
 
 use std::time::Duration;
 
-use udpagent::session::{ConnectionId, Ticket};
+use udpagent::session::{SessionHandle, Ticket};
 
 use crate::caller::Fate;
 use crate::cast::{Agent, Laptop};
@@ -30,13 +30,13 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Lets a laptop meet an agent, so that it knows it from now on.
-fn meet(world: &mut World, laptop: &Laptop, agent: &Agent) -> (ConnectionId, Ticket) {
-    let connection = world.connect(laptop, agent, None, None);
+fn meet(world: &mut World, laptop: &Laptop, agent: &Agent) -> (SessionHandle, Ticket) {
+    let session = world.connect(laptop, agent, None, None);
     world.run_until(SECOND * 60, "connected", |_| {
-        laptop.app.borrow().sessions[&connection].ticket.is_some()
+        laptop.app.borrow().sessions[&session].ticket.is_some()
     });
-    let ticket = laptop.app.borrow().sessions[&connection].ticket;
-    (connection, ticket.expect("connected"))
+    let ticket = laptop.app.borrow().sessions[&session].ticket;
+    (session, ticket.expect("connected"))
 }
 
 /// Runs until a work is over, and says how long it took.

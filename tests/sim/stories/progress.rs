@@ -15,13 +15,13 @@ fn a_writer_that_waits_for_consumption_at_the_initial_credit_is_told_of_it() {
     let mut world = World::new(0, Link::perfect(MS * 5));
     world.patience = Some(SECOND * 5);
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let work = Work {
         stdin: 3 << 20,
         bound: INITIAL_STREAM_CREDIT,
         ..Work::cat(1, 3 << 20)
     };
-    world.ask(&laptop, connection, work);
+    world.ask(&laptop, session, work);
     world.run_until(SECOND * 600, "done", |_| laptop.app.borrow().done() == 1);
     // Two ways of 3 MiB in datagrams of 1 200 bytes, acknowledged one in ten: reports ride along.
     let sent = world.network.tally.sent;
@@ -41,7 +41,7 @@ fn where_both_ends_are_willing_no_stream_stands_still() {
             };
         }
         let (agent, laptop) = (world.agent(), world.laptop());
-        let (connection, _) = meet(&mut world, &laptop, &agent);
+        let (session, _) = meet(&mut world, &laptop, &agent);
         if world.dice.below(2) == 0 {
             laptop.app.borrow_mut().pace = Pace::Slow {
                 bytes: 5_000 + world.dice.below(30_000),
@@ -56,7 +56,7 @@ fn where_both_ends_are_willing_no_stream_stands_still() {
                 bound: CONSUMED_REPORT + upto(INITIAL_STREAM_CREDIT),
                 ..Work::cat(id, upto(400_000))
             };
-            world.ask(&laptop, connection, work);
+            world.ask(&laptop, session, work);
         }
         world.run_until(SECOND * 600, "done", |_| laptop.app.borrow().done() == 3);
     });

@@ -28,12 +28,12 @@ fn exchange(seed: u64) -> (World, Agent, Laptop, Vec<Record>) {
     let (first, ticket) = meet(&mut world, &laptop, &agent);
     let second = world.connect(&laptop, &agent, Some(ticket), Some(Work::echo(0)));
     for id in 1..10 {
-        let connection = if id % 2 == 0 { first } else { second };
+        let session = if id % 2 == 0 { first } else { second };
         let work = Work {
             stdin: 300 * (id % 3),
             ..Work::cat(id, 500 * id)
         };
-        world.ask(&laptop, connection, work);
+        world.ask(&laptop, session, work);
     }
     world.run_until(SECOND * 60, "done", |_| laptop.app.borrow().done() == 10);
     world.run_for(SECOND);
@@ -43,9 +43,9 @@ fn exchange(seed: u64) -> (World, Agent, Laptop, Vec<Record>) {
 
 fn close_all(world: &mut World, laptop: &Laptop) {
     let open: Vec<_> = laptop.app.borrow().sessions.keys().copied().collect();
-    for connection in open {
+    for session in open {
         let close = Command::Close {
-            connection,
+            session,
             code: 0,
             reason: String::new(),
         };
@@ -87,8 +87,8 @@ fn while_the_sessions_stand() {
         every_way(&mut world, &agent, &records);
         // And the sessions still work.
         let open: Vec<_> = laptop.app.borrow().sessions.keys().copied().collect();
-        for (connection, id) in open.into_iter().zip(100..) {
-            world.ask(&laptop, connection, Work::echo(id));
+        for (session, id) in open.into_iter().zip(100..) {
+            world.ask(&laptop, session, Work::echo(id));
         }
         world.run_until(SECOND * 10, "done", |_| laptop.app.borrow().done() == 12);
     });

@@ -1,7 +1,7 @@
 //! The agent dies in the middle of things, and another of the same key comes.
 
 use udpagent::session::limits::IDLE;
-use udpagent::session::{Closed, Command, ConnectionId};
+use udpagent::session::{Closed, Command, SessionHandle};
 
 use super::{MS, SECOND, meet, took};
 use crate::caller::Fate;
@@ -11,31 +11,31 @@ use crate::seeds;
 use crate::work::Work;
 use crate::world::World;
 
-fn in_the_middle(seed: u64, loss: f64) -> (World, Agent, Laptop, ConnectionId) {
+fn in_the_middle(seed: u64, loss: f64) -> (World, Agent, Laptop, SessionHandle) {
     let mut world = World::new(seed, Link::lossy(MS * 20, loss));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     for id in 0..40 {
         let work = Work {
             takes: MS * 200,
             ..Work::cat(id, 3_000)
         };
-        world.ask(&laptop, connection, work);
+        world.ask(&laptop, session, work);
     }
     world.run_for(MS * 400);
-    (world, agent, laptop, connection)
+    (world, agent, laptop, session)
 }
 
 #[test]
 fn what_was_asked_of_an_agent_that_died_fails_and_is_never_started_again() {
     seeds::each(30, |seed| {
-        let (mut world, agent, laptop, connection) = in_the_middle(seed, 0.1);
+        let (mut world, agent, laptop, session) = in_the_middle(seed, 0.1);
         let before = agent.app.borrow().started();
         assert!(before > 0);
         world.restart(&agent);
         world.run_for(IDLE * 2);
         let app = laptop.app.borrow();
-        assert_eq!(app.sessions[&connection].closed, Some(Closed::Lost));
+        assert_eq!(app.sessions[&session].closed, Some(Closed::Lost));
         assert_eq!(app.pending(), 0);
         assert_eq!(
             agent.app.borrow().started(),
@@ -49,9 +49,9 @@ fn what_was_asked_of_an_agent_that_died_fails_and_is_never_started_again() {
 
 #[test]
 fn silence_is_told_after_the_time_that_was_asked_for() {
-    let (mut world, agent, laptop, connection) = in_the_middle(0, 0.0);
+    let (mut world, agent, laptop, session) = in_the_middle(0, 0.0);
     let watch = Command::Watch {
-        connection,
+        session,
         silence: SECOND * 5,
         ping: Some(SECOND),
     };
@@ -59,7 +59,7 @@ fn silence_is_told_after_the_time_that_was_asked_for() {
     world.kill(&agent);
     let died = world.now();
     world.run_until(SECOND * 10, "silent", |_| {
-        laptop.app.borrow().sessions[&connection].silences == 1
+        laptop.app.borrow().sessions[&session].silences == 1
     });
     let told = world.now().since(died);
     assert!(
@@ -70,9 +70,9 @@ fn silence_is_told_after_the_time_that_was_asked_for() {
 
 #[test]
 fn a_silent_agent_that_comes_back_is_heard() {
-    let (mut world, agent, laptop, connection) = in_the_middle(0, 0.0);
+    let (mut world, agent, laptop, session) = in_the_middle(0, 0.0);
     let watch = Command::Watch {
-        connection,
+        session,
         silence: SECOND * 5,
         ping: Some(SECOND),
     };
@@ -80,8 +80,8 @@ fn a_silent_agent_that_comes_back_is_heard() {
     world.sleep(agent.host, SECOND * 30);
     world.run_until(SECOND * 60, "done", |_| laptop.app.borrow().done() == 40);
     let app = laptop.app.borrow();
-    let session = &app.sessions[&connection];
-    assert_eq!((session.silences, session.returns), (1, 1));
+    let state = &app.sessions[&session];
+    assert_eq!((state.silences, state.returns), (1, 1));
 }
 
 #[test]

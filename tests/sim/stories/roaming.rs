@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use udpagent::session::limits::{AMPLIFICATION, KEEPALIVE};
-use udpagent::session::{Closed, Command, ConnectionId};
+use udpagent::session::{Closed, Command, SessionHandle};
 
 use super::{MS, SECOND, meet};
 use crate::cast::{Agent, Laptop};
@@ -16,19 +16,19 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn downloading(seed: u64, link: Link) -> (World, Agent, Laptop, ConnectionId) {
+fn downloading(seed: u64, link: Link) -> (World, Agent, Laptop, SessionHandle) {
     let mut world = World::new(seed, link);
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
-    world.ask(&laptop, connection, Work::cat(1, 2_000_000));
+    let (session, _) = meet(&mut world, &laptop, &agent);
+    world.ask(&laptop, session, Work::cat(1, 2_000_000));
     world.run_for(MS * 300);
     assert_eq!(laptop.app.borrow().done(), 0, "the transfer is under way");
-    (world, agent, laptop, connection)
+    (world, agent, laptop, session)
 }
 
-fn watch(world: &mut World, laptop: &Laptop, connection: ConnectionId) {
+fn watch(world: &mut World, laptop: &Laptop, session: SessionHandle) {
     let watch = Command::Watch {
-        connection,
+        session,
         silence: SECOND * 5,
         ping: Some(SECOND),
     };
@@ -57,8 +57,8 @@ fn a_download_survives_a_new_port() {
 
 #[test]
 fn a_download_survives_a_new_address_soon_when_silence_is_watched() {
-    let (mut world, agent, laptop, connection) = downloading(0, dsl());
-    watch(&mut world, &laptop, connection);
+    let (mut world, agent, laptop, session) = downloading(0, dsl());
+    watch(&mut world, &laptop, session);
     world
         .network
         .rebind(laptop.address, address("203.0.113.77:1024"));
@@ -72,12 +72,12 @@ fn a_download_survives_a_new_address_soon_when_silence_is_watched() {
 fn an_upload_survives_a_new_address_at_once() {
     let mut world = World::new(0, dsl());
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let work = Work {
         stdin: 2_000_000,
         ..Work::echo(1)
     };
-    world.ask(&laptop, connection, work);
+    world.ask(&laptop, session, work);
     world.run_for(MS * 300);
     world
         .network
@@ -94,8 +94,8 @@ fn addresses_may_change_all_the_time_and_under_loss() {
             jitter: MS * 5,
             ..dsl()
         };
-        let (mut world, _, laptop, connection) = downloading(seed, link);
-        watch(&mut world, &laptop, connection);
+        let (mut world, _, laptop, session) = downloading(seed, link);
+        watch(&mut world, &laptop, session);
         for change in 0..10u8 {
             let pause = world.dice.between(MS * 50, SECOND * 3);
             world.run_for(pause);
@@ -115,8 +115,8 @@ fn addresses_may_change_all_the_time_and_under_loss() {
 #[test]
 fn a_victim_whose_address_is_put_on_genuine_datagrams_gets_little_and_the_session_survives() {
     seeds::each(20, |seed| {
-        let (mut world, agent, laptop, connection) = downloading(seed, dsl());
-        watch(&mut world, &laptop, connection);
+        let (mut world, agent, laptop, session) = downloading(seed, dsl());
+        watch(&mut world, &laptop, session);
         let victim = address("233.252.0.9:53");
         world.network.records = Some(Vec::new());
         let mut seen = 0;
@@ -148,8 +148,8 @@ fn a_victim_whose_address_is_put_on_genuine_datagrams_gets_little_and_the_sessio
 
 #[test]
 fn a_laptop_that_slept_for_a_minute_goes_on_where_it_was() {
-    let (mut world, _, laptop, connection) = downloading(0, dsl());
-    watch(&mut world, &laptop, connection);
+    let (mut world, _, laptop, session) = downloading(0, dsl());
+    watch(&mut world, &laptop, session);
     world.sleep(laptop.host, SECOND * 60);
     world.run_for(SECOND * 60);
     world
@@ -160,11 +160,11 @@ fn a_laptop_that_slept_for_a_minute_goes_on_where_it_was() {
 
 #[test]
 fn both_ends_tell_the_loss_of_a_laptop_that_slept_for_an_hour() {
-    let (mut world, agent, laptop, connection) = downloading(0, dsl());
+    let (mut world, agent, laptop, session) = downloading(0, dsl());
     world.sleep(laptop.host, SECOND * 3600);
     world.run_for(SECOND * 3600 + SECOND * 200);
     assert_eq!(agent.app.borrow().closed, [Closed::Lost]);
-    let closed = laptop.app.borrow().sessions[&connection].closed.clone();
+    let closed = laptop.app.borrow().sessions[&session].closed.clone();
     assert_eq!(closed, Some(Closed::Lost));
 }
 

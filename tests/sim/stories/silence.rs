@@ -12,15 +12,15 @@ use crate::world::World;
 fn an_idle_session_sends_nothing_and_is_forgotten_by_both() {
     let mut world = World::new(0, Link::perfect(MS * 20));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     world.run_for(SECOND);
     let sent = world.network.tally.sent;
     world.run_for(IDLE.saturating_sub(SECOND * 5));
     assert_eq!(world.network.tally.sent, sent);
-    assert_eq!(laptop.app.borrow().sessions[&connection].closed, None);
+    assert_eq!(laptop.app.borrow().sessions[&session].closed, None);
     world.run_for(SECOND * 10);
     assert_eq!(agent.app.borrow().closed, [Closed::Lost]);
-    let closed = laptop.app.borrow().sessions[&connection].closed.clone();
+    let closed = laptop.app.borrow().sessions[&session].closed.clone();
     assert_eq!(closed, Some(Closed::Lost));
     let wakes = world.wakes(laptop.host);
     assert!(wakes.timer < 20, "{wakes:?}");
@@ -30,12 +30,12 @@ fn an_idle_session_sends_nothing_and_is_forgotten_by_both() {
 fn somebody_who_waits_keeps_the_nat_open_and_the_session_alive() {
     let mut world = World::new(0, Link::perfect(MS * 20));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let work = Work {
         takes: SECOND * 1_000,
         ..Work::echo(1)
     };
-    world.ask(&laptop, connection, work);
+    world.ask(&laptop, session, work);
     world.run_for(SECOND);
     let sent = world.network.tally.sent;
     world.run_for(SECOND * 990);
@@ -52,9 +52,9 @@ fn somebody_who_waits_keeps_the_nat_open_and_the_session_alive() {
 fn a_watched_session_is_asked_as_often_as_was_said() {
     let mut world = World::new(0, Link::perfect(MS * 20));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     let watch = Command::Watch {
-        connection,
+        session,
         silence: SECOND * 3,
         ping: Some(SECOND),
     };
@@ -64,7 +64,7 @@ fn a_watched_session_is_asked_as_often_as_was_said() {
     world.run_for(SECOND * 100);
     let asked = world.wakes(agent.host).received - received;
     assert!((90..=210).contains(&asked), "{asked} in 100 s");
-    assert_eq!(laptop.app.borrow().sessions[&connection].silences, 0);
+    assert_eq!(laptop.app.borrow().sessions[&session].silences, 0);
 }
 
 #[test]
@@ -72,19 +72,19 @@ fn a_good_bye_is_heard_and_a_lost_one_does_no_harm() {
     for lost in [false, true] {
         let mut world = World::new(0, Link::perfect(MS * 20));
         let (agent, laptop) = (world.agent(), world.laptop());
-        let (connection, _) = meet(&mut world, &laptop, &agent);
+        let (session, _) = meet(&mut world, &laptop, &agent);
         world.run_for(SECOND);
         if lost {
             world.network.lose_next(laptop.host, agent.host, 10);
         }
         let close = Command::Close {
-            connection,
+            session,
             code: 7,
             reason: "enough".into(),
         };
         world.act(laptop.host, vec![close]);
         world.run_for(SECOND);
-        let closed = laptop.app.borrow().sessions[&connection].closed.clone();
+        let closed = laptop.app.borrow().sessions[&session].closed.clone();
         assert_eq!(closed, Some(Closed::Local));
         world.run_for(IDLE);
         let expected = if lost {

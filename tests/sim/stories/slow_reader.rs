@@ -14,9 +14,9 @@ use crate::world::World;
 fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
     let mut world = World::new(0, Link::perfect(MS * 5));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     laptop.app.borrow_mut().pace = Pace::Stopped;
-    world.ask(&laptop, connection, Work::cat(1, 20 << 20));
+    world.ask(&laptop, session, Work::cat(1, 20 << 20));
     world.run_for(SECOND * 20);
 
     let held = laptop.app.borrow().unread();
@@ -49,14 +49,14 @@ fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
 fn a_stalled_lane_holds_up_no_other_call() {
     let mut world = World::new(0, Link::perfect(MS * 5));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     laptop.app.borrow_mut().pace = Pace::Stopped;
-    world.ask(&laptop, connection, Work::cat(1, 5 << 20));
+    world.ask(&laptop, session, Work::cat(1, 5 << 20));
     world.run_for(SECOND * 5);
     laptop.app.borrow_mut().stalled = Some(1);
     laptop.app.borrow_mut().pace = Pace::Eager;
     for id in 2..20 {
-        world.ask(&laptop, connection, Work::cat(id, 300_000));
+        world.ask(&laptop, session, Work::cat(id, 300_000));
     }
     world.run_until(SECOND * 20, "done", |_| laptop.app.borrow().done() == 18);
     assert!(matches!(laptop.app.borrow().fate(1), Some(Fate::Asked(_))));
@@ -66,14 +66,14 @@ fn a_stalled_lane_holds_up_no_other_call() {
 fn all_calls_together_stay_within_the_sessions_window() {
     let mut world = World::new(0, Link::perfect(MS * 5));
     let (agent, laptop) = (world.agent(), world.laptop());
-    let (connection, _) = meet(&mut world, &laptop, &agent);
+    let (session, _) = meet(&mut world, &laptop, &agent);
     laptop.app.borrow_mut().pace = Pace::Stopped;
     for id in 0..16 {
         let work = Work {
             err: 2 << 20,
             ..Work::cat(id, 2 << 20)
         };
-        world.ask(&laptop, connection, work);
+        world.ask(&laptop, session, work);
     }
     world.run_for(SECOND * 20);
     let held = laptop.app.borrow().unread();
@@ -94,7 +94,7 @@ fn slow_readers_small_windows_and_loss_together_lose_nothing() {
             segments: None,
         };
         let (agent, laptop) = (world.agent(), world.laptop());
-        let (connection, _) = meet(&mut world, &laptop, &agent);
+        let (session, _) = meet(&mut world, &laptop, &agent);
         laptop.app.borrow_mut().pace = Pace::Slow {
             bytes: 1 + world.dice.below(30_000),
             every: world.dice.between(MS, MS * 50),
@@ -110,7 +110,7 @@ fn slow_readers_small_windows_and_loss_together_lose_nothing() {
                 stdin: 100_000,
                 ..Work::cat(id, 200_000)
             };
-            world.ask(&laptop, connection, work);
+            world.ask(&laptop, session, work);
         }
         world.run_until(SECOND * 300, "done", |_| laptop.app.borrow().done() == 4);
         assert_eq!(agent.app.borrow().started(), 4);

@@ -24,11 +24,11 @@ fn silent_to(world: &World, agent: &Agent, address: SocketAddr) {
 fn a_controller_whose_key_is_not_admitted_hears_nothing() {
     let mut world = World::new(0, Link::perfect(MS * 10));
     let (agent, stranger) = (world.agent(), world.stranger());
-    let connection = world.connect(&stranger, &agent, None, Some(Work::echo(1)));
+    let session = world.connect(&stranger, &agent, None, Some(Work::echo(1)));
     world.run_for(SECOND * 61);
     silent_to(&world, &agent, stranger.address);
     let app = stranger.app.borrow();
-    assert_eq!(app.sessions[&connection].closed, Some(Closed::Unreachable));
+    assert_eq!(app.sessions[&session].closed, Some(Closed::Unreachable));
     assert_eq!(agent.app.borrow().accepted, 0);
 }
 
@@ -38,11 +38,11 @@ fn a_controller_that_expects_another_agent_hears_nothing() {
     let (agent, laptop) = (world.agent(), world.laptop());
     let other = udpagent::crypto::SecretKey::generate(&mut rng(0, "other")).public();
     let to = (other, agent.address);
-    let connection = world.connect_to(&laptop, to, None, Some(Work::echo(1)), SECOND * 5);
+    let session = world.connect_to(&laptop, to, None, Some(Work::echo(1)), SECOND * 5);
     world.run_for(SECOND * 6);
     silent_to(&world, &agent, laptop.address);
     let app = laptop.app.borrow();
-    assert_eq!(app.sessions[&connection].closed, Some(Closed::Unreachable));
+    assert_eq!(app.sessions[&session].closed, Some(Closed::Unreachable));
 }
 
 #[test]
@@ -79,10 +79,10 @@ fn damaged_copies_of_genuine_datagrams_do_no_harm() {
         let mut world = World::new(seed, Link::perfect(MS * 5));
         let (agent, laptop) = (world.agent(), world.laptop());
         world.network.records = Some(Vec::new());
-        let (connection, ticket) = meet(&mut world, &laptop, &agent);
+        let (session, ticket) = meet(&mut world, &laptop, &agent);
         world.connect(&laptop, &agent, Some(ticket), Some(Work::cat(0, 3_000)));
         for id in 1..20 {
-            world.ask(&laptop, connection, Work::cat(id, 1_000));
+            world.ask(&laptop, session, Work::cat(id, 1_000));
             disturb(&mut world, &agent, &laptop);
             world.run_for(MS * 4);
         }

@@ -17,7 +17,7 @@ use udpagent::time::Instant;
 use udpagent::wire::Lane;
 
 use super::agent::WholeAgent;
-use crate::contract::connection_of;
+use crate::contract::session_of;
 use crate::host::App;
 use crate::invariants::Standing;
 use crate::network::HostId;
@@ -328,11 +328,11 @@ impl Running {
 
 impl App for Rc<RefCell<Runner>> {
     fn on_event(&mut self, _: Instant, event: Event, out: &mut Vec<Command>) {
-        let Some(connection) = connection_of(&event) else {
+        let Some(session) = session_of(&event) else {
             return;
         };
         let mut runner = self.borrow_mut();
-        let slot = Attempt::slot_of(connection);
+        let slot = Attempt::slot_of(session);
         if let Some(running) = runner.running.get_mut(&slot) {
             running.attempt.on_event(event);
         }

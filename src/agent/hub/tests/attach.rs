@@ -133,7 +133,7 @@ fn waiting_takes_no_job_away_and_ends_with_it() {
     let wait = stage.call(alice, 1, &Request::Wait { id: id(1) });
     let gone = stage.call(alice, 2, &Request::Wait { id: id(1) });
     stage.event(crate::session::Event::CallEnded {
-        connection: alice,
+        session: alice,
         call: gone.call,
     });
     assert_eq!(stage.reply(wait), None);

@@ -137,11 +137,11 @@ fn a_silent_controller_loses_its_job_when_the_lease_runs_out() {
         .map(|spawned| spawned.0)
         .collect();
 
-    stage.event(Event::Silent { connection: alice });
-    stage.event(Event::Heard { connection: alice });
+    stage.event(Event::Silent { session: alice });
+    stage.event(Event::Heard { session: alice });
     stage.pass(Duration::from_secs(300));
     assert!(stage.hub.processes().ended.is_empty());
-    stage.event(Event::Silent { connection: alice });
+    stage.event(Event::Silent { session: alice });
     stage.pass(Duration::ZERO);
     assert_eq!(stage.hub.processes().ended, [(jobs[0], Force::Ask)]);
     stage.close(alice, Closed::Lost);
@@ -189,7 +189,7 @@ fn a_result_is_kept_until_it_is_collected_or_an_hour_old() {
         stage.exit(job, Exit::Code(0));
     }
     let call = |number| crate::agent::outbox::CallRef {
-        connection: alice,
+        session: alice,
         call: crate::wire::CallId(number),
     };
     // Said to be all it wanted, and the result has arrived: collected. The others may have been lost.
@@ -268,7 +268,7 @@ fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
     let job = stage.last_job();
     stage.flood(job, Output::Out);
     stage.event(Event::Stopped {
-        connection: alice,
+        session: alice,
         stream: StreamId::new(call.call, Lane::Main),
         code: StreamCode::BrokenPipe as u64,
     });
@@ -299,7 +299,7 @@ fn stdin_that_failed_does_not_look_like_its_end() {
     let job = stage.last_job();
     stage.data(call, Lane::Main, b"half a fi", false);
     stage.event(Event::Reset {
-        connection: alice,
+        session: alice,
         stream: StreamId::new(call.call, Lane::Main),
         code: StreamCode::Failed as u64,
     });

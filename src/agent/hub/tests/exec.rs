@@ -261,7 +261,7 @@ fn stdin_goes_to_the_process_with_credit_for_what_its_pipe_took() {
     request.stdin = true;
     // Lanes are independent: the first bytes may come before the request.
     let call = crate::agent::outbox::CallRef {
-        connection: alice,
+        session: alice,
         call: crate::wire::CallId(0),
     };
     stage.data(call, Lane::Main, b"early ", false);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::stage::*;
 use crate::agent::outbox::CallRef;
 use crate::message::{self, CloseCode, Outcome, Reply, Request};
-use crate::session::{Closed, ConnectionId, Event, Path};
+use crate::session::{Closed, Event, Path, SessionHandle};
 use crate::wire::{CallId, Lane};
 
 #[test]
@@ -64,7 +64,7 @@ fn what_is_no_request_is_answered_and_what_has_no_end_closes_the_session() {
     let mut stage = Stage::new();
     let alice = stage.open(1, ALICE);
     let call = |number| CallRef {
-        connection: alice,
+        session: alice,
         call: CallId(number),
     };
     stage.data(call(0), Lane::Control, b"{\"v\":1,\"dance\":{}}\n", false);
@@ -89,10 +89,10 @@ proptest! {
     #[test]
     fn nothing_that_a_peer_does_panics(steps in prop::collection::vec((0u8..12, 0u32..3, any::<u8>()), 0..60)) {
         let mut stage = Stage::new();
-        let mut session = 1;
-        let mut connection = stage.open(session, ALICE);
+        let mut opened = 1;
+        let mut session = stage.open(opened, ALICE);
         for (step, number, byte) in steps {
-            let call = CallRef { connection, call: CallId(number) };
+            let call = CallRef { session, call: CallId(number) };
             // The session machine names no call again that was released.
             if stage.released.contains(&call) && step != 9 {
                 continue;
@@ -121,9 +121,9 @@ proptest! {
                 (7, _) => stage.delivered(call),
                 (8, _) => stage.consume(call, Lane::Main, u64::from(byte)),
                 (9, _) => {
-                    stage.close(connection, Closed::Lost);
-                    session += 1;
-                    connection = stage.open(session, ALICE);
+                    stage.close(session, Closed::Lost);
+                    opened += 1;
+                    session = stage.open(opened, ALICE);
                 }
                 (10, Some(job)) if !stage.hub.processes().closed.contains(&job) => {
                     stage.exit(job, crate::agent::jobs::Exit::Code(byte));
@@ -131,7 +131,7 @@ proptest! {
                 }
                 (11, _) => {
                     let stream = crate::wire::StreamId::new(call.call, Lane::Main);
-                    stage.event(Event::Stopped { connection, stream, code: 0 });
+                    stage.event(Event::Stopped { session, stream, code: 0 });
                 }
                 _ => {}
             }
@@ -165,7 +165,7 @@ fn a_key_that_may_come_from_one_place_only_may_not_move_to_another() {
     let mut stage = Stage::new();
     let alice = stage.open(1, ALICE);
     let moved = |port, ip: [u8; 4]| Event::Moved {
-        connection: ConnectionId(1),
+        session: SessionHandle(1),
         path: Path {
             socket: 0,
             local: None,

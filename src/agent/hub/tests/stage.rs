@@ -15,7 +15,7 @@ use crate::agent::jobs::{self, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
-use crate::session::{Closed, Command, ConnectionId, Event};
+use crate::session::{Closed, Command, Event, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -170,8 +170,8 @@ pub struct Stage {
     pub now: Instant,
     pub heard: BTreeMap<(CallRef, u8), Heard>,
     pub released: HashSet<CallRef>,
-    pub closed: HashMap<ConnectionId, u64>,
-    pub watched: HashMap<ConnectionId, Duration>,
+    pub closed: HashMap<SessionHandle, u64>,
+    pub watched: HashMap<SessionHandle, Duration>,
 }
 
 impl Stage {
@@ -222,41 +222,37 @@ impl Stage {
         while let Some(command) = self.hub.poll_command() {
             match command {
                 Command::Write {
-                    connection,
+                    session,
                     stream,
                     data,
                     fin,
                 } => {
-                    let heard = self.lane(connection, stream);
+                    let heard = self.lane(session, stream);
                     assert!(!heard.fin, "bytes after the end of a lane");
                     heard.bytes.extend_from_slice(&data);
                     heard.fin = fin;
                     heard.lines.push(&data);
                 }
                 Command::Consumed {
-                    connection,
+                    session,
                     stream,
                     bytes,
-                } => self.lane(connection, stream).consumed += bytes,
+                } => self.lane(session, stream).consumed += bytes,
                 Command::Stop {
-                    connection,
+                    session,
                     stream,
                     code,
-                } => self.lane(connection, stream).stopped = Some(code),
-                Command::Release { connection, call } => {
-                    self.released.insert(CallRef { connection, call });
+                } => self.lane(session, stream).stopped = Some(code),
+                Command::Release { session, call } => {
+                    self.released.insert(CallRef { session, call });
                 }
-                Command::Close {
-                    connection, code, ..
-                } => {
-                    self.closed.insert(connection, code);
+                Command::Close { session, code, .. } => {
+                    self.closed.insert(session, code);
                 }
                 Command::Watch {
-                    connection,
-                    silence,
-                    ..
+                    session, silence, ..
                 } => {
-                    self.watched.insert(connection, silence);
+                    self.watched.insert(session, silence);
                 }
                 Command::Reset { .. } | Command::Connect(_) => panic!("not of an agent"),
             }
@@ -264,9 +260,9 @@ impl Stage {
         while self.hub.poll_note().is_some() {}
     }
 
-    fn lane(&mut self, connection: ConnectionId, stream: StreamId) -> &mut Heard {
+    fn lane(&mut self, session: SessionHandle, stream: StreamId) -> &mut Heard {
         let call = stream.call();
-        let call = CallRef { connection, call };
+        let call = CallRef { session, call };
         self.heard.entry((call, stream.lane() as u8)).or_default()
     }
 
@@ -274,19 +270,19 @@ impl Stage {
         self.heard.entry((call, lane as u8)).or_default()
     }
 
-    pub fn open(&mut self, number: u64, key: PublicKey) -> ConnectionId {
-        let connection = ConnectionId(number);
+    pub fn open(&mut self, number: u64, key: PublicKey) -> SessionHandle {
+        let session = SessionHandle(number);
         self.event(Event::Accepted {
-            connection,
+            session,
             key,
             remote: ([127, 0, 0, 1], 4444).into(),
             invite: (key == GUEST).then_some([7; INVITE]),
         });
-        connection
+        session
     }
 
-    pub fn close(&mut self, connection: ConnectionId, reason: Closed) {
-        self.event(Event::Closed { connection, reason });
+    pub fn close(&mut self, session: SessionHandle, reason: Closed) {
+        self.event(Event::Closed { session, reason });
     }
 
     pub fn data(&mut self, call: CallRef, lane: Lane, data: &[u8], fin: bool) {
@@ -295,7 +291,7 @@ impl Stage {
         let offset = heard.sent;
         heard.sent += data.len() as u64;
         self.event(Event::Data {
-            connection: call.connection,
+            session: call.session,
             stream,
             offset,
             data: Bytes::copy_from_slice(data),
@@ -308,9 +304,9 @@ impl Stage {
     }
 
     /// Opens a call with a request.
-    pub fn call(&mut self, connection: ConnectionId, number: u32, request: &Request) -> CallRef {
+    pub fn call(&mut self, session: SessionHandle, number: u32, request: &Request) -> CallRef {
         let call = CallId(number);
-        let call = CallRef { connection, call };
+        let call = CallRef { session, call };
         self.say(call, request);
         call
     }
@@ -330,7 +326,7 @@ impl Stage {
     /// The controller has written out what it received of a lane.
     pub fn consume(&mut self, call: CallRef, lane: Lane, consumed: u64) {
         self.event(Event::Writable {
-            connection: call.connection,
+            session: call.session,
             stream: StreamId::new(call.call, lane),
             consumed,
             limit: consumed + (1 << 20),
@@ -339,7 +335,7 @@ impl Stage {
 
     pub fn delivered(&mut self, call: CallRef) {
         self.event(Event::Delivered {
-            connection: call.connection,
+            session: call.session,
             stream: StreamId::new(call.call, Lane::Control),
         });
     }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::message::{Exec, Lines, Outcome, Reply, Request, RequestId, to_line};
 use crate::net::{self, Net};
-use crate::session::{self, Closed, Command, Connect, ConnectionId, Event, Path};
+use crate::session::{self, Closed, Command, Connect, Event, Path, SessionHandle};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
-const CONNECTION: ConnectionId = ConnectionId(1);
+const CONNECTION: SessionHandle = SessionHandle(1);
 
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,7 +60,7 @@ impl Caller {
             closed: None,
         };
         caller.send(Command::Connect(Connect {
-            connection: CONNECTION,
+            session: CONNECTION,
             agent,
             path,
             ticket: None,
@@ -87,7 +87,7 @@ impl Caller {
 
     pub fn write(&self, call: CallId, lane: Lane, data: Bytes, fin: bool) {
         self.send(Command::Write {
-            connection: CONNECTION,
+            session: CONNECTION,
             stream: StreamId::new(call, lane),
             data,
             fin,
@@ -114,7 +114,7 @@ impl Caller {
         match event {
             Event::Data { stream, data, .. } => {
                 self.send(Command::Consumed {
-                    connection: CONNECTION,
+                    session: CONNECTION,
                     stream,
                     bytes: data.len() as u64,
                 });

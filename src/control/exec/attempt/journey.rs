@@ -6,7 +6,7 @@ use super::leg::{Asked, Leg};
 use super::{Action, Attempt, Opening, write};
 use crate::control::limits;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
-use crate::session::{Closed, Command, Connect, ConnectionId, Ticket};
+use crate::session::{Closed, Command, Connect, SessionHandle, Ticket};
 use crate::time::micros;
 use crate::wire::Lane;
 
@@ -16,19 +16,18 @@ impl Attempt {
         if self.legs.len() == limits::LEGS {
             self.drop_leg(0, CloseCode::Shutdown);
         }
-        let connection =
-            ConnectionId(u64::from(self.config.slot) << 16 | u64::from(self.generation));
+        let session = SessionHandle(u64::from(self.config.slot) << 16 | u64::from(self.generation));
         let path = self.config.paths[usize::from(self.generation) % self.config.paths.len()];
         let timeout = self.connect_timeout();
         self.generation += 1;
 
         let (asked, first) = self.opening();
-        let mut leg = Leg::new(connection, asked);
+        let mut leg = Leg::new(session, asked);
         if asked == Asked::Exec && self.input.is_open() {
             leg.stdin = Some(0);
         }
         self.command(Command::Connect(Connect {
-            connection,
+            session,
             agent: self.config.agent,
             path,
             ticket: self.config.ticket,
@@ -89,8 +88,8 @@ impl Attempt {
         }
     }
 
-    pub(super) fn on_connected(&mut self, connection: ConnectionId, ticket: Ticket) {
-        let Some(index) = self.index(connection) else {
+    pub(super) fn on_connected(&mut self, session: SessionHandle, ticket: Ticket) {
+        let Some(index) = self.index(session) else {
             return;
         };
         self.contacted = true;
@@ -105,7 +104,7 @@ impl Attempt {
             self.epoch = Some(ticket.epoch);
         }
         self.command(Command::Watch {
-            connection,
+            session,
             silence: self.config.contact_timeout,
             ping: Some(self.config.contact_timeout / 2),
         });
@@ -133,8 +132,8 @@ impl Attempt {
         }
     }
 
-    pub(super) fn on_closed(&mut self, connection: ConnectionId, reason: Closed) {
-        let Some(index) = self.index(connection) else {
+    pub(super) fn on_closed(&mut self, session: SessionHandle, reason: Closed) {
+        let Some(index) = self.index(session) else {
             return;
         };
         self.legs.remove(index);
@@ -248,7 +247,7 @@ impl Attempt {
     pub(super) fn drop_leg(&mut self, index: usize, code: CloseCode) {
         let leg = self.legs.remove(index);
         self.command(Command::Close {
-            connection: leg.connection,
+            session: leg.session,
             code: code as u64,
             reason: String::new(),
         });

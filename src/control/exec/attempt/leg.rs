@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::Output;
 use crate::message::Lines;
-use crate::session::ConnectionId;
+use crate::session::SessionHandle;
 use crate::wire::{CallId, Lane, StreamId};
 
 /// What the leg's call was opened with.
@@ -41,7 +41,7 @@ pub(super) struct Receiving {
 
 #[derive(Debug)]
 pub(super) struct Leg {
-    pub(super) connection: ConnectionId,
+    pub(super) session: SessionHandle,
     pub(super) call: CallId,
     pub(super) asked: Asked,
     /// The agent's run, once connected.
@@ -57,9 +57,9 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    pub(super) fn new(connection: ConnectionId, asked: Asked) -> Self {
+    pub(super) fn new(session: SessionHandle, asked: Asked) -> Self {
         Self {
-            connection,
+            session,
             call: CallId(0),
             asked,
             epoch: None,
@@ -77,7 +77,7 @@ impl Leg {
 
     /// The same session, the next call.
     pub(super) fn next_call(&mut self, asked: Asked) {
-        let fresh = Self::new(self.connection, asked);
+        let fresh = Self::new(self.session, asked);
         *self = Self {
             call: CallId(self.call.0 + 1),
             epoch: self.epoch,

@@ -8,19 +8,19 @@ use super::super::Output;
 use super::leg::{Asked, LaneEnd};
 use super::{Action, Attempt, Exit, Goal, Opening, write};
 use crate::message::{CloseCode, Held, Outcome, Reply, StreamCode};
-use crate::session::{Command, ConnectionId};
+use crate::session::{Command, SessionHandle};
 use crate::wire::limits::MAX_VARINT;
 use crate::wire::{Lane, StreamId};
 
 impl Attempt {
     pub(super) fn on_data(
         &mut self,
-        connection: ConnectionId,
+        session: SessionHandle,
         stream: StreamId,
         data: &Bytes,
         fin: bool,
     ) {
-        let Some(index) = self.index(connection) else {
+        let Some(index) = self.index(session) else {
             return;
         };
         if self.legs[index].call != stream.call() {
@@ -66,16 +66,16 @@ impl Attempt {
     }
 
     fn on_control(&mut self, index: usize, data: &Bytes, fin: bool) {
-        let connection = self.legs[index].connection;
+        let session = self.legs[index].session;
         let call = self.legs[index].call;
         self.command(Command::Consumed {
-            connection,
+            session,
             stream: StreamId::new(call, Lane::Control),
             bytes: data.len() as u64,
         });
         self.legs[index].lines.push(data);
         // A reply may end the leg, or begin its next call.
-        while let Some(index) = self.index(connection)
+        while let Some(index) = self.index(session)
             && self.legs[index].call == call
             && !self.ended
         {
@@ -92,7 +92,7 @@ impl Attempt {
         if fin
             && self.exit.is_none()
             && !self.ended
-            && let Some(index) = self.index(connection)
+            && let Some(index) = self.index(session)
             && self.legs[index].call == call
         {
             self.on_superseded(index);
@@ -229,7 +229,7 @@ impl Attempt {
             self.input.close();
             let stream = self.legs[0].stream(Lane::Main);
             self.command(Command::Reset {
-                connection: self.legs[0].connection,
+                session: self.legs[0].session,
                 stream,
                 code: StreamCode::Failed as u64,
             });
@@ -237,8 +237,8 @@ impl Attempt {
     }
 
     /// The far end of a lane has given up.
-    pub(super) fn on_reset(&mut self, connection: ConnectionId, stream: StreamId) {
-        let Some(index) = self.index(connection) else {
+    pub(super) fn on_reset(&mut self, session: SessionHandle, stream: StreamId) {
+        let Some(index) = self.index(session) else {
             return;
         };
         if self.legs[index].call != stream.call() {
@@ -258,7 +258,7 @@ impl Attempt {
     pub(super) fn stop(&mut self, leg: usize, output: Output) {
         let stream = self.legs[leg].stream(output.lane());
         self.command(Command::Stop {
-            connection: self.legs[leg].connection,
+            session: self.legs[leg].session,
             stream,
             code: StreamCode::BrokenPipe as u64,
         });
@@ -273,7 +273,7 @@ impl Attempt {
             .filter_map(|leg| {
                 let bytes = leg.grant(output, written)?;
                 Some(Command::Consumed {
-                    connection: leg.connection,
+                    session: leg.session,
                     stream: leg.stream(output.lane()),
                     bytes,
                 })
@@ -314,10 +314,10 @@ impl Attempt {
         }
         // The end of the control lane says that the result is collected.
         if let Some(leg) = self.legs.first() {
-            let (connection, call) = (leg.connection, leg.call);
+            let (session, call) = (leg.session, leg.call);
             let collected = write(leg, Lane::Control, Bytes::new(), true);
             self.command(collected);
-            self.command(Command::Release { connection, call });
+            self.command(Command::Release { session, call });
         }
         self.leave(Some(exit.outcome), CloseCode::Done);
     }

@@ -145,8 +145,8 @@ impl Run<'_> {
         self.link.taken();
         match event {
             net::Event::Session(event) => {
-                if let Some(connection) = event.connection() {
-                    let slot = Attempt::slot_of(connection);
+                if let Some(session) = event.session() {
+                    let slot = Attempt::slot_of(session);
                     if let Some(attempt) = self.attempt(slot) {
                         attempt.on_event(event);
                         self.ready.insert(slot);

@@ -10,7 +10,7 @@ fn stdin_goes_on_where_the_job_stands() {
     attempt.on_stdin(Bytes::from_static(b"abcdef"), false);
     assert_eq!(drain(&mut attempt).stdin, b"abcdef");
     attempt.on_event(Event::Writable {
-        connection: leg(0),
+        session: leg(0),
         stream: StreamId::new(CallId(0), Lane::Main),
         consumed: 2,
         limit: 100,
@@ -42,7 +42,7 @@ fn a_process_that_reads_no_more_gets_no_more() {
     connected(&mut attempt, 0, RUN);
     assert!(attempt.wants_stdin());
     attempt.on_event(Event::Stopped {
-        connection: leg(0),
+        session: leg(0),
         stream: StreamId::new(CallId(0), Lane::Main),
         code: 0,
     });
@@ -91,7 +91,7 @@ fn cancel_is_said_in_every_session() {
         .requests
         .iter()
         .filter(|(_, _, request)| *request == Request::Cancel {})
-        .map(|(connection, ..)| *connection)
+        .map(|(session, ..)| *session)
         .collect();
     assert_eq!(cancels, [leg(0), leg(1)]);
 }
@@ -164,7 +164,7 @@ fn output_given_up_by_the_agent_is_no_result() {
     reply(&mut attempt, 0, &accepted(0, 0));
     reply(&mut attempt, 0, &exit(OK, 10, 0));
     attempt.on_event(Event::Reset {
-        connection: leg(0),
+        session: leg(0),
         stream: StreamId::new(CallId(0), Lane::Main),
         code: 2,
     });

@@ -96,7 +96,7 @@ fn an_agent_that_ends_session_after_session_uses_up_the_numbers_and_nothing_over
     }
     // The last session is silent: there is no number for another one beside it.
     attempt.on_event(Event::Silent {
-        connection: leg(u64::from(u16::MAX) - 1),
+        session: leg(u64::from(u16::MAX) - 1),
     });
     let wanted = drain(&mut attempt);
     assert!(wanted.connects.is_empty() && wanted.report.is_none());
@@ -122,7 +122,7 @@ fn what_may_have_been_taken_is_asked_for_and_not_sent_again() {
     reply(&mut attempt, 1, &Reply::NoJob {});
     let wanted = drain(&mut attempt);
     assert!(
-        matches!(wanted.requests[..], [(connection, CallId(1), Request::Exec(_))] if connection == leg(1))
+        matches!(wanted.requests[..], [(session, CallId(1), Request::Exec(_))] if session == leg(1))
     );
 }
 
@@ -237,7 +237,7 @@ fn a_repeat_is_not_started_by_an_agent_that_may_have_begun_after_it() {
             ..ticket(RUN, started)
         };
         attempt.on_event(Event::Connected {
-            connection: leg(0),
+            session: leg(0),
             ticket,
             early: Early::Accepted,
         });

@@ -19,13 +19,13 @@ const NEXT_RUN: u64 = 12;
 #[derive(Default)]
 struct Wanted {
     connects: Vec<Connect>,
-    requests: Vec<(ConnectionId, CallId, Request)>,
+    requests: Vec<(SessionHandle, CallId, Request)>,
     stdin: Vec<u8>,
     stdin_fin: bool,
     granted: [u64; 2],
     output: [Vec<u8>; 2],
     collected: bool,
-    closed: Vec<ConnectionId>,
+    closed: Vec<SessionHandle>,
     stopped: Vec<StreamId>,
     resets: usize,
     screen: Vec<u8>,
@@ -73,8 +73,8 @@ fn begin() -> Attempt {
     Attempt::new(config(1, None))
 }
 
-fn leg(generation: u64) -> ConnectionId {
-    ConnectionId(3 << 16 | generation)
+fn leg(generation: u64) -> SessionHandle {
+    SessionHandle(3 << 16 | generation)
 }
 
 fn drain(attempt: &mut Attempt) -> Wanted {
@@ -86,13 +86,11 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                 let mut lines = Lines::default();
                 lines.push(&connect.first);
                 let request = lines.next().unwrap().unwrap();
-                wanted
-                    .requests
-                    .push((connect.connection, CallId(0), request));
+                wanted.requests.push((connect.session, CallId(0), request));
                 wanted.connects.push(connect);
             }
             Action::Command(Command::Write {
-                connection,
+                session,
                 stream,
                 data,
                 fin,
@@ -103,7 +101,7 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                     while let Some(request) = lines.next() {
                         wanted
                             .requests
-                            .push((connection, stream.call(), request.unwrap()));
+                            .push((session, stream.call(), request.unwrap()));
                     }
                     wanted.collected |= fin;
                 } else {
@@ -116,12 +114,10 @@ fn drain(attempt: &mut Attempt) -> Wanted {
                     wanted.granted[output as usize] += bytes;
                 }
             }
-            Action::Command(Command::Close {
-                connection, code, ..
-            }) => {
+            Action::Command(Command::Close { session, code, .. }) => {
                 let done = code == CloseCode::Done as u64;
                 assert_eq!(done, wanted.collected, "only a result in hand is done with");
-                wanted.closed.push(connection);
+                wanted.closed.push(session);
             }
             Action::Command(Command::Stop { stream, .. }) => wanted.stopped.push(stream),
             Action::Command(Command::Reset { .. }) => wanted.resets += 1,
@@ -142,7 +138,7 @@ fn drain(attempt: &mut Attempt) -> Wanted {
 
 fn connected(attempt: &mut Attempt, generation: u64, epoch: u64) {
     attempt.on_event(Event::Connected {
-        connection: leg(generation),
+        session: leg(generation),
         ticket: ticket(epoch, if epoch == RUN { 0 } else { 2_000_000 }),
         early: Early::Accepted,
     });
@@ -150,7 +146,7 @@ fn connected(attempt: &mut Attempt, generation: u64, epoch: u64) {
 
 fn data(attempt: &mut Attempt, generation: u64, call: u32, lane: Lane, data: &[u8], fin: bool) {
     attempt.on_event(Event::Data {
-        connection: leg(generation),
+        session: leg(generation),
         stream: StreamId::new(CallId(call), lane),
         offset: 0,
         data: Bytes::copy_from_slice(data),
@@ -198,13 +194,13 @@ fn outcome(wanted: &Wanted) -> Option<Outcome> {
 
 fn silence(attempt: &mut Attempt, generation: u64) {
     attempt.on_event(Event::Silent {
-        connection: leg(generation),
+        session: leg(generation),
     });
 }
 
 fn closed(attempt: &mut Attempt, generation: u64, reason: Closed) {
     attempt.on_event(Event::Closed {
-        connection: leg(generation),
+        session: leg(generation),
         reason,
     });
 }
