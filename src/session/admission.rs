@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::connection::{Accept, Session};
 use super::endpoint::Endpoint;
-use super::register::InitRegister;
-use super::route::Route;
+use super::init_register::InitRegister;
+use super::path::PathState;
 use super::{Config, Drop, Event, Path, SessionHandle, Transmit, limits};
 use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::rng::Rng;
@@ -28,7 +28,7 @@ use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
 struct Waiting {
     path: Path,
     datagram: Vec<u8>,
-    proved: bool,
+    validated: bool,
 }
 
 pub(super) struct Admission {
@@ -40,7 +40,7 @@ pub(super) struct Admission {
     waiting: VecDeque<Waiting>,
     retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
     register: InitRegister,
-    /// Sessions that are not confirmed yet, by the print of their INIT.
+    /// Sessions that are not confirmed yet, by the fingerprint of their INIT.
     unconfirmed: HashMap<u64, SessionHandle>,
 }
 
@@ -72,7 +72,7 @@ impl Admission {
 }
 
 /// The mac covers the fresh ephemeral key: its first half names the INIT.
-fn print(mac: &[u8; MAC]) -> u64 {
+fn fingerprint(mac: &[u8; MAC]) -> u64 {
     let mut half = [0; 8];
     half.copy_from_slice(&mac[..8]);
     u64::from_be_bytes(half)
@@ -105,19 +105,19 @@ impl Endpoint {
             .mac
             .verify(init.covered, init.mac)
             .map_err(|_| Drop::Mac)?;
-        let print = print(init.mac);
-        if let Some(&session) = admission.unconfirmed.get(&print) {
+        let fingerprint = fingerprint(init.mac);
+        if let Some(&session) = admission.unconfirmed.get(&fingerprint) {
             return self.on_repeat(session, path, datagram.len());
         }
-        if admission.register.contains(print) {
+        if admission.register.contains(fingerprint) {
             return Err(Drop::Replay);
         }
-        let proved = match init.token {
+        let validated = match init.token {
             // One that is out of date proves nothing, and does not make the INIT worse than without.
             Some(token) => admission.tokens.verify(now, path.remote, token).is_ok(),
             None => false,
         };
-        if !proved && admission.waiting.len() >= limits::HANDSHAKES_BEFORE_RETRY {
+        if !validated && admission.waiting.len() >= limits::HANDSHAKES_BEFORE_RETRY {
             if admission.retries.len() >= limits::HANDSHAKE_QUEUE {
                 return Err(Drop::Full);
             }
@@ -131,7 +131,7 @@ impl Endpoint {
         admission.waiting.push_back(Waiting {
             path,
             datagram: datagram.to_vec(),
-            proved,
+            validated,
         });
         Ok(())
     }
@@ -140,12 +140,12 @@ impl Endpoint {
     fn on_repeat(&mut self, session: SessionHandle, path: Path, bytes: usize) -> Result<(), Drop> {
         let index = self.index(session).ok_or(Drop::Replay)?;
         let session = self.session(index).ok_or(Drop::Replay)?;
-        if session.route.path.remote != path.remote {
+        if session.path.path.remote != path.remote {
             return Err(Drop::Replay);
         }
         let resp = session.resp.as_mut().ok_or(Drop::Replay)?;
         resp.due = true;
-        session.route.on_received(bytes);
+        session.path.on_received(bytes);
         session.repeat_close();
         self.touch(index);
         Ok(())
@@ -189,9 +189,9 @@ impl Endpoint {
             return Err(Drop::Full);
         }
         let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
-        let print = print(init.mac);
+        let fingerprint = fingerprint(init.mac);
         // A copy may have been answered while this one waited.
-        if admission.register.contains(print) {
+        if admission.register.contains(fingerprint) {
             return Err(Drop::Replay);
         }
         if !admission.register.has_room(now) {
@@ -228,7 +228,7 @@ impl Endpoint {
             Early::Refused
         };
         let taken = (early == Early::Accepted).then_some(early_print);
-        admission.register.insert(now, print, taken);
+        admission.register.insert(now, fingerprint, taken);
         let local = SessionId(self.rng.u64());
         let answer = Hello {
             epoch: admission.epoch,
@@ -246,19 +246,19 @@ impl Endpoint {
             .map_err(|_| Drop::Handshake)?;
         let id = SessionHandle(admission.next_connection);
         admission.next_connection += 1;
-        admission.unconfirmed.insert(print, id);
-        let mut route = Route::unproved(waiting.path, waiting.datagram.len());
-        route.proved = waiting.proved;
+        admission.unconfirmed.insert(fingerprint, id);
+        let mut path = PathState::unvalidated(waiting.path, waiting.datagram.len());
+        path.validated = waiting.validated;
         let accept = Accept {
             id,
             local,
             remote: init.sender,
             keys,
-            route,
+            path,
             resp,
         };
         let mut session = Session::accept(now, accept, &self.config, &mut self.rng);
-        session.init_print = Some(print);
+        session.init_fingerprint = Some(fingerprint);
         let remote = waiting.path.remote;
         session.push_event(Event::Accepted {
             session: id,
@@ -266,7 +266,7 @@ impl Endpoint {
             remote,
             invite: hello.invite,
         });
-        session.push_event(Event::InitSeen { print });
+        session.push_event(Event::InitSeen { fingerprint });
         if early == Early::Accepted {
             session.on_early(now, &rest);
         }
@@ -277,9 +277,9 @@ impl Endpoint {
     }
 
     /// A session was confirmed or is gone: repeats of its INIT are replays from now on.
-    pub(super) fn forget_unconfirmed(&mut self, print: u64) {
+    pub(super) fn forget_unconfirmed(&mut self, fingerprint: u64) {
         if let Some(admission) = &mut self.admission {
-            admission.unconfirmed.remove(&print);
+            admission.unconfirmed.remove(&fingerprint);
         }
     }
 }

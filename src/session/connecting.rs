@@ -16,7 +16,7 @@ use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
 use crate::wire::{self, CallId, Early, Frame, Frames, Hello, Lane, Resp, SessionId, StreamId};
 
 /// One INIT under way.
-struct Attempt {
+struct InitFlight {
     id: SessionId,
     initiator: Initiator,
     datagram: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Connecting {
     invite: Option<Zeroizing<[u8; INVITE]>>,
     first: Bytes,
     /// Newest last; at most two.
-    attempts: Vec<Attempt>,
+    flights: Vec<InitFlight>,
     /// When the first INIT was made.
     began: Option<Instant>,
     token: Option<[u8; TOKEN]>,
@@ -70,7 +70,7 @@ impl Connecting {
             ticket,
             invite: invite.map(Zeroizing::new),
             first,
-            attempts: Vec::new(),
+            flights: Vec::new(),
             began: None,
             token: None,
             retries: 0,
@@ -89,27 +89,27 @@ impl Connecting {
     ) -> Option<(&[u8], Option<SessionId>)> {
         self.due = false;
         let stale = self
-            .attempts
+            .flights
             .last()
-            .is_none_or(|attempt| attempt.repeats >= limits::INIT_REPEATS);
+            .is_none_or(|flight| flight.repeats >= limits::INIT_REPEATS);
         if !stale {
-            let attempt = self.attempts.last_mut()?;
-            attempt.repeats += 1;
-            return Some((&attempt.datagram, None));
+            let flight = self.flights.last_mut()?;
+            flight.repeats += 1;
+            return Some((&flight.datagram, None));
         }
-        let attempt = self.attempt(now, config, rng)?;
+        let flight = self.new_flight(now, config, rng)?;
         self.began.get_or_insert(now);
-        if self.attempts.len() == limits::INITS {
-            self.attempts.remove(0);
+        if self.flights.len() == limits::INITS {
+            self.flights.remove(0);
         }
-        self.attempts.push(attempt);
-        self.attempts
+        self.flights.push(flight);
+        self.flights
             .last()
-            .map(|attempt| (&attempt.datagram[..], Some(attempt.id)))
+            .map(|flight| (&flight.datagram[..], Some(flight.id)))
     }
 
     /// A token is good for one INIT and its repeats: one that is not answered may be out of date, or forged.
-    fn attempt(&mut self, now: Instant, config: &Config, rng: &mut Rng) -> Option<Attempt> {
+    fn new_flight(&mut self, now: Instant, config: &Config, rng: &mut Rng) -> Option<InitFlight> {
         let id = SessionId(rng.u64());
         let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
         wire::encode_init(id, self.token.take().as_ref(), &mut datagram);
@@ -128,7 +128,7 @@ impl Connecting {
         let mac = self.mac.tag(&datagram);
         datagram.extend_from_slice(&mac);
         debug_assert_eq!(datagram.len(), MIN_DATAGRAM);
-        Some(Attempt {
+        Some(InitFlight {
             id,
             initiator,
             datagram,
@@ -195,22 +195,22 @@ impl Connecting {
         self.retries += 1;
         self.token = Some(token);
         // Stale by decree: the next INIT is made anew, with the token.
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.repeats = limits::INIT_REPEATS;
+        if let Some(flight) = self.flights.last_mut() {
+            flight.repeats = limits::INIT_REPEATS;
         }
         self.due = true;
         true
     }
 
-    /// A RESP came. `None`: forged; every attempt stands as before.
+    /// A RESP came. `None`: forged; every flight stands as before.
     pub(super) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
         let early = self.early();
-        let attempt = self
-            .attempts
+        let flight = self
+            .flights
             .iter_mut()
-            .find(|attempt| attempt.id == resp.receiver)?;
+            .find(|flight| flight.id == resp.receiver)?;
         let mut payload = Vec::new();
-        let keys = attempt.initiator.finish(resp.noise, &mut payload).ok()?;
+        let keys = flight.initiator.finish(resp.noise, &mut payload).ok()?;
         let mut frames = Frames::new(&payload);
         let Some(Ok(Frame::Hello(hello))) = frames.next() else {
             return None;
@@ -221,11 +221,11 @@ impl Connecting {
         let rest = frames.rest().to_vec();
         Some(Established {
             keys,
-            local: attempt.id,
+            local: flight.id,
             remote: resp.sender,
             hello,
             payload: rest,
-            sent_once: (attempt.repeats == 0).then_some(attempt.made),
+            sent_once: (flight.repeats == 0).then_some(flight.made),
             early,
         })
     }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::acks::Acks;
 use super::connecting::Connecting;
+use super::path::PathState;
 use super::recovery::{Expired, Recovery};
-use super::route::Route;
 use super::streams::{Side, Streams, Violation};
 use super::timers::{Timer, Timers};
 use super::{Closed, Command, Config, Connect, Event, Path, SessionHandle, limits};
@@ -54,9 +54,9 @@ pub(super) struct Session {
     /// Our name for the session, and the peer's.
     pub(super) local: SessionId,
     pub(super) remote: SessionId,
-    pub(super) route: Route,
-    /// The route before a move that is not proved yet.
-    pub(super) former: Option<Route>,
+    pub(super) path: PathState,
+    /// The route before a move that is not validated yet.
+    pub(super) previous_path: Option<PathState>,
     /// A PATH_RESPONSE owed to an address.
     pub(super) echo: Option<(Path, [u8; 8])>,
     pub(super) recovery: Recovery,
@@ -65,8 +65,8 @@ pub(super) struct Session {
     pub(super) timers: Timers,
     /// Agent: the RESP, kept to answer a repeated INIT.
     pub(super) resp: Option<Resp>,
-    /// Agent: the print of the INIT, until the endpoint knows that it was confirmed.
-    pub(super) init_print: Option<u64>,
+    /// Agent: the fingerprint of the INIT, until the endpoint knows that it was confirmed.
+    pub(super) init_fingerprint: Option<u64>,
     pub(super) ping_due: bool,
     pub(super) replay: ReplayWindow,
     pub(super) newest: u64,
@@ -85,7 +85,7 @@ pub(super) struct Accept {
     pub(super) local: SessionId,
     pub(super) remote: SessionId,
     pub(super) keys: TrafficKeys,
-    pub(super) route: Route,
+    pub(super) path: PathState,
     /// The answer to its INIT.
     pub(super) resp: Vec<u8>,
 }
@@ -119,14 +119,14 @@ impl Session {
         );
         let state = State::Connecting(Box::new(connecting));
         let ids = (SessionId(0), SessionId(0));
-        let route = Route::proved(connect.path);
+        let path = PathState::validated(connect.path);
         let mut this = Self::new(
             now,
             connect.session,
             Side::Controller,
             state,
             ids,
-            route,
+            path,
             rtt,
             config,
             rng,
@@ -152,7 +152,7 @@ impl Session {
             Side::Agent,
             State::Established,
             ids,
-            accept.route,
+            accept.path,
             limits::INITIAL_RTT,
             config,
             rng,
@@ -180,7 +180,7 @@ impl Session {
         side: Side,
         state: State,
         (local, remote): (SessionId, SessionId),
-        route: Route,
+        path: PathState,
         rtt: Duration,
         config: &Config,
         rng: &mut Rng,
@@ -195,15 +195,15 @@ impl Session {
             keys: None,
             local,
             remote,
-            route,
-            former: None,
+            path,
+            previous_path: None,
             echo: None,
             recovery,
             acks: Acks::new(),
             streams: Streams::new(side, config.stream_window, config.session_window),
             timers: Timers::default(),
             resp: None,
-            init_print: None,
+            init_fingerprint: None,
             ping_due: false,
             replay: ReplayWindow::new(),
             newest: 0,
@@ -224,13 +224,13 @@ impl Session {
         matches!(self.state, State::Established)
     }
 
-    /// Agent: the print of the INIT, once, when the controller has proved that it has the keys, or
+    /// Agent: the fingerprint of the INIT, once, when the controller has validated that it has the keys, or
     /// the session is over.
-    pub(super) fn take_print(&mut self) -> Option<u64> {
+    pub(super) fn take_fingerprint(&mut self) -> Option<u64> {
         if self.resp.is_some() && !self.is_gone() {
             return None;
         }
-        self.init_print.take()
+        self.init_fingerprint.take()
     }
 
     pub(super) fn push_event(&mut self, event: Event) {
@@ -258,12 +258,12 @@ impl Session {
             Timer::Unconfirmed | Timer::Idle => self.end(Closed::Lost),
             Timer::Linger => self.state = State::Gone,
             Timer::Recovery => match self.recovery.expired(now) {
-                Expired::Lost(settled) => self.settle(settled),
-                Expired::Probe(contents) => self.on_lost(contents),
+                Expired::Lost(outcome) => self.apply_ack_outcome(outcome),
+                Expired::Probe(frames) => self.on_lost(frames),
             },
             Timer::Path => {
-                if let Some(former) = self.former.take() {
-                    self.route = former;
+                if let Some(previous_path) = self.previous_path.take() {
+                    self.path = previous_path;
                 }
             }
             Timer::KeepAlive => self.ping_due = true,
@@ -278,7 +278,7 @@ impl Session {
 
     /// Not even one datagram may go to the address before more has come from it.
     pub(super) fn is_over_budget(&self) -> bool {
-        self.route.budget() < MIN_DATAGRAM as u64
+        self.path.budget() < MIN_DATAGRAM as u64
     }
 
     /// How long to wait for RESP before INIT is sent again.
@@ -319,7 +319,7 @@ impl Session {
 
     pub(super) fn apply(&mut self, now: Instant, command: Command) {
         if let Command::Release { call, .. } = command {
-            self.hush(call);
+            self.discard_events(call);
         }
         if matches!(self.state, State::Closing { .. } | State::Gone) {
             return;

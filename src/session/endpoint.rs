@@ -34,7 +34,7 @@ pub struct Config {
     pub session_window: u64,
     /// Datagrams per transmit: what the driver's sockets can send at once.
     pub segments: usize,
-    /// Prints of INITs that an earlier run answered ([`Event::InitSeen`]).
+    /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`]).
     pub seen: Vec<u64>,
 }
 
@@ -233,8 +233,8 @@ impl Endpoint {
     /// forward. A timer that has moved back is found out when the old one expires.
     pub(super) fn touch(&mut self, index: Index) {
         let slot = &mut self.slots[index];
-        if let Some(print) = slot.session.take_print() {
-            self.forget_unconfirmed(print);
+        if let Some(fingerprint) = slot.session.take_fingerprint() {
+            self.forget_unconfirmed(fingerprint);
         }
         let slot = &mut self.slots[index];
         if !std::mem::replace(&mut slot.sending, true) {

@@ -114,17 +114,17 @@ pub enum Event {
         /// Session.
         session: SessionHandle,
     },
-    /// The peer's address has changed and the new one is proved.
+    /// The peer's address has changed and the new one is validated.
     Moved {
         /// Session.
         session: SessionHandle,
         /// The path now in use.
         path: Path,
     },
-    /// An INIT was answered; remember this print over a restart, so that it is never answered again.
+    /// An INIT was answered; remember this fingerprint over a restart, so that it is never answered again.
     InitSeen {
         /// A hash of the INIT.
-        print: u64,
+        fingerprint: u64,
     },
     /// The session is over; no further event names it.
     Closed {

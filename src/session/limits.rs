@@ -48,7 +48,7 @@ pub const CONSUMED_REPORT: u64 = INITIAL_STREAM_CREDIT / 4;
 /// Gaps kept by a stream's receiver; one-byte segments far apart would cost memory out of proportion.
 pub const STREAM_GAPS: usize = 1024;
 
-/// Before an address is proved, bytes sent there per byte received from it (RFC 9000 §8.1).
+/// Before an address is validated, bytes sent there per byte received from it (RFC 9000 §8.1).
 pub const AMPLIFICATION: u64 = 3;
 
 /// Datagrams that opened under no key, per session; RFC 9001 §6.6 gives 2^52 for AES-GCM, the

@@ -7,7 +7,7 @@
 //! drains `poll_transmit` and `poll_event` until both are empty, then sleeps until `poll_timeout`.**
 //! Spurious calls are harmless.
 //!
-//! Invariants: a counter is sealed once; before an address is proved at most three times the bytes
+//! Invariants: a counter is sealed once; before an address is validated at most three times the bytes
 //! that came from it go there; every table is within its bound in [`limits`]; no call walks all
 //! sessions: what is ready stands in a queue, the next timer in a heap; nothing received panics.
 
@@ -19,12 +19,12 @@ mod connecting;
 mod connection;
 mod endpoint;
 mod event;
+mod init_register;
 pub mod limits;
+mod path;
 mod range_set;
 mod receive;
 mod recovery;
-mod register;
-mod route;
 mod rtt;
 mod sent;
 mod streams;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::connecting::{Connecting, Established};
 use super::connection::{CLOSE_UNWANTED, Session, State};
-use super::recovery::Settled;
-use super::route::Route;
-use super::sent::Content;
+use super::path::PathState;
+use super::recovery::AckOutcome;
+use super::sent::SentFrame;
 use super::streams::{Side, Violation};
 use super::timers::Timer;
 use super::{Closed, Drop, Event, Path, limits};
@@ -27,7 +27,7 @@ impl Session {
         let State::Connecting(connecting) = &mut self.state else {
             return Err(Drop::Unexpected);
         };
-        if path.remote != self.route.path.remote {
+        if path.remote != self.path.path.remote {
             return Err(Drop::Unexpected);
         }
         connecting.on_resp(resp).ok_or(Drop::Forged)
@@ -38,7 +38,7 @@ impl Session {
         let State::Connecting(connecting) = &mut self.state else {
             return Err(Drop::Unexpected);
         };
-        if path.remote != self.route.path.remote {
+        if path.remote != self.path.path.remote {
             return Err(Drop::Unexpected);
         }
         connecting
@@ -49,7 +49,7 @@ impl Session {
 
     /// Agent: frames that came inside the INIT and may be taken.
     pub(super) fn on_early(&mut self, now: Instant, payload: &[u8]) {
-        if let Err(violation) = self.on_frames(now, self.route.path, payload, 0) {
+        if let Err(violation) = self.on_frames(now, self.path.path, payload, 0) {
             self.violate(now, violation);
         }
     }
@@ -89,12 +89,12 @@ impl Session {
         });
         // Confirms to the agent, reliably, that its answer has come.
         self.ping_due = true;
-        let outcome = self.on_frames(now, self.route.path, &established.payload, 0);
+        let outcome = self.on_frames(now, self.path.path, &established.payload, 0);
         if let Err(violation) = outcome {
             self.violate(now, violation);
         }
         for mut datagram in connecting.waiting {
-            let _ = self.on_sealed(now, self.route.path, &mut datagram);
+            let _ = self.on_sealed(now, self.path.path, &mut datagram);
         }
         self.rearm(now);
     }
@@ -125,7 +125,7 @@ impl Session {
 
     fn on_sealed(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Drop> {
         let size = datagram.len();
-        if self.side == Side::Controller && path.remote != self.route.path.remote {
+        if self.side == Side::Controller && path.remote != self.path.path.remote {
             return Err(Drop::Unexpected);
         }
         let Ok(Some(Datagram::Data(header))) = Datagram::parse(datagram) else {
@@ -175,7 +175,7 @@ impl Session {
         }
         if let Some(resp) = self.resp.take() {
             self.timers.stop(Timer::Unconfirmed);
-            self.route.proved = true;
+            self.path.validated = true;
             if let Some(sent) = resp.sent_once {
                 self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
             }
@@ -184,31 +184,35 @@ impl Session {
 
     /// Follows a controller that has moved: its newest datagram came from another address.
     fn on_route(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
-        if path == self.route.path {
-            self.route.on_received(bytes);
+        if path == self.path.path {
+            self.path.on_received(bytes);
             return;
         }
         if self.side == Side::Controller || counter < self.newest {
             return;
         }
-        if path.remote == self.route.path.remote {
+        if path.remote == self.path.path.remote {
             // The same peer, writing to another of our addresses.
-            self.route.path = path;
+            self.path.path = path;
             return;
         }
-        let former = self.former.take();
-        let new = match former {
-            // Back where it came from before the move was proved.
-            Some(former) if former.path.remote == path.remote => former,
-            _ => Route::unproved(path, bytes),
+        let previous_path = self.previous_path.take();
+        let new = match previous_path {
+            // Back where it came from before the move was validated.
+            Some(previous_path) if previous_path.path.remote == path.remote => previous_path,
+            _ => PathState::unvalidated(path, bytes),
         };
-        let old = std::mem::replace(&mut self.route, new);
-        if self.route.proved {
+        let old = std::mem::replace(&mut self.path, new);
+        if self.path.validated {
             self.timers.stop(Timer::Path);
         } else {
-            self.route.challenge_due = true;
+            self.path.challenge_due = true;
             self.timers.set(Timer::Path, now + self.recovery.pto() * 3);
-            self.former = if old.proved { Some(old) } else { former };
+            self.previous_path = if old.validated {
+                Some(old)
+            } else {
+                previous_path
+            };
         }
     }
 
@@ -226,8 +230,8 @@ impl Session {
             match frame {
                 Frame::Padding | Frame::Ping => {}
                 Frame::Ack(ack) => {
-                    let settled = self.recovery.on_ack(now, &ack)?;
-                    self.settle(settled);
+                    let outcome = self.recovery.on_ack(now, &ack)?;
+                    self.apply_ack_outcome(outcome);
                 }
                 Frame::Stream {
                     stream,
@@ -268,17 +272,19 @@ impl Session {
     }
 
     fn on_path_response(&mut self, now: Instant, path: Path, data: [u8; 8]) {
-        if self.route.challenge != Some(data)
-            || self.route.path.remote != path.remote
-            || self.route.proved
+        if self.path.challenge != Some(data)
+            || self.path.path.remote != path.remote
+            || self.path.validated
         {
             return;
         }
-        self.route.proved = true;
+        self.path.validated = true;
         self.timers.stop(Timer::Path);
-        let former = self.former.take();
+        let previous_path = self.previous_path.take();
         // A port-only change keeps what was learnt: it is the same path behind another NAT binding.
-        if former.is_none_or(|former| former.path.remote.ip() != path.remote.ip()) {
+        if previous_path
+            .is_none_or(|previous_path| previous_path.path.remote.ip() != path.remote.ip())
+        {
             self.recovery
                 .on_new_path(now, MIN_DATAGRAM as u64, u64::from_be_bytes(data));
         }
@@ -289,29 +295,29 @@ impl Session {
         });
     }
 
-    pub(super) fn settle(&mut self, settled: Settled) {
-        for packet in settled.acked {
-            for content in packet.content {
-                match content {
-                    Content::Chunk(stream, chunk) => self.streams.on_chunk_acked(stream, &chunk),
-                    Content::Frame(frame) => self.streams.on_frame_acked(frame),
-                    Content::Ack(largest) => self.acks.on_ack_arrived(largest),
-                    Content::MaxData => {}
+    pub(super) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
+        for packet in outcome.acked {
+            for frame in packet.frames {
+                match frame {
+                    SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_acked(stream, &chunk),
+                    SentFrame::Frame(frame) => self.streams.on_frame_acked(frame),
+                    SentFrame::Ack(largest) => self.acks.on_ack_arrived(largest),
+                    SentFrame::MaxData => {}
                 }
             }
         }
-        for packet in settled.lost {
-            self.on_lost(packet.content);
+        for packet in outcome.lost {
+            self.on_lost(packet.frames);
         }
     }
 
-    pub(super) fn on_lost(&mut self, contents: Vec<Content>) {
-        for content in contents {
-            match content {
-                Content::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),
-                Content::Frame(frame) => self.streams.on_frame_lost(frame),
-                Content::MaxData => self.streams.on_max_data_lost(),
-                Content::Ack(_) => {}
+    pub(super) fn on_lost(&mut self, frames: Vec<SentFrame>) {
+        for frame in frames {
+            match frame {
+                SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),
+                SentFrame::Frame(frame) => self.streams.on_frame_lost(frame),
+                SentFrame::MaxData => self.streams.on_max_data_lost(),
+                SentFrame::Ack(_) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
 use super::limits;
 use super::rtt::RttEstimator;
-use super::sent::{Content, SentPacket, SentPackets};
+use super::sent::{SentFrame, SentPacket, SentPackets};
 use super::streams::Violation;
 use crate::time::Instant;
 use crate::wire::Ack;
@@ -30,9 +30,9 @@ pub(super) struct Recovery {
     first_rtt_sample: Option<Instant>,
 }
 
-/// What an ACK, or the passing of time, has settled.
+/// What an ACK, or the passing of time, has outcome.
 #[derive(Default, Debug)]
-pub(super) struct Settled {
+pub(super) struct AckOutcome {
     pub(super) acked: Vec<SentPacket>,
     pub(super) lost: Vec<SentPacket>,
 }
@@ -41,9 +41,9 @@ pub(super) struct Settled {
 #[derive(Debug)]
 pub(super) enum Expired {
     /// These are lost.
-    Lost(Settled),
+    Lost(AckOutcome),
     /// Nothing was heard: send these again, and something in any case.
-    Probe(Vec<Content>),
+    Probe(Vec<SentFrame>),
 }
 
 impl Recovery {
@@ -81,7 +81,7 @@ impl Recovery {
         now: Instant,
         bytes: u64,
         eliciting: bool,
-        content: Vec<Content>,
+        frames: Vec<SentFrame>,
     ) {
         let rate = self.delivery.on_sent(now, self.sent.in_flight());
         if eliciting {
@@ -94,7 +94,7 @@ impl Recovery {
             bytes,
             eliciting,
             rate,
-            content,
+            frames,
         });
         if eliciting {
             self.congestion.on_sent(now, bytes, self.sent.in_flight());
@@ -129,11 +129,11 @@ impl Recovery {
         }
     }
 
-    pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> Result<Settled, Violation> {
+    pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> Result<AckOutcome, Violation> {
         if ack.largest >= self.sent.next_counter() {
             return Err("acknowledgement of what was never sent");
         }
-        let mut settled = Settled::default();
+        let mut outcome = AckOutcome::default();
         let base = self.sent.base();
         let mut ranges: Vec<_> = ack
             .ranges()
@@ -155,12 +155,12 @@ impl Recovery {
                     eliciting = true;
                 }
                 largest_newly = Some((counter, packet.time));
-                settled.acked.push(packet);
+                outcome.acked.push(packet);
             }
         }
         self.sent.trim();
         let Some((newest, sent_at)) = largest_newly else {
-            return Ok(settled);
+            return Ok(outcome);
         };
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
         let mut sample = None;
@@ -172,8 +172,8 @@ impl Recovery {
         }
         self.backoff = 0;
         self.probes = 0;
-        settled.lost = self.detect_lost(now);
-        let bytes = settled
+        outcome.lost = self.detect_lost(now);
+        let bytes = outcome
             .acked
             .iter()
             .filter(|packet| packet.eliciting)
@@ -190,7 +190,7 @@ impl Recovery {
             ce: false,
         };
         self.congestion.on_acked(now, &acked);
-        Ok(settled)
+        Ok(outcome)
     }
 
     /// RFC 9002 §6.1: by counter and by time.
@@ -289,7 +289,7 @@ impl Recovery {
 
     pub(super) fn expired(&mut self, now: Instant) -> Expired {
         if self.loss_time.is_some() {
-            return Expired::Lost(Settled {
+            return Expired::Lost(AckOutcome {
                 acked: Vec::new(),
                 lost: self.detect_lost(now),
             });
@@ -304,7 +304,7 @@ impl Recovery {
             .take(usize::from(limits::PROBES));
         Expired::Probe(
             oldest
-                .flat_map(|(_, packet)| packet.content.clone())
+                .flat_map(|(_, packet)| packet.frames.clone())
                 .collect(),
         )
     }

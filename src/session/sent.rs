@@ -14,7 +14,7 @@ use crate::wire::StreamId;
 
 /// Something that a datagram carried and that matters when it is acknowledged or lost.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(super) enum SentFrame {
     Chunk(StreamId, Chunk),
     Frame(StreamFrame),
     MaxData,
@@ -28,7 +28,7 @@ pub(super) struct SentPacket {
     pub(super) bytes: u64,
     pub(super) eliciting: bool,
     pub(super) rate: PacketState,
-    pub(super) content: Vec<Content>,
+    pub(super) frames: Vec<SentFrame>,
 }
 
 #[derive(Default, Debug)]
@@ -128,7 +128,7 @@ mod tests {
             bytes: 30,
             eliciting,
             rate: DeliveryRate::default().on_sent(now, 0),
-            content: Vec::new(),
+            frames: Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ impl Session {
     }
 
     /// Nothing more is told of the streams of a call, not even what came before the session's end.
-    pub(super) fn hush(&mut self, call: CallId) {
+    pub(super) fn discard_events(&mut self, call: CallId) {
         self.events
             .retain(|event| event.stream().is_none_or(|stream| stream.call() != call));
     }

@@ -16,7 +16,7 @@ pub(super) enum Timer {
     Ack,
     /// The pacer lets the next datagram go.
     Pacing,
-    /// The new path was not proved in time.
+    /// The new path was not validated in time.
     Path,
     /// Time to ask whether the peer is there.
     KeepAlive,

@@ -1,13 +1,13 @@
 //! Building a session's datagrams: which frames, in what order, within which limits.
 //!
 //! Acknowledgements and answers about the path go out whatever the window says; everything else waits
-//! for congestion window and pacer; nothing exceeds the budget of an address that is not proved.
+//! for congestion window and pacer; nothing exceeds the budget of an address that is not validated.
 //! Invariant: every sealed datagram takes the next counter.
 
 use super::connection::{Session, State};
+use super::path::PathState;
 use super::recovery::Allowance;
-use super::route::Route;
-use super::sent::Content;
+use super::sent::SentFrame;
 use super::streams::StreamFrame;
 use super::timers::Timer;
 use super::{Config, Path, Transmit, limits};
@@ -67,7 +67,7 @@ impl Session {
         };
         buf.extend_from_slice(datagram);
         self.timers.set(Timer::Init, now + self.init_timeout());
-        (Some(single(self.route.path)), new_id)
+        (Some(single(self.path.path)), new_id)
     }
 
     fn transmit_established(
@@ -87,11 +87,11 @@ impl Session {
         if let Some((path, data)) = self.echo.take() {
             return self.transmit_path(now, path, Frame::PathResponse(data), buf);
         }
-        if self.route.challenge_due {
-            self.route.challenge_due = false;
+        if self.path.challenge_due {
+            self.path.challenge_due = false;
             let data = rng.bytes();
-            self.route.challenge = Some(data);
-            return self.transmit_path(now, self.route.path, Frame::PathChallenge(data), buf);
+            self.path.challenge = Some(data);
+            return self.transmit_path(now, self.path.path, Frame::PathChallenge(data), buf);
         }
         self.transmit_batch(now, config, buf)
     }
@@ -99,15 +99,15 @@ impl Session {
     fn transmit_resp(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         let resp = self.resp.as_mut().filter(|resp| resp.due)?;
         resp.due = false;
-        if self.route.budget() < resp.datagram.len() as u64 {
+        if self.path.budget() < resp.datagram.len() as u64 {
             return None;
         }
         // A second answer makes the round trip ambiguous (Karn).
         resp.sent_once = (!resp.sent).then_some(now);
         resp.sent = true;
         buf.extend_from_slice(&resp.datagram);
-        self.route.on_sent(resp.datagram.len());
-        Some(single(self.route.path))
+        self.path.on_sent(resp.datagram.len());
+        Some(single(self.path.path))
     }
 
     /// A datagram of its own for a question or answer about a path, which may not be the current one.
@@ -119,27 +119,27 @@ impl Session {
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
         let length = DATA_HEADER + frame.size() + AEAD_TAG;
-        let route = self.route_to(path)?;
-        if route.budget() < length as u64 {
+        let to = self.path_state(path)?;
+        if to.budget() < length as u64 {
             return None;
         }
-        route.on_sent(length);
+        to.on_sent(length);
         let start = self.begin(buf);
         frame.encode(buf);
         self.finish(now, buf, start, true, Vec::new());
         Some(single(path))
     }
 
-    fn route_to(&mut self, path: Path) -> Option<&mut Route> {
-        if self.route.path.remote == path.remote {
-            return Some(&mut self.route);
+    fn path_state(&mut self, path: Path) -> Option<&mut PathState> {
+        if self.path.path.remote == path.remote {
+            return Some(&mut self.path);
         }
-        self.former
+        self.previous_path
             .as_mut()
-            .filter(|former| former.path.remote == path.remote)
+            .filter(|previous_path| previous_path.path.remote == path.remote)
     }
 
-    /// As many datagrams of one size as limits and content allow.
+    /// As many datagrams of one size as limits and frames allow.
     fn transmit_batch(
         &mut self,
         now: Instant,
@@ -157,7 +157,7 @@ impl Session {
             if buf.len() == before {
                 break;
             }
-            self.route.on_sent(buf.len() - before);
+            self.path.on_sent(buf.len() - before);
             segments += 1;
             if buf.len() - before < MIN_DATAGRAM {
                 break;
@@ -165,7 +165,7 @@ impl Session {
         }
         let segment = (segments > 1).then_some(MIN_DATAGRAM);
         (segments > 0).then_some(Transmit {
-            path: self.route.path,
+            path: self.path.path,
             segment,
             ecn: None,
         })
@@ -191,16 +191,16 @@ impl Session {
         }
         let start = self.begin(buf);
         let end = start + MIN_DATAGRAM - AEAD_TAG;
-        let mut content = Vec::new();
+        let mut frames = Vec::new();
         if self.acks.has_news()
             && let Some(largest) = self.acks.write(now, ACK_SPACE, buf)
         {
-            content.push(Content::Ack(largest));
+            frames.push(SentFrame::Ack(largest));
         }
         let mut eliciting = false;
         if allowed {
-            eliciting |= self.write_owed(buf, end, &mut content);
-            eliciting |= self.write_streams(buf, end, &mut content);
+            eliciting |= self.write_owed(buf, end, &mut frames);
+            eliciting |= self.write_streams(buf, end, &mut frames);
             // Whatever else asks for an acknowledgement serves as well, and may fill the datagram.
             if !eliciting && (self.ping_due || self.recovery.owes_probe()) {
                 Frame::Ping.encode(buf);
@@ -212,7 +212,7 @@ impl Session {
             buf.truncate(start);
             return;
         }
-        self.finish(now, buf, start, eliciting, content);
+        self.finish(now, buf, start, eliciting, frames);
     }
 
     /// Asks window and pacer; an answer of "later" sets the timer.
@@ -227,13 +227,13 @@ impl Session {
         }
     }
 
-    fn write_owed(&mut self, buf: &mut Vec<u8>, end: usize, content: &mut Vec<Content>) -> bool {
+    fn write_owed(&mut self, buf: &mut Vec<u8>, end: usize, frames: &mut Vec<SentFrame>) -> bool {
         let before = buf.len();
         if end - buf.len() >= SMALL_FRAME
             && let Some(max) = self.streams.take_max_data()
         {
             Frame::MaxData(max).encode(buf);
-            content.push(Content::MaxData);
+            frames.push(SentFrame::MaxData);
         }
         while end - buf.len() >= SMALL_FRAME
             && let Some(frame) = self.streams.take_frame()
@@ -260,12 +260,17 @@ impl Session {
                 StreamFrame::Stop { stream, code } => Frame::Stop { stream, code },
             }
             .encode(buf);
-            content.push(Content::Frame(frame));
+            frames.push(SentFrame::Frame(frame));
         }
         buf.len() > before
     }
 
-    fn write_streams(&mut self, buf: &mut Vec<u8>, end: usize, content: &mut Vec<Content>) -> bool {
+    fn write_streams(
+        &mut self,
+        buf: &mut Vec<u8>,
+        end: usize,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
         let before = buf.len();
         // A frame that carries less than this is not worth its header.
         while end.saturating_sub(buf.len()) > SMALL_FRAME {
@@ -278,7 +283,7 @@ impl Session {
                 usize::try_from(chunk.range.end - chunk.range.start).expect("fits a datagram");
             wire::encode_stream_header(stream, chunk.range.start, length, chunk.fin, buf);
             self.streams.copy(stream, &chunk, buf);
-            content.push(Content::Chunk(stream, chunk));
+            frames.push(SentFrame::Chunk(stream, chunk));
         }
         buf.len() > before
     }
@@ -313,10 +318,10 @@ impl Session {
             self.acks.write(now, ACK_SPACE, &mut ack);
         }
         let length = DATA_HEADER + ack.len() + frame.size() + AEAD_TAG;
-        if self.route.budget() < length as u64 {
+        if self.path.budget() < length as u64 {
             return None;
         }
-        self.route.on_sent(length);
+        self.path.on_sent(length);
         let start = self.begin(buf);
         buf.extend_from_slice(&ack);
         frame.encode(buf);
@@ -324,7 +329,7 @@ impl Session {
         if let State::Closing { reason: kept, .. } = &mut self.state {
             *kept = reason;
         }
-        Some(single(self.route.path))
+        Some(single(self.path.path))
     }
 
     /// Writes the header of the next datagram; returns where it starts.
@@ -346,7 +351,7 @@ impl Session {
         buf: &mut Vec<u8>,
         start: usize,
         eliciting: bool,
-        content: Vec<Content>,
+        frames: Vec<SentFrame>,
     ) {
         let counter = self.recovery.sent.next_counter();
         let mut header = [0; DATA_HEADER];
@@ -354,7 +359,7 @@ impl Session {
         let keys = self.keys.as_ref().expect("established sessions have keys");
         keys.seal.seal(counter, &header, buf, start + DATA_HEADER);
         self.recovery
-            .on_sent(now, (buf.len() - start) as u64, eliciting, content);
+            .on_sent(now, (buf.len() - start) as u64, eliciting, frames);
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Echo {
     pub starts: HashMap<u64, u32>,
     /// What this life has started.
     register: HashSet<u64>,
-    /// Prints of INITs, to be carried over a restart.
+    /// ReplayLog of INITs, to be carried over a restart.
     pub seen: Vec<u64>,
     /// Sessions accepted.
     pub accepted: u64,
@@ -168,7 +168,7 @@ impl App for Rc<RefCell<Echo>> {
         let mut echo = self.borrow_mut();
         match event {
             Event::Accepted { .. } => echo.accepted += 1,
-            Event::InitSeen { print } => echo.seen.push(print),
+            Event::InitSeen { fingerprint } => echo.seen.push(fingerprint),
             Event::Moved { path, .. } => echo.moved.push(path),
             Event::Data {
                 session,

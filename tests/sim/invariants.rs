@@ -207,11 +207,11 @@ impl Invariants {
     }
 
     fn only_handshake(&mut self, noise: &[u8], bytes: &[u8]) {
-        let print = print(bytes);
+        let fingerprint = fingerprint(bytes);
         let ephemeral = noise[..32.min(noise.len())].to_vec();
-        let first = *self.handshakes.entry(ephemeral).or_insert(print);
+        let first = *self.handshakes.entry(ephemeral).or_insert(fingerprint);
         assert_eq!(
-            first, print,
+            first, fingerprint,
             "two different handshake messages under one ephemeral key"
         );
     }
@@ -286,7 +286,7 @@ fn receiver(bytes: &[u8]) -> Option<SessionId> {
     }
 }
 
-fn print(bytes: &[u8]) -> u64 {
+fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()

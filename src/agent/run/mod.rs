@@ -9,7 +9,7 @@ mod children;
 mod end_of_input;
 mod limits;
 mod log;
-mod prints;
+mod replay_log;
 mod rules;
 mod thread;
 mod watch;
@@ -38,7 +38,7 @@ use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
 use crate::session;
 use children::Children;
-use prints::Prints;
+use replay_log::ReplayLog;
 use rules::Rules;
 use thread::{Thread, tokens};
 
@@ -78,7 +78,7 @@ pub struct Config {
     /// Whether it talks with the user who started it.
     pub terminal: Terminal,
     /// A file that keeps which handshakes were answered over a restart.
-    pub prints: Option<PathBuf>,
+    pub replay_log: Option<PathBuf>,
     /// What each process of a command may use.
     pub resources: Vec<Limit>,
     /// How records are kept of what runs; `None`: they are not.
@@ -91,7 +91,7 @@ pub enum StartError {
     /// None of its addresses could be bound.
     Bind(io::Error),
     /// The file of answered handshakes cannot be used.
-    Prints(PathBuf, io::Error),
+    ReplayLog(PathBuf, io::Error),
     /// The file of required records cannot be appended to.
     Audit(PathBuf, audit::OpenError),
     /// The system has no descriptors, threads or random numbers to give.
@@ -102,7 +102,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => write!(f, "cannot listen: {error}"),
-            Self::Prints(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::ReplayLog(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Audit(path, error) => write!(
                 f,
                 "{}: {error}; audit = \"required\" lets nothing run without a record",
@@ -201,12 +201,12 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     let mut rng = net::rng().map_err(system)?;
     // So that what a job leaves behind can be found, and its remains are not left to nobody.
     process::become_subreaper().map_err(system)?;
-    let (prints, seen) = match config.prints {
+    let (replay_log, seen) = match config.replay_log {
         None => (None, Vec::new()),
         Some(path) => {
-            let (prints, seen) =
-                Prints::open(&path).map_err(|error| StartError::Prints(path, error))?;
-            (Some(prints), seen)
+            let (replay_log, seen) =
+                ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?;
+            (Some(replay_log), seen)
         }
     };
 
@@ -256,7 +256,7 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     let hub = Hub::new(setup, rules.clone(), children, audit, now);
     let addresses = std::mem::take(&mut net.addresses);
     let unbound = std::mem::take(&mut net.unbound);
-    let mut thread = Thread::new(poll, hub, net, rules, prints, stop).map_err(system)?;
+    let mut thread = Thread::new(poll, hub, net, rules, replay_log, stop).map_err(system)?;
     if config.terminal == Terminal::Standard {
         thread.open_terminal(wake).map_err(system)?;
     }

@@ -18,7 +18,7 @@ use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level;
 
 use super::children::{Children, Happening};
-use super::prints::Prints;
+use super::replay_log::ReplayLog;
 use super::rules::Rules;
 use super::watch::Watch;
 use super::{limits, log};
@@ -88,7 +88,7 @@ pub(super) struct Thread {
     reload: Option<Instant>,
     /// When a key or an invitation expires.
     expiry: Option<Instant>,
-    prints: Option<Prints>,
+    replay_log: Option<ReplayLog>,
     orphans: Orphans,
     printer: Option<Printer>,
     typed: Option<Receiver<Typed>>,
@@ -104,7 +104,7 @@ impl Thread {
         hub: Hub<Children, Rules>,
         net: Net,
         rules: Rules,
-        prints: Option<Prints>,
+        replay_log: Option<ReplayLog>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let timer = Timer::new(poll.registry(), tokens::TIMER)?;
@@ -126,7 +126,7 @@ impl Thread {
             watch,
             reload: None,
             expiry: None,
-            prints,
+            replay_log,
             orphans,
             printer: None,
             typed: None,
@@ -220,11 +220,14 @@ impl Thread {
 
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Session(session::Event::InitSeen { print }) => {
-                let kept = self.prints.as_mut().map(|prints| prints.add(print));
+            Event::Session(session::Event::InitSeen { fingerprint }) => {
+                let kept = self
+                    .replay_log
+                    .as_mut()
+                    .map(|replay_log| replay_log.add(fingerprint));
                 if let Some(Err(error)) = kept {
                     tracing::warn!(%error, "cannot remember an answered handshake");
-                    self.prints = None;
+                    self.replay_log = None;
                 }
             }
             Event::Session(event) => self.hub.on_session_event(now, event),

@@ -50,13 +50,13 @@ pub(super) fn read_config(files: &Files, named: Option<&Path>) -> Result<Layer> 
     }
 }
 
-/// Prints the agent's key.
+/// ReplayLog the agent's key.
 pub(super) fn key() -> Result<u8> {
     println!("{}", Files::locate()?.key()?);
     Ok(0)
 }
 
-/// Opens an invitation and prints the command that accepts it.
+/// Opens an invitation and replay_log the command that accepts it.
 pub(super) fn invite(args: &InviteArgs) -> Result<u8> {
     let files = Files::locate()?;
     let config = Config::resolve([read_config(&files, args.config.as_deref())?]);

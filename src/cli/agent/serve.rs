@@ -65,7 +65,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
             Switch::Off => Plain::Off,
         },
         terminal: Terminal::Standard,
-        prints: Some(files.agent.state_dir().join("answered")),
+        replay_log: Some(files.agent.state_dir().join("answered")),
         resources: config.resources,
         audit,
     };

@@ -35,7 +35,7 @@ impl Local {
             jobs: jobs::Config::default(),
             plain: Plain::Off,
             terminal: Terminal::None,
-            prints: None,
+            replay_log: None,
             resources: Vec::new(),
             audit: None,
         })

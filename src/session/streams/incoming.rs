@@ -45,7 +45,7 @@ impl Streams {
         let discarded = half.take_discarded();
         let (wants_credit, has_event) = (half.wants_credit(), half.has_event());
         if wants_credit {
-            self.owing.add(stream);
+            self.pending.add(stream);
         }
         if has_event && self.eventful.back() != Some(&stream) {
             self.eventful.push_back(stream);
@@ -70,7 +70,7 @@ impl Streams {
         let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);
         if half.reset(code) {
             let released = lanes.released;
-            self.owing.add(stream);
+            self.pending.add(stream);
             if !released {
                 self.events.push_back(StreamEvent::Stopped { stream, code });
             }

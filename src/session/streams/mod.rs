@@ -8,7 +8,7 @@
 mod incoming;
 mod intervals;
 mod outgoing;
-mod owing;
+mod pending;
 mod recv;
 mod send;
 
@@ -23,7 +23,7 @@ use send::SendHalf;
 
 use super::limits;
 use crate::wire::{CallId, Lane, StreamId};
-use owing::Owing;
+use pending::PendingFrames;
 
 /// Which end of a session this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +98,7 @@ pub(super) struct Streams {
     eventful: VecDeque<StreamId>,
     events: VecDeque<StreamEvent>,
     /// Streams that owe the peer a credit, RESET or STOP frame; duplicates are harmless.
-    owing: Owing,
+    pending: PendingFrames,
     session_credit_owed: bool,
     /// Lanes of calls that are forgotten here, which the peer asked to end.
     forgotten: VecDeque<StreamId>,
@@ -141,7 +141,7 @@ impl Streams {
             sendable: VecDeque::new(),
             eventful: VecDeque::new(),
             events: VecDeque::new(),
-            owing: Owing::default(),
+            pending: PendingFrames::default(),
             session_credit_owed: false,
             forgotten: VecDeque::new(),
             sent: 0,
@@ -193,7 +193,7 @@ impl Streams {
         }
         let freed = half.on_consumed(bytes);
         if half.wants_credit() {
-            self.owing.add(stream);
+            self.pending.add(stream);
         }
         self.return_session_credit(freed);
     }
@@ -204,7 +204,7 @@ impl Streams {
                 .get_or_insert_with(SendHalf::new)
                 .reset(code)
         {
-            self.owing.add(stream);
+            self.pending.add(stream);
         }
     }
 
@@ -221,7 +221,7 @@ impl Streams {
         let freed = half.discard();
         if !half.has_final_size() {
             lanes.stop[lane] = Some(code);
-            self.owing.add(stream);
+            self.pending.add(stream);
         }
         self.return_session_credit(freed);
     }

@@ -75,7 +75,7 @@ impl Streams {
 
     /// Whether a frame about credit, RESET or STOP is owed.
     pub(in crate::session) fn owes(&self) -> bool {
-        !self.owing.is_empty() || self.session_credit_owed || !self.forgotten.is_empty()
+        !self.pending.is_empty() || self.session_credit_owed || !self.forgotten.is_empty()
     }
 
     /// The next MAX_DATA owed.
@@ -98,7 +98,7 @@ impl Streams {
                 final_size: 0,
             });
         }
-        while let Some(&stream) = self.owing.front() {
+        while let Some(&stream) = self.pending.front() {
             if let Some(lanes) = self.calls.get_mut(&stream.call().0) {
                 let lane = stream.lane() as usize;
                 if let Some(code) = lanes.stop[lane].take() {
@@ -122,7 +122,7 @@ impl Streams {
                     });
                 }
             }
-            self.owing.pop_front();
+            self.pending.pop_front();
         }
         None
     }
@@ -187,13 +187,13 @@ impl Streams {
                 if let Some(half) = self.recv_half(stream)
                     && half.on_grant_lost(max)
                 {
-                    self.owing.add(stream);
+                    self.pending.add(stream);
                 }
             }
             StreamFrame::Reset { stream, .. } => {
                 if let Some(half) = self.send_half(stream) {
                     half.on_reset_lost();
-                    self.owing.add(stream);
+                    self.pending.add(stream);
                 } else {
                     self.end_forgotten(stream);
                 }
@@ -205,7 +205,7 @@ impl Streams {
                         .is_some_and(|half| !half.has_final_size())
                 {
                     lanes.stop[stream.lane() as usize] = Some(code);
-                    self.owing.add(stream);
+                    self.pending.add(stream);
                 }
             }
         }

@@ -98,13 +98,13 @@ fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boo
         events.any(|event| matches!(event, Event::Data { .. }))
     };
     assert!(started(&before));
-    let print = before.agent_events.iter().find_map(|event| match event {
-        Event::InitSeen { print } => Some(*print),
+    let fingerprint = before.agent_events.iter().find_map(|event| match event {
+        Event::InitSeen { fingerprint } => Some(*fingerprint),
         _ => None,
     });
 
     let others = 1..limits::INIT_REGISTER as u64;
-    let seen = print.into_iter().chain(others).collect();
+    let seen = fingerprint.into_iter().chain(others).collect();
     let mut pair = Pair::with(Duration::ZERO, seen);
     assert!(pair.now < Instant::ZERO + limits::INIT_REGISTER_AGE);
     assert!(answers(&mut pair, &captured).is_empty(), "still remembered");

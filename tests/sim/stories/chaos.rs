@@ -59,7 +59,7 @@ fn any_world(seed: u64) -> (World, Vec<Agent>, Vec<Laptop>) {
     (world, agents, laptops)
 }
 
-/// A few commands on each pair of hosts, then good-bye. Returns a print of all that was sent.
+/// A few commands on each pair of hosts, then good-bye. Returns a fingerprint of all that was sent.
 fn story(seed: u64) -> u64 {
     let (mut world, agents, laptops) = any_world(seed);
     world.network.records = Some(Vec::new());
@@ -126,8 +126,8 @@ fn story(seed: u64) -> u64 {
     records
         .iter()
         .flat_map(|record| record.bytes.iter())
-        .fold(0, |print: u64, byte| {
-            print.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
+        .fold(0, |fingerprint: u64, byte| {
+            fingerprint.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
         })
 }
 

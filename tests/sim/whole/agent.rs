@@ -154,8 +154,8 @@ impl HubApp {
 impl App for Rc<RefCell<HubApp>> {
     fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
-        if let session::Event::InitSeen { print } = event {
-            app.seen.push(print);
+        if let session::Event::InitSeen { fingerprint } = event {
+            app.seen.push(fingerprint);
         }
         app.hub.on_session_event(now, event);
         app.pump(now, out);

@@ -30,7 +30,7 @@ fn agent(trust: Trust) -> Agent {
         jobs: jobs::Config::default(),
         plain: Plain::Off,
         terminal: Terminal::None,
-        prints: None,
+        replay_log: None,
         resources: Vec::new(),
         audit: None,
     })

@@ -1,14 +1,14 @@
-//! Where a session's datagrams go, and how much may go there before the address is proved.
+//! Where a session's datagrams go, and how much may go there before the address is validated.
 //!
-//! Only the controller roams. Invariant: to an address that was not proved at most
+//! Only the controller roams. Invariant: to an address that was not validated at most
 //! [`limits::AMPLIFICATION`] times the bytes go that came from it (RFC 9000 §8.1).
 
 use super::{Path, limits};
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
+pub(super) struct PathState {
     pub(super) path: Path,
-    pub(super) proved: bool,
+    pub(super) validated: bool,
     received: u64,
     sent: u64,
     /// Sent there and awaited back, to prove it.
@@ -17,12 +17,12 @@ pub(super) struct Route {
     pub(super) challenge_due: bool,
 }
 
-impl Route {
+impl PathState {
     /// A route to an address that is known to be the peer's.
-    pub(super) const fn proved(path: Path) -> Self {
+    pub(super) const fn validated(path: Path) -> Self {
         Self {
             path,
-            proved: true,
+            validated: true,
             received: 0,
             sent: 0,
             challenge: None,
@@ -31,11 +31,11 @@ impl Route {
     }
 
     /// A route to an address that so many bytes came from.
-    pub(super) fn unproved(path: Path, received: usize) -> Self {
+    pub(super) fn unvalidated(path: Path, received: usize) -> Self {
         Self {
-            proved: false,
+            validated: false,
             received: received as u64,
-            ..Self::proved(path)
+            ..Self::validated(path)
         }
     }
 
@@ -49,7 +49,7 @@ impl Route {
 
     /// Bytes that may still go there.
     pub(super) fn budget(&self) -> u64 {
-        if self.proved {
+        if self.validated {
             return u64::MAX;
         }
         self.received

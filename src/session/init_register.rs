@@ -1,6 +1,6 @@
 //! INITs that were answered, so that a copy of one draws no second answer while it is remembered.
 //!
-//! Prints of the last [`limits::INIT_REGISTER`] INITs, those of an earlier run of the agent first. The oldest
+//! Fingerprints of the last [`limits::INIT_REGISTER`] INITs, those of an earlier run of the agent first. The oldest
 //! makes room. Invariant: an INIT whose early data this run could still take is never forgotten. One of
 //! this run stays for [`limits::INIT_REGISTER_AGE`]; when all are younger, the register is full and no INIT is
 //! answered. One of an earlier run names another epoch, so its early data is refused whether it is
@@ -16,37 +16,37 @@ use crate::time::Instant;
 
 pub(super) struct InitRegister {
     order: VecDeque<Entry>,
-    prints: HashSet<u64>,
+    fingerprints: HashSet<u64>,
     early: HashSet<u64>,
 }
 
 struct Entry {
     /// Time of the answer; `None` if an earlier run gave it.
     at: Option<Instant>,
-    print: u64,
+    fingerprint: u64,
     early: Option<u64>,
 }
 
 impl InitRegister {
-    /// A register that holds the prints of an earlier run.
+    /// A register that holds the fingerprints of an earlier run.
     pub(super) fn new(seen: &[u64]) -> Self {
         let mut this = Self {
             order: VecDeque::new(),
-            prints: HashSet::new(),
+            fingerprints: HashSet::new(),
             early: HashSet::new(),
         };
-        for &print in seen {
+        for &fingerprint in seen {
             this.push(Entry {
                 at: None,
-                print,
+                fingerprint,
                 early: None,
             });
         }
         this
     }
 
-    pub(super) fn contains(&self, print: u64) -> bool {
-        self.prints.contains(&print)
+    pub(super) fn contains(&self, fingerprint: u64) -> bool {
+        self.fingerprints.contains(&fingerprint)
     }
 
     /// True if one more can be remembered without forgetting one whose early data could still be taken.
@@ -64,24 +64,24 @@ impl InitRegister {
         self.early.contains(&early)
     }
 
-    /// Remembers an INIT, and the print of its early data if that is taken.
-    pub(super) fn insert(&mut self, at: Instant, print: u64, early: Option<u64>) {
+    /// Remembers an INIT, and the fingerprint of its early data if that is taken.
+    pub(super) fn insert(&mut self, at: Instant, fingerprint: u64, early: Option<u64>) {
         self.push(Entry {
             at: Some(at),
-            print,
+            fingerprint,
             early,
         });
     }
 
     fn push(&mut self, entry: Entry) {
-        if self.prints.insert(entry.print) {
+        if self.fingerprints.insert(entry.fingerprint) {
             self.early.extend(entry.early);
             self.order.push_back(entry);
         }
         if self.order.len() > limits::INIT_REGISTER
             && let Some(oldest) = self.order.pop_front()
         {
-            self.prints.remove(&oldest.print);
+            self.fingerprints.remove(&oldest.fingerprint);
             if let Some(early) = oldest.early {
                 self.early.remove(&early);
             }

@@ -8,9 +8,9 @@ use crate::wire::StreamId;
 
 /// A queue of streams.
 #[derive(Default, Debug)]
-pub(super) struct Owing(VecDeque<StreamId>);
+pub(super) struct PendingFrames(VecDeque<StreamId>);
 
-impl Owing {
+impl PendingFrames {
     /// Adds a stream, unless it waits already. Few do at a time, so looking costs less than a set.
     pub(super) fn add(&mut self, stream: StreamId) {
         if !self.0.contains(&stream) {
