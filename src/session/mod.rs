@@ -11,26 +11,15 @@
 //! that came from it go there; every table is within its bound in [`limits`]; no call walks all
 //! sessions: what is ready stands in a queue, the next timer in a heap; nothing received panics.
 
-mod acks;
-mod admission;
 mod command;
 pub mod congestion;
-mod connecting;
 mod connection;
 mod endpoint;
 mod event;
-mod init_register;
 pub mod limits;
-mod path;
 mod range_set;
-mod receive;
-mod recovery;
 mod rtt;
-mod sent;
 mod streams;
-mod tell;
-mod timers;
-mod transmit;
 
 pub use command::{Command, Connect};
 pub use endpoint::{Config, Endpoint, Gate};

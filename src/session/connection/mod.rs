@@ -8,32 +8,42 @@
 //! Building datagrams is in `transmit`, the handshake in `connecting` and `endpoint`. Invariant: once
 //! gone, nothing is sent and no event but the last one is told.
 
+mod acks;
+mod events;
+mod handshake;
+mod path;
+mod receive;
+mod recovery;
+mod sent;
+mod timers;
+mod transmit;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::acks::Acks;
-use super::connecting::Connecting;
-use super::path::PathState;
-use super::recovery::{Expired, Recovery};
-use super::streams::{Side, Streams, Violation};
-use super::timers::{Timer, Timers};
-use super::{Closed, Command, Config, Connect, Event, Path, SessionHandle, limits};
 use crate::crypto::{ReplayWindow, TrafficKeys};
 use crate::rng::Rng;
+use crate::session::streams::{Side, Streams, Violation};
+use crate::session::{Closed, Command, Config, Connect, Event, Path, SessionHandle, limits};
 use crate::time::Instant;
 use crate::wire::limits::MIN_DATAGRAM;
 use crate::wire::{CallId, Lane, SessionId, StreamId};
+use acks::Acks;
+use handshake::Connecting;
+pub(super) use path::PathState;
+use recovery::{Expired, Recovery};
+use timers::{Timer, Timers};
 
 /// The code of a CLOSE that a violation causes; 0 is "done" and the rest belongs to the application.
-pub(super) const CLOSE_VIOLATION: u64 = 1;
+pub(in crate::session) const CLOSE_VIOLATION: u64 = 1;
 
 /// The code of a CLOSE because the key has sealed as many datagrams as are safe.
-pub(super) const CLOSE_KEY_USED_UP: u64 = 4;
+pub(in crate::session) const CLOSE_KEY_USED_UP: u64 = 4;
 
 /// The code of a CLOSE for a session that its controller does not want: nothing was asked in it.
-pub(super) const CLOSE_UNWANTED: u64 = 0;
+pub(in crate::session) const CLOSE_UNWANTED: u64 = 0;
 
-pub(super) enum State {
+pub(in crate::session) enum State {
     Connecting(Box<Connecting>),
     Established,
     /// CLOSE was sent; echoes of the peer are answered with it a few times.
@@ -46,57 +56,57 @@ pub(super) enum State {
     Gone,
 }
 
-pub(super) struct Session {
-    pub(super) id: SessionHandle,
-    pub(super) side: Side,
-    pub(super) state: State,
-    pub(super) keys: Option<TrafficKeys>,
+pub(in crate::session) struct Session {
+    pub(in crate::session) id: SessionHandle,
+    pub(in crate::session) side: Side,
+    pub(in crate::session) state: State,
+    pub(in crate::session) keys: Option<TrafficKeys>,
     /// Our name for the session, and the peer's.
-    pub(super) local: SessionId,
-    pub(super) remote: SessionId,
-    pub(super) path: PathState,
+    pub(in crate::session) local: SessionId,
+    pub(in crate::session) remote: SessionId,
+    pub(in crate::session) path: PathState,
     /// The route before a move that is not validated yet.
-    pub(super) previous_path: Option<PathState>,
+    pub(in crate::session) previous_path: Option<PathState>,
     /// A PATH_RESPONSE owed to an address.
-    pub(super) echo: Option<(Path, [u8; 8])>,
-    pub(super) recovery: Recovery,
-    pub(super) acks: Acks,
-    pub(super) streams: Streams,
-    pub(super) timers: Timers,
+    pub(in crate::session) echo: Option<(Path, [u8; 8])>,
+    pub(in crate::session) recovery: Recovery,
+    pub(in crate::session) acks: Acks,
+    pub(in crate::session) streams: Streams,
+    pub(in crate::session) timers: Timers,
     /// Agent: the RESP, kept to answer a repeated INIT.
-    pub(super) resp: Option<Resp>,
+    pub(in crate::session) resp: Option<Resp>,
     /// Agent: the fingerprint of the INIT, until the endpoint knows that it was confirmed.
-    pub(super) init_fingerprint: Option<u64>,
-    pub(super) ping_due: bool,
-    pub(super) replay: ReplayWindow,
-    pub(super) newest: u64,
-    pub(super) forgeries: u64,
-    pub(super) last_heard: Instant,
+    pub(in crate::session) init_fingerprint: Option<u64>,
+    pub(in crate::session) ping_due: bool,
+    pub(in crate::session) replay: ReplayWindow,
+    pub(in crate::session) newest: u64,
+    pub(in crate::session) forgeries: u64,
+    pub(in crate::session) last_heard: Instant,
     watch: Option<Watch>,
-    pub(super) silent: bool,
+    pub(in crate::session) silent: bool,
     handshake_repeats: u32,
-    pub(super) events: VecDeque<Event>,
+    pub(in crate::session) events: VecDeque<Event>,
 }
 
 /// What an agent's session starts with.
-pub(super) struct Accept {
-    pub(super) id: SessionHandle,
+pub(in crate::session) struct Accept {
+    pub(in crate::session) id: SessionHandle,
     /// Our name for the session, and the controller's.
-    pub(super) local: SessionId,
-    pub(super) remote: SessionId,
-    pub(super) keys: TrafficKeys,
-    pub(super) path: PathState,
+    pub(in crate::session) local: SessionId,
+    pub(in crate::session) remote: SessionId,
+    pub(in crate::session) keys: TrafficKeys,
+    pub(in crate::session) path: PathState,
     /// The answer to its INIT.
-    pub(super) resp: Vec<u8>,
+    pub(in crate::session) resp: Vec<u8>,
 }
 
 /// The answer to an INIT.
-pub(super) struct Resp {
-    pub(super) datagram: Vec<u8>,
-    pub(super) due: bool,
-    pub(super) sent: bool,
+pub(in crate::session) struct Resp {
+    pub(in crate::session) datagram: Vec<u8>,
+    pub(in crate::session) due: bool,
+    pub(in crate::session) sent: bool,
     /// When it was sent, if once: the controller's first datagram gives a round-trip sample.
-    pub(super) sent_once: Option<Instant>,
+    pub(in crate::session) sent_once: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -107,7 +117,12 @@ struct Watch {
 
 impl Session {
     /// A controller's session, about to send INIT.
-    pub(super) fn connect(now: Instant, connect: Connect, config: &Config, rng: &mut Rng) -> Self {
+    pub(in crate::session) fn connect(
+        now: Instant,
+        connect: Connect,
+        config: &Config,
+        rng: &mut Rng,
+    ) -> Self {
         let rtt = connect.ticket.map_or(limits::INITIAL_RTT, |ticket| {
             ticket.rtt.max(limits::GRANULARITY)
         });
@@ -144,7 +159,12 @@ impl Session {
     }
 
     /// An agent's session, about to send its RESP.
-    pub(super) fn accept(now: Instant, accept: Accept, config: &Config, rng: &mut Rng) -> Self {
+    pub(in crate::session) fn accept(
+        now: Instant,
+        accept: Accept,
+        config: &Config,
+        rng: &mut Rng,
+    ) -> Self {
         let ids = (accept.local, accept.remote);
         let mut this = Self::new(
             now,
@@ -216,30 +236,30 @@ impl Session {
         }
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    pub(in crate::session) fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
     }
 
-    pub(super) fn is_established(&self) -> bool {
+    pub(in crate::session) fn is_established(&self) -> bool {
         matches!(self.state, State::Established)
     }
 
     /// Agent: the fingerprint of the INIT, once, when the controller has validated that it has the keys, or
     /// the session is over.
-    pub(super) fn take_fingerprint(&mut self) -> Option<u64> {
+    pub(in crate::session) fn take_fingerprint(&mut self) -> Option<u64> {
         if self.resp.is_some() && !self.is_gone() {
             return None;
         }
         self.init_fingerprint.take()
     }
 
-    pub(super) fn push_event(&mut self, event: Event) {
+    pub(in crate::session) fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
 
     // Time.
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(in crate::session) fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.take_expired(now) {
             self.expired(now, timer);
         }
@@ -277,18 +297,18 @@ impl Session {
     }
 
     /// Not even one datagram may go to the address before more has come from it.
-    pub(super) fn is_over_budget(&self) -> bool {
+    pub(in crate::session) fn is_over_budget(&self) -> bool {
         self.path.budget() < MIN_DATAGRAM as u64
     }
 
     /// How long to wait for RESP before INIT is sent again.
-    pub(super) fn init_timeout(&self) -> Duration {
+    pub(in crate::session) fn init_timeout(&self) -> Duration {
         (self.recovery.pto() * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
             .min(limits::MAX_INIT_TIMEOUT)
     }
 
     /// Sets the timers that follow from the state.
-    pub(super) fn rearm(&mut self, now: Instant) {
+    pub(in crate::session) fn rearm(&mut self, now: Instant) {
         if !self.is_established() {
             return;
         }
@@ -317,7 +337,7 @@ impl Session {
 
     // What the application asks.
 
-    pub(super) fn apply(&mut self, now: Instant, command: Command) {
+    pub(in crate::session) fn apply(&mut self, now: Instant, command: Command) {
         if let Command::Release { call, .. } = command {
             self.discard_events(call);
         }
@@ -350,7 +370,7 @@ impl Session {
         self.rearm(now);
     }
 
-    pub(super) fn close(&mut self, now: Instant, code: u64, reason: String) {
+    pub(in crate::session) fn close(&mut self, now: Instant, code: u64, reason: String) {
         self.state = State::Closing {
             code,
             reason,
@@ -363,7 +383,7 @@ impl Session {
     }
 
     /// As many datagrams were sealed as are safe under one key.
-    pub(super) fn retire_key(&mut self, now: Instant) {
+    pub(in crate::session) fn retire_key(&mut self, now: Instant) {
         self.close(
             now,
             CLOSE_KEY_USED_UP,
@@ -376,7 +396,7 @@ impl Session {
         });
     }
 
-    pub(super) fn violate(&mut self, now: Instant, violation: Violation) {
+    pub(in crate::session) fn violate(&mut self, now: Instant, violation: Violation) {
         if !matches!(self.state, State::Established) {
             return;
         }
@@ -387,7 +407,7 @@ impl Session {
         });
     }
 
-    pub(super) fn end(&mut self, reason: Closed) {
+    pub(in crate::session) fn end(&mut self, reason: Closed) {
         self.state = State::Gone;
         self.timers.stop_all();
         self.take_stream_events();

@@ -8,9 +8,9 @@
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{Config, Ticket, limits};
 use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
 use crate::rng::Rng;
+use crate::session::{Config, Ticket, limits};
 use crate::time::{Instant, micros};
 use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
 use crate::wire::{self, CallId, Early, Frame, Frames, Hello, Lane, Resp, SessionId, StreamId};
@@ -25,7 +25,7 @@ struct InitFlight {
 }
 
 /// The state of a controller's session before it stands.
-pub(super) struct Connecting {
+pub(in crate::session) struct Connecting {
     agent: PublicKey,
     mac: AgentMac,
     ticket: Option<Ticket>,
@@ -38,27 +38,27 @@ pub(super) struct Connecting {
     token: Option<[u8; TOKEN]>,
     retries: u32,
     /// The newest INIT is to be sent (again).
-    pub(super) due: bool,
+    pub(in crate::session) due: bool,
     /// Sealed datagrams that came before their RESP.
-    pub(super) waiting: Vec<Vec<u8>>,
+    pub(in crate::session) waiting: Vec<Vec<u8>>,
 }
 
 /// A handshake that has succeeded.
-pub(super) struct Established {
-    pub(super) keys: TrafficKeys,
-    pub(super) local: SessionId,
-    pub(super) remote: SessionId,
-    pub(super) hello: Hello,
+pub(in crate::session) struct Established {
+    pub(in crate::session) keys: TrafficKeys,
+    pub(in crate::session) local: SessionId,
+    pub(in crate::session) remote: SessionId,
+    pub(in crate::session) hello: Hello,
     /// What RESP carried behind its HELLO.
-    pub(super) payload: Vec<u8>,
+    pub(in crate::session) payload: Vec<u8>,
     /// When the INIT was sent, if it was sent only once: a round-trip sample.
-    pub(super) sent_once: Option<Instant>,
+    pub(in crate::session) sent_once: Option<Instant>,
     /// Bytes of the first call's control lane that travelled in the INIT.
-    pub(super) early: u64,
+    pub(in crate::session) early: u64,
 }
 
 impl Connecting {
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         agent: PublicKey,
         ticket: Option<Ticket>,
         invite: Option<[u8; INVITE]>,
@@ -81,7 +81,7 @@ impl Connecting {
 
     /// The INIT to send now. A new one gets a new id, returned beside it. `None`: the agent's key is
     /// not one that anybody can talk to.
-    pub(super) fn datagram(
+    pub(in crate::session) fn datagram(
         &mut self,
         now: Instant,
         config: &Config,
@@ -188,7 +188,12 @@ impl Connecting {
     }
 
     /// A RETRY came for one of our INITs. Returns whether it is followed.
-    pub(super) fn on_retry(&mut self, covered: &[u8], token: [u8; TOKEN], mac: &[u8; MAC]) -> bool {
+    pub(in crate::session) fn on_retry(
+        &mut self,
+        covered: &[u8],
+        token: [u8; TOKEN],
+        mac: &[u8; MAC],
+    ) -> bool {
         if self.retries >= limits::RETRIES || self.mac.verify(covered, mac).is_err() {
             return false;
         }
@@ -203,7 +208,7 @@ impl Connecting {
     }
 
     /// A RESP came. `None`: forged; every flight stands as before.
-    pub(super) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
+    pub(in crate::session) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
         let early = self.early();
         let flight = self
             .flights
@@ -232,7 +237,7 @@ impl Connecting {
 
     /// Whether an earlier run of the agent may have taken the early bytes that this one refuses: unless
     /// this one was at work when they first left, somebody else may have been.
-    pub(super) fn may_be_taken(&self, now: Instant, hello: &Hello) -> bool {
+    pub(in crate::session) fn may_be_taken(&self, now: Instant, hello: &Hello) -> bool {
         let same_run = self.ticket.map(|ticket| ticket.epoch) == Some(hello.epoch);
         self.early() > 0
             && hello.early == Early::Refused
@@ -243,7 +248,11 @@ impl Connecting {
     }
 
     /// The ticket for the next time.
-    pub(super) fn ticket(now: Instant, hello: &Hello, rtt: std::time::Duration) -> Ticket {
+    pub(in crate::session) fn ticket(
+        now: Instant,
+        hello: &Hello,
+        rtt: std::time::Duration,
+    ) -> Ticket {
         // The agent's time was read half a round trip ago.
         let agent_now = micros(hello.agent_time).saturating_add(micros(rtt / 2));
         let offset =

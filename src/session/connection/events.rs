@@ -2,13 +2,13 @@
 //!
 //! Nothing is told of a session that is over but what came before its end.
 
-use super::connection::{Session, State};
-use super::event::Event;
-use super::streams::StreamEvent;
+use super::{Session, State};
+use crate::session::event::Event;
+use crate::session::streams::StreamEvent;
 use crate::wire::CallId;
 
 impl Session {
-    pub(super) fn take_stream_events(&mut self) {
+    pub(in crate::session) fn take_stream_events(&mut self) {
         while let Some(event) = self.streams.poll_event() {
             let event = self.stream_event(event);
             self.events.push_back(event);
@@ -16,12 +16,12 @@ impl Session {
     }
 
     /// Nothing more is told of the streams of a call, not even what came before the session's end.
-    pub(super) fn discard_events(&mut self, call: CallId) {
+    pub(in crate::session) fn discard_events(&mut self, call: CallId) {
         self.events
             .retain(|event| event.stream().is_none_or(|stream| stream.call() != call));
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
+    pub(in crate::session) fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -33,7 +33,7 @@ impl Session {
             .map(|event| self.stream_event(event))
     }
 
-    pub(super) fn has_events(&self) -> bool {
+    pub(in crate::session) fn has_events(&self) -> bool {
         !self.events.is_empty() || (self.is_established() && self.streams.has_events())
     }
 

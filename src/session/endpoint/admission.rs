@@ -13,13 +13,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use zeroize::Zeroizing;
 
-use super::connection::{Accept, Session};
-use super::endpoint::Endpoint;
+use super::Endpoint;
 use super::init_register::InitRegister;
-use super::path::PathState;
-use super::{Config, Drop, Event, Path, SessionHandle, Transmit, limits};
 use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::rng::Rng;
+use crate::session::connection::PathState;
+use crate::session::connection::{Accept, Session};
+use crate::session::{Config, Drop, Event, Path, SessionHandle, Transmit, limits};
 use crate::time::Instant;
 use crate::wire::limits::{MAC, TOKEN};
 use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
@@ -31,7 +31,7 @@ struct Waiting {
     validated: bool,
 }
 
-pub(super) struct Admission {
+pub(in crate::session) struct Admission {
     mac: AgentMac,
     tokens: TokenKey,
     epoch: u64,
@@ -45,7 +45,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
+    pub(in crate::session) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
         Self {
             mac: AgentMac::new(&config.identity.public()),
             tokens: TokenKey::new(rng),
@@ -60,7 +60,7 @@ impl Admission {
         }
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
+    pub(in crate::session) const fn epoch(&self) -> u64 {
         self.epoch
     }
 
@@ -93,7 +93,7 @@ fn trimmed(frames: &[u8]) -> &[u8] {
 }
 
 impl Endpoint {
-    pub(super) fn on_init(
+    pub(in crate::session) fn on_init(
         &mut self,
         now: Instant,
         path: Path,
@@ -152,7 +152,11 @@ impl Endpoint {
     }
 
     /// The next RETRY to send.
-    pub(super) fn poll_retry(&mut self, _now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
+    pub(in crate::session) fn poll_retry(
+        &mut self,
+        _now: Instant,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
         let admission = self.admission.as_mut()?;
         let (path, receiver, token) = admission.retries.pop_front()?;
         wire::encode_retry(receiver, &token, buf);
@@ -167,7 +171,7 @@ impl Endpoint {
     }
 
     /// Works off one waiting handshake. Returns false when none waits.
-    pub(super) fn admit_next(&mut self, now: Instant) -> bool {
+    pub(in crate::session) fn admit_next(&mut self, now: Instant) -> bool {
         let Some(waiting) = self
             .admission
             .as_mut()
@@ -277,7 +281,7 @@ impl Endpoint {
     }
 
     /// A session was confirmed or is gone: repeats of its INIT are replays from now on.
-    pub(super) fn forget_unconfirmed(&mut self, fingerprint: u64) {
+    pub(in crate::session) fn forget_unconfirmed(&mut self, fingerprint: u64) {
         if let Some(admission) = &mut self.admission {
             admission.unconfirmed.remove(&fingerprint);
         }

@@ -6,15 +6,15 @@
 
 use std::collections::VecDeque;
 
-use super::congestion::PacketState;
-use super::limits;
-use super::streams::{Chunk, StreamFrame};
+use crate::session::congestion::PacketState;
+use crate::session::limits;
+use crate::session::streams::{Chunk, StreamFrame};
 use crate::time::Instant;
 use crate::wire::StreamId;
 
 /// Something that a datagram carried and that matters when it is acknowledged or lost.
 #[derive(Clone, Debug)]
-pub(super) enum SentFrame {
+pub(in crate::session) enum SentFrame {
     Chunk(StreamId, Chunk),
     Frame(StreamFrame),
     MaxData,
@@ -23,16 +23,16 @@ pub(super) enum SentFrame {
 }
 
 #[derive(Debug)]
-pub(super) struct SentPacket {
-    pub(super) time: Instant,
-    pub(super) bytes: u64,
-    pub(super) eliciting: bool,
-    pub(super) rate: PacketState,
-    pub(super) frames: Vec<SentFrame>,
+pub(in crate::session) struct SentPacket {
+    pub(in crate::session) time: Instant,
+    pub(in crate::session) bytes: u64,
+    pub(in crate::session) eliciting: bool,
+    pub(in crate::session) rate: PacketState,
+    pub(in crate::session) frames: Vec<SentFrame>,
 }
 
 #[derive(Default, Debug)]
-pub(super) struct SentPackets {
+pub(in crate::session) struct SentPackets {
     base: u64,
     packets: VecDeque<Option<SentPacket>>,
     in_flight: u64,
@@ -41,20 +41,20 @@ pub(super) struct SentPackets {
 
 impl SentPackets {
     /// The counter that the next datagram will have.
-    pub(super) fn next_counter(&self) -> u64 {
+    pub(in crate::session) fn next_counter(&self) -> u64 {
         self.base + self.packets.len() as u64
     }
 
-    pub(super) const fn in_flight(&self) -> u64 {
+    pub(in crate::session) const fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
-    pub(super) const fn has_eliciting(&self) -> bool {
+    pub(in crate::session) const fn has_eliciting(&self) -> bool {
         self.eliciting > 0
     }
 
     /// Adds the datagram with the next counter.
-    pub(super) fn push(&mut self, packet: SentPacket) {
+    pub(in crate::session) fn push(&mut self, packet: SentPacket) {
         if packet.eliciting {
             self.in_flight += packet.bytes;
             self.eliciting += 1;
@@ -74,18 +74,18 @@ impl SentPackets {
     }
 
     /// Whether the peer acknowledges so little that nothing more is said that it has not to acknowledge.
-    pub(super) fn is_overfull(&self) -> bool {
+    pub(in crate::session) fn is_overfull(&self) -> bool {
         self.packets.len() > limits::SENT
     }
 
     /// Passes over a counter: it was used by a datagram that nothing tracks.
-    pub(super) fn skip(&mut self) {
+    pub(in crate::session) fn skip(&mut self) {
         self.packets.push_back(None);
         self.trim();
     }
 
     /// Takes a datagram out.
-    pub(super) fn take(&mut self, counter: u64) -> Option<SentPacket> {
+    pub(in crate::session) fn take(&mut self, counter: u64) -> Option<SentPacket> {
         let index = usize::try_from(counter.checked_sub(self.base)?).ok()?;
         let packet = self.packets.get_mut(index)?.take()?;
         if packet.eliciting {
@@ -96,7 +96,7 @@ impl SentPackets {
     }
 
     /// Forgets the leading counters that are settled. Call after taking.
-    pub(super) fn trim(&mut self) {
+    pub(in crate::session) fn trim(&mut self) {
         while let Some(None) = self.packets.front() {
             self.packets.pop_front();
             self.base += 1;
@@ -104,12 +104,12 @@ impl SentPackets {
     }
 
     /// The oldest unsettled counter, or the next one.
-    pub(super) const fn base(&self) -> u64 {
+    pub(in crate::session) const fn base(&self) -> u64 {
         self.base
     }
 
     /// Unsettled datagrams in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
         (self.base..)
             .zip(&self.packets)
             .filter_map(|(counter, packet)| Some((counter, packet.as_ref()?)))

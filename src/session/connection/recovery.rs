@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use super::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
-use super::limits;
-use super::rtt::RttEstimator;
 use super::sent::{SentFrame, SentPacket, SentPackets};
-use super::streams::Violation;
+use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
+use crate::session::limits;
+use crate::session::rtt::RttEstimator;
+use crate::session::streams::Violation;
 use crate::time::Instant;
 use crate::wire::Ack;
 
-pub(super) struct Recovery {
-    pub(super) sent: SentPackets,
-    pub(super) rtt: RttEstimator,
+pub(in crate::session) struct Recovery {
+    pub(in crate::session) sent: SentPackets,
+    pub(in crate::session) rtt: RttEstimator,
     congestion: Box<dyn Controller>,
     pacer: Pacer,
     delivery: DeliveryRate,
@@ -32,14 +32,14 @@ pub(super) struct Recovery {
 
 /// What an ACK, or the passing of time, has outcome.
 #[derive(Default, Debug)]
-pub(super) struct AckOutcome {
-    pub(super) acked: Vec<SentPacket>,
-    pub(super) lost: Vec<SentPacket>,
+pub(in crate::session) struct AckOutcome {
+    pub(in crate::session) acked: Vec<SentPacket>,
+    pub(in crate::session) lost: Vec<SentPacket>,
 }
 
 /// What the loss-detection timer has to say.
 #[derive(Debug)]
-pub(super) enum Expired {
+pub(in crate::session) enum Expired {
     /// These are lost.
     Lost(AckOutcome),
     /// Nothing was heard: send these again, and something in any case.
@@ -47,7 +47,12 @@ pub(super) enum Expired {
 }
 
 impl Recovery {
-    pub(super) fn new(now: Instant, initial_rtt: Duration, datagram: u64, seed: u64) -> Self {
+    pub(in crate::session) fn new(
+        now: Instant,
+        initial_rtt: Duration,
+        datagram: u64,
+        seed: u64,
+    ) -> Self {
         Self {
             sent: SentPackets::default(),
             rtt: RttEstimator::new(initial_rtt),
@@ -64,7 +69,7 @@ impl Recovery {
     }
 
     /// The address has changed: what was learnt about the path is void (RFC 9000 §9.4).
-    pub(super) fn on_new_path(&mut self, now: Instant, datagram: u64, seed: u64) {
+    pub(in crate::session) fn on_new_path(&mut self, now: Instant, datagram: u64, seed: u64) {
         self.rtt = RttEstimator::new(limits::INITIAL_RTT);
         self.congestion = congestion::new(now, datagram, seed);
         self.pacer = Pacer::new(now);
@@ -72,11 +77,11 @@ impl Recovery {
     }
 
     /// Something authentic was heard on a path that had been quiet: ask again soon.
-    pub(super) fn forget_backoff(&mut self) {
+    pub(in crate::session) fn forget_backoff(&mut self) {
         self.backoff = 0;
     }
 
-    pub(super) fn on_sent(
+    pub(in crate::session) fn on_sent(
         &mut self,
         now: Instant,
         bytes: u64,
@@ -102,7 +107,7 @@ impl Recovery {
     }
 
     /// How many bytes may leave now: a probe always may.
-    pub(super) fn allowance(&mut self, now: Instant, datagram: u64) -> Allowance {
+    pub(in crate::session) fn allowance(&mut self, now: Instant, datagram: u64) -> Allowance {
         if self.probes > 0 {
             return Allowance::Bytes(datagram * u64::from(self.probes));
         }
@@ -122,14 +127,18 @@ impl Recovery {
     }
 
     /// There was nothing to send; if there was room, what is measured now is the application's rate.
-    pub(super) fn on_app_limited(&mut self) {
+    pub(in crate::session) fn on_app_limited(&mut self) {
         let in_flight = self.sent.in_flight();
         if in_flight < self.congestion.window() {
             self.delivery.on_app_limited(in_flight);
         }
     }
 
-    pub(super) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) -> Result<AckOutcome, Violation> {
+    pub(in crate::session) fn on_ack(
+        &mut self,
+        now: Instant,
+        ack: &Ack<'_>,
+    ) -> Result<AckOutcome, Violation> {
         if ack.largest >= self.sent.next_counter() {
             return Err("acknowledgement of what was never sent");
         }
@@ -272,7 +281,7 @@ impl Recovery {
     }
 
     /// When [`expired`](Self::expired) is due.
-    pub(super) fn timeout(&self) -> Option<Instant> {
+    pub(in crate::session) fn timeout(&self) -> Option<Instant> {
         if self.loss_time.is_some() {
             return self.loss_time;
         }
@@ -283,11 +292,11 @@ impl Recovery {
     }
 
     /// The current probe timeout, without back-off.
-    pub(super) fn pto(&self) -> Duration {
+    pub(in crate::session) fn pto(&self) -> Duration {
         self.rtt.pto()
     }
 
-    pub(super) fn expired(&mut self, now: Instant) -> Expired {
+    pub(in crate::session) fn expired(&mut self, now: Instant) -> Expired {
         if self.loss_time.is_some() {
             return Expired::Lost(AckOutcome {
                 acked: Vec::new(),
@@ -310,14 +319,14 @@ impl Recovery {
     }
 
     /// A probe is owed although nothing else may be sent.
-    pub(super) const fn owes_probe(&self) -> bool {
+    pub(in crate::session) const fn owes_probe(&self) -> bool {
         self.probes > 0
     }
 }
 
 /// What may be sent now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Allowance {
+pub(in crate::session) enum Allowance {
     /// So many bytes.
     Bytes(u64),
     /// Nothing until an acknowledgement comes.

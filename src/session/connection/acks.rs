@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::limits;
-use super::range_set::RangeSet;
+use crate::session::limits;
+use crate::session::range_set::RangeSet;
 use crate::time::Instant;
 use crate::wire::encode_ack;
 
-pub(super) struct Acks {
+pub(in crate::session) struct Acks {
     received: RangeSet,
     largest_at: Instant,
     unreported: u32,
@@ -18,7 +18,7 @@ pub(super) struct Acks {
 }
 
 impl Acks {
-    pub(super) fn new() -> Self {
+    pub(in crate::session) fn new() -> Self {
         Self {
             received: RangeSet::new(limits::RECEIVED_RANGES),
             largest_at: Instant::ZERO,
@@ -28,7 +28,7 @@ impl Acks {
     }
 
     /// A datagram opened that had not been seen before.
-    pub(super) fn on_received(
+    pub(in crate::session) fn on_received(
         &mut self,
         now: Instant,
         counter: u64,
@@ -55,21 +55,26 @@ impl Acks {
         }
     }
 
-    pub(super) fn timeout(&self) -> Option<Instant> {
+    pub(in crate::session) fn timeout(&self) -> Option<Instant> {
         self.due
     }
 
-    pub(super) fn is_due(&self, now: Instant) -> bool {
+    pub(in crate::session) fn is_due(&self, now: Instant) -> bool {
         self.due.is_some_and(|due| due <= now)
     }
 
     /// There is something to report, due or not.
-    pub(super) const fn has_news(&self) -> bool {
+    pub(in crate::session) const fn has_news(&self) -> bool {
         self.due.is_some()
     }
 
     /// Writes an ACK frame; returns the largest counter it reports.
-    pub(super) fn write(&mut self, now: Instant, space: usize, out: &mut Vec<u8>) -> Option<u64> {
+    pub(in crate::session) fn write(
+        &mut self,
+        now: Instant,
+        space: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<u64> {
         let largest = self.received.highest()?;
         if !encode_ack(self.received.iter(), now.since(self.largest_at), space, out) {
             return None;
@@ -80,7 +85,7 @@ impl Acks {
     }
 
     /// The peer has an ACK frame that reported up to `largest`: what is far below needs no repeating.
-    pub(super) fn on_ack_arrived(&mut self, largest: u64) {
+    pub(in crate::session) fn on_ack_arrived(&mut self, largest: u64) {
         self.received
             .remove_below(largest.saturating_sub(limits::ACK_HISTORY));
     }

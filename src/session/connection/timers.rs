@@ -3,7 +3,7 @@
 use crate::time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Timer {
+pub(in crate::session) enum Timer {
     /// Repeat INIT, or make it anew.
     Init,
     /// Nothing answered at all.
@@ -29,7 +29,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 11] = [
+    pub(in crate::session) const ALL: [Self; 11] = [
         Self::Init,
         Self::Contact,
         Self::Unconfirmed,
@@ -45,32 +45,32 @@ impl Timer {
 }
 
 #[derive(Default, Debug)]
-pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
+pub(in crate::session) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timers {
-    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+    pub(in crate::session) fn set(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = Some(at);
     }
 
     /// Sets, or stops it for `None`.
-    pub(super) fn put(&mut self, timer: Timer, at: Option<Instant>) {
+    pub(in crate::session) fn put(&mut self, timer: Timer, at: Option<Instant>) {
         self.0[timer as usize] = at;
     }
 
-    pub(super) fn stop(&mut self, timer: Timer) {
+    pub(in crate::session) fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }
 
-    pub(super) fn stop_all(&mut self) {
+    pub(in crate::session) fn stop_all(&mut self) {
         *self = Self::default();
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(in crate::session) fn next(&self) -> Option<Instant> {
         self.0.iter().flatten().min().copied()
     }
 
     /// Takes one that has expired.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
+    pub(in crate::session) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
         let timer = Timer::ALL
             .into_iter()
             .find(|&timer| self.0[timer as usize].is_some_and(|at| at <= now))?;

@@ -4,14 +4,14 @@
 //! for congestion window and pacer; nothing exceeds the budget of an address that is not validated.
 //! Invariant: every sealed datagram takes the next counter.
 
-use super::connection::{Session, State};
 use super::path::PathState;
 use super::recovery::Allowance;
 use super::sent::SentFrame;
-use super::streams::StreamFrame;
 use super::timers::Timer;
-use super::{Config, Path, Transmit, limits};
+use super::{Session, State};
 use crate::rng::Rng;
+use crate::session::streams::StreamFrame;
+use crate::session::{Config, Path, Transmit, limits};
 use crate::time::Instant;
 use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, Data, Frame, SessionId};
@@ -24,7 +24,7 @@ const SMALL_FRAME: usize = 1 + 3 * 8;
 
 impl Session {
     /// The next datagrams, into `buf`. A new INIT registers a new id: the second value.
-    pub(super) fn poll_transmit(
+    pub(in crate::session) fn poll_transmit(
         &mut self,
         now: Instant,
         config: &Config,
@@ -333,7 +333,7 @@ impl Session {
     }
 
     /// Writes the header of the next datagram; returns where it starts.
-    pub(super) fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
+    pub(in crate::session) fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
         let start = buf.len();
         let header = Data {
             phase: 0,
@@ -345,7 +345,7 @@ impl Session {
     }
 
     /// Seals what was written behind the header and enters it as sent.
-    pub(super) fn finish(
+    pub(in crate::session) fn finish(
         &mut self,
         now: Instant,
         buf: &mut Vec<u8>,

@@ -11,10 +11,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::limits;
+use crate::session::limits;
 use crate::time::Instant;
 
-pub(super) struct InitRegister {
+pub(in crate::session) struct InitRegister {
     order: VecDeque<Entry>,
     fingerprints: HashSet<u64>,
     early: HashSet<u64>,
@@ -29,7 +29,7 @@ struct Entry {
 
 impl InitRegister {
     /// A register that holds the fingerprints of an earlier run.
-    pub(super) fn new(seen: &[u64]) -> Self {
+    pub(in crate::session) fn new(seen: &[u64]) -> Self {
         let mut this = Self {
             order: VecDeque::new(),
             fingerprints: HashSet::new(),
@@ -45,12 +45,12 @@ impl InitRegister {
         this
     }
 
-    pub(super) fn contains(&self, fingerprint: u64) -> bool {
+    pub(in crate::session) fn contains(&self, fingerprint: u64) -> bool {
         self.fingerprints.contains(&fingerprint)
     }
 
     /// True if one more can be remembered without forgetting one whose early data could still be taken.
-    pub(super) fn has_room(&self, now: Instant) -> bool {
+    pub(in crate::session) fn has_room(&self, now: Instant) -> bool {
         self.order.len() < limits::INIT_REGISTER
             || self
                 .order
@@ -60,12 +60,12 @@ impl InitRegister {
     }
 
     /// Whether this early data was taken, from another INIT.
-    pub(super) fn has_taken(&self, early: u64) -> bool {
+    pub(in crate::session) fn has_taken(&self, early: u64) -> bool {
         self.early.contains(&early)
     }
 
     /// Remembers an INIT, and the fingerprint of its early data if that is taken.
-    pub(super) fn insert(&mut self, at: Instant, fingerprint: u64, early: Option<u64>) {
+    pub(in crate::session) fn insert(&mut self, at: Instant, fingerprint: u64, early: Option<u64>) {
         self.push(Entry {
             at: Some(at),
             fingerprint,

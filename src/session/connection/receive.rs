@@ -5,21 +5,21 @@
 
 use std::time::Duration;
 
-use super::connecting::{Connecting, Established};
-use super::connection::{CLOSE_UNWANTED, Session, State};
+use super::handshake::{Connecting, Established};
 use super::path::PathState;
 use super::recovery::AckOutcome;
 use super::sent::SentFrame;
-use super::streams::{Side, Violation};
 use super::timers::Timer;
-use super::{Closed, Drop, Event, Path, limits};
+use super::{CLOSE_UNWANTED, Session, State};
+use crate::session::streams::{Side, Violation};
+use crate::session::{Closed, Drop, Event, Path, limits};
 use crate::time::Instant;
 use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, CallId, Datagram, Early, Frame, Frames, Lane, StreamId};
 
 impl Session {
     /// A RESP for this session: opens it if it is from the agent that was asked.
-    pub(super) fn open_resp(
+    pub(in crate::session) fn open_resp(
         &mut self,
         path: Path,
         resp: &wire::Resp<'_>,
@@ -34,7 +34,11 @@ impl Session {
     }
 
     /// A RETRY for this session.
-    pub(super) fn on_retry(&mut self, path: Path, retry: &wire::Retry<'_>) -> Result<(), Drop> {
+    pub(in crate::session) fn on_retry(
+        &mut self,
+        path: Path,
+        retry: &wire::Retry<'_>,
+    ) -> Result<(), Drop> {
         let State::Connecting(connecting) = &mut self.state else {
             return Err(Drop::Unexpected);
         };
@@ -48,14 +52,14 @@ impl Session {
     }
 
     /// Agent: frames that came inside the INIT and may be taken.
-    pub(super) fn on_early(&mut self, now: Instant, payload: &[u8]) {
+    pub(in crate::session) fn on_early(&mut self, now: Instant, payload: &[u8]) {
         if let Err(violation) = self.on_frames(now, self.path.path, payload, 0) {
             self.violate(now, violation);
         }
     }
 
     /// RESP completed the handshake.
-    pub(super) fn on_established(&mut self, now: Instant, established: Established) {
+    pub(in crate::session) fn on_established(&mut self, now: Instant, established: Established) {
         let State::Connecting(connecting) = std::mem::replace(&mut self.state, State::Established)
         else {
             return;
@@ -100,7 +104,7 @@ impl Session {
     }
 
     /// A DATA datagram for this session.
-    pub(super) fn on_data(
+    pub(in crate::session) fn on_data(
         &mut self,
         now: Instant,
         path: Path,
@@ -160,7 +164,7 @@ impl Session {
     }
 
     /// The peer has not seen the CLOSE that was sent: sends it again, a few times. Returns false if none was.
-    pub(super) fn repeat_close(&mut self) -> bool {
+    pub(in crate::session) fn repeat_close(&mut self) -> bool {
         let State::Closing { due, repeats, .. } = &mut self.state else {
             return false;
         };
@@ -295,7 +299,7 @@ impl Session {
         });
     }
 
-    pub(super) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
+    pub(in crate::session) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
         for packet in outcome.acked {
             for frame in packet.frames {
                 match frame {
@@ -311,7 +315,7 @@ impl Session {
         }
     }
 
-    pub(super) fn on_lost(&mut self, frames: Vec<SentFrame>) {
+    pub(in crate::session) fn on_lost(&mut self, frames: Vec<SentFrame>) {
         for frame in frames {
             match frame {
                 SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),

@@ -3,23 +3,23 @@
 //! Only the controller roams. Invariant: to an address that was not validated at most
 //! [`limits::AMPLIFICATION`] times the bytes go that came from it (RFC 9000 §8.1).
 
-use super::{Path, limits};
+use crate::session::{Path, limits};
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PathState {
-    pub(super) path: Path,
-    pub(super) validated: bool,
+pub(in crate::session) struct PathState {
+    pub(in crate::session) path: Path,
+    pub(in crate::session) validated: bool,
     received: u64,
     sent: u64,
     /// Sent there and awaited back, to prove it.
-    pub(super) challenge: Option<[u8; 8]>,
+    pub(in crate::session) challenge: Option<[u8; 8]>,
     /// The challenge has yet to be sent.
-    pub(super) challenge_due: bool,
+    pub(in crate::session) challenge_due: bool,
 }
 
 impl PathState {
     /// A route to an address that is known to be the peer's.
-    pub(super) const fn validated(path: Path) -> Self {
+    pub(in crate::session) const fn validated(path: Path) -> Self {
         Self {
             path,
             validated: true,
@@ -31,7 +31,7 @@ impl PathState {
     }
 
     /// A route to an address that so many bytes came from.
-    pub(super) fn unvalidated(path: Path, received: usize) -> Self {
+    pub(in crate::session) fn unvalidated(path: Path, received: usize) -> Self {
         Self {
             validated: false,
             received: received as u64,
@@ -39,16 +39,16 @@ impl PathState {
         }
     }
 
-    pub(super) fn on_received(&mut self, bytes: usize) {
+    pub(in crate::session) fn on_received(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u64);
     }
 
-    pub(super) fn on_sent(&mut self, bytes: usize) {
+    pub(in crate::session) fn on_sent(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
 
     /// Bytes that may still go there.
-    pub(super) fn budget(&self) -> u64 {
+    pub(in crate::session) fn budget(&self) -> u64 {
         if self.validated {
             return u64::MAX;
         }

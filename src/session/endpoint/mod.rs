@@ -4,17 +4,22 @@
 //! session at most once; each session has exactly one entry in the timer set; ids of sessions that
 //! are gone are out of the table.
 
+mod admission;
+mod init_register;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::admission::Admission;
-use super::connection::Session;
-use super::{Closed, Command, Drop, Ecn, Event, Path, SessionHandle, Stats, Transmit, limits};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
+use crate::session::connection::Session;
+use crate::session::{
+    Closed, Command, Drop, Ecn, Event, Path, SessionHandle, Stats, Transmit, limits,
+};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{Datagram, SessionId};
+use admission::Admission;
 
 /// Who may open a session.
 pub trait Gate: Send {
@@ -54,10 +59,10 @@ impl Config {
 }
 
 /// Sessions by their place in the table.
-pub(super) type Index = usize;
+pub(in crate::session) type Index = usize;
 
-pub(super) struct Slot {
-    pub(super) session: Session,
+pub(in crate::session) struct Slot {
+    pub(in crate::session) session: Session,
     /// Its entry in the timer set.
     scheduled: Option<Instant>,
     sending: bool,
@@ -68,17 +73,17 @@ pub(super) struct Slot {
 
 /// All sessions of one process.
 pub struct Endpoint {
-    pub(super) config: Config,
-    pub(super) rng: Rng,
-    pub(super) stats: Stats,
-    pub(super) admission: Option<Admission>,
+    pub(in crate::session) config: Config,
+    pub(in crate::session) rng: Rng,
+    pub(in crate::session) stats: Stats,
+    pub(in crate::session) admission: Option<Admission>,
     slots: slab::Slab<Slot>,
     by_id: HashMap<SessionId, Index>,
     by_handle: HashMap<SessionHandle, Index>,
     sending: VecDeque<Index>,
     eventful: VecDeque<Index>,
     timers: BTreeSet<(Instant, Index)>,
-    pub(super) events: VecDeque<Event>,
+    pub(in crate::session) events: VecDeque<Event>,
 }
 
 impl Endpoint {
@@ -198,11 +203,15 @@ impl Endpoint {
         self.touch(index);
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::session) fn is_full(&self) -> bool {
         self.slots.len() >= limits::SESSIONS
     }
 
-    pub(super) fn insert(&mut self, session: Session, session_id: Option<SessionId>) -> Index {
+    pub(in crate::session) fn insert(
+        &mut self,
+        session: Session,
+        session_id: Option<SessionId>,
+    ) -> Index {
         let id = session.id;
         let ids = session_id.into_iter().collect();
         let index = self.slots.insert(Slot {
@@ -221,17 +230,17 @@ impl Endpoint {
     }
 
     /// The session at `index`, if there is one.
-    pub(super) fn session(&mut self, index: Index) -> Option<&mut Session> {
+    pub(in crate::session) fn session(&mut self, index: Index) -> Option<&mut Session> {
         self.slots.get_mut(index).map(|slot| &mut slot.session)
     }
 
-    pub(super) fn index(&self, session: SessionHandle) -> Option<Index> {
+    pub(in crate::session) fn index(&self, session: SessionHandle) -> Option<Index> {
         self.by_handle.get(&session).copied()
     }
 
     /// After anything happened to a session: queues it for sending and events, and moves its timer
     /// forward. A timer that has moved back is found out when the old one expires.
-    pub(super) fn touch(&mut self, index: Index) {
+    pub(in crate::session) fn touch(&mut self, index: Index) {
         let slot = &mut self.slots[index];
         if let Some(fingerprint) = slot.session.take_fingerprint() {
             self.forget_unconfirmed(fingerprint);
