@@ -22,8 +22,8 @@ pub enum Reply {
         stdout: u64,
         /// The same for stderr.
         stderr: u64,
-        /// Offset in stdin that the main lane of an `attach` call is to begin with: the bytes that the job has
-        /// taken so far. The main lane of an `exec` call always begins at 0, and the agent skips what was taken.
+        /// Offset in stdin that the data lane of an `attach` call is to begin with: the bytes that the job has
+        /// taken so far. The data lane of an `exec` call always begins at 0, and the agent skips what was taken.
         /// Default: 0.
         #[serde(default)]
         stdin: u64,

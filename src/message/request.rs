@@ -84,7 +84,7 @@ pub struct Exec {
     /// run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Terminal for the command. The main lane then carries both its keyboard and its screen, and there is no
+    /// Terminal for the command. The data lane then carries both its keyboard and its screen, and there is no
     /// stderr. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
@@ -94,7 +94,7 @@ pub struct Exec {
     /// Working directory. Default: the user's home directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<OsText>,
-    /// True if bytes for stdin follow on the main lane. Default: false, stdin is /dev/null.
+    /// True if bytes for stdin follow on the data lane. Default: false, stdin is /dev/null.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stdin: bool,
     /// Time in milliseconds after which the agent ends the command; more than 366 days counts as 366 days.

@@ -15,7 +15,7 @@ use crate::wire::{CallId, Lane, StreamId};
 
 /// However slow the machine is.
 const DEADLINE: Duration = Duration::from_secs(60);
-const STREAM: StreamId = StreamId::new(CallId(0), Lane::Main);
+const STREAM: StreamId = StreamId::new(CallId(0), Lane::Data);
 
 struct Everyone;
 
@@ -119,7 +119,7 @@ impl Net {
         });
     }
 
-    /// Reads the main lane to its end, with credit for what was read.
+    /// Reads the data lane to its end, with credit for what was read.
     fn read(&self, session: SessionHandle) -> Vec<u8> {
         let mut read = Vec::new();
         self.wait(|event| {

@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn the_overhead_of_a_stream_frame_is_exact() {
-        let stream = StreamId::new(CallId(20), Lane::Main);
+        let stream = StreamId::new(CallId(20), Lane::Data);
         for (offset, length) in [(0, 0), (63, 63), (64, 64), (1 << 30, 1900)] {
             let frame = Frame::Stream {
                 stream,

@@ -59,9 +59,9 @@ pub enum Lane {
     /// JSON lines, in both directions.
     Control = 0,
     /// stdin towards the agent, stdout towards the controller.
-    Main = 1,
+    Data = 1,
     /// stderr towards the controller.
-    Error = 2,
+    Stderr = 2,
 }
 
 /// Number of a call. The controller counts upwards from 0; a number is never reused within a
@@ -108,8 +108,8 @@ impl StreamId {
     pub const fn lane(self) -> Lane {
         match self.0 & 3 {
             0 => Lane::Control,
-            1 => Lane::Main,
-            _ => Lane::Error,
+            1 => Lane::Data,
+            _ => Lane::Stderr,
         }
     }
 }

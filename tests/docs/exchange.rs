@@ -230,15 +230,15 @@ fn computed() -> Vec<Value> {
     let (to_agent, to_controller) = ((&controller, &agent), (&agent, &controller));
     let request = request();
     let (first, exit) = replies();
-    let main = StreamId::new(CallId(0), Lane::Main);
+    let main = StreamId::new(CallId(0), Lane::Data);
     let end = first.len() as u64;
     let (unwanted, nothing) = (0, 0);
 
     let c1 = frames(&[Frame::Ping, stream(Lane::Control, 0, &request, false)]);
     let a1 = frames(&[stream(Lane::Control, 0, &first, false)]);
     let a2 = frames(&[
-        stream(Lane::Main, 0, b"hi\n", true),
-        stream(Lane::Error, 0, b"", true),
+        stream(Lane::Data, 0, b"hi\n", true),
+        stream(Lane::Stderr, 0, b"", true),
         stream(Lane::Control, end, &exit, true),
     ]);
     let c2 = frames(&[stream(Lane::Control, request.len() as u64, b"", true)]);

@@ -194,7 +194,7 @@ impl Caller {
             fin: true,
         });
         let mut stdin = (work.stdin > 0).then(|| {
-            let stream = StreamId::new(call, Lane::Main);
+            let stream = StreamId::new(call, Lane::Data);
             Writer::new(session, stream, Pattern::stdin(work.id), work.stdin).bounded(work.bound)
         });
         if let Some(stdin) = &mut stdin {
@@ -203,8 +203,8 @@ impl Caller {
         let reader = |lane, total| (lane, Reader::new(Pattern::output(work.id, lane), total));
         let lanes = HashMap::from([
             reader(Lane::Control, 8),
-            reader(Lane::Main, work.out),
-            reader(Lane::Error, work.err),
+            reader(Lane::Data, work.out),
+            reader(Lane::Stderr, work.err),
         ]);
         state.calls.insert(call, Call { work, lanes, stdin });
     }
@@ -309,7 +309,7 @@ impl App for Rc<RefCell<Caller>> {
             } => {
                 let state = caller.sessions.get_mut(&session).expect("a session");
                 if let Some(call) = state.calls.get_mut(&stream.call())
-                    && let (Lane::Main, Some(stdin)) = (stream.lane(), &mut call.stdin)
+                    && let (Lane::Data, Some(stdin)) = (stream.lane(), &mut call.stdin)
                 {
                     stdin.on_credit(consumed, limit);
                     stdin.write(out);

@@ -125,7 +125,7 @@ impl Echo {
         call.stdin.read(offset, data, fin);
         out.push(Command::Consumed {
             session: key.0,
-            stream: StreamId::new(key.1, Lane::Main),
+            stream: StreamId::new(key.1, Lane::Data),
             bytes: data.len() as u64,
         });
         if call.stdin.is_ended() && call.work.stdin > 0 {
@@ -149,8 +149,8 @@ impl Echo {
         let work = call.work;
         for (lane, total) in [
             (Lane::Control, 8),
-            (Lane::Main, work.out),
-            (Lane::Error, work.err),
+            (Lane::Data, work.out),
+            (Lane::Stderr, work.err),
         ] {
             let stream = StreamId::new(key.1, lane);
             let pattern = Pattern::output(work.id, lane);
@@ -189,8 +189,8 @@ impl App for Rc<RefCell<Echo>> {
                             echo.on_control(now, key, &data, out);
                         }
                     }
-                    Lane::Main => echo.on_stdin(now, key, (offset, &data, fin), out),
-                    Lane::Error => panic!("a controller writes to the error lane"),
+                    Lane::Data => echo.on_stdin(now, key, (offset, &data, fin), out),
+                    Lane::Stderr => panic!("a controller writes to the stderr lane"),
                 }
             }
             Event::Writable {
@@ -257,7 +257,7 @@ impl App for Rc<RefCell<Echo>> {
             .filter(|(_, call)| reading(call))
             .map(|((session, call), state)| Flow {
                 session,
-                stream: StreamId::new(call, Lane::Main),
+                stream: StreamId::new(call, Lane::Data),
                 received: state.stdin.received(),
             })
             .collect()

@@ -46,11 +46,11 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.on_control(now, call, &data, fin),
-                    Lane::Main => self.on_main(call, Input { offset, data, fin }),
-                    Lane::Error => {
+                    Lane::Data => self.on_main(call, Input { offset, data, fin }),
+                    Lane::Stderr => {
                         let length = data.len() as u64;
-                        self.outbox.consumed(call, Lane::Error, length);
-                        self.outbox.stop(call, Lane::Error, StreamCode::Unwanted);
+                        self.outbox.consumed(call, Lane::Stderr, length);
+                        self.outbox.stop(call, Lane::Stderr, StreamCode::Unwanted);
                     }
                 }
             }
@@ -90,8 +90,8 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.leave(now, call),
-                    Lane::Main => self.jobs.on_input_reset(call, code),
-                    Lane::Error => {}
+                    Lane::Data => self.jobs.on_input_reset(call, code),
+                    Lane::Stderr => {}
                 }
             }
             Event::CallEnded { session, call } => {
@@ -328,7 +328,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             }
             Room::Chat | Room::Answered => {
                 let length = input.data.len() as u64;
-                self.outbox.consumed(call, Lane::Main, length);
+                self.outbox.consumed(call, Lane::Data, length);
             }
         }
     }

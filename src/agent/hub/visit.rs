@@ -37,7 +37,7 @@ pub struct Call {
     pub lines_taken: u32,
     /// How many lines of it were no requests.
     pub nonsense: u32,
-    /// What came on its main lane before its first line, which chooses the room.
+    /// What came on its data lane before its first line, which chooses the room.
     pub early: Vec<Input>,
 }
 
@@ -55,7 +55,7 @@ pub enum Room {
     Answered,
 }
 
-/// Bytes of a main lane. They count against the peer's credit, which bounds them.
+/// Bytes of a data lane. They count against the peer's credit, which bounds them.
 #[derive(Debug)]
 pub struct Input {
     /// Where in the lane.

@@ -91,7 +91,7 @@ impl<P: Processes> Jobs<P> {
         self.finish_if_dry(now, id, outbox);
     }
 
-    /// The main lane of a call brought bytes.
+    /// The data lane of a call brought bytes.
     pub fn on_input(
         &mut self,
         call: CallRef,
@@ -112,22 +112,22 @@ impl<P: Processes> Jobs<P> {
             _ => None,
         };
         let Some((id, wanted, taken)) = taken else {
-            outbox.consumed(call, Lane::Main, length);
+            outbox.consumed(call, Lane::Data, length);
             return;
         };
         if taken.discarded > 0 {
-            outbox.consumed(call, Lane::Main, taken.discarded);
+            outbox.consumed(call, Lane::Data, taken.discarded);
         }
         if wanted {
             if taken.eof || !taken.write.is_empty() {
                 self.processes.write_stdin(id, taken.write, taken.eof);
             }
         } else if !fin {
-            outbox.stop(call, Lane::Main, StreamCode::Unwanted);
+            outbox.stop(call, Lane::Data, StreamCode::Unwanted);
         }
     }
 
-    /// The controller gives up sending on the main lane. That its source failed must not look like its end.
+    /// The controller gives up sending on the data lane. That its source failed must not look like its end.
     pub fn on_input_reset(&mut self, call: CallRef, code: u64) {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
@@ -154,7 +154,7 @@ impl<P: Processes> Jobs<P> {
         if let Some((Some(call), bytes)) = credit
             && bytes > 0
         {
-            outbox.consumed(call, Lane::Main, bytes);
+            outbox.consumed(call, Lane::Data, bytes);
         }
     }
 
@@ -165,10 +165,10 @@ impl<P: Processes> Jobs<P> {
             .update(id, |job| (call_of(job), job.stdin.close()));
         if let Some((Some(call), Closed { discarded, wanted })) = closed {
             if discarded > 0 {
-                outbox.consumed(call, Lane::Main, discarded);
+                outbox.consumed(call, Lane::Data, discarded);
             }
             if wanted {
-                outbox.stop(call, Lane::Main, StreamCode::BrokenPipe);
+                outbox.stop(call, Lane::Data, StreamCode::BrokenPipe);
             }
         }
     }

@@ -331,7 +331,7 @@ impl<P: Processes> Jobs<P> {
         calls.into_iter().filter_map(attached).collect()
     }
 
-    /// Gives a job to a call and tells it what there is. Its lanes begin at `begin`, its main lane at
+    /// Gives a job to a call and tells it what there is. Its lanes begin at `begin`, its data lane at
     /// offset `stdin` of stdin.
     fn attach(
         &mut self,
@@ -402,15 +402,15 @@ impl<P: Processes> Jobs<P> {
 const fn output_of(lane: Lane) -> Option<Output> {
     match lane {
         Lane::Control => None,
-        Lane::Main => Some(Output::Out),
-        Lane::Error => Some(Output::Err),
+        Lane::Data => Some(Output::Out),
+        Lane::Stderr => Some(Output::Err),
     }
 }
 
 /// Which lane carries an output.
 const fn lane_of(output: Output) -> Lane {
     match output {
-        Output::Out => Lane::Main,
-        Output::Err => Lane::Error,
+        Output::Out => Lane::Data,
+        Output::Err => Lane::Stderr,
     }
 }

@@ -1,4 +1,4 @@
-//! The way of stdin: from the main lane of the call that is attached into the process's pipe.
+//! The way of stdin: from the data lane of the call that is attached into the process's pipe.
 //!
 //! Invariant: each byte is taken once, in order, whichever call brought it; credit is granted for what
 //! the pipe took, and only to the call that brought it.

@@ -261,7 +261,7 @@ impl Attempt {
                 stream,
                 consumed,
                 limit,
-            } if stream.lane() == Lane::Main => {
+            } if stream.lane() == Lane::Data => {
                 if let Some(start) = self.leg(session, stream).and_then(|leg| leg.stdin) {
                     self.input
                         .on_credit(start.saturating_add(consumed), start.saturating_add(limit));
@@ -269,7 +269,7 @@ impl Attempt {
             }
             Event::Stopped {
                 session, stream, ..
-            } if stream.lane() == Lane::Main && self.leg(session, stream).is_some() => {
+            } if stream.lane() == Lane::Data && self.leg(session, stream).is_some() => {
                 self.input.close();
             }
             Event::Reset {
@@ -319,7 +319,7 @@ impl Attempt {
         }
         // The newest leg that may be written: an older one may have been superseded at the agent.
         if let Some(leg) = self.legs.iter().rfind(|leg| leg.stdin.is_some()) {
-            let write = write(leg, Lane::Main, data, fin);
+            let write = write(leg, Lane::Data, data, fin);
             self.command(write);
         }
     }

@@ -20,8 +20,8 @@ impl Output {
     #[must_use]
     pub const fn lane(self) -> Lane {
         match self {
-            Self::Stdout => Lane::Main,
-            Self::Stderr => Lane::Error,
+            Self::Stdout => Lane::Data,
+            Self::Stderr => Lane::Stderr,
         }
     }
 
@@ -30,8 +30,8 @@ impl Output {
     pub const fn of(lane: Lane) -> Option<Self> {
         match lane {
             Lane::Control => None,
-            Lane::Main => Some(Self::Stdout),
-            Lane::Error => Some(Self::Stderr),
+            Lane::Data => Some(Self::Stdout),
+            Lane::Stderr => Some(Self::Stderr),
         }
     }
 }

@@ -158,7 +158,7 @@ impl Streams {
     }
 
     fn may_send(&self, lane: Lane) -> bool {
-        self.side == Side::Agent || lane != Lane::Error
+        self.side == Side::Agent || lane != Lane::Stderr
     }
 
     // What the application asks.
@@ -235,7 +235,7 @@ impl Streams {
             return;
         }
         self.events.retain(|event| event.call() != call);
-        for lane in [Lane::Control, Lane::Main, Lane::Error] {
+        for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
             let stream = StreamId::new(call, lane);
             if self.may_receive(lane) && !self.recv_done(stream) {
                 self.stop(stream, 0);
@@ -251,7 +251,7 @@ impl Streams {
     }
 
     fn may_receive(&self, lane: Lane) -> bool {
-        self.side == Side::Controller || lane != Lane::Error
+        self.side == Side::Controller || lane != Lane::Stderr
     }
 
     fn recv_done(&mut self, stream: StreamId) -> bool {
@@ -315,8 +315,8 @@ impl Streams {
     fn forget_if_done(&mut self, call: CallId) {
         let receives = [
             self.may_receive(Lane::Control),
-            self.may_receive(Lane::Main),
-            self.may_receive(Lane::Error),
+            self.may_receive(Lane::Data),
+            self.may_receive(Lane::Stderr),
         ];
         let Some(lanes) = self.calls.get(&call.0) else {
             return;

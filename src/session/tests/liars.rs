@@ -52,9 +52,9 @@ fn stream(call: u32, lane: Lane, offset: u64, fin: bool, data: &[u8], out: &mut 
 
 #[test]
 fn honest_frames_are_no_violation() {
-    let pair = lie(|out| stream(0, Lane::Main, 0, true, b"stdin", out));
+    let pair = lie(|out| stream(0, Lane::Data, 0, true, b"stdin", out));
     assert_eq!(violation(&pair), None);
-    assert_eq!(pair.received(Lane::Main), b"stdin");
+    assert_eq!(pair.received(Lane::Data), b"stdin");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn more_than_the_credit_of_a_stream_closes_the_session() {
     let pair = lie(|out| {
         stream(
             0,
-            Lane::Main,
+            Lane::Data,
             limits::INITIAL_STREAM_CREDIT,
             false,
             b"x",
@@ -89,7 +89,7 @@ fn more_than_the_credit_of_the_session_closes_it() {
         for call in 1..=5 {
             stream(
                 call,
-                Lane::Main,
+                Lane::Data,
                 limits::INITIAL_STREAM_CREDIT - 1,
                 false,
                 b"x",
@@ -103,20 +103,20 @@ fn more_than_the_credit_of_the_session_closes_it() {
 #[test]
 fn a_final_size_that_changes_closes_the_session() {
     let pair = lie(|out| {
-        stream(0, Lane::Main, 0, true, b"all", out);
-        stream(0, Lane::Main, 3, true, b"more", out);
+        stream(0, Lane::Data, 0, true, b"all", out);
+        stream(0, Lane::Data, 3, true, b"more", out);
     });
     assert_eq!(violation(&pair), Some("final size changed"));
     let pair = lie(|out| {
-        stream(0, Lane::Main, 9, false, b"x", out);
-        stream(0, Lane::Main, 0, true, b"all", out);
+        stream(0, Lane::Data, 9, false, b"x", out);
+        stream(0, Lane::Data, 0, true, b"all", out);
     });
     assert_eq!(violation(&pair), Some("final size below received bytes"));
 }
 
 #[test]
 fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
-    let pair = lie(|out| stream(0, Lane::Error, 0, false, b"x", out));
+    let pair = lie(|out| stream(0, Lane::Stderr, 0, false, b"x", out));
     assert_eq!(
         violation(&pair),
         Some("bytes on a lane that does not exist")

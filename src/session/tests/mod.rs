@@ -281,7 +281,7 @@ fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
     let mut pair = Pair::new(Duration::from_millis(5));
     let session = pair.connect(1, None, b"x");
     let bulk: Vec<u8> = (0..10_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
-    let stream = StreamId::new(CallId(0), Lane::Main);
+    let stream = StreamId::new(CallId(0), Lane::Data);
     pair.apply(Command::Write {
         session,
         stream,
@@ -289,7 +289,7 @@ fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
         fin: true,
     });
     pair.run(pair.now + SECOND * 60);
-    assert!(pair.received(Lane::Main) == bulk);
+    assert!(pair.received(Lane::Data) == bulk);
     pair.apply(Command::Release {
         session,
         call: CallId(0),
@@ -312,7 +312,7 @@ fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.echo = false;
     let session = pair.connect(1, None, b"x");
-    let stream = StreamId::new(CallId(0), Lane::Main);
+    let stream = StreamId::new(CallId(0), Lane::Data);
     pair.apply(Command::Write {
         session,
         stream,
@@ -324,7 +324,7 @@ fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
         .agent_events
         .iter()
         .filter_map(|event| match event {
-            Event::Data { stream, data, .. } if stream.lane() == Lane::Main => Some(data.len()),
+            Event::Data { stream, data, .. } if stream.lane() == Lane::Data => Some(data.len()),
             _ => None,
         })
         .sum();

@@ -112,7 +112,7 @@ impl Frames {
         } else {
             3
         };
-        let lane = [Lane::Control, Lane::Main, Lane::Error][usize::from(input.below(lanes))];
+        let lane = [Lane::Control, Lane::Data, Lane::Stderr][usize::from(input.below(lanes))];
         Some(StreamId::new(CallId(call), lane))
     }
 

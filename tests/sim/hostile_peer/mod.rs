@@ -216,7 +216,7 @@ impl Run {
     fn command(&mut self, input: &mut Input<'_>) -> Option<Command> {
         let session = self.session;
         let call = CallId(u32::from(input.below(20)));
-        let lane = [Lane::Control, Lane::Main, Lane::Error][usize::from(input.below(3))];
+        let lane = [Lane::Control, Lane::Data, Lane::Stderr][usize::from(input.below(3))];
         let stream = StreamId::new(call, lane);
         let code = input.varint();
         Some(match input.below(16) {

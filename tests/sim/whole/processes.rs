@@ -142,8 +142,8 @@ impl Process {
         for output in Output::ALL {
             let i = output as usize;
             let (total, lane) = match output {
-                Output::Out => (self.work.out, Lane::Main),
-                Output::Err => (self.work.err, Lane::Error),
+                Output::Out => (self.work.out, Lane::Data),
+                Output::Err => (self.work.err, Lane::Stderr),
             };
             let end = total
                 .min(self.written[i] + self.room[i])

@@ -291,8 +291,8 @@ impl Running {
 
     fn write(&mut self, output: Output, data: &[u8]) {
         let lane = match output {
-            Output::Stdout => Lane::Main,
-            Output::Stderr => Lane::Error,
+            Output::Stdout => Lane::Data,
+            Output::Stderr => Lane::Stderr,
         };
         if let Some(kept) = &mut self.kept {
             kept[output as usize].extend_from_slice(data);
@@ -311,8 +311,8 @@ impl Running {
     /// begin before. Returns how far both together came.
     fn judge_kept(&self, report: &Report) -> Option<[u64; 2]> {
         let kept = self.kept.as_ref()?;
-        Some([Lane::Main, Lane::Error].map(|lane| {
-            let i = usize::from(lane == Lane::Error);
+        Some([Lane::Data, Lane::Stderr].map(|lane| {
+            let i = usize::from(lane == Lane::Stderr);
             let (begin, before) = (report.missing[i], self.outputs[i]);
             assert!(
                 begin <= before + self.unplaced[i],

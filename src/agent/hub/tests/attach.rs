@@ -21,7 +21,7 @@ fn a_controller_that_lost_its_session_gets_exactly_the_rest() {
     let call = stage.call(first, 0, &Request::Exec(exec(1)));
     let job = stage.last_job();
     stage.write(job, Output::Out, b"0123456789");
-    stage.consume(call, Lane::Main, 4);
+    stage.consume(call, Lane::Data, 4);
     stage.close(first, Closed::Lost);
     stage.write(job, Output::Out, b"abc");
     stage.eof(job);
@@ -49,7 +49,7 @@ fn a_controller_that_lost_its_session_gets_exactly_the_rest() {
         stage.replies(call),
         [accepted(4), started.clone(), exit.clone()]
     );
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"456789abc");
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"456789abc");
 
     // What was written out is gone, and is not passed off as something else.
     let call = stage.call(second, 1, &attach(1, Some(0)));
@@ -62,8 +62,8 @@ fn a_controller_that_lost_its_session_gets_exactly_the_rest() {
         stage.replies(call),
         [accepted(11), started.clone(), exit.clone()]
     );
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"bc");
-    stage.consume(call, Lane::Main, 2);
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"bc");
+    stage.consume(call, Lane::Data, 2);
     let call = stage.call(second, 3, &attach(1, Some(1000)));
     assert_eq!(stage.replies(call), [accepted(13), started, exit]);
 }
@@ -159,14 +159,14 @@ fn stdin_goes_on_where_the_job_had_it() {
     request.on_disconnect = OnDisconnect::Keep;
     let call = stage.call(first, 0, &Request::Exec(request.clone()));
     let job = stage.last_job();
-    stage.data(call, Lane::Main, b"abcd", false);
+    stage.data(call, Lane::Data, b"abcd", false);
     stage.close(first, Closed::Lost);
 
     let second = stage.open(2, ALICE);
     let repeat = stage.call(second, 0, &Request::Exec(request));
-    stage.data(repeat, Lane::Main, b"abcdef", false);
+    stage.data(repeat, Lane::Data, b"abcdef", false);
     assert_eq!(
-        stage.heard(repeat, Lane::Main).consumed,
+        stage.heard(repeat, Lane::Data).consumed,
         4,
         "those were taken"
     );
@@ -175,12 +175,12 @@ fn stdin_goes_on_where_the_job_had_it() {
         stage.reply(call),
         Some(Reply::Accepted { stdin: 6, .. })
     ));
-    stage.data(call, Lane::Main, b"gh", true);
+    stage.data(call, Lane::Data, b"gh", true);
     assert_eq!(
         stage.hub.processes().stdin[&job],
         (b"abcdefgh".to_vec(), true)
     );
     stage.hub.on_stdin_written(job, 7);
     stage.drain();
-    assert_eq!(stage.heard(call, Lane::Main).consumed, 1);
+    assert_eq!(stage.heard(call, Lane::Data).consumed, 1);
 }

@@ -211,7 +211,7 @@ fn a_result_is_kept_until_it_is_collected_or_an_hour_old() {
         stderr: None,
     };
     let slow = stage.call(alice, 1, &attach);
-    stage.consume(slow, Lane::Main, 0);
+    stage.consume(slow, Lane::Data, 0);
     stage.pass(Duration::from_secs(1800));
     assert_eq!(held(&mut stage, 2), [id(3)], "one is still being read");
     stage.pass(Duration::from_secs(1800));
@@ -269,7 +269,7 @@ fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
     stage.flood(job, Output::Out);
     stage.event(Event::Stopped {
         session: alice,
-        stream: StreamId::new(call.call, Lane::Main),
+        stream: StreamId::new(call.call, Lane::Data),
         code: StreamCode::BrokenPipe as u64,
     });
     assert_eq!(stage.hub.processes().shut, [(job, Output::Out)]);
@@ -297,10 +297,10 @@ fn stdin_that_failed_does_not_look_like_its_end() {
     request.stdin = true;
     let call = stage.call(alice, 0, &Request::Exec(request));
     let job = stage.last_job();
-    stage.data(call, Lane::Main, b"half a fi", false);
+    stage.data(call, Lane::Data, b"half a fi", false);
     stage.event(Event::Reset {
         session: alice,
-        stream: StreamId::new(call.call, Lane::Main),
+        stream: StreamId::new(call.call, Lane::Data),
         code: StreamCode::Failed as u64,
     });
     assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
@@ -439,5 +439,5 @@ fn too_much_output_after_the_leaders_end_is_no_success_either() {
         cause: Some(Cause::Output),
     };
     assert_eq!(stage.replies(call).pop(), Some(exit));
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"sixsix");
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"sixsix");
 }

@@ -51,9 +51,9 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
             },
         ]
     );
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"hello world");
-    assert_eq!(stage.heard(call, Lane::Error).bytes, b"oops");
-    for lane in [Lane::Control, Lane::Main, Lane::Error] {
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"hello world");
+    assert_eq!(stage.heard(call, Lane::Stderr).bytes, b"oops");
+    for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
         assert!(stage.heard(call, lane).fin);
     }
     assert_eq!(stage.hub.processes().closed, [job]);
@@ -132,7 +132,7 @@ fn a_slow_reader_stops_the_process_and_each_byte_written_out_lets_it_go_on() {
         stage.room(job, Output::Err) > 0,
         "the other output is not held up"
     );
-    stage.consume(call, Lane::Main, 100_000);
+    stage.consume(call, Lane::Data, 100_000);
     let more = stage.flood(job, Output::Out);
     assert!(written + more <= limits::LANE + 100_000);
     assert!(written + more > limits::LANE + 100_000 - limits::READ);
@@ -143,7 +143,7 @@ fn a_slow_reader_stops_the_process_and_each_byte_written_out_lets_it_go_on() {
     stage.eof(job);
     let all = written + more + 65_536;
     assert!(matches!(stage.replies(call)[..], [.., Reply::Exit { stdout, .. }] if stdout == all));
-    assert_eq!(stage.heard(call, Lane::Main).bytes.len() as u64, all);
+    assert_eq!(stage.heard(call, Lane::Data).bytes.len() as u64, all);
 }
 
 #[test]
@@ -264,23 +264,23 @@ fn stdin_goes_to_the_process_with_credit_for_what_its_pipe_took() {
         session: alice,
         call: crate::wire::CallId(0),
     };
-    stage.data(call, Lane::Main, b"early ", false);
+    stage.data(call, Lane::Data, b"early ", false);
     stage.say(call, &Request::Exec(request));
-    stage.data(call, Lane::Main, b"late", true);
+    stage.data(call, Lane::Data, b"late", true);
     let job = stage.last_job();
     assert_eq!(
         stage.hub.processes().stdin[&job],
         (b"early late".to_vec(), true)
     );
-    assert_eq!(stage.heard(call, Lane::Main).consumed, 0);
+    assert_eq!(stage.heard(call, Lane::Data).consumed, 0);
     stage.hub.on_stdin_written(job, 7);
     stage.drain();
-    assert_eq!(stage.heard(call, Lane::Main).consumed, 7);
+    assert_eq!(stage.heard(call, Lane::Data).consumed, 7);
     stage.hub.on_stdin_closed(job);
     stage.drain();
-    assert_eq!(stage.heard(call, Lane::Main).consumed, 10);
+    assert_eq!(stage.heard(call, Lane::Data).consumed, 10);
     assert_eq!(
-        stage.heard(call, Lane::Main).stopped,
+        stage.heard(call, Lane::Data).stopped,
         None,
         "nothing was left to stop"
     );
@@ -294,17 +294,17 @@ fn a_command_that_reads_no_more_stops_the_lane() {
     request.stdin = true;
     let call = stage.call(alice, 0, &Request::Exec(request));
     let job = stage.last_job();
-    stage.data(call, Lane::Main, b"abc", false);
+    stage.data(call, Lane::Data, b"abc", false);
     stage.hub.on_stdin_closed(job);
     stage.drain();
     let stopped = Some(StreamCode::BrokenPipe as u64);
-    assert_eq!(stage.heard(call, Lane::Main).stopped, stopped);
-    stage.data(call, Lane::Main, b"def", true);
-    assert_eq!(stage.heard(call, Lane::Main).consumed, 6);
+    assert_eq!(stage.heard(call, Lane::Data).stopped, stopped);
+    stage.data(call, Lane::Data, b"def", true);
+    assert_eq!(stage.heard(call, Lane::Data).consumed, 6);
 
     let other = stage.call(alice, 1, &Request::Exec(exec(2)));
-    stage.data(other, Lane::Main, b"unasked", false);
+    stage.data(other, Lane::Data, b"unasked", false);
     let stopped = Some(StreamCode::Unwanted as u64);
-    assert_eq!(stage.heard(other, Lane::Main).stopped, stopped);
-    assert_eq!(stage.heard(other, Lane::Main).consumed, 7);
+    assert_eq!(stage.heard(other, Lane::Data).stopped, stopped);
+    assert_eq!(stage.heard(other, Lane::Data).consumed, 7);
 }

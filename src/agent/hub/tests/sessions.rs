@@ -116,10 +116,10 @@ proptest! {
             }
             let job = stage.hub.processes().spawned.last().map(|spawned| spawned.0);
             match (step, job) {
-                (5, _) => stage.data(call, Lane::Main, &[byte; 9], byte % 2 == 0),
+                (5, _) => stage.data(call, Lane::Data, &[byte; 9], byte % 2 == 0),
                 (6, _) => stage.data(call, Lane::Control, b"", true),
                 (7, _) => stage.delivered(call),
-                (8, _) => stage.consume(call, Lane::Main, u64::from(byte)),
+                (8, _) => stage.consume(call, Lane::Data, u64::from(byte)),
                 (9, _) => {
                     stage.close(session, Closed::Lost);
                     opened += 1;
@@ -130,7 +130,7 @@ proptest! {
                     stage.pass(std::time::Duration::from_millis(100));
                 }
                 (11, _) => {
-                    let stream = crate::wire::StreamId::new(call.call, Lane::Main);
+                    let stream = crate::wire::StreamId::new(call.call, Lane::Data);
                     stage.event(Event::Stopped { session, stream, code: 0 });
                 }
                 _ => {}

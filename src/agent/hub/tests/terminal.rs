@@ -54,14 +54,14 @@ fn who_comes_back_sees_the_last_screenful_and_who_goes_on_misses_no_byte() {
     let job = stage.last_job();
     assert_eq!(placed(stage.reply(call)), (0, None));
     stage.write(job, Output::Out, b"one\r\ntwo\r\n$ ");
-    stage.consume(call, Lane::Main, 5);
+    stage.consume(call, Lane::Data, 5);
     stage.close(first, Closed::Lost);
     stage.write(job, Output::Out, b"three");
 
     let second = stage.open(2, ALICE);
     let call = stage.call(second, 0, &attach(Some(5)));
     assert_eq!(placed(stage.reply(call)), (5, None));
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"two\r\n$ three");
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"two\r\n$ three");
 
     let call = stage.call(second, 1, &attach(None));
     let (begin, screen) = placed(stage.reply(call));
@@ -70,9 +70,9 @@ fn who_comes_back_sees_the_last_screenful_and_who_goes_on_misses_no_byte() {
     for text in ["one", "two", "$ three"] {
         assert!(screen.contains(text), "{screen:?}");
     }
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"");
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"");
     stage.write(job, Output::Out, b"!");
-    assert_eq!(stage.heard(call, Lane::Main).bytes, b"!");
+    assert_eq!(stage.heard(call, Lane::Data).bytes, b"!");
 }
 
 #[test]

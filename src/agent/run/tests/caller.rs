@@ -145,7 +145,7 @@ impl Caller {
 
     /// The bytes that came so far.
     pub fn stdout(&mut self, call: CallId) -> &mut Vec<u8> {
-        let lane = StreamId::new(call, Lane::Main);
+        let lane = StreamId::new(call, Lane::Data);
         self.bytes.entry(lane).or_default()
     }
 
@@ -163,7 +163,7 @@ impl Caller {
                 break (outcome, [stdout, stderr], streams_open);
             }
         };
-        let lanes = [Lane::Main, Lane::Error].map(|lane| StreamId::new(call, lane));
+        let lanes = [Lane::Data, Lane::Stderr].map(|lane| StreamId::new(call, lane));
         let [stdout, stderr] = [0, 1].map(|index| {
             let (lane, length) = (lanes[index], lengths[index]);
             self.until("the output", |caller| {

@@ -110,12 +110,12 @@ fn stdin_reaches_the_command_and_ends() {
     exec.stdin = true;
     let call = caller.exec(exec);
     for piece in [&b"one "[..], b"two"] {
-        caller.write(call, Lane::Main, Bytes::from_static(piece), false);
+        caller.write(call, Lane::Data, Bytes::from_static(piece), false);
         caller.until("the echo", |caller| {
             caller.stdout(call).ends_with(piece).then_some(())
         });
     }
-    caller.write(call, Lane::Main, Bytes::new(), true);
+    caller.write(call, Lane::Data, Bytes::new(), true);
     let report = caller.report(call);
     assert_eq!(report.stdout, b"one two");
     let ignored = caller.run(&["sh", "-c", "wc -c"]);

@@ -48,7 +48,7 @@ pub(super) struct Leg {
     pub(super) epoch: Option<u64>,
     /// The agent said where the lanes begin.
     pub(super) accepted: bool,
-    /// Offset in stdin where the main lane of this leg begins; `None`: not to be written yet.
+    /// Offset in stdin where the data lane of this leg begins; `None`: not to be written yet.
     pub(super) stdin: Option<u64>,
     pub(super) lines: Lines,
     pub(super) lanes: [Receiving; 2],

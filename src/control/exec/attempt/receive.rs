@@ -221,13 +221,13 @@ impl Attempt {
             let mut data = tail.concat();
             if !data.is_empty() || fin {
                 let data = Bytes::from(std::mem::take(&mut data));
-                let write = write(&self.legs[0], Lane::Main, data, fin);
+                let write = write(&self.legs[0], Lane::Data, data, fin);
                 self.command(write);
             }
         } else {
             // Rather an error at the far end than an end of input that is none.
             self.input.close();
-            let stream = self.legs[0].stream(Lane::Main);
+            let stream = self.legs[0].stream(Lane::Data);
             self.command(Command::Reset {
                 session: self.legs[0].session,
                 stream,

@@ -11,7 +11,7 @@ fn stdin_goes_on_where_the_job_stands() {
     assert_eq!(drain(&mut attempt).stdin, b"abcdef");
     attempt.on_event(Event::Writable {
         session: leg(0),
-        stream: StreamId::new(CallId(0), Lane::Main),
+        stream: StreamId::new(CallId(0), Lane::Data),
         consumed: 2,
         limit: 100,
     });
@@ -43,7 +43,7 @@ fn a_process_that_reads_no_more_gets_no_more() {
     assert!(attempt.wants_stdin());
     attempt.on_event(Event::Stopped {
         session: leg(0),
-        stream: StreamId::new(CallId(0), Lane::Main),
+        stream: StreamId::new(CallId(0), Lane::Data),
         code: 0,
     });
     assert!(!attempt.wants_stdin());
@@ -56,7 +56,7 @@ fn a_closed_pipe_ends_the_job_and_nothing_is_waited_for() {
     let mut attempt = begin();
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &accepted(0, 0));
-    data(&mut attempt, 0, 0, Lane::Main, b"y\ny\n", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"y\ny\n", false);
     drain(&mut attempt);
     attempt.on_broken_pipe(Stdout);
     let wanted = drain(&mut attempt);
@@ -104,7 +104,7 @@ fn detached_when_it_runs() {
     });
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &accepted(0, 0));
-    data(&mut attempt, 0, 0, Lane::Main, b"early", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"early", false);
     let wanted = drain(&mut attempt);
     assert!(wanted.report.is_none() && wanted.output[0].is_empty());
     reply(&mut attempt, 0, &Reply::Started { pid: 5 });
@@ -139,7 +139,7 @@ fn attaching_says_what_is_no_longer_held() {
     });
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &accepted(10, 3));
-    data(&mut attempt, 0, 0, Lane::Main, b"kl", true);
+    data(&mut attempt, 0, 0, Lane::Data, b"kl", true);
     reply(&mut attempt, 0, &exit(OK, 12, 3));
     drain(&mut attempt);
     attempt.on_written(Stdout, 2);
@@ -165,7 +165,7 @@ fn output_given_up_by_the_agent_is_no_result() {
     reply(&mut attempt, 0, &exit(OK, 10, 0));
     attempt.on_event(Event::Reset {
         session: leg(0),
-        stream: StreamId::new(CallId(0), Lane::Main),
+        stream: StreamId::new(CallId(0), Lane::Data),
         code: 2,
     });
     assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
@@ -205,7 +205,7 @@ fn an_agent_that_counts_beyond_all_bounds_is_believed_nothing() {
         let mut attempt = begin();
         connected(&mut attempt, 0, RUN);
         reply(&mut attempt, 0, &nonsense);
-        data(&mut attempt, 0, 0, Lane::Main, b"x", false);
+        data(&mut attempt, 0, 0, Lane::Data, b"x", false);
         assert_eq!(outcome(&drain(&mut attempt)), Some(Outcome::Lost {}));
     }
 }

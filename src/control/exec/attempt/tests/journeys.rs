@@ -7,16 +7,16 @@ fn the_report_waits_for_the_last_byte_to_be_written() {
     let mut attempt = begin();
     connected(&mut attempt, 0, RUN);
     // The exit may overtake the output, and output the acceptance.
-    data(&mut attempt, 0, 0, Lane::Main, b"hel", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"hel", false);
     reply(&mut attempt, 0, &accepted(0, 0));
     reply(&mut attempt, 0, &exit(OK, 5, 2));
-    data(&mut attempt, 0, 0, Lane::Error, b"no", true);
+    data(&mut attempt, 0, 0, Lane::Stderr, b"no", true);
     let wanted = drain(&mut attempt);
     assert_eq!(wanted.output, [b"hel".to_vec(), b"no".to_vec()]);
     assert_eq!(wanted.granted, [0, 0]);
     assert!(wanted.report.is_none() && !wanted.collected);
 
-    data(&mut attempt, 0, 0, Lane::Main, b"lo", true);
+    data(&mut attempt, 0, 0, Lane::Data, b"lo", true);
     attempt.on_written(Stdout, 3);
     attempt.on_written(Stderr, 2);
     let wanted = drain(&mut attempt);
@@ -38,7 +38,7 @@ fn a_result_in_hand_needs_no_network() {
     let mut attempt = begin();
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &accepted(0, 0));
-    data(&mut attempt, 0, 0, Lane::Main, b"x", true);
+    data(&mut attempt, 0, 0, Lane::Data, b"x", true);
     reply(&mut attempt, 0, &exit(OK, 1, 0));
     drain(&mut attempt);
     silence(&mut attempt, 0);
@@ -253,7 +253,7 @@ fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
     let mut attempt = begin();
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &accepted(0, 0));
-    data(&mut attempt, 0, 0, Lane::Main, b"abc", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"abc", false);
     drain(&mut attempt);
     silence(&mut attempt, 0);
     let wanted = drain(&mut attempt);
@@ -266,9 +266,9 @@ fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
         }
     );
     // Both sessions bring the same bytes; each is shown once.
-    data(&mut attempt, 0, 0, Lane::Main, b"de", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"de", false);
     connected(&mut attempt, 1, RUN);
-    data(&mut attempt, 1, 0, Lane::Main, b"def", true);
+    data(&mut attempt, 1, 0, Lane::Data, b"def", true);
     reply(&mut attempt, 1, &accepted(3, 0));
     reply(&mut attempt, 1, &exit(OK, 6, 0));
     let wanted = drain(&mut attempt);

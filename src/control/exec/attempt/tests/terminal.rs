@@ -49,7 +49,7 @@ fn who_attaches_sees_the_picture_and_types_where_the_job_stands() {
     reply(&mut attempt, 0, &at(100, 7, Some("$ ")));
     attempt.resize(SMALL);
     attempt.on_stdin(Bytes::from_static(b"ls\r"), false);
-    data(&mut attempt, 0, 0, Lane::Main, b"file\r\n", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"file\r\n", false);
     let wanted = drain(&mut attempt);
     assert_eq!(wanted.screen, b"$ ");
     assert_eq!(wanted.stdin, b"ls\r");
@@ -89,7 +89,7 @@ fn a_picture_stands_for_what_was_not_held() {
     });
     connected(&mut attempt, 0, RUN);
     reply(&mut attempt, 0, &at(0, 0, None));
-    data(&mut attempt, 0, 0, Lane::Main, b"abc", false);
+    data(&mut attempt, 0, 0, Lane::Data, b"abc", false);
     drain(&mut attempt);
     attempt.on_written(Stdout, 3);
     silence(&mut attempt, 0);
