@@ -1,244 +1,418 @@
-//! The network thread as others see it: how it is started, and the two channels.
+//! The network thread: takes turns between sockets, commands, the machine's timers and its datagrams.
+//!
+//! A turn is bounded in each of these, so none starves the others; when something is left over the
+//! next turn follows at once, otherwise the thread sleeps until a socket, a command or the machine's
+//! next deadline wakes it. Invariant: it blocks nowhere else, and an idle thread is never woken.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use mio::Waker;
+use crossbeam_channel::{Receiver, TryRecvError};
+use mio::{Interest, Poll, Registry, Token};
 
-use super::socket::Socket;
-use super::thread::Thread;
-use super::{Command, Event, limits};
+use super::event_queue::EventQueue;
+use super::handle::{PlainSink, Shared};
+use super::plain::Plain;
+use super::socket::{Inbox, Outgoing, Received, Sent, Socket, ecn_from_system};
+use super::timer::Timer;
+use super::{Clock, Command, Event, limits};
 use crate::rng::Rng;
-use crate::session::{self, Path};
+use crate::session::{self, Endpoint, Path, Transmit};
 use crate::time::Instant;
+use crate::wire;
 
-/// Decides, on the network thread, which plain-text datagrams are worth an event. Called before
-/// anything is allocated; must not block.
-pub trait PlainSink: Send {
-    /// Whether to let this one through. `text` is cut to [`limits::PLAIN`].
-    fn admit(&mut self, now: Instant, path: &Path, text: &[u8]) -> bool;
+/// Another thread's knock.
+pub(super) const WAKER: Token = Token(usize::MAX);
+const TIMER: Token = Token(usize::MAX - 1);
+
+/// A socket and what is known of its readiness, which is edge-triggered.
+struct BoundSocket {
+    socket: Socket,
+    number: u16,
+    /// A transmit waits until it is writable.
+    blocked: bool,
+    /// It may hold datagrams.
+    readable: bool,
+    /// Errors since the last datagram.
+    errors: u32,
+    failed: bool,
 }
 
-/// A running network thread. It ends after [`Command::Shutdown`], when the last [`Handle`] is dropped, or by a
-/// panic when the system fails it: no socket is left, or it cannot be waited for. Then [`Events::channel`] is disconnected, so that one can wait for it.
-pub struct Net {
-    /// To talk to it.
-    pub handle: Handle,
-    /// What it tells.
-    pub events: Events,
-    /// The addresses that were bound, with their real ports, by socket number.
-    pub addresses: Vec<SocketAddr>,
-    /// Addresses that could not be bound although others could (e.g. no IPv6 here).
-    pub unbound: Vec<(SocketAddr, io::Error)>,
+impl BoundSocket {
+    fn set_blocked(&mut self, registry: &Registry, blocked: bool) {
+        let interest = if blocked {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let token = Token(usize::from(self.number));
+        let registered = registry.reregister(&mut self.socket.io, token, interest);
+        // Unregistered nothing would ever unblock it; trying again at every turn is the lesser evil.
+        self.blocked = blocked && registered.is_ok();
+    }
 }
 
-/// The sending end; clones are cheap.
-#[derive(Clone)]
-pub struct Handle {
-    inner: Arc<HandleInner>,
+/// What follows a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Something was left over.
+    Turn,
+    /// Nothing to do.
+    Sleep,
+    /// The thread ends.
+    End,
 }
 
-struct HandleInner {
-    commands: Sender<Command>,
+/// The thread's possessions.
+pub(super) struct Driver {
+    poll: Poll,
+    ports: Vec<BoundSocket>,
+    endpoint: Endpoint,
+    timer: Timer,
+    commands: Receiver<Command>,
+    event_queue: EventQueue,
+    plain: Plain,
     shared: Arc<Shared>,
+    inbox: Inbox,
+    /// What is being sent, and its datagrams.
+    outgoing: Option<Outgoing>,
+    buffer: Vec<u8>,
 }
 
-/// The receiving end.
-pub struct Events {
-    channel: Receiver<Event>,
-    shared: Arc<Shared>,
-}
-
-/// What both sides of the channels see.
-pub(super) struct Shared {
-    waker: Waker,
-    /// The thread sleeps, or is about to: a command must wake it.
-    asleep: AtomicBool,
-    /// The thread has events for which there is no room: whoever makes room must wake it.
-    wants_room: AtomicBool,
-    /// Nobody can send a command any more.
-    abandoned: AtomicBool,
-    /// Datagrams that the system refused to send.
-    unsent: AtomicU64,
-}
-
-impl Handle {
-    /// Hands a command over, waiting while the channel is full.
-    ///
-    /// # Errors
-    /// The command, when the thread has ended.
-    #[allow(clippy::result_large_err, reason = "the command is the error")]
-    pub fn send(&self, command: Command) -> Result<(), Command> {
-        self.inner
-            .commands
-            .send(command)
-            .map_err(crossbeam_channel::SendError::into_inner)?;
-        self.inner.shared.command_sent();
-        Ok(())
-    }
-
-    /// Datagrams that the system refused to send, since the start: no route, larger than the
-    /// device's MTU, forbidden by a firewall. The machine sees them as lost.
-    #[must_use]
-    pub fn unsent(&self) -> u64 {
-        self.inner.shared.unsent.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for HandleInner {
-    fn drop(&mut self) {
-        self.shared.abandoned.store(true, Ordering::SeqCst);
-        self.shared.wake();
-    }
-}
-
-impl Events {
-    pub(super) const fn new(channel: Receiver<Event>, shared: Arc<Shared>) -> Self {
-        Self { channel, shared }
-    }
-
-    /// The channel, for `select!`. After each value taken from it call [`Events::taken`].
-    #[must_use]
-    pub const fn channel(&self) -> &Receiver<Event> {
-        &self.channel
-    }
-
-    /// Tells the network thread that there is room again, if it waits for that.
-    pub fn taken(&self) {
-        // Pairs with the fence in `wait_for_room`: either this sees the wish, or the thread the room.
-        fence(Ordering::SeqCst);
-        if self.shared.wants_room.load(Ordering::Relaxed)
-            && self.shared.wants_room.swap(false, Ordering::SeqCst)
-        {
-            self.shared.wake();
+impl Driver {
+    pub(super) fn new(
+        poll: Poll,
+        sockets: Vec<Socket>,
+        (config, rng): (session::Config, Rng),
+        commands: Receiver<Command>,
+        event_queue: EventQueue,
+        plain: Option<Box<dyn PlainSink>>,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let mut ports = Vec::new();
+        for (number, mut socket) in (0..).zip(sockets) {
+            // Writable only while a transmit waits: else every datagram that leaves wakes the thread.
+            let token = Token(usize::from(number));
+            poll.registry()
+                .register(&mut socket.io, token, Interest::READABLE)?;
+            ports.push(BoundSocket {
+                socket,
+                number,
+                blocked: false,
+                readable: true,
+                errors: 0,
+                failed: false,
+            });
         }
-    }
-}
-
-impl Shared {
-    pub(super) fn new(registry: &mio::Registry) -> io::Result<Self> {
+        let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Self {
-            waker: Waker::new(registry, super::thread::WAKER)?,
-            asleep: AtomicBool::new(false),
-            wants_room: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
-            unsent: AtomicU64::new(0),
+            poll,
+            ports,
+            endpoint: Endpoint::new(config, rng, Clock.now()),
+            timer,
+            commands,
+            event_queue,
+            plain: Plain::new(plain),
+            shared,
+            inbox: Inbox::new(),
+            outgoing: None,
+            buffer: Vec::new(),
         })
     }
 
-    /// The thread is about to sleep. After this it must look at its channel once more.
-    pub(super) fn fall_asleep(&self) {
-        self.asleep.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+    /// Runs until told to end.
+    pub(super) fn run(mut self) {
+        let mut ready = mio::Events::with_capacity(16);
+        loop {
+            match self.turn() {
+                Next::End => break,
+                Next::Turn => self.poll_ready(&mut ready, Some(Duration::ZERO)),
+                Next::Sleep => self.sleep(&mut ready),
+            }
+        }
+        self.send_the_last();
     }
 
-    /// The thread is up; commands need not wake it.
-    pub(super) fn awake(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-    }
-
-    /// The thread wants room for events. After this it must try once more.
-    pub(super) fn wait_for_room(&self) {
-        self.wants_room.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Nobody can send a command any more.
-    pub(super) fn abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::SeqCst)
-    }
-
-    /// So many datagrams could not be sent.
-    pub(super) fn count_unsent(&self, datagrams: u64) {
-        self.unsent.fetch_add(datagrams, Ordering::Relaxed);
-    }
-
-    fn command_sent(&self) {
-        // Pairs with the fence in `fall_asleep`: either this sees it asleep, or it sees the command.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
-            self.wake();
+    fn turn(&mut self) -> Next {
+        let mut more = false;
+        for number in 0..self.ports.len() {
+            more |= self.receive(number);
+        }
+        let next = self.take_commands();
+        let now = Clock.now();
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        more |= self.transmit(limits::TRANSMITS_PER_TURN);
+        while let Some(event) = self.endpoint.poll_event() {
+            self.event_queue.push(Event::Session(event));
+        }
+        if let Some(datagrams) = self.plain.due(now) {
+            self.event_queue.push(Event::Suppressed { datagrams });
+        }
+        self.event_queue.flush(&self.shared);
+        if next == Next::Sleep && more {
+            Next::Turn
+        } else {
+            next
         }
     }
 
-    fn wake(&self) {
-        // It can only fail when the eventfd's counter is full, and then the thread is being woken.
-        let _ = self.waker.wake();
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self, ready: &mut mio::Events) {
+        let deadlines = [self.endpoint.poll_timeout(), self.plain.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
+        let now = Clock.now();
+        let mut timeout = None;
+        if deadline.is_some_and(|at| at <= now) {
+            timeout = Some(Duration::ZERO);
+        } else if self.timer.set(now, deadline).is_err() {
+            // Without the alarm the poll's own, coarser timeout serves.
+            timeout = deadline.map(|at| at.since(now));
+        }
+        self.shared.fall_asleep();
+        if !self.commands.is_empty() || self.shared.abandoned() {
+            timeout = Some(Duration::ZERO);
+        }
+        self.poll_ready(ready, timeout);
+        self.shared.awake();
     }
-}
 
-/// Binds every address of `binds` and starts the thread. `wake`, if given, is called after events were
-/// put on an empty channel, so that an application that sleeps in its own poll notices. It then takes
-/// events until there are none.
-///
-/// # Errors
-/// When none of the addresses could be bound.
-pub fn start(
-    binds: &[SocketAddr],
-    mut config: session::Config,
-    rng: Rng,
-    plain: Option<Box<dyn PlainSink>>,
-    wake: Option<Box<dyn Fn() + Send>>,
-) -> io::Result<Net> {
-    let (sockets, unbound) = bind(binds)?;
-    let addresses = sockets.iter().map(|socket| socket.address).collect();
-    config.segments = sockets
-        .iter()
-        .map(Socket::segments)
-        .min()
-        .unwrap_or(1)
-        .clamp(1, session::limits::SEGMENTS);
-
-    let poll = mio::Poll::new()?;
-    let shared = Arc::new(Shared::new(poll.registry())?);
-    let (command_sender, commands) = bounded(limits::COMMANDS);
-    let (event_sender, events) = bounded(limits::EVENTS);
-    let outlet = super::outlet::Outlet::new(event_sender, wake);
-    let thread = Thread::new(
-        poll,
-        sockets,
-        (config, rng),
-        commands,
-        outlet,
-        plain,
-        Arc::clone(&shared),
-    )?;
-    std::thread::Builder::new()
-        .name("network".into())
-        .spawn(move || thread.run())?;
-    Ok(Net {
-        handle: Handle {
-            inner: Arc::new(HandleInner {
-                commands: command_sender,
-                shared: Arc::clone(&shared),
-            }),
-        },
-        events: Events::new(events, shared),
-        addresses,
-        unbound,
-    })
-}
-
-/// Addresses that could not be bound.
-type Unbound = Vec<(SocketAddr, io::Error)>;
-
-fn bind(binds: &[SocketAddr]) -> io::Result<(Vec<Socket>, Unbound)> {
-    let mut sockets = Vec::new();
-    let mut unbound = Vec::new();
-    for &address in binds {
-        match Socket::bind(address) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) => unbound.push((address, error)),
+    /// Asks the system what is ready.
+    fn poll_ready(&mut self, ready: &mut mio::Events, timeout: Option<Duration>) {
+        match self.poll.poll(ready, timeout) {
+            Ok(()) => {}
+            // By a signal: nothing is lost, the next poll_ready sees it.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) => fail("cannot wait for datagrams", &error),
+        }
+        for event in ready.iter() {
+            if let Some(port) = self.ports.get_mut(event.token().0) {
+                port.readable |= event.is_readable() || event.is_error();
+                if port.blocked && (event.is_writable() || event.is_error()) {
+                    port.set_blocked(self.poll.registry(), false);
+                }
+            }
         }
     }
-    if sockets.is_empty() {
-        return Err(match unbound.pop() {
-            Some((_, error)) => error,
-            None => io::Error::new(io::ErrorKind::InvalidInput, "no address to bind"),
+
+    /// Whether the port may hold more.
+    fn receive(&mut self, number: usize) -> bool {
+        let Some(port) = self.ports.get_mut(number) else {
+            return false;
+        };
+        for _ in 0..limits::RECEIVES_PER_TURN {
+            // What is not taken stays in the kernel, which drops what it has no room for.
+            if !port.readable || self.event_queue.is_full() {
+                return false;
+            }
+            match port.socket.receive(&mut self.inbox) {
+                Ok(count) => {
+                    port.errors = 0;
+                    // Fewer than there was room for: it is empty, and what comes now is a new edge.
+                    port.readable = count == limits::RECEIVE_BATCH;
+                    let now = Clock.now();
+                    for received in self.inbox.received(count) {
+                        demux(
+                            now,
+                            port.number,
+                            received,
+                            &mut self.endpoint,
+                            &mut self.plain,
+                            &mut self.event_queue,
+                        );
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    port.readable = false;
+                    return false;
+                }
+                Err(error) => {
+                    port.errors += 1;
+                    if port.errors >= limits::RECEIVE_ERRORS {
+                        port.readable = false;
+                        port.failed = true;
+                        let _ = self.poll.registry().deregister(&mut port.socket.io);
+                        let address = port.socket.address;
+                        if self.ports.iter().all(|port| port.failed) {
+                            fail(&format!("the last socket has failed, {address}"), &error);
+                        }
+                        self.event_queue.push(Event::Failed {
+                            address,
+                            error: error.to_string(),
+                        });
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn take_commands(&mut self) -> Next {
+        let now = Clock.now();
+        for _ in 0..limits::COMMANDS_PER_TURN {
+            match self.commands.try_recv() {
+                Ok(Command::Session(command)) => self.endpoint.apply(now, command),
+                Ok(Command::Plain { path, text }) => self.send_plain(path, &text),
+                Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => return Next::End,
+                Err(TryRecvError::Empty) => return Next::Sleep,
+            }
+        }
+        Next::Turn
+    }
+
+    /// A bare datagram is sent now or never: nobody would notice that it comes late, or not at all.
+    fn send_plain(&mut self, path: Path, text: &[u8]) {
+        self.flush_outgoing();
+        let sendable = !text.is_empty() && !text.starts_with(&wire::TAG);
+        if self.outgoing.is_some() || !sendable {
+            self.shared.count_unsent(1);
+            return;
+        }
+        self.buffer.clear();
+        self.buffer.extend_from_slice(text);
+        self.begin(Transmit {
+            path,
+            segment: None,
+            ecn: None,
         });
     }
-    Ok((sockets, unbound))
+
+    /// Whether there may be more to send at once.
+    fn transmit(&mut self, at_most: usize) -> bool {
+        for _ in 0..at_most {
+            self.flush_outgoing();
+            if self.outgoing.is_some() {
+                // Blocked: the socket's readiness brings the next turn.
+                return false;
+            }
+            let Some(transmit) = self.endpoint.poll_transmit(Clock.now(), &mut self.buffer) else {
+                return false;
+            };
+            self.begin(transmit);
+        }
+        true
+    }
+
+    fn begin(&mut self, transmit: Transmit) {
+        self.outgoing = Some(Outgoing { transmit, done: 0 });
+        self.flush_outgoing();
+    }
+
+    fn flush_outgoing(&mut self) {
+        let Some(outgoing) = &mut self.outgoing else {
+            return;
+        };
+        let number = usize::from(outgoing.transmit.path.socket);
+        let Some(port) = self.ports.get_mut(number).filter(|port| !port.failed) else {
+            self.shared.count_unsent(1);
+            self.outgoing = None;
+            return;
+        };
+        if port.blocked {
+            return;
+        }
+        match port.socket.send(outgoing, &self.buffer) {
+            Sent::Whole { lost } => {
+                if lost > 0 {
+                    self.shared.count_unsent(lost);
+                }
+                self.outgoing = None;
+            }
+            Sent::Blocked => port.set_blocked(self.poll.registry(), true),
+        }
+    }
+
+    /// Sends what is due, for a moment: what a full socket cannot take then is lost.
+    fn send_the_last(&mut self) {
+        let until = Clock.now() + limits::LAST_DATAGRAMS;
+        let mut ready = mio::Events::with_capacity(16);
+        while Clock.now() < until {
+            let more = self.transmit(limits::TRANSMITS_PER_TURN);
+            if self.outgoing.is_none() && !more {
+                return;
+            }
+            let timeout = Duration::from_millis(u64::from(!more));
+            self.poll_ready(&mut ready, Some(timeout));
+        }
+    }
+}
+
+/// The thread cannot do its work any more. A program ends then, as by any panic of a thread.
+fn fail(what: &str, error: &io::Error) -> ! {
+    panic!("{what}: {error}")
+}
+
+/// What one receive brought: tagged datagrams for the machine, the rest for the plain-text gate.
+fn demux(
+    now: Instant,
+    socket: u16,
+    mut received: Received<'_>,
+    endpoint: &mut Endpoint,
+    plain: &mut Plain,
+    event_queue: &mut EventQueue,
+) {
+    let path = Path {
+        socket,
+        local: received.meta.dst_ip,
+        remote: received.meta.addr,
+    };
+    if path.remote.port() == 0 {
+        // Nobody listens there; sendmsg would say EINVAL to every answer.
+        return;
+    }
+    let ecn = received.meta.ecn.map(ecn_from_system);
+    for datagram in received.datagrams() {
+        if datagram.starts_with(&wire::TAG) {
+            endpoint.handle_datagram(now, path, ecn, datagram);
+        } else if let Some(event) = plain.admit(now, path, datagram, event_queue.is_congested()) {
+            event_queue.push(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::crypto::SecretKey;
+
+    /// A socket that the system refuses to receive from.
+    fn broken() -> Socket {
+        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+        socket.io = mio::net::UdpSocket::from_std(std::net::UdpSocket::from(pipe));
+        socket
+    }
+
+    #[test]
+    fn a_thread_without_a_socket_fails_instead_of_going_on_deaf() {
+        let poll = Poll::new().unwrap();
+        let shared = Arc::new(Shared::new(poll.registry()).unwrap());
+        let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
+        let config = session::Config::new(identity, None);
+        let (_commands, commands) = bounded(1);
+        let (events, _events) = bounded(1);
+        let thread = Driver::new(
+            poll,
+            vec![broken(), broken()],
+            (config, Rng::from_seed([2; 32])),
+            commands,
+            EventQueue::new(events, None),
+            None,
+            shared,
+        )
+        .unwrap();
+        let failed = std::thread::spawn(move || thread.run()).join().unwrap_err();
+        let message = failed.downcast::<String>().unwrap();
+        assert!(
+            message.starts_with("the last socket has failed, 127.0.0.1:"),
+            "{message}"
+        );
+    }
 }

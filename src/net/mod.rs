@@ -8,18 +8,18 @@
 mod address;
 mod clock;
 mod driver;
+mod event_queue;
+mod handle;
 mod invite;
 pub mod limits;
-mod outlet;
 mod plain;
 mod seed;
 mod socket;
-mod thread;
 mod timer;
 
 pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
 pub use clock::Clock;
-pub use driver::{Events, Handle, Net, PlainSink, start};
+pub use handle::{Events, Handle, Net, PlainSink, start};
 pub use invite::{Invite, ParseInviteTextError};
 pub use plain::{PlainText, shown};
 pub use seed::rng;

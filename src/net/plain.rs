@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::driver::PlainSink;
+use super::handle::PlainSink;
 use super::{Event, limits};
 use crate::escape;
 use crate::session::Path;

@@ -153,12 +153,12 @@ impl Thread {
             if self.is_over() {
                 break;
             }
-            let patience = if more {
+            let timeout = if more {
                 Some(Duration::ZERO)
             } else {
                 self.set_alarm()
             };
-            match self.poll.poll(&mut ready, patience) {
+            match self.poll.poll(&mut ready, timeout) {
                 Ok(()) => {}
                 // By a signal: nothing is lost, the next look sees it.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -310,7 +310,7 @@ impl Thread {
         }
     }
 
-    /// Sets the alarm for the next deadline. Returns the poll's own patience, where the alarm does not do.
+    /// Sets the alarm for the next deadline. Returns the poll's own timeout, where the alarm does not do.
     fn set_alarm(&mut self) -> Option<Duration> {
         let now = Clock.now();
         let deadlines = [

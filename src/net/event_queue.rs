@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 
 use crossbeam_channel::{Sender, TrySendError};
 
-use super::driver::Shared;
+use super::handle::Shared;
 use super::{Event, limits};
 
 /// The thread's end of the event channel.
-pub(super) struct Outlet {
+pub(super) struct EventQueue {
     channel: Sender<Event>,
     waiting: VecDeque<Event>,
     wake: Option<Box<dyn Fn() + Send>>,
@@ -18,7 +18,7 @@ pub(super) struct Outlet {
     wake_due: bool,
 }
 
-impl Outlet {
+impl EventQueue {
     pub(super) const fn new(channel: Sender<Event>, wake: Option<Box<dyn Fn() + Send>>) -> Self {
         Self {
             channel,
@@ -92,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::driver::Events;
+    use crate::net::handle::Events;
 
     #[test]
     fn what_finds_no_room_waits_and_leaves_in_order_when_there_is_some() {
@@ -102,18 +102,18 @@ mod tests {
         let taker = Events::new(receiver, Arc::clone(&shared));
         let all = 3 * limits::EVENTS as u64;
         let thread = std::thread::spawn(move || {
-            let mut outlet = Outlet::new(sender, None);
+            let mut event_queue = EventQueue::new(sender, None);
             for datagrams in 0..all {
-                outlet.push(Event::Suppressed { datagrams });
+                event_queue.push(Event::Suppressed { datagrams });
             }
             let mut ready = mio::Events::with_capacity(1);
             loop {
-                outlet.flush(&shared);
-                if !outlet.is_congested() {
+                event_queue.flush(&shared);
+                if !event_queue.is_congested() {
                     return;
                 }
-                let patience = Some(Duration::from_secs(60));
-                poll.poll(&mut ready, patience).unwrap();
+                let timeout = Some(Duration::from_secs(60));
+                poll.poll(&mut ready, timeout).unwrap();
                 assert!(!ready.is_empty(), "there is room, and nobody says so");
             }
         });
