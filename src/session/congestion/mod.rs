@@ -6,10 +6,10 @@
 
 mod bbr;
 mod limits;
-#[cfg(test)]
-mod model;
 mod pacing;
 mod rate;
+#[cfg(test)]
+mod testbed;
 
 pub use pacing::Pacer;
 pub use rate::{DeliveryRate, PacketState, RateSample};

@@ -69,7 +69,7 @@ pub struct Bbr {
     delivered: u64,
 }
 
-/// Input of one ACK for all parts of the model.
+/// Input of one ACK for all parts of the testbed.
 #[derive(Debug)]
 struct Turn {
     now: Instant,

@@ -41,7 +41,7 @@ impl Link {
     }
 }
 
-/// The bottleneck, with statistics since the last call of [`Model::run`].
+/// The bottleneck, with statistics since the last call of [`Testbed::run`].
 pub struct Path {
     pub link: Link,
     /// Every packet is lost until this time.
@@ -101,13 +101,13 @@ pub struct Seen {
     pub mean_queue: u64,
 }
 
-pub struct Model {
+pub struct Testbed {
     pub now: Instant,
     pub path: Path,
     pub flows: Vec<Flow>,
 }
 
-impl Model {
+impl Testbed {
     pub fn new(link: Link, seed: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
