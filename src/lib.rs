@@ -30,6 +30,7 @@ pub mod escape;
 pub mod home;
 pub mod message;
 pub mod net;
+pub mod process;
 pub mod rng;
 pub mod session;
 pub mod time;

@@ -14,8 +14,8 @@ pub use file::{ConfigError, load, parse};
 
 use super::limits::JOBS;
 use super::plain::ReplyTemplate;
-use super::process::Limit;
 use crate::net::Bind;
+use crate::process::Limit;
 
 /// State of a feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,7 +191,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::process::Resource;
+    use crate::process::Resource;
 
     fn reply(n: u16) -> ReplyTemplate {
         format!("reply{n} {{text}}").parse().unwrap()

@@ -15,7 +15,6 @@ pub mod listening;
 pub mod note;
 pub mod outbox;
 pub mod plain;
-pub mod process;
 pub mod run;
 pub mod terminal;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, each with all that it may name; see the crate's own page.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 15] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
@@ -24,11 +24,12 @@ const FLOORS: [(&str, &[&str]); 14] = [
         "message",
         &["session", "crypto", "wire", "time", "rng", "escape"],
     ),
+    ("process", &["time", "escape", "contain"]),
     (
         "agent",
         &[
-            "message", "net", "session", "crypto", "wire", "time", "rng", "duration", "escape",
-            "home", "contain",
+            "process", "message", "net", "session", "crypto", "wire", "time", "rng", "duration",
+            "escape", "home", "contain",
         ],
     ),
     (
@@ -41,8 +42,8 @@ const FLOORS: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
-            "agent", "control", "message", "net", "session", "crypto", "wire", "time", "rng",
-            "duration", "escape", "home", "contain",
+            "agent", "control", "process", "message", "net", "session", "crypto", "wire", "time",
+            "rng", "duration", "escape", "home", "contain",
         ],
     ),
 ];

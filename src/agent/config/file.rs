@@ -15,10 +15,10 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use super::{Audit, Layer, LogFormat, size};
 use crate::agent::limits::MAX_JOBS;
 use crate::agent::plain::ReplyTemplate;
-use crate::agent::process::{Limit, Resource};
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
+use crate::process::{Limit, Resource};
 use crate::{duration, escape};
 
 /// Reason why the file could not be used.

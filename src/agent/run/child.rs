@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 
 use super::end_of_input::EndOfInput;
 use crate::agent::jobs::Output;
-use crate::agent::process::{Ending, Pipe, Process, WindowSize};
+use crate::process::{Ending, Pipe, Process, WindowSize};
 use crate::time::Instant;
 
 /// What of a process can be ready.

@@ -16,12 +16,12 @@ use mio::{Interest, Registry, Token};
 
 use super::child::{Child, Fed, Part, Read};
 use crate::agent::jobs::{self, Force, JobId, Output, Processes};
-use crate::agent::process::{
-    self, Account, Census, Ending, Limit, Progress, Signal, SpawnError, Stage, Stdin, WindowSize,
-    clean_environment,
-};
 use crate::message::Window;
 use crate::net::Clock;
+use crate::process::{
+    self, Account, Ending, Limit, ProcessSnapshot, Progress, Signal, SpawnError, Stage, Stdin,
+    WindowSize, clean_environment,
+};
 use crate::time::Instant;
 
 /// Tokens below are the agent's own.
@@ -56,7 +56,7 @@ pub struct Children {
     /// What descendants are recognised by, unlike those of any other agent.
     mark: String,
     limits: Vec<Limit>,
-    census: Census,
+    snapshot: ProcessSnapshot,
     jobs: HashMap<JobId, Child>,
     endings: BTreeSet<JobId>,
     /// Those on a terminal whose input has ended.
@@ -82,7 +82,7 @@ impl Children {
             account: Account::current(),
             mark,
             limits,
-            census: Census::new(),
+            snapshot: ProcessSnapshot::new(),
             jobs: HashMap::new(),
             endings: BTreeSet::new(),
             inputs: BTreeSet::new(),
@@ -204,7 +204,7 @@ impl Children {
             let due = |ending: &&mut Ending| ending.poll_timeout().is_none_or(|at| at <= now);
             let progress = ending
                 .filter(due)
-                .map(|ending| ending.on_timeout(now, &mut self.census));
+                .map(|ending| ending.on_timeout(now, &mut self.snapshot));
             if let Some(progress) = progress {
                 self.on_progress(job, progress);
             }
@@ -341,14 +341,14 @@ impl Processes for Children {
         let Some(child) = self.jobs.get_mut(&job) else {
             return;
         };
-        let census = &mut self.census;
+        let snapshot = &mut self.snapshot;
         let tree = child.process.tree();
         let ending = child
             .ending
-            .get_or_insert_with(|| Ending::start(now, tree.clone(), census));
+            .get_or_insert_with(|| Ending::start(now, tree.clone(), snapshot));
         self.endings.insert(job);
         if force == Force::Kill {
-            let progress = ending.kill_now(now, &mut self.census);
+            let progress = ending.kill_now(now, &mut self.snapshot);
             self.on_progress(job, progress);
         }
     }

@@ -8,7 +8,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use crate::agent::process::{Input, Pipe, Slave};
+use crate::process::{Input, Pipe, Slave};
 use crate::time::Instant;
 
 /// The next look at what was read comes after this; each later one after twice the time.

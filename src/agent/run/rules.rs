@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::access::{Access, Problem, Sources, invite};
 use crate::agent::directory::{Directory, Permission, Refused};
-use crate::agent::process::{Account, clean_environment};
 use crate::crypto::{InviteToken, PublicKey};
 use crate::escape;
 use crate::message::Exec;
 use crate::message::limits::NAME;
+use crate::process::{Account, clean_environment};
 use crate::session::Gate;
 use crate::wire::limits::INVITE;
 

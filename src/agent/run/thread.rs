@@ -24,9 +24,9 @@ use super::watch::Watch;
 use super::{limits, log};
 use crate::agent::hub::Hub;
 use crate::agent::jobs::JobId;
-use crate::agent::process::reap_orphans;
 use crate::agent::terminal::{self, Printer, Typed};
 use crate::net::{Clock, Command, Event, Net, Timer};
+use crate::process::reap_orphans;
 use crate::session;
 use crate::time::Instant;
 

@@ -13,10 +13,10 @@ use super::serve::audit;
 use crate::agent::access::{Access, Member, Origin, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Switch};
-use crate::agent::process::Account;
 use crate::agent::run::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
+use crate::process::Account;
 
 /// Says what the files say, and what is wrong with them; or what was asked about one key.
 pub(super) fn check(args: &CheckArgs) -> Result<u8> {

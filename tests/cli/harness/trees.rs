@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use udpagent::agent::process::MARKER;
+use udpagent::process::MARKER;
 
 /// A process, as its line in `/proc` has it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

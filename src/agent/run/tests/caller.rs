@@ -16,7 +16,7 @@ use crate::wire::{CallId, Lane, StreamId};
 const CONNECTION: SessionHandle = SessionHandle(1);
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
 
 /// How a command ended.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Caller {
 
     /// Takes events until `done` finds what it looks for.
     pub fn until<T>(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let deadline = Deadline::now() + PATIENCE;
+        let deadline = Deadline::now() + GIVE_UP_AFTER;
         loop {
             if let Some(found) = done(self) {
                 return found;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
-use super::census::{Entry, Identity, Table};
+use super::snapshot::{Entry, Identity, Table};
 use super::*;
 use crate::time::Instant;
 
@@ -29,16 +29,16 @@ impl Time {
 }
 
 /// As a run loop does.
-fn drive(ending: &mut Ending, time: &Time, census: &mut Census) -> Progress {
+fn drive(ending: &mut Ending, time: &Time, snapshot: &mut ProcessSnapshot) -> Progress {
     let give_up = time.now() + DEADLINE;
     loop {
         let now = time.now();
         assert!(now < give_up, "not over in time");
         let Some(next) = ending.poll_timeout() else {
-            return ending.on_timeout(now, census);
+            return ending.on_timeout(now, snapshot);
         };
         if next <= now {
-            ending.on_timeout(now, census);
+            ending.on_timeout(now, snapshot);
         } else {
             let pause = Timespec::try_from(next.since(now)).unwrap();
             poll(&mut [], Some(&pause)).unwrap();
@@ -104,14 +104,14 @@ fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {
         witnesses.iter().any(is_ours)
     });
 
-    let (time, mut census) = (Time::new(), Census::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
 
     let took = time.now().since(Instant::ZERO);
     assert!(took < GRACE, "TERM should have sufficed: {took:?}");
     assert!(!witnesses.iter().any(Witness::is_running));
-    assert!(process.tree().is_empty(time.now(), &mut census));
+    assert!(process.tree().is_empty(time.now(), &mut snapshot));
     assert_eq!(process.exited().unwrap(), Some(BY_TERM));
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
     eventually("no zombie is left", || {
@@ -129,15 +129,15 @@ fn who_leaves_the_group_between_the_census_and_the_signal_is_hit() {
     })
     .unwrap();
     let witness = Witness::announced(process.stdout.as_mut().unwrap());
-    let (time, mut census) = (Time::new(), Census::new());
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let then = time.now();
-    assert!(!process.tree().is_empty(then, &mut census));
-    // It is in the group in the census, and leaves it now.
+    assert!(!process.tree().is_empty(then, &mut snapshot));
+    // It is in the group in the snapshot, and leaves it now.
     process.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     eventually("it left", || {
         witness.entry().unwrap().session == witness.identity.0.as_raw_pid()
     });
-    let _ending = Ending::start(then, process.tree().clone(), &mut census);
+    let _ending = Ending::start(then, process.tree().clone(), &mut snapshot);
     wait_readable(&witness.pidfd);
     wait_readable(process.pidfd());
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
@@ -149,19 +149,19 @@ fn what_does_not_listen_is_killed_after_the_grace() {
     let mut process = spawn(&marked(script, "deaf")).unwrap();
     let stdout = process.stdout.as_mut().unwrap();
     let witnesses = [Witness::announced(stdout), Witness::announced(stdout)];
-    let (mut time, mut census) = (Time::new(), Census::new());
+    let (mut time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let started = time.now();
-    let mut ending = Ending::start(started, process.tree().clone(), &mut census);
+    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
 
     // To the last moment of the grace nobody is killed, and there is a timer for it.
     while let Some(next) = ending.poll_timeout().filter(|next| *next < started + GRACE) {
-        assert_eq!(ending.on_timeout(next, &mut census), Progress::Pending);
+        assert_eq!(ending.on_timeout(next, &mut snapshot), Progress::Pending);
     }
     assert_eq!(ending.poll_timeout(), Some(started + GRACE));
     assert!(witnesses.iter().all(Witness::is_running));
 
     time.jumped = GRACE;
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert!(!witnesses.iter().any(Witness::is_running));
     assert_eq!(process.reap().unwrap(), Some(BY_KILL));
 }
@@ -180,16 +180,16 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
         };
         children.iter().any(is_sleep)
     });
-    let (time, mut census) = (Time::new(), Census::new());
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let started = time.now();
-    let mut ending = Ending::start(started, process.tree().clone(), &mut census);
+    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
     assert_eq!(read_line(&mut stdout), "asked");
     for step in 1..20 {
         let now = started + GRACE / 20 * step;
-        assert_eq!(ending.on_timeout(now, &mut census), Progress::Pending);
+        assert_eq!(ending.on_timeout(now, &mut snapshot), Progress::Pending);
     }
     let now = started + GRACE;
-    ending.kill_now(now, &mut census);
+    ending.kill_now(now, &mut snapshot);
     let rest = read_to_end(stdout);
     assert_eq!(String::from_utf8(rest).unwrap(), "");
     wait_readable(process.pidfd());
@@ -200,19 +200,19 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
 fn that_nobody_is_left_is_believed_when_it_has_been_seen_for_a_while() {
     let mut process = spawn(&spec(&["true"])).unwrap();
     wait_readable(process.pidfd());
-    let mut census = Census::new();
+    let mut snapshot = ProcessSnapshot::new();
     let started = Instant::from_micros(7);
-    let mut ending = Ending::start(started, process.tree().clone(), &mut census);
+    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
     let mut looks = 0;
     let mut progress = Progress::Pending;
     let mut now = started;
     while let Some(next) = ending.poll_timeout() {
         assert!(next > now && progress == Progress::Pending);
         now = next;
-        progress = ending.on_timeout(now, &mut census);
+        progress = ending.on_timeout(now, &mut snapshot);
         looks += 1;
         // The same instant again is no other look.
-        assert_eq!(ending.on_timeout(now, &mut census), progress);
+        assert_eq!(ending.on_timeout(now, &mut snapshot), progress);
     }
     assert_eq!(progress, Progress::Ended);
     assert!(
@@ -230,9 +230,9 @@ fn a_stopped_process_ends_too() {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", stopped.identity.0));
         stat.unwrap().contains(") T ")
     });
-    let (time, mut census) = (Time::new(), Census::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
 }
 
@@ -248,9 +248,9 @@ fn an_interactive_shell_ends_with_its_terminal() {
     };
     let mut process = spawn(&spec).unwrap();
     Witness::announced(process.stdout.as_mut().unwrap());
-    let (time, mut census) = (Time::new(), Census::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert!(time.now() < Instant::ZERO + GRACE);
     let by_hup = Exit::Signal {
         signal: 1,
@@ -269,8 +269,8 @@ fn who_was_seen_stays_known_without_the_marker() {
     eventually("it left", || {
         witness.entry().unwrap().session == witness.identity.0.as_raw_pid()
     });
-    let (time, mut census) = (Time::new(), Census::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
     process.signal(Signal::KILL).unwrap();
     wait_readable(process.pidfd());
     eventually("it is adopted", || {
@@ -278,11 +278,11 @@ fn who_was_seen_stays_known_without_the_marker() {
     });
     assert!(witness.is_running());
     assert_eq!(
-        ending.on_timeout(time.now(), &mut census),
+        ending.on_timeout(time.now(), &mut snapshot),
         Progress::Pending
     );
-    ending.kill_now(time.now(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    ending.kill_now(time.now(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert!(!witness.is_running());
 }
 
@@ -297,10 +297,10 @@ fn after_the_leader_was_reaped_its_strays_are_still_found() {
         process.signal(Signal::TERM).is_err(),
         "no longer ours to signal"
     );
-    let (time, mut census) = (Time::new(), Census::new());
-    assert!(!process.tree().is_empty(time.now(), &mut census));
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    assert!(!process.tree().is_empty(time.now(), &mut snapshot));
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert!(!witness.is_running());
 }
 
@@ -309,15 +309,20 @@ fn one_tree_ends_and_its_neighbour_does_not_notice() {
     let mut neighbour = spawn(&marked("sleep 600 & echo $!; wait", "neighbour")).unwrap();
     let witness = Witness::announced(neighbour.stdout.as_mut().unwrap());
     let mut process = spawn(&marked("sleep 600", "one")).unwrap();
-    let (time, mut census) = (Time::new(), Census::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut census);
-    assert_eq!(drive(&mut ending, &time, &mut census), Progress::Ended);
+    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
+    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
     assert!(witness.is_running());
     assert_eq!(neighbour.exited().unwrap(), None);
     assert_eq!(neighbour.reap().unwrap(), None, "not while it runs");
     let now = time.now();
-    assert!(neighbour.tree().signal_all(Signal::KILL, now, &mut census) >= 2);
+    assert!(
+        neighbour
+            .tree()
+            .signal_all(Signal::KILL, now, &mut snapshot)
+            >= 2
+    );
     wait_readable(neighbour.pidfd());
     wait_readable(&witness.pidfd);
     assert_eq!(neighbour.reap().unwrap(), Some(BY_KILL));

@@ -16,7 +16,6 @@
 //! group's, cannot be given to anybody else, so that no signal of ours can hit a stranger.
 
 mod account;
-mod census;
 mod child;
 mod ending;
 mod environment;
@@ -26,6 +25,7 @@ mod limits;
 mod orphans;
 mod pipe;
 mod script;
+mod snapshot;
 mod spawn;
 mod spec;
 mod streams;
@@ -33,13 +33,13 @@ mod terminal;
 mod tree;
 
 pub use account::{Account, Unreachable};
-pub use census::Census;
-pub use ending::{Ending, GRACE, PATIENCE, Progress};
+pub use ending::{Ending, GIVE_UP_AFTER, GRACE, Progress};
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
 pub use orphans::{become_subreaper, reap_orphans};
 pub use pipe::Pipe;
 pub use rustix::process::{Pid, Resource, Signal};
+pub use snapshot::ProcessSnapshot;
 pub use spawn::{SpawnError, Stage, spawn};
 pub use spec::{Limit, Spec, Stdin};
 pub use terminal::{Input, Slave, WindowSize};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 
 use super::Pid;
-use super::census::{Entry, Table};
+use super::snapshot::{Entry, Table};
 
 /// Makes this process the parent of every orphan below it, so that none escapes to init. Call once at
 /// start; processes started from here do not inherit it.

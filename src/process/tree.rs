@@ -12,8 +12,8 @@ use std::collections::HashSet;
 
 use rustix::process::{PidfdFlags, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
 
-use super::census::{Entry, Identity, Table};
-use super::{Census, Pid, Signal, Spec};
+use super::snapshot::{Entry, Identity, Table};
+use super::{Pid, ProcessSnapshot, Signal, Spec};
 use crate::time::Instant;
 
 /// Names a tree of processes. Cheap to clone; holds no descriptor.
@@ -54,13 +54,18 @@ impl Tree {
     }
 
     /// No process of it runs any more. Zombies do not count.
-    pub fn is_empty(&self, now: Instant, census: &mut Census) -> bool {
-        self.members(census.at(now), &HashSet::new()).is_empty()
+    pub fn is_empty(&self, now: Instant, snapshot: &mut ProcessSnapshot) -> bool {
+        self.members(snapshot.at(now), &HashSet::new()).is_empty()
     }
 
     /// Sends a signal to every process of it; returns how many there are.
-    pub fn signal_all(&self, signal: Signal, now: Instant, census: &mut Census) -> usize {
-        let table = census.at(now);
+    pub fn signal_all(
+        &self,
+        signal: Signal,
+        now: Instant,
+        snapshot: &mut ProcessSnapshot,
+    ) -> usize {
+        let table = snapshot.at(now);
         let members = self.members(table, &HashSet::new());
         self.signal_members(signal, table, &members);
         members.len()
@@ -84,9 +89,9 @@ impl Tree {
     /// descendants can be in a session. Never to ours, which no descendant can enter, nor to session 0,
     /// which is how those look whose session began outside of this pid namespace.
     ///
-    /// A census takes its time. When a member died after it was read, its id may have become another's
+    /// A snapshot takes its time. When a member died after it was read, its id may have become another's
     /// whose children were read then. So it spreads only from a member that `is_still` the same after
-    /// the census, and therefore was while it was taken.
+    /// the snapshot, and therefore was while it was taken.
     fn members_seen_by<'a>(
         &self,
         us: Pid,
@@ -140,11 +145,11 @@ impl Tree {
     pub(super) fn signal_members(&self, signal: Signal, table: &Table, members: &[&Entry]) {
         let group_is_ours = self.is_leader_in(table);
         if group_is_ours {
-            // Fails only if nobody is left or nobody is ours, which the next census tells.
+            // Fails only if nobody is left or nobody is ours, which the next snapshot tells.
             let _ = kill_process_group(self.leader, signal);
         }
         for entry in members {
-            // Asked again: it may have left the group after the census and before the stroke.
+            // Asked again: it may have left the group after the snapshot and before the stroke.
             let was_hit = || Entry::read(entry.pid).is_none_or(|now| self.is_group_of(&now));
             if !(group_is_ours && self.is_group_of(entry) && was_hit()) {
                 signal_one(entry.identity(), signal);
@@ -282,7 +287,7 @@ mod tests {
         }
     }
 
-    fn census(world: &[Person]) -> Table {
+    fn snapshot(world: &[Person]) -> Table {
         let entry = |person: &Person| {
             Entry::imagined(
                 Pid::from_raw(person.pid).unwrap(),
@@ -319,7 +324,7 @@ mod tests {
                 happen(&mut world, deed);
             }
             let nobody_hid = !deeds.iter().any(|deed| matches!(deed, Deed::WipeEnvironment(_)));
-            let table = census(&world);
+            let table = snapshot(&world);
             for (job, leader) in JOBS.into_iter().zip([110, 120]) {
                 let found = members(&tree(leader, job), &table);
                 let truth = |person: &&Person| person.alive && person.job == Some(job);
@@ -346,7 +351,7 @@ mod tests {
             }
             let mut another = tree(110, JOBS[0]);
             another.started = 7;
-            let found = members(&another, &census(&table));
+            let found = members(&another, &snapshot(&table));
             let is_ours = |pid: &i32| {
                 table.iter().any(|person| person.pid == *pid && person.job == Some(JOBS[0]))
             };
@@ -372,7 +377,7 @@ mod tests {
             ..world[2].clone()
         };
         world.extend([of_job, stranger]);
-        let table = census(&world);
+        let table = snapshot(&world);
         let us = Pid::from_raw(US).unwrap();
         let job = tree(110, JOBS[0]);
         let gone = |member: &Entry| member.pid.as_raw_pid() != 210;

@@ -16,11 +16,11 @@ use crate::time::Instant;
 
 /// A reading of `/proc`, renewed when it is older than the instant it is asked at. Keep one per thread.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct ProcessSnapshot {
     taken: Option<(Instant, Table)>,
 }
 
-impl Census {
+impl ProcessSnapshot {
     /// No reading yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -222,11 +222,11 @@ mod tests {
 
     #[test]
     fn we_are_in_it_ourselves_and_the_reading_is_kept_for_the_instant() {
-        let mut census = Census::new();
+        let mut snapshot = ProcessSnapshot::new();
         let now = Instant::from_micros(5);
-        assert!(census.at(now).iter().any(|entry| entry.pid == getpid()));
-        let first = std::ptr::from_ref(&census.at(now).0[0]);
-        assert!(std::ptr::eq(first, &raw const census.at(now).0[0]));
-        assert_eq!(census.taken.as_ref().unwrap().0, now);
+        assert!(snapshot.at(now).iter().any(|entry| entry.pid == getpid()));
+        let first = std::ptr::from_ref(&snapshot.at(now).0[0]);
+        assert!(std::ptr::eq(first, &raw const snapshot.at(now).0[0]));
+        assert_eq!(snapshot.taken.as_ref().unwrap().0, now);
     }
 }

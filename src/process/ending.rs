@@ -11,15 +11,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::census::Identity;
-use super::{Census, Signal, Tree};
+use super::snapshot::Identity;
+use super::{ProcessSnapshot, Signal, Tree};
 use crate::time::Instant;
 
 /// How long a process may take to end after TERM.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// How long KILL is repeated. It takes effect at once but in a process that waits for a device.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// The first look comes after this; each later one after twice the time.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -78,9 +78,9 @@ enum State {
 impl Ending {
     /// Sends TERM, once, to every process of the tree (on a terminal HUP before).
     #[must_use]
-    pub fn start(now: Instant, tree: Tree, census: &mut Census) -> Self {
+    pub fn start(now: Instant, tree: Tree, snapshot: &mut ProcessSnapshot) -> Self {
         let mut known = HashSet::new();
-        let table = census.at(now);
+        let table = snapshot.at(now);
         let members = tree.members(table, &known);
         for &signal in tree.request() {
             tree.signal_members(signal, table, &members);
@@ -101,25 +101,25 @@ impl Ending {
     }
 
     /// No more patience: KILL from now on.
-    pub fn kill_now(&mut self, now: Instant, census: &mut Census) -> Progress {
+    pub fn kill_now(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
         if let State::Asked { until, .. } = &mut self.state {
             *until = now;
         }
-        self.on_timeout(now, census)
+        self.on_timeout(now, snapshot)
     }
 
     /// Looks who is left and goes on accordingly. Spurious calls are harmless; one when the leader's
     /// pidfd becomes readable makes it end sooner.
-    pub fn on_timeout(&mut self, now: Instant, census: &mut Census) -> Progress {
+    pub fn on_timeout(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
         if let State::Asked { until, .. } = self.state
             && now >= until
         {
-            let until = now + PATIENCE;
+            let until = now + GIVE_UP_AFTER;
             self.state = State::Killing { until };
             self.pause = FIRST_LOOK;
             self.next = now;
         }
-        let progress = self.look(now, census);
+        let progress = self.look(now, snapshot);
         match progress {
             Progress::Pending => self.schedule(now),
             over => self.state = State::Over(over),
@@ -127,11 +127,11 @@ impl Ending {
         progress
     }
 
-    fn look(&mut self, now: Instant, census: &mut Census) -> Progress {
+    fn look(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
         if let State::Over(progress) = self.state {
             return progress;
         }
-        let table = census.at(now);
+        let table = snapshot.at(now);
         let members = self.tree.members(table, &self.known);
         let left = members.len();
         if left == 0 {
