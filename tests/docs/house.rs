@@ -54,7 +54,7 @@ const SANS_IO: [&str; 7] = [
     "crypto/",
     "session/",
     "message/",
-    "agent/hub",
+    "agent/service",
     "agent/jobs",
     "control/exec/attempt",
 ];
@@ -259,7 +259,7 @@ fn a_file_is_one_concept_and_says_which() {
 
 #[test]
 fn a_fault_would_be_noticed() {
-    let text = "use crate::{net::{Net, x}, wire};\n// crate::cli\nlet a = crate::agent::hub::Hub; my_crate::b";
+    let text = "use crate::{net::{Net, x}, wire};\n// crate::cli\nlet a = crate::agent::core::Service; my_crate::b";
     assert_eq!(crate_names(text), ["net", "wire", "agent"]);
     let (_, line) = code("let x = 1; // std::fs").next().unwrap();
     assert!(!line.contains("std::fs"));

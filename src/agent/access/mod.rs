@@ -205,7 +205,7 @@ mod testing {
         member.judge(&request(argv), "root").is_ok()
     }
 
-    /// Returns the agent's directories in a new temporary directory.
+    /// Returns the agent's directories in a new temporary policy.
     pub fn home_in() -> (tempfile::TempDir, AgentHome) {
         let folder = tempfile::tempdir().unwrap();
         let home = AgentHome::at(folder.path());

@@ -30,7 +30,7 @@ pub enum Refusal {
     User,
     /// It sets variables, and the key has `allow=`.
     Variables,
-    /// It sets the working directory, and the key has `allow=`.
+    /// It sets the working policy, and the key has `allow=`.
     Folder,
     /// It asks for a terminal, and the key has `allow=`.
     Terminal,
@@ -45,7 +45,7 @@ impl fmt::Display for Refusal {
             Self::Command => "no allow= matches the command",
             Self::User => "user= does not name that user",
             Self::Variables => "a key with allow= cannot set variables",
-            Self::Folder => "a key with allow= cannot set the working directory",
+            Self::Folder => "a key with allow= cannot set the working policy",
             Self::Terminal => "a key with allow= cannot use a terminal",
             Self::Script => "a key with allow= cannot run a script",
         })
@@ -55,8 +55,8 @@ impl fmt::Display for Refusal {
 impl Member {
     /// Decides about a request. `own` is the user who runs the agent.
     ///
-    /// A key with `allow=` runs exactly its patterns, in the home directory, with the agent's
-    /// environment and without a terminal. A variable such as PATH or another directory would give
+    /// A key with `allow=` runs exactly its patterns, in the home policy, with the agent's
+    /// environment and without a terminal. A variable such as PATH or another policy would give
     /// the same words another meaning. At a terminal many programs offer a shell. A script is no
     /// command that a pattern could describe.
     ///

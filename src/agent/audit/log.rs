@@ -45,7 +45,7 @@ pub enum OpenError {
     System(io::Error),
     /// It is a symbolic link.
     Link,
-    /// It is a directory, a pipe or another special file.
+    /// It is a policy, a pipe or another special file.
     Kind,
     /// Other users could change it, by its owner or its mode.
     Stranger,

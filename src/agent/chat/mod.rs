@@ -26,10 +26,10 @@ use bytes::Bytes;
 pub use line::Line;
 
 use self::member::{Member, TooSlow, Weight};
-use super::directory;
 use super::limits;
 use super::outbox::{CallRef, Outbox};
 use super::plain::{PlainRoom, ReplyTemplate};
+use super::policy;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, to_line};
 use crate::net::{self, PlainText};
@@ -65,7 +65,7 @@ impl Chat {
         &mut self,
         now: Instant,
         from: CallRef,
-        member: &directory::Member,
+        member: &policy::Member,
         request: Request,
         outbox: &mut Outbox,
     ) {

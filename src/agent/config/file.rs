@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A path independent of the agent's working directory.
+/// A path independent of the agent's working policy.
 struct Absolute(PathBuf);
 
 impl<'de> Deserialize<'de> for Absolute {

@@ -5,9 +5,9 @@
 
 use super::{JobId, Jobs, Processes, requests};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
-use crate::agent::directory::{Member, Permission};
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
+use crate::agent::policy::{Member, Permission};
 use crate::message::{Exec, Outcome};
 
 impl<P: Processes> Jobs<P> {

@@ -2,7 +2,7 @@
 //!
 //! A controller that lost its link, moved, or died attaches again and receives every byte that it had
 //! not written out. Not processes ([`Processes`]), not sessions ([`Outbox`]), not who may
-//! ([`Directory`](super::directory::Directory)).
+//! ([`Policy`](super::policy::Policy)).
 //!
 //! Invariants: a request is entered in the table before anything is started, and its id is known until
 //! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a
@@ -40,7 +40,7 @@ use crate::wire::{CallId, Lane};
 /// Whether commands are run at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Commands {
-    /// As the directory allows.
+    /// As the policy allows.
     Run,
     /// All are denied (`--no-exec`).
     Refuse,

@@ -1,7 +1,7 @@
 //! What the job table asks of the system, and what it is told: a trait, so that the simulator can run
 //! a whole agent without a process.
 //!
-//! The answers come as calls of the [`Hub`](crate::agent::hub::Hub): `on_output`, `on_eof`, `on_exit`,
+//! The answers come as calls of the [`Service`](crate::agent::core::Service): `on_output`, `on_eof`, `on_exit`,
 //! `on_stdin_written`, `on_stdin_closed`.
 
 use std::ffi::OsString;

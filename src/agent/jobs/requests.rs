@@ -15,9 +15,9 @@ use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Commands, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
 use crate::agent::audit::{Event, Unwritten};
-use crate::agent::directory::{Directory, Member, Permission};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
+use crate::agent::policy::{Member, Permission, Policy};
 use crate::crypto::PublicKey;
 use crate::message::limits::SCRIPT;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
@@ -118,18 +118,18 @@ fn wait(millis: u64) -> Duration {
 }
 
 impl<P: Processes> Jobs<P> {
-    /// A call was opened with one of this room's requests. `directory` says who may.
+    /// A call was opened with one of this room's requests. `policy` says who may.
     pub fn on_call(
         &mut self,
         now: Instant,
         call: CallRef,
         member: &Member,
         request: Request,
-        directory: &dyn Directory,
+        policy: &dyn Policy,
         outbox: &mut Outbox,
     ) {
         match request {
-            Request::Exec(exec) => self.exec(now, call, member, exec, directory, outbox),
+            Request::Exec(exec) => self.exec(now, call, member, exec, policy, outbox),
             Request::Attach { id, stdout, stderr } => match self.table.find(&member.key, id) {
                 Some(job) => self.attach(call, job, [stdout, stderr], None, outbox),
                 None => self.answer_unknown(call, &member.key, id, outbox),
@@ -180,7 +180,7 @@ impl<P: Processes> Jobs<P> {
         call: CallRef,
         member: &Member,
         exec: Exec,
-        directory: &dyn Directory,
+        policy: &dyn Policy,
         outbox: &mut Outbox,
     ) {
         let digest = digest(&exec);
@@ -192,7 +192,7 @@ impl<P: Processes> Jobs<P> {
             }
             return;
         }
-        let permission = match self.admit(now, member, &exec, directory) {
+        let permission = match self.admit(now, member, &exec, policy) {
             Ok(permission) => permission,
             Err(outcome) => return self.deny(call, member, &exec, outcome, outbox),
         };
@@ -211,7 +211,7 @@ impl<P: Processes> Jobs<P> {
         now: Instant,
         member: &Member,
         exec: &Exec,
-        directory: &dyn Directory,
+        policy: &dyn Policy,
     ) -> Result<Permission, Outcome> {
         let age = Duration::from_millis(exec.age_ms);
         if self.table.register().knows(&member.key, exec.id) {
@@ -224,7 +224,7 @@ impl<P: Processes> Jobs<P> {
             return Err(Outcome::Expired {});
         }
         let permission = match self.config.commands {
-            Commands::Run => directory.permit(&member.key, exec),
+            Commands::Run => policy.permit(&member.key, exec),
             Commands::Refuse => None,
         };
         let permission = permission.ok_or(Outcome::Denied {})?;
@@ -233,7 +233,7 @@ impl<P: Processes> Jobs<P> {
             self.table.iter().filter(|(_, job)| running(job)).count()
         };
         let full = self.table.running() >= self.config.max_jobs
-            || directory
+            || policy
                 .max_jobs(&member.key)
                 .is_some_and(|most| of_this_key() >= most);
         if full || self.closed {

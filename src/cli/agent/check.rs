@@ -13,7 +13,7 @@ use super::serve::audit;
 use crate::agent::access::{Access, Member, Origin, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Switch};
-use crate::agent::run::unix_now;
+use crate::agent::daemon::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::process::Account;

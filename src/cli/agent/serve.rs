@@ -13,9 +13,9 @@ use super::files::{Files, read_config};
 use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::config::{Audit, Config, LogFormat, Switch};
+use crate::agent::daemon::{self, Plain, Stopper, Terminal, Trust};
 use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::listening::Listening;
-use crate::agent::run::{self, Plain, Stopper, Terminal, Trust};
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
 use crate::escape;
@@ -39,7 +39,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     }
     let audit = audit(&config);
     let name = config.name.unwrap_or_else(host_name);
-    let setup = run::Config {
+    let setup = daemon::Config {
         identity,
         name: name.clone(),
         binds: addresses(&config.bind)?,
@@ -70,7 +70,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
         audit,
     };
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    let agent = run::start(setup).with_context(|| binds.join(", "))?;
+    let agent = daemon::start(setup).with_context(|| binds.join(", "))?;
     catch_signals(agent.stopper()).context("cannot catch signals")?;
 
     for (address, error) in agent.unbound() {

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 
 use super::context::open_link;
+use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
 use crate::agent::jobs::{self};
-use crate::agent::run::{self, Agent, Plain, Terminal, Trust};
 use crate::control::link::{Host, Link};
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
@@ -27,7 +27,7 @@ impl Local {
     /// Starts one.
     pub fn start(rng: &mut Rng) -> Result<Self> {
         let controller = SecretKey::generate(rng);
-        let agent = run::start(run::Config {
+        let agent = daemon::start(daemon::Config {
             identity: SecretKey::generate(rng),
             name: LABEL.into(),
             binds: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],

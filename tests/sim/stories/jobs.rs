@@ -1,4 +1,4 @@
-//! Whole programs: hub and attempts on the machine, with pretended processes.
+//! Whole programs: service and attempts on the machine, with pretended processes.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The agent's hub on the machine.
+//! The agent's service on the machine.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
-use udpagent::agent::directory::{Directory, Permission, Refused};
-use udpagent::agent::hub::{Config, Hub};
+use udpagent::agent::core::{Config, Service};
 use udpagent::agent::jobs::{self};
+use udpagent::agent::policy::{Permission, Policy, Refused};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
 use udpagent::session::{self, Command};
@@ -25,7 +25,7 @@ use crate::world::World;
 /// Everybody may run anything.
 struct Trusting;
 
-impl Directory for Trusting {
+impl Policy for Trusting {
     fn name(&self, _: &PublicKey, _: Option<IpAddr>) -> Option<String> {
         Some("somebody".into())
     }
@@ -58,7 +58,7 @@ impl Audit for Recorder {
 
 /// The application of its host.
 struct HubApp {
-    hub: Hub<Pretended>,
+    service: Service<Pretended>,
     now: Instant,
     seen: Vec<u64>,
 }
@@ -77,13 +77,13 @@ pub struct WholeAgent {
     app: Rc<RefCell<HubApp>>,
 }
 
-fn hub(log: &Rc<RefCell<Log>>, now: Instant) -> Hub<Pretended> {
+fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
     let config = Config {
         name: "agent".into(),
         jobs: jobs::Config::default(),
         reply: None,
     };
-    Hub::new(
+    Service::new(
         config,
         Box::new(Trusting),
         Pretended::new(Rc::clone(log)),
@@ -97,12 +97,12 @@ impl WholeAgent {
     pub fn new(world: &mut World) -> Self {
         let log = Rc::default();
         let app = Rc::new(RefCell::new(HubApp {
-            hub: hub(&log, Instant::ZERO),
+            service: service(&log, Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
         }));
         let (host, key, address) = world.settle(Standing::Agent, Box::new(Rc::clone(&app)));
-        app.borrow_mut().hub = hub(&log, world.local(host));
+        app.borrow_mut().service = service(&log, world.local(host));
         Self {
             host,
             key,
@@ -115,7 +115,7 @@ impl WholeAgent {
     /// The process ends and another begins, with what the first kept on disk.
     pub fn restart(&self, world: &mut World) {
         let mut app = self.app.borrow_mut();
-        app.hub = hub(&self.log, world.local(self.host));
+        app.service = service(&self.log, world.local(self.host));
         let seen = app.seen.clone();
         drop(app);
         world.start(self.host, seen);
@@ -128,26 +128,26 @@ impl WholeAgent {
 
     /// Processes that run or are not yet closed.
     pub fn processes(&self) -> usize {
-        self.app.borrow_mut().hub.processes().count()
+        self.app.borrow_mut().service.processes().count()
     }
 }
 
 impl HubApp {
     fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
         self.now = now;
-        if self.hub.poll_timeout().is_some_and(|at| at <= now) {
-            self.hub.on_timeout(now);
+        if self.service.poll_timeout().is_some_and(|at| at <= now) {
+            self.service.on_timeout(now);
         }
-        while let Some(doing) = self.hub.processes().next(now) {
+        while let Some(doing) = self.service.processes().next(now) {
             match doing {
-                Doing::Output(job, output, data) => self.hub.on_output(now, job, output, data),
-                Doing::Eof(job, output) => self.hub.on_eof(now, job, output),
-                Doing::StdinWritten(job, bytes) => self.hub.on_stdin_written(job, bytes),
-                Doing::Exit(job, exit) => self.hub.on_exit(now, job, exit),
+                Doing::Output(job, output, data) => self.service.on_output(now, job, output, data),
+                Doing::Eof(job, output) => self.service.on_eof(now, job, output),
+                Doing::StdinWritten(job, bytes) => self.service.on_stdin_written(job, bytes),
+                Doing::Exit(job, exit) => self.service.on_exit(now, job, exit),
             }
         }
-        while self.hub.poll_note().is_some() {}
-        out.extend(std::iter::from_fn(|| self.hub.poll_command()));
+        while self.service.poll_note().is_some() {}
+        out.extend(std::iter::from_fn(|| self.service.poll_command()));
     }
 }
 
@@ -157,7 +157,7 @@ impl App for Rc<RefCell<HubApp>> {
         if let session::Event::InitSeen { fingerprint } = event {
             app.seen.push(fingerprint);
         }
-        app.hub.on_session_event(now, event);
+        app.service.on_session_event(now, event);
         app.pump(now, out);
     }
 
@@ -168,7 +168,7 @@ impl App for Rc<RefCell<HubApp>> {
     fn next_time(&self) -> Option<Instant> {
         let mut app = self.borrow_mut();
         let now = app.now;
-        let process = app.hub.processes().next_time(now);
-        app.hub.poll_timeout().into_iter().chain(process).min()
+        let process = app.service.processes().next_time(now);
+        app.service.poll_timeout().into_iter().chain(process).min()
     }
 }

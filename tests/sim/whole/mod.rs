@@ -1,4 +1,4 @@
-//! Whole programs without their surroundings: the agent's hub over pretended processes, and the
+//! Whole programs without their surroundings: the agent's service over pretended processes, and the
 //! controller's attempts, each on the real machine.
 
 mod agent;

@@ -1,23 +1,23 @@
-//! A running agent: the thread that feeds the hub from the network, from pipes and pidfds, from the
+//! A running agent: the thread that feeds the service from the network, from pipes and pidfds, from the
 //! terminal and from changed files.
 //!
 //! The only part of the agent with a thread, a clock and files; everything that is decided is decided in
 //! the rooms. Invariant: it sleeps in one place, and nothing wakes it when there is nothing to do.
 
-mod child;
-mod children;
+mod child_io;
 mod end_of_input;
 mod limits;
 mod log;
+mod policy;
 mod replay_log;
-mod rules;
+mod supervisor;
 mod thread;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub use rules::{Trust, unix_now};
+pub use policy::{Trust, unix_now};
 
 use std::fmt;
 use std::io;
@@ -30,16 +30,16 @@ use std::thread::JoinHandle;
 use mio::{Poll, Waker};
 
 use super::audit::{self, Audit};
-use super::hub::{self, Hub};
+use super::core::{self, Service};
 use super::jobs;
 use super::plain::{PlainLimiter, ReplyTemplate};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
 use crate::process::{self, Limit};
 use crate::session;
-use children::Children;
+use policy::SharedPolicy;
 use replay_log::ReplayLog;
-use rules::Rules;
+use supervisor::Supervisor;
 use thread::{Thread, tokens};
 
 /// What becomes of plain text.
@@ -223,9 +223,9 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         let _ = waker.wake();
     };
 
-    let rules = Rules::new(config.trust);
+    let policy = SharedPolicy::new(config.trust);
     let key = config.identity.public();
-    let mut session = session::Config::new(config.identity, Some(Box::new(rules.clone())));
+    let mut session = session::Config::new(config.identity, Some(Box::new(policy.clone())));
     session.seen = seen;
     session.segments = session::limits::SEGMENTS;
     let (sink, reply) = match config.plain {
@@ -247,16 +247,16 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
 
     let registry = poll.registry().try_clone().map_err(system)?;
     let mark = format!("{:016x}", rng.u64());
-    let children = Children::new(registry, mark, config.resources);
-    let setup = hub::Config {
+    let children = Supervisor::new(registry, mark, config.resources);
+    let setup = core::Config {
         name: config.name,
         jobs: config.jobs,
         reply,
     };
-    let hub = Hub::new(setup, rules.clone(), children, audit, now);
+    let service = Service::new(setup, policy.clone(), children, audit, now);
     let addresses = std::mem::take(&mut net.addresses);
     let unbound = std::mem::take(&mut net.unbound);
-    let mut thread = Thread::new(poll, hub, net, rules, replay_log, stop).map_err(system)?;
+    let mut thread = Thread::new(poll, service, net, policy, replay_log, stop).map_err(system)?;
     if config.terminal == Terminal::Standard {
         thread.open_terminal(wake).map_err(system)?;
     }

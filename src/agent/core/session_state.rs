@@ -1,4 +1,4 @@
-//! An open session and its calls, as the hub knows them.
+//! An open session and its calls, as the service knows them.
 //!
 //! Not what the calls are about: their rooms know.
 
@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::agent::directory::Member;
 use crate::agent::limits;
+use crate::agent::policy::Member;
 use crate::message::Lines;
 use crate::time::Instant;
 use crate::wire::CallId;
@@ -15,7 +15,7 @@ use crate::wire::limits::INVITE;
 
 /// An open session.
 #[derive(Debug)]
-pub struct Visit {
+pub struct SessionState {
     /// Whose.
     pub member: Member,
     /// When it was opened, and so heard of.
@@ -32,7 +32,7 @@ pub struct Call {
     /// Its control lane, cut into lines.
     pub lines: Lines,
     /// Who deals with it.
-    pub room: Room,
+    pub kind: CallKind,
     /// How many lines it has brought after the first.
     pub lines_taken: u32,
     /// How many lines of it were no requests.
@@ -43,10 +43,10 @@ pub struct Call {
 
 /// Who deals with a call.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Room {
+pub enum CallKind {
     /// Its first line has not come.
     #[default]
-    Hall,
+    Unopened,
     /// Commands.
     Jobs,
     /// Chat.
@@ -66,7 +66,7 @@ pub struct Input {
     pub fin: bool,
 }
 
-impl Visit {
+impl SessionState {
     /// Whether the lines that were begun and not ended take up too much.
     pub fn is_overfull(&self) -> bool {
         let partial = self.calls.values().map(|call| call.lines.partial());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 
-use super::Hub;
-use super::visit::{Call, Input, Room, Visit};
-use crate::agent::directory::{Directory, Member};
+use super::Service;
+use super::session_state::{Call, CallKind, Input, SessionState};
 use crate::agent::jobs::Processes;
 use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
+use crate::agent::policy::{Member, Policy};
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
 use crate::session::{self, Closed, Command, Event, SessionHandle};
 use crate::time::Instant;
@@ -23,7 +23,7 @@ const fn call_ref(session: SessionHandle, stream: StreamId) -> CallRef {
     }
 }
 
-impl<P: Processes, D: Directory> Hub<P, D> {
+impl<P: Processes, D: Policy> Service<P, D> {
     /// The session machine has said something.
     pub fn on_session_event(&mut self, now: Instant, event: Event) {
         match event {
@@ -33,7 +33,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 remote,
                 invite,
             } => {
-                let name = self.directory.name(&key, Some(remote.ip()));
+                let name = self.policy.name(&key, Some(remote.ip()));
                 self.on_accepted(now, session, Member { key, name, remote }, invite);
             }
             Event::Data {
@@ -73,8 +73,8 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 session, stream, ..
             } => {
                 let call = call_ref(session, stream);
-                match self.room(call) {
-                    Some(Room::Jobs) => {
+                match self.kind(call) {
+                    Some(CallKind::Jobs) => {
                         let outbox = &mut self.outbox;
                         self.jobs.on_stopped(now, call, stream.lane(), outbox);
                     }
@@ -123,13 +123,13 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         });
         // The gate let it in; the files may have changed since.
         let stranger = member.name.is_none() && invite.is_none();
-        let visit = Visit {
+        let state = SessionState {
             member,
             opened: now,
             invite,
             calls: BTreeMap::new(),
         };
-        self.sessions.insert(session, visit);
+        self.sessions.insert(session, state);
         if stranger {
             self.close(now, session, CloseCode::Revoked, "this key may not connect");
         }
@@ -137,23 +137,23 @@ impl<P: Processes, D: Directory> Hub<P, D> {
 
     /// A controller goes on from another address, which its key may not come from.
     fn on_moved(&mut self, now: Instant, session: SessionHandle, remote: SocketAddr) {
-        let Some(visit) = self.sessions.get_mut(&session) else {
+        let Some(state) = self.sessions.get_mut(&session) else {
             return;
         };
-        visit.member.remote = remote;
-        let invited = visit.member.name.is_none();
-        let key = visit.member.key;
-        if !invited && self.directory.name(&key, Some(remote.ip())).is_none() {
+        state.member.remote = remote;
+        let invited = state.member.name.is_none();
+        let key = state.member.key;
+        if !invited && self.policy.name(&key, Some(remote.ip())).is_none() {
             let code = CloseCode::Revoked;
             self.close(now, session, code, "this key may not come from there");
         }
     }
 
     fn on_control(&mut self, now: Instant, call: CallRef, data: &[u8], fin: bool) {
-        let Some(visit) = self.sessions.get_mut(&call.session) else {
+        let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
-        visit.calls.entry(call.call).or_default().lines.push(data);
+        state.calls.entry(call.call).or_default().lines.push(data);
         let length = data.len() as u64;
         self.outbox.consumed(call, Lane::Control, length);
         // A line may end the call, or the session.
@@ -170,7 +170,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let overfull = self
             .sessions
             .get(&call.session)
-            .is_some_and(Visit::is_overfull);
+            .is_some_and(SessionState::is_overfull);
         if overfull {
             let code = CloseCode::Violation;
             self.close(now, call.session, code, "too many lines without end");
@@ -180,9 +180,9 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     }
 
     fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
-        match self.room(call) {
-            Some(Room::Hall) => self.on_first(now, call, request),
-            Some(Room::Jobs) => {
+        match self.kind(call) {
+            Some(CallKind::Unopened) => self.on_first(now, call, request),
+            Some(CallKind::Jobs) => {
                 let taken = self.open_call(call).map_or(0, |open| {
                     open.lines_taken = open.lines_taken.saturating_add(1);
                     open.lines_taken
@@ -194,27 +194,27 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                     self.jobs.on_line(call, &request, &mut self.outbox);
                 }
             }
-            Some(Room::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),
-            Some(Room::Answered) | None => {}
+            Some(CallKind::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),
+            Some(CallKind::Answered) | None => {}
         }
     }
 
     /// The first line of a call.
     fn on_first(&mut self, now: Instant, call: CallRef, request: Request) {
-        let Some(visit) = self.sessions.get(&call.session) else {
+        let Some(state) = self.sessions.get(&call.session) else {
             return;
         };
-        let member = visit.member.clone();
-        let room = match request {
+        let member = state.member.clone();
+        let kind = match request {
             Request::Register { name } => {
-                self.register(call, &member, visit.invite, &name);
-                Room::Answered
+                self.register(call, &member, state.invite, &name);
+                CallKind::Answered
             }
             Request::Exec(exec) if member.name.is_none() => {
                 let outcome = Outcome::Denied {};
                 self.jobs
                     .deny(call, &member, &exec, outcome, &mut self.outbox);
-                Room::Answered
+                CallKind::Answered
             }
             _ if member.name.is_none() => self.answer(call, &Reply::Denied {}),
             Request::Ping {} => {
@@ -227,16 +227,16 @@ impl<P: Processes, D: Directory> Hub<P, D> {
             | Request::Jobs {}
             | Request::Wait { .. }
             | Request::Signal { .. } => {
-                let directory = &self.directory;
+                let policy = &self.policy;
                 let outbox = &mut self.outbox;
                 self.jobs
-                    .on_call(now, call, &member, request, directory, outbox);
-                Room::Jobs
+                    .on_call(now, call, &member, request, policy, outbox);
+                CallKind::Jobs
             }
             Request::Chat { .. } | Request::Say { .. } => {
                 self.chat
                     .on_call(now, call, &member, request, &mut self.outbox);
-                Room::Chat
+                CallKind::Chat
             }
             Request::Cancel {} | Request::Resize(_) => {
                 let reason = "not at the beginning of a call".into();
@@ -246,7 +246,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let Some(open) = self.open_call(call) else {
             return;
         };
-        open.room = room;
+        open.kind = kind;
         for input in std::mem::take(&mut open.early) {
             self.on_main(call, input);
         }
@@ -261,7 +261,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     ) {
         let name = match (&member.name, invite) {
             (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => self.directory.register(&member.key, &invite, wish).ok(),
+            (None, Some(invite)) => self.policy.register(&member.key, &invite, wish).ok(),
             (None, None) => None,
         };
         let Some(name) = name else {
@@ -274,17 +274,17 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                 name: name.clone(),
             });
         }
-        if let Some(visit) = self.sessions.get_mut(&call.session) {
-            visit.member.name = Some(name.clone());
+        if let Some(state) = self.sessions.get_mut(&call.session) {
+            state.member.name = Some(name.clone());
         }
         let agent = self.name.clone();
         self.answer(call, &Reply::Registered { name, agent });
     }
 
     /// The only line of an answer.
-    fn answer(&mut self, call: CallRef, reply: &Reply) -> Room {
+    fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
         self.outbox.last_reply(call, reply);
-        Room::Answered
+        CallKind::Answered
     }
 
     /// What is not understood is answered, so that a newer controller learns; a few times.
@@ -295,7 +295,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         };
         open.nonsense = open.nonsense.saturating_add(1);
         let enough = open.nonsense > limits::NONSENSE;
-        match open.room {
+        match open.kind {
             _ if enough => {
                 let code = CloseCode::Violation;
                 self.close(
@@ -305,28 +305,28 @@ impl<P: Processes, D: Directory> Hub<P, D> {
                     "too many lines that are no requests",
                 );
             }
-            Room::Hall => {
-                open.room = Room::Answered;
+            CallKind::Unopened => {
+                open.kind = CallKind::Answered;
                 self.outbox.last_reply(call, &reply);
             }
-            Room::Jobs | Room::Chat => self.outbox.reply(call, &reply),
-            Room::Answered => {}
+            CallKind::Jobs | CallKind::Chat => self.outbox.reply(call, &reply),
+            CallKind::Answered => {}
         }
     }
 
     fn on_main(&mut self, call: CallRef, input: Input) {
-        let Some(visit) = self.sessions.get_mut(&call.session) else {
+        let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
-        let open = visit.calls.entry(call.call).or_default();
-        match open.room {
-            Room::Hall => open.early.push(input),
-            Room::Jobs => {
+        let open = state.calls.entry(call.call).or_default();
+        match open.kind {
+            CallKind::Unopened => open.early.push(input),
+            CallKind::Jobs => {
                 let Input { offset, data, fin } = input;
                 self.jobs
                     .on_input(call, offset, data, fin, &mut self.outbox);
             }
-            Room::Chat | Room::Answered => {
+            CallKind::Chat | CallKind::Answered => {
                 let length = input.data.len() as u64;
                 self.outbox.consumed(call, Lane::Data, length);
             }
@@ -334,32 +334,32 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     }
 
     fn on_fin(&mut self, now: Instant, call: CallRef) {
-        match self.room(call) {
-            Some(Room::Hall) => self.leave(now, call),
-            Some(Room::Jobs) => {
+        match self.kind(call) {
+            Some(CallKind::Unopened) => self.leave(now, call),
+            Some(CallKind::Jobs) => {
                 if self.jobs.on_fin(now, call) {
                     self.leave(now, call);
                 }
             }
-            Some(Room::Chat) => {
+            Some(CallKind::Chat) => {
                 self.chat.on_gone(now, call, &mut self.outbox);
                 if let Some(open) = self.open_call(call) {
-                    open.room = Room::Answered;
+                    open.kind = CallKind::Answered;
                 }
             }
-            Some(Room::Answered) | None => {}
+            Some(CallKind::Answered) | None => {}
         }
     }
 
     /// Our last line in a call has arrived.
     fn on_delivered(&mut self, call: CallRef) {
-        let through = match self.room(call) {
-            Some(Room::Jobs) => self.jobs.on_delivered(call),
-            Some(Room::Answered | Room::Chat) => true,
-            Some(Room::Hall) | None => false,
+        let through = match self.kind(call) {
+            Some(CallKind::Jobs) => self.jobs.on_delivered(call),
+            Some(CallKind::Answered | CallKind::Chat) => true,
+            Some(CallKind::Unopened) | None => false,
         };
-        if through && let Some(visit) = self.sessions.get_mut(&call.session) {
-            visit.calls.remove(&call.call);
+        if through && let Some(state) = self.sessions.get_mut(&call.session) {
+            state.calls.remove(&call.call);
             self.outbox.release(call);
         }
     }
@@ -372,13 +372,13 @@ impl<P: Processes, D: Directory> Hub<P, D> {
 
     /// A call is over.
     fn forget(&mut self, now: Instant, call: CallRef) {
-        let Some(visit) = self.sessions.get_mut(&call.session) else {
+        let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
-        match visit.calls.remove(&call.call).map(|call| call.room) {
-            Some(Room::Jobs) => self.jobs.on_gone(now, call),
-            Some(Room::Chat) => self.chat.on_gone(now, call, &mut self.outbox),
-            Some(Room::Hall | Room::Answered) | None => {}
+        match state.calls.remove(&call.call).map(|call| call.kind) {
+            Some(CallKind::Jobs) => self.jobs.on_gone(now, call),
+            Some(CallKind::Chat) => self.chat.on_gone(now, call, &mut self.outbox),
+            Some(CallKind::Unopened | CallKind::Answered) | None => {}
         }
     }
 
@@ -399,18 +399,18 @@ impl<P: Processes, D: Directory> Hub<P, D> {
     }
 
     fn on_closed(&mut self, now: Instant, session: SessionHandle, reason: &Closed) {
-        let Some(visit) = self.sessions.remove(&session) else {
+        let Some(state) = self.sessions.remove(&session) else {
             return;
         };
-        for (call, open) in visit.calls {
-            if open.room == Room::Chat {
+        for (call, open) in state.calls {
+            if open.kind == CallKind::Chat {
                 let call = CallRef { session, call };
                 self.chat.on_gone(now, call, &mut self.outbox);
             }
         }
         let heard = match reason {
             // One that its controller has never confirmed is given up sooner.
-            Closed::Lost => visit.opened.max(now - session::limits::IDLE),
+            Closed::Lost => state.opened.max(now - session::limits::IDLE),
             _ => now,
         };
         // A controller that has all it wanted need not spend a round trip on telling so call by call.
@@ -419,14 +419,14 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         self.jobs.on_session_closed(now, session, heard, satisfied);
     }
 
-    fn room(&self, call: CallRef) -> Option<Room> {
-        let visit = self.sessions.get(&call.session)?;
-        visit.calls.get(&call.call).map(|call| call.room)
+    fn kind(&self, call: CallRef) -> Option<CallKind> {
+        let state = self.sessions.get(&call.session)?;
+        state.calls.get(&call.call).map(|call| call.kind)
     }
 
     fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
-        let visit = self.sessions.get_mut(&call.session)?;
-        match visit.calls.entry(call.call) {
+        let state = self.sessions.get_mut(&call.session)?;
+        match state.calls.entry(call.call) {
             Entry::Occupied(open) => Some(open.into_mut()),
             Entry::Vacant(_) => None,
         }

@@ -56,7 +56,7 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
     for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
         assert!(stage.heard(call, lane).fin);
     }
-    assert_eq!(stage.hub.processes().closed, [job]);
+    assert_eq!(stage.service.processes().closed, [job]);
 
     stage.data(call, Lane::Control, b"", true);
     assert!(stage.released.contains(&call));
@@ -69,7 +69,7 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
     };
     let attach = stage.call(alice, 2, &attach);
     assert_eq!(stage.replies(attach), ended(Outcome::Expired {}));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn the_same_id_is_the_same_job_only_for_the_same_request_of_the_same_key() {
     other.argv.push("more".into());
     let other = stage.call(alice, 2, &Request::Exec(other));
     assert_eq!(stage.replies(other), ended(Outcome::Conflict {}));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
 
     let bob = stage.open(2, BOB);
     stage.call(bob, 0, &Request::Exec(exec(1)));
-    assert_eq!(stage.hub.processes().spawned.len(), 2);
+    assert_eq!(stage.service.processes().spawned.len(), 2);
     let mut late = exec(1);
     late.age_ms = 1;
     let late = stage.call(alice, 3, &Request::Exec(late));
@@ -113,11 +113,11 @@ fn a_request_from_before_the_agent_began_is_unknown() {
     old.age_ms = 5_001;
     let old = stage.call(alice, 0, &Request::Exec(old));
     assert_eq!(stage.replies(old), ended(Outcome::Unknown {}));
-    assert!(stage.hub.processes().spawned.is_empty());
+    assert!(stage.service.processes().spawned.is_empty());
     let mut young = exec(1);
     young.age_ms = 4_999;
     stage.call(alice, 1, &Request::Exec(young));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn what_is_not_allowed_or_has_no_room_is_not_started() {
     for number in 2..6 {
         stage.call(alice, u32::from(number), &Request::Exec(exec(number)));
     }
-    assert_eq!(stage.hub.processes().spawned.len(), 4);
+    assert_eq!(stage.service.processes().spawned.len(), 4);
     let full = stage.call(alice, 9, &Request::Exec(exec(9)));
     assert_eq!(stage.replies(full), ended(Outcome::Busy {}));
     let job = stage.last_job();
@@ -206,7 +206,7 @@ fn what_is_not_allowed_or_has_no_room_is_not_started() {
     stage.exit(job, Exit::Code(0));
     stage.call(alice, 10, &Request::Exec(exec(9)));
     assert_eq!(
-        stage.hub.processes().spawned.len(),
+        stage.service.processes().spawned.len(),
         5,
         "a refused id is not used up"
     );
@@ -234,16 +234,16 @@ fn what_is_not_allowed_or_has_no_room_is_not_started() {
 fn what_cannot_be_started_is_a_job_that_ended() {
     let mut stage = Stage::new();
     let alice = stage.open(1, ALICE);
-    stage.hub.processes().fails = Some(2);
+    stage.service.processes().fails = Some(2);
     let exit = ended(Outcome::SpawnFailed { errno: 2 });
     for number in 0..2 {
         let call = stage.call(alice, number, &Request::Exec(exec(1)));
         let replies = stage.replies(call);
         assert!(matches!(replies[0], Reply::Accepted { .. }));
         assert_eq!(replies[1..], exit);
-        stage.hub.processes().fails = None;
+        stage.service.processes().fails = None;
     }
-    assert!(stage.hub.processes().spawned.is_empty());
+    assert!(stage.service.processes().spawned.is_empty());
     let mut empty = exec(2);
     empty.argv.clear();
     let call = stage.call(alice, 2, &Request::Exec(empty));
@@ -269,14 +269,14 @@ fn stdin_goes_to_the_process_with_credit_for_what_its_pipe_took() {
     stage.data(call, Lane::Data, b"late", true);
     let job = stage.last_job();
     assert_eq!(
-        stage.hub.processes().stdin[&job],
+        stage.service.processes().stdin[&job],
         (b"early late".to_vec(), true)
     );
     assert_eq!(stage.heard(call, Lane::Data).consumed, 0);
-    stage.hub.on_stdin_written(job, 7);
+    stage.service.on_stdin_written(job, 7);
     stage.drain();
     assert_eq!(stage.heard(call, Lane::Data).consumed, 7);
-    stage.hub.on_stdin_closed(job);
+    stage.service.on_stdin_closed(job);
     stage.drain();
     assert_eq!(stage.heard(call, Lane::Data).consumed, 10);
     assert_eq!(
@@ -295,7 +295,7 @@ fn a_command_that_reads_no_more_stops_the_lane() {
     let call = stage.call(alice, 0, &Request::Exec(request));
     let job = stage.last_job();
     stage.data(call, Lane::Data, b"abc", false);
-    stage.hub.on_stdin_closed(job);
+    stage.service.on_stdin_closed(job);
     stage.drain();
     let stopped = Some(StreamCode::BrokenPipe as u64);
     assert_eq!(stage.heard(call, Lane::Data).stopped, stopped);

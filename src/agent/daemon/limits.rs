@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const READ: usize = 64 << 10;
 
 /// Things that processes did, taken in one turn: at 64 KiB each a few milliseconds of work.
-pub const HAPPENINGS_PER_TURN: usize = 64;
+pub const PROCESS_EVENTS_PER_TURN: usize = 64;
 
 /// Events of the network taken in one turn.
 pub const EVENTS_PER_TURN: usize = 256;
@@ -18,7 +18,7 @@ pub const READY: usize = 256;
 /// and a removed key is promised to have gone within a second.
 pub const SETTLED: Duration = Duration::from_millis(300);
 
-/// Trees that are being ended when all sessions are closed get this long: with the hub's own patience
+/// Trees that are being ended when all sessions are closed get this long: with the service's own patience
 /// under eight seconds.
 pub const LAST_TREES: Duration = Duration::from_millis(500);
 

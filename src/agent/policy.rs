@@ -1,6 +1,6 @@
 //! Whom the agent knows and what each may do: the questions that the rooms ask about a key.
 //!
-//! Not the files behind the answers. The hub holds no rights of its own, it asks each time, so that a
+//! Not the files behind the answers. The service holds no rights of its own, it asks each time, so that a
 //! changed file counts at once.
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,7 +29,7 @@ pub struct Permission {
 }
 
 /// Answers about keys.
-pub trait Directory {
+pub trait Policy {
     /// The name of a key that may connect from there, or from anywhere; `None` when it may not, or no
     /// longer.
     fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String>;
@@ -57,7 +57,7 @@ pub trait Directory {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused;
 
-impl<D: Directory + ?Sized> Directory for Box<D> {
+impl<D: Policy + ?Sized> Policy for Box<D> {
     fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
         (**self).name(key, from)
     }

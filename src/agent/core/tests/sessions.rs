@@ -45,7 +45,7 @@ fn one_who_only_shows_an_invitation_may_only_register() {
     let agent = "tower".into();
     assert_eq!(stage.replies(call), [Reply::Registered { name, agent }]);
     stage.call(guest, 3, &Request::Exec(exec(1)));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_stranger_is_sent_away_even_if_the_gate_let_it_in() {
     assert_eq!(stage.closed, [(bob, CloseCode::Revoked as u64)].into());
     let call = stage.call(bob, 0, &Request::Exec(exec(1)));
     assert_eq!(stage.reply(call), None);
-    assert!(stage.hub.processes().spawned.is_empty());
+    assert!(stage.service.processes().spawned.is_empty());
 }
 
 #[test]
@@ -114,7 +114,7 @@ proptest! {
                 stage.say(call, &request);
                 continue;
             }
-            let job = stage.hub.processes().spawned.last().map(|spawned| spawned.0);
+            let job = stage.service.processes().spawned.last().map(|spawned| spawned.0);
             match (step, job) {
                 (5, _) => stage.data(call, Lane::Data, &[byte; 9], byte % 2 == 0),
                 (6, _) => stage.data(call, Lane::Control, b"", true),
@@ -125,7 +125,7 @@ proptest! {
                     opened += 1;
                     session = stage.open(opened, ALICE);
                 }
-                (10, Some(job)) if !stage.hub.processes().closed.contains(&job) => {
+                (10, Some(job)) if !stage.service.processes().closed.contains(&job) => {
                     stage.exit(job, crate::agent::jobs::Exit::Code(byte));
                     stage.pass(std::time::Duration::from_millis(100));
                 }

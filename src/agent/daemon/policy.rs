@@ -1,7 +1,7 @@
-//! The answers about keys: one snapshot of the access rules, shared by the gate on the network thread and
-//! by the hub.
+//! The answers about keys: one snapshot of the access policy, shared by the gate on the network thread and
+//! by the service.
 //!
-//! Not what the rules say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
+//! Not what the policy say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
 //! from the moment that it is loaded.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::access::{Access, Problem, Sources, invite};
-use crate::agent::directory::{Directory, Permission, Refused};
+use crate::agent::policy::{Permission, Policy, Refused};
 use crate::crypto::{InviteToken, PublicKey};
 use crate::escape;
 use crate::message::Exec;
@@ -18,7 +18,7 @@ use crate::process::{Account, clean_environment};
 use crate::session::Gate;
 use crate::wire::limits::INVITE;
 
-/// Where the rules come from.
+/// Where the policy come from.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// These keys and no others, all without restriction.
@@ -27,9 +27,9 @@ pub enum Trust {
     Files(Sources),
 }
 
-/// The rules. Clones share them.
+/// The policy. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct SharedPolicy {
     access: Arc<RwLock<Arc<Access>>>,
     sources: Option<Sources>,
     account: Arc<Account>,
@@ -42,20 +42,20 @@ pub fn unix_now() -> u64 {
     since.unwrap_or(Duration::ZERO).as_secs()
 }
 
-impl Rules {
+impl SharedPolicy {
     /// Loads them for the first time.
     pub fn new(trust: Trust) -> Self {
         let (access, sources) = match trust {
             Trust::Keys(keys) => (Access::of_keys(&keys), None),
             Trust::Files(sources) => (Access::default(), Some(sources)),
         };
-        let rules = Self {
+        let policy = Self {
             access: Arc::new(RwLock::new(Arc::new(access))),
             sources,
             account: Arc::new(Account::current()),
         };
-        rules.reload();
-        rules
+        policy.reload();
+        policy
     }
 
     /// Loads them again.
@@ -90,7 +90,7 @@ fn report(problem: &Problem) {
     tracing::warn!("{problem}");
 }
 
-impl Gate for Rules {
+impl Gate for SharedPolicy {
     fn admit(&mut self, key: &PublicKey, from: SocketAddr, invite: Option<&[u8; INVITE]>) -> bool {
         let access = self.current();
         access
@@ -99,7 +99,7 @@ impl Gate for Rules {
     }
 }
 
-impl Directory for Rules {
+impl Policy for SharedPolicy {
     fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
         let access = self.current();
         let member = access.member(key)?;

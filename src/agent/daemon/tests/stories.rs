@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::caller::{Caller, command};
 use crate::agent::access::{Sources, invite};
+use crate::agent::daemon::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
 use crate::agent::jobs::{self};
-use crate::agent::run::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
 use crate::message::{CloseCode, Outcome, Reply, Request};

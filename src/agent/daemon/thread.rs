@@ -1,5 +1,5 @@
 //! The agent's thread: takes turns between the network's events, processes, the terminal, files and the
-//! clock, and carries out what the hub says.
+//! clock, and carries out what the service says.
 //!
 //! A turn is bounded in each of these, so none starves the others; when something is left over the next
 //! turn follows at once, otherwise the thread sleeps until a descriptor, another thread or the next
@@ -17,12 +17,12 @@ use signal_hook::SigId;
 use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level;
 
-use super::children::{Children, Happening};
+use super::policy::SharedPolicy;
 use super::replay_log::ReplayLog;
-use super::rules::Rules;
+use super::supervisor::{ProcessEvent, Supervisor};
 use super::watch::Watch;
 use super::{limits, log};
-use crate::agent::hub::Hub;
+use crate::agent::core::Service;
 use crate::agent::jobs::JobId;
 use crate::agent::terminal::{self, Printer, Typed};
 use crate::net::{Clock, Command, Event, Net, Timer};
@@ -80,9 +80,9 @@ impl Drop for Orphans {
 /// The thread's possessions.
 pub(super) struct Thread {
     poll: Poll,
-    hub: Hub<Children, Rules>,
+    service: Service<Supervisor, SharedPolicy>,
     net: Net,
-    rules: Rules,
+    policy: SharedPolicy,
     watch: Option<Watch>,
     /// When the files that have changed are read.
     reload: Option<Instant>,
@@ -101,28 +101,28 @@ pub(super) struct Thread {
 impl Thread {
     pub(super) fn new(
         poll: Poll,
-        hub: Hub<Children, Rules>,
+        service: Service<Supervisor, SharedPolicy>,
         net: Net,
-        rules: Rules,
+        policy: SharedPolicy,
         replay_log: Option<ReplayLog>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let timer = Timer::new(poll.registry(), tokens::TIMER)?;
         let orphans = Orphans::new(&poll)?;
-        let watch = match rules.sources() {
+        let watch = match policy.sources() {
             None => None,
             Some(sources) => {
                 let watch = Watch::new(poll.registry(), tokens::WATCH, sources.paths())?;
                 // What changed between the first reading and the watching.
-                rules.reload();
+                policy.reload();
                 Some(watch)
             }
         };
         let mut thread = Self {
             poll,
-            hub,
+            service,
             net,
-            rules,
+            policy,
             watch,
             reload: None,
             expiry: None,
@@ -170,7 +170,7 @@ impl Thread {
                     tokens::WAKER | tokens::TIMER => {}
                     tokens::WATCH => self.look_at_files(),
                     tokens::ORPHANS => self.orphans.reap(),
-                    _ => self.hub.processes().on_ready(event),
+                    _ => self.service.processes().on_ready(event),
                 }
             }
         }
@@ -181,19 +181,19 @@ impl Thread {
     fn turn(&mut self) -> bool {
         let now = Clock.now();
         if self.stop.load(Ordering::SeqCst) {
-            self.hub.shut_down(now);
+            self.service.shut_down(now);
             self.carry_out();
         }
         let mut more = self.take_events(now);
         self.take_typed(now);
-        for _ in 0..limits::HAPPENINGS_PER_TURN {
-            let Some((job, happening)) = self.hub.processes().poll() else {
+        for _ in 0..limits::PROCESS_EVENTS_PER_TURN {
+            let Some((job, event)) = self.service.processes().poll() else {
                 break;
             };
-            self.on_happening(now, job, happening);
+            self.on_happening(now, job, event);
             self.carry_out();
         }
-        more |= self.hub.processes().is_busy();
+        more |= self.service.processes().is_busy();
         self.on_time(now);
         self.carry_out();
         more
@@ -210,7 +210,7 @@ impl Thread {
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
                     // Without a network there is nobody to work for.
-                    self.hub.shut_down(now);
+                    self.service.shut_down(now);
                     return false;
                 }
             }
@@ -230,25 +230,25 @@ impl Thread {
                     self.replay_log = None;
                 }
             }
-            Event::Session(event) => self.hub.on_session_event(now, event),
+            Event::Session(event) => self.service.on_session_event(now, event),
             Event::Plain { path, text, length } => {
-                let (chat, outbox) = self.hub.chat();
+                let (chat, outbox) = self.service.chat();
                 chat.on_plain(now, path, text, length, outbox);
             }
-            Event::Suppressed { datagrams } => self.hub.chat().0.on_suppressed(datagrams),
+            Event::Suppressed { datagrams } => self.service.chat().0.on_suppressed(datagrams),
             Event::Failed { address, error } => {
                 tracing::error!(%address, error, "a socket failed");
             }
         }
     }
 
-    fn on_happening(&mut self, now: Instant, job: JobId, happening: Happening) {
-        match happening {
-            Happening::Wrote(output, data) => self.hub.on_output(now, job, output, data),
-            Happening::Closed(output) => self.hub.on_eof(now, job, output),
-            Happening::Took(bytes) => self.hub.on_stdin_written(job, bytes),
-            Happening::Deaf => self.hub.on_stdin_closed(job),
-            Happening::Exited(exit) => self.hub.on_exit(now, job, exit),
+    fn on_happening(&mut self, now: Instant, job: JobId, event: ProcessEvent) {
+        match event {
+            ProcessEvent::Wrote(output, data) => self.service.on_output(now, job, output, data),
+            ProcessEvent::Closed(output) => self.service.on_eof(now, job, output),
+            ProcessEvent::Took(bytes) => self.service.on_stdin_written(job, bytes),
+            ProcessEvent::StdinClosed => self.service.on_stdin_closed(job),
+            ProcessEvent::Exited(exit) => self.service.on_exit(now, job, exit),
         }
     }
 
@@ -258,10 +258,10 @@ impl Thread {
         for typed in typed.try_iter() {
             match typed {
                 Typed::Line(line) => {
-                    let (chat, outbox) = self.hub.chat();
+                    let (chat, outbox) = self.service.chat();
                     chat.on_typed(now, &line, outbox);
                 }
-                Typed::Leave => self.hub.shut_down(now),
+                Typed::Leave => self.service.shut_down(now),
             }
         }
         self.carry_out();
@@ -277,27 +277,27 @@ impl Thread {
 
     fn reload(&mut self, now: Instant) {
         self.reload = None;
-        self.rules.reload();
+        self.policy.reload();
         self.on_new_rules(now);
     }
 
     fn on_new_rules(&mut self, now: Instant) {
-        self.hub.on_directory_changed(now);
+        self.service.on_directory_changed(now);
         self.note_expiry(now);
         self.carry_out();
     }
 
     fn note_expiry(&mut self, now: Instant) {
-        self.expiry = self.rules.next_expiry().map(|time| now + time);
+        self.expiry = self.policy.next_expiry().map(|time| now + time);
     }
 
     fn on_time(&mut self, now: Instant) {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.hub.processes().poll_timeout()) {
-            self.hub.processes().on_timeout(now);
+        if due(self.service.processes().poll_timeout()) {
+            self.service.processes().on_timeout(now);
         }
-        if due(self.hub.poll_timeout()) {
-            self.hub.on_timeout(now);
+        if due(self.service.poll_timeout()) {
+            self.service.on_timeout(now);
         }
         if due(self.reload) {
             self.reload(now);
@@ -305,7 +305,7 @@ impl Thread {
         if due(self.expiry) {
             self.on_new_rules(now);
         }
-        if self.last.is_none() && self.hub.is_over() {
+        if self.last.is_none() && self.service.is_over() {
             self.last = Some(now + limits::LAST_TREES);
         }
     }
@@ -314,8 +314,8 @@ impl Thread {
     fn set_alarm(&mut self) -> Option<Duration> {
         let now = Clock.now();
         let deadlines = [
-            self.hub.poll_timeout(),
-            self.hub.processes().poll_timeout(),
+            self.service.poll_timeout(),
+            self.service.processes().poll_timeout(),
             self.reload,
             self.expiry,
             self.last,
@@ -330,16 +330,16 @@ impl Thread {
         }
     }
 
-    /// Does what the hub has said.
+    /// Does what the service has said.
     fn carry_out(&mut self) {
-        while let Some(command) = self.hub.poll_command() {
+        while let Some(command) = self.service.poll_command() {
             // A network thread that is gone is noticed by its events.
             let _ = self.net.handle.send(Command::Session(command));
         }
-        while let Some(note) = self.hub.poll_note() {
+        while let Some(note) = self.service.poll_note() {
             log::write(&note);
         }
-        let (chat, _) = self.hub.chat();
+        let (chat, _) = self.service.chat();
         while let Some((path, text)) = chat.poll_plain() {
             let _ = self.net.handle.send(Command::Plain { path, text });
         }
@@ -352,7 +352,7 @@ impl Thread {
 
     fn is_over(&mut self) -> bool {
         let patient = self.last.is_some_and(|at| Clock.now() < at);
-        self.hub.is_over() && (self.hub.processes().is_idle() || !patient)
+        self.service.is_over() && (self.service.processes().is_idle() || !patient)
     }
 
     /// Lets the network thread send the last datagrams.

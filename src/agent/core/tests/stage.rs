@@ -1,4 +1,4 @@
-//! The stage on which the stories play: a hub, what it said on each lane, and what it did to processes.
+//! The stage on which the stories play: a service, what it said on each lane, and what it did to processes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::agent::audit::{Audit, Record, Unwritten};
-use crate::agent::directory::{Directory, Permission, Refused};
-use crate::agent::hub::{Config, Hub};
+use crate::agent::core::{Config, Service};
 use crate::agent::jobs::{self, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
+use crate::agent::policy::{Permission, Policy, Refused};
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
 use crate::session::{Closed, Command, Event, SessionHandle};
@@ -95,7 +95,7 @@ pub struct Book {
     pub only_from: Option<IpAddr>,
 }
 
-impl Directory for std::rc::Rc<std::cell::RefCell<Book>> {
+impl Policy for std::rc::Rc<std::cell::RefCell<Book>> {
     fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
         let only = self.borrow().only_from;
         if only.is_some() && from.is_some() && from != only {
@@ -164,7 +164,7 @@ pub struct Heard {
 }
 
 pub struct Stage {
-    pub hub: Hub<Fake>,
+    pub service: Service<Fake>,
     pub book: std::rc::Rc<std::cell::RefCell<Book>>,
     pub records: Arc<Records>,
     pub now: Instant,
@@ -196,7 +196,7 @@ impl Stage {
         let reply = None;
         let config = Config { name, jobs, reply };
         Self {
-            hub: Hub::new(
+            service: Service::new(
                 config,
                 Box::new(book.clone()),
                 Fake::default(),
@@ -214,12 +214,12 @@ impl Stage {
     }
 
     pub fn event(&mut self, event: Event) {
-        self.hub.on_session_event(self.now, event);
+        self.service.on_session_event(self.now, event);
         self.drain();
     }
 
     pub fn drain(&mut self) {
-        while let Some(command) = self.hub.poll_command() {
+        while let Some(command) = self.service.poll_command() {
             match command {
                 Command::Write {
                     session,
@@ -257,7 +257,7 @@ impl Stage {
                 Command::Reset { .. } | Command::Connect(_) => panic!("not of an agent"),
             }
         }
-        while self.hub.poll_note().is_some() {}
+        while self.service.poll_note().is_some() {}
     }
 
     fn lane(&mut self, session: SessionHandle, stream: StreamId) -> &mut Heard {
@@ -342,7 +342,7 @@ impl Stage {
 
     pub fn write(&mut self, job: JobId, output: Output, data: &[u8]) {
         let data = Bytes::copy_from_slice(data);
-        self.hub.on_output(self.now, job, output, data);
+        self.service.on_output(self.now, job, output, data);
         self.drain();
     }
 
@@ -358,35 +358,39 @@ impl Stage {
     }
 
     pub fn room(&mut self, job: JobId, output: Output) -> u64 {
-        self.hub.processes().rooms[&(job, output)]
+        self.service.processes().rooms[&(job, output)]
     }
 
     pub fn eof(&mut self, job: JobId) {
         for output in Output::ALL {
-            self.hub.on_eof(self.now, job, output);
+            self.service.on_eof(self.now, job, output);
         }
         self.drain();
     }
 
     pub fn exit(&mut self, job: JobId, exit: Exit) {
-        self.hub.on_exit(self.now, job, exit);
+        self.service.on_exit(self.now, job, exit);
         self.drain();
     }
 
-    /// Lets time pass, stopping wherever the hub asked for it.
+    /// Lets time pass, stopping wherever the service asked for it.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
-        while let Some(at) = self.hub.poll_timeout().filter(|&at| at <= end) {
+        while let Some(at) = self.service.poll_timeout().filter(|&at| at <= end) {
             self.now = at.max(self.now);
-            self.hub.on_timeout(self.now);
+            self.service.on_timeout(self.now);
             self.drain();
-            assert_ne!(self.hub.poll_timeout(), Some(at), "a deadline that stays");
+            assert_ne!(
+                self.service.poll_timeout(),
+                Some(at),
+                "a deadline that stays"
+            );
         }
         self.now = end;
     }
 
     pub fn last_job(&mut self) -> JobId {
-        self.hub.processes().spawned.last().unwrap().0
+        self.service.processes().spawned.last().unwrap().0
     }
 }
 

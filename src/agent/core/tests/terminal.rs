@@ -118,10 +118,10 @@ fn its_window_is_told_and_other_jobs_have_none() {
         columns: 132,
     };
     stage.say(call, &Request::Resize(window));
-    assert_eq!(stage.hub.processes().windows, [(job, window)]);
+    assert_eq!(stage.service.processes().windows, [(job, window)]);
     let plain = stage.call(alice, 1, &Request::Exec(exec(2)));
     stage.say(plain, &Request::Resize(window));
-    assert_eq!(stage.hub.processes().windows.len(), 1);
+    assert_eq!(stage.service.processes().windows.len(), 1);
     assert_eq!(stage.replies(plain).len(), 2, "it was started, no more");
 }
 
@@ -133,7 +133,7 @@ fn it_is_over_with_its_only_output() {
     let job = stage.last_job();
     stage.write(job, Output::Out, b"bye\r\n");
     stage.exit(job, Exit::Code(3));
-    stage.hub.on_eof(stage.now, job, Output::Out);
+    stage.service.on_eof(stage.now, job, Output::Out);
     stage.drain();
     let Some(Reply::Exit {
         stdout: 5,
@@ -167,5 +167,5 @@ fn the_same_request_from_a_window_of_another_size_is_the_same() {
             ..
         })
     ));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
 }

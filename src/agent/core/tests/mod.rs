@@ -1,4 +1,4 @@
-//! A whole hub with pretended sessions and processes.
+//! A whole service with pretended sessions and processes.
 
 mod attach;
 mod ending;

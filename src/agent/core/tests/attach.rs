@@ -89,7 +89,7 @@ fn only_the_key_that_asked_may_attach_wait_signal_or_see() {
     let list = stage.call(bob, 9, &Request::Jobs {});
     assert_eq!(stage.replies(list), [Reply::Jobs { jobs: vec![] }]);
     assert!(!stage.released.contains(&call));
-    assert!(stage.hub.processes().signals.is_empty());
+    assert!(stage.service.processes().signals.is_empty());
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn stdin_goes_on_where_the_job_had_it() {
     ));
     stage.data(call, Lane::Data, b"gh", true);
     assert_eq!(
-        stage.hub.processes().stdin[&job],
+        stage.service.processes().stdin[&job],
         (b"abcdefgh".to_vec(), true)
     );
-    stage.hub.on_stdin_written(job, 7);
+    stage.service.on_stdin_written(job, 7);
     stage.drain();
     assert_eq!(stage.heard(call, Lane::Data).consumed, 1);
 }

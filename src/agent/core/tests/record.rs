@@ -43,7 +43,7 @@ fn a_command_is_accepted_started_and_ended_and_what_does_not_run_is_denied() {
     let denied = [1, 2, 3, 4].map(|number| ("denied", id(number)));
     assert_eq!(stage.records.take(), denied);
 
-    stage.hub.processes().fails = Some(2);
+    stage.service.processes().fails = Some(2);
     stage.call(alice, 5, &Request::Exec(exec(5)));
     assert_eq!(
         stage.records.take(),
@@ -58,10 +58,10 @@ fn without_a_record_nothing_is_started_and_the_id_is_not_used_up() {
     stage.records.full.store(true, Ordering::Relaxed);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));
     assert_eq!(last_outcome(&mut stage, call), Outcome::Denied {});
-    assert!(stage.hub.processes().spawned.is_empty());
+    assert!(stage.service.processes().spawned.is_empty());
     stage.records.full.store(false, Ordering::Relaxed);
     stage.call(alice, 1, &Request::Exec(exec(1)));
-    assert_eq!(stage.hub.processes().spawned.len(), 1);
+    assert_eq!(stage.service.processes().spawned.len(), 1);
     // What runs goes on, and ends, without.
     stage.records.full.store(true, Ordering::Relaxed);
     let job = stage.last_job();

@@ -2,16 +2,16 @@
 //!
 //! Session events, the doings of processes and the time go in; commands for the session machine, notes
 //! for the log and the next deadline come out. No socket, no file, no clock: the simulator runs a
-//! whole agent with pretended [`Processes`] and [`Directory`]. **After every call that changes something,
-//! drain [`poll_command`](Hub::poll_command) and [`poll_note`](Hub::poll_note), then sleep until
-//! [`poll_timeout`](Hub::poll_timeout).** Spurious calls are harmless.
+//! whole agent with pretended [`Processes`] and [`Policy`]. **After every call that changes something,
+//! drain [`poll_command`](Service::poll_command) and [`poll_note`](Service::poll_note), then sleep until
+//! [`poll_timeout`](Service::poll_timeout).** Spurious calls are harmless.
 //!
 //! Invariant: the first line of a call chooses its room, and nothing else of the call is acted on before.
 
 mod dispatch;
+mod session_state;
 #[cfg(test)]
 mod tests;
-mod visit;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,18 +19,18 @@ use bytes::Bytes;
 
 use super::audit::Audit;
 use super::chat::Chat;
-use super::directory::Directory;
 use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
 use super::limits;
 use super::note::Note;
 use super::outbox::Outbox;
 use super::plain::ReplyTemplate;
+use super::policy::Policy;
 use crate::message::CloseCode;
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
-use visit::Visit;
+use session_state::SessionState;
 
-/// How a hub is set up.
+/// How a service is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The agent's name, as `pong` and chat show it.
@@ -55,10 +55,10 @@ enum Phase {
 }
 
 /// The agent without its surroundings.
-pub struct Hub<P, D = Box<dyn Directory>> {
+pub struct Service<P, D = Box<dyn Policy>> {
     name: String,
-    directory: D,
-    sessions: HashMap<SessionHandle, Visit>,
+    policy: D,
+    sessions: HashMap<SessionHandle, SessionState>,
     jobs: Jobs<P>,
     chat: Chat,
     outbox: Outbox,
@@ -66,13 +66,13 @@ pub struct Hub<P, D = Box<dyn Directory>> {
     phase: Phase,
 }
 
-impl<P: Processes, D: Directory> Hub<P, D> {
-    /// A hub without sessions, which puts what happens to commands on record in `audit`. `now` is when the
+impl<P: Processes, D: Policy> Service<P, D> {
+    /// A service without sessions, which puts what happens to commands on record in `audit`. `now` is when the
     /// agent began: requests older than that are not known.
     #[must_use]
     pub fn new(
         config: Config,
-        directory: D,
+        policy: D,
         processes: P,
         audit: Box<dyn Audit + Send>,
         now: Instant,
@@ -80,7 +80,7 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         let chat = Chat::new(config.name.clone(), config.reply);
         Self {
             name: config.name,
-            directory,
+            policy,
             sessions: HashMap::new(),
             jobs: Jobs::new(config.jobs, processes, audit, now),
             chat,
@@ -129,16 +129,15 @@ impl<P: Processes, D: Directory> Hub<P, D> {
         self.proceed(now);
     }
 
-    /// The answers of the directory may have changed: keys that are no longer known lose their sessions
+    /// The answers of the policy may have changed: keys that are no longer known lose their sessions
     /// and their jobs.
     pub fn on_directory_changed(&mut self, now: Instant) {
-        let directory = &self.directory;
-        self.jobs
-            .end_unless(|key| directory.name(key, None).is_some());
+        let policy = &self.policy;
+        self.jobs.end_unless(|key| policy.name(key, None).is_some());
         let mut revoked = Vec::new();
-        for (&session, visit) in &mut self.sessions {
-            let member = &mut visit.member;
-            let name = directory.name(&member.key, Some(member.remote.ip()));
+        for (&session, state) in &mut self.sessions {
+            let member = &mut state.member;
+            let name = policy.name(&member.key, Some(member.remote.ip()));
             // One that has only shown its invitation yet is not in the files.
             if name.is_none() && member.name.is_some() {
                 revoked.push(session);

@@ -1,6 +1,6 @@
 //! One process of a job, its pipes, and which of them is worth a look.
 //!
-//! Invariant: a part stands in the queue of [`Children`](super::children::Children) at most once.
+//! Invariant: a part stands in the queue of [`Supervisor`](super::supervisor::Supervisor) at most once.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -56,7 +56,7 @@ pub enum Fed {
     /// So many bytes were taken.
     Took(u64),
     /// Nobody reads.
-    Deaf,
+    StdinClosed,
 }
 
 /// Whether a pipe may have something for us, as far as the poll has told.
@@ -110,7 +110,7 @@ struct Inlet {
 }
 
 /// One process of a job.
-pub struct Child {
+pub struct ChildIo {
     /// The process.
     pub process: Process,
     /// That its leader is over has been told.
@@ -125,7 +125,7 @@ pub struct Child {
     end_of_input: Option<EndOfInput>,
 }
 
-impl Child {
+impl ChildIo {
     /// Takes the pipes of a process over.
     pub fn new(mut process: Process) -> Self {
         let outlet = |pipe| Outlet {
@@ -326,7 +326,7 @@ impl Child {
             }
             _ => {}
         }
-        if deaf { Fed::Deaf } else { Fed::Nothing }
+        if deaf { Fed::StdinClosed } else { Fed::Nothing }
     }
 
     /// Closes all pipes.

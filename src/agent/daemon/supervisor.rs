@@ -1,7 +1,7 @@
 //! The processes of jobs, with their pipes in a `mio::Poll`: what [`Processes`] asks for, done.
 //!
 //! Not the job table. Readiness is edge-triggered: what may be read, written or reaped stands in a queue
-//! until a call says that there is nothing left, and [`Children::poll`] works it off one piece at a time,
+//! until a call says that there is nothing left, and [`Supervisor::poll`] works it off one piece at a time,
 //! so that a process that floods delays the others by one read. Invariants: never more is read than there
 //! is room for; a leader is reaped after its tree has been ended, if it is.
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::child::{Child, Fed, Part, Read};
+use super::child_io::{ChildIo, Fed, Part, Read};
 use crate::agent::jobs::{self, Force, JobId, Output, Processes};
 use crate::message::Window;
 use crate::net::Clock;
@@ -36,7 +36,7 @@ const NOT_PERMITTED: i32 = 1;
 
 /// Something that a process did.
 #[derive(Debug)]
-pub enum Happening {
+pub enum ProcessEvent {
     /// It wrote.
     Wrote(Output, Bytes),
     /// It closed an output.
@@ -44,20 +44,20 @@ pub enum Happening {
     /// Its stdin took so many bytes.
     Took(u64),
     /// It reads no more.
-    Deaf,
+    StdinClosed,
     /// It is over.
     Exited(jobs::Exit),
 }
 
 /// All processes of jobs.
-pub struct Children {
+pub struct Supervisor {
     registry: Registry,
     account: Account,
     /// What descendants are recognised by, unlike those of any other agent.
     mark: String,
     limits: Vec<Limit>,
     snapshot: ProcessSnapshot,
-    jobs: HashMap<JobId, Child>,
+    jobs: HashMap<JobId, ChildIo>,
     endings: BTreeSet<JobId>,
     /// Those on a terminal whose input has ended.
     inputs: BTreeSet<JobId>,
@@ -73,7 +73,7 @@ const fn token(job: JobId, part: Part) -> Token {
     Token(FIRST_TOKEN + job.0 as usize * TOKENS + part as usize)
 }
 
-impl Children {
+impl Supervisor {
     /// None yet. `mark` distinguishes this agent's processes from those of all others, `limits` are those
     /// of each.
     pub fn new(registry: Registry, mark: String, limits: Vec<Limit>) -> Self {
@@ -117,24 +117,24 @@ impl Children {
     }
 
     /// The next thing that happened.
-    pub fn poll(&mut self) -> Option<(JobId, Happening)> {
+    pub fn poll(&mut self) -> Option<(JobId, ProcessEvent)> {
         while let Some((job, part)) = self.ready.pop_front() {
-            if let Some(happening) = self.serve(job, part) {
-                return Some((job, happening));
+            if let Some(event) = self.serve(job, part) {
+                return Some((job, event));
             }
         }
         None
     }
 
-    fn serve(&mut self, job: JobId, part: Part) -> Option<Happening> {
+    fn serve(&mut self, job: JobId, part: Part) -> Option<ProcessEvent> {
         let child = self.jobs.get_mut(&job)?;
-        let happening = match part {
+        let event = match part {
             Part::Leader => match child.process.exited() {
                 Ok(Some(exit)) if !child.exited => {
                     if child.on_exit() {
                         self.ready.push_back((job, Part::Stdout));
                     }
-                    Some(Happening::Exited(match exit {
+                    Some(ProcessEvent::Exited(match exit {
                         process::Exit::Code(code) => jobs::Exit::Code(code),
                         process::Exit::Signal { signal, core } => {
                             jobs::Exit::Signal { signal, core }
@@ -150,8 +150,8 @@ impl Children {
                 }
                 match fed {
                     Fed::Nothing => None,
-                    Fed::Took(bytes) => Some(Happening::Took(bytes)),
-                    Fed::Deaf => Some(Happening::Deaf),
+                    Fed::Took(bytes) => Some(ProcessEvent::Took(bytes)),
+                    Fed::StdinClosed => Some(ProcessEvent::StdinClosed),
                 }
             }
             Part::Stdout | Part::Stderr => {
@@ -164,16 +164,16 @@ impl Children {
                     Read::Nothing => None,
                     Read::Bytes(length) => {
                         let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
-                        Some(Happening::Wrote(output, bytes))
+                        Some(ProcessEvent::Wrote(output, bytes))
                     }
-                    Read::End => Some(Happening::Closed(output)),
+                    Read::End => Some(ProcessEvent::Closed(output)),
                 }
             }
         };
         if child.wants_turn(part) {
             self.ready.push_back((job, part));
         }
-        happening
+        event
     }
 
     /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
@@ -239,7 +239,7 @@ impl Children {
         }
     }
 
-    fn deregister(&self, child: &mut Child) {
+    fn deregister(&self, child: &mut ChildIo) {
         child.close(&self.registry);
         let pidfd = child.process.pidfd().as_raw_fd();
         let _ = self.registry.deregister(&mut SourceFd(&pidfd));
@@ -274,7 +274,7 @@ impl Children {
         })
     }
 
-    fn register(&self, job: JobId, child: &mut Child) -> io::Result<()> {
+    fn register(&self, job: JobId, child: &mut ChildIo) -> io::Result<()> {
         let pidfd = child.process.pidfd().as_raw_fd();
         let leader = token(job, Part::Leader);
         self.registry
@@ -290,7 +290,7 @@ const fn size(window: Window) -> WindowSize {
     }
 }
 
-/// As the requester sees it: a missing directory is not a missing program.
+/// As the requester sees it: a missing policy is not a missing program.
 fn errno(error: SpawnError) -> i32 {
     match error.stage {
         Stage::Directory if error.errno == rustix::io::Errno::NOENT.raw_os_error() => {
@@ -300,12 +300,12 @@ fn errno(error: SpawnError) -> i32 {
     }
 }
 
-impl Processes for Children {
+impl Processes for Supervisor {
     fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<i32, i32> {
         let spec = self.complete(job, spec)?;
         let process = process::spawn(&spec).map_err(errno)?;
         let pid = process.pid().as_raw_pid();
-        let mut child = Child::new(process);
+        let mut child = ChildIo::new(process);
         // On failure the drop kills it.
         self.register(job, &mut child)
             .map_err(|error| error.raw_os_error().unwrap_or(NOT_PERMITTED))?;
@@ -376,7 +376,7 @@ impl Processes for Children {
     }
 
     fn unread(&self, job: JobId) -> bool {
-        self.jobs.get(&job).is_some_and(Child::unread)
+        self.jobs.get(&job).is_some_and(ChildIo::unread)
     }
 
     fn close(&mut self, job: JobId) {

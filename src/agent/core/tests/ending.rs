@@ -26,7 +26,7 @@ fn a_canceled_job_is_canceled_however_it_returned() {
     stage.say(call, &Request::Cancel {});
     stage.say(call, &Request::Cancel {});
     assert_eq!(
-        stage.hub.processes().ended,
+        stage.service.processes().ended,
         [(job, Force::Ask)],
         "once is enough"
     );
@@ -52,14 +52,14 @@ fn a_signal_that_asks_for_the_end_takes_along_what_the_leader_leaves() {
         let job = stage.last_job();
         stage.call(alice, 1, &Request::Signal { id: id(1), signal });
         assert_eq!(
-            stage.hub.processes().ended,
+            stage.service.processes().ended,
             [],
             "the leader may take its time"
         );
         let core = false;
         stage.exit(job, Exit::Signal { signal, core });
         let ended: Vec<_> = force.into_iter().map(|force| (job, force)).collect();
-        assert_eq!(stage.hub.processes().ended, ended);
+        assert_eq!(stage.service.processes().ended, ended);
         stage.eof(job);
         let last = stage.replies(call).pop();
         let outcome = Outcome::Signaled { signal, core };
@@ -96,9 +96,9 @@ fn a_deadline_is_kept_by_the_agent() {
     let call = stage.call(alice, 0, &Request::Exec(request));
     let job = stage.last_job();
     stage.pass(Duration::from_millis(1499));
-    assert!(stage.hub.processes().ended.is_empty());
+    assert!(stage.service.processes().ended.is_empty());
     stage.pass(Duration::from_millis(1));
-    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
+    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
     stage.eof(job);
     stage.exit(
         job,
@@ -130,7 +130,7 @@ fn a_silent_controller_loses_its_job_when_the_lease_runs_out() {
     keep.on_disconnect = OnDisconnect::Keep;
     stage.call(alice, 2, &Request::Exec(keep));
     let jobs: Vec<_> = stage
-        .hub
+        .service
         .processes()
         .spawned
         .iter()
@@ -140,18 +140,21 @@ fn a_silent_controller_loses_its_job_when_the_lease_runs_out() {
     stage.event(Event::Silent { session: alice });
     stage.event(Event::Heard { session: alice });
     stage.pass(Duration::from_secs(300));
-    assert!(stage.hub.processes().ended.is_empty());
+    assert!(stage.service.processes().ended.is_empty());
     stage.event(Event::Silent { session: alice });
     stage.pass(Duration::ZERO);
-    assert_eq!(stage.hub.processes().ended, [(jobs[0], Force::Ask)]);
+    assert_eq!(stage.service.processes().ended, [(jobs[0], Force::Ask)]);
     stage.close(alice, Closed::Lost);
     stage.pass(Duration::from_secs(39));
-    assert_eq!(stage.hub.processes().ended.len(), 1);
+    assert_eq!(stage.service.processes().ended.len(), 1);
     stage.pass(Duration::from_secs(1));
-    assert_eq!(stage.hub.processes().ended[1..], [(jobs[1], Force::Ask)]);
+    assert_eq!(
+        stage.service.processes().ended[1..],
+        [(jobs[1], Force::Ask)]
+    );
     stage.pass(Duration::from_secs(3000));
     assert_eq!(
-        stage.hub.processes().ended.len(),
+        stage.service.processes().ended.len(),
         2,
         "the third goes on without anybody"
     );
@@ -172,10 +175,10 @@ fn a_controller_that_left_has_a_lease_to_come_back_in() {
     };
     stage.call(again, 0, &attach);
     stage.pass(Duration::from_secs(600));
-    assert!(stage.hub.processes().ended.is_empty());
+    assert!(stage.service.processes().ended.is_empty());
     stage.close(again, done());
     stage.pass(Duration::from_secs(60));
-    assert_eq!(stage.hub.processes().ended.len(), 1);
+    assert_eq!(stage.service.processes().ended.len(), 1);
 }
 
 #[test]
@@ -272,8 +275,8 @@ fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
         stream: StreamId::new(call.call, Lane::Data),
         code: StreamCode::BrokenPipe as u64,
     });
-    assert_eq!(stage.hub.processes().shut, [(job, Output::Out)]);
-    stage.hub.on_eof(stage.now, job, Output::Err);
+    assert_eq!(stage.service.processes().shut, [(job, Output::Out)]);
+    stage.service.on_eof(stage.now, job, Output::Err);
     stage.exit(
         job,
         Exit::Signal {
@@ -303,8 +306,8 @@ fn stdin_that_failed_does_not_look_like_its_end() {
         stream: StreamId::new(call.call, Lane::Data),
         code: StreamCode::Failed as u64,
     });
-    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
-    assert!(!stage.hub.processes().stdin[&job].1);
+    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
+    assert!(!stage.service.processes().stdin[&job].1);
 }
 
 #[test]
@@ -317,10 +320,10 @@ fn a_removed_key_loses_its_sessions_and_its_jobs() {
     let job = stage.last_job();
     stage.call(bob, 0, &Request::Exec(exec(1)));
     stage.book.borrow_mut().names.remove(&ALICE);
-    stage.hub.on_directory_changed(stage.now);
+    stage.service.on_directory_changed(stage.now);
     stage.drain();
     assert_eq!(stage.closed, [(alice, CloseCode::Revoked as u64)].into());
-    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
+    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
     let name = "guest".into();
     let call = stage.call(guest, 0, &Request::Register { name });
     assert!(matches!(stage.reply(call), Some(Reply::Registered { .. })));
@@ -332,7 +335,7 @@ fn an_agent_that_ends_ends_its_jobs_and_tells() {
     let alice = stage.open(1, ALICE);
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));
     let job = stage.last_job();
-    stage.hub.shut_down(stage.now);
+    stage.service.shut_down(stage.now);
     let refused = stage.call(alice, 1, &Request::Exec(exec(2)));
     let last = stage.replies(refused).pop();
     assert!(matches!(
@@ -342,7 +345,7 @@ fn an_agent_that_ends_ends_its_jobs_and_tells() {
             ..
         })
     ));
-    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
+    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
     stage.eof(job);
     stage.exit(
         job,
@@ -359,9 +362,9 @@ fn an_agent_that_ends_ends_its_jobs_and_tells() {
             ..
         })
     ));
-    assert!(!stage.hub.is_over(), "it has not arrived");
+    assert!(!stage.service.is_over(), "it has not arrived");
     stage.delivered(call);
-    assert!(stage.hub.is_over());
+    assert!(stage.service.is_over());
     assert_eq!(stage.closed, [(alice, CloseCode::Shutdown as u64)].into());
 }
 
@@ -371,14 +374,14 @@ fn an_agent_that_ends_waits_for_nothing_for_ever() {
     let alice = stage.open(1, ALICE);
     stage.call(alice, 0, &Request::Exec(exec(1)));
     let job = stage.last_job();
-    stage.hub.shut_down(stage.now);
+    stage.service.shut_down(stage.now);
     stage.pass(limits::SHUTDOWN);
     assert_eq!(
-        stage.hub.processes().ended,
+        stage.service.processes().ended,
         [(job, Force::Ask), (job, Force::Kill)]
     );
     stage.pass(limits::FAREWELL);
-    assert!(stage.hub.is_over());
+    assert!(stage.service.is_over());
     assert!(limits::SHUTDOWN + limits::FAREWELL < Duration::from_secs(8));
 }
 
@@ -395,10 +398,10 @@ fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
     let ended = stage.last_job();
     stage.say(ending, &Request::Cancel {});
     stage.write(left, Output::Out, b"so far");
-    stage.hub.shut_down(stage.now);
+    stage.service.shut_down(stage.now);
     stage.drain();
-    assert_eq!(stage.hub.processes().left, [left]);
-    assert_eq!(stage.hub.processes().ended, [(ended, Force::Ask)]);
+    assert_eq!(stage.service.processes().left, [left]);
+    assert_eq!(stage.service.processes().ended, [(ended, Force::Ask)]);
     let lost = Reply::Exit {
         outcome: Outcome::Lost {},
         stdout: 6,
@@ -413,7 +416,7 @@ fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
     stage.delivered(call);
     stage.delivered(ending);
     stage.pass(limits::FAREWELL);
-    assert!(stage.hub.is_over());
+    assert!(stage.service.is_over());
 }
 
 #[test]
@@ -427,9 +430,9 @@ fn too_much_output_after_the_leaders_end_is_no_success_either() {
     let job = stage.last_job();
     stage.write(job, Output::Err, b"four");
     stage.exit(job, Exit::Code(0));
-    assert!(stage.hub.processes().ended.is_empty());
+    assert!(stage.service.processes().ended.is_empty());
     stage.write(job, Output::Out, b"sixsixseven");
-    assert_eq!(stage.hub.processes().ended, [(job, Force::Ask)]);
+    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
     stage.eof(job);
     let exit = Reply::Exit {
         outcome: Outcome::Canceled {},
