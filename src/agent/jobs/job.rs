@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::held::{Flow, Held};
+use super::output_buffer::{Flow, OutputBuffer};
 use super::processes::{Exit, Force, Output};
 use super::screen::Screen;
 use super::stdin::Stdin;
@@ -93,7 +93,7 @@ pub struct Job {
     /// What it reads.
     pub stdin: Stdin,
     /// What it wrote to stdout and stderr.
-    pub outputs: [Held; 2],
+    pub outputs: [OutputBuffer; 2],
     /// What its terminal shows, if it has one.
     pub screen: Option<Screen>,
     /// When it ended, or its result was last read from.
@@ -115,7 +115,7 @@ pub enum Due {
 
 impl Job {
     /// One of its outputs.
-    pub const fn output(&mut self, output: Output) -> &mut Held {
+    pub const fn output(&mut self, output: Output) -> &mut OutputBuffer {
         &mut self.outputs[output as usize]
     }
 

@@ -8,11 +8,11 @@
 //! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a
 //! process is read no further than its controller's writing, and a bounded stretch.
 
-mod account;
-mod course;
-mod held;
 mod job;
+mod lifecycle;
+mod output_buffer;
 mod processes;
+mod record;
 mod register;
 mod requests;
 mod screen;
@@ -375,7 +375,7 @@ impl<P: Processes> Jobs<P> {
         });
         let job = self.table.get(id).expect("it was there above");
         let begin = job.attached.expect("just attached").begin;
-        requests::greet(call, job, begin, screen, outbox);
+        requests::send_accepted(call, job, begin, screen, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
             self.watch(call.session, lease, outbox);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::held::{Flow, Held};
 use super::job::{Job, State};
+use super::output_buffer::{Flow, OutputBuffer};
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Commands, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
@@ -30,7 +30,7 @@ const INVALID: i32 = 22;
 const TOO_BIG: i32 = 7;
 
 /// What a call that gets a job is told: where its lanes begin, what there is, and the end if it was reached.
-pub(super) fn greet(
+pub(super) fn send_accepted(
     call: CallRef,
     job: &Job,
     begin: [u64; 2],
@@ -56,11 +56,11 @@ pub(super) fn greet(
             outbox.write(call, lane_of(output), piece, false);
         }
     }
-    bid_farewell(call, job, outbox);
+    send_exit(call, job, outbox);
 }
 
 /// The result, if there is one, and the ends of all lanes.
-pub(super) fn bid_farewell(call: CallRef, job: &Job, outbox: &mut Outbox) {
+pub(super) fn send_exit(call: CallRef, job: &Job, outbox: &mut Outbox) {
     if let Some(exit) = job.exit() {
         end_lanes(call, &exit, outbox);
     }
@@ -267,7 +267,7 @@ impl<P: Processes> Jobs<P> {
             attached: None,
             waiters: Vec::new(),
             stdin: Stdin::new(exec.stdin || exec.terminal.is_some()),
-            outputs: [Held::new(), Held::new()],
+            outputs: [OutputBuffer::new(), OutputBuffer::new()],
             screen: exec
                 .terminal
                 .as_ref()
@@ -322,8 +322,11 @@ impl<P: Processes> Jobs<P> {
             }
             Err(errno) => {
                 self.table.update(id, |job| {
-                    let open = |held: &&mut Held| held.flow() == Flow::Open;
-                    job.outputs.iter_mut().filter(open).for_each(Held::end_here);
+                    let open = |held: &&mut OutputBuffer| held.flow() == Flow::Open;
+                    job.outputs
+                        .iter_mut()
+                        .filter(open)
+                        .for_each(OutputBuffer::end_here);
                 });
                 self.close_stdin(id, outbox);
                 self.settle(now, id, Outcome::SpawnFailed { errno }, false, outbox);

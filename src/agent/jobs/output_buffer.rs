@@ -22,7 +22,7 @@ pub enum Flow {
 
 /// The bytes of one output that are held.
 #[derive(Debug)]
-pub struct Held {
+pub struct OutputBuffer {
     start: u64,
     end: u64,
     pieces: VecDeque<Bytes>,
@@ -40,7 +40,7 @@ const fn cost(piece: &Bytes) -> u64 {
     }
 }
 
-impl Held {
+impl OutputBuffer {
     /// Nothing yet.
     pub const fn new() -> Self {
         Self {
@@ -150,7 +150,7 @@ mod tests {
             releases in prop::collection::vec(0u64..9000, 0..5),
             offset in 0u64..9000,
         ) {
-            let mut held = Held::new();
+            let mut held = OutputBuffer::new();
             let mut all = Vec::new();
             for length in pieces {
                 let piece: Vec<u8> = (0..length).map(|i| u8::try_from((all.len() + i) % 251).unwrap()).collect();
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_byte_at_a_time_is_bounded_as_well() {
-        let mut held = Held::new();
+        let mut held = OutputBuffer::new();
         while held.room(0) > 0 {
             held.push(Bytes::from_static(b"x"));
         }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_nobody_wants_is_dropped() {
-        let mut held = Held::new();
+        let mut held = OutputBuffer::new();
         held.push(Bytes::from_static(b"abc"));
         held.shut();
         held.push(Bytes::from_static(b"def"));

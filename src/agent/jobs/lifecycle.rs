@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-use super::held::Held;
 use super::job::{Job, State};
+use super::output_buffer::OutputBuffer;
 use super::stdin::Closed;
 use super::{Exit, Force, JobId, Jobs, Output, Processes, Role, lane_of, requests};
 use crate::agent::limits;
@@ -34,7 +34,7 @@ impl<P: Processes> Jobs<P> {
             return;
         };
         let left = self.config.max_output.map(|most| {
-            let written: u64 = job.outputs.iter().map(Held::end).sum();
+            let written: u64 = job.outputs.iter().map(OutputBuffer::end).sum();
             most.saturating_sub(written)
         });
         let too_much = left.is_some_and(|left| left < data.len() as u64);
@@ -276,7 +276,7 @@ impl<P: Processes> Jobs<P> {
             return;
         };
         if let Some(call) = call_of(job) {
-            requests::bid_farewell(call, job, outbox);
+            requests::send_exit(call, job, outbox);
         }
         for waiter in waiters.into_iter().flatten() {
             self.calls.remove(&waiter);
