@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const ADDRESSES: usize = 4;
 
 /// Sessions of one attempt: the one in use, one that has just answered, one that is being opened.
-pub const LEGS: usize = 3;
+pub const ATTACHMENTS: usize = 3;
 
 /// Names looked up at a time: a resolver answers several queries at once, and a slow one blocks its thread for
 /// seconds.
@@ -49,13 +49,13 @@ pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
 
 /// Bytes of messages in flight to an agent: half of the initial credit of a call's control lane, as JSON adds
 /// quotes and escapes.
-pub const TALK_BYTES: usize = 32 << 10;
+pub const CHAT_BYTES: usize = 32 << 10;
 
 /// Messages in flight to an agent.
-pub const TALK_MESSAGES: usize = 256;
+pub const CHAT_MESSAGES: usize = 256;
 
 /// Silence of a chat's agent after which the user is told: two keepalive intervals of 20 s, and 5 s more.
-pub const TALK_SILENCE: Duration = Duration::from_secs(45);
+pub const CHAT_SILENCE: Duration = Duration::from_secs(45);
 
 /// After a signal a chat waits this long for receipts and for its own output to be taken, then it ends and
 /// names what has no receipt. Enough for a distant agent, and short for who presses Ctrl-C.

@@ -3,7 +3,6 @@
 //! Each room is a sans-IO machine (session events in, session commands out) so that the simulator can
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
-pub mod ask;
 pub mod chat;
 pub mod console;
 pub mod exec;
@@ -11,8 +10,8 @@ pub mod journal;
 pub mod known_agents;
 pub mod limits;
 pub mod link;
+pub mod query;
 pub mod send;
 pub mod signals;
 pub mod stdio;
-pub mod talk;
 pub mod tickets;

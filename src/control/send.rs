@@ -1,15 +1,15 @@
 //! `udpctl send`: one message to one agent or many, with a receipt from each.
 //!
-//! One thin loop over as many [`Talk`]s as are allowed at once. Invariant: every host is named with what
+//! One thin loop over as many [`ChatClient`]s as are allowed at once. Invariant: every host is named with what
 //! became of the message there; silence never counts as delivery.
 
 use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::{Receiver, select};
 
+use super::chat::client::{Action, ChatClient, Config, End, Purpose};
 use super::limits;
 use super::link::{Directory, Host, Link};
-use super::talk::{Action, Config, End, Purpose, Talk};
 use crate::crypto::PublicKey;
 use crate::net::Event;
 
@@ -79,7 +79,7 @@ struct Round<'a> {
 }
 
 struct Sending {
-    talk: Talk,
+    chat: ChatClient,
     label: String,
     agent: PublicKey,
     members: Option<u32>,
@@ -91,7 +91,7 @@ impl Round<'_> {
             let Some((slot, host)) = self.waiting.pop_front() else {
                 return;
             };
-            let talk = Talk::new(Config {
+            let chat = ChatClient::new(Config {
                 slot,
                 purpose: Purpose::Send {
                     text: self.text.to_owned(),
@@ -102,7 +102,7 @@ impl Round<'_> {
                 contact_timeout: self.options.contact_timeout,
             });
             let sending = Sending {
-                talk,
+                chat,
                 label: host.label,
                 agent: host.agent,
                 members: None,
@@ -116,9 +116,9 @@ impl Round<'_> {
         let Some(session) = event.session() else {
             return;
         };
-        let slot = Talk::slot_of(session);
+        let slot = ChatClient::slot_of(session);
         if let Some(sending) = self.talks.get_mut(&slot) {
-            sending.talk.on_event(event);
+            sending.chat.on_event(event);
             self.act(slot);
         }
     }
@@ -127,7 +127,7 @@ impl Round<'_> {
         let Some(sending) = self.talks.get_mut(&slot) else {
             return;
         };
-        while let Some(action) = sending.talk.poll() {
+        while let Some(action) = sending.chat.poll() {
             match action {
                 Action::Command(command) => self.link.send(command),
                 Action::Learned(ticket) => self.options.directory.learn(&sending.agent, &ticket),
@@ -150,7 +150,7 @@ impl Round<'_> {
         let slots: Vec<u32> = self.talks.keys().copied().collect();
         for slot in slots {
             if let Some(sending) = self.talks.get_mut(&slot) {
-                sending.talk.leave_now();
+                sending.chat.leave_now();
             }
             self.act(slot);
         }

@@ -58,7 +58,7 @@ impl Contract {
         }
     }
 
-    /// The application asks for something.
+    /// The application queries for something.
     pub fn on_command(&mut self, command: &Command) {
         match command {
             Command::Connect(connect) => {

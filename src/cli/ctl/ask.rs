@@ -10,10 +10,10 @@ use super::args::{AcceptArgs, PingArgs};
 use super::context::{Controller, note, print};
 use super::local::Local;
 use super::trust::on_change;
-use crate::control::ask::{Answer, NoReply, Question, ask};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
 use crate::control::link::{Directory, Host, Link};
+use crate::control::query::{Answer, NoReply, Question, run_queries};
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Outcome, Reply, Request};
@@ -72,7 +72,7 @@ fn ping_all(
         .map(|question| question.host.label.clone())
         .collect();
     let mut printed = Ok(());
-    ask(link, directory, questions, |index, answer| {
+    run_queries(link, directory, questions, |index, answer| {
         let label = &labels[index];
         match pong(&answer) {
             Ok(words) => {
@@ -131,7 +131,7 @@ pub fn accept(args: &AcceptArgs) -> Result<u8> {
         patience: args.contact_timeout,
     };
     let mut answers = Vec::new();
-    ask(&link, None, vec![question], |_, answer| {
+    run_queries(&link, None, vec![question], |_, answer| {
         answers.push(answer);
     });
     link.close();

@@ -13,8 +13,8 @@ use super::args::ExecArgs;
 use super::context::{Controller, note};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
-    Cleaning, Finish, Goal, Interruption, Opening, Seat, Settings, Style, Task, Verbosity, run,
-    summary,
+    Escaping, Finish, Goal, Interruption, JobRequest, Settings, Style, Task, TerminalMode,
+    Verbosity, run, summary,
 };
 use crate::control::journal::{History, Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::control::{console, limits, signals};
@@ -33,7 +33,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         let task = Task {
             label: LABEL.into(),
             host: Ok(local.host.clone()),
-            opening: opening(args, script.as_ref(), &mut controller.rng),
+            request: job_request(args, script.as_ref(), &mut controller.rng),
         };
         let finish = run(
             &local.link,
@@ -53,7 +53,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,
-            opening: opening(args, script.as_ref(), &mut controller.rng),
+            request: job_request(args, script.as_ref(), &mut controller.rng),
         })
         .collect();
     let hosts = tasks.len();
@@ -86,7 +86,7 @@ fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<
     let history = (known == Known::Before).then(|| journal.history());
     if let Some(history) = &history {
         for task in &mut *tasks {
-            if let (Ok(host), Opening::Exec(exec)) = (&task.host, &mut task.opening) {
+            if let (Ok(host), JobRequest::Exec(exec)) = (&task.host, &mut task.request) {
                 exec.age_ms = history.age(exec.id, &host.agent).map_or(0, millis);
             }
         }
@@ -118,7 +118,7 @@ fn write_down(args: &ExecArgs, journal: &Journal, tasks: &mut [Task]) -> Result<
 /// What the journal is told of a task; `None`: all of them are new.
 fn request(history: Option<&History>, task: &Task) -> Option<Request> {
     let host = task.host.as_ref().ok()?;
-    let id = task.opening.id();
+    let id = task.request.id();
     Some(Request {
         id,
         host: task.label.clone(),
@@ -158,9 +158,9 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
     }
 }
 
-fn opening(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rng) -> Opening {
+fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rng) -> JobRequest {
     let env = args.env.iter().cloned();
-    Opening::Exec(Exec {
+    JobRequest::Exec(Exec {
         id: args.id.unwrap_or_else(|| RequestId(rng.bytes())),
         argv: argv(args),
         env: env
@@ -215,10 +215,10 @@ fn argv(args: &ExecArgs) -> Vec<OsText> {
 }
 
 fn settings(args: &ExecArgs, hosts: usize) -> Settings {
-    let cleaning = if args.raw {
-        Cleaning::Raw
+    let escaping = if args.raw {
+        Escaping::Raw
     } else {
-        Cleaning::Escape
+        Escaping::Escape
     };
     Settings {
         goal: if args.detach {
@@ -232,14 +232,14 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
             (true, 1) => Style::Json(limits::CAPTURE),
             (true, _) => Style::Json(limits::CAPTURE_FLEET),
             (false, 1) => Style::Plain,
-            (false, _) => Style::Labelled(cleaning),
+            (false, _) => Style::Labelled(escaping),
         },
         // A person's typing waits until the command is there to be typed to.
         stdin: args.stdin || args.terminal && !args.detach && !console::is_there(),
-        seat: if args.terminal && !args.detach && console::is_there() {
-            Seat::Offered
+        terminal_mode: if args.terminal && !args.detach && console::is_there() {
+            TerminalMode::Offered
         } else {
-            Seat::Apart
+            TerminalMode::Apart
         },
         forward: args.forward.clone(),
         verbosity: if args.verbose {

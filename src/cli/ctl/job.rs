@@ -8,11 +8,13 @@ use super::args::{AttachArgs, JobArgs, KillArgs, WaitArgs};
 use super::ask::{unexpected, words};
 use super::context::{Controller, note};
 use super::exec::conclude;
-use crate::control::ask::{Question, ask};
 use crate::control::exec::summary;
-use crate::control::exec::{Goal, Opening, Report, Seat, Settings, Style, Task, Verbosity, run};
+use crate::control::exec::{
+    Goal, JobRequest, Report, Settings, Style, Task, TerminalMode, Verbosity, run,
+};
 use crate::control::journal::{self, Journal, Keeping, Known, Offsets, Plan, State};
 use crate::control::link::{Directory, Host, Link};
+use crate::control::query::{Question, run_queries};
 use crate::control::{console, limits, signals};
 use crate::message::{OsText, Reply, Request, RequestId};
 
@@ -37,10 +39,10 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     let place = Place::find(&args.job)?;
     let signals = signals::catch(&[])?;
     let id = place.job(&args.job)?;
-    let seat = if console::is_there() && !args.json {
-        Seat::Offered
+    let terminal_mode = if console::is_there() && !args.json {
+        TerminalMode::Offered
     } else {
-        Seat::Apart
+        TerminalMode::Apart
     };
     let label = place.host.label.clone();
     let history = place.journal.history();
@@ -63,11 +65,11 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     let task = Task {
         label: label.clone(),
         host: Ok(place.host.clone()),
-        opening: Opening::Attach {
+        request: JobRequest::Attach {
             id,
             stdout: first(offsets[0]),
             stderr: first(offsets[1]),
-            keyboard: seat == Seat::Offered,
+            keyboard: terminal_mode == TerminalMode::Offered,
         },
     };
     let plan = Plan {
@@ -98,7 +100,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
             Style::Plain
         },
         stdin: false,
-        seat,
+        terminal_mode,
         forward: Vec::new(),
         verbosity: if args.verbose {
             Verbosity::Verbose
@@ -236,7 +238,7 @@ impl Place {
             patience,
         };
         let mut answers = Vec::new();
-        ask(
+        run_queries(
             &self.link,
             Some(&self.directory),
             vec![question],

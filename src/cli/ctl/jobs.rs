@@ -8,9 +8,9 @@ use serde_json::json;
 use super::args::JobsArgs;
 use super::ask::{unexpected, words};
 use super::context::{Controller, note, print};
-use crate::control::ask::{Answer, Question, ask};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::link::Host;
+use crate::control::query::{Answer, Question, run_queries};
 use crate::escape;
 use crate::message::{JobState, JobView, Reply, Request};
 
@@ -40,7 +40,7 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
     let several = args.targets.len() > 1;
     let mut rows = Vec::new();
     let mut text = String::new();
-    ask(&link, Some(&directory), questions, |index, answer| {
+    run_queries(&link, Some(&directory), questions, |index, answer| {
         let label = &labels[index];
         match listed(answer) {
             Ok(jobs) => {

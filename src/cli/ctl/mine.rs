@@ -12,9 +12,9 @@ use serde_json::json;
 use super::args::JobsArgs;
 use super::context::{Controller, note, print};
 use super::jobs::{line, listed, object, question, state, with_hosts};
-use crate::control::ask::ask;
 use crate::control::journal::{Journal, Past, Record, State};
 use crate::control::link::{Directory, Host, Link};
+use crate::control::query::run_queries;
 use crate::crypto::PublicKey;
 use crate::message::{JobState, JobView, Outcome, RequestId};
 use crate::net::Target;
@@ -61,7 +61,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
             }
         }
     }
-    ask(&link, Some(&directory), questions, |index, answer| {
+    run_queries(&link, Some(&directory), questions, |index, answer| {
         let agent = asked[index];
         match listed(answer) {
             Ok(jobs) => list.add(agent, Some(&jobs)),

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, bail};
 
 use super::args::{ChatArgs, SendArgs};
 use super::context::{Controller, note};
+use crate::control::chat::client::End;
 use crate::control::chat::{self, PlainSource};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::link::Link;
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
-use crate::control::talk::End;
 use crate::message::limits::CHAT_TEXT;
 
 /// Chats.

@@ -1,10 +1,11 @@
 //! `udpctl chat`: a person, or a script, in the chat of an agent.
 //!
-//! One thin loop between a [`Talk`], the network thread and the screen. On a terminal lines are typed
+//! One thin loop between a [`ChatClient`], the network thread and the screen. On a terminal lines are typed
 //! at a prompt and what others say appears above it; otherwise each line of standard input is said, what
 //! others say goes to standard output, and the program ends when everything was delivered.
 //! Invariant: a line that was not delivered is named, and the exit status tells that there was one.
 
+pub mod client;
 mod plain;
 mod screen;
 
@@ -20,12 +21,12 @@ use self::screen::{Screen, Typed};
 use super::console;
 use super::limits;
 use super::link::{Directory, Host, Link};
-use super::talk::{Action, Config, End, Purpose, Talk};
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::Reply;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::net::Event;
+use client::{Action, ChatClient, Config, End, Purpose};
 
 /// Exit status when everything was delivered and the end was wished for.
 const DELIVERED: u8 = 0;
@@ -60,7 +61,7 @@ pub fn signals() -> &'static [i32] {
 /// # Errors
 /// When the terminal cannot be set up.
 pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
-    let talk = Talk::new(Config {
+    let chat = ChatClient::new(Config {
         slot: 0,
         purpose: Purpose::Chat {
             name: options.name.clone(),
@@ -73,7 +74,7 @@ pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
     let room = Room {
         link,
         screen: Screen::open("> ")?,
-        talk,
+        chat,
         agent: host.agent,
         label: escape::line(host.label.as_bytes(), NAME).into_owned(),
         options,
@@ -87,7 +88,7 @@ pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
 struct Room<'a> {
     link: &'a Link,
     screen: Screen,
-    talk: Talk,
+    chat: ChatClient,
     agent: PublicKey,
     label: String,
     options: &'a Options<'a>,
@@ -112,7 +113,7 @@ impl Room<'_> {
             } else {
                 self.link.events()
             };
-            let typed = if self.leaving || !self.talk.has_room() {
+            let typed = if self.leaving || !self.chat.has_room() {
                 &nothing
             } else {
                 &self.screen.typed
@@ -137,7 +138,7 @@ impl Room<'_> {
                     }
                 }
                 recv(self.options.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
-                recv(deadline) -> _ => self.talk.leave_now(),
+                recv(deadline) -> _ => self.chat.leave_now(),
             }
         };
         self.screen.finish(self.options.signals, self.deadline);
@@ -151,7 +152,7 @@ impl Room<'_> {
         }
         // The second one does not wait for receipts.
         if self.leaving {
-            self.talk.leave_now();
+            self.chat.leave_now();
         }
         self.leave();
         self.deadline = Some(Instant::now() + limits::TALK_LEAVE);
@@ -159,7 +160,7 @@ impl Room<'_> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Session(event) => self.talk.on_event(event),
+            Event::Session(event) => self.chat.on_event(event),
             Event::Failed { address, error } => {
                 self.screen.note(&format!("{address}: {error}"));
             }
@@ -170,7 +171,7 @@ impl Room<'_> {
     fn on_typed(&mut self, typed: Typed) {
         match typed {
             Typed::Line(line) => {
-                if self.talk.say(line.clone()).is_err() {
+                if self.chat.say(line.clone()).is_err() {
                     let reason = format!("a message has at most {CHAT_TEXT} bytes");
                     self.undelivered(&line, &reason);
                 }
@@ -188,12 +189,12 @@ impl Room<'_> {
 
     fn leave(&mut self) {
         self.leaving = true;
-        self.talk.leave();
+        self.chat.leave();
     }
 
-    /// Does what the talk wants done. The end, if it is over.
+    /// Does what the chat wants done. The end, if it is over.
     fn act(&mut self) -> Option<End> {
-        while let Some(action) = self.talk.poll() {
+        while let Some(action) = self.chat.poll() {
             match action {
                 Action::Command(command) => self.link.send(command),
                 Action::Heard(reply) => self.show(reply),
@@ -269,7 +270,7 @@ impl Room<'_> {
         drop(self.screen);
         let mut stderr = io::stderr().lock();
         let mut failed = self.failed;
-        for text in self.talk.undelivered() {
+        for text in self.chat.undelivered() {
             failed = true;
             let _ = writeln!(stderr, "* {}", undelivered(text, "no receipt"));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::show::Style;
 use super::summary::Tally;
-use super::{Goal, Opening, Report};
+use super::{Goal, JobRequest, Report};
 use crate::control::link::{Host, HostError};
 
 /// Request to one host.
@@ -16,12 +16,12 @@ pub struct Task {
     /// Address and key of the agent, or the reason why they are not known.
     pub host: Result<Host, HostError>,
     /// Request to make there.
-    pub opening: Opening,
+    pub request: JobRequest,
 }
 
 /// Use of the user's terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Seat {
+pub enum TerminalMode {
     /// The terminal stays the user's.
     Apart,
     /// The terminal becomes the command's once the agent has accepted a command that has one.
@@ -51,7 +51,7 @@ pub struct Settings {
     /// True if stdin is read, for the hosts that take it.
     pub stdin: bool,
     /// Use of the user's terminal.
-    pub seat: Seat,
+    pub terminal_mode: TerminalMode,
     /// Signals that are sent to the command instead of interrupting the run.
     pub forward: Vec<i32>,
     /// Amount of output about successes.

@@ -1,4 +1,4 @@
-//! Loop of `exec` and `attach`: one thread that feeds the attempts of all hosts and waits for the next event.
+//! Loop of `exec` and `attach`: one thread that feeds the jobs of all hosts and waits for the next event.
 //!
 //! The loop blocks only in its `select`: names are resolved before, and the standard streams have threads of
 //! their own. Invariant: when it returns, everything that was received and has a reader is written.
@@ -15,20 +15,20 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 use signal_hook::consts::SIGWINCH;
 
-use super::Attempt;
+use super::RemoteJob;
 use super::plan::{Finish, Interruption, Settings, Task};
-use super::show::{Account, Show};
+use super::show::{ByteCount, Show};
 use super::summary::Tally;
 use crate::control::console::Console;
 use crate::control::journal::{Live, State};
 use crate::control::limits;
 use crate::control::link::{Directory, Link};
-use crate::control::stdio::{Chunk, Ledger, Reader, Writer};
+use crate::control::stdio::{Ledger, Reader, StdinChunk, Writer};
 use crate::session::Ticket;
 
 /// Host in progress.
 struct Running {
-    attempt: Attempt,
+    job: RemoteJob,
     began: Instant,
     learned: Option<Ticket>,
 }
@@ -42,13 +42,13 @@ struct Run<'a> {
     base: u32,
     /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
-    /// Slots whose attempts have actions to take.
+    /// Slots whose jobs have actions to take.
     ready: BTreeSet<u32>,
     /// Index of the first task that has not begun.
     next: usize,
     active: usize,
     show: Show,
-    streams: [Writer<Account>; 2],
+    streams: [Writer<Option<ByteCount>>; 2],
     /// The user's terminal, while it is the command's.
     console: Option<Console>,
     finish: Finish,
@@ -75,7 +75,7 @@ pub fn run(
     let base = link.reserve(tasks.len());
     let writer = |fd| {
         let ledger = journal.as_ref().map(|journal| {
-            let ledger: Box<dyn Ledger<Account>> = Box::new(journal.ledger(base));
+            let ledger: Box<dyn Ledger<Option<ByteCount>>> = Box::new(journal.ledger(base));
             ledger
         });
         Writer::new(fd, ledger)
@@ -141,7 +141,7 @@ impl Run<'_> {
                 },
                 recv(reports[0]) -> report => self.on_written(0, &report.expect("the writer holds its sender")),
                 recv(reports[1]) -> report => self.on_written(1, &report.expect("the writer holds its sender")),
-                recv(chunks) -> chunk => if self.on_typed(chunk.unwrap_or(Chunk::End)) {
+                recv(chunks) -> chunk => if self.on_typed(chunk.unwrap_or(StdinChunk::End)) {
                     return self.leave(Interruption::Left);
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
@@ -169,7 +169,7 @@ impl Run<'_> {
         if self.settings.forward.contains(&signal) && self.active > 0 {
             for index in 0..self.running.len() {
                 if let Some(running) = &mut self.running[index] {
-                    running.attempt.signal(signal);
+                    running.job.signal(signal);
                     self.ready.insert(self.slot(index));
                 }
             }
@@ -187,14 +187,14 @@ impl Run<'_> {
     /// Ends the run at once and names the commands that may still run. Writes to stderr directly: the queue may be
     /// held up by a stopped terminal.
     fn leave(&mut self, interruption: Interruption) {
-        self.stand_up_at_once();
+        self.restore_now();
         for index in 0..self.running.len() {
             if let Some(running) = self.running[index].take() {
-                if !running.attempt.may_be_there() {
+                if !running.job.may_be_there() {
                     self.write_state(index, State::Void);
                 }
                 let label = &self.tasks[index].label;
-                let id = running.attempt.id();
+                let id = running.job.id();
                 if interruption == Interruption::Left {
                     tell(&format!(
                         "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
@@ -213,7 +213,7 @@ impl Run<'_> {
         self.finish.interruption.get_or_insert(interruption);
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
-                running.attempt.cancel();
+                running.job.cancel();
                 self.ready.insert(self.slot(index));
             }
         }
@@ -224,10 +224,10 @@ impl Run<'_> {
         self.finish.interruption = Some(Interruption::Failed);
     }
 
-    fn attempt(&mut self, slot: u32) -> Option<&mut Attempt> {
+    fn job(&mut self, slot: u32) -> Option<&mut RemoteJob> {
         let index = slot.checked_sub(self.base)? as usize;
         let running = self.running.get_mut(index)?.as_mut()?;
-        Some(&mut running.attempt)
+        Some(&mut running.job)
     }
 
     fn slot(&self, index: usize) -> u32 {

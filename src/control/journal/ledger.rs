@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::slots::{self, Offsets};
-use crate::control::exec::{Account, Output};
+use crate::control::exec::{ByteCount, Output};
 use crate::control::stdio::{Ledger, Part};
 
 /// Slots of a run, for the thread of one standard stream. The two outputs of a request have separate fields, so
@@ -37,7 +37,7 @@ impl SlotLedger {
     }
 
     /// Records the offsets when `done` of the parts' bytes are written and `begun` of them may be.
-    fn note(&self, parts: &[Part<'_, Account>], done: usize, begun: usize) {
+    fn note(&self, parts: &[Part<'_, Option<ByteCount>>], done: usize, begun: usize) {
         if self.untracked.load(Ordering::Relaxed) {
             return;
         }
@@ -48,23 +48,23 @@ impl SlotLedger {
             let done = part.start + done.saturating_sub(at).min(length);
             let begun = part.start + begun.saturating_sub(at).min(length);
             at += length;
-            let Some(charge) = part.tag else { continue };
+            let Some(count) = part.tag else { continue };
             // A line behind its host's name counts as written only as a whole.
-            let exact = charge.bytes == part.of as u64;
+            let exact = count.bytes == part.of as u64;
             let share = |bytes: usize, whole: bool| match (exact, whole) {
                 (true, _) => bytes as u64,
-                (false, true) => charge.bytes,
+                (false, true) => count.bytes,
                 (false, false) => 0,
             };
-            let written = charge.from + share(done, done == part.of);
+            let written = count.from + share(done, done == part.of);
             let reached = begun > part.start;
-            let begun = charge.from + share(begun, begun > 0);
+            let begun = count.from + share(begun, begun > 0);
             let known = all
                 .iter_mut()
-                .rfind(|known| (known.slot, known.output) == (charge.slot, charge.output));
+                .rfind(|known| (known.slot, known.output) == (count.slot, count.output));
             if let Some(Standing { offsets, .. }) = known {
                 // A part is reached only if every part before it was written as a whole.
-                if offsets.written == charge.from {
+                if offsets.written == count.from {
                     offsets.written = written;
                 }
                 if reached {
@@ -72,8 +72,8 @@ impl SlotLedger {
                 }
             } else {
                 all.push(Standing {
-                    slot: charge.slot,
-                    output: charge.output,
+                    slot: count.slot,
+                    output: count.output,
                     offsets: Offsets { written, begun },
                 });
             }
@@ -86,12 +86,12 @@ impl SlotLedger {
     }
 }
 
-impl Ledger<Account> for SlotLedger {
-    fn begin(&mut self, parts: &[Part<'_, Account>]) {
+impl Ledger<Option<ByteCount>> for SlotLedger {
+    fn begin(&mut self, parts: &[Part<'_, Option<ByteCount>>]) {
         self.note(parts, 0, usize::MAX);
     }
 
-    fn done(&mut self, parts: &[Part<'_, Account>], written: usize) {
+    fn done(&mut self, parts: &[Part<'_, Option<ByteCount>>], written: usize) {
         self.note(parts, written, written);
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::control::exec::{Account, Charge, Output};
+use crate::control::exec::{ByteCount, Output};
 use crate::control::stdio::{Ledger as _, Part};
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
@@ -199,8 +199,13 @@ fn files_that_cannot_be_read_are_skipped() {
     assert!(journal.runs().is_empty());
 }
 
-/// Returns the bytes from `start` to `end` of a piece of `of` bytes.
-fn part(tag: &Account, start: usize, end: usize, of: usize) -> Part<'_, Account> {
+/// Returns the bytes from `start` to `end` of a chunk of `of` bytes.
+fn part(
+    tag: &Option<ByteCount>,
+    start: usize,
+    end: usize,
+    of: usize,
+) -> Part<'_, Option<ByteCount>> {
     Part {
         tag,
         start,
@@ -209,8 +214,8 @@ fn part(tag: &Account, start: usize, end: usize, of: usize) -> Part<'_, Account>
     }
 }
 
-fn charge(slot: u32, from: u64, bytes: u64) -> Charge {
-    Charge {
+fn count(slot: u32, from: u64, bytes: u64) -> ByteCount {
+    ByteCount {
         slot,
         output: Output::Stdout,
         from,
@@ -230,7 +235,7 @@ fn only_bytes_of_a_write_in_progress_are_in_doubt() {
             .unwrap()
             .offsets[0]
     };
-    let (first, second) = (Some(charge(40, 100, 10)), Some(charge(40, 110, 10)));
+    let (first, second) = (Some(count(40, 100, 10)), Some(count(40, 110, 10)));
     let parts = [part(&first, 4, 10, 10), part(&second, 0, 10, 10)];
     ledger.begin(&parts);
     assert_eq!(
@@ -245,8 +250,8 @@ fn only_bytes_of_a_write_in_progress_are_in_doubt() {
     ledger.done(&parts, 3);
     assert_eq!(stdout(1), Offsets::at(107));
     // Lines behind the names of hosts, and one of udpctl itself, count as a whole or not at all.
-    let (line, own, next) = (Some(charge(41, 0, 5)), None, Some(charge(41, 5, 5)));
-    let other = Some(charge(40, 120, 5));
+    let (line, own, next) = (Some(count(41, 0, 5)), None, Some(count(41, 5, 5)));
+    let other = Some(count(40, 120, 5));
     let parts = [
         part(&line, 0, 12, 12),
         part(&own, 0, 9, 9),

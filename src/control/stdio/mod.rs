@@ -3,10 +3,10 @@
 //! Not the form of the output. Invariant: a thread has at most one batch at a time; the queue behind it is bounded
 //! by the credit of the hosts whose output it holds.
 
-mod course;
+mod batch_write;
 mod reader;
 mod writer;
 
-pub use course::{Ledger, Part};
-pub use reader::{Chunk, Reader};
-pub use writer::{Piece, Writer, Written};
+pub use batch_write::{Ledger, Part};
+pub use reader::{Reader, StdinChunk};
+pub use writer::{Chunk, Writer, Written};

@@ -11,7 +11,7 @@ use crate::control::limits::STDIN_CHUNK;
 
 /// Result of one read.
 #[derive(Debug)]
-pub enum Chunk {
+pub enum StdinChunk {
     /// The next bytes, never empty.
     Data(Bytes),
     /// The end of the input.
@@ -22,7 +22,7 @@ pub enum Chunk {
 
 /// Handle of the thread that reads stdin.
 pub struct Reader {
-    chunks: Receiver<Chunk>,
+    chunks: Receiver<StdinChunk>,
 }
 
 impl Reader {
@@ -36,12 +36,12 @@ impl Reader {
             let mut buffer = vec![0; STDIN_CHUNK];
             loop {
                 let chunk = match io::stdin().read(&mut buffer) {
-                    Ok(0) => Chunk::End,
-                    Ok(length) => Chunk::Data(Bytes::copy_from_slice(&buffer[..length])),
+                    Ok(0) => StdinChunk::End,
+                    Ok(length) => StdinChunk::Data(Bytes::copy_from_slice(&buffer[..length])),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Chunk::Failed(error),
+                    Err(error) => StdinChunk::Failed(error),
                 };
-                let last = !matches!(chunk, Chunk::Data(_));
+                let last = !matches!(chunk, StdinChunk::Data(_));
                 if sender.send(chunk).is_err() || last {
                     return;
                 }
@@ -53,7 +53,7 @@ impl Reader {
 
     /// Returns the channel of chunks.
     #[must_use]
-    pub const fn chunks(&self) -> &Receiver<Chunk> {
+    pub const fn chunks(&self) -> &Receiver<StdinChunk> {
         &self.chunks
     }
 }

@@ -10,11 +10,11 @@ use std::os::fd::BorrowedFd;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::course::{Ledger, write_all};
+use super::batch_write::{Ledger, write_all};
 
 /// Bytes to write.
 #[derive(Clone, Debug)]
-pub struct Piece<T> {
+pub struct Chunk<T> {
     /// Identification, returned when the bytes are written.
     pub tag: T,
     /// The bytes.
@@ -24,20 +24,20 @@ pub struct Piece<T> {
 /// Report on a batch.
 #[derive(Debug)]
 pub struct Written<T> {
-    /// Tags of the pieces, in order.
+    /// Tags of the chunks, in order.
     pub tags: Vec<T>,
-    /// Error that stopped the batch. No later piece is written either.
+    /// Error that stopped the batch. No later chunk is written either.
     pub error: Option<io::Error>,
 }
 
 /// Queue of one standard stream, in front of its thread.
 pub struct Writer<T> {
     fd: BorrowedFd<'static>,
-    queue: VecDeque<Piece<T>>,
+    queue: VecDeque<Chunk<T>>,
     /// Ledger, until the thread takes it.
     ledger: Option<Box<dyn Ledger<T>>>,
     /// Channel to the thread, which is started with the first batch.
-    thread: Option<Sender<Vec<Piece<T>>>>,
+    thread: Option<Sender<Vec<Chunk<T>>>>,
     busy: bool,
     broken: bool,
     reports: (Sender<Written<T>>, Receiver<Written<T>>),
@@ -61,15 +61,15 @@ impl<T: Send + 'static> Writer<T> {
         }
     }
 
-    /// Queues a piece.
+    /// Queues a chunk.
     ///
     /// # Errors
-    /// The tag of the piece, which is dropped, if an earlier write has failed.
-    pub fn push(&mut self, piece: Piece<T>) -> Result<(), T> {
+    /// The tag of the chunk, which is dropped, if an earlier write has failed.
+    pub fn push(&mut self, chunk: Chunk<T>) -> Result<(), T> {
         if self.broken {
-            return Err(piece.tag);
+            return Err(chunk.tag);
         }
-        self.queue.push_back(piece);
+        self.queue.push_back(chunk);
         Ok(())
     }
 
@@ -93,14 +93,14 @@ impl<T: Send + 'static> Writer<T> {
         &self.reports.1
     }
 
-    /// Handles a report. After a failure it returns the tags of the pieces that were still queued.
+    /// Handles a report. After a failure it returns the tags of the chunks that were still queued.
     pub fn on_report(&mut self, report: &Written<T>) -> Vec<T> {
         self.busy = false;
         if report.error.is_none() {
             return Vec::new();
         }
         self.broken = true;
-        self.queue.drain(..).map(|piece| piece.tag).collect()
+        self.queue.drain(..).map(|chunk| chunk.tag).collect()
     }
 
     /// Returns true if nothing is queued and no batch is with the thread.
@@ -114,8 +114,8 @@ fn start<T: Send + 'static>(
     fd: BorrowedFd<'static>,
     mut ledger: Option<Box<dyn Ledger<T>>>,
     reports: Sender<Written<T>>,
-) -> Sender<Vec<Piece<T>>> {
-    let (sender, batches) = bounded::<Vec<Piece<T>>>(1);
+) -> Sender<Vec<Chunk<T>>> {
+    let (sender, batches) = bounded::<Vec<Chunk<T>>>(1);
     let thread = std::thread::Builder::new().name("output".into());
     let writing = thread.spawn(move || {
         let file = fd.try_clone_to_owned().map(File::from);
@@ -124,7 +124,7 @@ fn start<T: Send + 'static>(
                 Ok(file) => write_all(file, &batch, ledger.as_deref_mut()).err(),
                 Err(error) => Some(error.kind().into()),
             };
-            let tags = batch.into_iter().map(|piece| piece.tag).collect();
+            let tags = batch.into_iter().map(|chunk| chunk.tag).collect();
             if reports.send(Written { tags, error }).is_err() {
                 return;
             }
@@ -156,7 +156,7 @@ mod tests {
         let mut writer = Writer::new(fd, None);
         for tag in 0..3 {
             let data = Bytes::from(vec![b'a' + tag; 2]);
-            writer.push(Piece { tag, data }).unwrap();
+            writer.push(Chunk { tag, data }).unwrap();
         }
         writer.flush();
         let report = writer.reports().recv_timeout(DEADLINE).unwrap();
@@ -173,17 +173,17 @@ mod tests {
         let (reader, fd) = pipe();
         drop(reader);
         let mut writer = Writer::new(fd, None);
-        let piece = |tag| Piece {
+        let chunk = |tag| Chunk {
             tag,
             data: Bytes::from_static(b"x"),
         };
-        writer.push(piece(1)).unwrap();
+        writer.push(chunk(1)).unwrap();
         writer.flush();
-        writer.push(piece(2)).unwrap();
+        writer.push(chunk(2)).unwrap();
         let report = writer.reports().recv_timeout(DEADLINE).unwrap();
         let kind = report.error.as_ref().map(io::Error::kind);
         assert_eq!(kind, Some(io::ErrorKind::BrokenPipe));
         assert_eq!(writer.on_report(&report), [2]);
-        assert_eq!(writer.push(piece(3)), Err(3));
+        assert_eq!(writer.push(chunk(3)), Err(3));
     }
 }

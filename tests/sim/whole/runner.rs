@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use udpagent::control::exec::{Action, Attempt, Config, Goal, Opening, Output, Report};
+use udpagent::control::exec::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report};
 
 use udpagent::crypto::PublicKey;
 use udpagent::message::{Exec, RequestId};
@@ -28,7 +28,7 @@ use crate::world::World;
 const INPUT: u64 = 4 << 10;
 
 struct Running {
-    attempt: Attempt,
+    attempt: RemoteJob,
     agent: PublicKey,
     work: Work,
     /// Where the next byte of each output stands.
@@ -111,7 +111,7 @@ impl WholeLaptop {
 
     /// Runs a work.
     pub fn run(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        self.attempt(world, agent, work, Opening::Exec(exec(&work)), None);
+        self.attempt(world, agent, work, JobRequest::Exec(exec(&work)), None);
     }
 
     /// Takes a work up again.
@@ -125,23 +125,23 @@ impl WholeLaptop {
         let age_ms = u64::try_from(age.as_millis())
             .expect("a short story")
             .max(1);
-        let opening = Opening::Exec(Exec {
+        let request = JobRequest::Exec(Exec {
             age_ms,
             ..exec(&work)
         });
-        self.attempt(world, agent, work, opening, Some(Default::default()));
+        self.attempt(world, agent, work, request, Some(Default::default()));
     }
 
     /// Attaches to a work, from the byte after the last that was written out.
     pub fn attach(&self, world: &mut World, agent: &WholeAgent, work: Work) {
         let [stdout, stderr] = self.app.borrow().written[&work.id];
-        let opening = Opening::Attach {
+        let request = JobRequest::Attach {
             keyboard: false,
             id: request_id(work.id),
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        self.attempt(world, agent, work, opening, None);
+        self.attempt(world, agent, work, request, None);
     }
 
     /// The process ends without a word; what it had written out stays written. Returns the works that it
@@ -180,7 +180,7 @@ impl WholeLaptop {
         world: &mut World,
         agent: &WholeAgent,
         work: Work,
-        opening: Opening,
+        request: JobRequest,
         kept: Option<[Vec<u8>; 2]>,
     ) {
         let now = world.local(self.host);
@@ -191,7 +191,7 @@ impl WholeLaptop {
         let outputs = *app.written.entry(work.id).or_default();
         let config = Config {
             slot,
-            opening,
+            request,
             goal: Goal::Result,
             agent: agent.key,
             paths: vec![Path {
@@ -205,7 +205,7 @@ impl WholeLaptop {
             patience: Duration::from_secs(60),
         };
         let running = Running {
-            attempt: Attempt::new(config),
+            attempt: RemoteJob::new(config),
             agent: agent.key,
             work,
             outputs,
@@ -332,7 +332,7 @@ impl App for Rc<RefCell<Runner>> {
             return;
         };
         let mut runner = self.borrow_mut();
-        let slot = Attempt::slot_of(session);
+        let slot = RemoteJob::slot_of(session);
         if let Some(running) = runner.running.get_mut(&slot) {
             running.attempt.on_event(event);
         }

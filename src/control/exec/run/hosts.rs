@@ -1,14 +1,14 @@
-//! Hosts of a run: their beginning as the window allows, the actions of their attempts, and their ends.
+//! Hosts of a run: their beginning as the window allows, the actions of their jobs, and their ends.
 
 use std::time::{Duration, Instant};
 
-use super::super::show::{Place, Shown, Style};
+use super::super::show::{Offset, Shown, Style};
 use super::super::summary::{self, Fate};
-use super::super::{Action, Attempt, Config, Goal, Output, Report, Verbosity};
+use super::super::{Action, Config, Goal, Output, RemoteJob, Report, Verbosity};
 use super::{Run, Running};
 use crate::control::journal::State;
 use crate::control::limits;
-use crate::control::stdio::Piece;
+use crate::control::stdio::Chunk;
 use crate::message::Outcome;
 use crate::net;
 use crate::session::Ticket;
@@ -29,9 +29,9 @@ impl Run<'_> {
             }
             match &self.tasks[index].host {
                 Ok(host) => {
-                    let attempt = Attempt::new(Config {
+                    let job = RemoteJob::new(Config {
                         slot,
-                        opening: self.tasks[index].opening.clone(),
+                        request: self.tasks[index].request.clone(),
                         goal: self.settings.goal,
                         agent: host.agent,
                         paths: host.paths.clone(),
@@ -41,7 +41,7 @@ impl Run<'_> {
                         patience: self.settings.patience,
                     });
                     self.running[index] = Some(Box::new(Running {
-                        attempt,
+                        job,
                         began: Instant::now(),
                         learned: None,
                     }));
@@ -50,7 +50,7 @@ impl Run<'_> {
                 }
                 Err(error) => {
                     let report = Report {
-                        id: self.tasks[index].opening.id(),
+                        id: self.tasks[index].request.id(),
                         outcome: Some(Outcome::Unreachable {}),
                         accepted: false,
                         lengths: [0, 0],
@@ -66,10 +66,10 @@ impl Run<'_> {
         }
     }
 
-    /// Takes all actions of the attempts that are ready.
+    /// Takes all actions of the jobs that are ready.
     pub(super) fn act(&mut self) {
         while let Some(slot) = self.ready.pop_first() {
-            while let Some(action) = self.attempt(slot).and_then(Attempt::poll) {
+            while let Some(action) = self.job(slot).and_then(RemoteJob::poll) {
                 self.take(slot, action);
             }
         }
@@ -86,9 +86,9 @@ impl Run<'_> {
                 let label = &self.tasks[index].label;
                 match self
                     .show
-                    .on_output(slot, label, Place { output, from }, data)
+                    .on_output(slot, label, Offset { output, from }, data)
                 {
-                    Shown::Piece(piece) => self.push(output, piece),
+                    Shown::Chunk(chunk) => self.push(output, chunk),
                     Shown::Held => {}
                     Shown::Kept(bytes) => self.written(slot, output, bytes),
                 }
@@ -104,18 +104,18 @@ impl Run<'_> {
                     journal.place(index, (!terminal).then_some(places));
                 }
                 if terminal {
-                    self.sit_down(slot);
+                    self.enter_raw(slot);
                 }
             }
             Action::Screen(data) => self.paint(data),
             Action::Flush => self.flush(slot),
             Action::Ended(report) => {
                 self.flush(slot);
-                self.stand_up();
+                self.restore();
                 self.settle(index, &report);
                 let running = self.running[index]
                     .take()
-                    .expect("an attempt that has just reported is in progress");
+                    .expect("a job that has just reported is in progress");
                 self.active -= 1;
                 self.learn(index, running.learned);
                 let line = (summary::is_worth_a_line(&report)
@@ -135,7 +135,7 @@ impl Run<'_> {
             "{}: {bytes} bytes of {name} ({from} to {}) are no longer held; request {}",
             self.tasks[index].label,
             from + bytes,
-            self.tasks[index].opening.id()
+            self.tasks[index].request.id()
         );
         self.say(&line);
         self.stdout_waits = true;
@@ -146,9 +146,9 @@ impl Run<'_> {
         match event {
             net::Event::Session(event) => {
                 if let Some(session) = event.session() {
-                    let slot = Attempt::slot_of(session);
-                    if let Some(attempt) = self.attempt(slot) {
-                        attempt.on_event(event);
+                    let slot = RemoteJob::slot_of(session);
+                    if let Some(job) = self.job(slot) {
+                        job.on_event(event);
                         self.ready.insert(slot);
                     }
                 }
@@ -161,7 +161,7 @@ impl Run<'_> {
     /// Records the state of a request in the journal. A request that the agent may have a result of stays open.
     fn settle(&mut self, index: usize, report: &Report) {
         let running = self.running[index].as_ref();
-        let may_be_there = running.is_some_and(|running| running.attempt.may_be_there());
+        let may_be_there = running.is_some_and(|running| running.job.may_be_there());
         let state = if may_be_there {
             report.outcome.map_or(State::Open, State::of)
         } else {
@@ -200,14 +200,14 @@ impl Run<'_> {
             let mut object = summary::object(&label, &report, &captured, took).to_string();
             object.push('\n');
             let data = object.into();
-            let _ = self.streams[Output::Stdout as usize].push(Piece { tag: None, data });
+            let _ = self.streams[Output::Stdout as usize].push(Chunk { tag: None, data });
         } else if self.settings.goal == Goal::Detach && report.outcome.is_none() {
             let data = if self.is_fleet() {
                 format!("{label}: {}\n", report.id)
             } else {
                 format!("{}\n", report.id)
             };
-            let _ = self.streams[Output::Stdout as usize].push(Piece {
+            let _ = self.streams[Output::Stdout as usize].push(Chunk {
                 tag: None,
                 data: data.into(),
             });

@@ -4,13 +4,13 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::super::show::Account;
-use super::super::{Attempt, Interruption, Output};
+use super::super::show::ByteCount;
+use super::super::{Interruption, Output, RemoteJob};
 use super::Run;
-use crate::control::stdio::{Chunk, Piece, Written};
+use crate::control::stdio::{Chunk, StdinChunk, Written};
 
 impl Run<'_> {
-    pub(super) fn on_written(&mut self, stream: usize, report: &Written<Account>) {
+    pub(super) fn on_written(&mut self, stream: usize, report: &Written<Option<ByteCount>>) {
         let dropped = self.streams[stream].on_report(report);
         for account in report.tags.iter().chain(&dropped).flatten() {
             self.written(account.slot, account.output, account.bytes);
@@ -30,11 +30,11 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn on_stdin(&mut self, chunk: Chunk) {
+    pub(super) fn on_stdin(&mut self, chunk: StdinChunk) {
         let (data, fin) = match chunk {
-            Chunk::Data(data) => (data, false),
-            Chunk::End => (Bytes::new(), true),
-            Chunk::Failed(error) => {
+            StdinChunk::Data(data) => (data, false),
+            StdinChunk::End => (Bytes::new(), true),
+            StdinChunk::Failed(error) => {
                 // No end of input is sent: the command must not take a failure for one.
                 self.say(&format!("standard input: {error}"));
                 self.settings.stdin = false;
@@ -43,14 +43,14 @@ impl Run<'_> {
         };
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
-                running.attempt.on_stdin(data.clone(), fin);
+                running.job.on_stdin(data.clone(), fin);
                 self.ready.insert(self.slot(index));
             }
         }
         self.settings.stdin &= !fin;
     }
 
-    /// Returns true if stdin should be read: every attempt that takes input has credit for it, so the slowest host
+    /// Returns true if stdin should be read: every job that takes input has credit for it, so the slowest host
     /// sets the pace.
     pub(super) fn wants_stdin(&self) -> bool {
         if !self.settings.stdin {
@@ -60,28 +60,28 @@ impl Run<'_> {
             .running
             .iter()
             .flatten()
-            .map(|running| &running.attempt)
-            .filter(|attempt| attempt.takes_stdin())
+            .map(|running| &running.job)
+            .filter(|job| job.takes_stdin())
             .peekable();
-        takers.peek().is_some() && takers.all(Attempt::wants_stdin)
+        takers.peek().is_some() && takers.all(RemoteJob::wants_stdin)
     }
 
     pub(super) fn written(&mut self, slot: u32, output: Output, bytes: u64) {
-        if let Some(attempt) = self.attempt(slot) {
-            attempt.on_written(output, bytes);
+        if let Some(job) = self.job(slot) {
+            job.on_written(output, bytes);
             self.ready.insert(slot);
         }
     }
 
     pub(super) fn broken(&mut self, slot: u32, output: Output) {
-        if let Some(attempt) = self.attempt(slot) {
-            attempt.on_broken_pipe(output);
+        if let Some(job) = self.job(slot) {
+            job.on_broken_pipe(output);
             self.ready.insert(slot);
         }
     }
 
-    pub(super) fn push(&mut self, output: Output, piece: Piece<Account>) {
-        if let Err(Some(account)) = self.streams[output as usize].push(piece) {
+    pub(super) fn push(&mut self, output: Output, chunk: Chunk<Option<ByteCount>>) {
+        if let Err(Some(account)) = self.streams[output as usize].push(chunk) {
             self.written(account.slot, account.output, account.bytes);
             self.broken(account.slot, output);
         }
@@ -89,8 +89,8 @@ impl Run<'_> {
 
     pub(super) fn flush(&mut self, slot: u32) {
         let label = self.tasks[self.index(slot)].label.clone();
-        for (output, piece) in self.show.flush(slot, &label) {
-            self.push(output, piece);
+        for (output, chunk) in self.show.flush(slot, &label) {
+            self.push(output, chunk);
         }
     }
 
@@ -99,7 +99,7 @@ impl Run<'_> {
         if !self.quiet {
             let end = if self.console.is_some() { "\r\n" } else { "\n" };
             let data = format!("udpctl: {line}{end}").into();
-            let _ = self.streams[Output::Stderr as usize].push(Piece { tag: None, data });
+            let _ = self.streams[Output::Stderr as usize].push(Chunk { tag: None, data });
         }
     }
 }

@@ -4,23 +4,24 @@ use std::io::{self, Write as _};
 
 use bytes::Bytes;
 
-use super::super::{Output, Seat};
+use super::super::{Output, TerminalMode};
 use super::Run;
 use crate::control::console::{self, Console, Key};
-use crate::control::stdio::{Chunk, Piece};
+use crate::control::stdio::{Chunk, StdinChunk};
 
 impl Run<'_> {
     /// Puts the user's terminal into raw mode for a command that was accepted with a terminal.
-    pub(super) fn sit_down(&mut self, slot: u32) {
-        if self.settings.seat == Seat::Apart || self.finish.interruption.is_some() {
+    pub(super) fn enter_raw(&mut self, slot: u32) {
+        if self.settings.terminal_mode == TerminalMode::Apart || self.finish.interruption.is_some()
+        {
             return;
         }
         match Console::take() {
             Ok(console) => {
                 self.console = Some(console);
                 self.settings.stdin = true;
-                if let Some(attempt) = self.attempt(slot) {
-                    attempt.resize(console::window());
+                if let Some(job) = self.job(slot) {
+                    job.resize(console::window());
                     self.ready.insert(slot);
                 }
             }
@@ -29,7 +30,7 @@ impl Run<'_> {
     }
 
     /// Restores the user's terminal after the command has ended.
-    pub(super) fn stand_up(&mut self) {
+    pub(super) fn restore(&mut self) {
         if let Some(console) = self.console.take() {
             self.settings.stdin = false;
             let undo = console.give_back();
@@ -38,7 +39,7 @@ impl Run<'_> {
     }
 
     /// Restores the user's terminal without the queue, although the command may still run.
-    pub(super) fn stand_up_at_once(&mut self) {
+    pub(super) fn restore_now(&mut self) {
         if let Some(console) = self.console.take() {
             let undo = console.give_back();
             let mut stdout = io::stdout().lock();
@@ -54,7 +55,7 @@ impl Run<'_> {
             if let Some(console) = &mut self.console {
                 console.on_output(&data);
             }
-            let _ = self.streams[Output::Stdout as usize].push(Piece { tag: None, data });
+            let _ = self.streams[Output::Stdout as usize].push(Chunk { tag: None, data });
         }
     }
 
@@ -66,21 +67,21 @@ impl Run<'_> {
         let window = console::window();
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
-                running.attempt.resize(window);
+                running.job.resize(window);
                 self.ready.insert(self.slot(index));
             }
         }
     }
 
     /// Handles input, part of which may be an escape sequence for `udpctl`. Returns true if the user leaves.
-    pub(super) fn on_typed(&mut self, chunk: Chunk) -> bool {
-        let (Some(console), Chunk::Data(typed)) = (&mut self.console, &chunk) else {
+    pub(super) fn on_typed(&mut self, chunk: StdinChunk) -> bool {
+        let (Some(console), StdinChunk::Data(typed)) = (&mut self.console, &chunk) else {
             self.on_stdin(chunk);
             return false;
         };
         for key in console.keys.on_typed(typed) {
             match key {
-                Key::Input(data) => self.on_stdin(Chunk::Data(data)),
+                Key::Input(data) => self.on_stdin(StdinChunk::Data(data)),
                 Key::Help => self.say("~. leaves, ~~ is a tilde"),
                 Key::Leave => return true,
             }

@@ -1,6 +1,6 @@
-//! One session of an attempt: where its lanes stand. A journey to a host may take several.
+//! One session of a job: where its lanes stand. A journey to a host may take several.
 //!
-//! Invariant: a lane's credit never runs ahead of what was written, whatever leg the bytes came by.
+//! Invariant: a lane's credit never runs ahead of what was written, whatever attachment the bytes came by.
 
 use bytes::Bytes;
 
@@ -9,14 +9,14 @@ use crate::message::Lines;
 use crate::session::SessionHandle;
 use crate::wire::{CallId, Lane, StreamId};
 
-/// What the leg's call was opened with.
+/// What the attachment's call was opened with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
     Exec,
     Attach,
     /// The request, in a way that starts nothing: answered as an attach if the agent knows it, by the
     /// outcome `unknown` otherwise.
-    Whether,
+    Probe,
 }
 
 /// How a lane ended before its bytes were complete.
@@ -31,7 +31,7 @@ pub(super) enum LaneEnd {
 pub(super) struct Receiving {
     /// Where the lane's first byte stands in the job's output.
     pub(super) base: u64,
-    /// Bytes received by this leg.
+    /// Bytes received by this attachment.
     pub(super) received: u64,
     /// Bytes that credit was granted for.
     pub(super) granted: u64,
@@ -40,7 +40,7 @@ pub(super) struct Receiving {
 }
 
 #[derive(Debug)]
-pub(super) struct Leg {
+pub(super) struct Attachment {
     pub(super) session: SessionHandle,
     pub(super) call: CallId,
     pub(super) asked: Asked,
@@ -48,7 +48,7 @@ pub(super) struct Leg {
     pub(super) epoch: Option<u64>,
     /// The agent said where the lanes begin.
     pub(super) accepted: bool,
-    /// Offset in stdin where the data lane of this leg begins; `None`: not to be written yet.
+    /// Offset in stdin where the data lane of this attachment begins; `None`: not to be written yet.
     pub(super) stdin: Option<u64>,
     pub(super) lines: Lines,
     pub(super) lanes: [Receiving; 2],
@@ -56,7 +56,7 @@ pub(super) struct Leg {
     pub(super) held: Vec<(Output, Bytes)>,
 }
 
-impl Leg {
+impl Attachment {
     pub(super) fn new(session: SessionHandle, asked: Asked) -> Self {
         Self {
             session,

@@ -1,4 +1,4 @@
-//! Stories of a talk, with the test as session machine and agent.
+//! Stories of a chat, with the test as session machine and agent.
 
 use super::*;
 use crate::session::Closed;
@@ -6,7 +6,7 @@ use crate::wire::Early;
 use bytes::Bytes;
 
 struct Scene {
-    talk: Talk,
+    chat: ChatClient,
     sent: Lines,
     heard: Vec<Action>,
     closed: bool,
@@ -30,7 +30,7 @@ const TICKET: Ticket = Ticket {
 impl Scene {
     fn new(purpose: Purpose, addresses: u8) -> Self {
         let mut scene = Self {
-            talk: Talk::new(Config {
+            chat: ChatClient::new(Config {
                 slot: 3,
                 purpose,
                 agent: PublicKey([1; 32]),
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.talk.poll() {
+        while let Some(action) = self.chat.poll() {
             match action {
                 Action::Command(Command::Connect(connect)) => {
                     self.sent = Lines::default();
@@ -78,13 +78,13 @@ impl Scene {
     }
 
     fn on(&mut self, event: Event) {
-        self.talk.on_event(event);
+        self.chat.on_event(event);
         self.drain();
     }
 
     fn connected(&mut self) {
         self.on(Event::Connected {
-            session: self.talk.session(),
+            session: self.chat.session(),
             ticket: TICKET,
             early: Early::Accepted,
         });
@@ -92,7 +92,7 @@ impl Scene {
 
     fn data(&mut self, data: Bytes, fin: bool) {
         self.on(Event::Data {
-            session: self.talk.session(),
+            session: self.chat.session(),
             stream: STREAM,
             offset: 0,
             data,
@@ -106,7 +106,7 @@ impl Scene {
 
     fn closes(&mut self, reason: Closed) {
         self.on(Event::Closed {
-            session: self.talk.session(),
+            session: self.chat.session(),
             reason,
         });
     }
@@ -138,14 +138,14 @@ fn delivered(number: u64) -> Reply {
 #[test]
 fn what_was_said_counts_as_delivered_when_the_agent_says_so() {
     let mut scene = Scene::chat();
-    scene.talk.say("one".into()).unwrap();
-    scene.talk.say("two".into()).unwrap();
-    scene.talk.leave();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.say("two".into()).unwrap();
+    scene.chat.leave();
     scene.drain();
     assert_eq!(scene.asked(), [say(0, "one"), say(1, "two")]);
     scene.replies(&delivered(0));
     assert!(!scene.finished);
-    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["two"]);
+    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["two"]);
     scene.replies(&delivered(1));
     assert!(scene.finished);
     assert_eq!(scene.end(), None);
@@ -157,25 +157,25 @@ fn what_was_said_counts_as_delivered_when_the_agent_says_so() {
 #[test]
 fn what_was_not_is_named_when_the_session_is_lost() {
     let mut scene = Scene::chat();
-    scene.talk.say("one".into()).unwrap();
-    scene.talk.say("two".into()).unwrap();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.say("two".into()).unwrap();
     scene.replies(&delivered(0));
     scene.closes(Closed::Violation("nonsense"));
     assert_eq!(scene.end(), Some(&End::Violation("nonsense")));
-    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["two"]);
+    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["two"]);
 }
 
 #[test]
 fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
     let mut scene = Scene::chat();
-    scene.talk.say("one".into()).unwrap();
-    scene.talk.say("two".into()).unwrap();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.say("two".into()).unwrap();
     scene.replies(&delivered(0));
-    let first = scene.talk.session();
+    let first = scene.chat.session();
     scene.heard.clear();
     scene.closes(Closed::Lost);
     scene.closes(Closed::Unreachable);
-    assert_ne!(scene.talk.session(), first);
+    assert_ne!(scene.chat.session(), first);
     assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
     scene.connected();
     scene.replies(&Reply::Joined {
@@ -183,7 +183,7 @@ fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
         members: vec!["ann".into()],
     });
     scene.replies(&delivered(1));
-    assert_eq!(scene.talk.undelivered().count(), 0);
+    assert_eq!(scene.chat.undelivered().count(), 0);
     assert!(
         matches!(
             scene.heard[..],
@@ -203,18 +203,18 @@ fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
 #[test]
 fn an_agent_that_stays_away_is_not_called_for_ever() {
     let mut scene = Scene::chat();
-    scene.talk.say("one".into()).unwrap();
+    scene.chat.say("one".into()).unwrap();
     scene.closes(Closed::Lost);
     for _ in 0..limits::REJOINS {
         assert_eq!(scene.end(), None);
         scene.closes(Closed::Unreachable);
     }
     assert_eq!(scene.end(), Some(&End::Lost));
-    assert_eq!(scene.talk.undelivered().collect::<Vec<_>>(), ["one"]);
+    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["one"]);
 
     let mut scene = Scene::chat();
     scene.closes(Closed::Lost);
-    scene.talk.leave();
+    scene.chat.leave();
     scene.drain();
     assert_eq!(scene.end(), Some(&End::Left));
 }
@@ -222,15 +222,15 @@ fn an_agent_that_stays_away_is_not_called_for_ever() {
 #[test]
 fn a_silent_agent_is_a_note_while_talking_and_the_end_while_leaving() {
     let mut scene = Scene::chat();
-    let session = scene.talk.session();
-    scene.talk.say("one".into()).unwrap();
+    let session = scene.chat.session();
+    scene.chat.say("one".into()).unwrap();
     scene.on(Event::Silent { session });
     assert!(matches!(scene.heard[..], [Action::Silent]));
     scene.on(Event::Heard { session });
-    scene.talk.leave();
+    scene.chat.leave();
     scene.on(Event::Silent { session });
     assert_eq!(scene.end(), Some(&End::Lost));
-    assert_eq!(scene.talk.undelivered().count(), 1);
+    assert_eq!(scene.chat.undelivered().count(), 1);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn one_message_ends_with_its_receipt() {
             Action::Ended(End::Left)
         ]
     ));
-    assert_eq!(scene.talk.undelivered().count(), 0);
+    assert_eq!(scene.chat.undelivered().count(), 0);
 }
 
 #[test]
@@ -258,17 +258,17 @@ fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
     scene.connected();
     scene.data(Bytes::new(), true);
     assert_eq!(scene.end(), Some(&End::PutOut));
-    assert_eq!(scene.talk.undelivered().count(), 1);
+    assert_eq!(scene.chat.undelivered().count(), 1);
 }
 
 #[test]
 fn every_address_is_tried_and_what_was_said_meanwhile_goes_along() {
     let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
-    scene.talk.say("early".into()).unwrap();
-    let first = scene.talk.session();
+    scene.chat.say("early".into()).unwrap();
+    let first = scene.chat.session();
     scene.closes(Closed::Unreachable);
-    assert_ne!(scene.talk.session(), first);
-    assert_eq!(Talk::slot_of(scene.talk.session()), 3);
+    assert_ne!(scene.chat.session(), first);
+    assert_eq!(ChatClient::slot_of(scene.chat.session()), 3);
     assert_eq!(
         scene.asked(),
         [Request::Chat { name: None }, say(0, "early")]
@@ -283,8 +283,8 @@ fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
     let reason = || String::from("no");
     let refusal = Reply::Unsupported { reason: reason() };
     let mut scene = Scene::chat();
-    scene.talk.say("one".into()).unwrap();
-    scene.talk.say("two".into()).unwrap();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.say("two".into()).unwrap();
     scene.replies(&refusal);
     scene.replies(&delivered(1));
     let [
@@ -297,25 +297,25 @@ fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
     assert_eq!(text, "one");
 
     let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
-    scene.talk.say("one".into()).unwrap();
+    scene.chat.say("one".into()).unwrap();
     scene.connected();
     scene.replies(&refusal);
     assert_eq!(scene.end(), Some(&End::Refused(reason())));
-    assert_eq!(scene.talk.undelivered().count(), 1);
+    assert_eq!(scene.chat.undelivered().count(), 1);
 }
 
 #[test]
 fn messages_under_way_are_bounded_and_long_ones_refused() {
     let mut scene = Scene::chat();
-    assert_eq!(scene.talk.say("x".repeat(CHAT_TEXT + 1)), Err(TooLong));
+    assert_eq!(scene.chat.say("x".repeat(CHAT_TEXT + 1)), Err(TooLong));
     let mut said = 0;
-    while scene.talk.has_room() {
-        scene.talk.say("x".into()).unwrap();
+    while scene.chat.has_room() {
+        scene.chat.say("x".into()).unwrap();
         said += 1;
     }
-    assert_eq!(said, limits::TALK_MESSAGES);
+    assert_eq!(said, limits::CHAT_MESSAGES);
     scene.replies(&delivered(0));
-    assert!(scene.talk.has_room());
+    assert!(scene.chat.has_room());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! Sans-IO, and without a clock of its own: the session machine tells when nothing answered in time
 //! ([`Closed::Unreachable`](crate::session::Closed)) and when a session fell silent. After every call the driver drains
-//! [`Attempt::poll`].
+//! [`RemoteJob::poll`].
 //!
 //! ```text
 //!            Closed::Unreachable                      Silent, Closed::Lost
@@ -31,18 +31,18 @@ use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window
 use crate::session::{Command, Event, Path, SessionHandle, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
+use attachment::Attachment;
 use input::Input;
-use leg::Leg;
 
+mod attachment;
 mod input;
-mod journey;
-mod leg;
 mod receive;
+mod reconnect;
 mod terminal;
 
 /// What is asked of the agent.
 #[derive(Clone, Debug)]
-pub enum Opening {
+pub enum JobRequest {
     /// Run a command. With an age it is asked first, in a way that starts nothing, whether the agent has it.
     Exec(Exec),
     /// Attach to a job that runs or ran.
@@ -58,7 +58,7 @@ pub enum Opening {
     },
 }
 
-impl Opening {
+impl JobRequest {
     /// The request's id.
     #[must_use]
     pub const fn id(&self) -> RequestId {
@@ -81,10 +81,10 @@ pub enum Goal {
 /// What a command on a host needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Numbers this attempt among those of the process; see [`Attempt::slot_of`].
+    /// Numbers this job among those of the process; see [`RemoteJob::slot_of`].
     pub slot: u32,
     /// What to ask.
-    pub opening: Opening,
+    pub request: JobRequest,
     /// Until when.
     pub goal: Goal,
     /// Whose agent it must be.
@@ -93,7 +93,7 @@ pub struct Config {
     pub paths: Vec<Path>,
     /// What is remembered of it.
     pub ticket: Option<Ticket>,
-    /// When the attempt began: an agent that is older, by the age of a repeated request at least, has not
+    /// When the job began: an agent that is older, by the age of a repeated request at least, has not
     /// taken and forgotten it.
     pub begun: Instant,
     /// How long an agent that does not answer is waited for.
@@ -108,7 +108,7 @@ pub enum Action {
     /// For the session machine.
     Command(Command),
     /// The next bytes of an output, in order, each once; the first stands at this place in it. Report
-    /// them with [`Attempt::on_written`].
+    /// them with [`RemoteJob::on_written`].
     Output(Output, u64, Bytes),
     /// So many bytes of an output, from this one on, are no longer held. Comes before what follows them.
     Gap(Output, u64, u64),
@@ -154,12 +154,12 @@ struct Exit {
     clippy::struct_excessive_bools,
     reason = "independent facts, each named"
 )]
-pub struct Attempt {
+pub struct RemoteJob {
     config: Config,
     id: RequestId,
     actions: VecDeque<Action>,
     /// The session in use and, after a silence, those tried beside it.
-    legs: Vec<Leg>,
+    attachments: Vec<Attachment>,
     generation: u16,
     /// An agent has answered at all.
     contacted: bool,
@@ -168,7 +168,7 @@ pub struct Attempt {
     accepted: bool,
     /// The agent's run that would have taken the request.
     epoch: Option<u64>,
-    /// The agent that last answered has run since before the attempt began.
+    /// The agent that last answered has run since before the job began.
     older: bool,
     /// Whether the outputs' first offsets are known.
     placed: bool,
@@ -186,16 +186,15 @@ pub struct Attempt {
     ended: bool,
 }
 
-impl Attempt {
+impl RemoteJob {
     /// Begins: the first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let stdin =
-            matches!(&config.opening, Opening::Exec(exec) if exec.stdin || exec.terminal.is_some());
-        let mut attempt = Self {
-            id: config.opening.id(),
+        let stdin = matches!(&config.request, JobRequest::Exec(exec) if exec.stdin || exec.terminal.is_some());
+        let mut job = Self {
+            id: config.request.id(),
             actions: VecDeque::new(),
-            legs: Vec::new(),
+            attachments: Vec::new(),
             generation: 0,
             contacted: false,
             sent: false,
@@ -215,11 +214,11 @@ impl Attempt {
             ended: false,
             config,
         };
-        attempt.connect();
-        attempt
+        job.connect();
+        job
     }
 
-    /// The slot of the attempt that a session belongs to.
+    /// The slot of the job that a session belongs to.
     #[must_use]
     #[allow(
         clippy::cast_possible_truncation,
@@ -262,14 +261,17 @@ impl Attempt {
                 consumed,
                 limit,
             } if stream.lane() == Lane::Data => {
-                if let Some(start) = self.leg(session, stream).and_then(|leg| leg.stdin) {
+                if let Some(start) = self
+                    .attachment(session, stream)
+                    .and_then(|attachment| attachment.stdin)
+                {
                     self.input
                         .on_credit(start.saturating_add(consumed), start.saturating_add(limit));
                 }
             }
             Event::Stopped {
                 session, stream, ..
-            } if stream.lane() == Lane::Data && self.leg(session, stream).is_some() => {
+            } if stream.lane() == Lane::Data && self.attachment(session, stream).is_some() => {
                 self.input.close();
             }
             Event::Reset {
@@ -305,8 +307,8 @@ impl Attempt {
         }
         progress.abandoned = true;
         progress.written = progress.received;
-        for leg in 0..self.legs.len() {
-            self.stop(leg, output);
+        for attachment in 0..self.attachments.len() {
+            self.stop(attachment, output);
         }
         self.cancel();
         self.finish_if_whole();
@@ -317,9 +319,13 @@ impl Attempt {
         if self.ended || !self.input.push(&data, fin) {
             return;
         }
-        // The newest leg that may be written: an older one may have been superseded at the agent.
-        if let Some(leg) = self.legs.iter().rfind(|leg| leg.stdin.is_some()) {
-            let write = write(leg, Lane::Data, data, fin);
+        // The newest attachment that may be written: an older one may have been superseded at the agent.
+        if let Some(attachment) = self
+            .attachments
+            .iter()
+            .rfind(|attachment| attachment.stdin.is_some())
+        {
+            let write = write(attachment, Lane::Data, data, fin);
             self.command(write);
         }
     }
@@ -330,7 +336,7 @@ impl Attempt {
         self.sent
     }
 
-    /// Whether [`Attempt::on_stdin`] should be called: there is credit, and the process still reads.
+    /// Whether [`RemoteJob::on_stdin`] should be called: there is credit, and the process still reads.
     #[must_use]
     pub const fn wants_stdin(&self) -> bool {
         !self.ended && self.exit.is_none() && self.input.wanted()
@@ -357,8 +363,12 @@ impl Attempt {
             id: self.id,
             signal,
         });
-        if let Some(leg) = self.legs.first().filter(|leg| leg.accepted) {
-            let write = write(leg, Lane::Control, line.into(), false);
+        if let Some(attachment) = self
+            .attachments
+            .first()
+            .filter(|attachment| attachment.accepted)
+        {
+            let write = write(attachment, Lane::Control, line.into(), false);
             self.command(write);
         } else if self.signals.len() < limits::SIGNALS {
             self.signals.push(signal);
@@ -375,9 +385,9 @@ impl Attempt {
         }
         let line = Bytes::from(to_line(&Request::Cancel {}));
         let writes: Vec<_> = self
-            .legs
+            .attachments
             .iter()
-            .map(|leg| write(leg, Lane::Control, line.clone(), false))
+            .map(|attachment| write(attachment, Lane::Control, line.clone(), false))
             .collect();
         for write in writes {
             self.command(write);
@@ -389,13 +399,15 @@ impl Attempt {
     }
 
     fn index(&self, session: SessionHandle) -> Option<usize> {
-        self.legs.iter().position(|leg| leg.session == session)
+        self.attachments
+            .iter()
+            .position(|attachment| attachment.session == session)
     }
 
-    /// The leg whose present call a stream belongs to.
-    fn leg(&self, session: SessionHandle, stream: StreamId) -> Option<&Leg> {
-        let leg = &self.legs[self.index(session)?];
-        (leg.call == stream.call()).then_some(leg)
+    /// The attachment whose present call a stream belongs to.
+    fn attachment(&self, session: SessionHandle, stream: StreamId) -> Option<&Attachment> {
+        let attachment = &self.attachments[self.index(session)?];
+        (attachment.call == stream.call()).then_some(attachment)
     }
 
     /// Leaves: the report is all that follows.
@@ -406,8 +418,8 @@ impl Attempt {
     /// Leaves with a reason: [`CloseCode::Done`] says that the result is in good hands, and only then.
     fn leave(&mut self, outcome: Option<Outcome>, code: CloseCode) {
         self.ended = true;
-        while !self.legs.is_empty() {
-            self.drop_leg(0, code);
+        while !self.attachments.is_empty() {
+            self.drop_attachment(0, code);
         }
         let exit = self.exit;
         self.actions.push_back(Action::Ended(Report {
@@ -425,11 +437,11 @@ impl Attempt {
     }
 }
 
-/// A write to a leg's call.
-fn write(leg: &Leg, lane: Lane, data: Bytes, fin: bool) -> Command {
+/// A write to an attachment's call.
+fn write(attachment: &Attachment, lane: Lane, data: Bytes, fin: bool) -> Command {
     Command::Write {
-        session: leg.session,
-        stream: leg.stream(lane),
+        session: attachment.session,
+        stream: attachment.stream(lane),
         data,
         fin,
     }

@@ -1,14 +1,14 @@
-//! How a talk's sessions come and go: addresses, a long sleep, an agent that is away.
+//! How a chat's sessions come and go: addresses, a long sleep, an agent that is away.
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::{Action, End, Purpose, State, Talk, Wish};
+use super::{Action, ChatClient, End, Purpose, State, Wish};
 use crate::control::limits;
 use crate::message::{Lines, Request, to_line};
 use crate::session::{Closed, Command, Connect};
 
-impl Talk {
+impl ChatClient {
     /// Tries the next address.
     pub(super) fn connect(&mut self) {
         let path = self.config.paths[usize::from(self.attempts) % self.config.paths.len()];
@@ -72,7 +72,7 @@ impl Talk {
         let been_there = self.joined || self.rejoins.is_some();
         let rejoins = self.rejoins.filter(|_| !self.joined).unwrap_or(0);
         been_there
-            && self.wish == Wish::Talk
+            && self.wish == Wish::ChatClient
             && rejoins < limits::REJOINS
             && self.attempts < u16::MAX
     }

@@ -1,12 +1,12 @@
-//! An attempt at a job with a terminal: its picture, its window, its keyboard.
+//! A job at a job with a terminal: its picture, its window, its keyboard.
 
 use super::input::Input;
-use super::{Action, Attempt, Opening, write};
+use super::{Action, JobRequest, RemoteJob, write};
 use crate::message::{OsText, Request, to_line};
 use crate::wire::Lane;
 
-impl Attempt {
-    /// The leg in use, now the first, was accepted.
+impl RemoteJob {
+    /// The attachment in use, now the first, was accepted.
     pub(super) fn on_terminal(&mut self, terminal: bool, screen: Option<OsText>, stdin: u64) {
         let first = !std::mem::replace(&mut self.accepted, true);
         if first {
@@ -18,22 +18,25 @@ impl Attempt {
             let bytes = std::os::unix::ffi::OsStringExt::into_vec(screen);
             self.actions.push_back(Action::Screen(bytes.into()));
         }
-        let keyboard = matches!(self.config.opening, Opening::Attach { keyboard: true, .. });
+        let keyboard = matches!(
+            self.config.request,
+            JobRequest::Attach { keyboard: true, .. }
+        );
         if first && terminal && keyboard {
             self.input = Input::after(stdin);
-            self.legs[0].stdin = Some(stdin);
+            self.attachments[0].stdin = Some(stdin);
         }
         self.tell_window();
     }
 
-    /// Tells the leg in use.
+    /// Tells the attachment in use.
     pub(super) fn tell_window(&mut self) {
-        if let (Some(window), Some(leg)) = (self.window, self.legs.first())
-            && leg.accepted
+        if let (Some(window), Some(attachment)) = (self.window, self.attachments.first())
+            && attachment.accepted
             && self.exit.is_none()
         {
             let line = to_line(&Request::Resize(window)).into();
-            let write = write(leg, Lane::Control, line, false);
+            let write = write(attachment, Lane::Control, line, false);
             self.command(write);
         }
     }

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
-use super::Piece;
+use super::Chunk;
 use crate::control::limits;
 
 /// Record of every write, before and after it.
@@ -23,22 +23,22 @@ pub trait Ledger<T>: Send {
     fn done(&mut self, parts: &[Part<'_, T>], written: usize);
 }
 
-/// Part of a piece in one write: its bytes from `start` to `end`.
+/// Part of a chunk in one write: its bytes from `start` to `end`.
 #[derive(Debug)]
 pub struct Part<'a, T> {
-    /// Tag of the piece.
+    /// Tag of the chunk.
     pub tag: &'a T,
     /// Index of the first byte.
     pub start: usize,
     /// Index after the last byte.
     pub end: usize,
-    /// Length of the piece in bytes.
+    /// Length of the chunk in bytes.
     pub of: usize,
 }
 
 /// Way to write to a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Manner {
+enum WriteMode {
     /// Blocking writes, for files and terminals.
     Plain,
     /// Writes that take what there is space for and never block (`RWF_NOWAIT`, for pipes since Linux 6.4).
@@ -47,7 +47,7 @@ enum Manner {
     Careful,
 }
 
-impl Manner {
+impl WriteMode {
     fn of(file: &File) -> Self {
         let waits = file
             .metadata()
@@ -72,29 +72,29 @@ impl Manner {
     }
 }
 
-/// Writes all pieces, also to a descriptor that another process has made non-blocking.
+/// Writes all chunks, also to a descriptor that another process has made non-blocking.
 pub(super) fn write_all<T>(
     file: &File,
-    pieces: &[Piece<T>],
+    chunks: &[Chunk<T>],
     mut ledger: Option<&mut (dyn Ledger<T> + 'static)>,
 ) -> io::Result<()> {
-    let mut manner = Manner::of(file);
-    let (mut piece, mut offset) = (0, 0);
+    let mut mode = WriteMode::of(file);
+    let (mut chunk, mut offset) = (0, 0);
     loop {
-        let parts = next(pieces, piece, offset, manner.most());
+        let parts = next(chunks, chunk, offset, mode.most());
         if parts.is_empty() {
             return Ok(());
         }
-        if manner == Manner::Careful {
+        if mode == WriteMode::Careful {
             wait(file)?;
         }
         if let Some(ledger) = &mut ledger {
             ledger.begin(&parts);
         }
-        let slices: Vec<IoSlice<'_>> = std::iter::zip(&pieces[piece..], &parts)
-            .map(|(piece, part)| IoSlice::new(&piece.data[part.start..part.end]))
+        let slices: Vec<IoSlice<'_>> = std::iter::zip(&chunks[chunk..], &parts)
+            .map(|(chunk, part)| IoSlice::new(&chunk.data[part.start..part.end]))
             .collect();
-        let result = manner.write(file, &slices);
+        let result = mode.write(file, &slices);
         if let Some(ledger) = &mut ledger {
             ledger.done(&parts, *result.as_ref().unwrap_or(&0));
         }
@@ -111,39 +111,39 @@ pub(super) fn write_all<T>(
                     if offset < part.of {
                         break;
                     }
-                    (piece, offset) = (piece + 1, 0);
+                    (chunk, offset) = (chunk + 1, 0);
                 }
-                if full && manner == Manner::NoWait {
+                if full && mode == WriteMode::NoWait {
                     wait(file)?;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(file)?,
             Err(error)
-                if manner == Manner::NoWait
+                if mode == WriteMode::NoWait
                     && matches!(
                         Errno::from_io_error(&error),
                         Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
                     ) =>
             {
-                manner = Manner::Careful;
+                mode = WriteMode::Careful;
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Returns the parts of the next write, together at most `most` bytes, beginning at `offset` of the piece `first`.
-fn next<T>(pieces: &[Piece<T>], first: usize, offset: usize, most: usize) -> Vec<Part<'_, T>> {
+/// Returns the parts of the next write, together at most `most` bytes, beginning at `offset` of the chunk `first`.
+fn next<T>(chunks: &[Chunk<T>], first: usize, offset: usize, most: usize) -> Vec<Part<'_, T>> {
     let mut left = most;
     let mut start = offset;
     let mut parts = Vec::new();
-    for piece in &pieces[first..] {
-        let of = piece.data.len();
+    for chunk in &chunks[first..] {
+        let of = chunk.data.len();
         let end = of.min(start + left);
         left -= end - start;
         parts.push(Part {
-            tag: &piece.tag,
+            tag: &chunk.tag,
             start,
             end,
             of,
@@ -172,7 +172,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::control::stdio::Piece;
+    use crate::control::stdio::Chunk;
 
     /// Counts bytes, and sends the range in doubt before and after every write.
     struct Counter {
@@ -192,13 +192,13 @@ mod tests {
         }
     }
 
-    fn pieces(length: usize) -> Vec<Piece<u8>> {
+    fn chunks(length: usize) -> Vec<Chunk<u8>> {
         let bytes: Vec<u8> = (0..length)
             .map(|at| u8::try_from(at % 251).unwrap())
             .collect();
         bytes
             .chunks(70_001)
-            .map(|chunk| Piece {
+            .map(|chunk| Chunk {
                 tag: 0,
                 data: Bytes::copy_from_slice(chunk),
             })
@@ -212,7 +212,7 @@ mod tests {
         let whole = 300_000;
         let thread = std::thread::spawn(move || {
             let mut counter = Counter { done: 0, ranges };
-            write_all(&File::from(writer), &pieces(whole), Some(&mut counter)).unwrap();
+            write_all(&File::from(writer), &chunks(whole), Some(&mut counter)).unwrap();
         });
         // The pipe is full: the last range before the wait is exact.
         let mut reader = File::from(reader);
@@ -226,9 +226,9 @@ mod tests {
         let mut got = Vec::new();
         reader.read_to_end(&mut got).unwrap();
         thread.join().unwrap();
-        let sent: Vec<u8> = pieces(whole)
+        let sent: Vec<u8> = chunks(whole)
             .iter()
-            .flat_map(|piece| piece.data.to_vec())
+            .flat_map(|chunk| chunk.data.to_vec())
             .collect();
         assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
         assert_eq!(received.try_iter().last(), Some((whole, whole)));
@@ -246,7 +246,7 @@ mod tests {
             .unwrap();
         let mut reader = File::open(&path).unwrap();
         let thread = std::thread::spawn(move || {
-            write_all(&both, &pieces(200_000), None).unwrap();
+            write_all(&both, &chunks(200_000), None).unwrap();
         });
         let mut got = vec![0; 200_000];
         reader.read_exact(&mut got).unwrap();
@@ -260,11 +260,11 @@ mod tests {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             (File::from(reader), File::from(writer))
         };
-        let piece = |text: &'static [u8]| Piece {
+        let chunk = |text: &'static [u8]| Chunk {
             tag: 0,
             data: Bytes::from_static(text),
         };
-        write_all(&writer, &[piece(b""), piece(b"ab"), piece(b"")], None).unwrap();
+        write_all(&writer, &[chunk(b""), chunk(b"ab"), chunk(b"")], None).unwrap();
         drop(writer);
         let mut got = String::new();
         reader.read_to_string(&mut got).unwrap();

@@ -1,7 +1,7 @@
 //! Talking with one agent: a session with a call in which one says things, and hears them.
 //!
 //! Sans-IO, and without a clock of its own: the session machine tells when nothing answered, and when
-//! a session fell silent. After every call the driver drains [`Talk::poll`].
+//! a session fell silent. After every call the driver drains [`ChatClient::poll`].
 //!
 //! ```text
 //!  contacting ──► talking ──► leaving ──► ended
@@ -15,10 +15,10 @@
 //! again; what had no receipt is said again.
 //!
 //! Invariants: a message counts as delivered when the agent has said so, not before; what was not is
-//! still in [`Talk::undelivered`] at the end; messages under way are bounded ([`Talk::has_room`]).
+//! still in [`ChatClient::undelivered`] at the end; messages under way are bounded ([`ChatClient::has_room`]).
 
 mod end;
-mod journey;
+mod reconnect;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -47,10 +47,10 @@ pub enum Purpose {
     },
 }
 
-/// What a talk with an agent needs.
+/// What a chat with an agent needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Numbers this talk among those of the process; see [`Talk::slot_of`].
+    /// Numbers this chat among those of the process; see [`ChatClient::slot_of`].
     pub slot: u32,
     /// What for.
     pub purpose: Purpose,
@@ -111,16 +111,16 @@ enum State {
 /// Whether more will be said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Wish {
-    Talk,
+    ChatClient,
     /// Leave once everything is delivered.
     LeaveDelivered,
     /// Leave; the end of the call has been said.
     Left,
 }
 
-/// A talk with one agent.
+/// A chat with one agent.
 #[derive(Debug)]
-pub struct Talk {
+pub struct ChatClient {
     config: Config,
     state: State,
     wish: Wish,
@@ -142,13 +142,13 @@ pub struct Talk {
 const CALL: CallId = CallId(0);
 const STREAM: StreamId = StreamId::new(CALL, Lane::Control);
 
-impl Talk {
+impl ChatClient {
     /// Begins: the first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut talk = Self {
+        let mut chat = Self {
             state: State::Contacting,
-            wish: Wish::Talk,
+            wish: Wish::ChatClient,
             attempts: 0,
             rejoins: None,
             lines: Lines::default(),
@@ -159,16 +159,16 @@ impl Talk {
             actions: VecDeque::new(),
             config,
         };
-        if let Purpose::Send { text } = &talk.config.purpose {
+        if let Purpose::Send { text } = &chat.config.purpose {
             let text = text.clone();
-            talk.remember(text);
-            talk.wish = Wish::LeaveDelivered;
+            chat.remember(text);
+            chat.wish = Wish::LeaveDelivered;
         }
-        talk.connect();
-        talk
+        chat.connect();
+        chat
     }
 
-    /// The slot of the talk that a session belongs to.
+    /// The slot of the chat that a session belongs to.
     #[must_use]
     #[allow(
         clippy::cast_possible_truncation,
@@ -196,8 +196,8 @@ impl Talk {
     /// Whether there is room for one more message under way.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.unacknowledged_bytes < limits::TALK_BYTES
-            && self.unacknowledged.len() < limits::TALK_MESSAGES
+        self.unacknowledged_bytes < limits::CHAT_BYTES
+            && self.unacknowledged.len() < limits::CHAT_MESSAGES
     }
 
     /// Messages that no receipt has come for, oldest first.
@@ -207,7 +207,7 @@ impl Talk {
 
     /// Nothing more will be said: leaves when everything is delivered.
     pub fn leave(&mut self) {
-        if self.wish == Wish::Talk {
+        if self.wish == Wish::ChatClient {
             self.wish = Wish::LeaveDelivered;
             self.watch();
             self.leave_if_done();
@@ -247,7 +247,7 @@ impl Talk {
                 self.end(End::PutOut);
             }
             Event::Silent { session } if session == self.session() => {
-                if self.wish == Wish::Talk {
+                if self.wish == Wish::ChatClient {
                     self.actions.push_back(Action::Silent);
                 } else {
                     self.end(End::Lost);
@@ -366,7 +366,7 @@ impl Talk {
         }
         let contact = self.config.contact_timeout;
         let (silence, ping) = match self.wish {
-            Wish::Talk => (limits::TALK_SILENCE, None),
+            Wish::ChatClient => (limits::CHAT_SILENCE, None),
             _ => (contact, Some(contact / 4)),
         };
         self.command(Command::Watch {

@@ -1,6 +1,6 @@
 //! One question, one answer: `ping`, `accept`, `jobs`, `wait`, `kill`.
 //!
-//! [`Ask`] is the sans-IO machine for one host, [`ask`] the loop that drives many. Every question may
+//! [`Query`] is the sans-IO machine for one host, [`query`] the loop that drives many. Every question may
 //! be asked twice without harm, so after a silence it simply is, in a new session.
 
 use std::collections::VecDeque;
@@ -59,7 +59,7 @@ pub enum Action {
 }
 
 /// A question under way.
-pub struct Ask {
+pub struct Query {
     slot: u32,
     question: Question,
     tries: u16,
@@ -72,11 +72,11 @@ pub struct Ask {
     ended: bool,
 }
 
-impl Ask {
+impl Query {
     /// Begins: the first action opens a session. `slot` numbers it among those of the process.
     #[must_use]
     pub fn new(slot: u32, question: Question) -> Self {
-        let mut ask = Self {
+        let mut query = Self {
             slot,
             question,
             tries: 0,
@@ -88,8 +88,8 @@ impl Ask {
             actions: VecDeque::new(),
             ended: false,
         };
-        ask.connect();
-        ask
+        query.connect();
+        query
     }
 
     /// The slot of the question that a session belongs to.
@@ -252,7 +252,7 @@ impl Ask {
 
 /// Asks all questions, [`limits::WINDOW`] at a time, and hands each answer to `answered` as it comes, with
 /// the index of its question. What is learnt of the agents is remembered in `directory`.
-pub fn ask(
+pub fn run_queries(
     link: &Link,
     directory: Option<&Directory>,
     questions: Vec<Question>,
@@ -260,14 +260,14 @@ pub fn ask(
 ) {
     let base = link.reserve(questions.len());
     let mut waiting = (base..).zip(questions);
-    let mut asks: std::collections::HashMap<u32, Ask> = std::collections::HashMap::new();
-    let mut act = |slot: u32, ask: &mut Ask| {
-        while let Some(action) = ask.poll() {
+    let mut queries: std::collections::HashMap<u32, Query> = std::collections::HashMap::new();
+    let mut act = |slot: u32, query: &mut Query| {
+        while let Some(action) = query.poll() {
             match action {
                 Action::Command(command) => link.send(command),
                 Action::Ended(answer) => {
                     if let (Some(directory), Some(ticket)) = (directory, &answer.ticket) {
-                        directory.learn(&ask.question.host.agent, ticket);
+                        directory.learn(&query.question.host.agent, ticket);
                     }
                     answered((slot - base) as usize, answer);
                     return true;
@@ -277,15 +277,15 @@ pub fn ask(
         false
     };
     loop {
-        while asks.len() < limits::WINDOW
+        while queries.len() < limits::WINDOW
             && let Some((slot, question)) = waiting.next()
         {
-            let mut ask = Ask::new(slot, question);
-            if !act(slot, &mut ask) {
-                asks.insert(slot, ask);
+            let mut query = Query::new(slot, question);
+            if !act(slot, &mut query) {
+                queries.insert(slot, query);
             }
         }
-        if asks.is_empty() {
+        if queries.is_empty() {
             return;
         }
         let Ok(event) = link.events().recv() else {
@@ -293,12 +293,12 @@ pub fn ask(
         };
         link.taken();
         if let net::Event::Session(event) = event
-            && let Some(slot) = event.session().map(Ask::slot_of)
-            && let Some(ask) = asks.get_mut(&slot)
+            && let Some(slot) = event.session().map(Query::slot_of)
+            && let Some(query) = queries.get_mut(&slot)
         {
-            ask.on_event(event);
-            if act(slot, ask) {
-                asks.remove(&slot);
+            query.on_event(event);
+            if act(slot, query) {
+                queries.remove(&slot);
             }
         }
     }

@@ -1,18 +1,18 @@
-//! What an attempt receives: replies, output, and when that is all.
+//! What a job receives: replies, output, and when that is all.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::Output;
-use super::leg::{Asked, LaneEnd};
-use super::{Action, Attempt, Exit, Goal, Opening, write};
+use super::attachment::{Asked, LaneEnd};
+use super::{Action, Exit, Goal, JobRequest, RemoteJob, write};
 use crate::message::{CloseCode, Held, Outcome, Reply, StreamCode};
 use crate::session::{Command, SessionHandle};
 use crate::wire::limits::MAX_VARINT;
 use crate::wire::{Lane, StreamId};
 
-impl Attempt {
+impl RemoteJob {
     pub(super) fn on_data(
         &mut self,
         session: SessionHandle,
@@ -23,7 +23,7 @@ impl Attempt {
         let Some(index) = self.index(session) else {
             return;
         };
-        if self.legs[index].call != stream.call() {
+        if self.attachments[index].call != stream.call() {
             return;
         }
         self.silent_for = Duration::ZERO;
@@ -31,23 +31,23 @@ impl Attempt {
             None => self.on_control(index, data, fin),
             Some(output) => {
                 if fin {
-                    self.legs[index].lanes[output as usize].end = Some(LaneEnd::Fin);
+                    self.attachments[index].lanes[output as usize].end = Some(LaneEnd::Fin);
                 }
-                if self.legs[index].accepted {
+                if self.attachments[index].accepted {
                     self.on_output(index, output, data);
                 } else {
-                    self.legs[index].held.push((output, data.clone()));
+                    self.attachments[index].held.push((output, data.clone()));
                 }
             }
         }
     }
 
     fn on_output(&mut self, index: usize, output: Output, data: &Bytes) {
-        let lane = &mut self.legs[index].lanes[output as usize];
+        let lane = &mut self.attachments[index].lanes[output as usize];
         let start = lane.base.saturating_add(lane.received);
         lane.received = lane.received.saturating_add(data.len() as u64);
         let progress = &mut self.outputs[output as usize];
-        // Another leg may have brought these bytes already.
+        // Another attachment may have brought these bytes already.
         let known = progress.received.saturating_sub(start);
         let data = match usize::try_from(known) {
             Ok(known) if known < data.len() => data.slice(known..),
@@ -66,24 +66,24 @@ impl Attempt {
     }
 
     fn on_control(&mut self, index: usize, data: &Bytes, fin: bool) {
-        let session = self.legs[index].session;
-        let call = self.legs[index].call;
+        let session = self.attachments[index].session;
+        let call = self.attachments[index].call;
         self.command(Command::Consumed {
             session,
             stream: StreamId::new(call, Lane::Control),
             bytes: data.len() as u64,
         });
-        self.legs[index].lines.push(data);
-        // A reply may end the leg, or begin its next call.
+        self.attachments[index].lines.push(data);
+        // A reply may end the attachment, or begin its next call.
         while let Some(index) = self.index(session)
-            && self.legs[index].call == call
+            && self.attachments[index].call == call
             && !self.ended
         {
-            match self.legs[index].lines.next::<Reply>() {
+            match self.attachments[index].lines.next::<Reply>() {
                 Some(Ok(reply)) => self.on_reply(index, reply),
                 Some(Err(error)) => {
                     let note = format!("a reply that is none: {error:?}");
-                    self.drop_leg(index, CloseCode::Violation);
+                    self.drop_attachment(index, CloseCode::Violation);
                     self.give_up(Outcome::Lost {}, Some(note));
                 }
                 None => break,
@@ -93,7 +93,7 @@ impl Attempt {
             && self.exit.is_none()
             && !self.ended
             && let Some(index) = self.index(session)
-            && self.legs[index].call == call
+            && self.attachments[index].call == call
         {
             self.on_superseded(index);
         }
@@ -101,7 +101,7 @@ impl Attempt {
 
     fn on_reply(&mut self, index: usize, reply: Reply) {
         if !is_plausible(&reply) {
-            self.drop_leg(index, CloseCode::Violation);
+            self.drop_attachment(index, CloseCode::Violation);
             let note = "the agent counts more bytes than there can be".into();
             return self.give_up(Outcome::Lost {}, Some(note));
         }
@@ -113,7 +113,7 @@ impl Attempt {
                 terminal,
                 screen,
                 ..
-            } if !self.legs[index].accepted => {
+            } if !self.attachments[index].accepted => {
                 self.on_accepted(index, [stdout, stderr], screen.is_some());
                 self.on_terminal(terminal, screen, stdin);
                 self.resume(stdin);
@@ -125,7 +125,7 @@ impl Attempt {
             Reply::Exit {
                 outcome: Outcome::Unknown {},
                 ..
-            } if self.legs[index].asked == Asked::Whether => self.on_no_job(index),
+            } if self.attachments[index].asked == Asked::Probe => self.on_no_job(index),
             Reply::Exit {
                 outcome,
                 stdout,
@@ -168,11 +168,11 @@ impl Attempt {
         let placed = std::mem::replace(&mut self.placed, true);
         for (output, base) in Output::ALL.into_iter().zip(bases) {
             let progress = &mut self.outputs[output as usize];
-            let asked = match (&self.config.opening, placed) {
-                (Opening::Attach { stdout, stderr, .. }, false) => {
+            let asked = match (&self.config.request, placed) {
+                (JobRequest::Attach { stdout, stderr, .. }, false) => {
                     [*stdout, *stderr][output as usize].unwrap_or(base)
                 }
-                (Opening::Attach { .. }, true) | (Opening::Exec(_), _) => progress.received,
+                (JobRequest::Attach { .. }, true) | (JobRequest::Exec(_), _) => progress.received,
             };
             if !placed {
                 progress.received = asked;
@@ -186,19 +186,19 @@ impl Attempt {
             }
             progress.received = progress.received.saturating_add(gap);
             progress.written = progress.written.saturating_add(gap);
-            self.legs[index].lanes[output as usize].base = base;
+            self.attachments[index].lanes[output as usize].base = base;
         }
-        self.legs[index].accepted = true;
-        self.drop_other_legs(index);
+        self.attachments[index].accepted = true;
+        self.drop_other_attachments(index);
     }
 
-    /// Goes on with what the leg in use, now the first, has brought and is to bring.
+    /// Goes on with what the attachment in use, now the first, has brought and is to bring.
     fn resume(&mut self, stdin: u64) {
-        let held = std::mem::take(&mut self.legs[0].held);
-        let stdin = match self.legs[0].asked {
+        let held = std::mem::take(&mut self.attachments[0].held);
+        let stdin = match self.attachments[0].asked {
             Asked::Attach => stdin,
             // The lane begins with the first byte, and the agent passes over those that it has had.
-            Asked::Exec | Asked::Whether => 0,
+            Asked::Exec | Asked::Probe => 0,
         };
         self.resume_stdin(stdin);
         for output in Output::ALL {
@@ -211,25 +211,25 @@ impl Attempt {
         }
     }
 
-    /// The leg in use may be a new one: what the job has not had of stdin is sent again.
+    /// The attachment in use may be a new one: what the job has not had of stdin is sent again.
     fn resume_stdin(&mut self, from: u64) {
-        if self.legs[0].stdin.is_some() || !self.input.is_open() {
+        if self.attachments[0].stdin.is_some() || !self.input.is_open() {
             return;
         }
         if let Some((tail, fin)) = self.input.resume(from) {
-            self.legs[0].stdin = Some(from);
+            self.attachments[0].stdin = Some(from);
             let mut data = tail.concat();
             if !data.is_empty() || fin {
                 let data = Bytes::from(std::mem::take(&mut data));
-                let write = write(&self.legs[0], Lane::Data, data, fin);
+                let write = write(&self.attachments[0], Lane::Data, data, fin);
                 self.command(write);
             }
         } else {
             // Rather an error at the far end than an end of input that is none.
             self.input.close();
-            let stream = self.legs[0].stream(Lane::Data);
+            let stream = self.attachments[0].stream(Lane::Data);
             self.command(Command::Reset {
-                session: self.legs[0].session,
+                session: self.attachments[0].session,
                 stream,
                 code: StreamCode::Failed as u64,
             });
@@ -241,24 +241,24 @@ impl Attempt {
         let Some(index) = self.index(session) else {
             return;
         };
-        if self.legs[index].call != stream.call() {
+        if self.attachments[index].call != stream.call() {
             return;
         }
         match Output::of(stream.lane()) {
             None if self.exit.is_none() => self.on_superseded(index),
             None => {}
             Some(output) => {
-                self.legs[index].lanes[output as usize].end = Some(LaneEnd::Reset);
+                self.attachments[index].lanes[output as usize].end = Some(LaneEnd::Reset);
                 self.finish_if_broken();
             }
         }
     }
 
     /// Asks that an output stop, because nobody reads it here.
-    pub(super) fn stop(&mut self, leg: usize, output: Output) {
-        let stream = self.legs[leg].stream(output.lane());
+    pub(super) fn stop(&mut self, attachment: usize, output: Output) {
+        let stream = self.attachments[attachment].stream(output.lane());
         self.command(Command::Stop {
-            session: self.legs[leg].session,
+            session: self.attachments[attachment].session,
             stream,
             code: StreamCode::BrokenPipe as u64,
         });
@@ -268,13 +268,13 @@ impl Attempt {
     pub(super) fn grant(&mut self, output: Output) {
         let written = self.outputs[output as usize].written;
         let grants: Vec<_> = self
-            .legs
+            .attachments
             .iter_mut()
-            .filter_map(|leg| {
-                let bytes = leg.grant(output, written)?;
+            .filter_map(|attachment| {
+                let bytes = attachment.grant(output, written)?;
                 Some(Command::Consumed {
-                    session: leg.session,
-                    stream: leg.stream(output.lane()),
+                    session: attachment.session,
+                    stream: attachment.stream(output.lane()),
                     bytes,
                 })
             })
@@ -313,9 +313,9 @@ impl Attempt {
             return;
         }
         // The end of the control lane says that the result is collected.
-        if let Some(leg) = self.legs.first() {
-            let (session, call) = (leg.session, leg.call);
-            let collected = write(leg, Lane::Control, Bytes::new(), true);
+        if let Some(attachment) = self.attachments.first() {
+            let (session, call) = (attachment.session, attachment.call);
+            let collected = write(attachment, Lane::Control, Bytes::new(), true);
             self.command(collected);
             self.command(Command::Release { session, call });
         }
@@ -324,11 +324,11 @@ impl Attempt {
 
     /// Bytes below the final lengths that can no longer come.
     pub(super) fn finish_if_broken(&mut self) {
-        if self.ended || self.legs.len() != 1 {
+        if self.ended || self.attachments.len() != 1 {
             return;
         }
         let Some(exit) = self.exit else { return };
-        let lanes = &self.legs[0].lanes;
+        let lanes = &self.attachments[0].lanes;
         let broken = Output::ALL.into_iter().any(|output| {
             let progress = &self.outputs[output as usize];
             !progress.abandoned

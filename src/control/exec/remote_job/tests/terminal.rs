@@ -19,9 +19,9 @@ fn at(stdout: u64, stdin: u64, screen: Option<&str>) -> Reply {
     }
 }
 
-fn attaching() -> Attempt {
-    Attempt::new(Config {
-        opening: Opening::Attach {
+fn attaching() -> RemoteJob {
+    RemoteJob::new(Config {
+        request: JobRequest::Attach {
             id: ID,
             stdout: None,
             stderr: None,
@@ -43,60 +43,60 @@ fn windows(wanted: &Wanted) -> Vec<Window> {
 
 #[test]
 fn who_attaches_sees_the_picture_and_types_where_the_job_stands() {
-    let mut attempt = attaching();
-    connected(&mut attempt, 0, RUN);
-    attempt.on_stdin(Bytes::from_static(b"too early"), false);
-    reply(&mut attempt, 0, &at(100, 7, Some("$ ")));
-    attempt.resize(SMALL);
-    attempt.on_stdin(Bytes::from_static(b"ls\r"), false);
-    data(&mut attempt, 0, 0, Lane::Data, b"file\r\n", false);
-    let wanted = drain(&mut attempt);
+    let mut job = attaching();
+    connected(&mut job, 0, RUN);
+    job.on_stdin(Bytes::from_static(b"too early"), false);
+    reply(&mut job, 0, &at(100, 7, Some("$ ")));
+    job.resize(SMALL);
+    job.on_stdin(Bytes::from_static(b"ls\r"), false);
+    data(&mut job, 0, 0, Lane::Data, b"file\r\n", false);
+    let wanted = drain(&mut job);
     assert_eq!(wanted.screen, b"$ ");
     assert_eq!(wanted.stdin, b"ls\r");
     assert_eq!(wanted.output[0], b"file\r\n");
     assert_eq!(windows(&wanted), [SMALL]);
 
     // A new session goes on with what the job has not had yet.
-    silence(&mut attempt, 0);
-    drain(&mut attempt);
-    connected(&mut attempt, 1, RUN);
-    reply(&mut attempt, 1, &at(106, 8, None));
-    let wanted = drain(&mut attempt);
+    silence(&mut job, 0);
+    drain(&mut job);
+    connected(&mut job, 1, RUN);
+    reply(&mut job, 1, &at(106, 8, None));
+    let wanted = drain(&mut job);
     assert_eq!(wanted.stdin, b"s\r");
     assert_eq!(windows(&wanted), [SMALL], "it may have changed meanwhile");
 }
 
 #[test]
 fn a_job_without_a_terminal_is_not_typed_to() {
-    let mut attempt = attaching();
-    connected(&mut attempt, 0, RUN);
-    reply(&mut attempt, 0, &accepted(0, 0));
-    assert!(!attempt.takes_stdin());
+    let mut job = attaching();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    assert!(!job.takes_stdin());
 }
 
 #[test]
 fn a_picture_stands_for_what_was_not_held() {
-    let opening = Opening::Exec(Exec {
+    let request = JobRequest::Exec(Exec {
         terminal: Some(Terminal {
             term: "xterm".into(),
             window: SMALL,
         }),
         ..exec()
     });
-    let mut attempt = Attempt::new(Config {
-        opening,
+    let mut job = RemoteJob::new(Config {
+        request,
         ..config(1, None)
     });
-    connected(&mut attempt, 0, RUN);
-    reply(&mut attempt, 0, &at(0, 0, None));
-    data(&mut attempt, 0, 0, Lane::Data, b"abc", false);
-    drain(&mut attempt);
-    attempt.on_written(Stdout, 3);
-    silence(&mut attempt, 0);
-    connected(&mut attempt, 1, RUN);
-    reply(&mut attempt, 1, &at(1000, 0, Some("picture")));
-    reply(&mut attempt, 1, &exit(OK, 1000, 0));
-    let wanted = drain(&mut attempt);
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &at(0, 0, None));
+    data(&mut job, 0, 0, Lane::Data, b"abc", false);
+    drain(&mut job);
+    job.on_written(Stdout, 3);
+    silence(&mut job, 0);
+    connected(&mut job, 1, RUN);
+    reply(&mut job, 1, &at(1000, 0, Some("picture")));
+    reply(&mut job, 1, &exit(OK, 1000, 0));
+    let wanted = drain(&mut job);
     assert_eq!(wanted.screen, b"picture");
     let report = wanted.report.expect("nothing is waited for");
     assert_eq!((report.missing, report.outcome), ([0, 0], Some(OK)));

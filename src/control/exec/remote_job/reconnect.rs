@@ -1,30 +1,30 @@
-//! How an attempt's sessions come and go: addresses, silence, restarts of the agent.
+//! How a job's sessions come and go: addresses, silence, restarts of the agent.
 
 use std::time::Duration;
 
-use super::leg::{Asked, Leg};
-use super::{Action, Attempt, Opening, write};
+use super::attachment::{Asked, Attachment};
+use super::{Action, JobRequest, RemoteJob, write};
 use crate::control::limits;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
 use crate::session::{Closed, Command, Connect, SessionHandle, Ticket};
 use crate::time::micros;
 use crate::wire::Lane;
 
-impl Attempt {
+impl RemoteJob {
     /// Tries the next address, or the same one again.
     pub(super) fn connect(&mut self) {
-        if self.legs.len() == limits::LEGS {
-            self.drop_leg(0, CloseCode::Shutdown);
+        if self.attachments.len() == limits::ATTACHMENTS {
+            self.drop_attachment(0, CloseCode::Shutdown);
         }
         let session = SessionHandle(u64::from(self.config.slot) << 16 | u64::from(self.generation));
         let path = self.config.paths[usize::from(self.generation) % self.config.paths.len()];
         let timeout = self.connect_timeout();
         self.generation += 1;
 
-        let (asked, first) = self.opening();
-        let mut leg = Leg::new(session, asked);
+        let (asked, first) = self.first_request();
+        let mut attachment = Attachment::new(session, asked);
         if asked == Asked::Exec && self.input.is_open() {
-            leg.stdin = Some(0);
+            attachment.stdin = Some(0);
         }
         self.command(Command::Connect(Connect {
             session,
@@ -39,9 +39,9 @@ impl Attempt {
         self.sent |= self.config.ticket.is_some();
         if self.cancel {
             let line = to_line(&Request::Cancel {}).into();
-            self.command(write(&leg, Lane::Control, line, false));
+            self.command(write(&attachment, Lane::Control, line, false));
         }
-        self.legs.push(leg);
+        self.attachments.push(attachment);
     }
 
     /// Every address gets a short try, the last one half of the time, then the others what is left.
@@ -60,14 +60,14 @@ impl Attempt {
     }
 
     /// What a session is opened with: once the request may be in an agent's hands it is asked for. That of
-    /// an earlier attempt may be, so it is asked for from the start.
-    fn opening(&self) -> (Asked, Request) {
-        match &self.config.opening {
-            Opening::Exec(exec) if is_repeat(exec) && !self.accepted => {
-                (Asked::Whether, Request::Exec(whether(exec)))
+    /// an earlier job may be, so it is asked for from the start.
+    fn first_request(&self) -> (Asked, Request) {
+        match &self.config.request {
+            JobRequest::Exec(exec) if is_repeat(exec) && !self.accepted => {
+                (Asked::Probe, Request::Exec(probe(exec)))
             }
-            Opening::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
-            Opening::Attach {
+            JobRequest::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
+            JobRequest::Attach {
                 id, stdout, stderr, ..
             } if !self.placed => (
                 Asked::Attach,
@@ -77,7 +77,7 @@ impl Attempt {
                     stderr: *stderr,
                 },
             ),
-            Opening::Exec(_) | Opening::Attach { .. } => (
+            JobRequest::Exec(_) | JobRequest::Attach { .. } => (
                 Asked::Attach,
                 Request::Attach {
                     id: self.id,
@@ -97,9 +97,9 @@ impl Attempt {
         self.config.ticket = Some(ticket);
         self.actions.push_back(Action::Learned(ticket));
         self.older = started_by(ticket) < self.first_asked();
-        let leg = &mut self.legs[index];
-        leg.epoch = Some(ticket.epoch);
-        if leg.asked == Asked::Exec {
+        let attachment = &mut self.attachments[index];
+        attachment.epoch = Some(ticket.epoch);
+        if attachment.asked == Asked::Exec {
             self.sent = true;
             self.epoch = Some(ticket.epoch);
         }
@@ -113,9 +113,9 @@ impl Attempt {
     /// When the request was first sent at the earliest, as [`started_by`] counts. Of the age the fraction of a
     /// millisecond is not known.
     fn first_asked(&self) -> i128 {
-        let age = match &self.config.opening {
-            Opening::Exec(exec) if is_repeat(exec) => i128::from(exec.age_ms) + 1,
-            Opening::Exec(_) | Opening::Attach { .. } => 0,
+        let age = match &self.config.request {
+            JobRequest::Exec(exec) if is_repeat(exec) => i128::from(exec.age_ms) + 1,
+            JobRequest::Exec(_) | JobRequest::Attach { .. } => 0,
         };
         i128::from(self.config.begun.as_micros()) - age * 1000
     }
@@ -127,7 +127,12 @@ impl Attempt {
         }
         self.silent_for += self.config.contact_timeout;
         // One that has not answered yet is enough.
-        if self.generation < u16::MAX && self.legs.iter().all(|leg| leg.epoch.is_some()) {
+        if self.generation < u16::MAX
+            && self
+                .attachments
+                .iter()
+                .all(|attachment| attachment.epoch.is_some())
+        {
             self.connect();
         }
     }
@@ -136,7 +141,7 @@ impl Attempt {
         let Some(index) = self.index(session) else {
             return;
         };
-        self.legs.remove(index);
+        self.attachments.remove(index);
         if self.all_received() {
             return;
         }
@@ -161,7 +166,7 @@ impl Attempt {
             }
             Closed::ByPeer { code, .. } if code == CloseCode::KeyUsedUp as u64 => self.ask_again(),
             Closed::ByPeer { code, reason } => {
-                if !self.legs.is_empty() {
+                if !self.attachments.is_empty() {
                     return;
                 }
                 let note = Some(reason).filter(|reason| !reason.is_empty());
@@ -199,15 +204,19 @@ impl Attempt {
     fn ask_again(&mut self) {
         if self.silent_for >= self.config.patience || self.generation == u16::MAX {
             self.give_up(Outcome::Lost {}, None);
-        } else if self.legs.iter().all(|leg| leg.epoch.is_some()) {
+        } else if self
+            .attachments
+            .iter()
+            .all(|attachment| attachment.epoch.is_some())
+        {
             self.connect();
         }
     }
 
     /// The agent has ended the call without an exit: someone else is attached now, perhaps we.
     pub(super) fn on_superseded(&mut self, index: usize) {
-        let last = index + 1 == self.legs.len();
-        self.drop_leg(index, CloseCode::Shutdown);
+        let last = index + 1 == self.attachments.len();
+        self.drop_attachment(index, CloseCode::Shutdown);
         if last {
             self.give_up(
                 Outcome::Lost {},
@@ -218,24 +227,24 @@ impl Attempt {
 
     /// The agent does not know the job.
     pub(super) fn on_no_job(&mut self, index: usize) {
-        let leg = &mut self.legs[index];
-        let same_run = leg.epoch.is_some() && leg.epoch == self.epoch;
-        match &self.config.opening {
-            // Then it cannot have run, and this is the first start. Which run an earlier attempt has sent it
+        let attachment = &mut self.attachments[index];
+        let same_run = attachment.epoch.is_some() && attachment.epoch == self.epoch;
+        match &self.config.request {
+            // Then it cannot have run, and this is the first start. Which run an earlier job has sent it
             // to is not known here.
-            Opening::Exec(exec)
+            JobRequest::Exec(exec)
                 if !self.accepted && (self.older || same_run && !is_repeat(exec)) =>
             {
                 if self.cancel {
                     return self.end(Some(Outcome::Canceled {}));
                 }
-                leg.next_call(Asked::Exec);
-                self.epoch = leg.epoch;
+                attachment.next_call(Asked::Exec);
+                self.epoch = attachment.epoch;
                 let line = to_line(&Request::Exec(exec.clone())).into();
-                let write = write(leg, Lane::Control, line, false);
+                let write = write(attachment, Lane::Control, line, false);
                 self.command(write);
             }
-            Opening::Exec(_) | Opening::Attach { .. } => self.end(Some(Outcome::Unknown {})),
+            JobRequest::Exec(_) | JobRequest::Attach { .. } => self.end(Some(Outcome::Unknown {})),
         }
     }
 
@@ -244,22 +253,22 @@ impl Attempt {
         self.end(Some(outcome));
     }
 
-    pub(super) fn drop_leg(&mut self, index: usize, code: CloseCode) {
-        let leg = self.legs.remove(index);
+    pub(super) fn drop_attachment(&mut self, index: usize, code: CloseCode) {
+        let attachment = self.attachments.remove(index);
         self.command(Command::Close {
-            session: leg.session,
+            session: attachment.session,
             code: code as u64,
             reason: String::new(),
         });
     }
 
     /// The newest that was accepted is the one in use.
-    pub(super) fn drop_other_legs(&mut self, keep: usize) {
-        while self.legs.len() > keep + 1 {
-            self.drop_leg(keep + 1, CloseCode::Shutdown);
+    pub(super) fn drop_other_attachments(&mut self, keep: usize) {
+        while self.attachments.len() > keep + 1 {
+            self.drop_attachment(keep + 1, CloseCode::Shutdown);
         }
         for _ in 0..keep {
-            self.drop_leg(0, CloseCode::Shutdown);
+            self.drop_attachment(0, CloseCode::Shutdown);
         }
     }
 }
@@ -270,14 +279,14 @@ fn started_by(ticket: Ticket) -> i128 {
     i128::from(micros(ticket.rtt / 2)) - i128::from(ticket.offset)
 }
 
-/// An earlier attempt has asked for it, perhaps.
+/// An earlier job has asked for it, perhaps.
 const fn is_repeat(exec: &Exec) -> bool {
     exec.age_ms > 0
 }
 
 /// The same request, but older than any agent, so that none starts it. However old it is said to be when it
 /// is sent, it is older when it arrives, and an agent that has begun meanwhile would not know.
-fn whether(exec: &Exec) -> Exec {
+fn probe(exec: &Exec) -> Exec {
     Exec {
         age_ms: u64::MAX,
         ..exec.clone()

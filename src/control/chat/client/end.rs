@@ -1,4 +1,4 @@
-//! How a talk ended, and what there is to say about it.
+//! How a chat ended, and what there is to say about it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::message::CloseCode;
 use crate::session::Closed;
 use crate::{escape, message};
 
-/// How a talk ended.
+/// How a chat ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum End {
     /// As this side wished.
@@ -30,7 +30,7 @@ pub enum End {
 }
 
 impl End {
-    /// What the end of a session means for a talk.
+    /// What the end of a session means for a chat.
     pub(super) fn of(closed: Closed) -> Self {
         match closed {
             Closed::Unreachable => Self::Unreachable,

@@ -1,7 +1,7 @@
 //! Stories of one command on one host, told event by event.
 
 mod ends;
-mod journeys;
+mod reconnects;
 mod terminal;
 
 use super::*;
@@ -15,7 +15,7 @@ const ID: RequestId = RequestId([7; 16]);
 const RUN: u64 = 11;
 const NEXT_RUN: u64 = 12;
 
-/// What an attempt wanted since it was last asked.
+/// What a job wanted since it was last asked.
 #[derive(Default)]
 struct Wanted {
     connects: Vec<Connect>,
@@ -44,7 +44,7 @@ fn exec() -> Exec {
 fn config(addresses: u16, ticket: Option<Ticket>) -> Config {
     Config {
         slot: 3,
-        opening: Opening::Exec(exec()),
+        request: JobRequest::Exec(exec()),
         goal: Goal::Result,
         agent: PublicKey([1; 32]),
         paths: (0..addresses)
@@ -69,17 +69,17 @@ fn ticket(epoch: u64, started: i64) -> Ticket {
     }
 }
 
-fn begin() -> Attempt {
-    Attempt::new(config(1, None))
+fn begin() -> RemoteJob {
+    RemoteJob::new(config(1, None))
 }
 
-fn leg(generation: u64) -> SessionHandle {
+fn attachment(generation: u64) -> SessionHandle {
     SessionHandle(3 << 16 | generation)
 }
 
-fn drain(attempt: &mut Attempt) -> Wanted {
+fn drain(job: &mut RemoteJob) -> Wanted {
     let mut wanted = Wanted::default();
-    while let Some(action) = attempt.poll() {
+    while let Some(action) = job.poll() {
         assert!(wanted.report.is_none(), "{action:?} after the report");
         match action {
             Action::Command(Command::Connect(connect)) => {
@@ -136,17 +136,17 @@ fn drain(attempt: &mut Attempt) -> Wanted {
     wanted
 }
 
-fn connected(attempt: &mut Attempt, generation: u64, epoch: u64) {
-    attempt.on_event(Event::Connected {
-        session: leg(generation),
+fn connected(job: &mut RemoteJob, generation: u64, epoch: u64) {
+    job.on_event(Event::Connected {
+        session: attachment(generation),
         ticket: ticket(epoch, if epoch == RUN { 0 } else { 2_000_000 }),
         early: Early::Accepted,
     });
 }
 
-fn data(attempt: &mut Attempt, generation: u64, call: u32, lane: Lane, data: &[u8], fin: bool) {
-    attempt.on_event(Event::Data {
-        session: leg(generation),
+fn data(job: &mut RemoteJob, generation: u64, call: u32, lane: Lane, data: &[u8], fin: bool) {
+    job.on_event(Event::Data {
+        session: attachment(generation),
         stream: StreamId::new(CallId(call), lane),
         offset: 0,
         data: Bytes::copy_from_slice(data),
@@ -154,15 +154,8 @@ fn data(attempt: &mut Attempt, generation: u64, call: u32, lane: Lane, data: &[u
     });
 }
 
-fn reply(attempt: &mut Attempt, generation: u64, reply: &Reply) {
-    data(
-        attempt,
-        generation,
-        0,
-        Lane::Control,
-        &to_line(reply),
-        false,
-    );
+fn reply(job: &mut RemoteJob, generation: u64, reply: &Reply) {
+    data(job, generation, 0, Lane::Control, &to_line(reply), false);
 }
 
 const fn accepted(stdout: u64, stderr: u64) -> Reply {
@@ -192,15 +185,15 @@ fn outcome(wanted: &Wanted) -> Option<Outcome> {
     wanted.report.as_ref().expect("it is over").outcome
 }
 
-fn silence(attempt: &mut Attempt, generation: u64) {
-    attempt.on_event(Event::Silent {
-        session: leg(generation),
+fn silence(job: &mut RemoteJob, generation: u64) {
+    job.on_event(Event::Silent {
+        session: attachment(generation),
     });
 }
 
-fn closed(attempt: &mut Attempt, generation: u64, reason: Closed) {
-    attempt.on_event(Event::Closed {
-        session: leg(generation),
+fn closed(job: &mut RemoteJob, generation: u64, reason: Closed) {
+    job.on_event(Event::Closed {
+        session: attachment(generation),
         reason,
     });
 }

@@ -1,0 +1,211 @@
+//! Input, cancelling, detaching, attaching, refusals.
+
+use super::*;
+
+#[test]
+fn stdin_goes_on_where_the_job_stands() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    job.on_stdin(Bytes::from_static(b"abcdef"), false);
+    assert_eq!(drain(&mut job).stdin, b"abcdef");
+    job.on_event(Event::Writable {
+        session: attachment(0),
+        stream: StreamId::new(CallId(0), Lane::Data),
+        consumed: 2,
+        limit: 100,
+    });
+    silence(&mut job, 0);
+    job.on_stdin(Bytes::from_static(b"gh"), true);
+    drain(&mut job);
+    connected(&mut job, 1, RUN);
+    reply(
+        &mut job,
+        1,
+        &Reply::Accepted {
+            id: ID,
+            stdout: 0,
+            stderr: 0,
+            stdin: 4,
+            terminal: false,
+            screen: None,
+        },
+    );
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.stdin, b"efgh");
+    assert!(wanted.stdin_fin && !job.wants_stdin());
+}
+
+#[test]
+fn a_process_that_reads_no_more_gets_no_more() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    assert!(job.wants_stdin());
+    job.on_event(Event::Stopped {
+        session: attachment(0),
+        stream: StreamId::new(CallId(0), Lane::Data),
+        code: 0,
+    });
+    assert!(!job.wants_stdin());
+    job.on_stdin(Bytes::from_static(b"x"), true);
+    assert!(drain(&mut job).stdin.is_empty());
+}
+
+#[test]
+fn a_closed_pipe_ends_the_job_and_nothing_is_waited_for() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    data(&mut job, 0, 0, Lane::Data, b"y\ny\n", false);
+    drain(&mut job);
+    job.on_broken_pipe(Stdout);
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.stopped.len(), 1);
+    assert_eq!(wanted.requests[0].2, Request::Cancel {});
+    let pipe = Outcome::Signaled {
+        signal: 13,
+        core: false,
+    };
+    reply(&mut job, 0, &exit(pipe, 4000, 0));
+    assert_eq!(outcome(&drain(&mut job)), Some(pipe));
+}
+
+#[test]
+fn canceled_before_anything_was_sent_runs_nothing() {
+    let mut job = begin();
+    job.cancel();
+    let wanted = drain(&mut job);
+    assert_eq!(outcome(&wanted), Some(Outcome::Canceled {}));
+    assert_eq!(wanted.closed, [attachment(0)]);
+}
+
+#[test]
+fn cancel_is_said_in_every_session() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    drain(&mut job);
+    job.cancel();
+    silence(&mut job, 0);
+    let wanted = drain(&mut job);
+    let cancels: Vec<_> = wanted
+        .requests
+        .iter()
+        .filter(|(_, _, request)| *request == Request::Cancel {})
+        .map(|(session, ..)| *session)
+        .collect();
+    assert_eq!(cancels, [attachment(0), attachment(1)]);
+}
+
+#[test]
+fn detached_when_it_runs() {
+    let mut job = RemoteJob::new(Config {
+        goal: Goal::Detach,
+        ..config(1, None)
+    });
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    data(&mut job, 0, 0, Lane::Data, b"early", false);
+    let wanted = drain(&mut job);
+    assert!(wanted.report.is_none() && wanted.output[0].is_empty());
+    reply(&mut job, 0, &Reply::Started { pid: 5 });
+    let wanted = drain(&mut job);
+    assert!(!wanted.collected, "someone is to attach later");
+    assert_eq!(outcome(&wanted), None);
+}
+
+#[test]
+fn detaching_tells_of_a_failed_start() {
+    let mut job = RemoteJob::new(Config {
+        goal: Goal::Detach,
+        ..config(1, None)
+    });
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    let failed = Outcome::SpawnFailed { errno: 2 };
+    reply(&mut job, 0, &exit(failed, 0, 0));
+    assert_eq!(outcome(&drain(&mut job)), Some(failed));
+}
+
+#[test]
+fn attaching_says_what_is_no_longer_held() {
+    let mut job = RemoteJob::new(Config {
+        request: JobRequest::Attach {
+            keyboard: false,
+            id: ID,
+            stdout: Some(0),
+            stderr: None,
+        },
+        ..config(1, None)
+    });
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(10, 3));
+    data(&mut job, 0, 0, Lane::Data, b"kl", true);
+    reply(&mut job, 0, &exit(OK, 12, 3));
+    drain(&mut job);
+    job.on_written(Stdout, 2);
+    let report = drain(&mut job).report.unwrap();
+    assert_eq!(report.missing, [10, 0]);
+    assert_eq!(report.lengths, [12, 3]);
+}
+
+#[test]
+fn an_attached_result_that_another_controller_took_is_lost() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    data(&mut job, 0, 0, Lane::Control, b"", true);
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn output_given_up_by_the_agent_is_no_result() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    reply(&mut job, 0, &exit(OK, 10, 0));
+    job.on_event(Event::Reset {
+        session: attachment(0),
+        stream: StreamId::new(CallId(0), Lane::Data),
+        code: 2,
+    });
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn refusals_need_no_acceptance() {
+    for refusal in [
+        exit(Outcome::Busy {}, 0, 0),
+        exit(Outcome::Denied {}, 0, 0),
+        Reply::Denied {},
+    ] {
+        let mut job = begin();
+        connected(&mut job, 0, RUN);
+        reply(&mut job, 0, &refusal);
+        let wanted = drain(&mut job);
+        assert!(!outcome(&wanted).unwrap().is_success());
+        assert!(!wanted.report.unwrap().accepted);
+    }
+}
+
+#[test]
+fn nonsense_from_the_agent_is_no_result() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    data(&mut job, 0, 0, Lane::Control, b"nonsense\n", false);
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn an_agent_that_counts_beyond_all_bounds_is_believed_nothing() {
+    for nonsense in [
+        accepted(u64::MAX, 0),
+        accepted(0, u64::MAX),
+        exit(OK, u64::MAX, u64::MAX),
+    ] {
+        let mut job = begin();
+        connected(&mut job, 0, RUN);
+        reply(&mut job, 0, &nonsense);
+        data(&mut job, 0, 0, Lane::Data, b"x", false);
+        assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
+    }
+}

@@ -1,0 +1,297 @@
+//! From the first datagram to the report, over silence and restarts.
+
+use super::*;
+
+#[test]
+fn the_report_waits_for_the_last_byte_to_be_written() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    // The exit may overtake the output, and output the acceptance.
+    data(&mut job, 0, 0, Lane::Data, b"hel", false);
+    reply(&mut job, 0, &accepted(0, 0));
+    reply(&mut job, 0, &exit(OK, 5, 2));
+    data(&mut job, 0, 0, Lane::Stderr, b"no", true);
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.output, [b"hel".to_vec(), b"no".to_vec()]);
+    assert_eq!(wanted.granted, [0, 0]);
+    assert!(wanted.report.is_none() && !wanted.collected);
+
+    data(&mut job, 0, 0, Lane::Data, b"lo", true);
+    job.on_written(Stdout, 3);
+    job.on_written(Stderr, 2);
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.output[0], b"lo");
+    assert_eq!(wanted.granted, [3, 2]);
+    assert!(wanted.report.is_none());
+
+    job.on_written(Stdout, 2);
+    let wanted = drain(&mut job);
+    assert!(wanted.collected);
+    assert_eq!(wanted.closed, [attachment(0)]);
+    let report = wanted.report.unwrap();
+    assert_eq!(report.outcome, Some(OK));
+    assert_eq!(report.lengths, [5, 2]);
+}
+
+#[test]
+fn a_result_in_hand_needs_no_network() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    data(&mut job, 0, 0, Lane::Data, b"x", true);
+    reply(&mut job, 0, &exit(OK, 1, 0));
+    drain(&mut job);
+    silence(&mut job, 0);
+    closed(&mut job, 0, Closed::Lost);
+    let wanted = drain(&mut job);
+    assert!(wanted.connects.is_empty() && wanted.report.is_none());
+    job.on_written(Stdout, 1);
+    assert_eq!(outcome(&drain(&mut job)), Some(OK));
+}
+
+#[test]
+fn no_answer_is_unreachable() {
+    let mut job = begin();
+    assert_eq!(drain(&mut job).connects[0].timeout, Duration::from_secs(10));
+    closed(&mut job, 0, Closed::Unreachable);
+    let wanted = drain(&mut job);
+    assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
+    assert!(!wanted.report.unwrap().accepted);
+}
+
+#[test]
+fn every_address_is_tried_within_the_contact_timeout() {
+    let mut job = RemoteJob::new(config(2, None));
+    let mut ports = Vec::new();
+    let mut spent = Duration::ZERO;
+    for generation in 0.. {
+        let wanted = drain(&mut job);
+        if wanted.report.is_some() {
+            assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
+            break;
+        }
+        let connect = &wanted.connects[0];
+        assert!(matches!(wanted.requests[0].2, Request::Exec(_)));
+        ports.push(connect.path.remote.port());
+        spent += connect.timeout;
+        closed(&mut job, generation, Closed::Unreachable);
+    }
+    assert_eq!(ports, [7000, 7001, 7000]);
+    assert_eq!(spent, Duration::from_secs(10) + limits::NEXT_ADDRESS);
+}
+
+#[test]
+fn an_agent_that_ends_session_after_session_uses_up_the_numbers_and_nothing_overflows() {
+    let mut job = begin();
+    for generation in 0..u64::from(u16::MAX) {
+        connected(&mut job, generation, RUN);
+        reply(&mut job, generation, &accepted(0, 0));
+        assert!(drain(&mut job).report.is_none());
+        if generation + 1 < u64::from(u16::MAX) {
+            closed(&mut job, generation, Closed::KeyUsedUp);
+        }
+    }
+    // The last session is silent: there is no number for another one beside it.
+    job.on_event(Event::Silent {
+        session: attachment(u64::from(u16::MAX) - 1),
+    });
+    let wanted = drain(&mut job);
+    assert!(wanted.connects.is_empty() && wanted.report.is_none());
+    closed(&mut job, u64::from(u16::MAX) - 1, Closed::Lost);
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
+}
+
+#[test]
+fn what_may_have_been_taken_is_asked_for_and_not_sent_again() {
+    // The first datagram carried the command, and nothing answered.
+    let mut job = RemoteJob::new(config(2, Some(ticket(RUN, 0))));
+    assert!(matches!(drain(&mut job).requests[0].2, Request::Exec(_)));
+    closed(&mut job, 0, Closed::Unreachable);
+    assert!(matches!(
+        drain(&mut job).requests[0].2,
+        Request::Attach { .. }
+    ));
+    // The same run of the agent answers at the other address that it has not seen it.
+    connected(&mut job, 1, RUN);
+    reply(&mut job, 1, &Reply::NoJob {});
+    let wanted = drain(&mut job);
+    assert!(
+        matches!(wanted.requests[..], [(session, CallId(1), Request::Exec(_))] if session == attachment(1))
+    );
+}
+
+#[test]
+fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
+    let mut job = RemoteJob::new(config(2, Some(ticket(RUN, 0))));
+    closed(&mut job, 0, Closed::Unreachable);
+    connected(&mut job, 1, NEXT_RUN);
+    reply(&mut job, 1, &Reply::NoJob {});
+    let wanted = drain(&mut job);
+    assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
+    assert_eq!(
+        wanted
+            .requests
+            .iter()
+            .filter(|(_, _, request)| matches!(request, Request::Exec(_)))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn the_session_that_answers_first_is_kept_and_the_other_left() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    silence(&mut job, 0);
+    assert_eq!(drain(&mut job).connects.len(), 2);
+    connected(&mut job, 1, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    assert_eq!(drain(&mut job).closed, [attachment(1)]);
+}
+
+fn repeat() -> RemoteJob {
+    let request = JobRequest::Exec(Exec {
+        age_ms: 5_000,
+        ..exec()
+    });
+    RemoteJob::new(Config {
+        request,
+        // So that it was first sent one second after the clock's origin.
+        begun: Instant::from_micros(6_001_000),
+        ..config(1, None)
+    })
+}
+
+/// The ages of the requests to start it.
+fn ages(wanted: &Wanted) -> Vec<u64> {
+    let mut ages = Vec::new();
+    for (_, _, request) in &wanted.requests {
+        if let Request::Exec(exec) = request {
+            ages.push(exec.age_ms);
+        }
+    }
+    ages
+}
+
+#[test]
+fn a_repeat_asks_in_a_way_that_starts_nothing_and_then_an_agent_that_is_old_enough() {
+    let mut job = repeat();
+    assert_eq!(ages(&drain(&mut job)), [u64::MAX]);
+    job.on_stdin(Bytes::from_static(b"input"), true);
+    connected(&mut job, 0, RUN);
+    assert!(drain(&mut job).stdin.is_empty(), "nobody may take it yet");
+    reply(&mut job, 0, &exit(Outcome::Unknown {}, 0, 0));
+    let wanted = drain(&mut job);
+    assert_eq!(ages(&wanted), [5_000]);
+    assert_eq!(wanted.requests[0].1, CallId(1));
+    data(
+        &mut job,
+        0,
+        1,
+        Lane::Control,
+        &to_line(&accepted(0, 0)),
+        false,
+    );
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.stdin, b"input");
+    assert!(wanted.stdin_fin);
+}
+
+#[test]
+fn a_repeat_attaches_to_what_the_agent_has_and_passes_conflicts_on() {
+    let mut job = repeat();
+    job.on_stdin(Bytes::from_static(b"input"), true);
+    connected(&mut job, 0, RUN);
+    let mut accepted = accepted(0, 0);
+    if let Reply::Accepted { stdin, .. } = &mut accepted {
+        *stdin = 2;
+    }
+    reply(&mut job, 0, &accepted);
+    assert_eq!(
+        drain(&mut job).stdin,
+        b"input",
+        "from the lane's first byte"
+    );
+    let mut job = repeat();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &exit(Outcome::Conflict {}, 0, 0));
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Conflict {}));
+}
+
+#[test]
+fn a_repeat_is_not_started_by_an_agent_that_may_have_begun_after_it() {
+    // It may have begun half a round trip later than the ticket says.
+    for (started, rtt) in [(2_000_000, 1), (999_000, 4)] {
+        let mut job = repeat();
+        let ticket = Ticket {
+            rtt: Duration::from_millis(rtt),
+            ..ticket(RUN, started)
+        };
+        job.on_event(Event::Connected {
+            session: attachment(0),
+            ticket,
+            early: Early::Accepted,
+        });
+        reply(&mut job, 0, &exit(Outcome::Unknown {}, 0, 0));
+        let wanted = drain(&mut job);
+        assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
+        assert_eq!(ages(&wanted), [u64::MAX]);
+    }
+}
+
+#[test]
+fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    data(&mut job, 0, 0, Lane::Data, b"abc", false);
+    drain(&mut job);
+    silence(&mut job, 0);
+    let wanted = drain(&mut job);
+    assert_eq!(
+        wanted.requests[0].2,
+        Request::Attach {
+            id: ID,
+            stdout: Some(3),
+            stderr: Some(0)
+        }
+    );
+    // Both sessions bring the same bytes; each is shown once.
+    data(&mut job, 0, 0, Lane::Data, b"de", false);
+    connected(&mut job, 1, RUN);
+    data(&mut job, 1, 0, Lane::Data, b"def", true);
+    reply(&mut job, 1, &accepted(3, 0));
+    reply(&mut job, 1, &exit(OK, 6, 0));
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.output[0], b"def");
+    assert_eq!(wanted.closed, [attachment(0)]);
+    job.on_written(Stdout, 6);
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.granted[0], 3, "credit for what this session brought");
+    assert_eq!(outcome(&wanted), Some(OK));
+}
+
+#[test]
+fn an_agent_that_stays_silent_is_lost_after_the_patience() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    silence(&mut job, 0);
+    closed(&mut job, 1, Closed::Unreachable);
+    assert!(drain(&mut job).report.is_none());
+    closed(&mut job, 2, Closed::Unreachable);
+    let wanted = drain(&mut job);
+    assert_eq!(outcome(&wanted), Some(Outcome::Lost {}));
+    assert!(wanted.report.unwrap().accepted);
+}
+
+#[test]
+fn a_restarted_agent_does_not_know() {
+    let mut job = begin();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    silence(&mut job, 0);
+    connected(&mut job, 1, NEXT_RUN);
+    reply(&mut job, 1, &Reply::NoJob {});
+    assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Unknown {}));
+}
