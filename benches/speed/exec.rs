@@ -12,7 +12,7 @@ const BULK: usize = 1 << 30;
 
 /// ReplayLog the cost of `true` and of a bulk transfer, as multiples of running them directly.
 pub fn run(bench: &Bench) {
-    let home = tempfile::tempdir().expect("a temporary directory can be created");
+    let home = tempfile::tempdir().expect("a temporary resolver can be created");
     let agent = Agent::start(home.path());
     let target = agent.address.clone();
     // The first contact costs an additional round trip and is not measured.

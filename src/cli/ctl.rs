@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::failure;
-use crate::message::status::{INTERNAL, OURS};
+use crate::message::status::{INTERNAL, UDPCTL_FAILURE};
 use args::{
     AcceptArgs, AttachArgs, ChatArgs, CompletionsArgs, ExecArgs, ExplainArgs, JobsArgs, KillArgs,
     PingArgs, SendArgs, TrustArgs, WaitArgs,
@@ -77,7 +77,9 @@ pub fn main() -> ExitCode {
     super::memory::keep_private();
     let ctl = Ctl::parse();
     let failed = match &ctl.command {
-        Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => OURS,
+        Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => {
+            UDPCTL_FAILURE
+        }
         Command::Jobs(_)
         | Command::Kill(_)
         | Command::Send(_)

@@ -9,7 +9,7 @@ pub const CONTACT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Default time for which a silent agent is retried: the lease for which the agent keeps the job by default.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// Addresses of one host that are tried.
 pub const ADDRESSES: usize = 4;

@@ -4,12 +4,12 @@
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
 pub mod chat;
+pub mod client;
 pub mod console;
 pub mod exec;
 pub mod journal;
 pub mod known_agents;
 pub mod limits;
-pub mod link;
 pub mod query;
 pub mod send;
 pub mod signals;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::client::{Client, Host, HostResolver};
 use super::limits;
-use super::link::{Directory, Host, Link};
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;
 use crate::session::{Closed, Command, Connect, Event, SessionHandle, Ticket};
@@ -28,7 +28,7 @@ pub struct Question {
     /// How long an agent that does not answer is waited for.
     pub contact_timeout: Duration,
     /// How long an agent that fell silent is asked again.
-    pub patience: Duration,
+    pub retry_for: Duration,
 }
 
 /// What came of it.
@@ -192,7 +192,7 @@ impl Query {
 
     fn ask_again(&mut self) {
         self.silent_for += self.question.contact_timeout;
-        if self.silent_for < self.question.patience && self.tries < u16::MAX {
+        if self.silent_for < self.question.retry_for && self.tries < u16::MAX {
             self.connect();
         } else {
             self.fail(None);
@@ -251,23 +251,23 @@ impl Query {
 }
 
 /// Asks all questions, [`limits::WINDOW`] at a time, and hands each answer to `answered` as it comes, with
-/// the index of its question. What is learnt of the agents is remembered in `directory`.
+/// the index of its question. What is learnt of the agents is remembered in `resolver`.
 pub fn run_queries(
-    link: &Link,
-    directory: Option<&Directory>,
+    client: &Client,
+    resolver: Option<&HostResolver>,
     questions: Vec<Question>,
     mut answered: impl FnMut(usize, Answer),
 ) {
-    let base = link.reserve(questions.len());
+    let base = client.reserve(questions.len());
     let mut waiting = (base..).zip(questions);
     let mut queries: std::collections::HashMap<u32, Query> = std::collections::HashMap::new();
     let mut act = |slot: u32, query: &mut Query| {
         while let Some(action) = query.poll() {
             match action {
-                Action::Command(command) => link.send(command),
+                Action::Command(command) => client.send(command),
                 Action::Ended(answer) => {
-                    if let (Some(directory), Some(ticket)) = (directory, &answer.ticket) {
-                        directory.learn(&query.question.host.agent, ticket);
+                    if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
+                        resolver.learn(&query.question.host.agent, ticket);
                     }
                     answered((slot - base) as usize, answer);
                     return true;
@@ -288,10 +288,10 @@ pub fn run_queries(
         if queries.is_empty() {
             return;
         }
-        let Ok(event) = link.events().recv() else {
+        let Ok(event) = client.events().recv() else {
             return;
         };
-        link.taken();
+        client.taken();
         if let net::Event::Session(event) = event
             && let Some(slot) = event.session().map(Query::slot_of)
             && let Some(query) = queries.get_mut(&slot)

@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use crossbeam_channel::{Receiver, select};
 
 use super::chat::client::{Action, ChatClient, Config, End, Purpose};
+use super::client::{Client, Host, HostResolver};
 use super::limits;
-use super::link::{Directory, Host, Link};
 use crate::crypto::PublicKey;
 use crate::net::Event;
 
@@ -20,7 +20,7 @@ pub struct Options<'a> {
     /// Signals that ask to stop.
     pub signals: &'a Receiver<i32>,
     /// Where agents are remembered.
-    pub directory: &'a Directory,
+    pub resolver: &'a HostResolver,
 }
 
 /// What became of the message at one host.
@@ -35,14 +35,14 @@ pub struct Receipt {
 /// Sends `text` to all hosts, [`limits::WINDOW`] at a time, and hands over each receipt as soon as there
 /// is one. Hosts that have not answered when a signal comes are [`End::Left`].
 pub fn send(
-    link: &Link,
+    client: &Client,
     hosts: Vec<Host>,
     text: &str,
     options: &Options<'_>,
     mut told: impl FnMut(Receipt),
 ) {
     let mut round = Round {
-        link,
+        client,
         text,
         options,
         waiting: (0..).zip(hosts).collect(),
@@ -56,12 +56,12 @@ pub fn send(
             return;
         }
         select! {
-            recv(link.events()) -> event => match event {
+            recv(client.events()) -> event => match event {
                 Ok(Event::Session(event)) => {
-                    link.taken();
+                    client.taken();
                     round.on_event(event);
                 }
-                Ok(_) => link.taken(),
+                Ok(_) => client.taken(),
                 Err(_) => round.give_up(&End::Lost),
             },
             recv(options.signals) -> _ => round.give_up(&End::Left),
@@ -70,7 +70,7 @@ pub fn send(
 }
 
 struct Round<'a> {
-    link: &'a Link,
+    client: &'a Client,
     text: &'a str,
     options: &'a Options<'a>,
     waiting: VecDeque<(u32, Host)>,
@@ -129,8 +129,8 @@ impl Round<'_> {
         };
         while let Some(action) = sending.chat.poll() {
             match action {
-                Action::Command(command) => self.link.send(command),
-                Action::Learned(ticket) => self.options.directory.learn(&sending.agent, &ticket),
+                Action::Command(command) => self.client.send(command),
+                Action::Learned(ticket) => self.options.resolver.learn(&sending.agent, &ticket),
                 Action::Delivered { members, .. } => sending.members = Some(members),
                 Action::Ended(end) => {
                     let sending = self.talks.remove(&slot).expect("it was just there");

@@ -90,7 +90,8 @@ impl Outcome {
                 ..EXITED
             },
             Self::Signaled { signal, .. } => Row {
-                exit_status: u8::try_from(signal).map_or(status::OURS, |signal| 128 | signal),
+                exit_status: u8::try_from(signal)
+                    .map_or(status::UDPCTL_FAILURE, |signal| 128 | signal),
                 ..SIGNALED
             },
             Self::SpawnFailed { errno: ENOENT } => Row {

@@ -25,7 +25,7 @@ pub const TERMINATED: u8 = 128 + 15;
 /// Status that a shell shows for SIGPIPE.
 pub const BROKEN_PIPE: u8 = 128 + 13;
 /// A failure that is not the command's, with one target.
-pub const OURS: u8 = 255;
+pub const UDPCTL_FAILURE: u8 = 255;
 
 /// Runs that a status belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ pub const STATUSES: [Status; 16] = [
         "The reader of standard output has left, and the command was ended.",
     ),
     one(
-        OURS,
+        UDPCTL_FAILURE,
         "Something failed here, such as writing the output, or a key is not known; standard error says what.",
     ),
     several(SUCCESS, "Every command returned 0."),

@@ -100,7 +100,7 @@ pub(super) const SIGNALED: Row = Row {
     ran: Ran::Yes,
     held: Held::Result,
     fate: Fate::Stopped,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "128 + the signal",
 };
 
@@ -136,7 +136,7 @@ pub(super) const CANCELED: Row = Row {
     ran: Ran::Maybe,
     held: Held::Result,
     fate: Fate::Stopped,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255; 130 after Ctrl-C",
 };
 
@@ -147,7 +147,7 @@ pub(super) const DENIED: Row = Row {
     ran: Ran::No,
     held: Held::Nothing,
     fate: Fate::Denied,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -158,7 +158,7 @@ pub(super) const BUSY: Row = Row {
     ran: Ran::No,
     held: Held::Nothing,
     fate: Fate::Denied,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -169,7 +169,7 @@ pub(super) const CONFLICT: Row = Row {
     ran: Ran::No,
     held: Held::Nothing,
     fate: Fate::Denied,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -180,7 +180,7 @@ pub(super) const EXPIRED: Row = Row {
     ran: Ran::Maybe,
     held: Held::Nothing,
     fate: Fate::Lost,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -192,7 +192,7 @@ pub(super) const LOST: Row = Row {
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Lost,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -205,7 +205,7 @@ pub(super) const UNREACHABLE: Row = Row {
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Unreachable,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };
 
@@ -216,6 +216,6 @@ pub(super) const UNKNOWN: Row = Row {
     ran: Ran::Maybe,
     held: Held::Nothing,
     fate: Fate::Lost,
-    exit_status: status::OURS,
+    exit_status: status::UDPCTL_FAILURE,
     status: "255",
 };

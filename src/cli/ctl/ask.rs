@@ -10,9 +10,9 @@ use super::args::{AcceptArgs, PingArgs};
 use super::context::{Controller, note, print};
 use super::local::Local;
 use super::trust::on_change;
+use crate::control::client::{Client, Host, HostResolver};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
-use crate::control::link::{Directory, Host, Link};
 use crate::control::query::{Answer, NoReply, Question, run_queries};
 use crate::escape;
 use crate::message::limits::NAME;
@@ -28,21 +28,21 @@ pub fn ping(args: &PingArgs) -> Result<u8> {
         request: Request::Ping {},
         invite: None,
         contact_timeout: args.contact.contact_timeout,
-        patience: args.contact.contact_timeout,
+        retry_for: args.contact.contact_timeout,
     };
     let mut tally = Tally::default();
     if args.contact.local {
         let local = Local::start(&mut controller.rng)?;
         let questions = vec![question(local.host.clone())];
-        let printed = ping_all(&local.link, None, questions, &mut tally);
+        let printed = ping_all(&local.client, None, questions, &mut tally);
         local.stop();
         printed?;
         return Ok(u8::from(tally.exit_status() != 0));
     }
-    let link = controller.link()?;
-    let directory = controller.directory()?;
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
+    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
         match host {
             Ok(host) => questions.push(question(host)),
             Err(error) => {
@@ -51,8 +51,8 @@ pub fn ping(args: &PingArgs) -> Result<u8> {
             }
         }
     }
-    let printed = ping_all(&link, Some(&directory), questions, &mut tally);
-    link.close();
+    let printed = ping_all(&client, Some(&resolver), questions, &mut tally);
+    client.close();
     printed?;
     if args.targets.len() > 1 {
         note(&tally.line(began.elapsed()));
@@ -62,8 +62,8 @@ pub fn ping(args: &PingArgs) -> Result<u8> {
 }
 
 fn ping_all(
-    link: &Link,
-    directory: Option<&Directory>,
+    client: &Client,
+    resolver: Option<&HostResolver>,
     questions: Vec<Question>,
     tally: &mut Tally,
 ) -> Result<()> {
@@ -72,7 +72,7 @@ fn ping_all(
         .map(|question| question.host.label.clone())
         .collect();
     let mut printed = Ok(());
-    run_queries(link, directory, questions, |index, answer| {
+    run_queries(client, resolver, questions, |index, answer| {
         let label = &labels[index];
         match pong(&answer) {
             Ok(words) => {
@@ -114,11 +114,11 @@ pub fn accept(args: &AcceptArgs) -> Result<u8> {
     let addresses = invite.target.resolve()?;
     refuse_another_key(args, &invite, &known_agents, &addresses)?;
 
-    let link = controller.link()?;
+    let client = controller.link()?;
     let host = Host {
         label: invite.target.label().to_owned(),
         agent: invite.agent,
-        paths: link.paths(&addresses)?,
+        paths: client.paths(&addresses)?,
         ticket: None,
     };
     let question = Question {
@@ -128,13 +128,13 @@ pub fn accept(args: &AcceptArgs) -> Result<u8> {
         },
         invite: Some(*invite.token.as_bytes()),
         contact_timeout: args.contact_timeout,
-        patience: args.contact_timeout,
+        retry_for: args.contact_timeout,
     };
     let mut answers = Vec::new();
-    run_queries(&link, None, vec![question], |_, answer| {
+    run_queries(&client, None, vec![question], |_, answer| {
         answers.push(answer);
     });
-    link.close();
+    client.close();
     let answer = answers.pop().context("the network thread has ended")?;
     let target = &invite.target;
     let (name, agent) = match answer.reply {

@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
+use crate::control::client::{Client, HostResolver};
 use crate::control::journal::Journal;
-use crate::control::link::{Directory, Link};
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
@@ -39,9 +39,9 @@ impl Controller {
     }
 
     /// What is known of agents.
-    pub fn directory(&self) -> Result<Directory> {
+    pub fn resolver(&self) -> Result<HostResolver> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
-        Ok(Directory::open(&self.home, own_agent.as_ref())?)
+        Ok(HostResolver::open(&self.home, own_agent.as_ref())?)
     }
 
     /// What was asked before.
@@ -50,15 +50,15 @@ impl Controller {
     }
 
     /// The network.
-    pub fn link(&mut self) -> Result<Link> {
+    pub fn link(&mut self) -> Result<Client> {
         let identity = self.identity()?;
-        open_link(identity)
+        open_client(identity)
     }
 }
 
 /// The network, under a key.
-pub fn open_link(identity: SecretKey) -> Result<Link> {
-    Link::open(identity).context("no UDP socket can be opened")
+pub fn open_client(identity: SecretKey) -> Result<Client> {
+    Client::open(identity).context("no UDP socket can be opened")
 }
 
 /// Prints to stdout. A reader that has left is no error, but the end of this process.

@@ -19,7 +19,7 @@ use crate::control::exec::{
 use crate::control::journal::{History, Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::control::{console, limits, signals};
 use crate::message::limits::{LINE, SCRIPT};
-use crate::message::status::OURS;
+use crate::message::status::UDPCTL_FAILURE;
 use crate::message::{Exec, OsText, Outcome, RequestId, Terminal, status};
 use crate::rng::Rng;
 
@@ -36,7 +36,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
             request: job_request(args, script.as_ref(), &mut controller.rng),
         };
         let finish = run(
-            &local.link,
+            &local.client,
             None,
             None,
             vec![task],
@@ -46,9 +46,9 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
         local.stop();
         return Ok(conclude(&finish, 1));
     }
-    let link = controller.link()?;
-    let directory = controller.directory()?;
-    let found = directory.find(&args.targets, &link);
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
+    let found = resolver.find(&args.targets, &client);
     let mut tasks: Vec<Task> = std::iter::zip(&args.targets, found)
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
@@ -68,8 +68,8 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
     }
     let settings = settings(args, hosts);
     let journal = write_down(args, &controller.journal(), &mut tasks)?;
-    let finish = run(&link, Some(&directory), journal, tasks, settings, &signals);
-    link.close();
+    let finish = run(&client, Some(&resolver), journal, tasks, settings, &signals);
+    client.close();
     Ok(conclude(&finish, hosts))
 }
 
@@ -154,7 +154,7 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
         }
         (Some(Interruption::Signal(signal)), _) => status::interrupted(signal),
         (None, Some(report)) => summary::exit_status(report),
-        _ => OURS,
+        _ => UDPCTL_FAILURE,
     }
 }
 
@@ -227,7 +227,7 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
             Goal::Result
         },
         contact_timeout: args.contact.contact_timeout,
-        patience: args.lease,
+        retry_for: args.lease,
         style: match (args.json, hosts) {
             (true, 1) => Style::Json(limits::CAPTURE),
             (true, _) => Style::Json(limits::CAPTURE_FLEET),

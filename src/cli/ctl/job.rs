@@ -8,12 +8,12 @@ use super::args::{AttachArgs, JobArgs, KillArgs, WaitArgs};
 use super::ask::{unexpected, words};
 use super::context::{Controller, note};
 use super::exec::conclude;
+use crate::control::client::{Client, Host, HostResolver};
 use crate::control::exec::summary;
 use crate::control::exec::{
     Goal, JobRequest, Report, Settings, Style, Task, TerminalMode, Verbosity, run,
 };
 use crate::control::journal::{self, Journal, Keeping, Known, Offsets, Plan, State};
-use crate::control::link::{Directory, Host, Link};
 use crate::control::query::{Question, run_queries};
 use crate::control::{console, limits, signals};
 use crate::message::{OsText, Reply, Request, RequestId};
@@ -93,7 +93,7 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
     let settings = Settings {
         goal: Goal::Result,
         contact_timeout: args.job.contact_timeout,
-        patience: args.lease,
+        retry_for: args.lease,
         style: if args.json {
             Style::Json(limits::CAPTURE)
         } else {
@@ -109,14 +109,14 @@ pub fn attach(args: &AttachArgs) -> Result<u8> {
         },
     };
     let finish = run(
-        &place.link,
-        Some(&place.directory),
+        &place.client,
+        Some(&place.resolver),
         journal,
         vec![task],
         settings,
         &signals,
     );
-    place.link.close();
+    place.client.close();
     Ok(conclude(&finish, 1))
 }
 
@@ -125,7 +125,7 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
     let place = Place::find(&args.job)?;
     let id = place.job(&args.job)?;
     let label = place.host.label.clone();
-    let report = match place.ask(Request::Wait { id }, &args.job, limits::PATIENCE)? {
+    let report = match place.ask(Request::Wait { id }, &args.job, limits::RETRY_FOR)? {
         Reply::Exit {
             outcome,
             stdout,
@@ -144,7 +144,7 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
         },
         reply => bail!("{label}: {}", words(&unexpected(&reply))),
     };
-    place.link.close();
+    place.client.close();
     let result = summary::is_worth_a_line(&report).then(|| summary::line(&label, &report));
     for line in [summary::left_out(&label, &report), result]
         .into_iter()
@@ -168,14 +168,14 @@ pub fn kill(args: &KillArgs) -> Result<u8> {
         Reply::Done {} => {}
         reply => bail!("{label}: {}; request {id}", words(&unexpected(&reply))),
     }
-    place.link.close();
+    place.client.close();
     Ok(0)
 }
 
 /// Where a job is.
 struct Place {
-    link: Link,
-    directory: Directory,
+    client: Client,
+    resolver: HostResolver,
     journal: Journal,
     host: Host,
 }
@@ -183,16 +183,16 @@ struct Place {
 impl Place {
     fn find(args: &JobArgs) -> Result<Self> {
         let mut controller = Controller::new()?;
-        let link = controller.link()?;
-        let directory = controller.directory()?;
-        let host = directory
-            .find(std::slice::from_ref(&args.target), &link)
+        let client = controller.link()?;
+        let resolver = controller.resolver()?;
+        let host = resolver
+            .find(std::slice::from_ref(&args.target), &client)
             .pop()
             .expect("one target, one host")
             .with_context(|| args.target.label().to_owned())?;
         Ok(Self {
-            link,
-            directory,
+            client,
+            resolver,
             journal: controller.journal(),
             host,
         })
@@ -228,19 +228,19 @@ impl Place {
         &self,
         request: Request,
         args: &JobArgs,
-        patience: std::time::Duration,
+        retry_for: std::time::Duration,
     ) -> Result<Reply> {
         let question = Question {
             host: self.host.clone(),
             request,
             invite: None,
             contact_timeout: args.contact_timeout,
-            patience,
+            retry_for,
         };
         let mut answers = Vec::new();
         run_queries(
-            &self.link,
-            Some(&self.directory),
+            &self.client,
+            Some(&self.resolver),
             vec![question],
             |_, answer| answers.push(answer),
         );

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::args::JobsArgs;
 use super::ask::{unexpected, words};
 use super::context::{Controller, note, print};
+use crate::control::client::Host;
 use crate::control::exec::summary::{Fate, Tally};
-use crate::control::link::Host;
 use crate::control::query::{Answer, Question, run_queries};
 use crate::escape;
 use crate::message::{JobState, JobView, Reply, Request};
@@ -20,11 +20,11 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
         return super::mine::mine(args);
     }
     let mut controller = Controller::new()?;
-    let link = controller.link()?;
-    let directory = controller.directory()?;
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
     let mut tally = Tally::default();
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
+    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
         match host {
             Ok(host) => questions.push(question(args, host)),
             Err(error) => {
@@ -40,7 +40,7 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
     let several = args.targets.len() > 1;
     let mut rows = Vec::new();
     let mut text = String::new();
-    run_queries(&link, Some(&directory), questions, |index, answer| {
+    run_queries(&client, Some(&resolver), questions, |index, answer| {
         let label = &labels[index];
         match listed(answer) {
             Ok(jobs) => {
@@ -59,7 +59,7 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
             }
         }
     });
-    link.close();
+    client.close();
     if !args.json {
         text = if several {
             with_hosts(&rows)
@@ -78,7 +78,7 @@ pub fn question(args: &JobsArgs, host: Host) -> Question {
         request: Request::Jobs {},
         invite: None,
         contact_timeout: args.contact_timeout,
-        patience: args.contact_timeout,
+        retry_for: args.contact_timeout,
     }
 }
 

@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 
-use super::context::open_link;
+use super::context::open_client;
 use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
 use crate::agent::jobs::{self};
-use crate::control::link::{Host, Link};
+use crate::control::client::{Client, Host};
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
 
@@ -18,7 +18,7 @@ pub const LABEL: &str = "local";
 pub struct Local {
     agent: Agent,
     /// The network.
-    pub link: Link,
+    pub client: Client,
     /// The agent as a host.
     pub host: Host,
 }
@@ -40,19 +40,23 @@ impl Local {
             audit: None,
         })
         .context("no agent can be started here")?;
-        let link = open_link(controller)?;
+        let client = open_client(controller)?;
         let host = Host {
             label: LABEL.into(),
             agent: agent.key(),
-            paths: link.paths(agent.addresses())?,
+            paths: client.paths(agent.addresses())?,
             ticket: None,
         };
-        Ok(Self { agent, link, host })
+        Ok(Self {
+            agent,
+            client,
+            host,
+        })
     }
 
     /// Ends the agent and all that it runs.
     pub fn stop(self) {
-        self.link.close();
+        self.client.close();
         self.agent.stop();
     }
 }

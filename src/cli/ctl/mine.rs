@@ -12,8 +12,8 @@ use serde_json::json;
 use super::args::JobsArgs;
 use super::context::{Controller, note, print};
 use super::jobs::{line, listed, object, question, state, with_hosts};
+use crate::control::client::{Client, Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
-use crate::control::link::{Directory, Host, Link};
 use crate::control::query::run_queries;
 use crate::crypto::PublicKey;
 use crate::message::{JobState, JobView, Outcome, RequestId};
@@ -23,13 +23,13 @@ use crate::net::Target;
 pub fn mine(args: &JobsArgs) -> Result<u8> {
     let mut controller = Controller::new()?;
     let journal = controller.journal();
-    let link = controller.link()?;
-    let directory = controller.directory()?;
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
     let mut agents = outstanding(&journal);
     let mut failed = false;
     if !args.targets.is_empty() {
         let mut wanted = Vec::new();
-        for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
+        for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
             match host {
                 Ok(host) => wanted.push(host.agent),
                 Err(error) => {
@@ -49,7 +49,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
     };
     let (mut asked, mut questions) = (Vec::new(), Vec::new());
     for agent in &agents {
-        match agent.find(&directory, &link) {
+        match agent.find(&resolver, &client) {
             Ok(host) => {
                 asked.push(agent);
                 questions.push(question(args, host));
@@ -61,7 +61,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
             }
         }
     }
-    run_queries(&link, Some(&directory), questions, |index, answer| {
+    run_queries(&client, Some(&resolver), questions, |index, answer| {
         let agent = asked[index];
         match listed(answer) {
             Ok(jobs) => list.add(agent, Some(&jobs)),
@@ -72,7 +72,7 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
             }
         }
     });
-    link.close();
+    client.close();
     let List {
         mut text,
         rows,
@@ -99,10 +99,10 @@ impl Agent {
         self.records.last().map_or("", |record| &record.host)
     }
 
-    fn find(&self, directory: &Directory, link: &Link) -> Result<Host, String> {
+    fn find(&self, resolver: &HostResolver, client: &Client) -> Result<Host, String> {
         let target: Target = self.label().parse().map_err(|_| "no address".to_owned())?;
-        let host = directory
-            .find(std::slice::from_ref(&target), link)
+        let host = resolver
+            .find(std::slice::from_ref(&target), client)
             .pop()
             .expect("one target, one host")
             .map_err(|error| error.to_string())?;

@@ -9,8 +9,8 @@ use super::args::{ChatArgs, SendArgs};
 use super::context::{Controller, note};
 use crate::control::chat::client::End;
 use crate::control::chat::{self, PlainSource};
+use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
-use crate::control::link::Link;
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::message::limits::CHAT_TEXT;
@@ -20,17 +20,17 @@ pub fn chat(args: &ChatArgs) -> Result<u8> {
     let signals = signals::catch_end(chat::signals())?;
     if args.plain {
         let addresses = args.target.resolve()?;
-        let link = Link::open_plain(Box::new(PlainSource(addresses.clone())))?;
-        let path = link.paths(&addresses)?[0];
-        let status = chat::chat_plain(&link, path, &signals)?;
-        link.close();
+        let client = Client::open_plain(Box::new(PlainSource(addresses.clone())))?;
+        let path = client.paths(&addresses)?[0];
+        let status = chat::chat_plain(&client, path, &signals)?;
+        client.close();
         return Ok(status);
     }
     let mut controller = Controller::new()?;
-    let link = controller.link()?;
-    let directory = controller.directory()?;
-    let host = directory
-        .find(std::slice::from_ref(&args.target), &link)
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
+    let host = resolver
+        .find(std::slice::from_ref(&args.target), &client)
         .pop()
         .expect("one target, one host")
         .with_context(|| args.target.label().to_owned())?;
@@ -38,10 +38,10 @@ pub fn chat(args: &ChatArgs) -> Result<u8> {
         name: args.name.clone(),
         contact_timeout: args.contact_timeout,
         signals: &signals,
-        directory: &directory,
+        resolver: &resolver,
     };
-    let status = chat::chat(&link, host, &options)?;
-    link.close();
+    let status = chat::chat(&client, host, &options)?;
+    client.close();
     Ok(status)
 }
 
@@ -54,11 +54,11 @@ pub fn send(args: &SendArgs) -> Result<u8> {
     }
     let signals = signals::catch_end(&[])?;
     let mut controller = Controller::new()?;
-    let link = controller.link()?;
-    let directory = controller.directory()?;
+    let client = controller.link()?;
+    let resolver = controller.resolver()?;
     let mut tally = Tally::default();
     let mut hosts = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, directory.find(&args.targets, &link)) {
+    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
         match host {
             Ok(host) => hosts.push(host),
             Err(error) => {
@@ -73,16 +73,16 @@ pub fn send(args: &SendArgs) -> Result<u8> {
     let options = send::Options {
         contact_timeout: args.contact_timeout,
         signals: &signals,
-        directory: &directory,
+        resolver: &resolver,
     };
-    send::send(&link, hosts, &text, &options, |receipt| {
+    send::send(&client, hosts, &text, &options, |receipt| {
         let Receipt { label, delivered } = receipt;
         tally.add(fate(&delivered), &label);
         if let Err(end) = delivered {
             note(&format!("udpctl: {label}: not delivered: {end}"));
         }
     });
-    link.close();
+    client.close();
     if args.targets.len() > 1 {
         note(&tally.line(began.elapsed()));
         return Ok(tally.exit_status());
@@ -92,14 +92,18 @@ pub fn send(args: &SendArgs) -> Result<u8> {
 
 /// Sends bare datagrams, of which nobody knows whether they arrive.
 fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
-    let link = Link::open_plain(Box::new(PlainSource(Vec::new())))?;
+    let client = Client::open_plain(Box::new(PlainSource(Vec::new())))?;
     let mut paths = Vec::new();
     for target in &args.targets {
         let addresses = target.resolve()?;
-        paths.push(link.paths(&addresses).context(target.label().to_owned())?[0]);
+        paths.push(
+            client
+                .paths(&addresses)
+                .context(target.label().to_owned())?[0],
+        );
     }
-    chat::send_plain(&link, &paths, text)?;
-    link.close();
+    chat::send_plain(&client, &paths, text)?;
+    client.close();
     Ok(0)
 }
 

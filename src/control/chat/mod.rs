@@ -18,9 +18,9 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 pub use plain::{PlainSource, chat_plain, send_plain};
 
 use self::screen::{Screen, Typed};
+use super::client::{Client, Host, HostResolver};
 use super::console;
 use super::limits;
-use super::link::{Directory, Host, Link};
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::Reply;
@@ -43,7 +43,7 @@ pub struct Options<'a> {
     /// Signals that ask to leave.
     pub signals: &'a Receiver<i32>,
     /// Where agents are remembered.
-    pub directory: &'a Directory,
+    pub resolver: &'a HostResolver,
 }
 
 /// Signals that a chat handles beside those that end every program: at a prompt they are keys.
@@ -60,7 +60,7 @@ pub fn signals() -> &'static [i32] {
 ///
 /// # Errors
 /// When the terminal cannot be set up.
-pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
+pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8> {
     let chat = ChatClient::new(Config {
         slot: 0,
         purpose: Purpose::Chat {
@@ -72,7 +72,7 @@ pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
         contact_timeout: options.contact_timeout,
     });
     let room = Room {
-        link,
+        client,
         screen: Screen::open("> ")?,
         chat,
         agent: host.agent,
@@ -86,7 +86,7 @@ pub fn chat(link: &Link, host: Host, options: &Options<'_>) -> io::Result<u8> {
 }
 
 struct Room<'a> {
-    link: &'a Link,
+    client: &'a Client,
     screen: Screen,
     chat: ChatClient,
     agent: PublicKey,
@@ -111,7 +111,7 @@ impl Room<'_> {
             let events = if self.screen.is_full() {
                 &no_events
             } else {
-                self.link.events()
+                self.client.events()
             };
             let typed = if self.leaving || !self.chat.has_room() {
                 &nothing
@@ -122,7 +122,7 @@ impl Room<'_> {
             select! {
                 recv(events) -> event => match event {
                     Ok(event) => {
-                        self.link.taken();
+                        self.client.taken();
                         self.on_event(event);
                     }
                     Err(_) => break End::Lost,
@@ -196,9 +196,9 @@ impl Room<'_> {
     fn act(&mut self) -> Option<End> {
         while let Some(action) = self.chat.poll() {
             match action {
-                Action::Command(command) => self.link.send(command),
+                Action::Command(command) => self.client.send(command),
                 Action::Heard(reply) => self.show(reply),
-                Action::Learned(ticket) => self.options.directory.learn(&self.agent, &ticket),
+                Action::Learned(ticket) => self.options.resolver.learn(&self.agent, &ticket),
                 Action::Delivered { .. } => {}
                 Action::Refused { text, reason } => {
                     let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();

@@ -13,8 +13,8 @@ use signal_hook::consts::SIGTSTP;
 
 use super::screen::{Screen, Typed};
 use super::{DELIVERED, FAILED};
+use crate::control::client::Client;
 use crate::control::limits;
-use crate::control::link::Link;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink};
 use crate::session::Path;
@@ -35,7 +35,7 @@ impl PlainSink for PlainSource {
 ///
 /// # Errors
 /// When the terminal cannot be set up.
-pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
+pub fn chat_plain(client: &Client, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
     let mut screen = Screen::open("(unverified) > ")?;
     let shown = net::shown(path.remote);
     if screen.is_terminal() {
@@ -44,14 +44,14 @@ pub fn chat_plain(link: &Link, path: Path, signals: &Receiver<i32>) -> io::Resul
              it arrives"
         ));
     }
-    let (status, deadline) = converse(link, path, signals, &mut screen);
+    let (status, deadline) = converse(client, path, signals, &mut screen);
     screen.finish(signals, deadline);
     Ok(status)
 }
 
 /// Says and shows until the end. Returns the exit status, and when nothing is waited for any more.
 fn converse(
-    link: &Link,
+    client: &Client,
     path: Path,
     signals: &Receiver<i32>,
     screen: &mut Screen,
@@ -64,12 +64,12 @@ fn converse(
         let events = if screen.is_full() {
             &nothing
         } else {
-            link.events()
+            client.events()
         };
         select! {
             recv(events) -> event => match event {
                 Ok(event) => {
-                    link.taken();
+                    client.taken();
                     if show(screen, event).is_err() {
                         return (status, None);
                     }
@@ -78,7 +78,7 @@ fn converse(
             },
             recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
                 Typed::Line(text) => {
-                    if let Err(error) = send_plain(link, &[path], &text) {
+                    if let Err(error) = send_plain(client, &[path], &text) {
                         screen.note(&format!("not sent: {error}"));
                         status = FAILED;
                     }
@@ -111,13 +111,13 @@ fn converse(
 ///
 /// # Errors
 /// When it is more than others take for plain text.
-pub fn send_plain(link: &Link, paths: &[Path], text: &str) -> Result<(), TooLong> {
+pub fn send_plain(client: &Client, paths: &[Path], text: &str) -> Result<(), TooLong> {
     if text.len() >= PLAIN {
         return Err(TooLong);
     }
     let datagram = Bytes::from(format!("{text}\n"));
     for &path in paths {
-        link.send_plain(path, datagram.clone());
+        client.send_plain(path, datagram.clone());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::show::Style;
 use super::summary::Tally;
 use super::{Goal, JobRequest, Report};
-use crate::control::link::{Host, HostError};
+use crate::control::client::{Host, HostError};
 
 /// Request to one host.
 pub struct Task {
@@ -45,7 +45,7 @@ pub struct Settings {
     /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
     /// Time for which a silent agent is retried.
-    pub patience: Duration,
+    pub retry_for: Duration,
     /// Form of the output.
     pub style: Style,
     /// True if stdin is read, for the hosts that take it.

@@ -19,10 +19,10 @@ use super::RemoteJob;
 use super::plan::{Finish, Interruption, Settings, Task};
 use super::show::{ByteCount, Show};
 use super::summary::Tally;
+use crate::control::client::{Client, HostResolver};
 use crate::control::console::Console;
 use crate::control::journal::{Live, State};
 use crate::control::limits;
-use crate::control::link::{Directory, Link};
 use crate::control::stdio::{Ledger, Reader, StdinChunk, Writer};
 use crate::session::Ticket;
 
@@ -34,8 +34,8 @@ struct Running {
 }
 
 struct Run<'a> {
-    link: &'a Link,
-    directory: Option<&'a Directory>,
+    client: &'a Client,
+    resolver: Option<&'a HostResolver>,
     settings: Settings,
     tasks: Vec<Task>,
     /// Slot of the first task.
@@ -61,18 +61,18 @@ struct Run<'a> {
 }
 
 /// Runs all tasks to their ends. `signals` carries SIGINT and the other signals that interrupt or are forwarded,
-/// and SIGWINCH. Tickets of agents are stored in `directory`, states of requests in `journal`.
+/// and SIGWINCH. Tickets of agents are stored in `resolver`, states of requests in `journal`.
 #[must_use]
 pub fn run(
-    link: &Link,
-    directory: Option<&Directory>,
+    client: &Client,
+    resolver: Option<&HostResolver>,
     journal: Option<Live>,
     tasks: Vec<Task>,
     settings: Settings,
     signals: &Receiver<i32>,
 ) -> Finish {
     let began = Instant::now();
-    let base = link.reserve(tasks.len());
+    let base = client.reserve(tasks.len());
     let writer = |fd| {
         let ledger = journal.as_ref().map(|journal| {
             let ledger: Box<dyn Ledger<Option<ByteCount>>> = Box::new(journal.ledger(base));
@@ -81,8 +81,8 @@ pub fn run(
         Writer::new(fd, ledger)
     };
     let mut run = Run {
-        link,
-        directory,
+        client,
+        resolver,
         base,
         running: tasks.iter().map(|_| None).collect(),
         tasks,
@@ -113,7 +113,7 @@ pub fn run(
 
 impl Run<'_> {
     fn run(&mut self, signals: &Receiver<i32>) {
-        let events = self.link.events().clone();
+        let events = self.client.events().clone();
         let reports = [0, 1].map(|stream| self.streams[stream].reports().clone());
         let (idle, mut reader) = (never(), None);
         loop {
@@ -231,7 +231,7 @@ impl Run<'_> {
     }
 
     fn slot(&self, index: usize) -> u32 {
-        self.base + u32::try_from(index).expect("Link::reserve has counted them")
+        self.base + u32::try_from(index).expect("Client::reserve has counted them")
     }
 
     const fn index(&self, slot: u32) -> usize {

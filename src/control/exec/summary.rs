@@ -129,7 +129,7 @@ pub fn is_worth_a_line(report: &Report) -> bool {
 #[must_use]
 pub fn exit_status(report: &Report) -> u8 {
     if missing(report) > 0 {
-        return status::OURS;
+        return status::UDPCTL_FAILURE;
     }
     report.outcome.map_or(status::SUCCESS, Outcome::exit_status)
 }

@@ -202,7 +202,7 @@ impl WholeLaptop {
             ticket: app.tickets.get(&agent.key).copied(),
             begun: now,
             contact_timeout: Duration::from_secs(30),
-            patience: Duration::from_secs(60),
+            retry_for: Duration::from_secs(60),
         };
         let running = Running {
             attempt: RemoteJob::new(config),

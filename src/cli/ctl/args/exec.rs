@@ -55,7 +55,7 @@ pub struct ExecArgs {
     /// Set a variable in the command's environment
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = OsStringValueParser::new().try_map(variable))]
     pub env: Vec<(OsString, OsString)>,
-    /// Run in this directory instead of the home directory
+    /// Run in this resolver instead of the home resolver
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<OsString>,
     /// Run as this user of the agent's host, if the agent lets this key

@@ -99,7 +99,7 @@ pub struct Config {
     /// How long an agent that does not answer is waited for.
     pub contact_timeout: Duration,
     /// How long an agent that fell silent is asked again.
-    pub patience: Duration,
+    pub retry_for: Duration,
 }
 
 /// What the machine wants done.

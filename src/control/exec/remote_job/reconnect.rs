@@ -202,7 +202,7 @@ impl RemoteJob {
 
     /// An agent that answered before does not now.
     fn ask_again(&mut self) {
-        if self.silent_for >= self.config.patience || self.generation == u16::MAX {
+        if self.silent_for >= self.config.retry_for || self.generation == u16::MAX {
             self.give_up(Outcome::Lost {}, None);
         } else if self
             .attachments

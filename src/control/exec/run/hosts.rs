@@ -38,7 +38,7 @@ impl Run<'_> {
                         ticket: host.ticket,
                         begun: net::Clock.now(),
                         contact_timeout: self.settings.contact_timeout,
-                        patience: self.settings.patience,
+                        retry_for: self.settings.retry_for,
                     });
                     self.running[index] = Some(Box::new(Running {
                         job,
@@ -78,7 +78,7 @@ impl Run<'_> {
     pub(super) fn take(&mut self, slot: u32, action: Action) {
         let index = self.index(slot);
         match action {
-            Action::Command(command) => self.link.send(command),
+            Action::Command(command) => self.client.send(command),
             Action::Output(output, from, data) => {
                 if let Some(console) = &mut self.console {
                     console.on_output(&data);
@@ -142,7 +142,7 @@ impl Run<'_> {
     }
 
     pub(super) fn on_event(&mut self, event: net::Event) {
-        self.link.taken();
+        self.client.taken();
         match event {
             net::Event::Session(event) => {
                 if let Some(session) = event.session() {
@@ -179,11 +179,11 @@ impl Run<'_> {
     }
 
     pub(super) fn learn(&self, index: usize, learned: Option<Ticket>) {
-        if let (Some(ticket), Ok(host), Some(directory)) =
-            (learned, &self.tasks[index].host, self.directory)
+        if let (Some(ticket), Ok(host), Some(resolver)) =
+            (learned, &self.tasks[index].host, self.resolver)
             && host.ticket.is_none_or(|known| is_news(&known, &ticket))
         {
-            directory.learn(&host.agent, &ticket);
+            resolver.learn(&host.agent, &ticket);
         }
     }
 

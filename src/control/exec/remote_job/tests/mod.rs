@@ -57,7 +57,7 @@ fn config(addresses: u16, ticket: Option<Ticket>) -> Config {
         ticket,
         begun: Instant::from_micros(1_000_000),
         contact_timeout: Duration::from_secs(10),
-        patience: Duration::from_secs(30),
+        retry_for: Duration::from_secs(30),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::net::{self, Command, Event, Net, PlainSink, ResolveError, Target};
 use crate::session::{self, Path, Ticket};
 
 /// What this controller knows of agents.
-pub struct Directory {
+pub struct HostResolver {
     known: KnownAgents,
     tickets: Tickets,
     /// The public key of the same user's agent, good on loopback addresses.
@@ -69,7 +69,7 @@ impl fmt::Display for HostError {
 impl std::error::Error for HostError {}
 
 /// The network thread, and which of its sockets serves which address family.
-pub struct Link {
+pub struct Client {
     net: Net,
     /// The first slot that has not been given away: what numbers sessions within it is its holder's.
     next_slot: AtomicU32,
@@ -77,7 +77,7 @@ pub struct Link {
     v6: Option<u16>,
 }
 
-impl Directory {
+impl HostResolver {
     /// Reads what is known.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Directory {
 
     /// Finds the hosts, in the order of the targets.
     #[must_use]
-    pub fn find(&self, targets: &[Target], link: &Link) -> Vec<Result<Host, HostError>> {
+    pub fn find(&self, targets: &[Target], client: &Client) -> Vec<Result<Host, HostError>> {
         std::iter::zip(targets, resolve_all(targets))
             .map(|(target, addresses)| {
                 let addresses = addresses.map_err(HostError::Resolve)?;
@@ -110,7 +110,7 @@ impl Directory {
                 Ok(Host {
                     label: target.label().to_owned(),
                     agent: pin.key,
-                    paths: link.paths(&addresses)?,
+                    paths: client.paths(&addresses)?,
                     ticket: self.tickets.load(&pin.key),
                 })
             })
@@ -118,7 +118,7 @@ impl Directory {
     }
 }
 
-impl Link {
+impl Client {
     /// Binds a socket for each address family and starts the network thread.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Link {
     /// The same for plain text, under a key of no meaning, which `sink` lets through.
     ///
     /// # Errors
-    /// As [`Link::open`].
+    /// As [`Client::open`].
     pub fn open_plain(sink: Box<dyn PlainSink>) -> io::Result<Self> {
         let identity = SecretKey::generate(&mut net::rng()?);
         Self::start(identity, Some(sink))
@@ -199,7 +199,7 @@ impl Link {
         let _ = self.net.handle.send(Command::Plain { path, text });
     }
 
-    /// The events; take them with [`Link::taken`] after each.
+    /// The events; take them with [`Client::taken`] after each.
     #[must_use]
     pub const fn events(&self) -> &crossbeam_channel::Receiver<Event> {
         self.net.events.channel()
