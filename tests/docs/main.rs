@@ -1,7 +1,7 @@
 //! What the project says about itself is true: its layout, its pages, its examples.
 
 mod exchange;
-mod house;
+mod layers;
 mod limits;
 mod pages;
 mod protocol;

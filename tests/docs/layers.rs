@@ -1,12 +1,12 @@
-//! The house: floors import downward only, the sans-IO ones touch nothing of the world, files stay
+//! layers import downward only, the sans-IO ones touch nothing of the world, files stay
 //! small, nothing is left half done.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors, each with all that it may name; see the crate's own page.
-const FLOORS: [(&str, &[&str]); 15] = [
+/// The layers, each with all that it may name; see the crate's own page.
+const LAYERS: [(&str, &[&str]); 15] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
@@ -54,9 +54,9 @@ const SANS_IO: [&str; 7] = [
     "crypto/",
     "session/",
     "message/",
-    "agent/service",
+    "agent/core",
     "agent/jobs",
-    "control/exec/attempt",
+    "control/exec/remote_job",
 ];
 
 /// The one part of these that keeps keys on disk.
@@ -186,16 +186,16 @@ fn no_faults(faults: &str) {
 fn imports_point_downward() {
     let mut faults = String::new();
     for (path, text) in sources("src") {
-        let floor = path.split(['/', '.']).next().unwrap_or_default();
-        let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == floor) else {
+        let layer = path.split(['/', '.']).next().unwrap_or_default();
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
             assert!(
-                matches!(floor, "lib" | "bin"),
-                "src/{path} stands on no floor"
+                matches!(layer, "lib" | "bin"),
+                "src/{path} belongs to no layer"
             );
             continue;
         };
         for name in crate_names(&text) {
-            if name != floor && !allowed.contains(&name.as_str()) {
+            if name != layer && !allowed.contains(&name.as_str()) {
                 let _ = writeln!(
                     faults,
                     "src/{path} imports crate::{name}, which is not below it"
