@@ -31,11 +31,11 @@ use super::limits::{
 use super::{Acked, Controller, Lost, RateSample};
 use crate::time::{Instant, micros};
 use filters::{Aggregation, MaxRate, MinRtt, Rounds, volume};
-use own_loss::OwnLoss;
+use own_loss::{OwnLoss, Queue};
 use phase::Phase;
 use probe_bw::{Bounds, Cycle};
 use probe_rtt::RttProbe;
-use signals::{Queue, Signals, Verdict};
+use signals::{Signals, Verdict};
 use startup::FullPipe;
 
 /// A BBR controller.

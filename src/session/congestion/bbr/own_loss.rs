@@ -13,8 +13,14 @@
 use super::super::limits::{
     LOOK_DATAGRAMS, LOOK_INTERVAL, LOSS_WITH_QUEUE, LOSS_WITHOUT_QUEUE, MIN_RTT_AGE, OWN_LOSS_MAX,
 };
-use super::signals::Queue;
 use crate::time::Instant;
+
+/// Queue at the bottleneck, as the round trips show it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    Seen,
+    NotSeen,
+}
 
 /// The estimate and the counters that it is computed from.
 #[derive(Debug, Default)]

@@ -4,8 +4,9 @@
 use super::super::limits::{LOOK_ROUNDS, PROBE_RTT_GAIN, PROBE_RTT_TIME, Ratio};
 use super::filters::Freshness;
 use super::own_loss::OwnLoss;
+use super::own_loss::Queue;
 use super::probe_bw::Bounds;
-use super::signals::{Queue, Toll, Verdict};
+use super::signals::{Toll, Verdict};
 use super::{Bbr, Phase, Turn};
 use crate::time::Instant;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::limits::{LOSS_DEVIATIONS, QUEUE_RTT, QUEUE_SLACK, Ratio};
 use super::super::{Acked, RateSample};
 use super::filters::Rounds;
-use super::own_loss::OwnLoss;
+use super::own_loss::{OwnLoss, Queue};
 use crate::time::micros;
 
 /// Signs of one round.
@@ -34,13 +34,6 @@ pub enum Verdict {
     /// Too much was lost, without any other sign of congestion.
     Suspect,
     Congested,
-}
-
-/// Queue at the bottleneck, as the round trips show it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Queue {
-    Seen,
-    NotSeen,
 }
 
 /// Loss of a round, in datagrams.
