@@ -9,11 +9,20 @@ use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 
+use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
-use super::Chunk;
 use crate::control::limits;
+
+/// Bytes to write.
+#[derive(Clone, Debug)]
+pub struct Chunk<T> {
+    /// Identification, returned when the bytes are written.
+    pub tag: T,
+    /// The bytes.
+    pub data: Bytes,
+}
 
 /// Record of every write, before and after it.
 pub trait Ledger<T>: Send {

@@ -7,6 +7,6 @@ mod batch_write;
 mod reader;
 mod writer;
 
-pub use batch_write::{Ledger, Part};
+pub use batch_write::{Chunk, Ledger, Part};
 pub use reader::{Reader, StdinChunk};
-pub use writer::{Chunk, Writer, Written};
+pub use writer::{Writer, Written};

@@ -7,19 +7,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::batch_write::{Ledger, write_all};
-
-/// Bytes to write.
-#[derive(Clone, Debug)]
-pub struct Chunk<T> {
-    /// Identification, returned when the bytes are written.
-    pub tag: T,
-    /// The bytes.
-    pub data: Bytes,
-}
+use super::batch_write::{Chunk, Ledger, write_all};
 
 /// Report on a batch.
 #[derive(Debug)]
