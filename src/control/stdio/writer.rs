@@ -131,6 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use bytes::Bytes;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
