@@ -13,7 +13,7 @@
     reason = "clone, sigaction, dup2, close_range and execve have no safe form; the blocks are small and each says why it holds"
 )]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -259,28 +259,4 @@ fn set_mask(new: SignalSet) -> SignalSet {
         );
     }
     old
-}
-
-/// A null-terminated array of C strings, and what it points to.
-pub(super) struct Strings {
-    _owned: Vec<CString>,
-    pointers: Vec<*const c_char>,
-}
-
-impl Strings {
-    pub(super) fn new(owned: Vec<CString>) -> Self {
-        let pointers = owned
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([ptr::null()])
-            .collect();
-        Self {
-            _owned: owned,
-            pointers,
-        }
-    }
-
-    fn as_ptr(&self) -> *const *const c_char {
-        self.pointers.as_ptr()
-    }
 }

@@ -3,13 +3,13 @@
 //! Not the calls (`child`). Invariant: what cannot be said to the kernel, a NUL in an argument for one, is
 //! refused here, before there is a child.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 
 use rustix::io::Errno;
 use rustix::process::{Gid, Rlimit, Uid, geteuid, getrlimit};
 
-use super::child::Strings;
 use super::environment::MARKER;
 use super::{Account, Limit, Resource, SpawnError, Spec, Stage, script};
 
@@ -128,4 +128,28 @@ fn variable(name: &OsStr, value: &OsStr) -> Result<CString, Errno> {
 
 fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, Errno> {
     CString::new(bytes).map_err(|_| Errno::INVAL)
+}
+
+/// A null-terminated array of C strings, and what it points to.
+pub(super) struct Strings {
+    _owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    pub(super) fn new(owned: Vec<CString>) -> Self {
+        let pointers = owned
+            .iter()
+            .map(|string| string.as_ptr())
+            .chain([ptr::null()])
+            .collect();
+        Self {
+            _owned: owned,
+            pointers,
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
 }
