@@ -10,6 +10,7 @@
 mod authorized_keys;
 mod expiry;
 pub mod invite;
+mod line_error;
 mod member;
 mod options;
 mod pattern;
@@ -23,7 +24,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use authorized_keys::LineError;
+pub use line_error::LineError;
 pub use member::{Member, Origin};
 pub use options::Options;
 pub use pattern::{Pattern, PatternError};

@@ -25,9 +25,6 @@ pub struct Options {
     pub expires: Option<u64>,
 }
 
-/// List of the options for error messages.
-pub(super) const KNOWN: &str = "allow=, chat-only, user=, from=, max-jobs=, expires=";
-
 impl Options {
     /// Parses words such as `allow=uname -a`, already split.
     ///
