@@ -5,58 +5,21 @@
 //! are gone are out of the table.
 
 mod admission;
+mod config;
 mod init_register;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
 
-use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
 use crate::session::connection::Session;
 use crate::session::{
     Closed, Command, Drop, Ecn, Event, Path, SessionHandle, Stats, Transmit, limits,
 };
 use crate::time::Instant;
-use crate::wire::limits::INVITE;
 use crate::wire::{Datagram, SessionId};
+pub use config::{Config, Gate};
+
 use admission::Admission;
-
-/// Who may open a session.
-pub trait Gate: Send {
-    /// Whether this controller may, from this address, showing this invitation.
-    fn admit(&mut self, key: &PublicKey, from: SocketAddr, invite: Option<&[u8; INVITE]>) -> bool;
-}
-
-/// How an endpoint is set up.
-pub struct Config {
-    /// Who this end is.
-    pub identity: SecretKey,
-    /// Who may connect; `None` for a controller, which takes no sessions.
-    pub gate: Option<Box<dyn Gate>>,
-    /// Credit kept open per stream beyond what was consumed.
-    pub stream_window: u64,
-    /// The same per session.
-    pub session_window: u64,
-    /// Datagrams per transmit: what the driver's sockets can send at once.
-    pub segments: usize,
-    /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`]).
-    pub seen: Vec<u64>,
-}
-
-impl Config {
-    /// A controller's, or with a gate an agent's.
-    #[must_use]
-    pub fn new(identity: SecretKey, gate: Option<Box<dyn Gate>>) -> Self {
-        Self {
-            identity,
-            gate,
-            stream_window: limits::STREAM_WINDOW,
-            session_window: limits::SESSION_WINDOW,
-            segments: 1,
-            seen: Vec::new(),
-        }
-    }
-}
 
 /// Sessions by their place in the table.
 pub(in crate::session) type Index = usize;
