@@ -1,6 +1,6 @@
 //! What the rooms of the agent want said: commands for the session machine, collected in order.
 //!
-//! Not a queue of its own: the service drains it after every event. What goes onto a lane is bounded by
+//! Sans-IO. Not a queue of its own: the service drains it after every event. What goes onto a lane is bounded by
 //! the room that writes it, which keeps within the peer's credit.
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Whom the agent knows and what each may do: the questions that the rooms ask about a key.
 //!
-//! Not the files behind the answers. The service holds no rights of its own, it asks each time, so that a
+//! Sans-IO: not the files behind the answers. The service holds no rights of its own, it asks each time, so that a
 //! changed file counts at once.
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Noise handshake, sealed datagrams, replay window, RETRY tokens, and keys: in memory and on disk.
 //!
-//! One suite, fixed (see [`suite`]); a new suite is a new protocol version. Not here: when to rekey,
+//! Sans-IO, but for `key_file`. One suite, fixed (see [`suite`]); a new suite is a new protocol version. Not here: when to rekey,
 //! what a payload means, who may connect. Invariants: our copies of secrets are wiped when dropped (what
 //! ring and snow hold of them is not) and never printed; comparisons of secrets take constant time;
 //! nothing here asks the operating system for randomness, and only `key_file` touches files.

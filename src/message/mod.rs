@@ -1,4 +1,4 @@
-//! Messages inside a session: calls, their control lane, and outcomes. Values and their JSON, no I/O.
+//! Messages inside a session: calls, their control lane, and outcomes. Sans-IO: values and their JSON.
 //!
 //! The controller opens a call with one [`Request`] as the first line of its control lane. The agent answers
 //! there with [`Reply`] lines; bytes of stdin, stdout and stderr have the other two lanes. Each line is one JSON

@@ -1,6 +1,6 @@
 //! The wire format: datagram headers, frames, varints.
 //!
-//! Parsing and encoding only: no state, no keys, and no allocation on decode. A decoded value
+//! Sans-IO: parsing and encoding only, with no state, no keys, and no allocation on decode. A decoded value
 //! borrows from the datagram. Not here: encryption and the meaning of frames. Invariants: no input
 //! panics, and an encoded value decodes equal.
 

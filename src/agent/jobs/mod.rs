@@ -1,6 +1,6 @@
 //! The room of commands: each is a job that outlives the call that asked for it.
 //!
-//! A controller that lost its link, moved, or died attaches again and receives every byte that it had
+//! Sans-IO. A controller that lost its link, moved, or died attaches again and receives every byte that it had
 //! not written out. Not processes ([`Processes`]), not sessions ([`Outbox`]), not who may
 //! ([`Policy`](super::policy::Policy)).
 //!
