@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
+use udpagent::peer_addr::PeerAddr;
 use udpagent::rng::Rng;
 use udpagent::session::{Command, Config, Connect, Endpoint, Event, Gate, Path, SessionHandle};
 use udpagent::time::Instant;
@@ -17,7 +18,7 @@ use udpagent::wire::{Lane, StreamId};
 struct OneController(PublicKey);
 
 impl Gate for OneController {
-    fn admit(&mut self, key: &PublicKey, _: SocketAddr, _: Option<&[u8; 16]>) -> bool {
+    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
         *key == self.0
     }
 }
@@ -36,7 +37,7 @@ fn main() {
     let path = |remote: &str| Path {
         socket: 0,
         local: None,
-        remote: remote.parse().expect("a socket address"),
+        remote: remote.parse::<SocketAddr>().expect("an address").into(),
     };
     let (agent_path, controller_path) = (path("192.0.2.1:7000"), path("192.0.2.2:4000"));
 

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         path: Path {
             socket: 0,
             local: None,
-            remote,
+            remote: remote.into(),
         },
         ticket: None,
         invite: None,

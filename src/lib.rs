@@ -14,6 +14,7 @@
 //! time, rng, escape      our own instant, an injected random source, the one sanitiser
 //! duration               durations as people type them
 //! contain                panics of foreign code, caught
+//! peer_addr              the address of a peer, opaque above the carriers
 //! home                   where the programs keep their files, and how those are replaced whole
 //! ```
 //!
@@ -30,6 +31,7 @@ pub mod escape;
 pub mod home;
 pub mod message;
 pub mod net;
+pub mod peer_addr;
 pub mod process;
 pub mod rng;
 pub mod session;

@@ -1,9 +1,8 @@
 //! What the agent's rooms have done, for its log.
 
-use std::net::SocketAddr;
-
 use crate::crypto::PublicKey;
 use crate::message::{OsText, Outcome, RequestId};
+use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
 
 /// Something for the log.
@@ -18,7 +17,7 @@ pub enum Note {
         /// Its name, if it is known.
         name: Option<String>,
         /// From where.
-        remote: SocketAddr,
+        remote: PeerAddr,
     },
     /// A command was accepted and is about to be started.
     Accepted {

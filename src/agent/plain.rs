@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::limits;
 use crate::net::{PlainSink, PlainText};
+use crate::peer_addr::PeerAddr;
 use crate::session::Path;
 use crate::time::Instant;
 
@@ -50,11 +51,18 @@ impl Window {
     }
 }
 
+/// Source of plain text for the rate limit: a network, or a peer without an IP address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Source {
+    Network(IpAddr),
+    Peer(PeerAddr),
+}
+
 /// Rate limit of plain-text datagrams: a few per second from each source, and more in total.
 #[derive(Default, Debug)]
 pub struct PlainLimiter {
     overall: Window,
-    sources: HashMap<IpAddr, u32>,
+    sources: HashMap<Source, u32>,
 }
 
 impl PlainSink for PlainLimiter {
@@ -65,7 +73,7 @@ impl PlainSink for PlainLimiter {
         if self.overall.count >= limits::PLAIN_OVERALL {
             return false;
         }
-        let count = self.sources.entry(source(path.remote.ip())).or_default();
+        let count = self.sources.entry(source(path.remote)).or_default();
         if *count >= limits::PLAIN_PER_SOURCE {
             return false;
         }
@@ -74,14 +82,15 @@ impl PlainSink for PlainLimiter {
     }
 }
 
-/// Returns the source that an address counts for. An IPv6 host can use any address of its /64.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
-            IpAddr::V6(network.into())
+/// What counts as one source: an IPv6 host can have any address of its /64.
+fn source(address: PeerAddr) -> Source {
+    match address.ip() {
+        Some(IpAddr::V4(ip)) => Source::Network(ip.into()),
+        Some(IpAddr::V6(ip)) => {
+            let network = u128::from(ip) >> 64 << 64;
+            Source::Network(IpAddr::V6(network.into()))
         }
+        None => Source::Peer(address),
     }
 }
 
@@ -194,7 +203,11 @@ impl PlainRoom {
         text: &[u8],
         length: usize,
     ) -> Option<Bytes> {
-        if path.remote.port() < limits::REPLY_PORTS {
+        if path
+            .remote
+            .port()
+            .is_some_and(|port| port < limits::REPLY_PORTS)
+        {
             return None;
         }
         let known = self.peers.iter().position(|peer| peer.path == path);
@@ -266,7 +279,7 @@ mod tests {
         Path {
             socket: 0,
             local: None,
-            remote: address.parse().unwrap(),
+            remote: address.parse::<std::net::SocketAddr>().unwrap().into(),
         }
     }
 
@@ -295,7 +308,7 @@ mod tests {
             .filter(|number| {
                 let address = IpAddr::V4((0x0a00_0000 | number).into());
                 let path = Path {
-                    remote: (address, 5000).into(),
+                    remote: std::net::SocketAddr::new(address, 5000).into(),
                     ..loud
                 };
                 limiter.admit(at(0), &path, b"x")
@@ -340,7 +353,11 @@ mod tests {
             let service = from(&format!("192.0.2.1:{port}"));
             assert_eq!(plain.on_text(at(0), service, b"hello", 5), None);
         }
-        assert!(!plain.audience(at(0)).any(|path| path.remote.port() < 1024));
+        assert!(
+            !plain
+                .audience(at(0))
+                .any(|path| path.remote.port() < Some(1024))
+        );
     }
 
     #[test]

@@ -3,10 +3,9 @@
 //! Sans-IO: not the files behind the answers. The service holds no rights of its own, it asks each time, so that a
 //! changed file counts at once.
 
-use std::net::{IpAddr, SocketAddr};
-
 use crate::crypto::PublicKey;
 use crate::message::Exec;
+use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
 
 /// The controller at the other end of a session.
@@ -18,7 +17,7 @@ pub struct Member {
     /// register.
     pub name: Option<String>,
     /// Where its session was opened from.
-    pub remote: SocketAddr,
+    pub remote: PeerAddr,
 }
 
 /// What a key is permitted.
@@ -31,8 +30,8 @@ pub struct Permission {
 /// Answers about keys.
 pub trait Policy {
     /// The name of a key that may connect from there, or from anywhere; `None` when it may not, or no
-    /// longer.
-    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String>;
+    /// longer. A key that is restricted to IP addresses may not connect from a peer without one.
+    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String>;
 
     /// As whom this key may run this command; `None`: it may not.
     fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission>;
@@ -58,7 +57,7 @@ pub trait Policy {
 pub struct Refused;
 
 impl<D: Policy + ?Sized> Policy for Box<D> {
-    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
         (**self).name(key, from)
     }
 

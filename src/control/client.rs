@@ -170,7 +170,7 @@ impl Client {
                 Some(Path {
                     socket: socket?,
                     local: None,
-                    remote,
+                    remote: remote.into(),
                 })
             })
             .take(limits::ADDRESSES)

@@ -3,7 +3,6 @@
 //! A token is the time of issue and a keyed hash over it and the address; the key lives as long as
 //! the endpoint. Not a secret between peers and not bound to an identity.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ring::hmac;
@@ -11,6 +10,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::Forged;
+use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::limits::TOKEN;
@@ -38,17 +38,11 @@ impl TokenKey {
 
     /// A token for `address`.
     #[must_use]
-    pub fn issue(&self, now: Instant, address: SocketAddr) -> [u8; TOKEN] {
+    pub fn issue(&self, now: Instant, address: PeerAddr) -> [u8; TOKEN] {
         let time = now.as_micros().to_be_bytes();
-        // An IPv4 address is the same one when a dual-stack socket shows it as mapped.
-        let ip = match address.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
         let mut hash = hmac::Context::with_key(&self.key);
         hash.update(&time);
-        hash.update(&ip.octets());
-        hash.update(&address.port().to_be_bytes());
+        hash.update(&address.to_bytes());
         let hash = hash.sign();
 
         let mut token = [0; TOKEN];
@@ -64,7 +58,7 @@ impl TokenKey {
     pub fn verify(
         &self,
         now: Instant,
-        address: SocketAddr,
+        address: PeerAddr,
         token: &[u8; TOKEN],
     ) -> Result<(), Forged> {
         let time = *token.first_chunk().expect("a token begins with its time");
@@ -80,6 +74,8 @@ impl TokenKey {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const NOW: Instant = Instant::from_micros(1_000_000_000);
@@ -88,8 +84,8 @@ mod tests {
         TokenKey::new(&mut Rng::from_seed([seed; 32]))
     }
 
-    fn address(text: &str) -> SocketAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> PeerAddr {
+        text.parse::<SocketAddr>().unwrap().into()
     }
 
     #[test]

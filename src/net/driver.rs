@@ -357,9 +357,9 @@ fn demux(
     let path = Path {
         socket,
         local: received.meta.dst_ip,
-        remote: received.meta.addr,
+        remote: received.meta.addr.into(),
     };
-    if path.remote.port() == 0 {
+    if received.meta.addr.port() == 0 {
         // Nobody listens there; sendmsg would say EINVAL to every answer.
         return;
     }

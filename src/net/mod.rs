@@ -21,7 +21,7 @@ pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Tar
 pub use clock::Clock;
 pub use handle::{Events, Handle, Net, PlainSink, start};
 pub use invite::{Invite, ParseInviteTextError};
-pub use plain::{PlainText, shown};
+pub use plain::PlainText;
 pub use seed::rng;
 pub(crate) use timer::Timer;
 

@@ -157,8 +157,9 @@ impl Socket {
     }
 
     fn send_chunk(&self, transmit: &Transmit, chunk: &[u8], segment: usize) -> io::Result<()> {
+        let destination = transmit.path.remote.socket_addr();
         let transmit = quinn_udp::Transmit {
-            destination: transmit.path.remote,
+            destination: destination.ok_or(io::ErrorKind::AddrNotAvailable)?,
             ecn: transmit.ecn.map(ecn_to_system),
             contents: chunk,
             segment_size: (chunk.len() > segment).then_some(segment),

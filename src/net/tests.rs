@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::crypto::{PublicKey, SecretKey};
+use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::{Config, Connect, Event as Session, Gate, SessionHandle};
 use crate::time::Instant;
@@ -20,7 +21,7 @@ const STREAM: StreamId = StreamId::new(CallId(0), Lane::Data);
 struct Everyone;
 
 impl Gate for Everyone {
-    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
@@ -92,7 +93,7 @@ impl Net {
             path: Path {
                 socket: u16::try_from(socket.unwrap()).unwrap(),
                 local: None,
-                remote: to,
+                remote: to.into(),
             },
             ticket: None,
             invite: None,
@@ -282,7 +283,7 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
             path: Path {
                 socket: 0,
                 local: None,
-                remote: to,
+                remote: to.into(),
             },
             segment: Some(4),
             ecn: None,
@@ -316,7 +317,7 @@ fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
                 path: Path {
                     socket: 0,
                     local: Some(local.into()),
-                    remote: receiver.local_addr().unwrap(),
+                    remote: receiver.local_addr().unwrap().into(),
                 },
                 segment,
                 ecn: None,
@@ -343,7 +344,7 @@ fn what_the_system_refuses_is_counted_and_nothing_else() {
     let path = |remote: &str, socket| Path {
         socket,
         local: None,
-        remote: remote.parse().unwrap(),
+        remote: remote.parse::<SocketAddr>().unwrap().into(),
     };
     for (path, length) in [
         (path("127.0.0.1:9", 7), 5),

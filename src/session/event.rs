@@ -1,12 +1,12 @@
 //! What happened: taken from [`Endpoint::poll_event`](super::Endpoint::poll_event).
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Path, SessionHandle};
 use crate::crypto::PublicKey;
+use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Early, StreamId};
 
@@ -43,7 +43,7 @@ pub enum Event {
         /// Who.
         key: PublicKey,
         /// From where.
-        remote: SocketAddr,
+        remote: PeerAddr,
         /// The invitation shown, if any.
         invite: Option<[u8; INVITE]>,
     },

@@ -25,7 +25,9 @@ pub use command::{Command, Connect};
 pub use endpoint::{Config, Endpoint, Gate};
 pub use event::{Closed, Event, Ticket};
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+
+use crate::peer_addr::PeerAddr;
 
 /// A session, as this process names it. A controller chooses the number in [`Connect`]; an agent's
 /// endpoint counts up from 2^63.
@@ -40,7 +42,7 @@ pub struct Path {
     /// The local address it came to, so that the answer leaves from there; `None`: the system's choice.
     pub local: Option<IpAddr>,
     /// The peer.
-    pub remote: SocketAddr,
+    pub remote: PeerAddr,
 }
 
 /// Explicit congestion notification, the two bits of RFC 3168.

@@ -146,7 +146,7 @@ impl Caller {
             path: Path {
                 socket: 0,
                 local: None,
-                remote: to,
+                remote: to.into(),
             },
             ticket,
             invite: None,

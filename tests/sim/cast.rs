@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use udpagent::crypto::PublicKey;
+use udpagent::peer_addr::PeerAddr;
 use udpagent::session::Gate;
 use udpagent::wire::limits::INVITE;
 
@@ -61,7 +62,7 @@ impl Members {
 }
 
 impl Gate for Members {
-    fn admit(&mut self, key: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         self.0.lock().expect("never poisoned").contains(key)
     }
 }

@@ -160,7 +160,7 @@ impl Host {
             let path = Path {
                 socket: 0,
                 local: Some(arrival.to.ip()),
-                remote: arrival.from,
+                remote: arrival.from.into(),
             };
             self.endpoint
                 .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
@@ -228,7 +228,7 @@ impl Host {
         let now = self.local(around.now);
         for command in self.commands.drain(..) {
             if let Command::Connect(connect) = &command {
-                around.judge.told(self.life, connect.path.remote);
+                around.judge.told(self.life, socket_addr(connect.path));
             }
             self.contract.on_command(&command);
             self.endpoint.apply(now, command);
@@ -241,14 +241,15 @@ impl Host {
             return false;
         };
         assert!(!self.buffer.is_empty(), "an empty transmit");
+        let to = socket_addr(transmit.path);
         let segment = transmit.segment.unwrap_or(self.buffer.len());
         let from = self.source(transmit.path.local);
         for bytes in self.buffer.chunks(segment) {
             self.wakes.sent += 1;
-            let emission = around.judge.emitted(self.life, transmit.path.remote, bytes);
+            let emission = around.judge.emitted(self.life, to, bytes);
             let out = Outgoing {
                 from,
-                to: transmit.path.remote,
+                to,
                 ecn: transmit.ecn,
                 bytes,
                 emission: Some(emission),
@@ -268,4 +269,10 @@ impl Host {
             .find(|address| address.ip() == ip)
             .unwrap_or_else(|| panic!("{:?} sends from {ip}, which it does not have", self.id))
     }
+}
+
+/// The peer's address: this network has no others than socket addresses.
+fn socket_addr(path: Path) -> SocketAddr {
+    let address = path.remote.socket_addr();
+    address.expect("the network makes socket addresses only")
 }

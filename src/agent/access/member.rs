@@ -33,7 +33,7 @@ pub enum Origin {
 impl Member {
     /// Returns true if the key is valid from this address at this time (seconds since 1970).
     #[must_use]
-    pub fn admitted(&self, from: IpAddr, now_unix: u64) -> bool {
+    pub fn admitted(&self, from: impl Into<Option<IpAddr>>, now_unix: u64) -> bool {
         self.options.admits_from(from) && !self.options.is_expired(now_unix)
     }
 }
@@ -45,7 +45,9 @@ mod tests {
     #[test]
     fn address_and_expiry_are_checked_at_admission() {
         let member = member(&["from=10.0.0.0/8", "expires=1970-01-01T00:01:00Z"]);
-        let (inside, outside) = ("10.1.2.3".parse().unwrap(), "11.1.2.3".parse().unwrap());
+        let [inside, outside] =
+            ["10.1.2.3", "11.1.2.3"].map(|ip| ip.parse::<std::net::IpAddr>().unwrap());
+        assert!(!member.admitted(None, 0), "a peer without an IP address");
         assert!(member.admitted(inside, 59));
         assert!(!member.admitted(inside, 60));
         assert!(!member.admitted(outside, 59));

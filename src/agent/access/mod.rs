@@ -126,10 +126,11 @@ impl Access {
     pub fn admit(
         &self,
         key: &PublicKey,
-        from: IpAddr,
+        from: impl Into<Option<IpAddr>>,
         invite: Option<&[u8; INVITE]>,
         now_unix: u64,
     ) -> Option<Admission> {
+        let from = from.into();
         if let Some(member) = self.members.get(key) {
             return member
                 .admitted(from, now_unix)

@@ -93,11 +93,12 @@ impl Options {
         Ok(())
     }
 
-    /// Returns true if the key may connect from this address.
+    /// Returns true if the key may connect from this address. A peer without an IP address is in no network.
     #[must_use]
-    pub fn admits_from(&self, from: IpAddr) -> bool {
-        let from = from.to_canonical();
-        self.from.is_empty() || self.from.iter().any(|network| network.contains(&from))
+    pub fn admits_from(&self, from: impl Into<Option<IpAddr>>) -> bool {
+        let from = from.into().map(|from| from.to_canonical());
+        self.from.is_empty()
+            || from.is_some_and(|from| self.from.iter().any(|network| network.contains(&from)))
     }
 
     /// Returns true if the key has expired.
@@ -153,7 +154,7 @@ mod tests {
             ("127.0.0.2", false),
         ] {
             assert_eq!(
-                options.admits_from(address.parse().unwrap()),
+                options.admits_from(address.parse::<IpAddr>().unwrap()),
                 admitted,
                 "{address}"
             );

@@ -237,7 +237,7 @@ mod tests {
         Record {
             key: PublicKey([1; 32]),
             name: Some("alice"),
-            address: ([127, 0, 0, 1], 1).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             request: RequestId([1; 16]),
             event: Event::Started { pid },
         }

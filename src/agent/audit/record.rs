@@ -5,7 +5,6 @@
 //! a line of at most a mebibyte; one byte of the request takes at most six bytes here.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::{Cause, Exec, OsText, Outcome, RequestId};
+use crate::peer_addr::PeerAddr;
 
 /// Version of the format.
 const VERSION: u8 = 1;
@@ -25,7 +25,7 @@ pub struct Record<'a> {
     /// Name of the key in the agent's files, if it is listed.
     pub name: Option<&'a str>,
     /// Address from which the session was opened.
-    pub address: SocketAddr,
+    pub address: PeerAddr,
     /// Id of the request.
     pub request: RequestId,
     /// The event.
@@ -136,7 +136,7 @@ struct Line<'a> {
     key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    address: SocketAddr,
+    address: String,
     request: RequestId,
     #[serde(flatten)]
     details: &'a Event<'a>,
@@ -152,7 +152,7 @@ impl Record<'_> {
             event: self.event.name(),
             key: self.key.to_string(),
             name: self.name,
-            address: self.address,
+            address: self.address.to_string(),
             request: self.request,
             details: &self.event,
         };
@@ -196,7 +196,7 @@ mod tests {
         let record = Record {
             key: PublicKey([1; 32]),
             name: Some("alice"),
-            address: ([192, 0, 2, 7], 4444).into(),
+            address: std::net::SocketAddr::from(([192, 0, 2, 7], 4444)).into(),
             request: RequestId([0xab; 16]),
             event,
         };

@@ -3,9 +3,9 @@
 //! Invariant: the text of a line is one line and has no control characters, whatever was written.
 
 use std::fmt;
-use std::net::SocketAddr;
 
-use crate::net::{self, PlainText};
+use crate::net::PlainText;
+use crate::peer_addr::PeerAddr;
 use crate::{escape, message};
 
 /// An event in the chat.
@@ -21,8 +21,8 @@ pub enum Line {
     /// Plain text arrived from an unverified source.
     Plain {
         /// Source address.
-        remote: SocketAddr,
-        /// The text, cut to [`net::limits::PLAIN`].
+        remote: PeerAddr,
+        /// The text, cut to [`PLAIN`](crate::net::limits::PLAIN).
         text: bytes::Bytes,
         /// Length of the datagram in bytes.
         length: usize,
@@ -60,7 +60,7 @@ impl fmt::Display for Line {
                     text,
                     length: *length,
                 };
-                write!(f, "{} (unverified): {text}", net::shown(*remote))
+                write!(f, "{} (unverified): {text}", remote)
             }
             Self::Came { name: who } => write!(f, "* {} came", name(who)),
             Self::Left { name: who } => write!(f, "* {} left", name(who)),

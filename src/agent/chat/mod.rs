@@ -32,7 +32,7 @@ use super::plain::{PlainRoom, ReplyTemplate};
 use super::policy;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, to_line};
-use crate::net::{self, PlainText};
+use crate::net::PlainText;
 use crate::session::Path;
 use crate::time::Instant;
 use crate::wire::Lane;
@@ -173,7 +173,7 @@ impl Chat {
             self.datagrams.push_back((path, reply));
         }
         let said = Reply::Said {
-            from: net::shown(path.remote).to_string(),
+            from: path.remote.to_string(),
             text: words,
             unverified: true,
         };

@@ -28,7 +28,7 @@ fn known(name: &str) -> policy::Member {
     policy::Member {
         key: PublicKey([7; 32]),
         name: Some(name.to_owned()),
-        remote: ([192, 0, 2, 1], 5000).into(),
+        remote: std::net::SocketAddr::from(([192, 0, 2, 1], 5000)).into(),
     }
 }
 
@@ -217,7 +217,7 @@ fn typed_lines_go_to_members_and_to_plain_text_peers() {
     let path = Path {
         socket: 1,
         local: None,
-        remote: ([192, 0, 2, 7], 4444).into(),
+        remote: std::net::SocketAddr::from(([192, 0, 2, 7], 4444)).into(),
     };
     scene
         .chat
@@ -247,7 +247,10 @@ fn no_message_can_control_the_terminal() {
     let path = Path {
         socket: 0,
         local: None,
-        remote: "[2001:db8::1]:4444".parse().unwrap(),
+        remote: "[2001:db8::1]:4444"
+            .parse::<std::net::SocketAddr>()
+            .unwrap()
+            .into(),
     };
     for text in [hostile.as_bytes(), b"\xff\xfe\0", &[b'x'; 1024], b"", b"\n"] {
         let length = if text.len() == 1024 {

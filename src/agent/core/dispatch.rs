@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::net::SocketAddr;
 
 use super::Service;
 use super::session_state::{Call, CallKind, Input, SessionState};
@@ -12,6 +11,7 @@ use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
 use crate::agent::policy::{Member, Policy};
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
+use crate::peer_addr::PeerAddr;
 use crate::session::{self, Closed, Command, Event, SessionHandle};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
@@ -33,7 +33,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 remote,
                 invite,
             } => {
-                let name = self.policy.name(&key, Some(remote.ip()));
+                let name = self.policy.name(&key, Some(remote));
                 self.on_accepted(now, session, Member { key, name, remote }, invite);
             }
             Event::Data {
@@ -136,14 +136,14 @@ impl<P: Processes, D: Policy> Service<P, D> {
     }
 
     /// A controller goes on from another address, which its key may not come from.
-    fn on_moved(&mut self, now: Instant, session: SessionHandle, remote: SocketAddr) {
+    fn on_moved(&mut self, now: Instant, session: SessionHandle, remote: PeerAddr) {
         let Some(state) = self.sessions.get_mut(&session) else {
             return;
         };
         state.member.remote = remote;
         let invited = state.member.name.is_none();
         let key = state.member.key;
-        if !invited && self.policy.name(&key, Some(remote.ip())).is_none() {
+        if !invited && self.policy.name(&key, Some(remote)).is_none() {
             let code = CloseCode::Revoked;
             self.close(now, session, code, "this key may not come from there");
         }

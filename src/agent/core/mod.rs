@@ -137,7 +137,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
         let mut revoked = Vec::new();
         for (&session, state) in &mut self.sessions {
             let member = &mut state.member;
-            let name = policy.name(&member.key, Some(member.remote.ip()));
+            let name = policy.name(&member.key, Some(member.remote));
             // One that has only shown its invitation yet is not in the files.
             if name.is_none() && member.name.is_some() {
                 revoked.push(session);

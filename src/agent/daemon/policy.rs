@@ -4,7 +4,6 @@
 //! Not what the policy say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
 //! from the moment that it is loaded.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +13,7 @@ use crate::crypto::{InviteToken, PublicKey};
 use crate::escape;
 use crate::message::Exec;
 use crate::message::limits::NAME;
+use crate::peer_addr::PeerAddr;
 use crate::process::{Account, clean_environment};
 use crate::session::Gate;
 use crate::wire::limits::INVITE;
@@ -91,20 +91,18 @@ fn report(problem: &Problem) {
 }
 
 impl Gate for SharedPolicy {
-    fn admit(&mut self, key: &PublicKey, from: SocketAddr, invite: Option<&[u8; INVITE]>) -> bool {
+    fn admit(&mut self, key: &PublicKey, from: PeerAddr, invite: Option<&[u8; INVITE]>) -> bool {
         let access = self.current();
-        access
-            .admit(key, canonical(from.ip()), invite, unix_now())
-            .is_some()
+        access.admit(key, from.ip(), invite, unix_now()).is_some()
     }
 }
 
 impl Policy for SharedPolicy {
-    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
         let access = self.current();
         let member = access.member(key)?;
         let admitted = match from {
-            Some(from) => member.admitted(canonical(from), unix_now()),
+            Some(from) => member.admitted(from.ip(), unix_now()),
             None => !member.options.is_expired(unix_now()),
         };
         admitted.then(|| member.name.clone())
@@ -155,9 +153,4 @@ impl Policy for SharedPolicy {
         self.reload();
         Ok(member.name)
     }
-}
-
-/// An IPv4 peer of an IPv6 socket is an IPv4 peer.
-const fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }

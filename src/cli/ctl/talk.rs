@@ -20,7 +20,7 @@ pub fn chat(args: &ChatArgs) -> Result<u8> {
     let signals = signals::catch_end(chat::signals())?;
     if args.plain {
         let addresses = args.target.resolve()?;
-        let client = Client::open_plain(Box::new(PlainSource(addresses.clone())))?;
+        let client = Client::open_plain(Box::new(PlainSource::new(&addresses)))?;
         let path = client.paths(&addresses)?[0];
         let status = chat::chat_plain(&client, path, &signals)?;
         client.close();
@@ -92,7 +92,7 @@ pub fn send(args: &SendArgs) -> Result<u8> {
 
 /// Sends bare datagrams, of which nobody knows whether they arrive.
 fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
-    let client = Client::open_plain(Box::new(PlainSource(Vec::new())))?;
+    let client = Client::open_plain(Box::new(PlainSource::new(&[])))?;
     let mut paths = Vec::new();
     for target in &args.targets {
         let addresses = target.resolve()?;

@@ -17,12 +17,21 @@ use crate::control::client::Client;
 use crate::control::limits;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink};
+use crate::peer_addr::PeerAddr;
 use crate::session::Path;
 use crate::time;
 
 /// Lets through what comes from those that this controller talks to.
 #[derive(Clone, Debug)]
-pub struct PlainSource(pub Vec<SocketAddr>);
+pub struct PlainSource(Vec<PeerAddr>);
+
+impl PlainSource {
+    /// Creates a filter for the datagrams of these peers.
+    #[must_use]
+    pub fn new(addresses: &[SocketAddr]) -> Self {
+        Self(addresses.iter().copied().map(PeerAddr::from).collect())
+    }
+}
 
 impl PlainSink for PlainSource {
     fn admit(&mut self, _now: time::Instant, path: &Path, _text: &[u8]) -> bool {
@@ -37,7 +46,7 @@ impl PlainSink for PlainSource {
 /// When the terminal cannot be set up.
 pub fn chat_plain(client: &Client, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
     let mut screen = Screen::open("(unverified) > ")?;
-    let shown = net::shown(path.remote);
+    let shown = path.remote;
     if screen.is_terminal() {
         screen.note(&format!(
             "plain text to {shown}: anybody may read, change or forge it, and nothing tells whether \
@@ -137,7 +146,7 @@ impl std::error::Error for TooLong {}
 fn show(screen: &mut Screen, event: Event) -> io::Result<()> {
     match event {
         Event::Plain { path, text, length } => {
-            let from = net::shown(path.remote);
+            let from = path.remote;
             let line = net::PlainText {
                 text: &text,
                 length,

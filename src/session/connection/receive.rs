@@ -287,7 +287,7 @@ impl Session {
         let previous_path = self.previous_path.take();
         // A port-only change keeps what was learnt: it is the same path behind another NAT binding.
         if previous_path
-            .is_none_or(|previous_path| previous_path.path.remote.ip() != path.remote.ip())
+            .is_none_or(|previous_path| !previous_path.path.remote.is_same_host(&path.remote))
         {
             self.recovery
                 .on_new_path(now, MIN_DATAGRAM as u64, u64::from_be_bytes(data));

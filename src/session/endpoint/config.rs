@@ -1,15 +1,14 @@
 //! Setup of an endpoint: identity, windows, and the authority that admits sessions.
 
-use std::net::SocketAddr;
-
 use crate::crypto::{PublicKey, SecretKey};
+use crate::peer_addr::PeerAddr;
 use crate::session::limits;
 use crate::wire::limits::INVITE;
 
 /// Who may open a session.
 pub trait Gate: Send {
     /// Whether this controller may, from this address, showing this invitation.
-    fn admit(&mut self, key: &PublicKey, from: SocketAddr, invite: Option<&[u8; INVITE]>) -> bool;
+    fn admit(&mut self, key: &PublicKey, from: PeerAddr, invite: Option<&[u8; INVITE]>) -> bool;
 }
 
 /// How an endpoint is set up.

@@ -19,7 +19,7 @@ use crate::wire::{CallId, Early, Lane, StreamId};
 struct Open;
 
 impl Gate for Open {
-    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
@@ -39,12 +39,13 @@ struct Pair {
     echo: bool,
 }
 
-fn address(agent: bool) -> SocketAddr {
-    if agent {
+fn address(agent: bool) -> PeerAddr {
+    let address: SocketAddr = if agent {
         "192.0.2.1:7000".parse().unwrap()
     } else {
         "192.0.2.2:4000".parse().unwrap()
-    }
+    };
+    address.into()
 }
 
 fn path(to_agent: bool) -> Path {

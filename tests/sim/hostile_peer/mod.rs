@@ -11,8 +11,8 @@ mod input;
 mod setup;
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::time::Duration;
+use udpagent::peer_addr::PeerAddr;
 
 use bytes::Bytes;
 use udpagent::crypto::TrafficKeys;
@@ -57,8 +57,8 @@ struct Run {
     offsets: HashMap<StreamId, u64>,
     written: usize,
     /// Bytes received from and sent to addresses, and those that need no counting.
-    traffic: HashMap<SocketAddr, (u64, u64)>,
-    proved: HashSet<SocketAddr>,
+    traffic: HashMap<PeerAddr, (u64, u64)>,
+    proved: HashSet<PeerAddr>,
     log: Vec<Vec<u8>>,
 }
 
@@ -146,7 +146,7 @@ impl Run {
         counter
     }
 
-    fn deliver(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+    fn deliver(&mut self, from: PeerAddr, datagram: &mut [u8]) {
         self.log.truncate(16);
         self.log.push(datagram.to_vec());
         self.traffic.entry(from).or_default().0 += datagram.len() as u64;
@@ -298,7 +298,7 @@ impl Run {
         }
     }
 
-    fn on_sent(&mut self, to: SocketAddr, datagram: &[u8]) {
+    fn on_sent(&mut self, to: PeerAddr, datagram: &[u8]) {
         self.traffic.entry(to).or_default().1 += datagram.len() as u64;
         let parsed = Datagram::parse(datagram)
             .expect("a datagram")
@@ -364,7 +364,7 @@ impl Run {
     }
 }
 
-fn path(remote: SocketAddr) -> Path {
+fn path(remote: PeerAddr) -> Path {
     Path {
         socket: 0,
         local: None,

@@ -1,8 +1,8 @@
 //! The handshake, made by hand on the peer's side, so that it has the keys.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::time::Duration;
+use udpagent::peer_addr::PeerAddr;
 
 use bytes::Bytes;
 use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, TrafficKeys};
@@ -20,16 +20,16 @@ use super::{Role, Run, path};
 struct Open;
 
 impl Gate for Open {
-    fn admit(&mut self, _: &PublicKey, _: SocketAddr, _: Option<&[u8; INVITE]>) -> bool {
+    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
 
 /// One of the peer's addresses; 0 is the one that it begins with.
-pub fn peer(number: u8) -> SocketAddr {
+pub fn peer(number: u8) -> PeerAddr {
     // Another port, then other hosts.
     let host = number.saturating_sub(1);
-    SocketAddr::from(([192, 0, 2, 1 + host], 4000 + u16::from(number)))
+    std::net::SocketAddr::from(([192, 0, 2, 1 + host], 4000 + u16::from(number))).into()
 }
 
 /// The names of the session, and its keys, as the peer has them.

@@ -65,7 +65,7 @@ fn a_download_survives_a_new_address_soon_when_silence_is_watched() {
     finish(&mut world, &laptop, SECOND * 10);
     let moved = agent.app.borrow().moved.clone();
     assert_eq!(moved.len(), 1);
-    assert_eq!(moved[0].remote, address("203.0.113.77:1024"));
+    assert_eq!(moved[0].remote, address("203.0.113.77:1024").into());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_victim_whose_address_is_put_on_genuine_datagrams_gets_little_and_the_sessio
                 .borrow()
                 .moved
                 .iter()
-                .all(|path| path.remote != victim)
+                .all(|path| path.remote != victim.into())
         );
     });
 }

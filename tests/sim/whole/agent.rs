@@ -1,7 +1,7 @@
 //! The agent's service on the machine.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use udpagent::agent::jobs::{self};
 use udpagent::agent::policy::{Permission, Policy, Refused};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
+use udpagent::peer_addr::PeerAddr;
 use udpagent::session::{self, Command};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
@@ -26,7 +27,7 @@ use crate::world::World;
 struct Trusting;
 
 impl Policy for Trusting {
-    fn name(&self, _: &PublicKey, _: Option<IpAddr>) -> Option<String> {
+    fn name(&self, _: &PublicKey, _: Option<PeerAddr>) -> Option<String> {
         Some("somebody".into())
     }
 

@@ -197,7 +197,7 @@ impl WholeLaptop {
             paths: vec![Path {
                 socket: 0,
                 local: None,
-                remote: agent.address,
+                remote: agent.address.into(),
             }],
             ticket: app.tickets.get(&agent.key).copied(),
             begun: now,

@@ -137,7 +137,12 @@ fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
     }
     .load();
     let admit = |from: &str, token: &[u8; 16], now| {
-        access.admit(&key(1), from.parse().unwrap(), Some(token), now)
+        access.admit(
+            &key(1),
+            from.parse::<std::net::IpAddr>().unwrap(),
+            Some(token),
+            now,
+        )
     };
     assert!(matches!(
         admit("10.0.0.1", token.as_bytes(), NOW),
@@ -148,7 +153,12 @@ fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
     assert!(admit("10.0.0.1", &[0; 16], NOW).is_none());
     assert!(
         access
-            .admit(&key(1), "10.0.0.1".parse().unwrap(), None, NOW)
+            .admit(
+                &key(1),
+                "10.0.0.1".parse::<std::net::IpAddr>().unwrap(),
+                None,
+                NOW
+            )
             .is_none()
     );
     assert_eq!(access.next_expiry(NOW), Some(NOW + 600));

@@ -169,7 +169,7 @@ fn a_key_that_may_come_from_one_place_only_may_not_move_to_another() {
         path: Path {
             socket: 0,
             local: None,
-            remote: (ip, port).into(),
+            remote: std::net::SocketAddr::from((ip, port)).into(),
         },
     };
     stage.event(moved(1, [127, 0, 0, 1]));

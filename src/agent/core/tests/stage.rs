@@ -15,6 +15,7 @@ use crate::agent::outbox::CallRef;
 use crate::agent::policy::{Permission, Policy, Refused};
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
+use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Event, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -96,9 +97,9 @@ pub struct Book {
 }
 
 impl Policy for std::rc::Rc<std::cell::RefCell<Book>> {
-    fn name(&self, key: &PublicKey, from: Option<IpAddr>) -> Option<String> {
+    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
         let only = self.borrow().only_from;
-        if only.is_some() && from.is_some() && from != only {
+        if only.is_some() && from.is_some_and(|from| from.ip() != only) {
             return None;
         }
         self.borrow().names.get(key).cloned()
@@ -275,7 +276,7 @@ impl Stage {
         self.event(Event::Accepted {
             session,
             key,
-            remote: ([127, 0, 0, 1], 4444).into(),
+            remote: std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into(),
             invite: (key == GUEST).then_some([7; INVITE]),
         });
         session

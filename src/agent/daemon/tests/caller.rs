@@ -50,7 +50,7 @@ impl Caller {
         let path = Path {
             socket: 0,
             local: None,
-            remote,
+            remote: remote.into(),
         };
         let caller = Self {
             net,

@@ -17,7 +17,7 @@ fn path(number: u8) -> Path {
     Path {
         socket: 0,
         local: None,
-        remote: ([192, 0, 2, number], 7000).into(),
+        remote: std::net::SocketAddr::from(([192, 0, 2, number], 7000)).into(),
     }
 }
 

@@ -51,7 +51,7 @@ fn config(addresses: u16, ticket: Option<Ticket>) -> Config {
             .map(|port| Path {
                 socket: 0,
                 local: None,
-                remote: ([127, 0, 0, 1], 7000 + port).into(),
+                remote: std::net::SocketAddr::from(([127, 0, 0, 1], 7000 + port)).into(),
             })
             .collect(),
         ticket,

@@ -72,7 +72,7 @@ fn every_address_is_tried_within_the_contact_timeout() {
         }
         let connect = &wanted.connects[0];
         assert!(matches!(wanted.requests[0].2, Request::Exec(_)));
-        ports.push(connect.path.remote.port());
+        ports.push(connect.path.remote.port().unwrap());
         spent += connect.timeout;
         closed(&mut job, generation, Closed::Unreachable);
     }
