@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::Waker;
 
 use super::driver::Driver;
-use super::socket::Socket;
+use super::udp::Socket;
 use super::{Command, Event, limits};
 use crate::rng::Rng;
 use crate::session::{self, Path};

@@ -14,8 +14,8 @@ mod invite;
 pub mod limits;
 mod plain;
 mod seed;
-mod socket;
 mod timer;
+mod udp;
 
 pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
 pub use clock::Clock;

@@ -277,8 +277,8 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
         .unwrap();
     client.send_to(&vec![b'x'; 65_507], to).unwrap();
     // Glued together by the kernel, if it can.
-    let sender = socket::Socket::bind("127.0.0.1:0".parse().unwrap());
-    let mut outgoing = socket::Outgoing {
+    let sender = udp::Socket::bind("127.0.0.1:0".parse().unwrap());
+    let mut outgoing = udp::Outgoing {
         transmit: session::Transmit {
             path: Path {
                 socket: 0,
@@ -291,7 +291,7 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
         done: 0,
     };
     let sent = sender.unwrap().send(&mut outgoing, b"one.two.six.end");
-    assert_eq!(sent, socket::Sent::Whole { lost: 0 });
+    assert_eq!(sent, udp::Sent::Whole { lost: 0 });
     let mut heard = Vec::new();
     while heard.len() < 6 {
         if let Event::Plain { text, length, .. } = agent.next() {
@@ -309,10 +309,10 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
 fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut socket = socket::Socket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let mut socket = udp::Socket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
     let segments = socket.segments();
     for (local, segment) in [([192, 0, 2, 1], None), ([255, 255, 255, 255], Some(3))] {
-        let mut outgoing = socket::Outgoing {
+        let mut outgoing = udp::Outgoing {
             transmit: session::Transmit {
                 path: Path {
                     socket: 0,
@@ -325,7 +325,7 @@ fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
             done: 0,
         };
         let sent = socket.send(&mut outgoing, b"abcdef");
-        assert_eq!(sent, socket::Sent::Whole { lost: 0 });
+        assert_eq!(sent, udp::Sent::Whole { lost: 0 });
         let mut heard = Vec::new();
         while heard.len() < 6 {
             let mut buffer = [0; 10];
