@@ -1,15 +1,15 @@
-//! The boot-time clock as the machine's instants.
+//! The boot-time clock, as instants of the session machine.
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::time::Instant;
 
-/// Reads `CLOCK_BOOTTIME`: it goes on through sleep and is never set, so tickets outlive a process.
+/// `CLOCK_BOOTTIME`: it advances during suspend and is never set, so tickets stay valid across processes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock;
 
 impl Clock {
-    /// Now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(self) -> Instant {
         let time = clock_gettime(ClockId::Boottime);

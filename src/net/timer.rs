@@ -1,8 +1,7 @@
-//! One alarm on the boot-time clock, as a descriptor that [`mio::Poll`] can wait for.
+//! A one-shot timer on the boot-time clock, as a descriptor that [`mio::Poll`] can wait for.
 //!
-//! A poll's own timeout would do but for two things: it counts whole milliseconds, too coarse for
-//! pacing, and it stands still while the machine sleeps. Invariant: an alarm rings once, so an idle
-//! thread is not woken.
+//! The timeout of a poll has a resolution of a millisecond, too coarse for pacing, and does not advance while
+//! the machine is suspended. Invariant: the timer expires once per deadline, so an idle thread is not woken.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -16,14 +15,14 @@ use rustix::time::{
 
 use crate::time::Instant;
 
-/// The alarm.
+/// The timer.
 pub struct Timer {
     descriptor: OwnedFd,
     armed: Option<Instant>,
 }
 
 impl Timer {
-    /// An alarm that is not set, reported as `token`.
+    /// Creates a disarmed timer, whose expiry is an event of `token`.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let descriptor = timerfd_create(TimerfdClockId::Boottime, flags)?;
@@ -38,11 +37,11 @@ impl Timer {
         })
     }
 
-    /// Rings at `deadline` at the latest. An alarm that is set for earlier stays: a wake-up too many
+    /// Arms the timer to expire at `deadline` at the latest. An earlier deadline stays armed: a spurious wake-up
     /// costs less than a system call for every deadline that moves into the future.
     pub fn set(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<()> {
         if self.armed.is_some_and(|armed| armed <= now) {
-            // It has rung. Edge-triggered readiness needs no read; setting it anew clears it.
+            // It has expired. Edge-triggered readiness needs no read; arming it again clears it.
             self.armed = None;
         }
         let Some(deadline) = deadline else {
@@ -57,11 +56,11 @@ impl Timer {
             tv_sec: i64::try_from(micros / 1_000_000).expect("clamped"),
             tv_nsec: i64::try_from(micros % 1_000_000 * 1000).expect("below a second"),
         };
-        let alarm = Itimerspec {
+        let spec = Itimerspec {
             it_interval: Timespec::default(),
             it_value,
         };
-        timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &alarm)?;
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &spec)?;
         self.armed = Some(deadline);
         Ok(())
     }
@@ -72,10 +71,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::Clock;
+    use crate::net::clock::Clock;
 
     #[test]
-    fn the_alarm_rings_once_and_an_earlier_one_wins() {
+    fn the_timer_expires_once_at_the_earlier_of_two_deadlines() {
         let mut poll = mio::Poll::new().unwrap();
         let mut events = mio::Events::with_capacity(4);
         let mut timer = Timer::new(poll.registry(), Token(7)).unwrap();
@@ -89,10 +88,10 @@ mod tests {
         poll.poll(&mut events, Some(Duration::from_secs(10)))
             .unwrap();
         assert_eq!(events.iter().count(), 1);
-        let rung = Clock.now();
-        assert!(rung.since(start) >= Duration::from_millis(2));
-        assert!(rung.since(start) < Duration::from_secs(5));
-        timer.set(rung, None).unwrap();
+        let expired = Clock.now();
+        assert!(expired.since(start) >= Duration::from_millis(2));
+        assert!(expired.since(start) < Duration::from_secs(5));
+        timer.set(expired, None).unwrap();
         poll.poll(&mut events, Some(Duration::from_millis(20)))
             .unwrap();
         assert_eq!(events.iter().count(), 0);
