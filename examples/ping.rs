@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     .parse()?;
     let net = net::start(
-        &[any],
+        net::bind_udp(&[any])?.carriers,
         session::Config::new(identity, None),
         rng,
         None,

@@ -68,13 +68,11 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-/// The network thread, and which of its sockets serves which address family.
+/// The network thread, with a socket for each address family.
 pub struct Client {
     net: Net,
     /// The first slot that has not been given away: what numbers sessions within it is its holder's.
     next_slot: AtomicU32,
-    v4: Option<u16>,
-    v6: Option<u16>,
 }
 
 impl HostResolver {
@@ -142,18 +140,9 @@ impl Client {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         ];
         let config = session::Config::new(identity, None);
-        let net = net::start(&binds, config, net::rng()?, plain, None)?;
-        let socket = |v4: bool| {
-            let index = net
-                .addresses
-                .iter()
-                .position(|address| address.is_ipv4() == v4)?;
-            u16::try_from(index).ok()
-        };
+        let carriers = net::bind_udp(&binds)?.carriers;
         Ok(Self {
-            v4: socket(true),
-            v6: socket(false),
-            net,
+            net: net::start(carriers, config, net::rng()?, plain, None)?,
             next_slot: AtomicU32::new(0),
         })
     }
@@ -165,14 +154,7 @@ impl Client {
     pub fn paths(&self, addresses: &[SocketAddr]) -> Result<Vec<Path>, HostError> {
         let paths: Vec<Path> = addresses
             .iter()
-            .filter_map(|&remote| {
-                let socket = if remote.is_ipv4() { self.v4 } else { self.v6 };
-                Some(Path {
-                    socket: socket?,
-                    local: None,
-                    remote: remote.into(),
-                })
-            })
+            .filter_map(|&remote| self.net.path_to(remote))
             .take(limits::ADDRESSES)
             .collect();
         if paths.is_empty() {

@@ -1,34 +1,38 @@
-//! The network thread: takes turns between sockets, commands, the machine's timers and its datagrams.
+//! The network thread: moves datagrams between the carriers and the session machine, commands in and events out.
 //!
-//! A turn is bounded in each of these, so none starves the others; when something is left over the
-//! next turn follows at once, otherwise the thread sleeps until a socket, a command or the machine's
-//! next deadline wakes it. Invariant: it blocks nowhere else, and an idle thread is never woken.
+//! Each iteration of its loop does a bounded amount of each kind of work, so that none starves the others. If
+//! work is left over the next iteration follows at once; otherwise the thread sleeps until a carrier, a
+//! command or the machine's next deadline wakes it. Invariant: it blocks nowhere else, and an idle thread is
+//! never woken.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use mio::{Interest, Poll, Registry, Token};
+use mio::{Poll, Registry, Token};
 
+use super::carrier::{Carrier, Inbox, Outgoing, Received, Sent};
+use super::clock::Clock;
+use super::command::Command;
+use super::event::Event;
 use super::event_queue::EventQueue;
-use super::handle::{PlainSink, Shared};
-use super::plain::Plain;
+use super::limits;
+use super::plain::{Plain, PlainSink};
+use super::shared::Shared;
 use super::timer::Timer;
-use super::udp::{Inbox, Outgoing, Received, Sent, Socket, ecn_from_system};
-use super::{Clock, Command, Event, limits};
 use crate::rng::Rng;
 use crate::session::{self, Endpoint, Path, Transmit};
 use crate::time::Instant;
 use crate::wire;
 
-/// Another thread's knock.
-pub(super) const WAKER: Token = Token(usize::MAX);
+/// Carriers have the tokens from 0, and `shared` has the largest.
 const TIMER: Token = Token(usize::MAX - 1);
 
-/// A socket and what is known of its readiness, which is edge-triggered.
-struct BoundSocket {
-    socket: Socket,
+/// A carrier and its readiness, which is edge-triggered.
+struct BoundCarrier {
+    carrier: Box<dyn Carrier>,
+    /// [`Path::socket`] of its datagrams, and its token.
     number: u16,
     /// A transmit waits until it is writable.
     blocked: bool,
@@ -39,35 +43,46 @@ struct BoundSocket {
     failed: bool,
 }
 
-impl BoundSocket {
+impl BoundCarrier {
+    fn register(
+        mut carrier: Box<dyn Carrier>,
+        number: u16,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        carrier.register(registry, Token(usize::from(number)))?;
+        Ok(Self {
+            carrier,
+            number,
+            blocked: false,
+            readable: true,
+            errors: 0,
+            failed: false,
+        })
+    }
+
     fn set_blocked(&mut self, registry: &Registry, blocked: bool) {
-        let interest = if blocked {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
         let token = Token(usize::from(self.number));
-        let registered = registry.reregister(&mut self.socket.io, token, interest);
-        // Unregistered nothing would ever unblock it; trying again at every turn is the lesser evil.
-        self.blocked = blocked && registered.is_ok();
+        let set = self.carrier.set_writable_interest(registry, token, blocked);
+        // Without the interest no event would unblock it; trying again in every iteration is the lesser evil.
+        self.blocked = blocked && set.is_ok();
     }
 }
 
-/// What follows a turn.
+/// Continuation of the loop after an iteration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Something was left over.
-    Turn,
-    /// Nothing to do.
+    /// Work is left over: go on at once.
+    Continue,
+    /// Nothing to do: sleep.
     Sleep,
-    /// The thread ends.
+    /// End the thread.
     End,
 }
 
-/// The thread's possessions.
+/// State of the network thread.
 pub(super) struct Driver {
     poll: Poll,
-    ports: Vec<BoundSocket>,
+    carriers: Vec<BoundCarrier>,
     endpoint: Endpoint,
     timer: Timer,
     commands: Receiver<Command>,
@@ -75,7 +90,7 @@ pub(super) struct Driver {
     plain: Plain,
     shared: Arc<Shared>,
     inbox: Inbox,
-    /// What is being sent, and its datagrams.
+    /// The transmit whose datagrams stand in `buffer`.
     outgoing: Option<Outgoing>,
     buffer: Vec<u8>,
 }
@@ -83,32 +98,21 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         poll: Poll,
-        sockets: Vec<Socket>,
+        carriers: Vec<Box<dyn Carrier>>,
         (config, rng): (session::Config, Rng),
         commands: Receiver<Command>,
         event_queue: EventQueue,
         plain: Option<Box<dyn PlainSink>>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
-        let mut ports = Vec::new();
-        for (number, mut socket) in (0..).zip(sockets) {
-            // Writable only while a transmit waits: else every datagram that leaves wakes the thread.
-            let token = Token(usize::from(number));
-            poll.registry()
-                .register(&mut socket.io, token, Interest::READABLE)?;
-            ports.push(BoundSocket {
-                socket,
-                number,
-                blocked: false,
-                readable: true,
-                errors: 0,
-                failed: false,
-            });
-        }
+        let carriers = (0..)
+            .zip(carriers)
+            .map(|(number, carrier)| BoundCarrier::register(carrier, number, poll.registry()))
+            .collect::<io::Result<_>>()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
         Ok(Self {
             poll,
-            ports,
+            carriers,
             endpoint: Endpoint::new(config, rng, Clock.now()),
             timer,
             commands,
@@ -121,22 +125,22 @@ impl Driver {
         })
     }
 
-    /// Runs until told to end.
+    /// Runs the loop until [`Command::Shutdown`] or until the last handle is dropped.
     pub(super) fn run(mut self) {
         let mut ready = mio::Events::with_capacity(16);
         loop {
-            match self.turn() {
+            match self.iterate() {
                 Next::End => break,
-                Next::Turn => self.poll_ready(&mut ready, Some(Duration::ZERO)),
+                Next::Continue => self.poll_ready(&mut ready, Some(Duration::ZERO)),
                 Next::Sleep => self.sleep(&mut ready),
             }
         }
-        self.send_the_last();
+        self.send_remaining();
     }
 
-    fn turn(&mut self) -> Next {
+    fn iterate(&mut self) -> Next {
         let mut more = false;
-        for number in 0..self.ports.len() {
+        for number in 0..self.carriers.len() {
             more |= self.receive(number);
         }
         let next = self.take_commands();
@@ -144,7 +148,7 @@ impl Driver {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
             self.endpoint.handle_timeout(now);
         }
-        more |= self.transmit(limits::TRANSMITS_PER_TURN);
+        more |= self.transmit(limits::TRANSMITS_PER_ITERATION);
         while let Some(event) = self.endpoint.poll_event() {
             self.event_queue.push(Event::Session(event));
         }
@@ -153,7 +157,7 @@ impl Driver {
         }
         self.event_queue.flush(&self.shared);
         if next == Next::Sleep && more {
-            Next::Turn
+            Next::Continue
         } else {
             next
         }
@@ -168,55 +172,55 @@ impl Driver {
         if deadline.is_some_and(|at| at <= now) {
             timeout = Some(Duration::ZERO);
         } else if self.timer.set(now, deadline).is_err() {
-            // Without the alarm the poll's own, coarser timeout serves.
+            // Without the timer the poll's own, coarser timeout serves.
             timeout = deadline.map(|at| at.since(now));
         }
         self.shared.fall_asleep();
-        if !self.commands.is_empty() || self.shared.abandoned() {
+        if !self.commands.is_empty() || self.shared.is_abandoned() {
             timeout = Some(Duration::ZERO);
         }
         self.poll_ready(ready, timeout);
         self.shared.awake();
     }
 
-    /// Asks the system what is ready.
+    /// Waits for readiness and records it.
     fn poll_ready(&mut self, ready: &mut mio::Events, timeout: Option<Duration>) {
         match self.poll.poll(ready, timeout) {
             Ok(()) => {}
-            // By a signal: nothing is lost, the next poll_ready sees it.
+            // Interrupted by a signal: nothing is lost, the next call reports it.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(error) => fail("cannot wait for datagrams", &error),
         }
         for event in ready.iter() {
-            if let Some(port) = self.ports.get_mut(event.token().0) {
-                port.readable |= event.is_readable() || event.is_error();
-                if port.blocked && (event.is_writable() || event.is_error()) {
-                    port.set_blocked(self.poll.registry(), false);
+            if let Some(bound) = self.carriers.get_mut(event.token().0) {
+                bound.readable |= event.is_readable() || event.is_error();
+                if bound.blocked && (event.is_writable() || event.is_error()) {
+                    bound.set_blocked(self.poll.registry(), false);
                 }
             }
         }
     }
 
-    /// Whether the port may hold more.
+    /// Receives a bounded number of batches. Returns true if the carrier may hold more.
     fn receive(&mut self, number: usize) -> bool {
-        let Some(port) = self.ports.get_mut(number) else {
+        let Some(bound) = self.carriers.get_mut(number) else {
             return false;
         };
-        for _ in 0..limits::RECEIVES_PER_TURN {
-            // What is not taken stays in the kernel, which drops what it has no room for.
-            if !port.readable || self.event_queue.is_full() {
+        for _ in 0..limits::RECEIVES_PER_ITERATION {
+            // Datagrams that are not taken stay in the kernel, which drops them when its buffer is full.
+            if !bound.readable || self.event_queue.is_full() {
                 return false;
             }
-            match port.socket.receive(&mut self.inbox) {
+            match bound.carrier.receive(&mut self.inbox) {
                 Ok(count) => {
-                    port.errors = 0;
-                    // Fewer than there was room for: it is empty, and what comes now is a new edge.
-                    port.readable = count == limits::RECEIVE_BATCH;
+                    bound.errors = 0;
+                    // After a short batch it is empty, and the next datagram is a new edge.
+                    bound.readable = count == limits::RECEIVE_BATCH;
                     let now = Clock.now();
                     for received in self.inbox.received(count) {
                         demux(
                             now,
-                            port.number,
+                            bound.number,
                             received,
                             &mut self.endpoint,
                             &mut self.plain,
@@ -225,17 +229,17 @@ impl Driver {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    port.readable = false;
+                    bound.readable = false;
                     return false;
                 }
                 Err(error) => {
-                    port.errors += 1;
-                    if port.errors >= limits::RECEIVE_ERRORS {
-                        port.readable = false;
-                        port.failed = true;
-                        let _ = self.poll.registry().deregister(&mut port.socket.io);
-                        let address = port.socket.address;
-                        if self.ports.iter().all(|port| port.failed) {
+                    bound.errors += 1;
+                    if bound.errors >= limits::RECEIVE_ERRORS {
+                        bound.readable = false;
+                        bound.failed = true;
+                        let _ = bound.carrier.deregister(self.poll.registry());
+                        let address = bound.carrier.local_addr();
+                        if self.carriers.iter().all(|bound| bound.failed) {
                             fail(&format!("the last socket has failed, {address}"), &error);
                         }
                         self.event_queue.push(Event::Failed {
@@ -252,7 +256,7 @@ impl Driver {
 
     fn take_commands(&mut self) -> Next {
         let now = Clock.now();
-        for _ in 0..limits::COMMANDS_PER_TURN {
+        for _ in 0..limits::COMMANDS_PER_ITERATION {
             match self.commands.try_recv() {
                 Ok(Command::Session(command)) => self.endpoint.apply(now, command),
                 Ok(Command::Plain { path, text }) => self.send_plain(path, &text),
@@ -260,10 +264,10 @@ impl Driver {
                 Err(TryRecvError::Empty) => return Next::Sleep,
             }
         }
-        Next::Turn
+        Next::Continue
     }
 
-    /// A bare datagram is sent now or never: nobody would notice that it comes late, or not at all.
+    /// Sends a bare datagram now, or counts it as unsent: no one relies on its arrival.
     fn send_plain(&mut self, path: Path, text: &[u8]) {
         self.flush_outgoing();
         let sendable = !text.is_empty() && !text.starts_with(&wire::TAG);
@@ -280,12 +284,12 @@ impl Driver {
         });
     }
 
-    /// Whether there may be more to send at once.
+    /// Sends what the machine has, at most `at_most` transmits. Returns true if there may be more to send.
     fn transmit(&mut self, at_most: usize) -> bool {
         for _ in 0..at_most {
             self.flush_outgoing();
             if self.outgoing.is_some() {
-                // Blocked: the socket's readiness brings the next turn.
+                // Blocked: the carrier's readiness causes the next iteration.
                 return false;
             }
             let Some(transmit) = self.endpoint.poll_transmit(Clock.now(), &mut self.buffer) else {
@@ -306,31 +310,32 @@ impl Driver {
             return;
         };
         let number = usize::from(outgoing.transmit.path.socket);
-        let Some(port) = self.ports.get_mut(number).filter(|port| !port.failed) else {
+        let carrier = self.carriers.get_mut(number);
+        let Some(bound) = carrier.filter(|bound| !bound.failed) else {
             self.shared.count_unsent(1);
             self.outgoing = None;
             return;
         };
-        if port.blocked {
+        if bound.blocked {
             return;
         }
-        match port.socket.send(outgoing, &self.buffer) {
+        match bound.carrier.send(outgoing, &self.buffer) {
             Sent::Whole { lost } => {
                 if lost > 0 {
                     self.shared.count_unsent(lost);
                 }
                 self.outgoing = None;
             }
-            Sent::Blocked => port.set_blocked(self.poll.registry(), true),
+            Sent::Blocked => bound.set_blocked(self.poll.registry(), true),
         }
     }
 
-    /// Sends what is due, for a moment: what a full socket cannot take then is lost.
-    fn send_the_last(&mut self) {
-        let until = Clock.now() + limits::LAST_DATAGRAMS;
+    /// Sends what is due for at most [`limits::SHUTDOWN_TIME`]; what a full carrier cannot take then is lost.
+    fn send_remaining(&mut self) {
+        let until = Clock.now() + limits::SHUTDOWN_TIME;
         let mut ready = mio::Events::with_capacity(16);
         while Clock.now() < until {
-            let more = self.transmit(limits::TRANSMITS_PER_TURN);
+            let more = self.transmit(limits::TRANSMITS_PER_ITERATION);
             if self.outgoing.is_none() && !more {
                 return;
             }
@@ -340,12 +345,12 @@ impl Driver {
     }
 }
 
-/// The thread cannot do its work any more. A program ends then, as by any panic of a thread.
+/// Ends the thread, which cannot work any more. A program ends then, as by any panic of a thread.
 fn fail(what: &str, error: &io::Error) -> ! {
     panic!("{what}: {error}")
 }
 
-/// What one receive brought: tagged datagrams for the machine, the rest for the plain-text gate.
+/// Passes tagged datagrams to the machine, and the rest to the plain-text filter.
 fn demux(
     now: Instant,
     socket: u16,
@@ -354,16 +359,12 @@ fn demux(
     plain: &mut Plain,
     event_queue: &mut EventQueue,
 ) {
-    let path = Path {
-        socket,
-        local: received.meta.dst_ip,
-        remote: received.meta.addr.into(),
-    };
-    if received.meta.addr.port() == 0 {
-        // Nobody listens there; sendmsg would say EINVAL to every answer.
+    let path = received.path(socket);
+    if path.remote.port() == Some(0) {
+        // Nobody can be reached there; sendmsg would fail with EINVAL for every answer.
         return;
     }
-    let ecn = received.meta.ecn.map(ecn_from_system);
+    let ecn = received.meta.ecn;
     for datagram in received.datagrams() {
         if datagram.starts_with(&wire::TAG) {
             endpoint.handle_datagram(now, path, ecn, datagram);
@@ -381,24 +382,25 @@ mod tests {
 
     use super::*;
     use crate::crypto::SecretKey;
+    use crate::net::UdpCarrier;
 
-    /// A socket that the system refuses to receive from.
-    fn broken() -> Socket {
-        let mut socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    /// A carrier from which the system refuses to receive.
+    fn broken() -> Box<dyn Carrier> {
+        let mut carrier = UdpCarrier::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let (pipe, _writer) = rustix::pipe::pipe().unwrap();
-        socket.io = mio::net::UdpSocket::from_std(std::net::UdpSocket::from(pipe));
-        socket
+        carrier.io = mio::net::UdpSocket::from_std(std::net::UdpSocket::from(pipe));
+        Box::new(carrier)
     }
 
     #[test]
-    fn a_thread_without_a_socket_fails_instead_of_going_on_deaf() {
+    fn a_driver_whose_carriers_have_all_failed_panics() {
         let poll = Poll::new().unwrap();
         let shared = Arc::new(Shared::new(poll.registry()).unwrap());
         let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
         let config = session::Config::new(identity, None);
         let (_commands, commands) = bounded(1);
         let (events, _events) = bounded(1);
-        let thread = Driver::new(
+        let driver = Driver::new(
             poll,
             vec![broken(), broken()],
             (config, Rng::from_seed([2; 32])),
@@ -408,7 +410,7 @@ mod tests {
             shared,
         )
         .unwrap();
-        let failed = std::thread::spawn(move || thread.run()).join().unwrap_err();
+        let failed = std::thread::spawn(move || driver.run()).join().unwrap_err();
         let message = failed.downcast::<String>().unwrap();
         assert!(
             message.starts_with("the last socket has failed, 127.0.0.1:"),

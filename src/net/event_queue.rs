@@ -1,13 +1,39 @@
-//! Events on their way to the application: a bounded channel, and what waits for room in it.
+//! Both ends of the event channel, and the events that wait in the thread because it is full.
 //!
-//! Never blocks. Invariant: events leave in the order they came; whoever sleeps is told.
+//! The thread's end never blocks. Invariant: events leave in the order in which they came, and an application
+//! that sleeps is woken for them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use super::handle::Shared;
-use super::{Event, limits};
+use super::event::Event;
+use super::limits;
+use super::shared::Shared;
+
+/// The application's end of the event channel.
+pub struct Events {
+    channel: Receiver<Event>,
+    shared: Arc<Shared>,
+}
+
+impl Events {
+    pub(super) const fn new(channel: Receiver<Event>, shared: Arc<Shared>) -> Self {
+        Self { channel, shared }
+    }
+
+    /// The channel, for `select!`. After each value taken from it call [`Events::taken`].
+    #[must_use]
+    pub const fn channel(&self) -> &Receiver<Event> {
+        &self.channel
+    }
+
+    /// Informs the network thread that there is room again, if it waits for that.
+    pub fn taken(&self) {
+        self.shared.event_taken();
+    }
+}
 
 /// The thread's end of the event channel.
 pub(super) struct EventQueue {
@@ -28,7 +54,7 @@ impl EventQueue {
         }
     }
 
-    /// An event for the application.
+    /// Adds an event for the application.
     pub(super) fn push(&mut self, event: Event) {
         if self.waiting.is_empty() {
             if let Err(event) = self.offer(event) {
@@ -39,7 +65,7 @@ impl EventQueue {
         }
     }
 
-    /// Moves what waits into the channel, and wakes the application if it may sleep.
+    /// Moves waiting events into the channel, and wakes the application if it may sleep.
     pub(super) fn flush(&mut self, shared: &Shared) {
         self.drain();
         if !self.waiting.is_empty() {
@@ -53,12 +79,12 @@ impl EventQueue {
         }
     }
 
-    /// Events wait: whatever can be lost had better be.
+    /// True if events wait, so that plain text should rather be suppressed.
     pub(super) fn is_congested(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// So much waits that nothing more may be received.
+    /// True if so many events wait that nothing more may be received.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= limits::EVENTS_WAITING
     }
@@ -75,12 +101,12 @@ impl EventQueue {
     fn offer(&mut self, event: Event) -> Result<(), Event> {
         match self.channel.try_send(event) {
             Ok(()) => {
-                // With more than this one in it, the application has yet to take one and look again.
+                // With more than this one in it, the application has yet to take one and will come again.
                 self.wake_due |= self.channel.len() <= 1;
                 Ok(())
             }
             Err(TrySendError::Full(event)) => Err(event),
-            // Nobody wants to know any more.
+            // The application has dropped its end.
             Err(TrySendError::Disconnected(_)) => Ok(()),
         }
     }
@@ -88,14 +114,12 @@ impl EventQueue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::net::handle::Events;
 
     #[test]
-    fn what_finds_no_room_waits_and_leaves_in_order_when_there_is_some() {
+    fn events_that_find_the_channel_full_wait_and_leave_in_order() {
         let mut poll = mio::Poll::new().unwrap();
         let shared = Arc::new(Shared::new(poll.registry()).unwrap());
         let (sender, receiver) = crossbeam_channel::bounded(limits::EVENTS);
@@ -114,7 +138,7 @@ mod tests {
                 }
                 let timeout = Some(Duration::from_secs(60));
                 poll.poll(&mut ready, timeout).unwrap();
-                assert!(!ready.is_empty(), "there is room, and nobody says so");
+                assert!(!ready.is_empty(), "there is room, and no wake-up");
             }
         });
         for number in 0..all {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ParseAddressError, Target};
+use super::address::{ParseAddressError, Target};
 use crate::crypto::{InviteToken, ParseKeyError, PublicKey};
 
 /// An invitation.

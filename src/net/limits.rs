@@ -1,41 +1,49 @@
 //! Bounds of the network thread, each with its reason.
 
-/// Commands under way to the network thread.
+use std::time::Duration;
+
+/// Commands that wait in the channel to the network thread.
 pub const COMMANDS: usize = 4096;
 
-/// Events under way from it; more wait in the thread, bounded by credit.
+/// Events that wait in the channel from it; more wait in the thread, bounded by credit.
 pub const EVENTS: usize = 4096;
 
-/// Bytes kept of a plain-text datagram: more is no chat line.
+/// Octets kept of a plain-text datagram: a chat line is shorter.
 pub const PLAIN: usize = 1024;
 
-/// Receive buffer asked of the kernel: the replies of a fleet arrive together.
+/// Interval between two reports of suppressed plain text.
+pub const SUPPRESSED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Receive buffer asked of the kernel, in octets: the replies of a fleet arrive together.
 pub const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Send buffer asked of the kernel.
+/// Send buffer asked of the kernel, in octets.
 pub const SEND_BUFFER: usize = 2 << 20;
 
-/// One receive: the longest run of datagrams that the kernel glues together (GRO).
+/// Octets of one receive buffer: the longest run of datagrams that the kernel joins (GRO).
 pub const RECEIVE: usize = 65_535;
 
-/// Receives per system call: half a megabyte of buffers, which a second-level cache holds.
+/// Receive buffers per system call: half a mebibyte of buffers, which a second-level cache holds.
 pub const RECEIVE_BATCH: usize = 8;
 
-/// System calls that receive from one socket before it is the turn of others.
-pub const RECEIVES_PER_TURN: usize = 4;
+/// Batches received from one carrier in an iteration of the thread's loop.
+pub const RECEIVES_PER_ITERATION: usize = 4;
 
-/// Commands taken before it is the turn of the sockets.
-pub const COMMANDS_PER_TURN: usize = 256;
+/// Commands taken in an iteration.
+pub const COMMANDS_PER_ITERATION: usize = 256;
 
-/// Transmits before what has arrived is looked at again: about a megabyte.
-pub const TRANSMITS_PER_TURN: usize = 32;
+/// Transmits in an iteration: about a mebibyte.
+pub const TRANSMITS_PER_ITERATION: usize = 32;
 
 /// Events that wait in the thread before it stops receiving. Credit bounds the bytes in them; this
-/// bounds the rest: every session of a full endpoint may have a few things to tell.
+/// bounds the rest: every session of a full endpoint may have a few events.
 pub const EVENTS_WAITING: usize = 65_536;
 
-/// Errors in a row before a socket counts as failed: an ICMP message costs one of them.
+/// Errors in a row before a carrier counts as failed: an ICMP message causes one of them.
 pub const RECEIVE_ERRORS: u32 = 64;
 
-/// How long a thread that ends tries to get rid of what is due.
-pub const LAST_DATAGRAMS: std::time::Duration = std::time::Duration::from_millis(100);
+/// Time that a thread which ends spends on sending what is due.
+pub const SHUTDOWN_TIME: Duration = Duration::from_millis(100);
+
+/// Datagrams on their way to one end of a pair in memory: 5 MB of full ones, more than a window.
+pub const MEMORY_QUEUE: usize = 4096;

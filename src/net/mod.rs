@@ -1,79 +1,41 @@
-//! The only code that touches a UDP socket: one thread with mio and quinn-udp that drives `session`.
+//! Carriers of datagrams, and the thread that drives `session` over them with mio.
 //!
-//! The thread owns the sockets and the [`Endpoint`](crate::session::Endpoint). It takes [`Command`]s from a
-//! bounded channel and puts [`Event`]s on another; it never blocks on either. Session events are bounded by
-//! credit, so what the application is slow to take waits here in a list of bounded size. Not here: what
-//! a message means, files, processes, terminals, name resolution.
+//! The thread owns the carriers and the [`Endpoint`](crate::session::Endpoint). It takes [`Command`]s from a
+//! bounded channel and puts [`Event`]s on another, and blocks on neither. Session events are bounded by
+//! credit, so that a slow application costs a list of bounded size here. Not here: the meaning of messages,
+//! files, processes, terminals. Addresses as users type them are parsed and resolved here, but never on the
+//! network thread.
 
 mod address;
+mod carrier;
 mod clock;
+mod command;
 mod driver;
+mod event;
 mod event_queue;
 mod handle;
 mod invite;
 pub mod limits;
+mod memory;
 mod plain;
 mod seed;
+mod shared;
 mod timer;
 mod udp;
 
 pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
+pub use carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 pub use clock::Clock;
-pub use handle::{Events, Handle, Net, PlainSink, start};
+pub use command::Command;
+pub use event::Event;
+pub use event_queue::Events;
+pub use handle::{Handle, Net, start};
 pub use invite::{Invite, ParseInviteTextError};
-pub use plain::PlainText;
+pub use memory::MemoryCarrier;
+pub use plain::{PlainSink, PlainText};
 pub use seed::rng;
 pub(crate) use timer::Timer;
-
-use std::net::SocketAddr;
-
-use bytes::Bytes;
-
-use crate::session::{self, Path};
-
-/// What the network thread is asked.
-#[derive(Debug)]
-pub enum Command {
-    /// For the machine.
-    Session(session::Command),
-    /// Send a bare datagram, unsealed, to a plain-text peer.
-    Plain {
-        /// Where, and from which of our addresses.
-        path: Path,
-        /// The text.
-        text: Bytes,
-    },
-    /// Send what is due, close the sockets, end the thread.
-    Shutdown,
-}
-
-/// What the network thread tells.
-#[derive(Debug)]
-pub enum Event {
-    /// From the machine.
-    Session(session::Event),
-    /// A plain-text datagram that [`PlainSink::admit`] let through.
-    Plain {
-        /// From where, and to which of our addresses.
-        path: Path,
-        /// Its bytes, cut to [`limits::PLAIN`].
-        text: Bytes,
-        /// How many bytes it had.
-        length: usize,
-    },
-    /// So many plain datagrams were not let through since the last such event.
-    Suppressed {
-        /// How many.
-        datagrams: u64,
-    },
-    /// A socket failed; the thread goes on if it has another.
-    Failed {
-        /// Which address it was bound to.
-        address: SocketAddr,
-        /// The system's error.
-        error: String,
-    },
-}
+pub use udp::{UdpCarrier, UdpCarriers, bind_udp};
 
 #[cfg(test)]
 mod tests;

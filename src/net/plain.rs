@@ -1,26 +1,29 @@
-//! Plain-text datagrams as they arrive: admitted by the application's [`PlainSink`], or counted.
+//! Filter of plain-text datagrams: the application's [`PlainSink`] admits them, the rest is counted.
 //!
-//! Not here: what such text means. Invariant: a flood costs no memory, and one event a second.
+//! Not here: the meaning of such text. Invariant: a flood costs no memory, and one event a second.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::handle::PlainSink;
-use super::{Event, limits};
+use super::event::Event;
+use super::limits;
 use crate::escape;
 use crate::session::Path;
 use crate::time::Instant;
 
-/// How often suppressed datagrams are reported.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Decides, on the network thread, which plain-text datagrams become events. Called before anything is
+/// allocated; must not block.
+pub trait PlainSink: Send {
+    /// True to let this datagram through. `text` is cut to [`limits::PLAIN`].
+    fn admit(&mut self, now: Instant, path: &Path, text: &[u8]) -> bool;
+}
 
-/// The gate for plain text.
+/// The filter, and its count of suppressed datagrams.
 pub(super) struct Plain {
     sink: Option<Box<dyn PlainSink>>,
     suppressed: u64,
-    /// When to report them; only while there are any.
+    /// Time of the next report; only while there is something to report.
     report_at: Option<Instant>,
 }
 
@@ -33,7 +36,7 @@ impl Plain {
         }
     }
 
-    /// The event for a datagram, if it is worth one. None is while the application is `congested`.
+    /// Returns the event for a datagram that is admitted. While the application is `congested` none is.
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -41,12 +44,13 @@ impl Plain {
         datagram: &[u8],
         congested: bool,
     ) -> Option<Event> {
-        // Without a sink nobody wants to hear of plain text, nor that there was some.
+        // Without a sink the application wants neither plain text nor its count.
         let sink = self.sink.as_mut()?;
         let text = &datagram[..datagram.len().min(limits::PLAIN)];
         if congested || !sink.admit(now, &path, text) {
             self.suppressed += 1;
-            self.report_at.get_or_insert(now + REPORT_EVERY);
+            self.report_at
+                .get_or_insert(now + limits::SUPPRESSED_INTERVAL);
             return None;
         }
         Some(Event::Plain {
@@ -56,29 +60,29 @@ impl Plain {
         })
     }
 
-    /// When [`Plain::due`] should be called.
+    /// Time at which [`Plain::due`] should be called.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.report_at
     }
 
-    /// How many were suppressed, when it is time to say so.
+    /// Number of suppressed datagrams, if a report is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
         self.report_at.take_if(|at| *at <= now)?;
         Some(std::mem::take(&mut self.suppressed))
     }
 }
 
-/// Plain text as it is shown: one line, escaped, and how much of it is missing.
+/// Plain text for display: one escaped line, with the number of octets that were cut off.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainText<'a> {
     /// Its bytes, cut to [`limits::PLAIN`].
     pub text: &'a [u8],
-    /// How many bytes it had.
+    /// Its size in octets before the cut.
     pub length: usize,
 }
 
 impl<'a> PlainText<'a> {
-    /// Without the line end that netcat sends along.
+    /// The text without the line end that netcat appends.
     #[must_use]
     pub fn trimmed(self) -> &'a [u8] {
         if self.length > self.text.len() {
@@ -101,11 +105,13 @@ impl fmt::Display for PlainText<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    struct Nobody;
+    struct Closed;
 
-    impl PlainSink for Nobody {
+    impl PlainSink for Closed {
         fn admit(&mut self, _: Instant, _: &Path, text: &[u8]) -> bool {
             assert!(text.len() <= limits::PLAIN);
             false
@@ -113,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_one_report_a_second_and_silence_needs_no_timer() {
+    fn a_flood_causes_one_report_a_second_and_silence_no_timer() {
         let path = Path {
             socket: 0,
             local: None,
             remote: std::net::SocketAddr::from(([192, 0, 2, 1], 9)).into(),
         };
-        let mut plain = Plain::new(Some(Box::new(Nobody)));
+        let mut plain = Plain::new(Some(Box::new(Closed)));
         assert_eq!(plain.deadline(), None);
         let mut reports = Vec::new();
         let flood = vec![b'x'; 65_507];

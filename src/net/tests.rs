@@ -1,15 +1,19 @@
-//! Stories of two network threads that meet over the loopback interface, and of plain sockets.
+//! Tests of network threads over the loopback interface and over other carriers.
 
-use std::net::UdpSocket;
+mod carriers;
+
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::*;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::{Config, Connect, Event as Session, Gate, SessionHandle};
+use crate::session::{self, Config, Connect, Event as Session, Gate, Path, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -40,7 +44,7 @@ fn agent(binds: &[&str]) -> Net {
     let binds: Vec<SocketAddr> = binds.iter().map(|bind| bind.parse().unwrap()).collect();
     let config = Config::new(secret(1), Some(Box::new(Everyone)));
     start(
-        &binds,
+        bind_udp(&binds).unwrap().carriers,
         config,
         rng().unwrap(),
         Some(Box::new(Everyone)),
@@ -52,7 +56,7 @@ fn agent(binds: &[&str]) -> Net {
 fn controller() -> Net {
     let binds = ["0.0.0.0:0", "[::]:0"].map(|bind| bind.parse().unwrap());
     start(
-        &binds,
+        bind_udp(&binds).unwrap().carriers,
         Config::new(secret(2), None),
         rng().unwrap(),
         None,
@@ -68,6 +72,11 @@ impl Net {
         event.expect("an event in time")
     }
 
+    /// Socket address of the carrier with this number.
+    fn address(&self, number: usize) -> SocketAddr {
+        self.addresses[number].socket_addr().unwrap()
+    }
+
     fn wait<T>(&self, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(self.next()) {
@@ -81,20 +90,12 @@ impl Net {
     }
 
     /// Opens a session to an agent, and returns what the agent calls it.
-    fn connect(&self, agent: &Net, to: SocketAddr) -> (SessionHandle, SessionHandle) {
-        let socket = self
-            .addresses
-            .iter()
-            .position(|address| address.is_ipv4() == to.is_ipv4());
+    fn connect(&self, agent: &Net, path: Path) -> (SessionHandle, SessionHandle) {
         let session = SessionHandle(1);
         self.ask(session::Command::Connect(Connect {
             session,
             agent: secret(1).public(),
-            path: Path {
-                socket: u16::try_from(socket.unwrap()).unwrap(),
-                local: None,
-                remote: to.into(),
-            },
+            path,
             ticket: None,
             invite: None,
             first: Bytes::from_static(b"hello\n"),
@@ -162,16 +163,14 @@ fn pattern(length: usize) -> Vec<u8> {
 #[test]
 fn bytes_arrive_whole_over_both_families_and_every_local_address() {
     let agent = agent(&["0.0.0.0:0", "[::]:0"]);
-    let [v4, v6] = agent.addresses[..] else {
-        panic!("{:?}", agent.unbound);
-    };
+    let [v4, v6] = [0, 1].map(|number| agent.address(number));
     for to in [
         SocketAddr::from(([127, 0, 0, 1], v4.port())),
         SocketAddr::from(([127, 0, 0, 2], v4.port())),
         SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
     ] {
         let controller = controller();
-        let (ours, theirs) = controller.connect(&agent, to);
+        let (ours, theirs) = controller.connect(&agent, controller.path_to(to).unwrap());
         let sent = pattern(200_000);
         controller.write(ours, sent.clone().into(), true);
         assert!(agent.read(theirs) == sent);
@@ -186,7 +185,7 @@ fn bytes_arrive_whole_over_both_families_and_every_local_address() {
 fn many_times_the_credit_of_a_lane_arrives_whole() {
     let agent = agent(&["127.0.0.1:0"]);
     let controller = controller();
-    let (ours, theirs) = controller.connect(&agent, agent.addresses[0]);
+    let (ours, theirs) = controller.connect(&agent, controller.path_to(agent.address(0)).unwrap());
     let sent = pattern(8 << 20);
     for piece in sent.chunks(100_000) {
         controller.write(ours, Bytes::copy_from_slice(piece), false);
@@ -201,7 +200,7 @@ fn many_times_the_credit_of_a_lane_arrives_whole() {
 fn an_ended_session_is_told_to_the_peer_before_the_thread_ends() {
     let agent = agent(&["127.0.0.1:0"]);
     let controller = controller();
-    let (ours, _) = controller.connect(&agent, agent.addresses[0]);
+    let (ours, _) = controller.connect(&agent, controller.path_to(agent.address(0)).unwrap());
     controller.ask(session::Command::Close {
         session: ours,
         code: 7,
@@ -242,7 +241,7 @@ fn plain_text_is_answered_from_the_address_it_came_to() {
     for host in ["127.0.0.1", "127.0.0.2", "127.9.9.9", "[::1]"] {
         let v4 = !host.starts_with('[');
         let from = if v4 { "127.0.0.1:0" } else { "[::1]:0" };
-        let port = agent.addresses[usize::from(!v4)].port();
+        let port = agent.address(usize::from(!v4)).port();
         let client = UdpSocket::bind(from).unwrap();
         client.set_read_timeout(Some(DEADLINE)).unwrap();
         // A connected socket hears no other address.
@@ -269,7 +268,7 @@ fn plain_text_is_answered_from_the_address_it_came_to() {
 fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
     let agent = agent(&["127.0.0.1:0"]);
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let to = agent.addresses[0];
+    let to = agent.address(0);
     client.send_to(b"", to).unwrap();
     client.send_to(&[0xF8, 0x55, 0x41], to).unwrap();
     client
@@ -277,8 +276,8 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
         .unwrap();
     client.send_to(&vec![b'x'; 65_507], to).unwrap();
     // Glued together by the kernel, if it can.
-    let sender = udp::Socket::bind("127.0.0.1:0".parse().unwrap());
-    let mut outgoing = udp::Outgoing {
+    let sender = UdpCarrier::bind("127.0.0.1:0".parse().unwrap());
+    let mut outgoing = Outgoing {
         transmit: session::Transmit {
             path: Path {
                 socket: 0,
@@ -291,7 +290,7 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
         done: 0,
     };
     let sent = sender.unwrap().send(&mut outgoing, b"one.two.six.end");
-    assert_eq!(sent, udp::Sent::Whole { lost: 0 });
+    assert_eq!(sent, Sent::Whole { lost: 0 });
     let mut heard = Vec::new();
     while heard.len() < 6 {
         if let Event::Plain { text, length, .. } = agent.next() {
@@ -309,10 +308,10 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
 fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut socket = udp::Socket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let mut socket = UdpCarrier::bind("0.0.0.0:0".parse().unwrap()).unwrap();
     let segments = socket.segments();
     for (local, segment) in [([192, 0, 2, 1], None), ([255, 255, 255, 255], Some(3))] {
-        let mut outgoing = udp::Outgoing {
+        let mut outgoing = Outgoing {
             transmit: session::Transmit {
                 path: Path {
                     socket: 0,
@@ -325,7 +324,7 @@ fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
             done: 0,
         };
         let sent = socket.send(&mut outgoing, b"abcdef");
-        assert_eq!(sent, udp::Sent::Whole { lost: 0 });
+        assert_eq!(sent, Sent::Whole { lost: 0 });
         let mut heard = Vec::new();
         while heard.len() < 6 {
             let mut buffer = [0; 10];
@@ -366,18 +365,12 @@ fn what_the_system_refuses_is_counted_and_nothing_else() {
 #[test]
 fn an_address_in_use_is_reported_and_the_others_serve() {
     let first = agent(&["127.0.0.1:0"]);
-    let taken = first.addresses[0].to_string();
-    let second = agent(&[&taken, "127.0.0.2:0"]);
-    assert_eq!(second.addresses.len(), 1);
-    assert_eq!(second.unbound[0].0.to_string(), taken);
-    let config = Config::new(secret(1), None);
-    let binds = [first.addresses[0]];
-    let error = start(&binds, config, rng().unwrap(), None, None);
-    assert_eq!(
-        error.err().map(|error| error.kind()),
-        Some(std::io::ErrorKind::AddrInUse)
-    );
-    second.end();
+    let taken = first.address(0);
+    let second = bind_udp(&[taken, "127.0.0.2:0".parse().unwrap()]).unwrap();
+    assert_eq!(second.carriers.len(), 1);
+    assert_eq!(second.unbound[0].0, taken);
+    let error = bind_udp(&[taken]).err().map(|error| error.kind());
+    assert_eq!(error, Some(std::io::ErrorKind::AddrInUse));
     first.end();
 }
 
@@ -396,11 +389,12 @@ fn an_application_that_sleeps_is_woken_for_every_event() {
     let binds = ["127.0.0.1:0".parse().unwrap()];
     let config = Config::new(secret(1), None);
     let sink: Box<dyn PlainSink> = Box::new(Everyone);
-    let net = start(&binds, config, rng().unwrap(), Some(sink), Some(wake)).unwrap();
+    let carriers = bind_udp(&binds).unwrap().carriers;
+    let net = start(carriers, config, rng().unwrap(), Some(sink), Some(wake)).unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (mut heard, mut seen) = (0, 0);
     for sent in 1..=1000 {
-        client.send_to(b"x", net.addresses[0]).unwrap();
+        client.send_to(b"x", net.address(0)).unwrap();
         // As an application does: take what there is, then sleep until it is woken.
         while heard < sent {
             while let Ok(Event::Plain { .. }) = net.events.channel().try_recv() {

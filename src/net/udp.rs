@@ -1,93 +1,68 @@
-//! Sockets as the driver wants them: bound, non-blocking, with GSO, GRO, ECN and packet info.
+//! UDP as a carrier: a bound, non-blocking socket with GSO, GRO, ECN and packet info.
 //!
-//! Not here: readiness, and whose turn it is. Invariant: a datagram that cannot be sent is lost and
-//! counted, never an error for the caller; only a full socket makes it wait.
+//! Not here: readiness and scheduling (`driver`). Invariant: an answer leaves from the address that the
+//! request came to, as long as this machine has that address.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSocketState};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Type};
 
+use super::carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 use super::limits;
+use crate::peer_addr::PeerAddr;
 use crate::session::{Ecn, Transmit};
 use crate::wire::limits::MAX_DATAGRAM;
 
 /// A bound UDP socket.
-pub(super) struct Socket {
+pub struct UdpCarrier {
     pub(super) io: UdpSocket,
     state: UdpSocketState,
-    pub(super) address: SocketAddr,
-}
-
-/// Datagrams on their way out, and how far they are.
-pub(super) struct Outgoing {
-    pub(super) transmit: Transmit,
-    /// Bytes of the buffer that are sent or lost.
-    pub(super) done: usize,
-}
-
-/// How far [`Socket::send`] got.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Sent {
-    /// Nothing is left of it; so many datagrams were lost.
-    Whole {
-        /// Refused by the system.
-        lost: u64,
-    },
-    /// The socket is full; go on when it is writable.
-    Blocked,
-}
-
-/// Room for what one system call receives.
-pub(super) struct Inbox {
-    buffers: Box<[u8]>,
+    address: SocketAddr,
     metas: [RecvMeta; limits::RECEIVE_BATCH],
 }
 
-/// One buffer of an [`Inbox`]: datagrams from one peer.
-pub(super) struct Received<'a> {
-    pub(super) meta: RecvMeta,
-    pub(super) bytes: &'a mut [u8],
+/// Result of [`bind_udp`].
+pub struct UdpCarriers {
+    /// One carrier for each address that was bound; not empty.
+    pub carriers: Vec<Box<dyn Carrier>>,
+    /// Addresses that could not be bound although others could, for instance without IPv6.
+    pub unbound: Vec<(SocketAddr, io::Error)>,
 }
 
-impl Inbox {
-    pub(super) fn new() -> Self {
-        Self {
-            buffers: vec![0; limits::RECEIVE_BATCH * limits::RECEIVE].into(),
-            metas: [RecvMeta::default(); limits::RECEIVE_BATCH],
+/// Binds a UDP socket to each address.
+///
+/// # Errors
+/// If no address could be bound: the last error.
+pub fn bind_udp(addresses: &[SocketAddr]) -> io::Result<UdpCarriers> {
+    let mut carriers: Vec<Box<dyn Carrier>> = Vec::new();
+    let mut unbound = Vec::new();
+    for &address in addresses {
+        match UdpCarrier::bind(address) {
+            Ok(carrier) => carriers.push(Box::new(carrier)),
+            Err(error) => unbound.push((address, error)),
         }
     }
-
-    /// What the last `count` receives brought.
-    pub(super) fn received(&mut self, count: usize) -> impl Iterator<Item = Received<'_>> {
-        self.metas
-            .iter()
-            .zip(self.buffers.chunks_exact_mut(limits::RECEIVE))
-            .take(count)
-            .map(|(&meta, buffer)| Received {
-                meta,
-                bytes: &mut buffer[..meta.len.min(limits::RECEIVE)],
-            })
+    if carriers.is_empty() {
+        return Err(match unbound.pop() {
+            Some((_, error)) => error,
+            None => io::Error::new(io::ErrorKind::InvalidInput, "no address to bind"),
+        });
     }
+    Ok(UdpCarriers { carriers, unbound })
 }
 
-impl Received<'_> {
-    /// The datagrams: the kernel may have glued together what came in a row (GRO).
-    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        // An empty datagram is one datagram; a chunk iterator would say none.
-        let empty = self.bytes.is_empty().then(<&mut [u8]>::default);
-        let stride = self.meta.stride.max(1);
-        empty.into_iter().chain(self.bytes.chunks_mut(stride))
-    }
-}
-
-impl Socket {
-    /// Binds `address`; an IPv6 socket takes IPv6 alone, so that both families can share a port.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+impl UdpCarrier {
+    /// Binds `address`. An IPv6 socket takes IPv6 alone, so that both families can share a port.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = socket2::Socket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -96,7 +71,7 @@ impl Socket {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        // Beyond the system's limit only for those with CAP_NET_ADMIN; otherwise what the system allows.
+        // Beyond the system's limit only with CAP_NET_ADMIN; otherwise as much as the system allows.
         if sockopt::set_socket_recv_buffer_size_force(&socket, limits::RECEIVE_BUFFER).is_err() {
             socket.set_recv_buffer_size(limits::RECEIVE_BUFFER)?;
         }
@@ -107,26 +82,87 @@ impl Socket {
         let io = UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new((&io).into())?;
         let address = io.local_addr()?;
-        Ok(Self { io, state, address })
+        Ok(Self {
+            io,
+            state,
+            address,
+            metas: [RecvMeta::default(); limits::RECEIVE_BATCH],
+        })
     }
 
-    /// How many datagrams one system call can send.
-    pub(super) fn segments(&self) -> usize {
-        self.state.max_gso_segments()
+    fn send_chunk(&self, transmit: &Transmit, chunk: &[u8], segment: usize) -> io::Result<()> {
+        let destination = transmit.path.remote.socket_addr();
+        let transmit = quinn_udp::Transmit {
+            destination: destination.ok_or(io::ErrorKind::Unsupported)?,
+            ecn: transmit.ecn.map(ecn_to_system),
+            contents: chunk,
+            segment_size: (chunk.len() > segment).then_some(segment),
+            src_ip: transmit.path.local,
+        };
+        self.state.try_send((&self.io).into(), &transmit)
     }
 
-    /// Fills `inbox`; the number of its buffers that now hold something.
-    pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
-        let mut buffers = inbox.buffers.chunks_exact_mut(limits::RECEIVE);
-        let mut slices: [IoSliceMut<'_>; limits::RECEIVE_BATCH] = std::array::from_fn(|_| {
-            IoSliceMut::new(buffers.next().expect("as many buffers as the batch has"))
-        });
-        self.state
-            .recv((&self.io).into(), &mut slices, &mut inbox.metas)
+    /// Turns segmentation on again after EINVAL. quinn-udp takes that for a device without GSO and never
+    /// tries again, but a bad address causes it too, and must not slow all other peers down.
+    fn restore_offload(&mut self, error: &io::Error) {
+        if Errno::from_io_error(error) == Some(Errno::INVAL)
+            && let Ok(state) = UdpSocketState::new((&self.io).into())
+        {
+            self.state = state;
+        }
+    }
+}
+
+impl Carrier for UdpCarrier {
+    fn local_addr(&self) -> PeerAddr {
+        self.address.into()
     }
 
-    /// Sends what is left of `outgoing`, whose datagrams stand in `buffer`.
-    pub(super) fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.io, token, Interest::READABLE)
+    }
+
+    fn set_writable_interest(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        on: bool,
+    ) -> io::Result<()> {
+        let interest = if on {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        registry.reregister(&mut self.io, token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.io)
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<usize> {
+        let count = {
+            let mut buffers = inbox.buffers();
+            let mut slices: [IoSliceMut<'_>; limits::RECEIVE_BATCH] = std::array::from_fn(|_| {
+                IoSliceMut::new(buffers.next().expect("as many buffers as the batch has"))
+            });
+            self.state
+                .recv((&self.io).into(), &mut slices, &mut self.metas)?
+        };
+        for (index, meta) in self.metas.iter().take(count).enumerate() {
+            let meta = ReceiveMeta {
+                remote: meta.addr.into(),
+                local: meta.dst_ip,
+                ecn: meta.ecn.map(ecn_from_system),
+                length: meta.len,
+                stride: meta.stride,
+            };
+            inbox.describe(index, meta);
+        }
+        Ok(count)
+    }
+
+    fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
         let mut lost = 0;
         while outgoing.done < buffer.len() {
             let rest = &buffer[outgoing.done..];
@@ -138,11 +174,12 @@ impl Socket {
                 Ok(()) => outgoing.done += chunk.len(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
                 // The device cannot segment: quinn-udp has taken note, the rest goes one by one.
-                Err(error) if batch && offload_refused(&error) => {}
+                Err(error) if batch && is_offload_refused(&error) => {}
                 // The address that the request came to is gone, or was a broadcast address: the
                 // system chooses another.
                 Err(error)
-                    if source_refused(&error) && outgoing.transmit.path.local.take().is_some() =>
+                    if is_source_refused(&error)
+                        && outgoing.transmit.path.local.take().is_some() =>
                 {
                     self.restore_offload(&error);
                 }
@@ -156,37 +193,27 @@ impl Socket {
         Sent::Whole { lost }
     }
 
-    fn send_chunk(&self, transmit: &Transmit, chunk: &[u8], segment: usize) -> io::Result<()> {
-        let destination = transmit.path.remote.socket_addr();
-        let transmit = quinn_udp::Transmit {
-            destination: destination.ok_or(io::ErrorKind::AddrNotAvailable)?,
-            ecn: transmit.ecn.map(ecn_to_system),
-            contents: chunk,
-            segment_size: (chunk.len() > segment).then_some(segment),
-            src_ip: transmit.path.local,
-        };
-        self.state.try_send((&self.io).into(), &transmit)
+    fn segments(&self) -> usize {
+        self.state.max_gso_segments()
     }
 
-    /// quinn-udp takes EINVAL for a missing GSO and never tries again. A bad address says the same,
-    /// and must not slow everyone else down.
-    fn restore_offload(&mut self, error: &io::Error) {
-        if Errno::from_io_error(error) == Some(Errno::INVAL)
-            && let Ok(state) = UdpSocketState::new((&self.io).into())
-        {
-            self.state = state;
-        }
+    fn max_datagram(&self) -> usize {
+        MAX_DATAGRAM
+    }
+
+    fn validates_addresses(&self) -> bool {
+        false
     }
 }
 
-/// What sendmsg says when the device cannot do GSO (udp(7), and `udp_send_skb` in the kernel).
-fn offload_refused(error: &io::Error) -> bool {
+/// True if sendmsg failed because the device cannot do GSO (udp(7), and `udp_send_skb` in the kernel).
+fn is_offload_refused(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::INVAL))
 }
 
-/// What sendmsg says to a source address that is none of ours: the first for IPv4, the others for IPv6
-/// and for broadcast addresses.
-fn source_refused(error: &io::Error) -> bool {
+/// True if sendmsg failed because the source address is not one of this machine: the first error for IPv4,
+/// the others for IPv6 and for broadcast addresses.
+fn is_source_refused(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NETUNREACH | Errno::INVAL | Errno::ADDRNOTAVAIL)
@@ -201,8 +228,7 @@ const fn ecn_to_system(ecn: Ecn) -> EcnCodepoint {
     }
 }
 
-/// The mark on a datagram that came in.
-pub(super) const fn ecn_from_system(ecn: EcnCodepoint) -> Ecn {
+const fn ecn_from_system(ecn: EcnCodepoint) -> Ecn {
     match ecn {
         EcnCodepoint::Ect0 => Ecn::Ect0,
         EcnCodepoint::Ect1 => Ecn::Ect1,

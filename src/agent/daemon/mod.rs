@@ -35,6 +35,7 @@ use super::jobs;
 use super::plain::{PlainLimiter, ReplyTemplate};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
+use crate::peer_addr::PeerAddr;
 use crate::process::{self, Limit};
 use crate::session;
 use policy::SharedPolicy;
@@ -227,7 +228,6 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     let key = config.identity.public();
     let mut session = session::Config::new(config.identity, Some(Box::new(policy.clone())));
     session.seen = seen;
-    session.segments = session::limits::SEGMENTS;
     let (sink, reply) = match config.plain {
         Plain::Off => (None, None),
         Plain::Shown(reply) => {
@@ -236,14 +236,15 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         }
     };
     let net_rng = rng.fork();
-    let mut net = net::start(
-        &config.binds,
+    let udp = net::bind_udp(&config.binds).map_err(StartError::Bind)?;
+    let net = net::start(
+        udp.carriers,
         session,
         net_rng,
         sink,
         Some(Box::new(wake.clone())),
     )
-    .map_err(StartError::Bind)?;
+    .map_err(system)?;
 
     let registry = poll.registry().try_clone().map_err(system)?;
     let mark = format!("{:016x}", rng.u64());
@@ -254,8 +255,8 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         reply,
     };
     let service = Service::new(setup, policy.clone(), children, audit, now);
-    let addresses = std::mem::take(&mut net.addresses);
-    let unbound = std::mem::take(&mut net.unbound);
+    let addresses = net.addresses.iter().filter_map(PeerAddr::socket_addr);
+    let addresses = addresses.collect();
     let mut thread = Thread::new(poll, service, net, policy, replay_log, stop).map_err(system)?;
     if config.terminal == Terminal::Standard {
         thread.open_terminal(wake).map_err(system)?;
@@ -267,7 +268,7 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     Ok(Agent {
         key,
         addresses,
-        unbound,
+        unbound: udp.unbound,
         stopper,
         thread: Some(thread),
     })

@@ -46,7 +46,8 @@ impl Caller {
     ) -> Self {
         let config = session::Config::new(identity, None);
         let binds = [SocketAddr::from(([127, 0, 0, 1], 0))];
-        let net = net::start(&binds, config, net::rng().unwrap(), None, None).unwrap();
+        let carriers = net::bind_udp(&binds).unwrap().carriers;
+        let net = net::start(carriers, config, net::rng().unwrap(), None, None).unwrap();
         let path = Path {
             socket: 0,
             local: None,
