@@ -1,115 +1,103 @@
-//! The session layer without a socket, a thread or a clock: an agent and a controller in one
-//! process. Time is a number, and datagrams are vectors.
+//! An agent and a controller in one process, over a carrier without sockets.
 //!
 //! `cargo run --example in_memory`
+//!
+//! Each end has a network thread of its own (`net::start`), which drives the session machine: it drains
+//! datagrams and events after every change and sleeps until the next deadline. Another carrier is used in
+//! the same way; it implements `net::Carrier`.
 
-use std::net::SocketAddr;
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
+use udpagent::net::{self, Command, Event, MemoryCarrier, Net};
 use udpagent::peer_addr::PeerAddr;
-use udpagent::rng::Rng;
-use udpagent::session::{Command, Config, Connect, Endpoint, Event, Gate, Path, SessionHandle};
-use udpagent::time::Instant;
-use udpagent::wire::{Lane, StreamId};
+use udpagent::session::{self, Config, Connect, Gate, Path, SessionHandle};
 
-/// A policy that admits one controller.
-struct OneController(PublicKey);
+/// Admits one controller.
+struct Only(PublicKey);
 
-impl Gate for OneController {
+impl Gate for Only {
     fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
         *key == self.0
     }
 }
 
-fn main() {
-    let mut rng = Rng::from_seed([1; 32]);
-    let (agent_key, controller_key) =
-        (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut rng = net::rng()?;
+    let agent_key = SecretKey::generate(&mut rng);
+    let controller_key = SecretKey::generate(&mut rng);
     let agent_public = agent_key.public();
-    let mut now = Instant::from_micros(0);
 
-    let policy = Box::new(OneController(controller_key.public()));
-    let mut agent = Endpoint::new(Config::new(agent_key, Some(policy)), rng.fork(), now);
-    let mut controller = Endpoint::new(Config::new(controller_key, None), rng.fork(), now);
-
-    let path = |remote: &str| Path {
+    // Every fourth datagram of the controller is lost; the session repairs that.
+    let mut sent = 0;
+    let (near, far) = MemoryCarrier::pair()?;
+    let near = near.with_loss(move |_| {
+        sent += 1;
+        sent % 4 == 0
+    });
+    let path = Path {
         socket: 0,
         local: None,
-        remote: remote.parse::<SocketAddr>().expect("an address").into(),
+        remote: near.peer_addr(),
     };
-    let (agent_path, controller_path) = (path("192.0.2.1:7000"), path("192.0.2.2:4000"));
 
-    controller.apply(
-        now,
-        Command::Connect(Connect {
-            session: SessionHandle(1),
-            agent: agent_public,
-            path: agent_path,
-            ticket: None,
-            invite: None,
-            first: Bytes::from_static(b"are you there?"),
-            timeout: Duration::from_secs(5),
-        }),
-    );
+    let config = Config::new(agent_key, Some(Box::new(Only(controller_key.public()))));
+    let agent = net::start(vec![Box::new(far)], config, rng.fork(), None, None)?;
+    let config = Config::new(controller_key, None);
+    let controller = net::start(vec![Box::new(near)], config, rng, None, None)?;
 
-    // Each iteration is half a round trip of 20 ms: drain both endpoints, then deliver.
-    for _ in 0..10 {
-        let to_agent = drain(&mut controller, now);
-        let to_controller = drain(&mut agent, now);
-        now += Duration::from_millis(10);
-        for mut datagram in to_agent {
-            agent.handle_datagram(now, controller_path, None, &mut datagram);
-        }
-        for mut datagram in to_controller {
-            controller.handle_datagram(now, agent_path, None, &mut datagram);
-        }
-        while let Some(event) = agent.poll_event() {
-            if let Event::Data {
+    // The first datagram carries both the handshake and the question.
+    let connect = Connect {
+        session: SessionHandle(1),
+        agent: agent_public,
+        path,
+        ticket: None,
+        invite: None,
+        first: Bytes::from_static(b"are you there?"),
+        timeout: Duration::from_secs(5),
+    };
+    send(&controller, session::Command::Connect(connect))?;
+
+    let (session, stream, question) = next_data(&agent)?;
+    println!("agent: received {question:?}");
+    let answer = session::Command::Write {
+        session,
+        stream,
+        data: Bytes::from_static(b"yes"),
+        fin: true,
+    };
+    send(&agent, answer)?;
+
+    let (_, _, answer) = next_data(&controller)?;
+    println!("controller: received {answer:?}");
+    Ok(())
+}
+
+fn send(net: &Net, command: session::Command) -> Result<(), &'static str> {
+    let sent = net.handle.send(Command::Session(command));
+    sent.map_err(|_| "the network thread has ended")
+}
+
+/// Waits for the next bytes of a stream.
+fn next_data(
+    net: &Net,
+) -> Result<(SessionHandle, udpagent::wire::StreamId, Bytes), Box<dyn Error>> {
+    for event in net.events.channel() {
+        net.events.taken();
+        match event {
+            Event::Session(session::Event::Data {
                 session,
                 stream,
                 data,
                 ..
-            } = event
-            {
-                println!("{:>3} ms  agent got {:?}", now.as_micros() / 1000, data);
-                let answer = Bytes::from_static(b"yes");
-                agent.apply(
-                    now,
-                    Command::Write {
-                        session,
-                        stream,
-                        data: answer,
-                        fin: true,
-                    },
-                );
+            }) => return Ok((session, stream, data)),
+            Event::Session(session::Event::Closed { reason, .. }) => {
+                return Err(format!("{reason:?}").into());
             }
-        }
-        while let Some(event) = controller.poll_event() {
-            if let Event::Data {
-                stream, data, fin, ..
-            } = event
-            {
-                assert_eq!(stream, StreamId::new(stream.call(), Lane::Control));
-                println!(
-                    "{:>3} ms  controller got {:?}, the end: {fin}",
-                    now.as_micros() / 1000,
-                    data
-                );
-                return;
-            }
+            _ => {}
         }
     }
-    unreachable!("two round trips suffice");
-}
-
-/// Returns all datagrams that an endpoint has to send.
-fn drain(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
-    let mut datagrams = Vec::new();
-    let mut buf = Vec::new();
-    while endpoint.poll_transmit(now, &mut buf).is_some() {
-        datagrams.push(buf.clone());
-    }
-    datagrams
+    Err("the network thread has ended".into())
 }

@@ -1,0 +1,118 @@
+//! The session layer without a socket, a thread or a clock: an agent and a controller in one
+//! process. Time is a number, and datagrams are vectors.
+//!
+//! `cargo run --example sans_io`
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use udpagent::crypto::{PublicKey, SecretKey};
+use udpagent::peer_addr::PeerAddr;
+use udpagent::rng::Rng;
+use udpagent::session::{Command, Config, Connect, Endpoint, Event, Gate, Path, SessionHandle};
+use udpagent::time::Instant;
+use udpagent::wire::{Lane, StreamId};
+
+/// A policy that admits one controller.
+struct OneController(PublicKey);
+
+impl Gate for OneController {
+    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
+        *key == self.0
+    }
+}
+
+fn main() {
+    let mut rng = Rng::from_seed([1; 32]);
+    let (agent_key, controller_key) =
+        (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+    let agent_public = agent_key.public();
+    let mut now = Instant::from_micros(0);
+
+    let policy = Box::new(OneController(controller_key.public()));
+    let mut agent = Endpoint::new(Config::new(agent_key, Some(policy)), rng.fork(), now);
+    let mut controller = Endpoint::new(Config::new(controller_key, None), rng.fork(), now);
+
+    let path = |remote: &str| Path {
+        socket: 0,
+        local: None,
+        remote: remote
+            .parse::<SocketAddr>()
+            .expect("a socket address")
+            .into(),
+    };
+    let (agent_path, controller_path) = (path("192.0.2.1:7000"), path("192.0.2.2:4000"));
+
+    controller.apply(
+        now,
+        Command::Connect(Connect {
+            session: SessionHandle(1),
+            agent: agent_public,
+            path: agent_path,
+            ticket: None,
+            invite: None,
+            first: Bytes::from_static(b"are you there?"),
+            timeout: Duration::from_secs(5),
+        }),
+    );
+
+    // Each iteration is half a round trip of 20 ms: drain both endpoints, then deliver.
+    for _ in 0..10 {
+        let to_agent = drain(&mut controller, now);
+        let to_controller = drain(&mut agent, now);
+        now += Duration::from_millis(10);
+        for mut datagram in to_agent {
+            agent.handle_datagram(now, controller_path, None, &mut datagram);
+        }
+        for mut datagram in to_controller {
+            controller.handle_datagram(now, agent_path, None, &mut datagram);
+        }
+        while let Some(event) = agent.poll_event() {
+            if let Event::Data {
+                session,
+                stream,
+                data,
+                ..
+            } = event
+            {
+                println!("{:>3} ms  agent got {:?}", now.as_micros() / 1000, data);
+                let answer = Bytes::from_static(b"yes");
+                agent.apply(
+                    now,
+                    Command::Write {
+                        session,
+                        stream,
+                        data: answer,
+                        fin: true,
+                    },
+                );
+            }
+        }
+        while let Some(event) = controller.poll_event() {
+            if let Event::Data {
+                stream, data, fin, ..
+            } = event
+            {
+                assert_eq!(stream, StreamId::new(stream.call(), Lane::Control));
+                println!(
+                    "{:>3} ms  controller got {:?}, the end: {fin}",
+                    now.as_micros() / 1000,
+                    data
+                );
+                return;
+            }
+        }
+    }
+    unreachable!("two round trips suffice");
+}
+
+/// Returns all datagrams that an endpoint has to send.
+fn drain(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    let mut buf = Vec::new();
+    while endpoint.poll_transmit(now, &mut buf).is_some() {
+        datagrams.push(buf.clone());
+    }
+    datagrams
+}
