@@ -65,8 +65,8 @@ pub trait Carrier: Send {
     /// Largest datagram in octets.
     fn max_datagram(&self) -> usize;
 
-    /// True if nobody can send from the address of another, as in a connection-oriented carrier. A
-    /// session over such a carrier needs no proof of address before it answers at length (RFC 9000 §8.1).
+    /// True if no peer can send from the address of another, as over connections. RFC 9000 §8.1 asks for no
+    /// limit on amplification then; the session machine keeps its limit over every carrier.
     fn validates_addresses(&self) -> bool;
 }
 

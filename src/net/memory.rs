@@ -1,7 +1,7 @@
 //! A carrier between two drivers of one process: bounded queues, no socket.
 //!
-//! For tests, examples and programs that embed both ends. Invariants: it never blocks, a datagram that finds the
-//! queue full is lost, as at a router; a datagram arrives whole, once and in order.
+//! For tests, examples and programs that embed both ends. Invariants: it never blocks; a datagram arrives whole,
+//! once and in order, or is lost, as at a router, because the queue is full.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -93,9 +93,20 @@ impl Carrier for MemoryCarrier {
         registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
     }
 
-    /// Does nothing: [`MemoryCarrier::send`](Carrier::send) never blocks.
-    fn set_writable_interest(&mut self, _: &Registry, _: Token, _: bool) -> io::Result<()> {
-        Ok(())
+    /// Of no use to this carrier, which never blocks: the event comes at once.
+    fn set_writable_interest(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        on: bool,
+    ) -> io::Result<()> {
+        let interest = if on {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let descriptor = self.arrival.as_raw_fd();
+        registry.reregister(&mut SourceFd(&descriptor), token, interest)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {

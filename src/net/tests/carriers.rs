@@ -164,6 +164,87 @@ fn a_datagram_to_an_address_of_another_carrier_is_counted_as_unsent() {
     assert_eq!(handle.unsent(), 2);
 }
 
+/// A carrier that is full at every second attempt to send.
+struct Stuttering {
+    inner: MemoryCarrier,
+    full: bool,
+    blocked: Arc<AtomicU64>,
+}
+
+impl Carrier for Stuttering {
+    fn local_addr(&self) -> PeerAddr {
+        self.inner.local_addr()
+    }
+
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.inner.register(registry, token)
+    }
+
+    fn set_writable_interest(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        on: bool,
+    ) -> io::Result<()> {
+        self.inner.set_writable_interest(registry, token, on)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.inner.deregister(registry)
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<usize> {
+        self.inner.receive(inbox)
+    }
+
+    fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
+        self.full = !self.full;
+        if self.full {
+            self.blocked.fetch_add(1, Ordering::Relaxed);
+            return Sent::Blocked;
+        }
+        self.inner.send(outgoing, buffer)
+    }
+
+    fn segments(&self) -> usize {
+        self.inner.segments()
+    }
+
+    fn max_datagram(&self) -> usize {
+        self.inner.max_datagram()
+    }
+
+    fn validates_addresses(&self) -> bool {
+        self.inner.validates_addresses()
+    }
+}
+
+#[test]
+fn a_transmit_that_finds_the_carrier_full_is_sent_after_a_writable_event() {
+    let blocked = Arc::new(AtomicU64::new(0));
+    let (near, far) = MemoryCarrier::pair().unwrap();
+    let path = Path {
+        socket: 0,
+        local: None,
+        remote: near.peer_addr(),
+    };
+    let [near, far] = [near, far].map(|inner| -> Vec<Box<dyn Carrier>> {
+        vec![Box::new(Stuttering {
+            inner,
+            full: false,
+            blocked: Arc::clone(&blocked),
+        })]
+    });
+    let config = Config::new(secret(1), Some(Box::new(Everyone)));
+    let agent = start(far, config, rng().unwrap(), None, None).unwrap();
+    let config = Config::new(secret(2), None);
+    let controller = start(near, config, rng().unwrap(), None, None).unwrap();
+    exchange(&agent, &controller, path);
+    assert!(blocked.load(Ordering::Relaxed) > 100, "{blocked:?}");
+    controller.end();
+    agent.end();
+}
+
 /// A carrier of which only the largest datagram matters.
 struct Narrow(usize);
 
