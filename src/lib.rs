@@ -7,7 +7,7 @@
 //! cli                    what was typed: clap definitions, man pages, completions
 //! agent      control     what each program does, in rooms named after the user's nouns
 //!        message         what is said inside a session: calls, lanes, outcomes
-//! net                    the only code that touches a UDP socket; drives `session`
+//! net                    carriers of datagrams, the only code that touches a UDP socket; drives `session`
 //! session                the sans-IO machine: endpoint, connection, streams, recovery, paths
 //! crypto                 Noise handshake, sealed datagrams, replay window, keys on disk
 //! wire                   bytes <-> values; no state, no allocation on decode

@@ -18,7 +18,7 @@ use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
-/// However slow the machine is.
+/// Deadline of every wait, for the slowest machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const STREAM: StreamId = StreamId::new(CallId(0), Lane::Data);
 
@@ -89,7 +89,7 @@ impl Net {
         self.handle.send(Command::Session(command)).unwrap();
     }
 
-    /// Opens a session to an agent, and returns what the agent calls it.
+    /// Opens a session to an agent, and returns the handles of both ends.
     fn connect(&self, agent: &Net, path: Path) -> (SessionHandle, SessionHandle) {
         let session = SessionHandle(1);
         self.ask(session::Command::Connect(Connect {
@@ -121,7 +121,7 @@ impl Net {
         });
     }
 
-    /// Reads the data lane to its end, with credit for what was read.
+    /// Reads the data lane to its end, and returns credit for every byte.
     fn read(&self, session: SessionHandle) -> Vec<u8> {
         let mut read = Vec::new();
         self.wait(|event| {
@@ -144,7 +144,7 @@ impl Net {
         read
     }
 
-    /// Ends the thread and waits for its end.
+    /// Shuts the thread down and waits for its end.
     fn end(self) {
         self.handle.send(Command::Shutdown).unwrap();
         while self.events.channel().recv_timeout(DEADLINE).is_ok() {}
@@ -161,7 +161,7 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn bytes_arrive_whole_over_both_families_and_every_local_address() {
+fn bytes_arrive_whole_over_both_address_families_and_every_local_address() {
     let agent = agent(&["0.0.0.0:0", "[::]:0"]);
     let [v4, v6] = [0, 1].map(|number| agent.address(number));
     for to in [
@@ -182,7 +182,7 @@ fn bytes_arrive_whole_over_both_families_and_every_local_address() {
 }
 
 #[test]
-fn many_times_the_credit_of_a_lane_arrives_whole() {
+fn more_bytes_than_the_credit_of_a_lane_arrive_whole() {
     let agent = agent(&["127.0.0.1:0"]);
     let controller = controller();
     let (ours, theirs) = controller.connect(&agent, controller.path_to(agent.address(0)).unwrap());
@@ -197,7 +197,7 @@ fn many_times_the_credit_of_a_lane_arrives_whole() {
 }
 
 #[test]
-fn an_ended_session_is_told_to_the_peer_before_the_thread_ends() {
+fn a_closed_session_is_announced_to_the_peer_before_the_thread_ends() {
     let agent = agent(&["127.0.0.1:0"]);
     let controller = controller();
     let (ours, _) = controller.connect(&agent, controller.path_to(agent.address(0)).unwrap());
@@ -223,7 +223,7 @@ fn an_ended_session_is_told_to_the_peer_before_the_thread_ends() {
 }
 
 #[test]
-fn a_thread_without_handles_ends() {
+fn a_thread_whose_last_handle_is_dropped_ends() {
     let Net { handle, events, .. } = agent(&["127.0.0.1:0"]);
     let another = handle.clone();
     drop(handle);
@@ -244,7 +244,7 @@ fn plain_text_is_answered_from_the_address_it_came_to() {
         let port = agent.address(usize::from(!v4)).port();
         let client = UdpSocket::bind(from).unwrap();
         client.set_read_timeout(Some(DEADLINE)).unwrap();
-        // A connected socket hears no other address.
+        // A connected socket receives from no other address.
         client.connect(format!("{host}:{port}")).unwrap();
         client.send(b"hello\n").unwrap();
         let (path, text) = agent.wait(|event| match event {
@@ -265,7 +265,7 @@ fn plain_text_is_answered_from_the_address_it_came_to() {
 }
 
 #[test]
-fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
+fn plain_text_of_any_size_arrives_datagram_by_datagram_and_tagged_bytes_never_do() {
     let agent = agent(&["127.0.0.1:0"]);
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = agent.address(0);
@@ -275,7 +275,7 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
         .send_to(&[0xF8, 0x55, 0x41, 0x11, 1, 2, 3], to)
         .unwrap();
     client.send_to(&vec![b'x'; 65_507], to).unwrap();
-    // Glued together by the kernel, if it can.
+    // Joined by the kernel, if it can.
     let sender = UdpCarrier::bind("127.0.0.1:0".parse().unwrap());
     let mut outgoing = Outgoing {
         transmit: session::Transmit {
@@ -291,21 +291,21 @@ fn plain_text_of_any_size_comes_one_by_one_and_tagged_bytes_never_as_text() {
     };
     let sent = sender.unwrap().send(&mut outgoing, b"one.two.six.end");
     assert_eq!(sent, Sent::Whole { lost: 0 });
-    let mut heard = Vec::new();
-    while heard.len() < 6 {
+    let mut received = Vec::new();
+    while received.len() < 6 {
         if let Event::Plain { text, length, .. } = agent.next() {
-            heard.push((text.to_vec(), length));
+            received.push((text.to_vec(), length));
         }
     }
-    assert_eq!(heard[0], (Vec::new(), 0));
-    assert_eq!(heard[1], (vec![b'x'; limits::PLAIN], 65_507));
-    let words: Vec<_> = heard[2..].iter().map(|(text, _)| &text[..]).collect();
+    assert_eq!(received[0], (Vec::new(), 0));
+    assert_eq!(received[1], (vec![b'x'; limits::PLAIN], 65_507));
+    let words: Vec<_> = received[2..].iter().map(|(text, _)| &text[..]).collect();
     assert_eq!(words, [&b"one."[..], b"two.", b"six.", b"end"]);
     agent.end();
 }
 
 #[test]
-fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
+fn an_answer_leaves_although_its_source_address_is_gone() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut socket = UdpCarrier::bind("0.0.0.0:0".parse().unwrap()).unwrap();
@@ -325,20 +325,20 @@ fn an_address_that_is_not_ours_any_more_does_not_keep_answers_back() {
         };
         let sent = socket.send(&mut outgoing, b"abcdef");
         assert_eq!(sent, Sent::Whole { lost: 0 });
-        let mut heard = Vec::new();
-        while heard.len() < 6 {
+        let mut received = Vec::new();
+        while received.len() < 6 {
             let mut buffer = [0; 10];
             let length = receiver.recv(&mut buffer).unwrap();
             assert_eq!(length, segment.unwrap_or(6));
-            heard.extend_from_slice(&buffer[..length]);
+            received.extend_from_slice(&buffer[..length]);
         }
-        assert_eq!(heard, b"abcdef");
+        assert_eq!(received, b"abcdef");
         assert_eq!(socket.segments(), segments, "segmentation is still on");
     }
 }
 
 #[test]
-fn what_the_system_refuses_is_counted_and_nothing_else() {
+fn datagrams_that_the_system_refuses_are_counted_and_do_nothing_else() {
     let agent = agent(&["127.0.0.1:0"]);
     let path = |remote: &str, socket| Path {
         socket,
@@ -363,7 +363,7 @@ fn what_the_system_refuses_is_counted_and_nothing_else() {
 }
 
 #[test]
-fn an_address_in_use_is_reported_and_the_others_serve() {
+fn an_address_in_use_is_reported_and_the_others_are_bound() {
     let first = agent(&["127.0.0.1:0"]);
     let taken = first.address(0);
     let second = bind_udp(&[taken, "127.0.0.2:0".parse().unwrap()]).unwrap();
@@ -392,22 +392,25 @@ fn an_application_that_sleeps_is_woken_for_every_event() {
     let carriers = bind_udp(&binds).unwrap().carriers;
     let net = start(carriers, config, rng().unwrap(), Some(sink), Some(wake)).unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (mut heard, mut seen) = (0, 0);
+    let (mut received, mut seen) = (0, 0);
     for sent in 1..=1000 {
         client.send_to(b"x", net.address(0)).unwrap();
-        // As an application does: take what there is, then sleep until it is woken.
-        while heard < sent {
+        // As an application does: take all events, then sleep until woken.
+        while received < sent {
             while let Ok(Event::Plain { .. }) = net.events.channel().try_recv() {
                 net.events.taken();
-                heard += 1;
+                received += 1;
             }
-            if heard < sent {
+            if received < sent {
                 let count = woken.0.lock().unwrap();
                 let (count, timeout) = woken
                     .1
                     .wait_timeout_while(count, DEADLINE, |count| *count == seen)
                     .unwrap();
-                assert!(!timeout.timed_out(), "{heard} of {sent} heard, then asleep");
+                assert!(
+                    !timeout.timed_out(),
+                    "{received} of {sent} events received, then asleep"
+                );
                 seen = *count;
             }
         }
