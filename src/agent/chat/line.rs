@@ -60,7 +60,7 @@ impl fmt::Display for Line {
                     text,
                     length: *length,
                 };
-                write!(f, "{} (unverified): {text}", remote)
+                write!(f, "{remote} (unverified): {text}")
             }
             Self::Came { name: who } => write!(f, "* {} came", name(who)),
             Self::Left { name: who } => write!(f, "* {} left", name(who)),
