@@ -65,6 +65,18 @@ impl PeerAddr {
         }
     }
 
+    /// The address without what one host can choose freely, for limits per source: the port, and the low 64
+    /// bits of an IPv6 address.
+    #[must_use]
+    pub fn source(&self) -> Self {
+        let network = match self.ip() {
+            Some(ip @ IpAddr::V4(_)) => ip,
+            Some(IpAddr::V6(ip)) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+            None => return *self,
+        };
+        SocketAddr::new(network, 0).into()
+    }
+
     /// True if both addresses belong to one host, so that at most the port differs.
     #[must_use]
     pub fn is_same_host(&self, other: &Self) -> bool {
@@ -148,6 +160,20 @@ mod tests {
         assert!(one.is_same_host(&one));
         assert!(!one.is_same_host(&two));
         assert!(!one.is_same_host(&peer("192.0.2.1:9")));
+    }
+
+    #[test]
+    fn ports_and_addresses_of_an_ipv6_network_are_one_source() {
+        assert_eq!(peer("192.0.2.1:9").source(), peer("192.0.2.1:10").source());
+        assert_eq!(
+            peer("[2001:db8::1]:9").source(),
+            peer("[2001:db8::2]:10").source()
+        );
+        for other in ["192.0.2.2:9", "[2001:db8::1]:9"] {
+            assert_ne!(peer("192.0.2.1:9").source(), peer(other).source());
+        }
+        let (one, two) = (PeerAddr::from_id(1), PeerAddr::from_id(2));
+        assert_ne!(one.source(), two.source());
     }
 
     #[test]

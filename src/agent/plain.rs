@@ -10,7 +10,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,18 +50,11 @@ impl Window {
     }
 }
 
-/// Source of plain text for the rate limit: a network, or a peer without an IP address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Source {
-    Network(IpAddr),
-    Peer(PeerAddr),
-}
-
 /// Rate limit of plain-text datagrams: a few per second from each source, and more in total.
 #[derive(Default, Debug)]
 pub struct PlainLimiter {
     overall: Window,
-    sources: HashMap<Source, u32>,
+    sources: HashMap<PeerAddr, u32>,
 }
 
 impl PlainSink for PlainLimiter {
@@ -73,24 +65,12 @@ impl PlainSink for PlainLimiter {
         if self.overall.count >= limits::PLAIN_OVERALL {
             return false;
         }
-        let count = self.sources.entry(source(path.remote)).or_default();
+        let count = self.sources.entry(path.remote.source()).or_default();
         if *count >= limits::PLAIN_PER_SOURCE {
             return false;
         }
         *count += 1;
         self.overall.take(now, limits::PLAIN_OVERALL)
-    }
-}
-
-/// What counts as one source: an IPv6 host can have any address of its /64.
-fn source(address: PeerAddr) -> Source {
-    match address.ip() {
-        Some(IpAddr::V4(ip)) => Source::Network(ip.into()),
-        Some(IpAddr::V6(ip)) => {
-            let network = u128::from(ip) >> 64 << 64;
-            Source::Network(IpAddr::V6(network.into()))
-        }
-        None => Source::Peer(address),
     }
 }
 
@@ -203,11 +183,8 @@ impl PlainRoom {
         text: &[u8],
         length: usize,
     ) -> Option<Bytes> {
-        if path
-            .remote
-            .port()
-            .is_some_and(|port| port < limits::REPLY_PORTS)
-        {
+        let port = path.remote.port();
+        if port.is_some_and(|port| port < limits::REPLY_PORTS) {
             return None;
         }
         let known = self.peers.iter().position(|peer| peer.path == path);
@@ -271,6 +248,8 @@ impl PlainRoom {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -279,7 +258,7 @@ mod tests {
         Path {
             socket: 0,
             local: None,
-            remote: address.parse::<std::net::SocketAddr>().unwrap().into(),
+            remote: address.parse::<SocketAddr>().unwrap().into(),
         }
     }
 
@@ -308,7 +287,7 @@ mod tests {
             .filter(|number| {
                 let address = IpAddr::V4((0x0a00_0000 | number).into());
                 let path = Path {
-                    remote: std::net::SocketAddr::new(address, 5000).into(),
+                    remote: SocketAddr::new(address, 5000).into(),
                     ..loud
                 };
                 limiter.admit(at(0), &path, b"x")
@@ -353,11 +332,8 @@ mod tests {
             let service = from(&format!("192.0.2.1:{port}"));
             assert_eq!(plain.on_text(at(0), service, b"hello", 5), None);
         }
-        assert!(
-            !plain
-                .audience(at(0))
-                .any(|path| path.remote.port() < Some(1024))
-        );
+        let is_low = |path: Path| path.remote.port() < Some(1024);
+        assert!(!plain.audience(at(0)).any(is_low));
     }
 
     #[test]
