@@ -1,4 +1,4 @@
-//! The agent. Everything stands in the library.
+//! The agent. All of its code is in the library.
 
 fn main() -> std::process::ExitCode {
     udpagent::cli::agent::main()

@@ -1,4 +1,4 @@
-//! The controller. Everything stands in the library.
+//! The controller. All of its code is in the library.
 
 fn main() -> std::process::ExitCode {
     udpagent::cli::ctl::main()

@@ -1,4 +1,4 @@
-//! Completions for shells, from the same definition as everything else.
+//! Shell completions, generated from the clap definitions.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-/// Prints a program's completions for a shell.
+/// Prints the completions of a program for a shell. A reader that exits early is no error.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Fails if stdout cannot be written.
 pub fn print<P: CommandFactory>(program: &str, shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut P::command(), program, &mut script);
@@ -17,6 +17,6 @@ pub fn print<P: CommandFactory>(program: &str, shell: Shell) -> Result<u8> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("standard output")
         }
-        _ => Ok(0),
+        Ok(()) | Err(_) => Ok(0),
     }
 }

@@ -1,7 +1,9 @@
-//! What was typed: clap definitions, and the man pages and completions made from them.
+//! Command lines of the two programs: clap definitions, and the man pages and completions made from them.
 //!
-//! Each program's module parses, resolves what was typed into what it means here, runs, and turns the
-//! result into an exit status. The only floor besides the binaries that uses `anyhow`.
+//! One file per subcommand, its options on top and its `run` below. Each program's module parses the command
+//! line, resolves it to what it means on this machine, runs it, and turns the result into an exit status.
+//! Not here: anything that a program other than these two would need. The only layer besides the binaries that
+//! uses `anyhow`.
 
 pub mod agent;
 pub mod completions;

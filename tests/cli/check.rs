@@ -114,7 +114,7 @@ fn one_command_of_one_key_is_answered_with_who_and_why() {
         1,
         "no: as no-such-user: there is no such user in /etc/passwd (FILE:5)",
     );
-    let nobody = "no: no line that is understood has this key or name";
+    let nobody = "no: no valid line has this key or name";
     says(&["k9", "--", "true"], 1, nobody);
     says(
         &["k2"],
@@ -128,7 +128,7 @@ fn a_wrong_line_is_named_and_its_key_may_nothing() {
     let (user, keys) = host(&["chatonly"]);
     let path = user.path("config/udpagent/authorized_keys");
     user.udpagent(["check", &keys[0], "--", "true"])
-        .stdout("no: no line that is understood has this key or name\n")
+        .stdout("no: no valid line has this key or name\n")
         .stderr(format!(
             "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, user=, from=, max-jobs=, \
              expires=\n",

@@ -58,13 +58,13 @@ fn what_is_not_an_exit_status_says_so() {
     let missing = "/no/such/program";
     user.udpctl(exec(&target, &[missing]))
         .stderr(format!(
-            "udpctl: {target}: could not be started: No such file or directory; request ID\n"
+            "udpctl: {target}: could not be started: No such file or directory: {missing}; request ID\n"
         ))
         .status(127)
         .run();
     user.udpctl(exec(&target, &["/etc/passwd"]))
         .stderr(format!(
-            "udpctl: {target}: could not be started: Permission denied; request ID\n"
+            "udpctl: {target}: could not be started: Permission denied: /etc/passwd; request ID\n"
         ))
         .status(126)
         .run();

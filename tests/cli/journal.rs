@@ -148,7 +148,7 @@ fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
     user.udpctl(["exec", &agent.target(), "--", "/no/such"])
         .status(127)
         .stderr(format!(
-            "udpctl: {}: could not be started: No such file or directory; request ID\n",
+            "udpctl: {}: could not be started: No such file or directory: /no/such; request ID\n",
             agent.target()
         ))
         .run();
@@ -263,7 +263,7 @@ fn without_a_place_to_write_to_commands_run_but_not_those_with_an_id() {
     udpctl(&["exec", &target, "--", "echo", "hi"])
         .stdout("hi\n")
         .stderr(
-            "udpctl: the request is not written down: /dev/null/state/requests: Not a directory (os error 20)\n",
+            "udpctl: the request is not recorded in the journal: /dev/null/state/requests: Not a directory (os error 20)\n",
         )
         .run();
     let file = user.path("ran");

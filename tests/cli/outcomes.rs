@@ -99,14 +99,14 @@ fn rows() -> Vec<Row> {
         (
             "spawn_failed",
             127,
-            "could not be started: No such file or directory",
+            "could not be started: No such file or directory: /no/such/program",
             json!({"errno": 2}),
             |look| Scene::new(look).run(&[], &["/no/such/program"]),
         ),
         (
             "spawn_failed",
             126,
-            "could not be started: Permission denied",
+            "could not be started: Permission denied: /etc/passwd",
             json!({"errno": 13}),
             |look| Scene::new(look).run(&[], &["/etc/passwd"]),
         ),

@@ -40,7 +40,7 @@ fn a_script_is_run_by_whom_it_names_with_its_arguments_and_stdin() {
     let stolen = write(&user, "lost", "#!/no/such/interpreter\n");
     user.udpctl(["exec", &target, "--script", &stolen])
         .stderr(format!(
-            "udpctl: {target}: could not be started: No such file or directory; request ID\n"
+            "udpctl: {target}: could not be started: No such file or directory: the interpreter of lost; request ID\n"
         ))
         .status(127)
         .run();

@@ -283,7 +283,7 @@ fn one_terminal_is_not_for_many_hosts() {
     let agent = user.agent();
     let target = agent.target();
     user.udpctl(["exec", "-t", &target, &target, "--", "true"])
-        .stderr("udpctl: one terminal cannot be that of 2 hosts\n")
+        .stderr("udpctl: -t takes one host, not 2\n")
         .status(255)
         .run();
 }

@@ -1,9 +1,10 @@
-//! What cannot be understood is refused with status 2 and a hint; what others read can be closed.
+//! Command lines that are refused, with status 2 and a hint; help, completions and explanations; output to a
+//! closed pipe.
 
 use crate::harness::{Test, User};
 
 #[test]
-fn nonsense_is_refused_before_anything_happens() {
+fn an_invalid_command_line_is_refused_with_status_2_and_creates_nothing() {
     let user = User::new();
     for args in [
         &["exec"][..],
@@ -26,8 +27,130 @@ fn nonsense_is_refused_before_anything_happens() {
     assert!(!user.path("config").exists(), "nothing was created");
 }
 
+/// Command lines of `udpctl` that end with status 2, and their one line on stderr behind the program's name.
+fn assert_hints(lines: &[(&[&str], &str)]) {
+    let user = User::new();
+    for (line, hint) in lines {
+        user.udpctl(*line)
+            .stderr(format!("udpctl: {hint}\n"))
+            .status(2)
+            .run();
+    }
+    assert!(!user.path("config").exists(), "nothing was created");
+}
+
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_command_without_dashes_gets_the_line_with_them() {
+    let line = |line: &str| format!("put \"--\" before the command: udpctl exec {line}");
+    assert_hints(&[
+        (&["exec", "web1", "uname", "-a"], &line("web1 -- uname -a")),
+        (&["exec", "web1", "uptime"], &line("web1 -- uptime")),
+        (&["exec", "web1", "ls", "/tmp"], &line("web1 -- ls /tmp")),
+        (&["exec", "web1", "df", "-h"], &line("web1 -- df -h")),
+        (&["exec", "web1", "ls", "-v"], &line("web1 -- ls -v")),
+        (
+            &["exec", "web1", "web2", "db:7001", "uptime"],
+            &line("web1 web2 db:7001 -- uptime"),
+        ),
+        (
+            &[
+                "exec",
+                "-i",
+                "--timeout",
+                "5s",
+                "web1",
+                "tar",
+                "x",
+                "-C",
+                "/a b",
+            ],
+            &line("-i --timeout 5s web1 -- tar x -C '/a b'"),
+        ),
+        (
+            &["exec", "web1", "systemctl", "restart", "nginx"],
+            &line("web1 -- systemctl restart nginx"),
+        ),
+    ]);
+}
+
+#[test]
+fn a_target_without_a_command_gets_a_line_with_one() {
+    let hint = "the command is missing: udpctl exec web1 -- COMMAND";
+    assert_hints(&[(&["exec", "web1"], hint), (&["exec", "web1", "--"], hint)]);
+}
+
+#[test]
+fn a_user_before_the_host_points_to_the_user_option() {
+    assert_hints(&[
+        (
+            &["exec", "root@web1", "--", "id"],
+            "root@web1 is not a target; to run as another user: udpctl exec --user root web1 -- id",
+        ),
+        (
+            &["exec", "root@web1", "uname", "-a"],
+            "root@web1 is not a target; to run as another user: udpctl exec --user root web1 -- uname -a",
+        ),
+        (
+            &["exec", "ann@web1", "ann@web2", "--shell", "ls | wc"],
+            "ann@web1 is not a target; to run as another user: udpctl exec --user ann web1 web2 --shell \
+             'ls | wc'",
+        ),
+        (
+            &["exec", "ann@web1", "bob@web2", "--", "id"],
+            "ann@web1 is not a target; to run as another user: udpctl exec --user ann web1 -- COMMAND",
+        ),
+        (
+            &["ping", "root@web1", "web2"],
+            "root@web1 is not a target; write the host alone: udpctl ping web1 web2",
+        ),
+    ]);
+}
+
+#[test]
+fn clap_reports_a_mistake_that_no_hint_fits() {
+    let user = User::new();
+    for (args, words) in [
+        (
+            &["exec", "web1", "--tiemout", "5s", "--", "id"][..],
+            "--timeout",
+        ),
+        (&["exec", "web1", "--tiemout", "5s", "id"], "--timeout"),
+        (&["exec", "web1", "--timeout", "soon", "id"], "soon"),
+        (&["exec", "host:notaport", "--", "id"], "notaport"),
+        (&["ping", "@web1"], "\"@\""),
+    ] {
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(outcome.status, 2, "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.starts_with("error: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+    }
+    let help = user.udpctl(["exec", "web1", "-h"]).outcome();
+    assert_eq!((help.status, help.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named_and_a_shell_line_points_to_the_shell_option() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    for (program, named) in [
+        ("/no/such", "/no/such"),
+        (
+            "ls | wc -l",
+            "'ls | wc -l'; to have a shell run it, use --shell",
+        ),
+    ] {
+        user.udpctl(["exec", &target, "--", program])
+            .stderr(format!(
+                "udpctl: {target}: could not be started: No such file or directory: {named}; request ID\n"
+            ))
+            .status(127)
+            .run();
+    }
+}
+
+#[test]
+fn output_to_a_closed_pipe_is_no_error() {
     let user = User::new();
     for line in ["id", "completions bash", "--help"] {
         let mut shell = user.command("bash");
@@ -39,7 +162,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn completions_are_for_every_command() {
+fn bash_completions_cover_every_subcommand() {
     let user = User::new();
     let outcome = user.udpctl(["completions", "bash"]).outcome();
     let script = String::from_utf8(outcome.stdout).unwrap();
@@ -49,7 +172,45 @@ fn completions_are_for_every_command() {
 }
 
 #[test]
-fn a_status_is_explained_in_the_words_of_the_table() {
+fn the_help_of_every_subcommand_ends_with_examples() {
+    let user = User::new();
+    for (program, subcommands) in [
+        (
+            "udpctl",
+            &[
+                "exec",
+                "jobs",
+                "attach",
+                "wait",
+                "kill",
+                "chat",
+                "send",
+                "ping",
+                "accept",
+                "trust",
+                "id",
+                "explain",
+                "completions",
+            ][..],
+        ),
+        ("udpagent", &["invite", "key", "check", "completions"]),
+    ] {
+        for subcommand in subcommands {
+            let mut command = user.command(program);
+            command.args([subcommand, "-h"]);
+            let outcome = Test::new(command).outcome();
+            let help = String::from_utf8(outcome.stdout).unwrap();
+            let (_, examples) = help.split_once("\n\nExamples:\n").expect(subcommand);
+            assert!(
+                examples.contains(&format!("{program} {subcommand}")),
+                "{help}"
+            );
+        }
+    }
+}
+
+#[test]
+fn explain_prints_the_table_of_outcomes_and_statuses() {
     let user = User::new();
     user.udpctl(["explain", "lost"])
         .stdout(
@@ -75,7 +236,7 @@ fn a_status_is_explained_in_the_words_of_the_table() {
 }
 
 #[test]
-fn what_failed_is_said_once() {
+fn the_cause_of_a_failure_is_printed_once() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();

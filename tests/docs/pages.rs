@@ -161,7 +161,9 @@ fn the_examples_with_one_host_run() {
     let agent = Agent::start(home.path());
     let page = fs::read_to_string(root().join("man/udpctl.1")).unwrap();
     let examples = page.split(".SH EXAMPLES").nth(1).unwrap();
-    let examples = examples.lines().map(|line| line.replace("\\-", "-"));
+    let examples = examples
+        .lines()
+        .map(|line| line.replace("\\-", "-").replace("\\(aq", "'"));
     // What needs a folder of its own, or a host of that name, is not for here.
     let lines = readme().into_iter().chain(examples).filter(|line| {
         line.contains("udpctl exec") || line.contains("udpctl ping") || line.contains("udpctl chat")
@@ -209,4 +211,26 @@ fn the_examples_of_the_configuration_are_understood() {
         .and_then(|rest| rest.split(".Ed").next())
         .unwrap();
     udpagent::agent::config::parse(example, Path::new("udpagent.toml")).unwrap();
+}
+
+/// The authorized_keys of udpagent.toml(5) has no line that the agent reports as invalid.
+#[test]
+fn the_example_of_authorized_keys_is_valid() {
+    let page = fs::read_to_string(root().join("man/udpagent.toml.5")).unwrap();
+    let example = page
+        .split(".Bd -literal -offset indent\n")
+        .nth(2)
+        .and_then(|rest| rest.split(".Ed").next())
+        .unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("config/udpagent");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("authorized_keys"), example).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpagent"));
+    let output = at_home(command.arg("check"), home.path()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    for name in ["ops", "deploy", "monitor"] {
+        assert!(stdout.contains(&format!(" {name} (")), "{stdout}");
+    }
 }

@@ -1,14 +1,15 @@
-//! `udpagent check`: what the files say, and what one key may run, in words.
+//! `udpagent check`: the configuration and the rights of each key, in words.
 //!
-//! Not decided here: the answer is that of the agent's own rules. What depends on the moment, as how many
-//! commands run, it cannot tell.
+//! Decides nothing: the answers come from the agent's own rules. Anything that depends on the moment, such as
+//! the number of running commands, is left out.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
+use clap::Args;
 
-use super::CheckArgs;
-use super::files::{Files, read_config};
+use super::files::{ConfigFile, Files};
 use super::serve::audit;
 use crate::agent::access::{Access, Member, Origin, Sources};
 use crate::agent::audit::Demand;
@@ -18,10 +19,37 @@ use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::process::Account;
 
-/// Says what the files say, and what is wrong with them; or what was asked about one key.
-pub(super) fn check(args: &CheckArgs) -> Result<u8> {
+const EXAMPLES: &str = "\
+Examples:
+  udpagent check
+  udpagent check monitor
+  udpagent check monitor --from 192.0.2.9 -- df -h";
+
+/// `udpagent check`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    /// Key to show, given as the key itself or by its name
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    /// Command to check; the exit status is 0 if the key may run it and 1 if not
+    #[arg(value_name = "ARGV", last = true, requires = "key")]
+    pub argv: Vec<OsString>,
+    /// Check the command as the user NAME, as with udpctl exec --user
+    #[arg(long, value_name = "NAME", requires = "argv")]
+    pub user: Option<String>,
+    /// Check for a session from ADDRESS
+    #[arg(long, value_name = "ADDRESS", requires = "key")]
+    pub from: Option<IpAddr>,
+    /// The configuration file.
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// Prints the configuration with its faults, or the answer about one key.
+pub fn run(args: &CheckArgs) -> Result<u8> {
     let files = Files::locate()?;
-    let config = Config::resolve([read_config(&files, args.config.as_deref())?]);
+    let config = Config::resolve([files.read_config(&args.config)?]);
     let sources = Sources {
         agent: files.agent,
         control: files.control,
@@ -30,7 +58,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     for problem in &problems {
         eprintln!("udpagent: {problem}");
     }
-    let Some(who) = &args.who else {
+    let Some(key) = &args.key else {
         for line in settings(&config) {
             println!("{line}");
         }
@@ -41,11 +69,13 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         }
         return Ok(u8::from(!problems.is_empty()));
     };
-    let member = find(&access, who)?;
+    let member = find(&access, key)?;
     let verdict = match member {
-        None => Err("no line that is understood has this key or name".to_owned()),
-        Some(member) if args.argv.is_empty() => door(member, args.from).map(|()| describe(member)),
-        Some(member) => judge(member, args, &config),
+        None => Err("no valid line has this key or name".to_owned()),
+        Some(member) if args.argv.is_empty() => {
+            may_connect(member, args.from).map(|()| describe(member))
+        }
+        Some(member) => may_run(member, args, &config),
     };
     let place = member.map_or_else(String::new, |member| format!(" ({})", origin(member)));
     match verdict {
@@ -59,19 +89,19 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// By key, or by name if only one has it.
-fn find<'a>(access: &'a Access, who: &str) -> Result<Option<&'a Member>> {
-    let is = |member: &&Member| member.key.to_string() == who || member.name == who;
+/// Finds a member by its key, or by its name if only one has it.
+fn find<'a>(access: &'a Access, text: &str) -> Result<Option<&'a Member>> {
+    let is = |member: &&Member| member.key.to_string() == text || member.name == text;
     let mut found = access.members().map(AsRef::as_ref).filter(is);
     let first = found.next();
     if found.next().is_some() {
-        bail!("several keys have the name {who}; give the key itself");
+        bail!("several keys have the name {text}; give the key itself");
     }
     Ok(first)
 }
 
-/// Whether a key may connect.
-fn door(member: &Member, from: Option<IpAddr>) -> Result<(), String> {
+/// Decides if a key may connect.
+fn may_connect(member: &Member, from: Option<IpAddr>) -> Result<(), String> {
     let options = &member.options;
     if options.is_expired(unix_now()) {
         return Err("expires= has passed".into());
@@ -84,9 +114,9 @@ fn door(member: &Member, from: Option<IpAddr>) -> Result<(), String> {
     }
 }
 
-/// Whether a key may run a command.
-fn judge(member: &Member, args: &CheckArgs, config: &Config) -> Result<String, String> {
-    door(member, args.from)?;
+/// Decides if a key may run the command.
+fn may_run(member: &Member, args: &CheckArgs, config: &Config) -> Result<String, String> {
+    may_connect(member, args.from)?;
     if config.exec == Switch::Off {
         return Err("exec = false: this agent runs no commands".into());
     }
@@ -108,7 +138,7 @@ fn judge(member: &Member, args: &CheckArgs, config: &Config) -> Result<String, S
     Ok(format!("{} runs it as {}, {why}", member.name, permit.user))
 }
 
-/// What holds for all.
+/// Describes what holds for all keys.
 fn settings(config: &Config) -> Vec<String> {
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let mut lines = vec![format!("listens on {}", binds.join(", "))];
@@ -148,7 +178,7 @@ fn settings(config: &Config) -> Vec<String> {
     lines
 }
 
-/// `KEY NAME (PLACE): what it may`
+/// Describes a key: `KEY NAME (PLACE): CLAUSES`.
 fn describe(member: &Member) -> String {
     let options = &member.options;
     let mut clauses = Vec::new();
@@ -182,6 +212,7 @@ fn describe(member: &Member) -> String {
     format!("{} {} ({place}): {clauses}", member.key, member.name)
 }
 
+/// Describes the commands that a key may run.
 fn commands(member: &Member) -> String {
     let allow = &member.options.allow;
     if allow.is_empty() {
@@ -194,6 +225,7 @@ fn commands(member: &Member) -> String {
     patterns.join(" or ")
 }
 
+/// Describes the users that a key's commands may run as.
 fn users(member: &Member) -> String {
     let users = &member.options.users;
     let own = Account::current().name.to_string_lossy().into_owned();
@@ -210,6 +242,7 @@ fn users(member: &Member) -> String {
     }
 }
 
+/// Names the line or file that a key is from.
 fn origin(member: &Member) -> String {
     match &member.origin {
         Origin::Line(path, line) => format!("{}:{line}", path.display()),

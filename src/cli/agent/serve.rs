@@ -1,40 +1,127 @@
-//! `udpagent` without a command: runs until a signal or its terminal ends it.
+//! `udpagent` without a subcommand: runs the agent until a signal or its terminal ends it.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
 
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
+use clap::{ArgAction, Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::level_filters::LevelFilter;
 
-use super::ServeArgs;
-use super::files::{Files, read_config};
+use super::files::{ConfigFile, Files};
 use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
-use crate::agent::config::{Audit, Config, LogFormat, Switch};
+use crate::agent::config::{Audit, Config, Layer, LogFormat, Switch};
 use crate::agent::daemon::{self, Plain, Stopper, Terminal, Trust};
 use crate::agent::jobs::{self, AtEnd, Commands};
 use crate::agent::listening::Listening;
+use crate::agent::plain::ReplyTemplate;
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::net::{self, Bind};
 
-/// Runs an agent.
-pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
+/// `udpagent`
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Listen on ADDR: :PORT, HOST:PORT or [IPv6]:PORT; may be repeated [default: :7000]
+    #[arg(
+        short,
+        long,
+        value_name = "ADDR",
+        env = "UDPAGENT_BIND",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub bind: Vec<Bind>,
+    /// The configuration file.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Use NAME in chats [default: the host name]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "UDPAGENT_NAME",
+        hide_env_values = true
+    )]
+    pub name: Option<String>,
+    /// Answer plain text with TEMPLATE, in which {text} stands for the text received
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        env = "UDPAGENT_REPLY",
+        hide_env_values = true
+    )]
+    pub reply: Option<ReplyTemplate>,
+    /// Run no commands
+    #[arg(long)]
+    pub no_exec: bool,
+    /// Ignore plain text
+    #[arg(long, conflicts_with = "reply")]
+    pub no_plain: bool,
+    /// Leave running commands alone when the agent ends
+    #[arg(long)]
+    pub keep_jobs: bool,
+    /// Write the log on standard error in FORMAT [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "UDPAGENT_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub log_format: Option<Format>,
+    /// Log sessions and commands; repeat for more detail
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// Lines for people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+impl ServeArgs {
+    /// Returns the configuration that flags and environment give.
+    fn layer(&self) -> Layer {
+        Layer {
+            bind: (!self.bind.is_empty()).then(|| self.bind.clone()),
+            name: self.name.clone(),
+            reply: self.reply.clone(),
+            exec: self.no_exec.then_some(Switch::Off),
+            plain: self.no_plain.then_some(Switch::Off),
+            keep_jobs: self.keep_jobs.then_some(Switch::On),
+            log_format: self.log_format.map(|format| match format {
+                Format::Text => LogFormat::Text,
+                Format::Json => LogFormat::Json,
+            }),
+            ..Layer::default()
+        }
+    }
+}
+
+/// Runs the agent until it is told to end.
+pub fn run(args: &ServeArgs) -> Result<u8> {
     let files = Files::locate()?;
-    let file = read_config(&files, args.config.as_deref())?;
+    let file = files.read_config(&args.config)?;
     let config = Config::resolve([args.layer(), file]);
     start_log(config.log_format, args.verbose);
 
-    let mut rng = net::rng().context("the system has no random numbers to give")?;
+    let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let identity = key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(control) = &files.control {
-        // The same user is always let in, so the key must be there before its controller is first run.
+        // The same user may always connect, so the key must exist before its controller is first run.
         if let Err(error) = key_file::load_or_create(&control.identity(), &mut rng) {
-            eprintln!("udpagent: {error}; this user's own controller cannot be let in");
+            eprintln!("udpagent: {error}; this user's own controller cannot connect");
         }
     }
     let audit = audit(&config);
@@ -71,10 +158,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     };
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let agent = daemon::start(setup).with_context(|| binds.join(", "))?;
-    catch_signals(agent.stopper()).context("cannot catch signals")?;
+    catch_signals(agent.stopper()).context("cannot handle signals")?;
 
     for (address, error) in agent.unbound() {
-        eprintln!("udpagent: {address}: {error}; goes on without this address");
+        eprintln!("udpagent: {address}: {error}; continuing without this address");
     }
     let published = Listening::publish(&files.agent.listening(), agent.addresses());
     if let Err(error) = &published {
@@ -100,8 +187,8 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// How records are kept.
-pub(super) fn audit(config: &Config) -> Option<audit::Config> {
+/// Returns the settings of the audit, or `None` if it is off.
+pub fn audit(config: &Config) -> Option<audit::Config> {
     let collected = config.audit_file.is_some() || !io::stderr().is_terminal();
     let demand = match config.audit {
         Audit::Auto if collected => Demand::Wanted,
@@ -113,12 +200,13 @@ pub(super) fn audit(config: &Config) -> Option<audit::Config> {
     Some(audit::Config { file, demand })
 }
 
-/// What the system calls this host.
-pub(super) fn host_name() -> String {
+/// Returns the host name.
+pub fn host_name() -> String {
     let system = rustix::system::uname();
     system.nodename().to_string_lossy().into_owned()
 }
 
+/// Resolves the addresses to bind, each once.
 fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
     let mut all = Vec::new();
     for bind in binds {
@@ -131,8 +219,8 @@ fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// The first signal ends the agent; it takes at most eight seconds, so that there is no second way. One that
-/// was ignored when the agent was started stays so.
+/// Lets the first signal end the agent. That takes at most eight seconds, so that a second one adds nothing.
+/// A signal that was ignored when the agent was started stays ignored.
 fn catch_signals(stopper: Stopper) -> io::Result<()> {
     let mut signals = Signals::new(not_ignored([SIGINT, SIGTERM, SIGHUP]))?;
     std::thread::Builder::new()
@@ -145,6 +233,7 @@ fn catch_signals(stopper: Stopper) -> io::Result<()> {
     Ok(())
 }
 
+/// Starts the log on standard error.
 fn start_log(format: LogFormat, verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::WARN,
@@ -155,12 +244,48 @@ fn start_log(format: LogFormat, verbose: u8) {
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        // Or it would complain on standard error, and panic, when that is closed.
+        // Otherwise the log complains on standard error, and panics if that is closed.
         .log_internal_errors(false)
         .with_writer(io::stderr);
-    // Only tests start two in a process, and any of them serves.
+    // Only tests start two agents in a process, and either log serves both.
     let _ = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::agent::AgentLine;
+
+    fn layer(line: &[&str]) -> Result<Layer, clap::Error> {
+        let line = AgentLine::try_parse_from(["udpagent"].iter().chain(line))?;
+        Ok(line.serve.layer())
+    }
+
+    #[test]
+    fn flags_set_only_the_options_that_were_typed() {
+        assert_eq!(layer(&[]).unwrap(), Layer::default());
+        let layer = layer(&["-b", ":1", "--bind", "[::1]:2", "--no-exec", "--name", "n"]).unwrap();
+        let binds: Vec<String> = layer.bind.unwrap().iter().map(Bind::to_string).collect();
+        assert_eq!(binds, [":1", "[::1]:2"]);
+        assert_eq!((layer.exec, layer.plain), (Some(Switch::Off), None));
+        assert_eq!(layer.name.as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn contradictory_flags_are_refused() {
+        for line in [
+            &["--bind", "nonsense:x"][..],
+            &["--reply", "{text}"],
+            &["--reply", "OK {text}", "--no-plain"],
+            &["--no-exec", "key"],
+            &["surplus"],
+        ] {
+            assert!(layer(line).is_err(), "{line:?}");
+        }
+    }
 }

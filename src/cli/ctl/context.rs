@@ -1,4 +1,4 @@
-//! What every command of `udpctl` starts from: folders, keys, the network, and a place to print to.
+//! Files, keys, network and output of a subcommand of `udpctl`.
 
 use std::io::{self, Write as _};
 
@@ -13,24 +13,24 @@ use crate::message::status;
 use crate::net;
 use crate::rng::Rng;
 
-/// This controller's surroundings.
-pub struct Controller {
-    /// Where its files are.
+/// Surroundings of a subcommand.
+pub struct Context {
+    /// Paths of this controller's files.
     pub home: ControlHome,
-    /// Random numbers.
+    /// Source of random numbers.
     pub rng: Rng,
 }
 
-impl Controller {
-    /// Looks around; nothing is created.
+impl Context {
+    /// Locates the files; creates nothing.
     pub fn new() -> Result<Self> {
         Ok(Self {
             home: ControlHome::locate(&environment)?,
-            rng: net::rng().context("the system has no random numbers to give")?,
+            rng: net::rng().context("cannot get random numbers from the system")?,
         })
     }
 
-    /// The key, made when there is none yet.
+    /// Loads this controller's key, or creates it if there is none yet.
     pub fn identity(&mut self) -> Result<SecretKey> {
         Ok(key_file::load_or_create(
             &self.home.identity(),
@@ -38,30 +38,30 @@ impl Controller {
         )?)
     }
 
-    /// What is known of agents.
+    /// Opens the files about known agents.
     pub fn resolver(&self) -> Result<HostResolver> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
         Ok(HostResolver::open(&self.home, own_agent.as_ref())?)
     }
 
-    /// What was asked before.
+    /// Returns the journal of requests.
     pub fn journal(&self) -> Journal {
         Journal::new(self.home.requests(), boot_id())
     }
 
-    /// The network.
+    /// Opens the network under this controller's key.
     pub fn link(&mut self) -> Result<Client> {
         let identity = self.identity()?;
         open_client(identity)
     }
 }
 
-/// The network, under a key.
+/// Opens the network under `identity`.
 pub fn open_client(identity: SecretKey) -> Result<Client> {
-    Client::open(identity).context("no UDP socket can be opened")
+    Client::open(identity).context("cannot open a UDP socket")
 }
 
-/// Prints to stdout. A reader that has left is no error, but the end of this process.
+/// Prints to stdout. If its reader has exited, this process ends with the status of SIGPIPE.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
@@ -75,7 +75,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A line on stderr. Nobody to read it is nobody to tell.
+/// Prints a line on stderr. A failure is ignored: there is no other place to report it.
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

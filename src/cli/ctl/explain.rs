@@ -1,17 +1,33 @@
-//! `udpctl explain`: what a status or an outcome means, from the one table. Asks nobody.
+//! `udpctl explain`: the meaning of an exit status or an outcome, from the table behind messages and manual.
+//!
+//! Works offline: no agent is asked.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::args::ExplainArgs;
 use super::context::print;
 use crate::message::lookup;
 use crate::message::outcome::{ALL, Outcome};
 use crate::message::status::{STATUSES, Scope};
 
-/// What is to be explained.
+const EXAMPLES: &str = "\
+Examples:
+  udpctl explain 137
+  udpctl explain lost";
+
+/// `udpctl explain`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ExplainArgs {
+    /// Exit status such as 137, or name of an outcome such as lost
+    #[arg(value_name = "STATUS")]
+    pub word: Word,
+}
+
+/// A word that can be explained.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Word {
     /// An exit status.
@@ -30,16 +46,16 @@ impl FromStr for Word {
         lookup::named(text).map(Self::Named).ok_or_else(|| {
             let names: Vec<_> = ALL.iter().map(|outcome| outcome.row().name).collect();
             format!(
-                "neither a status from 0 to 255 nor an outcome; these are {}",
+                "neither an exit status from 0 to 255 nor an outcome; the outcomes are {}",
                 names.join(", ")
             )
         })
     }
 }
 
-/// Prints what is known about it.
-pub fn explain(args: &ExplainArgs) -> Result<u8> {
-    print(&match args.what {
+/// Prints the explanation.
+pub fn run(args: &ExplainArgs) -> Result<u8> {
+    print(&match args.word {
         Word::Number(number) => of_number(number),
         Word::Named(outcome) => of_outcome(outcome),
     })?;
@@ -82,7 +98,7 @@ fn of_outcome(outcome: Outcome) -> String {
     )
 }
 
-/// The name, and the words unless they begin with it anyway.
+/// Joins name and words, unless the words begin with the name.
 fn titled(name: &str, words: &str) -> String {
     if words.starts_with(name) {
         words.to_owned()
@@ -91,7 +107,7 @@ fn titled(name: &str, words: &str) -> String {
     }
 }
 
-/// As `--json` has it.
+/// Formats an outcome as `--json` does.
 fn json(outcome: Outcome) -> String {
     serde_json::to_string(&outcome).expect("names and numbers have a JSON form")
 }
@@ -101,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_a_status_or_a_name() {
+    fn explain_takes_a_status_or_the_name_of_an_outcome() {
         assert_eq!("137".parse(), Ok(Word::Number(137)));
         assert_eq!("lost".parse(), Ok(Word::Named(Outcome::Lost {})));
         assert!("256".parse::<Word>().is_err());
@@ -110,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_several_outcomes_names_them_all() {
+    fn a_status_that_several_outcomes_share_explains_each_of_them() {
         let text = of_number(137);
         assert_eq!(
             text,

@@ -1,4 +1,4 @@
-//! `--local`: an agent inside this process, on a loopback port, with keys that nobody keeps.
+//! `--local`: an agent inside this process, on a loopback port, with keys that are not stored.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,25 +6,25 @@ use anyhow::{Context as _, Result};
 
 use super::context::open_client;
 use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
-use crate::agent::jobs::{self};
+use crate::agent::jobs;
 use crate::control::client::{Client, Host};
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
 
-/// What it is called in everything that is printed.
+/// Name of the agent in everything that is printed.
 pub const LABEL: &str = "local";
 
-/// An agent, and a way to it.
+/// An agent in this process and a session to it.
 pub struct Local {
     agent: Agent,
-    /// The network.
+    /// The controller's network.
     pub client: Client,
-    /// The agent as a host.
+    /// The agent, as a host to connect to.
     pub host: Host,
 }
 
 impl Local {
-    /// Starts one.
+    /// Starts the agent and opens the network.
     pub fn start(rng: &mut Rng) -> Result<Self> {
         let controller = SecretKey::generate(rng);
         let agent = daemon::start(daemon::Config {
@@ -39,7 +39,7 @@ impl Local {
             resources: Vec::new(),
             audit: None,
         })
-        .context("no agent can be started here")?;
+        .context("cannot start an agent in this process")?;
         let client = open_client(controller)?;
         let host = Host {
             label: LABEL.into(),
@@ -54,7 +54,7 @@ impl Local {
         })
     }
 
-    /// Ends the agent and all that it runs.
+    /// Ends the agent and everything that it runs.
     pub fn stop(self) {
         self.client.close();
         self.agent.stop();

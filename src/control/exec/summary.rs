@@ -14,7 +14,7 @@ use super::Report;
 use super::show::Capture;
 use crate::escape;
 pub use crate::message::Fate;
-use crate::message::{Cause, Held, Outcome, status};
+use crate::message::{Cause, Exec, Held, Outcome, status};
 
 /// Outcome classes of the hosts of a run over several targets.
 #[derive(Clone, Default, Debug)]
@@ -103,6 +103,29 @@ pub fn left_out(label: &str, report: &Report) -> Option<String> {
              output written later is not shown"
         )
     })
+}
+
+/// Characters with which a program's name looks like a line for a shell.
+const SHELL: &[char] = &[
+    ' ', '\t', '\n', '|', '&', ';', '<', '>', '(', ')', '$', '`', '"', '\'', '*', '?', '=', '~',
+];
+
+/// The program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
+/// command line: argv is not split into words by anybody.
+#[must_use]
+pub fn unstarted(exec: &Exec) -> String {
+    let name = exec
+        .argv
+        .first()
+        .map_or("".into(), |word| word.as_os_str().to_string_lossy());
+    let quoted = shlex::try_quote(&name).unwrap_or_else(|_| name.clone());
+    if exec.script.is_some() {
+        format!("the interpreter of {quoted}")
+    } else if name.contains(SHELL) {
+        format!("{quoted}; to have a shell run it, use --shell")
+    } else {
+        quoted.into_owned()
+    }
 }
 
 /// Returns true if the outcome itself says the cause.
@@ -266,6 +289,19 @@ mod tests {
         assert_eq!((exit_status(&report), is_worth_a_line(&report)), (0, false));
         report.outcome = Some(Outcome::Lost {});
         assert_eq!(left_out("h", &report), None, "it is the command itself");
+    }
+
+    #[test]
+    fn a_program_that_looks_like_a_shell_line_points_to_the_shell_option() {
+        let name = |argv: &str| unstarted(&Exec::new(RequestId([0; 16]), vec![argv.into()]));
+        assert_eq!(name("/no/such"), "/no/such");
+        assert_eq!(
+            name("ls | wc"),
+            "'ls | wc'; to have a shell run it, use --shell"
+        );
+        let mut exec = Exec::new(RequestId([0; 16]), vec!["deploy.sh".into()]);
+        exec.script = Some("#!/no/such".into());
+        assert_eq!(unstarted(&exec), "the interpreter of deploy.sh");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::show::{Offset, Shown, Style};
 use super::super::summary::{self, Fate};
-use super::super::{Action, Config, Goal, Output, RemoteJob, Report, Verbosity};
+use super::super::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report, Verbosity};
 use super::{Run, Running};
 use crate::control::journal::State;
 use crate::control::limits;
@@ -109,7 +109,12 @@ impl Run<'_> {
             }
             Action::Screen(data) => self.paint(data),
             Action::Flush => self.flush(slot),
-            Action::Ended(report) => {
+            Action::Ended(mut report) => {
+                if let (Some(Outcome::SpawnFailed { .. }), None, JobRequest::Exec(exec)) =
+                    (report.outcome, &report.note, &self.tasks[index].request)
+                {
+                    report.note = Some(summary::unstarted(exec));
+                }
                 self.flush(slot);
                 self.restore();
                 self.settle(index, &report);

@@ -1,12 +1,17 @@
-//! `udpctl chat` and `udpctl send`: messages for people and scripts.
+//! `udpctl send`: one message to the chats of one or more agents.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
 
 use std::io::Read as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 
-use super::args::{ChatArgs, SendArgs};
-use super::context::{Controller, note};
+use super::args::ContactTimeout;
+use super::context::{Context, note};
 use crate::control::chat::client::End;
 use crate::control::chat::{self, PlainSource};
 use crate::control::client::Client;
@@ -14,48 +19,43 @@ use crate::control::exec::summary::{Fate, Tally};
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::message::limits::CHAT_TEXT;
+use crate::net::Target;
 
-/// Chats.
-pub fn chat(args: &ChatArgs) -> Result<u8> {
-    let signals = signals::catch_end(chat::signals())?;
-    if args.plain {
-        let addresses = args.target.resolve()?;
-        let client = Client::open_plain(Box::new(PlainSource::new(&addresses)))?;
-        let path = client.paths(&addresses)?[0];
-        let status = chat::chat_plain(&client, path, &signals)?;
-        client.close();
-        return Ok(status);
-    }
-    let mut controller = Controller::new()?;
-    let client = controller.link()?;
-    let resolver = controller.resolver()?;
-    let host = resolver
-        .find(std::slice::from_ref(&args.target), &client)
-        .pop()
-        .expect("one target, one host")
-        .with_context(|| args.target.label().to_owned())?;
-    let options = chat::Options {
-        name: args.name.clone(),
-        contact_timeout: args.contact_timeout,
-        signals: &signals,
-        resolver: &resolver,
-    };
-    let status = chat::chat(&client, host, &options)?;
-    client.close();
-    Ok(status)
+const EXAMPLES: &str = "\
+Examples:
+  udpctl send web1 web2 'maintenance at noon'
+  uptime | udpctl send web1 -
+  udpctl send --plain localhost:7000 hello";
+
+/// `udpctl send`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct SendArgs {
+    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<Target>,
+    /// Message, or "-" to read it from standard input
+    #[arg(value_name = "TEXT", required = true)]
+    pub text: String,
+    /// Send a bare datagram, for example to netcat: not encrypted, delivery unknown
+    #[arg(long)]
+    pub plain: bool,
+    /// The time limit.
+    #[command(flatten)]
+    pub timeout: ContactTimeout,
 }
 
-/// Sends a message to one host or many.
-pub fn send(args: &SendArgs) -> Result<u8> {
+/// Sends the message and reports each agent that did not receive it.
+pub fn run(args: &SendArgs) -> Result<u8> {
     let began = Instant::now();
     let text = text(&args.text)?;
     if args.plain {
         return send_plain(args, &text);
     }
     let signals = signals::catch_end(&[])?;
-    let mut controller = Controller::new()?;
-    let client = controller.link()?;
-    let resolver = controller.resolver()?;
+    let mut context = Context::new()?;
+    let client = context.link()?;
+    let resolver = context.resolver()?;
     let mut tally = Tally::default();
     let mut hosts = Vec::new();
     for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
@@ -71,7 +71,7 @@ pub fn send(args: &SendArgs) -> Result<u8> {
         }
     }
     let options = send::Options {
-        contact_timeout: args.contact_timeout,
+        contact_timeout: args.timeout.contact_timeout,
         signals: &signals,
         resolver: &resolver,
     };
@@ -90,7 +90,7 @@ pub fn send(args: &SendArgs) -> Result<u8> {
     Ok(if tally.exit_status() == 0 { 0 } else { 255 })
 }
 
-/// Sends bare datagrams, of which nobody knows whether they arrive.
+/// Sends bare datagrams, whose delivery is unknown.
 fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
     let client = Client::open_plain(Box::new(PlainSource::new(&[])))?;
     let mut paths = Vec::new();
@@ -107,6 +107,7 @@ fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
     Ok(0)
 }
 
+/// Returns the class under which a message is counted.
 const fn fate(delivered: &Result<u32, End>) -> Fate {
     match delivered {
         Ok(_) => Fate::Ok,
@@ -117,7 +118,7 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
     }
 }
 
-/// The message: as typed, or all of stdin without its last line break.
+/// Returns the message: as typed, or all of stdin without its last line break.
 fn text(typed: &str) -> Result<String> {
     let mut text = typed.to_owned();
     if typed == "-" {

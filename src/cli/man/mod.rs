@@ -1,7 +1,8 @@
-//! Manual pages: options from the clap definitions, outcomes from their table, the rest by hand.
+//! Manual pages: options and examples from the clap definitions, outcomes and statuses from their tables, the
+//! rest from the `.roff` files beside this one.
 //!
-//! The pages are checked in under `man/`, and a test compares. `UDPAGENT_BLESS=1 cargo test man` writes
-//! them anew.
+//! The pages are checked in under `man/`, and a test compares them with what is generated here.
+//! `UDPAGENT_BLESS=1 cargo test --lib cli::man` updates them.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use clap_mangen::Man;
 
 use crate::message::{outcome, status};
 
-/// udpctl(1).
+/// Returns udpctl(1).
 #[must_use]
 pub fn udpctl() -> String {
     let mut command = super::ctl::Ctl::command();
@@ -23,13 +24,10 @@ pub fn udpctl() -> String {
     page.push_str(".SH SYNOPSIS\n");
     let lines: Vec<String> = subcommands(&command).map(synopsis).collect();
     page.push_str(&lines.join(".br\n"));
-    page.push_str(include_str!("man/udpctl-description.roff"));
-    page.push_str(".SH COMMANDS\n");
-    for subcommand in subcommands(&command) {
-        section(subcommand, &mut page);
-    }
+    page.push_str(include_str!("udpctl-description.roff"));
+    commands(&command, &mut page);
     page.push_str(".SH OUTCOMES\n");
-    page.push_str(include_str!("man/udpctl-outcomes.roff"));
+    page.push_str(include_str!("udpctl-outcomes.roff"));
     for row in outcome::ALL.map(outcome::Outcome::row) {
         let _ = write!(
             page,
@@ -40,15 +38,15 @@ pub fn udpctl() -> String {
         );
     }
     page.push_str(".SH \"EXIT STATUS\"\n");
-    page.push_str(include_str!("man/udpctl-status.roff"));
+    page.push_str(include_str!("udpctl-status.roff"));
     statuses(status::Scope::One, &mut page);
-    page.push_str(".PP\nWith several targets, the gravest of these:\n");
+    page.push_str(".PP\nWith several targets, the most severe of these:\n");
     statuses(status::Scope::Several, &mut page);
-    page.push_str(include_str!("man/udpctl-rest.roff"));
+    page.push_str(include_str!("udpctl-rest.roff"));
     wrap(&page)
 }
 
-/// udpagent(8).
+/// Returns udpagent(8).
 #[must_use]
 pub fn udpagent() -> String {
     let mut command = super::agent::AgentLine::command();
@@ -56,24 +54,21 @@ pub fn udpagent() -> String {
     let mut page = head(
         "UDPAGENT",
         "8",
-        "udpagent \\- run commands and host a chat for authorised controllers",
+        "udpagent \\- run commands for authorised controllers over UDP and host a chat",
     );
     page.push_str(".SH SYNOPSIS\n");
     let mut lines = vec!["udpagent [OPTIONS]\n".to_owned()];
     lines.extend(subcommands(&command).map(synopsis));
     page.push_str(&lines.join(".br\n"));
-    page.push_str(include_str!("man/udpagent-description.roff"));
+    page.push_str(include_str!("udpagent-description.roff"));
     page.push_str(".SH OPTIONS\n");
     page.push_str(&options(&command));
-    page.push_str(".SH COMMANDS\n");
-    for subcommand in subcommands(&command) {
-        section(subcommand, &mut page);
-    }
-    page.push_str(include_str!("man/udpagent-rest.roff"));
+    commands(&command, &mut page);
+    page.push_str(include_str!("udpagent-rest.roff"));
     wrap(&page)
 }
 
-/// A paragraph for each status that is not an outcome's.
+/// Appends a paragraph for each status that is not an outcome's.
 fn statuses(scope: status::Scope, page: &mut String) {
     for status in status::STATUSES {
         if status.scope == scope {
@@ -83,18 +78,42 @@ fn statuses(scope: status::Scope, page: &mut String) {
     }
 }
 
-/// A command's heading, purpose and options.
+/// Appends a section for each subcommand.
+fn commands(command: &Command, page: &mut String) {
+    page.push_str(".SH COMMANDS\nEvery command prints its options with\n.BR \\-h .\n");
+    for subcommand in subcommands(command) {
+        section(subcommand, page);
+    }
+}
+
+/// Appends a command's heading, purpose, options and examples.
 fn section(command: &Command, page: &mut String) {
     let _ = writeln!(page, ".SS {}", display_name(command));
     if let Some(about) = command.get_about() {
         let _ = writeln!(page, "{}.", escape(&about.to_string()));
     }
-    page.push_str(&options(command));
+    let command = command.clone().mut_arg("help", |help| help.hide(true));
+    page.push_str(&options(&command));
+    examples(&command, page);
 }
 
-/// The format wants one: that of the version, as the pages change with it.
+/// Appends the examples that end a command's help.
+fn examples(command: &Command, page: &mut String) {
+    let Some(text) = command.get_after_help() else {
+        return;
+    };
+    page.push_str(".PP\nExamples:\n.PP\n.RS 4\n.nf\n");
+    for line in text.to_string().lines().skip(1) {
+        let line = escape(line.trim_start()).replace('\'', "\\(aq");
+        let _ = writeln!(page, "{}", line.replace('~', "\\(ti"));
+    }
+    page.push_str(".fi\n.RE\n");
+}
+
+/// Date of the pages, which roff requires: that of the version.
 const DATE: &str = "2026-01-01";
 
+/// Returns the head of a page and its NAME section.
 fn head(title: &str, section: &str, name: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(".TH {title} {section} {DATE} \"udpagent {version}\" \"udpagent\"\n.SH NAME\n{name}\n")
@@ -111,14 +130,14 @@ fn display_name(command: &Command) -> String {
         .to_owned()
 }
 
-/// `udpctl exec [OPTIONS] [TARGET]... [-- <ARGV>...]`, as `--help` has it.
+/// Returns the usage line of `--help`: `udpctl exec [OPTIONS] [TARGET]... [-- <ARGV>...]`.
 fn synopsis(command: &Command) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\n', " ");
     format!("{}\n", escape(&usage))
 }
 
-/// The options of a command, as paragraphs.
+/// Returns the options of a command, as paragraphs.
 fn options(command: &Command) -> String {
     let mut rendered = Vec::new();
     Man::new(command.clone())
@@ -127,7 +146,7 @@ fn options(command: &Command) -> String {
     String::from_utf8(rendered)
         .expect("clap's texts are UTF-8")
         .lines()
-        // Definitions for the page, breaks, and a heading that stands above already.
+        // Without the macros for whole pages, breaks, and the heading, which the page has already.
         .filter(|line| {
             !line.is_empty()
                 && [".SH", ".ie", ".el", ".br"]
@@ -141,11 +160,13 @@ fn options(command: &Command) -> String {
         .collect()
 }
 
-/// Folds text lines; longer ones are bad style to roff.
+/// Folds text lines that mandoc finds too long, except those that are printed as they are.
 fn wrap(page: &str) -> String {
     let mut wrapped = String::new();
+    let mut is_literal = false;
     for line in page.lines() {
-        if line.starts_with('.') || line.len() <= LINE {
+        is_literal = line == ".nf" || is_literal && line != ".fi";
+        if is_literal || line.starts_with('.') || line.len() <= LINE {
             wrapped += line;
         } else {
             let mut length = 0;
@@ -167,10 +188,10 @@ fn wrap(page: &str) -> String {
     wrapped
 }
 
-/// As long as mandoc likes a line of input.
+/// Longest line of input that mandoc accepts without a warning.
 const LINE: usize = 79;
 
-/// Text as roff takes it literally.
+/// Escapes text so that roff prints it literally.
 fn escape(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) {
@@ -195,20 +216,20 @@ mod tests {
             .find(|(_, (new, old))| new != old);
         if let Some((index, (new, old))) = differs {
             panic!(
-                "man/{file}:{}: is\n  {old}\nand should be\n  {new}\nUDPAGENT_BLESS=1 writes it anew",
+                "man/{file}:{}: is\n  {old}\nand should be\n  {new}\nUDPAGENT_BLESS=1 updates it",
                 index + 1
             );
         }
-        assert_eq!(page, checked_in, "UDPAGENT_BLESS=1 writes it anew");
+        assert_eq!(page, checked_in, "UDPAGENT_BLESS=1 updates it");
     }
 
     #[test]
-    fn udpctl_is_checked_in() {
+    fn the_man_page_of_udpctl_is_up_to_date() {
         check("udpctl.1", &super::udpctl());
     }
 
     #[test]
-    fn udpagent_is_checked_in() {
+    fn the_man_page_of_udpagent_is_up_to_date() {
         check("udpagent.8", &super::udpagent());
     }
 }

@@ -1,27 +1,60 @@
-//! `udpctl jobs`: what agents run, or keep the results of.
+//! `udpctl jobs`: lists of jobs that agents run or keep the results of.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+mod mine;
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use clap::Args;
 use serde_json::json;
 
-use super::args::JobsArgs;
-use super::ask::{unexpected, words};
-use super::context::{Controller, note, print};
+use super::args::ContactTimeout;
+use super::context::{Context, note, print};
+use super::reply::{unexpected, words};
 use crate::control::client::Host;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::query::{Answer, Question, run_queries};
 use crate::escape;
 use crate::message::{JobState, JobView, Reply, Request};
+use crate::net::Target;
 
-/// Lists jobs.
-pub fn jobs(args: &JobsArgs) -> Result<u8> {
+const EXAMPLES: &str = "\
+Examples:
+  udpctl jobs web1
+  udpctl jobs --json web1 web2
+  udpctl jobs --mine";
+
+/// `udpctl jobs`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct JobsArgs {
+    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    #[arg(value_name = "TARGET", required_unless_present = "mine")]
+    pub targets: Vec<Target>,
+    /// List requests made from this machine that have no result yet, also those whose agent does not
+    /// answer; without TARGET, at every agent
+    #[arg(long)]
+    pub mine: bool,
+    /// Print one JSON object per job
+    #[arg(long)]
+    pub json: bool,
+    /// The time limit.
+    #[command(flatten)]
+    pub timeout: ContactTimeout,
+}
+
+/// Asks all agents and prints one table.
+pub fn run(args: &JobsArgs) -> Result<u8> {
     if args.mine {
-        return super::mine::mine(args);
+        return mine::run(args);
     }
-    let mut controller = Controller::new()?;
-    let client = controller.link()?;
-    let resolver = controller.resolver()?;
+    let mut context = Context::new()?;
+    let client = context.link()?;
+    let resolver = context.resolver()?;
     let mut tally = Tally::default();
     let mut questions = Vec::new();
     for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
@@ -71,18 +104,18 @@ pub fn jobs(args: &JobsArgs) -> Result<u8> {
     Ok(u8::from(tally.exit_status() != 0))
 }
 
-/// What an agent is asked.
+/// Returns the question for an agent.
 pub fn question(args: &JobsArgs, host: Host) -> Question {
     Question {
         host,
         request: Request::Jobs {},
         invite: None,
-        contact_timeout: args.contact_timeout,
-        retry_for: args.contact_timeout,
+        contact_timeout: args.timeout.contact_timeout,
+        retry_for: args.timeout.contact_timeout,
     }
 }
 
-/// What it says, or why it does not.
+/// Returns the jobs in an answer, or the reason for its absence.
 pub fn listed(answer: Answer) -> Result<Vec<JobView>, String> {
     match answer.reply {
         Ok(Reply::Jobs { jobs }) => Ok(jobs),
@@ -91,7 +124,7 @@ pub fn listed(answer: Answer) -> Result<Vec<JobView>, String> {
     }
 }
 
-/// Rows of one host, below their heading.
+/// Formats the rows of one host below a heading.
 fn table(rows: &[(&str, String)]) -> String {
     let mut text = format!("{HEADING}\n");
     for (_, row) in rows {
@@ -100,7 +133,7 @@ fn table(rows: &[(&str, String)]) -> String {
     text
 }
 
-/// Rows of several hosts, each behind its own.
+/// Formats the rows of several hosts, with a column for the host.
 pub fn with_hosts(rows: &[(&str, String)]) -> String {
     let hosts = rows.iter().map(|(host, _)| host.chars().count());
     let width = hosts.chain([HOST.len()]).max().unwrap_or_default();
@@ -111,20 +144,21 @@ pub fn with_hosts(rows: &[(&str, String)]) -> String {
     text
 }
 
+/// Heading of the column of hosts.
 const HOST: &str = "HOST";
 
-/// Above the rows.
+/// Heading of the other columns.
 const HEADING: &str =
     "JOB                                  AGE        OUT        ERR  STATE, COMMAND";
 
-/// What of a command line is shown.
+/// Bytes of a command line that are shown.
 const COMMAND: usize = 200;
 
 fn row(job: &JobView) -> String {
     line(job, Some([job.stdout, job.stderr]), &state(job))
 }
 
-/// A row. `None`: how much it wrote is not known.
+/// Formats a row. Lengths of `None`: the amount of output is unknown.
 pub fn line(job: &JobView, lengths: Option<[u64; 2]>, state: &str) -> String {
     let [stdout, stderr] = lengths.map_or(["-".into(), "-".into()], |lengths| {
         lengths.map(|length| length.to_string())
@@ -137,7 +171,7 @@ pub fn line(job: &JobView, lengths: Option<[u64; 2]>, state: &str) -> String {
     )
 }
 
-/// Where it is, in words.
+/// Returns a job's state, in words.
 pub fn state(job: &JobView) -> String {
     match job.state {
         JobState::Running {} => "running".into(),
@@ -145,7 +179,7 @@ pub fn state(job: &JobView) -> String {
     }
 }
 
-/// As a shell would be given it.
+/// Formats argv as a command line for a shell.
 fn command(job: &JobView) -> String {
     let words: Vec<_> = job
         .argv
@@ -166,7 +200,7 @@ fn age(millis: u64) -> String {
     }
 }
 
-/// The JSON object of a job.
+/// Returns the JSON object of a job.
 pub fn object(label: &str, job: &JobView) -> serde_json::Value {
     let mut object = serde_json::to_value(job).expect("a job has string keys only");
     object["v"] = json!(crate::message::VERSION);
@@ -180,7 +214,7 @@ mod tests {
     use crate::message::{Outcome, RequestId};
 
     #[test]
-    fn a_job_is_a_line() {
+    fn a_row_shows_a_job_on_one_escaped_line() {
         let job = JobView {
             id: RequestId([0xab; 16]),
             argv: vec!["sh".into(), "-c".into(), "echo \x1b[31m".into()],
@@ -198,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_stand_in_a_column_of_their_own() {
+    fn rows_of_several_hosts_begin_with_a_column_of_hosts() {
         let rows = [("web1:7000", "1st".to_owned()), ("db", "2nd".to_owned())];
         let text = with_hosts(&rows);
         let starts: Vec<_> = text.lines().map(|line| &line[..11]).collect();
@@ -206,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_short() {
+    fn an_age_is_shown_in_its_largest_unit() {
         for (millis, text) in [
             (0, "0s"),
             (99_000, "99s"),

@@ -1,7 +1,7 @@
-//! `udpctl jobs --mine`: what became of the requests that the journal has no result of.
+//! `udpctl jobs --mine`: requests that have no result in the journal, with what their agents say of them.
 //!
 //! Invariant: a request is forgotten only after its agent has said that it does not know it, and after that
-//! was shown.
+//! was printed.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -9,9 +9,8 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::json;
 
-use super::args::JobsArgs;
-use super::context::{Controller, note, print};
-use super::jobs::{line, listed, object, question, state, with_hosts};
+use super::{JobsArgs, line, listed, object, question, state, with_hosts};
+use crate::cli::ctl::context::{Context, note, print};
 use crate::control::client::{Client, Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
 use crate::control::query::run_queries;
@@ -19,12 +18,12 @@ use crate::crypto::PublicKey;
 use crate::message::{JobState, JobView, Outcome, RequestId};
 use crate::net::Target;
 
-/// Lists them.
-pub fn mine(args: &JobsArgs) -> Result<u8> {
-    let mut controller = Controller::new()?;
-    let journal = controller.journal();
-    let client = controller.link()?;
-    let resolver = controller.resolver()?;
+/// Asks the agents about these requests and prints one table.
+pub fn run(args: &JobsArgs) -> Result<u8> {
+    let mut context = Context::new()?;
+    let journal = context.journal();
+    let client = context.link()?;
+    let resolver = context.resolver()?;
     let mut agents = outstanding(&journal);
     let mut failed = false;
     if !args.targets.is_empty() {
@@ -87,20 +86,24 @@ pub fn mine(args: &JobsArgs) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-/// An agent, and what it was asked, oldest first.
+/// An agent and the requests made to it, oldest first.
 struct Agent {
     key: PublicKey,
     records: Vec<Record>,
 }
 
 impl Agent {
-    /// As it was last called.
+    /// Returns the target that was last typed for it.
     fn label(&self) -> &str {
         self.records.last().map_or("", |record| &record.host)
     }
 
+    /// Finds the agent; fails if the key known for it has changed.
     fn find(&self, resolver: &HostResolver, client: &Client) -> Result<Host, String> {
-        let target: Target = self.label().parse().map_err(|_| "no address".to_owned())?;
+        let target: Target = self
+            .label()
+            .parse()
+            .map_err(|_| "its address in the journal cannot be read".to_owned())?;
         let host = resolver
             .find(std::slice::from_ref(&target), client)
             .pop()
@@ -109,12 +112,12 @@ impl Agent {
         if host.agent == self.key {
             Ok(host)
         } else {
-            Err("another agent is there now, with another key".into())
+            Err("the key known for this host has changed since the request was made".into())
         }
     }
 }
 
-/// The requests without a result, each once, by agent.
+/// Returns the requests without a result, each once, by agent.
 fn outstanding(journal: &Journal) -> Vec<Agent> {
     let runs = journal.runs();
     let mut agents: Vec<Agent> = Vec::new();
@@ -132,7 +135,7 @@ fn outstanding(journal: &Journal) -> Vec<Agent> {
         });
         let records = &mut agents[at].records;
         match records.iter_mut().find(|known| known.id == record.id) {
-            // The newer one is of who attached to it.
+            // The newer record was made by `attach`; the older one has the time and the command.
             Some(known) => {
                 let live = known.live || record.live;
                 let (sent, argv) = (known.sent.clone(), known.argv.clone());
@@ -149,19 +152,19 @@ fn outstanding(journal: &Journal) -> Vec<Agent> {
     agents
 }
 
-/// What is printed.
+/// The list to print.
 struct List<'a> {
     args: &'a JobsArgs,
     journal: &'a Journal,
     text: String,
-    /// Or these rows, each with its host.
+    /// Rows of the table, each with its host; for JSON, `text` is used instead.
     rows: Vec<(&'a str, String)>,
-    /// What is to be forgotten then.
+    /// Requests to forget after printing.
     gone: HashSet<(RequestId, PublicKey)>,
 }
 
 impl<'a> List<'a> {
-    /// `None`: it does not answer.
+    /// Adds the requests made to an agent. Jobs of `None`: the agent does not answer.
     fn add(&mut self, agent: &'a Agent, jobs: Option<&[JobView]>) {
         for record in &agent.records {
             let job = jobs.map(|jobs| jobs.iter().find(|job| job.id == record.id));
@@ -198,7 +201,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// A job as the journal knows it.
+    /// Returns a job as the journal has it.
     fn view(&self, record: &Record, outcome: Outcome) -> JobView {
         let age = self.journal.now().since(&record.sent);
         JobView {

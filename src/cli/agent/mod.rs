@@ -1,0 +1,95 @@
+//! `udpagent`: the agent and its subcommands, one module each, and the way from the command line to the exit
+//! status.
+
+mod check;
+mod completions;
+mod files;
+mod invite;
+mod key;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::check::CheckArgs;
+use self::completions::CompletionsArgs;
+use self::invite::InviteArgs;
+use self::key::KeyArgs;
+use self::serve::ServeArgs;
+use super::{failure, memory};
+
+const EXAMPLES: &str = "\
+Examples:
+  udpagent
+  udpagent --bind 127.0.0.1:7000 --no-plain
+  udpagent --bind :7000 --reply 'OK...{text}'";
+
+/// Run commands for authorised controllers over UDP, and host a chat
+#[derive(Parser, Debug)]
+#[command(
+    name = "udpagent",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES
+)]
+pub struct AgentLine {
+    /// Options of the agent itself.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// A subcommand instead of the agent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Print a command that authorises one other controller; it is valid once, for ten minutes
+    Invite(InviteArgs),
+    /// Print this agent's public key
+    Key(KeyArgs),
+    /// Check the configuration and show what each key may do
+    Check(CheckArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Parses the command line, runs the agent or a subcommand, and turns the result into an exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    failure::install("udpagent", failure::AGENT_FAILURE);
+    memory::keep_private();
+    let line = AgentLine::parse();
+    let status = run(&line).unwrap_or_else(|error| {
+        eprintln!("udpagent: {error:#}");
+        1
+    });
+    // At once: a thread that waits for the terminal must not delay it.
+    std::process::exit(status.into())
+}
+
+fn run(line: &AgentLine) -> Result<u8> {
+    match &line.command {
+        None => serve::run(&line.serve),
+        Some(Command::Invite(args)) => invite::run(args),
+        Some(Command::Key(args)) => key::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Completions(args)) => completions::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_clap_definition_of_udpagent_is_consistent() {
+        AgentLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,157 @@
+//! `udpctl accept`: registers this controller's key at an agent by an invitation, then pins the agent's key.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+
+use super::args::ContactTimeout;
+use super::context::{Context, print};
+use super::reply::{unexpected, words};
+use super::trust::on_change;
+use crate::control::client::Host;
+use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
+use crate::control::query::{Question, run_queries};
+use crate::escape;
+use crate::message::limits::NAME;
+use crate::message::{Outcome, Reply, Request};
+use crate::net::Invite;
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl accept 'web3:7000#ua1:...#...'
+  ssh web3 udpagent invite | udpctl accept -";
+
+/// `udpctl accept`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct AcceptArgs {
+    /// Invitation, HOST:PORT#KEY#TOKEN, or "-" to read it from standard input
+    #[arg(value_name = "INVITE")]
+    pub invite: String,
+    /// Ask the agent to call this controller NAME [default: USER@HOST]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Replace the key that is known for this agent
+    #[arg(long)]
+    pub replace: bool,
+    /// The time limit.
+    #[command(flatten)]
+    pub timeout: ContactTimeout,
+}
+
+/// Accepts an invitation.
+pub fn run(args: &AcceptArgs) -> Result<u8> {
+    let invite = read_invite(&args.invite)?;
+    let mut context = Context::new()?;
+    let known_agents = context.home.known_agents();
+    let addresses = invite.target.resolve()?;
+    refuse_another_key(args, &invite, &known_agents, &addresses)?;
+
+    let client = context.link()?;
+    let host = Host {
+        label: invite.target.label().to_owned(),
+        agent: invite.agent,
+        paths: client.paths(&addresses)?,
+        ticket: None,
+    };
+    let question = Question {
+        host,
+        request: Request::Register {
+            name: args.name.clone().unwrap_or_else(own_name),
+        },
+        invite: Some(*invite.token.as_bytes()),
+        contact_timeout: args.timeout.contact_timeout,
+        retry_for: args.timeout.contact_timeout,
+    };
+    let mut answers = Vec::new();
+    run_queries(&client, None, vec![question], |_, answer| {
+        answers.push(answer);
+    });
+    client.close();
+    let answer = answers
+        .pop()
+        .context("the network thread ended unexpectedly")?;
+    let target = &invite.target;
+    let (name, agent) = match answer.reply {
+        Ok(Reply::Registered { name, agent }) => (name, agent),
+        Ok(Reply::Denied {}) => bail!("{target}: the invitation is no longer valid; {AGAIN}"),
+        Ok(reply) => bail!("{target}: {}", words(&unexpected(&reply))),
+        Err(error) if error.outcome == (Outcome::Unreachable {}) => {
+            bail!(
+                "{target}: no answer; if an agent runs there, the invitation has been used or is older than ten \
+                 minutes: {AGAIN}"
+            )
+        }
+        Err(error) => bail!("{target}: {}", words(&error)),
+    };
+    known_agents::add(
+        &known_agents,
+        target,
+        &invite.agent,
+        on_change(args.replace),
+    )?;
+    print(&format!(
+        "{target} is trusted now; {} calls this controller {}\n",
+        escape::line(agent.as_bytes(), NAME),
+        escape::line(name.as_bytes(), NAME)
+    ))?;
+    Ok(0)
+}
+
+/// Advice for an invitation that does not work.
+const AGAIN: &str = "run \"udpagent invite\" there again";
+
+fn read_invite(text: &str) -> Result<Invite> {
+    if text != "-" {
+        return text.parse().map_err(|error| anyhow!("{error}"));
+    }
+    let mut input = String::new();
+    std::io::stdin()
+        .take(INVITE_TEXT)
+        .read_to_string(&mut input)
+        .context("standard input")?;
+    input
+        .parse()
+        .map_err(|error| anyhow!("standard input: {error}"))
+}
+
+/// Bytes read of standard input: an invitation has about a hundred, and a login message may precede it.
+const INVITE_TEXT: u64 = 64 << 10;
+
+/// Fails if another key is pinned for the agent, before the invitation is spent.
+fn refuse_another_key(
+    args: &AcceptArgs,
+    invite: &Invite,
+    known_agents: &Path,
+    addresses: &[SocketAddr],
+) -> Result<()> {
+    let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
+    let known = KnownAgents::load(known_agents)?;
+    if on_change(args.replace) == OnChange::Refuse
+        && let Ok(pin) = known.lookup(&invite.target, &ips, None)
+        && let Source::Line(path, line) = &pin.source
+        && pin.key != invite.agent
+    {
+        bail!(
+            "{}: the key differs from the one in {}:{line}; if the agent was set up anew, accept again with \
+             --replace",
+            invite.target,
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// The default name of this controller, `user@host`.
+fn own_name() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "someone".into());
+    let host = rustix::system::uname();
+    format!("{user}@{}", host.nodename().to_string_lossy())
+}

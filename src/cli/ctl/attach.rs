@@ -1,0 +1,133 @@
+//! `udpctl attach`: the rest of the output of a job, and its result.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::context::note;
+use super::exec::conclude;
+use super::job::{JobArgs, JobHost};
+use crate::control::exec::{
+    self, Goal, JobRequest, Settings, Style, Task, TerminalMode, Verbosity,
+};
+use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
+use crate::control::{console, limits, signals};
+use crate::duration;
+use crate::message::OsText;
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl attach web1
+  udpctl attach web1 3f2a
+  udpctl attach --from 0 web1 3f2a >build.log";
+
+/// `udpctl attach`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct AttachArgs {
+    /// The job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Start at byte OFFSET of both outputs [default: the first byte not yet written out]
+    #[arg(long, value_name = "OFFSET")]
+    pub from: Option<u64>,
+    /// Print one JSON object instead of the output
+    #[arg(long)]
+    pub json: bool,
+    /// Keep retrying a silent agent for TIME
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s",
+          env = "UDPCTL_LEASE", hide_env_values = true)]
+    pub lease: Duration,
+    /// Report the outcome on standard error even if the command succeeded
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Attaches to the job until it ends.
+pub fn run(args: &AttachArgs) -> Result<u8> {
+    let job_host = JobHost::find(&args.job)?;
+    let signals = signals::catch(&[])?;
+    let id = job_host.job(&args.job)?;
+    let terminal_mode = if console::is_there() && !args.json {
+        TerminalMode::Offered
+    } else {
+        TerminalMode::Apart
+    };
+    let label = job_host.host.label.clone();
+    let history = job_host.journal.history();
+    let before = history.find(id, &job_host.host.agent);
+    let offsets = match (args.from, before) {
+        (Some(from), _) => [Offsets::at(from); 2],
+        (None, Some(before)) if before.state == State::Open => before.offsets,
+        (None, _) => [Offsets::UNKNOWN; 2],
+    };
+    for (name, offsets) in std::iter::zip(["stdout", "stderr"], offsets) {
+        if offsets.in_doubt() > 0 {
+            note(&format!(
+                "udpctl: {label}: the previous controller ended during a write, so up to {} bytes of {name} may \
+                 appear twice; request {id}",
+                offsets.in_doubt()
+            ));
+        }
+    }
+    let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
+    let task = Task {
+        label: label.clone(),
+        host: Ok(job_host.host.clone()),
+        request: JobRequest::Attach {
+            id,
+            stdout: first(offsets[0]),
+            stderr: first(offsets[1]),
+            keyboard: terminal_mode == TerminalMode::Offered,
+        },
+    };
+    let plan = Plan {
+        argv: before.map_or_else(|| vec![OsText::from("?")], |before| before.argv.clone()),
+        keeping: Keeping::UntilSettled,
+        known: Known::Before,
+        requests: vec![Some(journal::Request {
+            id,
+            host: label,
+            agent: job_host.host.agent,
+            offsets,
+        })],
+    };
+    let journal = job_host.journal.begin(plan).map_or_else(
+        |error| {
+            note(&format!(
+                "udpctl: the request is not recorded in the journal: {error}"
+            ));
+            None
+        },
+        Some,
+    );
+    let settings = Settings {
+        goal: Goal::Result,
+        contact_timeout: args.job.timeout.contact_timeout,
+        retry_for: args.lease,
+        style: if args.json {
+            Style::Json(limits::CAPTURE)
+        } else {
+            Style::Plain
+        },
+        stdin: false,
+        terminal_mode,
+        forward: Vec::new(),
+        verbosity: if args.verbose {
+            Verbosity::Verbose
+        } else {
+            Verbosity::Quiet
+        },
+    };
+    let finish = exec::run(
+        &job_host.client,
+        Some(&job_host.resolver),
+        journal,
+        vec![task],
+        settings,
+        &signals,
+    );
+    job_host.client.close();
+    Ok(conclude(&finish, 1))
+}

@@ -1,0 +1,69 @@
+//! `udpctl chat`: a conversation with the members of an agent's chat, or with plain-text peers.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::args::ContactTimeout;
+use super::context::Context;
+use crate::control::chat::{self, PlainSource};
+use crate::control::client::Client;
+use crate::control::signals;
+use crate::net::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl chat web1
+  udpctl chat --name ann web1
+  udpctl chat --plain localhost:7000";
+
+/// `udpctl chat`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ChatArgs {
+    /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    #[arg(value_name = "TARGET")]
+    pub target: Target,
+    /// Ask to be called NAME; the agent decides [default: the name of this controller's key]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub name: Option<String>,
+    /// Exchange bare datagrams, for example with netcat: not encrypted, delivery unknown
+    #[arg(long)]
+    pub plain: bool,
+    /// The time limit.
+    #[command(flatten)]
+    pub timeout: ContactTimeout,
+}
+
+/// Chats until one side leaves.
+pub fn run(args: &ChatArgs) -> Result<u8> {
+    let signals = signals::catch_end(chat::signals())?;
+    if args.plain {
+        let addresses = args.target.resolve()?;
+        let client = Client::open_plain(Box::new(PlainSource::new(&addresses)))?;
+        let path = client.paths(&addresses)?[0];
+        let status = chat::chat_plain(&client, path, &signals)?;
+        client.close();
+        return Ok(status);
+    }
+    let mut context = Context::new()?;
+    let client = context.link()?;
+    let resolver = context.resolver()?;
+    let host = resolver
+        .find(std::slice::from_ref(&args.target), &client)
+        .pop()
+        .expect("one target, one host")
+        .with_context(|| args.target.label().to_owned())?;
+    let options = chat::Options {
+        name: args.name.clone(),
+        contact_timeout: args.timeout.contact_timeout,
+        signals: &signals,
+        resolver: &resolver,
+    };
+    let status = chat::chat(&client, host, &options)?;
+    client.close();
+    Ok(status)
+}

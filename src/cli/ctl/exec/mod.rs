@@ -1,0 +1,330 @@
+//! `udpctl exec`: a command on one or more hosts.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+mod record;
+mod request;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use self::record::record;
+use super::args::Contact;
+use super::context::{Context, note};
+use super::local::{LABEL, Local};
+use crate::control::exec::{
+    self, Escaping, Finish, Goal, Interruption, Settings, Style, Task, TerminalMode, Verbosity,
+    summary,
+};
+use crate::control::{console, limits, signals};
+use crate::duration;
+use crate::message::signal::signal_number;
+use crate::message::status::UDPCTL_FAILURE;
+use crate::message::{OnDisconnect, Outcome, RequestId, status};
+use crate::net::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl exec --local -- uname -a
+  udpctl exec web1 web2:7001 -- systemctl is-active nginx
+  tar c . | udpctl exec -i web1 -- tar x -C /srv/site
+  udpctl exec web1 --shell 'df -h | sort'
+  udpctl exec -t web1 -- vim notes
+  udpctl exec --detach --timeout 1h web1 -- make";
+
+/// `udpctl exec`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct ExecArgs {
+    /// Hosts: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000; all run at the same time
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "local",
+        conflicts_with = "local"
+    )]
+    pub targets: Vec<Target>,
+    /// Program and arguments, each passed on unchanged
+    #[arg(value_name = "ARGV", last = true, required_unless_present_any = ["shell", "script"])]
+    pub argv: Vec<OsString>,
+    /// Location of the agents.
+    #[command(flatten)]
+    pub contact: Contact,
+    /// Pass standard input to the command; without this option it is not read
+    #[arg(short = 'i', long = "stdin")]
+    pub stdin: bool,
+    /// Give the command a terminal, for interactive programs; one host only
+    #[arg(short, long, conflicts_with_all = ["json"])]
+    pub terminal: bool,
+    /// Run TEXT with /bin/sh; ARGV become its $1, $2 and so on
+    #[arg(long, value_name = "TEXT")]
+    pub shell: Option<OsString>,
+    /// Run the script FILE of this machine without storing it on the host; ARGV become its arguments
+    #[arg(long, value_name = "FILE", conflicts_with = "shell",
+          value_parser = PathBufValueParser::new().try_map(script))]
+    pub script: Option<PathBuf>,
+    /// End the command after TIME [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// Set an environment variable for the command; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = OsStringValueParser::new().try_map(variable))]
+    pub env: Vec<(OsString, OsString)>,
+    /// Run in the directory DIR [default: the home directory]
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<OsString>,
+    /// Run as the user NAME of the host, if the agent allows this key to
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Print one JSON object per host instead of the output
+    #[arg(long)]
+    pub json: bool,
+    /// Print the output of several hosts with its control characters instead of escaping them
+    #[arg(long)]
+    pub raw: bool,
+    /// Pass SIGNAL to the command instead of canceling it: HUP, INT, QUIT, TERM, USR1 or USR2; may be repeated
+    #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded)]
+    pub forward: Vec<i32>,
+    /// Set the request id, 32 hexadecimal digits; the same command with the same id runs once [default: random]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<RequestId>,
+    /// Exit once the command runs; it keeps running, and its output is kept for "udpctl attach"
+    #[arg(long, conflicts_with_all = ["stdin", "json"])]
+    pub detach: bool,
+    /// Choose what happens to the command when the controller disappears; with --detach, the default is keep
+    #[arg(
+        long,
+        value_name = "ACTION",
+        default_value = "kill",
+        default_value_if("detach", "true", "keep")
+    )]
+    pub on_disconnect: Gone,
+    /// Retry a silent agent for TIME; the agent treats a silent controller as gone after TIME
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s",
+          env = "UDPCTL_LEASE", hide_env_values = true)]
+    pub lease: Duration,
+    /// Report the outcome on standard error even if the command succeeded
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Action on a command whose controller has disappeared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Gone {
+    /// End the command when the lease runs out
+    Kill,
+    /// Let the command run and keep its output
+    Keep,
+}
+
+impl From<Gone> for OnDisconnect {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Kill => Self::Kill,
+            Gone::Keep => Self::Keep,
+        }
+    }
+}
+
+/// Parses the path of a script. Standard input is no place for one: it belongs to the command.
+fn script(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path.as_os_str() == "-" {
+        return Err("to run a script from standard input, use \"-i -- sh -s\"");
+    }
+    Ok(path)
+}
+
+/// Signals that may be passed on.
+const FORWARDED: [i32; 6] = [SIGHUP, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGINT];
+
+/// Parses a signal to forward.
+fn forwarded(text: &str) -> Result<i32, &'static str> {
+    signal_number(text)
+        .filter(|number| FORWARDED.contains(number))
+        .ok_or("only HUP, INT, QUIT, TERM, USR1 and USR2 can be forwarded")
+}
+
+/// Parses a variable.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "clap hands over what it owns"
+)]
+fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        None | Some(0) => Err("write NAME=VALUE"),
+        Some(end) => Ok((
+            OsStr::from_bytes(&bytes[..end]).to_owned(),
+            OsStr::from_bytes(&bytes[end + 1..]).to_owned(),
+        )),
+    }
+}
+
+/// Runs the command and returns the exit status.
+pub fn run(args: &ExecArgs) -> Result<u8> {
+    let mut context = Context::new()?;
+    let script = args
+        .script
+        .as_deref()
+        .map(request::read_script)
+        .transpose()?;
+    let signals = signals::catch(&args.forward)?;
+    if args.contact.local {
+        let local = Local::start(&mut context.rng)?;
+        let task = Task {
+            label: LABEL.into(),
+            host: Ok(local.host.clone()),
+            request: request::job_request(args, script.as_ref(), &mut context.rng),
+        };
+        let finish = exec::run(
+            &local.client,
+            None,
+            None,
+            vec![task],
+            settings(args, 1),
+            &signals,
+        );
+        local.stop();
+        return Ok(conclude(&finish, 1));
+    }
+    let client = context.link()?;
+    let resolver = context.resolver()?;
+    let found = resolver.find(&args.targets, &client);
+    let mut tasks: Vec<Task> = std::iter::zip(&args.targets, found)
+        .map(|(target, host)| Task {
+            label: target.label().to_owned(),
+            host,
+            request: request::job_request(args, script.as_ref(), &mut context.rng),
+        })
+        .collect();
+    let hosts = tasks.len();
+    if args.terminal && hosts > 1 {
+        bail!("-t takes one host, not {hosts}");
+    }
+    if args.stdin && hosts > limits::WINDOW {
+        bail!("-i takes at most {} hosts, not {hosts}", limits::WINDOW);
+    }
+    let settings = settings(args, hosts);
+    let journal = record(args, &context.journal(), &mut tasks)?;
+    let finish = exec::run(&client, Some(&resolver), journal, tasks, settings, &signals);
+    client.close();
+    Ok(conclude(&finish, hosts))
+}
+
+/// Prints the summary of several hosts and returns the exit status.
+pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
+    if finish.interruption == Some(Interruption::BrokenPipe) {
+        return status::BROKEN_PIPE;
+    }
+    if hosts > 1 {
+        note(&finish.tally.line(finish.took));
+        return match finish.interruption {
+            Some(Interruption::Failed) => status::INTERNAL,
+            Some(Interruption::Signal(signal)) => status::interrupted(signal),
+            Some(_) => status::INTERRUPTED,
+            None => finish.tally.exit_status(),
+        };
+    }
+    match (finish.interruption, &finish.report) {
+        // A command that ended by itself gives the status, even after it was asked to end.
+        (Some(Interruption::Signal(_)), Some(report))
+            if report.outcome != Some(Outcome::Canceled {}) =>
+        {
+            summary::exit_status(report)
+        }
+        (Some(Interruption::Signal(signal)), _) => status::interrupted(signal),
+        (None, Some(report)) => summary::exit_status(report),
+        _ => UDPCTL_FAILURE,
+    }
+}
+
+/// Translates options into settings of the run.
+fn settings(args: &ExecArgs, hosts: usize) -> Settings {
+    let escaping = if args.raw {
+        Escaping::Raw
+    } else {
+        Escaping::Escape
+    };
+    Settings {
+        goal: if args.detach {
+            Goal::Detach
+        } else {
+            Goal::Result
+        },
+        contact_timeout: args.contact.timeout.contact_timeout,
+        retry_for: args.lease,
+        style: match (args.json, hosts) {
+            (true, 1) => Style::Json(limits::CAPTURE),
+            (true, _) => Style::Json(limits::CAPTURE_FLEET),
+            (false, 1) => Style::Plain,
+            (false, _) => Style::Labelled(escaping),
+        },
+        // The user's keys are not read here: they go to the command once it has the terminal.
+        stdin: args.stdin || args.terminal && !args.detach && !console::is_there(),
+        terminal_mode: if args.terminal && !args.detach && console::is_there() {
+            TerminalMode::Offered
+        } else {
+            TerminalMode::Apart
+        },
+        forward: args.forward.clone(),
+        verbosity: if args.verbose {
+            Verbosity::Verbose
+        } else {
+            Verbosity::Quiet
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::ctl::{Command, Ctl};
+
+    fn exec(line: &[&str]) -> Result<ExecArgs, clap::Error> {
+        let ctl = Ctl::try_parse_from(["udpctl", "exec"].iter().chain(line))?;
+        match ctl.command {
+            Command::Exec(args) => Ok(args),
+            command => panic!("{command:?}"),
+        }
+    }
+
+    #[test]
+    fn words_behind_the_dashes_are_the_command() {
+        let args = exec(&["web1", "[::1]:7001", "--", "ls", "-l", "--", "x"]).unwrap();
+        assert_eq!(args.targets.len(), 2);
+        assert_eq!(args.argv, ["ls", "-l", "--", "x"]);
+        assert!(exec(&["web1"]).is_err());
+        assert!(exec(&["--", "ls"]).is_err());
+        assert!(exec(&["--local", "--", "ls"]).is_ok());
+        assert!(exec(&["web1", "--shell", "ls | wc"]).is_ok());
+    }
+
+    #[test]
+    fn detach_keeps_the_command_by_default() {
+        let args = exec(&["web1", "--detach", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Keep);
+        let args = exec(&["web1", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Kill);
+    }
+
+    #[test]
+    fn an_env_variable_is_split_at_the_first_equals_sign() {
+        let args = exec(&["web1", "--env", "A=b=c", "--env", "E=", "--", "env"]).unwrap();
+        assert_eq!(
+            args.env,
+            [("A".into(), "b=c".into()), ("E".into(), "".into())]
+        );
+        assert!(exec(&["web1", "--env", "A", "--", "env"]).is_err());
+        assert!(exec(&["web1", "--env", "=b", "--", "env"]).is_err());
+    }
+}

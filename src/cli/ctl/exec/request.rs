@@ -1,0 +1,91 @@
+//! The request that `udpctl exec` sends: argv, script, environment and terminal from the options.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::ExecArgs;
+use crate::control::console;
+use crate::control::exec::JobRequest;
+use crate::message::limits::{LINE, SCRIPT};
+use crate::message::{Exec, OsText, RequestId, Terminal};
+use crate::rng::Rng;
+
+/// Returns the request that the options describe, under a new id unless one was given.
+pub(super) fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rng) -> JobRequest {
+    let env = args.env.iter().cloned();
+    JobRequest::Exec(Exec {
+        id: args.id.unwrap_or_else(|| RequestId(rng.bytes())),
+        argv: argv(args),
+        env: env
+            .map(|(name, value)| (OsText(name), OsText(value)))
+            .collect(),
+        cwd: args.cwd.clone().map(OsText),
+        stdin: args.stdin,
+        timeout_ms: args.timeout.map(millis),
+        lease_ms: Some(millis(args.lease)),
+        on_disconnect: args.on_disconnect.into(),
+        age_ms: 0,
+        script: script.cloned(),
+        user: args.user.clone(),
+        terminal: args.terminal.then(terminal),
+    })
+}
+
+/// Reads a script, if it fits a request.
+pub(super) fn read_script(file: &Path) -> Result<OsText> {
+    let name = || file.display().to_string();
+    let opened = File::open(file).with_context(name)?;
+    let mut text = Vec::new();
+    opened
+        .take(SCRIPT as u64 + 1)
+        .read_to_end(&mut text)
+        .with_context(name)?;
+    if text.len() > SCRIPT {
+        bail!("{}: a script has at most {SCRIPT} bytes", name());
+    }
+    let text = OsText(OsString::from_vec(text));
+    // JSON takes six bytes for a control character.
+    let length = serde_json::to_string(&text).with_context(name)?.len();
+    if length > LINE / 2 {
+        bail!(
+            "{}: the script has too many bytes that are not text",
+            name()
+        );
+    }
+    Ok(text)
+}
+
+/// Returns the command's argv.
+pub(super) fn argv(args: &ExecArgs) -> Vec<OsText> {
+    let mut argv: Vec<OsString> = Vec::new();
+    if let Some(text) = &args.shell {
+        // The word after the text is $0, which the shell's messages begin with.
+        argv.extend(["/bin/sh".into(), "-c".into(), text.clone(), "sh".into()]);
+    }
+    if let Some(file) = &args.script {
+        // The script has a name on the host, but no path.
+        let name = file.file_name().unwrap_or(file.as_os_str());
+        argv.push(name.to_owned());
+    }
+    argv.extend(args.argv.iter().cloned());
+    argv.into_iter().map(OsText).collect()
+}
+
+/// Returns type and size of the user's terminal.
+fn terminal() -> Terminal {
+    Terminal {
+        term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
+        window: console::window(),
+    }
+}
+
+/// Returns whole milliseconds, saturating.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

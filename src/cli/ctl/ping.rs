@@ -1,0 +1,130 @@
+//! `udpctl ping`: one question to each agent, with the time of its answer.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::args::Contact;
+use super::context::{Context, note, print};
+use super::local::Local;
+use super::reply::{unexpected, words};
+use crate::control::client::{Client, HostResolver};
+use crate::control::exec::summary::{Fate, Tally};
+use crate::control::query::{Answer, NoReply, Question, run_queries};
+use crate::escape;
+use crate::message::limits::NAME;
+use crate::message::{Reply, Request};
+use crate::net::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl ping web1
+  udpctl ping web1 web2:7001 '[2001:db8::1]:7000'";
+
+/// `udpctl ping`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct PingArgs {
+    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "local",
+        conflicts_with = "local"
+    )]
+    pub targets: Vec<Target>,
+    /// Location of the agents.
+    #[command(flatten)]
+    pub contact: Contact,
+}
+
+/// Asks every target for its name and version, and prints the answers as they come.
+pub fn run(args: &PingArgs) -> Result<u8> {
+    let began = Instant::now();
+    let mut context = Context::new()?;
+    let question = |host| Question {
+        host,
+        request: Request::Ping {},
+        invite: None,
+        contact_timeout: args.contact.timeout.contact_timeout,
+        retry_for: args.contact.timeout.contact_timeout,
+    };
+    let mut tally = Tally::default();
+    if args.contact.local {
+        let local = Local::start(&mut context.rng)?;
+        let questions = vec![question(local.host.clone())];
+        let printed = ping_all(&local.client, None, questions, &mut tally);
+        local.stop();
+        printed?;
+        return Ok(u8::from(tally.exit_status() != 0));
+    }
+    let client = context.link()?;
+    let resolver = context.resolver()?;
+    let mut questions = Vec::new();
+    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
+        match host {
+            Ok(host) => questions.push(question(host)),
+            Err(error) => {
+                note(&format!("udpctl: {}: {error}", target.label()));
+                tally.add(Fate::Unreachable, target.label());
+            }
+        }
+    }
+    let printed = ping_all(&client, Some(&resolver), questions, &mut tally);
+    client.close();
+    printed?;
+    if args.targets.len() > 1 {
+        note(&tally.line(began.elapsed()));
+        return Ok(tally.exit_status());
+    }
+    Ok(u8::from(tally.exit_status() != 0))
+}
+
+fn ping_all(
+    client: &Client,
+    resolver: Option<&HostResolver>,
+    questions: Vec<Question>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let labels: Vec<String> = questions
+        .iter()
+        .map(|question| question.host.label.clone())
+        .collect();
+    let mut printed = Ok(());
+    run_queries(client, resolver, questions, |index, answer| {
+        let label = &labels[index];
+        match pong(&answer) {
+            Ok(words) => {
+                tally.add(Fate::Ok, label);
+                if printed.is_ok() {
+                    printed = print(&format!("{label}: {words}\n"));
+                }
+            }
+            Err(error) => {
+                tally.add(Fate::of(Some(error.outcome)), label);
+                note(&format!("udpctl: {label}: {}", words(&error)));
+            }
+        }
+    });
+    printed
+}
+
+/// Formats an answer: `web (udpagent 0.1.0) in 0.41 ms`.
+fn pong(answer: &Answer) -> Result<String, NoReply> {
+    match answer.reply.clone()? {
+        Reply::Pong { name, version } => {
+            let rtt = answer.ticket.map_or(Duration::ZERO, |ticket| ticket.rtt);
+            Ok(format!(
+                "{} (udpagent {}) in {:.2} ms",
+                escape::line(name.as_bytes(), NAME),
+                escape::line(version.as_bytes(), NAME),
+                rtt.as_secs_f64() * 1000.0
+            ))
+        }
+        reply => Err(unexpected(&reply)),
+    }
+}

@@ -1,0 +1,39 @@
+//! Replies other than the one expected, and the words for them.
+
+use crate::control::query::NoReply;
+use crate::escape;
+use crate::message::{Outcome, Reply};
+
+/// Returns the failure that an unexpected reply amounts to.
+pub fn unexpected(reply: &Reply) -> NoReply {
+    let (outcome, note) = match reply {
+        Reply::Denied {} => (Outcome::Denied {}, None),
+        Reply::NoJob {} => (Outcome::Unknown {}, None),
+        Reply::Unsupported { reason } => (Outcome::Denied {}, Some(reason.clone())),
+        Reply::Accepted { .. }
+        | Reply::Started { .. }
+        | Reply::Exit { .. }
+        | Reply::Jobs { .. }
+        | Reply::Pong { .. }
+        | Reply::Registered { .. }
+        | Reply::Joined { .. }
+        | Reply::Said { .. }
+        | Reply::Came { .. }
+        | Reply::Left { .. }
+        | Reply::Delivered { .. }
+        | Reply::Missed { .. }
+        | Reply::Done {} => (
+            Outcome::Lost {},
+            Some("the reply does not match the request".to_owned()),
+        ),
+    };
+    NoReply { outcome, note }
+}
+
+/// Returns the reason for a missing reply, in words.
+pub fn words(error: &NoReply) -> String {
+    match &error.note {
+        Some(note) => format!("{}: {}", error.outcome, escape::line(note.as_bytes(), 256)),
+        None => error.outcome.to_string(),
+    }
+}

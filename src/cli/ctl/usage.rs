@@ -1,0 +1,269 @@
+//! Hints for command lines of `udpctl` that clap refuses: a missing `--`, a user in front of the host.
+//!
+//! Not a parser: clap alone decides which lines are refused, and a line without one of these mistakes gets
+//! clap's own message. Invariant: a command line that a hint shows has no such mistake any more.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory as _};
+
+use super::Ctl;
+use crate::escape;
+use crate::net::Target;
+
+/// Bytes of a command line that a hint shows; a line that can be pasted is rarely longer.
+const SHOWN: usize = 4096;
+
+/// Text that takes the place of a missing command.
+const PLACEHOLDER: &str = "COMMAND";
+
+/// Returns what to type instead of `words`, the command line without the program's name.
+pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
+    let words: Vec<&str> = words
+        .iter()
+        .map(|word| word.to_str())
+        .collect::<Option<_>>()?;
+    let concerns_target = match error.kind() {
+        ErrorKind::ValueValidation => is_about(error, "TARGET"),
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::UnknownArgument
+        | ErrorKind::DisplayHelp => true,
+        _ => false,
+    };
+    if !concerns_target {
+        return None;
+    }
+    match (words.first(), error.kind()) {
+        (Some(&"exec"), kind) => ExecLine::parse(&words[1..])?.hint(kind),
+        (Some(subcommand), ErrorKind::ValueValidation) => {
+            host_alone(subcommand, &words[1..], error)
+        }
+        _ => None,
+    }
+}
+
+/// True if the argument that was refused is called `name`.
+fn is_about(error: &clap::Error, name: &str) -> bool {
+    matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.contains(name)
+    )
+}
+
+/// Returns the hint for a `user@host` outside of `exec`.
+fn host_alone(subcommand: &str, words: &[&str], error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
+    let (_, host) = user_and_host(refused)?;
+    let words = words
+        .iter()
+        .map(|&word| if word == refused { host } else { word });
+    Some(format!(
+        "{refused} is not a target; write the host alone: {}",
+        line([subcommand].into_iter().chain(words))
+    ))
+}
+
+/// Splits `user@host`.
+fn user_and_host(word: &str) -> Option<(&str, &str)> {
+    let (user, host) = word.rsplit_once('@')?;
+    (!user.is_empty() && host.parse::<Target>().is_ok()).then_some((user, host))
+}
+
+/// Formats `udpctl WORDS`, quoted for a shell.
+fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = words.into_iter().map(|word| match word {
+        // Shown as typed, although shlex would quote them.
+        PLACEHOLDER | "--" => word.to_owned(),
+        word => shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into),
+    });
+    let line: Vec<String> = std::iter::once("udpctl".to_owned()).chain(quoted).collect();
+    escape::line(line.join(" ").as_bytes(), SHOWN).into_owned()
+}
+
+/// A command line of `udpctl exec`, as far as it can be read without its `--`.
+struct ExecLine<'a> {
+    /// Everything behind `exec`.
+    words: &'a [&'a str],
+    /// Positions of the words that are neither options nor their values, up to the `--` or an unknown option.
+    positional: Vec<usize>,
+    /// Position of the `--`.
+    dashes: Option<usize>,
+    /// True if `--shell` or `--script` says what to run.
+    has_text: bool,
+    /// True if `--user` is there already.
+    has_user: bool,
+    /// Position of the first `-h` or `--help`.
+    help: Option<usize>,
+}
+
+impl<'a> ExecLine<'a> {
+    /// Reads the line as far as that is possible.
+    fn parse(words: &'a [&'a str]) -> Option<Self> {
+        let mut program = Ctl::command();
+        program.build();
+        let exec = program.find_subcommand("exec")?;
+        let mut line = Self {
+            words,
+            positional: Vec::new(),
+            dashes: None,
+            has_text: false,
+            has_user: false,
+            help: None,
+        };
+        let mut position = 0;
+        while let Some(&word) = words.get(position) {
+            if word == "--" {
+                line.dashes = Some(position);
+                break;
+            }
+            if word.starts_with('-') {
+                let Some((option, takes_next)) = find_option(exec, word) else {
+                    break;
+                };
+                let id = option.get_id().as_str();
+                line.has_text |= ["shell", "script"].contains(&id);
+                line.has_user |= id == "user";
+                if id == "help" {
+                    line.help.get_or_insert(position);
+                }
+                position += usize::from(takes_next);
+            } else {
+                line.positional.push(position);
+            }
+            position += 1;
+        }
+        Some(line)
+    }
+
+    /// Returns the hint for a mistake in the line.
+    fn hint(&self, kind: ErrorKind) -> Option<String> {
+        let lacks_dashes = self.dashes.is_none() && !self.has_text;
+        let command = lacks_dashes.then(|| self.command()).flatten();
+        // Help is what was asked for, unless the option belongs to the command, as in `df -h`.
+        if kind == ErrorKind::DisplayHelp && command.is_none_or(|at| self.help < Some(at)) {
+            return None;
+        }
+        let targets = &self.positional[..self.targets(command)];
+        if let Some(hint) = self.other_user(targets, command) {
+            return Some(hint);
+        }
+        if targets.is_empty() || kind == ErrorKind::ValueValidation && command.is_none() {
+            return None;
+        }
+        if command.is_some() {
+            return Some(format!(
+                "put \"--\" before the command: {}",
+                self.corrected(targets, command, None)
+            ));
+        }
+        let ends_with_targets = match self.dashes {
+            Some(dashes) => dashes + 1 == self.words.len(),
+            None => kind == ErrorKind::MissingRequiredArgument,
+        };
+        (ends_with_targets && !self.has_text).then(|| {
+            format!(
+                "the command is missing: {}",
+                self.corrected(targets, None, None)
+            )
+        })
+    }
+
+    /// Returns the position at which a command without `--` most likely begins: the first word that does not look
+    /// like one more target, or the last word.
+    fn command(&self) -> Option<usize> {
+        let (first, others) = self.positional.split_first()?;
+        others
+            .iter()
+            .find(|&&at| !are_alike(self.words[*first], self.words[at]))
+            .or(others.last())
+            .copied()
+    }
+
+    /// Returns the number of positional words before the command.
+    fn targets(&self, command: Option<usize>) -> usize {
+        let before = |&&at: &&usize| command.is_none_or(|command| at < command);
+        self.positional.iter().filter(before).count()
+    }
+
+    /// Returns the hint for targets of the form `user@host`.
+    fn other_user(&self, targets: &[usize], command: Option<usize>) -> Option<String> {
+        let mut named = targets
+            .iter()
+            .filter_map(|&at| Some((self.words[at], user_and_host(self.words[at])?)));
+        let (word, (user, host)) = named.next()?;
+        let example = if self.has_user || named.any(|(_, (other, _))| other != user) {
+            line(["exec", "--user", user, host, "--", PLACEHOLDER])
+        } else {
+            self.corrected(targets, command, Some(user))
+        };
+        Some(format!(
+            "{word} is not a target; to run as another user: {example}"
+        ))
+    }
+
+    /// Returns the command line with its `--`, and with the user in an option of its own.
+    fn corrected(&self, targets: &[usize], command: Option<usize>, user: Option<&str>) -> String {
+        let mut words = vec!["exec"];
+        if let Some(user) = user {
+            words.extend(["--user", user]);
+        }
+        for (position, &word) in self.words.iter().enumerate() {
+            if command == Some(position) {
+                words.push("--");
+            }
+            match user_and_host(word) {
+                Some((_, host)) if targets.contains(&position) => words.push(host),
+                _ => words.push(word),
+            }
+        }
+        let has_command = command.is_some() || self.has_text;
+        match self.dashes {
+            None if !has_command => words.extend(["--", PLACEHOLDER]),
+            Some(dashes) if dashes + 1 == self.words.len() => words.push(PLACEHOLDER),
+            _ => {}
+        }
+        line(words)
+    }
+}
+
+/// Returns the option that a word is, and true if its value is the next word.
+fn find_option<'a>(command: &'a Command, word: &str) -> Option<(&'a Arg, bool)> {
+    if let Some(long) = word.strip_prefix("--") {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        let option = command
+            .get_arguments()
+            .find(|option| option.get_long() == Some(name))?;
+        let takes_next = option.get_action().takes_values() && value.is_none();
+        return Some((option, takes_next));
+    }
+    let mut letters = word.chars().skip(1);
+    let letter = letters.next()?;
+    let find = |letter| {
+        command
+            .get_arguments()
+            .find(move |option| option.get_short() == Some(letter))
+    };
+    let first = find(letter)?;
+    // No short option of exec takes a value, so that all letters are options.
+    letters
+        .all(|letter| find(letter).is_some())
+        .then_some((first, false))
+}
+
+/// True if a word looks like one more target beside `target`: `web2` beside `web1`, or `db:7001`.
+fn are_alike(target: &str, word: &str) -> bool {
+    let name = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    let host = |text| {
+        user_and_host(text)
+            .map_or(text, |(_, host)| host)
+            .to_owned()
+    };
+    let (target, word) = (host(target), host(word));
+    word.parse::<Target>().is_ok() && (word.contains(':') || name(&target) == name(&word))
+}
