@@ -22,7 +22,7 @@ pub use line::{LineError, Lines, to_line};
 pub use outcome::Outcome;
 pub use reply::{Cause, JobState, JobView, Reply};
 pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
-pub use table::{Held, Ran, Row};
+pub use table::{AfterSignal, Held, Ran, Reported, Row};
 pub use text::OsText;
 
 use std::fmt;

@@ -41,6 +41,24 @@ pub enum Held {
     Unknown,
 }
 
+/// Condition for a line on standard error that reports the outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reported {
+    /// None: the line is always written.
+    Always,
+    /// The option `--verbose`: the exit status alone tells the outcome.
+    Verbose,
+}
+
+/// Source of the exit status after a signal has interrupted a run with one target.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AfterSignal {
+    /// The outcome: the interruption did not bring it about.
+    Outcome,
+    /// The signal: the interruption brought the outcome about.
+    Signal,
+}
+
 /// Row of the table: all that follows from an outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
@@ -60,6 +78,10 @@ pub struct Row {
     pub exit_status: u8,
     /// The exit status in words.
     pub status: &'static str,
+    /// Condition for a line on standard error.
+    pub reported: Reported,
+    /// Source of the exit status after a signal.
+    pub after_signal: AfterSignal,
 }
 
 impl Row {
@@ -91,6 +113,8 @@ pub(super) const EXITED: Row = Row {
     fate: Fate::Ok,
     exit_status: status::SUCCESS,
     status: "the command's",
+    reported: Reported::Verbose,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const SIGNALED: Row = Row {
@@ -102,6 +126,8 @@ pub(super) const SIGNALED: Row = Row {
     fate: Fate::Stopped,
     exit_status: status::UDPCTL_FAILURE,
     status: "128 + the signal",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const SPAWN_FAILED: Row = Row {
@@ -113,6 +139,8 @@ pub(super) const SPAWN_FAILED: Row = Row {
     fate: Fate::Failed,
     exit_status: NOT_STARTED,
     status: "127 when there is no such program, else 126",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const TIMED_OUT: Row = Row {
@@ -125,6 +153,8 @@ pub(super) const TIMED_OUT: Row = Row {
     fate: Fate::Stopped,
     exit_status: DEADLINE,
     status: "124",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const CANCELED: Row = Row {
@@ -138,6 +168,8 @@ pub(super) const CANCELED: Row = Row {
     fate: Fate::Stopped,
     exit_status: status::UDPCTL_FAILURE,
     status: "255; 130 after Ctrl-C",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Signal,
 };
 
 pub(super) const DENIED: Row = Row {
@@ -149,6 +181,8 @@ pub(super) const DENIED: Row = Row {
     fate: Fate::Denied,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const BUSY: Row = Row {
@@ -160,6 +194,8 @@ pub(super) const BUSY: Row = Row {
     fate: Fate::Denied,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const CONFLICT: Row = Row {
@@ -171,6 +207,8 @@ pub(super) const CONFLICT: Row = Row {
     fate: Fate::Denied,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const EXPIRED: Row = Row {
@@ -182,6 +220,8 @@ pub(super) const EXPIRED: Row = Row {
     fate: Fate::Lost,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const LOST: Row = Row {
@@ -194,6 +234,8 @@ pub(super) const LOST: Row = Row {
     fate: Fate::Lost,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const UNREACHABLE: Row = Row {
@@ -207,6 +249,8 @@ pub(super) const UNREACHABLE: Row = Row {
     fate: Fate::Unreachable,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };
 
 pub(super) const UNKNOWN: Row = Row {
@@ -218,4 +262,6 @@ pub(super) const UNKNOWN: Row = Row {
     fate: Fate::Lost,
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
+    reported: Reported::Always,
+    after_signal: AfterSignal::Outcome,
 };

@@ -14,7 +14,7 @@ use super::Report;
 use super::show::Capture;
 use crate::escape;
 pub use crate::message::Fate;
-use crate::message::{Cause, Exec, Held, Outcome, status};
+use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, status};
 
 /// Outcome classes of the hosts of a run over several targets.
 #[derive(Clone, Default, Debug)]
@@ -145,7 +145,8 @@ const fn is_implied(cause: Cause) -> bool {
 /// output nor the exit status tells all of it.
 #[must_use]
 pub fn is_worth_a_line(report: &Report) -> bool {
-    !matches!(report.outcome, None | Some(Outcome::Exited { .. })) || missing(report) > 0
+    let is_reported = |outcome: Outcome| outcome.row().reported == Reported::Always;
+    report.outcome.is_some_and(is_reported) || missing(report) > 0
 }
 
 /// Returns the exit status of `udpctl` with one target: that of the outcome, unless output is missing.
@@ -155,6 +156,16 @@ pub fn exit_status(report: &Report) -> u8 {
         return status::UDPCTL_FAILURE;
     }
     report.outcome.map_or(status::SUCCESS, Outcome::exit_status)
+}
+
+/// Returns the exit status of `udpctl` with one target after a signal interrupted the run: that of the signal if
+/// the interruption brought the outcome about, and that of the outcome otherwise.
+#[must_use]
+pub fn exit_status_after(signal: i32, report: &Report) -> u8 {
+    match report.outcome.map(|outcome| outcome.row().after_signal) {
+        Some(AfterSignal::Signal) => status::interrupted(signal),
+        Some(AfterSignal::Outcome) | None => exit_status(report),
+    }
 }
 
 /// Returns the JSON object of one host.

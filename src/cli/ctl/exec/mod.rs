@@ -29,7 +29,7 @@ use crate::control::{console, limits, signals};
 use crate::duration;
 use crate::message::signal::signal_number;
 use crate::message::status::UDPCTL_FAILURE;
-use crate::message::{OnDisconnect, Outcome, RequestId, status};
+use crate::message::{OnDisconnect, RequestId, status};
 use crate::net::Target;
 
 const EXAMPLES: &str = "\
@@ -221,28 +221,31 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
 
 /// Prints the summary of several hosts and returns the exit status.
 pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
-    if finish.interruption == Some(Interruption::BrokenPipe) {
-        return status::BROKEN_PIPE;
+    if hosts == 1 {
+        return status_of_one(finish);
     }
-    if hosts > 1 {
+    if finish.interruption != Some(Interruption::BrokenPipe) {
         note(&finish.tally.line(finish.took));
-        return match finish.interruption {
-            Some(Interruption::Failed) => status::INTERNAL,
-            Some(Interruption::Signal(signal)) => status::interrupted(signal),
-            Some(_) => status::INTERRUPTED,
-            None => finish.tally.exit_status(),
-        };
     }
+    match finish.interruption {
+        None => finish.tally.exit_status(),
+        Some(Interruption::Signal(signal)) => status::interrupted(signal),
+        Some(Interruption::BrokenPipe) => status::BROKEN_PIPE,
+        Some(Interruption::Left) => status::INTERRUPTED,
+        Some(Interruption::Failed) => status::INTERNAL,
+    }
+}
+
+/// Returns the exit status of a run with one target.
+fn status_of_one(finish: &Finish) -> u8 {
     match (finish.interruption, &finish.report) {
-        // A command that ended by itself gives the status, even after it was asked to end.
-        (Some(Interruption::Signal(_)), Some(report))
-            if report.outcome != Some(Outcome::Canceled {}) =>
-        {
-            summary::exit_status(report)
-        }
-        (Some(Interruption::Signal(signal)), _) => status::interrupted(signal),
         (None, Some(report)) => summary::exit_status(report),
-        _ => UDPCTL_FAILURE,
+        (Some(Interruption::Signal(signal)), Some(report)) => {
+            summary::exit_status_after(signal, report)
+        }
+        (Some(Interruption::Signal(signal)), None) => status::interrupted(signal),
+        (Some(Interruption::BrokenPipe), _) => status::BROKEN_PIPE,
+        (Some(Interruption::Left | Interruption::Failed), _) | (None, None) => UDPCTL_FAILURE,
     }
 }
 
@@ -289,6 +292,8 @@ mod tests {
 
     use super::*;
     use crate::cli::ctl::{Command, Ctl};
+    use crate::control::exec::Report;
+    use crate::message::Outcome;
 
     fn exec(line: &[&str]) -> Result<ExecArgs, clap::Error> {
         let ctl = Ctl::try_parse_from(["udpctl", "exec"].iter().chain(line))?;
@@ -326,5 +331,37 @@ mod tests {
         );
         assert!(exec(&["web1", "--env", "A", "--", "env"]).is_err());
         assert!(exec(&["web1", "--env", "=b", "--", "env"]).is_err());
+    }
+
+    #[test]
+    fn the_status_after_an_interruption_is_the_signals_only_if_it_ended_the_command() {
+        let finish = |interruption, outcome| Finish {
+            tally: summary::Tally::default(),
+            report: Some(Report {
+                id: RequestId([0; 16]),
+                outcome,
+                accepted: true,
+                lengths: [0, 0],
+                missing: [0, 0],
+                streams_open: false,
+                cause: None,
+                note: None,
+            }),
+            interruption,
+            took: Duration::ZERO,
+        };
+        let interrupted = Some(Interruption::Signal(SIGINT));
+        let canceled = Some(Outcome::Canceled {});
+        for (interruption, outcome, status) in [
+            (None, canceled, 255),
+            (interrupted, canceled, 130),
+            (interrupted, Some(Outcome::Exited { code: 7 }), 7),
+            (interrupted, Some(Outcome::Lost {}), 255),
+            (interrupted, None, 0),
+            (Some(Interruption::BrokenPipe), canceled, 141),
+            (Some(Interruption::Left), None, 255),
+        ] {
+            assert_eq!(conclude(&finish(interruption, outcome), 1), status);
+        }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::Output;
 use super::attachment::{Asked, LaneEnd};
 use super::{Action, Exit, Goal, JobRequest, RemoteJob, write};
-use crate::message::{CloseCode, Held, Outcome, Reply, StreamCode};
+use crate::message::{AfterSignal, CloseCode, Held, Outcome, Reply, StreamCode};
 use crate::session::{Command, SessionHandle};
 use crate::wire::limits::MAX_VARINT;
 use crate::wire::{Lane, StreamId};
@@ -121,7 +121,10 @@ impl RemoteJob {
                     self.signal(signal);
                 }
             }
-            Reply::Started { .. } if self.config.goal == Goal::Detach => self.end(None),
+            // A command that is being canceled is not left running.
+            Reply::Started { .. } if self.config.goal == Goal::Detach && !self.cancel => {
+                self.end(None);
+            }
             Reply::Exit {
                 outcome: Outcome::Unknown {},
                 ..
@@ -298,10 +301,14 @@ impl RemoteJob {
             return;
         };
         if self.config.goal == Goal::Detach {
-            // What ran is left for whoever attaches; it is not collected.
-            return self.end(match exit.outcome.row().held {
-                Held::Result => None,
-                Held::Nothing | Held::Unknown => Some(exit.outcome),
+            // A result is left for the controller that attaches. A canceled command is not left running.
+            let row = exit.outcome.row();
+            return self.end(match (row.held, row.after_signal) {
+                (Held::Result, AfterSignal::Outcome) => None,
+                (Held::Result, AfterSignal::Signal)
+                | (Held::Nothing | Held::Unknown, AfterSignal::Outcome | AfterSignal::Signal) => {
+                    Some(exit.outcome)
+                }
             });
         }
         let written = std::iter::zip(&self.outputs, exit.lengths)

@@ -114,6 +114,31 @@ fn detached_when_it_runs() {
 }
 
 #[test]
+fn a_detached_command_that_is_canceled_before_it_runs_is_canceled() {
+    let begin = || {
+        let mut job = RemoteJob::new(Config {
+            goal: Goal::Detach,
+            ..config(1, None)
+        });
+        connected(&mut job, 0, RUN);
+        reply(&mut job, 0, &accepted(0, 0));
+        drain(&mut job);
+        job.cancel();
+        job
+    };
+    let canceled = Outcome::Canceled {};
+    let mut job = begin();
+    reply(&mut job, 0, &exit(canceled, 0, 0));
+    assert_eq!(outcome(&drain(&mut job)), Some(canceled));
+    // The start and the cancel have crossed.
+    let mut job = begin();
+    reply(&mut job, 0, &Reply::Started { pid: 5 });
+    assert!(drain(&mut job).report.is_none(), "its end is awaited");
+    reply(&mut job, 0, &exit(canceled, 0, 0));
+    assert_eq!(outcome(&drain(&mut job)), Some(canceled));
+}
+
+#[test]
 fn detaching_tells_of_a_failed_start() {
     let mut job = RemoteJob::new(Config {
         goal: Goal::Detach,
