@@ -6,6 +6,7 @@
 
 mod audit;
 mod chat;
+mod chat_terminal;
 mod check;
 mod exec;
 mod fleet;

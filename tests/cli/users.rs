@@ -30,7 +30,7 @@ pub fn nobody() -> Nobody {
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("SKIPPED: only root becomes somebody else");
+        eprintln!("SKIPPED: only root can change to another user");
     }
     root
 }

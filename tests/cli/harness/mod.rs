@@ -2,11 +2,13 @@
 
 mod agent;
 mod child;
+mod terminal;
 mod test;
 mod trees;
 
 pub use agent::Agent;
 pub use child::{Child, DEADLINE, eventually};
+pub use terminal::Terminal;
 pub use test::Test;
 pub use trees::{Jobs, children};
 

@@ -1,0 +1,132 @@
+//! The chat of both programs in a terminal that tmux draws: pasted lines, lines typed ahead, job control.
+
+use crate::harness::{Agent, Child, Terminal};
+
+/// Starts a chat with a new agent and waits for its prompt.
+fn at_a_chat() -> (Terminal, Agent) {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    here.line(&format!("udpctl chat {} --name ann", agent.target()));
+    agent.child.stdout_line(|line| line.contains("ann"));
+    here.is("the prompt", |screen| {
+        screen.contains("nobody else") && screen.trim_end().ends_with('>')
+    });
+    (here, agent)
+}
+
+/// Returns the lines `WORD 1` to `WORD COUNT`.
+fn numbered(word: &str, count: usize) -> String {
+    let lines: Vec<_> = (1..=count).map(|n| format!("{word} {n}\n")).collect();
+    lines.concat()
+}
+
+/// Waits for the messages `WORD 1` to `WORD COUNT` in this order, and for no others.
+fn said_in_order(agent: &mut Agent, word: &str, count: usize) {
+    let before = agent.child.stdout_seen().len();
+    let last = format!(": {word} {count}");
+    agent.child.stdout_line(|line| line.ends_with(&last));
+    let said: Vec<_> = agent.child.stdout_seen()[before..]
+        .iter()
+        .filter_map(|line| Some(line.split_once("): ")?.1.to_owned()))
+        .collect();
+    let wanted: Vec<_> = (1..=count).map(|n| format!("{word} {n}")).collect();
+    assert_eq!(said, wanted);
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn every_pasted_and_typed_ahead_line_of_a_chat_is_a_message() {
+    let (here, mut agent) = at_a_chat();
+    for (count, option) in [(3, ""), (20, ""), (3, "-p"), (20, "-p")] {
+        let word = format!("pasted{option}{count}");
+        let lines = numbered(&word, count);
+        here.tmux(&["set-buffer", &lines]);
+        let paste = [
+            &["paste-buffer"][..],
+            &[option][..usize::from(!option.is_empty())],
+        ];
+        here.tmux(&paste.concat());
+        said_in_order(&mut agent, &word, count);
+    }
+    // Bracketed paste, as a terminal sends it while the program has enabled it.
+    here.tmux(&[
+        "send-keys",
+        "-l",
+        "\x1b[200~marked 1\rmarked 2\rmarked 3\x1b[201~",
+    ]);
+    here.keys(&["Enter"]);
+    said_in_order(&mut agent, "marked", 3);
+    let mut keys = vec!["send-keys".to_owned()];
+    for number in 1..=20 {
+        keys.extend([format!("ahead {number}"), "Enter".to_owned()]);
+    }
+    here.tmux(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    said_in_order(&mut agent, "ahead", 20);
+    here.keys(&["C-c"]);
+    here.prompt();
+    here.line("echo status $?; stty -a | grep -c -- ' icanon'");
+    here.shows("status 0");
+    here.shows("1");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
+    let (here, mut agent) = at_a_chat();
+    agent.child.signal(rustix::process::Signal::STOP);
+    let lines = numbered("waiting", 600);
+    let file = here.user.path("lines");
+    std::fs::write(&file, lines).unwrap();
+    here.tmux(&["load-buffer", file.to_str().unwrap()]);
+    here.tmux(&["paste-buffer"]);
+    here.is("as many as may be under way", |screen| {
+        screen.contains("waiting 25")
+    });
+    agent.child.signal(rustix::process::Signal::CONT);
+    said_in_order(&mut agent, "waiting", 600);
+    // Ctrl-Z returns the terminal to the shell with its original modes.
+    here.keys(&["C-z"]);
+    here.prompt();
+    here.line("stty -a | grep -c -- ' icanon'");
+    here.shows("1");
+    here.line("fg");
+    here.line("back 1");
+    said_in_order(&mut agent, "back", 1);
+    agent.child.signal(rustix::process::Signal::STOP);
+    here.line("lost");
+    here.keys(&["C-c"]);
+    here.is("its end", |screen| {
+        screen.contains("not delivered (no receipt): lost")
+    });
+    agent.child.signal(rustix::process::Signal::CONT);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn every_line_typed_at_the_agent_is_a_message() {
+    let here = Terminal::new();
+    here.line("udpagent --bind 127.0.0.1:0 2>&1");
+    here.is("where it listens", |screen| screen.contains(" listens on "));
+    let screen = here.screen().replace('\n', "");
+    let address = screen.split(" listens on ").nth(1).unwrap();
+    let digits = address.split_once("127.0.0.1:").unwrap().1;
+    let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &format!("127.0.0.1:{port}"), "--name", "ear"]);
+    let mut ear = Child::start(command);
+    here.is("the member", |screen| screen.contains("ear"));
+    let lines = numbered("typed", 20);
+    here.tmux(&["set-buffer", &lines]);
+    here.tmux(&["paste-buffer"]);
+    ear.stdout_line(|line| line.ends_with(": typed 20"));
+    let said: Vec<_> = ear
+        .stdout_seen()
+        .iter()
+        .filter_map(|line| Some(line.split_once(": ")?.1.to_owned()))
+        .collect();
+    let wanted: Vec<_> = (1..=20).map(|n| format!("typed {n}")).collect();
+    assert_eq!(said, wanted);
+    here.line("quit");
+    here.prompt();
+}
