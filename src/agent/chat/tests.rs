@@ -368,13 +368,14 @@ proptest! {
 
 #[test]
 fn a_member_that_reports_as_seldom_as_it_may_still_gets_every_line() {
+    use crate::message::limits::CHAT_TEXT;
     use crate::session::limits::CONSUMED_REPORT;
 
     let mut scene = Scene::with(&["ann", "bob"]);
     let mut reported = 0;
     for number in 0..200 {
         // Lines of many sizes, so that the bound is met from every side.
-        let text = "x".repeat(1 + (number * 7919) % 30_000);
+        let text = "x".repeat(1 + (number * 7919) % CHAT_TEXT);
         scene.says(1, number as u64, &text);
         scene.heard(1);
         scene.deliver();
