@@ -1,6 +1,6 @@
-//! A user of this system, as `/etc/passwd` has it.
+//! User accounts of this system, from `/etc/passwd` and `/etc/group`.
 //!
-//! Not who may log in. Invariant: there is always an answer for the user who runs us.
+//! Not authentication. Invariant: the user who runs the program always has an account.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -15,34 +15,34 @@ use super::limits;
 
 const ROOT: u32 = 0;
 
-/// Why nothing can run as somebody.
+/// Reason why nothing can run as a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unreachable {
-    /// `/etc/passwd` has no such name.
+pub enum AccountError {
+    /// `/etc/passwd` does not have the name.
     NoSuchUser,
-    /// It is somebody else, and only root could become them.
+    /// The program runs as another user, and not as root.
     NotRoot,
 }
 
-impl fmt::Display for Unreachable {
+impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoSuchUser => "there is no such user in /etc/passwd",
-            Self::NotRoot => "the agent would have to be root to run anything as somebody else",
+            Self::NotRoot => "only an agent that runs as root can run commands as another user",
         })
     }
 }
 
-impl std::error::Error for Unreachable {}
+impl std::error::Error for AccountError {}
 
-/// A line of `/etc/passwd`, as far as a job needs it.
+/// The fields of a line of `/etc/passwd` that a job needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Login name.
     pub name: OsString,
     /// User id.
     pub uid: u32,
-    /// Primary group.
+    /// Primary group id.
     pub gid: u32,
     /// Home directory.
     pub home: PathBuf,
@@ -51,8 +51,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Who runs this program (the effective user). Without a line in `/etc/passwd` (a directory service, a
-    /// container): what USER, HOME and SHELL say, else the number, `/` and `/bin/sh`.
+    /// Returns the account of the effective user. Without a line in `/etc/passwd` (a directory service, a
+    /// container) it consists of USER, HOME and SHELL, or else of the uid, `/` and `/bin/sh`.
     #[must_use]
     pub fn current() -> Self {
         let uid = geteuid().as_raw();
@@ -65,34 +65,35 @@ impl Account {
         })
     }
 
-    /// The account with this name, if `/etc/passwd` has it.
+    /// Returns the account with this name, if `/etc/passwd` has it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         find(&passwd(), |account| account.name == name)
     }
 
-    /// Somebody with this name whom who runs us could become: themselves, or for root anybody.
+    /// Returns the account `name` if a program run by this account can change to it: any account for root, else
+    /// only its own.
     ///
     /// # Errors
-    /// [`Unreachable`]
-    pub fn reach(&self, name: &str) -> Result<Self, Unreachable> {
+    /// [`AccountError`]
+    pub fn reach(&self, name: &str) -> Result<Self, AccountError> {
         if self.name == name {
             return Ok(self.clone());
         }
-        let account = Self::named(name).ok_or(Unreachable::NoSuchUser)?;
+        let account = Self::named(name).ok_or(AccountError::NoSuchUser)?;
         match self.uid {
             ROOT => Ok(account),
-            _ => Err(Unreachable::NotRoot),
+            _ => Err(AccountError::NotRoot),
         }
     }
 
-    /// Every group they are in, the primary one first, as `/etc/group` has it.
+    /// Returns the primary group, then the groups that `/etc/group` lists for the user.
     #[must_use]
     pub fn groups(&self) -> Vec<u32> {
         groups_of(self, &read_database("/etc/group"))
     }
 
-    /// `name:password:uid:gid:comment:home:shell` (`passwd(5)`).
+    /// Parses `name:password:uid:gid:comment:home:shell` (`passwd(5)`).
     fn parse(line: &[u8]) -> Option<Self> {
         let fields: Vec<&OsStr> = line
             .split(|&byte| byte == b':')
@@ -116,7 +117,7 @@ fn passwd() -> Vec<u8> {
     read_database("/etc/passwd")
 }
 
-/// Nothing, if it cannot be read: then nobody is known by it.
+/// Reads a database. One that cannot be read counts as empty.
 fn read_database(path: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let _ = File::open(path).and_then(|file| file.take(limits::ACCOUNTS).read_to_end(&mut text));
@@ -130,7 +131,7 @@ fn find(passwd: &[u8], wanted: impl Fn(&Account) -> bool) -> Option<Account> {
     lines.find(wanted)
 }
 
-/// `name:password:gid:member,member` (`group(5)`).
+/// Searches lines of the form `name:password:gid:member,member` (`group(5)`).
 fn groups_of(account: &Account, database: &[u8]) -> Vec<u32> {
     let mut groups = vec![account.gid];
     for line in database.split(|&byte| byte == b'\n') {
@@ -157,7 +158,7 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// An empty field means the default (`passwd(5)`); a relative path means nothing.
+/// Returns the path, or the default for an empty field (`passwd(5)`) or a relative path.
 fn absolute_or(path: impl AsRef<Path>, default: &str) -> PathBuf {
     let path = path.as_ref();
     if path.is_absolute() {
@@ -176,7 +177,7 @@ mod tests {
         ann:x:1000:100:Ann,,,:/home/\xff:\nlast:*:7:7:::/bin/false";
 
     #[test]
-    fn a_line_is_found_among_comments_and_nonsense() {
+    fn an_account_is_found_among_comments_and_malformed_lines() {
         let ann = find(PASSWD, |account| account.uid == 1000).unwrap();
         assert_eq!(ann.name, "ann");
         assert_eq!(ann.gid, 100);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_those_that_name_the_user_and_their_own() {
+    fn groups_are_the_primary_one_and_those_that_list_the_user() {
         let database =
             b"root:x:0:\nusers:x:100:ann\nadm:x:4:joann,ann\nx:x:5:anna\nbad:x:y:ann\nlp:x:7:ann,";
         let ann = find(PASSWD, |account| account.name == "ann").unwrap();
@@ -197,20 +198,20 @@ mod tests {
     }
 
     #[test]
-    fn only_root_reaches_others() {
+    fn only_root_can_change_to_another_user() {
         let ann = find(PASSWD, |account| account.name == "ann").unwrap();
         assert_eq!(ann.reach("ann"), Ok(ann.clone()));
-        assert_eq!(ann.reach("root"), Err(Unreachable::NotRoot));
+        assert_eq!(ann.reach("root"), Err(AccountError::NotRoot));
         let root = find(PASSWD, |account| account.uid == ROOT).unwrap();
-        assert_eq!(root.reach("no such"), Err(Unreachable::NoSuchUser));
+        assert_eq!(root.reach("no such"), Err(AccountError::NoSuchUser));
         assert!(
             Account::named("root")
-                .is_some_and(|there| root.reach("root").is_ok() && there.uid == 0)
+                .is_some_and(|account| root.reach("root").is_ok() && account.uid == 0)
         );
     }
 
     #[test]
-    fn there_is_always_somebody_who_runs_us() {
+    fn the_current_user_always_has_an_account() {
         let account = Account::current();
         assert_eq!(account.uid, geteuid().as_raw());
         assert!(account.home.is_absolute() && account.shell.is_absolute());

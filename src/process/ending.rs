@@ -1,11 +1,11 @@
-//! The end of a tree: TERM to every process of it, five seconds, then KILL until none is left.
+//! Termination of a tree: TERM to every process, five seconds of grace, then KILL until none is left.
 //!
-//! Not a thread and not a timer: the run loop calls it when [`Ending::poll_timeout`] says so, or sooner.
-//! Invariant: the leader is unreaped as long as an `Ending` of its tree is at work.
+//! Not a thread and not a timer: the event loop calls it at [`Ending::poll_timeout`], or sooner. Invariant:
+//! the leader is not reaped while an `Ending` of its tree is in progress.
 //!
 //! ```text
-//!   start ──TERM──► asked ──GRACE or kill_now──► killing ──PATIENCE──► GaveUp
-//!                     └────── none left ────────────┴────────────────► Ended
+//!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──GIVE_UP_AFTER──► GaveUp
+//!                        └────────── none left ───────────┴─────────────────────► Ended
 //! ```
 
 use std::collections::HashSet;
@@ -15,60 +15,60 @@ use super::snapshot::Identity;
 use super::{ProcessSnapshot, Signal, Tree};
 use crate::time::Instant;
 
-/// How long a process may take to end after TERM.
+/// Time between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// How long KILL is repeated. It takes effect at once but in a process that waits for a device.
+/// Time for which KILL is repeated. It takes effect at once except in a process that waits for a device.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// The first look comes after this; each later one after twice the time.
-const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// Interval before the first scan. It doubles with each scan.
+const FIRST_SCAN: Duration = Duration::from_millis(5);
 
-/// Nobody is believed to be left when nobody has been seen for so long, in several looks. A reading of
-/// `/proc` takes its time, and may miss who forks and dies meanwhile, or who has no environment to be
-/// recognised by while it executes.
-const SURE: Duration = Duration::from_millis(20);
+/// Time for which consecutive scans must find no process before the tree counts as empty. A read of `/proc`
+/// is not atomic: it may miss a process that forks and exits meanwhile, or one whose environment is
+/// not readable during `exec`.
+const CONFIRMATION: Duration = Duration::from_millis(20);
 
-/// At the longest.
-const SLOWEST_LOOK: Duration = Duration::from_millis(250);
+/// Longest interval between scans.
+const LONGEST_SCAN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How far it got.
+/// Progress of a termination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Some process is left, and time.
+    /// A process is left, and time to end it.
     Pending,
-    /// None is left but the leader's remains: reap it.
+    /// None is left but the leader's zombie, which can be reaped.
     Ended,
-    /// These many survive KILL (they wait for a device, or became another user's). Reap the leader if it
+    /// Some processes survived KILL: they wait for a device, or changed to another user. Reap the leader if it
     /// has ended.
     GaveUp {
-        /// Processes left.
+        /// Number of processes left.
         left: usize,
     },
 }
 
-/// A tree being ended.
+/// A tree in termination.
 #[derive(Debug)]
 pub struct Ending {
     tree: Tree,
     state: State,
-    /// Every process that was seen in the tree, so that one that leaves it and wipes its traces stays known.
+    /// Processes seen in the tree, so that one that leaves it and clears its environment stays known.
     known: HashSet<Identity>,
-    /// When a look found nobody, with nobody seen since.
+    /// Time of the first scan of the current series that found no process.
     empty_since: Option<Instant>,
-    pause: Duration,
+    interval: Duration,
     next: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// TERM was sent; KILL follows at the instant.
-    Asked {
+    Terminating {
         until: Instant,
-        /// When the youngest process of the system had started then: who is older and unknown was missed.
+        /// Latest start time in the snapshot for TERM. A member that is not newer and not known was missed.
         youngest: u64,
     },
-    /// KILL is being sent, up to the instant.
+    /// KILL is repeated until the instant.
     Killing {
         until: Instant,
     },
@@ -76,50 +76,50 @@ enum State {
 }
 
 impl Ending {
-    /// Sends TERM, once, to every process of the tree (on a terminal HUP before).
+    /// Sends TERM once to every process of the tree, on a terminal after HUP.
     #[must_use]
     pub fn start(now: Instant, tree: Tree, snapshot: &mut ProcessSnapshot) -> Self {
         let mut known = HashSet::new();
         let table = snapshot.at(now);
         let members = tree.members(table, &known);
-        for &signal in tree.request() {
+        for &signal in tree.termination_signals() {
             tree.signal_members(signal, table, &members);
         }
         let youngest = table.iter().map(|entry| entry.started).max();
         known.extend(members.iter().map(|entry| entry.identity()));
         Self {
             tree,
-            state: State::Asked {
+            state: State::Terminating {
                 until: now + GRACE,
                 youngest: youngest.unwrap_or(0),
             },
             known,
             empty_since: None,
-            pause: FIRST_LOOK,
-            next: now + FIRST_LOOK,
+            interval: FIRST_SCAN,
+            next: now + FIRST_SCAN,
         }
     }
 
-    /// No more patience: KILL from now on.
+    /// Ends the grace period: sends KILL from now on.
     pub fn kill_now(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
-        if let State::Asked { until, .. } = &mut self.state {
+        if let State::Terminating { until, .. } = &mut self.state {
             *until = now;
         }
         self.on_timeout(now, snapshot)
     }
 
-    /// Looks who is left and goes on accordingly. Spurious calls are harmless; one when the leader's
-    /// pidfd becomes readable makes it end sooner.
+    /// Scans for processes that are left and acts accordingly. Extra calls are harmless; a call when the leader's
+    /// pidfd becomes readable shortens the termination.
     pub fn on_timeout(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
-        if let State::Asked { until, .. } = self.state
+        if let State::Terminating { until, .. } = self.state
             && now >= until
         {
             let until = now + GIVE_UP_AFTER;
             self.state = State::Killing { until };
-            self.pause = FIRST_LOOK;
+            self.interval = FIRST_SCAN;
             self.next = now;
         }
-        let progress = self.look(now, snapshot);
+        let progress = self.scan(now, snapshot);
         match progress {
             Progress::Pending => self.schedule(now),
             over => self.state = State::Over(over),
@@ -127,7 +127,7 @@ impl Ending {
         progress
     }
 
-    fn look(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
+    fn scan(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
         if let State::Over(progress) = self.state {
             return progress;
         }
@@ -136,7 +136,7 @@ impl Ending {
         let left = members.len();
         if left == 0 {
             let since = *self.empty_since.get_or_insert(now);
-            return if now.since(since) < SURE {
+            return if now.since(since) < CONFIRMATION {
                 Progress::Pending
             } else {
                 Progress::Ended
@@ -144,14 +144,15 @@ impl Ending {
         }
         self.empty_since = None;
         match self.state {
-            State::Asked { youngest, .. } => {
-                // Who was there and was not asked. Children of those that were are left alone: they may be
-                // what cleans up.
+            State::Terminating { youngest, .. } => {
+                // Members that existed at TERM and did not get it. Later children get no signal: they may
+                // belong to the cleanup.
                 let missed = members.iter().filter(|entry| {
                     entry.started <= youngest && !self.known.contains(&entry.identity())
                 });
                 for entry in missed {
-                    self.tree.signal_stray(self.tree.request(), entry);
+                    self.tree
+                        .signal_missed(self.tree.termination_signals(), entry);
                 }
             }
             State::Killing { until } if now >= until => return Progress::GaveUp { left },
@@ -165,23 +166,23 @@ impl Ending {
 
     fn schedule(&mut self, now: Instant) {
         if now >= self.next {
-            self.next = now + self.pause;
-            self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+            self.next = now + self.interval;
+            self.interval = (self.interval * 2).min(LONGEST_SCAN_INTERVAL);
         }
         if self.empty_since.is_some() {
-            self.next = self.next.min(now + FIRST_LOOK);
+            self.next = self.next.min(now + FIRST_SCAN);
         }
-        if let State::Asked { until, .. } = self.state {
+        if let State::Terminating { until, .. } = self.state {
             self.next = self.next.min(until);
         }
     }
 
-    /// When to call [`Ending::on_timeout`] next; `None` when it is over.
+    /// Returns the time of the next call of [`Ending::on_timeout`], or `None` when the termination is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Over(_) => None,
-            State::Asked { .. } | State::Killing { .. } => Some(self.next),
+            State::Terminating { .. } | State::Killing { .. } => Some(self.next),
         }
     }
 }

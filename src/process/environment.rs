@@ -1,7 +1,7 @@
-//! The environment of a job: six variables, and what was asked for, within reason.
+//! The environment of a job: six variables, and those of the request that are safe.
 //!
-//! Invariant: nothing of the agent's own environment leaks into a job (its LANG excepted), and no variable
-//! that makes a program run other code than was named is taken from a requester.
+//! Invariant: no variable of the agent's own environment except LANG reaches a job, and a request cannot set
+//! a variable that makes a program run code other than the program named.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -10,17 +10,17 @@ use std::os::unix::ffi::OsStrExt;
 use super::{Account, limits};
 use crate::escape;
 
-/// Where programs are looked up.
+/// Default search path for programs.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The variable that marks every process of a job; its value is [`Spec::marker`](super::Spec::marker).
+/// Name of the variable that marks every process of a job. Its value is [`Spec::marker`](super::Spec::marker).
 pub const MARKER: &str = "UDPAGENT_JOB";
 
-/// Names that no requester may set: a key that may run one program only could run any by them. It is what
-/// `sudo` deletes (`initial_badenv_table`), and what has turned up since.
+/// Names that a request may not set: with them, a key that may run one program only could run any. The list
+/// is that of `sudo` (`initial_badenv_table`) with later findings.
 const REFUSED: &[&str] = &[
     MARKER,
-    // Shells: read a file at start, split words anew, trace with a command, look elsewhere.
+    // Shells: files read at start, word splitting, traced commands, other search paths.
     "BASH_ENV",
     "BASHOPTS",
     "CDPATH",
@@ -35,7 +35,7 @@ const REFUSED: &[&str] = &[
     "SHELLOPTS",
     "TMPPREFIX",
     "ZDOTDIR",
-    // The C library: load, write and look up elsewhere.
+    // The C library: files loaded, files written, other places for lookups.
     "GCONV_PATH",
     "GETCONF_DIR",
     "GLIBC_TUNABLES",
@@ -49,12 +49,12 @@ const REFUSED: &[&str] = &[
     "RESOLV_HOST_CONF",
     "RES_OPTIONS",
     "TZDIR",
-    // Terminal descriptions are programs of a kind.
+    // Terminal descriptions, which may contain commands.
     "TERMCAP",
     "TERMINFO",
     "TERMINFO_DIRS",
     "TERMPATH",
-    // Interpreters: run this before what was named.
+    // Interpreters: code that runs before the program named.
     "CLASSPATH",
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
@@ -75,14 +75,14 @@ const REFUSED: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
-/// Beginnings of such names: the dynamic linkers', and bash's functions.
-const REFUSED_BEGINNINGS: &[&str] = &["LD_", "DYLD_", "_RLD", "BASH_FUNC_"];
+/// Prefixes of refused names: those of dynamic linkers and of bash functions.
+const REFUSED_PREFIXES: &[&str] = &["LD_", "DYLD_", "_RLD", "BASH_FUNC_"];
 
-/// PATH, HOME, USER, LOGNAME, SHELL and LANG for the account, then `extra`, which may replace them. (A PATH
-/// among it is what the job sees, not where its program is looked up: that is `Spec::path`.)
+/// Returns PATH, HOME, USER, LOGNAME, SHELL and LANG for the account, then `extra`, which may replace them.
+/// A PATH in `extra` is visible to the job, but its program is looked up in `Spec::path`.
 ///
 /// # Errors
-/// The first name in `extra` that is refused; see [`RefusedVariable`].
+/// [`RefusedVariable`] for the first variable in `extra` that is refused.
 pub fn clean_environment<N, V>(
     account: &Account,
     extra: impl IntoIterator<Item = (N, V)>,
@@ -91,7 +91,7 @@ where
     N: AsRef<OsStr>,
     V: AsRef<OsStr>,
 {
-    // Without one, programs would take every byte above 127 for a question mark.
+    // Without LANG, programs would show every byte above 127 as a question mark.
     let lang = std::env::var_os("LANG").filter(|lang| !lang.is_empty());
     let mut env: Vec<(OsString, OsString)> = vec![
         ("PATH".into(), PATH.into()),
@@ -119,20 +119,20 @@ fn is_acceptable(name: &OsStr, value: &OsStr) -> bool {
     let (name, value) = (name.as_bytes(), value.as_bytes());
     let is_variable =
         !name.is_empty() && !name.contains(&b'=') && !name.contains(&0) && !value.contains(&0);
-    // Any name may be a function to an old bash (CVE-2014-6271).
+    // An old bash takes any variable with such a value for a function (CVE-2014-6271).
     is_variable
         && !value.starts_with(b"()")
         && !REFUSED.iter().any(|refused| refused.as_bytes() == name)
-        && !REFUSED_BEGINNINGS
+        && !REFUSED_PREFIXES
             .iter()
-            .any(|beginning| name.starts_with(beginning.as_bytes()))
+            .any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
-/// A variable that may not be set by a requester: no name at all, one from the list in this module (`LD_*`,
-/// `BASH_ENV`, `IFS`, `PYTHONPATH` and their kin), or a value that is a shell function.
+/// Error: a request may not set this variable. Its name is invalid or listed in this module (`LD_*`,
+/// `BASH_ENV`, `IFS`, `PYTHONPATH` and others), or its value is invalid or a shell function.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefusedVariable {
-    /// Its name, as the requester wrote it. It is escaped when displayed.
+    /// Name as requested, escaped when displayed.
     pub name: OsString,
 }
 
@@ -159,13 +159,13 @@ mod tests {
         }
     }
 
-    fn asked(extra: &[(&str, &str)]) -> Result<Vec<(OsString, OsString)>, RefusedVariable> {
+    fn requested(extra: &[(&str, &str)]) -> Result<Vec<(OsString, OsString)>, RefusedVariable> {
         clean_environment(&account(), extra.iter().copied())
     }
 
     #[test]
-    fn six_variables_and_no_more() {
-        let env = asked(&[]).unwrap();
+    fn the_clean_environment_has_six_variables() {
+        let env = requested(&[]).unwrap();
         let names: Vec<_> = env.iter().map(|(name, _)| name.to_str().unwrap()).collect();
         assert_eq!(names, ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG"]);
         assert_eq!(env[1].1, "/home/ann");
@@ -173,15 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_added_or_replaces_but_never_twice() {
-        let env = asked(&[("K", "1"), ("LANG", "de_DE.UTF-8"), ("K", "")]).unwrap();
+    fn a_requested_variable_is_added_or_replaced_and_never_duplicated() {
+        let env = requested(&[("K", "1"), ("LANG", "de_DE.UTF-8"), ("K", "")]).unwrap();
         assert_eq!(env.len(), 7);
         assert_eq!(env[5].1, "de_DE.UTF-8");
         assert_eq!(env[6], ("K".into(), "".into()));
     }
 
     #[test]
-    fn what_runs_other_code_is_refused_by_name() {
+    fn a_variable_that_runs_other_code_is_refused() {
         for name in [
             "LD_PRELOAD",
             "LD_",
@@ -191,17 +191,17 @@ mod tests {
             "BASH_FUNC_ls%%",
             MARKER,
         ] {
-            let refused = asked(&[("K", "1"), (name, "x")]).unwrap_err();
+            let refused = requested(&[("K", "1"), (name, "x")]).unwrap_err();
             assert_eq!(refused.name, name);
         }
-        assert!(asked(&[("f", "() { :; }; echo gotcha")]).is_err());
-        assert!(asked(&[("LDAP", "x"), ("ENVOY", "x"), ("MY_IFS", "x")]).is_ok());
+        assert!(requested(&[("f", "() { :; }; echo gotcha")]).is_err());
+        assert!(requested(&[("LDAP", "x"), ("ENVOY", "x"), ("MY_IFS", "x")]).is_ok());
     }
 
     #[test]
-    fn what_is_no_variable_is_refused() {
+    fn an_invalid_name_or_value_is_refused() {
         for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0y")] {
-            assert!(asked(&[(name, value)]).is_err());
+            assert!(requested(&[(name, value)]).is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A `Spec` in the form that system calls take: pointers, numbers, files to try.
 //!
-//! Not the calls (`child`). Invariant: what cannot be said to the kernel, a NUL in an argument for one, is
-//! refused here, before there is a child.
+//! Not the calls (`child`). Invariant: values that the kernel cannot take, such as a NUL in an argument, are
+//! refused here, before a child exists.
 
 use std::ffi::{CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -13,20 +13,20 @@ use rustix::process::{Gid, Rlimit, Uid, geteuid, getrlimit};
 use super::environment::MARKER;
 use super::{Account, Limit, Resource, SpawnError, Spec, Stage, script};
 
-/// Everything that the child needs beside its descriptors.
+/// Arguments of the child's system calls, except its descriptors.
 pub(super) struct Image {
-    /// The files to try, in order.
+    /// Files to try, in order.
     pub(super) candidates: Vec<CString>,
     pub(super) cwd: CString,
     pub(super) argv: Strings,
     pub(super) env: Strings,
-    /// Descriptor 0 is a terminal, to be the session's own.
+    /// True if descriptor 0 is a terminal, to become the session's controlling terminal.
     pub(super) on_terminal: bool,
     pub(super) limits: Vec<(Resource, Rlimit)>,
     pub(super) user: Option<Credentials>,
 }
 
-/// Whom to become.
+/// User and groups to change to.
 pub(super) struct Credentials {
     pub(super) uid: Uid,
     pub(super) gid: Gid,
@@ -34,18 +34,18 @@ pub(super) struct Credentials {
 }
 
 impl Image {
-    /// What `spec` comes down to.
+    /// Converts `spec`.
     pub(super) fn new(spec: &Spec) -> Result<Self, SpawnError> {
         let refused = SpawnError::of(Stage::Execute);
         let program = spec.argv.first().ok_or(Errno::INVAL).map_err(&refused)?;
-        let own = spec.script.as_deref().map(script::command);
-        // The interpreter stands where it says, as the kernel has it; it is not looked up.
-        let candidates = match own.iter().flatten().next() {
+        let interpreted = spec.script.as_deref().map(script::command);
+        // As in the kernel, the interpreter's path is used as it is, without a lookup.
+        let candidates = match interpreted.iter().flatten().next() {
             Some(interpreter) => c_string(interpreter.as_slice()).map(|file| vec![file]),
             None => candidates(program, &spec.path),
         };
-        let skipped = usize::from(own.is_some());
-        let argv = own
+        let skipped = usize::from(interpreted.is_some());
+        let argv = interpreted
             .into_iter()
             .flatten()
             .chain(
@@ -76,10 +76,11 @@ impl Image {
     }
 }
 
-/// Both the soft and the hard limit, and no higher than ours: only root could, and did not mean to.
+/// Returns the soft and the hard limit. They never exceed the program's own hard limit, which only root could
+/// raise.
 fn rlimit(limit: &Limit) -> (Resource, Rlimit) {
-    let ours = getrlimit(limit.resource).maximum.unwrap_or(u64::MAX);
-    let value = Some(limit.at_most.min(ours));
+    let own = getrlimit(limit.resource).maximum.unwrap_or(u64::MAX);
+    let value = Some(limit.at_most.min(own));
     let both = Rlimit {
         current: value,
         maximum: value,
@@ -87,10 +88,10 @@ fn rlimit(limit: &Limit) -> (Resource, Rlimit) {
     (limit.resource, both)
 }
 
-/// Nothing to do for who is that user already and could not change anything.
+/// Returns the ids to change to, or `None` if an unprivileged program already runs as `user`.
 fn credentials(user: &Account) -> Option<Credentials> {
-    let ourselves = geteuid();
-    if !ourselves.is_root() && ourselves.as_raw() == user.uid {
+    let current = geteuid();
+    if !current.is_root() && current.as_raw() == user.uid {
         return None;
     }
     Some(Credentials {
@@ -100,8 +101,8 @@ fn credentials(user: &Account) -> Option<Credentials> {
     })
 }
 
-/// The files that `program` may mean. An empty element of the path is not taken for the current
-/// directory, as POSIX would have it: that serves nobody but who plants programs there.
+/// Returns the files that `program` may name. An empty element of the search path is ignored: POSIX reads it
+/// as the current directory, where other users may place programs.
 fn candidates(program: &OsStr, path: &OsStr) -> Result<Vec<CString>, Errno> {
     let program = program.as_bytes();
     if program.is_empty() {
@@ -117,7 +118,7 @@ fn candidates(program: &OsStr, path: &OsStr) -> Result<Vec<CString>, Errno> {
         .collect()
 }
 
-/// `NAME=value`.
+/// Returns `NAME=value`.
 fn variable(name: &OsStr, value: &OsStr) -> Result<CString, Errno> {
     let (name, value) = (name.as_bytes(), value.as_bytes());
     if name.is_empty() || name.contains(&b'=') {

@@ -1,7 +1,7 @@
-//! A process we started: the leader of its session, of its group, and of the tree that grows from it.
+//! A spawned process: the leader of its session, of its process group, and of the tree of its descendants.
 //!
-//! Not the tree (`tree`) and not its end (`ending`). Invariant: until [`Process::reap`] the kernel keeps
-//! its process id for it, dead or alive.
+//! Not the tree (`tree`) and not its termination (`ending`). Invariant: until [`Process::reap`] the kernel
+//! does not reuse its process id.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,19 +12,19 @@ use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, w
 use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
-/// A running process, or its remains.
+/// A running process, or a zombie.
 ///
-/// Its pipes are the caller's to take. Dropped unreaped, and not [left](Process::leave), its group is killed
-/// and what is left of it becomes an orphan, for [`reap_orphans`](super::reap_orphans) to collect.
+/// The caller takes the pipes. Dropping it without [`reap`](Process::reap) or [`leave`](Process::leave) kills its
+/// process group; the zombie then counts as an orphan of [`reap_orphans`](super::reap_orphans).
 #[derive(Debug)]
 pub struct Process {
-    /// Writes to its descriptor 0, with [`Stdin::Pipe`](super::Stdin::Pipe).
+    /// Pipe to its descriptor 0, with [`Stdin::Pipe`](super::Stdin::Pipe).
     pub stdin: Option<Pipe>,
-    /// Reads its descriptor 1.
+    /// Pipe from its descriptor 1.
     pub stdout: Option<Pipe>,
-    /// Reads its descriptor 2.
+    /// Pipe from its descriptor 2.
     pub stderr: Option<Pipe>,
-    /// Holds its terminal open, if it has one: until this is dropped, `stdout` does not end.
+    /// Open slave of its terminal, if it has one. Until it is dropped, `stdout` does not end.
     pub slave: Option<Slave>,
     tree: Tree,
     pidfd: OwnedFd,
@@ -32,16 +32,16 @@ pub struct Process {
     left: bool,
 }
 
-/// How a leader ended.
+/// Exit status of a leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// It returned.
+    /// It exited with this code.
     Code(u8),
-    /// A signal ended it.
+    /// A signal terminated it.
     Signal {
-        /// The signal's number.
+        /// Number of the signal.
         signal: i32,
-        /// It left a core dump.
+        /// True if it dumped core.
         core: bool,
     },
 }
@@ -66,19 +66,20 @@ impl Process {
         }
     }
 
-    /// Its process id, which is its session's and its group's as well.
+    /// Returns its process id, which is also the id of its session and process group.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.tree.leader()
     }
 
-    /// Becomes readable when the leader has ended (register with `mio::unix::SourceFd`), and stays so.
+    /// Returns a descriptor that becomes and stays readable when the leader has ended. Register it with
+    /// `mio::unix::SourceFd`.
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 
-    /// Everything that descends from it.
+    /// Returns the tree of the leader and its descendants.
     #[must_use]
     pub fn tree(&self) -> &Tree {
         &self.tree
@@ -87,7 +88,7 @@ impl Process {
     /// Sends a signal to its process group.
     ///
     /// # Errors
-    /// As `kill(2)`: `EPERM` if every member has changed its user, `ESRCH` if the leader has been reaped.
+    /// Those of `kill(2)`: `EPERM` if every member has changed its user, `ESRCH` if the leader was reaped.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.reaped.is_some() {
             return Err(Errno::SRCH.into());
@@ -95,10 +96,10 @@ impl Process {
         Ok(kill_process_group(self.pid(), signal)?)
     }
 
-    /// How the leader ended, if it has. Leaves it a zombie, so that its id stays taken.
+    /// Returns the exit status of the leader if it has ended. It remains a zombie, so its id is not reused.
     ///
     /// # Errors
-    /// As `waitid(2)`: `ECHILD` if this program was started with SIGCHLD ignored, so that nobody can know.
+    /// Those of `waitid(2)`: `ECHILD` if this program was started with SIGCHLD ignored, which discards statuses.
     pub fn exited(&self) -> io::Result<Option<Exit>> {
         match self.reaped {
             Some(exit) => Ok(Some(exit)),
@@ -106,15 +107,16 @@ impl Process {
         }
     }
 
-    /// Collects the leader if it has ended: its process id may then be used again. Again harmless.
+    /// Reaps the leader if it has ended, so that its process id may be reused. Later calls return the same
+    /// status.
     ///
     /// # Errors
-    /// As [`Process::exited`].
+    /// Those of [`Process::exited`].
     pub fn reap(&mut self) -> io::Result<Option<Exit>> {
         if self.reaped.is_none() {
             let leader = self.pid();
-            // Under the lock, or a process of the same id, started by another thread at this moment,
-            // would be struck off the list instead.
+            // The lock is held until the removal. Otherwise another thread could start a process with the
+            // same id, whose entry would be removed instead.
             let mut leaders = orphans::leaders();
             self.reaped = wait(leader, WaitIdOptions::empty())?;
             if self.reaped.is_some() {
@@ -124,7 +126,7 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// Lets go of it: it goes on by itself, and its remains are an orphan's.
+    /// Releases the process without killing it. After its end it is reaped as an orphan.
     pub fn leave(mut self) {
         self.left = true;
     }
@@ -155,7 +157,7 @@ impl Exit {
         }
         let code = status
             .exit_status()
-            .expect("EXITED is all that is waited for");
-        Self::Code(u8::try_from(code & 0xff).expect("masked"))
+            .expect("with EXITED, a status is an exit code or a terminating signal");
+        Self::Code(u8::try_from(code & 0xff).expect("the mask leaves 8 bits"))
     }
 }

@@ -1,19 +1,19 @@
-//! One process of the operating system and everything that descends from it: started, watched, signalled,
-//! ended to the last descendant, reaped.
+//! Operating-system processes with all their descendants: spawning, signals, termination of the whole
+//! tree, reaping.
 //!
-//! Not jobs, requests, policy or bytes: a room of the agent decides what runs and reads the pipes; this
-//! one knows `fork`, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`); no thread, no clock and
-//! no blocking wait of its own: every call returns at once, but for `spawn`, which waits for `exec`.
+//! Not jobs, requests, policy or bytes: the agent decides what runs and reads the pipes; this layer
+//! handles `clone`, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`). It has no thread and no
+//! clock, and no call blocks except `spawn`, which waits for `exec`.
 //!
 //! ```text
-//!            spawn             exited() is Some                 Ending says Ended
+//!            spawn             exited() is Some             Ending returns Ended
 //!   Spec ───────────► Process ──────────────────► (still a zombie) ─────────────► reap()
 //!                        │  signal(): its group                         ▲
 //!                        └─ tree() ─► Ending: TERM · 5 s · KILL, KILL … ┘
 //! ```
 //!
-//! Invariant: a leader is reaped last. Until then its process id, which is also its session's and its
-//! group's, cannot be given to anybody else, so that no signal of ours can hit a stranger.
+//! Invariant: a leader is reaped last. Until then the kernel does not reuse its process id, which is also
+//! the id of its session and process group, so no signal can reach an unrelated process.
 
 mod account;
 mod child;
@@ -33,7 +33,7 @@ mod streams;
 mod terminal;
 mod tree;
 
-pub use account::{Account, Unreachable};
+pub use account::{Account, AccountError};
 pub use ending::{Ending, GIVE_UP_AFTER, GRACE, Progress};
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};

@@ -1,7 +1,7 @@
-//! Descendants whose parents died become ours: adopted, and reaped when they end.
+//! Adoption of orphaned descendants by this process, and their reaping.
 //!
-//! Not the leaders' reaping: each belongs to its `Process`. Invariant: neither a leader's status nor that
-//! of a child somebody else in this program started (`std::process`) is ever taken away from them.
+//! Not the reaping of leaders, which is up to each `Process`. Invariant: the exit status of a leader, or of
+//! a child that other code in this program started (`std::process`), is never collected here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,32 +13,32 @@ use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid
 use super::Pid;
 use super::snapshot::{Entry, Table};
 
-/// Makes this process the parent of every orphan below it, so that none escapes to init. Call once at
-/// start; processes started from here do not inherit it.
+/// Makes this process the parent of its orphaned descendants, in place of init. Call once at start;
+/// children do not inherit the attribute.
 ///
 /// # Errors
-/// As `prctl(2)`.
+/// Those of `prctl(2)`.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
 }
 
-/// Reaps the orphans that have ended; returns how many. Call on SIGCHLD, or now and then.
+/// Reaps the orphans that have ended and returns their number. Call on SIGCHLD, or periodically.
 ///
-/// Those are our zombie children that lead no live job and are in another session than this program. It
-/// does nothing while a [`spawn`](super::spawn) is under way: call again later.
+/// An orphan is a zombie child that leads no live job and belongs to a session other than this program's.
+/// The function does nothing while a [`spawn`](super::spawn) is in progress: call it again later.
 #[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn reap_orphans() -> usize {
-    // The lock is held to the end: no leader appears or is reaped while we look.
+    // The lock is held to the end, so that no leader is added or reaped meanwhile.
     let leaders = leaders();
-    if leaders.under_way > 0 {
+    if leaders.spawning > 0 {
         return 0;
     }
-    let Some(us) = Entry::read(getpid()) else {
+    let Some(this) = Entry::read(getpid()) else {
         return 0;
     };
     let orphan = |&pid: &Pid| {
         !leaders.pids.contains(&pid.as_raw_pid())
-            && Entry::read(pid).is_some_and(|entry| entry.session != us.session)
+            && Entry::read(pid).is_some_and(|entry| entry.session != this.session)
     };
     let reap = |&pid: &Pid| {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -47,8 +47,8 @@ pub fn reap_orphans() -> usize {
     children().into_iter().filter(orphan).filter(reap).count()
 }
 
-/// Our children, zombies included. From `/proc/self/task/*/children`, or the long way where the kernel
-/// was built without it.
+/// Returns the children of this process, zombies included: from `/proc/self/task/*/children`, or from all of
+/// `/proc` if the kernel was built without that file.
 fn children() -> Vec<Pid> {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
@@ -56,7 +56,7 @@ fn children() -> Vec<Pid> {
     let lists: io::Result<Vec<String>> = tasks
         .flatten()
         .map(|task| fs::read_to_string(task.path().join("children")))
-        // A thread that ended while we looked has handed its children to another; next time.
+        // The children of a thread that ended meanwhile have moved to another thread: the next call finds them.
         .filter(|list| {
             list.as_ref()
                 .err()
@@ -75,47 +75,48 @@ fn children() -> Vec<Pid> {
 }
 
 static LEADERS: Mutex<Leaders> = Mutex::new(Leaders {
-    under_way: 0,
+    spawning: 0,
     pids: BTreeSet::new(),
 });
 
-/// The leaders that are not reaped yet. As many as there are jobs, which the jobs room bounds.
+/// Leaders that are not reaped yet. The agent bounds their number.
 pub(super) struct Leaders {
-    /// Calls of `spawn` that may have a child whose id is not in `pids` yet.
-    under_way: usize,
+    /// Number of `spawn` calls in progress, which may have a child that is not in `pids` yet.
+    spawning: usize,
     pids: BTreeSet<i32>,
 }
 
 /// Locks the list.
 pub(super) fn leaders() -> MutexGuard<'static, Leaders> {
-    // Every change is a single step, so a panic elsewhere leaves nothing half done.
+    // Every change is a single step, so a panic of a lock holder leaves no partial change.
     LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Leaders {
-    /// It runs, and is its `Process`'s to reap from now on.
+    /// Adds a leader that runs: only its `Process` may reap it.
     pub(super) fn insert(&mut self, leader: Pid) {
         self.pids.insert(leader.as_raw_pid());
     }
 
-    /// It has been reaped, or given up.
+    /// Removes a leader that was reaped or abandoned.
     pub(super) fn remove(&mut self, leader: Pid) {
         self.pids.remove(&leader.as_raw_pid());
     }
 }
 
-/// While it lives, a child may exist that is in no list: nobody but `spawn` may reap then.
-pub(super) struct SpawnUnderWay(());
+/// Guard of a `spawn` in progress. While it exists, a child may exist that is not listed yet, and only
+/// `spawn` may reap.
+pub(super) struct SpawnGuard(());
 
-impl SpawnUnderWay {
+impl SpawnGuard {
     pub(super) fn begin() -> Self {
-        leaders().under_way += 1;
+        leaders().spawning += 1;
         Self(())
     }
 }
 
-impl Drop for SpawnUnderWay {
+impl Drop for SpawnGuard {
     fn drop(&mut self) {
-        leaders().under_way -= 1;
+        leaders().spawning -= 1;
     }
 }

@@ -1,7 +1,7 @@
-//! Our end of a process's standard streams: of a pipe, or of its terminal.
+//! The agent's end of a process's standard stream: of a pipe, or of its terminal.
 //!
-//! Not a buffer. Invariant: it is non-blocking and closed on exec, so that neither a slow process stops
-//! us nor another process holds its pipe open.
+//! Not a buffer. Invariant: it is non-blocking and closed on exec, so that a slow process cannot block the
+//! agent, and no other process holds the pipe open.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,16 +20,16 @@ use super::WindowSize;
 pub struct Pipe(OwnedFd);
 
 impl Pipe {
-    /// Takes a descriptor over and makes it non-blocking.
+    /// Takes ownership of a descriptor and makes it non-blocking.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self(fd))
     }
 
-    /// Changes the size of the terminal's window, of which its foreground processes are told by SIGWINCH.
+    /// Changes the size of the terminal's window. Its foreground processes get SIGWINCH.
     ///
     /// # Errors
-    /// `ENOTTY` if it is no terminal.
+    /// `ENOTTY` if it is not a terminal.
     pub fn resize(&self, size: WindowSize) -> io::Result<()> {
         Ok(tcsetwinsize(&self.0, size.into())?)
     }
@@ -38,7 +38,7 @@ impl Pipe {
 impl Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match rustix::io::read(&self.0, buf) {
-            // How a terminal says that nobody has its other end any more.
+            // The master of a terminal reads EIO after the last slave was closed.
             Err(Errno::IO) => Ok(0),
             read => Ok(read?),
         }

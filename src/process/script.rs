@@ -1,7 +1,7 @@
-//! A script that is no file: its text in memory, and the interpreter that is to read it.
+//! Scripts held in memory, and their interpreters.
 //!
-//! Not run from disk, so nothing is to be cleaned up, and stdin stays free. Invariant: the text cannot be
-//! changed once it is sealed, and the interpreter finds it at descriptor [`PLACE`], which it inherits.
+//! Not a file on disk, so no cleanup is needed; stdin stays free. Invariant: the text is sealed and cannot
+//! change, and the interpreter inherits it as descriptor [`DESCRIPTOR`].
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -10,17 +10,17 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::fcntl_dupfd_cloexec;
 
-/// The descriptor at which the process finds its script: the first after the standard streams.
-pub(super) const PLACE: i32 = 3;
+/// Number of the script's descriptor in the process: the first after the standard streams.
+pub(super) const DESCRIPTOR: i32 = 3;
 
-/// What an interpreter opens to read it.
+/// Path at which the interpreter opens the script.
 const PATH: &[u8] = b"/proc/self/fd/3";
 
-/// Who reads a script that does not say.
+/// Interpreter of a script without a `#!` line.
 const SHELL: &[u8] = b"/bin/sh";
 
-/// The words that go before a script's own arguments, as execve(2) has it for a file: the interpreter that
-/// the `#!` line names, what follows it as one argument, and the script.
+/// Returns the words before a script's own arguments, as execve(2) builds them for a file: the interpreter
+/// named by the `#!` line, the rest of that line as one argument, and the script's path.
 pub(super) fn command(text: &[u8]) -> Vec<Vec<u8>> {
     let line = text.strip_prefix(b"#!").unwrap_or_default();
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -40,14 +40,15 @@ pub(super) fn command(text: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The text in memory, closed on exec and numbered so that putting it in its place overwrites nothing else.
-pub(super) fn hold(text: &[u8]) -> io::Result<OwnedFd> {
+/// Opens a sealed memory file with the text. It is closed on exec, and its number is above [`DESCRIPTOR`], so
+/// that it can be copied there.
+pub(super) fn open(text: &[u8]) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create("script", flags)?);
     file.write_all(text)?;
     let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     fcntl_add_seals(&file, all)?;
-    Ok(fcntl_dupfd_cloexec(&file, PLACE + 1)?)
+    Ok(fcntl_dupfd_cloexec(&file, DESCRIPTOR + 1)?)
 }
 
 #[cfg(test)]

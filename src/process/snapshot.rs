@@ -1,7 +1,7 @@
-//! Which processes there are: `/proc`, read in one go.
+//! Snapshots of the process table, read from `/proc`.
 //!
-//! Not who belongs to whom (`tree`). Invariant: one reading serves every question asked at one instant,
-//! so that ending a thousand jobs at once reads `/proc` once, not a thousand times.
+//! Not the membership in trees (`tree`). Invariant: one snapshot serves all queries of one instant, so that
+//! ending a thousand jobs at once reads `/proc` once.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -14,48 +14,48 @@ use super::environment::MARKER;
 use super::{Pid, limits};
 use crate::time::Instant;
 
-/// A reading of `/proc`, renewed when it is older than the instant it is asked at. Keep one per thread.
+/// A copy of the process table, renewed when a query is newer than it. Keep one per thread.
 #[derive(Debug, Default)]
 pub struct ProcessSnapshot {
     taken: Option<(Instant, Table)>,
 }
 
 impl ProcessSnapshot {
-    /// No reading yet.
+    /// Returns an empty cache; the first query reads `/proc`.
     #[must_use]
     pub const fn new() -> Self {
         Self { taken: None }
     }
 
-    /// How it is at `now`.
+    /// Returns the table of the instant `now`.
     pub(super) fn at(&mut self, now: Instant) -> &Table {
         if self.taken.as_ref().is_none_or(|(then, _)| *then < now) {
             self.taken = Some((now, Table::read()));
         }
-        &self.taken.as_ref().expect("taken just now").1
+        &self.taken.as_ref().expect("the branch above sets it").1
     }
 }
 
-/// Every process, by process id.
+/// All processes, sorted by process id.
 #[derive(Debug, Default)]
 pub(super) struct Table(Vec<Entry>);
 
-/// What makes a process itself: ids are used again, but not within a tick of the clock.
+/// Identity of a process: its id and start time. The kernel reuses ids, but not within a clock tick.
 pub(super) type Identity = (Pid, u64);
 
-/// One process.
+/// A process.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) pid: Pid,
-    /// Zero for init, and for one whose parent is outside of this pid namespace.
+    /// Zero for init, and if the parent is outside of this pid namespace.
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
-    /// Clock ticks from boot to its start.
+    /// Start time, in clock ticks since boot.
     pub(super) started: u64,
-    /// Some thread of it still runs.
+    /// True if a thread of it still runs.
     pub(super) alive: bool,
-    /// What its [`MARKER`] says; read when first asked for.
+    /// Value of its [`MARKER`], read on first use.
     marker: OnceCell<Option<Vec<u8>>>,
 }
 
@@ -69,11 +69,11 @@ impl FromIterator<Entry> for Table {
 }
 
 impl Table {
-    /// Reads `/proc`. Empty if it is not there, or shows another pid namespace than ours.
+    /// Reads `/proc`. Returns an empty table if `/proc` is missing or shows another pid namespace.
     pub(super) fn read() -> Self {
-        let ours = fs::read_link("/proc/self")
+        let own_namespace = fs::read_link("/proc/self")
             .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()));
-        let Some(directory) = ours.then(|| fs::read_dir("/proc").ok()).flatten() else {
+        let Some(directory) = own_namespace.then(|| fs::read_dir("/proc").ok()).flatten() else {
             return Self::default();
         };
         let mut entries: Vec<Entry> = directory
@@ -95,13 +95,13 @@ impl Table {
         children.map(|entry| entry.pid).collect()
     }
 
-    /// This very process, alive or not.
+    /// Returns the process with this identity, alive or not.
     pub(super) fn find(&self, (pid, started): Identity) -> Option<&Entry> {
         let entry = self.by_pid(pid.as_raw_pid())?;
         (entry.started == started).then_some(entry)
     }
 
-    /// Some process has this id.
+    /// True if a process has this id.
     pub(super) fn has(&self, pid: i32) -> bool {
         self.by_pid(pid).is_some()
     }
@@ -114,19 +114,20 @@ impl Table {
 }
 
 impl Entry {
-    /// The process with this id, now.
+    /// Reads the current entry of this process id.
     pub(super) fn read(pid: Pid) -> Option<Self> {
         Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// `proc_pid_stat(5)`. The name, in parentheses, may hold anything, parentheses and spaces too.
+    /// Parses a line of proc_pid_stat(5). The command name, in parentheses, may contain any bytes, including
+    /// parentheses and spaces.
     fn parse(pid: Pid, stat: &[u8]) -> Option<Self> {
         let name_end = stat.iter().rposition(|&byte| byte == b')')?;
         let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
-        // Numbered from 3, as in the manual.
+        // Numbered from 3, as in the manual page.
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3).copied();
-        // The first thread of a process may end before the others: it then shows as a zombie.
+        // A process whose first thread ended before the others is shown as a zombie.
         let threads: u64 = field(20)?.parse().ok()?;
         Some(Self {
             pid,
@@ -139,9 +140,9 @@ impl Entry {
         })
     }
 
-    /// For tests: one that started at tick 0, with its parent, group and session.
+    /// Returns an entry for tests that started at tick 0, with its parent, group and session.
     #[cfg(test)]
-    pub(super) fn imagined(
+    pub(super) fn fixture(
         pid: Pid,
         [parent, group, session]: [i32; 3],
         alive: bool,
@@ -162,7 +163,7 @@ impl Entry {
         (self.pid, self.started)
     }
 
-    /// Its environment, as it was at its start, says that it belongs to `job`. False where we may not look.
+    /// True if its initial environment marks it as a process of `job`. False if the environment is not readable.
     pub(super) fn is_marked(&self, job: &str) -> bool {
         let marker = self.marker.get_or_init(|| read_marker(self.pid));
         marker.as_deref() == Some(job.as_bytes())
@@ -190,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_imitates_the_fields_deceives_nobody() {
+    fn a_command_name_with_parentheses_does_not_shift_the_fields() {
         let stat = b"77 (a) Z 1 (b c) S 12 34 56 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 9001 0 0 ";
         let entry = Entry::parse(getpid(), stat).unwrap();
         assert_eq!((entry.parent, entry.group, entry.session), (12, 34, 56));
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_is_alive_as_long_as_it_has_other_threads() {
+    fn a_zombie_leader_with_other_threads_counts_as_alive() {
         let stat = |threads: u32| {
             let line = format!("7 (x) Z 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 5 ");
             Entry::parse(getpid(), line.as_bytes()).unwrap()
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_proc_is_no_process() {
+    fn a_malformed_stat_line_is_ignored() {
         for stat in [
             &b""[..],
             b"1 (x",
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn we_are_in_it_ourselves_and_the_reading_is_kept_for_the_instant() {
+    fn a_snapshot_contains_this_process_and_is_reused_within_an_instant() {
         let mut snapshot = ProcessSnapshot::new();
         let now = Instant::from_micros(5);
         assert!(snapshot.at(now).iter().any(|entry| entry.pid == getpid()));

@@ -1,29 +1,30 @@
-//! From a `Spec` to a running `Process`, or the exact reason why not.
+//! Spawning: from a `Spec` to a running `Process`, or the step that failed and its error number.
 //!
-//! Not what happens between clone and exec: that is `child`. Invariant: when it fails, nothing has run,
-//! and no process and no descriptor is left of the attempt.
+//! Not the steps between clone and exec (`child`). Invariant: after a failure no program has run, and no
+//! process and no descriptor is left.
 
 use super::image::Image;
-use super::orphans::SpawnUnderWay;
+use super::orphans::SpawnGuard;
 use super::{Process, SpawnError, Spec, Tree, child, orphans, streams};
 
-/// Starts a process: in a session and process group of its own, with the environment given and no other,
-/// with descriptors 0, 1 and 2 and no others, with default signal dispositions and an empty mask, with umask
-/// 022 and an OOM score adjustment of 0.
+/// Starts a process in a session and process group of its own, with exactly the given environment, with
+/// descriptors 0, 1 and 2 (and 3 for a script) only, with default signal dispositions, an empty signal mask,
+/// umask 022 and an OOM score adjustment of 0.
 ///
-/// May be called from any thread; returns when `exec` has happened, so a file system that hangs blocks it.
-/// The thread may end: nothing ties the process to it (which is why `PR_SET_PDEATHSIG` is not used).
+/// May be called from any thread. It returns after `exec`, so a file system that hangs blocks it. The process
+/// outlives the calling thread, which is why `PR_SET_PDEATHSIG` is not used.
 ///
 /// # Errors
-/// The step that failed and its error number, as `execve(2)` and its kin have it.
+/// The step that failed, with the error number of its system call.
 pub fn spawn(spec: &Spec) -> Result<Process, SpawnError> {
     let image = Image::new(spec)?;
-    let (ours, theirs) = streams::open(spec)?;
-    // Everything that can fail for want of something of ours has been done: from here on it is the
-    // child's turn, and either it fails before it has executed anything or it runs.
-    let under_way = SpawnUnderWay::begin();
-    let born = child::launch(&image, &theirs)?;
-    orphans::leaders().insert(born.pid);
-    drop(under_way);
-    Ok(Process::new(Tree::new(born.pid, spec), born.pidfd, ours))
+    let (streams, child_ends) = streams::open(spec)?;
+    // The parent's own resources are allocated. From here on, the child either fails before it has executed
+    // anything, or runs.
+    let guard = SpawnGuard::begin();
+    let child = child::launch(&image, &child_ends)?;
+    orphans::leaders().insert(child.pid);
+    drop(guard);
+    let tree = Tree::new(child.pid, spec);
+    Ok(Process::new(tree, child.pidfd, streams))
 }

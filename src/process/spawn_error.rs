@@ -6,9 +6,9 @@ use std::io;
 /// Reason why a process could not be started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpawnError {
-    /// What was being done.
+    /// Step that failed.
     pub stage: Stage,
-    /// The operating system's error number, e.g. `ENOENT` for a program that is not there.
+    /// Error number, such as `ENOENT` for a program that does not exist.
     pub errno: i32,
 }
 
@@ -21,16 +21,16 @@ impl SpawnError {
     }
 }
 
-/// A step on the way to a running process, in their order.
+/// Steps of starting a process, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Pipes, fork: our own resources.
+    /// Allocating the agent's own resources: pipes, the child.
     Prepare,
-    /// Getting a terminal.
+    /// Opening a terminal.
     Terminal,
-    /// Limiting its resources.
+    /// Setting its resource limits.
     Limits,
-    /// Becoming its user.
+    /// Changing to its user.
     User,
     /// Entering the working directory.
     Directory,

@@ -1,7 +1,7 @@
-//! What to run: everything `spawn` needs to know, and nothing it would have to guess.
+//! The description of a process to spawn.
 //!
-//! Not policy: whether it may run was decided before. Invariant: what is in here reaches the process byte
-//! for byte, and nothing else does.
+//! Not policy: authorization happens before. Invariant: the values reach the process byte for byte, and no
+//! others do.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,33 +9,34 @@ use std::path::PathBuf;
 use super::environment::PATH;
 use super::{Account, Resource, WindowSize};
 
-/// A process to be.
+/// Program, environment and attributes of a process to spawn.
 ///
-/// Built as `Spec { argv, env, ..Spec::default() }`, so that more can be said later.
+/// Build it as `Spec { argv, env, ..Spec::default() }`, so that fields can be added later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spec {
-    /// The program and its arguments. The program is looked up in `path` unless it holds a slash.
+    /// Program and arguments. The program is looked up in `path` unless it contains a slash.
     pub argv: Vec<OsString>,
-    /// The text of a script to run in the place of a program: `argv[0]` is then only its name.
+    /// Text of a script to run instead of a program. `argv[0]` is then only its name.
     pub script: Option<Vec<u8>>,
-    /// The complete environment (see [`clean_environment`](super::clean_environment)); the marker is added.
+    /// Complete environment (see [`clean_environment`](super::clean_environment)), to which the marker is added.
     pub env: Vec<(OsString, OsString)>,
-    /// The directories in which `argv[0]` is looked up, as in `PATH`. Not taken from `env`, which the
-    /// requester may add to; the clean one unless told otherwise.
+    /// Search path for `argv[0]`, in the format of `PATH`. The `PATH` of `env` is not used, because a request
+    /// may set it. The default is [`PATH`](super::PATH).
     pub path: OsString,
-    /// Where it runs. A relative program name (`./x`) counts from here.
+    /// Working directory. A relative program name (`./x`) is resolved in it.
     pub cwd: PathBuf,
-    /// What it reads.
+    /// Source of descriptor 0.
     pub stdin: Stdin,
-    /// With a terminal of this size for its descriptors 0, 1 and 2, whatever `stdin` says. Our end is then
-    /// both [`Process::stdin`](super::Process) and `stdout`, and there is no `stderr`.
+    /// Size of a terminal for descriptors 0, 1 and 2, which replaces `stdin`. The terminal's other end is both
+    /// [`Process::stdin`](super::Process) and `stdout`, and there is no `stderr`.
     pub terminal: Option<WindowSize>,
-    /// As whom it runs, with all of their groups; `None`: as who runs us. Takes root, but for oneself.
+    /// User to run as, with all of the user's groups. `None` keeps the user of the agent. Any other user needs
+    /// root.
     pub user: Option<Account>,
-    /// What it and each of its descendants may use.
+    /// Resource limits of it and of each descendant.
     pub limits: Vec<Limit>,
-    /// The job's name, handed down as [`MARKER`](super::MARKER) in the environment: descendants that left
-    /// the session are recognised by it.
+    /// Value of [`MARKER`](super::MARKER) in the environment, which identifies descendants that have left the
+    /// session. Empty for none.
     pub marker: String,
 }
 
@@ -56,21 +57,21 @@ impl Default for Spec {
     }
 }
 
-/// A bound on a resource, as `setrlimit(2)` has them. It never raises the bound that we are under ourselves.
+/// A resource limit of `setrlimit(2)`. It never raises the agent's own limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// What is bounded.
+    /// Limited resource.
     pub resource: Resource,
-    /// To so much: bytes, seconds of processor time, descriptors, processes of the user.
+    /// Limit in the resource's unit: bytes, seconds of processor time, descriptors, processes of the user.
     pub at_most: u64,
 }
 
-/// What a process reads on descriptor 0.
+/// Source of a process's descriptor 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Stdin {
-    /// `/dev/null`: end of input at once.
+    /// `/dev/null`, which is at its end at once.
     #[default]
     Null,
-    /// A pipe, of which [`Process::stdin`](super::Process) is the other end.
+    /// A pipe with [`Process::stdin`](super::Process) as its other end.
     Pipe,
 }

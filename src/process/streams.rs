@@ -1,7 +1,7 @@
-//! Descriptors 0, 1 and 2 of a process to be, and our ends of them.
+//! Descriptors 0, 1 and 2 of a process to spawn, its script's descriptor, and the agent's ends.
 //!
-//! And that of its script, if it has one. Invariant: all are closed on exec, ours do not block, and theirs
-//! are numbered from 3, the script's from 4, so that putting one in its place overwrites none that comes after.
+//! Invariant: all are closed on exec, and the agent's ends do not block. The child's ends have numbers from
+//! 3 on, the script's from 4 on, so that copying one to its final number overwrites no later one.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::terminal::{Slave, Terminal};
 use super::{Pipe, SpawnError, Spec, Stage, Stdin, script};
 
-/// Our ends.
+/// The agent's ends.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     pub(super) stdin: Option<Pipe>,
@@ -22,19 +22,19 @@ pub(super) struct Streams {
     pub(super) slave: Option<Slave>,
 }
 
-/// Theirs, in the places they are meant for.
+/// The child's ends, in the order of their final numbers.
 pub(super) struct Descriptors {
     pub(super) standard: [OwnedFd; 3],
-    /// Goes to [`script::PLACE`].
+    /// Copied to [`script::DESCRIPTOR`].
     pub(super) script: Option<OwnedFd>,
 }
 
-/// Both.
+/// Opens both ends of everything.
 pub(super) fn open(spec: &Spec) -> Result<(Streams, Descriptors), SpawnError> {
-    let (ours, standard) = standard(spec)?;
-    let script = spec.script.as_deref().map(script::hold).transpose();
+    let (streams, standard) = standard(spec)?;
+    let script = spec.script.as_deref().map(script::open).transpose();
     let script = script.map_err(SpawnError::of(Stage::Prepare))?;
-    Ok((ours, Descriptors { standard, script }))
+    Ok((streams, Descriptors { standard, script }))
 }
 
 fn standard(spec: &Spec) -> Result<(Streams, [OwnedFd; 3]), SpawnError> {
@@ -50,41 +50,42 @@ fn standard(spec: &Spec) -> Result<(Streams, [OwnedFd; 3]), SpawnError> {
 }
 
 fn pipes(stdin: Stdin) -> io::Result<(Streams, [OwnedFd; 3])> {
-    let (our_stdin, stdin) = match stdin {
+    let (stdin_writer, stdin) = match stdin {
         Stdin::Null => (None, File::open("/dev/null")?.into()),
         Stdin::Pipe => {
-            let (stdin, ours) = pipe_with(PipeFlags::CLOEXEC)?;
-            (Some(Pipe::new(ours)?), stdin)
+            let (stdin, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+            (Some(Pipe::new(writer)?), stdin)
         }
     };
-    let (our_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (our_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-    let ours = Streams {
-        stdin: our_stdin,
-        stdout: Some(Pipe::new(our_stdout)?),
-        stderr: Some(Pipe::new(our_stderr)?),
+    let (stdout_reader, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr_reader, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+    let streams = Streams {
+        stdin: stdin_writer,
+        stdout: Some(Pipe::new(stdout_reader)?),
+        stderr: Some(Pipe::new(stderr_reader)?),
         slave: None,
     };
-    Ok((ours, [from_3(stdin)?, from_3(stdout)?, from_3(stderr)?]))
+    Ok((streams, [from_3(stdin)?, from_3(stdout)?, from_3(stderr)?]))
 }
 
-/// One terminal in all three places.
+/// Uses one terminal for all three streams.
 fn connect(terminal: Terminal) -> io::Result<(Streams, [OwnedFd; 3])> {
     let Terminal { master, slave } = terminal;
-    let theirs = [
+    let child_ends = [
         from_3(slave.try_clone()?)?,
         from_3(slave.try_clone()?)?,
         from_3(slave.try_clone()?)?,
     ];
-    let ours = Streams {
+    let streams = Streams {
         stdin: Some(Pipe::new(master.try_clone()?)?),
         stdout: Some(Pipe::new(master)?),
         stderr: None,
         slave: Some(Slave::new(slave)),
     };
-    Ok((ours, theirs))
+    Ok((streams, child_ends))
 }
 
+/// Moves a descriptor to a number from 3 on.
 fn from_3(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= 3 {
         return Ok(fd);

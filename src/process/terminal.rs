@@ -1,8 +1,8 @@
-//! A pseudo-terminal: what makes a program believe that a person sits before it.
+//! A pseudo-terminal for an interactive program.
 //!
-//! Not a terminal emulator: bytes pass as they are. Invariant: as long as a [`Slave`] is held, reading our end
-//! does not end, and closing our end is not called for: a program that lets go of its terminal and has not
-//! exited yet would be ended by the hang-up.
+//! Not a terminal emulator: bytes pass unchanged. Invariant: while a [`Slave`] is held, reads of the master do
+//! not end, so the master need not be closed when a program closes its terminal before it exits: the hangup
+//! would terminate the program.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,12 +15,12 @@ use rustix::termios::{
     tcsetwinsize,
 };
 
-/// The size of a terminal's window, in characters.
+/// Size of a terminal's window, in characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WindowSize {
-    /// Lines.
+    /// Number of lines.
     pub rows: u16,
-    /// Characters in a line.
+    /// Number of characters in a line.
     pub columns: u16,
 }
 
@@ -35,16 +35,16 @@ impl From<WindowSize> for Winsize {
     }
 }
 
-/// Both ends.
+/// Both ends of a pseudo-terminal.
 pub(super) struct Terminal {
-    /// Ours.
+    /// The agent's end.
     pub(super) master: OwnedFd,
-    /// The program's.
+    /// The program's end.
     pub(super) slave: OwnedFd,
 }
 
 impl Terminal {
-    /// A new one, which `owner` may open again by its name in `/dev/pts`; `None`: whoever runs us.
+    /// Opens a new one. `owner` may reopen it by its name in `/dev/pts`; `None` stands for the agent's user.
     pub(super) fn open(size: WindowSize, owner: Option<u32>) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags)?;
@@ -53,7 +53,7 @@ impl Terminal {
         if let Some(uid) = owner {
             fchown(&slave, Some(Uid::from_raw(uid)), None)?;
         }
-        // So that erasing a character in cooked mode erases all of its bytes: text is UTF-8 here.
+        // Text is UTF-8: erasing a character in cooked mode must erase all of its bytes.
         let mut modes = tcgetattr(&slave)?;
         modes.input_modes |= InputModes::IUTF8;
         tcsetattr(&slave, OptionalActions::Now, &modes)?;
@@ -62,21 +62,21 @@ impl Terminal {
     }
 }
 
-/// The program's end of its terminal, held beside it.
+/// The program's end of its terminal, held open by the agent.
 #[derive(Debug)]
 pub struct Slave(OwnedFd);
 
 /// State of a terminal's input queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// It holds something that can be read.
+    /// It contains input that can be read.
     Unread,
-    /// Nothing but an unfinished line, in canonical mode.
+    /// It is empty or contains an unfinished line, in canonical mode.
     Lines {
-        /// The character that ends it (VEOF of termios(3)), if there is one.
+        /// Character that ends the input (VEOF of termios(3)), if one is set.
         end: Option<u8>,
     },
-    /// Nothing, in noncanonical mode.
+    /// It is empty, in noncanonical mode.
     Characters,
 }
 
@@ -85,10 +85,10 @@ impl Slave {
         Self(fd)
     }
 
-    /// State of the input queue.
+    /// Returns the state of the input queue.
     ///
     /// # Errors
-    /// Those of poll(2) and tcgetattr(3): `EIO` after the terminal was hung up.
+    /// Those of poll(2) and tcgetattr(3): `EIO` after a hangup of the terminal.
     pub fn input(&self) -> io::Result<Input> {
         let now = Timespec::default();
         if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now))? > 0 {
@@ -99,7 +99,7 @@ impl Slave {
             return Ok(Input::Characters);
         }
         let end = modes.special_codes[SpecialCodeIndex::VEOF];
-        // _POSIX_VDISABLE of Linux.
+        // 0 is _POSIX_VDISABLE of Linux: no character.
         let end = (end != 0).then_some(end);
         Ok(Input::Lines { end })
     }

@@ -1,12 +1,12 @@
-//! A leader and its descendants: the group, the session, the children of children, and those that left.
+//! A leader and its descendants: its process group, its session, their children, and those that left.
 //!
-//! Not who ends them (`ending`). Invariant: no signal is sent to a process that was not verified, after a
-//! handle on it was opened, to be the one that was meant.
+//! Not the termination (`ending`). Invariant: a signal is sent to a single process only after a pidfd for it
+//! was opened and its identity was verified.
 //!
-//! Who left by `setsid` and a dead parent is recognised by what it inherited, the marker in its
-//! environment, once it has been adopted by us (`orphans`). Who has wiped that out as well is recognised
-//! only if it was seen before it left. A delegated cgroup would know it in any case; this is the place
-//! where one would be asked.
+//! A process that left the session with `setsid` and lost its parent is recognised by the inherited marker in
+//! its environment, once this program has adopted it (`orphans`). If it has cleared its environment as well,
+//! it is recognised only if it was seen before it left. A delegated cgroup would find it in any case, and
+//! would be queried here.
 
 use std::collections::HashSet;
 
@@ -16,18 +16,18 @@ use super::snapshot::{Entry, Identity, Table};
 use super::{Pid, ProcessSnapshot, Signal, Spec};
 use crate::time::Instant;
 
-/// Names a tree of processes. Cheap to clone; holds no descriptor.
+/// Identifies a tree of processes. Cheap to clone; holds no descriptor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tree {
     leader: Pid,
-    /// Clock ticks from boot to its start: with the process id, its identity.
+    /// Start time of the leader, in clock ticks since boot: with the process id, its identity.
     started: u64,
     marker: String,
     on_terminal: bool,
 }
 
 impl Tree {
-    /// Of a leader that was just started.
+    /// Returns the tree of a new leader.
     pub(super) fn new(leader: Pid, spec: &Spec) -> Self {
         Self {
             leader,
@@ -37,15 +37,15 @@ impl Tree {
         }
     }
 
-    /// The first process of it.
+    /// Returns the process id of the leader.
     #[must_use]
     pub fn leader(&self) -> Pid {
         self.leader
     }
 
-    /// The signals that ask it to end. On a terminal HUP comes first, as if it were closed: interactive
-    /// shells ignore TERM. CONT is for the stopped, who would not notice the others.
-    pub(super) const fn request(&self) -> &'static [Signal] {
+    /// Returns the signals that request termination. On a terminal HUP comes first, as if it were closed,
+    /// because interactive shells ignore TERM. CONT lets stopped processes handle the others.
+    pub(super) const fn termination_signals(&self) -> &'static [Signal] {
         if self.on_terminal {
             &[Signal::HUP, Signal::TERM, Signal::CONT]
         } else {
@@ -53,12 +53,12 @@ impl Tree {
         }
     }
 
-    /// No process of it runs any more. Zombies do not count.
+    /// True if no process of it runs any more. Zombies do not count.
     pub fn is_empty(&self, now: Instant, snapshot: &mut ProcessSnapshot) -> bool {
         self.members(snapshot.at(now), &HashSet::new()).is_empty()
     }
 
-    /// Sends a signal to every process of it; returns how many there are.
+    /// Sends a signal to every process of it and returns their number.
     pub fn signal_all(
         &self,
         signal: Signal,
@@ -71,7 +71,8 @@ impl Tree {
         members.len()
     }
 
-    /// The living processes of it, and of what was `known` to be of it before.
+    /// Returns the live processes of the tree, including those in `known`, which were seen in it before, and their
+    /// descendants.
     pub(super) fn members<'a>(
         &self,
         table: &'a Table,
@@ -85,30 +86,32 @@ impl Tree {
         })
     }
 
-    /// Membership spreads: to the children of a member, and to the session of a member, for only its
-    /// descendants can be in a session. Never to ours, which no descendant can enter, nor to session 0,
-    /// which is how those look whose session began outside of this pid namespace.
+    /// Returns the members as seen by the process `own`.
     ///
-    /// A snapshot takes its time. When a member died after it was read, its id may have become another's
-    /// whose children were read then. So it spreads only from a member that `is_still` the same after
-    /// the snapshot, and therefore was while it was taken.
+    /// The children of a member are members, and so is its whole session, because only descendants can join a
+    /// session. Two sessions are excluded: that of `own`, which no descendant can join, and session 0, which
+    /// stands for sessions from outside of this pid namespace.
+    ///
+    /// A snapshot is not atomic. If a member ended after it was read, its id may have passed to an unrelated
+    /// process whose children were read later. Membership therefore extends only from a member that
+    /// `is_still` the same after the snapshot, and so was the same during it.
     fn members_seen_by<'a>(
         &self,
-        us: Pid,
+        own: Pid,
         table: &'a Table,
         known: &HashSet<Identity>,
         is_still: impl Fn(&Entry) -> bool,
     ) -> Vec<&'a Entry> {
-        let ours = table.iter().find(|entry| entry.pid == us);
-        let our_session = ours.map_or(0, |entry| entry.session);
+        let own_entry = table.iter().find(|entry| entry.pid == own);
+        let own_session = own_entry.map_or(0, |entry| entry.session);
         let may_be = |entry: &&Entry| {
-            entry.alive && entry.pid != us && entry.session > 0 && entry.session != our_session
+            entry.alive && entry.pid != own && entry.session > 0 && entry.session != own_session
         };
         let is_first = |entry: &&Entry| {
             entry.identity() == (self.leader, self.started)
                 || (self.is_leader_in(table) && entry.session == self.leader.as_raw_pid())
                 || known.contains(&entry.identity())
-                || self.is_stray(entry, us, table)
+                || self.is_marked_orphan(entry, own, table)
         };
         let mut members: Vec<&Entry> = table.iter().filter(may_be).filter(is_first).collect();
         let mut found: HashSet<Pid> = members.iter().map(|entry| entry.pid).collect();
@@ -128,10 +131,10 @@ impl Tree {
         members
     }
 
-    /// Its parent is dead, and it carries our marker.
-    fn is_stray(&self, entry: &Entry, us: Pid, table: &Table) -> bool {
-        let adopted = entry.parent == us.as_raw_pid() || entry.parent <= 1;
-        // The parent may also have died while /proc was being read.
+    /// True if the entry's parent has ended and the entry has the tree's marker.
+    fn is_marked_orphan(&self, entry: &Entry, own: Pid, table: &Table) -> bool {
+        let adopted = entry.parent == own.as_raw_pid() || entry.parent <= 1;
+        // The parent may also have ended while /proc was read.
         let orphan = adopted || !table.has(entry.parent);
         orphan && !self.marker.is_empty() && entry.is_marked(&self.marker)
     }
@@ -140,18 +143,18 @@ impl Tree {
         table.find((self.leader, self.started)).is_some()
     }
 
-    /// Sends a signal once to each of `members`: to the group at one stroke, so that nobody forks away
-    /// from it, and to the others one by one.
+    /// Sends a signal once to each of `members`: to the process group with one call, so that no fork in it is
+    /// missed, and to the others one by one.
     pub(super) fn signal_members(&self, signal: Signal, table: &Table, members: &[&Entry]) {
-        let group_is_ours = self.is_leader_in(table);
-        if group_is_ours {
-            // Fails only if nobody is left or nobody is ours, which the next snapshot tells.
+        let group_is_valid = self.is_leader_in(table);
+        if group_is_valid {
+            // Fails only if no process is left or all have another user, which the next snapshot shows.
             let _ = kill_process_group(self.leader, signal);
         }
         for entry in members {
             // Asked again: it may have left the group after the snapshot and before the stroke.
             let was_hit = || Entry::read(entry.pid).is_none_or(|now| self.is_group_of(&now));
-            if !(group_is_ours && self.is_group_of(entry) && was_hit()) {
+            if !(group_is_valid && self.is_group_of(entry) && was_hit()) {
                 signal_one(entry.identity(), signal);
             }
         }
@@ -161,8 +164,9 @@ impl Tree {
         entry.group == self.leader.as_raw_pid()
     }
 
-    /// Sends signals to one that was missed: not to a member of the group, which was not.
-    pub(super) fn signal_stray(&self, signals: &[Signal], entry: &Entry) {
+    /// Sends signals to a process that earlier ones missed. Members of the group are skipped: the group's signal
+    /// reached them.
+    pub(super) fn signal_missed(&self, signals: &[Signal], entry: &Entry) {
         if !self.is_group_of(entry) {
             for &signal in signals {
                 signal_one(entry.identity(), signal);
@@ -171,13 +175,13 @@ impl Tree {
     }
 }
 
-/// Sends a signal to this very process, or to none.
+/// Sends a signal to the process with this identity, if it still exists.
 fn signal_one((pid, started): Identity, signal: Signal) {
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
         return;
     };
-    // If the one meant has ended before the handle was opened, the id is free or another's, which started
-    // later. If it ended since, the handle leads to nobody.
+    // If the process ended before the pidfd was opened, the id is free or belongs to a process that started
+    // later. If it ended since, the pidfd refers to no process.
     if Entry::read(pid).is_some_and(|entry| entry.started == started) {
         let _ = pidfd_send_signal(&pidfd, signal);
     }
@@ -189,12 +193,12 @@ mod tests {
 
     use super::*;
 
-    const US: i32 = 100;
+    const OWN: i32 = 100;
     const JOBS: [&str; 2] = ["first", "second"];
 
-    /// A process, and what nobody can see: whose descendant it is.
+    /// A process with its job, which the code under test cannot see.
     #[derive(Clone, Debug)]
-    struct Person {
+    struct Simulated {
         pid: i32,
         parent: i32,
         group: i32,
@@ -204,32 +208,32 @@ mod tests {
         job: Option<&'static str>,
     }
 
-    /// What happens to a process: the index is taken modulo how many there are.
+    /// An action of a process, whose index is taken modulo their number.
     #[derive(Clone, Debug)]
-    enum Deed {
+    enum Action {
         Fork(usize),
         NewSession(usize),
         NewGroup(usize),
         WipeEnvironment(usize),
-        /// Its children become ours if it descends from us, else init's.
-        Die(usize),
+        /// Its children pass to this program if they belong to a job, else to init.
+        Exit(usize),
     }
 
-    fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-        let who = || 0..1000_usize;
-        let deed = prop_oneof![
-            4 => who().prop_map(Deed::Fork),
-            2 => who().prop_map(Deed::NewSession),
-            1 => who().prop_map(Deed::NewGroup),
-            1 => who().prop_map(Deed::WipeEnvironment),
-            2 => who().prop_map(Deed::Die),
+    fn actions() -> impl Strategy<Value = Vec<Action>> {
+        let index = || 0..1000_usize;
+        let action = prop_oneof![
+            4 => index().prop_map(Action::Fork),
+            2 => index().prop_map(Action::NewSession),
+            1 => index().prop_map(Action::NewGroup),
+            1 => index().prop_map(Action::WipeEnvironment),
+            2 => index().prop_map(Action::Exit),
         ];
-        prop::collection::vec(deed, 0..80)
+        prop::collection::vec(action, 0..80)
     }
 
-    /// Init, a stranger without a session and one with, ourselves, and two leaders.
-    fn world() -> Vec<Person> {
-        let person = |pid, parent, session, job| Person {
+    /// Init, an unrelated process without a session and one with a session, this program, and two leaders.
+    fn initial_processes() -> Vec<Simulated> {
+        let process = |pid, parent, session, job| Simulated {
             pid,
             parent,
             group: session,
@@ -239,64 +243,64 @@ mod tests {
             job,
         };
         vec![
-            person(1, 0, 0, None),
-            person(50, 1, 0, None),
-            person(60, 1, 60, None),
-            person(US, 60, 60, None),
-            person(110, US, 110, Some(JOBS[0])),
-            person(120, US, 120, Some(JOBS[1])),
+            process(1, 0, 0, None),
+            process(50, 1, 0, None),
+            process(60, 1, 60, None),
+            process(OWN, 60, 60, None),
+            process(110, OWN, 110, Some(JOBS[0])),
+            process(120, OWN, 120, Some(JOBS[1])),
         ]
     }
 
-    fn happen(world: &mut Vec<Person>, deed: &Deed) {
-        let (Deed::Fork(who)
-        | Deed::NewSession(who)
-        | Deed::NewGroup(who)
-        | Deed::WipeEnvironment(who)
-        | Deed::Die(who)) = *deed;
-        let index = who % world.len();
-        let next_pid = 200 + i32::try_from(world.len()).unwrap();
-        let person = &mut world[index];
-        if !person.alive {
+    fn apply(processes: &mut Vec<Simulated>, action: &Action) {
+        let (Action::Fork(index)
+        | Action::NewSession(index)
+        | Action::NewGroup(index)
+        | Action::WipeEnvironment(index)
+        | Action::Exit(index)) = *action;
+        let index = index % processes.len();
+        let next_pid = 200 + i32::try_from(processes.len()).unwrap();
+        let process = &mut processes[index];
+        if !process.alive {
             return;
         }
-        match deed {
-            Deed::Fork(_) => {
-                let child = Person {
+        match action {
+            Action::Fork(_) => {
+                let child = Simulated {
                     pid: next_pid,
-                    parent: person.pid,
-                    ..person.clone()
+                    parent: process.pid,
+                    ..process.clone()
                 };
-                world.push(child);
+                processes.push(child);
             }
-            Deed::NewSession(_) if person.group != person.pid => {
-                person.group = person.pid;
-                person.session = person.pid;
+            Action::NewSession(_) if process.group != process.pid => {
+                process.group = process.pid;
+                process.session = process.pid;
             }
-            Deed::NewGroup(_) if person.session != person.pid => person.group = person.pid,
-            Deed::WipeEnvironment(_) => person.marker = None,
-            Deed::Die(_) if person.pid > 1 && person.pid != US => {
-                person.alive = false;
-                let dead = person.pid;
-                let heir = if person.job.is_some() { US } else { 1 };
-                for child in world.iter_mut().filter(|child| child.parent == dead) {
-                    child.parent = heir;
+            Action::NewGroup(_) if process.session != process.pid => process.group = process.pid,
+            Action::WipeEnvironment(_) => process.marker = None,
+            Action::Exit(_) if process.pid > 1 && process.pid != OWN => {
+                process.alive = false;
+                let ended = process.pid;
+                let adopter = if process.job.is_some() { OWN } else { 1 };
+                for child in processes.iter_mut().filter(|child| child.parent == ended) {
+                    child.parent = adopter;
                 }
             }
             _ => {}
         }
     }
 
-    fn snapshot(world: &[Person]) -> Table {
-        let entry = |person: &Person| {
-            Entry::imagined(
-                Pid::from_raw(person.pid).unwrap(),
-                [person.parent, person.group, person.session],
-                person.alive,
-                person.marker,
+    fn snapshot(processes: &[Simulated]) -> Table {
+        let entry = |process: &Simulated| {
+            Entry::fixture(
+                Pid::from_raw(process.pid).unwrap(),
+                [process.parent, process.group, process.session],
+                process.alive,
+                process.marker,
             )
         };
-        world.iter().map(entry).collect()
+        processes.iter().map(entry).collect()
     }
 
     fn tree(leader: i32, job: &str) -> Tree {
@@ -309,8 +313,8 @@ mod tests {
     }
 
     fn members(tree: &Tree, table: &Table) -> Vec<i32> {
-        let us = Pid::from_raw(US).unwrap();
-        let members = tree.members_seen_by(us, table, &HashSet::new(), |_| true);
+        let own = Pid::from_raw(OWN).unwrap();
+        let members = tree.members_seen_by(own, table, &HashSet::new(), |_| true);
         let mut pids: Vec<i32> = members.iter().map(|entry| entry.pid.as_raw_pid()).collect();
         pids.sort_unstable();
         pids
@@ -318,73 +322,73 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_stranger_is_ever_a_member_and_who_kept_the_marker_always_is(deeds in deeds()) {
-            let mut world = world();
-            for deed in &deeds {
-                happen(&mut world, deed);
+        fn unrelated_processes_are_never_members_and_marked_descendants_always_are(actions in actions()) {
+            let mut processes = initial_processes();
+            for action in &actions {
+                apply(&mut processes, action);
             }
-            let nobody_hid = !deeds.iter().any(|deed| matches!(deed, Deed::WipeEnvironment(_)));
-            let table = snapshot(&world);
+            let all_marked = !actions.iter().any(|action| matches!(action, Action::WipeEnvironment(_)));
+            let table = snapshot(&processes);
             for (job, leader) in JOBS.into_iter().zip([110, 120]) {
                 let found = members(&tree(leader, job), &table);
-                let truth = |person: &&Person| person.alive && person.job == Some(job);
-                let truth: Vec<i32> = world.iter().filter(truth).map(|person| person.pid).collect();
+                let truth = |process: &&Simulated| process.alive && process.job == Some(job);
+                let truth: Vec<i32> = processes.iter().filter(truth).map(|process| process.pid).collect();
                 prop_assert!(found.iter().all(|pid| truth.contains(pid)), "{found:?} {truth:?}");
-                if nobody_hid {
+                if all_marked {
                     prop_assert_eq!(found, truth);
                 }
             }
         }
 
         #[test]
-        fn without_a_leader_only_the_marker_counts(deeds in deeds()) {
-            let mut world = world();
-            for deed in &deeds {
-                happen(&mut world, deed);
+        fn after_reuse_of_the_leaders_id_only_marked_processes_are_members(actions in actions()) {
+            let mut processes = initial_processes();
+            for action in &actions {
+                apply(&mut processes, action);
             }
-            // The leader was reaped, and its id is another's now, with a session of its own.
-            let stranger = |person: &&mut Person| person.job.is_none() && person.pid > 1 && person.pid != US;
-            let mut table = world.clone();
-            table.retain(|person| person.pid != 110 && person.session != 110);
-            for person in table.iter_mut().filter(stranger) {
-                person.session = 110;
+            // The leader was reaped, and its id now belongs to an unrelated process with a session of its own.
+            let unrelated = |process: &&mut Simulated| process.job.is_none() && process.pid > 1 && process.pid != OWN;
+            let mut table = processes.clone();
+            table.retain(|process| process.pid != 110 && process.session != 110);
+            for process in table.iter_mut().filter(unrelated) {
+                process.session = 110;
             }
-            let mut another = tree(110, JOBS[0]);
-            another.started = 7;
-            let found = members(&another, &snapshot(&table));
-            let is_ours = |pid: &i32| {
-                table.iter().any(|person| person.pid == *pid && person.job == Some(JOBS[0]))
+            let mut reused = tree(110, JOBS[0]);
+            reused.started = 7;
+            let found = members(&reused, &snapshot(&table));
+            let is_of_job = |pid: &i32| {
+                table.iter().any(|process| process.pid == *pid && process.job == Some(JOBS[0]))
             };
-            prop_assert!(found.iter().all(is_ours), "{found:?}");
+            prop_assert!(found.iter().all(is_of_job), "{found:?}");
         }
     }
 
     #[test]
-    fn children_of_who_took_a_dead_members_id_are_strangers() {
-        // 210 was of the tree when it was read. Then it died, and another process became 210 and had a
-        // child, which was read after that.
-        let mut world = world();
-        let of_job = Person {
+    fn children_of_a_process_that_reused_a_members_id_are_no_members() {
+        // 210 was a member when it was read. Then it ended, and an unrelated process got the id and forked a
+        // child, which was read later.
+        let mut processes = initial_processes();
+        let of_job = Simulated {
             pid: 210,
             parent: 110,
             session: 210,
-            ..world[4].clone()
+            ..processes[4].clone()
         };
-        let stranger = Person {
+        let unrelated = Simulated {
             pid: 211,
             parent: 210,
             session: 210,
-            ..world[2].clone()
+            ..processes[2].clone()
         };
-        world.extend([of_job, stranger]);
-        let table = snapshot(&world);
-        let us = Pid::from_raw(US).unwrap();
+        processes.extend([of_job, unrelated]);
+        let table = snapshot(&processes);
+        let own = Pid::from_raw(OWN).unwrap();
         let job = tree(110, JOBS[0]);
         let gone = |member: &Entry| member.pid.as_raw_pid() != 210;
-        let members = job.members_seen_by(us, &table, &HashSet::new(), gone);
+        let members = job.members_seen_by(own, &table, &HashSet::new(), gone);
         assert!(members.iter().all(|entry| entry.pid.as_raw_pid() != 211));
-        // Had it still been there, its child would have been found.
-        let members = job.members_seen_by(us, &table, &HashSet::new(), |_| true);
+        // If 210 still exists, its child is a member.
+        let members = job.members_seen_by(own, &table, &HashSet::new(), |_| true);
         assert!(members.iter().any(|entry| entry.pid.as_raw_pid() == 211));
     }
 }

@@ -1,4 +1,4 @@
-//! How a process ends, with everything that descends from it, and what is left then: nothing.
+//! Termination of process trees, and their reaping.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -10,30 +10,30 @@ use super::snapshot::{Entry, Identity, Table};
 use super::*;
 use crate::time::Instant;
 
-/// Counts from when the test began, and jumps when told to.
+/// A clock that starts at zero and can be set forward.
 struct Time {
     start: Clock,
-    jumped: Duration,
+    skipped: Duration,
 }
 
 impl Time {
     fn new() -> Self {
         let start = Clock::now();
-        let jumped = Duration::ZERO;
-        Self { start, jumped }
+        let skipped = Duration::ZERO;
+        Self { start, skipped }
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed() + self.jumped
+        Instant::ZERO + self.start.elapsed() + self.skipped
     }
 }
 
-/// As a run loop does.
+/// Drives a termination to its end, as the event loop does.
 fn drive(ending: &mut Ending, time: &Time, snapshot: &mut ProcessSnapshot) -> Progress {
-    let give_up = time.now() + DEADLINE;
+    let deadline = time.now() + DEADLINE;
     loop {
         let now = time.now();
-        assert!(now < give_up, "not over in time");
+        assert!(now < deadline, "not over in time");
         let Some(next) = ending.poll_timeout() else {
             return ending.on_timeout(now, snapshot);
         };
@@ -46,14 +46,14 @@ fn drive(ending: &mut Ending, time: &Time, snapshot: &mut ProcessSnapshot) -> Pr
     }
 }
 
-/// A process that a test has heard of, with a handle on it.
-struct Witness {
+/// A descendant of a process under test, with its pidfd.
+struct Descendant {
     identity: Identity,
     pidfd: OwnedFd,
 }
 
-impl Witness {
-    /// The next line of `pipe` is its process id.
+impl Descendant {
+    /// Reads its process id from the next line of `pipe`.
     fn announced(pipe: &mut Pipe) -> Self {
         let pid = Pid::from_raw(read_line(pipe).trim_end().parse().unwrap()).unwrap();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
@@ -97,11 +97,12 @@ fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {
         sleep 600";
     let mut process = spawn(&marked(script, "tree")).unwrap();
     let stdout = process.stdout.as_mut().unwrap();
-    let witnesses: Vec<Witness> = (0..3).map(|_| Witness::announced(stdout)).collect();
-    // One of them escapes altogether: its parents are gone, and we are its parent now.
+    let descendants: Vec<Descendant> = (0..3).map(|_| Descendant::announced(stdout)).collect();
+    // The parents of one of them have ended, and this process adopts it.
     eventually("an orphan is adopted", || {
-        let is_ours = |witness: &Witness| witness.entry().unwrap().parent == getpid().as_raw_pid();
-        witnesses.iter().any(is_ours)
+        let is_adopted =
+            |descendant: &Descendant| descendant.entry().unwrap().parent == getpid().as_raw_pid();
+        descendants.iter().any(is_adopted)
     });
 
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
@@ -109,70 +110,73 @@ fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
 
     let took = time.now().since(Instant::ZERO);
-    assert!(took < GRACE, "TERM should have sufficed: {took:?}");
-    assert!(!witnesses.iter().any(Witness::is_running));
+    assert!(took < GRACE, "TERM must suffice: {took:?}");
+    assert!(!descendants.iter().any(Descendant::is_running));
     assert!(process.tree().is_empty(time.now(), &mut snapshot));
     assert_eq!(process.exited().unwrap(), Some(BY_TERM));
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
     eventually("no zombie is left", || {
         reap_orphans();
-        !witnesses.iter().any(|witness| witness.entry().is_some())
+        !descendants
+            .iter()
+            .any(|descendant| descendant.entry().is_some())
     });
 }
 
 #[test]
-fn who_leaves_the_group_between_the_census_and_the_signal_is_hit() {
+fn a_process_that_leaves_the_group_between_snapshot_and_signal_gets_the_signal() {
     let script = "exec 3<&0; { read go; exec setsid sleep 600; } <&3 & echo $!; wait";
     let mut process = spawn(&Spec {
         stdin: Stdin::Pipe,
         ..marked(script, "leaving")
     })
     .unwrap();
-    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    let descendant = Descendant::announced(process.stdout.as_mut().unwrap());
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let then = time.now();
     assert!(!process.tree().is_empty(then, &mut snapshot));
-    // It is in the group in the snapshot, and leaves it now.
+    // The snapshot shows it in the group, which it leaves now.
     process.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     eventually("it left", || {
-        witness.entry().unwrap().session == witness.identity.0.as_raw_pid()
+        descendant.entry().unwrap().session == descendant.identity.0.as_raw_pid()
     });
     let _ending = Ending::start(then, process.tree().clone(), &mut snapshot);
-    wait_readable(&witness.pidfd);
+    wait_readable(&descendant.pidfd);
     wait_readable(process.pidfd());
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
 }
 
 #[test]
-fn what_does_not_listen_is_killed_after_the_grace() {
+fn a_tree_that_ignores_term_is_killed_after_the_grace_period() {
     let script = r#"trap "" TERM; sleep 600 & echo $!; setsid sleep 600 & echo $!; wait"#;
-    let mut process = spawn(&marked(script, "deaf")).unwrap();
+    let mut process = spawn(&marked(script, "ignoring")).unwrap();
     let stdout = process.stdout.as_mut().unwrap();
-    let witnesses = [Witness::announced(stdout), Witness::announced(stdout)];
+    let descendants = [Descendant::announced(stdout), Descendant::announced(stdout)];
     let (mut time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let started = time.now();
     let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
 
-    // To the last moment of the grace nobody is killed, and there is a timer for it.
+    // No process is killed before the end of the grace period, for which a timer is set.
     while let Some(next) = ending.poll_timeout().filter(|next| *next < started + GRACE) {
         assert_eq!(ending.on_timeout(next, &mut snapshot), Progress::Pending);
     }
     assert_eq!(ending.poll_timeout(), Some(started + GRACE));
-    assert!(witnesses.iter().all(Witness::is_running));
+    assert!(descendants.iter().all(Descendant::is_running));
 
-    time.jumped = GRACE;
+    time.skipped = GRACE;
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
-    assert!(!witnesses.iter().any(Witness::is_running));
+    assert!(!descendants.iter().any(Descendant::is_running));
     assert_eq!(process.reap().unwrap(), Some(BY_KILL));
 }
 
 #[test]
-fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
-    let script = "trap 'echo asked' TERM; echo $$; sleep 600; sleep 600 & wait $!; echo cleaned";
+fn a_cleanup_after_term_gets_one_term_and_no_other_signal_until_kill() {
+    let script =
+        "trap 'echo terminated' TERM; echo $$; sleep 600; sleep 600 & wait $!; echo cleaned";
     let mut process = spawn(&marked(script, "tidy")).unwrap();
     let mut stdout = process.stdout.take().unwrap();
-    Witness::announced(&mut stdout);
-    // Until its child has become `sleep`, it is the shell still and takes TERM for itself.
+    Descendant::announced(&mut stdout);
+    // Before its child executes `sleep`, the child is a shell that would handle TERM itself.
     eventually("it sleeps", || {
         let children = Table::read().children_of(process.pid());
         let is_sleep = |pid: &Pid| {
@@ -183,7 +187,7 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let started = time.now();
     let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
-    assert_eq!(read_line(&mut stdout), "asked");
+    assert_eq!(read_line(&mut stdout), "terminated");
     for step in 1..20 {
         let now = started + GRACE / 20 * step;
         assert_eq!(ending.on_timeout(now, &mut snapshot), Progress::Pending);
@@ -197,35 +201,35 @@ fn who_cleans_up_after_term_is_asked_once_and_left_in_peace() {
 }
 
 #[test]
-fn that_nobody_is_left_is_believed_when_it_has_been_seen_for_a_while() {
+fn an_empty_tree_is_confirmed_by_repeated_scans() {
     let mut process = spawn(&spec(&["true"])).unwrap();
     wait_readable(process.pidfd());
     let mut snapshot = ProcessSnapshot::new();
     let started = Instant::from_micros(7);
     let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
-    let mut looks = 0;
+    let mut scans = 0;
     let mut progress = Progress::Pending;
     let mut now = started;
     while let Some(next) = ending.poll_timeout() {
         assert!(next > now && progress == Progress::Pending);
         now = next;
         progress = ending.on_timeout(now, &mut snapshot);
-        looks += 1;
-        // The same instant again is no other look.
+        scans += 1;
+        // A repeated call at the same instant does not count as a scan.
         assert_eq!(ending.on_timeout(now, &mut snapshot), progress);
     }
     assert_eq!(progress, Progress::Ended);
     assert!(
-        looks >= 3 && now < started + GRACE / 100,
-        "{looks} looks until {now:?}"
+        scans >= 3 && now < started + GRACE / 100,
+        "{scans} scans until {now:?}"
     );
     assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
 }
 
 #[test]
-fn a_stopped_process_ends_too() {
+fn a_stopped_process_is_terminated() {
     let mut process = spawn(&marked("echo $$; kill -STOP $$", "stopped")).unwrap();
-    let stopped = Witness::announced(process.stdout.as_mut().unwrap());
+    let stopped = Descendant::announced(process.stdout.as_mut().unwrap());
     eventually("it has stopped", || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", stopped.identity.0));
         stat.unwrap().contains(") T ")
@@ -237,8 +241,8 @@ fn a_stopped_process_ends_too() {
 }
 
 #[test]
-fn an_interactive_shell_ends_with_its_terminal() {
-    // As an interactive shell does, it ignores TERM.
+fn an_interactive_shell_that_ignores_term_is_terminated_by_hup() {
+    // Like an interactive shell, it ignores TERM.
     let spec = Spec {
         terminal: Some(WindowSize {
             rows: 24,
@@ -247,7 +251,7 @@ fn an_interactive_shell_ends_with_its_terminal() {
         ..marked("trap '' TERM; echo $$; read line", "interactive")
     };
     let mut process = spawn(&spec).unwrap();
-    Witness::announced(process.stdout.as_mut().unwrap());
+    Descendant::announced(process.stdout.as_mut().unwrap());
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
@@ -260,90 +264,89 @@ fn an_interactive_shell_ends_with_its_terminal() {
 }
 
 #[test]
-fn who_was_seen_stays_known_without_the_marker() {
+fn a_process_seen_in_the_tree_stays_known_without_marker_and_parent() {
     become_subreaper().unwrap();
-    // Its environment is empty, its session its own, and its parent, deaf to TERM, about to die.
+    // It has an empty environment and a session of its own; its parent ignores TERM and is killed below.
     let script = r#"trap "" TERM; setsid env -i sleep 600 & echo $!; wait"#;
-    let mut process = spawn(&marked(script, "stealthy")).unwrap();
-    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    let mut process = spawn(&marked(script, "unmarked")).unwrap();
+    let descendant = Descendant::announced(process.stdout.as_mut().unwrap());
     eventually("it left", || {
-        witness.entry().unwrap().session == witness.identity.0.as_raw_pid()
+        descendant.entry().unwrap().session == descendant.identity.0.as_raw_pid()
     });
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
     process.signal(Signal::KILL).unwrap();
     wait_readable(process.pidfd());
     eventually("it is adopted", || {
-        witness.entry().unwrap().parent == getpid().as_raw_pid()
+        descendant.entry().unwrap().parent == getpid().as_raw_pid()
     });
-    assert!(witness.is_running());
+    assert!(descendant.is_running());
     assert_eq!(
         ending.on_timeout(time.now(), &mut snapshot),
         Progress::Pending
     );
     ending.kill_now(time.now(), &mut snapshot);
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
-    assert!(!witness.is_running());
+    assert!(!descendant.is_running());
 }
 
 #[test]
-fn after_the_leader_was_reaped_its_strays_are_still_found() {
+fn orphans_of_a_reaped_leader_are_found_by_their_marker() {
     become_subreaper().unwrap();
     let mut process = spawn(&marked("sleep 600 & echo $!", "background")).unwrap();
-    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    let descendant = Descendant::announced(process.stdout.as_mut().unwrap());
     wait_readable(process.pidfd());
     assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
     assert!(
         process.signal(Signal::TERM).is_err(),
-        "no longer ours to signal"
+        "the process id may be reused"
     );
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     assert!(!process.tree().is_empty(time.now(), &mut snapshot));
     let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
-    assert!(!witness.is_running());
+    assert!(!descendant.is_running());
 }
 
 #[test]
-fn one_tree_ends_and_its_neighbour_does_not_notice() {
-    let mut neighbour = spawn(&marked("sleep 600 & echo $!; wait", "neighbour")).unwrap();
-    let witness = Witness::announced(neighbour.stdout.as_mut().unwrap());
+fn terminating_one_tree_leaves_another_alone() {
+    let mut other = spawn(&marked("sleep 600 & echo $!; wait", "other")).unwrap();
+    let descendant = Descendant::announced(other.stdout.as_mut().unwrap());
     let mut process = spawn(&marked("sleep 600", "one")).unwrap();
     let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
     let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
     assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
-    assert!(witness.is_running());
-    assert_eq!(neighbour.exited().unwrap(), None);
-    assert_eq!(neighbour.reap().unwrap(), None, "not while it runs");
+    assert!(descendant.is_running());
+    assert_eq!(other.exited().unwrap(), None);
+    assert_eq!(other.reap().unwrap(), None, "it is still running");
     let now = time.now();
-    assert!(
-        neighbour
-            .tree()
-            .signal_all(Signal::KILL, now, &mut snapshot)
-            >= 2
+    assert!(other.tree().signal_all(Signal::KILL, now, &mut snapshot) >= 2);
+    wait_readable(other.pidfd());
+    wait_readable(&descendant.pidfd);
+    assert_eq!(other.reap().unwrap(), Some(BY_KILL));
+    assert_eq!(
+        other.reap().unwrap(),
+        Some(BY_KILL),
+        "a repeated reap returns the same status"
     );
-    wait_readable(neighbour.pidfd());
-    wait_readable(&witness.pidfd);
-    assert_eq!(neighbour.reap().unwrap(), Some(BY_KILL));
-    assert_eq!(neighbour.reap().unwrap(), Some(BY_KILL), "again, the same");
 }
 
 #[test]
-fn a_dropped_process_is_killed_and_collected() {
+fn a_dropped_process_is_killed_and_reaped() {
     let mut process = spawn(&marked("sleep 600 & echo $!; wait", "dropped")).unwrap();
-    let witness = Witness::announced(process.stdout.as_mut().unwrap());
+    let descendant = Descendant::announced(process.stdout.as_mut().unwrap());
     let leader = (process.pid(), Entry::read(process.pid()).unwrap().started);
     drop(process);
-    wait_readable(&witness.pidfd);
-    eventually("the leader is collected", || {
+    wait_readable(&descendant.pidfd);
+    eventually("the leader is reaped", || {
         reap_orphans();
         Entry::read(leader.0).is_none_or(|entry| entry.identity() != leader)
     });
 }
 
 #[test]
-fn nobody_elses_child_is_reaped() {
+fn children_of_the_standard_library_and_leaders_are_not_reaped_as_orphans() {
     let mut other = Command::new("true").spawn().unwrap();
     let mut process = spawn(&spec(&["sh", "-c", "exit 3"])).unwrap();
     let other_ended = waitid(
@@ -361,8 +364,8 @@ fn nobody_elses_child_is_reaped() {
 }
 
 #[test]
-fn starts_that_fail_are_not_reaped_by_another_thread() {
-    // The standard library panics if its wait for the failed child finds none.
+fn failed_spawns_are_not_reaped_by_another_thread() {
+    // `reap_orphans` must leave the failed child to `spawn`.
     let fail = || assert!(spawn(&spec(&["/no/such/program"])).is_err());
     let failing = std::thread::spawn(move || (0..200).for_each(|_| fail()));
     while !failing.is_finished() {
@@ -372,7 +375,7 @@ fn starts_that_fail_are_not_reaped_by_another_thread() {
 }
 
 #[test]
-fn a_thousand_processes_leave_no_descriptor() {
+fn a_thousand_processes_leave_no_descriptor_open() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
     for round in 0..1000 {
@@ -382,7 +385,7 @@ fn a_thousand_processes_leave_no_descriptor() {
             assert!(spawn(&spec(&["/no/such/program"])).is_err());
         }
     }
-    // Other tests open some meanwhile, but not hundreds.
+    // Tests in other threads may open some, but not hundreds.
     let after = descriptors();
     assert!(after < before + 300, "{before} before, {after} after");
 }

@@ -1,4 +1,4 @@
-//! Stories with real processes. Each waits on what happens (a pidfd, a pipe), with a deadline that fails.
+//! Tests with real processes. Each waits on events (a pidfd, a pipe) and fails at a deadline.
 
 mod ends;
 mod settings;
@@ -27,13 +27,13 @@ fn shell(script: &str) -> Spec {
     spec(&["sh", "-c", script])
 }
 
-/// What a process wrote until both of its streams ended, and how it ended. Reaped.
+/// Runs a process to its end, reaps it, and returns its stdout, stderr and exit status.
 fn run(spec: &Spec) -> (Vec<u8>, Vec<u8>, Exit) {
     let mut process = spawn(spec).unwrap();
     let stdout = read_to_end(process.stdout.take().unwrap());
     let stderr = read_to_end(process.stderr.take().unwrap());
     wait_readable(process.pidfd());
-    let exit = process.reap().unwrap().expect("its pidfd says so");
+    let exit = process.reap().unwrap().expect("its pidfd is readable");
     (stdout, stderr, exit)
 }
 
@@ -48,7 +48,7 @@ fn read_to_end(mut pipe: Pipe) -> Vec<u8> {
 fn read_line(pipe: &mut Pipe) -> String {
     let mut line = Vec::new();
     loop {
-        match read_byte(pipe).expect("a line, not the end") {
+        match read_byte(pipe).expect("the line is complete") {
             b'\n' => return String::from_utf8(line).unwrap(),
             byte => line.push(byte),
         }
@@ -72,10 +72,10 @@ fn wait_readable(fd: impl AsFd) {
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     // Another test's signal may wake this one.
     let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&deadline)));
-    assert_eq!(ready, Ok(1), "nothing came");
+    assert_eq!(ready, Ok(1), "not readable before the deadline");
 }
 
-/// Asks again and again, until the deadline.
+/// Polls the condition until it holds or the deadline has passed.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Clock::now();
     while !holds() {

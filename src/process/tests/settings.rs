@@ -1,4 +1,4 @@
-//! On a terminal, as another user, under limits.
+//! Processes on a terminal, as another user and under resource limits.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -22,26 +22,26 @@ fn on_terminal(script: &str) -> Process {
 }
 
 fn finish(mut process: Process) -> (String, Exit) {
-    // From here on the output ends with the last process that holds the terminal.
+    // Without the slave, the output ends when the last process closes the terminal.
     process.slave = None;
-    let said = read_to_end(process.stdout.take().unwrap());
+    let output = read_to_end(process.stdout.take().unwrap());
     wait_readable(process.pidfd());
-    let exit = process.reap().unwrap().expect("its pidfd says so");
-    (String::from_utf8(said).unwrap(), exit)
+    let exit = process.reap().unwrap().expect("its pidfd is readable");
+    (String::from_utf8(output).unwrap(), exit)
 }
 
 #[test]
-fn it_sits_at_a_terminal_of_its_own() {
+fn a_process_gets_a_controlling_terminal_of_the_given_size() {
     let script = "test -t 0 && test -t 1 && test -t 2 && stty size && echo here > /dev/tty";
     let process = on_terminal(script);
     assert!(process.stderr.is_none());
-    let (said, exit) = finish(process);
-    assert_eq!(said, "33 111\r\nhere\r\n");
+    let (output, exit) = finish(process);
+    assert_eq!(output, "33 111\r\nhere\r\n");
     assert_eq!(exit, Exit::Code(0));
 }
 
 #[test]
-fn the_window_changes_its_size_and_the_program_is_told() {
+fn resizing_the_window_sends_sigwinch() {
     let script = "trap 'stty size; exit 5' WINCH; echo ready; while :; do sleep 0.01; done";
     let mut process = on_terminal(script);
     assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
@@ -54,14 +54,14 @@ fn the_window_changes_its_size_and_the_program_is_told() {
 }
 
 #[test]
-fn a_pipe_has_no_size() {
+fn resizing_a_pipe_fails_with_enotty() {
     let process = spawn(&spec(&["true"])).unwrap();
     let refused = process.stdout.as_ref().unwrap().resize(SIZE).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(Errno::NOTTY.raw_os_error()));
 }
 
 #[test]
-fn control_c_is_a_signal() {
+fn control_c_on_a_terminal_interrupts_the_process() {
     let mut process = on_terminal("echo ready; read line");
     assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
     process.stdin.take().unwrap().write_all(b"\x03").unwrap();
@@ -73,7 +73,7 @@ fn control_c_is_a_signal() {
 }
 
 #[test]
-fn control_d_is_the_end_of_input() {
+fn control_d_on_a_terminal_ends_the_input() {
     let mut process = on_terminal("stty -echo; echo ready; cat; echo done");
     assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready\r");
     let mut stdin = process.stdin.take().unwrap();
@@ -86,26 +86,26 @@ fn control_d_is_the_end_of_input() {
 }
 
 #[test]
-fn nothing_written_to_a_terminal_before_exit_is_lost() {
-    let (said, exit) = finish(on_terminal("head -c 300000 /dev/zero | tr '\\0' x; exit 7"));
-    assert_eq!((said.len(), exit), (300_000, Exit::Code(7)));
+fn output_to_a_terminal_before_exit_is_complete() {
+    let (output, exit) = finish(on_terminal("head -c 300000 /dev/zero | tr '\\0' x; exit 7"));
+    assert_eq!((output.len(), exit), (300_000, Exit::Code(7)));
 }
 
 #[test]
-fn a_limit_holds_for_it_and_never_raises_ours() {
+fn a_resource_limit_applies_and_never_exceeds_the_agents_own() {
     let mut limited = shell("ulimit -Sn; ulimit -Hn; ulimit -Hc; ulimit -Sc");
-    let ours = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let own = rustix::process::getrlimit(Resource::Nofile).maximum;
     let limit = |resource, at_most| Limit { resource, at_most };
     limited.limits = vec![limit(Resource::Nofile, 77), limit(Resource::Core, 0)];
     assert_eq!(run(&limited).0, b"77\n77\n0\n0\n");
     limited.limits = vec![limit(Resource::Nofile, u64::MAX)];
     let text = String::from_utf8(run(&limited).0).unwrap();
-    let ours = ours.map_or("unlimited".to_owned(), |limit| limit.to_string());
-    assert_eq!(text.lines().nth(1), Some(ours.as_str()));
+    let own = own.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    assert_eq!(text.lines().nth(1), Some(own.as_str()));
 }
 
 #[test]
-fn a_file_too_big_is_a_signal() {
+fn a_file_beyond_its_limit_ends_the_process_by_sigxfsz() {
     let mut limited = spec(&["head", "-c", "100000", "/dev/zero"]);
     let directory = tempfile::tempdir().unwrap();
     limited.cwd = directory.path().into();
@@ -126,9 +126,9 @@ fn a_file_too_big_is_a_signal() {
     );
 }
 
-fn somebody_else() -> Account {
+fn another_user() -> Account {
     Account {
-        name: "somebody-else".into(),
+        name: "another-user".into(),
         uid: 64_999,
         gid: 64_998,
         home: "/".into(),
@@ -136,11 +136,11 @@ fn somebody_else() -> Account {
     }
 }
 
-/// Needs root; for everybody else the refusal is the test.
+/// Checks the refusal if the test does not run as root.
 #[test]
-fn it_runs_as_its_user_in_their_groups_alone() {
+fn a_process_runs_as_its_user_with_the_users_groups_only() {
     let mut other = shell("id -u; id -g; id -G; grep ^Uid /proc/self/status");
-    other.user = Some(somebody_else());
+    other.user = Some(another_user());
     if !geteuid().is_root() {
         let error = spawn(&other).unwrap_err();
         assert_eq!(
@@ -157,15 +157,15 @@ fn it_runs_as_its_user_in_their_groups_alone() {
 }
 
 #[test]
-fn the_directory_is_entered_with_the_rights_of_its_user() {
+fn the_working_directory_is_entered_with_the_users_rights() {
     if !geteuid().is_root() {
         return;
     }
     let closed = tempfile::tempdir().unwrap();
-    let ours_alone = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(closed.path(), ours_alone).unwrap();
+    let owner_only = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(closed.path(), owner_only).unwrap();
     let mut other = shell("pwd");
-    other.user = Some(somebody_else());
+    other.user = Some(another_user());
     other.cwd = closed.path().into();
     let error = spawn(&other).unwrap_err();
     assert_eq!(
@@ -175,24 +175,24 @@ fn the_directory_is_entered_with_the_rights_of_its_user() {
 }
 
 #[test]
-fn its_terminal_is_its_users() {
+fn the_terminal_belongs_to_the_processs_user() {
     if !geteuid().is_root() {
         return;
     }
     let process = spawn(&Spec {
         terminal: Some(SIZE),
-        user: Some(somebody_else()),
+        user: Some(another_user()),
         ..shell("stat -c %u $(tty) && echo reopened > $(tty)")
     });
-    let (said, exit) = finish(process.unwrap());
+    let (output, exit) = finish(process.unwrap());
     assert_eq!(
-        (said.as_str(), exit),
+        (output.as_str(), exit),
         ("64999\r\nreopened\r\n", Exit::Code(0))
     );
 }
 
 #[test]
-fn oneself_needs_no_privilege() {
+fn running_as_the_current_user_needs_no_privilege() {
     let mut same = spec(&["id", "-u"]);
     same.user = Some(Account::current());
     let uid = geteuid().as_raw();

@@ -1,4 +1,4 @@
-//! How a process starts: with exactly what was asked for, or with the exact reason why not.
+//! Spawning: the attributes of the new process, and the errors of a failed spawn.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -38,11 +38,11 @@ fn arguments_arrive_byte_for_byte() {
 }
 
 #[test]
-fn the_environment_is_what_was_given_and_the_marker() {
+fn the_environment_is_the_given_one_with_the_marker() {
     let mut spec = spec(&["/usr/bin/env", "-0"]);
     spec.env = vec![
         ("A".into(), "1\n2".into()),
-        (MARKER.into(), "somebody else's".into()),
+        (MARKER.into(), "another job".into()),
         (
             OsStr::from_bytes(b"\xff").into(),
             OsStr::from_bytes(b"=\xfe").into(),
@@ -55,7 +55,7 @@ fn the_environment_is_what_was_given_and_the_marker() {
 }
 
 #[test]
-fn it_leads_a_session_and_a_group_of_its_own() {
+fn a_process_leads_its_own_session_and_group() {
     let (stdout, ..) = run(&spec(&["cat", "/proc/self/stat"]));
     let stat = String::from_utf8(stdout).unwrap();
     let fields: Vec<&str> = stat.split(' ').collect();
@@ -64,10 +64,10 @@ fn it_leads_a_session_and_a_group_of_its_own() {
 }
 
 #[test]
-fn no_signal_is_ignored_or_blocked() {
+fn a_process_starts_with_no_signal_ignored_or_blocked() {
     let (stdout, ..) = run(&spec(&["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]));
     let status = String::from_utf8(stdout).unwrap();
-    // Rust's runtime ignores SIGPIPE, and `spawn` blocks everything: both would be inherited.
+    // Rust's runtime ignores SIGPIPE and `spawn` blocks all signals. Both would be inherited.
     assert_eq!(status.lines().count(), 2, "{status}");
     assert!(
         status
@@ -78,7 +78,7 @@ fn no_signal_is_ignored_or_blocked() {
 }
 
 #[test]
-fn our_own_signals_are_as_before() {
+fn spawn_restores_the_callers_signal_mask() {
     let mask = || {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("SigBlk"));
@@ -90,17 +90,17 @@ fn our_own_signals_are_as_before() {
 }
 
 #[test]
-fn no_descriptor_of_ours_is_inherited_even_if_somebody_left_it_open() {
-    // `dup` gives a descriptor that is not closed on exec.
+fn a_descriptor_without_cloexec_is_not_inherited() {
+    // `dup` returns a descriptor without close-on-exec.
     let left_open = rustix::io::dup(std::fs::File::open("/etc/passwd").unwrap()).unwrap();
     let (stdout, ..) = run(&spec(&["ls", "/proc/self/fd"]));
     drop(left_open);
-    // The fourth is the directory that `ls` reads.
+    // Descriptor 3 is the directory that `ls` reads.
     assert_eq!(String::from_utf8(stdout).unwrap(), "0\n1\n2\n3\n");
 }
 
 #[test]
-fn standard_input_is_empty_unless_asked_for() {
+fn standard_input_is_empty_unless_a_pipe_is_requested() {
     assert_eq!(run(&spec(&["cat"])), (vec![], vec![], Exit::Code(0)));
 
     let mut spec = spec(&["cat"]);
@@ -115,7 +115,7 @@ fn standard_input_is_empty_unless_asked_for() {
 }
 
 #[test]
-fn a_pipe_that_is_full_or_empty_does_not_stop_us() {
+fn a_full_or_empty_pipe_does_not_block() {
     let mut spec = spec(&["sleep", "600"]);
     spec.stdin = Stdin::Pipe;
     let mut process = spawn(&spec).unwrap();
@@ -132,7 +132,7 @@ fn a_pipe_that_is_full_or_empty_does_not_stop_us() {
 }
 
 #[test]
-fn it_starts_in_its_directory() {
+fn a_process_starts_in_its_working_directory() {
     let mut spec = spec(&["pwd"]);
     spec.cwd = "/usr/bin".into();
     assert_eq!(run(&spec).0, b"/usr/bin\n");
@@ -141,7 +141,7 @@ fn it_starts_in_its_directory() {
 }
 
 #[test]
-fn exit_codes_and_signals_are_told_apart() {
+fn exit_codes_and_signals_are_distinguished() {
     assert_eq!(run(&shell("exit 7")).2, Exit::Code(7));
     assert_eq!(run(&shell("exit 255")).2, Exit::Code(255));
     let killed = |signal| Exit::Signal {
@@ -153,10 +153,10 @@ fn exit_codes_and_signals_are_told_apart() {
 }
 
 #[test]
-fn why_it_did_not_start_is_exact() {
+fn a_failed_spawn_reports_its_stage_and_errno() {
     let directory = tempfile::tempdir().unwrap();
-    // A child makes the files: were they open for writing here, a process that another thread forks just
-    // now would keep them busy.
+    // A child creates the files. If this process had them open for writing, a child forked by another thread
+    // at that moment would keep them busy (ETXTBSY).
     let script =
         "echo 'echo gotcha' > text; chmod 755 text; touch closed; mkdir dir; ln -s loop loop";
     let in_directory = |mut spec: Spec| {
@@ -177,7 +177,7 @@ fn why_it_did_not_start_is_exact() {
         ("./text/below", Errno::NOENT),
         ("./closed", Errno::ACCESS),
         ("./dir", Errno::ACCESS),
-        // Not handed to a shell, as execvp would.
+        // execvp would pass it to a shell.
         ("./text", Errno::NOEXEC),
         ("./loop", Errno::LOOP),
         ("a\0b", Errno::INVAL),
@@ -206,7 +206,7 @@ fn why_it_did_not_start_is_exact() {
 }
 
 #[test]
-fn the_program_is_looked_up_where_the_spec_says_not_where_the_environment_says() {
+fn the_program_is_looked_up_in_the_specs_path_and_not_in_the_environments() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path().as_os_str();
     let mut make =
@@ -221,7 +221,7 @@ fn the_program_is_looked_up_where_the_spec_says_not_where_the_environment_says()
     let mut tool = spec(&["tool"]);
     tool.env = vec![("PATH".into(), join(&["b"]))];
     assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
-    // The first may not be executed: passed over, but named if there is no other.
+    // The first is not executable: it is skipped, and its error is reported if no other is found.
     tool.path = join(&["nowhere", "a", "b"]);
     assert_eq!(run(&tool).0, b"b\n");
     tool.path = join(&["a", "nowhere"]);
@@ -229,7 +229,7 @@ fn the_program_is_looked_up_where_the_spec_says_not_where_the_environment_says()
         spawn(&tool).unwrap_err().errno,
         Errno::ACCESS.raw_os_error()
     );
-    // Empty elements do not mean "here".
+    // An empty element does not stand for the current directory.
     tool.path = "::".into();
     tool.cwd = directory.path().join("b");
     assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
