@@ -1,7 +1,7 @@
-//! Code of others that may panic on what it is given, run so that its panic is a result.
+//! Containment of panics in third-party code that may panic on its input.
 //!
-//! Not for our own code, of which a panic ends the program. The panic hook of the programs asks
-//! [`is_contained`] to tell the two apart.
+//! Not for this crate's own code, whose panics end the program. The panic hook of the programs calls
+//! [`is_contained`] to distinguish the two.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,8 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs `work`. `None` if it has panicked: what it changed may be in any state, and must not be used again.
+/// Runs `work` and returns its result, or `None` if it panicked. Values that it changed may then be in any state
+/// and must not be used again.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
     DEPTH.set(DEPTH.get().saturating_add(1));
     let result = catch_unwind(AssertUnwindSafe(work));
@@ -29,9 +30,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_a_result() {
+    fn a_contained_panic_returns_none() {
         assert_eq!(contain(is_contained), Some(true));
-        assert_eq!(contain(|| -> u8 { panic!("expected here") }), None);
+        assert_eq!(contain(|| -> u8 { panic!("contained by this test") }), None);
         assert!(!is_contained());
     }
 }

@@ -1,8 +1,8 @@
-//! The end of a program in which a thread has panicked: at once, with one line that says so, and with a
-//! status that is not 0.
+//! Immediate exit of a program after a panic in any thread, with one line on standard error and a non-zero
+//! status.
 //!
-//! A panic hook, so that no thread can be forgotten. Without it the thread would end alone, and the others wait
-//! for it: an agent without its network thread looks as if it ran.
+//! A panic hook covers every thread. Without it only the thread would end while the others wait for it: an
+//! agent without its network thread appears to run.
 
 use std::any::Any;
 use std::panic::PanicHookInfo;
@@ -14,20 +14,20 @@ use crate::contain::is_contained;
 use crate::control::console;
 use crate::escape;
 
-/// Status of an agent of which a thread has failed: `EX_SOFTWARE` of sysexits.h.
+/// Exit status of an agent after a panic: `EX_SOFTWARE` of sysexits.h.
 pub const AGENT_FAILURE: u8 = 70;
 
-/// Bytes of a panic's message that are shown: a sentence or two.
+/// Bytes displayed of a panic's message: a sentence or two.
 const MESSAGE: usize = 512;
 
-/// Time for a standard error that takes nothing.
+/// Time to wait for standard error to become writable.
 const WRITE: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
 };
 
-/// From now on a panic in any thread ends the process with this status, and a line that begins with the
-/// program's name. The user's terminal is put right before.
+/// Installs the panic hook: a panic in any thread ends the process with `status`, after a line that begins with
+/// the program's name. The modes of the user's terminal are restored first.
 pub fn install(program: &'static str, status: u8) {
     std::panic::set_hook(Box::new(move |info| {
         if !is_contained() {
@@ -38,17 +38,17 @@ pub fn install(program: &'static str, status: u8) {
 
 fn end(program: &str, status: u8, info: &PanicHookInfo<'_>) -> ! {
     static ENDING: AtomicBool = AtomicBool::new(false);
-    // The first is the one to tell of; others may have failed because of it.
+    // Only the first panic is reported; later ones may be its consequences.
     while ENDING.swap(true, Ordering::SeqCst) {
         std::thread::park();
     }
     let newline = if console::restore() { "\r\n" } else { "" };
     let line = format!("{newline}{program}: {}\n", description(info));
-    say(line.as_bytes());
+    write_stderr(line.as_bytes());
     std::process::exit(status.into())
 }
 
-/// `thread NAME failed: MESSAGE (FILE:LINE)`
+/// Returns `thread NAME failed: MESSAGE (FILE:LINE)`.
 fn description(info: &PanicHookInfo<'_>) -> String {
     let thread = std::thread::current();
     let name = escape::line(thread.name().unwrap_or("unnamed").as_bytes(), 64).into_owned();
@@ -69,8 +69,8 @@ fn message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("no reason given")
 }
 
-/// Writes to standard error, past its lock, which another thread may hold at a stopped terminal.
-fn say(line: &[u8]) {
+/// Writes to standard error without its lock, which another thread may hold at a stopped terminal.
+fn write_stderr(line: &[u8]) {
     let stderr = rustix::stdio::stderr();
     let ready = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&WRITE));
     if ready.is_ok_and(|count| count > 0) {
@@ -85,24 +85,24 @@ mod tests {
     use super::*;
     use crate::contain::contain;
 
-    /// Makes the test below the program that fails, in a process of its own.
+    /// Variable that turns the test below into the failing program, in a child process.
     const CHILD: &str = "UDPAGENT_TEST_FAILURE";
 
     #[test]
-    fn a_thread_that_dies_ends_the_program_with_a_status_and_one_line() {
+    fn a_panic_in_a_thread_ends_the_program_with_a_status_and_one_line() {
         if std::env::var_os(CHILD).is_some() {
             install("udpagent", AGENT_FAILURE);
-            // Foreign code may.
-            assert_eq!(contain(|| -> u8 { panic!("not told") }), None);
+            // A contained panic is not reported.
+            assert_eq!(contain(|| -> u8 { panic!("not reported") }), None);
             let network = std::thread::Builder::new().name("network".into());
             let fails = || panic!("cannot wait\x1b[2J:\n{}", "no reason");
             let thread = network.spawn(fails).unwrap();
             let _: Result<(), _> = thread.join();
-            // Never come to: the thread that waits is ended with the others.
+            // Not reached: the exit ends this thread too.
             std::process::exit(0);
         }
         let this =
-            "cli::failure::tests::a_thread_that_dies_ends_the_program_with_a_status_and_one_line";
+            "cli::failure::tests::a_panic_in_a_thread_ends_the_program_with_a_status_and_one_line";
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this, "--nocapture"])
             .env(CHILD, "1")
