@@ -12,8 +12,8 @@ use std::time::Duration;
 
 pub use file::{ConfigError, load, parse};
 
+use super::chat::ReplyTemplate;
 use super::limits::JOBS;
-use super::plain::ReplyTemplate;
 use crate::net::Bind;
 use crate::process::Limit;
 

@@ -11,11 +11,7 @@ pub mod core;
 pub mod daemon;
 pub mod jobs;
 pub mod limits;
-pub mod listening;
 pub mod note;
 pub mod outbox;
-pub mod plain;
-pub mod policy;
-pub mod terminal;
 
 pub use daemon::{Agent, Config, StartError, start};

@@ -8,15 +8,16 @@
 //! reported with file and line.
 
 mod authorized_keys;
+mod exec_policy;
 mod expiry;
 pub mod invite;
 mod line_error;
 mod member;
 mod options;
 mod pattern;
+pub mod policy_source;
 mod sources;
 mod users;
-mod verdict;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -24,13 +25,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use exec_policy::{Permit, Refusal};
 pub use line_error::LineError;
 pub use member::{Member, Origin};
 pub use options::Options;
 pub use pattern::{Pattern, PatternError};
 pub use sources::Sources;
 pub use users::Users;
-pub use verdict::{Permit, Refusal};
 
 use sources::Draft;
 

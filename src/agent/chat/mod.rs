@@ -18,18 +18,20 @@
 mod line;
 mod member;
 mod name;
+mod plain;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 pub use line::Line;
+pub use plain::{BareTemplate, PlainLimiter, ReplyTemplate};
 
 use self::member::{Member, TooSlow, Weight};
+use self::plain::PlainRoom;
+use super::access::policy_source as policy;
 use super::limits;
 use super::outbox::{CallRef, Outbox};
-use super::plain::{PlainRoom, ReplyTemplate};
-use super::policy;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, to_line};
 use crate::net::PlainText;

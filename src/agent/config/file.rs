@@ -13,8 +13,8 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::{Audit, Layer, LogFormat, size};
+use crate::agent::chat::ReplyTemplate;
 use crate::agent::limits::MAX_JOBS;
-use crate::agent::plain::ReplyTemplate;
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;

@@ -5,11 +5,11 @@ use std::collections::btree_map::Entry;
 
 use super::Service;
 use super::session_state::{Call, CallKind, Input, SessionState};
+use crate::agent::access::policy_source::{Member, Policy};
 use crate::agent::jobs::Processes;
 use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
-use crate::agent::policy::{Member, Policy};
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
 use crate::peer_addr::PeerAddr;
 use crate::session::{self, Closed, Command, Event, SessionHandle};

@@ -17,14 +17,14 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::access::policy_source::Policy;
 use super::audit::Audit;
 use super::chat::Chat;
+use super::chat::ReplyTemplate;
 use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
 use super::limits;
 use super::note::Note;
 use super::outbox::Outbox;
-use super::plain::ReplyTemplate;
-use super::policy::Policy;
 use crate::message::CloseCode;
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;

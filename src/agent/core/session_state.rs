@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::agent::access::policy_source::Member;
 use crate::agent::limits;
-use crate::agent::policy::Member;
 use crate::message::Lines;
 use crate::time::Instant;
 use crate::wire::CallId;

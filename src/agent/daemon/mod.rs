@@ -7,10 +7,12 @@
 mod child_io;
 mod end_of_input;
 mod limits;
+pub mod listening;
 mod log;
 mod policy;
 mod replay_log;
 mod supervisor;
+mod terminal;
 mod thread;
 mod watch;
 
@@ -30,9 +32,9 @@ use std::thread::JoinHandle;
 use mio::{Poll, Waker};
 
 use super::audit::{self, Audit};
+use super::chat::{PlainLimiter, ReplyTemplate};
 use super::core::{self, Service};
 use super::jobs;
-use super::plain::{PlainLimiter, ReplyTemplate};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
 use crate::peer_addr::PeerAddr;

@@ -7,8 +7,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::agent::access::policy_source::{Permission, Policy, Refused};
 use crate::agent::access::{Access, Problem, Sources, invite};
-use crate::agent::policy::{Permission, Policy, Refused};
 use crate::crypto::{InviteToken, PublicKey};
 use crate::escape;
 use crate::message::Exec;

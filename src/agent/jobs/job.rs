@@ -14,9 +14,9 @@ use super::output_buffer::{Flow, OutputBuffer};
 use super::processes::{Exit, Force, Output};
 use super::screen::Screen;
 use super::stdin::Stdin;
+use crate::agent::access::policy_source::Member;
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
-use crate::agent::policy::Member;
 use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
 use crate::time::Instant;
 

@@ -2,7 +2,7 @@
 //!
 //! Sans-IO. A controller that lost its link, moved, or died attaches again and receives every byte that it had
 //! not written out. Not processes ([`Processes`]), not sessions ([`Outbox`]), not who may
-//! ([`Policy`](super::policy::Policy)).
+//! ([`Policy`](super::access::policy_source::Policy)).
 //!
 //! Invariants: a request is entered in the table before anything is started, and its id is known until
 //! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a

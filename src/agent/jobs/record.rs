@@ -4,10 +4,10 @@
 //! once, and what was refused is `denied`.
 
 use super::{JobId, Jobs, Processes, requests};
+use crate::agent::access::policy_source::{Member, Permission};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
-use crate::agent::policy::{Member, Permission};
 use crate::message::{Exec, Outcome};
 
 impl<P: Processes> Jobs<P> {

@@ -13,8 +13,8 @@ use super::files::{ConfigFile, Files};
 use super::serve::host_name;
 use crate::agent::access::invite;
 use crate::agent::config::Config;
+use crate::agent::daemon::listening;
 use crate::agent::daemon::unix_now;
-use crate::agent::listening;
 use crate::net::{self, Bind, DEFAULT_PORT, Host, Invite, Target};
 
 const EXAMPLES: &str = "\

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use udpagent::agent::access::policy_source::{Permission, Policy, Refused};
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
 use udpagent::agent::core::{Config, Service};
 use udpagent::agent::jobs::{self};
-use udpagent::agent::policy::{Permission, Policy, Refused};
 use udpagent::crypto::PublicKey;
 use udpagent::message::Exec;
 use udpagent::peer_addr::PeerAddr;

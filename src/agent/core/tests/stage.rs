@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::agent::access::policy_source::{Permission, Policy, Refused};
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
 use crate::agent::jobs::{self, Exit, Force, JobId, Output, Processes, Spec};
 use crate::agent::outbox::CallRef;
-use crate::agent::policy::{Permission, Policy, Refused};
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
 use crate::peer_addr::PeerAddr;

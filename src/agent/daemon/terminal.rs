@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 
-use super::limits;
+use crate::agent::limits;
 use crate::message::limits::CHAT_TEXT;
 
 /// Something the agent's user did.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::limits;
+use crate::agent::limits;
 use crate::net::{PlainSink, PlainText};
 use crate::peer_addr::PeerAddr;
 use crate::session::Path;
