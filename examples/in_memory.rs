@@ -13,13 +13,13 @@ use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::net::{self, Command, Event, MemoryCarrier, Net};
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{self, Config, Connect, Gate, Path, SessionHandle};
+use udpagent::session::{self, Authorizer, Config, Connect, Path, SessionHandle};
 
 /// Admits one controller.
 struct Only(PublicKey);
 
-impl Gate for Only {
-    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
+impl Authorizer for Only {
+    fn authorize_session(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
         *key == self.0
     }
 }

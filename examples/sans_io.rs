@@ -10,15 +10,17 @@ use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::peer_addr::PeerAddr;
 use udpagent::rng::Rng;
-use udpagent::session::{Command, Config, Connect, Endpoint, Event, Gate, Path, SessionHandle};
+use udpagent::session::{
+    Authorizer, Command, Config, Connect, Endpoint, Event, Path, SessionHandle,
+};
 use udpagent::time::Instant;
 use udpagent::wire::{Lane, StreamId};
 
 /// A policy that admits one controller.
 struct OneController(PublicKey);
 
-impl Gate for OneController {
-    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
+impl Authorizer for OneController {
+    fn authorize_session(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
         *key == self.0
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::{self, Config, Connect, Event as Session, Gate, Path, SessionHandle};
+use crate::session::{self, Authorizer, Config, Connect, Event as Session, Path, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -24,8 +24,8 @@ const STREAM: StreamId = StreamId::new(CallId(0), Lane::Data);
 
 struct Everyone;
 
-impl Gate for Everyone {
-    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
+impl Authorizer for Everyone {
+    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }

@@ -22,7 +22,7 @@ mod rtt;
 mod streams;
 
 pub use command::{Command, Connect};
-pub use endpoint::{Config, Endpoint, Gate};
+pub use endpoint::{Authorizer, Config, Endpoint};
 pub use event::{Closed, Event, Ticket};
 
 use std::net::IpAddr;

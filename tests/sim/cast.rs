@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::Gate;
+use udpagent::session::Authorizer;
 use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
@@ -61,8 +61,13 @@ impl Members {
     }
 }
 
-impl Gate for Members {
-    fn admit(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
+impl Authorizer for Members {
+    fn authorize_session(
+        &mut self,
+        key: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; INVITE]>,
+    ) -> bool {
         self.0.lock().expect("never poisoned").contains(key)
     }
 }

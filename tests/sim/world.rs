@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
-use udpagent::session::{Command, Config, Endpoint, Gate, SessionHandle, Ticket};
+use udpagent::session::{Authorizer, Command, Config, Endpoint, SessionHandle, Ticket};
 use udpagent::time::Instant;
 
 use crate::caller::Caller;
@@ -162,11 +162,11 @@ impl World {
     pub fn start(&mut self, id: HostId, seen: Vec<u64>) {
         let place = &mut self.places[id.0];
         let life = self.judge.born(id, place.standing);
-        let gate: Option<Box<dyn Gate>> = match place.standing {
+        let authorizer: Option<Box<dyn Authorizer>> = match place.standing {
             Standing::Agent => Some(Box::new(self.members.clone())),
             Standing::Controller | Standing::Stranger => None,
         };
-        let mut config = Config::new(place.identity.clone(), gate);
+        let mut config = Config::new(place.identity.clone(), authorizer);
         let tuning = place.tuning;
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);

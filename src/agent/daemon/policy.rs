@@ -1,4 +1,4 @@
-//! The answers about keys: one snapshot of the access policy, shared by the gate on the network thread and
+//! The answers about keys: one snapshot of the access policy, shared by the authorizer on the network thread and
 //! by the service.
 //!
 //! Not what the policy say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
@@ -15,7 +15,7 @@ use crate::message::Exec;
 use crate::message::limits::NAME;
 use crate::peer_addr::PeerAddr;
 use crate::process::{Account, clean_environment};
-use crate::session::Gate;
+use crate::session::Authorizer;
 use crate::wire::limits::INVITE;
 
 /// Where the policy come from.
@@ -90,8 +90,13 @@ fn report(problem: &Problem) {
     tracing::warn!("{problem}");
 }
 
-impl Gate for SharedPolicy {
-    fn admit(&mut self, key: &PublicKey, from: PeerAddr, invite: Option<&[u8; INVITE]>) -> bool {
+impl Authorizer for SharedPolicy {
+    fn authorize_session(
+        &mut self,
+        key: &PublicKey,
+        from: PeerAddr,
+        invite: Option<&[u8; INVITE]>,
+    ) -> bool {
         let access = self.current();
         access.admit(key, from.ip(), invite, unix_now()).is_some()
     }

@@ -88,8 +88,13 @@ fn a_session_over_memory_survives_the_loss_of_every_fifth_datagram() {
 fn the_gate_sees_a_peer_without_an_ip_address() {
     struct Recorder(crossbeam_channel::Sender<PeerAddr>);
 
-    impl Gate for Recorder {
-        fn admit(&mut self, _: &PublicKey, from: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
+    impl Authorizer for Recorder {
+        fn authorize_session(
+            &mut self,
+            _: &PublicKey,
+            from: PeerAddr,
+            _: Option<&[u8; INVITE]>,
+        ) -> bool {
             self.0.send(from).unwrap();
             true
         }

@@ -4,7 +4,7 @@
 //! 2. A repeat of an INIT whose session stands unconfirmed gets the same RESP, at the first address
 //!    only; any other INIT seen before gets silence.
 //! 3. When many wait, the address must prove itself by RETRY, which keeps no state.
-//! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the gate says who is admitted.
+//! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the authorizer decides.
 //! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice, not even
 //!    out of two INITs that a controller has made for one session.
 
@@ -219,8 +219,8 @@ impl Endpoint {
         if hello.session != init.sender {
             return Err(Drop::Handshake);
         }
-        let gate = self.config.gate.as_mut().ok_or(Drop::Stranger)?;
-        if !gate.admit(&key, waiting.path.remote, hello.invite.as_ref()) {
+        let authorizer = self.config.authorizer.as_mut().ok_or(Drop::Stranger)?;
+        if !authorizer.authorize_session(&key, waiting.path.remote, hello.invite.as_ref()) {
             return Err(Drop::Stranger);
         }
         let rest = frames.rest().to_vec();

@@ -5,35 +5,41 @@ use crate::peer_addr::PeerAddr;
 use crate::session::limits;
 use crate::wire::limits::INVITE;
 
-/// Who may open a session.
-pub trait Gate: Send {
-    /// Whether this controller may, from this address, showing this invitation.
-    fn admit(&mut self, key: &PublicKey, from: PeerAddr, invite: Option<&[u8; INVITE]>) -> bool;
+/// Decision about new sessions.
+pub trait Authorizer: Send {
+    /// Returns true if the controller with this key may open a session from this address with this
+    /// invitation.
+    fn authorize_session(
+        &mut self,
+        key: &PublicKey,
+        from: PeerAddr,
+        invite: Option<&[u8; INVITE]>,
+    ) -> bool;
 }
 
-/// How an endpoint is set up.
+/// Setup of an endpoint.
 pub struct Config {
-    /// Who this end is.
+    /// Static key of this end.
     pub identity: SecretKey,
-    /// Who may connect; `None` for a controller, which takes no sessions.
-    pub gate: Option<Box<dyn Gate>>,
-    /// Credit kept open per stream beyond what was consumed.
+    /// Decides about new sessions; `None` for a controller, which accepts none.
+    pub authorizer: Option<Box<dyn Authorizer>>,
+    /// Credit per stream beyond the consumed bytes.
     pub stream_window: u64,
     /// The same per session.
     pub session_window: u64,
-    /// Datagrams per transmit: what the driver's sockets can send at once.
+    /// Datagrams per transmit: the most that the driver's sockets send in one call.
     pub segments: usize,
     /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`]).
     pub seen: Vec<u64>,
 }
 
 impl Config {
-    /// A controller's, or with a gate an agent's.
+    /// Returns the configuration of an agent, or without an authorizer that of a controller.
     #[must_use]
-    pub fn new(identity: SecretKey, gate: Option<Box<dyn Gate>>) -> Self {
+    pub fn new(identity: SecretKey, authorizer: Option<Box<dyn Authorizer>>) -> Self {
         Self {
             identity,
-            gate,
+            authorizer,
             stream_window: limits::STREAM_WINDOW,
             session_window: limits::SESSION_WINDOW,
             segments: 1,

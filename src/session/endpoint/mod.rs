@@ -17,7 +17,7 @@ use crate::session::{
 };
 use crate::time::Instant;
 use crate::wire::{Datagram, SessionId};
-pub use config::{Config, Gate};
+pub use config::{Authorizer, Config};
 
 use admission::Admission;
 
@@ -54,7 +54,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Self {
         let admission = config
-            .gate
+            .authorizer
             .is_some()
             .then(|| Admission::new(now, &config, &mut rng));
         Self {

@@ -18,8 +18,8 @@ use crate::wire::{CallId, Early, Lane, StreamId};
 
 struct Open;
 
-impl Gate for Open {
-    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
+impl Authorizer for Open {
+    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
@@ -73,9 +73,9 @@ impl Pair {
             Rng::from_seed([8; 32])
         };
         let now = Instant::from_micros(1_000_000);
-        let config = |identity, gate| Config {
+        let config = |identity, authorizer| Config {
             segments: 8,
-            ..Config::new(identity, gate)
+            ..Config::new(identity, authorizer)
         };
         Self {
             now,

@@ -7,8 +7,8 @@ use udpagent::peer_addr::PeerAddr;
 use bytes::Bytes;
 use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, TrafficKeys};
 use udpagent::rng::Rng;
+use udpagent::session::{Authorizer, Config, Connect, Endpoint, SessionHandle, Ticket};
 use udpagent::session::{Command, limits};
-use udpagent::session::{Config, Connect, Endpoint, Gate, SessionHandle, Ticket};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM};
 use udpagent::wire::{Datagram, Early, Frame, Hello, SessionId, encode_init, encode_resp};
@@ -19,8 +19,8 @@ use super::{Role, Run, path};
 
 struct Open;
 
-impl Gate for Open {
-    fn admit(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
+impl Authorizer for Open {
+    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
@@ -53,7 +53,7 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         session_window: window.saturating_mul(8),
         ..Config::new(
             endpoint.clone(),
-            (role == Role::Agent).then(|| Box::new(Open) as Box<dyn Gate>),
+            (role == Role::Agent).then(|| Box::new(Open) as Box<dyn Authorizer>),
         )
     };
     let endpoint_key = endpoint.public();
