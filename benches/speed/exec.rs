@@ -10,7 +10,7 @@ use crate::measure::Bench;
 /// Bytes of the bulk transfer.
 const BULK: usize = 1 << 30;
 
-/// ReplayLog the cost of `true` and of a bulk transfer, as multiples of running them directly.
+/// Prints the cost of `true` and of a bulk transfer, as multiples of running them directly.
 pub fn run(bench: &Bench) {
     let home = tempfile::tempdir().expect("a temporary resolver can be created");
     let agent = Agent::start(home.path());
@@ -56,7 +56,7 @@ impl Agent {
         let ready = BufReader::new(stderr)
             .lines()
             .next()
-            .expect("udpagent replay_log a line when it listens")
+            .expect("udpagent prints a line when it listens")
             .expect("the line is UTF-8");
         let address = ready
             .rsplit(' ')

@@ -18,7 +18,7 @@ const FIRST: [u8; MIN_DATAGRAM - INIT_HEADER - MAC - Initiator::OVERHEAD] =
 /// Payload of a RESP: acknowledgement and HELLO.
 const SECOND: [u8; 64] = [0; 64];
 
-/// ReplayLog the costs as multiples of a whole handshake.
+/// Prints the costs as multiples of a whole handshake.
 pub fn run(bench: &Bench) {
     let mut rng = Rng::from_seed([1; 32]);
     let controller = SecretKey::generate(&mut rng);

@@ -10,7 +10,7 @@ mod seal;
 
 use measure::{Bench, Effort};
 
-/// A section: its name, and the function that measures it and replay_log the result.
+/// A section: its name, and the function that measures it and prints the result.
 type Section = (&'static str, fn(&Bench));
 
 const SECTIONS: &[Section] = &[

@@ -107,7 +107,7 @@ fn nanoseconds(runs: u32, work: &mut impl FnMut()) -> f64 {
 }
 
 impl Cost {
-    /// ReplayLog a line: the best and the median, the best in other `terms`, and its ratio to the
+    /// Prints a line: the best and the median, the best in other `terms`, and its ratio to the
     /// `baseline`.
     pub fn print(self, name: &str, terms: &str, baseline: Cost) {
         println!(

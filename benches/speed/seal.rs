@@ -11,7 +11,7 @@ use crate::measure::{Bench, Cost};
 /// Bytes of the payload: about those of a datagram on Ethernet.
 const PAYLOAD: usize = 1400;
 
-/// ReplayLog the costs as multiples of that of the protocol's cipher suite.
+/// Prints the costs as multiples of that of the protocol's cipher suite.
 pub fn run(bench: &Bench) {
     let seal = seal(bench);
     let open = open(bench);

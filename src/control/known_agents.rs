@@ -2,7 +2,7 @@
 //!
 //! A line is `HOST:PORT KEY [NAME]`; `#` begins a comment line. There is no trust on first use: a target that is
 //! neither listed nor the own user's agent has no key, and nothing is sent to it. Invariants: a listed key is
-//! never replaced unless the user queries for it; a line that cannot be understood is an error of the target that it
+//! never replaced unless the user asks for it; a line that cannot be understood is an error of the target that it
 //! names, and is never skipped in favour of another source.
 
 use std::collections::HashMap;

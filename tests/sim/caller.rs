@@ -1,4 +1,4 @@
-//! A controller's application for raw-machine stories: queries for works, judges what comes back.
+//! A controller's application for raw-machine stories: asks for works, judges what comes back.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};

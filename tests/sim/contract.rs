@@ -58,7 +58,7 @@ impl Contract {
         }
     }
 
-    /// The application queries for something.
+    /// The application asks for something.
     pub fn on_command(&mut self, command: &Command) {
         match command {
             Command::Connect(connect) => {

@@ -1,6 +1,6 @@
 //! The sans-IO machine in a simulated network, under many seeds.
 //!
-//! A failure replay_log the command that repeats it: `UDPAGENT_SEED=… cargo test --test sim NAME`.
+//! A failure prints the command that repeats it: `UDPAGENT_SEED=… cargo test --test sim NAME`.
 
 mod caller;
 mod cast;

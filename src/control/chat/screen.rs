@@ -198,7 +198,7 @@ impl Screen {
         }
     }
 
-    /// Stops the program as Ctrl-Z queries, and goes on when it is continued.
+    /// Stops the program as Ctrl-Z asks, and goes on when it is continued.
     pub(super) fn suspend(&self) {
         let Some(prompt) = &self.prompt else { return };
         let stdin = io::stdin();

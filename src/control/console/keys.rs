@@ -14,7 +14,7 @@ pub enum Key {
     Input(Bytes),
     /// The user wants to leave.
     Leave,
-    /// The user queries what there is.
+    /// The user asks what there is.
     Help,
 }
 

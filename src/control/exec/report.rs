@@ -42,7 +42,7 @@ pub struct Report {
     /// Request id.
     pub id: RequestId,
     /// Outcome; `None` for a command that was left running, or whose result was left at the agent, as
-    /// [`Goal::Detach`](super::Goal::Detach) queries.
+    /// [`Goal::Detach`](super::Goal::Detach) asks.
     pub outcome: Option<Outcome>,
     /// True if the agent accepted the request.
     pub accepted: bool,

@@ -1,4 +1,4 @@
-//! A flood of first flights: an agent under load queries addresses to prove themselves, honest commands
+//! A flood of first flights: an agent under load asks addresses to prove themselves, honest commands
 //! succeed, and nobody is sent more than came from there.
 
 use std::net::SocketAddr;

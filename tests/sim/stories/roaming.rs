@@ -50,7 +50,7 @@ fn a_download_survives_a_new_port() {
     world
         .network
         .rebind(laptop.address, address("198.51.100.2:50001"));
-    // Nothing tells the controller; it queries when nothing was heard for long enough.
+    // Nothing tells the controller; it asks when nothing was heard for long enough.
     finish(&mut world, &laptop, KEEPALIVE + SECOND * 10);
     assert_eq!(agent.app.borrow().moved.len(), 1);
 }

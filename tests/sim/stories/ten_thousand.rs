@@ -207,7 +207,7 @@ impl Stage {
     }
 
     /// A request of a dead attempt may arrive after its successor's, and the agent gives the command to
-    /// whoever asked last. The one that lost it says so and knows no result, and its user queries again.
+    /// whoever asked last. The one that lost it says so and knows no result, and its user asks again.
     fn exorcise(&mut self) {
         for &(work, _, laptop) in &self.plan.clone() {
             let mut app = self.laptops[laptop].app.borrow_mut();
