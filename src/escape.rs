@@ -1,4 +1,4 @@
-//! Escaping of text that a peer wrote, for a terminal, a log line or an error message.
+//! Escaping of text that a peer wrote, for a terminal, a log line or an error message; quoting for a shell.
 //!
 //! Not an encoding: nothing decodes it. Invariant: the result is one line of valid UTF-8 of bounded
 //! length, without C0, C1, DEL, line or paragraph separators, bidirectional controls, zero-width or
@@ -164,6 +164,16 @@ fn write_infallible(out: &mut String, text: std::fmt::Arguments) {
         .expect("writing to a string never fails");
 }
 
+/// Quotes a word for a POSIX shell, if it needs quotes.
+#[must_use]
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-./:@]_".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +212,14 @@ mod tests {
         }
         out.extend_from_slice(rest.as_bytes());
         out
+    }
+
+    #[test]
+    fn a_word_is_quoted_for_a_shell_only_if_it_has_to_be() {
+        assert_eq!(shell_word("/srv/a-b_c.d:7000"), "/srv/a-b_c.d:7000");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
     }
 
     #[test]

@@ -18,10 +18,15 @@
 //! home                   where the programs keep their files, and how those are replaced whole
 //! ```
 //!
+//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent` and `process`, and of `control`
+//! the chat and the signals. Without it, [`control::exec`] is a client that runs commands.
+//!
 //! `wire`, `crypto` (but for the key files), `session` and `message` never touch a socket, a clock, a
 //! thread, the operating system's randomness or stdout: time and randomness are arguments.
 
+#[cfg(feature = "cli")]
 pub mod agent;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod contain;
 pub mod control;
@@ -32,6 +37,7 @@ pub mod home;
 pub mod message;
 pub mod net;
 pub mod peer_addr;
+#[cfg(feature = "cli")]
 pub mod process;
 pub mod rng;
 pub mod session;

@@ -3,6 +3,7 @@
 //! Each room is a sans-IO machine (session events in, session commands out) so that the simulator can
 //! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
 
+#[cfg(feature = "cli")]
 pub mod chat;
 pub mod client;
 pub mod console;
@@ -11,7 +12,9 @@ pub mod journal;
 pub mod known_agents;
 pub mod limits;
 pub mod query;
+#[cfg(feature = "cli")]
 pub mod send;
+#[cfg(feature = "cli")]
 pub mod signals;
 pub mod stdio;
 pub mod tickets;

@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{ParseKeyError, PublicKey, SecretKey};
+use crate::escape;
 use crate::rng::Rng;
 
 /// More than a key file can hold, so that no large file is read for one.
@@ -41,7 +42,7 @@ impl fmt::Display for KeyFileError {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::TooOpen(path, mode) => {
                 let argument = path.to_string_lossy();
-                let argument = shlex::try_quote(&argument).unwrap_or_default();
+                let argument = escape::shell_word(&argument);
                 write!(
                     f,
                     "{}: others may use this secret key (mode {mode:04o}); run: chmod 600 {argument}",

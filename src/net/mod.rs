@@ -34,6 +34,7 @@ pub use invite::{Invite, ParseInviteTextError};
 pub use memory::MemoryCarrier;
 pub use plain::{PlainSink, PlainText};
 pub use seed::rng;
+#[cfg(feature = "cli")]
 pub(crate) use timer::Timer;
 pub use udp::{UdpCarrier, UdpCarriers, bind_udp};
 

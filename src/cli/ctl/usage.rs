@@ -75,9 +75,9 @@ fn user_and_host(word: &str) -> Option<(&str, &str)> {
 /// Formats `udpctl WORDS`, quoted for a shell.
 fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = words.into_iter().map(|word| match word {
-        // Shown as typed, although shlex would quote them.
+        // Shown as typed, although the placeholder would be quoted otherwise.
         PLACEHOLDER | "--" => word.to_owned(),
-        word => shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into),
+        word => escape::shell_word(word).into_owned(),
     });
     let line: Vec<String> = std::iter::once("udpctl".to_owned()).chain(quoted).collect();
     escape::line(line.join(" ").as_bytes(), SHOWN).into_owned()

@@ -4,6 +4,10 @@
 //! a SIGKILL, the terminal is as it was before.
 
 mod keys;
+#[cfg(feature = "cli")]
+mod traces;
+#[cfg(not(feature = "cli"))]
+#[path = "no_traces.rs"]
 mod traces;
 
 pub use keys::{Key, Keys};

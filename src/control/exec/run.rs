@@ -13,7 +13,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
-use signal_hook::consts::SIGWINCH;
+use rustix::process::Signal;
 
 use super::RemoteJob;
 use super::plan::{Finish, Interruption, Settings, Task};
@@ -162,7 +162,7 @@ impl Run<'_> {
 
     /// Handles a signal. Returns true if the run has to end at once.
     fn on_signal(&mut self, signal: i32) -> bool {
-        if signal == SIGWINCH {
+        if signal == Signal::WINCH.as_raw() {
             self.on_window();
             return false;
         }

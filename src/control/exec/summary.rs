@@ -118,7 +118,7 @@ pub fn unstarted(exec: &Exec) -> String {
         .argv
         .first()
         .map_or("".into(), |word| word.as_os_str().to_string_lossy());
-    let quoted = shlex::try_quote(&name).unwrap_or_else(|_| name.clone());
+    let quoted = escape::shell_word(&name);
     if exec.script.is_some() {
         format!("the interpreter of {quoted}")
     } else if name.contains(SHELL) {

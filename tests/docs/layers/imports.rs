@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("peer_addr", &[]),
     ("home", &["rng", "time", "escape"]),
     ("wire", &["time", "rng", "escape"]),
-    ("crypto", &["wire", "time", "rng", "peer_addr"]),
+    ("crypto", &["wire", "time", "rng", "escape", "peer_addr"]),
     (
         "session",
         &["crypto", "wire", "time", "rng", "escape", "peer_addr"],

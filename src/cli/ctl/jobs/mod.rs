@@ -186,7 +186,7 @@ fn command(job: &JobView) -> String {
         .iter()
         .map(|word| {
             let word = word.as_os_str().to_string_lossy();
-            shlex::try_quote(&word).map_or_else(|_| word.to_string(), std::borrow::Cow::into_owned)
+            escape::shell_word(&word).into_owned()
         })
         .collect();
     escape::line(words.join(" ").as_bytes(), COMMAND).into_owned()
