@@ -13,7 +13,7 @@ use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::net::{self, Command, Event, MemoryCarrier, Net};
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{self, Authorizer, Config, Connect, Path, SessionHandle};
+use udpagent::session::{self, Authorizer, Config, Connect, Path, SessionHandle, StreamEvent};
 
 /// Admits one controller.
 struct Only(PublicKey);
@@ -87,11 +87,9 @@ fn next_data(
     for event in net.events.channel() {
         net.events.taken();
         match event {
-            Event::Session(session::Event::Data {
+            Event::Session(session::Event::Stream {
                 session,
-                stream,
-                data,
-                ..
+                event: StreamEvent::Data { stream, data, .. },
             }) => return Ok((session, stream, data)),
             Event::Session(session::Event::Closed { reason, .. }) => {
                 return Err(format!("{reason:?}").into());

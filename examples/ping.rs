@@ -65,7 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Event::Session(event) = event else {
             continue;
         };
-        if let session::Event::Data { data, .. } = event {
+        if let session::Event::Stream {
+            event: session::StreamEvent::Data { data, .. },
+            ..
+        } = event
+        {
             lines.push(&data);
             if let Some(reply) = lines.next::<Reply>() {
                 println!("{:?}", reply.map_err(|error| format!("{error:?}"))?);

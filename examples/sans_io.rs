@@ -11,7 +11,7 @@ use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::peer_addr::PeerAddr;
 use udpagent::rng::Rng;
 use udpagent::session::{
-    Authorizer, Command, Config, Connect, Endpoint, Event, Path, SessionHandle,
+    Authorizer, Command, Config, Connect, Endpoint, Event, Path, SessionHandle, StreamEvent,
 };
 use udpagent::time::Instant;
 use udpagent::wire::{Lane, StreamId};
@@ -71,11 +71,9 @@ fn main() {
             controller.handle_datagram(now, agent_path, None, &mut datagram);
         }
         while let Some(event) = agent.poll_event() {
-            if let Event::Data {
+            if let Event::Stream {
                 session,
-                stream,
-                data,
-                ..
+                event: StreamEvent::Data { stream, data, .. },
             } = event
             {
                 println!("{:>3} ms  agent got {:?}", now.as_micros() / 1000, data);
@@ -92,8 +90,12 @@ fn main() {
             }
         }
         while let Some(event) = controller.poll_event() {
-            if let Event::Data {
-                stream, data, fin, ..
+            if let Event::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream, data, fin, ..
+                    },
+                ..
             } = event
             {
                 assert_eq!(stream, StreamId::new(stream.call(), Lane::Control));

@@ -12,7 +12,7 @@ use super::client::{Client, Host, HostResolver};
 use super::limits;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;
-use crate::session::{Closed, Command, Connect, Event, SessionHandle, Ticket};
+use crate::session::{Closed, Command, Connect, Event, SessionHandle, StreamEvent, Ticket};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
@@ -124,15 +124,22 @@ impl Query {
                     ping: Some(self.question.contact_timeout / 2),
                 });
             }
-            Event::Data {
-                stream, data, fin, ..
+            Event::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream, data, fin, ..
+                    },
+                ..
             } if stream.lane() == Lane::Control => self.on_data(stream, &data, fin),
             Event::Silent { .. } => {
                 self.close(CloseCode::Done);
                 self.ask_again();
             }
             Event::Heard { .. } => self.silent_for = Duration::ZERO,
-            Event::Reset { .. } => self.fail(Some("the agent gave the question up".into())),
+            Event::Stream {
+                event: StreamEvent::Reset { .. },
+                ..
+            } => self.fail(Some("the agent gave the question up".into())),
             Event::Closed { reason, .. } => self.on_closed(reason),
             _ => {}
         }

@@ -13,7 +13,9 @@ use super::*;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::{self, Authorizer, Config, Connect, Event as Session, Path, SessionHandle};
+use crate::session::{
+    self, Authorizer, Config, Connect, Event as Session, Path, SessionHandle, StreamEvent,
+};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -125,8 +127,12 @@ impl Net {
     fn read(&self, session: SessionHandle) -> Vec<u8> {
         let mut read = Vec::new();
         self.wait(|event| {
-            let Event::Session(Session::Data {
-                stream, data, fin, ..
+            let Event::Session(Session::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream, data, fin, ..
+                    },
+                ..
             }) = event
             else {
                 return None;

@@ -47,62 +47,12 @@ pub enum Event {
         /// The invitation shown, if any.
         invite: Option<[u8; INVITE]>,
     },
-    /// The next bytes of a stream, in order. They count against the peer's credit until
-    /// [`Command::Consumed`](super::Command::Consumed). On an agent the first one of a call opens it.
-    Data {
+    /// Something happened to a stream or a call of the session.
+    Stream {
         /// Session.
         session: SessionHandle,
-        /// Lane of a call.
-        stream: StreamId,
-        /// Where they stand in the stream.
-        offset: u64,
-        /// May be empty when `fin` is set.
-        data: Bytes,
-        /// The stream ends after them.
-        fin: bool,
-    },
-    /// The peer has granted credit or reported consumption.
-    Writable {
-        /// Session.
-        session: SessionHandle,
-        /// Lane of a call.
-        stream: StreamId,
-        /// The peer has disposed of every byte below this offset for good.
-        consumed: u64,
-        /// The first offset that may not be written.
-        limit: u64,
-    },
-    /// Everything written to the stream, and its end, has been acknowledged.
-    Delivered {
-        /// Session.
-        session: SessionHandle,
-        /// Lane of a call.
-        stream: StreamId,
-    },
-    /// The peer gave up its sending half.
-    Reset {
-        /// Session.
-        session: SessionHandle,
-        /// Lane of a call.
-        stream: StreamId,
-        /// Why.
-        code: u64,
-    },
-    /// The peer wants no more of this stream; the sending half has been reset.
-    Stopped {
-        /// Session.
-        session: SessionHandle,
-        /// Lane of a call.
-        stream: StreamId,
-        /// Why.
-        code: u64,
-    },
-    /// Both ends are through with a call; its number is forgotten.
-    CallEnded {
-        /// Session.
-        session: SessionHandle,
-        /// The call.
-        call: CallId,
+        /// Event of the stream.
+        event: StreamEvent,
     },
     /// Nothing authentic was heard for as long as [`Command::Watch`](super::Command::Watch) said.
     Silent {
@@ -142,12 +92,7 @@ impl Event {
         match self {
             Self::Connected { session, .. }
             | Self::Accepted { session, .. }
-            | Self::Data { session, .. }
-            | Self::Writable { session, .. }
-            | Self::Delivered { session, .. }
-            | Self::Reset { session, .. }
-            | Self::Stopped { session, .. }
-            | Self::CallEnded { session, .. }
+            | Self::Stream { session, .. }
             | Self::Silent { session }
             | Self::Heard { session }
             | Self::Moved { session, .. }
@@ -155,16 +100,69 @@ impl Event {
             Self::InitSeen { .. } => None,
         }
     }
+}
 
-    /// The stream it is about.
-    pub(super) const fn stream(&self) -> Option<StreamId> {
+/// Event of one stream, or of one call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamEvent {
+    /// The next bytes of the stream, in order. They count against the peer's credit until
+    /// [`Command::Consumed`](super::Command::Consumed). On an agent, the first event of a call opens it.
+    Data {
+        /// Stream.
+        stream: StreamId,
+        /// Offset of the first byte in the stream.
+        offset: u64,
+        /// The bytes; may be empty if `fin` is set.
+        data: Bytes,
+        /// True if the stream ends behind these bytes.
+        fin: bool,
+    },
+    /// The peer has granted credit or reported consumption.
+    Writable {
+        /// Stream.
+        stream: StreamId,
+        /// Offset below which the peer has disposed of every byte for good.
+        consumed: u64,
+        /// First offset that may not be written.
+        limit: u64,
+    },
+    /// The peer has acknowledged every byte of the stream, and its end.
+    Delivered {
+        /// Stream.
+        stream: StreamId,
+    },
+    /// The peer gave up its sending half: the data is not complete.
+    Reset {
+        /// Stream.
+        stream: StreamId,
+        /// Code of the RESET.
+        code: u64,
+    },
+    /// The peer wants no more of the stream; the sending half has been reset.
+    Stopped {
+        /// Stream.
+        stream: StreamId,
+        /// Code of the STOP.
+        code: u64,
+    },
+    /// Both endpoints are done with the call; its number is forgotten.
+    CallEnded {
+        /// The call.
+        call: CallId,
+    },
+}
+
+impl StreamEvent {
+    /// Returns the call that the event belongs to.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
         match self {
             Self::Data { stream, .. }
             | Self::Writable { stream, .. }
-            | Self::Delivered { stream, .. }
+            | Self::Delivered { stream }
             | Self::Reset { stream, .. }
-            | Self::Stopped { stream, .. } => Some(*stream),
-            _ => None,
+            | Self::Stopped { stream, .. } => stream.call(),
+            Self::CallEnded { call } => *call,
         }
     }
 }

@@ -23,7 +23,7 @@ mod streams;
 
 pub use command::{Command, Connect};
 pub use endpoint::{Authorizer, Config, Endpoint};
-pub use event::{Closed, Event, Ticket};
+pub use event::{Closed, Event, StreamEvent, Ticket};
 
 use std::net::IpAddr;
 

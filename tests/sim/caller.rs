@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::crypto::PublicKey;
-use udpagent::session::{Closed, Command, Connect, Event, Path, SessionHandle, Ticket};
+use udpagent::session::{
+    Closed, Command, Connect, Event, Path, SessionHandle, StreamEvent, Ticket,
+};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Early, Lane, StreamId};
 
@@ -294,18 +296,24 @@ impl App for Rc<RefCell<Caller>> {
                 let state = caller.sessions.get_mut(&session).expect("a session");
                 (state.ticket, state.early) = (Some(ticket), Some(early));
             }
-            Event::Data {
+            Event::Stream {
                 session,
-                stream,
-                offset,
-                data,
-                fin,
+                event:
+                    StreamEvent::Data {
+                        stream,
+                        offset,
+                        data,
+                        fin,
+                    },
             } => caller.on_data(now, (session, stream), (offset, &data, fin), out),
-            Event::Writable {
+            Event::Stream {
                 session,
-                stream,
-                consumed,
-                limit,
+                event:
+                    StreamEvent::Writable {
+                        stream,
+                        consumed,
+                        limit,
+                    },
             } => {
                 let state = caller.sessions.get_mut(&session).expect("a session");
                 if let Some(call) = state.calls.get_mut(&stream.call())
@@ -323,10 +331,14 @@ impl App for Rc<RefCell<Caller>> {
             }
             Event::Closed { session, reason } => caller.on_closed(session, &reason),
             Event::Accepted { .. } => panic!("a controller accepts"),
-            Event::Delivered { .. }
-            | Event::Reset { .. }
-            | Event::Stopped { .. }
-            | Event::CallEnded { .. }
+            Event::Stream {
+                event:
+                    StreamEvent::Delivered { .. }
+                    | StreamEvent::Reset { .. }
+                    | StreamEvent::Stopped { .. }
+                    | StreamEvent::CallEnded { .. },
+                ..
+            }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
         }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use udpagent::session::limits::{INITIAL_SESSION_CREDIT, INITIAL_STREAM_CREDIT};
-use udpagent::session::{Command, Event, SessionHandle};
+use udpagent::session::{Command, Event, SessionHandle, StreamEvent};
 use udpagent::wire::{CallId, StreamId};
 
 #[derive(Default)]
@@ -157,9 +157,9 @@ impl Session {
     }
 
     fn on_event(&mut self, event: &Event, window: u64) {
-        if let Some(stream) = stream_of(event) {
+        if let Some(call) = call_of(event) {
             assert!(
-                !self.released.contains(&stream.call()),
+                !self.released.contains(&call),
                 "{event:?} names a call that was released"
             );
         }
@@ -168,11 +168,15 @@ impl Session {
                 assert!(!self.opened, "{event:?} comes twice");
                 self.opened = true;
             }
-            Event::Data {
-                stream,
-                offset,
-                data,
-                fin,
+            Event::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream,
+                        offset,
+                        data,
+                        fin,
+                        ..
+                    },
                 ..
             } => {
                 let lane = self.streams.entry(*stream).or_default();
@@ -185,10 +189,14 @@ impl Session {
                 let unread = lane.received - lane.disposed;
                 assert!(unread <= window, "{unread} unread bytes in {stream:?}");
             }
-            Event::Writable {
-                stream,
-                consumed,
-                limit,
+            Event::Stream {
+                event:
+                    StreamEvent::Writable {
+                        stream,
+                        consumed,
+                        limit,
+                        ..
+                    },
                 ..
             } => {
                 let lane = self.streams.entry(*stream).or_default();
@@ -203,17 +211,26 @@ impl Session {
                 );
                 (lane.limit, lane.consumed) = (*limit, *consumed);
             }
-            Event::Delivered { stream, .. } => {
+            Event::Stream {
+                event: StreamEvent::Delivered { stream, .. },
+                ..
+            } => {
                 let lane = self.streams.entry(*stream).or_default();
                 assert!(lane.written_fin && !lane.delivered, "{event:?} is not so");
                 lane.delivered = true;
             }
-            Event::Reset { stream, .. } => {
+            Event::Stream {
+                event: StreamEvent::Reset { stream, .. },
+                ..
+            } => {
                 let lane = self.streams.entry(*stream).or_default();
                 assert!(!lane.reset, "{event:?} comes twice");
                 lane.reset = true;
             }
-            Event::CallEnded { call, .. } => {
+            Event::Stream {
+                event: StreamEvent::CallEnded { call, .. },
+                ..
+            } => {
                 assert!(self.ended.insert(*call), "{event:?} comes twice");
             }
             Event::Silent { .. } => {
@@ -224,7 +241,10 @@ impl Session {
                 assert!(self.silent, "heard without silence");
                 self.silent = false;
             }
-            Event::Stopped { .. }
+            Event::Stream {
+                event: StreamEvent::Stopped { .. },
+                ..
+            }
             | Event::Moved { .. }
             | Event::InitSeen { .. }
             | Event::Closed { .. } => {}
@@ -237,12 +257,7 @@ pub fn session_of(event: &Event) -> Option<SessionHandle> {
     match event {
         Event::Connected { session, .. }
         | Event::Accepted { session, .. }
-        | Event::Data { session, .. }
-        | Event::Writable { session, .. }
-        | Event::Delivered { session, .. }
-        | Event::Reset { session, .. }
-        | Event::Stopped { session, .. }
-        | Event::CallEnded { session, .. }
+        | Event::Stream { session, .. }
         | Event::Silent { session }
         | Event::Heard { session }
         | Event::Moved { session, .. }
@@ -251,13 +266,13 @@ pub fn session_of(event: &Event) -> Option<SessionHandle> {
     }
 }
 
-fn stream_of(event: &Event) -> Option<StreamId> {
+fn call_of(event: &Event) -> Option<CallId> {
     match event {
-        Event::Data { stream, .. }
-        | Event::Writable { stream, .. }
-        | Event::Delivered { stream, .. }
-        | Event::Reset { stream, .. }
-        | Event::Stopped { stream, .. } => Some(*stream),
+        Event::Stream {
+            event: StreamEvent::CallEnded { .. },
+            ..
+        } => None,
+        Event::Stream { event, .. } => Some(event.call()),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use udpagent::session::{Closed, Command, Event, SessionHandle};
+use udpagent::session::{Closed, Command, Event, SessionHandle, StreamEvent};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Lane, StreamId};
 
@@ -170,12 +170,15 @@ impl App for Rc<RefCell<Echo>> {
             Event::Accepted { .. } => echo.accepted += 1,
             Event::InitSeen { fingerprint } => echo.seen.push(fingerprint),
             Event::Moved { path, .. } => echo.moved.push(path),
-            Event::Data {
+            Event::Stream {
                 session,
-                stream,
-                offset,
-                data,
-                fin,
+                event:
+                    StreamEvent::Data {
+                        stream,
+                        offset,
+                        data,
+                        fin,
+                    },
             } => {
                 let key = (session, stream.call());
                 match stream.lane() {
@@ -193,11 +196,14 @@ impl App for Rc<RefCell<Echo>> {
                     Lane::Stderr => panic!("a controller writes to the stderr lane"),
                 }
             }
-            Event::Writable {
+            Event::Stream {
                 session,
-                stream,
-                consumed,
-                limit,
+                event:
+                    StreamEvent::Writable {
+                        stream,
+                        consumed,
+                        limit,
+                    },
             } => {
                 let key = (session, stream.call());
                 if let Some(call) = echo.calls.get_mut(&key) {
@@ -210,7 +216,10 @@ impl App for Rc<RefCell<Echo>> {
                     }
                 }
             }
-            Event::Delivered { session, stream } => {
+            Event::Stream {
+                session,
+                event: StreamEvent::Delivered { stream },
+            } => {
                 let key = (session, stream.call());
                 let call = echo.calls.get_mut(&key).expect("delivered in an open call");
                 call.delivered += 1;
@@ -230,9 +239,13 @@ impl App for Rc<RefCell<Echo>> {
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),
-            Event::Reset { .. }
-            | Event::Stopped { .. }
-            | Event::CallEnded { .. }
+            Event::Stream {
+                event:
+                    StreamEvent::Reset { .. }
+                    | StreamEvent::Stopped { .. }
+                    | StreamEvent::CallEnded { .. },
+                ..
+            }
             | Event::Silent { .. }
             | Event::Heard { .. } => {}
         }

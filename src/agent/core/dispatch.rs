@@ -12,7 +12,7 @@ use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
 use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
 use crate::peer_addr::PeerAddr;
-use crate::session::{self, Closed, Command, Event, SessionHandle};
+use crate::session::{self, Closed, Command, Event, SessionHandle, StreamEvent};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 
@@ -36,8 +36,21 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 let name = self.policy.name(&key, Some(remote));
                 self.on_accepted(now, session, Member { key, name, remote }, invite);
             }
-            Event::Data {
-                session,
+            Event::Stream { session, event } => self.on_stream_event(now, session, event),
+            Event::Silent { session } => self.jobs.on_silent(now, session),
+            Event::Heard { session } => self.jobs.on_heard(session),
+            Event::Moved { session, path } => {
+                self.on_moved(now, session, path.remote);
+            }
+            Event::Closed { session, reason } => self.on_closed(now, session, &reason),
+            Event::Connected { .. } | Event::InitSeen { .. } => {}
+        }
+        self.proceed(now);
+    }
+
+    fn on_stream_event(&mut self, now: Instant, session: SessionHandle, event: StreamEvent) {
+        match event {
+            StreamEvent::Data {
                 stream,
                 offset,
                 data,
@@ -54,11 +67,8 @@ impl<P: Processes, D: Policy> Service<P, D> {
                     }
                 }
             }
-            Event::Writable {
-                session,
-                stream,
-                consumed,
-                ..
+            StreamEvent::Writable {
+                stream, consumed, ..
             } => {
                 let call = call_ref(session, stream);
                 match stream.lane() {
@@ -66,12 +76,10 @@ impl<P: Processes, D: Policy> Service<P, D> {
                     lane => self.jobs.on_consumed(now, call, lane, consumed),
                 }
             }
-            Event::Delivered { session, stream } if stream.lane() == Lane::Control => {
+            StreamEvent::Delivered { stream } if stream.lane() == Lane::Control => {
                 self.on_delivered(call_ref(session, stream));
             }
-            Event::Stopped {
-                session, stream, ..
-            } => {
+            StreamEvent::Stopped { stream, .. } => {
                 let call = call_ref(session, stream);
                 match self.kind(call) {
                     Some(CallKind::Jobs) => {
@@ -82,11 +90,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
                     _ => {}
                 }
             }
-            Event::Reset {
-                session,
-                stream,
-                code,
-            } => {
+            StreamEvent::Reset { stream, code } => {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.leave(now, call),
@@ -94,18 +98,11 @@ impl<P: Processes, D: Policy> Service<P, D> {
                     Lane::Stderr => {}
                 }
             }
-            Event::CallEnded { session, call } => {
+            StreamEvent::CallEnded { call } => {
                 self.forget(now, CallRef { session, call });
             }
-            Event::Silent { session } => self.jobs.on_silent(now, session),
-            Event::Heard { session } => self.jobs.on_heard(session),
-            Event::Moved { session, path } => {
-                self.on_moved(now, session, path.remote);
-            }
-            Event::Closed { session, reason } => self.on_closed(now, session, &reason),
-            Event::Connected { .. } | Event::Delivered { .. } | Event::InitSeen { .. } => {}
+            StreamEvent::Delivered { .. } => {}
         }
-        self.proceed(now);
     }
 
     fn on_accepted(

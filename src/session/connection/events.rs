@@ -3,8 +3,7 @@
 //! Nothing is told of a session that is over but what came before its end.
 
 use super::{Session, State};
-use crate::session::event::Event;
-use crate::session::streams::StreamEvent;
+use crate::session::event::{Event, StreamEvent};
 use crate::wire::CallId;
 
 impl Session {
@@ -15,10 +14,18 @@ impl Session {
         }
     }
 
-    /// Nothing more is told of the streams of a call, not even what came before the session's end.
+    /// Removes the stream events of a call, also those from before the session's end.
     pub(in crate::session) fn discard_events(&mut self, call: CallId) {
-        self.events
-            .retain(|event| event.stream().is_none_or(|stream| stream.call() != call));
+        self.events.retain(|event| match event {
+            Event::Stream { event, .. } => event.call() != call,
+            Event::Connected { .. }
+            | Event::Accepted { .. }
+            | Event::Silent { .. }
+            | Event::Heard { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. }
+            | Event::Closed { .. } => true,
+        });
     }
 
     pub(in crate::session) fn poll_event(&mut self) -> Option<Event> {
@@ -38,42 +45,9 @@ impl Session {
     }
 
     fn stream_event(&self, event: StreamEvent) -> Event {
-        let session = self.id;
-        match event {
-            StreamEvent::Data {
-                stream,
-                offset,
-                data,
-                fin,
-            } => Event::Data {
-                session,
-                stream,
-                offset,
-                data,
-                fin,
-            },
-            StreamEvent::Writable {
-                stream,
-                consumed,
-                limit,
-            } => Event::Writable {
-                session,
-                stream,
-                consumed,
-                limit,
-            },
-            StreamEvent::Delivered { stream } => Event::Delivered { session, stream },
-            StreamEvent::Reset { stream, code } => Event::Reset {
-                session,
-                stream,
-                code,
-            },
-            StreamEvent::Stopped { stream, code } => Event::Stopped {
-                session,
-                stream,
-                code,
-            },
-            StreamEvent::CallEnded { call } => Event::CallEnded { session, call },
+        Event::Stream {
+            session: self.id,
+            event,
         }
     }
 }

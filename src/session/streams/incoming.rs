@@ -3,7 +3,8 @@
 //! Every frame is checked against credit, direction and the order of calls; a call that is over is
 //! no error, its echoes are ignored.
 
-use super::{SendHalf, StreamEvent, Streams, Violation};
+use super::{SendHalf, Streams, Violation};
+use crate::session::StreamEvent;
 use crate::wire::StreamId;
 
 impl Streams {

@@ -21,7 +21,7 @@ pub(super) use recv::Violation;
 pub(super) use send::Chunk;
 use send::SendHalf;
 
-use super::limits;
+use super::{StreamEvent, limits};
 use crate::wire::{CallId, Lane, StreamId};
 use pending::PendingFrames;
 
@@ -30,49 +30,6 @@ use pending::PendingFrames;
 pub(super) enum Side {
     Controller,
     Agent,
-}
-
-/// What a stream has for the application.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) enum StreamEvent {
-    Data {
-        stream: StreamId,
-        offset: u64,
-        data: Bytes,
-        fin: bool,
-    },
-    Writable {
-        stream: StreamId,
-        consumed: u64,
-        limit: u64,
-    },
-    Delivered {
-        stream: StreamId,
-    },
-    Reset {
-        stream: StreamId,
-        code: u64,
-    },
-    Stopped {
-        stream: StreamId,
-        code: u64,
-    },
-    CallEnded {
-        call: CallId,
-    },
-}
-
-impl StreamEvent {
-    fn call(&self) -> CallId {
-        match self {
-            Self::Data { stream, .. }
-            | Self::Writable { stream, .. }
-            | Self::Delivered { stream }
-            | Self::Reset { stream, .. }
-            | Self::Stopped { stream, .. } => stream.call(),
-            Self::CallEnded { call } => *call,
-        }
-    }
 }
 
 #[derive(Default)]

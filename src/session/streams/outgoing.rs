@@ -3,8 +3,8 @@
 //! Pieces are handed out round robin; what was lost comes before what is new.
 
 use super::send::Chunk;
-use super::{SendHalf, StreamEvent, StreamFrame, Streams};
-use crate::session::limits;
+use super::{SendHalf, StreamFrame, Streams};
+use crate::session::{StreamEvent, limits};
 use crate::wire::limits::MAX_VARINT;
 use crate::wire::{CallId, StreamId};
 

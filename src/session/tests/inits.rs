@@ -95,7 +95,15 @@ fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boo
     assert!(!answers(&mut before, &captured).is_empty());
     let started = |pair: &Pair| {
         let mut events = pair.agent_events.iter();
-        events.any(|event| matches!(event, Event::Data { .. }))
+        events.any(|event| {
+            matches!(
+                event,
+                Event::Stream {
+                    event: StreamEvent::Data { .. },
+                    ..
+                }
+            )
+        })
     };
     assert!(started(&before));
     let fingerprint = before.agent_events.iter().find_map(|event| match event {

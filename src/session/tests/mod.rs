@@ -152,11 +152,9 @@ impl Pair {
     fn drain_events(&mut self) -> bool {
         let before = self.controller_events.len() + self.agent_events.len();
         while let Some(event) = self.controller.poll_event() {
-            if let Event::Data {
+            if let Event::Stream {
                 session,
-                stream,
-                data,
-                ..
+                event: StreamEvent::Data { stream, data, .. },
             } = &event
             {
                 let (session, stream, bytes) = (*session, *stream, data.len() as u64);
@@ -172,12 +170,12 @@ impl Pair {
             self.controller_events.push(event);
         }
         while let Some(event) = self.agent.poll_event() {
-            if let Event::Data {
+            if let Event::Stream {
                 session,
-                stream,
-                data,
-                fin,
-                ..
+                event:
+                    StreamEvent::Data {
+                        stream, data, fin, ..
+                    },
             } = &event
                 && self.echo
             {
@@ -237,10 +235,14 @@ impl Pair {
     fn received(&self, lane: Lane) -> Vec<u8> {
         let mut all = Vec::new();
         for event in &self.controller_events {
-            if let Event::Data {
-                stream,
-                data,
-                offset,
+            if let Event::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream,
+                        data,
+                        offset,
+                        ..
+                    },
                 ..
             } = event
                 && stream.lane() == lane
@@ -331,7 +333,10 @@ fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
         .agent_events
         .iter()
         .filter_map(|event| match event {
-            Event::Data { stream, data, .. } if stream.lane() == Lane::Data => Some(data.len()),
+            Event::Stream {
+                event: StreamEvent::Data { stream, data, .. },
+                ..
+            } if stream.lane() == Lane::Data => Some(data.len()),
             _ => None,
         })
         .sum();

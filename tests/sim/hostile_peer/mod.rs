@@ -16,7 +16,9 @@ use udpagent::peer_addr::PeerAddr;
 
 use bytes::Bytes;
 use udpagent::crypto::TrafficKeys;
-use udpagent::session::{Closed, Command, Endpoint, Event, Path, SessionHandle, limits};
+use udpagent::session::{
+    Closed, Command, Endpoint, Event, Path, SessionHandle, StreamEvent, limits,
+};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{DATA_HEADER, MAX_COUNTER, MAX_VARINT};
 use udpagent::wire::{CallId, Data, Datagram, Frame, Lane, SessionId, StreamId};
@@ -341,10 +343,14 @@ impl Run {
         }
         assert!(!self.closed, "{event:?} names a session that is over");
         match event {
-            Event::Data {
-                stream,
-                offset,
-                data,
+            Event::Stream {
+                event:
+                    StreamEvent::Data {
+                        stream,
+                        offset,
+                        data,
+                        ..
+                    },
                 ..
             } => {
                 let end = self.offsets.entry(*stream).or_default();

@@ -132,9 +132,9 @@ fn waiting_takes_no_job_away_and_ends_with_it() {
     let job = stage.last_job();
     let wait = stage.call(alice, 1, &Request::Wait { id: id(1) });
     let gone = stage.call(alice, 2, &Request::Wait { id: id(1) });
-    stage.event(crate::session::Event::CallEnded {
+    stage.event(crate::session::Event::Stream {
         session: alice,
-        call: gone.call,
+        event: crate::session::StreamEvent::CallEnded { call: gone.call },
     });
     assert_eq!(stage.reply(wait), None);
     stage.eof(job);

@@ -6,7 +6,7 @@ use super::stage::*;
 use crate::agent::jobs::{self, AtEnd, Exit, Force, Output};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
-use crate::session::{Closed, Event};
+use crate::session::{Closed, Event, StreamEvent};
 use crate::wire::{Lane, StreamId};
 
 fn done() -> Closed {
@@ -270,10 +270,12 @@ fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
     let call = stage.call(alice, 0, &Request::Exec(exec(1)));
     let job = stage.last_job();
     stage.flood(job, Output::Out);
-    stage.event(Event::Stopped {
+    stage.event(Event::Stream {
         session: alice,
-        stream: StreamId::new(call.call, Lane::Data),
-        code: StreamCode::BrokenPipe as u64,
+        event: StreamEvent::Stopped {
+            stream: StreamId::new(call.call, Lane::Data),
+            code: StreamCode::BrokenPipe as u64,
+        },
     });
     assert_eq!(stage.service.processes().shut, [(job, Output::Out)]);
     stage.service.on_eof(stage.now, job, Output::Err);
@@ -301,10 +303,12 @@ fn stdin_that_failed_does_not_look_like_its_end() {
     let call = stage.call(alice, 0, &Request::Exec(request));
     let job = stage.last_job();
     stage.data(call, Lane::Data, b"half a fi", false);
-    stage.event(Event::Reset {
+    stage.event(Event::Stream {
         session: alice,
-        stream: StreamId::new(call.call, Lane::Data),
-        code: StreamCode::Failed as u64,
+        event: StreamEvent::Reset {
+            stream: StreamId::new(call.call, Lane::Data),
+            code: StreamCode::Failed as u64,
+        },
     });
     assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
     assert!(!stage.service.processes().stdin[&job].1);

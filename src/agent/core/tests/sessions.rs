@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::stage::*;
 use crate::agent::outbox::CallRef;
 use crate::message::{self, CloseCode, Outcome, Reply, Request};
-use crate::session::{Closed, Event, Path, SessionHandle};
+use crate::session::{Closed, Event, Path, SessionHandle, StreamEvent};
 use crate::wire::{CallId, Lane};
 
 #[test]
@@ -131,7 +131,7 @@ proptest! {
                 }
                 (11, _) => {
                     let stream = crate::wire::StreamId::new(call.call, Lane::Data);
-                    stage.event(Event::Stopped { session, stream, code: 0 });
+                    stage.event(Event::Stream { session, event: StreamEvent::Stopped { stream, code: 0 } });
                 }
                 _ => {}
             }

@@ -16,7 +16,7 @@ use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
 use crate::peer_addr::PeerAddr;
-use crate::session::{Closed, Command, Event, SessionHandle};
+use crate::session::{Closed, Command, Event, SessionHandle, StreamEvent};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -291,12 +291,14 @@ impl Stage {
         let heard = self.heard(call, lane);
         let offset = heard.sent;
         heard.sent += data.len() as u64;
-        self.event(Event::Data {
+        self.event(Event::Stream {
             session: call.session,
-            stream,
-            offset,
-            data: Bytes::copy_from_slice(data),
-            fin,
+            event: StreamEvent::Data {
+                stream,
+                offset,
+                data: Bytes::copy_from_slice(data),
+                fin,
+            },
         });
     }
 
@@ -326,18 +328,22 @@ impl Stage {
 
     /// The controller has written out what it received of a lane.
     pub fn consume(&mut self, call: CallRef, lane: Lane, consumed: u64) {
-        self.event(Event::Writable {
+        self.event(Event::Stream {
             session: call.session,
-            stream: StreamId::new(call.call, lane),
-            consumed,
-            limit: consumed + (1 << 20),
+            event: StreamEvent::Writable {
+                stream: StreamId::new(call.call, lane),
+                consumed,
+                limit: consumed + (1 << 20),
+            },
         });
     }
 
     pub fn delivered(&mut self, call: CallRef) {
-        self.event(Event::Delivered {
+        self.event(Event::Stream {
             session: call.session,
-            stream: StreamId::new(call.call, Lane::Control),
+            event: StreamEvent::Delivered {
+                stream: StreamId::new(call.call, Lane::Control),
+            },
         });
     }
 

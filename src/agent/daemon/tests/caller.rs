@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::message::{Exec, Lines, Outcome, Reply, Request, RequestId, to_line};
 use crate::net::{self, Net};
-use crate::session::{self, Closed, Command, Connect, Event, Path, SessionHandle};
+use crate::session::{self, Closed, Command, Connect, Event, Path, SessionHandle, StreamEvent};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
@@ -113,7 +113,10 @@ impl Caller {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Data { stream, data, .. } => {
+            Event::Stream {
+                event: StreamEvent::Data { stream, data, .. },
+                ..
+            } => {
                 self.send(Command::Consumed {
                     session: CONNECTION,
                     stream,

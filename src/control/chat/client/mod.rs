@@ -29,7 +29,7 @@ use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{CloseCode, LineError, Lines, Reply, Request, to_line};
-use crate::session::{Command, Event, Path, SessionHandle, Ticket};
+use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
 /// Why one talks.
@@ -232,18 +232,19 @@ impl ChatClient {
                 self.actions.push_back(Action::Learned(ticket));
                 self.watch();
             }
-            Event::Data {
+            Event::Stream {
                 session,
-                stream,
-                data,
-                fin,
-                ..
+                event:
+                    StreamEvent::Data {
+                        stream, data, fin, ..
+                    },
             } if session == self.session() && stream == STREAM => {
                 self.on_data(&data, fin);
             }
-            Event::Reset { session, .. } | Event::Stopped { session, .. }
-                if session == self.session() =>
-            {
+            Event::Stream {
+                session,
+                event: StreamEvent::Reset { .. } | StreamEvent::Stopped { .. },
+            } if session == self.session() => {
                 self.end(End::PutOut);
             }
             Event::Silent { session } if session == self.session() => {

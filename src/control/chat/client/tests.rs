@@ -91,12 +91,14 @@ impl Scene {
     }
 
     fn data(&mut self, data: Bytes, fin: bool) {
-        self.on(Event::Data {
+        self.on(Event::Stream {
             session: self.chat.session(),
-            stream: STREAM,
-            offset: 0,
-            data,
-            fin,
+            event: StreamEvent::Data {
+                stream: STREAM,
+                offset: 0,
+                data,
+                fin,
+            },
         });
     }
 

@@ -28,7 +28,7 @@ use super::{Output, Report};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
-use crate::session::{Command, Event, Path, SessionHandle, Ticket};
+use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 use attachment::Attachment;
@@ -248,15 +248,21 @@ impl RemoteJob {
             Event::Connected {
                 session, ticket, ..
             } => self.on_connected(session, ticket),
-            Event::Data {
-                session,
-                stream,
-                data,
-                fin,
-                ..
+            Event::Stream { session, event } => self.on_stream_event(session, event),
+            Event::Silent { .. } => self.on_silence(),
+            Event::Heard { .. } => self.silent_for = Duration::ZERO,
+            Event::Closed { session, reason } => self.on_closed(session, reason),
+            Event::Accepted { .. } | Event::Moved { .. } | Event::InitSeen { .. } => {}
+        }
+        self.finish_if_whole();
+    }
+
+    fn on_stream_event(&mut self, session: SessionHandle, event: StreamEvent) {
+        match event {
+            StreamEvent::Data {
+                stream, data, fin, ..
             } => self.on_data(session, stream, &data, fin),
-            Event::Writable {
-                session,
+            StreamEvent::Writable {
                 stream,
                 consumed,
                 limit,
@@ -269,26 +275,17 @@ impl RemoteJob {
                         .on_credit(start.saturating_add(consumed), start.saturating_add(limit));
                 }
             }
-            Event::Stopped {
-                session, stream, ..
-            } if stream.lane() == Lane::Data && self.attachment(session, stream).is_some() => {
+            StreamEvent::Stopped { stream, .. }
+                if stream.lane() == Lane::Data && self.attachment(session, stream).is_some() =>
+            {
                 self.input.close();
             }
-            Event::Reset {
-                session, stream, ..
-            } => self.on_reset(session, stream),
-            Event::Silent { .. } => self.on_silence(),
-            Event::Heard { .. } => self.silent_for = Duration::ZERO,
-            Event::Closed { session, reason } => self.on_closed(session, reason),
-            Event::Writable { .. }
-            | Event::Stopped { .. }
-            | Event::Accepted { .. }
-            | Event::Delivered { .. }
-            | Event::CallEnded { .. }
-            | Event::Moved { .. }
-            | Event::InitSeen { .. } => {}
+            StreamEvent::Reset { stream, .. } => self.on_reset(session, stream),
+            StreamEvent::Writable { .. }
+            | StreamEvent::Stopped { .. }
+            | StreamEvent::Delivered { .. }
+            | StreamEvent::CallEnded { .. } => {}
         }
-        self.finish_if_whole();
     }
 
     /// So many more bytes of an output have been written out for good.

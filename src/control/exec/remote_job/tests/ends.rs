@@ -9,11 +9,13 @@ fn stdin_goes_on_where_the_job_stands() {
     reply(&mut job, 0, &accepted(0, 0));
     job.on_stdin(Bytes::from_static(b"abcdef"), false);
     assert_eq!(drain(&mut job).stdin, b"abcdef");
-    job.on_event(Event::Writable {
+    job.on_event(Event::Stream {
         session: attachment(0),
-        stream: StreamId::new(CallId(0), Lane::Data),
-        consumed: 2,
-        limit: 100,
+        event: StreamEvent::Writable {
+            stream: StreamId::new(CallId(0), Lane::Data),
+            consumed: 2,
+            limit: 100,
+        },
     });
     silence(&mut job, 0);
     job.on_stdin(Bytes::from_static(b"gh"), true);
@@ -41,10 +43,12 @@ fn a_process_that_reads_no_more_gets_no_more() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     assert!(job.wants_stdin());
-    job.on_event(Event::Stopped {
+    job.on_event(Event::Stream {
         session: attachment(0),
-        stream: StreamId::new(CallId(0), Lane::Data),
-        code: 0,
+        event: StreamEvent::Stopped {
+            stream: StreamId::new(CallId(0), Lane::Data),
+            code: 0,
+        },
     });
     assert!(!job.wants_stdin());
     job.on_stdin(Bytes::from_static(b"x"), true);
@@ -188,10 +192,12 @@ fn output_given_up_by_the_agent_is_no_result() {
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
     reply(&mut job, 0, &exit(OK, 10, 0));
-    job.on_event(Event::Reset {
+    job.on_event(Event::Stream {
         session: attachment(0),
-        stream: StreamId::new(CallId(0), Lane::Data),
-        code: 2,
+        event: StreamEvent::Reset {
+            stream: StreamId::new(CallId(0), Lane::Data),
+            code: 2,
+        },
     });
     assert_eq!(outcome(&drain(&mut job)), Some(Outcome::Lost {}));
 }

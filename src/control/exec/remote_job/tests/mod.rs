@@ -145,12 +145,14 @@ fn connected(job: &mut RemoteJob, generation: u64, epoch: u64) {
 }
 
 fn data(job: &mut RemoteJob, generation: u64, call: u32, lane: Lane, data: &[u8], fin: bool) {
-    job.on_event(Event::Data {
+    job.on_event(Event::Stream {
         session: attachment(generation),
-        stream: StreamId::new(CallId(call), lane),
-        offset: 0,
-        data: Bytes::copy_from_slice(data),
-        fin,
+        event: StreamEvent::Data {
+            stream: StreamId::new(CallId(call), lane),
+            offset: 0,
+            data: Bytes::copy_from_slice(data),
+            fin,
+        },
     });
 }
 
