@@ -25,26 +25,13 @@ pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
 pub use table::{AfterSignal, Held, Ran, Reported, Row};
 pub use text::OsText;
 
+pub use crate::wire::CloseCode;
+
 use std::fmt;
 use std::str::FromStr;
 
 /// Version of the messages, the member `v` of every line.
 pub const VERSION: u32 = 1;
-
-/// Code of a CLOSE frame: reason for the end of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CloseCode {
-    /// The side that closes has everything it asked for.
-    Done = 0,
-    /// The peer broke the protocol.
-    Violation = 1,
-    /// The program ends.
-    Shutdown = 2,
-    /// The key may no longer open sessions.
-    Revoked = 3,
-    /// The session's key has sealed as many datagrams as is safe; a new session may follow.
-    KeyUsedUp = 4,
-}
 
 /// Code of a RESET or STOP frame: reason for the early end of one direction of a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

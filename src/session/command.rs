@@ -97,7 +97,7 @@ pub enum Command {
     Close {
         /// Session.
         session: SessionHandle,
-        /// Why, for programs: see `message::CloseCode`.
+        /// Why, for programs: see [`CloseCode`](crate::wire::CloseCode).
         code: u64,
         /// Why, for people.
         reason: String,

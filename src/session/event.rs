@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Path, SessionHandle};
+use super::{Path, SessionHandle, Violation};
 use crate::crypto::PublicKey;
 use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
@@ -189,7 +189,7 @@ pub enum Closed {
     /// The key has sealed [`limits::DATAGRAMS_PER_KEY`](super::limits::DATAGRAMS_PER_KEY); a new session goes on.
     KeyUsedUp,
     /// The peer broke the protocol.
-    Violation(&'static str),
+    Violation(Violation),
     /// This side's application ended it.
     Local,
 }

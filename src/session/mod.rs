@@ -20,10 +20,12 @@ pub mod limits;
 mod range_set;
 mod rtt;
 mod streams;
+mod violation;
 
 pub use command::{Command, Connect};
 pub use endpoint::{Authorizer, Config, Endpoint};
 pub use event::{Closed, Event, StreamEvent, Ticket};
+pub use violation::{Fault, Violation};
 
 use std::net::IpAddr;
 

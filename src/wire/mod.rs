@@ -5,7 +5,9 @@
 //! panics, and an encoded value decodes equal.
 
 mod ack;
+mod close_code;
 mod frame;
+mod frame_type;
 mod header;
 mod hello;
 pub mod limits;
@@ -14,7 +16,9 @@ mod tests;
 mod varint;
 
 pub use ack::{Ack, AckRanges, encode_ack};
+pub use close_code::CloseCode;
 pub use frame::{Frame, Frames, encode_stream_header, stream_overhead};
+pub use frame_type::FrameType;
 pub use header::{
     Data, Datagram, DatagramType, Init, Resp, Retry, encode_init, encode_resp, encode_retry,
 };

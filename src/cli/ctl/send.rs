@@ -114,7 +114,9 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
         Err(End::Left) => Fate::Skipped,
         Err(End::Denied | End::Refused(_)) => Fate::Denied,
         Err(End::Unreachable | End::Full) => Fate::Unreachable,
-        Err(End::Lost | End::PutOut | End::ByPeer(_) | End::Violation(_)) => Fate::Lost,
+        Err(End::Lost | End::PutOut | End::ByPeer(_) | End::Violation(_) | End::LineTooLong) => {
+            Fate::Lost
+        }
     }
 }
 

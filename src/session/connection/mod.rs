@@ -23,25 +23,18 @@ use std::time::Duration;
 
 use crate::crypto::{ReplayWindow, TrafficKeys};
 use crate::rng::Rng;
-use crate::session::streams::{Side, Streams, Violation};
-use crate::session::{Closed, Command, Config, Connect, Event, Path, SessionHandle, limits};
+use crate::session::streams::{Side, Streams};
+use crate::session::{
+    Closed, Command, Config, Connect, Event, Path, SessionHandle, Violation, limits,
+};
 use crate::time::Instant;
 use crate::wire::limits::MIN_DATAGRAM;
-use crate::wire::{CallId, Lane, SessionId, StreamId};
+use crate::wire::{CallId, CloseCode, Lane, SessionId, StreamId};
 use acks::Acks;
 use handshake::Connecting;
 pub(super) use path::PathState;
 use recovery::{Expired, Recovery};
 use timers::{Timer, Timers};
-
-/// The code of a CLOSE that a violation causes; 0 is "done" and the rest belongs to the application.
-pub(in crate::session) const CLOSE_VIOLATION: u64 = 1;
-
-/// The code of a CLOSE because the key has sealed as many datagrams as are safe.
-pub(in crate::session) const CLOSE_KEY_USED_UP: u64 = 4;
-
-/// The code of a CLOSE for a session that its controller does not want: nothing was asked in it.
-pub(in crate::session) const CLOSE_UNWANTED: u64 = 0;
 
 pub(in crate::session) enum State {
     Connecting(Box<Connecting>),
@@ -386,7 +379,7 @@ impl Session {
     pub(in crate::session) fn retire_key(&mut self, now: Instant) {
         self.close(
             now,
-            CLOSE_KEY_USED_UP,
+            CloseCode::KeyUsedUp as u64,
             "the session's key is used up".to_owned(),
         );
         self.take_stream_events();
@@ -400,7 +393,7 @@ impl Session {
         if !matches!(self.state, State::Established) {
             return;
         }
-        self.close(now, CLOSE_VIOLATION, violation.to_owned());
+        self.close(now, CloseCode::Violation as u64, violation.to_string());
         self.events.push_back(Event::Closed {
             session: self.id,
             reason: Closed::Violation(violation),

@@ -10,12 +10,12 @@ use super::path::PathState;
 use super::recovery::AckOutcome;
 use super::sent::SentFrame;
 use super::timers::Timer;
-use super::{CLOSE_UNWANTED, Session, State};
-use crate::session::streams::{Side, Violation};
-use crate::session::{Closed, Drop, Event, Path, limits};
+use super::{Session, State};
+use crate::session::streams::Side;
+use crate::session::{Closed, Drop, Event, Fault, Path, Violation, limits};
 use crate::time::Instant;
 use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
-use crate::wire::{self, CallId, Datagram, Early, Frame, Frames, Lane, StreamId};
+use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
 
 impl Session {
     /// A RESP for this session: opens it if it is from the agent that was asked.
@@ -78,7 +78,8 @@ impl Session {
                 .on_early_accepted(StreamId::new(CallId(0), Lane::Control), established.early);
         }
         if connecting.may_be_taken(now, &established.hello) {
-            self.close(now, CLOSE_UNWANTED, String::new());
+            // Nothing was asked in the session.
+            self.close(now, CloseCode::Done as u64, String::new());
             self.push_event(Event::Closed {
                 session: self.id,
                 reason: Closed::Restarted,
@@ -146,7 +147,8 @@ impl Session {
         let Ok(payload) = keys.open.open(header.counter, clear, sealed) else {
             self.forgeries += 1;
             if self.forgeries >= limits::FORGERIES {
-                self.violate(now, "too many forged datagrams");
+                let fault = Fault::Forgeries;
+                self.violate(now, Violation { frame: None, fault });
             }
             return Err(Drop::Forged);
         };
@@ -229,48 +231,59 @@ impl Session {
     ) -> Result<(), Violation> {
         let mut eliciting = counter == 0;
         for frame in Frames::new(payload) {
-            let frame = frame.map_err(|_| "malformed frame")?;
+            let frame = frame.map_err(|_| Violation {
+                frame: None,
+                fault: Fault::Malformed,
+            })?;
             eliciting |= frame.is_ack_eliciting();
-            match frame {
-                Frame::Padding | Frame::Ping => {}
-                Frame::Ack(ack) => {
-                    let outcome = self.recovery.on_ack(now, &ack)?;
-                    self.apply_ack_outcome(outcome);
-                }
-                Frame::Stream {
-                    stream,
-                    offset,
-                    fin,
-                    data,
-                } => self.streams.on_stream(stream, offset, data, fin)?,
-                Frame::MaxData(max) => self.streams.on_max_data(max),
-                Frame::MaxStreamData {
-                    stream,
-                    consumed,
-                    max,
-                } => self.streams.on_max_stream_data(stream, consumed, max)?,
-                Frame::Reset {
-                    stream,
-                    code,
-                    final_size,
-                } => self.streams.on_reset(stream, code, final_size)?,
-                Frame::Stop { stream, code } => self.streams.on_stop(stream, code)?,
-                Frame::PathChallenge(data) => self.echo = Some((path, data)),
-                Frame::PathResponse(data) => self.on_path_response(now, path, data),
-                Frame::Close { code, reason } => {
-                    self.end(Closed::ByPeer {
-                        code,
-                        reason: reason.to_owned(),
-                    });
-                    return Ok(());
-                }
-                Frame::Hello(_) => return Err("HELLO outside a handshake"),
-                Frame::Rekey { .. } => return Err("REKEY is not spoken in this version"),
+            self.on_frame(now, path, &frame)
+                .map_err(|fault| Violation {
+                    frame: Some(frame.frame_type()),
+                    fault,
+                })?;
+            if self.is_gone() {
+                return Ok(());
             }
         }
         if counter > 0 {
             self.acks
                 .on_received(now, counter, eliciting, self.recovery.rtt.smoothed());
+        }
+        Ok(())
+    }
+
+    fn on_frame(&mut self, now: Instant, path: Path, frame: &Frame<'_>) -> Result<(), Fault> {
+        match *frame {
+            Frame::Padding | Frame::Ping => {}
+            Frame::Ack(ref ack) => {
+                let outcome = self.recovery.on_ack(now, ack)?;
+                self.apply_ack_outcome(outcome);
+            }
+            Frame::Stream {
+                stream,
+                offset,
+                fin,
+                data,
+            } => self.streams.on_stream(stream, offset, data, fin)?,
+            Frame::MaxData(max) => self.streams.on_max_data(max),
+            Frame::MaxStreamData {
+                stream,
+                consumed,
+                max,
+            } => self.streams.on_max_stream_data(stream, consumed, max)?,
+            Frame::Reset {
+                stream,
+                code,
+                final_size,
+            } => self.streams.on_reset(stream, code, final_size)?,
+            Frame::Stop { stream, code } => self.streams.on_stop(stream, code)?,
+            Frame::PathChallenge(data) => self.echo = Some((path, data)),
+            Frame::PathResponse(data) => self.on_path_response(now, path, data),
+            Frame::Close { code, reason } => self.end(Closed::ByPeer {
+                code,
+                reason: reason.to_owned(),
+            }),
+            Frame::Hello(_) | Frame::Rekey { .. } => return Err(Fault::NotAllowed),
         }
         Ok(())
     }

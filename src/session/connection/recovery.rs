@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use super::sent::{SentFrame, SentPacket, SentPackets};
 use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
-use crate::session::limits;
 use crate::session::rtt::RttEstimator;
-use crate::session::streams::Violation;
+use crate::session::{Fault, limits};
 use crate::time::Instant;
 use crate::wire::Ack;
 
@@ -138,9 +137,9 @@ impl Recovery {
         &mut self,
         now: Instant,
         ack: &Ack<'_>,
-    ) -> Result<AckOutcome, Violation> {
+    ) -> Result<AckOutcome, Fault> {
         if ack.largest >= self.sent.next_counter() {
-            return Err("acknowledgement of what was never sent");
+            return Err(Fault::NeverSent);
         }
         let mut outcome = AckOutcome::default();
         let base = self.sent.base();

@@ -3,8 +3,8 @@
 //! Every frame is checked against credit, direction and the order of calls; a call that is over is
 //! no error, its echoes are ignored.
 
-use super::{SendHalf, Streams, Violation};
-use crate::session::StreamEvent;
+use super::{SendHalf, Streams};
+use crate::session::{Fault, StreamEvent};
 use crate::wire::StreamId;
 
 impl Streams {
@@ -14,7 +14,7 @@ impl Streams {
         offset: u64,
         data: &[u8],
         fin: bool,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), Fault> {
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
@@ -27,7 +27,7 @@ impl Streams {
         stream: StreamId,
         code: u64,
         final_size: u64,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), Fault> {
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
@@ -35,10 +35,10 @@ impl Streams {
         self.after_receipt(stream, grown)
     }
 
-    fn after_receipt(&mut self, stream: StreamId, grown: u64) -> Result<(), Violation> {
+    fn after_receipt(&mut self, stream: StreamId, grown: u64) -> Result<(), Fault> {
         self.received = self.received.saturating_add(grown);
         if self.received > self.granted {
-            return Err("session credit exceeded");
+            return Err(Fault::SessionCredit);
         }
         let Some(half) = self.recv_half(stream) else {
             return Ok(());
@@ -56,13 +56,9 @@ impl Streams {
         Ok(())
     }
 
-    pub(in crate::session) fn on_stop(
-        &mut self,
-        stream: StreamId,
-        code: u64,
-    ) -> Result<(), Violation> {
+    pub(in crate::session) fn on_stop(&mut self, stream: StreamId, code: u64) -> Result<(), Fault> {
         if !self.may_send(stream.lane()) {
-            return Err("STOP for a lane that does not exist");
+            return Err(Fault::Direction);
         }
         let Some(lanes) = self.lanes_for_frame(stream)? else {
             self.end_forgotten(stream);
@@ -84,9 +80,9 @@ impl Streams {
         stream: StreamId,
         consumed: u64,
         max: u64,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), Fault> {
         if !self.may_send(stream.lane()) {
-            return Err("credit for a lane that does not exist");
+            return Err(Fault::Direction);
         }
         let Some(lanes) = self.lanes_for_frame(stream)? else {
             return Ok(());

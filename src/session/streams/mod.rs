@@ -17,11 +17,10 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 pub(super) use recv::RecvHalf;
-pub(super) use recv::Violation;
 pub(super) use send::Chunk;
 use send::SendHalf;
 
-use super::{StreamEvent, limits};
+use super::{Fault, StreamEvent, limits};
 use crate::wire::{CallId, Lane, StreamId};
 use pending::PendingFrames;
 
@@ -216,33 +215,33 @@ impl Streams {
     }
 
     /// The call that a frame names, opened if the peer may open it; `None` for one that is over.
-    fn lanes_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut Lanes>, Violation> {
+    fn lanes_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut Lanes>, Fault> {
         let call = stream.call().0;
         if !self.calls.contains_key(&call) {
             if call < self.next_call {
                 return Ok(None);
             }
             if self.side == Side::Controller {
-                return Err("frame for a call that was not opened");
+                return Err(Fault::CallNotOpened);
             }
             if self.calls.len() >= limits::CALLS_TOLERATED {
-                return Err("too many calls");
+                return Err(Fault::Calls);
             }
             // Datagrams may arrive out of order: numbers in between are open too.
             if u64::from(call - self.next_call) >= limits::CALLS_TOLERATED as u64 {
-                return Err("call number far ahead");
+                return Err(Fault::CallNumber);
             }
             for between in self.next_call..=call {
                 self.calls.insert(between, Lanes::default());
             }
-            self.next_call = call.checked_add(1).ok_or("call numbers used up")?;
+            self.next_call = call.checked_add(1).ok_or(Fault::CallNumber)?;
         }
         Ok(self.calls.get_mut(&call))
     }
 
-    fn half_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut RecvHalf>, Violation> {
+    fn half_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut RecvHalf>, Fault> {
         if !self.may_receive(stream.lane()) {
-            return Err("bytes on a lane that does not exist");
+            return Err(Fault::Direction);
         }
         let window = self.stream_window;
         let lanes = self.lanes_for_frame(stream)?;

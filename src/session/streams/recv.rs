@@ -8,11 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::session::limits;
+use crate::session::{Fault, limits};
 use crate::wire::limits::MAX_VARINT;
-
-/// What a peer did that no peer may do.
-pub(in crate::session) type Violation = &'static str;
 
 #[derive(Debug)]
 pub(in crate::session) struct RecvHalf {
@@ -64,7 +61,7 @@ impl RecvHalf {
         offset: u64,
         data: &[u8],
         fin: bool,
-    ) -> Result<u64, Violation> {
+    ) -> Result<u64, Fault> {
         let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
         if self.discarding || self.reset.is_some() || end <= self.next {
@@ -82,19 +79,19 @@ impl RecvHalf {
     }
 
     /// Checks an end, or a final size, against credit and against what was said before.
-    fn on_extent(&mut self, end: u64, final_size: Option<u64>) -> Result<u64, Violation> {
+    fn on_extent(&mut self, end: u64, final_size: Option<u64>) -> Result<u64, Fault> {
         if end > self.granted {
-            return Err("stream credit exceeded");
+            return Err(Fault::StreamCredit);
         }
         if self
             .final_size
             .is_some_and(|size| end > size || final_size.is_some_and(|now| now != size))
         {
-            return Err("final size changed");
+            return Err(Fault::FinalSizeChanged);
         }
         if let Some(size) = final_size {
             if size < self.highest {
-                return Err("final size below received bytes");
+                return Err(Fault::FinalSizeTooLow);
             }
             self.final_size = Some(size);
         }
@@ -120,7 +117,7 @@ impl RecvHalf {
     }
 
     /// Keeps the parts of `data` that no other piece covers.
-    fn keep(&mut self, offset: u64, data: &[u8]) -> Result<(), Violation> {
+    fn keep(&mut self, offset: u64, data: &[u8]) -> Result<(), Fault> {
         let end = offset.saturating_add(data.len() as u64);
         let mut at = offset;
         if let Some((&start, piece)) = self.beyond.range(..=at).next_back() {
@@ -135,7 +132,7 @@ impl RecvHalf {
             let until = following.map_or(end, |(start, _)| start.min(end));
             if at < until {
                 if self.beyond.len() >= limits::STREAM_GAPS {
-                    return Err("too many gaps in a stream");
+                    return Err(Fault::Gaps);
                 }
                 let slice =
                     |offset_in: u64| usize::try_from(offset_in - offset).expect("within the frame");
@@ -152,7 +149,7 @@ impl RecvHalf {
         &mut self,
         code: u64,
         final_size: u64,
-    ) -> Result<u64, Violation> {
+    ) -> Result<u64, Fault> {
         let grown = self.on_extent(final_size, Some(final_size))?;
         if self.next < final_size && self.reset.is_none() {
             self.reset = Some(code);

@@ -71,7 +71,7 @@ fn early_frames_that_break_a_rule_are_answered_by_resp_and_then_by_close() {
         Ok(Frame::Close { code, reason }) => Some((code, reason.to_owned())),
         _ => None,
     });
-    let reason = "REKEY is not spoken in this version".to_owned();
+    let reason = "REKEY: frame not allowed here".to_owned();
     assert_eq!(close, Some((1, reason)));
     // Both may have been lost: a repeated INIT gets both again.
     let again = answers(&mut pair, &init);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::limits::{DATA_HEADER, MAX_COUNTER};
-use crate::wire::{Data, Frame, encode_ack};
+use crate::wire::{Data, Frame, FrameType, encode_ack};
 
 /// A session that stands, and a controller about to misbehave: `write` puts frames into a datagram
 /// that is sealed as it should be.
@@ -20,7 +20,7 @@ fn lie(write: impl Fn(&mut Vec<u8>)) -> Pair {
     pair
 }
 
-fn violation(pair: &Pair) -> Option<&'static str> {
+fn violation(pair: &Pair) -> Option<(Option<FrameType>, Fault)> {
     let told = pair.controller_events.iter().any(|event| {
         matches!(
             event,
@@ -32,9 +32,9 @@ fn violation(pair: &Pair) -> Option<&'static str> {
     });
     pair.agent_events.iter().find_map(|event| match event {
         Event::Closed {
-            reason: Closed::Violation(what),
+            reason: Closed::Violation(violation),
             ..
-        } if told => Some(*what),
+        } if told => Some((violation.frame, violation.fault)),
         _ => None,
     })
 }
@@ -64,7 +64,7 @@ fn an_ack_for_what_was_never_sent_closes_the_session() {
     });
     assert_eq!(
         violation(&pair),
-        Some("acknowledgement of what was never sent")
+        Some((Some(FrameType::Ack), Fault::NeverSent))
     );
 }
 
@@ -80,7 +80,10 @@ fn more_than_the_credit_of_a_stream_closes_the_session() {
             out,
         );
     });
-    assert_eq!(violation(&pair), Some("stream credit exceeded"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::StreamCredit))
+    );
 }
 
 #[test]
@@ -97,7 +100,10 @@ fn more_than_the_credit_of_the_session_closes_it() {
             );
         }
     });
-    assert_eq!(violation(&pair), Some("session credit exceeded"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::SessionCredit))
+    );
 }
 
 #[test]
@@ -106,12 +112,18 @@ fn a_final_size_that_changes_closes_the_session() {
         stream(0, Lane::Data, 0, true, b"all", out);
         stream(0, Lane::Data, 3, true, b"more", out);
     });
-    assert_eq!(violation(&pair), Some("final size changed"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::FinalSizeChanged))
+    );
     let pair = lie(|out| {
         stream(0, Lane::Data, 9, false, b"x", out);
         stream(0, Lane::Data, 0, true, b"all", out);
     });
-    assert_eq!(violation(&pair), Some("final size below received bytes"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::FinalSizeTooLow))
+    );
 }
 
 #[test]
@@ -119,24 +131,30 @@ fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
     let pair = lie(|out| stream(0, Lane::Stderr, 0, false, b"x", out));
     assert_eq!(
         violation(&pair),
-        Some("bytes on a lane that does not exist")
+        Some((Some(FrameType::Stream), Fault::Direction))
     );
 }
 
 #[test]
 fn calls_beyond_the_bound_close_the_session() {
     let pair = lie(|out| stream(100_000, Lane::Control, 0, false, b"x", out));
-    assert_eq!(violation(&pair), Some("call number far ahead"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::CallNumber))
+    );
     let pair = lie(|out| {
         (1..=200).for_each(|call| stream(call, Lane::Control, 0, false, b"", out));
     });
-    assert_eq!(violation(&pair), Some("too many calls"));
+    assert_eq!(
+        violation(&pair),
+        Some((Some(FrameType::Stream), Fault::Calls))
+    );
 }
 
 #[test]
 fn frames_that_make_no_sense_close_the_session() {
     let pair = lie(|out| out.push(0x7F));
-    assert_eq!(violation(&pair), Some("malformed frame"));
+    assert_eq!(violation(&pair), Some((None, Fault::Malformed)));
     let pair = lie(|out| {
         Frame::Rekey {
             phase: 1,
@@ -146,7 +164,7 @@ fn frames_that_make_no_sense_close_the_session() {
     });
     assert_eq!(
         violation(&pair),
-        Some("REKEY is not spoken in this version")
+        Some((Some(FrameType::Rekey), Fault::NotAllowed))
     );
 }
 
@@ -181,7 +199,10 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
     pair.run(pair.now + SECOND);
     assert!(pair.controller_events.contains(&Event::Closed {
         session,
-        reason: Closed::Violation("acknowledgement of what was never sent"),
+        reason: Closed::Violation(Violation {
+            frame: Some(FrameType::Ack),
+            fault: Fault::NeverSent
+        }),
     }));
 }
 
@@ -189,7 +210,7 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
 fn one_byte_segments_far_apart_are_bounded() {
     let mut half = streams::RecvHalf::new(limits::STREAM_WINDOW);
     let outcome = (0..30_000).try_for_each(|n| half.on_stream(2 * n + 1, b"x", false).map(drop));
-    assert_eq!(outcome, Err("too many gaps in a stream"));
+    assert_eq!(outcome, Err(Fault::Gaps));
 }
 
 #[test]

@@ -66,12 +66,10 @@ impl Pair {
         let mut rng = Rng::from_seed([7; 32]);
         let (agent, controller) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
         let agent_key = agent.public();
-        // A restarted agent draws another epoch.
-        let mut rng = if seen.is_empty() {
-            rng
-        } else {
-            Rng::from_seed([8; 32])
-        };
+        if !seen.is_empty() {
+            // A later run of the agent draws another epoch.
+            rng.u64();
+        }
         let now = Instant::from_micros(1_000_000);
         let config = |identity, authorizer| Config {
             segments: 8,

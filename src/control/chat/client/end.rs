@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::message::CloseCode;
-use crate::session::Closed;
+use crate::session::{Closed, Violation};
 use crate::{escape, message};
 
 /// How a chat ended.
@@ -24,7 +24,9 @@ pub enum End {
     /// The agent ended the session; its reason is not escaped.
     ByPeer(String),
     /// The agent broke the protocol.
-    Violation(&'static str),
+    Violation(Violation),
+    /// The agent sent a line that does not end.
+    LineTooLong,
     /// This side has no room for another session.
     Full,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for End {
                 write!(f, "the agent has ended the session: {}", quoted(reason))
             }
             Self::Violation(what) => write!(f, "the agent broke the protocol: {what}"),
+            Self::LineTooLong => f.write_str("the agent broke the protocol: a line without end"),
             Self::Full => f.write_str("too many sessions here"),
         }
     }

@@ -281,7 +281,7 @@ impl ChatClient {
                 Ok(reply) => self.on_reply(reply),
                 // Something that a later version says.
                 Err(LineError::Malformed(_)) => {}
-                Err(LineError::TooLong) => return self.end(End::Violation("a line without end")),
+                Err(LineError::TooLong) => return self.end(End::LineTooLong),
             }
         }
         if self.state == State::Ended {

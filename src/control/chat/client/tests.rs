@@ -1,7 +1,7 @@
 //! Stories of a chat, with the test as session machine and agent.
 
 use super::*;
-use crate::session::Closed;
+use crate::session::{Closed, Fault, Violation};
 use crate::wire::Early;
 use bytes::Bytes;
 
@@ -162,8 +162,12 @@ fn what_was_not_is_named_when_the_session_is_lost() {
     scene.chat.say("one".into()).unwrap();
     scene.chat.say("two".into()).unwrap();
     scene.replies(&delivered(0));
-    scene.closes(Closed::Violation("nonsense"));
-    assert_eq!(scene.end(), Some(&End::Violation("nonsense")));
+    let violation = Violation {
+        frame: None,
+        fault: Fault::Malformed,
+    };
+    scene.closes(Closed::Violation(violation));
+    assert_eq!(scene.end(), Some(&End::Violation(violation)));
     assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["two"]);
 }
 
@@ -334,5 +338,5 @@ fn nothing_that_an_agent_says_panics() {
     }
     let mut scene = Scene::chat();
     scene.data(vec![b'x'; crate::message::limits::LINE + 1].into(), false);
-    assert!(matches!(scene.end(), Some(End::Violation(_))));
+    assert!(matches!(scene.end(), Some(End::LineTooLong)));
 }
