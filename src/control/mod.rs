@@ -1,13 +1,15 @@
-//! What `udpctl` does, in rooms named after the user's nouns.
+//! The client: commands, chats and questions to agents.
 //!
-//! Each room is a sans-IO machine (session events in, session commands out) so that the simulator can
-//! drive it, and one thin loop that feeds it from the network thread, the terminal and signals.
+//! Each has a sans-IO part (session events in, session commands out), which the simulator can drive, and a loop that
+//! feeds it from the network thread, the standard streams and signals. Not the command line, which is in
+//! [`cli`](crate::cli).
 
 #[cfg(feature = "cli")]
 pub mod chat;
 pub mod client;
 pub mod console;
 pub mod exec;
+pub mod host_resolver;
 pub mod journal;
 pub mod known_agents;
 pub mod limits;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::client::{Client, Host, HostResolver};
+use super::client::Client;
+use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;

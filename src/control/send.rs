@@ -8,7 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use crossbeam_channel::{Receiver, select};
 
 use super::chat::client::{Action, ChatClient, Config, End, Purpose};
-use super::client::{Client, Host, HostResolver};
+use super::client::Client;
+use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
 use crate::net::Event;

@@ -15,7 +15,7 @@ use super::args::ContactTimeout;
 use super::context::{Context, print};
 use super::reply::{unexpected, words};
 use super::trust::on_change;
-use crate::control::client::Host;
+use crate::control::host_resolver::Host;
 use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
 use crate::control::query::{Question, run_queries};
 use crate::escape;

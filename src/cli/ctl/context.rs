@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::control::client::{Client, HostResolver};
+use crate::control::client::Client;
+use crate::control::host_resolver::HostResolver;
 use crate::control::journal::Journal;
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use super::context::open_client;
 use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
 use crate::agent::jobs;
-use crate::control::client::{Client, Host};
+use crate::control::client::Client;
+use crate::control::host_resolver::Host;
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
 

@@ -18,8 +18,9 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 pub use plain::{PlainSource, chat_plain, send_plain};
 
 use self::screen::{Screen, Typed};
-use super::client::{Client, Host, HostResolver};
+use super::client::Client;
 use super::console;
+use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
 use crate::escape;

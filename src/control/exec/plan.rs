@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::show::Style;
 use super::summary::Tally;
 use super::{Goal, JobRequest, Report};
-use crate::control::client::{Host, HostError};
+use crate::control::host_resolver::{Host, HostError};
 
 /// Request to one host.
 pub struct Task {

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{JobsArgs, line, listed, object, question, state, with_hosts};
 use crate::cli::ctl::context::{Context, note, print};
-use crate::control::client::{Client, Host, HostResolver};
+use crate::control::client::Client;
+use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
 use crate::control::query::run_queries;
 use crate::crypto::PublicKey;
