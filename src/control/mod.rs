@@ -8,6 +8,7 @@
 pub mod chat;
 pub mod client;
 pub mod console;
+pub mod contact;
 pub mod exec;
 pub mod host_resolver;
 pub mod journal;

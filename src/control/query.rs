@@ -1,90 +1,89 @@
-//! One question, one answer: `ping`, `accept`, `jobs`, `wait`, `kill`.
+//! One request with one reply: `ping`, `accept`, `jobs`, `wait`, `kill`.
 //!
-//! [`Query`] is the sans-IO machine for one host, [`query`] the loop that drives many. Every question may
-//! be asked twice without harm, so after a silence it simply is, in a new session.
+//! [`Query`] is the sans-IO part for one host, [`run_queries`] the loop for many. Not for requests that start
+//! something. Invariant: every question is idempotent, so that after a silence it is asked again in a new session.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::client::Client;
+use super::contact::{self, Contact, Failure};
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;
-use crate::session::{Closed, Command, Connect, Event, SessionHandle, StreamEvent, Ticket};
+use crate::session::{Closed, Command, Event, StreamEvent, Ticket};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
-/// What is asked, and where.
+/// Request and its host.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Of whom.
+    /// Host to ask.
     pub host: Host,
-    /// What.
+    /// Request.
     pub request: Request,
-    /// An invitation to be shown.
+    /// Invitation to present.
     pub invite: Option<[u8; INVITE]>,
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
-    /// How long an agent that fell silent is asked again.
+    /// Time for which a silent agent is retried.
     pub retry_for: Duration,
 }
 
-/// What came of it.
+/// Result of a question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
-    /// The reply, or why there is none.
+    /// Reply, or the reason why there is none.
     pub reply: Result<Reply, NoReply>,
-    /// What was learnt of the agent, with the round-trip time.
+    /// Ticket of the agent with the round-trip time, if it answered.
     pub ticket: Option<Ticket>,
 }
 
-/// Why there is no reply.
+/// Reason why there is no reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NoReply {
     /// [`Outcome::Unreachable`] or [`Outcome::Lost`].
     pub outcome: Outcome,
-    /// More about it, perhaps in the peer's words: escape it before showing.
+    /// Further explanation, perhaps in the peer's words; not escaped.
     pub note: Option<String>,
 }
 
-/// What the machine wants done.
+/// Request to the driver.
 #[derive(Debug)]
 pub enum Action {
-    /// For the session machine.
+    /// Command for the session layer.
     Command(Command),
-    /// It is over; nothing follows.
+    /// End of the query; nothing follows.
     Ended(Answer),
 }
 
-/// A question under way.
+/// Question in progress.
 pub struct Query {
-    slot: u32,
-    question: Question,
-    tries: u16,
-    session: SessionHandle,
-    contacted: bool,
-    silent_for: Duration,
-    ticket: Option<Ticket>,
+    request: Request,
+    contact: Contact,
     lines: Lines,
     actions: VecDeque<Action>,
     ended: bool,
 }
 
 impl Query {
-    /// Begins: the first action opens a session. `slot` numbers it among those of the process.
+    /// Creates a query. Its first action opens a session. `slot` is its number among the contacts of the process.
     #[must_use]
     pub fn new(slot: u32, question: Question) -> Self {
         let mut query = Self {
-            slot,
-            question,
-            tries: 0,
-            session: SessionHandle(0),
-            contacted: false,
-            silent_for: Duration::ZERO,
-            ticket: None,
+            request: question.request,
+            contact: Contact::new(contact::Config {
+                slot,
+                agent: question.host.agent,
+                paths: question.host.paths,
+                ticket: question.host.ticket,
+                invite: question.invite,
+                contact_timeout: question.contact_timeout,
+                retry_for: question.retry_for,
+            }),
             lines: Lines::default(),
             actions: VecDeque::new(),
             ended: false,
@@ -93,37 +92,21 @@ impl Query {
         query
     }
 
-    /// The slot of the question that a session belongs to.
-    #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "connect() shifts a 32-bit slot"
-    )]
-    pub const fn slot_of(session: SessionHandle) -> u32 {
-        (session.0 >> 16) as u32
-    }
-
-    /// What to do next.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// Something happened on one of its sessions.
+    /// Handles an event of the session layer.
     pub fn on_event(&mut self, event: Event) {
-        if self.ended || event.session() != Some(self.session) {
+        if self.ended || event.session() != Some(self.contact.session()) {
             return;
         }
         match event {
             Event::Connected { ticket, .. } => {
-                self.contacted = true;
-                self.silent_for = Duration::ZERO;
-                self.ticket = Some(ticket);
-                self.question.host.ticket = Some(ticket);
-                self.command(Command::Watch {
-                    session: self.session,
-                    silence: self.question.contact_timeout,
-                    ping: Some(self.question.contact_timeout / 2),
-                });
+                self.contact.on_connected(ticket);
+                let watch = self.contact.watch(self.contact.session());
+                self.command(watch);
             }
             Event::Stream {
                 event:
@@ -134,21 +117,25 @@ impl Query {
             } if stream.lane() == Lane::Control => self.on_data(stream, &data, fin),
             Event::Silent { .. } => {
                 self.close(CloseCode::Done);
-                self.ask_again();
+                let retry = self.contact.on_silence();
+                self.ask_again(retry);
             }
-            Event::Heard { .. } => self.silent_for = Duration::ZERO,
+            Event::Heard { .. } => self.contact.on_heard(),
             Event::Stream {
                 event: StreamEvent::Reset { .. },
                 ..
-            } => self.fail(Some("the agent gave the question up".into())),
+            } => self.fail(Some("the agent has reset the request".into())),
             Event::Closed { reason, .. } => self.on_closed(reason),
-            _ => {}
+            Event::Stream { .. }
+            | Event::Accepted { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. } => {}
         }
     }
 
     fn on_data(&mut self, stream: StreamId, data: &Bytes, fin: bool) {
         self.command(Command::Consumed {
-            session: self.session,
+            session: self.contact.session(),
             stream,
             bytes: data.len() as u64,
         });
@@ -156,7 +143,7 @@ impl Query {
         match self.lines.next() {
             Some(Ok(reply)) => {
                 self.command(Command::Release {
-                    session: self.session,
+                    session: self.contact.session(),
                     call: CallId(0),
                 });
                 self.close(CloseCode::Done);
@@ -165,7 +152,7 @@ impl Query {
             Some(Err(LineError::TooLong)) => self.fail(Some("a reply that is too long".into())),
             Some(Err(LineError::Malformed(what))) => {
                 self.close(CloseCode::Violation);
-                self.fail(Some(format!("a reply that is none: {what}")));
+                self.fail(Some(format!("a malformed reply: {what}")));
             }
             None if fin => self.fail(Some("the agent did not reply".into())),
             None => {}
@@ -173,17 +160,20 @@ impl Query {
     }
 
     fn on_closed(&mut self, reason: Closed) {
-        let addresses = self.question.host.paths.len();
-        match reason {
-            Closed::Unreachable if self.contacted => self.ask_again(),
-            Closed::Unreachable if usize::from(self.tries) < addresses => self.connect(),
-            Closed::Unreachable => self.end(Err(NoReply {
+        let retry = self.contact.on_closed(reason);
+        self.ask_again(retry);
+    }
+
+    fn ask_again(&mut self, retry: Result<(), Failure>) {
+        match retry {
+            Ok(()) => self.connect(),
+            Err(Failure::Unreachable) => self.end(Err(NoReply {
                 outcome: Outcome::Unreachable {},
                 note: None,
             })),
-            Closed::Lost | Closed::KeyUsedUp | Closed::Restarted => self.ask_again(),
-            Closed::Full => self.fail(Some("too many sessions here".into())),
-            Closed::ByPeer { reason, .. } => {
+            Err(Failure::Lost) => self.fail(None),
+            Err(Failure::Full) => self.fail(Some("too many sessions here".into())),
+            Err(Failure::ByPeer { reason, .. }) => {
                 let note = if reason.is_empty() {
                     "the agent has ended the session".into()
                 } else {
@@ -191,43 +181,17 @@ impl Query {
                 };
                 self.fail(Some(note));
             }
-            Closed::Violation(what) => {
+            Err(Failure::Violation(what)) => {
                 self.fail(Some(format!("the agent broke the protocol: {what}")));
             }
-            Closed::Local => {}
-        }
-    }
-
-    fn ask_again(&mut self) {
-        self.silent_for += self.question.contact_timeout;
-        if self.silent_for < self.question.retry_for && self.tries < u16::MAX {
-            self.connect();
-        } else {
-            self.fail(None);
+            Err(Failure::Local) => {}
         }
     }
 
     fn connect(&mut self) {
-        self.session = SessionHandle(u64::from(self.slot) << 16 | u64::from(self.tries));
         self.lines = Lines::default();
-        let paths = &self.question.host.paths;
-        let try_number = usize::from(self.tries);
-        let last = try_number + 1 >= paths.len();
-        let path = paths[try_number % paths.len()];
-        self.tries += 1;
-        self.command(Command::Connect(Connect {
-            session: self.session,
-            agent: self.question.host.agent,
-            path,
-            ticket: self.question.host.ticket,
-            invite: self.question.invite,
-            first: to_line(&self.question.request).into(),
-            timeout: if last {
-                self.question.contact_timeout
-            } else {
-                limits::NEXT_ADDRESS
-            },
-        }));
+        let connect = self.contact.connect(to_line(&self.request).into());
+        self.command(connect);
     }
 
     fn command(&mut self, command: Command) {
@@ -235,11 +199,7 @@ impl Query {
     }
 
     fn close(&mut self, code: CloseCode) {
-        self.command(Command::Close {
-            session: self.session,
-            code: code as u64,
-            reason: String::new(),
-        });
+        self.command(contact::close(self.contact.session(), code));
     }
 
     fn fail(&mut self, note: Option<String>) {
@@ -251,15 +211,16 @@ impl Query {
 
     fn end(&mut self, reply: Result<Reply, NoReply>) {
         self.ended = true;
+        let ticket = self.contact.ticket();
         self.actions.push_back(Action::Ended(Answer {
             reply,
-            ticket: self.ticket,
+            ticket: ticket.filter(|_| self.contact.is_contacted()),
         }));
     }
 }
 
-/// Asks all questions, [`limits::WINDOW`] at a time, and hands each answer to `answered` as it comes, with
-/// the index of its question. What is learnt of the agents is remembered in `resolver`.
+/// Asks all questions, [`limits::WINDOW`] at a time, and passes each answer to `answered` as it arrives, with the
+/// index of its question. Stores the tickets of the agents in `resolver`.
 pub fn run_queries(
     client: &Client,
     resolver: Option<&HostResolver>,
@@ -268,14 +229,14 @@ pub fn run_queries(
 ) {
     let base = client.reserve(questions.len());
     let mut waiting = (base..).zip(questions);
-    let mut queries: std::collections::HashMap<u32, Query> = std::collections::HashMap::new();
+    let mut queries: HashMap<u32, Query> = HashMap::new();
     let mut act = |slot: u32, query: &mut Query| {
         while let Some(action) = query.poll() {
             match action {
                 Action::Command(command) => client.send(command),
                 Action::Ended(answer) => {
                     if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
-                        resolver.learn(&query.question.host.agent, ticket);
+                        resolver.learn(&query.contact.agent(), ticket);
                     }
                     answered((slot - base) as usize, answer);
                     return true;
@@ -301,7 +262,7 @@ pub fn run_queries(
         };
         client.taken();
         if let net::Event::Session(event) = event
-            && let Some(slot) = event.session().map(Query::slot_of)
+            && let Some(slot) = event.session().map(Contact::slot_of)
             && let Some(query) = queries.get_mut(&slot)
         {
             query.on_event(event);
@@ -309,5 +270,98 @@ pub fn run_queries(
                 queries.remove(&slot);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::PublicKey;
+    use crate::session::{Connect, Path, SessionHandle};
+    use crate::wire::Early;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn query(addresses: u16) -> Query {
+        let host = Host {
+            label: "web".into(),
+            agent: PublicKey([1; 32]),
+            paths: (0..addresses)
+                .map(|port| Path {
+                    socket: 0,
+                    local: None,
+                    remote: std::net::SocketAddr::from(([127, 0, 0, 1], 7000 + port)).into(),
+                })
+                .collect(),
+            ticket: None,
+        };
+        let question = Question {
+            host,
+            request: Request::Ping {},
+            invite: None,
+            contact_timeout: TIMEOUT,
+            retry_for: TIMEOUT,
+        };
+        Query::new(3, question)
+    }
+
+    fn connects(query: &mut Query) -> (Vec<Connect>, Option<Answer>) {
+        let (mut connects, mut answer) = (Vec::new(), None);
+        while let Some(action) = query.poll() {
+            match action {
+                Action::Command(Command::Connect(connect)) => connects.push(connect),
+                Action::Command(_) => {}
+                Action::Ended(ended) => answer = Some(ended),
+            }
+        }
+        (connects, answer)
+    }
+
+    fn closed(query: &mut Query, session: SessionHandle, reason: Closed) {
+        query.on_event(Event::Closed { session, reason });
+    }
+
+    #[test]
+    fn a_query_tries_each_address_but_the_last_twice() {
+        let mut query = query(2);
+        let mut ports = Vec::new();
+        let answer = loop {
+            let (opened, answer) = connects(&mut query);
+            if let Some(answer) = answer {
+                break answer;
+            }
+            ports.push(opened[0].path.remote.port());
+            closed(&mut query, opened[0].session, Closed::Unreachable);
+        };
+        assert_eq!(ports, [7000, 7001, 7000].map(Some));
+        let error = answer.reply.unwrap_err();
+        assert_eq!(error.outcome, Outcome::Unreachable {});
+        assert_eq!(answer.ticket, None);
+    }
+
+    #[test]
+    fn a_query_is_asked_again_after_a_restart_of_the_agent() {
+        let mut query = query(1);
+        let (first, _) = connects(&mut query);
+        closed(&mut query, first[0].session, Closed::Restarted);
+        let (second, answer) = connects(&mut query);
+        assert_eq!(answer, None);
+        assert_ne!(second[0].session, first[0].session);
+        query.on_event(Event::Connected {
+            session: second[0].session,
+            ticket: Ticket {
+                epoch: 1,
+                offset: 0,
+                rtt: Duration::ZERO,
+            },
+            early: Early::Refused,
+        });
+        query.on_event(Event::Silent {
+            session: second[0].session,
+        });
+        let (third, answer) = connects(&mut query);
+        assert!(third.is_empty());
+        let error = answer.unwrap().reply.unwrap_err();
+        assert_eq!(error.outcome, Outcome::Lost {});
     }
 }

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, select};
 
 use super::chat::client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
+use super::contact::Contact;
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
@@ -117,7 +118,7 @@ impl Round<'_> {
         let Some(session) = event.session() else {
             return;
         };
-        let slot = ChatClient::slot_of(session);
+        let slot = Contact::slot_of(session);
         if let Some(sending) = self.talks.get_mut(&slot) {
             sending.chat.on_event(event);
             self.act(slot);

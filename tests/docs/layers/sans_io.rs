@@ -3,7 +3,7 @@
 use super::source::{Sources, code, header, inline, read};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
-const SANS_IO: [&str; 14] = [
+const SANS_IO: [&str; 15] = [
     "wire/",
     "crypto/",
     "session/",
@@ -15,6 +15,7 @@ const SANS_IO: [&str; 14] = [
     "agent/plain.rs",
     "agent/policy.rs",
     "control/chat/client/",
+    "control/contact.rs",
     "control/exec/remote_job/",
     "control/exec/show.rs",
     "control/query.rs",

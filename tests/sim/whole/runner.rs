@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use udpagent::control::contact::Contact;
 use udpagent::control::exec::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report};
 
 use udpagent::crypto::PublicKey;
@@ -332,7 +333,7 @@ impl App for Rc<RefCell<Runner>> {
             return;
         };
         let mut runner = self.borrow_mut();
-        let slot = RemoteJob::slot_of(session);
+        let slot = Contact::slot_of(session);
         if let Some(running) = runner.running.get_mut(&slot) {
             running.attempt.on_event(event);
         }

@@ -1,23 +1,24 @@
-//! How a chat ended, and what there is to say about it.
+//! End of a chat, and its description in words.
 
 use std::fmt;
 
+use crate::control::contact::Failure;
 use crate::message::CloseCode;
-use crate::session::{Closed, Violation};
+use crate::session::Violation;
 use crate::{escape, message};
 
-/// How a chat ended.
+/// Reason for the end of a chat.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum End {
-    /// As this side wished.
+    /// This side has left.
     Left,
-    /// Nothing ever answered.
+    /// No agent has answered.
     Unreachable,
     /// The agent answered before, and no longer does.
     Lost,
-    /// The key may not do this.
+    /// The key may not use the chat.
     Denied,
-    /// The agent does not take it; its reason is not escaped.
+    /// The agent does not take the request; its reason is not escaped.
     Refused(String),
     /// The agent ended the call.
     PutOut,
@@ -27,25 +28,25 @@ pub enum End {
     Violation(Violation),
     /// The agent sent a line that does not end.
     LineTooLong,
-    /// This side has no room for another session.
+    /// This side has no capacity for another session.
     Full,
 }
 
 impl End {
-    /// What the end of a session means for a chat.
-    pub(super) fn of(closed: Closed) -> Self {
-        match closed {
-            Closed::Unreachable => Self::Unreachable,
-            Closed::Full => Self::Full,
-            Closed::Lost | Closed::KeyUsedUp | Closed::Restarted => Self::Lost,
-            Closed::ByPeer { code, .. } if code == CloseCode::Revoked as u64 => Self::Denied,
-            Closed::ByPeer { reason, .. } => Self::ByPeer(reason),
-            Closed::Violation(what) => Self::Violation(what),
-            Closed::Local => Self::Left,
+    /// Returns the end that follows from a failed contact.
+    pub(super) fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable => Self::Unreachable,
+            Failure::Full => Self::Full,
+            Failure::Lost => Self::Lost,
+            Failure::ByPeer { code, .. } if code == CloseCode::Revoked as u64 => Self::Denied,
+            Failure::ByPeer { reason, .. } => Self::ByPeer(reason),
+            Failure::Violation(what) => Self::Violation(what),
+            Failure::Local => Self::Left,
         }
     }
 
-    /// Whether nothing was wrong.
+    /// Returns true if nothing went wrong.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         matches!(self, Self::Left)

@@ -1,21 +1,21 @@
-//! Talking with one agent: a session with a call in which one says things, and hears them.
+//! Chat with one agent: a session with one call, on which messages go both ways.
 //!
-//! Sans-IO, and without a clock of its own: the session machine tells when nothing answered, and when
-//! a session fell silent. After every call the driver drains [`ChatClient::poll`].
+//! Sans-IO, and without a clock of its own: the session layer reports that nothing answered, and that a session fell
+//! silent. After every call the driver drains [`ChatClient::poll`].
 //!
 //! ```text
-//!  contacting ──► talking ──► leaving ──► ended
+//!  contacting ──► chatting ─► leaving ──► ended
 //!       │          ▲   │ lost │ put out      ▲
 //!       │ no       │   ▼      └──────────────┤
 //!       │ answer   └ rejoining ──────────────┤
 //!       └────────────────────────────────────┘
 //! ```
 //!
-//! A chat whose session was lost, because the machine slept for longer than sessions live, is joined
-//! again; what had no receipt is said again.
+//! A chat whose session was lost, as when the machine slept for longer than sessions live, is joined again, and
+//! messages without a receipt are sent again.
 //!
-//! Invariants: a message counts as delivered when the agent has said so, not before; what was not is
-//! still in [`ChatClient::undelivered`] at the end; messages under way are bounded ([`ChatClient::has_room`]).
+//! Invariants: a message counts as delivered when the agent has said so, not before; one that was not is in
+//! [`ChatClient::undelivered`] at the end; messages in flight are bounded ([`ChatClient::has_room`]).
 
 mod end;
 mod reconnect;
@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub use end::End;
 
+use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
@@ -32,104 +33,103 @@ use crate::message::{CloseCode, LineError, Lines, Reply, Request, to_line};
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
-/// Why one talks.
+/// Purpose of a chat.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// To be a member of the chat, called like this if one may.
+    /// Membership in the chat.
     Chat {
-        /// The name wished for.
+        /// Name to ask for.
         name: Option<String>,
     },
-    /// To say one thing.
+    /// One message.
     Send {
-        /// What.
+        /// Text of the message.
         text: String,
     },
 }
 
-/// What a chat with an agent needs.
+/// Parameters of a chat.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Numbers this chat among those of the process; see [`ChatClient::slot_of`].
+    /// Number of the chat among those of the process; see [`Contact::slot_of`].
     pub slot: u32,
-    /// What for.
+    /// Purpose.
     pub purpose: Purpose,
-    /// Whose agent it must be.
+    /// Key of the agent.
     pub agent: PublicKey,
-    /// Its addresses, best first; not empty.
+    /// Addresses of the agent, best first; not empty.
     pub paths: Vec<Path>,
-    /// What is remembered of it.
+    /// Ticket from an earlier session.
     pub ticket: Option<Ticket>,
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
 }
 
-/// What the machine wants done.
+/// Request to the driver.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// For the session machine.
+    /// Command for the session layer.
     Command(Command),
-    /// Something was said in the chat, or somebody came or left, or one is in.
+    /// Message or news of the chat: `Joined`, `Said`, `Came`, `Left` or `Missed`.
     Heard(Reply),
-    /// A message has been delivered, and passed on to so many members.
+    /// Receipt for a message.
     Delivered {
-        /// Which; counted from 0.
+        /// Number of the message, counted from 0.
         number: u64,
-        /// How many.
+        /// Number of members that the agent has passed it on to.
         members: u32,
     },
     /// The agent does not take a message of a chat.
     Refused {
-        /// Which.
+        /// Text of the message.
         text: String,
-        /// Why; not escaped.
+        /// Reason; not escaped.
         reason: String,
     },
-    /// To be remembered of the agent.
+    /// Ticket to store.
     Learned(Ticket),
-    /// Nothing was heard for some time although something should have been.
+    /// The agent has fallen silent.
     Silent,
-    /// Now there was.
+    /// The agent answers again.
     Back,
-    /// It is over; nothing follows.
+    /// End of the chat; nothing follows.
     Ended(End),
 }
 
-/// A message that the agent cannot take.
+/// Error of a message that is longer than [`CHAT_TEXT`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLong;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// No agent has answered.
+    /// No agent has answered in this session.
     Contacting,
-    /// It has.
-    Talking,
+    /// The session is established.
+    Connected,
     Ended,
 }
 
-/// Whether more will be said.
+/// Intention of the user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Wish {
-    ChatClient,
+enum Intent {
+    Stay,
     /// Leave once everything is delivered.
     LeaveDelivered,
-    /// Leave; the end of the call has been said.
+    /// Leave; the end of the call has been sent.
     Left,
 }
 
-/// A chat with one agent.
+/// Chat with one agent.
 #[derive(Debug)]
 pub struct ChatClient {
-    config: Config,
+    purpose: Purpose,
+    contact: Contact,
     state: State,
-    wish: Wish,
-    /// How many sessions were opened.
-    attempts: u16,
-    /// How many of them since the last one was lost; `None`: none has been.
+    intent: Intent,
+    /// Attempts to join again since the last membership was lost; `None` if none has been.
     rejoins: Option<u16>,
     lines: Lines,
-    /// The agent has let us into the chat.
+    /// True while a member of the chat.
     joined: bool,
     /// Messages without a receipt, oldest first.
     unacknowledged: VecDeque<(u64, String)>,
@@ -143,13 +143,22 @@ const CALL: CallId = CallId(0);
 const STREAM: StreamId = StreamId::new(CALL, Lane::Control);
 
 impl ChatClient {
-    /// Begins: the first action opens a session.
+    /// Creates a chat. Its first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let mut chat = Self {
+            contact: Contact::new(contact::Config {
+                slot: config.slot,
+                agent: config.agent,
+                paths: config.paths,
+                ticket: config.ticket,
+                invite: None,
+                contact_timeout: config.contact_timeout,
+                // Attempts to join again are counted instead.
+                retry_for: Duration::MAX,
+            }),
             state: State::Contacting,
-            wish: Wish::ChatClient,
-            attempts: 0,
+            intent: Intent::Stay,
             rejoins: None,
             lines: Lines::default(),
             joined: false,
@@ -157,28 +166,18 @@ impl ChatClient {
             unacknowledged_bytes: 0,
             next: 0,
             actions: VecDeque::new(),
-            config,
+            purpose: config.purpose,
         };
-        if let Purpose::Send { text } = &chat.config.purpose {
+        if let Purpose::Send { text } = &chat.purpose {
             let text = text.clone();
             chat.remember(text);
-            chat.wish = Wish::LeaveDelivered;
+            chat.intent = Intent::LeaveDelivered;
         }
         chat.connect();
         chat
     }
 
-    /// The slot of the chat that a session belongs to.
-    #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "connect() shifts a 32-bit slot"
-    )]
-    pub const fn slot_of(session: SessionHandle) -> u32 {
-        (session.0 >> 16) as u32
-    }
-
-    /// Says something. Its number is what receipts name.
+    /// Sends a message. Returns its number, which its receipt names.
     ///
     /// # Errors
     /// When the text is longer than [`CHAT_TEXT`].
@@ -193,33 +192,33 @@ impl ChatClient {
         Ok(number)
     }
 
-    /// Whether there is room for one more message under way.
+    /// Returns true if one more message may be in flight.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.unacknowledged_bytes < limits::CHAT_BYTES
             && self.unacknowledged.len() < limits::CHAT_MESSAGES
     }
 
-    /// Messages that no receipt has come for, oldest first.
+    /// Returns the messages without a receipt, oldest first.
     pub fn undelivered(&self) -> impl Iterator<Item = &str> {
         self.unacknowledged.iter().map(|(_, text)| text.as_str())
     }
 
-    /// Nothing more will be said: leaves when everything is delivered.
+    /// Leaves when everything is delivered.
     pub fn leave(&mut self) {
-        if self.wish == Wish::ChatClient {
-            self.wish = Wish::LeaveDelivered;
+        if self.intent == Intent::Stay {
+            self.intent = Intent::LeaveDelivered;
             self.watch();
             self.leave_if_done();
         }
     }
 
-    /// Leaves at once, whatever is under way.
+    /// Leaves at once, without receipts for the messages in flight.
     pub fn leave_now(&mut self) {
         self.end(End::Left);
     }
 
-    /// Something happened on one of its sessions.
+    /// Handles an event of the session layer.
     pub fn on_event(&mut self, event: Event) {
         if self.state == State::Ended {
             return;
@@ -228,7 +227,8 @@ impl ChatClient {
             Event::Connected {
                 session, ticket, ..
             } if session == self.session() => {
-                self.state = State::Talking;
+                self.state = State::Connected;
+                self.contact.on_connected(ticket);
                 self.actions.push_back(Action::Learned(ticket));
                 self.watch();
             }
@@ -248,7 +248,7 @@ impl ChatClient {
                 self.end(End::PutOut);
             }
             Event::Silent { session } if session == self.session() => {
-                if self.wish == Wish::ChatClient {
+                if self.intent == Intent::Stay {
                     self.actions.push_back(Action::Silent);
                 } else {
                     self.end(End::Lost);
@@ -260,18 +260,24 @@ impl ChatClient {
             Event::Closed { session, reason } if session == self.session() => {
                 self.on_closed(reason);
             }
-            _ => {}
+            Event::Connected { .. }
+            | Event::Stream { .. }
+            | Event::Silent { .. }
+            | Event::Heard { .. }
+            | Event::Closed { .. }
+            | Event::Accepted { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. } => {}
         }
     }
 
-    /// What to do next.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     fn session(&self) -> SessionHandle {
-        let attempt = u64::from(self.attempts.saturating_sub(1));
-        SessionHandle(u64::from(self.config.slot) << 16 | attempt)
+        self.contact.session()
     }
 
     fn on_data(&mut self, data: &[u8], fin: bool) {
@@ -279,7 +285,7 @@ impl ChatClient {
         while let Some(line) = self.lines.next::<Reply>() {
             match line {
                 Ok(reply) => self.on_reply(reply),
-                // Something that a later version says.
+                // A message of a later version.
                 Err(LineError::Malformed(_)) => {}
                 Err(LineError::TooLong) => return self.end(End::LineTooLong),
             }
@@ -295,7 +301,7 @@ impl ChatClient {
             });
         }
         if fin {
-            self.end(if self.wish == Wish::Left {
+            self.end(if self.intent == Intent::Left {
                 End::Left
             } else {
                 End::PutOut
@@ -324,11 +330,18 @@ impl ChatClient {
             Reply::Said { .. } | Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
                 self.actions.push_back(Action::Heard(reply));
             }
-            _ => {}
+            Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Exit { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::NoJob {}
+            | Reply::Done {} => {}
         }
     }
 
-    /// Answers come in order, so in a chat this one is about the oldest message.
+    /// Handles a refusal. Replies come in order, so in a chat it concerns the oldest message.
     fn on_refused(&mut self, reason: String) {
         let oldest = self.unacknowledged.front().filter(|_| self.joined);
         let Some(&(number, _)) = oldest else {
@@ -342,11 +355,11 @@ impl ChatClient {
 
     fn leave_if_done(&mut self) {
         if self.rejoins.is_some() && self.state == State::Contacting {
-            // Nobody to take leave of. What had no receipt is told by `undelivered`.
+            // No session to end. Messages without a receipt are in `undelivered`.
             self.end(End::Left);
-        } else if self.wish == Wish::LeaveDelivered && self.unacknowledged.is_empty() {
-            self.wish = Wish::Left;
-            if matches!(self.config.purpose, Purpose::Send { .. }) {
+        } else if self.intent == Intent::LeaveDelivered && self.unacknowledged.is_empty() {
+            self.intent = Intent::Left;
+            if matches!(self.purpose, Purpose::Send { .. }) {
                 // The agent has ended the call with the receipt.
                 self.end(End::Left);
             } else {
@@ -360,15 +373,15 @@ impl ChatClient {
         }
     }
 
-    /// While somebody waits for a receipt, silence is noticed sooner.
+    /// Has silence reported; sooner while the user waits for a receipt.
     fn watch(&mut self) {
-        if self.state != State::Talking {
+        if self.state != State::Connected {
             return;
         }
-        let contact = self.config.contact_timeout;
-        let (silence, ping) = match self.wish {
-            Wish::ChatClient => (limits::CHAT_SILENCE, None),
-            _ => (contact, Some(contact / 4)),
+        let contact = self.contact.contact_timeout();
+        let (silence, ping) = match self.intent {
+            Intent::Stay => (limits::CHAT_SILENCE, None),
+            Intent::LeaveDelivered | Intent::Left => (contact, Some(contact / 4)),
         };
         self.command(Command::Watch {
             session: self.session(),
@@ -385,7 +398,7 @@ impl ChatClient {
         number
     }
 
-    /// The message, if it was still waited for.
+    /// Removes a message from those without a receipt.
     fn forget(&mut self, number: u64) -> Option<String> {
         let index = self.unacknowledged.iter().position(|(n, _)| *n == number)?;
         let (_, text) = self.unacknowledged.remove(index)?;
@@ -406,14 +419,10 @@ impl ChatClient {
         self.actions.push_back(Action::Command(command));
     }
 
-    /// Ends it from this side.
+    /// Ends the chat from this side.
     fn end(&mut self, end: End) {
         if self.state != State::Ended {
-            self.command(Command::Close {
-                session: self.session(),
-                code: CloseCode::Done as u64,
-                reason: String::new(),
-            });
+            self.command(contact::close(self.session(), CloseCode::Done));
             self.finish(end);
         }
     }

@@ -1,80 +1,46 @@
-//! How a chat's sessions come and go: addresses, a long sleep, an agent that is away.
+//! Sessions of a chat: the next address, and joining again after a loss.
 
-use std::cmp::Ordering;
-use std::time::Duration;
-
-use super::{Action, ChatClient, End, Purpose, State, Wish};
+use super::{Action, ChatClient, End, Intent, Purpose, State};
 use crate::control::limits;
 use crate::message::{Lines, Request, to_line};
-use crate::session::{Closed, Command, Connect};
+use crate::session::Closed;
 
 impl ChatClient {
-    /// Tries the next address.
+    /// Opens the next session.
     pub(super) fn connect(&mut self) {
-        let path = self.config.paths[usize::from(self.attempts) % self.config.paths.len()];
-        let timeout = self.connect_timeout();
-        self.attempts += 1;
         self.lines = Lines::default();
-        let first = match &self.config.purpose {
+        let first = match &self.purpose {
             Purpose::Chat { name } => Request::Chat { name: name.clone() },
             Purpose::Send { text } => Request::Say {
                 number: 0,
                 text: text.clone(),
             },
         };
-        self.command(Command::Connect(Connect {
-            session: self.session(),
-            agent: self.config.agent,
-            path,
-            ticket: self.config.ticket,
-            invite: None,
-            first: to_line(&first).into(),
-            timeout,
-        }));
-        // What was said while another address was tried.
-        if matches!(self.config.purpose, Purpose::Chat { .. }) {
-            let said: Vec<_> = self.unacknowledged.iter().cloned().collect();
-            for (number, text) in said {
+        let connect = self.contact.connect(to_line(&first).into());
+        self.command(connect);
+        // Messages that were written while an earlier session was tried.
+        if matches!(self.purpose, Purpose::Chat { .. }) {
+            let messages: Vec<_> = self.unacknowledged.iter().cloned().collect();
+            for (number, text) in messages {
                 self.write(&Request::Say { number, text });
             }
         }
     }
 
-    /// Every address gets a short try, the last one half of the time, then the others what is left.
-    fn connect_timeout(&self) -> Duration {
-        let total = self.config.contact_timeout;
-        let others = u32::try_from(self.config.paths.len() - 1).unwrap_or(u32::MAX);
-        match u32::from(self.attempts).cmp(&others) {
-            _ if others == 0 || self.rejoins.is_some() => total,
-            Ordering::Less => limits::NEXT_ADDRESS,
-            Ordering::Equal => total / 2,
-            Ordering::Greater => total / 2 / others,
-        }
-    }
-
     pub(super) fn on_closed(&mut self, reason: Closed) {
-        match reason {
-            Closed::Lost | Closed::Unreachable if self.may_rejoin() => self.rejoin(),
-            Closed::Unreachable if self.rejoins.is_some() => self.finish(End::Lost),
-            // Each address but the last is tried twice, see connect_timeout().
-            Closed::Unreachable if usize::from(self.attempts) < 2 * self.config.paths.len() - 1 => {
-                self.connect();
-            }
-            reason => {
-                let end = End::of(reason);
-                self.finish(end);
-            }
+        match self.contact.on_closed(reason) {
+            Ok(()) if !self.contact.is_contacted() => self.connect(),
+            Ok(()) if self.may_rejoin() => self.rejoin(),
+            Ok(()) => self.finish(End::Lost),
+            Err(failure) => self.finish(End::of(failure)),
         }
     }
 
-    /// Whether the agent has once let us into a chat, and it is worth to ask it again.
+    /// Returns true if the agent has accepted this side as a member before, and attempts are left.
     fn may_rejoin(&self) -> bool {
-        let been_there = self.joined || self.rejoins.is_some();
+        let was_member = self.joined || self.rejoins.is_some();
         let rejoins = self.rejoins.filter(|_| !self.joined).unwrap_or(0);
-        been_there
-            && self.wish == Wish::ChatClient
-            && rejoins < limits::REJOINS
-            && self.attempts < u16::MAX
+        was_member && self.intent == Intent::Stay && rejoins < limits::REJOINS
     }
 
     fn rejoin(&mut self) {

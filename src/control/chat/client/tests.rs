@@ -1,4 +1,4 @@
-//! Stories of a chat, with the test as session machine and agent.
+//! A chat, with the test as session layer and agent.
 
 use super::*;
 use crate::session::{Closed, Fault, Violation};
@@ -8,6 +8,7 @@ use bytes::Bytes;
 struct Scene {
     chat: ChatClient,
     sent: Lines,
+    ticket: Option<Ticket>,
     heard: Vec<Action>,
     closed: bool,
     finished: bool,
@@ -39,6 +40,7 @@ impl Scene {
                 contact_timeout: Duration::from_secs(10),
             }),
             sent: Lines::default(),
+            ticket: None,
             heard: Vec::new(),
             closed: false,
             finished: false,
@@ -65,6 +67,7 @@ impl Scene {
                 Action::Command(Command::Connect(connect)) => {
                     self.sent = Lines::default();
                     self.sent.push(&connect.first);
+                    self.ticket = connect.ticket;
                 }
                 Action::Command(Command::Write { data, fin, .. }) => {
                     self.sent.push(&data);
@@ -138,7 +141,7 @@ fn delivered(number: u64) -> Reply {
 }
 
 #[test]
-fn what_was_said_counts_as_delivered_when_the_agent_says_so() {
+fn a_message_counts_as_delivered_when_its_receipt_arrives() {
     let mut scene = Scene::chat();
     scene.chat.say("one".into()).unwrap();
     scene.chat.say("two".into()).unwrap();
@@ -157,7 +160,7 @@ fn what_was_said_counts_as_delivered_when_the_agent_says_so() {
 }
 
 #[test]
-fn what_was_not_is_named_when_the_session_is_lost() {
+fn messages_without_a_receipt_are_named_when_the_session_is_lost() {
     let mut scene = Scene::chat();
     scene.chat.say("one".into()).unwrap();
     scene.chat.say("two".into()).unwrap();
@@ -172,7 +175,7 @@ fn what_was_not_is_named_when_the_session_is_lost() {
 }
 
 #[test]
-fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
+fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     let mut scene = Scene::chat();
     scene.chat.say("one".into()).unwrap();
     scene.chat.say("two".into()).unwrap();
@@ -207,7 +210,18 @@ fn a_chat_that_slept_is_joined_again_and_what_had_no_receipt_said_again() {
 }
 
 #[test]
-fn an_agent_that_stays_away_is_not_called_for_ever() {
+fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_or_a_used_up_key() {
+    let mut scene = Scene::chat();
+    for reason in [Closed::KeyUsedUp, Closed::Restarted] {
+        scene.closes(reason);
+        assert_eq!(scene.end(), None);
+        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        assert_eq!(scene.ticket, Some(TICKET));
+    }
+}
+
+#[test]
+fn attempts_to_join_again_are_bounded() {
     let mut scene = Scene::chat();
     scene.chat.say("one".into()).unwrap();
     scene.closes(Closed::Lost);
@@ -226,7 +240,7 @@ fn an_agent_that_stays_away_is_not_called_for_ever() {
 }
 
 #[test]
-fn a_silent_agent_is_a_note_while_talking_and_the_end_while_leaving() {
+fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
     let mut scene = Scene::chat();
     let session = scene.chat.session();
     scene.chat.say("one".into()).unwrap();
@@ -240,7 +254,7 @@ fn a_silent_agent_is_a_note_while_talking_and_the_end_while_leaving() {
 }
 
 #[test]
-fn one_message_ends_with_its_receipt() {
+fn a_chat_for_one_message_ends_with_its_receipt() {
     let text = String::from("disk full");
     let mut scene = Scene::new(Purpose::Send { text }, 1);
     assert_eq!(scene.asked(), [say(0, "disk full")]);
@@ -268,13 +282,13 @@ fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
 }
 
 #[test]
-fn every_address_is_tried_and_what_was_said_meanwhile_goes_along() {
+fn every_address_is_tried_and_messages_written_meanwhile_are_sent_there() {
     let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
     scene.chat.say("early".into()).unwrap();
     let first = scene.chat.session();
     scene.closes(Closed::Unreachable);
     assert_ne!(scene.chat.session(), first);
-    assert_eq!(ChatClient::slot_of(scene.chat.session()), 3);
+    assert_eq!(Contact::slot_of(scene.chat.session()), 3);
     assert_eq!(
         scene.asked(),
         [Request::Chat { name: None }, say(0, "early")]
@@ -311,7 +325,7 @@ fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
 }
 
 #[test]
-fn messages_under_way_are_bounded_and_long_ones_refused() {
+fn messages_in_flight_are_bounded_and_long_ones_refused() {
     let mut scene = Scene::chat();
     assert_eq!(scene.chat.say("x".repeat(CHAT_TEXT + 1)), Err(TooLong));
     let mut said = 0;
@@ -325,7 +339,7 @@ fn messages_under_way_are_bounded_and_long_ones_refused() {
 }
 
 #[test]
-fn nothing_that_an_agent_says_panics() {
+fn no_reply_of_an_agent_panics() {
     for hostile in [
         &b"\n\n\n"[..],
         b"{\"v\":1,\"delivered\":{\"number\":18446744073709551615,\"members\":0}}\n",

@@ -1,6 +1,7 @@
-//! One session of a job: where its lanes stand. A journey to a host may take several.
+//! Attachment of a job: one session, with the progress of its lanes.
 //!
-//! Invariant: a lane's credit never runs ahead of what was written, whatever attachment the bytes came by.
+//! A job has several when sessions are lost. Invariant: the credit of a lane never exceeds what was written, whichever
+//! attachment the bytes came from.
 
 use bytes::Bytes;
 
@@ -9,33 +10,33 @@ use crate::message::Lines;
 use crate::session::SessionHandle;
 use crate::wire::{CallId, Lane, StreamId};
 
-/// What the attachment's call was opened with.
+/// Request that opened the call of an attachment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
     Exec,
     Attach,
-    /// The request, in a way that starts nothing: answered as an attach if the agent knows it, by the
+    /// The request with an age that starts nothing. It is answered as an attach if the agent has the job, and with the
     /// outcome `unknown` otherwise.
     Probe,
 }
 
-/// How a lane ended before its bytes were complete.
+/// End of a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LaneEnd {
     Fin,
     Reset,
 }
 
-/// The receiving half of a lane.
+/// Receiving half of a lane.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Receiving {
-    /// Where the lane's first byte stands in the job's output.
+    /// Offset of the lane's first byte in the job's output.
     pub(super) base: u64,
     /// Bytes received by this attachment.
     pub(super) received: u64,
-    /// Bytes that credit was granted for.
+    /// Bytes for which credit was granted.
     pub(super) granted: u64,
-    /// No more will come.
+    /// End of the lane, if it has ended.
     pub(super) end: Option<LaneEnd>,
 }
 
@@ -44,15 +45,15 @@ pub(super) struct Attachment {
     pub(super) session: SessionHandle,
     pub(super) call: CallId,
     pub(super) asked: Asked,
-    /// The agent's run, once connected.
+    /// Run of the agent, once connected.
     pub(super) epoch: Option<u64>,
-    /// The agent said where the lanes begin.
+    /// True if the agent has told where the lanes begin.
     pub(super) accepted: bool,
-    /// Offset in stdin where the data lane of this attachment begins; `None`: not to be written yet.
+    /// Offset in stdin of the first byte of the data lane; `None` while it takes no input.
     pub(super) stdin: Option<u64>,
     pub(super) lines: Lines,
     pub(super) lanes: [Receiving; 2],
-    /// Output that came before `accepted` did; bounded by credit.
+    /// Output that arrived before `accepted`; bounded by credit.
     pub(super) held: Vec<(Output, Bytes)>,
 }
 
@@ -75,7 +76,7 @@ impl Attachment {
         StreamId::new(self.call, lane)
     }
 
-    /// The same session, the next call.
+    /// Opens the next call in the same session.
     pub(super) fn next_call(&mut self, asked: Asked) {
         let fresh = Self::new(self.session, asked);
         *self = Self {
@@ -85,7 +86,8 @@ impl Attachment {
         };
     }
 
-    /// How many more bytes of an output may be granted, if all below `written` are written out.
+    /// Returns the credit to grant for an output of which all bytes below `written` are written, and counts it as
+    /// granted.
     pub(super) fn grant(&mut self, output: Output, written: u64) -> Option<u64> {
         let lane = &mut self.lanes[output as usize];
         let target = written.saturating_sub(lane.base).min(lane.received);

@@ -1,7 +1,7 @@
-//! The part of stdin that the job has not taken yet, kept so that it can be sent again in a new session.
+//! Bytes of stdin that the job has not taken yet, kept so that they can be sent again in a new session.
 //!
 //! Not a reader: bytes are pushed in while there is credit. Invariant: holds exactly the bytes from
-//! `taken` to `end`, at most the credit that the agent gave.
+//! `taken` to `end`, at most the credit that the agent has granted.
 
 use std::collections::VecDeque;
 
@@ -9,18 +9,18 @@ use bytes::Bytes;
 
 use crate::session::limits::INITIAL_STREAM_CREDIT;
 
-/// Bytes of stdin under way.
+/// Bytes of stdin in flight.
 #[derive(Debug)]
 pub(super) struct Input {
-    /// The process reads it, as far as is known.
+    /// True unless the process is known to have closed it.
     open: bool,
-    /// Nothing follows `end`.
+    /// True if nothing follows `end`.
     fin: bool,
-    /// Every byte below has reached the process's pipe.
+    /// Offset below which every byte has reached the process's pipe.
     taken: u64,
-    /// Every byte below has been pushed.
+    /// Offset below which every byte has been pushed.
     end: u64,
-    /// The first byte that there is no credit for.
+    /// Offset of the first byte without credit.
     limit: u64,
     tail: VecDeque<Bytes>,
 }
@@ -37,7 +37,7 @@ impl Input {
         }
     }
 
-    /// Of a job that has taken every byte below `offset`, from whoever was attached before.
+    /// Creates the input of a job that has taken every byte below `offset` from an earlier controller.
     pub(super) const fn after(offset: u64) -> Self {
         let mut input = Self::new(true);
         input.taken = offset;
@@ -46,17 +46,17 @@ impl Input {
         input
     }
 
-    /// More should be pushed.
+    /// Returns true if more should be pushed.
     pub(super) const fn wanted(&self) -> bool {
         self.takes_more() && self.end < self.limit
     }
 
-    /// Its end has not come, and the process has not closed it.
+    /// Returns true if its end has not been pushed and the process has not closed it.
     pub(super) const fn takes_more(&self) -> bool {
         self.open && !self.fin
     }
 
-    /// The next bytes. Says whether they are to be sent.
+    /// Takes the next bytes. Returns true if they are to be sent.
     pub(super) fn push(&mut self, data: &Bytes, fin: bool) -> bool {
         if !self.open || self.fin {
             return false;
@@ -69,14 +69,14 @@ impl Input {
         true
     }
 
-    /// The agent grants credit up to `limit`, and has disposed of all below `taken`.
+    /// Handles credit up to `limit`; the process has taken all bytes below `taken`.
     pub(super) fn on_credit(&mut self, taken: u64, limit: u64) {
         self.limit = self.limit.max(limit);
         self.drop_below(taken);
     }
 
-    /// What a new session has to begin with, if the job has had everything below `from`. `None`: some
-    /// of it is no longer held.
+    /// Returns the bytes from `from` on, and true if they are the last, for a new session. `None` if some of them are no
+    /// longer held.
     pub(super) fn resume(&mut self, from: u64) -> Option<(Vec<Bytes>, bool)> {
         if from < self.taken || from > self.end {
             return None;
@@ -86,12 +86,12 @@ impl Input {
         Some((self.tail.iter().cloned().collect(), self.fin))
     }
 
-    /// Whether a new session has anything to resume.
+    /// Returns true unless the process has closed its input.
     pub(super) const fn is_open(&self) -> bool {
         self.open
     }
 
-    /// The process reads no more.
+    /// Drops the input, because the process reads no more.
     pub(super) fn close(&mut self) {
         self.open = false;
         self.tail.clear();

@@ -1,13 +1,13 @@
 //! One command on one host: session events, input, and counts of written bytes in; session commands,
 //! output and at last a [`Report`] out.
 //!
-//! Sans-IO, and without a clock of its own: the session machine tells when nothing answered in time
-//! ([`Closed::Unreachable`](crate::session::Closed)) and when a session fell silent. After every call the driver drains
+//! Sans-IO, and without a clock of its own: the session layer reports that nothing answered in time
+//! ([`Closed::Unreachable`](crate::session::Closed)) and that a session fell silent. After every call the driver drains
 //! [`RemoteJob::poll`].
 //!
 //! ```text
 //!            Closed::Unreachable                      Silent, Closed::Lost
-//!  contacting ────────────────► unreachable      ┌───────────────────────► asking again ──► lost
+//!  contacting ────────────────► unreachable      ┌───────────────────────► reconnecting ──► lost
 //!      │ accepted                                │   (attach, new session)      │
 //!      └──────────────► receiving ───────────────┘◄─────────────────────────────┤ accepted
 //!                           │ exit, every byte received and written             │ no job
@@ -15,9 +15,9 @@
 //!                         result                                             unknown
 //! ```
 //!
-//! Invariants: a second start is never asked for, only an attach, unless the agent's run that would
-//! have taken the first one says that it has never seen the request; credit is granted only for bytes
-//! that were reported written; the report follows the last byte.
+//! Invariants: once an agent may have the request, a job only attaches; it asks for a start again only if the run of
+//! the agent that would have taken the request has never seen it. Credit is granted only for bytes that were reported
+//! written. The report follows the last byte.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Output, Report};
+use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
@@ -40,26 +41,26 @@ mod receive;
 mod reconnect;
 mod terminal;
 
-/// What is asked of the agent.
+/// Request to the agent.
 #[derive(Clone, Debug)]
 pub enum JobRequest {
-    /// Run a command. With an age it is asked first, in a way that starts nothing, whether the agent has it.
+    /// Run a command. A request with an age is preceded by a probe, which starts nothing.
     Exec(Exec),
-    /// Attach to a job that runs or ran.
+    /// Attach to a job that is running or has ended.
     Attach {
         /// The job.
         id: RequestId,
-        /// First stdout byte wanted; `None`: the first that no controller has written out.
+        /// Offset of the first byte of stdout to send. `None`: that of the first byte that no controller has written.
         stdout: Option<u64>,
-        /// First stderr byte wanted; likewise.
+        /// The same for stderr.
         stderr: Option<u64>,
-        /// Whether input follows, if the job has a terminal.
+        /// True if input follows, should the job have a terminal.
         keyboard: bool,
     },
 }
 
 impl JobRequest {
-    /// The request's id.
+    /// Returns the request id.
     #[must_use]
     pub const fn id(&self) -> RequestId {
         match self {
@@ -69,78 +70,78 @@ impl JobRequest {
     }
 }
 
-/// When the machine is through.
+/// Condition under which a job is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Goal {
-    /// When the result is whole.
+    /// The result is whole.
     Result,
-    /// When the command runs.
+    /// The command runs.
     Detach,
 }
 
-/// What a command on a host needs.
+/// Parameters of a job.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Numbers this job among those of the process; see [`RemoteJob::slot_of`].
+    /// Number of the job among those of the process; see [`Contact::slot_of`].
     pub slot: u32,
-    /// What to ask.
+    /// Request.
     pub request: JobRequest,
-    /// Until when.
+    /// Condition under which the job is done.
     pub goal: Goal,
-    /// Whose agent it must be.
+    /// Key of the agent.
     pub agent: PublicKey,
-    /// Its addresses, best first; not empty.
+    /// Addresses of the agent, best first; not empty.
     pub paths: Vec<Path>,
-    /// What is remembered of it.
+    /// Ticket from an earlier session.
     pub ticket: Option<Ticket>,
-    /// When the job began: an agent that is older, by the age of a repeated request at least, has not
-    /// taken and forgotten it.
+    /// Time at which the job began. An agent that was started before, and before the first sending of a repeated
+    /// request, cannot have taken the request and forgotten it.
     pub begun: Instant,
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
-    /// How long an agent that fell silent is asked again.
+    /// Time for which a silent agent is retried.
     pub retry_for: Duration,
 }
 
-/// What the machine wants done.
+/// Request to the driver.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// For the session machine.
+    /// Command for the session layer.
     Command(Command),
-    /// The next bytes of an output, in order, each once; the first stands at this place in it. Report
-    /// them with [`RemoteJob::on_written`].
+    /// Next bytes of an output, each once and in order, with the offset of the first. Report them with
+    /// [`RemoteJob::on_written`].
     Output(Output, u64, Bytes),
-    /// So many bytes of an output, from this one on, are no longer held. Comes before what follows them.
+    /// Range of an output that the agent no longer holds: its first offset and its length. Precedes the bytes behind it.
     Gap(Output, u64, u64),
-    /// To be remembered of the agent.
+    /// Ticket to store.
     Learned(Ticket),
-    /// The agent has taken the request.
+    /// The agent has accepted the request.
     Accepted {
-        /// The job has a terminal.
+        /// True if the job has a terminal.
         terminal: bool,
-        /// The outputs begin with these bytes of theirs.
+        /// Offsets of the first bytes of both outputs.
         places: [u64; 2],
     },
-    /// Bytes that paint what the job's terminal shows, in the place of output that does not come.
+    /// Control sequences that draw the screen of the job's terminal, in place of output that is not sent.
     Screen(Bytes),
-    /// No output follows: what was held back, as half a line, is to be written now.
+    /// No output follows: the driver writes what it has held back, such as half a line.
     Flush,
-    /// It is over; nothing follows.
+    /// End of the job; nothing follows.
     Ended(Report),
 }
 
-/// An output as the job counts it.
+/// Progress of an output, in bytes from the beginning of the job.
 #[derive(Clone, Copy, Default, Debug)]
 struct Progress {
     received: u64,
     written: u64,
     /// Bytes that the agent no longer held.
     missing: u64,
-    /// Nobody reads it.
+    /// True if it has no reader here.
     abandoned: bool,
 }
 
-/// What the agent said of the end.
+/// End of the command as the agent reported it.
 #[derive(Clone, Copy, Debug)]
 struct Exit {
     outcome: Outcome,
@@ -155,39 +156,38 @@ struct Exit {
     reason = "independent facts, each named"
 )]
 pub struct RemoteJob {
-    config: Config,
+    contact: Contact,
+    request: JobRequest,
+    goal: Goal,
+    begun: Instant,
     id: RequestId,
     actions: VecDeque<Action>,
-    /// The session in use and, after a silence, those tried beside it.
+    /// The attachment in use and, after a silence, those tried beside it.
     attachments: Vec<Attachment>,
-    generation: u16,
-    /// An agent has answered at all.
-    contacted: bool,
-    /// The request may be in an agent's hands.
+    /// True if an agent may have the request.
     sent: bool,
     accepted: bool,
-    /// The agent's run that would have taken the request.
+    /// Run of the agent that would have taken the request.
     epoch: Option<u64>,
-    /// The agent that last answered has run since before the job began.
+    /// True if the agent that last answered was started before the request was first sent.
     older: bool,
-    /// Whether the outputs' first offsets are known.
+    /// True if the first offsets of the outputs are known.
     placed: bool,
     outputs: [Progress; 2],
     input: Input,
-    /// The window of its terminal, once it was told.
+    /// Size of the window in which the job's terminal is shown.
     window: Option<Window>,
     exit: Option<Exit>,
     flushed: bool,
     cancel: bool,
-    /// Signals that wait for the command.
+    /// Signals to send once the command runs.
     signals: Vec<i32>,
-    silent_for: Duration,
     note: Option<String>,
     ended: bool,
 }
 
 impl RemoteJob {
-    /// Begins: the first action opens a session.
+    /// Creates a job. Its first action opens a session.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let stdin = matches!(&config.request, JobRequest::Exec(exec) if exec.stdin || exec.terminal.is_some());
@@ -195,8 +195,6 @@ impl RemoteJob {
             id: config.request.id(),
             actions: VecDeque::new(),
             attachments: Vec::new(),
-            generation: 0,
-            contacted: false,
             sent: false,
             accepted: false,
             epoch: config.ticket.map(|ticket| ticket.epoch),
@@ -209,37 +207,37 @@ impl RemoteJob {
             flushed: false,
             cancel: false,
             signals: Vec::new(),
-            silent_for: Duration::ZERO,
             note: None,
             ended: false,
-            config,
+            contact: Contact::new(contact::Config {
+                slot: config.slot,
+                agent: config.agent,
+                paths: config.paths,
+                ticket: config.ticket,
+                invite: None,
+                contact_timeout: config.contact_timeout,
+                retry_for: config.retry_for,
+            }),
+            request: config.request,
+            goal: config.goal,
+            begun: config.begun,
         };
         job.connect();
         job
     }
 
-    /// The slot of the job that a session belongs to.
-    #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "connect() shifts a 32-bit slot"
-    )]
-    pub const fn slot_of(session: SessionHandle) -> u32 {
-        (session.0 >> 16) as u32
-    }
-
-    /// The request's id.
+    /// Returns the request id.
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 
-    /// What to do next.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// Something happened on one of its sessions.
+    /// Handles an event of the session layer.
     pub fn on_event(&mut self, event: Event) {
         if self.ended {
             return;
@@ -250,7 +248,7 @@ impl RemoteJob {
             } => self.on_connected(session, ticket),
             Event::Stream { session, event } => self.on_stream_event(session, event),
             Event::Silent { .. } => self.on_silence(),
-            Event::Heard { .. } => self.silent_for = Duration::ZERO,
+            Event::Heard { .. } => self.contact.on_heard(),
             Event::Closed { session, reason } => self.on_closed(session, reason),
             Event::Accepted { .. } | Event::Moved { .. } | Event::InitSeen { .. } => {}
         }
@@ -288,7 +286,7 @@ impl RemoteJob {
         }
     }
 
-    /// So many more bytes of an output have been written out for good.
+    /// Reports that this many more bytes of an output have been written.
     pub fn on_written(&mut self, output: Output, bytes: u64) {
         let progress = &mut self.outputs[output as usize];
         progress.written = progress.written.saturating_add(bytes);
@@ -296,7 +294,7 @@ impl RemoteJob {
         self.finish_if_whole();
     }
 
-    /// Nobody reads an output any more: the process is to notice, and be ended.
+    /// Reports that an output has no reader any more. The command is canceled.
     pub fn on_broken_pipe(&mut self, output: Output) {
         let progress = &mut self.outputs[output as usize];
         if progress.abandoned || self.ended {
@@ -311,12 +309,12 @@ impl RemoteJob {
         self.finish_if_whole();
     }
 
-    /// The next bytes of stdin; `fin`: its end.
+    /// Takes the next bytes of stdin; with `fin`, the last ones.
     pub fn on_stdin(&mut self, data: Bytes, fin: bool) {
         if self.ended || !self.input.push(&data, fin) {
             return;
         }
-        // The newest attachment that may be written: an older one may have been superseded at the agent.
+        // The newest attachment that takes input: an older one may have been superseded at the agent.
         if let Some(attachment) = self
             .attachments
             .iter()
@@ -327,31 +325,31 @@ impl RemoteJob {
         }
     }
 
-    /// Whether the agent may have the request.
+    /// Returns true if the agent may have the request.
     #[must_use]
     pub const fn may_be_there(&self) -> bool {
         self.sent
     }
 
-    /// Whether [`RemoteJob::on_stdin`] should be called: there is credit, and the process still reads.
+    /// Returns true if there is credit for stdin and the process still reads it.
     #[must_use]
     pub const fn wants_stdin(&self) -> bool {
         !self.ended && self.exit.is_none() && self.input.wanted()
     }
 
-    /// Whether it is one of those that stdin is read for.
+    /// Returns true if the process still reads stdin.
     #[must_use]
     pub const fn takes_stdin(&self) -> bool {
         !self.ended && self.exit.is_none() && self.input.takes_more()
     }
 
-    /// The window in which the job's terminal is shown has this size.
+    /// Sets the size of the window in which the job's terminal is shown.
     pub fn resize(&mut self, window: Window) {
         self.window = Some(window);
         self.tell_window();
     }
 
-    /// The command is to get a signal; one that comes before it runs is kept until then.
+    /// Sends a signal to the command. One that comes before the command runs is kept until then.
     pub fn signal(&mut self, signal: i32) {
         if self.ended || self.exit.is_some() {
             return;
@@ -372,7 +370,7 @@ impl RemoteJob {
         }
     }
 
-    /// The user wants it ended; the report tells how it ended.
+    /// Cancels the command. The report tells how it ended.
     pub fn cancel(&mut self) {
         if self.ended || std::mem::replace(&mut self.cancel, true) {
             return;
@@ -401,18 +399,18 @@ impl RemoteJob {
             .position(|attachment| attachment.session == session)
     }
 
-    /// The attachment whose present call a stream belongs to.
+    /// Returns the attachment to whose current call a stream belongs.
     fn attachment(&self, session: SessionHandle, stream: StreamId) -> Option<&Attachment> {
         let attachment = &self.attachments[self.index(session)?];
         (attachment.call == stream.call()).then_some(attachment)
     }
 
-    /// Leaves: the report is all that follows.
+    /// Ends the job without collecting the result.
     fn end(&mut self, outcome: Option<Outcome>) {
         self.leave(outcome, CloseCode::Shutdown);
     }
 
-    /// Leaves with a reason: [`CloseCode::Done`] says that the result is in good hands, and only then.
+    /// Ends the job. [`CloseCode::Done`] tells the agent that the result is collected.
     fn leave(&mut self, outcome: Option<Outcome>, code: CloseCode) {
         self.ended = true;
         while !self.attachments.is_empty() {
@@ -434,7 +432,7 @@ impl RemoteJob {
     }
 }
 
-/// A write to an attachment's call.
+/// Writes to the call of an attachment.
 fn write(attachment: &Attachment, lane: Lane, data: Bytes, fin: bool) -> Command {
     Command::Write {
         session: attachment.session,

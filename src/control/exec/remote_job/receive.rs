@@ -1,6 +1,4 @@
-//! What a job receives: replies, output, and when that is all.
-
-use std::time::Duration;
+//! Receiving half of a job: replies, output, and the end.
 
 use bytes::Bytes;
 
@@ -26,7 +24,7 @@ impl RemoteJob {
         if self.attachments[index].call != stream.call() {
             return;
         }
-        self.silent_for = Duration::ZERO;
+        self.contact.on_heard();
         match Output::of(stream.lane()) {
             None => self.on_control(index, data, fin),
             Some(output) => {
@@ -47,7 +45,7 @@ impl RemoteJob {
         let start = lane.base.saturating_add(lane.received);
         lane.received = lane.received.saturating_add(data.len() as u64);
         let progress = &mut self.outputs[output as usize];
-        // Another attachment may have brought these bytes already.
+        // These bytes may have arrived in another attachment already.
         let known = progress.received.saturating_sub(start);
         let data = match usize::try_from(known) {
             Ok(known) if known < data.len() => data.slice(known..),
@@ -58,7 +56,7 @@ impl RemoteJob {
             progress.received = progress.received.saturating_add(data.len() as u64);
             if progress.abandoned {
                 progress.written = progress.received;
-            } else if self.config.goal == Goal::Result {
+            } else if self.goal == Goal::Result {
                 self.actions.push_back(Action::Output(output, from, data));
             }
         }
@@ -74,7 +72,7 @@ impl RemoteJob {
             bytes: data.len() as u64,
         });
         self.attachments[index].lines.push(data);
-        // A reply may end the attachment, or begin its next call.
+        // A reply may end the attachment, or open its next call.
         while let Some(index) = self.index(session)
             && self.attachments[index].call == call
             && !self.ended
@@ -82,7 +80,7 @@ impl RemoteJob {
             match self.attachments[index].lines.next::<Reply>() {
                 Some(Ok(reply)) => self.on_reply(index, reply),
                 Some(Err(error)) => {
-                    let note = format!("a reply that is none: {error:?}");
+                    let note = format!("a malformed reply: {error:?}");
                     self.drop_attachment(index, CloseCode::Violation);
                     self.give_up(Outcome::Lost {}, Some(note));
                 }
@@ -122,9 +120,7 @@ impl RemoteJob {
                 }
             }
             // A command that is being canceled is not left running.
-            Reply::Started { .. } if self.config.goal == Goal::Detach && !self.cancel => {
-                self.end(None);
-            }
+            Reply::Started { .. } if self.goal == Goal::Detach && !self.cancel => self.end(None),
             Reply::Exit {
                 outcome: Outcome::Unknown {},
                 ..
@@ -166,12 +162,12 @@ impl RemoteJob {
         }
     }
 
-    /// The agent says where the lanes begin; `painted`: a picture stands for what stdout leaves out.
+    /// Handles the offsets at which the lanes begin. If `painted`, a drawing of the screen replaces the gap in stdout.
     fn on_accepted(&mut self, index: usize, bases: [u64; 2], painted: bool) {
         let placed = std::mem::replace(&mut self.placed, true);
         for (output, base) in Output::ALL.into_iter().zip(bases) {
             let progress = &mut self.outputs[output as usize];
-            let asked = match (&self.config.request, placed) {
+            let asked = match (&self.request, placed) {
                 (JobRequest::Attach { stdout, stderr, .. }, false) => {
                     [*stdout, *stderr][output as usize].unwrap_or(base)
                 }
@@ -181,7 +177,7 @@ impl RemoteJob {
                 progress.received = asked;
                 progress.written = asked;
             }
-            // What the agent no longer holds counts as received and written: it never comes.
+            // A gap counts as received and written, because it is never sent.
             let gap = base.saturating_sub(asked);
             if gap > 0 && !(painted && output == Output::Stdout) {
                 progress.missing = progress.missing.saturating_add(gap);
@@ -195,12 +191,12 @@ impl RemoteJob {
         self.drop_other_attachments(index);
     }
 
-    /// Goes on with what the attachment in use, now the first, has brought and is to bring.
+    /// Resumes input and output on the attachment in use, now the first.
     fn resume(&mut self, stdin: u64) {
         let held = std::mem::take(&mut self.attachments[0].held);
         let stdin = match self.attachments[0].asked {
             Asked::Attach => stdin,
-            // The lane begins with the first byte, and the agent passes over those that it has had.
+            // The lane begins with the first byte of stdin, and the agent skips those that it has taken.
             Asked::Exec | Asked::Probe => 0,
         };
         self.resume_stdin(stdin);
@@ -214,7 +210,7 @@ impl RemoteJob {
         }
     }
 
-    /// The attachment in use may be a new one: what the job has not had of stdin is sent again.
+    /// Sends again, on a new attachment, the bytes of stdin that the job has not taken.
     fn resume_stdin(&mut self, from: u64) {
         if self.attachments[0].stdin.is_some() || !self.input.is_open() {
             return;
@@ -228,7 +224,7 @@ impl RemoteJob {
                 self.command(write);
             }
         } else {
-            // Rather an error at the far end than an end of input that is none.
+            // Reset the stream, so that the command sees an error instead of an end of input.
             self.input.close();
             let stream = self.attachments[0].stream(Lane::Data);
             self.command(Command::Reset {
@@ -239,7 +235,7 @@ impl RemoteJob {
         }
     }
 
-    /// The far end of a lane has given up.
+    /// Handles the reset of a lane by the agent.
     pub(super) fn on_reset(&mut self, session: SessionHandle, stream: StreamId) {
         let Some(index) = self.index(session) else {
             return;
@@ -257,7 +253,7 @@ impl RemoteJob {
         }
     }
 
-    /// Asks that an output stop, because nobody reads it here.
+    /// Asks the agent to stop an output that has no reader here.
     pub(super) fn stop(&mut self, attachment: usize, output: Output) {
         let stream = self.attachments[attachment].stream(output.lane());
         self.command(Command::Stop {
@@ -267,7 +263,7 @@ impl RemoteJob {
         });
     }
 
-    /// Credit for what was written out.
+    /// Grants credit for what was written.
     pub(super) fn grant(&mut self, output: Output) {
         let written = self.outputs[output as usize].written;
         let grants: Vec<_> = self
@@ -287,7 +283,7 @@ impl RemoteJob {
         }
     }
 
-    /// Whether the network has nothing more to give.
+    /// Returns true if every byte of the result has been received.
     pub(super) fn all_received(&self) -> bool {
         self.exit.is_some_and(|exit| {
             std::iter::zip(&self.outputs, exit.lengths)
@@ -295,13 +291,13 @@ impl RemoteJob {
         })
     }
 
-    /// The report, once the last byte is written out.
+    /// Ends the job once the last byte is written.
     pub(super) fn finish_if_whole(&mut self) {
         let Some(exit) = self.exit.filter(|_| !self.ended) else {
             return;
         };
-        if self.config.goal == Goal::Detach {
-            // A result is left for the controller that attaches. A canceled command is not left running.
+        if self.goal == Goal::Detach {
+            // A result stays at the agent for a later attach. A canceled command is not left running.
             let row = exit.outcome.row();
             return self.end(match (row.held, row.after_signal) {
                 (Held::Result, AfterSignal::Outcome) => None,
@@ -319,7 +315,7 @@ impl RemoteJob {
         if !self.all_received() || !written {
             return;
         }
-        // The end of the control lane says that the result is collected.
+        // The end of the control lane tells the agent that the result is collected.
         if let Some(attachment) = self.attachments.first() {
             let (session, call) = (attachment.session, attachment.call);
             let collected = write(attachment, Lane::Control, Bytes::new(), true);
@@ -329,7 +325,7 @@ impl RemoteJob {
         self.leave(Some(exit.outcome), CloseCode::Done);
     }
 
-    /// Bytes below the final lengths that can no longer come.
+    /// Ends the job if a lane has ended before its last byte.
     pub(super) fn finish_if_broken(&mut self) {
         if self.ended || self.attachments.len() != 1 {
             return;
@@ -351,7 +347,7 @@ impl RemoteJob {
     }
 }
 
-/// Whether the offsets of a reply are such that a stream can have them.
+/// Returns true if the offsets of a reply are within the range of a stream.
 const fn is_plausible(reply: &Reply) -> bool {
     let offsets = match *reply {
         Reply::Accepted {

@@ -1,42 +1,30 @@
-//! How a job's sessions come and go: addresses, silence, restarts of the agent.
-
-use std::time::Duration;
+//! Sessions of a job: further addresses, silence, restarts of the agent.
 
 use super::attachment::{Asked, Attachment};
 use super::{Action, JobRequest, RemoteJob, write};
+use crate::control::contact::{self, Failure};
 use crate::control::limits;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
-use crate::session::{Closed, Command, Connect, SessionHandle, Ticket};
+use crate::session::{Closed, SessionHandle, Ticket};
 use crate::time::micros;
 use crate::wire::Lane;
 
 impl RemoteJob {
-    /// Tries the next address, or the same one again.
+    /// Opens the next session.
     pub(super) fn connect(&mut self) {
         if self.attachments.len() == limits::ATTACHMENTS {
             self.drop_attachment(0, CloseCode::Shutdown);
         }
-        let session = SessionHandle(u64::from(self.config.slot) << 16 | u64::from(self.generation));
-        let path = self.config.paths[usize::from(self.generation) % self.config.paths.len()];
-        let timeout = self.connect_timeout();
-        self.generation += 1;
-
         let (asked, first) = self.first_request();
+        // With a ticket the request travels in the first datagram.
+        self.sent |= self.contact.ticket().is_some();
+        let connect = self.contact.connect(to_line(&first).into());
+        self.command(connect);
+        let session = self.contact.session();
         let mut attachment = Attachment::new(session, asked);
         if asked == Asked::Exec && self.input.is_open() {
             attachment.stdin = Some(0);
         }
-        self.command(Command::Connect(Connect {
-            session,
-            agent: self.config.agent,
-            path,
-            ticket: self.config.ticket,
-            invite: None,
-            first: to_line(&first).into(),
-            timeout,
-        }));
-        // With a ticket the request travels in the first datagram.
-        self.sent |= self.config.ticket.is_some();
         if self.cancel {
             let line = to_line(&Request::Cancel {}).into();
             self.command(write(&attachment, Lane::Control, line, false));
@@ -44,25 +32,10 @@ impl RemoteJob {
         self.attachments.push(attachment);
     }
 
-    /// Every address gets a short try, the last one half of the time, then the others what is left.
-    fn connect_timeout(&self) -> Duration {
-        let total = self.config.contact_timeout;
-        let others = u32::try_from(self.config.paths.len() - 1).unwrap_or(u32::MAX);
-        if self.contacted || others == 0 {
-            total
-        } else if u32::from(self.generation) < others {
-            limits::NEXT_ADDRESS
-        } else if u32::from(self.generation) == others {
-            total / 2
-        } else {
-            total / 2 / others
-        }
-    }
-
-    /// What a session is opened with: once the request may be in an agent's hands it is asked for. That of
-    /// an earlier job may be, so it is asked for from the start.
+    /// Returns the request that opens the next session: an attach once an agent may have the request, and a probe for a
+    /// repeated request, which an agent may have from an earlier job.
     fn first_request(&self) -> (Asked, Request) {
-        match &self.config.request {
+        match &self.request {
             JobRequest::Exec(exec) if is_repeat(exec) && !self.accepted => {
                 (Asked::Probe, Request::Exec(probe(exec)))
             }
@@ -92,9 +65,7 @@ impl RemoteJob {
         let Some(index) = self.index(session) else {
             return;
         };
-        self.contacted = true;
-        self.silent_for = Duration::ZERO;
-        self.config.ticket = Some(ticket);
+        self.contact.on_connected(ticket);
         self.actions.push_back(Action::Learned(ticket));
         self.older = started_by(ticket) < self.first_asked();
         let attachment = &mut self.attachments[index];
@@ -103,37 +74,29 @@ impl RemoteJob {
             self.sent = true;
             self.epoch = Some(ticket.epoch);
         }
-        self.command(Command::Watch {
-            session,
-            silence: self.config.contact_timeout,
-            ping: Some(self.config.contact_timeout / 2),
-        });
+        let watch = self.contact.watch(session);
+        self.command(watch);
     }
 
-    /// When the request was first sent at the earliest, as [`started_by`] counts. Of the age the fraction of a
-    /// millisecond is not known.
+    /// Returns the earliest time at which the request was first sent, in the unit of [`started_by`]. The age is rounded
+    /// to milliseconds, so one more is subtracted.
     fn first_asked(&self) -> i128 {
-        let age = match &self.config.request {
+        let age = match &self.request {
             JobRequest::Exec(exec) if is_repeat(exec) => i128::from(exec.age_ms) + 1,
             JobRequest::Exec(_) | JobRequest::Attach { .. } => 0,
         };
-        i128::from(self.config.begun.as_micros()) - age * 1000
+        i128::from(self.begun.as_micros()) - age * 1000
     }
 
-    /// Nothing was heard on a session for the contact timeout.
+    /// Handles a silence of the contact timeout on a session.
     pub(super) fn on_silence(&mut self) {
         if self.all_received() {
             return;
         }
-        self.silent_for += self.config.contact_timeout;
-        // One that has not answered yet is enough.
-        if self.generation < u16::MAX
-            && self
-                .attachments
-                .iter()
-                .all(|attachment| attachment.epoch.is_some())
-        {
-            self.connect();
+        // A job is given up when a session ends, not while one may still be heard.
+        let _ = self.contact.on_silence();
+        if self.contact.may_connect() {
+            self.connect_beside();
         }
     }
 
@@ -145,18 +108,11 @@ impl RemoteJob {
         if self.all_received() {
             return;
         }
-        match reason {
-            Closed::Unreachable if !self.contacted => self.on_no_answer(),
-            Closed::Unreachable => {
-                self.silent_for += self.config.contact_timeout;
-                self.ask_again();
-            }
-            Closed::Lost | Closed::KeyUsedUp => self.ask_again(),
-            Closed::Restarted => {
-                self.contacted = true;
-                self.ask_again();
-            }
-            Closed::Full => {
+        match self.contact.on_closed(reason) {
+            Ok(()) => self.connect_beside(),
+            Err(Failure::Unreachable) => self.end(Some(Outcome::Unreachable {})),
+            Err(Failure::Lost) => self.give_up(Outcome::Lost {}, None),
+            Err(Failure::Full) => {
                 let outcome = if self.sent {
                     Outcome::Lost {}
                 } else {
@@ -164,8 +120,7 @@ impl RemoteJob {
                 };
                 self.give_up(outcome, Some("too many sessions here".into()));
             }
-            Closed::ByPeer { code, .. } if code == CloseCode::KeyUsedUp as u64 => self.ask_again(),
-            Closed::ByPeer { code, reason } => {
+            Err(Failure::ByPeer { code, reason }) => {
                 if !self.attachments.is_empty() {
                     return;
                 }
@@ -179,32 +134,19 @@ impl RemoteJob {
                     );
                 }
             }
-            Closed::Violation(what) => {
+            Err(Failure::Violation(what)) => {
                 self.give_up(
                     Outcome::Lost {},
                     Some(format!("the agent broke the protocol: {what}")),
                 );
             }
-            Closed::Local => {}
+            Err(Failure::Local) => {}
         }
     }
 
-    /// An address did not answer in its time.
-    fn on_no_answer(&mut self) {
-        let addresses = self.config.paths.len();
-        // Each address but one is tried twice, see connect_timeout().
-        if usize::from(self.generation) < 2 * addresses - 1 {
-            self.connect();
-        } else {
-            self.end(Some(Outcome::Unreachable {}));
-        }
-    }
-
-    /// An agent that answered before does not now.
-    fn ask_again(&mut self) {
-        if self.silent_for >= self.config.retry_for || self.generation == u16::MAX {
-            self.give_up(Outcome::Lost {}, None);
-        } else if self
+    /// Opens a session beside those in use, unless one of them has not been answered yet.
+    fn connect_beside(&mut self) {
+        if self
             .attachments
             .iter()
             .all(|attachment| attachment.epoch.is_some())
@@ -213,7 +155,7 @@ impl RemoteJob {
         }
     }
 
-    /// The agent has ended the call without an exit: someone else is attached now, perhaps we.
+    /// Handles the end of a call without an exit: another attachment has superseded it, perhaps one of this job.
     pub(super) fn on_superseded(&mut self, index: usize) {
         let last = index + 1 == self.attachments.len();
         self.drop_attachment(index, CloseCode::Shutdown);
@@ -225,13 +167,13 @@ impl RemoteJob {
         }
     }
 
-    /// The agent does not know the job.
+    /// Handles the reply that the agent does not know the job.
     pub(super) fn on_no_job(&mut self, index: usize) {
         let attachment = &mut self.attachments[index];
         let same_run = attachment.epoch.is_some() && attachment.epoch == self.epoch;
-        match &self.config.request {
-            // Then it cannot have run, and this is the first start. Which run an earlier job has sent it
-            // to is not known here.
+        match &self.request {
+            // The request cannot have run, so this is its first start. Of a repeat it is not known which run of the
+            // agent the earlier job has sent it to.
             JobRequest::Exec(exec)
                 if !self.accepted && (self.older || same_run && !is_repeat(exec)) =>
             {
@@ -255,14 +197,10 @@ impl RemoteJob {
 
     pub(super) fn drop_attachment(&mut self, index: usize, code: CloseCode) {
         let attachment = self.attachments.remove(index);
-        self.command(Command::Close {
-            session: attachment.session,
-            code: code as u64,
-            reason: String::new(),
-        });
+        self.command(contact::close(attachment.session, code));
     }
 
-    /// The newest that was accepted is the one in use.
+    /// Drops all attachments but one, the newest that was accepted, which is in use from now on.
     pub(super) fn drop_other_attachments(&mut self, keep: usize) {
         while self.attachments.len() > keep + 1 {
             self.drop_attachment(keep + 1, CloseCode::Shutdown);
@@ -273,19 +211,19 @@ impl RemoteJob {
     }
 }
 
-/// When the agent's run had begun at the latest, in microseconds of this side's clock; before its origin
-/// perhaps. The ticket takes the agent's time to be half a round trip old; it may be new.
+/// Returns the latest time at which the agent was started, in microseconds of this side's clock; negative if before
+/// its origin. The ticket assumes that the agent's time was half a round trip old when it arrived.
 fn started_by(ticket: Ticket) -> i128 {
     i128::from(micros(ticket.rtt / 2)) - i128::from(ticket.offset)
 }
 
-/// An earlier job has asked for it, perhaps.
+/// Returns true if an earlier job may have sent the request.
 const fn is_repeat(exec: &Exec) -> bool {
     exec.age_ms > 0
 }
 
-/// The same request, but older than any agent, so that none starts it. However old it is said to be when it
-/// is sent, it is older when it arrives, and an agent that has begun meanwhile would not know.
+/// Returns the request with an age beyond that of any agent, so that none starts it. The real age would not do: the
+/// request is older when it arrives, and an agent that was started in between would not know.
 fn probe(exec: &Exec) -> Exec {
     Exec {
         age_ms: u64::MAX,

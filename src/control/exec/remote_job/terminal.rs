@@ -1,4 +1,4 @@
-//! A job at a job with a terminal: its picture, its window, its keyboard.
+//! Terminal of a job: its screen, its window size, its keyboard.
 
 use super::input::Input;
 use super::{Action, JobRequest, RemoteJob, write};
@@ -6,7 +6,7 @@ use crate::message::{OsText, Request, to_line};
 use crate::wire::Lane;
 
 impl RemoteJob {
-    /// The attachment in use, now the first, was accepted.
+    /// Handles the acceptance of the attachment in use, now the first.
     pub(super) fn on_terminal(&mut self, terminal: bool, screen: Option<OsText>, stdin: u64) {
         let first = !std::mem::replace(&mut self.accepted, true);
         if first {
@@ -18,10 +18,7 @@ impl RemoteJob {
             let bytes = std::os::unix::ffi::OsStringExt::into_vec(screen);
             self.actions.push_back(Action::Screen(bytes.into()));
         }
-        let keyboard = matches!(
-            self.config.request,
-            JobRequest::Attach { keyboard: true, .. }
-        );
+        let keyboard = matches!(self.request, JobRequest::Attach { keyboard: true, .. });
         if first && terminal && keyboard {
             self.input = Input::after(stdin);
             self.attachments[0].stdin = Some(stdin);
@@ -29,7 +26,7 @@ impl RemoteJob {
         self.tell_window();
     }
 
-    /// Tells the attachment in use.
+    /// Sends the window size on the attachment in use.
     pub(super) fn tell_window(&mut self) {
         if let (Some(window), Some(attachment)) = (self.window, self.attachments.first())
             && attachment.accepted

@@ -6,6 +6,7 @@ use super::super::show::{Offset, Shown, Style};
 use super::super::summary::{self, Fate};
 use super::super::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report, Verbosity};
 use super::{Run, Running};
+use crate::control::contact::Contact;
 use crate::control::journal::State;
 use crate::control::limits;
 use crate::control::stdio::Chunk;
@@ -151,7 +152,7 @@ impl Run<'_> {
         match event {
             net::Event::Session(event) => {
                 if let Some(session) = event.session() {
-                    let slot = RemoteJob::slot_of(session);
+                    let slot = Contact::slot_of(session);
                     if let Some(job) = self.job(slot) {
                         job.on_event(event);
                         self.ready.insert(slot);

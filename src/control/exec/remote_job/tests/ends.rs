@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn stdin_goes_on_where_the_job_stands() {
+fn stdin_continues_at_the_byte_that_the_job_has_not_taken() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -39,7 +39,7 @@ fn stdin_goes_on_where_the_job_stands() {
 }
 
 #[test]
-fn a_process_that_reads_no_more_gets_no_more() {
+fn a_process_that_closes_stdin_is_sent_no_more_input() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     assert!(job.wants_stdin());
@@ -56,7 +56,7 @@ fn a_process_that_reads_no_more_gets_no_more() {
 }
 
 #[test]
-fn a_closed_pipe_ends_the_job_and_nothing_is_waited_for() {
+fn a_closed_pipe_cancels_the_job_and_its_output_is_not_awaited() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -75,7 +75,7 @@ fn a_closed_pipe_ends_the_job_and_nothing_is_waited_for() {
 }
 
 #[test]
-fn canceled_before_anything_was_sent_runs_nothing() {
+fn a_job_canceled_before_the_request_was_sent_runs_nothing() {
     let mut job = begin();
     job.cancel();
     let wanted = drain(&mut job);
@@ -84,7 +84,7 @@ fn canceled_before_anything_was_sent_runs_nothing() {
 }
 
 #[test]
-fn cancel_is_said_in_every_session() {
+fn cancel_is_sent_in_every_session() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     drain(&mut job);
@@ -101,7 +101,7 @@ fn cancel_is_said_in_every_session() {
 }
 
 #[test]
-fn detached_when_it_runs() {
+fn a_detached_job_ends_when_the_command_runs() {
     let mut job = RemoteJob::new(Config {
         goal: Goal::Detach,
         ..config(1, None)
@@ -143,7 +143,7 @@ fn a_detached_command_that_is_canceled_before_it_runs_is_canceled() {
 }
 
 #[test]
-fn detaching_tells_of_a_failed_start() {
+fn a_detached_job_reports_a_failed_start() {
     let mut job = RemoteJob::new(Config {
         goal: Goal::Detach,
         ..config(1, None)
@@ -156,7 +156,7 @@ fn detaching_tells_of_a_failed_start() {
 }
 
 #[test]
-fn attaching_says_what_is_no_longer_held() {
+fn an_attach_reports_output_that_is_no_longer_held() {
     let mut job = RemoteJob::new(Config {
         request: JobRequest::Attach {
             keyboard: false,
@@ -187,7 +187,7 @@ fn an_attached_result_that_another_controller_took_is_lost() {
 }
 
 #[test]
-fn output_given_up_by_the_agent_is_no_result() {
+fn output_reset_by_the_agent_is_no_result() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -203,7 +203,7 @@ fn output_given_up_by_the_agent_is_no_result() {
 }
 
 #[test]
-fn refusals_need_no_acceptance() {
+fn a_refusal_needs_no_acceptance() {
     for refusal in [
         exit(Outcome::Busy {}, 0, 0),
         exit(Outcome::Denied {}, 0, 0),
@@ -219,7 +219,7 @@ fn refusals_need_no_acceptance() {
 }
 
 #[test]
-fn nonsense_from_the_agent_is_no_result() {
+fn a_malformed_reply_is_no_result() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     data(&mut job, 0, 0, Lane::Control, b"nonsense\n", false);
@@ -227,7 +227,7 @@ fn nonsense_from_the_agent_is_no_result() {
 }
 
 #[test]
-fn an_agent_that_counts_beyond_all_bounds_is_believed_nothing() {
+fn offsets_beyond_the_range_of_a_stream_are_a_violation() {
     for nonsense in [
         accepted(u64::MAX, 0),
         accepted(0, u64::MAX),

@@ -1,4 +1,4 @@
-//! Stories of one command on one host, told event by event.
+//! One command on one host, event by event.
 
 mod ends;
 mod reconnects;
@@ -15,7 +15,7 @@ const ID: RequestId = RequestId([7; 16]);
 const RUN: u64 = 11;
 const NEXT_RUN: u64 = 12;
 
-/// What a job wanted since it was last asked.
+/// Actions of a job since the last call.
 #[derive(Default)]
 struct Wanted {
     connects: Vec<Connect>,

@@ -1,4 +1,4 @@
-//! From the first datagram to the report, over silence and restarts.
+//! Sessions of a job: silence, restarts of the agent, repeated requests.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn the_report_waits_for_the_last_byte_to_be_written() {
 }
 
 #[test]
-fn a_result_in_hand_needs_no_network() {
+fn a_result_that_was_received_needs_no_network() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -50,7 +50,7 @@ fn a_result_in_hand_needs_no_network() {
 }
 
 #[test]
-fn no_answer_is_unreachable() {
+fn an_agent_without_an_answer_is_unreachable() {
     let mut job = begin();
     assert_eq!(drain(&mut job).connects[0].timeout, Duration::from_secs(10));
     closed(&mut job, 0, Closed::Unreachable);
@@ -102,7 +102,7 @@ fn an_agent_that_ends_session_after_session_uses_up_the_numbers_and_nothing_over
 }
 
 #[test]
-fn what_may_have_been_taken_is_asked_for_and_not_sent_again() {
+fn a_request_that_may_have_been_taken_is_attached_to_and_not_sent_again() {
     // The first datagram carried the command, and nothing answered.
     let mut job = RemoteJob::new(config(2, Some(ticket(RUN, 0))));
     assert!(matches!(drain(&mut job).requests[0].2, Request::Exec(_)));
@@ -139,7 +139,7 @@ fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
 }
 
 #[test]
-fn the_session_that_answers_first_is_kept_and_the_other_left() {
+fn the_session_that_answers_first_is_kept_and_the_other_closed() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     silence(&mut job, 0);
@@ -174,7 +174,7 @@ fn ages(wanted: &Wanted) -> Vec<u64> {
 }
 
 #[test]
-fn a_repeat_asks_in_a_way_that_starts_nothing_and_then_an_agent_that_is_old_enough() {
+fn a_repeat_probes_first_and_then_asks_an_agent_that_is_older_for_a_start() {
     let mut job = repeat();
     assert_eq!(ages(&drain(&mut job)), [u64::MAX]);
     job.on_stdin(Bytes::from_static(b"input"), true);
@@ -198,7 +198,7 @@ fn a_repeat_asks_in_a_way_that_starts_nothing_and_then_an_agent_that_is_old_enou
 }
 
 #[test]
-fn a_repeat_attaches_to_what_the_agent_has_and_passes_conflicts_on() {
+fn a_repeat_attaches_to_the_job_of_the_agent_and_reports_conflicts() {
     let mut job = repeat();
     job.on_stdin(Bytes::from_static(b"input"), true);
     connected(&mut job, 0, RUN);
@@ -219,7 +219,7 @@ fn a_repeat_attaches_to_what_the_agent_has_and_passes_conflicts_on() {
 }
 
 #[test]
-fn a_repeat_is_not_started_by_an_agent_that_may_have_begun_after_it() {
+fn a_repeat_is_not_started_by_an_agent_that_may_be_younger() {
     // It may have begun half a round trip later than the ticket says.
     for (started, rtt) in [(2_000_000, 1), (999_000, 4)] {
         let mut job = repeat();
@@ -240,7 +240,7 @@ fn a_repeat_is_not_started_by_an_agent_that_may_have_begun_after_it() {
 }
 
 #[test]
-fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
+fn a_silent_agent_is_retried_and_the_output_continues() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -272,7 +272,7 @@ fn a_silent_agent_is_asked_again_and_the_output_goes_on() {
 }
 
 #[test]
-fn an_agent_that_stays_silent_is_lost_after_the_patience() {
+fn an_agent_that_stays_silent_is_lost_after_the_retry_time() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -286,7 +286,7 @@ fn an_agent_that_stays_silent_is_lost_after_the_patience() {
 }
 
 #[test]
-fn a_restarted_agent_does_not_know() {
+fn a_restarted_agent_does_not_know_the_job() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));

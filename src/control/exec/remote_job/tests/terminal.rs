@@ -42,7 +42,7 @@ fn windows(wanted: &Wanted) -> Vec<Window> {
 }
 
 #[test]
-fn who_attaches_sees_the_picture_and_types_where_the_job_stands() {
+fn an_attach_draws_the_screen_and_continues_the_input() {
     let mut job = attaching();
     connected(&mut job, 0, RUN);
     job.on_stdin(Bytes::from_static(b"too early"), false);
@@ -67,7 +67,7 @@ fn who_attaches_sees_the_picture_and_types_where_the_job_stands() {
 }
 
 #[test]
-fn a_job_without_a_terminal_is_not_typed_to() {
+fn a_job_without_a_terminal_gets_no_keyboard_input() {
     let mut job = attaching();
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
@@ -75,7 +75,7 @@ fn a_job_without_a_terminal_is_not_typed_to() {
 }
 
 #[test]
-fn a_picture_stands_for_what_was_not_held() {
+fn a_drawn_screen_replaces_a_gap_in_stdout() {
     let request = JobRequest::Exec(Exec {
         terminal: Some(Terminal {
             term: "xterm".into(),
