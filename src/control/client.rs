@@ -108,10 +108,10 @@ impl Client {
         self.net.events.taken();
     }
 
-    /// Ends the thread after it has sent what is due. Waits for [`limits::FAREWELL`] at most.
+    /// Ends the thread after it has sent what is due. Waits for [`limits::CLOSE`] at most.
     pub fn close(self) {
         let _ = self.net.handle.send(Command::Shutdown);
-        let deadline = std::time::Instant::now() + limits::FAREWELL;
+        let deadline = std::time::Instant::now() + limits::CLOSE;
         while self.net.events.channel().recv_deadline(deadline).is_ok() {
             self.net.events.taken();
         }

@@ -22,7 +22,7 @@ pub const ATTACHMENTS: usize = 3;
 pub const RESOLVERS: usize = 16;
 
 /// Time for which the end of the program waits until the network thread has closed its sessions.
-pub const FAREWELL: Duration = Duration::from_millis(500);
+pub const CLOSE: Duration = Duration::from_millis(500);
 
 /// Hosts in progress at a time; the next one begins when one ends. Each may hold the initial credit of both its
 /// outputs, together 32 MiB.
@@ -57,22 +57,22 @@ pub const CHAT_MESSAGES: usize = 256;
 /// Silence of a chat's agent after which the user is told: two keepalive intervals of 20 s, and 5 s more.
 pub const CHAT_SILENCE: Duration = Duration::from_secs(45);
 
-/// After a signal a chat waits this long for receipts and for its own output to be taken, then it ends and
-/// names what has no receipt. Enough for a distant agent, and short for who presses Ctrl-C.
-pub const TALK_LEAVE: Duration = Duration::from_secs(1);
+/// Time for which a chat waits, after a signal, for receipts and for its output to be written. Then it ends and names the
+/// messages without a receipt. Enough for a distant agent, and short for a user who presses Ctrl-C.
+pub const CHAT_LEAVE: Duration = Duration::from_secs(1);
 
-/// Lines that wait to be shown in a chat. While more do, nothing is taken from the network.
-pub const SHOWN: usize = 64;
+/// Lines of a chat that wait to be shown. While more do, no event is taken from the network.
+pub const SHOWN_LINES: usize = 64;
 
 /// Attempts to open a session again after one was lost during a chat: with the contact timeout of 10 s each, for
 /// five minutes.
 pub const REJOINS: u16 = 30;
 
 /// Typed lines that are queued until they may be sent.
-pub const TYPED: usize = 16;
+pub const TYPED_LINES: usize = 16;
 
 /// Bytes of an undelivered message that are shown.
-pub const NAMED: usize = 200;
+pub const UNDELIVERED_TEXT: usize = 200;
 
 /// Time for which answers to plain text are awaited after the end of input. They may never come.
 pub const PLAIN_LINGER: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! `udpctl send`: one message to one agent or many, with a receipt from each.
 //!
-//! One thin loop over as many [`ChatClient`]s as are allowed at once. Invariant: every host is named with what
-//! became of the message there; silence never counts as delivery.
+//! A loop over at most [`limits::WINDOW`] [`ChatClient`]s at a time. Invariant: every host gets exactly one receipt, and
+//! silence never counts as delivery.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,81 +15,83 @@ use super::limits;
 use crate::crypto::PublicKey;
 use crate::net::Event;
 
-/// What sending needs beside its hosts.
+/// Settings of a transmission.
 pub struct Options<'a> {
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: std::time::Duration,
-    /// Signals that ask to stop.
+    /// Signals that end the transmission.
     pub signals: &'a Receiver<i32>,
-    /// Where agents are remembered.
+    /// Store of the agents' tickets.
     pub resolver: &'a HostResolver,
 }
 
-/// What became of the message at one host.
+/// Result for one host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
-    /// The host, as the user typed it.
+    /// The target as the user typed it.
     pub label: String,
-    /// To how many members of its chat the agent has passed the message on, or why nothing is known.
+    /// Number of members of the chat that the agent has passed the message on to, or the reason why it is not known.
     pub delivered: Result<u32, End>,
 }
 
-/// Sends `text` to all hosts, [`limits::WINDOW`] at a time, and hands over each receipt as soon as there
-/// is one. Hosts that have not answered when a signal comes are [`End::Left`].
+/// Sends `text` to all hosts and passes each receipt to `on_receipt` as it arrives. Hosts without a receipt when a
+/// signal arrives get [`End::Left`].
 pub fn send(
     client: &Client,
     hosts: Vec<Host>,
     text: &str,
     options: &Options<'_>,
-    mut told: impl FnMut(Receipt),
+    mut on_receipt: impl FnMut(Receipt),
 ) {
-    let mut round = Round {
+    let mut transmission = Transmission {
         client,
         text,
         options,
         waiting: (0..).zip(hosts).collect(),
-        talks: HashMap::new(),
+        pending: HashMap::new(),
         receipts: Vec::new(),
     };
     loop {
-        round.start();
-        round.receipts.drain(..).for_each(&mut told);
-        if round.talks.is_empty() && round.waiting.is_empty() {
+        transmission.start();
+        transmission.receipts.drain(..).for_each(&mut on_receipt);
+        if transmission.pending.is_empty() && transmission.waiting.is_empty() {
             return;
         }
         select! {
             recv(client.events()) -> event => match event {
                 Ok(Event::Session(event)) => {
                     client.taken();
-                    round.on_event(event);
+                    transmission.on_event(event);
                 }
-                Ok(_) => client.taken(),
-                Err(_) => round.give_up(&End::Lost),
+                Ok(Event::Failed { .. } | Event::Plain { .. } | Event::Suppressed { .. }) => {
+                    client.taken();
+                }
+                Err(_) => transmission.give_up(&End::Lost),
             },
-            recv(options.signals) -> _ => round.give_up(&End::Left),
+            recv(options.signals) -> _ => transmission.give_up(&End::Left),
         }
     }
 }
 
-struct Round<'a> {
+struct Transmission<'a> {
     client: &'a Client,
     text: &'a str,
     options: &'a Options<'a>,
     waiting: VecDeque<(u32, Host)>,
-    talks: HashMap<u32, Sending>,
+    pending: HashMap<u32, Pending>,
     receipts: Vec<Receipt>,
 }
 
-struct Sending {
+struct Pending {
     chat: ChatClient,
     label: String,
     agent: PublicKey,
     members: Option<u32>,
 }
 
-impl Round<'_> {
+impl Transmission<'_> {
     fn start(&mut self) {
-        while self.talks.len() < limits::WINDOW {
+        while self.pending.len() < limits::WINDOW {
             let Some((slot, host)) = self.waiting.pop_front() else {
                 return;
             };
@@ -103,13 +105,13 @@ impl Round<'_> {
                 ticket: host.ticket,
                 contact_timeout: self.options.contact_timeout,
             });
-            let sending = Sending {
+            let pending = Pending {
                 chat,
                 label: host.label,
                 agent: host.agent,
                 members: None,
             };
-            self.talks.insert(slot, sending);
+            self.pending.insert(slot, pending);
             self.act(slot);
         }
     }
@@ -119,26 +121,26 @@ impl Round<'_> {
             return;
         };
         let slot = Contact::slot_of(session);
-        if let Some(sending) = self.talks.get_mut(&slot) {
-            sending.chat.on_event(event);
+        if let Some(pending) = self.pending.get_mut(&slot) {
+            pending.chat.on_event(event);
             self.act(slot);
         }
     }
 
     fn act(&mut self, slot: u32) {
-        let Some(sending) = self.talks.get_mut(&slot) else {
+        let Some(pending) = self.pending.get_mut(&slot) else {
             return;
         };
-        while let Some(action) = sending.chat.poll() {
+        while let Some(action) = pending.chat.poll() {
             match action {
                 Action::Command(command) => self.client.send(command),
-                Action::Learned(ticket) => self.options.resolver.learn(&sending.agent, &ticket),
-                Action::Delivered { members, .. } => sending.members = Some(members),
+                Action::Learned(ticket) => self.options.resolver.learn(&pending.agent, &ticket),
+                Action::Delivered { members, .. } => pending.members = Some(members),
                 Action::Ended(end) => {
-                    let sending = self.talks.remove(&slot).expect("it was just there");
+                    let pending = self.pending.remove(&slot).expect("found above");
                     self.receipts.push(Receipt {
-                        label: sending.label,
-                        delivered: sending.members.ok_or(end),
+                        label: pending.label,
+                        delivered: pending.members.ok_or(end),
                     });
                     return;
                 }
@@ -147,12 +149,12 @@ impl Round<'_> {
         }
     }
 
-    /// Ends it for all hosts that have not answered.
+    /// Ends the transmission to all hosts without a receipt.
     fn give_up(&mut self, why: &End) {
-        let slots: Vec<u32> = self.talks.keys().copied().collect();
+        let slots: Vec<u32> = self.pending.keys().copied().collect();
         for slot in slots {
-            if let Some(sending) = self.talks.get_mut(&slot) {
-                sending.chat.leave_now();
+            if let Some(pending) = self.pending.get_mut(&slot) {
+                pending.chat.leave_now();
             }
             self.act(slot);
         }

@@ -1,4 +1,6 @@
 //! Signals as values on a channel.
+//!
+//! Not their meaning, which the receiver decides.
 
 use std::io;
 
@@ -6,24 +8,24 @@ use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-/// Signals that are told apart before the loop takes the first: the second one already means "at once".
+/// Signals that are queued until the loop takes the first. The second one already ends a program at once.
 const PENDING: usize = 16;
 
-/// Catches SIGINT, SIGTERM, SIGHUP, SIGWINCH and those that are to be forwarded from now on. One that is
-/// ignored, as by nohup(1), stays so unless it is to be forwarded.
+/// Catches SIGINT, SIGTERM, SIGHUP, SIGWINCH and the signals to forward. A signal that the process was started to
+/// ignore, as by nohup(1), stays ignored unless it is to be forwarded.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
     let more: Vec<i32> = [SIGWINCH].iter().chain(forward).copied().collect();
     catch_end(&more)
 }
 
-/// Catches SIGINT, SIGTERM, SIGHUP and `more`. One of the first three that is ignored stays so unless it
-/// is among `more`.
+/// Catches SIGINT, SIGTERM, SIGHUP and `more`. One of the first three that is ignored stays ignored unless it is among
+/// `more`.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     let (sender, receiver) = bounded(PENDING);
     let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
@@ -32,14 +34,14 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
-                // A full channel has said it all.
+                // Further signals tell nothing new when the channel is full.
                 let _ = sender.try_send(signal);
             }
         })?;
     Ok(receiver)
 }
 
-/// Those of `signals` that this process was not told to ignore, as by nohup(1). Only these may be caught.
+/// Returns those of `signals` that this process was not started to ignore, as by nohup(1). Only these may be caught.
 pub fn not_ignored(signals: impl IntoIterator<Item = i32>) -> impl Iterator<Item = i32> {
     let ignored = ignored();
     signals
@@ -47,7 +49,7 @@ pub fn not_ignored(signals: impl IntoIterator<Item = i32>) -> impl Iterator<Item
         .filter(move |signal| ignored & (1 << (signal - 1)) == 0)
 }
 
-/// The signals that this process was told to ignore, proc_pid_status(5): a bit each.
+/// Returns the signals that this process ignores, one bit each; see proc_pid_status(5).
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

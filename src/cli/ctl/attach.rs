@@ -49,7 +49,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     let job_host = JobHost::find(&args.job)?;
     let signals = signals::catch(&[])?;
     let id = job_host.job(&args.job)?;
-    let terminal_mode = if console::is_there() && !args.json {
+    let terminal_mode = if console::is_interactive() && !args.json {
         TerminalMode::Offered
     } else {
         TerminalMode::Apart

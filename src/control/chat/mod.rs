@@ -1,9 +1,9 @@
-//! `udpctl chat`: a person, or a script, in the chat of an agent.
+//! `udpctl chat`: the chat of an agent, for a person or a script.
 //!
-//! One thin loop between a [`ChatClient`], the network thread and the screen. On a terminal lines are typed
-//! at a prompt and what others say appears above it; otherwise each line of standard input is said, what
-//! others say goes to standard output, and the program ends when everything was delivered.
-//! Invariant: a line that was not delivered is named, and the exit status tells that there was one.
+//! A loop between a [`ChatClient`], the network thread and the screen. On a terminal lines are typed at a prompt, and
+//! messages of others appear above it. Otherwise each line of standard input is a message, messages of others go to
+//! standard output, and the program ends when everything is delivered. Invariant: a line that was not delivered is named
+//! on standard error, and the exit status is not 0.
 
 pub mod client;
 mod plain;
@@ -29,28 +29,28 @@ use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::net::Event;
 use client::{Action, ChatClient, Config, End, Purpose};
 
-/// Exit status when everything was delivered and the end was wished for.
+/// Exit status if everything was delivered and the chat was left as requested.
 const DELIVERED: u8 = 0;
 
-/// Exit status of everything that went wrong with the chat itself.
+/// Exit status after any failure of the chat.
 const FAILED: u8 = 255;
 
-/// What a chat needs beside its host.
+/// Settings of a chat.
 pub struct Options<'a> {
-    /// The name wished for.
+    /// Name to ask for.
     pub name: Option<String>,
-    /// How long an agent that does not answer is waited for.
+    /// Time after which an agent that does not answer is given up.
     pub contact_timeout: std::time::Duration,
-    /// Signals that ask to leave.
+    /// Signals that end the chat.
     pub signals: &'a Receiver<i32>,
-    /// Where agents are remembered.
+    /// Store of the agents' tickets.
     pub resolver: &'a HostResolver,
 }
 
-/// Signals that a chat handles beside those that end every program: at a prompt they are keys.
+/// Returns the signals that a chat handles beside those that end every program. At a prompt they are keys.
 #[must_use]
 pub fn signals() -> &'static [i32] {
-    if console::is_there() {
+    if console::is_interactive() {
         &[SIGINT, SIGQUIT, SIGTSTP]
     } else {
         &[]
@@ -60,7 +60,7 @@ pub fn signals() -> &'static [i32] {
 /// Chats until one side leaves. Returns the exit status.
 ///
 /// # Errors
-/// When the terminal cannot be set up.
+/// If the terminal cannot be set up.
 pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8> {
     let chat = ChatClient::new(Config {
         slot: 0,
@@ -72,7 +72,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         ticket: host.ticket,
         contact_timeout: options.contact_timeout,
     });
-    let room = Room {
+    let chat_loop = ChatLoop {
         client,
         screen: Screen::open("> ")?,
         chat,
@@ -83,32 +83,32 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         leaving: false,
         deadline: None,
     };
-    Ok(room.run())
+    Ok(chat_loop.run())
 }
 
-struct Room<'a> {
+struct ChatLoop<'a> {
     client: &'a Client,
     screen: Screen,
     chat: ChatClient,
     agent: PublicKey,
     label: String,
     options: &'a Options<'a>,
-    /// Something was not delivered.
+    /// True if a message was not delivered.
     failed: bool,
-    /// Nothing more is typed.
+    /// True if no further input is taken.
     leaving: bool,
-    /// When a signal asked to leave: the time at which nothing is waited for any more.
+    /// Time at which the chat ends without receipts, after a signal.
     deadline: Option<Instant>,
 }
 
-impl Room<'_> {
+impl ChatLoop<'_> {
     fn run(mut self) -> u8 {
         let (nothing, no_events) = (never(), never());
         let end = loop {
             if let Some(end) = self.act() {
                 break end;
             }
-            // Credit for more is given only when what came is shown, or is about to be.
+            // Events are taken only while the screen accepts lines, so that credit follows what is shown.
             let events = if self.screen.is_full() {
                 &no_events
             } else {
@@ -134,7 +134,7 @@ impl Room<'_> {
                         self.screen.on_output_gone();
                     }
                     if self.screen.flush().is_err() {
-                        // Nobody reads any more: as quiet an end as that of any filter.
+                        // A closed output ends the chat without a message, as it ends a filter.
                         self.leave();
                     }
                 }
@@ -151,12 +151,12 @@ impl Room<'_> {
             self.screen.suspend();
             return;
         }
-        // The second one does not wait for receipts.
+        // The second signal does not wait for receipts.
         if self.leaving {
             self.chat.leave_now();
         }
         self.leave();
-        self.deadline = Some(Instant::now() + limits::TALK_LEAVE);
+        self.deadline = Some(Instant::now() + limits::CHAT_LEAVE);
     }
 
     fn on_event(&mut self, event: Event) {
@@ -193,7 +193,7 @@ impl Room<'_> {
         self.chat.leave();
     }
 
-    /// Does what the chat wants done. The end, if it is over.
+    /// Takes the actions of the chat. Returns its end, if it has ended.
     fn act(&mut self) -> Option<End> {
         while let Some(action) = self.chat.poll() {
             match action {
@@ -222,7 +222,7 @@ impl Room<'_> {
     fn show(&mut self, reply: Reply) {
         let name = |name: &str| escape::line(name.as_bytes(), NAME).into_owned();
         match reply {
-            // Whoever pipes lines wants to hear what is said, not who listens.
+            // A script gets the messages, not the news about members.
             Reply::Joined { name: me, members } if self.screen.is_terminal() => {
                 let others: Vec<_> = members.iter().map(|member| name(member)).collect();
                 let others = if others.is_empty() {
@@ -256,7 +256,20 @@ impl Room<'_> {
                 self.screen
                     .note(&format!("{messages} messages missed: they came too fast"));
             }
-            _ => {}
+            Reply::Joined { .. }
+            | Reply::Came { .. }
+            | Reply::Left { .. }
+            | Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Exit { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Denied {}
+            | Reply::Done {}
+            | Reply::NoJob {}
+            | Reply::Unsupported { .. } => {}
         }
     }
 
@@ -265,9 +278,9 @@ impl Room<'_> {
         self.screen.note(&undelivered(text, reason));
     }
 
-    /// Names what was not delivered. The exit status.
+    /// Names the messages that were not delivered. Returns the exit status.
     fn report(self, end: &End) -> u8 {
-        // From here on there is no prompt: what is printed above one may never be seen.
+        // Ends the prompt first: lines printed above it may be lost with it.
         drop(self.screen);
         let mut stderr = io::stderr().lock();
         let mut failed = self.failed;
@@ -284,6 +297,6 @@ impl Room<'_> {
 }
 
 fn undelivered(text: &str, reason: &str) -> String {
-    let text = escape::line(text.as_bytes(), limits::NAMED);
+    let text = escape::line(text.as_bytes(), limits::UNDELIVERED_TEXT);
     format!("not delivered ({reason}): {text}")
 }

@@ -1,6 +1,6 @@
-//! `udpctl chat --plain` and `send --plain`: bare datagrams, to netcat, a script, or an agent.
+//! `udpctl chat --plain` and `send --plain`: datagrams of plain text, to netcat, a script, or an agent.
 //!
-//! Nothing is sealed, nothing acknowledged: who answers is anybody's guess, and the user is told so.
+//! Without encryption, authentication and receipts. Invariant: every line that was received is marked as unverified.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ use crate::peer_addr::PeerAddr;
 use crate::session::Path;
 use crate::time;
 
-/// Lets through what comes from those that this controller talks to.
+/// Admits plain text from these addresses only.
 #[derive(Clone, Debug)]
 pub struct PlainSource(Vec<PeerAddr>);
 
@@ -39,11 +39,11 @@ impl PlainSink for PlainSource {
     }
 }
 
-/// Says each line to `path` in a datagram of its own, and shows what comes back, until the user leaves.
-/// Returns the exit status.
+/// Sends each line to `path` in a datagram of its own and shows the answers until the user leaves. Returns the exit
+/// status.
 ///
 /// # Errors
-/// When the terminal cannot be set up.
+/// If the terminal cannot be set up.
 pub fn chat_plain(client: &Client, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
     let mut screen = Screen::open("(unverified) > ")?;
     let shown = path.remote;
@@ -53,13 +53,13 @@ pub fn chat_plain(client: &Client, path: Path, signals: &Receiver<i32>) -> io::R
              it arrives"
         ));
     }
-    let (status, deadline) = converse(client, path, signals, &mut screen);
+    let (status, deadline) = run(client, path, signals, &mut screen);
     screen.finish(signals, deadline);
     Ok(status)
 }
 
-/// Says and shows until the end. Returns the exit status, and when nothing is waited for any more.
-fn converse(
+/// Runs the chat. Returns the exit status and, after a signal, the deadline for output that is not shown yet.
+fn run(
     client: &Client,
     path: Path,
     signals: &Receiver<i32>,
@@ -98,7 +98,7 @@ fn converse(
                     return (FAILED, None);
                 }
                 Typed::Leave if screen.is_terminal() => return (status, None),
-                // Answers to what was piped are still on their way, if there are any.
+                // Answers to piped lines may still arrive.
                 Typed::Leave => {
                     typed = never();
                     over = after(limits::PLAIN_LINGER);
@@ -107,7 +107,7 @@ fn converse(
             recv(over) -> _ => return (status, None),
             recv(signals) -> signal => match signal {
                 Ok(SIGTSTP) => screen.suspend(),
-                _ => return (status, Some(Instant::now() + limits::TALK_LEAVE)),
+                Ok(_) | Err(_) => return (status, Some(Instant::now() + limits::CHAT_LEAVE)),
             },
             recv(screen.shown) -> more => if more.is_err() || screen.flush().is_err() {
                 return (status, None);
@@ -116,10 +116,10 @@ fn converse(
     }
 }
 
-/// Says `text` once to each of `paths`.
+/// Sends `text` once to each of `paths`.
 ///
 /// # Errors
-/// When it is more than others take for plain text.
+/// If it is longer than a datagram of plain text may be.
 pub fn send_plain(client: &Client, paths: &[Path], text: &str) -> Result<(), TooLong> {
     if text.len() >= PLAIN {
         return Err(TooLong);
@@ -131,7 +131,7 @@ pub fn send_plain(client: &Client, paths: &[Path], text: &str) -> Result<(), Too
     Ok(())
 }
 
-/// More than others take for plain text.
+/// Error of a text that is longer than a datagram of plain text may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLong;
 

@@ -1,6 +1,6 @@
-//! Where a chat is typed and shown: a prompt with messages above it, or bare lines in and out.
+//! Input and output of a chat: a prompt with messages above it, or plain lines in and out.
 //!
-//! Not here: what is said. Invariant: however the chat ends, the terminal is left as it was found.
+//! Not the content of the messages. Invariant: however the chat ends, the terminal has the mode that it had before.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read as _, Write as _};
@@ -22,44 +22,44 @@ use crate::control::{console, limits};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
 
-/// Something the user did.
+/// Input of the user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Typed {
-    /// A line to be said; longer than a message may be, if somebody pipes one.
+    /// Line to send. A piped one may be longer than a message.
     Line(String),
-    /// Something else was meant.
+    /// Command that does not exist.
     Unknown(String),
     /// `quit`, or the end of input.
     Leave,
-    /// Input cannot be read.
+    /// The input cannot be read.
     Failed(String),
 }
 
-/// Something to be shown, with its line end; already escaped.
+/// Line to show, with its line end; already escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Shown {
-    /// A line of the conversation.
+    /// Message.
     Said(String),
-    /// A line about it.
+    /// Note about the chat.
     Note(String),
 }
 
-/// Both sides of the conversation with the user. Lines are shown by a thread of their own, so that an
-/// output that nobody takes stops nothing but itself.
+/// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
+/// itself.
 pub(super) struct Screen {
     prompt: Option<Prompt>,
-    /// `None` when nothing more will be shown.
+    /// Channel to the thread; `None` if nothing more is shown.
     lines: Option<Sender<Shown>>,
-    /// Lines that the thread has no room for.
+    /// Lines that the channel has no capacity for.
     waiting: VecDeque<Shown>,
     output_gone: bool,
-    /// Sends when the thread has room again; disconnected when it has ended.
+    /// Receives when the thread has taken a line; disconnected when it has ended.
     pub(super) shown: Receiver<()>,
-    /// What was typed.
+    /// Channel of input.
     pub(super) typed: Receiver<Typed>,
 }
 
-/// The terminal while there is a prompt.
+/// Terminal while there is a prompt.
 struct Prompt {
     before: Termios,
     /// True while the line editor has the terminal.
@@ -67,35 +67,35 @@ struct Prompt {
 }
 
 impl Screen {
-    /// A prompt if there is somebody to see it, otherwise bare lines.
+    /// Opens a prompt on a terminal, plain lines otherwise.
     ///
     /// # Errors
-    /// When the terminal cannot be set up.
+    /// If the terminal cannot be set up.
     pub(super) fn open(prompt: &'static str) -> io::Result<Self> {
-        let (sender, typed) = bounded(limits::TYPED);
-        if !console::is_there() {
+        let (sender, typed) = bounded(limits::TYPED_LINES);
+        if !console::is_interactive() {
             spawn("input", move || read_lines(&sender))?;
             let (lines, shown) = spawn_output(write_line)?;
             return Ok(Self::new(None, lines, shown, typed));
         }
         let config = Config::builder()
-            // A pasted paragraph is as many messages as it has lines.
+            // Each line of a pasted text is a message.
             .bracketed_paste(false)
             .auto_add_history(true)
-            // Ctrl-C and Ctrl-Z are signals, so that they work while nothing is read.
+            // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
             .enable_signals(true)
             .build();
         let mut editor: Editor<(), MemHistory> =
             Editor::with_history(config, MemHistory::new()).map_err(to_io)?;
         let mut printer = editor.create_external_printer().map_err(to_io)?;
         let before = keep_typed_ahead()?;
-        console::remember(Some(before.clone()));
+        console::set_saved(Some(before.clone()));
         let editing = Arc::new(AtomicBool::new(false));
         let held = Prompt {
             before,
             editing: Arc::clone(&editing),
         };
-        // From here on the terminal is put right again when this is dropped.
+        // From here on, dropping `held` restores the terminal.
         let (lines, shown) = spawn_output(move |line| {
             let (Shown::Said(line) | Shown::Note(line)) = line;
             printer.print(line).map_err(to_io)
@@ -123,26 +123,26 @@ impl Screen {
         }
     }
 
-    /// A line of the conversation; already escaped.
+    /// Shows a message; already escaped.
     ///
     /// # Errors
-    /// When nobody reads it any more.
+    /// If the output is closed.
     pub(super) fn show(&mut self, line: &str) -> io::Result<()> {
         self.waiting.push_back(Shown::Said(format!("{line}\n")));
         self.flush()
     }
 
-    /// A line about the conversation; already escaped.
+    /// Shows a note; already escaped.
     pub(super) fn note(&mut self, line: &str) {
         self.waiting.push_back(Shown::Note(format!("* {line}\n")));
-        // Where nobody reads, nobody misses it.
+        // A note that cannot be shown is dropped.
         let _ = self.flush();
     }
 
-    /// Hands over as many of the waiting lines as there is room for.
+    /// Passes waiting lines to the thread, as many as it takes.
     ///
     /// # Errors
-    /// When nobody reads them any more.
+    /// If the output is closed.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while let (Some(lines), Some(line)) = (&self.lines, self.waiting.pop_front()) {
             match lines.try_send(line) {
@@ -160,25 +160,26 @@ impl Screen {
         Ok(())
     }
 
-    /// The thread that shows lines has ended: nothing more can be shown.
+    /// Handles the end of the thread, after which nothing can be shown.
     pub(super) fn on_output_gone(&mut self) {
         self.output_gone = true;
         self.lines = None;
         self.waiting.clear();
-        // It would be ready for ever.
+        // A disconnected channel is always ready.
         self.shown = never();
     }
 
-    /// True if lines wait because the output takes no more.
+    /// Returns true if lines wait because the output is blocked.
     pub(super) fn is_full(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Waits until everything is shown, until a signal or `deadline`, at a prompt only for a moment.
+    /// Waits until everything is shown, a signal arrives or `deadline` passes; at a prompt for
+    /// [`limits::CHAT_LEAVE`] at most.
     pub(super) fn finish(&mut self, signals: &Receiver<i32>, deadline: Option<Instant>) {
         let at_prompt = self.is_terminal();
-        let moment = || Instant::now() + limits::TALK_LEAVE;
-        let deadline = deadline.or_else(|| at_prompt.then(moment));
+        let latest = || Instant::now() + limits::CHAT_LEAVE;
+        let deadline = deadline.or_else(|| at_prompt.then(latest));
         let deadline = deadline.map_or_else(never, at);
         while !self.output_gone {
             if self.waiting.is_empty() {
@@ -191,14 +192,14 @@ impl Screen {
                 },
                 recv(signals) -> signal => match signal {
                     Ok(SIGTSTP) => self.suspend(),
-                    _ => return,
+                    Ok(_) | Err(_) => return,
                 },
                 recv(deadline) -> _ => return,
             }
         }
     }
 
-    /// Stops the program as Ctrl-Z asks, and goes on when it is continued.
+    /// Stops the program, as Ctrl-Z requests, until it is continued.
     pub(super) fn suspend(&self) {
         let Some(prompt) = &self.prompt else { return };
         let stdin = io::stdin();
@@ -206,19 +207,19 @@ impl Screen {
         let _ = tcsetattr(&stdin, OptionalActions::Now, &prompt.before);
         let _ = kill_process(getpid(), Signal::STOP);
         let _ = tcsetattr(&stdin, OptionalActions::Now, &now);
-        // The line editor draws its line again.
+        // Has the line editor draw its line again.
         let _ = kill_process(getpid(), Signal::WINCH);
     }
 
-    /// The user meant a command that there is not.
+    /// Reports a command that does not exist.
     pub(super) fn unknown(&mut self, command: &str) {
         let command = escape::line(command.as_bytes(), NAME);
         self.note(&format!(
-            "{command} is no command; /quit leaves, and a line that begins with // is said with one /"
+            "{command} is no command; /quit leaves, and a line that begins with // is sent with one /"
         ));
     }
 
-    /// Whether there is a prompt, and somebody who watches it.
+    /// Returns true if there is a prompt.
     pub(super) const fn is_terminal(&self) -> bool {
         self.prompt.is_some()
     }
@@ -227,17 +228,17 @@ impl Screen {
 impl Drop for Prompt {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
-        console::remember(None);
+        console::set_saved(None);
         if self.editing.load(Ordering::SeqCst) {
-            // A line is half typed.
+            // The cursor is behind a line that was not finished.
             let _ = writeln!(io::stdout());
         }
     }
 }
 
-/// Takes the terminal out of canonical mode for as long as the prompt is there, not only while a line is
-/// edited: what is typed ahead then waits in the terminal as it is, of any length, and echoes when its
-/// turn comes. Returns the mode before.
+/// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
+/// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
+/// the mode before.
 fn keep_typed_ahead() -> io::Result<Termios> {
     let before = tcgetattr(io::stdin())?;
     let mut mode = before.clone();
@@ -257,25 +258,25 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .map(drop)
 }
 
-/// Starts the thread that shows lines. Returns where they go, and what tells that there is room again.
+/// Starts the thread that shows lines. Returns its channel, and one that receives when a line was taken.
 fn spawn_output(
     mut write: impl FnMut(Shown) -> io::Result<()> + Send + 'static,
 ) -> io::Result<(Sender<Shown>, Receiver<()>)> {
-    let (sender, lines) = bounded::<Shown>(limits::SHOWN);
+    let (sender, lines) = bounded::<Shown>(limits::SHOWN_LINES);
     let (room, shown) = bounded(1);
     spawn("output", move || {
         for line in lines {
             if write(line).is_err() {
                 return;
             }
-            // One that is not taken yet says the same.
+            // A full channel reports the same.
             let _ = room.try_send(());
         }
     })?;
     Ok((sender, shown))
 }
 
-/// Writes a line where it belongs without a prompt. Notes that nobody reads are no error.
+/// Writes a message to stdout or a note to stderr. A note that cannot be written is no error.
 fn write_line(line: Shown) -> io::Result<()> {
     match line {
         Shown::Said(line) => {
@@ -299,12 +300,12 @@ fn read_prompt(
         editing.store(true, Ordering::SeqCst);
         let line = editor.readline(prompt);
         editing.store(false, Ordering::SeqCst);
-        let meant = match line {
-            Ok(text) => understand(&text),
+        let inputs = match line {
+            Ok(text) => parse(&text),
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => vec![Typed::Leave],
             Err(error) => vec![Typed::Failed(error.to_string())],
         };
-        for next in meant {
+        for next in inputs {
             let last = matches!(next, Typed::Leave | Typed::Failed(_));
             if typed.send(next).is_err() || last {
                 return;
@@ -313,15 +314,13 @@ fn read_prompt(
     }
 }
 
-/// The meaning of what was typed at the prompt, line by line: a terminal that marks what is pasted gives it to
-/// the editor as one text with line breaks.
-fn understand(text: &str) -> Vec<Typed> {
-    text.split(['\n', '\r'])
-        .filter_map(understand_line)
-        .collect()
+/// Parses input at the prompt, line by line: a terminal that marks pasted text passes it to the editor as one text with
+/// line breaks.
+fn parse(text: &str) -> Vec<Typed> {
+    text.split(['\n', '\r']).filter_map(parse_line).collect()
 }
 
-fn understand_line(line: &str) -> Option<Typed> {
+fn parse_line(line: &str) -> Option<Typed> {
     match line.trim() {
         "" => None,
         "quit" | "/quit" => Some(Typed::Leave),
@@ -331,7 +330,7 @@ fn understand_line(line: &str) -> Option<Typed> {
     }
 }
 
-/// Lines as they come; of one that is longer than a message no more than what shows that it is.
+/// Reads lines. Of a line that is longer than a message, only as much is kept as shows that.
 fn read_lines(typed: &Sender<Typed>) {
     let mut stdin = io::stdin().lock();
     loop {
@@ -372,24 +371,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_is_for_commands_unless_doubled() {
-        let meant = understand_line;
-        assert_eq!(meant("  "), None);
-        assert_eq!(meant(" quit "), Some(Typed::Leave));
-        assert_eq!(meant("/quit"), Some(Typed::Leave));
-        assert_eq!(meant("quit it"), Some(Typed::Line("quit it".into())));
+    fn a_slash_begins_a_command_unless_it_is_doubled() {
+        assert_eq!(parse_line("  "), None);
+        assert_eq!(parse_line(" quit "), Some(Typed::Leave));
+        assert_eq!(parse_line("/quit"), Some(Typed::Leave));
+        assert_eq!(parse_line("quit it"), Some(Typed::Line("quit it".into())));
         assert_eq!(
-            meant("//etc is a path"),
+            parse_line("//etc is a path"),
             Some(Typed::Line("/etc is a path".into()))
         );
-        assert_eq!(meant("/help"), Some(Typed::Unknown("/help".into())));
+        assert_eq!(parse_line("/help"), Some(Typed::Unknown("/help".into())));
     }
 
     #[test]
     fn each_line_of_a_marked_paste_is_a_message() {
         let line = |text: &str| Typed::Line(text.into());
         assert_eq!(
-            understand("one\ntwo\n\nthree"),
+            parse("one\ntwo\n\nthree"),
             [line("one"), line("two"), line("three")]
         );
     }

@@ -1,62 +1,62 @@
-//! What the user types at a command's terminal: the command's, but for a tilde at the beginning of a line,
-//! as ssh(1) has it.
+//! Input at a command's terminal: bytes for the command, and escape sequences for `udpctl`, which begin with a tilde at
+//! the beginning of a line, as in ssh(1).
 //!
 //! ```text
-//!   ~.   leave    ~?   what there is    ~~   a tilde
+//!   ~.   leave    ~?   list the sequences    ~~   a tilde
 //! ```
 
 use bytes::Bytes;
 
-/// A stretch of input.
+/// Part of the input.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Key {
-    /// For the command.
+    /// Bytes for the command.
     Input(Bytes),
-    /// The user wants to leave.
+    /// Leave the terminal.
     Leave,
-    /// The user asks what there is.
+    /// List the escape sequences.
     Help,
 }
 
-/// Where in a line the input stands.
+/// Position in a line of input.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-enum Place {
+enum Position {
     #[default]
     Start,
-    /// Behind a tilde at the start.
+    /// Behind a tilde at the beginning.
     Tilde,
     Within,
 }
 
-/// Tells what is meant for whom.
+/// Parser of the input.
 #[derive(Default, Debug)]
 pub struct Keys {
-    place: Place,
+    position: Position,
 }
 
 impl Keys {
-    /// The next bytes that were typed, in any pieces. What follows [`Key::Leave`] is dropped.
+    /// Parses the next bytes, in chunks of any size. Bytes behind [`Key::Leave`] are dropped.
     pub fn on_typed(&mut self, typed: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
         let mut input = Vec::with_capacity(typed.len());
         for &byte in typed {
-            let special = match (self.place, byte) {
-                (Place::Start, b'~') => {
-                    self.place = Place::Tilde;
+            let special = match (self.position, byte) {
+                (Position::Start, b'~') => {
+                    self.position = Position::Tilde;
                     continue;
                 }
-                (Place::Tilde, b'.') => Some(Key::Leave),
-                (Place::Tilde, b'?') => Some(Key::Help),
-                (Place::Tilde, b'~') => None,
-                (Place::Tilde, _) => {
+                (Position::Tilde, b'.') => Some(Key::Leave),
+                (Position::Tilde, b'?') => Some(Key::Help),
+                (Position::Tilde, b'~') => None,
+                (Position::Tilde, _) => {
                     input.push(b'~');
                     None
                 }
-                _ => None,
+                (Position::Start | Position::Within, _) => None,
             };
-            self.place = match (&special, byte) {
-                (Some(_), _) | (None, b'\r' | b'\n') => Place::Start,
-                (None, _) => Place::Within,
+            self.position = match (&special, byte) {
+                (Some(_), _) | (None, b'\r' | b'\n') => Position::Start,
+                (None, _) => Position::Within,
             };
             let Some(special) = special else {
                 input.push(byte);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tilde_that_means_nothing_is_passed_on() {
+    fn a_tilde_before_any_other_byte_is_input() {
         assert_eq!(typed(&["~", "x"]), [input("~x")]);
         assert_eq!(typed(&["~~."]), [input("~.")]);
         assert_eq!(typed(&["~\r", "~."]), [input("~\r"), Key::Leave]);
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_holds_no_tilde_passes_as_it_is(pieces in prop::collection::vec("[^~]{0,9}", 0..9)) {
+        fn input_without_a_tilde_is_unchanged(pieces in prop::collection::vec("[^~]{0,9}", 0..9)) {
             let mut keys = Keys::default();
             let mut got = Vec::new();
             for piece in &pieces {

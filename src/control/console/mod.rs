@@ -1,14 +1,14 @@
-//! The user's terminal while it is that of a command elsewhere: raw, with its size told, and put right again.
+//! The user's terminal while a remote command uses it: raw mode, window size, and restoration.
 //!
-//! Not the bytes' way: they pass as any other input and output. Invariant: whatever ends the program short of
-//! a SIGKILL, the terminal is as it was before.
+//! Not the transport of the bytes, which pass as any other input and output. Invariant: whatever ends the program except
+//! SIGKILL, the terminal has the mode that it had before.
 
 mod keys;
 #[cfg(feature = "cli")]
-mod traces;
+mod modes;
 #[cfg(not(feature = "cli"))]
-#[path = "no_traces.rs"]
-mod traces;
+#[path = "no_modes.rs"]
+mod modes;
 
 pub use keys::{Key, Keys};
 
@@ -19,40 +19,40 @@ use rustix::stdio;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::message::Window;
-use traces::Traces;
+use modes::Modes;
 
-/// Settings of the user's terminal before it was made raw, while it is.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+/// Settings of the user's terminal from before raw mode, while it is in raw mode.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Keeps the settings of the user's terminal for [`restore`]; `None`: they are in force again.
-pub fn remember(before: Option<Termios>) {
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = before;
+/// Saves the settings of the user's terminal for [`restore`]. `None` if they are in force again.
+pub fn set_saved(before: Option<Termios>) {
+    *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = before;
 }
 
-/// Puts the user's terminal right in a program that is about to exit by a failure. False if there was
-/// nothing to put right.
+/// Restores the user's terminal in a program that is about to exit by a failure. Returns false if there was nothing to
+/// restore.
 pub fn restore() -> bool {
-    // Whoever holds the lock may be what failed.
-    let Ok(before) = BEFORE.try_lock() else {
+    // The thread that failed may hold the lock.
+    let Ok(before) = SAVED.try_lock() else {
         return false;
     };
     let restored = |before| tcsetattr(stdio::stdin(), OptionalActions::Now, before).is_ok();
     before.as_ref().is_some_and(restored)
 }
 
-/// What a terminal without a size is taken for.
-const USUAL: Window = Window {
+/// Window size of a terminal that reports none.
+const DEFAULT_WINDOW: Window = Window {
     rows: 24,
     columns: 80,
 };
 
-/// Whether a person sits at stdin, and sees stdout.
+/// Returns true if stdin and stdout are terminals.
 #[must_use]
-pub fn is_there() -> bool {
+pub fn is_interactive() -> bool {
     isatty(stdio::stdin()) && isatty(stdio::stdout())
 }
 
-/// The size of the window that the user looks at.
+/// Returns the window size of the user's terminal.
 #[must_use]
 pub fn window() -> Window {
     let size = tcgetwinsize(stdio::stdout()).or_else(|_| tcgetwinsize(stdio::stdin()));
@@ -61,52 +61,52 @@ pub fn window() -> Window {
             rows: size.ws_row,
             columns: size.ws_col,
         },
-        _ => USUAL,
+        Ok(_) | Err(_) => DEFAULT_WINDOW,
     }
 }
 
-/// The user's terminal, given to a command.
+/// The user's terminal in raw mode.
 pub struct Console {
     before: Termios,
-    /// What the user types.
+    /// Parser of the user's input.
     pub keys: Keys,
-    traces: Traces,
+    modes: Modes,
 }
 
 impl Console {
-    /// Takes it: from now on every key is the command's.
+    /// Puts the terminal into raw mode.
     ///
     /// # Errors
-    /// When stdin is no terminal.
-    pub fn take() -> io::Result<Self> {
+    /// If stdin is no terminal.
+    pub fn enter_raw() -> io::Result<Self> {
         let before = tcgetattr(stdio::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
-        remember(Some(before.clone()));
+        set_saved(Some(before.clone()));
         tcsetattr(stdio::stdin(), OptionalActions::Now, &raw)?;
         Ok(Self {
             before,
             keys: Keys::default(),
-            traces: Traces::default(),
+            modes: Modes::default(),
         })
     }
 
-    /// The command has written this.
+    /// Tracks output of the command.
     pub fn on_output(&mut self, bytes: &[u8]) {
-        self.traces.on_output(bytes);
+        self.modes.on_output(bytes);
     }
 
-    /// Gives it back. Returns the bytes that undo what the command has done to it and left so.
+    /// Restores the mode. Returns the control sequences that reset the modes which the command has left set.
     #[must_use]
-    pub fn give_back(self) -> Vec<u8> {
-        self.traces.undo()
+    pub fn restore(self) -> Vec<u8> {
+        self.modes.reset()
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // A terminal that is gone needs no setting.
+        // Fails only if the terminal is gone.
         let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
-        remember(None);
+        set_saved(None);
     }
 }

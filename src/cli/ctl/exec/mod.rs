@@ -271,8 +271,8 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
             (false, _) => Style::Labelled(escaping),
         },
         // The user's keys are not read here: they go to the command once it has the terminal.
-        stdin: args.stdin || args.terminal && !args.detach && !console::is_there(),
-        terminal_mode: if args.terminal && !args.detach && console::is_there() {
+        stdin: args.stdin || args.terminal && !args.detach && !console::is_interactive(),
+        terminal_mode: if args.terminal && !args.detach && console::is_interactive() {
             TerminalMode::Offered
         } else {
             TerminalMode::Apart

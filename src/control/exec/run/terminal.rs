@@ -16,7 +16,7 @@ impl Run<'_> {
         {
             return;
         }
-        match Console::take() {
+        match Console::enter_raw() {
             Ok(console) => {
                 self.console = Some(console);
                 self.settings.stdin = true;
@@ -33,7 +33,7 @@ impl Run<'_> {
     pub(super) fn restore(&mut self) {
         if let Some(console) = self.console.take() {
             self.settings.stdin = false;
-            let undo = console.give_back();
+            let undo = console.restore();
             self.paint(undo.into());
         }
     }
@@ -41,7 +41,7 @@ impl Run<'_> {
     /// Restores the user's terminal without the queue, although the command may still run.
     pub(super) fn restore_now(&mut self) {
         if let Some(console) = self.console.take() {
-            let undo = console.give_back();
+            let undo = console.restore();
             let mut stdout = io::stdout().lock();
             // The next message begins on a line of its own.
             let _ = stdout.write_all(&[&undo, &b"\r\n"[..]].concat());

@@ -1,7 +1,7 @@
-//! What a command has done to the user's terminal and not undone: it may have been killed, or be left running.
+//! Terminal modes that a command has set and not reset, because it was killed or is left running.
 //!
-//! Not a picture: only modes that outlive a command and make a shell's prompt unusable. The emulation is the
-//! library's, on a screen of the smallest size, because modes do not depend on it.
+//! Not the content of the screen: only modes that outlast a command and make a shell's prompt unusable. The vt100 library
+//! emulates a screen of the smallest size, because modes do not depend on it.
 
 use std::num::NonZeroU16;
 
@@ -9,13 +9,13 @@ use vt100::{MouseProtocolMode, Parser};
 
 use crate::contain::contain;
 
-/// The modes that output has set.
-pub struct Traces {
-    /// `None`: the library could not follow the output.
+/// Modes that output has set.
+pub struct Modes {
+    /// Emulation; `None` if the library has failed on the output.
     parser: Option<Parser>,
 }
 
-impl Default for Traces {
+impl Default for Modes {
     fn default() -> Self {
         Self {
             parser: Some(Parser::new(LENGTH, LENGTH, 0)),
@@ -25,8 +25,8 @@ impl Default for Traces {
 
 const LENGTH: NonZeroU16 = NonZeroU16::new(2).expect("it is two");
 
-impl Traces {
-    /// The next bytes of the output.
+impl Modes {
+    /// Tracks the next bytes of the output.
     pub fn on_output(&mut self, bytes: &[u8]) {
         if let Some(mut parser) = self.parser.take() {
             self.parser = contain(move || {
@@ -36,8 +36,8 @@ impl Traces {
         }
     }
 
-    /// The bytes that undo them: none after a command that has tidied up.
-    pub fn undo(&self) -> Vec<u8> {
+    /// Returns the control sequences that reset the modes; empty if the command has reset them.
+    pub fn reset(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let Some(parser) = &self.parser else {
             return bytes;
@@ -71,19 +71,19 @@ impl Traces {
 mod tests {
     use super::*;
 
-    fn undo(output: &[&[u8]]) -> Vec<u8> {
-        let mut traces = Traces::default();
+    fn reset(output: &[&[u8]]) -> Vec<u8> {
+        let mut modes = Modes::default();
         for bytes in output {
-            traces.on_output(bytes);
+            modes.on_output(bytes);
         }
-        traces.undo()
+        modes.reset()
     }
 
     #[test]
-    fn a_command_that_tidies_up_leaves_nothing_to_do() {
-        assert_eq!(undo(&[b"plain text\r\n"]), b"");
+    fn a_command_that_resets_its_modes_needs_no_reset() {
+        assert_eq!(reset(&[b"plain text\r\n"]), b"");
         assert_eq!(
-            undo(&[
+            reset(&[
                 b"\x1b[?1049h\x1b[?25l\x1b[31mx",
                 b"\x1b[m\x1b[?25h\x1b[?10",
                 b"49l"
@@ -93,12 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_editor_has_set_is_undone() {
-        let left = undo(&[b"\x1b[?1049h\x1b[?1h\x1b=\x1b[?2004h\x1b[?1000h\x1b[?25l"]);
-        let mut traces = Traces::default();
-        traces.on_output(b"\x1b[?1049h\x1b[?1h\x1b=\x1b[?2004h\x1b[?1000h\x1b[?25l");
+    fn modes_that_a_killed_editor_has_set_are_reset() {
+        let left = reset(&[b"\x1b[?1049h\x1b[?1h\x1b=\x1b[?2004h\x1b[?1000h\x1b[?25l"]);
+        let mut modes = Modes::default();
+        modes.on_output(b"\x1b[?1049h\x1b[?1h\x1b=\x1b[?2004h\x1b[?1000h\x1b[?25l");
         assert!(left.ends_with(b"\x1b[?1049l\x1b[?25h"), "{left:?}");
-        traces.on_output(&left);
-        assert_eq!(traces.undo(), b"", "once is enough");
+        modes.on_output(&left);
+        assert_eq!(modes.reset(), b"", "the modes are reset");
     }
 }
