@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use super::context::note;
+use super::context::{note, streams};
 use super::exec::conclude;
 use super::job::{JobArgs, JobHost};
 use crate::control::exec::{
@@ -126,6 +126,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         journal,
         vec![task],
         settings,
+        streams()?,
         &signals,
     );
     job_host.client.close();

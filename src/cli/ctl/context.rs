@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::control::client::Client;
 use crate::control::host_resolver::HostResolver;
 use crate::control::journal::Journal;
+use crate::control::stdio::Streams;
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
@@ -60,6 +61,11 @@ impl Context {
 /// Opens the network under `identity`.
 pub fn open_client(identity: SecretKey) -> Result<Client> {
     Client::open(identity).context("cannot open a UDP socket")
+}
+
+/// Returns the standard streams of this process.
+pub fn streams() -> Result<Streams> {
+    Streams::of_process().context("standard streams")
 }
 
 /// Prints to stdout. If its reader has exited, this process ends with the status of SIGPIPE.

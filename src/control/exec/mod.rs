@@ -11,7 +11,7 @@ mod run;
 mod show;
 pub mod summary;
 
-pub use plan::{Finish, Interruption, Settings, Task, TerminalMode, Verbosity};
+pub use plan::{Failure, Finish, Interruption, Settings, Task, TerminalMode, Verbosity};
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};
 pub use report::{Output, Report};
 pub use run::run;

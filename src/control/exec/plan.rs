@@ -2,12 +2,15 @@
 //!
 //! Values only; [`run`](super::run()) acts on them.
 
+use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use super::show::Style;
 use super::summary::Tally;
 use super::{Goal, JobRequest, Report};
 use crate::control::host_resolver::{Host, HostError};
+use crate::session::Ticket;
 
 /// Request to one host.
 pub struct Task {
@@ -28,12 +31,14 @@ pub enum TerminalMode {
     Offered,
 }
 
-/// Amount of output about successes.
+/// Amount of messages on standard error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verbosity {
-    /// None.
+    /// None at all: the caller reads the [`Finish`] instead.
+    Silent,
+    /// Failures and what is missing.
     Quiet,
-    /// One line for each host.
+    /// Also one line for each host.
     Verbose,
 }
 
@@ -54,7 +59,7 @@ pub struct Settings {
     pub terminal_mode: TerminalMode,
     /// Signals that are sent to the command instead of interrupting the run.
     pub forward: Vec<i32>,
-    /// Amount of output about successes.
+    /// Amount of messages on standard error.
     pub verbosity: Verbosity,
 }
 
@@ -71,6 +76,29 @@ pub enum Interruption {
     Failed,
 }
 
+/// Local failure that ended a run early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The network thread has ended.
+    Network,
+    /// A stream could not be read or written.
+    Stream {
+        /// Name of the stream, as in `standard output`.
+        name: &'static str,
+        /// Error of the system.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network => f.write_str("the network thread has ended"),
+            Self::Stream { name, error } => write!(f, "{name}: {error}"),
+        }
+    }
+}
+
 /// Result of a run.
 #[derive(Debug)]
 pub struct Finish {
@@ -78,8 +106,12 @@ pub struct Finish {
     pub tally: Tally,
     /// Report of the host that ended last; the only one in a run with one target.
     pub report: Option<Report>,
+    /// Ticket of the agent of that host, if it answered.
+    pub ticket: Option<Ticket>,
     /// Reason for an early end.
     pub interruption: Option<Interruption>,
+    /// First local failure, with [`Interruption::Failed`] or [`Interruption::BrokenPipe`].
+    pub failure: Option<Failure>,
     /// Duration of the run.
     pub took: Duration,
 }

@@ -1,22 +1,20 @@
 //! Loop of `exec` and `attach`: one thread that feeds the jobs of all hosts and waits for the next event.
 //!
-//! The loop blocks only in its `select`: names are resolved before, and the standard streams have threads of
-//! their own. Invariant: when it returns, everything that was received and has a reader is written.
+//! The loop blocks only in its `select`: names are resolved before, and the streams have threads of their own. Invariant: when it returns, everything that was received and has a reader is written.
 
 mod hosts;
 mod streams;
 mod terminal;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
-use std::os::fd::BorrowedFd;
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 use rustix::process::Signal;
 
 use super::RemoteJob;
-use super::plan::{Finish, Interruption, Settings, Task};
+use super::plan::{Failure, Finish, Interruption, Settings, Task, Verbosity};
 use super::show::{ByteCount, Show};
 use super::summary::Tally;
 use crate::control::client::Client;
@@ -24,7 +22,7 @@ use crate::control::console::Console;
 use crate::control::host_resolver::HostResolver;
 use crate::control::journal::{Live, State};
 use crate::control::limits;
-use crate::control::stdio::{Ledger, Reader, StdinChunk, Writer};
+use crate::control::stdio::{Ledger, Reader, StdinChunk, Streams, Writer};
 use crate::session::Ticket;
 
 /// Host in progress.
@@ -62,7 +60,8 @@ struct Run<'a> {
 }
 
 /// Runs all tasks to their ends. `signals` carries SIGINT and the other signals that interrupt or are forwarded,
-/// and SIGWINCH. Tickets of agents are stored in `resolver`, states of requests in `journal`.
+/// and SIGWINCH. Tickets of agents are stored in `resolver`, states of requests in `journal`. The input is read only
+/// if the settings say so.
 #[must_use]
 pub fn run(
     client: &Client,
@@ -70,16 +69,17 @@ pub fn run(
     journal: Option<Live>,
     tasks: Vec<Task>,
     settings: Settings,
+    streams: Streams,
     signals: &Receiver<i32>,
 ) -> Finish {
     let began = Instant::now();
     let base = client.reserve(tasks.len());
-    let writer = |fd| {
+    let writer = |sink| {
         let ledger = journal.as_ref().map(|journal| {
             let ledger: Box<dyn Ledger<Option<ByteCount>>> = Box::new(journal.ledger(base));
             ledger
         });
-        Writer::new(fd, ledger)
+        Writer::new(sink, ledger)
     };
     let mut run = Run {
         client,
@@ -91,20 +91,22 @@ pub fn run(
         next: 0,
         active: 0,
         show: Show::new(settings.style),
-        streams: [stdout(), stderr()].map(writer),
+        streams: [streams.stdout, streams.stderr].map(writer),
+        quiet: settings.verbosity == Verbosity::Silent,
         settings,
         console: None,
         finish: Finish {
             tally: Tally::default(),
             report: None,
+            ticket: None,
             interruption: None,
+            failure: None,
             took: Duration::ZERO,
         },
-        quiet: false,
         stdout_waits: false,
         journal,
     };
-    run.run(signals);
+    run.run(streams.stdin, signals);
     if let Some(journal) = run.journal.take() {
         journal.close();
     }
@@ -113,7 +115,7 @@ pub fn run(
 }
 
 impl Run<'_> {
-    fn run(&mut self, signals: &Receiver<i32>) {
+    fn run(&mut self, mut stdin: Option<Box<dyn Read + Send>>, signals: &Receiver<i32>) {
         let events = self.client.events().clone();
         let reports = [0, 1].map(|stream| self.streams[stream].reports().clone());
         let (idle, mut reader) = (never(), None);
@@ -125,7 +127,8 @@ impl Run<'_> {
                 return;
             }
             let chunks = if self.wants_stdin() {
-                reader.get_or_insert_with(Reader::start).chunks()
+                let start = || Reader::start(stdin.take().unwrap_or_else(|| Box::new(io::empty())));
+                reader.get_or_insert_with(start).chunks()
             } else {
                 &idle
             };
@@ -138,10 +141,10 @@ impl Run<'_> {
                             self.on_event(event);
                         }
                     }
-                    Err(_) => return self.fail("the network thread has ended"),
+                    Err(_) => return self.fail(Failure::Network),
                 },
-                recv(reports[0]) -> report => self.on_written(0, &report.expect("the writer holds its sender")),
-                recv(reports[1]) -> report => self.on_written(1, &report.expect("the writer holds its sender")),
+                recv(reports[0]) -> report => self.on_written(0, report.expect("the writer holds its sender")),
+                recv(reports[1]) -> report => self.on_written(1, report.expect("the writer holds its sender")),
                 recv(chunks) -> chunk => if self.on_typed(chunk.unwrap_or(StdinChunk::End)) {
                     return self.leave(Interruption::Left);
                 },
@@ -197,11 +200,11 @@ impl Run<'_> {
                 let label = &self.tasks[index].label;
                 let id = running.job.id();
                 if interruption == Interruption::Left {
-                    tell(&format!(
+                    self.say_now(&format!(
                         "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
                     ));
                 } else {
-                    tell(&format!(
+                    self.say_now(&format!(
                         "{label}: left, and it may still run; request {id}"
                     ));
                 }
@@ -220,9 +223,10 @@ impl Run<'_> {
         }
     }
 
-    fn fail(&mut self, what: &str) {
-        tell(what);
+    fn fail(&mut self, failure: Failure) {
+        self.say_now(&failure.to_string());
         self.finish.interruption = Some(Interruption::Failed);
+        self.finish.failure.get_or_insert(failure);
     }
 
     fn job(&mut self, slot: u32) -> Option<&mut RemoteJob> {
@@ -244,15 +248,5 @@ impl Run<'_> {
     }
 }
 
-/// Writes a message to stderr without the queue. A failure is ignored: the terminal may be gone, as after SIGHUP.
-fn tell(what: &str) {
-    let _ = writeln!(io::stderr().lock(), "udpctl: {what}");
-}
-
-fn stdout() -> BorrowedFd<'static> {
-    rustix::stdio::stdout()
-}
-
-fn stderr() -> BorrowedFd<'static> {
-    rustix::stdio::stderr()
-}
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
-//! Writing of a batch to a descriptor, with an exact count of the bytes written at any moment.
+//! Writing of a batch to a descriptor or another writer, with an exact count of the bytes written at any moment.
 //!
 //! Not a thread and not a queue. Invariant: where the descriptor allows it, no wait happens inside a write. A pipe
 //! or socket takes what it has space for, then the ledger records it, and only then does the thread wait. A
 //! process that is killed while its reader is slow therefore leaves an exact count.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 
@@ -43,6 +43,44 @@ pub struct Part<'a, T> {
     pub end: usize,
     /// Length of the chunk in bytes.
     pub of: usize,
+}
+
+/// Destination of a batch.
+pub(super) enum Target<'a> {
+    Descriptor(&'a File),
+    Writer(&'a mut (dyn Write + Send)),
+}
+
+impl Target<'_> {
+    fn mode(&self) -> WriteMode {
+        match self {
+            Self::Descriptor(file) => WriteMode::of(file),
+            Self::Writer(_) => WriteMode::Plain,
+        }
+    }
+
+    fn write(&mut self, mode: WriteMode, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Descriptor(file) => mode.write(file, slices),
+            Self::Writer(writer) => writer.write_vectored(slices),
+        }
+    }
+
+    /// Waits for space. A writer has to wait inside its writes.
+    fn wait(&self) -> io::Result<()> {
+        match self {
+            Self::Descriptor(file) => wait(file),
+            Self::Writer(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            // A file has no buffer here.
+            Self::Descriptor(_) => Ok(()),
+            Self::Writer(writer) => writer.flush(),
+        }
+    }
 }
 
 /// Way to write to a descriptor.
@@ -83,19 +121,19 @@ impl WriteMode {
 
 /// Writes all chunks, also to a descriptor that another process has made non-blocking.
 pub(super) fn write_all<T>(
-    file: &File,
+    mut target: Target<'_>,
     chunks: &[Chunk<T>],
     mut ledger: Option<&mut (dyn Ledger<T> + 'static)>,
 ) -> io::Result<()> {
-    let mut mode = WriteMode::of(file);
+    let mut mode = target.mode();
     let (mut chunk, mut offset) = (0, 0);
     loop {
         let parts = next(chunks, chunk, offset, mode.most());
         if parts.is_empty() {
-            return Ok(());
+            return target.flush();
         }
         if mode == WriteMode::Careful {
-            wait(file)?;
+            target.wait()?;
         }
         if let Some(ledger) = &mut ledger {
             ledger.begin(&parts);
@@ -103,7 +141,7 @@ pub(super) fn write_all<T>(
         let slices: Vec<IoSlice<'_>> = std::iter::zip(&chunks[chunk..], &parts)
             .map(|(chunk, part)| IoSlice::new(&chunk.data[part.start..part.end]))
             .collect();
-        let result = mode.write(file, &slices);
+        let result = target.write(mode, &slices);
         if let Some(ledger) = &mut ledger {
             ledger.done(&parts, *result.as_ref().unwrap_or(&0));
         }
@@ -123,11 +161,11 @@ pub(super) fn write_all<T>(
                     (chunk, offset) = (chunk + 1, 0);
                 }
                 if full && mode == WriteMode::NoWait {
-                    wait(file)?;
+                    target.wait()?;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(file)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => target.wait()?,
             Err(error)
                 if mode == WriteMode::NoWait
                     && matches!(
@@ -221,7 +259,9 @@ mod tests {
         let whole = 300_000;
         let thread = std::thread::spawn(move || {
             let mut counter = Counter { done: 0, ranges };
-            write_all(&File::from(writer), &chunks(whole), Some(&mut counter)).unwrap();
+            let file = File::from(writer);
+            let target = Target::Descriptor(&file);
+            write_all(target, &chunks(whole), Some(&mut counter)).unwrap();
         });
         // The pipe is full: the last range before the wait is exact.
         let mut reader = File::from(reader);
@@ -255,7 +295,7 @@ mod tests {
             .unwrap();
         let mut reader = File::open(&path).unwrap();
         let thread = std::thread::spawn(move || {
-            write_all(&both, &chunks(200_000), None).unwrap();
+            write_all(Target::Descriptor(&both), &chunks(200_000), None).unwrap();
         });
         let mut got = vec![0; 200_000];
         reader.read_exact(&mut got).unwrap();
@@ -273,10 +313,24 @@ mod tests {
             tag: 0,
             data: Bytes::from_static(text),
         };
-        write_all(&writer, &[chunk(b""), chunk(b"ab"), chunk(b"")], None).unwrap();
+        let target = Target::Descriptor(&writer);
+        write_all(target, &[chunk(b""), chunk(b"ab"), chunk(b"")], None).unwrap();
         drop(writer);
         let mut got = String::new();
         reader.read_to_string(&mut got).unwrap();
         assert_eq!(got, "ab");
+    }
+
+    #[test]
+    fn a_writer_gets_every_byte_and_the_ledger_counts_them() {
+        let (ranges, received) = channel();
+        let mut counter = Counter { done: 0, ranges };
+        let mut got = Vec::new();
+        let whole = 200_000;
+        let target = Target::Writer(&mut got);
+        write_all(target, &chunks(whole), Some(&mut counter)).unwrap();
+        assert_eq!(got[whole - 1], u8::try_from((whole - 1) % 251).unwrap());
+        assert_eq!(got.len(), whole);
+        assert_eq!(received.try_iter().last(), Some((whole, whole)));
     }
 }

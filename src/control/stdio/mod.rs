@@ -1,12 +1,14 @@
-//! Standard streams, each on a thread of its own, so that a stopped terminal or a full pipe blocks only itself.
+//! Streams of a run, each on a thread of its own, so that a stopped terminal or a full pipe blocks only itself.
 //!
 //! Not the form of the output. Invariant: a thread has at most one batch at a time; the queue behind it is bounded
 //! by the credit of the hosts whose output it holds.
 
 mod batch_write;
 mod reader;
+mod sink;
 mod writer;
 
 pub use batch_write::{Chunk, Ledger, Part};
 pub use reader::{Reader, StdinChunk};
+pub use sink::{Sink, Streams};
 pub use writer::{Writer, Written};

@@ -1,8 +1,8 @@
-//! Reading of stdin in chunks, with one chunk read ahead.
+//! Reading of the input in chunks, with one chunk read ahead.
 //!
 //! Not the decision when to read, which is the receiver's. Invariant: at most one chunk is held.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, bounded};
@@ -20,7 +20,7 @@ pub enum StdinChunk {
     Failed(io::Error),
 }
 
-/// Handle of the thread that reads stdin.
+/// Handle of the thread that reads the input.
 pub struct Reader {
     chunks: Receiver<StdinChunk>,
 }
@@ -28,14 +28,14 @@ pub struct Reader {
 impl Reader {
     /// Starts the thread. It reads one chunk ahead, and the next one when that is taken.
     #[must_use]
-    pub fn start() -> Self {
+    pub fn start(mut input: Box<dyn Read + Send>) -> Self {
         // No capacity: the thread itself holds the one chunk.
         let (sender, chunks) = bounded(0);
         let thread = std::thread::Builder::new().name("stdin".into());
         let reading = thread.spawn(move || {
             let mut buffer = vec![0; STDIN_CHUNK];
             loop {
-                let chunk = match io::stdin().read(&mut buffer) {
+                let chunk = match input.read(&mut buffer) {
                     Ok(0) => StdinChunk::End,
                     Ok(length) => StdinChunk::Data(Bytes::copy_from_slice(&buffer[..length])),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

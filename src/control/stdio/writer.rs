@@ -1,15 +1,15 @@
-//! Writing to stdout or stderr in batches, with a report on each.
+//! Writing to a sink in batches, with a report on each.
 //!
 //! Not the writing itself, which is on the thread. Invariant: every tag comes back exactly once.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::sync::PoisonError;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::batch_write::{Chunk, Ledger, write_all};
+use super::batch_write::{Chunk, Ledger, Target, write_all};
+use super::sink::Sink;
 
 /// Report on a batch.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub struct Written<T> {
     pub error: Option<io::Error>,
 }
 
-/// Queue of one standard stream, in front of its thread.
+/// Queue of one output, in front of its thread.
 pub struct Writer<T> {
-    fd: BorrowedFd<'static>,
+    sink: Sink,
     queue: VecDeque<Chunk<T>>,
     /// Ledger, until the thread takes it.
     ledger: Option<Box<dyn Ledger<T>>>,
@@ -33,15 +33,15 @@ pub struct Writer<T> {
     reports: (Sender<Written<T>>, Receiver<Written<T>>),
 }
 
-/// Pieces in a batch: as many as one `writev` takes (`IOV_MAX` is 1024).
+/// Chunks in a batch: as many as one `writev` takes (`IOV_MAX` is 1024).
 const BATCH: usize = 1024;
 
 impl<T: Send + 'static> Writer<T> {
-    /// Creates a writer to a standard stream. Nothing is opened and no thread started yet.
+    /// Creates a writer to a sink. No thread is started yet.
     #[must_use]
-    pub fn new(fd: BorrowedFd<'static>, ledger: Option<Box<dyn Ledger<T>>>) -> Self {
+    pub fn new(sink: Sink, ledger: Option<Box<dyn Ledger<T>>>) -> Self {
         Self {
-            fd,
+            sink,
             queue: VecDeque::new(),
             ledger,
             thread: None,
@@ -63,17 +63,22 @@ impl<T: Send + 'static> Writer<T> {
         Ok(())
     }
 
+    /// Writes bytes at once, past the queue, which may be held up by a stopped terminal.
+    pub fn write_now(&self, bytes: &[u8]) {
+        self.sink.write_now(bytes);
+    }
+
     /// Gives the next batch to the thread, if the last one is reported.
     pub fn flush(&mut self) {
         if self.busy || self.broken || self.queue.is_empty() {
             return;
         }
         let batch = self.queue.drain(..self.queue.len().min(BATCH)).collect();
-        let (fd, reports) = (self.fd, &self.reports.0);
+        let (sink, reports) = (&self.sink, &self.reports.0);
         let ledger = &mut self.ledger;
         let thread = self
             .thread
-            .get_or_insert_with(|| start(fd, ledger.take(), reports.clone()));
+            .get_or_insert_with(|| start(sink.clone(), ledger.take(), reports.clone()));
         self.busy = thread.send(batch).is_ok();
     }
 
@@ -101,19 +106,23 @@ impl<T: Send + 'static> Writer<T> {
 }
 
 fn start<T: Send + 'static>(
-    fd: BorrowedFd<'static>,
+    sink: Sink,
     mut ledger: Option<Box<dyn Ledger<T>>>,
     reports: Sender<Written<T>>,
 ) -> Sender<Vec<Chunk<T>>> {
     let (sender, batches) = bounded::<Vec<Chunk<T>>>(1);
     let thread = std::thread::Builder::new().name("output".into());
     let writing = thread.spawn(move || {
-        let file = fd.try_clone_to_owned().map(File::from);
         for batch in batches {
-            let error = match &file {
-                Ok(file) => write_all(file, &batch, ledger.as_deref_mut()).err(),
-                Err(error) => Some(error.kind().into()),
-            };
+            let ledger = ledger.as_deref_mut();
+            let error = match &sink {
+                Sink::Descriptor(file) => write_all(Target::Descriptor(file), &batch, ledger),
+                Sink::Writer(writer) => {
+                    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                    write_all(Target::Writer(&mut *writer), &batch, ledger)
+                }
+            }
+            .err();
             let tags = batch.into_iter().map(|chunk| chunk.tag).collect();
             if reports.send(Written { tags, error }).is_err() {
                 return;
@@ -126,8 +135,8 @@ fn start<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Read as _;
-    use std::os::fd::{AsFd as _, OwnedFd};
     use std::time::Duration;
 
     use super::*;
@@ -135,16 +144,15 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
-    fn pipe() -> (File, BorrowedFd<'static>) {
+    fn pipe() -> (File, Sink) {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let writer: &'static OwnedFd = Box::leak(Box::new(writer));
-        (reader.into(), writer.as_fd())
+        (reader.into(), writer.into())
     }
 
     #[test]
     fn written_pieces_are_reported_in_order() {
-        let (mut reader, fd) = pipe();
-        let mut writer = Writer::new(fd, None);
+        let (mut reader, sink) = pipe();
+        let mut writer = Writer::new(sink, None);
         for tag in 0..3 {
             let data = Bytes::from(vec![b'a' + tag; 2]);
             writer.push(Chunk { tag, data }).unwrap();
@@ -161,9 +169,9 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_reported_with_all_queued_pieces() {
-        let (reader, fd) = pipe();
+        let (reader, sink) = pipe();
         drop(reader);
-        let mut writer = Writer::new(fd, None);
+        let mut writer = Writer::new(sink, None);
         let chunk = |tag| Chunk {
             tag,
             data: Bytes::from_static(b"x"),

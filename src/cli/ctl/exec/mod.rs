@@ -19,7 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::record::record;
 use super::args::Contact;
-use super::context::{Context, note};
+use super::context::{Context, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
     self, Escaping, Finish, Goal, Interruption, Settings, Style, Task, TerminalMode, Verbosity,
@@ -190,6 +190,7 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
             None,
             vec![task],
             settings(args, 1),
+            streams()?,
             &signals,
         );
         local.stop();
@@ -214,7 +215,15 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
     }
     let settings = settings(args, hosts);
     let journal = record(args, &context.journal(), &mut tasks)?;
-    let finish = exec::run(&client, Some(&resolver), journal, tasks, settings, &signals);
+    let finish = exec::run(
+        &client,
+        Some(&resolver),
+        journal,
+        tasks,
+        settings,
+        streams()?,
+        &signals,
+    );
     client.close();
     Ok(conclude(&finish, hosts))
 }
@@ -347,7 +356,9 @@ mod tests {
                 cause: None,
                 note: None,
             }),
+            ticket: None,
             interruption,
+            failure: None,
             took: Duration::ZERO,
         };
         let interrupted = Some(Interruption::Signal(SIGINT));

@@ -61,6 +61,7 @@ impl Run<'_> {
                         note: Some(error.to_string()),
                     };
                     let line = format!("{}: {error}", self.tasks[index].label);
+                    self.finish.ticket = None;
                     self.ended(index, report, Duration::ZERO, Some(line));
                 }
             }
@@ -124,6 +125,7 @@ impl Run<'_> {
                     .expect("a job that has just reported is in progress");
                 self.active -= 1;
                 self.learn(index, running.learned);
+                self.finish.ticket = running.learned;
                 let line = (summary::is_worth_a_line(&report)
                     || self.settings.verbosity == Verbosity::Verbose
                     || self.is_fleet() && Fate::of(report.outcome) != Fate::Ok)

@@ -1,33 +1,42 @@
-//! Standard streams of a run: output of the hosts, messages of `udpctl`, and input for the hosts.
+//! Streams of a run: output of the hosts, messages of `udpctl`, and input for the hosts.
 
 use std::io;
 
 use bytes::Bytes;
 
 use super::super::show::ByteCount;
-use super::super::{Interruption, Output, RemoteJob};
+use super::super::{Failure, Interruption, Output, RemoteJob, Verbosity};
 use super::Run;
 use crate::control::stdio::{Chunk, StdinChunk, Written};
 
 impl Run<'_> {
-    pub(super) fn on_written(&mut self, stream: usize, report: &Written<Option<ByteCount>>) {
-        let dropped = self.streams[stream].on_report(report);
+    pub(super) fn on_written(&mut self, stream: usize, report: Written<Option<ByteCount>>) {
+        let dropped = self.streams[stream].on_report(&report);
         for account in report.tags.iter().chain(&dropped).flatten() {
             self.written(account.slot, account.output, account.bytes);
         }
-        let Some(error) = &report.error else { return };
+        let Some(error) = report.error else { return };
+        let name = ["standard output", "standard error"][stream];
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.quiet = true;
+            self.finish
+                .failure
+                .get_or_insert(Failure::Stream { name, error });
             self.interrupt(Interruption::BrokenPipe);
         } else {
-            let name = ["standard output", "standard error"][stream];
-            self.say(&format!("{name}: {error}"));
-            self.interrupt(Interruption::Failed);
+            self.stream_failed(name, error);
         }
         let output = Output::ALL[stream];
         for index in 0..self.running.len() {
             self.broken(self.slot(index), output);
         }
+    }
+
+    fn stream_failed(&mut self, name: &'static str, error: io::Error) {
+        let failure = Failure::Stream { name, error };
+        self.say(&failure.to_string());
+        self.finish.failure.get_or_insert(failure);
+        self.interrupt(Interruption::Failed);
     }
 
     pub(super) fn on_stdin(&mut self, chunk: StdinChunk) {
@@ -36,9 +45,8 @@ impl Run<'_> {
             StdinChunk::End => (Bytes::new(), true),
             StdinChunk::Failed(error) => {
                 // No end of input is sent: the command must not take a failure for one.
-                self.say(&format!("standard input: {error}"));
                 self.settings.stdin = false;
-                return self.interrupt(Interruption::Failed);
+                return self.stream_failed("standard input", error);
             }
         };
         for index in 0..self.running.len() {
@@ -100,6 +108,14 @@ impl Run<'_> {
             let end = if self.console.is_some() { "\r\n" } else { "\n" };
             let data = format!("udpctl: {line}{end}").into();
             let _ = self.streams[Output::Stderr as usize].push(Chunk { tag: None, data });
+        }
+    }
+
+    /// Writes a message of `udpctl` to stderr without the queue, which may be held up by a stopped terminal.
+    pub(super) fn say_now(&self, line: &str) {
+        if self.settings.verbosity != Verbosity::Silent {
+            let line = format!("udpctl: {line}\n");
+            self.streams[Output::Stderr as usize].write_now(line.as_bytes());
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The user's terminal in a run: in raw mode while a command uses it, and restored afterwards.
 
-use std::io::{self, Write as _};
-
 use bytes::Bytes;
 
 use super::super::{Output, TerminalMode};
@@ -42,10 +40,9 @@ impl Run<'_> {
     pub(super) fn restore_now(&mut self) {
         if let Some(console) = self.console.take() {
             let undo = console.restore();
-            let mut stdout = io::stdout().lock();
             // The next message begins on a line of its own.
-            let _ = stdout.write_all(&[&undo, &b"\r\n"[..]].concat());
-            let _ = stdout.flush();
+            let bytes = [&undo, &b"\r\n"[..]].concat();
+            self.streams[Output::Stdout as usize].write_now(&bytes);
         }
     }
 

@@ -1,0 +1,127 @@
+//! Runs whose outputs go to a buffer or a pipe of the caller.
+
+use std::io::{Read as _, Write};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::control::client::NoSocket;
+use crate::control::exec::{Escaping, Goal, JobRequest, Style, TerminalMode};
+use crate::control::host_resolver::HostError;
+use crate::control::stdio::Sink;
+use crate::crypto::SecretKey;
+use crate::message::{Exec, RequestId};
+use crate::rng::Rng;
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Runs a command on a host that has no address of a family with a socket here.
+fn run_on_no_host(style: Style, verbosity: Verbosity, stdout: Sink, stderr: Sink) -> Finish {
+    let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
+    let client = Client::open(identity).unwrap();
+    let task = Task {
+        label: "web".into(),
+        host: Err(HostError::NoSocket(NoSocket)),
+        request: JobRequest::Exec(Exec::new(RequestId([7; 16]), vec!["true".into()])),
+    };
+    let settings = Settings {
+        goal: Goal::Result,
+        contact_timeout: limits::CONTACT_TIMEOUT,
+        retry_for: limits::RETRY_FOR,
+        style,
+        stdin: false,
+        terminal_mode: TerminalMode::Apart,
+        forward: Vec::new(),
+        verbosity,
+    };
+    let streams = Streams {
+        stdin: None,
+        stdout,
+        stderr,
+    };
+    run(&client, None, None, vec![task], settings, streams, &never())
+}
+
+#[test]
+fn a_run_writes_to_the_streams_of_its_caller() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let stderr = Buffer::default();
+    let finish = run_on_no_host(
+        Style::Json(10),
+        Verbosity::Quiet,
+        writer.into(),
+        Sink::writer(stderr.clone()),
+    );
+    let mut stdout = String::new();
+    std::fs::File::from(reader)
+        .read_to_string(&mut stdout)
+        .unwrap();
+    assert!(
+        stdout.starts_with("{\"") && stdout.ends_with("}\n"),
+        "{stdout}"
+    );
+    assert_eq!(
+        stderr.text(),
+        "udpctl: web: this machine has no network of its address family\n"
+    );
+    assert!(finish.interruption.is_none() && finish.failure.is_none());
+}
+
+#[test]
+fn a_silent_run_writes_no_message() {
+    let stderr = Buffer::default();
+    let stdout = Buffer::default();
+    let finish = run_on_no_host(
+        Style::Labelled(Escaping::Escape),
+        Verbosity::Silent,
+        Sink::writer(stdout.clone()),
+        Sink::writer(stderr.clone()),
+    );
+    assert_eq!(
+        (stdout.text(), stderr.text()),
+        (String::new(), String::new())
+    );
+    let note = finish.report.unwrap().note.unwrap();
+    assert_eq!(note, "this machine has no network of its address family");
+}
+
+#[test]
+fn a_writer_that_fails_ends_the_run_and_is_named() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let stderr = Buffer::default();
+    let finish = run_on_no_host(
+        Style::Json(10),
+        Verbosity::Quiet,
+        Sink::writer(Full),
+        Sink::writer(stderr.clone()),
+    );
+    assert_eq!(finish.interruption, Some(Interruption::Failed));
+    let failure = finish.failure.unwrap().to_string();
+    assert!(failure.starts_with("standard output: "), "{failure}");
+    assert!(stderr.text().contains(&failure), "{}", stderr.text());
+}

@@ -1,0 +1,68 @@
+//! Streams of a run: the source of its input and the destinations of its outputs.
+//!
+//! Values only; [`Writer`](super::Writer) and [`Reader`](super::Reader) use them on their threads.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+
+/// Input and outputs of a run.
+pub struct Streams {
+    /// Input for the commands; `None` for an empty one.
+    pub stdin: Option<Box<dyn Read + Send>>,
+    /// Destination of the hosts' standard output, and of the reports on hosts.
+    pub stdout: Sink,
+    /// Destination of the hosts' standard error, and of messages.
+    pub stderr: Sink,
+}
+
+impl Streams {
+    /// Returns the standard streams of this process.
+    ///
+    /// # Errors
+    /// If the process has no free file descriptor.
+    pub fn of_process() -> io::Result<Self> {
+        let sink = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Sink::from);
+        Ok(Self {
+            stdin: Some(Box::new(io::stdin())),
+            stdout: sink(rustix::stdio::stdout())?,
+            stderr: sink(rustix::stdio::stderr())?,
+        })
+    }
+}
+
+/// Destination of an output.
+#[derive(Clone)]
+pub enum Sink {
+    /// File descriptor. No wait happens inside a write where it allows that, so that the count of bytes written is
+    /// exact at any moment.
+    Descriptor(Arc<File>),
+    /// Any other writer, which is flushed after each batch.
+    Writer(Arc<Mutex<dyn Write + Send>>),
+}
+
+impl From<OwnedFd> for Sink {
+    fn from(fd: OwnedFd) -> Self {
+        Self::Descriptor(Arc::new(fd.into()))
+    }
+}
+
+impl Sink {
+    /// Creates a sink from a writer. A file or pipe is better passed as an [`OwnedFd`].
+    pub fn writer(writer: impl Write + Send + 'static) -> Self {
+        Self::Writer(Arc::new(Mutex::new(writer)))
+    }
+
+    /// Writes without the queue. Errors are ignored: the terminal may be gone, as after SIGHUP. A writer that is in
+    /// use by its thread is left alone, because it may block.
+    pub(in crate::control) fn write_now(&self, bytes: &[u8]) {
+        let _ = match self {
+            Self::Descriptor(file) => (&**file).write_all(bytes),
+            Self::Writer(writer) => match writer.try_lock() {
+                Ok(mut writer) => writer.write_all(bytes).and_then(|()| writer.flush()),
+                Err(_) => Ok(()),
+            },
+        };
+    }
+}
