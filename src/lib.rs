@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! cli                    what was typed: clap definitions, man pages, completions
+//! client                 the client for programs: commands, pings and chats as blocking calls
 //! agent      control     what each program does, in rooms named after the user's nouns
 //!        message         what is said inside a session: calls, lanes, outcomes
 //! net                    carriers of datagrams, the only code that touches a UDP socket; drives `session`
@@ -28,6 +29,7 @@
 pub mod agent;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod client;
 pub mod contain;
 pub mod control;
 pub mod crypto;

@@ -61,6 +61,10 @@ pub const CHAT_SILENCE: Duration = Duration::from_secs(45);
 /// messages without a receipt. Enough for a distant agent, and short for a user who presses Ctrl-C.
 pub const CHAT_LEAVE: Duration = Duration::from_secs(1);
 
+/// Messages of a chat that a program has not taken yet; the oldest gives way. Each has 16 KiB at most, so these are
+/// 16 MiB at most.
+pub const INBOX: usize = 1024;
+
 /// Lines of a chat that wait to be shown. While more do, no event is taken from the network.
 pub const SHOWN_LINES: usize = 64;
 

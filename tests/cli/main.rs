@@ -8,6 +8,7 @@ mod audit;
 mod chat;
 mod chat_terminal;
 mod check;
+mod client;
 mod exec;
 mod fleet;
 mod harness;

@@ -5,7 +5,7 @@ use super::resolve::{is_ours, resolve};
 use super::source::{Sources, inline, read};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),

@@ -1,0 +1,253 @@
+//! Membership in the chat of an agent.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Client, Error, Host};
+use crate::control::chat::client::{Action, ChatClient, Config, End, Purpose};
+use crate::control::limits;
+use crate::message::Reply;
+use crate::net::Event;
+
+/// Membership in a chat; made by [`Client::chat`]. Dropping it leaves the chat.
+pub struct Chat<'a> {
+    client: &'a mut Client,
+    host: Host,
+    chat: ChatClient,
+    name: String,
+    members: Vec<String>,
+    joined: bool,
+    /// Messages that have not been taken yet, at most [`limits::INBOX`].
+    inbox: VecDeque<Message>,
+    /// Messages that were dropped because the inbox was full.
+    missed: u64,
+    /// Results of the messages sent, oldest first.
+    receipts: VecDeque<Result<(), Error>>,
+    end: Option<End>,
+}
+
+/// Message or news of a chat. Names and texts are not escaped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Message {
+    /// A message of a member.
+    Said {
+        /// Name of the sender.
+        from: String,
+        /// Text.
+        text: String,
+        /// False if it arrived as plain text, which anybody may forge.
+        verified: bool,
+    },
+    /// A member has joined.
+    Came {
+        /// Name of the member.
+        name: String,
+    },
+    /// A member has left.
+    Left {
+        /// Name of the member.
+        name: String,
+    },
+    /// Messages are missing, because they came too fast or were not taken in time.
+    Missed {
+        /// Number of messages.
+        messages: u64,
+    },
+}
+
+impl<'a> Chat<'a> {
+    pub(super) fn join(
+        client: &'a mut Client,
+        host: &Host,
+        name: Option<&str>,
+    ) -> Result<Self, Error> {
+        let known = client.known(host);
+        let chat = ChatClient::new(Config {
+            slot: client.network.reserve(1),
+            purpose: Purpose::Chat {
+                name: name.map(str::to_owned),
+            },
+            agent: known.agent,
+            paths: known.paths,
+            ticket: known.ticket,
+            contact_timeout: limits::CONTACT_TIMEOUT,
+        });
+        let mut chat = Self {
+            client,
+            host: host.clone(),
+            chat,
+            name: String::new(),
+            members: Vec::new(),
+            joined: false,
+            inbox: VecDeque::new(),
+            missed: 0,
+            receipts: VecDeque::new(),
+            end: None,
+        };
+        while !chat.joined {
+            chat.wait(None)?;
+        }
+        Ok(chat)
+    }
+
+    /// Returns the own name in the chat.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the names of the other members when this side joined.
+    #[must_use]
+    pub fn members(&self) -> &[String] {
+        &self.members
+    }
+
+    /// Sends a message and waits for its receipt. Messages of others that arrive meanwhile are kept for
+    /// [`Chat::receive`].
+    ///
+    /// # Errors
+    /// [`Error::MessageTooLong`], [`Error::MessageRefused`], or [`Error::Chat`] if the chat has ended and the message
+    /// has no receipt.
+    pub fn send(&mut self, text: &str) -> Result<(), Error> {
+        if let Some(end) = &self.end {
+            return Err(Error::Chat(end.clone()));
+        }
+        if self.chat.say(text.to_owned()).is_err() {
+            return Err(Error::MessageTooLong);
+        }
+        loop {
+            if let Some(receipt) = self.receipts.pop_front() {
+                return receipt;
+            }
+            self.wait(None)?;
+        }
+    }
+
+    /// Returns the next message, or `None` if none arrives within `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::Chat`] if the chat has ended.
+    pub fn receive(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if let Some(message) = self.inbox.pop_front() {
+                return Ok(Some(message));
+            }
+            if self.missed > 0 {
+                let messages = std::mem::take(&mut self.missed);
+                return Ok(Some(Message::Missed { messages }));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(None);
+            }
+            self.wait(deadline)?;
+        }
+    }
+
+    /// Leaves the chat.
+    ///
+    /// # Errors
+    /// [`Error::Chat`] if the chat has ended otherwise before.
+    pub fn leave(mut self) -> Result<(), Error> {
+        self.chat.leave();
+        loop {
+            match self.wait(None) {
+                Ok(()) => {}
+                Err(Error::Chat(End::Left)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the actions that are due and handles the next event, or none if `deadline` passes before.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.act();
+        if let Some(end) = &self.end {
+            return Err(Error::Chat(end.clone()));
+        }
+        let events = self.client.network.events();
+        let event = match deadline {
+            Some(deadline) => match events.recv_deadline(deadline) {
+                Ok(event) => event,
+                Err(error) if error.is_timeout() => return Ok(()),
+                Err(_) => return Err(Error::NetworkEnded),
+            },
+            None => events.recv().map_err(|_| Error::NetworkEnded)?,
+        };
+        self.client.network.taken();
+        match event {
+            Event::Session(event) => self.chat.on_event(event),
+            Event::Failed { .. } | Event::Plain { .. } | Event::Suppressed { .. } => {}
+        }
+        self.act();
+        Ok(())
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.chat.poll() {
+            match action {
+                Action::Command(command) => self.client.network.send(command),
+                Action::Learned(ticket) => self.client.learn(&self.host, Some(ticket)),
+                Action::Heard(reply) => self.on_heard(reply),
+                Action::Delivered { .. } => self.receipts.push_back(Ok(())),
+                Action::Refused { reason, .. } => {
+                    self.receipts.push_back(Err(Error::MessageRefused(reason)));
+                }
+                Action::Ended(end) => self.end = Some(end),
+                Action::Silent | Action::Back => {}
+            }
+        }
+    }
+
+    fn on_heard(&mut self, reply: Reply) {
+        match reply {
+            Reply::Joined { name, members } => {
+                self.joined = true;
+                self.name = name;
+                self.members = members;
+            }
+            Reply::Said {
+                from,
+                text,
+                unverified,
+            } => self.keep(Message::Said {
+                from,
+                text,
+                verified: !unverified,
+            }),
+            Reply::Came { name } => self.keep(Message::Came { name }),
+            Reply::Left { name } => self.keep(Message::Left { name }),
+            Reply::Missed { messages } => {
+                self.missed = self.missed.saturating_add(messages);
+            }
+            Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Exit { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Denied {}
+            | Reply::Done {}
+            | Reply::NoJob {}
+            | Reply::Unsupported { .. } => {}
+        }
+    }
+
+    /// Keeps a message. The oldest one gives way when the inbox is full.
+    fn keep(&mut self, message: Message) {
+        if self.inbox.len() >= limits::INBOX {
+            self.inbox.pop_front();
+            self.missed = self.missed.saturating_add(1);
+        }
+        self.inbox.push_back(message);
+    }
+}
+
+impl Drop for Chat<'_> {
+    fn drop(&mut self) {
+        self.chat.leave_now();
+        self.act();
+    }
+}
