@@ -13,7 +13,7 @@ use crate::net::Event;
 pub struct Chat<'a> {
     client: &'a mut Client,
     host: Host,
-    chat: ChatClient,
+    membership: ChatClient,
     name: String,
     members: Vec<String>,
     joined: bool,
@@ -63,7 +63,7 @@ impl<'a> Chat<'a> {
         name: Option<&str>,
     ) -> Result<Self, Error> {
         let known = client.known(host);
-        let chat = ChatClient::new(Config {
+        let membership = ChatClient::new(Config {
             slot: client.network.reserve(1),
             purpose: Purpose::Chat {
                 name: name.map(str::to_owned),
@@ -76,7 +76,7 @@ impl<'a> Chat<'a> {
         let mut chat = Self {
             client,
             host: host.clone(),
-            chat,
+            membership,
             name: String::new(),
             members: Vec::new(),
             joined: false,
@@ -113,7 +113,7 @@ impl<'a> Chat<'a> {
         if let Some(end) = &self.end {
             return Err(Error::Chat(end.clone()));
         }
-        if self.chat.say(text.to_owned()).is_err() {
+        if self.membership.say(text.to_owned()).is_err() {
             return Err(Error::MessageTooLong);
         }
         loop {
@@ -150,7 +150,7 @@ impl<'a> Chat<'a> {
     /// # Errors
     /// [`Error::Chat`] if the chat has ended otherwise before.
     pub fn leave(mut self) -> Result<(), Error> {
-        self.chat.leave();
+        self.membership.leave();
         loop {
             match self.wait(None) {
                 Ok(()) => {}
@@ -177,7 +177,7 @@ impl<'a> Chat<'a> {
         };
         self.client.network.taken();
         match event {
-            Event::Session(event) => self.chat.on_event(event),
+            Event::Session(event) => self.membership.on_event(event),
             Event::Failed { .. } | Event::Plain { .. } | Event::Suppressed { .. } => {}
         }
         self.act();
@@ -185,7 +185,7 @@ impl<'a> Chat<'a> {
     }
 
     fn act(&mut self) {
-        while let Some(action) = self.chat.poll() {
+        while let Some(action) = self.membership.poll() {
             match action {
                 Action::Command(command) => self.client.network.send(command),
                 Action::Learned(ticket) => self.client.learn(&self.host, Some(ticket)),
@@ -247,7 +247,7 @@ impl<'a> Chat<'a> {
 
 impl Drop for Chat<'_> {
     fn drop(&mut self) {
-        self.chat.leave_now();
+        self.membership.leave_now();
         self.act();
     }
 }

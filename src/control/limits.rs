@@ -14,7 +14,7 @@ pub const RETRY_FOR: Duration = Duration::from_secs(60);
 /// Addresses of one host that are tried.
 pub const ADDRESSES: usize = 4;
 
-/// Sessions of one attempt: the one in use, one that has just answered, one that is being opened.
+/// Sessions of a job: the one in use, one that has just answered, one that is being opened.
 pub const ATTACHMENTS: usize = 3;
 
 /// Names looked up at a time: a resolver answers several queries at once, and a slow one blocks its thread for

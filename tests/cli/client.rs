@@ -53,7 +53,8 @@ fn a_client_runs_commands_and_gets_their_whole_output() {
     assert_eq!((report.exit_status(), report.is_success()), (3, false));
 
     let report = client.exec(&host, ["seq", "200000"]).run().unwrap();
-    let whole: String = (1..=200_000).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<String> = (1..=200_000).map(|line| line.to_string()).collect();
+    let whole = lines.join("\n") + "\n";
     assert!(report.stdout == whole.as_bytes(), "{}", report.stdout.len());
 
     let report = client

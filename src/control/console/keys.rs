@@ -47,12 +47,11 @@ impl Keys {
                 }
                 (Position::Tilde, b'.') => Some(Key::Leave),
                 (Position::Tilde, b'?') => Some(Key::Help),
-                (Position::Tilde, b'~') => None,
+                (Position::Tilde, b'~') | (Position::Start | Position::Within, _) => None,
                 (Position::Tilde, _) => {
                     input.push(b'~');
                     None
                 }
-                (Position::Start | Position::Within, _) => None,
             };
             self.position = match (&special, byte) {
                 (Some(_), _) | (None, b'\r' | b'\n') => Position::Start,

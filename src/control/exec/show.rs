@@ -32,9 +32,7 @@ pub enum Escaping {
     Raw,
 }
 
-/// Output that a chunk stands for; `None` for text of `udpctl` itself.
-
-/// Range of bytes of a host's output.
+/// Range of bytes of a host's output that a chunk stands for; a chunk with text of `udpctl` itself has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ByteCount {
     /// Slot of the host in the run.
