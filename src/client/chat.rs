@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Client, Error, Host};
-use crate::control::chat::client::{Action, ChatClient, Config, End, Purpose};
+use crate::control::chat_client::{Action, ChatClient, Config, End, Purpose};
 use crate::control::limits;
 use crate::message::Reply;
 use crate::net::Event;

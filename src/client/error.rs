@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::control::chat::client::End;
+use crate::control::chat_client::End;
 use crate::control::client::NoSocket;
 use crate::control::limits::CAPTURE;
 use crate::escape;

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "cli")]
 pub mod chat;
+pub mod chat_client;
 pub mod client;
 pub mod console;
 pub mod contact;

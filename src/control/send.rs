@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crossbeam_channel::{Receiver, select};
 
-use super::chat::client::{Action, ChatClient, Config, End, Purpose};
+use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::contact::Contact;
 use super::host_resolver::{Host, HostResolver};

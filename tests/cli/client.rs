@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use udpagent::client::{Client, Error, Host, Message};
-use udpagent::control::chat::client::End;
+use udpagent::control::chat_client::End;
 use udpagent::crypto::{SecretKey, key_file};
 use udpagent::message::Outcome;
 

@@ -12,8 +12,8 @@ use clap::Args;
 
 use super::args::ContactTimeout;
 use super::context::{Context, note};
-use crate::control::chat::client::End;
 use crate::control::chat::{self, PlainSource};
+use crate::control::chat_client::End;
 use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::send::{self, Receipt};

@@ -5,7 +5,6 @@
 //! standard output, and the program ends when everything is delivered. Invariant: a line that was not delivered is named
 //! on standard error, and the exit status is not 0.
 
-pub mod client;
 mod plain;
 mod screen;
 
@@ -18,6 +17,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 pub use plain::{PlainSource, chat_plain, send_plain};
 
 use self::screen::{Screen, Typed};
+use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::console;
 use super::host_resolver::{Host, HostResolver};
@@ -27,7 +27,6 @@ use crate::escape;
 use crate::message::Reply;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::net::Event;
-use client::{Action, ChatClient, Config, End, Purpose};
 
 /// Exit status if everything was delivered and the chat was left as requested.
 const DELIVERED: u8 = 0;

@@ -71,9 +71,26 @@ const LAYERS: [(&str, &[&str]); 17] = [
         ],
     ),
     (
+        "client",
+        &[
+            "control",
+            "message",
+            "net",
+            "session",
+            "crypto",
+            "wire",
+            "time",
+            "rng",
+            "escape",
+            "home",
+            "peer_addr",
+        ],
+    ),
+    (
         "cli",
         &[
             "agent",
+            "client",
             "control",
             "process",
             "message",

@@ -14,7 +14,7 @@ const SANS_IO: [&str; 15] = [
     "agent/outbox.rs",
     "agent/plain.rs",
     "agent/policy.rs",
-    "control/chat/client/",
+    "control/chat_client/",
     "control/contact.rs",
     "control/exec/remote_job/",
     "control/exec/show.rs",
