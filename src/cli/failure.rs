@@ -14,9 +14,6 @@ use crate::contain::is_contained;
 use crate::control::console;
 use crate::escape;
 
-/// Exit status of an agent after a panic: `EX_SOFTWARE` of sysexits.h.
-pub const AGENT_FAILURE: u8 = 70;
-
 /// Bytes displayed of a panic's message: a sentence or two.
 const MESSAGE: usize = 512;
 
@@ -91,7 +88,7 @@ mod tests {
     #[test]
     fn a_panic_in_a_thread_ends_the_program_with_a_status_and_one_line() {
         if std::env::var_os(CHILD).is_some() {
-            install("udpagent", AGENT_FAILURE);
+            install("udpagent", crate::message::status::AGENT_FAILURE);
             // A contained panic is not reported.
             assert_eq!(contain(|| -> u8 { panic!("not reported") }), None);
             let network = std::thread::Builder::new().name("network".into());

@@ -1,10 +1,10 @@
-//! Exit statuses of `udpctl`, and the descriptions that the manual and `udpctl explain` print.
+//! Exit statuses of both programs, and the descriptions that the manual and `udpctl explain` print.
 //!
 //! Not the statuses of single outcomes: those are in the table of [`outcome`](super::outcome).
 
 /// Every command of several returned 0.
 pub const SUCCESS: u8 = 0;
-/// A failure of `udpctl` itself in a run over several targets.
+/// A failure of `udpctl` itself in a run over several targets; an agent that cannot start.
 pub const INTERNAL: u8 = 1;
 /// The command line cannot be understood.
 pub const USAGE: u8 = 2;
@@ -27,6 +27,9 @@ pub const BROKEN_PIPE: u8 = 128 + 13;
 /// A failure that is not the command's, with one target.
 pub const UDPCTL_FAILURE: u8 = 255;
 
+/// A thread of `udpagent` failed: `EX_SOFTWARE` of sysexits.h.
+pub const AGENT_FAILURE: u8 = 70;
+
 /// Runs that a status belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
@@ -34,6 +37,8 @@ pub enum Scope {
     One,
     /// `exec` with several targets.
     Several,
+    /// `udpagent`.
+    Agent,
 }
 
 /// Exit status with its description.
@@ -63,8 +68,16 @@ const fn several(number: u8, meaning: &'static str) -> Status {
     }
 }
 
+const fn agent(number: u8, meaning: &'static str) -> Status {
+    Status {
+        number,
+        scope: Scope::Agent,
+        meaning,
+    }
+}
+
 /// All statuses; those of several targets in order of [`severity`].
-pub const STATUSES: [Status; 16] = [
+pub const STATUSES: [Status; 20] = [
     one(
         USAGE,
         "The command line cannot be understood. Nothing was sent.",
@@ -110,6 +123,20 @@ pub const STATUSES: [Status; 16] = [
     several(
         USAGE,
         "The command line cannot be understood. Nothing was sent.",
+    ),
+    agent(
+        SUCCESS,
+        "The agent was ended by a signal, by \"quit\", or by the end of input at its terminal.",
+    ),
+    agent(
+        INTERNAL,
+        "The agent could not start, a file is missing or invalid, or \"udpagent check\" answers no.",
+    ),
+    agent(USAGE, "The command line is invalid."),
+    agent(
+        AGENT_FAILURE,
+        "A thread of the agent failed: a fault of the program, or the loss of every socket. A line on standard \
+         error names the thread and the reason. The agent exits at once, without ending its jobs.",
     ),
 ];
 

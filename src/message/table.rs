@@ -107,7 +107,8 @@ const DEADLINE: u8 = 124;
 pub(super) const EXITED: Row = Row {
     name: "exited",
     words: "exited",
-    meaning: "The command ran and returned this status.",
+    meaning: "The command ran and returned this status. If a process that it left behind still holds its output \
+              open, a line on standard error says so, and output written later is not shown.",
     ran: Ran::Yes,
     held: Held::Result,
     fate: Fate::Ok,

@@ -230,6 +230,11 @@ fn explain_prints_the_table_of_outcomes_and_statuses() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    let outcome = user.udpctl(["explain", "70"]).outcome();
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    for part in ["output written later", "70 of udpagent:\n  A thread"] {
+        assert!(text.contains(part), "{text}");
+    }
     let outcome = user.udpctl(["explain", "fine"]).outcome();
     assert_eq!(outcome.status, 2);
     assert!(outcome.stderr.contains("timed_out"), "{}", outcome.stderr);

@@ -19,6 +19,7 @@ use self::invite::InviteArgs;
 use self::key::KeyArgs;
 use self::serve::ServeArgs;
 use super::{failure, memory};
+use crate::message::status::{AGENT_FAILURE, INTERNAL};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,12 +62,12 @@ pub enum Command {
 /// Parses the command line, runs the agent or a subcommand, and turns the result into an exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    failure::install("udpagent", failure::AGENT_FAILURE);
+    failure::install("udpagent", AGENT_FAILURE);
     memory::keep_private();
     let line = AgentLine::parse();
     let status = run(&line).unwrap_or_else(|error| {
         eprintln!("udpagent: {error:#}");
-        1
+        INTERNAL
     });
     // At once: a thread that waits for the terminal must not delay it.
     std::process::exit(status.into())

@@ -84,6 +84,9 @@ fn of_number(number: u8) -> String {
     for status in statuses(Scope::Several) {
         let _ = writeln!(text, "{number} with several targets:\n  {}", status.meaning);
     }
+    for status in statuses(Scope::Agent) {
+        let _ = writeln!(text, "{number} of udpagent:\n  {}", status.meaning);
+    }
     text
 }
 
@@ -135,7 +138,8 @@ mod tests {
              The command ran and a signal ended it.\n    \
              {\"signaled\":{\"signal\":9,\"core\":false}}\n  \
              exited with status 137\n    \
-             The command ran and returned this status.\n    \
+             The command ran and returned this status. If a process that it left behind still holds its \
+             output open, a line on standard error says so, and output written later is not shown.\n    \
              {\"exited\":{\"code\":137}}\n"
         );
         for outcome in ALL {
