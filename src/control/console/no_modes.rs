@@ -3,7 +3,7 @@
 
 /// No modes.
 #[derive(Default)]
-pub struct Modes;
+pub struct Modes {}
 
 impl Modes {
     /// Ignores output.
