@@ -181,6 +181,8 @@ impl Session {
         }
         if let Some(resp) = self.resp.take() {
             self.timers.stop(Timer::Unconfirmed);
+            // The keys follow from the RESP, so it has arrived where it was sent: at the address of INIT. A
+            // first DATA from elsewhere validates nothing else; that address is challenged below.
             self.path.validated = true;
             if let Some(sent) = resp.sent_once {
                 self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);

@@ -22,6 +22,8 @@ pub(in crate::session) struct RecvHalf {
     /// The highest offset received, for the session's credit.
     highest: u64,
     final_size: Option<u64>,
+    /// True if a STREAM frame with FIN came.
+    fin: bool,
     consumed: u64,
     /// The credit last granted, or the initial one.
     granted: u64,
@@ -44,6 +46,7 @@ impl RecvHalf {
             beyond: BTreeMap::new(),
             highest: 0,
             final_size: None,
+            fin: false,
             consumed: 0,
             granted: limits::INITIAL_STREAM_CREDIT,
             reported: 0,
@@ -64,6 +67,7 @@ impl RecvHalf {
     ) -> Result<u64, Fault> {
         let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
+        self.fin |= fin && self.reset.is_none();
         if self.discarding || self.reset.is_some() || end <= self.next {
             return Ok(grown);
         }
@@ -144,15 +148,18 @@ impl RecvHalf {
         Ok(())
     }
 
-    /// Takes a RESET; returns by how much the highest offset grew.
+    /// Takes a RESET; returns the growth of the highest offset. The data is not complete, even if every byte
+    /// below the final size has arrived: only FIN and all bytes before it make the RESET void.
     pub(in crate::session) fn on_reset(
         &mut self,
         code: u64,
         final_size: u64,
     ) -> Result<u64, Fault> {
         let grown = self.on_extent(final_size, Some(final_size))?;
-        if self.next < final_size && self.reset.is_none() {
+        let complete = self.fin && self.next == final_size;
+        if !complete && self.reset.is_none() {
             self.reset = Some(code);
+            self.fin = false;
             self.beyond.clear();
         }
         Ok(grown)
@@ -163,7 +170,7 @@ impl RecvHalf {
         if self.discarding {
             return None;
         }
-        let fin = self.final_size == Some(self.next) && !self.fin_delivered;
+        let fin = self.is_fin_due();
         if self.ready.is_empty() && !fin {
             return None;
         }
@@ -180,10 +187,12 @@ impl RecvHalf {
     }
 
     pub(in crate::session) fn has_event(&self) -> bool {
-        !self.discarding
-            && (!self.ready.is_empty()
-                || self.reset.is_some()
-                || (self.final_size == Some(self.next) && !self.fin_delivered))
+        !self.discarding && (!self.ready.is_empty() || self.reset.is_some() || self.is_fin_due())
+    }
+
+    /// True if the end has been reached and the application does not know yet.
+    fn is_fin_due(&self) -> bool {
+        self.fin && self.final_size == Some(self.next) && !self.fin_delivered
     }
 
     /// The application has disposed of `bytes` more, of those that it was given at most; returns how many
@@ -261,5 +270,46 @@ impl RecvHalf {
 
     pub(in crate::session) const fn has_final_size(&self) -> bool {
         self.final_size.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_behind_all_data_is_no_end_of_data() {
+        for data in [&b""[..], b"abc"] {
+            let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+            half.on_stream(0, data, false).unwrap();
+            half.on_reset(2, data.len() as u64).unwrap();
+            // FIN behind the RESET does not make the data complete.
+            half.on_stream(0, data, true).unwrap();
+            if !data.is_empty() {
+                let data = Bytes::from_static(b"abc");
+                assert_eq!(half.take_ready(), Some((0, data, false)));
+            }
+            assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
+            assert!(half.is_done());
+        }
+    }
+
+    #[test]
+    fn a_reset_behind_fin_and_all_data_is_void() {
+        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        half.on_stream(0, b"abc", true).unwrap();
+        half.on_reset(2, 3).unwrap();
+        let data = Bytes::from_static(b"abc");
+        assert_eq!(half.take_ready(), Some((0, data, true)));
+        assert_eq!((half.take_reset(), half.is_done()), (None, true));
+    }
+
+    #[test]
+    fn a_reset_behind_fin_with_a_gap_before_it_counts() {
+        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        half.on_stream(2, b"c", true).unwrap();
+        half.on_reset(2, 3).unwrap();
+        half.on_stream(0, b"ab", false).unwrap();
+        assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
     }
 }

@@ -340,3 +340,80 @@ fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
         .sum();
     assert_eq!(got as u64, limits::STREAM_WINDOW);
 }
+
+#[test]
+fn a_reset_of_stdin_behind_all_its_bytes_is_not_its_end() {
+    for data in ["", "abc"] {
+        let mut pair = Pair::new(Duration::from_millis(5));
+        pair.echo = false;
+        let session = pair.connect(1, None, b"x");
+        let stream = StreamId::new(CallId(0), Lane::Data);
+        pair.apply(Command::Write {
+            session,
+            stream,
+            data: data.into(),
+            fin: false,
+        });
+        pair.run(pair.now + SECOND);
+        pair.apply(Command::Reset {
+            session,
+            stream,
+            code: 2,
+        });
+        pair.run(pair.now + SECOND);
+        let events: Vec<_> = pair
+            .agent_events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Stream {
+                    event: StreamEvent::Data { stream, fin, .. },
+                    ..
+                } if stream.lane() == Lane::Data => Some(Err(*fin)),
+                Event::Stream {
+                    event: StreamEvent::Reset { code, .. },
+                    ..
+                } => Some(Ok(*code)),
+                _ => None,
+            })
+            .collect();
+        let expected: &[_] = if data.is_empty() {
+            &[Ok(2)]
+        } else {
+            &[Err(false), Ok(2)]
+        };
+        assert_eq!(events, expected);
+    }
+}
+
+#[test]
+fn first_data_from_another_address_does_not_validate_that_address() {
+    let mut pair = Pair::new(Duration::ZERO);
+    pair.connect(1, None, b"x");
+    pair.drain();
+    // INIT and RESP arrive; the first DATA then comes from another address.
+    for _ in 0..2 {
+        let (_, to_agent, mut bytes) = pair.wire.remove(0);
+        let (endpoint, from) = if to_agent {
+            (&mut pair.agent, path(false))
+        } else {
+            (&mut pair.controller, path(true))
+        };
+        endpoint.handle_datagram(pair.now, from, None, &mut bytes);
+        pair.drain();
+    }
+    let first = pair.wire.iter().position(|(_, to_agent, _)| *to_agent);
+    let (.., mut bytes) = pair.wire.remove(first.expect("DATA is on the wire"));
+    let other = Path {
+        remote: "198.51.100.9:9".parse().unwrap(),
+        ..path(false)
+    };
+    pair.agent
+        .handle_datagram(pair.now, other, None, &mut bytes);
+    let session = pair.agent.session(0).unwrap();
+    assert_eq!(session.path.path, other);
+    assert!(!session.path.validated && session.path.challenge_due);
+    assert_eq!(session.path.budget(), 3 * bytes.len() as u64);
+    // RESP went to the address of INIT, and arrived there.
+    let previous = session.previous_path.unwrap();
+    assert_eq!((previous.path, previous.validated), (path(false), true));
+}
