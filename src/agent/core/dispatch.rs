@@ -77,7 +77,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 }
             }
             StreamEvent::Delivered { stream } if stream.lane() == Lane::Control => {
-                self.on_delivered(call_ref(session, stream));
+                self.on_delivered(now, call_ref(session, stream));
             }
             StreamEvent::Stopped { stream, .. } => {
                 let call = call_ref(session, stream);
@@ -349,9 +349,9 @@ impl<P: Processes, D: Policy> Service<P, D> {
     }
 
     /// Our last line in a call has arrived.
-    fn on_delivered(&mut self, call: CallRef) {
+    fn on_delivered(&mut self, now: Instant, call: CallRef) {
         let through = match self.kind(call) {
-            Some(CallKind::Jobs) => self.jobs.on_delivered(call),
+            Some(CallKind::Jobs) => self.jobs.on_delivered(now, call),
             Some(CallKind::Answered | CallKind::Chat) => true,
             Some(CallKind::Unopened) | None => false,
         };

@@ -54,6 +54,8 @@ pub struct Attachment {
     pub begin: [u64; 2],
     /// Its machine has acknowledged the last line.
     pub told: bool,
+    /// The controller ended the control lane while the job was running.
+    pub ended_early: bool,
 }
 
 /// One command.

@@ -187,23 +187,44 @@ impl<P: Processes> Jobs<P> {
     /// has everything; before, only that no request will follow. Returns whether the call is through.
     pub fn on_fin(&mut self, now: Instant, call: CallRef) -> bool {
         match self.calls.get(&call) {
-            Some(&Role::Attached(job)) => self.forget(now, job).is_some(),
+            Some(&Role::Attached(job)) => {
+                self.table.update(job, |job| {
+                    let running = job.is_running();
+                    if let Some(attached) = &mut job.attached {
+                        attached.ended_early = running;
+                    }
+                });
+                self.forget(now, job).is_some()
+            }
             Some(Role::Forgotten) => self.calls.remove(&call).is_some(),
             Some(Role::Waiting(_)) | None => false,
         }
     }
 
-    /// Everything on the call's control lane has arrived. Returns whether the call is through.
-    pub fn on_delivered(&mut self, call: CallRef) -> bool {
-        let role = self.calls.get(&call);
-        if let Some(&Role::Attached(job)) = role {
+    /// The controller has acknowledged the call's control lane to its end. Returns true if the call is over: a
+    /// controller that ended its half before will send nothing that could end the call. The result is kept.
+    pub fn on_delivered(&mut self, now: Instant, call: CallRef) -> bool {
+        let role = self.calls.get(&call).copied();
+        if let Some(Role::Attached(job)) = role {
             self.table.update(job, |job| {
                 if let Some(attached) = &mut job.attached {
                     attached.told = true;
                 }
             });
         }
-        role.is_none()
+        let ended_early = match role {
+            Some(Role::Attached(job)) => self
+                .table
+                .get(job)
+                .and_then(|job| job.attached)
+                .is_some_and(|attached| attached.ended_early),
+            Some(Role::Waiting(_) | Role::Forgotten) => false,
+            None => return true,
+        };
+        if ended_early {
+            self.on_gone(now, call);
+        }
+        ended_early
     }
 
     /// The call is over, its job may go on.
@@ -369,6 +390,7 @@ impl<P: Processes> Jobs<P> {
                 call,
                 begin,
                 told: false,
+                ended_early: false,
             });
             job.absent = None;
             job.stdin.attach(stdin.unwrap_or(job.stdin.taken()));
