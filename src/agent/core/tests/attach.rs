@@ -184,3 +184,23 @@ fn stdin_goes_on_where_the_job_had_it() {
     stage.drain();
     assert_eq!(stage.heard(call, Lane::Data).consumed, 1);
 }
+
+#[test]
+fn a_call_whose_control_lane_ended_before_exit_is_released_after_it() {
+    let mut stage = Stage::new();
+    let alice = stage.open(1, ALICE);
+    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
+    let job = stage.last_job();
+    stage.data(call, Lane::Control, b"", true);
+    stage.service.on_eof(stage.now, job, Output::Out);
+    stage.service.on_eof(stage.now, job, Output::Err);
+    stage.exit(job, Exit::Code(0));
+    assert!(!stage.released.contains(&call));
+    stage.delivered(call);
+    assert!(stage.released.contains(&call));
+    // The result is still there for who attaches.
+    let again = stage.call(alice, 1, &Request::Exec(exec(1)));
+    let outcome = Outcome::Exited { code: 0 };
+    let last = stage.replies(again).pop();
+    assert!(matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome));
+}
