@@ -1,8 +1,8 @@
-//! Two endpoints and a wire that loses nothing: the machine's everyday life, and what it does to liars.
+//! Two endpoints and a wire that loses nothing: transfers, and the answers to violations.
 
 mod inits;
-mod liars;
 mod retries;
+mod violations;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,20 +1,20 @@
-//! Peers that hold the keys and break the rules: closed with a reason, memory bounded.
+//! Peers that hold the keys and break the protocol: the session is closed with a reason, and memory stays bounded.
 
 use super::*;
 use crate::wire::limits::{DATA_HEADER, MAX_COUNTER};
 use crate::wire::{Data, Frame, FrameType, encode_ack};
 
-/// A session that stands, and a controller about to misbehave: `write` puts frames into a datagram
-/// that is sealed as it should be.
-fn lie(write: impl Fn(&mut Vec<u8>)) -> Pair {
+/// A pair after the agent received one more datagram of the controller: `write` puts the frames into it, and
+/// it is sealed as usual.
+fn after(write: impl Fn(&mut Vec<u8>)) -> Pair {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
-    let liar = pair.controller.session(0).unwrap();
+    let peer = pair.controller.session(0).unwrap();
     let mut datagram = Vec::new();
-    let start = liar.begin(&mut datagram);
+    let start = peer.begin(&mut datagram);
     write(&mut datagram);
-    liar.finish(pair.now, &mut datagram, start, true, Vec::new());
+    peer.finish(pair.now, &mut datagram, start, true, Vec::new());
     pair.wire.push((pair.now, true, datagram));
     pair.run(pair.now + SECOND);
     pair
@@ -52,14 +52,14 @@ fn stream(call: u32, lane: Lane, offset: u64, fin: bool, data: &[u8], out: &mut 
 
 #[test]
 fn honest_frames_are_no_violation() {
-    let pair = lie(|out| stream(0, Lane::Data, 0, true, b"stdin", out));
+    let pair = after(|out| stream(0, Lane::Data, 0, true, b"stdin", out));
     assert_eq!(violation(&pair), None);
     assert_eq!(pair.received(Lane::Data), b"stdin");
 }
 
 #[test]
 fn an_ack_for_what_was_never_sent_closes_the_session() {
-    let pair = lie(|out| {
+    let pair = after(|out| {
         encode_ack(std::iter::once(1..=5000), Duration::ZERO, 100, out);
     });
     assert_eq!(
@@ -70,7 +70,7 @@ fn an_ack_for_what_was_never_sent_closes_the_session() {
 
 #[test]
 fn more_than_the_credit_of_a_stream_closes_the_session() {
-    let pair = lie(|out| {
+    let pair = after(|out| {
         stream(
             0,
             Lane::Data,
@@ -88,7 +88,7 @@ fn more_than_the_credit_of_a_stream_closes_the_session() {
 
 #[test]
 fn more_than_the_credit_of_the_session_closes_it() {
-    let pair = lie(|out| {
+    let pair = after(|out| {
         for call in 1..=5 {
             stream(
                 call,
@@ -108,7 +108,7 @@ fn more_than_the_credit_of_the_session_closes_it() {
 
 #[test]
 fn a_final_size_that_changes_closes_the_session() {
-    let pair = lie(|out| {
+    let pair = after(|out| {
         stream(0, Lane::Data, 0, true, b"all", out);
         stream(0, Lane::Data, 3, true, b"more", out);
     });
@@ -116,7 +116,7 @@ fn a_final_size_that_changes_closes_the_session() {
         violation(&pair),
         Some((Some(FrameType::Stream), Fault::FinalSizeChanged))
     );
-    let pair = lie(|out| {
+    let pair = after(|out| {
         stream(0, Lane::Data, 9, false, b"x", out);
         stream(0, Lane::Data, 0, true, b"all", out);
     });
@@ -128,7 +128,7 @@ fn a_final_size_that_changes_closes_the_session() {
 
 #[test]
 fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
-    let pair = lie(|out| stream(0, Lane::Stderr, 0, false, b"x", out));
+    let pair = after(|out| stream(0, Lane::Stderr, 0, false, b"x", out));
     assert_eq!(
         violation(&pair),
         Some((Some(FrameType::Stream), Fault::Direction))
@@ -137,12 +137,12 @@ fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
 
 #[test]
 fn calls_beyond_the_bound_close_the_session() {
-    let pair = lie(|out| stream(100_000, Lane::Control, 0, false, b"x", out));
+    let pair = after(|out| stream(100_000, Lane::Control, 0, false, b"x", out));
     assert_eq!(
         violation(&pair),
         Some((Some(FrameType::Stream), Fault::CallNumber))
     );
-    let pair = lie(|out| {
+    let pair = after(|out| {
         (1..=200).for_each(|call| stream(call, Lane::Control, 0, false, b"", out));
     });
     assert_eq!(
@@ -153,9 +153,9 @@ fn calls_beyond_the_bound_close_the_session() {
 
 #[test]
 fn frames_that_make_no_sense_close_the_session() {
-    let pair = lie(|out| out.push(0x7F));
+    let pair = after(|out| out.push(0x7F));
     assert_eq!(violation(&pair), Some((None, Fault::Malformed)));
-    let pair = lie(|out| {
+    let pair = after(|out| {
         Frame::Rekey {
             phase: 1,
             share: [9; 32],
@@ -176,15 +176,15 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
     let before = pair.agent.stats();
     let counters = [u64::MAX, u64::MAX - 1, 1 << 63, MAX_COUNTER + 1];
     for counter in counters.into_iter().chain([MAX_COUNTER, MAX_COUNTER - 1]) {
-        let liar = pair.controller.session(0).unwrap();
+        let peer = pair.controller.session(0).unwrap();
         let header = Data {
             phase: 0,
-            receiver: liar.remote,
+            receiver: peer.remote,
             counter,
         };
         let mut datagram = header.encode().to_vec();
         Frame::Ping.encode(&mut datagram);
-        let keys = liar.keys.as_ref().unwrap();
+        let keys = peer.keys.as_ref().unwrap();
         keys.seal
             .seal(counter, &header.encode(), &mut datagram, DATA_HEADER);
         pair.agent
@@ -218,11 +218,11 @@ fn a_datagram_that_was_changed_anywhere_is_dropped_and_counted() {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
-    let liar = pair.controller.session(0).unwrap();
+    let peer = pair.controller.session(0).unwrap();
     let mut datagram = Vec::new();
-    let start = liar.begin(&mut datagram);
+    let start = peer.begin(&mut datagram);
     Frame::Ping.encode(&mut datagram);
-    liar.finish(pair.now, &mut datagram, start, true, Vec::new());
+    peer.finish(pair.now, &mut datagram, start, true, Vec::new());
     let before = pair.agent.stats();
     for index in 0..datagram.len() {
         let mut changed = datagram.clone();
