@@ -404,7 +404,10 @@ fn first_data_from_another_address_does_not_validate_that_address() {
     let first = pair.wire.iter().position(|(_, to_agent, _)| *to_agent);
     let (.., mut bytes) = pair.wire.remove(first.expect("DATA is on the wire"));
     let other = Path {
-        remote: "198.51.100.9:9".parse().unwrap(),
+        remote: "198.51.100.9:9"
+            .parse::<std::net::SocketAddr>()
+            .unwrap()
+            .into(),
         ..path(false)
     };
     pair.agent
