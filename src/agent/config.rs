@@ -14,23 +14,9 @@ pub use file::{ConfigError, load, parse};
 
 use super::chat::ReplyTemplate;
 use super::limits::JOBS;
+pub use super::switch::Switch;
 use crate::net::Bind;
 use crate::process::Limit;
-
-/// State of a feature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Switch {
-    /// Enabled.
-    On,
-    /// Disabled.
-    Off,
-}
-
-impl From<bool> for Switch {
-    fn from(on: bool) -> Self {
-        if on { Self::On } else { Self::Off }
-    }
-}
 
 /// Audit records of commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]

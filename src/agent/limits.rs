@@ -15,7 +15,7 @@ pub const JOBS_ENDED: usize = 2048;
 /// Time for which an ended command waits for its controller.
 pub const RETENTION: Duration = Duration::from_secs(3600);
 
-/// Output of one lane that is held for its reader. Beyond it the process blocks in its write.
+/// Output of one lane that is held for its reader. Above it the process blocks in its write.
 pub const LANE: u64 = 1 << 20;
 
 /// Terminal output that is held while nobody is attached: as much as a controller whose session was
@@ -33,9 +33,9 @@ pub const LANE_AT_EXIT: u64 = 1 << 20;
 /// Free space of a lane below which a read is not worth a system call.
 pub const READ: u64 = 16 << 10;
 
-/// Least size that a piece of output counts for. A process that writes single bytes must not cost
-/// many times its output.
-pub const PIECE: u64 = 128;
+/// Least cost of a chunk of output. A process that writes single bytes must not cost many times its
+/// output.
+pub const CHUNK: u64 = 128;
 
 /// Output held for all ended commands. Beyond it the oldest are forgotten.
 pub const HELD: u64 = 64 << 20;
@@ -64,7 +64,7 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 pub const SHUTDOWN: Duration = Duration::from_secs(6);
 
 /// Time for which it then waits for their controllers to receive the result.
-pub const FAREWELL: Duration = Duration::from_millis(500);
+pub const LAST_RESULTS: Duration = Duration::from_millis(500);
 
 /// Calls that wait for the end of one job.
 pub const WAITERS: usize = 16;
@@ -73,7 +73,7 @@ pub const WAITERS: usize = 16;
 pub const PARTIAL_LINES: usize = 4 << 20;
 
 /// Invalid lines of a call, each answered: as many as a later protocol version may use.
-pub const NONSENSE: u32 = 16;
+pub const INVALID_LINES: u32 = 16;
 
 /// Lines of a call about a job after the first: signals and window sizes. Each may be answered, and
 /// nobody need read the answers. A window that is resized by hand sends a few dozen a second.
@@ -85,9 +85,6 @@ pub const SHOWN_ARGV: usize = 512;
 /// Bytes of argv in a whole list, so that the list with the other fields of each job stays a line
 /// (a mebibyte).
 pub const LIST_ARGV: usize = 256 << 10;
-
-/// Largest signal number on Linux.
-pub const MAX_SIGNAL: i32 = 64;
 
 /// Members of the chat. Each message goes to all of them.
 pub const CHAT_MEMBERS: usize = 1024;

@@ -1,7 +1,8 @@
-//! What `udpagent` does, in rooms named after the user's nouns.
+//! The agent: everything of `udpagent` above the sessions.
 //!
-//! The service is sans-IO: session events in, commands out, so that the simulator can run a whole agent.
-//! `run` is the thread that feeds it from the network, from pipes, pidfds, the terminal and changed files.
+//! [`core`], [`jobs`] and [`chat`] are sans-IO: session events in, commands out, so that the simulator can run a
+//! whole agent. [`access`] decides who may connect and run commands. [`daemon`] is the thread that feeds the
+//! service from the network, pipes, pidfds, the terminal and changed files.
 
 pub mod access;
 pub mod audit;
@@ -13,5 +14,6 @@ pub mod jobs;
 pub mod limits;
 pub mod note;
 pub mod outbox;
+mod switch;
 
 pub use daemon::{Agent, Config, StartError, start};

@@ -1,40 +1,41 @@
-//! What the agent's rooms have done, for its log.
+//! Notes of the service for the log.
 
+use super::access::Denied;
 use crate::crypto::PublicKey;
 use crate::message::{OsText, Outcome, RequestId};
 use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
 
-/// Something for the log.
+/// A note for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Note {
     /// A session was opened.
     Opened {
-        /// Which.
+        /// The session.
         session: SessionHandle,
-        /// By whom.
+        /// Key of the controller.
         key: PublicKey,
-        /// Its name, if it is known.
+        /// Name of the key; `None` if it is not listed.
         name: Option<String>,
-        /// From where.
+        /// Address of the controller.
         remote: PeerAddr,
     },
     /// A command was accepted and is about to be started.
     Accepted {
-        /// Its id.
+        /// Request id.
         id: RequestId,
-        /// Whose.
+        /// Key of the controller.
         key: PublicKey,
-        /// What, as far as it is shown.
+        /// Beginning of argv.
         argv: Vec<OsText>,
     },
-    /// A command is over.
+    /// A command has ended.
     Ended {
-        /// Its id.
+        /// Request id.
         id: RequestId,
-        /// Whose.
+        /// Key of the controller.
         key: PublicKey,
-        /// How.
+        /// Outcome.
         outcome: Outcome,
         /// Bytes of stdout.
         stdout: u64,
@@ -43,18 +44,20 @@ pub enum Note {
     },
     /// A command was not run.
     Refused {
-        /// Its id.
+        /// Request id.
         id: RequestId,
-        /// Whose.
+        /// Key of the controller.
         key: PublicKey,
-        /// Why.
+        /// Outcome for the controller.
         outcome: Outcome,
+        /// Reason, if the policy denies it.
+        denied: Option<Denied>,
     },
-    /// A key was entered on an invitation.
+    /// An invited key was listed.
     Registered {
-        /// Whose.
+        /// Key of the controller.
         key: PublicKey,
-        /// Under which name.
+        /// Name of the key.
         name: String,
     },
 }

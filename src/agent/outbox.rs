@@ -1,7 +1,7 @@
-//! What the rooms of the agent want said: commands for the session machine, collected in order.
+//! Commands of the agent for the session layer, in order.
 //!
-//! Sans-IO. Not a queue of its own: the service drains it after every event. What goes onto a lane is bounded by
-//! the room that writes it, which keeps within the peer's credit.
+//! The service is drained after every event. The data on a lane is bounded by its writer, which keeps within
+//! the credit of the peer.
 
 use bytes::Bytes;
 
@@ -25,22 +25,22 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The next command for the machine.
+    /// Returns the next command.
     pub fn pop(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    /// Any command.
+    /// Appends a command.
     pub fn push(&mut self, command: Command) {
         self.commands.push_back(command);
     }
 
-    /// A line on the call's control lane.
+    /// Writes a reply to the control lane of a call.
     pub fn reply(&mut self, to: CallRef, reply: &Reply) {
         self.write(to, Lane::Control, to_line(reply).into(), false);
     }
 
-    /// Bytes on a lane.
+    /// Writes bytes to a lane.
     pub fn write(&mut self, to: CallRef, lane: Lane, data: Bytes, fin: bool) {
         let stream = StreamId::new(to.call, lane);
         self.push(Command::Write {
@@ -51,12 +51,12 @@ impl Outbox {
         });
     }
 
-    /// The last line of a call: then the control lane ends.
+    /// Writes the last reply of a call and ends the control lane.
     pub fn last_reply(&mut self, to: CallRef, reply: &Reply) {
         self.write(to, Lane::Control, to_line(reply).into(), true);
     }
 
-    /// Credit for what was disposed of.
+    /// Grants credit for consumed bytes.
     pub fn consumed(&mut self, from: CallRef, lane: Lane, bytes: u64) {
         let stream = StreamId::new(from.call, lane);
         self.push(Command::Consumed {
@@ -66,7 +66,7 @@ impl Outbox {
         });
     }
 
-    /// No more of this lane is wanted.
+    /// Stops a lane that is not wanted.
     pub fn stop(&mut self, to: CallRef, lane: Lane, code: StreamCode) {
         let stream = StreamId::new(to.call, lane);
         self.push(Command::Stop {
@@ -76,7 +76,7 @@ impl Outbox {
         });
     }
 
-    /// The call is done with, as far as the agent is concerned.
+    /// Releases a call.
     pub fn release(&mut self, call: CallRef) {
         self.push(Command::Release {
             session: call.session,

@@ -226,12 +226,6 @@ impl ControlHome {
         self.config.join("known_agents")
     }
 
-    /// Returns the file of the groups of hosts.
-    #[must_use]
-    pub fn hosts(&self) -> PathBuf {
-        self.config.join("hosts.toml")
-    }
-
     /// Returns the directory of the tickets.
     #[must_use]
     pub fn tickets(&self) -> PathBuf {

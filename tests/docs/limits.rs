@@ -110,7 +110,7 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ),
         (
             "lines of a call that are no requests",
-            agent::NONSENSE.into(),
+            agent::INVALID_LINES.into(),
         ),
         (
             "further lines of a call about a job",

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use udpagent::agent::access::Policy;
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
 use udpagent::session::Authorizer;
@@ -50,14 +51,34 @@ pub struct Tuning {
     pub segments: Option<usize>,
 }
 
-/// Whom the agents of a world admit.
+/// Keys that the agents of a world authorise.
 #[derive(Clone, Default)]
-pub struct Members(Arc<Mutex<HashSet<PublicKey>>>);
+pub struct Members(Arc<Mutex<Listed>>);
+
+#[derive(Default)]
+struct Listed {
+    keys: HashSet<PublicKey>,
+    /// Policy of these keys; `None` until it is asked for.
+    policy: Option<Arc<Policy>>,
+}
 
 impl Members {
-    /// From now on this one too.
+    /// Lists another key.
     pub fn add(&self, key: PublicKey) {
-        self.0.lock().expect("never poisoned").insert(key);
+        let mut listed = self.0.lock().expect("never poisoned");
+        listed.keys.insert(key);
+        listed.policy = None;
+    }
+
+    /// Returns the policy of all keys.
+    pub fn policy(&self) -> Arc<Policy> {
+        let mut listed = self.0.lock().expect("never poisoned");
+        let Listed { keys, policy } = &mut *listed;
+        let policy = policy.get_or_insert_with(|| {
+            let keys: Vec<PublicKey> = keys.iter().copied().collect();
+            Arc::new(Policy::of_keys(&keys))
+        });
+        Arc::clone(policy)
     }
 }
 
@@ -65,9 +86,10 @@ impl Authorizer for Members {
     fn authorize_session(
         &mut self,
         key: &PublicKey,
-        _: PeerAddr,
-        _: Option<&[u8; INVITE]>,
+        from: PeerAddr,
+        invite: Option<&[u8; INVITE]>,
     ) -> bool {
-        self.0.lock().expect("never poisoned").contains(key)
+        let policy = self.policy();
+        policy.authorize_session(key, Some(from), invite, 0).is_ok()
     }
 }

@@ -148,6 +148,11 @@ impl World {
         (host, key, address)
     }
 
+    /// Keys that the agents authorise.
+    pub fn members(&self) -> Members {
+        self.members.clone()
+    }
+
     /// Gives a host one more address.
     pub fn add_address(&mut self, host: HostId, address: SocketAddr) {
         self.network.attach(host, address);

@@ -131,7 +131,7 @@ pub(super) fn quote_option(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::access::testing::{key, may_run};
+    use crate::agent::access::testing::{key, may_run, policy_of_lines};
     use proptest::prelude::*;
 
     fn parse_text(text: &str) -> Vec<Result<Member, Refused>> {
@@ -244,7 +244,7 @@ mod tests {
             prop_assert_eq!(line.lines().count(), 1);
             let [Ok(member)] = &parse_text(&line)[..] else { panic!("{line}") };
             prop_assert_eq!(&member.name, &name);
-            prop_assert!(may_run(member, &argv));
+            prop_assert!(may_run(&policy_of_lines(&line), &key(1), &argv));
             prop_assert_eq!(member.options.max_jobs, Some(2));
         }
     }

@@ -1,107 +1,195 @@
-//! The decision about one request by the options of a key: whether it may run, as which user, and
-//! by which pattern.
+//! The decision about a command: the user that it runs as, or the reason why it is denied.
 //!
-//! Not here: addresses and expiry, which are checked when a session opens, and the existence of the
-//! user on the host. Invariant: the agent decides by the function that `udpagent check` explains.
+//! Invariant: the agent and `udpagent check` decide by [`Policy::authorize_exec`]. It includes
+//! [`Policy::authorize_session`], so that a key that may not connect runs nothing either.
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::net::IpAddr;
 
-use super::{Member, Pattern};
+use super::{Admission, Options, Pattern, Policy};
+use crate::agent::switch::Switch;
+use crate::crypto::PublicKey;
+use crate::escape;
+use crate::message::limits::NAME;
 use crate::message::{Exec, OsText};
+use crate::peer_addr::PeerAddr;
+use crate::process::{AccountError, RefusedVariable};
 
-/// A request that may run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Permit<'a> {
-    /// The user that it runs as.
-    pub user: &'a str,
-    /// The pattern that allows it; `None` if the key may run anything.
-    pub pattern: Option<&'a Pattern>,
+/// The right to run one command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// Name of the key.
+    pub name: String,
+    /// User that the command runs as.
+    pub user: String,
+    /// Upper bound of the key's running jobs; `None` for the agent's limit.
+    pub max_jobs: Option<usize>,
+    /// Pattern that allows the command; `None` if the key may run any command.
+    pub pattern: Option<Pattern>,
 }
 
-/// Reason why a request may not run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+/// Reason why a session or a command is not authorised. It is logged at the agent; the peer is told
+/// only `denied`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Denied {
+    /// No valid line lists the key, and it has shown no open invitation.
+    NotListed,
+    /// `expires=` has passed.
+    Expired,
+    /// `from=` does not contain this address; a peer without an IP address is in no network.
+    Address(Option<IpAddr>),
+    /// Commands are switched off for all keys.
+    ExecOff,
     /// `chat-only`.
     ChatOnly,
     /// No `allow=` matches argv.
     Command,
-    /// It asks for a user that no `user=` allows.
+    /// The request names a user that no `user=` allows.
     User,
-    /// It sets variables, and the key has `allow=`.
+    /// The request sets variables, and the key has `allow=`.
     Variables,
-    /// It sets the working policy, and the key has `allow=`.
-    Folder,
-    /// It asks for a terminal, and the key has `allow=`.
+    /// The request sets the working directory, and the key has `allow=`.
+    Directory,
+    /// The request asks for a terminal, and the key has `allow=`.
     Terminal,
-    /// It has a script, and the key has `allow=`.
+    /// The request has a script, and the key has `allow=`.
     Script,
+    /// The request sets a variable that no request may set.
+    Variable(RefusedVariable),
+    /// The agent cannot run commands as this user.
+    Account(String, AccountError),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotListed => "no line that is understood has this key or name",
+            Self::Expired => "expires= has passed",
+            Self::Address(Some(from)) => return write!(f, "from= does not let {from} connect"),
+            Self::Address(None) => "from= does not let a peer without an IP address connect",
+            Self::ExecOff => "exec = false: this agent runs no commands",
             Self::ChatOnly => "chat-only: this key runs no commands",
             Self::Command => "no allow= matches the command",
             Self::User => "user= does not name that user",
             Self::Variables => "a key with allow= cannot set variables",
-            Self::Folder => "a key with allow= cannot set the working policy",
+            Self::Directory => "a key with allow= cannot set the working directory",
             Self::Terminal => "a key with allow= cannot use a terminal",
             Self::Script => "a key with allow= cannot run a script",
+            Self::Variable(refused) => return refused.fmt(f),
+            Self::Account(user, unreachable) => {
+                let user = escape::line(user.as_bytes(), NAME);
+                return write!(f, "as {user}: {unreachable}");
+            }
         })
     }
 }
 
-impl Member {
-    /// Decides about a request. `own` is the user who runs the agent.
-    ///
-    /// A key with `allow=` runs exactly its patterns, in the home policy, with the agent's
-    /// environment and without a terminal. A variable such as PATH or another policy would give
-    /// the same words another meaning. At a terminal many programs offer a shell. A script is no
-    /// command that a pattern could describe.
+impl std::error::Error for Denied {}
+
+/// Accounts of the host, as far as a decision depends on them.
+pub trait Accounts {
+    /// Returns the name of the user who runs the agent.
+    fn own_name(&self) -> String;
+
+    /// Checks that the agent can run commands as this user.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub fn judge<'a>(&'a self, exec: &'a Exec, own: &'a str) -> Result<Permit<'a>, Refusal> {
-        let options = &self.options;
-        if options.chat_only {
-            return Err(Refusal::ChatOnly);
-        }
-        let pattern = if options.allow.is_empty() {
-            None
-        } else {
-            let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
-            let mut patterns = options.allow.iter();
-            let matching = patterns.find(|pattern| pattern.matches(&argv));
-            Some(matching.ok_or(Refusal::Command)?)
+    /// [`AccountError`]
+    fn check_user(&self, user: &str) -> Result<(), AccountError>;
+
+    /// Checks the variables that a request sets.
+    ///
+    /// # Errors
+    /// [`RefusedVariable`]
+    fn check_variables(&self, variables: &[(OsText, OsText)]) -> Result<(), RefusedVariable>;
+}
+
+impl Policy {
+    /// Authorises a command of a key, each time one is asked for. `from` and `now_unix` are as in
+    /// [`authorize_session`](Self::authorize_session).
+    ///
+    /// # Errors
+    /// [`Denied`]
+    pub fn authorize_exec(
+        &self,
+        key: &PublicKey,
+        from: Option<PeerAddr>,
+        exec: &Exec,
+        accounts: &dyn Accounts,
+        now_unix: u64,
+    ) -> Result<Grant, Denied> {
+        let Admission::Member(member) = self.authorize_session(key, from, None, now_unix)? else {
+            return Err(Denied::NotListed);
         };
-        if pattern.is_some() {
-            let extras = [
-                (!exec.env.is_empty(), Refusal::Variables),
-                (exec.cwd.is_some(), Refusal::Folder),
-                (exec.terminal.is_some(), Refusal::Terminal),
-                (exec.script.is_some(), Refusal::Script),
-            ];
-            if let Some((_, refusal)) = extras.into_iter().find(|(there, _)| *there) {
-                return Err(refusal);
-            }
+        if self.exec == Switch::Off {
+            return Err(Denied::ExecOff);
         }
-        let user = options.users.choose(exec.user.as_deref(), own);
-        let user = user.ok_or(Refusal::User)?;
-        Ok(Permit { user, pattern })
+        let options = &member.options;
+        let pattern = authorize_command(options, exec)?;
+        let own = accounts.own_name();
+        let user = options.users.choose(exec.user.as_deref(), &own);
+        let user = user.ok_or(Denied::User)?.to_owned();
+        let variables = accounts.check_variables(&exec.env);
+        variables.map_err(Denied::Variable)?;
+        if let Err(unreachable) = accounts.check_user(&user) {
+            return Err(Denied::Account(user, unreachable));
+        }
+        Ok(Grant {
+            name: member.name.clone(),
+            user,
+            max_jobs: options
+                .max_jobs
+                .map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
+            pattern: pattern.cloned(),
+        })
+    }
+}
+
+/// Returns the pattern that allows a command, or `None` if the options allow any.
+///
+/// A key with `allow=` runs exactly its patterns, in the home directory, with the agent's environment and
+/// without a terminal. A variable such as PATH or another directory would give the same words another
+/// meaning. At a terminal many programs offer a shell. A script is no command that a pattern could
+/// describe.
+fn authorize_command<'a>(options: &'a Options, exec: &Exec) -> Result<Option<&'a Pattern>, Denied> {
+    if options.chat_only {
+        return Err(Denied::ChatOnly);
+    }
+    if options.allow.is_empty() {
+        return Ok(None);
+    }
+    let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
+    let mut patterns = options.allow.iter();
+    let pattern = patterns.find(|pattern| pattern.matches(&argv));
+    let pattern = pattern.ok_or(Denied::Command)?;
+    let extras = [
+        (!exec.env.is_empty(), Denied::Variables),
+        (exec.cwd.is_some(), Denied::Directory),
+        (exec.terminal.is_some(), Denied::Terminal),
+        (exec.script.is_some(), Denied::Script),
+    ];
+    match extras.into_iter().find(|(present, _)| *present) {
+        Some((_, denied)) => Err(denied),
+        None => Ok(Some(pattern)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
-    use crate::agent::access::testing::{member, request};
+    use crate::agent::access::testing::{TestAccounts, key, policy, request};
 
     use crate::message::{Terminal, Window};
 
-    fn judge(options: &[&str], exec: &Exec) -> Result<String, Refusal> {
-        let member = member(options);
-        member.judge(exec, "root").map(|permit| permit.user.into())
+    fn authorize(options: &[&str], exec: &Exec) -> Result<Grant, Denied> {
+        policy(options).authorize_exec(&key(1), None, exec, &TestAccounts, 0)
+    }
+
+    fn user(options: &[&str], exec: &Exec) -> Result<String, Denied> {
+        authorize(options, exec).map(|grant| grant.user)
     }
 
     #[test]
@@ -110,52 +198,88 @@ mod tests {
         exec.env = vec![("PATH".into(), "/tmp".into())];
         exec.cwd = Some("/tmp".into());
         exec.script = Some("reboot".into());
-        assert_eq!(judge(&[], &exec), Ok("root".into()));
+        assert_eq!(user(&[], &exec), Ok("root".into()));
     }
 
     #[test]
     fn a_key_for_one_user_runs_nothing_as_another() {
         let mut exec = request(&["id"]);
-        assert_eq!(judge(&["user=ann"], &exec), Ok("ann".into()));
+        assert_eq!(user(&["user=ann"], &exec), Ok("ann".into()));
         exec.user = Some("root".into());
-        assert_eq!(judge(&["user=ann"], &exec), Err(Refusal::User));
-        assert_eq!(judge(&[], &exec), Ok("root".into()));
+        assert_eq!(user(&["user=ann"], &exec), Err(Denied::User));
+        assert_eq!(user(&[], &exec), Ok("root".into()));
         exec.user = Some("ann".into());
-        assert_eq!(judge(&[], &exec), Err(Refusal::User));
+        assert_eq!(user(&[], &exec), Err(Denied::User));
+    }
+
+    #[test]
+    fn a_user_that_the_host_does_not_have_is_denied_and_named_safely() {
+        let mut exec = request(&["id"]);
+        exec.user = Some("ghost\n".into());
+        let denied = user(&["user=*"], &exec).unwrap_err();
+        let unreachable = AccountError::NoSuchUser;
+        assert_eq!(denied, Denied::Account("ghost\n".into(), unreachable));
+        assert!(escape::is_clean(&denied.to_string()), "{denied}");
     }
 
     #[test]
     fn a_chat_only_key_runs_nothing() {
-        let refused = judge(&["chat-only"], &request(&["true"]));
-        assert_eq!(refused, Err(Refusal::ChatOnly));
+        let denied = user(&["chat-only"], &request(&["true"]));
+        assert_eq!(denied, Err(Denied::ChatOnly));
+    }
+
+    #[test]
+    fn a_key_that_may_not_connect_runs_nothing() {
+        let policy = policy(&["from=10.0.0.0/8", "expires=1970-01-01T00:01:00Z"]);
+        let exec = request(&["true"]);
+        let denied = |key: PublicKey, from: [u8; 4], now_unix| {
+            let from = Some(SocketAddr::from((from, 4444)).into());
+            policy
+                .authorize_exec(&key, from, &exec, &TestAccounts, now_unix)
+                .err()
+        };
+        assert_eq!(denied(key(1), [10, 0, 0, 1], 59), None);
+        let elsewhere = Denied::Address(Some([192, 0, 2, 1].into()));
+        assert_eq!(denied(key(1), [192, 0, 2, 1], 59), Some(elsewhere));
+        assert_eq!(denied(key(1), [10, 0, 0, 1], 60), Some(Denied::Expired));
+        assert_eq!(denied(key(2), [10, 0, 0, 1], 59), Some(Denied::NotListed));
+    }
+
+    #[test]
+    fn with_exec_off_no_key_runs_anything() {
+        let policy = policy(&[]).with_exec(Switch::Off);
+        let exec = request(&["true"]);
+        let denied = policy.authorize_exec(&key(1), None, &exec, &TestAccounts, 0);
+        assert_eq!(denied, Err(Denied::ExecOff));
+        assert!(policy.authorize_session(&key(1), None, None, 0).is_ok());
     }
 
     #[test]
     fn a_key_with_allow_cannot_change_the_meaning_of_its_command() {
-        let member = member(&["allow=uname **", "allow=uptime"]);
-        let permit = |exec: &Exec| {
-            let permit = member.judge(exec, "root")?;
-            Ok(permit.pattern.unwrap().to_string())
+        let options = ["allow=uname **", "allow=uptime"];
+        let pattern = |exec: &Exec| {
+            let grant = authorize(&options, exec)?;
+            Ok(grant.pattern.unwrap().to_string())
         };
-        assert_eq!(permit(&request(&["uname", "-a"])), Ok("uname **".into()));
-        assert_eq!(permit(&request(&["uptime"])), Ok("uptime".into()));
+        assert_eq!(pattern(&request(&["uname", "-a"])), Ok("uname **".into()));
+        assert_eq!(pattern(&request(&["uptime"])), Ok("uptime".into()));
         for argv in [&["uptime", "-p"][..], &["sh", "-c", "uname"], &[]] {
-            assert_eq!(permit(&request(argv)), Err(Refusal::Command));
+            assert_eq!(pattern(&request(argv)), Err(Denied::Command));
         }
         let mut with_path = request(&["uname"]);
         with_path.env = vec![("PATH".into(), "/tmp/evil".into())];
-        assert_eq!(permit(&with_path), Err(Refusal::Variables));
+        assert_eq!(pattern(&with_path), Err(Denied::Variables));
         let mut elsewhere = request(&["uname"]);
         elsewhere.cwd = Some("/tmp/evil".into());
-        assert_eq!(permit(&elsewhere), Err(Refusal::Folder));
+        assert_eq!(pattern(&elsewhere), Err(Denied::Directory));
         let mut script = request(&["uname"]);
         script.script = Some("reboot".into());
-        assert_eq!(permit(&script), Err(Refusal::Script));
+        assert_eq!(pattern(&script), Err(Denied::Script));
         let mut terminal = request(&["uname"]);
         let (rows, columns) = (24, 80);
         let window = Window { rows, columns };
         let term = "xterm".into();
         terminal.terminal = Some(Terminal { term, window });
-        assert_eq!(permit(&terminal), Err(Refusal::Terminal));
+        assert_eq!(pattern(&terminal), Err(Denied::Terminal));
     }
 }

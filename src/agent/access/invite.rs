@@ -12,7 +12,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::authorized_keys::{self, name_like, quote_option, to_line};
-use super::{LineError, Member, Options, Origin, SAME_USER};
+use super::policy::SAME_USER;
+use super::{LineError, Member, Options, Origin};
 use crate::agent::limits::INVITES;
 use crate::crypto::{InviteHash, InviteToken, PublicKey};
 use crate::home::{self, AgentHome, FileError, Readers};
@@ -128,7 +129,7 @@ pub fn create(
 
 /// Uses an invitation up and enters the key into `authorized_keys`, under a name derived from the
 /// one that the peer asked for. If the key is already listed, its line does not change and the
-/// invitation stays open. The caller reloads [`Access`](super::Access) before it answers.
+/// invitation stays open. The caller reloads [`Policy`](super::Policy) before it answers.
 ///
 /// # Errors
 /// [`RedeemError`]

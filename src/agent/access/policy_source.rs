@@ -1,72 +1,65 @@
-//! Whom the agent knows and what each may do: the questions that the rooms ask about a key.
+//! The current policy, as the sans-IO agent asks for it.
 //!
-//! Sans-IO: not the files behind the answers. The service holds no rights of its own, it asks each time, so that a
-//! changed file counts at once.
+//! The service keeps no rights of its own. It takes the snapshot anew for each decision, so that a changed
+//! file takes effect at once.
 
-use crate::crypto::PublicKey;
-use crate::message::Exec;
 use crate::peer_addr::PeerAddr;
+use std::sync::Arc;
+
+use super::{Accounts, Policy};
+use crate::crypto::PublicKey;
 use crate::wire::limits::INVITE;
 
 /// The controller at the other end of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Member {
-    /// Who, as proved by the handshake.
+pub struct Controller {
+    /// Its key, proved by the handshake.
     pub key: PublicKey,
-    /// Its name in the agent's files; `None`: it has only shown an invitation so far, and may only
-    /// register.
+    /// Name of the key; `None` for an invited key, which may only register.
     pub name: Option<String>,
-    /// Where its session was opened from.
+    /// Address of its session.
     pub remote: PeerAddr,
 }
 
-/// What a key is permitted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Permission {
-    /// The name of the user as whom the command is to run, of whom the host knows.
-    pub user: String,
-}
+/// Source of the current policy and of the facts that its decisions depend on.
+pub trait PolicySource {
+    /// Returns the current snapshot.
+    fn policy(&self) -> Arc<Policy>;
 
-/// Answers about keys.
-pub trait Policy {
-    /// The name of a key that may connect from there, or from anywhere; `None` when it may not, or no
-    /// longer. A key that is restricted to IP addresses may not connect from a peer without one.
-    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String>;
+    /// Returns the accounts of the host.
+    fn accounts(&self) -> &dyn Accounts;
 
-    /// As whom this key may run this command; `None`: it may not.
-    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission>;
+    /// Returns the time in seconds since 1970.
+    fn unix_now(&self) -> u64;
 
-    /// How many jobs of this key may run at once; `None`: as many as the agent has room for.
-    fn max_jobs(&self, key: &PublicKey) -> Option<usize>;
-
-    /// Enters a key under a name like the one wished for, if its invitation is still good, and uses the
-    /// invitation up. Returns the name it got.
+    /// Lists a key under `wish` or a similar name, and uses its invitation up. Returns the name. The next
+    /// [`policy`](Self::policy) contains the key.
     ///
     /// # Errors
-    /// [`Refused`]
+    /// [`InviteRefused`]
     fn register(
         &mut self,
         key: &PublicKey,
         invite: &[u8; INVITE],
         wish: &str,
-    ) -> Result<String, Refused>;
+    ) -> Result<String, InviteRefused>;
 }
 
-/// The invitation is used, too old, or was never given.
+/// Error: the invitation was used, has expired, or never existed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refused;
+pub struct InviteRefused;
 
-impl<D: Policy + ?Sized> Policy for Box<D> {
-    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
-        (**self).name(key, from)
+impl<S: PolicySource + ?Sized> PolicySource for Box<S> {
+    fn policy(&self) -> Arc<Policy> {
+        (**self).policy()
     }
 
-    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission> {
-        (**self).permit(key, exec)
+    fn accounts(&self) -> &dyn Accounts {
+        (**self).accounts()
     }
 
-    fn max_jobs(&self, key: &PublicKey) -> Option<usize> {
-        (**self).max_jobs(key)
+    fn unix_now(&self) -> u64 {
+        (**self).unix_now()
     }
 
     fn register(
@@ -74,7 +67,7 @@ impl<D: Policy + ?Sized> Policy for Box<D> {
         key: &PublicKey,
         invite: &[u8; INVITE],
         wish: &str,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, InviteRefused> {
         (**self).register(key, invite, wish)
     }
 }

@@ -1,10 +1,8 @@
-//! The files behind [`Access`], and their combination into a snapshot.
+//! The files behind a [`Policy`].
 
 use std::path::{Path, PathBuf};
 
-use super::{Access, LineError, Member, Options, Origin, Problem, SAME_USER};
-use super::{authorized_keys, invite};
-use crate::crypto::PublicKey;
+use super::{Policy, PolicyBuilder, Problem};
 use crate::home::{self, AgentHome, ControlHome, Readers};
 
 /// The files that grant access. Reload when one of [`Sources::paths`] changes.
@@ -30,104 +28,48 @@ impl Sources {
 
     /// Reads all files. Never fails: a file or line with an error admits nobody and is listed.
     #[must_use]
-    pub fn load(&self) -> (Access, Vec<Problem>) {
-        let mut draft = Draft::default();
+    pub fn load(&self) -> (Policy, Vec<Problem>) {
+        let mut builder = PolicyBuilder::default();
         let keys = self.agent.authorized_keys();
-        if let Some(text) = draft.read(&keys, Readers::All) {
-            draft.add_keys(&text, &keys);
+        if let Some(text) = read(&mut builder, &keys, Readers::All) {
+            builder.add_keys(&text, &keys);
         }
         let invites = self.agent.invites();
-        if let Some(text) = draft.read(&invites, Readers::Owner) {
-            draft.add_invites(&text, &invites);
+        if let Some(text) = read(&mut builder, &invites, Readers::Owner) {
+            builder.add_invites(&text, &invites);
         }
         if let Some(own) = self.control.as_ref().map(ControlHome::identity_pub)
-            && let Some(text) = draft.read(&own, Readers::All)
+            && let Some(text) = read(&mut builder, &own, Readers::All)
         {
-            draft.add_own_user(&text, &own);
+            builder.add_own_user(&text, &own);
         }
-        draft.finish()
+        builder.finish()
     }
 }
 
-/// A snapshot under construction. The own user's key is added last, because a line for it takes
-/// precedence.
-#[derive(Default)]
-pub(super) struct Draft {
-    access: Access,
-    problems: Vec<Problem>,
-}
-
-impl Draft {
-    fn read(&mut self, path: &Path, readers: Readers) -> Option<String> {
-        home::read(path, readers).unwrap_or_else(|error| {
-            self.problems.push(Problem::File(error));
-            None
-        })
-    }
-
-    pub(super) fn add_keys(&mut self, text: &str, path: &Path) {
-        for line in authorized_keys::parse(text, path) {
-            match line {
-                Ok(member) => self.access.insert(member),
-                Err(refused) => {
-                    self.access.refused.extend(refused.key);
-                    self.refuse(path, refused.line, refused.error);
-                }
-            }
-        }
-    }
-
-    pub(super) fn add_invites(&mut self, text: &str, path: &Path) {
-        let (records, wrong) = invite::parse(text);
-        self.access.invites = records;
-        for (line, error) in wrong {
-            self.refuse(path, line, error);
-        }
-    }
-
-    fn add_own_user(&mut self, text: &str, path: &Path) {
-        match text.trim().parse::<PublicKey>() {
-            Ok(key) if self.access.is_listed(&key) => {}
-            Ok(key) => self.access.insert(Member {
-                key,
-                name: SAME_USER.to_owned(),
-                options: Options::default(),
-                origin: Origin::SameUser(path.to_owned()),
-            }),
-            Err(error) => self.refuse(path, 1, LineError::Key(error)),
-        }
-    }
-
-    fn refuse(&mut self, path: &Path, line: usize, error: LineError) {
-        self.problems.push(Problem::Line {
-            path: path.to_owned(),
-            line,
-            error,
-        });
-    }
-
-    pub(super) fn finish(self) -> (Access, Vec<Problem>) {
-        (self.access, self.problems)
-    }
+/// Reads a file, if there is one.
+fn read(builder: &mut PolicyBuilder, path: &Path, readers: Readers) -> Option<String> {
+    home::read(path, readers).unwrap_or_else(|error| {
+        builder.add_file_error(error);
+        None
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::access::Admission;
     use crate::agent::access::testing::{home_in, key};
+    use crate::agent::access::{Admission, Denied, Member};
+    use crate::crypto::PublicKey;
     use crate::wire::limits::INVITE;
     use std::fs;
-    use std::net::IpAddr;
     use std::os::unix::fs::PermissionsExt as _;
 
-    const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    fn is_member(access: &Access, key: &PublicKey) -> bool {
-        matches!(
-            access.admit(key, LOCALHOST, None, 0),
-            Some(Admission::Member(_))
-        )
+    fn member<'a>(policy: &'a Policy, key: &PublicKey) -> Option<&'a Member> {
+        match policy.authorize_session(key, None, None, 0) {
+            Ok(Admission::Member(member)) => Some(member),
+            Ok(Admission::Invited) | Err(_) => None,
+        }
     }
 
     /// Returns an agent and the controller of the same user, whose key is `key(9)`.
@@ -143,28 +85,25 @@ mod tests {
     #[test]
     fn an_agent_without_files_admits_nobody() {
         let (_folder, agent) = home_in();
-        let (access, problems) = Sources {
+        let (policy, problems) = Sources {
             agent,
             control: None,
         }
         .load();
         assert!(problems.is_empty());
-        assert_eq!(access.members().count(), 0);
-        assert!(
-            access
-                .admit(&key(1), LOCALHOST, Some(&[0; INVITE]), 0)
-                .is_none()
-        );
+        assert_eq!(policy.members().count(), 0);
+        let denied = policy.authorize_session(&key(1), None, Some(&[0; INVITE]), 0);
+        assert_eq!(denied.err(), Some(Denied::NotListed));
     }
 
     #[test]
     fn the_own_users_key_is_always_admitted() {
         let (_folder, sources) = same_user();
-        let (access, problems) = sources.load();
+        let (policy, problems) = sources.load();
         assert!(problems.is_empty(), "{problems:?}");
-        assert!(is_member(&access, &key(9)));
-        assert!(!is_member(&access, &key(1)));
-        assert_eq!(access.member(&key(9)).unwrap().name, "owner");
+        assert!(member(&policy, &key(9)).is_some());
+        assert!(!member(&policy, &key(1)).is_some());
+        assert_eq!(member(&policy, &key(9)).unwrap().name, "owner");
     }
 
     #[test]
@@ -175,16 +114,16 @@ mod tests {
             format!("{} me chat-only\n", key(9)),
         )
         .unwrap();
-        let (access, _) = sources.load();
-        assert!(access.member(&key(9)).unwrap().options.chat_only);
+        let (policy, _) = sources.load();
+        assert!(member(&policy, &key(9)).unwrap().options.chat_only);
 
         fs::write(
             sources.agent.authorized_keys(),
             format!("{} me chatonly\n", key(9)),
         )
         .unwrap();
-        let (access, problems) = sources.load();
-        assert!(!is_member(&access, &key(9)));
+        let (policy, problems) = sources.load();
+        assert!(!member(&policy, &key(9)).is_some());
         assert_eq!(problems.len(), 1);
     }
 
@@ -193,13 +132,13 @@ mod tests {
         let (_folder, agent) = home_in();
         let path = agent.authorized_keys();
         fs::write(&path, format!("{} a\n{} b from=x\n", key(1), key(2))).unwrap();
-        let (access, problems) = Sources {
+        let (policy, problems) = Sources {
             agent,
             control: None,
         }
         .load();
-        assert!(is_member(&access, &key(1)));
-        assert!(!is_member(&access, &key(2)));
+        assert!(member(&policy, &key(1)).is_some());
+        assert!(!member(&policy, &key(2)).is_some());
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };
@@ -220,8 +159,8 @@ mod tests {
         fs::write(&path, format!("{} a\n", key(1))).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o666)).unwrap();
-        let (access, problems) = sources.load();
-        assert_eq!(access.members().count(), 0);
+        let (policy, problems) = sources.load();
+        assert_eq!(policy.members().count(), 0);
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(
@@ -244,13 +183,13 @@ mod tests {
         let line = |seed, expires| format!("{} n expires={expires}\n", key(seed));
         let text = line(1, "2030-01-01") + &line(2, "2029-01-01") + &line(3, "2001-01-01");
         fs::write(agent.authorized_keys(), text).unwrap();
-        let (access, _) = Sources {
+        let (policy, _) = Sources {
             agent,
             control: None,
         }
         .load();
-        assert_eq!(access.next_expiry(1_800_000_000), Some(1_861_920_000));
-        assert_eq!(access.next_expiry(1_861_920_000), Some(1_893_456_000));
-        assert_eq!(access.next_expiry(1_893_456_000), None);
+        assert_eq!(policy.next_expiry(1_800_000_000), Some(1_861_920_000));
+        assert_eq!(policy.next_expiry(1_861_920_000), Some(1_893_456_000));
+        assert_eq!(policy.next_expiry(1_893_456_000), None);
     }
 }

@@ -28,8 +28,8 @@ pub use line::Line;
 pub use plain::{BareTemplate, PlainLimiter, ReplyTemplate};
 
 use self::member::{Member, TooSlow, Weight};
-use self::plain::PlainRoom;
-use super::access::policy_source as policy;
+use self::plain::PlainChat;
+use super::access::Controller;
 use super::limits;
 use super::outbox::{CallRef, Outbox};
 use crate::message::limits::CHAT_TEXT;
@@ -45,7 +45,7 @@ pub struct Chat {
     /// Name of the agent.
     name: String,
     members: Vec<Member>,
-    plain: PlainRoom,
+    plain: PlainChat,
     lines: VecDeque<Line>,
     datagrams: VecDeque<(Path, Bytes)>,
 }
@@ -57,7 +57,7 @@ impl Chat {
     pub fn new(name: String, reply: Option<ReplyTemplate>) -> Self {
         Self {
             name,
-            plain: PlainRoom::new(reply),
+            plain: PlainChat::new(reply),
             ..Self::default()
         }
     }
@@ -67,7 +67,7 @@ impl Chat {
         &mut self,
         now: Instant,
         from: CallRef,
-        member: &policy::Member,
+        member: &Controller,
         request: Request,
         outbox: &mut Outbox,
     ) {

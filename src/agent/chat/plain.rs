@@ -2,7 +2,7 @@
 //! replies.
 //!
 //! Sans-IO. [`PlainLimiter`] is used by the network thread and decides which datagrams become
-//! events. [`PlainRoom`] belongs to the chat and remembers peers. The text is never interpreted.
+//! events. [`PlainChat`] belongs to the chat and remembers peers. The text is never interpreted.
 //!
 //! Invariants: both tables are bounded, whatever source addresses are forged. A reply is at most
 //! three times as large as the datagram that it answers. A reply is never answered, so two agents
@@ -155,7 +155,7 @@ struct Peer {
 
 /// The recent plain-text peers, and the limits of what is sent to them.
 #[derive(Default, Debug)]
-pub struct PlainRoom {
+pub struct PlainChat {
     reply: Option<ReplyTemplate>,
     /// Peers in the order of their last datagram, the most recent last.
     peers: VecDeque<Peer>,
@@ -164,7 +164,7 @@ pub struct PlainRoom {
     hasher: std::hash::RandomState,
 }
 
-impl PlainRoom {
+impl PlainChat {
     /// Returns a table without peers. `reply` is the template for replies.
     #[must_use]
     pub fn new(reply: Option<ReplyTemplate>) -> Self {
@@ -266,8 +266,8 @@ mod tests {
         Instant::from_micros(1_000_000 + millis * 1000)
     }
 
-    fn plain(template: &str) -> PlainRoom {
-        PlainRoom::new(Some(template.parse().unwrap()))
+    fn plain(template: &str) -> PlainChat {
+        PlainChat::new(Some(template.parse().unwrap()))
     }
 
     #[test]
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn typed_lines_go_to_recent_peers_at_the_rate_of_typing() {
-        let mut plain = PlainRoom::default();
+        let mut plain = PlainChat::default();
         let (early, late) = (from("192.0.2.1:5000"), from("[2001:db8::1]:5000"));
         plain.on_text(at(0), early, b"x", 1);
         plain.on_text(at(5000), late, b"x", 1);

@@ -24,8 +24,8 @@ fn call(number: u64) -> CallRef {
     }
 }
 
-fn known(name: &str) -> policy::Member {
-    policy::Member {
+fn known(name: &str) -> Controller {
+    Controller {
         key: PublicKey([7; 32]),
         name: Some(name.to_owned()),
         remote: std::net::SocketAddr::from(([192, 0, 2, 1], 5000)).into(),
@@ -198,7 +198,7 @@ fn a_message_without_joining_is_passed_on_and_ends_the_call() {
 #[test]
 fn an_invited_key_is_denied_the_chat() {
     let mut scene = Scene::with(&["ann"]);
-    let guest = policy::Member {
+    let guest = Controller {
         name: None,
         ..known("")
     };

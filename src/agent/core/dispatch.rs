@@ -1,19 +1,20 @@
-//! From session events to rooms.
+//! Dispatch of session events to jobs and chat.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::Service;
 use super::session_state::{Call, CallKind, Input, SessionState};
-use crate::agent::access::policy_source::{Member, Policy};
+use super::{Service, authorize};
+use crate::agent::access::{Controller, Denied, PolicySource};
 use crate::agent::jobs::Processes;
 use crate::agent::limits;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
-use crate::message::{CloseCode, LineError, Outcome, Reply, Request, StreamCode};
+use crate::message::{CloseCode, LineError, Reply, Request, StreamCode};
 use crate::peer_addr::PeerAddr;
 use crate::session::{self, Closed, Command, Event, SessionHandle, StreamEvent};
 use crate::time::Instant;
+use crate::wire::limits::INVITE;
 use crate::wire::{Lane, StreamId};
 
 const fn call_ref(session: SessionHandle, stream: StreamId) -> CallRef {
@@ -23,8 +24,8 @@ const fn call_ref(session: SessionHandle, stream: StreamId) -> CallRef {
     }
 }
 
-impl<P: Processes, D: Policy> Service<P, D> {
-    /// The session machine has said something.
+impl<P: Processes, S: PolicySource> Service<P, S> {
+    /// Processes an event of the session layer.
     pub fn on_session_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Accepted {
@@ -33,8 +34,8 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 remote,
                 invite,
             } => {
-                let name = self.policy.name(&key, Some(remote));
-                self.on_accepted(now, session, Member { key, name, remote }, invite);
+                let name = None;
+                self.on_accepted(now, session, Controller { key, name, remote }, invite);
             }
             Event::Stream { session, event } => self.on_stream_event(now, session, event),
             Event::Silent { session } => self.jobs.on_silent(now, session),
@@ -59,7 +60,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.on_control(now, call, &data, fin),
-                    Lane::Data => self.on_main(call, Input { offset, data, fin }),
+                    Lane::Data => self.on_data_lane(call, Input { offset, data, fin }),
                     Lane::Stderr => {
                         let length = data.len() as u64;
                         self.outbox.consumed(call, Lane::Stderr, length);
@@ -86,14 +87,14 @@ impl<P: Processes, D: Policy> Service<P, D> {
                         let outbox = &mut self.outbox;
                         self.jobs.on_stopped(now, call, stream.lane(), outbox);
                     }
-                    Some(_) if stream.lane() == Lane::Control => self.leave(now, call),
+                    Some(_) if stream.lane() == Lane::Control => self.abandon(now, call),
                     _ => {}
                 }
             }
             StreamEvent::Reset { stream, code } => {
                 let call = call_ref(session, stream);
                 match stream.lane() {
-                    Lane::Control => self.leave(now, call),
+                    Lane::Control => self.abandon(now, call),
                     Lane::Data => self.jobs.on_input_reset(call, code),
                     Lane::Stderr => {}
                 }
@@ -109,38 +110,41 @@ impl<P: Processes, D: Policy> Service<P, D> {
         &mut self,
         now: Instant,
         session: SessionHandle,
-        member: Member,
-        invite: Option<[u8; crate::wire::limits::INVITE]>,
+        mut controller: Controller,
+        invite: Option<[u8; INVITE]>,
     ) {
+        // The session layer has authorised it, but the policy may have changed since.
+        let from = Some(controller.remote);
+        let name = authorize(&self.policy, &controller.key, from, invite.as_ref());
+        let denied = name.is_err();
+        controller.name = name.unwrap_or_default();
         self.notes.push_back(Note::Opened {
             session,
-            key: member.key,
-            name: member.name.clone(),
-            remote: member.remote,
+            key: controller.key,
+            name: controller.name.clone(),
+            remote: controller.remote,
         });
-        // The gate let it in; the files may have changed since.
-        let stranger = member.name.is_none() && invite.is_none();
         let state = SessionState {
-            member,
+            controller,
             opened: now,
             invite,
             calls: BTreeMap::new(),
         };
         self.sessions.insert(session, state);
-        if stranger {
+        if denied {
             self.close(now, session, CloseCode::Revoked, "this key may not connect");
         }
     }
 
-    /// A controller goes on from another address, which its key may not come from.
+    /// Authorises a session again, at another address of its controller.
     fn on_moved(&mut self, now: Instant, session: SessionHandle, remote: PeerAddr) {
         let Some(state) = self.sessions.get_mut(&session) else {
             return;
         };
-        state.member.remote = remote;
-        let invited = state.member.name.is_none();
-        let key = state.member.key;
-        if !invited && self.policy.name(&key, Some(remote)).is_none() {
+        state.controller.remote = remote;
+        let (key, invite) = (state.controller.key, state.invite);
+        let from = Some(remote);
+        if authorize(&self.policy, &key, from, invite.as_ref()).is_err() {
             let code = CloseCode::Revoked;
             self.close(now, session, code, "this key may not come from there");
         }
@@ -196,24 +200,24 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// The first line of a call.
+    /// Processes the first line of a call.
     fn on_first(&mut self, now: Instant, call: CallRef, request: Request) {
         let Some(state) = self.sessions.get(&call.session) else {
             return;
         };
-        let member = state.member.clone();
+        let controller = state.controller.clone();
         let kind = match request {
             Request::Register { name } => {
-                self.register(call, &member, state.invite, &name);
+                self.register(call, &controller, state.invite, &name);
                 CallKind::Answered
             }
-            Request::Exec(exec) if member.name.is_none() => {
-                let outcome = Outcome::Denied {};
+            Request::Exec(exec) if controller.name.is_none() => {
+                let refusal = Denied::NotListed.into();
                 self.jobs
-                    .deny(call, &member, &exec, outcome, &mut self.outbox);
+                    .refuse(call, &controller, &exec, refusal, &mut self.outbox);
                 CallKind::Answered
             }
-            _ if member.name.is_none() => self.answer(call, &Reply::Denied {}),
+            _ if controller.name.is_none() => self.answer(call, &Reply::Denied {}),
             Request::Ping {} => {
                 let name = self.name.clone();
                 let version = env!("CARGO_PKG_VERSION").into();
@@ -227,12 +231,12 @@ impl<P: Processes, D: Policy> Service<P, D> {
                 let policy = &self.policy;
                 let outbox = &mut self.outbox;
                 self.jobs
-                    .on_call(now, call, &member, request, policy, outbox);
+                    .on_call(now, call, &controller, request, policy, outbox);
                 CallKind::Jobs
             }
             Request::Chat { .. } | Request::Say { .. } => {
                 self.chat
-                    .on_call(now, call, &member, request, &mut self.outbox);
+                    .on_call(now, call, &controller, request, &mut self.outbox);
                 CallKind::Chat
             }
             Request::Cancel {} | Request::Resize(_) => {
@@ -245,63 +249,59 @@ impl<P: Processes, D: Policy> Service<P, D> {
         };
         open.kind = kind;
         for input in std::mem::take(&mut open.early) {
-            self.on_main(call, input);
+            self.on_data_lane(call, input);
         }
     }
 
     fn register(
         &mut self,
         call: CallRef,
-        member: &Member,
-        invite: Option<[u8; crate::wire::limits::INVITE]>,
+        controller: &Controller,
+        invite: Option<[u8; INVITE]>,
         wish: &str,
     ) {
-        let name = match (&member.name, invite) {
+        let name = match (&controller.name, invite) {
             (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => self.policy.register(&member.key, &invite, wish).ok(),
+            (None, Some(invite)) => self.policy.register(&controller.key, &invite, wish).ok(),
             (None, None) => None,
         };
         let Some(name) = name else {
             self.answer(call, &Reply::Denied {});
             return;
         };
-        if member.name.is_none() {
+        if controller.name.is_none() {
             self.notes.push_back(Note::Registered {
-                key: member.key,
+                key: controller.key,
                 name: name.clone(),
             });
         }
         if let Some(state) = self.sessions.get_mut(&call.session) {
-            state.member.name = Some(name.clone());
+            state.controller.name = Some(name.clone());
         }
         let agent = self.name.clone();
         self.answer(call, &Reply::Registered { name, agent });
     }
 
-    /// The only line of an answer.
+    /// Sends the only reply of a call.
     fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
         self.outbox.last_reply(call, reply);
         CallKind::Answered
     }
 
-    /// What is not understood is answered, so that a newer controller learns; a few times.
+    /// Answers a line that is not understood, so that a newer controller learns it; a few times.
     fn on_malformed(&mut self, now: Instant, call: CallRef, reason: String) {
         let reply = Reply::Unsupported { reason };
         let Some(open) = self.open_call(call) else {
             return;
         };
-        open.nonsense = open.nonsense.saturating_add(1);
-        let enough = open.nonsense > limits::NONSENSE;
+        open.invalid_lines = open.invalid_lines.saturating_add(1);
+        let enough = open.invalid_lines > limits::INVALID_LINES;
+        if enough {
+            let (code, reason) = (CloseCode::Violation, "too many lines that are no requests");
+            self.close(now, call.session, code, reason);
+            return;
+        }
         match open.kind {
-            _ if enough => {
-                let code = CloseCode::Violation;
-                self.close(
-                    now,
-                    call.session,
-                    code,
-                    "too many lines that are no requests",
-                );
-            }
             CallKind::Unopened => {
                 open.kind = CallKind::Answered;
                 self.outbox.last_reply(call, &reply);
@@ -311,7 +311,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    fn on_main(&mut self, call: CallRef, input: Input) {
+    fn on_data_lane(&mut self, call: CallRef, input: Input) {
         let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
@@ -332,10 +332,10 @@ impl<P: Processes, D: Policy> Service<P, D> {
 
     fn on_fin(&mut self, now: Instant, call: CallRef) {
         match self.kind(call) {
-            Some(CallKind::Unopened) => self.leave(now, call),
+            Some(CallKind::Unopened) => self.abandon(now, call),
             Some(CallKind::Jobs) => {
                 if self.jobs.on_fin(now, call) {
-                    self.leave(now, call);
+                    self.abandon(now, call);
                 }
             }
             Some(CallKind::Chat) => {
@@ -348,26 +348,26 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// Our last line in a call has arrived.
+    /// Processes the delivery of the whole control lane.
     fn on_delivered(&mut self, now: Instant, call: CallRef) {
-        let through = match self.kind(call) {
+        let complete = match self.kind(call) {
             Some(CallKind::Jobs) => self.jobs.on_delivered(now, call),
             Some(CallKind::Answered | CallKind::Chat) => true,
             Some(CallKind::Unopened) | None => false,
         };
-        if through && let Some(state) = self.sessions.get_mut(&call.session) {
+        if complete && let Some(state) = self.sessions.get_mut(&call.session) {
             state.calls.remove(&call.call);
             self.outbox.release(call);
         }
     }
 
-    /// Gives a call up, whatever is still under way in it.
-    fn leave(&mut self, now: Instant, call: CallRef) {
+    /// Abandons a call with all data in flight.
+    fn abandon(&mut self, now: Instant, call: CallRef) {
         self.forget(now, call);
         self.outbox.release(call);
     }
 
-    /// A call is over.
+    /// Removes a call that is over.
     fn forget(&mut self, now: Instant, call: CallRef) {
         let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
@@ -379,7 +379,7 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// Ends a session from our side.
+    /// Closes a session.
     pub(super) fn close(
         &mut self,
         now: Instant,
@@ -406,11 +406,17 @@ impl<P: Processes, D: Policy> Service<P, D> {
             }
         }
         let heard = match reason {
-            // One that its controller has never confirmed is given up sooner.
+            // An unconfirmed session is closed before the idle timeout.
             Closed::Lost => state.opened.max(now - session::limits::IDLE),
-            _ => now,
+            Closed::Unreachable
+            | Closed::Restarted
+            | Closed::Full
+            | Closed::ByPeer { .. }
+            | Closed::KeyUsedUp
+            | Closed::Violation(_)
+            | Closed::Local => now,
         };
-        // A controller that has all it wanted need not spend a round trip on telling so call by call.
+        // A controller that needs nothing more closes the session instead of each call.
         let done = CloseCode::Done as u64;
         let satisfied = matches!(reason, Closed::ByPeer { code, .. } if *code == done);
         self.jobs.on_session_closed(now, session, heard, satisfied);

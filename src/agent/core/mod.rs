@@ -1,23 +1,24 @@
-//! The sans-IO agent: sessions and their calls, each handed to its room.
+//! The sans-IO agent: sessions and their calls, each dispatched to the module that serves it.
 //!
-//! Session events, the doings of processes and the time go in; commands for the session machine, notes
-//! for the log and the next deadline come out. No socket, no file, no clock: the simulator runs a
-//! whole agent with pretended [`Processes`] and [`Policy`]. **After every call that changes something,
+//! Session events, process events and the time go in; commands for the session layer, notes for the log and the
+//! next deadline come out. No socket, no file, no clock: the simulator runs a whole agent with simulated
+//! [`Processes`] and its own [`PolicySource`]. **After every call that changes something,
 //! drain [`poll_command`](Service::poll_command) and [`poll_note`](Service::poll_note), then sleep until
 //! [`poll_timeout`](Service::poll_timeout).** Spurious calls are harmless.
 //!
-//! Invariant: the first line of a call chooses its room, and nothing else of the call is acted on before.
+//! Invariant: the first line of a call determines its kind, and nothing else of the call is processed before.
 
 mod dispatch;
 mod session_state;
 #[cfg(test)]
 mod tests;
 
+use crate::peer_addr::PeerAddr;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::access::policy_source::Policy;
+use super::access::{Denied, PolicySource};
 use super::audit::Audit;
 use super::chat::Chat;
 use super::chat::ReplyTemplate;
@@ -25,39 +26,41 @@ use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
 use super::limits;
 use super::note::Note;
 use super::outbox::Outbox;
+use crate::crypto::PublicKey;
 use crate::message::CloseCode;
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
+use crate::wire::limits::INVITE;
 use session_state::SessionState;
 
-/// How a service is set up.
+/// Configuration of a service.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The agent's name, as `pong` and chat show it.
+    /// Name of the agent in `pong` and in the chat.
     pub name: String,
-    /// How it runs commands.
+    /// Configuration of the jobs.
     pub jobs: jobs::Config,
-    /// What plain text is answered with; `None`: it is not.
+    /// Template of replies to plain text; `None` for no replies.
     pub reply: Option<ReplyTemplate>,
 }
 
-/// How far the agent is.
+/// Phase of the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// At work.
+    /// Accepts commands.
     Working,
-    /// Jobs are being ended, until then at the latest.
+    /// Ends its jobs, at the latest until this time.
     Ending(Instant),
-    /// Controllers are being told, until then at the latest.
-    Parting(Instant),
+    /// Delivers the results, at the latest until this time.
+    Delivering(Instant),
     /// All sessions are closed.
-    Over,
+    Closed,
 }
 
-/// The agent without its surroundings.
-pub struct Service<P, D = Box<dyn Policy>> {
+/// The agent without threads, sockets and files.
+pub struct Service<P, S = Box<dyn PolicySource>> {
     name: String,
-    policy: D,
+    policy: S,
     sessions: HashMap<SessionHandle, SessionState>,
     jobs: Jobs<P>,
     chat: Chat,
@@ -66,13 +69,13 @@ pub struct Service<P, D = Box<dyn Policy>> {
     phase: Phase,
 }
 
-impl<P: Processes, D: Policy> Service<P, D> {
-    /// A service without sessions, which puts what happens to commands on record in `audit`. `now` is when the
-    /// agent began: requests older than that are not known.
+impl<P: Processes, S: PolicySource> Service<P, S> {
+    /// Returns a service without sessions. Events of commands are recorded in `audit`. `now` is the start of the
+    /// agent; older requests are unknown to it.
     #[must_use]
     pub fn new(
         config: Config,
-        policy: D,
+        policy: S,
         processes: P,
         audit: Box<dyn Audit + Send>,
         now: Instant,
@@ -90,59 +93,58 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// The system's side, to find out what has happened there.
+    /// Returns the processes, to poll their events.
     pub const fn processes(&mut self) -> &mut P {
         self.jobs.processes()
     }
 
-    /// The chat room, with what it says going into the outbox: for what comes from the terminal and from
-    /// plain-text peers.
+    /// Returns the chat and the outbox for its replies, to pass typed lines and plain text to it.
     pub const fn chat(&mut self) -> (&mut Chat, &mut Outbox) {
         (&mut self.chat, &mut self.outbox)
     }
 
-    /// A process has written, within the room it was given.
+    /// Processes output of a process, within its read limit.
     pub fn on_output(&mut self, now: Instant, job: JobId, output: Output, data: Bytes) {
         self.jobs
             .on_output(now, job, output, data, &mut self.outbox);
     }
 
-    /// No more will come of this output.
+    /// Processes the end of an output.
     pub fn on_eof(&mut self, now: Instant, job: JobId, output: Output) {
         self.jobs.on_eof(now, job, output, &mut self.outbox);
         self.proceed(now);
     }
 
-    /// So many more bytes were written to the pipe.
+    /// Processes the number of bytes written to stdin.
     pub fn on_stdin_written(&mut self, job: JobId, bytes: u64) {
         self.jobs.on_stdin_written(job, bytes, &mut self.outbox);
     }
 
-    /// The process reads no more: what was not written is gone.
+    /// Processes that a process has closed stdin. Bytes not yet written are dropped.
     pub fn on_stdin_closed(&mut self, job: JobId) {
         self.jobs.close_stdin(job, &mut self.outbox);
     }
 
-    /// The leader has ended. Output may still follow.
+    /// Processes the exit of a leader. Output may still follow.
     pub fn on_exit(&mut self, now: Instant, job: JobId, exit: Exit) {
         self.jobs.on_exit(now, job, exit, &mut self.outbox);
         self.proceed(now);
     }
 
-    /// The answers of the policy may have changed: keys that are no longer known lose their sessions
-    /// and their jobs.
-    pub fn on_directory_changed(&mut self, now: Instant) {
+    /// Authorises all sessions and running jobs again, after the policy has changed or something in it has
+    /// expired. Sessions that are denied are closed, and the jobs of keys that are denied are ended.
+    pub fn on_policy_changed(&mut self, now: Instant) {
         let policy = &self.policy;
-        self.jobs.end_unless(|key| policy.name(key, None).is_some());
+        self.jobs
+            .end_unless(|key| authorize(policy, key, None, None).is_ok());
         let mut revoked = Vec::new();
         for (&session, state) in &mut self.sessions {
-            let member = &mut state.member;
-            let name = policy.name(&member.key, Some(member.remote));
-            // One that has only shown its invitation yet is not in the files.
-            if name.is_none() && member.name.is_some() {
-                revoked.push(session);
+            let controller = &mut state.controller;
+            let from = Some(controller.remote);
+            match authorize(policy, &controller.key, from, state.invite.as_ref()) {
+                Ok(name) => controller.name = name,
+                Err(_) => revoked.push(session),
             }
-            member.name = name;
         }
         for session in revoked {
             self.close(
@@ -154,9 +156,9 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// The agent is to end: takes no more commands, ends all that run (or lets go of them, if it is set up
-    /// so), and when they are over, or at the latest after their grace, tells their controllers and closes all
-    /// sessions. Then [`is_over`](Self::is_over).
+    /// Starts the shutdown: accepts no more commands and ends the running ones, or releases them if so
+    /// configured. After their end, or at the latest after their grace period, the results are delivered and all
+    /// sessions are closed. Then [`is_over`](Self::is_over) returns true.
     pub fn shut_down(&mut self, now: Instant) {
         if self.phase == Phase::Working {
             self.phase = Phase::Ending(now + limits::SHUTDOWN);
@@ -165,60 +167,74 @@ impl<P: Processes, D: Policy> Service<P, D> {
         }
     }
 
-    /// Whether a shutdown is complete: every session was told.
+    /// Returns true if the shutdown is complete: every session is closed.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.phase == Phase::Closed
     }
 
-    /// Time has passed. Harmless when nothing is due.
+    /// Processes all deadlines up to `now`. Harmless if none is due.
     pub fn on_timeout(&mut self, now: Instant) {
         self.jobs.on_timeout(now, &mut self.outbox);
         match self.phase {
             Phase::Ending(at) if at <= now => {
                 self.jobs.kill_all();
-                self.phase = Phase::Parting(now + limits::FAREWELL);
+                self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
             }
-            Phase::Parting(at) if at <= now => self.close_all(now),
-            _ => self.proceed(now),
+            Phase::Delivering(at) if at <= now => self.close_all(now),
+            Phase::Working | Phase::Ending(_) | Phase::Delivering(_) | Phase::Closed => {
+                self.proceed(now);
+            }
         }
     }
 
-    /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match self.phase {
-            Phase::Ending(at) | Phase::Parting(at) => Some(at),
-            Phase::Working | Phase::Over => None,
+            Phase::Ending(at) | Phase::Delivering(at) => Some(at),
+            Phase::Working | Phase::Closed => None,
         };
         self.jobs.poll_timeout().into_iter().chain(phase).min()
     }
 
-    /// The next command for the session machine.
+    /// Returns the next command for the session layer.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.outbox.pop()
     }
 
-    /// The next note for the log.
+    /// Returns the next note for the log.
     pub fn poll_note(&mut self) -> Option<Note> {
         self.notes.pop_front().or_else(|| self.jobs.poll_note())
     }
 
-    /// Takes the next step of a shutdown if its time has come.
+    /// Continues a shutdown if its next step is due.
     fn proceed(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Ending(_)) && self.jobs.running() == 0 {
-            self.phase = Phase::Parting(now + limits::FAREWELL);
+            self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
         }
-        if matches!(self.phase, Phase::Parting(_)) && self.jobs.all_told() {
+        if matches!(self.phase, Phase::Delivering(_)) && self.jobs.all_delivered() {
             self.close_all(now);
         }
     }
 
     fn close_all(&mut self, now: Instant) {
-        self.phase = Phase::Over;
+        self.phase = Phase::Closed;
         let all: Vec<SessionHandle> = self.sessions.keys().copied().collect();
         for session in all {
             self.close(now, session, CloseCode::Shutdown, "the agent ends");
         }
     }
+}
+
+/// Authorises a session by the current policy. Returns the name of the key, or `None` if it is invited.
+fn authorize(
+    source: &impl PolicySource,
+    key: &PublicKey,
+    from: Option<PeerAddr>,
+    invite: Option<&[u8; INVITE]>,
+) -> Result<Option<String>, Denied> {
+    let policy = source.policy();
+    let admission = policy.authorize_session(key, from, invite, source.unix_now())?;
+    Ok(admission.name().map(str::to_owned))
 }

@@ -1,12 +1,13 @@
-//! An open session and its calls, as the service knows them.
+//! State of an open session and of its calls.
 //!
-//! Not what the calls are about: their rooms know.
+//! Not the state of jobs and of the chat, which [`jobs`](crate::agent::jobs) and [`chat`](crate::agent::chat)
+//! keep.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::agent::access::policy_source::Member;
+use crate::agent::access::Controller;
 use crate::agent::limits;
 use crate::message::Lines;
 use crate::time::Instant;
@@ -16,11 +17,11 @@ use crate::wire::limits::INVITE;
 /// An open session.
 #[derive(Debug)]
 pub struct SessionState {
-    /// Whose.
-    pub member: Member,
-    /// When it was opened, and so heard of.
+    /// The other end.
+    pub controller: Controller,
+    /// Time of its opening, at which its controller was heard for the first time.
     pub opened: Instant,
-    /// The invitation it showed.
+    /// Invitation that the controller has shown.
     pub invite: Option<[u8; INVITE]>,
     /// Its calls that have not ended.
     pub calls: BTreeMap<CallId, Call>,
@@ -29,45 +30,45 @@ pub struct SessionState {
 /// A call that has not ended.
 #[derive(Default, Debug)]
 pub struct Call {
-    /// Its control lane, cut into lines.
+    /// Lines of its control lane.
     pub lines: Lines,
-    /// Who deals with it.
+    /// Kind of the call.
     pub kind: CallKind,
-    /// How many lines it has brought after the first.
+    /// Number of lines after the first.
     pub lines_taken: u32,
-    /// How many lines of it were no requests.
-    pub nonsense: u32,
-    /// What came on its data lane before its first line, which chooses the room.
+    /// Number of lines that were no requests.
+    pub invalid_lines: u32,
+    /// Bytes of its data lane that arrived before its first line.
     pub early: Vec<Input>,
 }
 
-/// Who deals with a call.
+/// Kind of a call, determined by its first line.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum CallKind {
-    /// Its first line has not come.
+    /// The first line has not arrived.
     #[default]
     Unopened,
-    /// Commands.
+    /// Requests about jobs.
     Jobs,
     /// Chat.
     Chat,
-    /// Nobody any more: it was answered, and its end is being delivered.
+    /// Answered; its end is being delivered.
     Answered,
 }
 
 /// Bytes of a data lane. They count against the peer's credit, which bounds them.
 #[derive(Debug)]
 pub struct Input {
-    /// Where in the lane.
+    /// Offset in the lane.
     pub offset: u64,
     /// The bytes.
     pub data: Bytes,
-    /// The lane ends after them.
+    /// True if the lane ends after them.
     pub fin: bool,
 }
 
 impl SessionState {
-    /// Whether the lines that were begun and not ended take up too much.
+    /// Returns true if the incomplete lines exceed their bound.
     pub fn is_overfull(&self) -> bool {
         let partial = self.calls.values().map(|call| call.lines.partial());
         partial.sum::<usize>() > limits::PARTIAL_LINES

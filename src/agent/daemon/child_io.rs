@@ -1,6 +1,6 @@
-//! One process of a job, its pipes, and which of them is worth a look.
+//! One process of a job, its pipes, and their readiness.
 //!
-//! Invariant: a part stands in the queue of [`Supervisor`](super::supervisor::Supervisor) at most once.
+//! Invariant: a part is in the queue of [`Supervisor`](super::supervisor::Supervisor) at most once.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -13,24 +13,24 @@ use crate::agent::jobs::Output;
 use crate::process::{Ending, Pipe, Process, WindowSize};
 use crate::time::Instant;
 
-/// What of a process can be ready.
+/// Part of a process that can become ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// Its stdin takes bytes.
+    /// stdin can be written.
     Stdin = 0,
-    /// Its stdout holds bytes.
+    /// stdout can be read.
     Stdout = 1,
-    /// Its stderr holds bytes.
+    /// stderr can be read.
     Stderr = 2,
-    /// Its leader is over.
+    /// The leader has ended.
     Leader = 3,
 }
 
 impl Part {
-    /// All, by number.
+    /// All parts, by number.
     pub const ALL: [Self; 4] = [Self::Stdin, Self::Stdout, Self::Stderr, Self::Leader];
 
-    /// The part that an output is.
+    /// Returns the part of an output.
     pub const fn of(output: Output) -> Self {
         match output {
             Output::Out => Self::Stdout,
@@ -39,53 +39,53 @@ impl Part {
     }
 }
 
-/// What came of reading.
+/// Result of a read.
 pub enum Read {
-    /// Nothing now.
+    /// Nothing at present.
     Nothing,
-    /// So many bytes.
+    /// Number of bytes read.
     Bytes(usize),
-    /// The end.
+    /// End of the output.
     End,
 }
 
-/// What came of writing.
-pub enum Fed {
-    /// Nothing now.
+/// Result of a write.
+pub enum Written {
+    /// Nothing at present.
     Nothing,
-    /// So many bytes were taken.
-    Took(u64),
-    /// Nobody reads.
+    /// Number of bytes written.
+    Bytes(u64),
+    /// The process has closed stdin.
     StdinClosed,
 }
 
-/// Whether a pipe may have something for us, as far as the poll has told.
+/// Readiness of a pipe, as far as the poll has reported it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// It may; `queued`: it stands in the queue.
+    /// Possibly ready. `queued` is true if it is in the queue.
     Ready { queued: bool },
-    /// It has not; the poll will tell.
+    /// Not ready; the poll will report it.
     Blocked,
 }
 
 impl State {
-    /// It may, and its turn should come: returns whether it must be queued for that.
+    /// Requests a turn. Returns true if the part must be queued for it.
     const fn want(&mut self) -> bool {
-        let fresh = matches!(self, Self::Ready { queued: false });
-        if fresh {
+        let idle = matches!(self, Self::Ready { queued: false });
+        if idle {
             *self = Self::Ready { queued: true };
         }
-        fresh
+        idle
     }
 
-    /// The poll has told.
+    /// Processes a report of the poll.
     const fn wake(&mut self) {
         if matches!(self, Self::Blocked) {
             *self = Self::Ready { queued: false };
         }
     }
 
-    /// Its turn has come.
+    /// Processes the removal from the queue.
     const fn dequeue(&mut self) {
         if let Self::Ready { queued } = self {
             *queued = false;
@@ -96,7 +96,7 @@ impl State {
 /// The reading end of an output.
 struct Outlet {
     pipe: Option<Pipe>,
-    room: u64,
+    read_limit: u64,
     state: State,
 }
 
@@ -113,24 +113,24 @@ struct Inlet {
 pub struct ChildIo {
     /// The process.
     pub process: Process,
-    /// That its leader is over has been told.
+    /// True if the exit of the leader was reported.
     pub exited: bool,
-    /// Nothing more is wanted of it.
+    /// True if its job is closed.
     pub closed: bool,
-    /// Its tree is being ended.
+    /// State of ending its tree.
     pub ending: Option<Ending>,
     outlets: [Outlet; 2],
     inlet: Inlet,
-    /// Of a terminal, until its leader is over; `None`: the pipe is closed instead.
+    /// End of input of a terminal, until the leader has ended; `None` for a pipe.
     end_of_input: Option<EndOfInput>,
 }
 
 impl ChildIo {
-    /// Takes the pipes of a process over.
+    /// Takes the pipes of a process.
     pub fn new(mut process: Process) -> Self {
         let outlet = |pipe| Outlet {
             pipe,
-            room: 0,
+            read_limit: 0,
             state: State::Ready { queued: false },
         };
         let outlets = [outlet(process.stdout.take()), outlet(process.stderr.take())];
@@ -153,35 +153,35 @@ impl ChildIo {
         }
     }
 
-    /// The leader is over: its terminal, if it has one, is no longer held open, so that its output ends.
-    /// Returns whether that is to be queued.
+    /// Processes the exit of the leader: its terminal, if it has one, is no longer held open, so that the output
+    /// ends. Returns true if stdout must be queued.
     pub fn on_exit(&mut self) -> bool {
         self.exited = true;
         self.end_of_input.take().is_some() && self.on_ready(Part::Stdout, false)
     }
 
-    /// When [`on_timeout`](Self::on_timeout) should be called, for a terminal whose input has ended.
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout), for a terminal whose input has ended.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.end_of_input.as_ref()?.poll_timeout()
     }
 
-    /// Goes on telling that a terminal's input has ended.
+    /// Signals the end of terminal input again.
     pub fn on_timeout(&mut self, now: Instant) {
         if let (Some(end), Some(pipe)) = (&mut self.end_of_input, &mut self.inlet.pipe) {
             end.on_timeout(now, pipe);
         }
     }
 
-    /// The window of its terminal has another size. What is no terminal stays as it is.
+    /// Sets the window size of its terminal. Without a terminal this has no effect.
     pub fn resize(&self, size: WindowSize) {
         if let Some(pipe) = &self.outlets[0].pipe
             && let Err(error) = pipe.resize(size)
         {
-            tracing::debug!(%error, "a window keeps its size");
+            tracing::debug!(%error, "cannot set the window size");
         }
     }
 
-    /// Enters its pipes in the poll.
+    /// Registers its pipes with the poll.
     pub fn register(
         &mut self,
         registry: &Registry,
@@ -198,7 +198,8 @@ impl ChildIo {
         Ok(())
     }
 
-    /// The poll has told of a part, `broken` that its other end is gone. Returns whether it is to be queued.
+    /// Processes a report of the poll. `broken` is true if the other end is closed. Returns true if the part must
+    /// be queued.
     pub fn on_ready(&mut self, part: Part, broken: bool) -> bool {
         match part {
             Part::Leader => true,
@@ -214,7 +215,7 @@ impl ChildIo {
         }
     }
 
-    /// Whether a part is to be queued, because it has something to do and is not there yet.
+    /// Returns true if the part has something to do and must be queued.
     pub fn wants_turn(&mut self, part: Part) -> bool {
         match part {
             Part::Leader => false,
@@ -229,30 +230,30 @@ impl ChildIo {
             }
             Part::Stdout | Part::Stderr => {
                 let outlet = self.outlet(part);
-                outlet.pipe.is_some() && outlet.room > 0 && outlet.state.want()
+                outlet.pipe.is_some() && outlet.read_limit > 0 && outlet.state.want()
             }
         }
     }
 
-    /// How much may be read of an output. Returns whether it is to be queued.
-    pub fn set_room(&mut self, output: Output, room: u64) -> bool {
-        self.outlets[output as usize].room = room;
+    /// Sets the read limit of an output. Returns true if the output must be queued.
+    pub fn set_read_limit(&mut self, output: Output, bytes: u64) -> bool {
+        self.outlets[output as usize].read_limit = bytes;
         self.wants_turn(Part::of(output))
     }
 
-    /// Reads of an output what there is room for.
+    /// Reads an output within its read limit.
     pub fn read(&mut self, output: Output, buffer: &mut [u8], registry: &Registry) -> Read {
         let outlet = &mut self.outlets[output as usize];
         outlet.state.dequeue();
-        let room = usize::try_from(outlet.room).unwrap_or(usize::MAX);
-        let length = room.min(buffer.len());
+        let limit = usize::try_from(outlet.read_limit).unwrap_or(usize::MAX);
+        let length = limit.min(buffer.len());
         let Some(pipe) = outlet.pipe.as_mut().filter(|_| length > 0) else {
             return Read::Nothing;
         };
         match pipe.read(&mut buffer[..length]) {
             Ok(0) => {}
             Ok(length) => {
-                outlet.room -= length as u64;
+                outlet.read_limit -= length as u64;
                 return Read::Bytes(length);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Read::Nothing,
@@ -266,7 +267,7 @@ impl ChildIo {
         Read::End
     }
 
-    /// Whether an output that is open holds bytes that were not read.
+    /// Returns true if an open output holds unread bytes.
     pub fn unread(&self) -> bool {
         let pipes = self
             .outlets
@@ -282,7 +283,7 @@ impl ChildIo {
         drop_pipe(&mut self.outlets[output as usize].pipe, registry);
     }
 
-    /// Takes bytes for stdin. Returns whether it is to be queued.
+    /// Queues bytes for stdin. Returns true if stdin must be queued.
     pub fn write(&mut self, data: Bytes, eof: bool) -> bool {
         if !data.is_empty() {
             self.inlet.queue.push_back(data);
@@ -291,12 +292,12 @@ impl ChildIo {
         self.wants_turn(Part::Stdin)
     }
 
-    /// Writes to stdin what it takes.
-    pub fn feed(&mut self, now: Instant, registry: &Registry) -> Fed {
+    /// Writes queued bytes to stdin.
+    pub fn write_queued(&mut self, now: Instant, registry: &Registry) -> Written {
         let inlet = &mut self.inlet;
         inlet.state.dequeue();
         let Some(pipe) = &mut inlet.pipe else {
-            return Fed::Nothing;
+            return Written::Nothing;
         };
         if !inlet.broken
             && let Some(front) = inlet.queue.front_mut()
@@ -307,26 +308,32 @@ impl ChildIo {
                     if front.is_empty() {
                         inlet.queue.pop_front();
                     }
-                    return Fed::Took(length as u64);
+                    return Written::Bytes(length as u64);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Fed::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Written::Nothing;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     inlet.state = State::Blocked;
-                    return Fed::Nothing;
+                    return Written::Nothing;
                 }
                 Err(_) => inlet.broken = true,
             }
         }
-        let deaf = inlet.broken;
+        let broken = inlet.broken;
         match &mut self.end_of_input {
-            Some(end) if inlet.eof && !deaf => end.begin(now),
-            _ if deaf || inlet.eof => {
+            Some(end) if inlet.eof && !broken => end.begin(now),
+            Some(_) | None if broken || inlet.eof => {
                 inlet.queue.clear();
                 drop_pipe(&mut inlet.pipe, registry);
             }
-            _ => {}
+            Some(_) | None => {}
         }
-        if deaf { Fed::StdinClosed } else { Fed::Nothing }
+        if broken {
+            Written::StdinClosed
+        } else {
+            Written::Nothing
+        }
     }
 
     /// Closes all pipes.
@@ -342,14 +349,14 @@ impl ChildIo {
     const fn outlet(&mut self, part: Part) -> &mut Outlet {
         match part {
             Part::Stderr => &mut self.outlets[1],
-            _ => &mut self.outlets[0],
+            Part::Stdin | Part::Stdout | Part::Leader => &mut self.outlets[0],
         }
     }
 }
 
 fn drop_pipe(pipe: &mut Option<Pipe>, registry: &Registry) {
     if let Some(mut pipe) = pipe.take() {
-        // Dropping the descriptor would do, but for a duplicate in another process.
+        // Another process may hold a duplicate, so that closing the descriptor is not enough.
         let _ = registry.deregister(&mut pipe);
     }
 }

@@ -1,9 +1,9 @@
-//! The end of a terminal's input: said to each program that reads, for as long as the job runs.
+//! The end of a terminal's input, signalled to each program that reads while the job runs.
 //!
-//! A pipe that is closed is at its end for every reader. A terminal has no such state: its end-of-file
-//! character ends the line that is being read, and only where that line is empty does a read return nothing.
-//! So the character is sent whenever nothing else is left to be read: once more after an unfinished line, once
-//! more for the next program. Not the bytes before it, which have been written when this begins.
+//! A closed pipe is at its end for every reader. A terminal has no such state: its end-of-file character ends
+//! the current line, and only if that line is empty does a read return 0. Therefore the character is sent
+//! whenever nothing else is left to read: again after an unfinished line, and again for the next program. The
+//! bytes before it have been written when this begins.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use std::time::Duration;
 use crate::process::{Input, Pipe, Slave};
 use crate::time::Instant;
 
-/// The next look at what was read comes after this; each later one after twice the time.
-const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// First interval between two checks of the terminal. Each further interval is twice as long.
+const FIRST_INTERVAL: Duration = Duration::from_millis(5);
 
-/// At the longest.
-const SLOWEST_LOOK: Duration = Duration::from_millis(250);
+/// Longest interval between two checks.
+const MAX_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Control-D, as programs that read character by character take it.
+/// Control-D, which programs in raw mode take as the end of input.
 const CONTROL_D: u8 = 0x04;
 
-/// A terminal, and how its end of input is being told.
+/// A terminal and the state of its end of input.
 pub struct EndOfInput {
     slave: Slave,
-    /// When to look next; `None`: input has not ended.
+    /// Time of the next check; `None` while input has not ended.
     next: Option<Instant>,
-    pause: Duration,
-    /// The program that reads character by character has had its character.
-    pressed: bool,
+    interval: Duration,
+    /// True if the present program in raw mode has received Control-D.
+    sent_raw: bool,
 }
 
 impl EndOfInput {
-    /// Of a terminal whose input goes on.
+    /// Returns the state of a terminal with open input.
     pub const fn new(slave: Slave) -> Self {
         Self {
             slave,
             next: None,
-            pause: FIRST_LOOK,
-            pressed: false,
+            interval: FIRST_INTERVAL,
+            sent_raw: false,
         }
     }
 
-    /// Nothing follows what was written. Again harmless.
+    /// Ends the input. Further calls have no effect.
     pub fn begin(&mut self, now: Instant) {
         self.next.get_or_insert(now);
     }
@@ -51,7 +51,7 @@ impl EndOfInput {
         self.next.is_some()
     }
 
-    /// When to call [`EndOfInput::on_timeout`].
+    /// Returns the time of the next call of [`EndOfInput::on_timeout`].
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.next
     }
@@ -60,21 +60,21 @@ impl EndOfInput {
     pub fn on_timeout(&mut self, now: Instant, terminal: &mut Pipe) {
         let (character, raw) = match self.slave.input() {
             Ok(Input::Lines { end }) => (end, false),
-            // Once: to an editor it is a key like any other.
-            Ok(Input::Characters) => ((!self.pressed).then_some(CONTROL_D), true),
-            Ok(Input::Unread) => (None, self.pressed),
+            // Once, because to an editor it is an ordinary key.
+            Ok(Input::Characters) => ((!self.sent_raw).then_some(CONTROL_D), true),
+            Ok(Input::Unread) => (None, self.sent_raw),
             Err(error) => {
-                tracing::debug!(%error, "a terminal does not tell its state");
-                (None, self.pressed)
+                tracing::debug!(%error, "cannot read the state of a terminal");
+                (None, self.sent_raw)
             }
         };
-        // A terminal that is full takes it at the next look.
+        // If the terminal is full, the next check sends it.
         let sent = character.is_some_and(|one| terminal.write(&[one]).is_ok_and(|count| count > 0));
-        self.pressed = raw && (self.pressed || sent);
+        self.sent_raw = raw && (self.sent_raw || sent);
         if sent {
-            self.pause = FIRST_LOOK;
+            self.interval = FIRST_INTERVAL;
         }
-        self.next = Some(now + self.pause);
-        self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+        self.next = Some(now + self.interval);
+        self.interval = (self.interval * 2).min(MAX_INTERVAL);
     }
 }

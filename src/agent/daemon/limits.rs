@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-/// Bytes taken from a pipe at once: what it holds, unless the process has made it larger.
+/// Bytes of one read: the default capacity of a pipe.
 pub const READ: usize = 64 << 10;
 
-/// Things that processes did, taken in one turn: at 64 KiB each a few milliseconds of work.
+/// Process events of one turn: at 64 KiB each a few milliseconds of work.
 pub const PROCESS_EVENTS_PER_TURN: usize = 64;
 
-/// Events of the network taken in one turn.
+/// Network events of one turn.
 pub const EVENTS_PER_TURN: usize = 256;
 
-/// Readiness reported by one look at the poll.
+/// Readiness events of one poll.
 pub const READY: usize = 256;
 
-/// A changed file is read so long after its first change: editors and programs replace one in several steps,
-/// and a removed key is promised to have gone within a second.
+/// Delay between the first change of a file and its load. Editors and programs replace a file in several
+/// steps, and a removed key must lose its sessions within a second.
 pub const SETTLED: Duration = Duration::from_millis(300);
 
-/// Trees that are being ended when all sessions are closed get this long: with the service's own patience
-/// under eight seconds.
+/// Time for ending the last process trees after all sessions are closed: with the time of the service under
+/// eight seconds in total.
 pub const LAST_TREES: Duration = Duration::from_millis(500);
 
-/// And the network thread this long to send the last datagrams.
+/// Time for the network thread to send the last datagrams.
 pub const LAST_DATAGRAMS: Duration = Duration::from_millis(500);
 
-/// ReplayLog of INITs kept over a restart: as many as the session machine remembers.
+/// Fingerprints of INITs kept over a restart: as many as the session layer remembers.
 pub const FINGERPRINTS: usize = crate::session::limits::INIT_REGISTER;

@@ -1,9 +1,8 @@
-//! Addresses of the agent that runs: written by it, read by `udpagent invite`.
+//! Addresses of the running agent: written by it, read by `udpagent invite`.
 //!
-//! Not the configuration, which a flag may have overridden, and in which port 0 is any. Invariant: the file
-//! counts only while the agent that wrote it holds its lock, so that what an agent leaves behind, however it
-//! ended, is not mistaken for a running one. Of several agents that share the folder the last to start is the
-//! one that is read.
+//! Not the configuration, which a flag may override and in which port 0 stands for any. Invariant: the file is
+//! valid only while its agent holds the lock, so that the file of an ended agent is not mistaken for that of a
+//! running one. Of several agents that share the directory, the last one started is read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,10 +13,10 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Bytes that are read: a hundred addresses.
+/// Upper bound of the bytes read: a hundred addresses.
 const LENGTH: u64 = 8 << 10;
 
-/// Held while the agent listens.
+/// The locked file. Keep it while the agent listens.
 #[derive(Debug)]
 pub struct Listening(#[allow(dead_code, reason = "held for its lock")] File);
 
@@ -25,7 +24,7 @@ impl Listening {
     /// Writes the addresses, one per line.
     ///
     /// # Errors
-    /// When the file cannot be written or locked.
+    /// The file cannot be written or locked.
     pub fn publish(path: &Path, addresses: &[SocketAddr]) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             DirBuilder::new()
@@ -40,7 +39,7 @@ impl Listening {
                 .create_new(true)
                 .mode(0o600)
                 .open(&aside)?;
-            // Locked before it has its name: nobody sees it without.
+            // Locked before it is renamed, so that no reader sees it unlocked.
             flock(&file, FlockOperation::NonBlockingLockExclusive)?;
             let lines = addresses.iter().map(|address| format!("{address}\n"));
             file.write_all(lines.collect::<String>().as_bytes())?;
@@ -54,10 +53,10 @@ impl Listening {
     }
 }
 
-/// The addresses of the agent that runs; `None` if none does.
+/// Returns the addresses of the running agent, or `None` if none runs.
 ///
 /// # Errors
-/// When the file cannot be read, or holds something else.
+/// The file cannot be read or parsed.
 pub fn read(path: &Path) -> io::Result<Option<Vec<SocketAddr>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -94,7 +93,7 @@ mod tests {
         drop(running);
         assert_eq!(read(&path).unwrap(), Some(second));
         drop(other);
-        assert_eq!(read(&path).unwrap(), None, "it has ended");
+        assert_eq!(read(&path).unwrap(), None, "the agent has ended");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -1,23 +1,23 @@
-//! What the agent did, as lines of the log.
+//! Log lines of the notes of the service.
 
 use crate::agent::note::Note;
 use crate::escape;
 use crate::message::{OsText, limits};
 
-/// As much of a command line as a line of the log shows.
+/// Bytes of a command line that a log line shows.
 const COMMAND: usize = 256;
 
-/// Writes one line.
+/// Writes a note to the log.
 pub fn write(note: &Note) {
     match note {
         Note::Opened {
             key, name, remote, ..
         } => {
-            let name = shown(name.as_deref().unwrap_or("(invited)"));
+            let name = clean_name(name.as_deref().unwrap_or("(invited)"));
             tracing::info!(%key, %remote, "session of {name}");
         }
         Note::Accepted { id, key, argv } => {
-            tracing::info!(%key, request = %id, "runs {}", command(argv));
+            tracing::info!(%key, request = %id, "accepted: {}", command(argv));
         }
         Note::Ended {
             id,
@@ -28,16 +28,22 @@ pub fn write(note: &Note) {
         } => {
             tracing::info!(%key, request = %id, stdout, stderr, "ended: {outcome:?}");
         }
-        Note::Refused { id, key, outcome } => {
-            tracing::info!(%key, request = %id, "not run: {outcome:?}");
-        }
+        Note::Refused {
+            id,
+            key,
+            outcome,
+            denied,
+        } => match denied {
+            Some(denied) => tracing::info!(%key, request = %id, "denied: {denied}"),
+            None => tracing::info!(%key, request = %id, "not run: {outcome:?}"),
+        },
         Note::Registered { key, name } => {
-            tracing::info!(%key, "registered as {}", shown(name));
+            tracing::info!(%key, "registered as {}", clean_name(name));
         }
     }
 }
 
-fn shown(name: &str) -> String {
+fn clean_name(name: &str) -> String {
     escape::line(name.as_bytes(), limits::NAME).into_owned()
 }
 

@@ -1,8 +1,8 @@
-//! A running agent: the thread that feeds the service from the network, from pipes and pidfds, from the
-//! terminal and from changed files.
+//! A running agent: the thread that feeds the service from the network, pipes and pidfds, the terminal and
+//! changed files.
 //!
-//! The only part of the agent with a thread, a clock and files; everything that is decided is decided in
-//! the rooms. Invariant: it sleeps in one place, and nothing wakes it when there is nothing to do.
+//! The only part of the agent with threads, a clock and files; decisions are made by the sans-IO modules.
+//! Invariant: the thread sleeps in one place, and nothing wakes it while there is nothing to do.
 
 mod child_io;
 mod end_of_input;
@@ -35,6 +35,7 @@ use super::audit::{self, Audit};
 use super::chat::{PlainLimiter, ReplyTemplate};
 use super::core::{self, Service};
 use super::jobs;
+use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Clock, PlainSink};
 use crate::peer_addr::PeerAddr;
@@ -45,59 +46,61 @@ use replay_log::ReplayLog;
 use supervisor::Supervisor;
 use thread::{Thread, tokens};
 
-/// What becomes of plain text.
+/// Treatment of plain text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Plain {
-    /// It is dropped.
+    /// Plain text is dropped.
     Off,
-    /// It is shown, and answered if there is a template.
+    /// Plain text is shown, and answered if there is a template.
     Shown(Option<ReplyTemplate>),
 }
 
-/// Whether the agent talks with the user who started it.
+/// Terminal of the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Terminal {
-    /// The chat is shown on stdout, and what is typed on stdin goes to it.
+    /// The chat is shown on stdout, and lines typed on stdin are sent to it.
     Standard,
-    /// It is part of another program.
+    /// No terminal; the agent is part of another program.
     None,
 }
 
-/// How an agent is set up.
+/// Configuration of an agent.
 #[derive(Clone)]
 pub struct Config {
-    /// Its key.
+    /// Secret key.
     pub identity: SecretKey,
-    /// Its name.
+    /// Name of the agent.
     pub name: String,
-    /// Where it listens.
+    /// Addresses to bind.
     pub binds: Vec<SocketAddr>,
-    /// Who may connect.
+    /// Origin of the policy.
     pub trust: Trust,
-    /// How it runs commands.
+    /// Off if no key may run a command (`--no-exec`).
+    pub exec: Switch,
+    /// Configuration of the jobs.
     pub jobs: jobs::Config,
-    /// What becomes of plain text.
+    /// Treatment of plain text.
     pub plain: Plain,
-    /// Whether it talks with the user who started it.
+    /// Terminal of the agent.
     pub terminal: Terminal,
-    /// A file that keeps which handshakes were answered over a restart.
+    /// File of the fingerprints of answered INITs, which survives a restart.
     pub replay_log: Option<PathBuf>,
-    /// What each process of a command may use.
+    /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
-    /// How records are kept of what runs; `None`: they are not.
+    /// Configuration of the audit records; `None` for no records.
     pub audit: Option<audit::Config>,
 }
 
-/// Why an agent could not be started.
+/// Error of [`start`].
 #[derive(Debug)]
 pub enum StartError {
     /// None of its addresses could be bound.
     Bind(io::Error),
-    /// The file of answered handshakes cannot be used.
+    /// The file of answered INITs cannot be used.
     ReplayLog(PathBuf, io::Error),
     /// The file of required records cannot be appended to.
     Audit(PathBuf, audit::OpenError),
-    /// The system has no descriptors, threads or random numbers to give.
+    /// The system provides no descriptor, thread or random number.
     System(io::Error),
 }
 
@@ -116,7 +119,7 @@ impl fmt::Display for StartError {
     }
 }
 
-// Its text holds that of its cause, so that there is none to tell after it.
+// The text contains that of the cause, so there is no `source`.
 impl std::error::Error for StartError {}
 
 /// A running agent. Dropping it stops it.
@@ -128,7 +131,7 @@ pub struct Agent {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Tells an agent to end: its jobs are ended, their controllers told, its sessions closed.
+/// Handle that stops an agent: its jobs are ended, their results delivered, its sessions closed.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     stop: Arc<AtomicBool>,
@@ -136,45 +139,45 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Returns at once; the agent ends within eight seconds.
+    /// Starts the shutdown and returns at once. The agent ends within eight seconds.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
-        // A waker that fails belongs to a poll that is gone.
+        // A waker fails only after its poll is closed.
         let _ = self.waker.wake();
     }
 }
 
 impl Agent {
-    /// Its public key.
+    /// Public key of the agent.
     #[must_use]
     pub const fn key(&self) -> PublicKey {
         self.key
     }
 
-    /// The addresses it listens on, with their real ports.
+    /// Bound addresses, with their actual ports.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Those that could not be bound although others could.
+    /// Addresses that could not be bound.
     #[must_use]
     pub fn unbound(&self) -> &[(SocketAddr, io::Error)] {
         &self.unbound
     }
 
-    /// What ends it from elsewhere.
+    /// Returns a handle that stops the agent.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the agent has ended.
     pub fn join(mut self) {
         self.wait();
     }
 
-    /// Ends it and waits until it has.
+    /// Stops the agent and waits until it has ended.
     pub fn stop(self) {
         drop(self);
     }
@@ -202,7 +205,7 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
     let system = StartError::System;
     let now = Clock.now();
     let mut rng = net::rng().map_err(system)?;
-    // So that what a job leaves behind can be found, and its remains are not left to nobody.
+    // Orphaned processes of jobs become children of the agent, so that they are found and reaped.
     process::become_subreaper().map_err(system)?;
     let (replay_log, seen) = match config.replay_log {
         None => (None, Vec::new()),
@@ -226,7 +229,7 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
         let _ = waker.wake();
     };
 
-    let policy = SharedPolicy::new(config.trust);
+    let policy = SharedPolicy::new(config.trust, config.exec);
     let key = config.identity.public();
     let mut session = session::Config::new(config.identity, Some(Box::new(policy.clone())));
     session.seen = seen;

@@ -1,41 +1,42 @@
-//! The answers about keys: one snapshot of the access policy, shared by the authorizer on the network thread and
-//! by the service.
+//! The current policy of a running agent, shared by the session layer on the network thread and by the
+//! service.
 //!
-//! Not what the policy say ([`Access`]). Invariant: both sides see the same snapshot, and a new one counts
-//! from the moment that it is loaded.
+//! Not the decisions ([`Policy`]). Invariant: both see the same snapshot, and a new one takes effect as soon
+//! as it is loaded.
 
+use crate::peer_addr::PeerAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::agent::access::policy_source::{Permission, Policy, Refused};
-use crate::agent::access::{Access, Problem, Sources, invite};
+use crate::agent::access::{
+    Accounts, InviteRefused, Policy, PolicySource, Problem, Sources, invite,
+};
+use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
-use crate::escape;
-use crate::message::Exec;
-use crate::message::limits::NAME;
-use crate::peer_addr::PeerAddr;
-use crate::process::{Account, clean_environment};
+use crate::message::OsText;
+use crate::process::{Account, AccountError, RefusedVariable, clean_environment};
 use crate::session::Authorizer;
 use crate::wire::limits::INVITE;
 
-/// Where the policy come from.
+/// Origin of the policy.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// These keys and no others, all without restriction.
+    /// These keys and no others, all without restrictions.
     Keys(Vec<PublicKey>),
     /// Files, loaded again when they change.
     Files(Sources),
 }
 
-/// The policy. Clones share them.
+/// The current policy. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SharedPolicy {
-    access: Arc<RwLock<Arc<Access>>>,
+    current: Arc<RwLock<Arc<Policy>>>,
+    exec: Switch,
     sources: Option<Sources>,
     account: Arc<Account>,
 }
 
-/// Seconds since 1970: what expires does so by the calendar.
+/// Returns the seconds since 1970, by which keys and invitations expire.
 #[must_use]
 pub fn unix_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -43,46 +44,42 @@ pub fn unix_now() -> u64 {
 }
 
 impl SharedPolicy {
-    /// Loads them for the first time.
-    pub fn new(trust: Trust) -> Self {
-        let (access, sources) = match trust {
-            Trust::Keys(keys) => (Access::of_keys(&keys), None),
-            Trust::Files(sources) => (Access::default(), Some(sources)),
+    /// Loads the policy for the first time. `exec` switches commands on or off for all keys.
+    pub fn new(trust: Trust, exec: Switch) -> Self {
+        let (policy, sources) = match trust {
+            Trust::Keys(keys) => (Policy::of_keys(&keys), None),
+            Trust::Files(sources) => (Policy::default(), Some(sources)),
         };
-        let policy = Self {
-            access: Arc::new(RwLock::new(Arc::new(access))),
+        let shared = Self {
+            current: Arc::new(RwLock::new(Arc::new(policy.with_exec(exec)))),
+            exec,
             sources,
             account: Arc::new(Account::current()),
         };
-        policy.reload();
-        policy
+        shared.reload();
+        shared
     }
 
-    /// Loads them again.
+    /// Loads the policy again.
     pub fn reload(&self) {
         if let Some(sources) = &self.sources {
-            let (access, problems) = sources.load();
+            let (policy, problems) = sources.load();
             problems.iter().for_each(report);
-            let mut current = self.access.write().unwrap_or_else(PoisonError::into_inner);
-            *current = Arc::new(access);
+            let policy = Arc::new(policy.with_exec(self.exec));
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         }
     }
 
-    /// The files that they come from.
+    /// Files that the policy is loaded from.
     pub const fn sources(&self) -> Option<&Sources> {
         self.sources.as_ref()
     }
 
-    /// How long until something expires.
+    /// Time until the next key or invitation expires.
     pub fn next_expiry(&self) -> Option<Duration> {
         let now = unix_now();
-        let at = self.current().next_expiry(now)?;
+        let at = self.policy().next_expiry(now)?;
         Some(Duration::from_secs(at.saturating_sub(now)))
-    }
-
-    fn current(&self) -> Arc<Access> {
-        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&access)
     }
 }
 
@@ -97,49 +94,25 @@ impl Authorizer for SharedPolicy {
         from: PeerAddr,
         invite: Option<&[u8; INVITE]>,
     ) -> bool {
-        let access = self.current();
-        access.admit(key, from.ip(), invite, unix_now()).is_some()
+        let policy = self.policy();
+        policy
+            .authorize_session(key, Some(from), invite, unix_now())
+            .is_ok()
     }
 }
 
-impl Policy for SharedPolicy {
-    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
-        let access = self.current();
-        let member = access.member(key)?;
-        let admitted = match from {
-            Some(from) => member.admitted(from.ip(), unix_now()),
-            None => !member.options.is_expired(unix_now()),
-        };
-        admitted.then(|| member.name.clone())
+impl PolicySource for SharedPolicy {
+    fn policy(&self) -> Arc<Policy> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
     }
 
-    fn permit(&self, key: &PublicKey, exec: &Exec) -> Option<Permission> {
-        let access = self.current();
-        let env = exec.env.iter();
-        let env = env.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
-        if let Err(refused) = clean_environment(&self.account, env) {
-            tracing::warn!(request = %exec.id, "{refused}");
-            return None;
-        }
-        let own = self.account.name.to_string_lossy();
-        let permit = access.member(key)?.judge(exec, &own);
-        let user = permit
-            .inspect_err(|refusal| tracing::info!(request = %exec.id, "{refusal}"))
-            .ok()?
-            .user;
-        if let Err(unreachable) = self.account.reach(user) {
-            let user = escape::line(user.as_bytes(), NAME);
-            tracing::warn!(request = %exec.id, "user {user}: {unreachable}");
-            return None;
-        }
-        let user = user.to_owned();
-        Some(Permission { user })
+    fn accounts(&self) -> &dyn Accounts {
+        &*self.account
     }
 
-    fn max_jobs(&self, key: &PublicKey) -> Option<usize> {
-        let access = self.current();
-        let most = access.member(key)?.options.max_jobs?;
-        usize::try_from(most).ok()
+    fn unix_now(&self) -> u64 {
+        unix_now()
     }
 
     fn register(
@@ -147,15 +120,31 @@ impl Policy for SharedPolicy {
         key: &PublicKey,
         invite: &[u8; INVITE],
         wish: &str,
-    ) -> Result<String, Refused> {
-        let sources = self.sources.as_ref().ok_or(Refused)?;
+    ) -> Result<String, InviteRefused> {
+        let sources = self.sources.as_ref().ok_or(InviteRefused)?;
         let token = InviteToken::from_bytes(*invite);
         let member = invite::redeem(&sources.agent, key, wish, &token, unix_now());
         let member = member.map_err(|error| {
-            tracing::warn!("an invitation was not taken: {error}");
-            Refused
+            tracing::warn!("an invitation was refused: {error}");
+            InviteRefused
         })?;
         self.reload();
         Ok(member.name)
+    }
+}
+
+impl Accounts for Account {
+    fn own_name(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+
+    fn check_user(&self, user: &str) -> Result<(), AccountError> {
+        self.reach(user).map(drop)
+    }
+
+    fn check_variables(&self, variables: &[(OsText, OsText)]) -> Result<(), RefusedVariable> {
+        let pairs = variables.iter();
+        let pairs = pairs.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        clean_environment(self, pairs).map(drop)
     }
 }

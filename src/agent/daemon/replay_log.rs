@@ -1,8 +1,7 @@
-//! ReplayLog of the INITs that were answered, kept over a restart, so that a captured one is never answered
-//! again.
+//! File of the fingerprints of answered INITs, so that a captured INIT is not answered again after a restart.
 //!
-//! A file of eight bytes each, appended to as they come, cut to its newer half when it grows too large.
-//! Not a promise against a crash of the whole machine, after which sessions are gone anyway.
+//! Each fingerprint has eight bytes and is appended when its INIT is answered. The file is truncated to its
+//! newer half when it becomes too large. It is not synced: a crash of the whole machine may lose the newest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -21,10 +20,10 @@ pub struct ReplayLog {
 }
 
 impl ReplayLog {
-    /// Opens the file, creating it and its folder; returns the newest of what it held.
+    /// Opens the file, and creates it and its directory. Returns its newest fingerprints.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
+    /// The file cannot be read or written.
     pub fn open(path: &Path) -> io::Result<(Self, Vec<u64>)> {
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new()
@@ -43,21 +42,21 @@ impl ReplayLog {
         (&mut file).take(most).read_to_end(&mut bytes)?;
         let chunks = bytes.chunks_exact(SIZE);
         let all: Vec<u64> = chunks
-            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight")))
+            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("each chunk has 8 bytes")))
             .collect();
         let newest = all[all.len().saturating_sub(FINGERPRINTS)..].to_vec();
         let mut replay_log = Self {
             file,
             length: all.len(),
         };
-        replay_log.cut(&newest)?;
+        replay_log.replace(&newest)?;
         Ok((replay_log, newest))
     }
 
-    /// Remembers one.
+    /// Appends a fingerprint.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// The file cannot be written.
     pub fn add(&mut self, fingerprint: u64) -> io::Result<()> {
         self.file.write_all(&fingerprint.to_le_bytes())?;
         self.length += 1;
@@ -68,13 +67,14 @@ impl ReplayLog {
         io::Seek::rewind(&mut self.file)?;
         self.file.read_to_end(&mut bytes)?;
         let chunks = bytes.chunks_exact(SIZE);
-        let all = chunks.map(|chunk| u64::from_le_bytes(chunk.try_into().expect("eight")));
+        let all = chunks
+            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("each chunk has 8 bytes")));
         let newest: Vec<u64> = all.skip(self.length - FINGERPRINTS).collect();
-        self.cut(&newest)
+        self.replace(&newest)
     }
 
-    /// Leaves these only.
-    fn cut(&mut self, newest: &[u64]) -> io::Result<()> {
+    /// Replaces the contents.
+    fn replace(&mut self, newest: &[u64]) -> io::Result<()> {
         self.file.set_len(0)?;
         let bytes: Vec<u8> = newest
             .iter()
@@ -91,9 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_prints_come_back() {
+    fn the_newest_fingerprints_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/prints");
+        let path = folder.path().join("state/answered");
         let (mut replay_log, held) = ReplayLog::open(&path).unwrap();
         assert!(held.is_empty());
         let all = 2 * FINGERPRINTS as u64 + 5;
@@ -104,7 +104,7 @@ mod tests {
         let (_, held) = ReplayLog::open(&path).unwrap();
         assert_eq!(held.len(), FINGERPRINTS);
         assert_eq!(held.last(), Some(&(all - 1)));
-        // A torn write at the end costs itself only.
+        // An incomplete write at the end loses only itself.
         OpenOptions::new()
             .append(true)
             .open(&path)

@@ -1,9 +1,9 @@
-//! The processes of jobs, with their pipes in a `mio::Poll`: what [`Processes`] asks for, done.
+//! The processes of jobs, with their pipes in a `mio::Poll`: the implementation of [`Processes`].
 //!
-//! Not the job table. Readiness is edge-triggered: what may be read, written or reaped stands in a queue
-//! until a call says that there is nothing left, and [`Supervisor::poll`] works it off one piece at a time,
-//! so that a process that floods delays the others by one read. Invariants: never more is read than there
-//! is room for; a leader is reaped after its tree has been ended, if it is.
+//! Not the job table. Readiness is edge-triggered: a descriptor that is ready stays in a queue until a call
+//! returns that nothing is left. [`Supervisor::poll`] serves the queue one read or write at a time, so that a
+//! process that writes without end delays the others by one read. Invariants: never more is read than the read
+//! limit allows; a leader is reaped after its tree has been ended, if it is being ended.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::child_io::{ChildIo, Fed, Part, Read};
-use crate::agent::jobs::{self, Force, JobId, Output, Processes};
+use super::child_io::{ChildIo, Part, Read, Written};
+use crate::agent::jobs::{self, Errno, Force, JobId, Output, Pid, Processes};
 use crate::message::Window;
 use crate::net::Clock;
 use crate::process::{
@@ -24,28 +24,24 @@ use crate::process::{
 };
 use crate::time::Instant;
 
-/// Tokens below are the agent's own.
+/// First token of processes; the tokens below are those of the agent's thread.
 const FIRST_TOKEN: usize = 16;
 
-/// Tokens of a job: one for each [`Part`].
+/// Number of tokens of a job: one for each [`Part`].
 const TOKENS: usize = 4;
 
-/// `ENOTDIR`, `EPERM`: error numbers that are ours to choose.
-const NOT_A_DIRECTORY: i32 = 20;
-const NOT_PERMITTED: i32 = 1;
-
-/// Something that a process did.
+/// Event of a process.
 #[derive(Debug)]
 pub enum ProcessEvent {
-    /// It wrote.
-    Wrote(Output, Bytes),
-    /// It closed an output.
-    Closed(Output),
-    /// Its stdin took so many bytes.
-    Took(u64),
-    /// It reads no more.
+    /// Output was read.
+    Output(Output, Bytes),
+    /// An output is at its end.
+    Eof(Output),
+    /// Number of bytes written to stdin.
+    StdinWritten(u64),
+    /// The process has closed stdin.
     StdinClosed,
-    /// It is over.
+    /// The leader has ended.
     Exited(jobs::Exit),
 }
 
@@ -53,13 +49,13 @@ pub enum ProcessEvent {
 pub struct Supervisor {
     registry: Registry,
     account: Account,
-    /// What descendants are recognised by, unlike those of any other agent.
+    /// Marker by which descendants are recognised, different for each agent.
     mark: String,
     limits: Vec<Limit>,
     snapshot: ProcessSnapshot,
     jobs: HashMap<JobId, ChildIo>,
     endings: BTreeSet<JobId>,
-    /// Those on a terminal whose input has ended.
+    /// Jobs on a terminal whose input has ended.
     inputs: BTreeSet<JobId>,
     ready: VecDeque<(JobId, Part)>,
     buffer: Box<[u8]>,
@@ -74,8 +70,8 @@ const fn token(job: JobId, part: Part) -> Token {
 }
 
 impl Supervisor {
-    /// None yet. `mark` distinguishes this agent's processes from those of all others, `limits` are those
-    /// of each.
+    /// Returns a supervisor without processes. `mark` distinguishes the processes of this agent from all others;
+    /// `limits` apply to each process.
     pub fn new(registry: Registry, mark: String, limits: Vec<Limit>) -> Self {
         Self {
             registry,
@@ -91,7 +87,7 @@ impl Supervisor {
         }
     }
 
-    /// The poll has reported something; not all of it is ours.
+    /// Processes an event of the poll, if it concerns a process.
     pub fn on_ready(&mut self, event: &mio::event::Event) {
         let Some(index) = event.token().0.checked_sub(FIRST_TOKEN) else {
             return;
@@ -106,17 +102,17 @@ impl Supervisor {
         }
     }
 
-    /// Whether [`poll`](Self::poll) has something to look at.
+    /// Returns true if the queue of [`poll`](Self::poll) is not empty.
     pub fn is_busy(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Whether no tree is being ended.
+    /// Returns true if no tree is being ended.
     pub fn is_idle(&self) -> bool {
         self.endings.is_empty()
     }
 
-    /// The next thing that happened.
+    /// Returns the next event.
     pub fn poll(&mut self) -> Option<(JobId, ProcessEvent)> {
         while let Some((job, part)) = self.ready.pop_front() {
             if let Some(event) = self.serve(job, part) {
@@ -141,17 +137,17 @@ impl Supervisor {
                         }
                     }))
                 }
-                _ => None,
+                Ok(Some(_) | None) | Err(_) => None,
             },
             Part::Stdin => {
-                let fed = child.feed(Clock.now(), &self.registry);
+                let written = child.write_queued(Clock.now(), &self.registry);
                 if child.poll_timeout().is_some() {
                     self.inputs.insert(job);
                 }
-                match fed {
-                    Fed::Nothing => None,
-                    Fed::Took(bytes) => Some(ProcessEvent::Took(bytes)),
-                    Fed::StdinClosed => Some(ProcessEvent::StdinClosed),
+                match written {
+                    Written::Nothing => None,
+                    Written::Bytes(bytes) => Some(ProcessEvent::StdinWritten(bytes)),
+                    Written::StdinClosed => Some(ProcessEvent::StdinClosed),
                 }
             }
             Part::Stdout | Part::Stderr => {
@@ -164,9 +160,9 @@ impl Supervisor {
                     Read::Nothing => None,
                     Read::Bytes(length) => {
                         let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
-                        Some(ProcessEvent::Wrote(output, bytes))
+                        Some(ProcessEvent::Output(output, bytes))
                     }
-                    Read::End => Some(ProcessEvent::Closed(output)),
+                    Read::End => Some(ProcessEvent::Eof(output)),
                 }
             }
         };
@@ -176,7 +172,7 @@ impl Supervisor {
         event
     }
 
-    /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = |job| self.jobs.get(job)?.ending.as_ref()?.poll_timeout();
         let input = |job| self.jobs.get(job)?.poll_timeout();
@@ -184,7 +180,7 @@ impl Supervisor {
         endings.chain(self.inputs.iter().filter_map(input)).min()
     }
 
-    /// Goes on with telling that input has ended, and with ending trees.
+    /// Signals the end of terminal input again and continues to end trees.
     pub fn on_timeout(&mut self, now: Instant) {
         self.inputs.retain(|job| {
             let child = self.jobs.get_mut(job);
@@ -223,13 +219,13 @@ impl Supervisor {
         if let Some(child) = self.jobs.get_mut(&job) {
             child.ending = None;
             if child.closed {
-                self.let_go(job);
+                self.remove(job);
             }
         }
     }
 
-    /// Reaps a leader of which nothing more is wanted.
-    fn let_go(&mut self, job: JobId) {
+    /// Reaps a leader and forgets its job.
+    fn remove(&mut self, job: JobId) {
         let Some(mut child) = self.jobs.remove(&job) else {
             return;
         };
@@ -245,11 +241,14 @@ impl Supervisor {
         let _ = self.registry.deregister(&mut SourceFd(&pidfd));
     }
 
-    /// The whole of what a process is to be.
-    fn complete(&self, job: JobId, spec: jobs::Spec) -> Result<process::Spec, i32> {
-        // Refused ones are denied before they come here.
-        let account = self.account.reach(&spec.user).map_err(|_| NOT_PERMITTED)?;
-        let mut env = clean_environment(&account, spec.env).map_err(|_| NOT_PERMITTED)?;
+    /// Returns the complete specification of a process.
+    fn complete(&self, job: JobId, spec: jobs::Spec) -> Result<process::Spec, Errno> {
+        // The policy has checked both before.
+        let account = self
+            .account
+            .reach(&spec.user)
+            .map_err(|_| Errno::NOT_PERMITTED)?;
+        let mut env = clean_environment(&account, spec.env).map_err(|_| Errno::NOT_PERMITTED)?;
         if let Some(terminal) = &spec.terminal {
             env.retain(|(name, _)| name != "TERM");
             env.push(("TERM".into(), terminal.term.clone().into()));
@@ -290,33 +289,32 @@ const fn size(window: Window) -> WindowSize {
     }
 }
 
-/// As the requester sees it: a missing policy is not a missing program.
-fn errno(error: SpawnError) -> i32 {
-    match error.stage {
-        Stage::Directory if error.errno == rustix::io::Errno::NOENT.raw_os_error() => {
-            NOT_A_DIRECTORY
-        }
-        _ => error.errno,
+/// Returns the error number for the controller. A missing directory must not look like a missing program.
+fn errno(error: SpawnError) -> Errno {
+    let missing = error.errno == rustix::io::Errno::NOENT.raw_os_error();
+    if error.stage == Stage::Directory && missing {
+        return Errno::NOT_A_DIRECTORY;
     }
+    Errno(error.errno)
 }
 
 impl Processes for Supervisor {
-    fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<i32, i32> {
+    fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<Pid, Errno> {
         let spec = self.complete(job, spec)?;
         let process = process::spawn(&spec).map_err(errno)?;
         let pid = process.pid().as_raw_pid();
         let mut child = ChildIo::new(process);
-        // On failure the drop kills it.
+        // On failure the process is killed when it is dropped.
         self.register(job, &mut child)
-            .map_err(|error| error.raw_os_error().unwrap_or(NOT_PERMITTED))?;
+            .map_err(|error| error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno))?;
         self.jobs.insert(job, child);
-        Ok(pid)
+        Ok(Pid(pid))
     }
 
-    fn set_room(&mut self, job: JobId, output: Output, room: u64) {
+    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
         let part = Part::of(output);
         if let Some(child) = self.jobs.get_mut(&job)
-            && child.set_room(output, room)
+            && child.set_read_limit(output, bytes)
         {
             self.ready.push_back((job, part));
         }
@@ -365,7 +363,7 @@ impl Processes for Supervisor {
         let signal = Signal::from_named_raw(signal);
         match (child, signal) {
             (Some(child), Some(signal)) => child.process.signal(signal).is_ok(),
-            _ => false,
+            (Some(_) | None, Some(_) | None) => false,
         }
     }
 
@@ -386,7 +384,7 @@ impl Processes for Supervisor {
         child.closed = true;
         child.close(&self.registry);
         if child.ending.is_none() {
-            self.let_go(job);
+            self.remove(job);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The agent's own terminal: a thread that prints, a thread that reads what is typed.
+//! The agent's terminal: one thread prints lines, another reads typed lines.
 //!
-//! Not here: what is shown, who hears what was typed. Invariant: neither thread can stall the agent. A
-//! terminal stopped by Ctrl-S, or a pipe that nobody reads, costs lines, which are counted and told.
+//! Not here: the contents of the lines and their receivers. Invariant: neither thread can stall the agent. If the
+//! terminal is stopped by Ctrl-S, or nothing reads the pipe, lines are dropped, counted and reported.
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
@@ -16,13 +16,13 @@ use rustix::fs::{FileType, fstat};
 use crate::agent::limits;
 use crate::message::limits::CHAT_TEXT;
 
-/// Something the agent's user did.
+/// Input of the agent's user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Typed {
     /// A line, without its end.
     Line(String),
-    /// `quit`, or the end of input on a terminal: the agent is to end.
-    Leave,
+    /// `quit`, or the end of input on a terminal: the agent must end.
+    Quit,
 }
 
 /// Prints lines on standard output, from a thread of its own.
@@ -31,7 +31,7 @@ pub struct Printer {
     /// `None` while it is dropped.
     lines: Option<Sender<String>>,
     dropped: Arc<AtomicU64>,
-    /// Disconnected when all is printed.
+    /// Disconnected when all lines are printed.
     printed: Receiver<()>,
 }
 
@@ -39,7 +39,7 @@ impl Printer {
     /// Starts the thread. It ends when the printer is dropped.
     ///
     /// # Errors
-    /// When there can be no thread.
+    /// The thread cannot be started.
     pub fn start() -> io::Result<Self> {
         Self::to(io::stdout())
     }
@@ -57,7 +57,7 @@ impl Printer {
             .name("printer".into())
             .spawn(move || {
                 let _printing = printing;
-                // A daemon goes on when nobody reads its output any more.
+                // A daemon continues when its output is closed.
                 for line in queue {
                     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
                     let missed = dropped.swap(0, Ordering::Relaxed);
@@ -69,16 +69,19 @@ impl Printer {
         Ok(printer)
     }
 
-    /// Shows a line; one for which there is no room is counted instead.
+    /// Queues a line. If the queue is full, the line is dropped and counted.
     pub fn show(&self, line: &impl Display) {
-        let lines = self.lines.as_ref().expect("it is not being dropped");
+        let lines = self
+            .lines
+            .as_ref()
+            .expect("the sender is taken only by drop");
         if let Err(TrySendError::Full(_)) = lines.try_send(line.to_string()) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Gives the thread a moment for what it still has to print.
+/// Waits for a moment until the queued lines are printed.
 impl Drop for Printer {
     fn drop(&mut self) {
         self.lines = None;
@@ -86,22 +89,21 @@ impl Drop for Printer {
     }
 }
 
-/// What standard input is.
+/// Kind of standard input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Input {
-    /// Somebody types.
+    /// A terminal.
     Terminal,
-    /// A program or a file speaks; its end means nothing.
+    /// A pipe, socket or file; its end does not end the agent.
     Pipe,
     /// Closed, /dev/null, or another device.
     None,
 }
 
-/// Starts to read standard input, if it is a terminal, a pipe or a file. `wake` is called after each
-/// thing that was typed.
+/// Starts to read standard input, if it is a terminal, a pipe or a file. `wake` is called after each input.
 ///
 /// # Errors
-/// When there can be no thread.
+/// The thread cannot be started.
 pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Receiver<Typed>>> {
     let input = kind_of_input();
     if input == Input::None {
@@ -115,11 +117,11 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Receive
             loop {
                 let next = match next_line(&mut reader) {
                     Ok(Some(next)) => next,
-                    Ok(None) if input == Input::Terminal => Typed::Leave,
-                    // Also a terminal that is gone: SIGHUP says whether that is the end.
-                    _ => return,
+                    Ok(None) if input == Input::Terminal => Typed::Quit,
+                    // Also for a closed terminal: SIGHUP decides whether the agent ends.
+                    Ok(None) | Err(_) => return,
                 };
-                let last = next == Typed::Leave;
+                let last = next == Typed::Quit;
                 if typed.send(next).is_err() {
                     return;
                 }
@@ -144,11 +146,11 @@ fn kind_of_input() -> Input {
     }
 }
 
-/// Standard input, read only while this program is in the terminal's foreground: in the background
-/// what is typed belongs to the shell, and a read would stop the agent (SIGTTIN).
+/// Standard input, read only while this program is in the foreground of the terminal. In the background the
+/// input belongs to the shell, and a read would stop the agent (SIGTTIN).
 struct Stdin(Input);
 
-/// How often a program in the background looks whether it still is, while somebody types.
+/// Interval of the check for the foreground, while input is ready in the background.
 const BACKGROUND: Duration = Duration::from_millis(250);
 
 impl io::Read for Stdin {
@@ -167,17 +169,17 @@ impl io::Read for Stdin {
     }
 }
 
-/// `None` at the end of input.
+/// Returns the next line, or `None` at the end of input.
 fn next_line(reader: &mut impl io::BufRead) -> io::Result<Option<Typed>> {
     let mut line = Vec::new();
-    let most = u64::try_from(CHAT_TEXT).expect("a small number");
-    // What is longer than a message becomes several.
+    let most = u64::try_from(CHAT_TEXT).expect("the bound fits into 64 bits");
+    // A line longer than a message is split.
     if reader.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
     Ok(Some(match line.strip_suffix(b"\r").unwrap_or(line) {
-        b"quit" => Typed::Leave,
+        b"quit" => Typed::Quit,
         line => Typed::Line(String::from_utf8_lossy(line).into_owned()),
     }))
 }
@@ -187,18 +189,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_from_quit_and_from_the_end() {
+    fn quit_and_the_end_of_input_are_distinguished_from_lines() {
         let mut input: &[u8] = b"hello\r\n\nquit\nlast";
         let mut typed = Vec::new();
         while let Some(line) = next_line(&mut input).unwrap() {
             typed.push(line);
         }
         let line = |text: &str| Typed::Line(text.into());
-        assert_eq!(typed, [line("hello"), line(""), Typed::Leave, line("last")]);
+        assert_eq!(typed, [line("hello"), line(""), Typed::Quit, line("last")]);
     }
 
     #[test]
-    fn an_endless_line_comes_in_pieces() {
+    fn a_line_longer_than_a_message_is_split() {
         let bytes = vec![b'x'; 3 * CHAT_TEXT];
         let mut input = &bytes[..];
         for _ in 0..3 {
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(next_line(&mut input).unwrap(), None);
     }
 
-    /// Writes wait until the other end is dropped.
+    /// A writer that blocks until the other end is dropped.
     struct Stopped(Receiver<()>, Sender<Vec<u8>>);
 
     impl Write for Stopped {
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_terminal_stalls_nothing_and_says_what_it_missed() {
+    fn a_stopped_terminal_stalls_nothing_and_reports_dropped_lines() {
         let (go, stopped) = bounded::<()>(0);
         let (sender, written) = crossbeam_channel::unbounded();
         let printer = Printer::to(Stopped(stopped, sender)).unwrap();

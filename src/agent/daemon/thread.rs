@@ -1,8 +1,8 @@
-//! The agent's thread: takes turns between the network's events, processes, the terminal, files and the
-//! clock, and carries out what the service says.
+//! The agent's thread: processes events of the network, processes, the terminal, files and the clock in turn,
+//! and executes the commands of the service.
 //!
-//! A turn is bounded in each of these, so none starves the others; when something is left over the next
-//! turn follows at once, otherwise the thread sleeps until a descriptor, another thread or the next
+//! Each turn takes a bounded number of events of each kind, so that none starves the others. If events are left,
+//! the next turn follows at once; otherwise the thread sleeps until a descriptor, another thread or the next
 //! deadline wakes it.
 
 use std::io::{self, Read as _};
@@ -30,7 +30,7 @@ use crate::process::reap_orphans;
 use crate::session;
 use crate::time::Instant;
 
-/// Who wakes the thread; processes come above.
+/// Tokens of the poll; those of processes are above.
 pub(super) mod tokens {
     use mio::Token;
 
@@ -44,7 +44,7 @@ pub(super) mod tokens {
     pub const ORPHANS: Token = Token(3);
 }
 
-/// SIGCHLD as a stream of bytes.
+/// SIGCHLD as a readable stream.
 struct Orphans {
     stream: mio::net::UnixStream,
     registration: SigId,
@@ -77,16 +77,16 @@ impl Drop for Orphans {
     }
 }
 
-/// The thread's possessions.
+/// State of the agent's thread.
 pub(super) struct Thread {
     poll: Poll,
     service: Service<Supervisor, SharedPolicy>,
     net: Net,
     policy: SharedPolicy,
     watch: Option<Watch>,
-    /// When the files that have changed are read.
+    /// Time at which changed files are loaded.
     reload: Option<Instant>,
-    /// When a key or an invitation expires.
+    /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
     replay_log: Option<ReplayLog>,
     orphans: Orphans,
@@ -94,7 +94,7 @@ pub(super) struct Thread {
     typed: Option<Receiver<Typed>>,
     timer: Timer,
     stop: Arc<AtomicBool>,
-    /// The last trees are being ended, until then at the latest.
+    /// Deadline for ending the last process trees.
     last: Option<Instant>,
 }
 
@@ -113,7 +113,7 @@ impl Thread {
             None => None,
             Some(sources) => {
                 let watch = Watch::new(poll.registry(), tokens::WATCH, sources.paths())?;
-                // What changed between the first reading and the watching.
+                // Files may have changed between the first load and the start of the watch.
                 policy.reload();
                 Some(watch)
             }
@@ -138,14 +138,14 @@ impl Thread {
         Ok(thread)
     }
 
-    /// Shows the chat on stdout and takes what is typed on stdin.
+    /// Shows the chat on stdout and reads typed lines from stdin.
     pub(super) fn open_terminal(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
         self.printer = Some(Printer::start()?);
         self.typed = terminal::read_input(wake)?;
         Ok(())
     }
 
-    /// Runs until it has been told to end, and has.
+    /// Runs until the agent has ended.
     pub(super) fn run(mut self) {
         let mut ready = mio::Events::with_capacity(limits::READY);
         loop {
@@ -156,19 +156,19 @@ impl Thread {
             let timeout = if more {
                 Some(Duration::ZERO)
             } else {
-                self.set_alarm()
+                self.set_timer()
             };
             match self.poll.poll(&mut ready, timeout) {
                 Ok(()) => {}
-                // By a signal: nothing is lost, the next look sees it.
+                // Interrupted by a signal: the next poll reports the events.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // The program ends then, as by any panic of a thread.
+                // A panic of a thread ends the program.
                 Err(error) => panic!("cannot wait for processes and files: {error}"),
             }
             for event in &ready {
                 match event.token() {
                     tokens::WAKER | tokens::TIMER => {}
-                    tokens::WATCH => self.look_at_files(),
+                    tokens::WATCH => self.check_files(),
                     tokens::ORPHANS => self.orphans.reap(),
                     _ => self.service.processes().on_ready(event),
                 }
@@ -177,12 +177,12 @@ impl Thread {
         self.close();
     }
 
-    /// Returns whether something was left over.
+    /// Processes one turn. Returns true if events are left.
     fn turn(&mut self) -> bool {
         let now = Clock.now();
         if self.stop.load(Ordering::SeqCst) {
             self.service.shut_down(now);
-            self.carry_out();
+            self.execute_commands();
         }
         let mut more = self.take_events(now);
         self.take_typed(now);
@@ -190,12 +190,12 @@ impl Thread {
             let Some((job, event)) = self.service.processes().poll() else {
                 break;
             };
-            self.on_happening(now, job, event);
-            self.carry_out();
+            self.on_process_event(now, job, event);
+            self.execute_commands();
         }
         more |= self.service.processes().is_busy();
         self.on_time(now);
-        self.carry_out();
+        self.execute_commands();
         more
     }
 
@@ -205,11 +205,11 @@ impl Thread {
                 Ok(event) => {
                     self.net.events.taken();
                     self.on_event(now, event);
-                    self.carry_out();
+                    self.execute_commands();
                 }
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
-                    // Without a network there is nobody to work for.
+                    // The network thread has ended, so no controller can be served.
                     self.service.shut_down(now);
                     return false;
                 }
@@ -226,7 +226,7 @@ impl Thread {
                     .as_mut()
                     .map(|replay_log| replay_log.add(fingerprint));
                 if let Some(Err(error)) = kept {
-                    tracing::warn!(%error, "cannot remember an answered handshake");
+                    tracing::warn!(%error, "cannot store the fingerprint of a handshake");
                     self.replay_log = None;
                 }
             }
@@ -242,11 +242,11 @@ impl Thread {
         }
     }
 
-    fn on_happening(&mut self, now: Instant, job: JobId, event: ProcessEvent) {
+    fn on_process_event(&mut self, now: Instant, job: JobId, event: ProcessEvent) {
         match event {
-            ProcessEvent::Wrote(output, data) => self.service.on_output(now, job, output, data),
-            ProcessEvent::Closed(output) => self.service.on_eof(now, job, output),
-            ProcessEvent::Took(bytes) => self.service.on_stdin_written(job, bytes),
+            ProcessEvent::Output(output, data) => self.service.on_output(now, job, output, data),
+            ProcessEvent::Eof(output) => self.service.on_eof(now, job, output),
+            ProcessEvent::StdinWritten(bytes) => self.service.on_stdin_written(job, bytes),
             ProcessEvent::StdinClosed => self.service.on_stdin_closed(job),
             ProcessEvent::Exited(exit) => self.service.on_exit(now, job, exit),
         }
@@ -254,21 +254,22 @@ impl Thread {
 
     fn take_typed(&mut self, now: Instant) {
         let Some(typed) = &self.typed else { return };
-        // As many as there is room for in that channel.
+        // Bounded by the capacity of the channel.
         for typed in typed.try_iter() {
             match typed {
                 Typed::Line(line) => {
                     let (chat, outbox) = self.service.chat();
                     chat.on_typed(now, &line, outbox);
                 }
-                Typed::Leave => self.service.shut_down(now),
+                Typed::Quit => self.service.shut_down(now),
             }
         }
-        self.carry_out();
+        self.execute_commands();
     }
 
-    /// A file that is being replaced is not there for a moment, or empty: nobody's key has gone by that.
-    fn look_at_files(&mut self) {
+    /// Schedules a load of changed files. A file that is being replaced is missing or empty for a moment, which
+    /// must revoke no key.
+    fn check_files(&mut self) {
         if self.watch.as_mut().is_some_and(Watch::has_changed) {
             let settled = Clock.now() + limits::SETTLED;
             self.reload.get_or_insert(settled);
@@ -278,13 +279,13 @@ impl Thread {
     fn reload(&mut self, now: Instant) {
         self.reload = None;
         self.policy.reload();
-        self.on_new_rules(now);
+        self.on_new_policy(now);
     }
 
-    fn on_new_rules(&mut self, now: Instant) {
-        self.service.on_directory_changed(now);
+    fn on_new_policy(&mut self, now: Instant) {
+        self.service.on_policy_changed(now);
         self.note_expiry(now);
-        self.carry_out();
+        self.execute_commands();
     }
 
     fn note_expiry(&mut self, now: Instant) {
@@ -303,15 +304,15 @@ impl Thread {
             self.reload(now);
         }
         if due(self.expiry) {
-            self.on_new_rules(now);
+            self.on_new_policy(now);
         }
         if self.last.is_none() && self.service.is_over() {
             self.last = Some(now + limits::LAST_TREES);
         }
     }
 
-    /// Sets the alarm for the next deadline. Returns the poll's own timeout, where the alarm does not do.
-    fn set_alarm(&mut self) -> Option<Duration> {
+    /// Sets the timer to the next deadline. Returns the timeout of the poll if the timer cannot be used.
+    fn set_timer(&mut self) -> Option<Duration> {
         let now = Clock.now();
         let deadlines = [
             self.service.poll_timeout(),
@@ -330,10 +331,10 @@ impl Thread {
         }
     }
 
-    /// Does what the service has said.
-    fn carry_out(&mut self) {
+    /// Executes the commands of the service.
+    fn execute_commands(&mut self) {
         while let Some(command) = self.service.poll_command() {
-            // A network thread that is gone is noticed by its events.
+            // The end of the network thread is noticed by its event channel.
             let _ = self.net.handle.send(Command::Session(command));
         }
         while let Some(note) = self.service.poll_note() {
@@ -351,8 +352,8 @@ impl Thread {
     }
 
     fn is_over(&mut self) -> bool {
-        let patient = self.last.is_some_and(|at| Clock.now() < at);
-        self.service.is_over() && (self.service.processes().is_idle() || !patient)
+        let waiting = self.last.is_some_and(|at| Clock.now() < at);
+        self.service.is_over() && (self.service.processes().is_idle() || !waiting)
     }
 
     /// Lets the network thread send the last datagrams.

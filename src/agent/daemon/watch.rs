@@ -1,7 +1,7 @@
-//! Notices when one of a few files changes, by inotify on their folders.
+//! Detection of changed files by inotify on their directories.
 //!
-//! Not what is in them. A file is watched through its folder, because it is replaced by renaming, and may
-//! not exist yet.
+//! Not their contents. A file is watched through its directory, because it is replaced by renaming and may not
+//! exist yet.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,16 +13,16 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
-/// The files that are watched.
+/// The watched files.
 pub struct Watch {
     descriptor: OwnedFd,
     files: Vec<PathBuf>,
-    /// The files that these lead to, where they are links.
+    /// Targets of those that are symbolic links.
     targets: Vec<PathBuf>,
 }
 
 impl Watch {
-    /// Watches files, reported as `token`.
+    /// Starts to watch files. Changes are reported to the poll as `token`.
     pub fn new(registry: &Registry, token: Token, files: Vec<PathBuf>) -> io::Result<Self> {
         let descriptor = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         registry.register(
@@ -39,7 +39,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Whether something may have changed since the last call.
+    /// Returns true if a file may have changed since the last call.
     pub fn has_changed(&mut self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.descriptor, &mut buffer);
@@ -62,12 +62,12 @@ impl Watch {
         changed
     }
 
-    /// Watches the folders that exist. Adding one again changes nothing.
+    /// Watches the existing directories. To add one again has no effect.
     fn renew(&mut self) {
         let mut folders: BTreeSet<&Path> = BTreeSet::new();
         self.targets = self.files.iter().flat_map(links).collect();
         for file in self.files.iter().chain(&self.targets) {
-            // The nearest folder that exists, to see the others come.
+            // The nearest existing directory, to detect the creation of those below.
             let mut folder = file.ancestors().skip(1);
             folders.extend(folder.find(|folder| folder.is_dir()));
         }
@@ -86,11 +86,11 @@ impl Watch {
     }
 }
 
-/// Every path by which a file is reached: the links on the way to it, and where they lead.
+/// Returns every path by which a file is reached: the symbolic links and their targets.
 fn links(file: &PathBuf) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut at = file.clone();
-    // As many as the system follows.
+    // Linux follows at most 40 links.
     for _ in 0..40 {
         let Ok(next) = std::fs::read_link(&at) else {
             break;
@@ -109,14 +109,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_comes_changes_and_goes_is_noticed_and_others_are_not() {
+    fn the_creation_change_and_removal_of_a_watched_file_are_detected() {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
         let file = folder.path().join("sub/keys");
         let mut watch = Watch::new(poll.registry(), Token(0), vec![file.clone()]).unwrap();
         assert!(!watch.has_changed());
         fs::create_dir(folder.path().join("sub")).unwrap();
-        assert!(watch.has_changed(), "its folder");
+        assert!(watch.has_changed(), "its directory");
         fs::write(folder.path().join("sub/other"), "x").unwrap();
         assert!(!watch.has_changed());
         fs::write(&file, "x").unwrap();
@@ -129,8 +129,9 @@ mod tests {
         fs::remove_file(&file).unwrap();
         assert!(watch.has_changed());
     }
+
     #[test]
-    fn a_file_behind_links_of_other_names_is_noticed() {
+    fn the_change_of_a_file_behind_symbolic_links_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -148,7 +149,7 @@ mod tests {
         fs::write(at("c/other"), "y").unwrap();
         fs::remove_file(at("b/middle")).unwrap();
         std::os::unix::fs::symlink(at("c/other"), at("b/middle")).unwrap();
-        assert!(watch.has_changed(), "it leads elsewhere now");
+        assert!(watch.has_changed(), "the link has another target");
         fs::write(at("c/other"), "z").unwrap();
         assert!(watch.has_changed());
     }

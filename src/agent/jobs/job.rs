@@ -1,4 +1,4 @@
-//! One command: from its acceptance to its being forgotten.
+//! A job: one command, from its acceptance until it is forgotten.
 //!
 //! ```text
 //!             spawn                on_exit                  both outputs at their end,
@@ -6,156 +6,156 @@
 //!       └──── failed ────────────────────────────────────────────────────────────────────►
 //! ```
 //!
-//! Not who asks for it: calls come and go, [`Attachment`] names the one that has it now.
+//! Not the calls that refer to it: [`Attachment`] names the attached one.
 
 use std::time::Duration;
 
 use super::output_buffer::{Flow, OutputBuffer};
-use super::processes::{Exit, Force, Output};
+use super::processes::{Exit, Force, Output, Pid};
 use super::screen::Screen;
 use super::stdin::Stdin;
-use crate::agent::access::policy_source::Member;
+use crate::agent::access::Controller;
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
 use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
 use crate::time::Instant;
 
-/// Where a job is.
+/// Phase of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Entered in the table, and not started yet.
+    /// Entered in the table, not yet started.
     Accepted,
     /// The process runs.
     Running,
-    /// Its leader is over, its pipes may hold more.
+    /// The leader has ended; its pipes may hold more output.
     Draining {
-        /// How the leader ended.
+        /// Exit status of the leader.
         exit: Exit,
-        /// When.
+        /// Time of its end.
         since: Instant,
-        /// When something last came.
+        /// Time of the last output.
         active: Instant,
     },
-    /// It is over.
+    /// The job has ended.
     Ended {
-        /// How.
+        /// Outcome.
         outcome: Outcome,
-        /// Something still held an output open.
+        /// True if a process still held an output open.
         streams_open: bool,
     },
 }
 
-/// The call that has a job now.
+/// The call that is attached to a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attachment {
     /// The call.
     pub call: CallRef,
-    /// Offsets in the outputs that its lanes began with.
+    /// Offsets of the outputs at which its lanes begin.
     pub begin: [u64; 2],
-    /// Its machine has acknowledged the last line.
-    pub told: bool,
-    /// The controller ended the control lane while the job was running.
+    /// True if its control lane was delivered to the last line.
+    pub delivered: bool,
+    /// True if the controller ended the control lane while the job was running.
     pub ended_early: bool,
 }
 
-/// One command.
+/// A job.
 #[derive(Debug)]
 pub struct Job {
-    /// Its controller's name for it.
+    /// Id that its controller has chosen.
     pub request: RequestId,
-    /// Whose it is, and where they came from.
-    pub owner: Member,
-    /// A hash of the whole request.
+    /// Controller that has requested it.
+    pub owner: Controller,
+    /// Hash of the request.
     pub digest: [u8; 32],
-    /// As much of argv as is shown.
+    /// Beginning of argv, for lists.
     pub argv: Vec<OsText>,
-    /// When it was accepted.
+    /// Time of its acceptance.
     pub accepted: Instant,
-    /// The leader's process id.
-    pub pid: Option<i32>,
-    /// Where it is.
+    /// Process id of the leader.
+    pub pid: Option<Pid>,
+    /// Phase.
     pub state: State,
-    /// Why we end it, if we do: goes before what the process returned.
+    /// Reason why the agent ends it, if it does. Takes precedence over the exit status.
     pub cause: Option<Cause>,
-    /// It was sent a signal that asks for its end: what is left of its tree when its leader is over is
-    /// ended as well, with so much force.
-    pub takes_along: Option<Force>,
-    /// When it must be over, and what says so.
+    /// Force with which the rest of its tree is ended after its leader, because a signal has asked for its
+    /// end.
+    pub pending_force: Option<Force>,
+    /// Deadline, and its cause.
     pub deadline: Option<(Instant, Cause)>,
-    /// How long its controller may be silent.
+    /// Silence of its controller after which it is ended.
     pub lease: Duration,
-    /// And what then.
+    /// Treatment when the lease has expired.
     pub on_disconnect: OnDisconnect,
-    /// Since when its controller is silent or gone.
+    /// Time since which its controller is silent or gone.
     pub absent: Option<Instant>,
-    /// Who has it.
+    /// The attached call.
     pub attached: Option<Attachment>,
-    /// Who waits for its end.
+    /// Calls that wait for its end.
     pub waiters: Vec<CallRef>,
-    /// What it reads.
+    /// Its stdin.
     pub stdin: Stdin,
-    /// What it wrote to stdout and stderr.
+    /// Its stdout and stderr.
     pub outputs: [OutputBuffer; 2],
-    /// What its terminal shows, if it has one.
+    /// Screen of its terminal, if it has one.
     pub screen: Option<Screen>,
-    /// When it ended, or its result was last read from.
-    pub fresh: Instant,
+    /// Time of its end, or of the last reading of its result.
+    pub last_used: Instant,
 }
 
-/// What the clock asks for.
+/// Action that is due at a deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
-    /// The command's deadline, and what has set it.
+    /// The deadline of the command, with its cause.
     Deadline(Cause),
-    /// The lease has run out.
+    /// The lease has expired.
     Lease,
-    /// Enough was waited for late output.
+    /// The time for late output is over.
     Drained,
-    /// Nobody collected the result.
+    /// The result was not collected in time.
     Stale,
 }
 
 impl Job {
-    /// One of its outputs.
+    /// Returns an output.
     pub const fn output(&mut self, output: Output) -> &mut OutputBuffer {
         &mut self.outputs[output as usize]
     }
 
-    /// Whether it takes one of the places for running jobs.
+    /// Returns true if it counts as running.
     pub const fn is_running(&self) -> bool {
         !matches!(self.state, State::Ended { .. })
     }
 
-    /// What of its output is held.
+    /// Cost of its held output, in bytes.
     pub fn held(&self) -> u64 {
         let picture = self.screen.as_ref().map_or(0, Screen::cost);
         self.outputs[0].cost() + self.outputs[1].cost() + picture
     }
 
-    /// How much more of an output may be read.
-    pub fn room(&self, output: Output) -> u64 {
+    /// Number of bytes of an output that may be read now.
+    pub fn read_limit(&self, output: Output) -> u64 {
         let extra = match self.state {
             State::Draining { .. } => limits::LANE_AT_EXIT,
-            _ => 0,
+            State::Accepted | State::Running | State::Ended { .. } => 0,
         };
-        self.outputs[output as usize].room(extra)
+        self.outputs[output as usize].read_limit(extra)
     }
 
-    /// Nobody is there to read what its terminal shows, and that must not stop it: only the end is kept,
-    /// for a controller that comes back in time, and the picture for any other.
-    pub fn let_scroll(&mut self) {
+    /// Drops old terminal output while no controller is attached, so that the command does not block. The
+    /// last output is kept for a controller that attaches again at its offset, the screen for any other.
+    pub fn trim_scrollback(&mut self) {
         if self.screen.is_some() && self.attached.is_none() {
             let held = &mut self.outputs[Output::Out as usize];
             held.release(held.end().saturating_sub(limits::SCROLLED));
         }
     }
 
-    /// Whether neither output will bring more.
-    pub fn is_dry(&self) -> bool {
+    /// Returns true if both outputs are at their end.
+    pub fn is_drained(&self) -> bool {
         self.outputs.iter().all(|held| held.flow() != Flow::Open)
     }
 
-    /// What the clock asks for next, and when.
+    /// Returns the next deadline and the action due at it.
     pub fn due(&self) -> Option<(Instant, Due)> {
         match self.state {
             State::Accepted => None,
@@ -172,11 +172,11 @@ impl Job {
                 let at = (since + limits::DRAIN).min(active + limits::DRAIN_IDLE);
                 Some((at, Due::Drained))
             }
-            State::Ended { .. } => Some((self.fresh + limits::RETENTION, Due::Stale)),
+            State::Ended { .. } => Some((self.last_used + limits::RETENTION, Due::Stale)),
         }
     }
 
-    /// How it ended, with what we did to it going first.
+    /// Returns the outcome for an exit status. The cause takes precedence.
     pub const fn outcome(&self, exit: Exit) -> Outcome {
         match (self.cause, exit) {
             (Some(Cause::Timeout | Cause::Runtime), _) => Outcome::TimedOut {},
@@ -186,7 +186,7 @@ impl Job {
         }
     }
 
-    /// The line that says how it ended, if it has.
+    /// Returns the result, if it has ended.
     pub const fn exit(&self) -> Option<Reply> {
         match self.state {
             State::Ended {
@@ -199,11 +199,11 @@ impl Job {
                 streams_open,
                 cause: self.cause,
             }),
-            _ => None,
+            State::Accepted | State::Running | State::Draining { .. } => None,
         }
     }
 
-    /// As it is shown in a list.
+    /// Returns its entry in a list.
     pub fn view(&self, now: Instant) -> JobView {
         JobView {
             id: self.request,
@@ -211,7 +211,7 @@ impl Job {
             age_ms: u64::try_from(now.since(self.accepted).as_millis()).unwrap_or(u64::MAX),
             state: match self.state {
                 State::Ended { outcome, .. } => JobState::Ended(outcome),
-                _ => JobState::Running {},
+                State::Accepted | State::Running | State::Draining { .. } => JobState::Running {},
             },
             stdout: self.outputs[0].end(),
             stderr: self.outputs[1].end(),

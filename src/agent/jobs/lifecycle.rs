@@ -1,7 +1,7 @@
-//! The course of a job: what its process does, and how it ends.
+//! The lifecycle of a job: events of its process, its end, and its removal.
 //!
-//! Exit is not the end of output: after the leader is over its pipes are read while bytes come. Not the
-//! requests that start a job or ask about it.
+//! The exit of the leader is not the end of output: its pipes are read as long as bytes arrive, within bounds.
+//! Not the requests that start a job or refer to it.
 
 use bytes::Bytes;
 
@@ -15,13 +15,13 @@ use crate::message::{Cause, Outcome, StreamCode};
 use crate::time::Instant;
 use crate::wire::Lane;
 
-/// The call that has a job.
+/// Returns the call that is attached to a job.
 fn call_of(job: &Job) -> Option<CallRef> {
     job.attached.map(|attached| attached.call)
 }
 
 impl<P: Processes> Jobs<P> {
-    /// A process has written.
+    /// Processes output of a process.
     pub fn on_output(
         &mut self,
         now: Instant,
@@ -39,7 +39,7 @@ impl<P: Processes> Jobs<P> {
         });
         let too_much = left.is_some_and(|left| left < data.len() as u64);
         if too_much {
-            // What comes beyond the limit is read and dropped, so that nothing waits in a write.
+            // Output beyond the limit is read and dropped, so that the process does not block in a write.
             let left = left.and_then(|left| usize::try_from(left).ok());
             data.truncate(left.unwrap_or_default());
             self.end(id, Cause::Output);
@@ -48,7 +48,7 @@ impl<P: Processes> Jobs<P> {
             job.output(output).push(data.clone());
             if let Some(screen) = &mut job.screen {
                 screen.process(&data);
-                job.let_scroll();
+                job.trim_scrollback();
             }
             if let State::Draining { active, .. } = &mut job.state {
                 *active = now;
@@ -60,18 +60,18 @@ impl<P: Processes> Jobs<P> {
         {
             outbox.write(call, lane_of(output), data, false);
         }
-        self.offer_room(id, output);
+        self.update_read_limit(id, output);
     }
 
-    /// No more will come of this output.
+    /// Processes the end of an output.
     pub fn on_eof(&mut self, now: Instant, id: JobId, output: Output, outbox: &mut Outbox) {
         self.table.update(id, |job| job.output(output).end_here());
-        self.finish_if_dry(now, id, outbox);
+        self.finish_if_drained(now, id, outbox);
     }
 
-    /// The leader is over.
+    /// Processes the exit of the leader.
     pub fn on_exit(&mut self, now: Instant, id: JobId, exit: Exit, outbox: &mut Outbox) {
-        let takes_along = self.table.update(id, |job| {
+        let pending_force = self.table.update(id, |job| {
             if job.state == State::Running {
                 job.state = State::Draining {
                     exit,
@@ -79,19 +79,19 @@ impl<P: Processes> Jobs<P> {
                     active: now,
                 };
             }
-            job.takes_along
+            job.pending_force
         });
-        if let Some(Some(force)) = takes_along {
+        if let Some(Some(force)) = pending_force {
             self.processes.end(id, force);
         }
         self.close_stdin(id, outbox);
         for output in Output::ALL {
-            self.offer_room(id, output);
+            self.update_read_limit(id, output);
         }
-        self.finish_if_dry(now, id, outbox);
+        self.finish_if_drained(now, id, outbox);
     }
 
-    /// The data lane of a call brought bytes.
+    /// Processes bytes on the data lane of a call.
     pub fn on_input(
         &mut self,
         call: CallRef,
@@ -109,7 +109,7 @@ impl<P: Processes> Jobs<P> {
                     (wanted, job.stdin.on_data(offset, data, fin))
                 })
                 .map(|(wanted, taken)| (id, wanted, taken)),
-            _ => None,
+            Some(Role::Waiting(_) | Role::Forgotten) | None => None,
         };
         let Some((id, wanted, taken)) = taken else {
             outbox.consumed(call, Lane::Data, length);
@@ -127,7 +127,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The controller gives up sending on the data lane. That its source failed must not look like its end.
+    /// Processes a reset of the data lane. A failed source must not look like the end of input.
     pub fn on_input_reset(&mut self, call: CallRef, code: u64) {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
@@ -146,7 +146,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The pipe took bytes.
+    /// Grants credit for bytes that the pipe has taken.
     pub fn on_stdin_written(&mut self, id: JobId, bytes: u64, outbox: &mut Outbox) {
         let credit = self
             .table
@@ -158,7 +158,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The process reads no more.
+    /// Closes stdin, because the process has closed it.
     pub fn close_stdin(&mut self, id: JobId, outbox: &mut Outbox) {
         let closed = self
             .table
@@ -173,23 +173,23 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Begins to end a job that runs; `on_exit` will come.
+    /// Starts to end a running job; `on_exit` follows.
     pub(super) fn end(&mut self, id: JobId, cause: Cause) {
-        let fresh = self.table.update(id, |job| {
-            // Too much output may come after the leader's end; the result must not look whole then.
+        let first = self.table.update(id, |job| {
+            // The output limit may be exceeded after the leader's end; the result must not look complete.
             let ends = job.state == State::Running || cause == Cause::Output && job.is_running();
-            let fresh = ends && job.cause.is_none();
-            if fresh {
+            let first = ends && job.cause.is_none();
+            if first {
                 job.cause = Some(cause);
             }
-            fresh
+            first
         });
-        if fresh == Some(true) {
-            self.processes.end(id, Force::Ask);
+        if first == Some(true) {
+            self.processes.end(id, Force::Terminate);
         }
     }
 
-    /// Lets go of all processes that run and are not being ended.
+    /// Releases all running processes that are not being ended.
     pub(super) fn leave_all(&mut self, now: Instant, outbox: &mut Outbox) {
         let goes_on = |job: &Job| job.state == State::Running && job.cause.is_none();
         let all = self.table.iter().filter(|(_, job)| goes_on(job));
@@ -199,32 +199,32 @@ impl<P: Processes> Jobs<P> {
                 .update(id, |job| job.cause = Some(Cause::Shutdown));
             self.close_stdin(id, outbox);
             self.processes.leave(id);
-            // Its output is still open, and what will come of it is not known.
+            // Its outputs are open, and its result is unknown.
             self.settle(now, id, Outcome::Lost {}, true, outbox);
         }
     }
 
-    /// Tells the system's side how much may be read.
-    pub(super) fn offer_room(&mut self, id: JobId, output: Output) {
+    /// Passes the current read limit of an output to the processes.
+    pub(super) fn update_read_limit(&mut self, id: JobId, output: Output) {
         if let Some(job) = self.table.get(id)
             && job.is_running()
             && job.pid.is_some()
         {
-            let room = job.room(output);
-            self.processes.set_room(id, output, room);
+            let bytes = job.read_limit(output);
+            self.processes.set_read_limit(id, output, bytes);
         }
     }
 
-    pub(super) fn finish_if_dry(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
+    pub(super) fn finish_if_drained(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
         if let Some(job) = self.table.get(id)
             && matches!(job.state, State::Draining { .. })
-            && job.is_dry()
+            && job.is_drained()
         {
             self.finish(now, id, outbox);
         }
     }
 
-    /// Nothing came for a while, which may be because nobody had the time to look.
+    /// Finishes a job whose outputs were idle. Bytes that have arrived and were not yet read extend the time.
     pub(super) fn on_drained(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
         let goes_on = self.processes.unread(id)
             && self.table.update(id, |job| match &mut job.state {
@@ -232,26 +232,28 @@ impl<P: Processes> Jobs<P> {
                     *active = now;
                     true
                 }
-                _ => false,
+                State::Accepted | State::Running | State::Draining { .. } | State::Ended { .. } => {
+                    false
+                }
             }) == Some(true);
         if !goes_on {
             self.finish(now, id, outbox);
         }
     }
 
-    /// A job whose leader is over and whose output was waited for is over itself.
+    /// Ends a job after its leader and its outputs.
     fn finish(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
         let Some(job) = self.table.get(id) else {
             return;
         };
         if let State::Draining { exit, .. } = job.state {
-            let (outcome, open) = (job.outcome(exit), !job.is_dry());
+            let (outcome, open) = (job.outcome(exit), !job.is_drained());
             self.processes.close(id);
             self.settle(now, id, outcome, open, outbox);
         }
     }
 
-    /// Enters how a job ended, and tells everyone who wants to know.
+    /// Enters the outcome of a job and sends it to the attached and waiting calls.
     pub(super) fn settle(
         &mut self,
         now: Instant,
@@ -265,7 +267,7 @@ impl<P: Processes> Jobs<P> {
                 outcome,
                 streams_open,
             };
-            job.fresh = now;
+            job.last_used = now;
             if let Some(screen) = &mut job.screen {
                 screen.finish();
             }
@@ -289,7 +291,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Forgets a job that is over, but for its id. Returns the call that had it.
+    /// Forgets an ended job except for its id. Returns the call that was attached.
     pub(super) fn forget(&mut self, now: Instant, id: JobId) -> Option<CallRef> {
         if self.table.get(id).is_none_or(Job::is_running) {
             return None;
@@ -299,7 +301,7 @@ impl<P: Processes> Jobs<P> {
         Some(call)
     }
 
-    /// Forgets a job whose result nobody has collected. What was written to a session still gets there.
+    /// Forgets a job whose result was not collected. Data in flight is still delivered.
     pub(super) fn drop_result(&mut self, now: Instant, id: JobId) {
         if let Some(call) = self.forget(now, id) {
             self.calls.insert(call, Role::Forgotten);

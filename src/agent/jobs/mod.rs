@@ -1,25 +1,26 @@
-//! The room of commands: each is a job that outlives the call that asked for it.
+//! Jobs: commands that outlive the calls that asked for them.
 //!
-//! Sans-IO. A controller that lost its link, moved, or died attaches again and receives every byte that it had
-//! not written out. Not processes ([`Processes`]), not sessions ([`Outbox`]), not who may
-//! ([`Policy`](super::access::policy_source::Policy)).
+//! A controller that has lost its session, changed its address or restarted attaches again and receives every
+//! byte that it had not consumed. Not here: processes ([`Processes`]), sessions ([`Outbox`]), authorisation
+//! ([`Policy`](super::access::Policy)).
 //!
-//! Invariants: a request is entered in the table before anything is started, and its id is known until
-//! long after it was forgotten, so that it starts at most once; ids of different keys never meet; a
-//! process is read no further than its controller's writing, and a bounded stretch.
+//! Invariants: a request is entered in the table before anything is started, and its id is remembered long
+//! after the job is forgotten, so that it starts at most once. Ids of different keys are independent. The
+//! output of a process is read at most a fixed number of bytes beyond what its controller has consumed.
 
 mod job;
 mod lifecycle;
 mod output_buffer;
 mod processes;
 mod record;
+mod refusal;
 mod register;
 mod requests;
 mod screen;
 mod stdin;
 mod table;
 
-pub use processes::{Exit, Force, JobId, Output, Processes, Spec};
+pub use processes::{Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -37,43 +38,31 @@ use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
 
-/// Whether commands are run at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Commands {
-    /// As the policy allows.
-    Run,
-    /// All are denied (`--no-exec`).
-    Refuse,
-}
-
-/// What becomes of commands that run when the agent ends.
+/// Treatment of running commands when the agent ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AtEnd {
     /// They are ended.
     End,
-    /// They go on, and nobody knows how they will end (`--keep-jobs`).
+    /// They continue; their results are unknown (`--keep-jobs`).
     Leave,
 }
 
-/// How the room is set up.
+/// Configuration of the jobs.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Whether commands are run at all.
-    pub commands: Commands,
-    /// How many run at once.
+    /// Upper bound of the running jobs.
     pub max_jobs: usize,
-    /// How long one may run.
+    /// Longest run time of a job.
     pub max_runtime: Option<Duration>,
-    /// How many bytes one may write, to both outputs together.
+    /// Upper bound of the output of a job, both outputs together, in bytes.
     pub max_output: Option<u64>,
-    /// What becomes of them when the agent ends.
+    /// Treatment of running jobs when the agent ends.
     pub at_end: AtEnd,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            commands: Commands::Run,
             max_jobs: limits::JOBS,
             max_runtime: None,
             max_output: None,
@@ -82,25 +71,25 @@ impl Default for Config {
     }
 }
 
-/// What a call in this room is about.
+/// Relation of a call to a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {
-    /// It has the job.
+    /// The call is attached to the job.
     Attached(JobId),
-    /// It waits for the end of the job.
+    /// The call waits for the end of the job.
     Waiting(JobId),
-    /// It had a job that was forgotten; what was written for it is still under way.
+    /// The call was attached to a job that has been forgotten; its data is still in flight.
     Forgotten,
 }
 
-/// All jobs, and the calls about them.
+/// All jobs, and the calls that refer to them.
 pub struct Jobs<P> {
     config: Config,
     began: Instant,
     processes: P,
     table: Table,
     calls: BTreeMap<CallRef, Role>,
-    /// The silence that each session is watched for.
+    /// Silence after which the session layer reports each session.
     watched: HashMap<SessionHandle, Duration>,
     notes: VecDeque<Note>,
     audit: Box<dyn Audit + Send>,
@@ -108,7 +97,7 @@ pub struct Jobs<P> {
 }
 
 impl<P: Processes> Jobs<P> {
-    /// No jobs. `now` is when the agent began: older requests are unknown to it.
+    /// Returns a table without jobs. `now` is the start of the agent; older requests are unknown to it.
     pub fn new(config: Config, processes: P, audit: Box<dyn Audit + Send>, now: Instant) -> Self {
         Self {
             config,
@@ -123,27 +112,27 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The system's side.
+    /// Returns the processes.
     pub const fn processes(&mut self) -> &mut P {
         &mut self.processes
     }
 
-    /// How many jobs run.
+    /// Number of running jobs.
     pub const fn running(&self) -> usize {
         self.table.running()
     }
 
-    /// The next note for the log.
+    /// Returns the next note for the log.
     pub fn poll_note(&mut self) -> Option<Note> {
         self.notes.pop_front()
     }
 
-    /// When [`on_timeout`](Self::on_timeout) should be called at the latest.
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.table.next_due()
     }
 
-    /// Time has passed.
+    /// Processes all deadlines up to `now`.
     pub fn on_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some((job, due)) = self.table.due(now) {
             match due {
@@ -155,7 +144,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The peer has written out so much of a lane.
+    /// Notes that the controller has consumed a lane up to `consumed`.
     pub fn on_consumed(&mut self, now: Instant, call: CallRef, lane: Lane, consumed: u64) {
         let (Some(&Role::Attached(job)), Some(output)) = (self.calls.get(&call), output_of(lane))
         else {
@@ -165,26 +154,26 @@ impl<P: Processes> Jobs<P> {
             let Some(attached) = job.attached else { return };
             let begin = attached.begin[output as usize];
             job.output(output).release(begin.saturating_add(consumed));
-            job.fresh = now;
+            job.last_used = now;
         });
-        self.offer_room(job, output);
+        self.update_read_limit(job, output);
     }
 
-    /// The peer wants no more of a lane.
+    /// Closes an output that the controller does not want any more.
     pub fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane, outbox: &mut Outbox) {
         match (self.calls.get(&call), output_of(lane)) {
             (Some(&Role::Attached(job)), Some(output)) => {
                 self.table.update(job, |job| job.output(output).shut());
                 self.processes.shut(job, output);
-                self.finish_if_dry(now, job, outbox);
+                self.finish_if_drained(now, job, outbox);
             }
             (_, None) => self.on_gone(now, call),
-            _ => {}
+            (Some(Role::Waiting(_) | Role::Forgotten) | None, Some(_)) => {}
         }
     }
 
-    /// The call's control lane has ended at the controller's side. After the result this says that it
-    /// has everything; before, only that no request will follow. Returns whether the call is through.
+    /// Processes the end of the controller's control lane. After the result it acknowledges the whole result;
+    /// before, it only means that no request will follow. Returns true if the call is complete.
     pub fn on_fin(&mut self, now: Instant, call: CallRef) -> bool {
         match self.calls.get(&call) {
             Some(&Role::Attached(job)) => {
@@ -201,14 +190,14 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// The controller has acknowledged the call's control lane to its end. Returns true if the call is over: a
-    /// controller that ended its half before will send nothing that could end the call. The result is kept.
+    /// Notes that the whole control lane of a call was delivered. Returns true if the call is complete: a
+    /// controller that ended its half before `exit` sends nothing that could end the call. The result is kept.
     pub fn on_delivered(&mut self, now: Instant, call: CallRef) -> bool {
         let role = self.calls.get(&call).copied();
         if let Some(Role::Attached(job)) = role {
             self.table.update(job, |job| {
                 if let Some(attached) = &mut job.attached {
-                    attached.told = true;
+                    attached.delivered = true;
                 }
             });
         }
@@ -227,7 +216,7 @@ impl<P: Processes> Jobs<P> {
         ended_early
     }
 
-    /// The call is over, its job may go on.
+    /// Removes a call that is over. Its job may continue.
     pub fn on_gone(&mut self, now: Instant, call: CallRef) {
         match self.calls.remove(&call) {
             None | Some(Role::Forgotten) => {}
@@ -239,14 +228,14 @@ impl<P: Processes> Jobs<P> {
                 self.table.update(job, |job| {
                     job.attached = None;
                     job.absent.get_or_insert(now);
-                    job.let_scroll();
+                    job.trim_scrollback();
                 });
-                self.offer_room(job, Output::Out);
+                self.update_read_limit(job, Output::Out);
             }
         }
     }
 
-    /// Nothing is heard of a session.
+    /// Notes that a session is silent.
     pub fn on_silent(&mut self, now: Instant, session: SessionHandle) {
         let silence = self.watched.get(&session).copied().unwrap_or_default();
         for job in self.attached_in(session) {
@@ -255,15 +244,15 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Something is, again.
+    /// Notes that a silent session is heard again.
     pub fn on_heard(&mut self, session: SessionHandle) {
         for job in self.attached_in(session) {
             self.table.update(job, |job| job.absent = None);
         }
     }
 
-    /// A session is over. `heard`: when something was last heard of it, as far as is known. With
-    /// `satisfied` the controller said that it has all it wanted.
+    /// Removes the calls of a session that is over. `heard` is the time of the last datagram, as far as known.
+    /// `satisfied` is true if the controller has closed the session because it needs nothing more.
     pub fn on_session_closed(
         &mut self,
         now: Instant,
@@ -276,7 +265,7 @@ impl<P: Processes> Jobs<P> {
             if let Role::Attached(job) = role
                 && satisfied
                 && self.table.get(job).is_some_and(|job| {
-                    !job.is_running() && job.attached.is_some_and(|attached| attached.told)
+                    !job.is_running() && job.attached.is_some_and(|attached| attached.delivered)
                 })
             {
                 self.forget(now, job);
@@ -285,7 +274,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Ends all jobs of keys of which `known` says no.
+    /// Ends all jobs of keys for which `known` returns false.
     pub fn end_unless(&mut self, known: impl FnMut(&PublicKey) -> bool) {
         self.end_all_but(known, Cause::Revoked);
     }
@@ -302,7 +291,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Takes no more jobs, and ends all there are or lets go of them.
+    /// Accepts no more jobs, and ends or releases the running ones.
     pub fn shut_down(&mut self, now: Instant, outbox: &mut Outbox) {
         self.closed = true;
         match self.config.at_end {
@@ -311,7 +300,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Ends with force all that still run.
+    /// Kills all running jobs.
     pub fn kill_all(&mut self) {
         let running = self.table.iter().filter(|(_, job)| job.is_running());
         let running: Vec<JobId> = running.map(|(id, _)| id).collect();
@@ -320,15 +309,15 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Whether every controller that is attached has been told how its job ended.
-    pub fn all_told(&self) -> bool {
+    /// Returns true if every attached controller has received the result of its job.
+    pub fn all_delivered(&self) -> bool {
         self.calls.values().all(|role| match role {
             Role::Waiting(_) | Role::Forgotten => true,
             Role::Attached(job) => self
                 .table
                 .get(*job)
                 .and_then(|job| job.attached)
-                .is_none_or(|attached| attached.told),
+                .is_none_or(|attached| attached.delivered),
         })
     }
 
@@ -352,8 +341,8 @@ impl<P: Processes> Jobs<P> {
         calls.into_iter().filter_map(attached).collect()
     }
 
-    /// Gives a job to a call and tells it what there is. Its lanes begin at `begin`, its data lane at
-    /// offset `stdin` of stdin.
+    /// Attaches a call to a job and sends it the held output. Its output lanes start at `begin`, its data lane
+    /// at offset `stdin` of stdin.
     fn attach(
         &mut self,
         call: CallRef,
@@ -379,24 +368,27 @@ impl<P: Processes> Jobs<P> {
                 begin[output as usize].map_or(held.start(), |at| at.clamp(held.start(), held.end()))
             });
             let begin = match &job.screen {
-                // The picture stands for all that it was painted by.
+                // The snapshot of the screen replaces the output before it.
                 Some(picture) if wanted != Some(begin[0]) && job.outputs[0].end() > 0 => {
                     screen = Some(picture.painted());
                     [job.outputs[0].end(), begin[1]]
                 }
-                _ => begin,
+                Some(_) | None => begin,
             };
             job.attached = Some(Attachment {
                 call,
                 begin,
-                told: false,
+                delivered: false,
                 ended_early: false,
             });
             job.absent = None;
             job.stdin.attach(stdin.unwrap_or(job.stdin.taken()));
         });
-        let job = self.table.get(id).expect("it was there above");
-        let begin = job.attached.expect("just attached").begin;
+        let job = self.table.get(id).expect("the job was updated above");
+        let begin = job
+            .attached
+            .expect("the update above has attached it")
+            .begin;
         requests::send_accepted(call, job, begin, screen, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
@@ -404,12 +396,12 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Wants to hear of a silence as short as this.
+    /// Asks the session layer to report a silence of `lease`, unless a shorter one is watched for.
     fn watch(&mut self, session: SessionHandle, lease: Duration, outbox: &mut Outbox) {
         let watched = self.watched.entry(session).or_insert(Duration::MAX);
         if lease < *watched {
             *watched = lease;
-            // The session's own keepalive would come too late to tell silence from idleness.
+            // The session's own keepalive is too slow to distinguish silence from idleness.
             let ping = (lease < limits::LEASE).then_some(lease / 3);
             outbox.push(Command::Watch {
                 session,
@@ -420,7 +412,7 @@ impl<P: Processes> Jobs<P> {
     }
 }
 
-/// Which output travels on a lane.
+/// Returns the output that a lane carries.
 const fn output_of(lane: Lane) -> Option<Output> {
     match lane {
         Lane::Control => None,
@@ -429,7 +421,7 @@ const fn output_of(lane: Lane) -> Option<Output> {
     }
 }
 
-/// Which lane carries an output.
+/// Returns the lane that carries an output.
 const fn lane_of(output: Output) -> Lane {
     match output {
         Output::Out => Lane::Data,

@@ -1,7 +1,7 @@
-//! What one output has written and its reader has not yet disposed of, by offset.
+//! Bytes of one output that its reader has not yet consumed, by offset.
 //!
-//! Not what is under way on a session: the bytes are shared with it, not copied. Invariant: it holds every byte
-//! from `start` to `end`, gapless.
+//! The session layer shares the bytes in flight with this buffer. Invariant: it holds every byte from `start`
+//! to `end`, without gaps.
 
 use std::collections::VecDeque;
 
@@ -9,131 +9,131 @@ use bytes::{Buf as _, Bytes};
 
 use crate::agent::limits;
 
-/// Whether more may come.
+/// State of an output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {
-    /// The process holds it open.
+    /// A process holds it open.
     Open,
-    /// It ended.
+    /// At its end.
     Ended,
-    /// Nobody wants it: what comes is dropped.
+    /// Not wanted by the controller; further bytes are dropped.
     Shut,
 }
 
-/// The bytes of one output that are held.
+/// Held bytes of one output.
 #[derive(Debug)]
 pub struct OutputBuffer {
     start: u64,
     end: u64,
-    pieces: VecDeque<Bytes>,
+    chunks: VecDeque<Bytes>,
     cost: u64,
     flow: Flow,
 }
 
-/// What a piece counts for against [`limits::LANE`].
-const fn cost(piece: &Bytes) -> u64 {
-    let length = piece.len() as u64;
-    if length > limits::PIECE {
+/// Cost of a chunk against [`limits::LANE`].
+const fn cost(chunk: &Bytes) -> u64 {
+    let length = chunk.len() as u64;
+    if length > limits::CHUNK {
         length
     } else {
-        limits::PIECE
+        limits::CHUNK
     }
 }
 
 impl OutputBuffer {
-    /// Nothing yet.
+    /// Returns an empty buffer of an open output.
     pub const fn new() -> Self {
         Self {
             start: 0,
             end: 0,
-            pieces: VecDeque::new(),
+            chunks: VecDeque::new(),
             cost: 0,
             flow: Flow::Open,
         }
     }
 
-    /// The first offset that is held.
+    /// Offset of the first held byte.
     pub const fn start(&self) -> u64 {
         self.start
     }
 
-    /// How many bytes were written so far.
+    /// Number of bytes written so far.
     pub const fn end(&self) -> u64 {
         self.end
     }
 
-    /// What it takes up.
+    /// Cost of the held bytes.
     pub const fn cost(&self) -> u64 {
         self.cost
     }
 
-    /// Whether more may come.
+    /// State of an output.
     pub const fn flow(&self) -> Flow {
         self.flow
     }
 
-    /// The next bytes.
-    pub fn push(&mut self, piece: Bytes) {
-        if self.flow == Flow::Shut || piece.is_empty() {
+    /// Appends bytes.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.flow == Flow::Shut || chunk.is_empty() {
             return;
         }
-        self.end += piece.len() as u64;
-        self.cost += cost(&piece);
-        self.pieces.push_back(piece);
+        self.end += chunk.len() as u64;
+        self.cost += cost(&chunk);
+        self.chunks.push_back(chunk);
     }
 
-    /// No more will come.
+    /// Marks the end of the output.
     pub fn end_here(&mut self) {
         if self.flow == Flow::Open {
             self.flow = Flow::Ended;
         }
     }
 
-    /// Nobody wants what is held, nor what would come.
+    /// Drops the held bytes and all further ones.
     pub fn shut(&mut self) {
         self.release(self.end);
         self.flow = Flow::Shut;
     }
 
-    /// Every byte below `offset` has been disposed of.
+    /// Drops every byte below `offset`.
     pub fn release(&mut self, offset: u64) {
         let offset = offset.min(self.end);
         while self.start < offset {
-            let Some(first) = self.pieces.front_mut() else {
+            let Some(first) = self.chunks.front_mut() else {
                 break;
             };
             self.cost -= cost(first);
             let length = first.len() as u64;
             if self.start + length <= offset {
                 self.start += length;
-                self.pieces.pop_front();
+                self.chunks.pop_front();
             } else {
                 let taken = offset - self.start;
-                first.advance(usize::try_from(taken).expect("less than the piece"));
+                first.advance(usize::try_from(taken).expect("less than the length of the chunk"));
                 self.start = offset;
                 self.cost += cost(first);
             }
         }
     }
 
-    /// The bytes from `offset` on, which lies between `start` and `end`.
+    /// Returns the bytes from `offset` on, which is between `start` and `end`.
     pub fn from(&self, offset: u64) -> impl Iterator<Item = Bytes> {
         let mut at = self.start;
-        self.pieces.iter().filter_map(move |piece| {
+        self.chunks.iter().filter_map(move |chunk| {
             let begin = at;
-            at += piece.len() as u64;
+            at += chunk.len() as u64;
             let skip = usize::try_from(offset.saturating_sub(begin)).unwrap_or(usize::MAX);
-            (skip < piece.len()).then(|| piece.slice(skip..))
+            (skip < chunk.len()).then(|| chunk.slice(skip..))
         })
     }
 
-    /// How many bytes may be read now, with `extra` beyond the bound.
-    pub fn room(&self, extra: u64) -> u64 {
+    /// Number of bytes that may be read now, with `extra` above the bound.
+    pub fn read_limit(&self, extra: u64) -> u64 {
         if self.flow != Flow::Open {
             return 0;
         }
-        let room = (limits::LANE + extra).saturating_sub(self.cost);
-        if room < limits::READ { 0 } else { room }
+        let free = (limits::LANE + extra).saturating_sub(self.cost);
+        if free < limits::READ { 0 } else { free }
     }
 }
 
@@ -145,17 +145,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_gives_back_every_byte_that_was_not_released(
-            pieces in prop::collection::vec(1usize..400, 0..20),
+        fn every_byte_that_was_not_released_is_returned(
+            chunks in prop::collection::vec(1usize..400, 0..20),
             releases in prop::collection::vec(0u64..9000, 0..5),
             offset in 0u64..9000,
         ) {
             let mut held = OutputBuffer::new();
             let mut all = Vec::new();
-            for length in pieces {
-                let piece: Vec<u8> = (0..length).map(|i| u8::try_from((all.len() + i) % 251).unwrap()).collect();
-                all.extend_from_slice(&piece);
-                held.push(piece.into());
+            for length in chunks {
+                let chunk: Vec<u8> = (0..length).map(|i| u8::try_from((all.len() + i) % 251).unwrap()).collect();
+                all.extend_from_slice(&chunk);
+                held.push(chunk.into());
             }
             let mut lowest = 0;
             for release in releases {
@@ -172,20 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_at_a_time_is_bounded_as_well() {
+    fn single_byte_writes_are_bounded() {
         let mut held = OutputBuffer::new();
-        while held.room(0) > 0 {
+        while held.read_limit(0) > 0 {
             held.push(Bytes::from_static(b"x"));
         }
-        assert!(held.end() * limits::PIECE <= limits::LANE);
+        assert!(held.end() * limits::CHUNK <= limits::LANE);
     }
 
     #[test]
-    fn what_nobody_wants_is_dropped() {
+    fn unwanted_output_is_dropped() {
         let mut held = OutputBuffer::new();
         held.push(Bytes::from_static(b"abc"));
         held.shut();
         held.push(Bytes::from_static(b"def"));
-        assert_eq!((held.start(), held.end(), held.room(0)), (3, 3, 0));
+        assert_eq!((held.start(), held.end(), held.read_limit(0)), (3, 3, 0));
     }
 }

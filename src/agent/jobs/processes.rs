@@ -1,8 +1,8 @@
-//! What the job table asks of the system, and what it is told: a trait, so that the simulator can run
-//! a whole agent without a process.
+//! The interface between the job table and the processes of the system. It is a trait, so that the simulator
+//! can run a whole agent without a process.
 //!
-//! The answers come as calls of the [`Service`](crate::agent::core::Service): `on_output`, `on_eof`, `on_exit`,
-//! `on_stdin_written`, `on_stdin_closed`.
+//! Events of processes are reported by calls of the [`Service`](crate::agent::core::Service): `on_output`,
+//! `on_eof`, `on_exit`, `on_stdin_written`, `on_stdin_closed`.
 
 use std::ffi::OsString;
 
@@ -10,11 +10,30 @@ use bytes::Bytes;
 
 use crate::message::{Terminal, Window};
 
-/// The agent's own number for a job: counts up from 0, never reused.
+/// Number of a job within the agent. Counts up from 0 and is never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct JobId(pub u64);
 
-/// One of a process's outputs.
+/// Process id of a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pid(pub i32);
+
+/// Error number of the system (`errno(3)`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// `EPERM`.
+    pub const NOT_PERMITTED: Self = Self(1);
+    /// `E2BIG`.
+    pub const TOO_BIG: Self = Self(7);
+    /// `ENOTDIR`.
+    pub const NOT_A_DIRECTORY: Self = Self(20);
+    /// `EINVAL`.
+    pub const INVALID: Self = Self(22);
+}
+
+/// An output of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Output {
     /// stdout
@@ -24,108 +43,108 @@ pub enum Output {
 }
 
 impl Output {
-    /// Both.
+    /// Both outputs.
     pub const ALL: [Self; 2] = [Self::Out, Self::Err];
 }
 
-/// What to start.
+/// A process to start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spec {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
     /// A script to run in the program's place.
     pub script: Option<Vec<u8>>,
-    /// Variables beside the clean environment.
+    /// Variables in addition to the clean environment.
     pub env: Vec<(OsString, OsString)>,
-    /// Where; `None`: the user's home.
+    /// Working directory; `None` for the user's home.
     pub cwd: Option<OsString>,
-    /// As whom, by name.
+    /// Name of the user that it runs as.
     pub user: String,
-    /// A pipe for stdin; otherwise /dev/null.
+    /// True for a pipe as stdin, false for /dev/null.
     pub stdin: bool,
-    /// A terminal in the place of all three, `Output::Out` being its screen; its stdin ends with the
-    /// character that means so.
+    /// A terminal as stdin, stdout and stderr. Its output is `Output::Out`; the end of its input is signalled
+    /// by its end-of-file character.
     pub terminal: Option<Terminal>,
 }
 
-/// How a process's leader ended.
+/// Exit status of a leader.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Exit {
-    /// It returned this.
+    /// Exit code.
     Code(u8),
-    /// A signal ended it.
+    /// Ended by a signal.
     Signal {
-        /// Which.
+        /// The signal.
         signal: i32,
-        /// It left a core dump.
+        /// True if it dumped core.
         core: bool,
     },
 }
 
-/// How much force.
+/// Force with which a process tree is ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Force {
-    /// TERM, and five seconds later KILL; the system's side sees to both.
-    Ask,
+    /// TERM, and KILL five seconds later; the implementation sends both.
+    Terminate,
     /// KILL at once.
     Kill,
 }
 
 impl Force {
-    /// What a signal to the leader's group asks of the whole tree, if it asks for its end.
+    /// Returns the force for the whole tree that a signal to the leader's group implies; `None` if the signal
+    /// does not ask for the end.
     #[must_use]
     pub const fn of(signal: i32) -> Option<Self> {
         const TERM: i32 = 15;
         const KILL: i32 = 9;
         match signal {
-            TERM => Some(Self::Ask),
+            TERM => Some(Self::Terminate),
             KILL => Some(Self::Kill),
             _ => None,
         }
     }
 }
 
-/// The system's side of the jobs. None of these calls blocks, or calls back.
+/// The processes of the jobs. No call blocks or calls back.
 pub trait Processes {
-    /// Starts a process and returns its id, or the system's error number. Nothing is read before the
-    /// first [`set_room`](Self::set_room).
+    /// Starts a process. Nothing is read before the first [`set_read_limit`](Self::set_read_limit).
     ///
     /// # Errors
-    /// The number, as `execve(2)` and its kin have it.
-    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32>;
+    /// The error of `fork(2)`, `execve(2)` or a step between them.
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno>;
 
-    /// At most so many bytes of an output may be handed to `on_output` before the next call; 0 stops
-    /// reading. Each call replaces the one before.
-    fn set_room(&mut self, job: JobId, output: Output, room: u64);
+    /// Sets the number of bytes of an output that may be passed to `on_output` before the next call; 0 stops
+    /// reading. Each call replaces the previous limit.
+    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64);
 
-    /// Nobody reads this output any more: our end is closed, so that the process notices.
+    /// Closes the reading end of an output, so that the process gets a broken pipe.
     fn shut(&mut self, job: JobId, output: Output);
 
-    /// Bytes for its stdin, kept until the pipe takes them, then reported by `on_stdin_written`; after
-    /// the last of them, with `eof`, the pipe is closed.
+    /// Queues bytes for stdin. `on_stdin_written` reports them when the pipe has taken them. With `eof` the
+    /// pipe is closed after them.
     fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool);
 
-    /// The window of its terminal has another size.
+    /// Sets the window size of its terminal.
     fn resize(&mut self, job: JobId, window: Window) {
         let _ = (job, window);
     }
 
-    /// Ends the whole tree, or what its leader has left of it. `on_exit` follows when the leader has ended.
+    /// Ends the process tree, or what remains of it. `on_exit` follows when the leader has ended.
     fn end(&mut self, job: JobId, force: Force);
 
-    /// Lets go of it: it goes on by itself. Our ends of its pipes are closed, and the number is forgotten.
+    /// Releases a process, which continues on its own. Its pipes are closed and the job number is forgotten.
     fn leave(&mut self, job: JobId);
 
-    /// Sends a signal to the leader's process group. False: it is gone.
+    /// Sends a signal to the leader's process group. Returns false if the leader has ended.
     fn signal(&mut self, job: JobId, signal: i32) -> bool;
 
-    /// Whether an output that is open holds bytes that were not handed over.
+    /// Returns true if an open output holds bytes that have not been read.
     fn unread(&self, job: JobId) -> bool {
         let _ = job;
         false
     }
 
-    /// Nothing more is wanted of this job: its pipes are closed and the number is forgotten. Follows
-    /// `on_exit`, always; a tree that is being ended is ended nevertheless.
+    /// Closes the pipes of a job and forgets its number. Called only after `on_exit`. A tree that is being
+    /// ended is ended nevertheless.
     fn close(&mut self, job: JobId);
 }

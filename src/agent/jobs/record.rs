@@ -1,34 +1,35 @@
-//! What the room says of its jobs to the log and to the record.
+//! Log notes and audit records of jobs.
 //!
-//! Not what is decided. Invariant: `accepted` is on record before anything is started, `ended` follows
-//! once, and what was refused is `denied`.
+//! Not the decisions. Invariant: `accepted` is recorded before anything is started, `ended` follows once, and
+//! every refused request is recorded as `denied`.
 
+use super::refusal::Refusal;
 use super::{JobId, Jobs, Processes, requests};
-use crate::agent::access::policy_source::{Member, Permission};
+use crate::agent::access::{Controller, Grant};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::{Exec, Outcome};
 
 impl<P: Processes> Jobs<P> {
-    /// A command may run, and nothing of it has been done.
+    /// Records a command that may run, before anything is done for it.
     pub(super) fn record_acceptance(
         &mut self,
-        member: &Member,
+        controller: &Controller,
         exec: &Exec,
-        permission: &Permission,
+        grant: &Grant,
     ) -> Result<(), Unwritten> {
-        let command = Command::of(exec, Some(&permission.user));
+        let command = Command::of(exec, Some(&grant.user));
         self.audit.put(&Record {
-            key: member.key,
-            name: member.name.as_deref(),
-            address: member.remote,
+            key: controller.key,
+            name: controller.name.as_deref(),
+            address: controller.remote,
             request: exec.id,
             event: Event::Accepted(command),
         })
     }
 
-    /// Something has happened to a job: that it could not be put on record does not undo it.
+    /// Records an event of a job. A failure is ignored, because the event has happened.
     pub(super) fn record(&mut self, id: JobId, event: Event<'_>) {
         let Some(job) = self.table.get(id) else {
             return;
@@ -43,9 +44,9 @@ impl<P: Processes> Jobs<P> {
         });
     }
 
-    /// The one place through which every command goes after it was accepted and before it is started.
+    /// Notes that a command was accepted, before it is started.
     pub(super) fn announce(&mut self, id: JobId) {
-        let job = self.table.get(id).expect("just entered");
+        let job = self.table.get(id).expect("the caller has entered the job");
         self.notes.push_back(Note::Accepted {
             id: job.request,
             key: job.owner.key,
@@ -53,7 +54,7 @@ impl<P: Processes> Jobs<P> {
         });
     }
 
-    /// How a job ended.
+    /// Notes and records the end of a job.
     pub(super) fn report(&mut self, id: JobId, outcome: Outcome) {
         let Some(job) = self.table.get(id) else {
             return;
@@ -78,29 +79,31 @@ impl<P: Processes> Jobs<P> {
         );
     }
 
-    /// Starts nothing, and says so.
-    pub fn deny(
+    /// Answers a request that starts nothing, and records it.
+    pub fn refuse(
         &mut self,
         call: CallRef,
-        member: &Member,
+        controller: &Controller,
         exec: &Exec,
-        outcome: Outcome,
+        refusal: Refusal,
         outbox: &mut Outbox,
     ) {
+        let Refusal { outcome, denied } = refusal;
         self.notes.push_back(Note::Refused {
             id: exec.id,
-            key: member.key,
+            key: controller.key,
             outcome,
+            denied,
         });
         let command = Command::of(exec, exec.user.as_deref());
-        // It is refused whether that is on record or not.
+        // The request is refused even if it cannot be recorded.
         let _ = self.audit.put(&Record {
-            key: member.key,
-            name: member.name.as_deref(),
-            address: member.remote,
+            key: controller.key,
+            name: controller.name.as_deref(),
+            address: controller.remote,
             request: exec.id,
             event: Event::Denied { outcome, command },
         });
-        requests::refuse(call, outcome, outbox);
+        requests::send_refusal(call, outcome, outbox);
     }
 }

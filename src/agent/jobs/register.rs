@@ -1,7 +1,7 @@
-//! Ids of jobs that were forgotten, so that a late repeat of their request starts nothing.
+//! Ids of forgotten jobs, so that a late repetition of their request starts nothing.
 //!
-//! Not the jobs themselves. Invariant: an id is known from its entry until it falls out at the far end,
-//! and when the youngest that fell out was entered is known for ever.
+//! Not the jobs themselves. Invariant: an id is known until it is evicted as the oldest one, and the entry time
+//! of the youngest evicted id is kept forever.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -10,10 +10,10 @@ use crate::crypto::PublicKey;
 use crate::message::RequestId;
 use crate::time::Instant;
 
-/// Stands for a key: four bytes in an entry rather than thirty-two.
+/// Index of a key: four bytes in an entry instead of thirty-two.
 type Owner = u32;
 
-/// The ids, oldest first.
+/// The remembered ids, oldest first.
 #[derive(Default, Debug)]
 pub struct Register {
     owners: HashMap<PublicKey, Owner>,
@@ -25,7 +25,7 @@ pub struct Register {
 impl Register {
     /// Remembers an id.
     pub fn enter(&mut self, now: Instant, key: PublicKey, id: RequestId) {
-        // Keys are never many: each was admitted by a line in a file or by an invitation.
+        // The number of keys is bounded by authorized_keys and the invitations.
         let next = Owner::try_from(self.owners.len()).expect("fewer keys than 2^32");
         let owner = *self.owners.entry(key).or_insert(next);
         if !self.known.insert((owner, id)) {
@@ -33,20 +33,23 @@ impl Register {
         }
         self.order.push_back((now, owner, id));
         if self.order.len() > limits::REGISTER {
-            let (entered, owner, id) = self.order.pop_front().expect("it is over its bound");
+            let (entered, owner, id) = self
+                .order
+                .pop_front()
+                .expect("the register is above its bound");
             self.known.remove(&(owner, id));
             self.horizon = Some(entered);
         }
     }
 
-    /// Whether this id is one of them.
+    /// Returns true if the id is remembered.
     pub fn knows(&self, key: &PublicKey, id: RequestId) -> bool {
         self.owners
             .get(key)
             .is_some_and(|&owner| self.known.contains(&(owner, id)))
     }
 
-    /// Whether an id used at `then` could have fallen out.
+    /// Returns true if no id entered at `then` or later has been evicted.
     pub fn reaches_back_to(&self, then: Instant) -> bool {
         self.horizon.is_none_or(|horizon| then > horizon)
     }
@@ -61,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_fall_out_at_the_bound_and_leave_their_age() {
+    fn the_oldest_id_is_evicted_at_the_bound_and_its_age_is_kept() {
         let key = PublicKey([1; 32]);
         let mut register = Register::default();
         for number in 0..=limits::REGISTER {

@@ -1,7 +1,7 @@
-//! What calls ask of the room of commands, and the lines they get.
+//! Requests about jobs, and their replies.
 //!
-//! The order in `exec` is the promise: known id, forgotten id, too old, not allowed, no room, and only then
-//! put on record, entered in the table, and started.
+//! The order in `exec` guarantees that a request starts at most once: known id, forgotten id, too old, denied,
+//! busy, and only then recorded, entered in the table, and started.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -11,25 +11,22 @@ use bytes::Bytes;
 
 use super::job::{Job, State};
 use super::output_buffer::{Flow, OutputBuffer};
+use super::refusal::Refusal;
 use super::screen::Screen;
 use super::stdin::Stdin;
-use super::{Commands, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
-use crate::agent::access::policy_source::{Member, Permission, Policy};
+use super::{Errno, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
+use crate::agent::access::{Controller, Grant, PolicySource};
 use crate::agent::audit::{Event, Unwritten};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::limits::SCRIPT;
+use crate::message::signal::MAX_SIGNAL;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
 
-/// `EINVAL`, for a command without even a program.
-const INVALID: i32 = 22;
-
-/// `E2BIG`, for a script that is too long.
-const TOO_BIG: i32 = 7;
-
-/// What a call that gets a job is told: where its lanes begin, what there is, and the end if it was reached.
+/// Sends the first replies of an attached call: the offsets of its lanes, the held output, and the result if
+/// the job has ended.
 pub(super) fn send_accepted(
     call: CallRef,
     job: &Job,
@@ -49,7 +46,7 @@ pub(super) fn send_accepted(
         },
     );
     if let Some(pid) = job.pid {
-        outbox.reply(call, &Reply::Started { pid });
+        outbox.reply(call, &Reply::Started { pid: pid.0 });
     }
     for output in Output::ALL {
         for piece in job.outputs[output as usize].from(begin[output as usize]) {
@@ -59,7 +56,7 @@ pub(super) fn send_accepted(
     send_exit(call, job, outbox);
 }
 
-/// The result, if there is one, and the ends of all lanes.
+/// Sends the result, if there is one, and ends all lanes.
 pub(super) fn send_exit(call: CallRef, job: &Job, outbox: &mut Outbox) {
     if let Some(exit) = job.exit() {
         end_lanes(call, &exit, outbox);
@@ -73,8 +70,8 @@ fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
     }
 }
 
-/// Tells that nothing was started, or that it is not known whether.
-pub(super) fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
+/// Answers that nothing was started, or that it is unknown.
+pub(super) fn send_refusal(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
     let exit = Reply::Exit {
         outcome,
         stdout: 0,
@@ -85,8 +82,8 @@ pub(super) fn refuse(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
     end_lanes(call, &exit, outbox);
 }
 
-/// As much of argv as is kept to be shown.
-fn shown(argv: &[OsText]) -> Vec<OsText> {
+/// Returns the beginning of argv that lists show.
+fn listed_argv(argv: &[OsText]) -> Vec<OsText> {
     let mut left = limits::SHOWN_ARGV;
     let fits = |argument: &&OsText| {
         let length = argument.as_os_str().len() + 1;
@@ -97,8 +94,8 @@ fn shown(argv: &[OsText]) -> Vec<OsText> {
     argv.iter().take_while(fits).cloned().collect()
 }
 
-/// The same for every repeat of a request, and different for every other. How old it is, and how large the
-/// window of who asks, is not of the request.
+/// Returns a hash that identifies a request. Its age and the size of the terminal window, which differ when it
+/// is repeated, are not part of it.
 fn digest(exec: &Exec) -> [u8; 32] {
     let mut first = exec.clone();
     first.age_ms = 0;
@@ -118,39 +115,46 @@ fn wait(millis: u64) -> Duration {
 }
 
 impl<P: Processes> Jobs<P> {
-    /// A call was opened with one of this room's requests. `policy` says who may.
+    /// Processes the first request of a call. `policy` authorises commands.
     pub fn on_call(
         &mut self,
         now: Instant,
         call: CallRef,
-        member: &Member,
+        controller: &Controller,
         request: Request,
-        policy: &dyn Policy,
+        policy: &dyn PolicySource,
         outbox: &mut Outbox,
     ) {
         match request {
-            Request::Exec(exec) => self.exec(now, call, member, exec, policy, outbox),
-            Request::Attach { id, stdout, stderr } => match self.table.find(&member.key, id) {
+            Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
+            Request::Attach { id, stdout, stderr } => match self.table.find(&controller.key, id) {
                 Some(job) => self.attach(call, job, [stdout, stderr], None, outbox),
-                None => self.answer_unknown(call, &member.key, id, outbox),
+                None => self.answer_unknown(call, &controller.key, id, outbox),
             },
-            Request::Wait { id } => match self.table.find(&member.key, id) {
+            Request::Wait { id } => match self.table.find(&controller.key, id) {
                 Some(job) => self.wait(call, job, outbox),
-                None => self.answer_unknown(call, &member.key, id, outbox),
+                None => self.answer_unknown(call, &controller.key, id, outbox),
             },
             Request::Jobs {} => {
-                let jobs = self.list(now, &member.key);
+                let jobs = self.list(now, &controller.key);
                 outbox.last_reply(call, &jobs);
             }
             Request::Signal { id, signal } => {
-                let reply = self.signal(&member.key, id, signal);
+                let reply = self.signal(&controller.key, id, signal);
                 outbox.last_reply(call, &reply);
             }
-            _ => outbox.last_reply(call, &unsupported("not at the beginning of a call")),
+            Request::Cancel {}
+            | Request::Resize(_)
+            | Request::Chat { .. }
+            | Request::Say { .. }
+            | Request::Ping {}
+            | Request::Register { .. } => {
+                outbox.last_reply(call, &unsupported("not at the beginning of a call"));
+            }
         }
     }
 
-    /// A further line came in a call of this room.
+    /// Processes a further line of a call.
     pub fn on_line(&mut self, call: CallRef, request: &Request, outbox: &mut Outbox) {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
@@ -169,7 +173,14 @@ impl<P: Processes> Jobs<P> {
                 Reply::Done {}
             }
             Request::Signal { id, signal } => self.signal(&owner, *id, *signal),
-            _ => unsupported("not within a call"),
+            Request::Exec(_)
+            | Request::Attach { .. }
+            | Request::Wait { .. }
+            | Request::Jobs {}
+            | Request::Chat { .. }
+            | Request::Say { .. }
+            | Request::Ping {}
+            | Request::Register { .. } => unsupported("not within a call"),
         };
         outbox.reply(call, &reply);
     }
@@ -178,71 +189,70 @@ impl<P: Processes> Jobs<P> {
         &mut self,
         now: Instant,
         call: CallRef,
-        member: &Member,
+        controller: &Controller,
         exec: Exec,
-        policy: &dyn Policy,
+        policy: &dyn PolicySource,
         outbox: &mut Outbox,
     ) {
         let digest = digest(&exec);
-        if let Some(job) = self.table.find(&member.key, exec.id) {
+        if let Some(job) = self.table.find(&controller.key, exec.id) {
             if self.table.get(job).is_some_and(|job| job.digest == digest) {
                 self.attach(call, job, [None, None], Some(0), outbox);
             } else {
-                self.deny(call, member, &exec, Outcome::Conflict {}, outbox);
+                self.refuse(call, controller, &exec, Outcome::Conflict {}.into(), outbox);
             }
             return;
         }
-        let permission = match self.admit(now, member, &exec, policy) {
-            Ok(permission) => permission,
-            Err(outcome) => return self.deny(call, member, &exec, outcome, outbox),
+        let grant = match self.admit(now, controller, &exec, policy) {
+            Ok(grant) => grant,
+            Err(refusal) => return self.refuse(call, controller, &exec, refusal, outbox),
         };
-        if let Err(Unwritten) = self.record_acceptance(member, &exec, &permission) {
-            return self.deny(call, member, &exec, Outcome::Denied {}, outbox);
+        if let Err(Unwritten) = self.record_acceptance(controller, &exec, &grant) {
+            return self.refuse(call, controller, &exec, Outcome::Denied {}.into(), outbox);
         }
-        let id = self.table.insert(self.accept(now, member, &exec, digest));
+        let id = self
+            .table
+            .insert(self.accept(now, controller, &exec, digest));
         self.announce(id);
         self.attach(call, id, [None, None], Some(0), outbox);
-        self.start(now, id, exec, permission, outbox);
+        self.start(now, id, exec, grant, outbox);
     }
 
-    /// Whether a request that is not in the table may start something.
+    /// Decides about a request that is not in the table.
     fn admit(
         &self,
         now: Instant,
-        member: &Member,
+        controller: &Controller,
         exec: &Exec,
-        policy: &dyn Policy,
-    ) -> Result<Permission, Outcome> {
+        policy: &dyn PolicySource,
+    ) -> Result<Grant, Refusal> {
         let age = Duration::from_millis(exec.age_ms);
-        if self.table.register().knows(&member.key, exec.id) {
-            return Err(Outcome::Expired {});
+        if self.table.register().knows(&controller.key, exec.id) {
+            return Err(Outcome::Expired {}.into());
         }
         if age > now.since(self.began) {
-            return Err(Outcome::Unknown {});
+            return Err(Outcome::Unknown {}.into());
         }
         if !self.table.register().reaches_back_to(now - age) {
-            return Err(Outcome::Expired {});
+            return Err(Outcome::Expired {}.into());
         }
-        let permission = match self.config.commands {
-            Commands::Run => policy.permit(&member.key, exec),
-            Commands::Refuse => None,
-        };
-        let permission = permission.ok_or(Outcome::Denied {})?;
+        let from = Some(controller.remote);
+        let (accounts, unix_now) = (policy.accounts(), policy.unix_now());
+        let policy = policy.policy();
+        let grant = policy.authorize_exec(&controller.key, from, exec, accounts, unix_now)?;
         let of_this_key = || {
-            let running = |job: &Job| job.owner.key == member.key && job.is_running();
+            let running = |job: &Job| job.owner.key == controller.key && job.is_running();
             self.table.iter().filter(|(_, job)| running(job)).count()
         };
         let full = self.table.running() >= self.config.max_jobs
-            || policy
-                .max_jobs(&member.key)
-                .is_some_and(|most| of_this_key() >= most);
+            || grant.max_jobs.is_some_and(|most| of_this_key() >= most);
         if full || self.closed {
-            return Err(Outcome::Busy {});
+            return Err(Outcome::Busy {}.into());
         }
-        Ok(permission)
+        Ok(grant)
     }
 
-    fn accept(&self, now: Instant, owner: &Member, exec: &Exec, digest: [u8; 32]) -> Job {
+    fn accept(&self, now: Instant, owner: &Controller, exec: &Exec, digest: [u8; 32]) -> Job {
         let asked = exec.timeout_ms.map(|millis| (wait(millis), Cause::Timeout));
         let most = self.config.max_runtime.map(|time| (time, Cause::Runtime));
         let times = asked.into_iter().chain(most);
@@ -251,12 +261,12 @@ impl<P: Processes> Jobs<P> {
             request: exec.id,
             owner: owner.clone(),
             digest,
-            argv: shown(&exec.argv),
+            argv: listed_argv(&exec.argv),
             accepted: now,
             pid: None,
             state: State::Accepted,
             cause: None,
-            takes_along: None,
+            pending_force: None,
             deadline: deadline.map(|(time, cause)| (now + time, cause)),
             lease: exec
                 .lease_ms
@@ -272,18 +282,11 @@ impl<P: Processes> Jobs<P> {
                 .terminal
                 .as_ref()
                 .map(|terminal| Screen::new(terminal.window)),
-            fresh: now,
+            last_used: now,
         }
     }
 
-    fn start(
-        &mut self,
-        now: Instant,
-        id: JobId,
-        exec: Exec,
-        permission: Permission,
-        outbox: &mut Outbox,
-    ) {
+    fn start(&mut self, now: Instant, id: JobId, exec: Exec, grant: Grant, outbox: &mut Outbox) {
         let plain = |text: OsText| text.0;
         let pairs = exec.env.into_iter();
         let spec = Spec {
@@ -291,14 +294,14 @@ impl<P: Processes> Jobs<P> {
             script: exec.script.map(|text| text.0.into_encoded_bytes()),
             env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
             cwd: exec.cwd.map(plain),
-            user: permission.user,
+            user: grant.user,
             stdin: exec.stdin,
             terminal: exec.terminal,
         };
         let spawned = if spec.argv.is_empty() {
-            Err(INVALID)
+            Err(Errno::INVALID)
         } else if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
-            Err(TOO_BIG)
+            Err(Errno::TOO_BIG)
         } else {
             self.processes.spawn(id, spec)
         };
@@ -313,11 +316,11 @@ impl<P: Processes> Jobs<P> {
                     job.attached.map(|attached| attached.call)
                 });
                 if let Some(Some(call)) = call {
-                    outbox.reply(call, &Reply::Started { pid });
+                    outbox.reply(call, &Reply::Started { pid: pid.0 });
                 }
-                self.record(id, Event::Started { pid });
+                self.record(id, Event::Started { pid: pid.0 });
                 for output in Output::ALL {
-                    self.offer_room(id, output);
+                    self.update_read_limit(id, output);
                 }
             }
             Err(errno) => {
@@ -329,7 +332,13 @@ impl<P: Processes> Jobs<P> {
                         .for_each(OutputBuffer::end_here);
                 });
                 self.close_stdin(id, outbox);
-                self.settle(now, id, Outcome::SpawnFailed { errno }, false, outbox);
+                self.settle(
+                    now,
+                    id,
+                    Outcome::SpawnFailed { errno: errno.0 },
+                    false,
+                    outbox,
+                );
             }
         }
     }
@@ -349,12 +358,12 @@ impl<P: Processes> Jobs<P> {
         if room == Some(true) {
             self.calls.insert(call, Role::Waiting(id));
         } else {
-            outbox.last_reply(call, &unsupported("too many wait for this job"));
+            outbox.last_reply(call, &unsupported("too many calls wait for this job"));
         }
     }
 
     fn signal(&mut self, owner: &PublicKey, id: RequestId, signal: i32) -> Reply {
-        if !(1..=limits::MAX_SIGNAL).contains(&signal) {
+        if !(1..=MAX_SIGNAL).contains(&signal) {
             return unsupported("no such signal");
         }
         let job = self.table.find(owner, id);
@@ -365,11 +374,11 @@ impl<P: Processes> Jobs<P> {
         match running {
             Some(id) if self.processes.signal(id, signal) => {
                 if let Some(force) = Force::of(signal) {
-                    self.table.update(id, |job| job.takes_along = Some(force));
+                    self.table.update(id, |job| job.pending_force = Some(force));
                 }
                 Reply::Done {}
             }
-            _ => Reply::NoJob {},
+            Some(_) | None => Reply::NoJob {},
         }
     }
 
@@ -384,16 +393,16 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// An id that is not in the table: used and forgotten, or never used in this run of the agent.
+    /// Answers about an id that is not in the table: used and forgotten, or never used since the agent started.
     fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
         if self.table.register().knows(key, id) {
-            refuse(call, Outcome::Expired {}, outbox);
+            send_refusal(call, Outcome::Expired {}, outbox);
         } else {
             outbox.last_reply(call, &Reply::NoJob {});
         }
     }
 
-    /// The jobs of a key, oldest first, in one line of bounded length.
+    /// Returns the jobs of a key, oldest first, in one line of bounded length.
     fn list(&self, now: Instant, key: &PublicKey) -> Reply {
         let own = self.table.iter().filter(|(_, job)| job.owner.key == *key);
         let mut own: Vec<(JobId, &Job)> = own.collect();

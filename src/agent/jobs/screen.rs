@@ -1,8 +1,8 @@
-//! What a job's terminal shows: a picture kept up to date with the output, for who attaches later.
+//! The screen of a job's terminal, for controllers that attach later.
 //!
-//! Not a record of the output, and not needed by who follows it from the beginning. The emulation is the
-//! library's. Invariant: it costs what its size says, and whatever a command prints, the worst that becomes
-//! of it is that there is no picture.
+//! Not a record of the output, and not needed by a controller attached from the beginning. A library emulates
+//! the terminal. Invariant: its cost is bounded by its size, and no output does more harm than to lose the
+//! screen.
 
 use std::num::NonZeroU16;
 
@@ -13,23 +13,23 @@ use crate::contain::contain;
 use crate::message::Window;
 use crate::message::limits::WINDOW;
 
-/// A terminal's picture.
+/// Screen of a terminal.
 pub struct Screen {
     state: State,
 }
 
-/// How far it is.
+/// State of the emulation.
 enum State {
-    /// It follows the output.
+    /// The emulation processes the output.
     Following(Box<Parser>),
-    /// No more comes: these bytes paint it.
+    /// The output has ended; these bytes paint the screen.
     Final(Vec<u8>),
-    /// The library could not follow the output.
+    /// The library has failed on the output.
     Lost,
 }
 
 impl Screen {
-    /// An empty one.
+    /// Returns an empty screen.
     pub fn new(window: Window) -> Self {
         let (rows, columns) = size(window);
         let parser = contain(|| Box::new(Parser::new(rows, columns, 0)));
@@ -38,23 +38,23 @@ impl Screen {
         }
     }
 
-    /// The next bytes of the output.
+    /// Processes further output.
     pub fn process(&mut self, bytes: &[u8]) {
         self.follow(|parser| parser.process(bytes));
     }
 
-    /// The window has another size now.
+    /// Changes the size.
     pub fn resize(&mut self, window: Window) {
         let (rows, columns) = size(window);
         self.follow(|parser| parser.set_size(rows, columns));
     }
 
-    /// No more output comes: the picture is kept, and what it takes to change it is not.
+    /// Ends the emulation and keeps the bytes that paint the screen.
     pub fn finish(&mut self) {
         self.state = State::Final(self.painted());
     }
 
-    /// Bytes that it takes up once it is [finished](Self::finish).
+    /// Bytes used after [`finish`](Self::finish).
     pub const fn cost(&self) -> u64 {
         match &self.state {
             State::Final(bytes) => bytes.len() as u64,
@@ -62,7 +62,7 @@ impl Screen {
         }
     }
 
-    /// Bytes that paint it on a terminal of its size, whatever that showed before; at most
+    /// Returns bytes that paint the screen on a terminal of its size with any previous contents; at most
     /// [`limits::PICTURE`].
     pub fn painted(&self) -> Vec<u8> {
         let parser = match &self.state {
@@ -90,7 +90,7 @@ impl Screen {
         }
     }
 
-    /// A panic in the library is a fault of the library, which must not be one of the agent.
+    /// Calls the library. A panic in it only loses the screen.
     fn follow(&mut self, step: impl FnOnce(&mut Parser)) {
         let State::Following(parser) = &mut self.state else {
             return;
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Screen {
     }
 }
 
-/// DECSET 1049 of xterm: what full-screen programs begin with.
+/// DECSET 1049 of xterm, sent by full-screen programs at their start.
 const ENTER_ALTERNATE_SCREEN: &[u8] = b"\x1b[?1049h";
 
 /// SGR 0, CUP, ED.
@@ -129,13 +129,13 @@ mod tests {
         columns: 20,
     };
 
-    /// What a terminal of the same size shows after it was painted.
+    /// Returns the contents of a terminal of the same size after painting.
     fn repainted(screen: &Screen) -> (String, bool, (u16, u16)) {
         let mut other = Screen::new(SMALL);
         other.process(b"something else\x1b[31m");
         other.process(&screen.painted());
         let State::Following(parser) = &other.state else {
-            panic!("it was lost");
+            panic!("the emulation has failed");
         };
         let screen = parser.screen();
         (
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_any_size_is_one() {
+    fn a_window_of_any_size_is_accepted() {
         for (rows, columns) in [(0, 0), (1, 1), (u16::MAX, u16::MAX), (0, u16::MAX)] {
             let mut screen = Screen::new(Window { rows, columns });
             screen.process("héllo wörld\r\n日本語\x1b[5;5Hx".as_bytes());
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_too_colourful_is_painted_plain() {
+    fn a_screen_with_too_many_colours_is_painted_without_them() {
         let window = Window {
             rows: 100,
             columns: 200,
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_one_shows_the_same_and_says_what_it_costs() {
+    fn a_finished_screen_is_painted_equal_and_counts_its_bytes() {
         let mut screen = Screen::new(SMALL);
         screen.process(b"\x1b[31mlast words");
         let before = screen.painted();
@@ -204,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_output_and_no_resize_does_harm(
+        fn no_output_and_no_resize_panics(
             steps in prop::collection::vec(
                 (any::<[u8; 2]>(), prop::collection::vec(prop_oneof![any::<u8>(), Just(27), Just(b'['), Just(b';'), b'0'..=b'9', b'A'..=b'z'], 0..60)),
                 0..12,

@@ -1,73 +1,73 @@
-//! The way of stdin: from the data lane of the call that is attached into the process's pipe.
+//! The stdin of a job: bytes from the data lane of the attached call to the pipe of the process.
 //!
-//! Invariant: each byte is taken once, in order, whichever call brought it; credit is granted for what
-//! the pipe took, and only to the call that brought it.
+//! Invariant: each byte is accepted once, in order, whichever call has sent it. Credit is granted for bytes
+//! that the pipe has taken, and only to the call that has sent them.
 
 use bytes::{Buf as _, Bytes};
 
-/// Where a job's stdin stands.
+/// State of the stdin of a job.
 #[derive(Debug)]
 pub struct Stdin {
     open: bool,
-    /// Offset of the next byte that is wanted.
+    /// Offset of the next expected byte.
     taken: u64,
-    /// Offset that the present call's lane began with.
+    /// Offset at which the lane of the attached call begins.
     base: u64,
-    /// Taken, and not yet written to the pipe.
+    /// Bytes accepted and not yet written to the pipe.
     queued: u64,
-    /// Of these, brought by earlier calls.
-    foreign: u64,
+    /// Those of them that earlier calls have sent.
+    earlier: u64,
 }
 
-/// What is to be done with bytes that came.
+/// Result of received bytes.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Taken {
-    /// To be written to the pipe.
+    /// Bytes to write to the pipe.
     pub write: Bytes,
-    /// The pipe is to be closed after them.
+    /// True if the pipe is to be closed after them.
     pub eof: bool,
-    /// Disposed of already: taken before, or no longer wanted.
+    /// Bytes that are dropped: repeated, or not wanted.
     pub discarded: u64,
 }
 
-/// What became of stdin when its pipe was closed.
+/// Result of closing stdin.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Closed {
-    /// Bytes of the present call that will never be written.
+    /// Bytes of the attached call that will never be written.
     pub discarded: u64,
-    /// More were still wanted.
+    /// True if stdin was open.
     pub wanted: bool,
 }
 
 impl Stdin {
-    /// Of a process with a pipe for it, or without.
+    /// Returns the stdin of a process; `open` is true if it has a pipe.
     pub const fn new(open: bool) -> Self {
         Self {
             open,
             taken: 0,
             base: 0,
             queued: 0,
-            foreign: 0,
+            earlier: 0,
         }
     }
 
-    /// Whether bytes are still wanted.
+    /// Returns true if further bytes are accepted.
     pub const fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Offset of the next byte that is wanted.
+    /// Offset of the next expected byte.
     pub const fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// From now on another call brings the bytes, its lane beginning at `base`.
+    /// Changes to another call, whose lane begins at offset `base`.
     pub const fn attach(&mut self, base: u64) {
         self.base = base;
-        self.foreign = self.queued;
+        self.earlier = self.queued;
     }
 
-    /// Bytes came at an offset of the lane.
+    /// Processes bytes at an offset of the lane.
     pub fn on_data(&mut self, offset: u64, mut data: Bytes, fin: bool) -> Taken {
         let length = data.len() as u64;
         let known = self.taken.saturating_sub(self.base.saturating_add(offset));
@@ -84,16 +84,16 @@ impl Stdin {
         }
     }
 
-    /// The pipe took so many bytes; returns how many of them the present call brought.
+    /// Processes bytes that the pipe has taken. Returns the number of those that the attached call has sent.
     pub fn on_written(&mut self, bytes: u64) -> u64 {
         let bytes = bytes.min(self.queued);
         self.queued -= bytes;
-        let foreign = bytes.min(self.foreign);
-        self.foreign -= foreign;
-        bytes - foreign
+        let earlier = bytes.min(self.earlier);
+        self.earlier -= earlier;
+        bytes - earlier
     }
 
-    /// The process reads no more.
+    /// Closes stdin.
     pub fn close(&mut self) -> Closed {
         Closed {
             discarded: self.on_written(self.queued),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_request_brings_no_byte_twice() {
+    fn a_repeated_request_writes_no_byte_to_stdin_twice() {
         let mut stdin = Stdin::new(true);
         assert_eq!(
             stdin.on_data(0, Bytes::from_static(b"abcd"), false).write,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_goes_on_begins_where_the_last_one_ended() {
+    fn the_stdin_of_a_new_call_continues_at_the_offset_of_the_previous_one() {
         let mut stdin = Stdin::new(true);
         stdin.on_data(0, Bytes::from_static(b"abcd"), false);
         stdin.attach(stdin.taken());

@@ -1,7 +1,7 @@
-//! All jobs of an agent, by number, by owner and request, and by what the clock asks of them next.
+//! All jobs of an agent, by number, by owner and request, and by deadline.
 //!
-//! Invariant: counts and deadlines are those of the jobs in it, because a job is changed in
-//! [`Table::update`] only; a job that is forgotten leaves its id in the register.
+//! Invariant: counts and deadlines agree with the jobs, because a job is changed in [`Table::update`] only. The
+//! id of a forgotten job is in the register.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ pub struct Table {
     jobs: HashMap<JobId, Job>,
     requests: HashMap<(PublicKey, RequestId), JobId>,
     deadlines: BTreeSet<(Instant, JobId)>,
-    /// Those that are over, by when that was.
+    /// Ended jobs by their last use.
     ended: BTreeSet<(Instant, JobId)>,
     running: usize,
     held_by_ended: u64,
@@ -27,12 +27,12 @@ pub struct Table {
     register: Register,
 }
 
-/// What the table counts of a job.
+/// Contribution of a job to the counts and deadlines.
 #[derive(Clone, Copy)]
 struct Share {
     running: bool,
     held: u64,
-    fresh: Instant,
+    last_used: Instant,
     due: Option<Instant>,
 }
 
@@ -41,7 +41,7 @@ impl Share {
         Self {
             running: job.is_running(),
             held: job.held(),
-            fresh: job.fresh,
+            last_used: job.last_used,
             due: job.due().map(|due| due.0),
         }
     }
@@ -58,7 +58,7 @@ impl Table {
         id
     }
 
-    /// Forgets a job but for its id. Running ones must not be.
+    /// Removes a job and remembers its id. The job must not be running.
     pub fn forget(&mut self, now: Instant, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.discount(id, Share::of(&job));
@@ -67,13 +67,13 @@ impl Table {
         Some(job)
     }
 
-    /// The job that is the next to be forgotten, if there are too many that are over.
+    /// Returns the ended job to forget next, if there are too many.
     pub fn surplus(&self) -> Option<JobId> {
         let too_many = self.ended.len() > limits::JOBS_ENDED || self.held_by_ended > limits::HELD;
         self.ended.first().filter(|_| too_many).map(|first| first.1)
     }
 
-    /// Looks at a job.
+    /// Returns a job.
     pub fn get(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(&id)
     }
@@ -89,34 +89,34 @@ impl Table {
         Some(result)
     }
 
-    /// The job of a request.
+    /// Returns the job of a request.
     pub fn find(&self, key: &PublicKey, request: RequestId) -> Option<JobId> {
         self.requests.get(&(*key, request)).copied()
     }
 
-    /// The ids that were forgotten.
+    /// Returns the ids of forgotten jobs.
     pub const fn register(&self) -> &Register {
         &self.register
     }
 
-    /// How many run.
+    /// Number of running jobs.
     pub const fn running(&self) -> usize {
         self.running
     }
 
-    /// All jobs, in no order.
+    /// Returns all jobs, in arbitrary order.
     pub fn iter(&self) -> impl Iterator<Item = (JobId, &Job)> {
         self.jobs.iter().map(|(&id, job)| (id, job))
     }
 
-    /// A job whose time has come.
+    /// Returns a job whose deadline has passed, and the action due.
     pub fn due(&self, now: Instant) -> Option<(JobId, Due)> {
         let &(at, id) = self.deadlines.first()?;
         let (_, due) = self.jobs.get(&id)?.due()?;
         (at <= now).then_some((id, due))
     }
 
-    /// When the next job's time comes.
+    /// Returns the next deadline.
     pub fn next_due(&self) -> Option<Instant> {
         self.deadlines.first().map(|first| first.0)
     }
@@ -126,7 +126,7 @@ impl Table {
             self.running += 1;
         } else {
             self.held_by_ended += share.held;
-            self.ended.insert((share.fresh, id));
+            self.ended.insert((share.last_used, id));
         }
         if let Some(at) = share.due {
             self.deadlines.insert((at, id));
@@ -138,7 +138,7 @@ impl Table {
             self.running -= 1;
         } else {
             self.held_by_ended -= share.held;
-            self.ended.remove(&(share.fresh, id));
+            self.ended.remove(&(share.last_used, id));
         }
         if let Some(at) = share.due {
             self.deadlines.remove(&(at, id));

@@ -1,22 +1,23 @@
 //! `udpagent check`: the configuration and the rights of each key, in words.
 //!
-//! Decides nothing: the answers come from the agent's own rules. Anything that depends on the moment, such as
+//! Decides nothing: the answers come from the agent's own policy. Anything that depends on the moment, such as
 //! the number of running commands, is left out.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::files::{ConfigFile, Files};
 use super::serve::audit;
-use crate::agent::access::{Access, Member, Origin, Sources};
+use crate::agent::access::{Denied, Member, Origin, Policy, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Switch};
 use crate::agent::daemon::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
+use crate::peer_addr::PeerAddr;
 use crate::process::Account;
 
 const EXAMPLES: &str = "\
@@ -54,31 +55,32 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         agent: files.agent,
         control: files.control,
     };
-    let (access, problems) = sources.load();
+    let (policy, problems) = sources.load();
+    let policy = policy.with_exec(config.exec);
     for problem in &problems {
         eprintln!("udpagent: {problem}");
     }
-    let Some(key) = &args.key else {
+    let Some(who) = &args.key else {
         for line in settings(&config) {
             println!("{line}");
         }
-        let mut members: Vec<&Member> = access.members().map(AsRef::as_ref).collect();
+        let mut members: Vec<&Member> = policy.members().collect();
         members.sort_by(|a, b| (&a.name, a.key.0).cmp(&(&b.name, b.key.0)));
         for member in members {
             println!("{}", describe(member));
         }
         return Ok(u8::from(!problems.is_empty()));
     };
-    let member = find(&access, key)?;
-    let verdict = match member {
-        None => Err("no valid line has this key or name".to_owned()),
-        Some(member) if args.argv.is_empty() => {
-            may_connect(member, args.from).map(|()| describe(member))
-        }
-        Some(member) => may_run(member, args, &config),
+    let member = find(&policy, who)?;
+    let answer = match member {
+        None => Err(Denied::NotListed),
+        Some(member) if args.argv.is_empty() => policy
+            .authorize_session(&member.key, from(args), None, unix_now())
+            .map(|_| describe(member)),
+        Some(member) => authorize(&policy, member, args),
     };
     let place = member.map_or_else(String::new, |member| format!(" ({})", origin(member)));
-    match verdict {
+    match answer {
         Ok(yes) if args.argv.is_empty() => println!("{yes}"),
         Ok(yes) => println!("yes: {yes}{place}"),
         Err(no) => {
@@ -90,52 +92,36 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
 }
 
 /// Finds a member by its key, or by its name if only one has it.
-fn find<'a>(access: &'a Access, text: &str) -> Result<Option<&'a Member>> {
-    let is = |member: &&Member| member.key.to_string() == text || member.name == text;
-    let mut found = access.members().map(AsRef::as_ref).filter(is);
+fn find<'a>(policy: &'a Policy, who: &str) -> Result<Option<&'a Member>> {
+    let is = |member: &&Member| member.key.to_string() == who || member.name == who;
+    let mut found = policy.members().filter(is);
     let first = found.next();
     if found.next().is_some() {
-        bail!("several keys have the name {text}; give the key itself");
+        bail!("several keys have the name {who}; give the key itself");
     }
     Ok(first)
 }
 
-/// Decides if a key may connect.
-fn may_connect(member: &Member, from: Option<IpAddr>) -> Result<(), String> {
-    let options = &member.options;
-    if options.is_expired(unix_now()) {
-        return Err("expires= has passed".into());
-    }
-    match from {
-        Some(from) if !options.admits_from(from) => {
-            Err(format!("from= does not let {from} connect"))
-        }
-        _ => Ok(()),
-    }
+/// Returns the address to check for. Rules are about the IP address, not the port.
+fn from(args: &CheckArgs) -> Option<PeerAddr> {
+    args.from.map(|ip| SocketAddr::new(ip, 0).into())
 }
 
-/// Decides if a key may run the command.
-fn may_run(member: &Member, args: &CheckArgs, config: &Config) -> Result<String, String> {
-    may_connect(member, args.from)?;
-    if config.exec == Switch::Off {
-        return Err("exec = false: this agent runs no commands".into());
-    }
+/// Decides about a command as the agent would, and describes the grant.
+fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<String, Denied> {
     let argv = args.argv.iter().cloned().map(OsText).collect();
     let mut exec = Exec::new(RequestId([0; 16]), argv);
     exec.user.clone_from(&args.user);
     let account = Account::current();
-    let own = account.name.to_string_lossy();
-    let permit = member
-        .judge(&exec, &own)
-        .map_err(|refusal| refusal.to_string())?;
-    account
-        .reach(permit.user)
-        .map_err(|unreachable| format!("as {}: {unreachable}", permit.user))?;
-    let why = match permit.pattern {
+    let grant = policy.authorize_exec(&member.key, from(args), &exec, &account, unix_now())?;
+    let reason = match grant.pattern {
         Some(pattern) => format!("by allow=\"{pattern}\""),
         None => "as it may run anything".into(),
     };
-    Ok(format!("{} runs it as {}, {why}", member.name, permit.user))
+    Ok(format!(
+        "{} runs it as {}, {reason}",
+        grant.name, grant.user
+    ))
 }
 
 /// Describes what holds for all keys.

@@ -20,7 +20,7 @@ use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::{Audit, Config, Layer, LogFormat, Switch};
 use crate::agent::daemon::listening::Listening;
 use crate::agent::daemon::{self, Plain, Stopper, Terminal, Trust};
-use crate::agent::jobs::{self, AtEnd, Commands};
+use crate::agent::jobs::{self, AtEnd};
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
 use crate::escape;
@@ -134,11 +134,8 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             agent: files.agent.clone(),
             control: files.control,
         }),
+        exec: config.exec,
         jobs: jobs::Config {
-            commands: match config.exec {
-                Switch::On => Commands::Run,
-                Switch::Off => Commands::Refuse,
-            },
             max_jobs: config.max_jobs,
             max_runtime: config.max_runtime,
             max_output: config.max_output,

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 
 use super::context::open_client;
+use crate::agent::config::Switch;
 use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
 use crate::agent::jobs;
 use crate::control::client::Client;
@@ -33,6 +34,7 @@ impl Local {
             name: LABEL.into(),
             binds: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             trust: Trust::Keys(vec![controller.public()]),
+            exec: Switch::On,
             jobs: jobs::Config::default(),
             plain: Plain::Off,
             terminal: Terminal::None,

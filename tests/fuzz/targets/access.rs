@@ -1,29 +1,40 @@
-//! The agent's files `authorized_keys` and `invites`: what is wrong is said in one clean line and admits
-//! nobody, what is right is found again and held to its options.
+//! The agent's files `authorized_keys` and `invites`: an error is reported in one clean line and admits
+//! nobody, and a valid line is held to its options.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use udpagent::agent::access::{Access, Options, Pattern};
+use udpagent::agent::access::{Options, Pattern, PolicyBuilder};
 use udpagent::escape;
 use udpagent::message::{Exec, RequestId};
+use udpagent::process::Account;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fuzz_target!(|texts: (&str, &str)| {
     let (keys, invites) = texts;
-    let (access, problems) = Access::parse(keys, invites);
+    let mut builder = PolicyBuilder::default();
+    builder.add_keys(keys, Path::new("authorized_keys"));
+    builder.add_invites(invites, Path::new("invites"));
+    let (policy, problems) = builder.finish();
     for problem in problems {
         let problem = problem.to_string();
         assert!(escape::is_clean(&problem), "{problem:?}");
     }
-    for member in access.members() {
-        let admission = access.admit(&member.key, HERE, None, 0);
-        assert_eq!(admission.is_some(), member.admitted(HERE, 0));
+    let account = Account::current();
+    for member in policy.members() {
+        let options = &member.options;
+        let admission = policy.authorize_session(&member.key, Some(HERE), None, 0);
+        let expected = options.admits_from(HERE) && !options.is_expired(0);
+        assert_eq!(admission.is_ok(), expected);
         assert!(escape::is_clean(&member.name), "{:?}", member.name);
         let exec = Exec::new(RequestId([0; 16]), vec![invites.into()]);
-        let _ = member.judge(&exec, "root");
+        match policy.authorize_exec(&member.key, Some(HERE), &exec, &account, 0) {
+            Ok(_) => assert!(admission.is_ok()),
+            Err(denied) => assert!(escape::is_clean(&denied.to_string()), "{denied:?}"),
+        }
     }
     let words: Vec<&str> = keys.split(' ').collect();
     drop(Options::parse(&words));

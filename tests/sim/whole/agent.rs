@@ -6,42 +6,61 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use udpagent::agent::access::policy_source::{Permission, Policy, Refused};
+use udpagent::agent::access::{Accounts, InviteRefused, Policy, PolicySource};
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
 use udpagent::agent::core::{Config, Service};
 use udpagent::agent::jobs::{self};
 use udpagent::crypto::PublicKey;
-use udpagent::message::Exec;
-use udpagent::peer_addr::PeerAddr;
+use udpagent::message::OsText;
+use udpagent::process::{AccountError, RefusedVariable};
 use udpagent::session::{self, Command};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
 use super::processes::{Doing, Log, Pretended, exit_code};
+use crate::cast::Members;
 use crate::host::App;
 use crate::invariants::Standing;
 use crate::network::HostId;
 use crate::world::World;
 
-/// Everybody may run anything.
-struct Trusting;
+/// Every key of the world may run anything.
+struct WorldPolicy(Members);
 
-impl Policy for Trusting {
-    fn name(&self, _: &PublicKey, _: Option<PeerAddr>) -> Option<String> {
-        Some("somebody".into())
+impl PolicySource for WorldPolicy {
+    fn policy(&self) -> Arc<Policy> {
+        self.0.policy()
     }
 
-    fn permit(&self, _: &PublicKey, _: &Exec) -> Option<Permission> {
-        let user = "somebody".into();
-        Some(Permission { user })
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
-    fn max_jobs(&self, _: &PublicKey) -> Option<usize> {
-        None
+    fn unix_now(&self) -> u64 {
+        0
     }
 
-    fn register(&mut self, _: &PublicKey, _: &[u8; INVITE], _: &str) -> Result<String, Refused> {
-        Err(Refused)
+    fn register(
+        &mut self,
+        _: &PublicKey,
+        _: &[u8; INVITE],
+        _: &str,
+    ) -> Result<String, InviteRefused> {
+        Err(InviteRefused)
+    }
+}
+
+impl Accounts for WorldPolicy {
+    fn own_name(&self) -> String {
+        "agent".into()
+    }
+
+    fn check_user(&self, _: &str) -> Result<(), AccountError> {
+        Ok(())
+    }
+
+    fn check_variables(&self, _: &[(OsText, OsText)]) -> Result<(), RefusedVariable> {
+        Ok(())
     }
 }
 
@@ -78,7 +97,7 @@ pub struct WholeAgent {
     app: Rc<RefCell<HubApp>>,
 }
 
-fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
+fn service(log: &Rc<RefCell<Log>>, members: Members, now: Instant) -> Service<Pretended> {
     let config = Config {
         name: "agent".into(),
         jobs: jobs::Config::default(),
@@ -86,7 +105,7 @@ fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
     };
     Service::new(
         config,
-        Box::new(Trusting),
+        Box::new(WorldPolicy(members)),
         Pretended::new(Rc::clone(log)),
         Box::new(Recorder(Arc::clone(&log.borrow().accepted))),
         now,
@@ -98,12 +117,12 @@ impl WholeAgent {
     pub fn new(world: &mut World) -> Self {
         let log = Rc::default();
         let app = Rc::new(RefCell::new(HubApp {
-            service: service(&log, Instant::ZERO),
+            service: service(&log, world.members(), Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
         }));
         let (host, key, address) = world.settle(Standing::Agent, Box::new(Rc::clone(&app)));
-        app.borrow_mut().service = service(&log, world.local(host));
+        app.borrow_mut().service = service(&log, world.members(), world.local(host));
         Self {
             host,
             key,
@@ -116,7 +135,7 @@ impl WholeAgent {
     /// The process ends and another begins, with what the first kept on disk.
     pub fn restart(&self, world: &mut World) {
         let mut app = self.app.borrow_mut();
-        app.service = service(&self.log, world.local(self.host));
+        app.service = service(&self.log, world.members(), world.local(self.host));
         let seen = app.seen.clone();
         drop(app);
         world.start(self.host, seen);

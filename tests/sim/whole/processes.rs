@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use udpagent::agent::jobs::{Exit, Force, JobId, Output, Processes, Spec};
+use udpagent::agent::jobs::{Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
 use udpagent::time::Instant;
 use udpagent::wire::Lane;
 
@@ -165,7 +165,7 @@ impl Process {
 }
 
 impl Processes for Pretended {
-    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno> {
         let text = spec.argv[1].to_str().expect("a work");
         let bytes: Vec<u8> = (0..Work::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
@@ -193,10 +193,10 @@ impl Processes for Pretended {
         };
         let before = self.running.insert(job, process);
         assert!(before.is_none(), "a job's number is used again");
-        Ok(i32::try_from(1_000 + job.0).expect("few jobs"))
+        Ok(Pid(i32::try_from(1_000 + job.0).expect("few jobs")))
     }
 
-    fn set_room(&mut self, job: JobId, output: Output, room: u64) {
+    fn set_read_limit(&mut self, job: JobId, output: Output, room: u64) {
         if let Some(process) = self.running.get_mut(&job) {
             process.room[output as usize] = room;
         }

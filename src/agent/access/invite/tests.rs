@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::agent::access::testing::{home_in, key, may_run};
-use crate::agent::access::{Admission, Sources};
+use crate::agent::access::{Admission, Denied, Policy, Sources};
 use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +15,16 @@ fn invite(home: &AgentHome, options: &[&str]) -> InviteToken {
     create(home, &options, &mut rng, NOW).unwrap()
 }
 
+fn load(home: &AgentHome) -> Policy {
+    let sources = Sources {
+        agent: home.clone(),
+        control: None,
+    };
+    let (policy, problems) = sources.load();
+    assert!(problems.is_empty(), "{problems:?}");
+    policy
+}
+
 #[test]
 fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
     let (_folder, home) = home_in();
@@ -24,7 +34,6 @@ fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
 
     let member = redeem(&home, &key(2), "alice", &token, NOW + 599).unwrap();
     assert_eq!(member.name, "alice-2");
-    assert!(may_run(&member, &["uname", "-a"]) && !may_run(&member, &["id"]));
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
         format!(
@@ -33,13 +42,11 @@ fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
             key(2)
         )
     );
-    let (access, problems) = Sources {
-        agent: home.clone(),
-        control: None,
-    }
-    .load();
-    assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(**access.member(&key(2)).unwrap(), member);
+    let policy = load(&home);
+    let admission = policy.authorize_session(&key(2), None, None, NOW);
+    assert_eq!(admission, Ok(Admission::Member(&member)));
+    assert!(may_run(&policy, &key(2), &["uname", "-a"]));
+    assert!(!may_run(&policy, &key(2), &["id"]));
 
     let again = redeem(&home, &key(3), "mallory", &token, NOW + 1);
     assert!(matches!(again, Err(RedeemError::NoSuchInvite)));
@@ -131,37 +138,22 @@ fn the_invites_file_has_no_token_and_is_readable_by_its_owner_only() {
 fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
     let (_folder, home) = home_in();
     let token = invite(&home, &["from=10.0.0.0/8"]);
-    let (access, _) = Sources {
-        agent: home,
-        control: None,
-    }
-    .load();
-    let admit = |from: &str, token: &[u8; 16], now| {
-        access.admit(
-            &key(1),
-            from.parse::<std::net::IpAddr>().unwrap(),
-            Some(token),
-            now,
-        )
+    let policy = load(&home);
+    let denied = |from: [u8; 4], token: Option<&[u8; 16]>, now| {
+        let from = Some(std::net::SocketAddr::from((from, 4444)).into());
+        policy.authorize_session(&key(1), from, token, now).err()
     };
-    assert!(matches!(
-        admit("10.0.0.1", token.as_bytes(), NOW),
-        Some(Admission::Invited)
-    ));
-    assert!(admit("10.0.0.1", token.as_bytes(), NOW + 600).is_none());
-    assert!(admit("192.0.2.1", token.as_bytes(), NOW).is_none());
-    assert!(admit("10.0.0.1", &[0; 16], NOW).is_none());
-    assert!(
-        access
-            .admit(
-                &key(1),
-                "10.0.0.1".parse::<std::net::IpAddr>().unwrap(),
-                None,
-                NOW
-            )
-            .is_none()
+    let (inside, outside) = ([10, 0, 0, 1], [192, 0, 2, 1]);
+    let token = Some(token.as_bytes());
+    assert_eq!(denied(inside, token, NOW), None);
+    assert_eq!(denied(inside, token, NOW + 600), Some(Denied::NotListed));
+    assert_eq!(
+        denied(outside, token, NOW),
+        Some(Denied::Address(Some(outside.into())))
     );
-    assert_eq!(access.next_expiry(NOW), Some(NOW + 600));
+    assert_eq!(denied(inside, Some(&[0; 16]), NOW), Some(Denied::NotListed));
+    assert_eq!(denied(inside, None, NOW), Some(Denied::NotListed));
+    assert_eq!(policy.next_expiry(NOW), Some(NOW + 600));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Jobs that are ended: on request, by their deadline, their lease, their key, the agent.
+//! The end of jobs by cancellation, deadline, lease, revocation and shutdown.
 
 use std::time::Duration;
 
-use super::stage::*;
-use crate::agent::jobs::{self, AtEnd, Exit, Force, Output};
+use super::harness::*;
+use crate::agent::jobs::{self, Exit, Force, Output};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
 use crate::session::{Closed, Event, StreamEvent};
@@ -17,22 +17,22 @@ fn done() -> Closed {
 }
 
 #[test]
-fn a_canceled_job_is_canceled_however_it_returned() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.replies(call);
-    stage.say(call, &Request::Cancel {});
-    stage.say(call, &Request::Cancel {});
+fn a_canceled_job_is_canceled_whatever_its_exit_status() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.replies(call);
+    harness.say(call, &Request::Cancel {});
+    harness.say(call, &Request::Cancel {});
     assert_eq!(
-        stage.service.processes().ended,
-        [(job, Force::Ask)],
-        "once is enough"
+        harness.service.processes().ended,
+        [(job, Force::Terminate)],
+        "ended once"
     );
-    stage.eof(job);
-    stage.exit(job, Exit::Code(0));
-    let replies = stage.replies(call);
+    harness.eof(job);
+    harness.exit(job, Exit::Code(0));
+    let replies = harness.replies(call);
     assert_eq!(replies[..2], [Reply::Done {}, Reply::Done {}]);
     assert!(matches!(
         replies[2],
@@ -44,24 +44,28 @@ fn a_canceled_job_is_canceled_however_it_returned() {
 }
 
 #[test]
-fn a_signal_that_asks_for_the_end_takes_along_what_the_leader_leaves() {
-    for (signal, force) in [(15, Some(Force::Ask)), (9, Some(Force::Kill)), (1, None)] {
-        let mut stage = Stage::new();
-        let alice = stage.open(1, ALICE);
-        let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-        let job = stage.last_job();
-        stage.call(alice, 1, &Request::Signal { id: id(1), signal });
+fn a_signal_that_asks_for_the_end_also_ends_the_rest_of_the_tree() {
+    for (signal, force) in [
+        (15, Some(Force::Terminate)),
+        (9, Some(Force::Kill)),
+        (1, None),
+    ] {
+        let mut harness = Harness::new();
+        let alice = harness.open(1, ALICE);
+        let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+        let job = harness.last_job();
+        harness.call(alice, 1, &Request::Signal { id: id(1), signal });
         assert_eq!(
-            stage.service.processes().ended,
+            harness.service.processes().ended,
             [],
-            "the leader may take its time"
+            "the leader has not ended"
         );
         let core = false;
-        stage.exit(job, Exit::Signal { signal, core });
+        harness.exit(job, Exit::Signal { signal, core });
         let ended: Vec<_> = force.into_iter().map(|force| (job, force)).collect();
-        assert_eq!(stage.service.processes().ended, ended);
-        stage.eof(job);
-        let last = stage.replies(call).pop();
+        assert_eq!(harness.service.processes().ended, ended);
+        harness.eof(job);
+        let last = harness.replies(call).pop();
         let outcome = Outcome::Signaled { signal, core };
         assert!(
             matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
@@ -71,15 +75,15 @@ fn a_signal_that_asks_for_the_end_takes_along_what_the_leader_leaves() {
 }
 
 #[test]
-fn a_controller_that_asks_for_nothing_more_still_gets_its_result() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.data(call, Lane::Control, b"", true);
-    stage.eof(job);
-    stage.exit(job, Exit::Code(3));
-    let last = stage.replies(call).pop();
+fn a_controller_that_has_ended_its_control_lane_still_gets_the_result() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.data(call, Lane::Control, b"", true);
+    harness.eof(job);
+    harness.exit(job, Exit::Code(3));
+    let last = harness.replies(call).pop();
     let outcome = Outcome::Exited { code: 3 };
     assert!(
         matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
@@ -88,26 +92,26 @@ fn a_controller_that_asks_for_nothing_more_still_gets_its_result() {
 }
 
 #[test]
-fn a_deadline_is_kept_by_the_agent() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+fn the_agent_ends_a_job_at_its_deadline() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     let mut request = exec(1);
     request.timeout_ms = Some(1500);
-    let call = stage.call(alice, 0, &Request::Exec(request));
-    let job = stage.last_job();
-    stage.pass(Duration::from_millis(1499));
-    assert!(stage.service.processes().ended.is_empty());
-    stage.pass(Duration::from_millis(1));
-    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
-    stage.eof(job);
-    stage.exit(
+    let call = harness.call(alice, 0, &Request::Exec(request));
+    let job = harness.last_job();
+    harness.pass(Duration::from_millis(1499));
+    assert!(harness.service.processes().ended.is_empty());
+    harness.pass(Duration::from_millis(1));
+    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
+    harness.eof(job);
+    harness.exit(
         job,
         Exit::Signal {
             signal: 15,
             core: false,
         },
     );
-    let last = stage.replies(call).pop();
+    let last = harness.replies(call).pop();
     assert!(matches!(
         last,
         Some(Reply::Exit {
@@ -119,17 +123,17 @@ fn a_deadline_is_kept_by_the_agent() {
 
 #[test]
 fn a_silent_controller_loses_its_job_when_the_lease_runs_out() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    stage.call(alice, 0, &Request::Exec(exec(1)));
-    assert_eq!(stage.watched[&alice], limits::LEASE);
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.call(alice, 0, &Request::Exec(exec(1)));
+    assert_eq!(harness.watched[&alice], limits::LEASE);
     let mut long = exec(2);
     long.lease_ms = Some(100_000);
-    stage.call(alice, 1, &Request::Exec(long));
+    harness.call(alice, 1, &Request::Exec(long));
     let mut keep = exec(3);
     keep.on_disconnect = OnDisconnect::Keep;
-    stage.call(alice, 2, &Request::Exec(keep));
-    let jobs: Vec<_> = stage
+    harness.call(alice, 2, &Request::Exec(keep));
+    let jobs: Vec<_> = harness
         .service
         .processes()
         .spawned
@@ -137,123 +141,126 @@ fn a_silent_controller_loses_its_job_when_the_lease_runs_out() {
         .map(|spawned| spawned.0)
         .collect();
 
-    stage.event(Event::Silent { session: alice });
-    stage.event(Event::Heard { session: alice });
-    stage.pass(Duration::from_secs(300));
-    assert!(stage.service.processes().ended.is_empty());
-    stage.event(Event::Silent { session: alice });
-    stage.pass(Duration::ZERO);
-    assert_eq!(stage.service.processes().ended, [(jobs[0], Force::Ask)]);
-    stage.close(alice, Closed::Lost);
-    stage.pass(Duration::from_secs(39));
-    assert_eq!(stage.service.processes().ended.len(), 1);
-    stage.pass(Duration::from_secs(1));
+    harness.event(Event::Silent { session: alice });
+    harness.event(Event::Heard { session: alice });
+    harness.pass(Duration::from_secs(300));
+    assert!(harness.service.processes().ended.is_empty());
+    harness.event(Event::Silent { session: alice });
+    harness.pass(Duration::ZERO);
     assert_eq!(
-        stage.service.processes().ended[1..],
-        [(jobs[1], Force::Ask)]
+        harness.service.processes().ended,
+        [(jobs[0], Force::Terminate)]
     );
-    stage.pass(Duration::from_secs(3000));
+    harness.close(alice, Closed::Lost);
+    harness.pass(Duration::from_secs(39));
+    assert_eq!(harness.service.processes().ended.len(), 1);
+    harness.pass(Duration::from_secs(1));
     assert_eq!(
-        stage.service.processes().ended.len(),
+        harness.service.processes().ended[1..],
+        [(jobs[1], Force::Terminate)]
+    );
+    harness.pass(Duration::from_secs(3000));
+    assert_eq!(
+        harness.service.processes().ended.len(),
         2,
-        "the third goes on without anybody"
+        "the third continues without a controller"
     );
 }
 
 #[test]
-fn a_controller_that_left_has_a_lease_to_come_back_in() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    stage.call(alice, 0, &Request::Exec(exec(1)));
-    stage.close(alice, done());
-    stage.pass(Duration::from_secs(59));
-    let again = stage.open(2, ALICE);
+fn a_controller_can_attach_again_within_the_lease() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.call(alice, 0, &Request::Exec(exec(1)));
+    harness.close(alice, done());
+    harness.pass(Duration::from_secs(59));
+    let again = harness.open(2, ALICE);
     let attach = Request::Attach {
         id: id(1),
         stdout: None,
         stderr: None,
     };
-    stage.call(again, 0, &attach);
-    stage.pass(Duration::from_secs(600));
-    assert!(stage.service.processes().ended.is_empty());
-    stage.close(again, done());
-    stage.pass(Duration::from_secs(60));
-    assert_eq!(stage.service.processes().ended.len(), 1);
+    harness.call(again, 0, &attach);
+    harness.pass(Duration::from_secs(600));
+    assert!(harness.service.processes().ended.is_empty());
+    harness.close(again, done());
+    harness.pass(Duration::from_secs(60));
+    assert_eq!(harness.service.processes().ended.len(), 1);
 }
 
 #[test]
 fn a_result_is_kept_until_it_is_collected_or_an_hour_old() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     for number in 1..=3 {
-        stage.call(alice, u32::from(number), &Request::Exec(exec(number)));
-        let job = stage.last_job();
-        stage.eof(job);
-        stage.exit(job, Exit::Code(0));
+        harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
+        let job = harness.last_job();
+        harness.eof(job);
+        harness.exit(job, Exit::Code(0));
     }
     let call = |number| crate::agent::outbox::CallRef {
         session: alice,
         call: crate::wire::CallId(number),
     };
-    // Said to be all it wanted, and the result has arrived: collected. The others may have been lost.
-    stage.delivered(call(1));
-    stage.close(alice, done());
-    let alice = stage.open(2, ALICE);
-    let held = |stage: &mut Stage, number| {
-        let list = stage.call(alice, number, &Request::Jobs {});
-        match stage.reply(list) {
+    // The session is closed with `done` and the result was delivered, so it is collected. The others are not.
+    harness.delivered(call(1));
+    harness.close(alice, done());
+    let alice = harness.open(2, ALICE);
+    let held = |harness: &mut Harness, number| {
+        let list = harness.call(alice, number, &Request::Jobs {});
+        match harness.reply(list) {
             Some(Reply::Jobs { jobs }) => jobs.iter().map(|job| job.id).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(held(&mut stage, 0), [id(2), id(3)]);
-    stage.pass(Duration::from_secs(1800));
+    assert_eq!(held(&mut harness, 0), [id(2), id(3)]);
+    harness.pass(Duration::from_secs(1800));
     let attach = Request::Attach {
         id: id(3),
         stdout: None,
         stderr: None,
     };
-    let slow = stage.call(alice, 1, &attach);
-    stage.consume(slow, Lane::Data, 0);
-    stage.pass(Duration::from_secs(1800));
-    assert_eq!(held(&mut stage, 2), [id(3)], "one is still being read");
-    stage.pass(Duration::from_secs(1800));
-    assert_eq!(held(&mut stage, 3), []);
+    let slow = harness.call(alice, 1, &attach);
+    harness.consume(slow, Lane::Data, 0);
+    harness.pass(Duration::from_secs(1800));
+    assert_eq!(held(&mut harness, 2), [id(3)], "one result is being read");
+    harness.pass(Duration::from_secs(1800));
+    assert_eq!(held(&mut harness, 3), []);
     assert!(
-        !stage.released.contains(&slow),
-        "what is under way is not cut off"
+        !harness.released.contains(&slow),
+        "data in flight is not cut off"
     );
-    stage.delivered(slow);
-    assert!(!stage.released.contains(&slow));
-    stage.data(slow, Lane::Control, b"", true);
-    assert!(stage.released.contains(&slow));
+    harness.delivered(slow);
+    assert!(!harness.released.contains(&slow));
+    harness.data(slow, Lane::Control, b"", true);
+    assert!(harness.released.contains(&slow));
 }
 
 #[test]
 fn ended_jobs_are_bounded_in_number_and_in_bytes() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     let most = u64::from(u8::MAX);
     let mut held = 0;
     for number in 1..=most {
         let number = u8::try_from(number).unwrap();
-        stage.call(alice, u32::from(number), &Request::Exec(exec(number)));
-        let job = stage.last_job();
-        held += stage.flood(job, Output::Out);
-        stage.eof(job);
-        stage.exit(job, Exit::Code(0));
-        stage.now += Duration::from_millis(1);
+        harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
+        let job = harness.last_job();
+        held += harness.flood(job, Output::Out);
+        harness.eof(job);
+        harness.exit(job, Exit::Code(0));
+        harness.now += Duration::from_millis(1);
     }
     assert!(held > 2 * limits::HELD);
-    let list = stage.call(alice, 1000, &Request::Jobs {});
-    let Some(Reply::Jobs { jobs }) = stage.reply(list) else {
+    let list = harness.call(alice, 1000, &Request::Jobs {});
+    let Some(Reply::Jobs { jobs }) = harness.reply(list) else {
         panic!("no list");
     };
     let kept: u64 = jobs.iter().map(|job| job.stdout).sum();
     assert!(kept <= limits::HELD && kept > limits::HELD / 2);
     assert_eq!(jobs.last().unwrap().id, id(u8::MAX));
-    let repeat = stage.call(alice, 1001, &Request::Exec(exec(1)));
-    let last = stage.replies(repeat).pop();
+    let repeat = harness.call(alice, 1001, &Request::Exec(exec(1)));
+    let last = harness.replies(repeat).pop();
     assert!(matches!(
         last,
         Some(Reply::Exit {
@@ -264,29 +271,29 @@ fn ended_jobs_are_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.flood(job, Output::Out);
-    stage.event(Event::Stream {
+fn a_stopped_lane_is_a_broken_pipe_for_the_process() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.flood(job, Output::Out);
+    harness.event(Event::Stream {
         session: alice,
         event: StreamEvent::Stopped {
             stream: StreamId::new(call.call, Lane::Data),
             code: StreamCode::BrokenPipe as u64,
         },
     });
-    assert_eq!(stage.service.processes().shut, [(job, Output::Out)]);
-    stage.service.on_eof(stage.now, job, Output::Err);
-    stage.exit(
+    assert_eq!(harness.service.processes().shut, [(job, Output::Out)]);
+    harness.service.on_eof(harness.now, job, Output::Err);
+    harness.exit(
         job,
         Exit::Signal {
             signal: 13,
             core: false,
         },
     );
-    let last = stage.replies(call).pop();
+    let last = harness.replies(call).pop();
     let outcome = Outcome::Signaled {
         signal: 13,
         core: false,
@@ -295,149 +302,72 @@ fn a_reader_that_goes_away_is_a_broken_pipe_for_the_process() {
 }
 
 #[test]
-fn stdin_that_failed_does_not_look_like_its_end() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+fn failed_stdin_does_not_look_like_the_end_of_input() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     let mut request = exec(1);
     request.stdin = true;
-    let call = stage.call(alice, 0, &Request::Exec(request));
-    let job = stage.last_job();
-    stage.data(call, Lane::Data, b"half a fi", false);
-    stage.event(Event::Stream {
+    let call = harness.call(alice, 0, &Request::Exec(request));
+    let job = harness.last_job();
+    harness.data(call, Lane::Data, b"half a fi", false);
+    harness.event(Event::Stream {
         session: alice,
         event: StreamEvent::Reset {
             stream: StreamId::new(call.call, Lane::Data),
             code: StreamCode::Failed as u64,
         },
     });
-    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
-    assert!(!stage.service.processes().stdin[&job].1);
+    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
+    assert!(!harness.service.processes().stdin[&job].1);
 }
 
 #[test]
 fn a_removed_key_loses_its_sessions_and_its_jobs() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let bob = stage.open(2, BOB);
-    let guest = stage.open(3, GUEST);
-    stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.call(bob, 0, &Request::Exec(exec(1)));
-    stage.book.borrow_mut().names.remove(&ALICE);
-    stage.service.on_directory_changed(stage.now);
-    stage.drain();
-    assert_eq!(stage.closed, [(alice, CloseCode::Revoked as u64)].into());
-    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let bob = harness.open(2, BOB);
+    let guest = harness.open(3, GUEST);
+    harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.call(bob, 0, &Request::Exec(exec(1)));
+    harness.policy.borrow_mut().remove(ALICE);
+    harness.service.on_policy_changed(harness.now);
+    harness.drain();
+    assert_eq!(harness.closed, [(alice, CloseCode::Revoked as u64)].into());
+    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
     let name = "guest".into();
-    let call = stage.call(guest, 0, &Request::Register { name });
-    assert!(matches!(stage.reply(call), Some(Reply::Registered { .. })));
-}
-
-#[test]
-fn an_agent_that_ends_ends_its_jobs_and_tells() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.service.shut_down(stage.now);
-    let refused = stage.call(alice, 1, &Request::Exec(exec(2)));
-    let last = stage.replies(refused).pop();
+    let call = harness.call(guest, 0, &Request::Register { name });
     assert!(matches!(
-        last,
-        Some(Reply::Exit {
-            outcome: Outcome::Busy {},
-            ..
-        })
+        harness.reply(call),
+        Some(Reply::Registered { .. })
     ));
-    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
-    stage.eof(job);
-    stage.exit(
-        job,
-        Exit::Signal {
-            signal: 15,
-            core: false,
-        },
-    );
-    let last = stage.replies(call).pop();
-    assert!(matches!(
-        last,
-        Some(Reply::Exit {
-            outcome: Outcome::Canceled {},
-            ..
-        })
-    ));
-    assert!(!stage.service.is_over(), "it has not arrived");
-    stage.delivered(call);
-    assert!(stage.service.is_over());
-    assert_eq!(stage.closed, [(alice, CloseCode::Shutdown as u64)].into());
 }
 
 #[test]
-fn an_agent_that_ends_waits_for_nothing_for_ever() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.service.shut_down(stage.now);
-    stage.pass(limits::SHUTDOWN);
-    assert_eq!(
-        stage.service.processes().ended,
-        [(job, Force::Ask), (job, Force::Kill)]
-    );
-    stage.pass(limits::FAREWELL);
-    assert!(stage.service.is_over());
-    assert!(limits::SHUTDOWN + limits::FAREWELL < Duration::from_secs(8));
+fn an_invited_session_is_closed_when_its_invitation_expires() {
+    let mut harness = Harness::new();
+    let guest = harness.open(1, GUEST);
+    harness.policy.borrow_mut().expire_invitation();
+    harness.service.on_policy_changed(harness.now);
+    harness.drain();
+    assert_eq!(harness.closed, [(guest, CloseCode::Revoked as u64)].into());
 }
 
 #[test]
-fn an_agent_that_keeps_jobs_lets_go_of_them_and_says_lost() {
-    let mut stage = Stage::with(jobs::Config {
-        at_end: AtEnd::Leave,
-        ..jobs::Config::default()
-    });
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let left = stage.last_job();
-    let ending = stage.call(alice, 1, &Request::Exec(exec(2)));
-    let ended = stage.last_job();
-    stage.say(ending, &Request::Cancel {});
-    stage.write(left, Output::Out, b"so far");
-    stage.service.shut_down(stage.now);
-    stage.drain();
-    assert_eq!(stage.service.processes().left, [left]);
-    assert_eq!(stage.service.processes().ended, [(ended, Force::Ask)]);
-    let lost = Reply::Exit {
-        outcome: Outcome::Lost {},
-        stdout: 6,
-        stderr: 0,
-        streams_open: true,
-        cause: Some(Cause::Shutdown),
-    };
-    assert_eq!(stage.replies(call).pop(), Some(lost));
-    // One that is being ended anyway is.
-    stage.eof(ended);
-    stage.exit(ended, Exit::Code(0));
-    stage.delivered(call);
-    stage.delivered(ending);
-    stage.pass(limits::FAREWELL);
-    assert!(stage.service.is_over());
-}
-
-#[test]
-fn too_much_output_after_the_leaders_end_is_no_success_either() {
-    let mut stage = Stage::with(jobs::Config {
+fn too_much_output_after_the_leaders_end_is_no_success() {
+    let mut harness = Harness::with(jobs::Config {
         max_output: Some(10),
         ..jobs::Config::default()
     });
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.write(job, Output::Err, b"four");
-    stage.exit(job, Exit::Code(0));
-    assert!(stage.service.processes().ended.is_empty());
-    stage.write(job, Output::Out, b"sixsixseven");
-    assert_eq!(stage.service.processes().ended, [(job, Force::Ask)]);
-    stage.eof(job);
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.write(job, Output::Err, b"four");
+    harness.exit(job, Exit::Code(0));
+    assert!(harness.service.processes().ended.is_empty());
+    harness.write(job, Output::Out, b"sixsixseven");
+    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
+    harness.eof(job);
     let exit = Reply::Exit {
         outcome: Outcome::Canceled {},
         stdout: 6,
@@ -445,6 +375,6 @@ fn too_much_output_after_the_leaders_end_is_no_success_either() {
         streams_open: false,
         cause: Some(Cause::Output),
     };
-    assert_eq!(stage.replies(call).pop(), Some(exit));
-    assert_eq!(stage.heard(call, Lane::Data).bytes, b"sixsix");
+    assert_eq!(harness.replies(call).pop(), Some(exit));
+    assert_eq!(harness.sent(call, Lane::Data).bytes, b"sixsix");
 }

@@ -1,9 +1,9 @@
-//! Starting commands, their output and their end.
+//! The start of commands, their output and their end.
 
 use std::time::Duration;
 
-use super::stage::*;
-use crate::agent::jobs::{self, Commands, Exit, Output};
+use super::harness::*;
+use crate::agent::jobs::{Errno, Exit, Output};
 use crate::agent::limits;
 use crate::message::{Outcome, Reply, Request, StreamCode};
 use crate::wire::Lane;
@@ -19,19 +19,19 @@ fn ended(outcome: Outcome) -> Vec<Reply> {
 }
 
 #[test]
-fn a_command_runs_and_its_result_is_told_and_collected() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.write(job, Output::Out, b"hello ");
-    stage.write(job, Output::Err, b"oops");
-    stage.write(job, Output::Out, b"world");
-    stage.exit(job, Exit::Code(7));
-    assert!(!stage.heard(call, Lane::Control).fin, "the pipes are open");
-    stage.eof(job);
+fn a_command_runs_and_its_result_is_delivered_and_collected() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.write(job, Output::Out, b"hello ");
+    harness.write(job, Output::Err, b"oops");
+    harness.write(job, Output::Out, b"world");
+    harness.exit(job, Exit::Code(7));
+    assert!(!harness.sent(call, Lane::Control).fin, "the pipes are open");
+    harness.eof(job);
     assert_eq!(
-        stage.replies(call),
+        harness.replies(call),
         [
             Reply::Accepted {
                 id: id(1),
@@ -51,115 +51,115 @@ fn a_command_runs_and_its_result_is_told_and_collected() {
             },
         ]
     );
-    assert_eq!(stage.heard(call, Lane::Data).bytes, b"hello world");
-    assert_eq!(stage.heard(call, Lane::Stderr).bytes, b"oops");
+    assert_eq!(harness.sent(call, Lane::Data).bytes, b"hello world");
+    assert_eq!(harness.sent(call, Lane::Stderr).bytes, b"oops");
     for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
-        assert!(stage.heard(call, lane).fin);
+        assert!(harness.sent(call, lane).fin);
     }
-    assert_eq!(stage.service.processes().closed, [job]);
+    assert_eq!(harness.service.processes().closed, [job]);
 
-    stage.data(call, Lane::Control, b"", true);
-    assert!(stage.released.contains(&call));
-    let again = stage.call(alice, 1, &Request::Exec(exec(1)));
-    assert_eq!(stage.replies(again), ended(Outcome::Expired {}));
+    harness.data(call, Lane::Control, b"", true);
+    assert!(harness.released.contains(&call));
+    let again = harness.call(alice, 1, &Request::Exec(exec(1)));
+    assert_eq!(harness.replies(again), ended(Outcome::Expired {}));
     let attach = Request::Attach {
         id: id(1),
         stdout: None,
         stderr: None,
     };
-    let attach = stage.call(alice, 2, &attach);
-    assert_eq!(stage.replies(attach), ended(Outcome::Expired {}));
-    assert_eq!(stage.service.processes().spawned.len(), 1);
+    let attach = harness.call(alice, 2, &attach);
+    assert_eq!(harness.replies(attach), ended(Outcome::Expired {}));
+    assert_eq!(harness.service.processes().spawned.len(), 1);
 }
 
 #[test]
 fn the_same_id_is_the_same_job_only_for_the_same_request_of_the_same_key() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let first = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let repeat = stage.call(alice, 1, &Request::Exec(exec(1)));
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let first = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let repeat = harness.call(alice, 1, &Request::Exec(exec(1)));
     assert!(matches!(
-        stage.replies(repeat)[..],
+        harness.replies(repeat)[..],
         [Reply::Accepted { .. }, Reply::Started { .. }]
     ));
     assert!(
-        stage.released.contains(&first),
-        "the job moves to the newest call"
+        harness.released.contains(&first),
+        "the newest call is attached"
     );
     let mut other = exec(1);
     other.argv.push("more".into());
-    let other = stage.call(alice, 2, &Request::Exec(other));
-    assert_eq!(stage.replies(other), ended(Outcome::Conflict {}));
-    assert_eq!(stage.service.processes().spawned.len(), 1);
+    let other = harness.call(alice, 2, &Request::Exec(other));
+    assert_eq!(harness.replies(other), ended(Outcome::Conflict {}));
+    assert_eq!(harness.service.processes().spawned.len(), 1);
 
-    let bob = stage.open(2, BOB);
-    stage.call(bob, 0, &Request::Exec(exec(1)));
-    assert_eq!(stage.service.processes().spawned.len(), 2);
+    let bob = harness.open(2, BOB);
+    harness.call(bob, 0, &Request::Exec(exec(1)));
+    assert_eq!(harness.service.processes().spawned.len(), 2);
     let mut late = exec(1);
     late.age_ms = 1;
-    let late = stage.call(alice, 3, &Request::Exec(late));
+    let late = harness.call(alice, 3, &Request::Exec(late));
     assert!(
-        matches!(stage.replies(late)[0], Reply::Accepted { .. }),
-        "its age is not part of it"
+        matches!(harness.replies(late)[0], Reply::Accepted { .. }),
+        "the age is not part of the request"
     );
 }
 
 #[test]
 fn a_request_from_before_the_agent_began_is_unknown() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    stage.pass(Duration::from_secs(5));
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.pass(Duration::from_secs(5));
     let mut old = exec(1);
     old.age_ms = 5_001;
-    let old = stage.call(alice, 0, &Request::Exec(old));
-    assert_eq!(stage.replies(old), ended(Outcome::Unknown {}));
-    assert!(stage.service.processes().spawned.is_empty());
+    let old = harness.call(alice, 0, &Request::Exec(old));
+    assert_eq!(harness.replies(old), ended(Outcome::Unknown {}));
+    assert!(harness.service.processes().spawned.is_empty());
     let mut young = exec(1);
     young.age_ms = 4_999;
-    stage.call(alice, 1, &Request::Exec(young));
-    assert_eq!(stage.service.processes().spawned.len(), 1);
+    harness.call(alice, 1, &Request::Exec(young));
+    assert_eq!(harness.service.processes().spawned.len(), 1);
 }
 
 #[test]
-fn a_slow_reader_stops_the_process_and_each_byte_written_out_lets_it_go_on() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    let written = stage.flood(job, Output::Out);
+fn a_slow_reader_blocks_the_process_and_each_consumed_byte_lets_it_continue() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    let written = harness.flood(job, Output::Out);
     assert!(written <= limits::LANE && written > limits::LANE - limits::READ);
     assert!(
-        stage.room(job, Output::Err) > 0,
-        "the other output is not held up"
+        harness.room(job, Output::Err) > 0,
+        "the other output is not blocked"
     );
-    stage.consume(call, Lane::Data, 100_000);
-    let more = stage.flood(job, Output::Out);
+    harness.consume(call, Lane::Data, 100_000);
+    let more = harness.flood(job, Output::Out);
     assert!(written + more <= limits::LANE + 100_000);
     assert!(written + more > limits::LANE + 100_000 - limits::READ);
 
-    // What stands in the pipe at the end is taken even so.
-    stage.exit(job, Exit::Code(0));
-    stage.write(job, Output::Out, &vec![b'y'; 65_536]);
-    stage.eof(job);
+    // Bytes in the pipe at the exit are read nevertheless.
+    harness.exit(job, Exit::Code(0));
+    harness.write(job, Output::Out, &vec![b'y'; 65_536]);
+    harness.eof(job);
     let all = written + more + 65_536;
-    assert!(matches!(stage.replies(call)[..], [.., Reply::Exit { stdout, .. }] if stdout == all));
-    assert_eq!(stage.heard(call, Lane::Data).bytes.len() as u64, all);
+    assert!(matches!(harness.replies(call)[..], [.., Reply::Exit { stdout, .. }] if stdout == all));
+    assert_eq!(harness.sent(call, Lane::Data).bytes.len() as u64, all);
 }
 
 #[test]
 fn exit_is_not_the_end_of_output() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.replies(call);
-    stage.exit(job, Exit::Code(0));
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.replies(call);
+    harness.exit(job, Exit::Code(0));
     for _ in 0..3 {
-        stage.pass(Duration::from_millis(99));
-        stage.write(job, Output::Out, b"late");
-        assert_eq!(stage.reply(call), None);
+        harness.pass(Duration::from_millis(99));
+        harness.write(job, Output::Out, b"late");
+        assert_eq!(harness.reply(call), None);
     }
-    stage.pass(Duration::from_millis(100));
+    harness.pass(Duration::from_millis(100));
     let exit = Reply::Exit {
         outcome: Outcome::Exited { code: 0 },
         stdout: 12,
@@ -167,144 +167,142 @@ fn exit_is_not_the_end_of_output() {
         streams_open: true,
         cause: None,
     };
-    assert_eq!(stage.replies(call), [exit]);
+    assert_eq!(harness.replies(call), [exit]);
 }
 
 #[test]
 fn a_background_child_that_never_stops_writing_is_cut_off() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    let job = stage.last_job();
-    stage.replies(call);
-    stage.exit(job, Exit::Code(0));
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.replies(call);
+    harness.exit(job, Exit::Code(0));
     let mut writes = 0;
-    while stage.reply(call).is_none() {
-        stage.write(job, Output::Out, b"more");
-        stage.pass(Duration::from_millis(50));
+    while harness.reply(call).is_none() {
+        harness.write(job, Output::Out, b"more");
+        harness.pass(Duration::from_millis(50));
         writes += 1;
     }
     assert_eq!(writes, 40, "two seconds");
 }
 
 #[test]
-fn what_is_not_allowed_or_has_no_room_is_not_started() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    let mut forbidden = exec(1);
-    forbidden.argv = vec!["forbidden".into()];
-    let call = stage.call(alice, 0, &Request::Exec(forbidden));
-    assert_eq!(stage.replies(call), ended(Outcome::Denied {}));
+fn a_denied_or_surplus_command_is_not_started() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let mut denied_user = exec(1);
+    denied_user.user = Some("bin".into());
+    let call = harness.call(alice, 0, &Request::Exec(denied_user));
+    assert_eq!(harness.replies(call), ended(Outcome::Denied {}));
     for number in 2..6 {
-        stage.call(alice, u32::from(number), &Request::Exec(exec(number)));
+        harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
     }
-    assert_eq!(stage.service.processes().spawned.len(), 4);
-    let full = stage.call(alice, 9, &Request::Exec(exec(9)));
-    assert_eq!(stage.replies(full), ended(Outcome::Busy {}));
-    let job = stage.last_job();
-    stage.eof(job);
-    stage.exit(job, Exit::Code(0));
-    stage.call(alice, 10, &Request::Exec(exec(9)));
+    assert_eq!(harness.service.processes().spawned.len(), 4);
+    let full = harness.call(alice, 9, &Request::Exec(exec(9)));
+    assert_eq!(harness.replies(full), ended(Outcome::Busy {}));
+    let job = harness.last_job();
+    harness.eof(job);
+    harness.exit(job, Exit::Code(0));
+    harness.call(alice, 10, &Request::Exec(exec(9)));
     assert_eq!(
-        stage.service.processes().spawned.len(),
+        harness.service.processes().spawned.len(),
         5,
-        "a refused id is not used up"
+        "the id of a refused request can be used again"
     );
 
-    stage.book.borrow_mut().max_jobs = Some(4);
-    let job = stage.last_job();
-    stage.eof(job);
-    stage.exit(job, Exit::Code(0));
-    stage.book.borrow_mut().max_jobs = Some(3);
-    let full = stage.call(alice, 11, &Request::Exec(exec(11)));
-    assert_eq!(stage.replies(full), ended(Outcome::Busy {}));
+    harness.policy.borrow_mut().list(ALICE, "alice max-jobs=4");
+    let job = harness.last_job();
+    harness.eof(job);
+    harness.exit(job, Exit::Code(0));
+    harness.policy.borrow_mut().list(ALICE, "alice max-jobs=3");
+    let full = harness.call(alice, 11, &Request::Exec(exec(11)));
+    assert_eq!(harness.replies(full), ended(Outcome::Busy {}));
 
-    let mut stage = Stage::with(jobs::Config {
-        commands: Commands::Refuse,
-        ..jobs::Config::default()
-    });
-    let alice = stage.open(1, ALICE);
-    let call = stage.call(alice, 0, &Request::Exec(exec(1)));
-    assert_eq!(stage.replies(call), ended(Outcome::Denied {}));
-    stage.delivered(call);
-    assert!(stage.released.contains(&call));
+    let mut harness = Harness::new();
+    harness.policy.borrow_mut().switch_exec_off();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    assert_eq!(harness.replies(call), ended(Outcome::Denied {}));
+    harness.delivered(call);
+    assert!(harness.released.contains(&call));
 }
 
 #[test]
-fn what_cannot_be_started_is_a_job_that_ended() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
-    stage.service.processes().fails = Some(2);
+fn a_command_that_cannot_be_started_is_an_ended_job() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.service.processes().fails = Some(Errno(2));
     let exit = ended(Outcome::SpawnFailed { errno: 2 });
     for number in 0..2 {
-        let call = stage.call(alice, number, &Request::Exec(exec(1)));
-        let replies = stage.replies(call);
+        let call = harness.call(alice, number, &Request::Exec(exec(1)));
+        let replies = harness.replies(call);
         assert!(matches!(replies[0], Reply::Accepted { .. }));
         assert_eq!(replies[1..], exit);
-        stage.service.processes().fails = None;
+        harness.service.processes().fails = None;
     }
-    assert!(stage.service.processes().spawned.is_empty());
+    assert!(harness.service.processes().spawned.is_empty());
     let mut empty = exec(2);
     empty.argv.clear();
-    let call = stage.call(alice, 2, &Request::Exec(empty));
+    let call = harness.call(alice, 2, &Request::Exec(empty));
     assert_eq!(
-        stage.replies(call)[1..],
+        harness.replies(call)[1..],
         ended(Outcome::SpawnFailed { errno: 22 })
     );
 }
 
 #[test]
-fn stdin_goes_to_the_process_with_credit_for_what_its_pipe_took() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+fn stdin_is_written_to_the_process_with_credit_for_bytes_that_the_pipe_has_taken() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     let mut request = exec(1);
     request.stdin = true;
-    // Lanes are independent: the first bytes may come before the request.
+    // Lanes are independent: the first bytes may arrive before the request.
     let call = crate::agent::outbox::CallRef {
         session: alice,
         call: crate::wire::CallId(0),
     };
-    stage.data(call, Lane::Data, b"early ", false);
-    stage.say(call, &Request::Exec(request));
-    stage.data(call, Lane::Data, b"late", true);
-    let job = stage.last_job();
+    harness.data(call, Lane::Data, b"early ", false);
+    harness.say(call, &Request::Exec(request));
+    harness.data(call, Lane::Data, b"late", true);
+    let job = harness.last_job();
     assert_eq!(
-        stage.service.processes().stdin[&job],
+        harness.service.processes().stdin[&job],
         (b"early late".to_vec(), true)
     );
-    assert_eq!(stage.heard(call, Lane::Data).consumed, 0);
-    stage.service.on_stdin_written(job, 7);
-    stage.drain();
-    assert_eq!(stage.heard(call, Lane::Data).consumed, 7);
-    stage.service.on_stdin_closed(job);
-    stage.drain();
-    assert_eq!(stage.heard(call, Lane::Data).consumed, 10);
+    assert_eq!(harness.sent(call, Lane::Data).consumed, 0);
+    harness.service.on_stdin_written(job, 7);
+    harness.drain();
+    assert_eq!(harness.sent(call, Lane::Data).consumed, 7);
+    harness.service.on_stdin_closed(job);
+    harness.drain();
+    assert_eq!(harness.sent(call, Lane::Data).consumed, 10);
     assert_eq!(
-        stage.heard(call, Lane::Data).stopped,
+        harness.sent(call, Lane::Data).stopped,
         None,
-        "nothing was left to stop"
+        "the lane has ended"
     );
 }
 
 #[test]
-fn a_command_that_reads_no_more_stops_the_lane() {
-    let mut stage = Stage::new();
-    let alice = stage.open(1, ALICE);
+fn a_command_that_closes_stdin_stops_the_lane() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
     let mut request = exec(1);
     request.stdin = true;
-    let call = stage.call(alice, 0, &Request::Exec(request));
-    let job = stage.last_job();
-    stage.data(call, Lane::Data, b"abc", false);
-    stage.service.on_stdin_closed(job);
-    stage.drain();
+    let call = harness.call(alice, 0, &Request::Exec(request));
+    let job = harness.last_job();
+    harness.data(call, Lane::Data, b"abc", false);
+    harness.service.on_stdin_closed(job);
+    harness.drain();
     let stopped = Some(StreamCode::BrokenPipe as u64);
-    assert_eq!(stage.heard(call, Lane::Data).stopped, stopped);
-    stage.data(call, Lane::Data, b"def", true);
-    assert_eq!(stage.heard(call, Lane::Data).consumed, 6);
+    assert_eq!(harness.sent(call, Lane::Data).stopped, stopped);
+    harness.data(call, Lane::Data, b"def", true);
+    assert_eq!(harness.sent(call, Lane::Data).consumed, 6);
 
-    let other = stage.call(alice, 1, &Request::Exec(exec(2)));
-    stage.data(other, Lane::Data, b"unasked", false);
+    let other = harness.call(alice, 1, &Request::Exec(exec(2)));
+    harness.data(other, Lane::Data, b"unasked", false);
     let stopped = Some(StreamCode::Unwanted as u64);
-    assert_eq!(stage.heard(other, Lane::Data).stopped, stopped);
-    assert_eq!(stage.heard(other, Lane::Data).consumed, 7);
+    assert_eq!(harness.sent(other, Lane::Data).stopped, stopped);
+    assert_eq!(harness.sent(other, Lane::Data).consumed, 7);
 }

@@ -3,7 +3,8 @@
 mod attach;
 mod ending;
 mod exec;
+mod harness;
 mod record;
 mod sessions;
-mod stage;
+mod shutdown;
 mod terminal;

@@ -1,4 +1,4 @@
-//! The least controller there can be.
+//! A minimal controller.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use crate::session::{self, Closed, Command, Connect, Event, Path, SessionHandle,
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
-const CONNECTION: SessionHandle = SessionHandle(1);
+const SESSION: SessionHandle = SessionHandle(1);
 
-/// How long anything may take before a test fails.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// Time after which a test fails.
+const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How a command ended.
+/// Result of a command.
 #[derive(Debug)]
 pub struct Report {
     pub outcome: Outcome,
@@ -37,7 +37,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Opens a session; its first call is a ping.
+    /// Opens a session. Its first call is a ping.
     pub fn new(
         identity: SecretKey,
         agent: PublicKey,
@@ -61,7 +61,7 @@ impl Caller {
             closed: None,
         };
         caller.send(Command::Connect(Connect {
-            session: CONNECTION,
+            session: SESSION,
             agent,
             path,
             ticket: None,
@@ -88,22 +88,22 @@ impl Caller {
 
     pub fn write(&self, call: CallId, lane: Lane, data: Bytes, fin: bool) {
         self.send(Command::Write {
-            session: CONNECTION,
+            session: SESSION,
             stream: StreamId::new(call, lane),
             data,
             fin,
         });
     }
 
-    /// Takes events until `done` finds what it looks for.
+    /// Processes events until `done` returns a value.
     pub fn until<T>(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let deadline = Deadline::now() + GIVE_UP_AFTER;
+        let deadline = Deadline::now() + DEADLINE;
         loop {
             if let Some(found) = done(self) {
                 return found;
             }
             let event = self.net.events.channel().recv_deadline(deadline);
-            let event = event.unwrap_or_else(|_| panic!("{what} does not come"));
+            let event = event.unwrap_or_else(|_| panic!("timeout while waiting for {what}"));
             self.net.events.taken();
             if let net::Event::Session(event) = event {
                 self.on_event(event);
@@ -118,7 +118,7 @@ impl Caller {
                 ..
             } => {
                 self.send(Command::Consumed {
-                    session: CONNECTION,
+                    session: SESSION,
                     stream,
                     bytes: data.len() as u64,
                 });
@@ -147,13 +147,13 @@ impl Caller {
         self.call(&Request::Exec(exec))
     }
 
-    /// The bytes that came so far.
+    /// Bytes of stdout received so far.
     pub fn stdout(&mut self, call: CallId) -> &mut Vec<u8> {
         let lane = StreamId::new(call, Lane::Data);
         self.bytes.entry(lane).or_default()
     }
 
-    /// Waits for the result of a command, and collects it.
+    /// Waits for the result of a command and acknowledges it.
     pub fn report(&mut self, call: CallId) -> Report {
         let (outcome, lengths, streams_open) = loop {
             if let Reply::Exit {
@@ -190,7 +190,7 @@ impl Caller {
     }
 }
 
-/// A command with an id of its own.
+/// Returns a request with a random id.
 pub fn command(argv: &[&str]) -> Exec {
     let argv = argv.iter().map(|&word| word.into()).collect();
     Exec::new(RequestId(net::rng().unwrap().bytes()), argv)

@@ -1,4 +1,4 @@
-//! A real agent on loopback, with real processes, and a caller that knows no more than the protocol.
+//! Tests of a real agent on loopback with real processes and a minimal controller.
 
 mod caller;
 mod stories;

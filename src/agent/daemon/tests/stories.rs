@@ -1,4 +1,4 @@
-//! What a user may expect of an agent that runs.
+//! Commands, limits of access and the shutdown of a running agent.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::caller::{Caller, command};
 use crate::agent::access::{Sources, invite};
+use crate::agent::config::Switch;
 use crate::agent::daemon::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
 use crate::agent::jobs::{self};
 use crate::crypto::SecretKey;
@@ -27,6 +28,7 @@ fn agent(trust: Trust) -> Agent {
         name: "tower".into(),
         binds: vec![([127, 0, 0, 1], 0).into()],
         trust,
+        exec: Switch::On,
         jobs: jobs::Config::default(),
         plain: Plain::Off,
         terminal: Terminal::None,
@@ -48,7 +50,7 @@ const fn exited(code: u8) -> Outcome {
     Outcome::Exited { code }
 }
 
-/// Whether a process is there and no zombie.
+/// Returns true if a process exists and is no zombie.
 fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().unwrap_or_default();
@@ -56,7 +58,7 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[test]
-fn a_command_gives_its_output_and_its_status() {
+fn a_command_returns_its_output_and_its_status() {
     let (_agent, mut caller) = pair();
     let report = caller.run(&[
         "sh",
@@ -85,7 +87,7 @@ fn no_byte_of_a_large_output_is_lost_at_the_end() {
 }
 
 #[test]
-fn a_background_child_does_not_hold_the_result_up() {
+fn a_background_child_does_not_delay_the_result() {
     let (agent, mut caller) = pair();
     let began = Deadline::now();
     let report = caller.run(&["sh", "-c", "sleep 600 & echo $!"]);
@@ -93,10 +95,7 @@ fn a_background_child_does_not_hold_the_result_up() {
     assert_eq!(report.outcome, exited(0));
     assert!(report.streams_open);
     let child = String::from_utf8(report.stdout).unwrap();
-    assert!(
-        is_alive(child.trim()),
-        "what was left behind on purpose stays"
-    );
+    assert!(is_alive(child.trim()), "a background child is not ended");
     agent.stop();
     let _ = std::process::Command::new("kill")
         .arg(child.trim())
@@ -121,7 +120,7 @@ fn stdin_reaches_the_command_and_ends() {
     let ignored = caller.run(&["sh", "-c", "wc -c"]);
     assert_eq!(
         ignored.stdout, b"0\n",
-        "without asking for it stdin is empty"
+        "stdin is empty unless the request asks for it"
     );
 }
 
@@ -145,14 +144,14 @@ fn a_canceled_command_ends_with_its_tree() {
     let deadline = Deadline::now() + Duration::from_secs(8);
     for pid in String::from_utf8(report.stdout).unwrap().lines() {
         while is_alive(pid) {
-            assert!(Deadline::now() < deadline, "{pid} is still there");
+            assert!(Deadline::now() < deadline, "process {pid} is still running");
             std::thread::yield_now();
         }
     }
 }
 
 #[test]
-fn an_agent_that_is_stopped_ends_its_jobs_and_says_so() {
+fn a_stopped_agent_ends_its_jobs_and_delivers_their_results() {
     let (agent, mut caller) = pair();
     let stubborn = "trap '' TERM; echo $$; sleep 600";
     let call = caller.exec(command(&["sh", "-c", stubborn]));
@@ -200,13 +199,13 @@ fn a_key_that_is_removed_from_the_file_loses_its_session_and_its_job() {
     assert!(matches!(closed, Closed::ByPeer { code, .. } if code == revoked));
     let deadline = Deadline::now() + Duration::from_secs(8);
     while is_alive(pid.trim()) {
-        assert!(Deadline::now() < deadline, "{pid} is still there");
+        assert!(Deadline::now() < deadline, "process {pid} is still running");
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn an_invitation_lets_one_controller_in_once() {
+fn an_invitation_registers_one_controller_once() {
     let folder = tempfile::tempdir().unwrap();
     let (home, trust) = files(folder.path());
     let agent = agent(trust);

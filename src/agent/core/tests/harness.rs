@@ -1,21 +1,24 @@
-//! The stage on which the stories play: a service, what it said on each lane, and what it did to processes.
+//! Test harness: a service, the bytes it has sent on each lane, and the calls it has made on processes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::agent::access::policy_source::{Permission, Policy, Refused};
+use crate::agent::access::testing::TestAccounts;
+use crate::agent::access::{Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource};
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
-use crate::agent::jobs::{self, Exit, Force, JobId, Output, Processes, Spec};
+use crate::agent::jobs::{self, Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
 use crate::agent::outbox::CallRef;
-use crate::crypto::PublicKey;
+use crate::agent::switch::Switch;
+use crate::crypto::{InviteToken, PublicKey};
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
-use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Event, SessionHandle, StreamEvent};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -25,9 +28,12 @@ pub const ALICE: PublicKey = PublicKey([1; 32]);
 pub const BOB: PublicKey = PublicKey([2; 32]);
 pub const GUEST: PublicKey = PublicKey([3; 32]);
 
-/// What was done to processes.
+/// Token that the guest shows.
+const INVITATION: [u8; INVITE] = [7; INVITE];
+
+/// Processes that only record the calls made on them.
 #[derive(Default)]
-pub struct Fake {
+pub struct FakeProcesses {
     pub spawned: Vec<(JobId, Spec)>,
     pub rooms: HashMap<(JobId, Output), u64>,
     pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
@@ -37,19 +43,19 @@ pub struct Fake {
     pub closed: Vec<JobId>,
     pub left: Vec<JobId>,
     pub shut: Vec<(JobId, Output)>,
-    pub fails: Option<i32>,
+    pub fails: Option<Errno>,
 }
 
-impl Processes for Fake {
-    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
+impl Processes for FakeProcesses {
+    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno> {
         if let Some(errno) = self.fails {
             return Err(errno);
         }
         self.spawned.push((job, spec));
-        Ok(1000 + i32::try_from(job.0).unwrap())
+        Ok(Pid(1000 + i32::try_from(job.0).unwrap()))
     }
 
-    fn set_room(&mut self, job: JobId, output: Output, room: u64) {
+    fn set_read_limit(&mut self, job: JobId, output: Output, room: u64) {
         assert!(!self.closed.contains(&job));
         self.rooms.insert((job, output), room);
     }
@@ -89,29 +95,57 @@ impl Processes for Fake {
     }
 }
 
-/// Knows Alice and Bob, and a guest once it has registered.
-pub struct Book {
-    pub names: HashMap<PublicKey, String>,
-    pub max_jobs: Option<usize>,
-    pub only_from: Option<IpAddr>,
+/// Lines of `authorized_keys` for Alice and Bob, and for the guest once it has registered. [`INVITATION`]
+/// is open.
+pub struct TestPolicy {
+    lines: HashMap<PublicKey, String>,
+    exec: Switch,
+    invitation: Switch,
 }
 
-impl Policy for std::rc::Rc<std::cell::RefCell<Book>> {
-    fn name(&self, key: &PublicKey, from: Option<PeerAddr>) -> Option<String> {
-        let only = self.borrow().only_from;
-        if only.is_some() && from.is_some_and(|from| from.ip() != only) {
-            return None;
+impl TestPolicy {
+    /// Lists a key; `line` is its name and options.
+    pub fn list(&mut self, key: PublicKey, line: &str) {
+        self.lines.insert(key, line.into());
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: PublicKey) {
+        self.lines.remove(&key);
+    }
+
+    /// Lets the invitation expire.
+    pub fn expire_invitation(&mut self) {
+        self.invitation = Switch::Off;
+    }
+
+    /// Switches commands off for all keys.
+    pub fn switch_exec_off(&mut self) {
+        self.exec = Switch::Off;
+    }
+}
+
+impl PolicySource for Rc<RefCell<TestPolicy>> {
+    fn policy(&self) -> Arc<Policy> {
+        let lines = &self.borrow().lines;
+        let lines = lines.iter().map(|(key, line)| format!("{key} {line}\n"));
+        let hash = InviteToken::from_bytes(INVITATION).hash();
+        let mut builder = PolicyBuilder::default();
+        builder.add_keys(&lines.collect::<String>(), Path::new("authorized_keys"));
+        if self.borrow().invitation == Switch::On {
+            builder.add_invites(&format!("{hash} 600\n"), Path::new("invites"));
         }
-        self.borrow().names.get(key).cloned()
+        let (policy, problems) = builder.finish();
+        assert!(problems.is_empty(), "{problems:?}");
+        Arc::new(policy.with_exec(self.borrow().exec))
     }
 
-    fn permit(&self, _: &PublicKey, exec: &Exec) -> Option<Permission> {
-        let user = exec.user.clone().unwrap_or_else(|| "ann".into());
-        (exec.argv.first() != Some(&"forbidden".into())).then_some(Permission { user })
+    fn accounts(&self) -> &dyn Accounts {
+        &TestAccounts
     }
 
-    fn max_jobs(&self, _: &PublicKey) -> Option<usize> {
-        self.borrow().max_jobs
+    fn unix_now(&self) -> u64 {
+        0
     }
 
     fn register(
@@ -119,20 +153,20 @@ impl Policy for std::rc::Rc<std::cell::RefCell<Book>> {
         key: &PublicKey,
         invite: &[u8; INVITE],
         wish: &str,
-    ) -> Result<String, Refused> {
-        if *invite != [7; INVITE] {
-            return Err(Refused);
+    ) -> Result<String, InviteRefused> {
+        if *invite != INVITATION {
+            return Err(InviteRefused);
         }
-        self.borrow_mut().names.insert(*key, wish.into());
+        self.borrow_mut().list(*key, wish);
         Ok(wish.into())
     }
 }
 
-/// What was put on record: the name of each event and its request.
+/// Audit records: the name of each event and its request.
 #[derive(Default)]
 pub struct Records {
     pub lines: Mutex<Vec<(&'static str, RequestId)>>,
-    /// From now on none can be.
+    /// True if no further record can be written.
     pub full: AtomicBool,
 }
 
@@ -153,29 +187,29 @@ impl Audit for Arc<Records> {
     }
 }
 
-/// What came on a lane.
+/// Bytes and commands of the service for one lane.
 #[derive(Default)]
-pub struct Heard {
+pub struct SentLane {
     pub bytes: Vec<u8>,
     pub fin: bool,
     pub lines: Lines,
     pub stopped: Option<u64>,
     pub consumed: u64,
-    sent: u64,
+    received: u64,
 }
 
-pub struct Stage {
-    pub service: Service<Fake>,
-    pub book: std::rc::Rc<std::cell::RefCell<Book>>,
+pub struct Harness {
+    pub service: Service<FakeProcesses>,
+    pub policy: Rc<RefCell<TestPolicy>>,
     pub records: Arc<Records>,
     pub now: Instant,
-    pub heard: BTreeMap<(CallRef, u8), Heard>,
+    pub lanes: BTreeMap<(CallRef, u8), SentLane>,
     pub released: HashSet<CallRef>,
     pub closed: HashMap<SessionHandle, u64>,
     pub watched: HashMap<SessionHandle, Duration>,
 }
 
-impl Stage {
+impl Harness {
     pub fn new() -> Self {
         Self::with(jobs::Config {
             max_jobs: 4,
@@ -184,13 +218,12 @@ impl Stage {
     }
 
     pub fn with(jobs: jobs::Config) -> Self {
-        let names = [(ALICE, "alice".into()), (BOB, "bob".into())];
-        let book = Book {
-            names: names.into(),
-            max_jobs: None,
-            only_from: None,
-        };
-        let book = std::rc::Rc::new(std::cell::RefCell::new(book));
+        let lines = [(ALICE, "alice".into()), (BOB, "bob".into())];
+        let policy = Rc::new(RefCell::new(TestPolicy {
+            lines: lines.into(),
+            exec: Switch::On,
+            invitation: Switch::On,
+        }));
         let now = Instant::from_micros(1_000_000_000);
         let records = Arc::new(Records::default());
         let name = "tower".into();
@@ -199,15 +232,15 @@ impl Stage {
         Self {
             service: Service::new(
                 config,
-                Box::new(book.clone()),
-                Fake::default(),
+                Box::new(Rc::clone(&policy)),
+                FakeProcesses::default(),
                 Box::new(Arc::clone(&records)),
                 now,
             ),
             records,
-            book,
+            policy,
             now,
-            heard: BTreeMap::new(),
+            lanes: BTreeMap::new(),
             released: HashSet::new(),
             closed: HashMap::new(),
             watched: HashMap::new(),
@@ -228,11 +261,11 @@ impl Stage {
                     data,
                     fin,
                 } => {
-                    let heard = self.lane(session, stream);
-                    assert!(!heard.fin, "bytes after the end of a lane");
-                    heard.bytes.extend_from_slice(&data);
-                    heard.fin = fin;
-                    heard.lines.push(&data);
+                    let sent_lane = self.lane(session, stream);
+                    assert!(!sent_lane.fin, "bytes after the end of a lane");
+                    sent_lane.bytes.extend_from_slice(&data);
+                    sent_lane.fin = fin;
+                    sent_lane.lines.push(&data);
                 }
                 Command::Consumed {
                     session,
@@ -255,20 +288,22 @@ impl Stage {
                 } => {
                     self.watched.insert(session, silence);
                 }
-                Command::Reset { .. } | Command::Connect(_) => panic!("not of an agent"),
+                Command::Reset { .. } | Command::Connect(_) => {
+                    panic!("an agent sends no such command")
+                }
             }
         }
         while self.service.poll_note().is_some() {}
     }
 
-    fn lane(&mut self, session: SessionHandle, stream: StreamId) -> &mut Heard {
+    fn lane(&mut self, session: SessionHandle, stream: StreamId) -> &mut SentLane {
         let call = stream.call();
         let call = CallRef { session, call };
-        self.heard.entry((call, stream.lane() as u8)).or_default()
+        self.lanes.entry((call, stream.lane() as u8)).or_default()
     }
 
-    pub fn heard(&mut self, call: CallRef, lane: Lane) -> &mut Heard {
-        self.heard.entry((call, lane as u8)).or_default()
+    pub fn sent(&mut self, call: CallRef, lane: Lane) -> &mut SentLane {
+        self.lanes.entry((call, lane as u8)).or_default()
     }
 
     pub fn open(&mut self, number: u64, key: PublicKey) -> SessionHandle {
@@ -277,7 +312,7 @@ impl Stage {
             session,
             key,
             remote: std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into(),
-            invite: (key == GUEST).then_some([7; INVITE]),
+            invite: (key == GUEST).then_some(INVITATION),
         });
         session
     }
@@ -288,9 +323,9 @@ impl Stage {
 
     pub fn data(&mut self, call: CallRef, lane: Lane, data: &[u8], fin: bool) {
         let stream = StreamId::new(call.call, lane);
-        let heard = self.heard(call, lane);
-        let offset = heard.sent;
-        heard.sent += data.len() as u64;
+        let sent_lane = self.sent(call, lane);
+        let offset = sent_lane.received;
+        sent_lane.received += data.len() as u64;
         self.event(Event::Stream {
             session: call.session,
             event: StreamEvent::Data {
@@ -314,9 +349,9 @@ impl Stage {
         call
     }
 
-    /// The next line that was said in a call.
+    /// Returns the next reply in a call.
     pub fn reply(&mut self, call: CallRef) -> Option<Reply> {
-        self.heard(call, Lane::Control)
+        self.sent(call, Lane::Control)
             .lines
             .next()
             .map(Result::unwrap)
@@ -326,7 +361,7 @@ impl Stage {
         std::iter::from_fn(|| self.reply(call)).collect()
     }
 
-    /// The controller has written out what it received of a lane.
+    /// Reports that the controller has consumed a lane up to `consumed`.
     pub fn consume(&mut self, call: CallRef, lane: Lane, consumed: u64) {
         self.event(Event::Stream {
             session: call.session,
@@ -353,7 +388,7 @@ impl Stage {
         self.drain();
     }
 
-    /// Writes as long as there is room; returns how much there was.
+    /// Writes as long as the service accepts output. Returns the number of bytes.
     pub fn flood(&mut self, job: JobId, output: Output) -> u64 {
         let mut written = 0;
         while let room @ 1.. = self.room(job, output) {
@@ -380,7 +415,7 @@ impl Stage {
         self.drain();
     }
 
-    /// Lets time pass, stopping wherever the service asked for it.
+    /// Lets time pass, and calls the service at each of its deadlines.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.service.poll_timeout().filter(|&at| at <= end) {
@@ -390,7 +425,7 @@ impl Stage {
             assert_ne!(
                 self.service.poll_timeout(),
                 Some(at),
-                "a deadline that stays"
+                "the deadline did not change"
             );
         }
         self.now = end;
