@@ -41,7 +41,7 @@ fn drive(ending: &mut Ending, time: &Time, snapshot: &mut ProcessSnapshot) -> Pr
             ending.on_timeout(now, snapshot);
         } else {
             let pause = Timespec::try_from(next.since(now)).unwrap();
-            poll(&mut [], Some(&pause)).unwrap();
+            rustix::io::retry_on_intr(|| poll(&mut [], Some(&pause))).unwrap();
         }
     }
 }
