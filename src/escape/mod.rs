@@ -181,7 +181,7 @@ mod tests {
 
     /// Pairs of lines: `< input` in the notation of a Rust byte string with `\u{…}`, then `>
     /// shown`.
-    const GOLDEN: &str = include_str!("escape/golden.txt");
+    const GOLDEN: &str = include_str!("golden.txt");
 
     /// Decodes the notation of the golden file.
     fn unescape(text: &str) -> Vec<u8> {
