@@ -1,45 +1,143 @@
-//! A scriptable remote-command agent and controller over UDP.
+//! A scriptable remote-command agent and its controller, over UDP.
 //!
-//! The library is a house of floors; each imports only from those below it, and data goes down one
-//! stair and up the other (`udpagent-protocol(7)` is the normative text for what crosses the wire):
+//! The two programs are `udpagent` and `udpctl`; see their manual pages. `udpagent-protocol(7)` is the normative text
+//! for the wire. A program that wants to run commands on hosts uses [`client`]; one that wants the protocol without
+//! threads or sockets uses [`session`]; another transport below it is a [`net::Carrier`].
+//!
+//! # Layers
+//!
+//! Each layer imports only from those below it:
 //!
 //! ```text
-//! cli                    what was typed: clap definitions, man pages, completions
-//! client                 the client for programs: commands, pings and chats as blocking calls
-//! agent      control     what each program does, in rooms named after the user's nouns
-//!        message         what is said inside a session: calls, lanes, outcomes
-//! net                    carriers of datagrams, the only code that touches a UDP socket; drives `session`
-//! session                the sans-IO machine: endpoint, connection, streams, recovery, paths
-//! crypto                 Noise handshake, sealed datagrams, replay window, keys on disk
-//! wire                   bytes <-> values; no state, no allocation on decode
-//! time, rng, escape      our own instant, an injected random source, the one sanitiser
-//! duration               durations as people type them
-//! contain                panics of foreign code, caught
-//! peer_addr              the address of a peer, opaque above the carriers
-//! home                   where the programs keep their files, and how those are replaced whole
+//! cli                 command lines, help, manual pages, completions
+//! client              blocking calls for programs: commands, pings, chats
+//! agent    control    the daemon, and the controller: sans-IO where they decide, threads at their edge
+//! process             starts, follows and ends processes; knows nothing of sessions
+//! message             messages inside a session: requests, replies, outcomes
+//! net                 carriers of datagrams, UDP first, and the thread that drives `session`
+//! session             sans-IO: endpoint, connection, streams, congestion control
+//! crypto              Noise handshake, sealed datagrams, replay window, keys in memory and on disk
+//! wire                bytes <-> values; no state, no allocation on decode
+//! time rng escape duration home contain peer_addr    small things that everything uses
 //! ```
 //!
-//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent` and `process`, and of `control`
-//! the chat and the signals. Without it, [`control::exec`] is a client that runs commands.
+//! `wire`, `crypto` (except key files), `session`, `message` and the deciding parts of `agent` and `control` are
+//! sans-IO: they touch no socket, clock, thread, operating-system randomness or standard stream. Time and randomness
+//! are arguments. `tests/docs/layers` enforces this, the direction of imports, and that files form no cycle.
 //!
-//! `wire`, `crypto` (but for the key files), `session` and `message` never touch a socket, a clock, a
-//! thread, the operating system's randomness or stdout: time and randomness are arguments.
+//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `process`, and of `control` the
+//! chat on a terminal and signals.
+//!
+//! # The life of `udpctl exec web1 -- uname -a`
+//!
+//! On the controller:
+//!
+//! 1. [cli/ctl/exec] parses the command line into `ExecArgs`, draws a random request id and builds one
+//!    [`message::Exec`] per target.
+//! 2. [control/host_resolver] resolves `web1`, finds the agent's public key in `known_agents`, and loads the ticket of
+//!    the last contact, if there is one: the agent's epoch, its clock and the round-trip time.
+//! 3. [control/journal] writes the request down before anything is sent, so that a controller that is killed can be
+//!    followed by `udpctl attach`.
+//! 4. [control/exec/run] holds one `RemoteJob` per host and waits for session events, standard input, finished writes
+//!    and signals. This is the only loop; name resolution, reading and writing have threads of their own.
+//! 5. [control/exec/remote_job] decides what happens on one host. Its [contact][control/contact] asks for a session to
+//!    the best address: [`session::Command::Connect`], with the request as the first line of call 0.
+//! 6. [net/handle] puts the command on a bounded channel and wakes the network thread, [net/driver], which passes it
+//!    to [`session::Endpoint::apply`].
+//! 7. [session/connection/handshake] builds INIT: HELLO and, with a ticket, the request itself as an early frame,
+//!    sealed by the Noise initiator in [crypto/handshake].
+//! 8. [session/connection/transmit] hands the datagram to the driver, and [net/udp] sends it.
+//!
+//! On the agent:
+//!
+//! 9. [net/udp] receives datagrams in batches. [net/driver] separates tagged datagrams from plain text and passes them
+//!    to [`session::Endpoint::handle_datagram`].
+//! 10. [session/endpoint/admission] checks the mac and the register of remembered INITs and queues the INIT. When
+//!     nothing else is ready, it does the Diffie-Hellman operations, has the key authorised, and answers RESP.
+//! 11. [session/connection/receive] decodes the frames, those in INIT and later those in DATA, and gives their bytes to
+//!     [session/streams], which puts them in order. They leave as [`session::StreamEvent::Data`].
+//! 12. [net/event_queue] takes the event to the agent's thread, [agent/daemon/thread], and wakes it.
+//! 13. **[agent/core/dispatch] turns bytes into a command**: it cuts the control lane into lines, decodes each into a
+//!     [`message::Request`], and by the first line of a call decides what the call is about.
+//! 14. [agent/jobs/requests] handles `exec`. A request id that is known attaches to its job or is a conflict; a repeat
+//!     that is too old starts nothing.
+//! 15. [agent/access/exec_policy] authorises key, address, user and argv, and returns a `Grant`. Limits of the key and
+//!     of the agent are checked next; then [agent/audit] records the command, before it starts.
+//! 16. [agent/daemon/supervisor] completes user, directory, environment and limits; [process/spawn] clones the child,
+//!     which becomes the user and executes the program. The replies `accepted` and `started` go out.
+//! 17. [agent/daemon/child_io] reads the pipes as they become ready, and stops when the job's buffer is full.
+//! 18. [agent/jobs/lifecycle] keeps the output in an [output buffer][agent/jobs/output_buffer] until the controller has
+//!     consumed it, and writes what credit allows to the data and stderr lanes: [`session::Command::Write`].
+//! 19. [session/connection/transmit] packs STREAM frames, as pacing and congestion control allow;
+//!     [session/connection/recovery] has what is lost sent again.
+//!
+//! Back on the controller:
+//!
+//! 20. The datagrams take steps 9 and 11 in the controller's process; the events reach `RemoteJob`.
+//! 21. [control/exec/show] labels and escapes lines where that is wanted, and [control/stdio] writes them, with an
+//!     exact count of the bytes that have left.
+//! 22. What was written is reported as [`session::Command::Consumed`]. It goes out as MAX_STREAM_DATA, which gives new
+//!     credit and lets the agent forget these bytes.
+//! 23. When the process ends, its pidfd becomes readable; [agent/jobs/lifecycle] waits briefly for the rest of the
+//!     output and replies `exit`, with the outcome and the length of each output.
+//! 24. `RemoteJob` reports the outcome once every byte below these lengths is written. It ends the control lane, so
+//!     that the agent forgets the job; journal and ticket are updated.
+//! 25. [message/table] says what the outcome means: exit status, words, and whether the command ran. udpctl exits.
+//!
+//! [cli/ctl/exec]: ../src/udpagent/cli/ctl/exec/mod.rs.html
+//! [control/host_resolver]: ../src/udpagent/control/host_resolver.rs.html
+//! [control/journal]: ../src/udpagent/control/journal/mod.rs.html
+//! [control/exec/run]: ../src/udpagent/control/exec/run/mod.rs.html
+//! [control/exec/remote_job]: ../src/udpagent/control/exec/remote_job/mod.rs.html
+//! [control/contact]: ../src/udpagent/control/contact.rs.html
+//! [net/handle]: ../src/udpagent/net/handle.rs.html
+//! [net/driver]: ../src/udpagent/net/driver.rs.html
+//! [net/udp]: ../src/udpagent/net/udp.rs.html
+//! [net/event_queue]: ../src/udpagent/net/event_queue.rs.html
+//! [session/connection/handshake]: ../src/udpagent/session/connection/handshake.rs.html
+//! [session/connection/transmit]: ../src/udpagent/session/connection/transmit.rs.html
+//! [session/connection/receive]: ../src/udpagent/session/connection/receive.rs.html
+//! [session/connection/recovery]: ../src/udpagent/session/connection/recovery.rs.html
+//! [session/endpoint/admission]: ../src/udpagent/session/endpoint/admission.rs.html
+//! [session/streams]: ../src/udpagent/session/streams/mod.rs.html
+//! [crypto/handshake]: ../src/udpagent/crypto/handshake.rs.html
+//! [agent/daemon/thread]: ../src/udpagent/agent/daemon/thread.rs.html
+//! [agent/daemon/supervisor]: ../src/udpagent/agent/daemon/supervisor.rs.html
+//! [agent/daemon/child_io]: ../src/udpagent/agent/daemon/child_io.rs.html
+//! [agent/core/dispatch]: ../src/udpagent/agent/core/dispatch.rs.html
+//! [agent/jobs/requests]: ../src/udpagent/agent/jobs/requests.rs.html
+//! [agent/jobs/lifecycle]: ../src/udpagent/agent/jobs/lifecycle.rs.html
+//! [agent/jobs/output_buffer]: ../src/udpagent/agent/jobs/output_buffer.rs.html
+//! [agent/access/exec_policy]: ../src/udpagent/agent/access/exec_policy.rs.html
+//! [agent/audit]: ../src/udpagent/agent/audit/mod.rs.html
+//! [process/spawn]: ../src/udpagent/process/spawn.rs.html
+//! [control/exec/show]: ../src/udpagent/control/exec/show.rs.html
+//! [control/stdio]: ../src/udpagent/control/stdio/mod.rs.html
+//! [message/table]: ../src/udpagent/message/table.rs.html
 
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod agent;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 pub mod client;
+#[doc(hidden)]
 pub mod contain;
+#[doc(hidden)]
 pub mod control;
 pub mod crypto;
+#[doc(hidden)]
 pub mod duration;
+#[doc(hidden)]
 pub mod escape;
+#[doc(hidden)]
 pub mod home;
 pub mod message;
 pub mod net;
 pub mod peer_addr;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod process;
 pub mod rng;
 pub mod session;

@@ -25,7 +25,7 @@ pub fn become_subreaper() -> io::Result<()> {
 /// Reaps the orphans that have ended and returns their number. Call on SIGCHLD, or periodically.
 ///
 /// An orphan is a zombie child that leads no live job and belongs to a session other than this program's.
-/// The function does nothing while a [`spawn`](super::spawn) is in progress: call it again later.
+/// The function does nothing while a [`spawn`](super::spawn()) is in progress: call it again later.
 #[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn reap_orphans() -> usize {
     // The lock is held to the end, so that no leader is added or reaped meanwhile.

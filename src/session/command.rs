@@ -35,7 +35,7 @@ pub enum Command {
     /// Opens a session.
     Connect(Connect),
     /// Appends to a stream; for a controller the first write to the next call number opens the call.
-    /// The application keeps within the `limit` of [`Event::Writable`](super::Event::Writable), and at
+    /// The application keeps within the `limit` of [`StreamEvent::Writable`](super::StreamEvent::Writable), and at
     /// first within [`limits::INITIAL_STREAM_CREDIT`](super::limits::INITIAL_STREAM_CREDIT); what exceeds it
     /// is kept and sent when credit comes.
     Write {

@@ -29,7 +29,7 @@ pub struct Config {
     pub session_window: u64,
     /// Datagrams per transmit: the most that the driver's sockets send in one call.
     pub segments: usize,
-    /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`]).
+    /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`](crate::session::Event::InitSeen)).
     pub seen: Vec<u64>,
 }
 
