@@ -64,7 +64,7 @@ pub enum Denied {
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotListed => "no line that is understood has this key or name",
+            Self::NotListed => "no valid line has this key or name",
             Self::Expired => "expires= has passed",
             Self::Address(Some(from)) => return write!(f, "from= does not let {from} connect"),
             Self::Address(None) => "from= does not let a peer without an IP address connect",
