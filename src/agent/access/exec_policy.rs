@@ -4,14 +4,10 @@
 //! [`Policy::authorize_session`], so that a key that may not connect runs nothing either.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::net::IpAddr;
 
-use super::{Admission, Options, Pattern, Policy};
+use super::{Admission, Denied, Options, Pattern, Policy};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::escape;
-use crate::message::limits::NAME;
 use crate::message::{Exec, OsText};
 use crate::peer_addr::PeerAddr;
 use crate::process::{AccountError, RefusedVariable};
@@ -28,64 +24,6 @@ pub struct Grant {
     /// Pattern that allows the command; `None` if the key may run any command.
     pub pattern: Option<Pattern>,
 }
-
-/// Reason why a session or a command is not authorised. It is logged at the agent; the peer is told
-/// only `denied`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Denied {
-    /// No valid line lists the key, and it has shown no open invitation.
-    NotListed,
-    /// `expires=` has passed.
-    Expired,
-    /// `from=` does not contain this address; a peer without an IP address is in no network.
-    Address(Option<IpAddr>),
-    /// Commands are switched off for all keys.
-    ExecOff,
-    /// `chat-only`.
-    ChatOnly,
-    /// No `allow=` matches argv.
-    Command,
-    /// The request names a user that no `user=` allows.
-    User,
-    /// The request sets variables, and the key has `allow=`.
-    Variables,
-    /// The request sets the working directory, and the key has `allow=`.
-    Directory,
-    /// The request asks for a terminal, and the key has `allow=`.
-    Terminal,
-    /// The request has a script, and the key has `allow=`.
-    Script,
-    /// The request sets a variable that no request may set.
-    Variable(RefusedVariable),
-    /// The agent cannot run commands as this user.
-    Account(String, AccountError),
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotListed => "no valid line has this key or name",
-            Self::Expired => "expires= has passed",
-            Self::Address(Some(from)) => return write!(f, "from= does not let {from} connect"),
-            Self::Address(None) => "from= does not let a peer without an IP address connect",
-            Self::ExecOff => "exec = false: this agent runs no commands",
-            Self::ChatOnly => "chat-only: this key runs no commands",
-            Self::Command => "no allow= matches the command",
-            Self::User => "user= does not name that user",
-            Self::Variables => "a key with allow= cannot set variables",
-            Self::Directory => "a key with allow= cannot set the working directory",
-            Self::Terminal => "a key with allow= cannot use a terminal",
-            Self::Script => "a key with allow= cannot run a script",
-            Self::Variable(refused) => return refused.fmt(f),
-            Self::Account(user, unreachable) => {
-                let user = escape::line(user.as_bytes(), NAME);
-                return write!(f, "as {user}: {unreachable}");
-            }
-        })
-    }
-}
-
-impl std::error::Error for Denied {}
 
 /// Accounts of the host, as far as a decision depends on them.
 pub trait Accounts {
@@ -219,7 +157,7 @@ mod tests {
         let denied = user(&["user=*"], &exec).unwrap_err();
         let unreachable = AccountError::NoSuchUser;
         assert_eq!(denied, Denied::Account("ghost\n".into(), unreachable));
-        assert!(escape::is_clean(&denied.to_string()), "{denied}");
+        assert!(crate::escape::is_clean(&denied.to_string()), "{denied}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! reported with file and line.
 
 mod authorized_keys;
+mod denied;
 mod exec_policy;
 mod expiry;
 pub mod invite;
@@ -20,7 +21,8 @@ mod policy_source;
 mod sources;
 mod users;
 
-pub use exec_policy::{Accounts, Denied, Grant};
+pub use denied::Denied;
+pub use exec_policy::{Accounts, Grant};
 pub use line_error::LineError;
 pub use member::{Member, Origin};
 pub use options::Options;

@@ -12,14 +12,12 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::member::SAME_USER;
 use super::{Denied, LineError, Member, Options, Origin, authorized_keys, invite};
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
 use crate::home::FileError;
 use crate::wire::limits::INVITE;
-
-/// Name of the controller key of the agent's own user.
-pub(super) const SAME_USER: &str = "owner";
 
 /// The keys that may open a session, and the commands that they may run.
 #[derive(Clone, Debug)]

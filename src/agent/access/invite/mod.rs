@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::authorized_keys::{self, name_like, quote_option, to_line};
-use super::policy::SAME_USER;
+use super::member::SAME_USER;
 use super::{LineError, Member, Options, Origin};
 use crate::agent::limits::INVITES;
 use crate::crypto::{InviteHash, InviteToken, PublicKey};
