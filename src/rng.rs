@@ -16,7 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 const KEY: usize = 32;
 
 /// Bytes that one key gives besides the next key: what the generator computes in one step.
-const STRETCH: usize = 256 - KEY;
+const BUFFER: usize = 256 - KEY;
 
 /// A cryptographic random source with an explicit seed.
 ///
@@ -27,7 +27,7 @@ pub struct Rng(Box<State>);
 struct State {
     key: [u8; KEY],
     /// Not yet drawn from `drawn` on; wiped below.
-    stretch: [u8; STRETCH],
+    buffer: [u8; BUFFER],
     drawn: usize,
 }
 
@@ -38,8 +38,8 @@ impl Rng {
         let seed = Zeroizing::new(seed);
         let mut state = Box::new(State {
             key: [0; KEY],
-            stretch: [0; STRETCH],
-            drawn: STRETCH,
+            buffer: [0; BUFFER],
+            drawn: BUFFER,
         });
         state.key.copy_from_slice(&*seed);
         Self(state)
@@ -49,10 +49,10 @@ impl Rng {
     pub fn fill(&mut self, mut out: &mut [u8]) {
         let state = &mut *self.0;
         while !out.is_empty() {
-            if state.drawn == STRETCH {
+            if state.drawn == BUFFER {
                 state.renew();
             }
-            let left = &mut state.stretch[state.drawn..];
+            let left = &mut state.buffer[state.drawn..];
             let size = out.len().min(left.len());
             let (now, later) = out.split_at_mut(size);
             now.copy_from_slice(&left[..size]);
@@ -86,7 +86,7 @@ impl State {
     fn renew(&mut self) {
         let mut stream = ChaCha20Rng::from_seed(self.key);
         stream.fill_bytes(&mut self.key);
-        stream.fill_bytes(&mut self.stretch);
+        stream.fill_bytes(&mut self.buffer);
         self.drawn = 0;
     }
 }
@@ -115,7 +115,7 @@ mod tests {
         let mut rng = Rng::from_seed([7; 32]);
         for draws in 1..100 {
             let drawn: [u8; 32] = rng.bytes();
-            let image = [&rng.0.key[..], &rng.0.stretch[..]].concat();
+            let image = [&rng.0.key[..], &rng.0.buffer[..]].concat();
             let found = |part: &[u8]| image.windows(part.len()).any(|window| window == part);
             assert!(!drawn.chunks(4).any(found), "draw {draws}");
             // Nor does the stream of the key in the image, from its very start.

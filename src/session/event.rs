@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Path, SessionHandle, Violation};
+use super::{InitFingerprint, Path, SessionHandle, Violation};
 use crate::crypto::PublicKey;
 use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
@@ -73,8 +73,8 @@ pub enum Event {
     },
     /// An INIT was answered; remember this fingerprint over a restart, so that it is never answered again.
     InitSeen {
-        /// A hash of the INIT.
-        fingerprint: u64,
+        /// Fingerprint of the INIT.
+        fingerprint: InitFingerprint,
     },
     /// The session is over; no further event names it.
     Closed {

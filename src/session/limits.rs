@@ -95,7 +95,7 @@ pub const IDLE: Duration = Duration::from_secs(180);
 pub const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Datagrams that arrive before the RESP that explains them, kept per pending handshake.
-pub const EARLY_DATAGRAMS: usize = 4;
+pub const UNDECRYPTABLE: usize = 4;
 
 /// Datagrams in one GSO batch: 64 KiB at the smallest datagram size, the kernel's limit.
 pub const SEGMENTS: usize = 32;
@@ -115,7 +115,7 @@ pub const ACK_EVERY: u32 = 10;
 pub const ACK_HISTORY: u64 = 512;
 
 /// Datagrams remembered that asked for no acknowledgement: as many counters as a late one may lag behind.
-pub const SENT_BARE: usize = 512;
+pub const SENT_NON_ELICITING: usize = 512;
 
 /// Datagrams remembered behind one that the peer has not acknowledged. A window of the fastest path holds
 /// fewer; a peer that acknowledges nothing is sent no acknowledgements beyond it either, only probes.

@@ -16,6 +16,7 @@ pub mod congestion;
 mod connection;
 mod endpoint;
 mod event;
+mod init_fingerprint;
 pub mod limits;
 mod range_set;
 mod rtt;
@@ -25,6 +26,7 @@ mod violation;
 pub use command::{Command, Connect};
 pub use endpoint::{Authorizer, Config, Endpoint};
 pub use event::{Closed, Event, StreamEvent, Ticket};
+pub use init_fingerprint::InitFingerprint;
 pub use violation::{Fault, Violation};
 
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use udpagent::session::{Closed, Command, Event, SessionHandle, StreamEvent};
+use udpagent::session::{Closed, Command, Event, InitFingerprint, SessionHandle, StreamEvent};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Lane, StreamId};
 
@@ -41,7 +41,7 @@ pub struct Echo {
     /// What this life has started.
     register: HashSet<u64>,
     /// ReplayLog of INITs, to be carried over a restart.
-    pub seen: Vec<u64>,
+    pub seen: Vec<InitFingerprint>,
     /// Sessions accepted.
     pub accepted: u64,
     /// Paths that peers moved to.

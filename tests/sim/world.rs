@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
-use udpagent::session::{Authorizer, Command, Config, Endpoint, SessionHandle, Ticket};
+use udpagent::session::{
+    Authorizer, Command, Config, Endpoint, InitFingerprint, SessionHandle, Ticket,
+};
 use udpagent::time::Instant;
 
 use crate::caller::Caller;
@@ -164,7 +166,7 @@ impl World {
     }
 
     /// A host's process begins, in place of the one before if there was one.
-    pub fn start(&mut self, id: HostId, seen: Vec<u64>) {
+    pub fn start(&mut self, id: HostId, seen: Vec<InitFingerprint>) {
         let place = &mut self.places[id.0];
         let life = self.judge.born(id, place.standing);
         let authorizer: Option<Box<dyn Authorizer>> = match place.standing {

@@ -9,11 +9,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::limits::FINGERPRINTS;
+use crate::session::InitFingerprint;
 
 /// Bytes of a fingerprint.
 const SIZE: usize = 8;
 
-/// The file.
+/// An open log.
 pub struct ReplayLog {
     file: File,
     length: usize,
@@ -24,7 +25,7 @@ impl ReplayLog {
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<u64>)> {
+    pub fn open(path: &Path) -> io::Result<(Self, Vec<InitFingerprint>)> {
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -40,10 +41,7 @@ impl ReplayLog {
         let mut bytes = Vec::new();
         let most = (2 * FINGERPRINTS * SIZE) as u64;
         (&mut file).take(most).read_to_end(&mut bytes)?;
-        let chunks = bytes.chunks_exact(SIZE);
-        let all: Vec<u64> = chunks
-            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("each chunk has 8 bytes")))
-            .collect();
+        let all: Vec<_> = parse(&bytes).collect();
         let newest = all[all.len().saturating_sub(FINGERPRINTS)..].to_vec();
         let mut replay_log = Self {
             file,
@@ -57,8 +55,8 @@ impl ReplayLog {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn add(&mut self, fingerprint: u64) -> io::Result<()> {
-        self.file.write_all(&fingerprint.to_le_bytes())?;
+    pub fn add(&mut self, fingerprint: InitFingerprint) -> io::Result<()> {
+        self.file.write_all(&fingerprint.0.to_le_bytes())?;
         self.length += 1;
         if self.length < 2 * FINGERPRINTS {
             return Ok(());
@@ -66,24 +64,28 @@ impl ReplayLog {
         let mut bytes = Vec::new();
         io::Seek::rewind(&mut self.file)?;
         self.file.read_to_end(&mut bytes)?;
-        let chunks = bytes.chunks_exact(SIZE);
-        let all = chunks
-            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("each chunk has 8 bytes")));
-        let newest: Vec<u64> = all.skip(self.length - FINGERPRINTS).collect();
+        let newest: Vec<_> = parse(&bytes).skip(self.length - FINGERPRINTS).collect();
         self.replace(&newest)
     }
 
     /// Replaces the contents.
-    fn replace(&mut self, newest: &[u64]) -> io::Result<()> {
+    fn replace(&mut self, newest: &[InitFingerprint]) -> io::Result<()> {
         self.file.set_len(0)?;
         let bytes: Vec<u8> = newest
             .iter()
-            .flat_map(|fingerprint| fingerprint.to_le_bytes())
+            .flat_map(|fingerprint| fingerprint.0.to_le_bytes())
             .collect();
         self.file.write_all(&bytes)?;
         self.length = newest.len();
         Ok(())
     }
+}
+
+fn parse(bytes: &[u8]) -> impl Iterator<Item = InitFingerprint> {
+    bytes.chunks_exact(SIZE).map(|chunk| {
+        let chunk = chunk.try_into().expect("chunks_exact gives eight bytes");
+        InitFingerprint(u64::from_le_bytes(chunk))
+    })
 }
 
 #[cfg(test)]
@@ -98,12 +100,12 @@ mod tests {
         assert!(held.is_empty());
         let all = 2 * FINGERPRINTS as u64 + 5;
         for fingerprint in 0..all {
-            replay_log.add(fingerprint).unwrap();
+            replay_log.add(InitFingerprint(fingerprint)).unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() <= (2 * FINGERPRINTS * SIZE) as u64);
         let (_, held) = ReplayLog::open(&path).unwrap();
         assert_eq!(held.len(), FINGERPRINTS);
-        assert_eq!(held.last(), Some(&(all - 1)));
+        assert_eq!(held.last(), Some(&InitFingerprint(all - 1)));
         // An incomplete write at the end loses only itself.
         OpenOptions::new()
             .append(true)
@@ -112,6 +114,6 @@ mod tests {
             .write_all(b"abc")
             .unwrap();
         let (_, held) = ReplayLog::open(&path).unwrap();
-        assert_eq!(held.last(), Some(&(all - 1)));
+        assert_eq!(held.last(), Some(&InitFingerprint(all - 1)));
     }
 }

@@ -200,12 +200,7 @@ fn files_that_cannot_be_read_are_skipped() {
 }
 
 /// Returns the bytes from `start` to `end` of a chunk of `of` bytes.
-fn part(
-    tag: &Option<ByteCount>,
-    start: usize,
-    end: usize,
-    of: usize,
-) -> Part<'_, Option<ByteCount>> {
+fn part<T>(tag: &T, start: usize, end: usize, of: usize) -> Part<'_, T> {
     Part {
         tag,
         start,

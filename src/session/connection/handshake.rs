@@ -39,8 +39,8 @@ pub(in crate::session) struct Connecting {
     retries: u32,
     /// The newest INIT is to be sent (again).
     pub(in crate::session) due: bool,
-    /// Sealed datagrams that came before their RESP.
-    pub(in crate::session) waiting: Vec<Vec<u8>>,
+    /// DATA datagrams received before the RESP whose keys open them.
+    pub(in crate::session) undecryptable: Vec<Vec<u8>>,
 }
 
 /// A handshake that has succeeded.
@@ -75,7 +75,7 @@ impl Connecting {
             token: None,
             retries: 0,
             due: true,
-            waiting: Vec::new(),
+            undecryptable: Vec::new(),
         }
     }
 

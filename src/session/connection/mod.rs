@@ -25,7 +25,8 @@ use crate::crypto::{ReplayWindow, TrafficKeys};
 use crate::rng::Rng;
 use crate::session::streams::{Side, Streams};
 use crate::session::{
-    Closed, Command, Config, Connect, Event, Path, SessionHandle, Violation, limits,
+    Closed, Command, Config, Connect, Event, InitFingerprint, Path, SessionHandle, Violation,
+    limits,
 };
 use crate::time::Instant;
 use crate::wire::limits::MIN_DATAGRAM;
@@ -61,7 +62,7 @@ pub(in crate::session) struct Session {
     /// The route before a move that is not validated yet.
     pub(in crate::session) previous_path: Option<PathState>,
     /// A PATH_RESPONSE owed to an address.
-    pub(in crate::session) echo: Option<(Path, [u8; 8])>,
+    pub(in crate::session) path_response: Option<(Path, [u8; 8])>,
     pub(in crate::session) recovery: Recovery,
     pub(in crate::session) acks: Acks,
     pub(in crate::session) streams: Streams,
@@ -69,7 +70,7 @@ pub(in crate::session) struct Session {
     /// Agent: the RESP, kept to answer a repeated INIT.
     pub(in crate::session) resp: Option<Resp>,
     /// Agent: the fingerprint of the INIT, until the endpoint knows that it was confirmed.
-    pub(in crate::session) init_fingerprint: Option<u64>,
+    pub(in crate::session) init_fingerprint: Option<InitFingerprint>,
     pub(in crate::session) ping_due: bool,
     pub(in crate::session) replay: ReplayWindow,
     pub(in crate::session) newest: u64,
@@ -210,7 +211,7 @@ impl Session {
             remote,
             path,
             previous_path: None,
-            echo: None,
+            path_response: None,
             recovery,
             acks: Acks::new(),
             streams: Streams::new(side, config.stream_window, config.session_window),
@@ -237,9 +238,9 @@ impl Session {
         matches!(self.state, State::Established)
     }
 
-    /// Agent: the fingerprint of the INIT, once, when the controller has validated that it has the keys, or
-    /// the session is over.
-    pub(in crate::session) fn take_fingerprint(&mut self) -> Option<u64> {
+    /// Agent: returns the fingerprint of the INIT once, as soon as the controller has confirmed that it has
+    /// the keys or the session is over.
+    pub(in crate::session) fn take_fingerprint(&mut self) -> Option<InitFingerprint> {
         if self.resp.is_some() && !self.is_gone() {
             return None;
         }

@@ -98,7 +98,7 @@ impl Session {
         if let Err(violation) = outcome {
             self.violate(now, violation);
         }
-        for mut datagram in connecting.waiting {
+        for mut datagram in connecting.undecryptable {
             let _ = self.on_sealed(now, self.path.path, &mut datagram);
         }
         self.rearm(now);
@@ -113,10 +113,10 @@ impl Session {
     ) -> Result<(), Drop> {
         match &mut self.state {
             State::Connecting(connecting) => {
-                if connecting.waiting.len() >= limits::EARLY_DATAGRAMS {
+                if connecting.undecryptable.len() >= limits::UNDECRYPTABLE {
                     return Err(Drop::Full);
                 }
-                connecting.waiting.push(datagram.to_vec());
+                connecting.undecryptable.push(datagram.to_vec());
                 Ok(())
             }
             State::Established | State::Closing { .. } => {
@@ -157,7 +157,7 @@ impl Session {
             return Ok(());
         }
         self.on_heard(now);
-        self.on_route(now, path, header.counter, size);
+        self.on_path(now, path, header.counter, size);
         self.newest = self.newest.max(header.counter);
         if let Err(violation) = self.on_frames(now, path, payload, header.counter) {
             self.violate(now, violation);
@@ -191,7 +191,7 @@ impl Session {
     }
 
     /// Follows a controller that has moved: its newest datagram came from another address.
-    fn on_route(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
+    fn on_path(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
         if path == self.path.path {
             self.path.on_received(bytes);
             return;
@@ -279,7 +279,7 @@ impl Session {
                 final_size,
             } => self.streams.on_reset(stream, code, final_size)?,
             Frame::Stop { stream, code } => self.streams.on_stop(stream, code)?,
-            Frame::PathChallenge(data) => self.echo = Some((path, data)),
+            Frame::PathChallenge(data) => self.path_response = Some((path, data)),
             Frame::PathResponse(data) => self.on_path_response(now, path, data),
             Frame::Close { code, reason } => self.end(Closed::ByPeer {
                 code,

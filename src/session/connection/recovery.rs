@@ -318,7 +318,7 @@ impl Recovery {
     }
 
     /// A probe is owed although nothing else may be sent.
-    pub(in crate::session) const fn owes_probe(&self) -> bool {
+    pub(in crate::session) const fn is_probe_due(&self) -> bool {
         self.probes > 0
     }
 }

@@ -60,7 +60,7 @@ impl SentPackets {
             self.eliciting += 1;
         }
         self.packets.push_back(Some(packet));
-        while self.packets.len() > limits::SENT_BARE
+        while self.packets.len() > limits::SENT_NON_ELICITING
             && let Some(
                 None
                 | Some(SentPacket {
@@ -135,11 +135,11 @@ mod tests {
     #[test]
     fn what_asks_for_no_acknowledgement_does_not_pile_up() {
         let mut sent = SentPackets::default();
-        for _ in 0..3 * limits::SENT_BARE {
+        for _ in 0..3 * limits::SENT_NON_ELICITING {
             sent.push(packet(false));
         }
-        assert_eq!(sent.packets.len(), limits::SENT_BARE);
-        assert_eq!(sent.next_counter(), 3 * limits::SENT_BARE as u64);
+        assert_eq!(sent.packets.len(), limits::SENT_NON_ELICITING);
+        assert_eq!(sent.next_counter(), 3 * limits::SENT_NON_ELICITING as u64);
         sent.push(packet(true));
         for _ in 0..limits::SENT {
             sent.push(packet(false));

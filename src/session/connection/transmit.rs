@@ -84,7 +84,7 @@ impl Session {
         if let Some(transmit) = self.transmit_resp(now, buf) {
             return Some(transmit);
         }
-        if let Some((path, data)) = self.echo.take() {
+        if let Some((path, data)) = self.path_response.take() {
             return self.transmit_path(now, path, Frame::PathResponse(data), buf);
         }
         if self.path.challenge_due {
@@ -174,9 +174,9 @@ impl Session {
     /// Something waits that congestion control has a say in.
     fn wants_window(&mut self) -> bool {
         self.ping_due
-            || self.streams.owes()
+            || self.streams.has_pending_frames()
             || self.streams.can_send()
-            || self.recovery.owes_probe()
+            || self.recovery.is_probe_due()
     }
 
     /// Builds one datagram, if there is anything for it.
@@ -199,10 +199,10 @@ impl Session {
         }
         let mut eliciting = false;
         if allowed {
-            eliciting |= self.write_owed(buf, end, &mut frames);
+            eliciting |= self.write_pending_frames(buf, end, &mut frames);
             eliciting |= self.write_streams(buf, end, &mut frames);
             // Whatever else asks for an acknowledgement serves as well, and may fill the datagram.
-            if !eliciting && (self.ping_due || self.recovery.owes_probe()) {
+            if !eliciting && (self.ping_due || self.recovery.is_probe_due()) {
                 Frame::Ping.encode(buf);
                 eliciting = true;
             }
@@ -227,7 +227,12 @@ impl Session {
         }
     }
 
-    fn write_owed(&mut self, buf: &mut Vec<u8>, end: usize, frames: &mut Vec<SentFrame>) -> bool {
+    fn write_pending_frames(
+        &mut self,
+        buf: &mut Vec<u8>,
+        end: usize,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
         let before = buf.len();
         if end - buf.len() >= SMALL_FRAME
             && let Some(max) = self.streams.take_max_data()

@@ -1,12 +1,15 @@
-//! The agent's side of handshakes: who is answered, and with what.
+//! Admission of new sessions: the agent's side of the handshake.
 //!
-//! 1. The mac shows that the sender knows this agent's key; else silence.
-//! 2. A repeat of an INIT whose session stands unconfirmed gets the same RESP, at the first address
-//!    only; any other INIT seen before gets silence.
-//! 3. When many wait, the address must prove itself by RETRY, which keeps no state.
-//! 4. One at a time, when nothing else is ready: Diffie-Hellman, then the authorizer decides.
-//! 5. Early data is taken only for the agent's own epoch, close to its own time, and never twice, not even
-//!    out of two INITs that a controller has made for one session.
+//! An INIT passes these steps, and is dropped without an answer where one refuses it:
+//!
+//! 1. The mac must be under this agent's key, which shows that the sender knows the key.
+//! 2. A repeated INIT of a session that is not confirmed yet gets the same RESP, at the first address
+//!    only. Any other INIT seen before is a replay.
+//! 3. While many INITs are pending, the address must be validated by RETRY, which keeps no state.
+//! 4. When nothing else is ready to be sent, one pending INIT at a time goes through Diffie-Hellman and
+//!    then the authorizer.
+//! 5. Early data is accepted only for the agent's own epoch, close to its own time, and never twice, not
+//!    even from two INITs that a controller made for one session.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,34 +17,47 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use zeroize::Zeroizing;
 
 use super::Endpoint;
-use super::init_register::InitRegister;
+use super::init_register::{EarlyFingerprint, InitRegister};
 use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
+use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::connection::PathState;
-use crate::session::connection::{Accept, Session};
-use crate::session::{Config, Drop, Event, Path, SessionHandle, Transmit, limits};
+use crate::session::connection::{Accept, PathState, Session};
+use crate::session::{Config, Drop, Event, InitFingerprint, Path, SessionHandle, Transmit, limits};
 use crate::time::Instant;
-use crate::wire::limits::{MAC, TOKEN};
+use crate::wire::limits::TOKEN;
 use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
 
-/// An INIT whose mac is right, waiting for its Diffie-Hellman.
-struct Waiting {
+/// An INIT with a valid mac, before its Diffie-Hellman.
+struct PendingInit {
     path: Path,
     datagram: Vec<u8>,
+    /// True if its token validated the address.
     validated: bool,
 }
 
+/// An INIT that was opened, from an authorized controller.
+struct OpenedInit {
+    responder: Responder,
+    key: PublicKey,
+    hello: Hello,
+    /// Frames behind the HELLO, and padding.
+    early_frames: Vec<u8>,
+}
+
+/// State of an agent's handshakes.
 pub(in crate::session) struct Admission {
     mac: AgentMac,
     tokens: TokenKey,
     epoch: u64,
     start: Instant,
-    next_connection: u64,
-    waiting: VecDeque<Waiting>,
+    /// Handle of the next session.
+    next_handle: u64,
+    pending: VecDeque<PendingInit>,
+    /// RETRYs to send.
     retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
     register: InitRegister,
     /// Sessions that are not confirmed yet, by the fingerprint of their INIT.
-    unconfirmed: HashMap<u64, SessionHandle>,
+    unconfirmed: HashMap<InitFingerprint, SessionHandle>,
 }
 
 impl Admission {
@@ -52,8 +68,8 @@ impl Admission {
             // 0 means "no epoch known".
             epoch: rng.u64().max(1),
             start: now,
-            next_connection: 1 << 63,
-            waiting: VecDeque::new(),
+            next_handle: 1 << 63,
+            pending: VecDeque::new(),
             retries: VecDeque::new(),
             register: InitRegister::new(&config.seen),
             unconfirmed: HashMap::new(),
@@ -64,35 +80,49 @@ impl Admission {
         self.epoch
     }
 
-    /// Whether early data of this HELLO may be taken.
+    /// Enters an INIT in the register; decides about its early data.
+    fn register_init(
+        &mut self,
+        now: Instant,
+        fingerprint: InitFingerprint,
+        opened: &OpenedInit,
+    ) -> Early {
+        let early = early_fingerprint(opened);
+        let accepted = self.is_fresh(now, &opened.hello) && !self.register.has_taken(early);
+        self.register
+            .insert(now, fingerprint, accepted.then_some(early));
+        if accepted {
+            Early::Accepted
+        } else {
+            Early::Refused
+        }
+    }
+
+    /// True if the HELLO names this run's epoch and a time close to the agent's.
     fn is_fresh(&self, now: Instant, hello: &Hello) -> bool {
         let ours = now.since(self.start);
         hello.epoch == self.epoch && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
     }
 }
 
-/// The mac covers the fresh ephemeral key: its first half names the INIT.
-fn fingerprint(mac: &[u8; MAC]) -> u64 {
-    let mut half = [0; 8];
-    half.copy_from_slice(&mac[..8]);
-    u64::from_be_bytes(half)
-}
-
-/// The same for every INIT that a controller makes for one session, and for no other. Keyed by nothing:
-/// who finds two alike has a key, and what they gain is that early data has to be sent again.
-fn print_of_early(key: &PublicKey, hello: &Hello, rest: &[u8]) -> u64 {
+/// Returns a hash that is the same for all INITs that a controller makes for one session, and differs
+/// for all others. The hash has no secret key: whoever finds a collision has an authorized key, and
+/// gains only that early data has to be sent again.
+fn early_fingerprint(opened: &OpenedInit) -> EarlyFingerprint {
     let mut hasher = DefaultHasher::new();
-    (key, hello.agent_time, trimmed(rest)).hash(&mut hasher);
-    hasher.finish()
+    let frames = trimmed(&opened.early_frames);
+    (&opened.key, opened.hello.agent_time, frames).hash(&mut hasher);
+    EarlyFingerprint(hasher.finish())
 }
 
-/// Without the padding, which is shorter where there is a token.
+/// Removes the padding, whose length depends on whether the INIT carries a token.
 fn trimmed(frames: &[u8]) -> &[u8] {
     let end = frames.iter().rposition(|&byte| byte != 0);
     &frames[..end.map_or(0, |end| end + 1)]
 }
 
 impl Endpoint {
+    /// Handles an INIT: repeats the RESP of its session, asks for a validated address, or queues it.
     pub(in crate::session) fn on_init(
         &mut self,
         now: Instant,
@@ -105,7 +135,7 @@ impl Endpoint {
             .mac
             .verify(init.covered, init.mac)
             .map_err(|_| Drop::Mac)?;
-        let fingerprint = fingerprint(init.mac);
+        let fingerprint = InitFingerprint::new(init.mac);
         if let Some(&session) = admission.unconfirmed.get(&fingerprint) {
             return self.on_repeat(session, path, datagram.len());
         }
@@ -113,11 +143,11 @@ impl Endpoint {
             return Err(Drop::Replay);
         }
         let validated = match init.token {
-            // One that is out of date proves nothing, and does not make the INIT worse than without.
+            // An expired token validates nothing, but the INIT is as good as one without a token.
             Some(token) => admission.tokens.verify(now, path.remote, token).is_ok(),
             None => false,
         };
-        if !validated && admission.waiting.len() >= limits::HANDSHAKES_BEFORE_RETRY {
+        if !validated && admission.pending.len() >= limits::HANDSHAKES_BEFORE_RETRY {
             if admission.retries.len() >= limits::HANDSHAKE_QUEUE {
                 return Err(Drop::Full);
             }
@@ -125,10 +155,10 @@ impl Endpoint {
             admission.retries.push_back((path, init.sender, token));
             return Ok(());
         }
-        if admission.waiting.len() >= limits::HANDSHAKE_QUEUE {
+        if admission.pending.len() >= limits::HANDSHAKE_QUEUE {
             return Err(Drop::Full);
         }
-        admission.waiting.push_back(Waiting {
+        admission.pending.push_back(PendingInit {
             path,
             datagram: datagram.to_vec(),
             validated,
@@ -136,7 +166,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The INIT of a session that is not confirmed has come again: its RESP may have been lost.
+    /// Handles a repeated INIT of an unconfirmed session: its RESP may have been lost.
     fn on_repeat(&mut self, session: SessionHandle, path: Path, bytes: usize) -> Result<(), Drop> {
         let index = self.index(session).ok_or(Drop::Replay)?;
         let session = self.session(index).ok_or(Drop::Replay)?;
@@ -147,11 +177,11 @@ impl Endpoint {
         resp.due = true;
         session.path.on_received(bytes);
         session.repeat_close();
-        self.touch(index);
+        self.schedule(index);
         Ok(())
     }
 
-    /// The next RETRY to send.
+    /// Writes the next RETRY.
     pub(in crate::session) fn poll_retry(
         &mut self,
         _now: Instant,
@@ -170,42 +200,47 @@ impl Endpoint {
         })
     }
 
-    /// Works off one waiting handshake. Returns false when none waits.
+    /// Processes one pending INIT; returns false if there is none.
     pub(in crate::session) fn admit_next(&mut self, now: Instant) -> bool {
-        let Some(waiting) = self
+        let Some(pending) = self
             .admission
             .as_mut()
-            .and_then(|admission| admission.waiting.pop_front())
+            .and_then(|admission| admission.pending.pop_front())
         else {
             return false;
         };
-        if let Err(reason) = self.admit(now, &waiting) {
+        if let Err(reason) = self.admit(now, &pending) {
             self.stats.dropped[reason as usize] += 1;
         }
         true
     }
 
-    fn admit(&mut self, now: Instant, waiting: &Waiting) -> Result<(), Drop> {
-        let Ok(Some(Datagram::Init(init))) = Datagram::parse(&waiting.datagram) else {
+    /// Answers a pending INIT, unless a limit, the handshake or the authorizer forbids it.
+    fn admit(&mut self, now: Instant, pending: &PendingInit) -> Result<(), Drop> {
+        let Ok(Some(Datagram::Init(init))) = Datagram::parse(&pending.datagram) else {
             return Err(Drop::Malformed);
         };
         if self.is_full() {
             return Err(Drop::Full);
         }
-        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
-        let fingerprint = fingerprint(init.mac);
-        // A copy may have been answered while this one waited.
-        if admission.register.contains(fingerprint) {
+        let admission = self.admission.as_ref().ok_or(Drop::Mac)?;
+        // A copy may have been answered while this one was pending.
+        if admission.register.contains(InitFingerprint::new(init.mac)) {
             return Err(Drop::Replay);
         }
         if !admission.register.has_room(now) {
             return Err(Drop::Full);
         }
-        // It may hold an invitation.
+        let opened = self.open_init(&init, pending.path.remote)?;
+        self.answer(now, pending, &init, opened)
+    }
+
+    /// Opens the handshake message of an INIT and asks the authorizer about its sender.
+    fn open_init(&mut self, init: &Init<'_>, from: PeerAddr) -> Result<OpenedInit, Drop> {
+        // The payload may hold an invitation.
         let mut payload = Zeroizing::new(Vec::new());
-        let identity = &self.config.identity;
         let (responder, key) = Responder::read(
-            identity,
+            &self.config.identity,
             init.prologue,
             init.noise,
             &mut payload,
@@ -220,21 +255,30 @@ impl Endpoint {
             return Err(Drop::Handshake);
         }
         let authorizer = self.config.authorizer.as_mut().ok_or(Drop::Stranger)?;
-        if !authorizer.authorize_session(&key, waiting.path.remote, hello.invite.as_ref()) {
+        if !authorizer.authorize_session(&key, from, hello.invite.as_ref()) {
             return Err(Drop::Stranger);
         }
-        let rest = frames.rest().to_vec();
-        let early_print = print_of_early(&key, &hello, &rest);
-        let early = if admission.is_fresh(now, &hello) && !admission.register.has_taken(early_print)
-        {
-            Early::Accepted
-        } else {
-            Early::Refused
-        };
-        let taken = (early == Early::Accepted).then_some(early_print);
-        admission.register.insert(now, fingerprint, taken);
+        Ok(OpenedInit {
+            responder,
+            key,
+            hello,
+            early_frames: frames.rest().to_vec(),
+        })
+    }
+
+    /// Registers an authorized INIT, completes its handshake and creates its session.
+    fn answer(
+        &mut self,
+        now: Instant,
+        pending: &PendingInit,
+        init: &Init<'_>,
+        opened: OpenedInit,
+    ) -> Result<(), Drop> {
+        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
+        let fingerprint = InitFingerprint::new(init.mac);
+        let early = admission.register_init(now, fingerprint, &opened);
         let local = SessionId(self.rng.u64());
-        let answer = Hello {
+        let hello = Hello {
             epoch: admission.epoch,
             agent_time: now.since(admission.start),
             session: local,
@@ -243,16 +287,17 @@ impl Endpoint {
         };
         let mut resp = Vec::new();
         wire::encode_resp(local, init.sender, &mut resp);
-        let mut sealed = Vec::new();
-        Frame::Hello(answer).encode(&mut sealed);
-        let keys = responder
-            .respond(&sealed, &mut resp)
+        let mut payload = Vec::new();
+        Frame::Hello(hello).encode(&mut payload);
+        let keys = opened
+            .responder
+            .respond(&payload, &mut resp)
             .map_err(|_| Drop::Handshake)?;
-        let id = SessionHandle(admission.next_connection);
-        admission.next_connection += 1;
+        let id = SessionHandle(admission.next_handle);
+        admission.next_handle += 1;
         admission.unconfirmed.insert(fingerprint, id);
-        let mut path = PathState::unvalidated(waiting.path, waiting.datagram.len());
-        path.validated = waiting.validated;
+        let mut path = PathState::unvalidated(pending.path, pending.datagram.len());
+        path.validated = pending.validated;
         let accept = Accept {
             id,
             local,
@@ -263,25 +308,23 @@ impl Endpoint {
         };
         let mut session = Session::accept(now, accept, &self.config, &mut self.rng);
         session.init_fingerprint = Some(fingerprint);
-        let remote = waiting.path.remote;
         session.push_event(Event::Accepted {
             session: id,
-            key,
-            remote,
-            invite: hello.invite,
+            key: opened.key,
+            remote: pending.path.remote,
+            invite: opened.hello.invite,
         });
         session.push_event(Event::InitSeen { fingerprint });
         if early == Early::Accepted {
-            session.on_early(now, &rest);
+            session.on_early(now, &opened.early_frames);
         }
-        let index = self.insert(session, Some(local));
+        self.insert(session, Some(local));
         self.stats.handshakes += 1;
-        debug_assert!(self.session(index).is_some());
         Ok(())
     }
 
-    /// A session was confirmed or is gone: repeats of its INIT are replays from now on.
-    pub(in crate::session) fn forget_unconfirmed(&mut self, fingerprint: u64) {
+    /// Ends the wait for a confirmation, after which every repeat of the INIT is a replay.
+    pub(in crate::session) fn forget_unconfirmed(&mut self, fingerprint: InitFingerprint) {
         if let Some(admission) = &mut self.admission {
             admission.unconfirmed.remove(&fingerprint);
         }

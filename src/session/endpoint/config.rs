@@ -1,8 +1,8 @@
-//! Setup of an endpoint: identity, windows, and the authority that admits sessions.
+//! Configuration of an endpoint: identity, windows, and the authorizer of new sessions.
 
 use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
-use crate::session::limits;
+use crate::session::{InitFingerprint, limits};
 use crate::wire::limits::INVITE;
 
 /// Decision about new sessions.
@@ -17,20 +17,22 @@ pub trait Authorizer: Send {
     ) -> bool;
 }
 
-/// Setup of an endpoint.
+/// Configuration of an endpoint.
 pub struct Config {
-    /// Static key of this end.
+    /// Static key of the endpoint.
     pub identity: SecretKey,
-    /// Decides about new sessions; `None` for a controller, which accepts none.
+    /// Authorizer of new sessions; `None` for a controller, which accepts none.
     pub authorizer: Option<Box<dyn Authorizer>>,
-    /// Credit per stream beyond the consumed bytes.
+    /// Credit of a stream beyond its consumed bytes.
     pub stream_window: u64,
-    /// The same per session.
+    /// Credit of a session beyond its consumed bytes.
     pub session_window: u64,
-    /// Datagrams per transmit: the most that the driver's sockets send in one call.
+    /// Maximum number of datagrams per [`Transmit`](crate::session::Transmit), as many as the driver's sockets send in one
+    /// call.
     pub segments: usize,
-    /// Fingerprints of INITs that an earlier run answered ([`Event::InitSeen`](crate::session::Event::InitSeen)).
-    pub seen: Vec<u64>,
+    /// Fingerprints of INITs that an earlier run answered
+    /// ([`Event::InitSeen`](crate::session::Event::InitSeen)).
+    pub seen: Vec<InitFingerprint>,
 }
 
 impl Config {

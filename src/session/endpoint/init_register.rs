@@ -1,35 +1,43 @@
-//! INITs that were answered, so that a copy of one draws no second answer while it is remembered.
+//! Register of answered INITs, so that a copy of one is not answered again while it is remembered.
 //!
-//! Fingerprints of the last [`limits::INIT_REGISTER`] INITs, those of an earlier run of the agent first. The oldest
-//! makes room. Invariant: an INIT whose early data this run could still take is never forgotten. One of
-//! this run stays for [`limits::INIT_REGISTER_AGE`]; when all are younger, the register is full and no INIT is
-//! answered. One of an earlier run names another epoch, so its early data is refused whether it is
-//! remembered or not: it makes room at any time, and a copy of it then draws a RESP and nothing more.
+//! Holds the fingerprints of the last [`limits::INIT_REGISTER`] INITs, those of an earlier run of the
+//! agent first; a new one displaces the oldest. Invariant: an INIT whose early data this run could still
+//! accept is never forgotten. An INIT of this run stays for [`limits::INIT_REGISTER_AGE`]; when all are
+//! younger, the register is full and no INIT is answered. An INIT of an earlier run names another epoch,
+//! so its early data is refused whether it is remembered or not: it may be displaced at any time, and a
+//! copy of it then gets a RESP and has no other effect.
 //!
-//! A controller that had no answer makes another INIT with the same early data. Both may arrive, and only
-//! one of the two sessions is used, so the early data is remembered too, and taken once.
+//! A controller that gets no answer makes another INIT with the same early data. Both INITs may arrive,
+//! and only one of the two sessions is used. So the register holds early data too, which is accepted
+//! once.
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::session::limits;
+use crate::session::{InitFingerprint, limits};
 use crate::time::Instant;
 
+/// Hash of the early data of an INIT and of its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct EarlyFingerprint(pub(super) u64);
+
 pub(in crate::session) struct InitRegister {
+    /// Oldest first.
     order: VecDeque<Entry>,
-    fingerprints: HashSet<u64>,
-    early: HashSet<u64>,
+    fingerprints: HashSet<InitFingerprint>,
+    early: HashSet<EarlyFingerprint>,
 }
 
 struct Entry {
     /// Time of the answer; `None` if an earlier run gave it.
     at: Option<Instant>,
-    fingerprint: u64,
-    early: Option<u64>,
+    fingerprint: InitFingerprint,
+    /// Early data that was accepted.
+    early: Option<EarlyFingerprint>,
 }
 
 impl InitRegister {
-    /// A register that holds the fingerprints of an earlier run.
-    pub(in crate::session) fn new(seen: &[u64]) -> Self {
+    /// Creates a register that holds the fingerprints of an earlier run.
+    pub(in crate::session) fn new(seen: &[InitFingerprint]) -> Self {
         let mut this = Self {
             order: VecDeque::new(),
             fingerprints: HashSet::new(),
@@ -45,11 +53,11 @@ impl InitRegister {
         this
     }
 
-    pub(in crate::session) fn contains(&self, fingerprint: u64) -> bool {
+    pub(in crate::session) fn contains(&self, fingerprint: InitFingerprint) -> bool {
         self.fingerprints.contains(&fingerprint)
     }
 
-    /// True if one more can be remembered without forgetting one whose early data could still be taken.
+    /// Returns true if an INIT can be added without displacing one whose early data could still be accepted.
     pub(in crate::session) fn has_room(&self, now: Instant) -> bool {
         self.order.len() < limits::INIT_REGISTER
             || self
@@ -59,13 +67,18 @@ impl InitRegister {
                 .is_none_or(|at| now.since(at) >= limits::INIT_REGISTER_AGE)
     }
 
-    /// Whether this early data was taken, from another INIT.
-    pub(in crate::session) fn has_taken(&self, early: u64) -> bool {
+    /// Returns true if the same early data was accepted from another INIT.
+    pub(super) fn has_taken(&self, early: EarlyFingerprint) -> bool {
         self.early.contains(&early)
     }
 
-    /// Remembers an INIT, and the fingerprint of its early data if that is taken.
-    pub(in crate::session) fn insert(&mut self, at: Instant, fingerprint: u64, early: Option<u64>) {
+    /// Adds an INIT, with the fingerprint of its early data if that was accepted.
+    pub(super) fn insert(
+        &mut self,
+        at: Instant,
+        fingerprint: InitFingerprint,
+        early: Option<EarlyFingerprint>,
+    ) {
         self.push(Entry {
             at: Some(at),
             fingerprint,

@@ -1,8 +1,7 @@
-//! All sessions of one process: who a datagram is for, what is ready, whose time has come.
+//! All sessions of one process: demultiplexing of datagrams, queues of ready sessions, and timers.
 //!
-//! Handshakes of new controllers are in `admission`. Invariants: what is ready stands in a queue, each
-//! session at most once; each session has exactly one entry in the timer set; ids of sessions that
-//! are gone are out of the table.
+//! Handshakes of new controllers are in `admission`. Invariants: a session is in each queue at most once
+//! and has at most one entry in the timer set; the table holds no id of a session that is gone.
 
 mod admission;
 mod config;
@@ -21,16 +20,16 @@ pub use config::{Authorizer, Config};
 
 use admission::Admission;
 
-/// Sessions by their place in the table.
+/// Index of a session in the table.
 pub(in crate::session) type Index = usize;
 
 pub(in crate::session) struct Slot {
     pub(in crate::session) session: Session,
-    /// Its entry in the timer set.
+    /// Entry of the session in the timer set.
     scheduled: Option<Instant>,
-    sending: bool,
-    eventful: bool,
-    /// Ids that lead here.
+    in_transmit_queue: bool,
+    in_event_queue: bool,
+    /// Ids that map to this slot.
     ids: Vec<SessionId>,
 }
 
@@ -43,14 +42,14 @@ pub struct Endpoint {
     slots: slab::Slab<Slot>,
     by_id: HashMap<SessionId, Index>,
     by_handle: HashMap<SessionHandle, Index>,
-    sending: VecDeque<Index>,
-    eventful: VecDeque<Index>,
+    transmit_queue: VecDeque<Index>,
+    event_queue: VecDeque<Index>,
     timers: BTreeSet<(Instant, Index)>,
     pub(in crate::session) events: VecDeque<Event>,
 }
 
 impl Endpoint {
-    /// An endpoint without sessions. `now` is when an agent's time begins.
+    /// Creates an endpoint without sessions. `now` is the origin of an agent's time.
     #[must_use]
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Self {
         let admission = config
@@ -65,14 +64,14 @@ impl Endpoint {
             slots: slab::Slab::new(),
             by_id: HashMap::new(),
             by_handle: HashMap::new(),
-            sending: VecDeque::new(),
-            eventful: VecDeque::new(),
+            transmit_queue: VecDeque::new(),
+            event_queue: VecDeque::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
         }
     }
 
-    /// A tagged datagram has arrived. It is opened in place.
+    /// Handles a received datagram that begins with the tag. The datagram is opened in place.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -80,7 +79,7 @@ impl Endpoint {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        // Marks are not reported back yet, so none are sent either.
+        // ECN marks are not reported to the peer yet, so none are set either.
         let _ = ecn;
         self.stats.received += 1;
         if let Err(reason) = self.receive(now, path, datagram) {
@@ -96,7 +95,7 @@ impl Endpoint {
             Datagram::Data(data) => {
                 let index = self.index_of(data.receiver)?;
                 let outcome = self.slots[index].session.on_data(now, path, datagram);
-                self.touch(index);
+                self.schedule(index);
                 outcome
             }
             Datagram::Init(init) => self.on_init(now, path, &init, datagram),
@@ -104,14 +103,14 @@ impl Endpoint {
                 let index = self.index_of(resp.receiver)?;
                 let established = self.slots[index].session.open_resp(path, &resp)?;
                 self.slots[index].session.on_established(now, established);
-                self.keep_only(index, resp.receiver);
-                self.touch(index);
+                self.retain_id(index, resp.receiver);
+                self.schedule(index);
                 Ok(())
             }
             Datagram::Retry(retry) => {
                 let index = self.index_of(retry.receiver)?;
                 self.slots[index].session.on_retry(path, &retry)?;
-                self.touch(index);
+                self.schedule(index);
                 Ok(())
             }
         }
@@ -124,15 +123,15 @@ impl Endpoint {
             .ok_or(Drop::UnknownSession)
     }
 
-    /// Of the ids that a handshake tried, only the one that was answered still leads here.
-    fn keep_only(&mut self, index: Index, session_id: SessionId) {
+    /// Removes all ids of a slot but the one whose INIT was answered.
+    fn retain_id(&mut self, index: Index, session_id: SessionId) {
         let ids = std::mem::replace(&mut self.slots[index].ids, vec![session_id]);
         for id in ids.into_iter().filter(|&id| id != session_id) {
             self.by_id.remove(&id);
         }
     }
 
-    /// Time has passed. Harmless when nothing is due.
+    /// Handles expired timers. Harmless if none has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(at, index)) = self.timers.first()
             && at <= now
@@ -140,11 +139,11 @@ impl Endpoint {
             self.timers.pop_first();
             self.slots[index].scheduled = None;
             self.slots[index].session.handle_timeout(now);
-            self.touch(index);
+            self.schedule(index);
         }
     }
 
-    /// The application wants something.
+    /// Carries out a command of the application.
     pub fn apply(&mut self, now: Instant, command: Command) {
         if let Command::Connect(connect) = command {
             let id = connect.session;
@@ -163,36 +162,31 @@ impl Endpoint {
             return;
         };
         self.slots[index].session.apply(now, command);
-        self.touch(index);
+        self.schedule(index);
     }
 
     pub(in crate::session) fn is_full(&self) -> bool {
         self.slots.len() >= limits::SESSIONS
     }
 
-    pub(in crate::session) fn insert(
-        &mut self,
-        session: Session,
-        session_id: Option<SessionId>,
-    ) -> Index {
+    pub(in crate::session) fn insert(&mut self, session: Session, session_id: Option<SessionId>) {
         let id = session.id;
         let ids = session_id.into_iter().collect();
         let index = self.slots.insert(Slot {
             session,
             scheduled: None,
-            sending: false,
-            eventful: false,
+            in_transmit_queue: false,
+            in_event_queue: false,
             ids,
         });
         if let Some(session_id) = session_id {
             self.by_id.insert(session_id, index);
         }
         self.by_handle.insert(id, index);
-        self.touch(index);
-        index
+        self.schedule(index);
     }
 
-    /// The session at `index`, if there is one.
+    /// Returns the session at `index`, if there is one.
     pub(in crate::session) fn session(&mut self, index: Index) -> Option<&mut Session> {
         self.slots.get_mut(index).map(|slot| &mut slot.session)
     }
@@ -201,19 +195,26 @@ impl Endpoint {
         self.by_handle.get(&session).copied()
     }
 
-    /// After anything happened to a session: queues it for sending and events, and moves its timer
-    /// forward. A timer that has moved back is found out when the old one expires.
-    pub(in crate::session) fn touch(&mut self, index: Index) {
+    /// Queues a session for transmission and events and schedules its timer. Called after every change
+    /// to a session.
+    pub(in crate::session) fn schedule(&mut self, index: Index) {
+        let slot = &mut self.slots[index];
+        if !std::mem::replace(&mut slot.in_transmit_queue, true) {
+            self.transmit_queue.push_back(index);
+        }
+        self.schedule_events_and_timer(index);
+    }
+
+    /// Queues a session for events and moves its timer forward. A timer that has moved back is noticed
+    /// when the old one expires.
+    fn schedule_events_and_timer(&mut self, index: Index) {
         let slot = &mut self.slots[index];
         if let Some(fingerprint) = slot.session.take_fingerprint() {
             self.forget_unconfirmed(fingerprint);
         }
         let slot = &mut self.slots[index];
-        if !std::mem::replace(&mut slot.sending, true) {
-            self.sending.push_back(index);
-        }
-        if slot.session.has_events() && !std::mem::replace(&mut slot.eventful, true) {
-            self.eventful.push_back(index);
+        if slot.session.has_events() && !std::mem::replace(&mut slot.in_event_queue, true) {
+            self.event_queue.push_back(index);
         }
         let next = slot.session.timers.next();
         let sooner = match (next, slot.scheduled) {
@@ -230,7 +231,7 @@ impl Endpoint {
         }
     }
 
-    /// The next datagrams to send, written to `buf` (cleared first); `None` when there are none now.
+    /// Clears `buf` and writes the next datagrams to send to it; returns `None` if there are none now.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         buf.clear();
         if let Some(transmit) = self.poll_retry(now, buf) {
@@ -238,8 +239,8 @@ impl Endpoint {
             return Some(transmit);
         }
         loop {
-            let Some(&index) = self.sending.front() else {
-                // Sessions that stand come first; strangers' handshakes are for when nothing else is ready.
+            let Some(&index) = self.transmit_queue.front() else {
+                // Established sessions come first: a handshake is processed when nothing else is ready.
                 if self.admit_next(now) {
                     continue;
                 }
@@ -252,38 +253,31 @@ impl Endpoint {
             if let Some(id) = new_id {
                 slot.ids.push(id);
                 self.by_id.insert(id, index);
-                // The oldest is forgotten as its INIT is.
+                // The session has discarded its oldest INIT; the id goes with it.
                 if slot.ids.len() > limits::INITS {
                     let oldest = slot.ids.remove(0);
                     self.by_id.remove(&oldest);
                 }
             }
-            self.sending.pop_front();
+            self.transmit_queue.pop_front();
             if let Some(transmit) = transmit {
-                // Round robin: it may have more, others have their turn first.
-                self.sending.push_back(index);
-                self.touch(index);
+                // Round robin: a session that may have more to send goes to the end of the queue.
+                self.transmit_queue.push_back(index);
+                self.schedule(index);
                 self.stats.sent += transmit
                     .segment
                     .map_or(1, |segment| buf.len().div_ceil(segment))
                     as u64;
                 return Some(transmit);
             }
-            slot.sending = false;
+            slot.in_transmit_queue = false;
             let slot = &mut self.slots[index];
-            if slot.session.is_gone() && !slot.eventful {
+            if slot.session.is_gone() && !slot.in_event_queue {
                 self.remove(index);
             } else {
-                self.touch_quiet(index);
+                self.schedule_events_and_timer(index);
             }
         }
-    }
-
-    /// [`touch`](Self::touch) for a session that has just been found to have nothing to send.
-    fn touch_quiet(&mut self, index: Index) {
-        self.slots[index].sending = true;
-        self.touch(index);
-        self.slots[index].sending = false;
     }
 
     fn remove(&mut self, index: Index) {
@@ -297,43 +291,43 @@ impl Endpoint {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) should be called at the latest.
+    /// Returns the latest time at which [`handle_timeout`](Self::handle_timeout) should be called.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.timers.first().map(|&(at, _)| at)
     }
 
-    /// The next thing that happened.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        while let Some(&index) = self.eventful.front() {
+        while let Some(&index) = self.event_queue.front() {
             let slot = &mut self.slots[index];
             if let Some(event) = slot.session.poll_event() {
                 return Some(event);
             }
-            slot.eventful = false;
-            self.eventful.pop_front();
-            // What was held for the application's sake may now go, or owe a frame.
-            self.touch(index);
+            slot.in_event_queue = false;
+            self.event_queue.pop_front();
+            // Taking events may free credit, for which a frame is to be sent, or end the session.
+            self.schedule(index);
         }
         None
     }
 
-    /// Counters.
+    /// Returns the counters of the endpoint.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Sessions in the table.
+    /// Returns the number of sessions in the table.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.slots.len()
     }
 
-    /// The agent's epoch, drawn at start; 0 for a controller.
+    /// Returns the agent's epoch, drawn when the endpoint was created; 0 for a controller.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.admission.as_ref().map_or(0, Admission::epoch)

@@ -48,8 +48,8 @@ impl Streams {
         if wants_credit {
             self.pending.add(stream);
         }
-        if has_event && self.eventful.back() != Some(&stream) {
-            self.eventful.push_back(stream);
+        if has_event && self.readable.back() != Some(&stream) {
+            self.readable.push_back(stream);
         }
         self.return_session_credit(discarded);
         self.forget_if_done(stream.call());

@@ -51,11 +51,11 @@ pub(super) struct Streams {
     /// Streams with something to send, each at most once.
     sendable: VecDeque<StreamId>,
     /// Streams with something for the application; duplicates are harmless.
-    eventful: VecDeque<StreamId>,
+    readable: VecDeque<StreamId>,
     events: VecDeque<StreamEvent>,
     /// Streams that owe the peer a credit, RESET or STOP frame; duplicates are harmless.
     pending: PendingFrames,
-    session_credit_owed: bool,
+    max_data_pending: bool,
     /// Lanes of calls that are forgotten here, which the peer asked to end.
     forgotten: VecDeque<StreamId>,
     /// Sent so far, and the peer's credit for it.
@@ -95,10 +95,10 @@ impl Streams {
             calls: BTreeMap::new(),
             next_call: 0,
             sendable: VecDeque::new(),
-            eventful: VecDeque::new(),
+            readable: VecDeque::new(),
             events: VecDeque::new(),
             pending: PendingFrames::default(),
-            session_credit_owed: false,
+            max_data_pending: false,
             forgotten: VecDeque::new(),
             sent: 0,
             sent_limit: limits::INITIAL_SESSION_CREDIT,
@@ -264,7 +264,7 @@ impl Streams {
         if self.consumed.saturating_add(window) >= self.granted.saturating_add((window / 4).max(1))
             && self.received >= limits::INITIAL_SESSION_CREDIT / 8
         {
-            self.session_credit_owed = true;
+            self.max_data_pending = true;
         }
     }
 

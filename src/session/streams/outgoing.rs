@@ -74,13 +74,13 @@ impl Streams {
     }
 
     /// Whether a frame about credit, RESET or STOP is owed.
-    pub(in crate::session) fn owes(&self) -> bool {
-        !self.pending.is_empty() || self.session_credit_owed || !self.forgotten.is_empty()
+    pub(in crate::session) fn has_pending_frames(&self) -> bool {
+        !self.pending.is_empty() || self.max_data_pending || !self.forgotten.is_empty()
     }
 
     /// The next MAX_DATA owed.
     pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
-        std::mem::take(&mut self.session_credit_owed).then(|| {
+        std::mem::take(&mut self.max_data_pending).then(|| {
             self.granted = self
                 .granted
                 .max(self.consumed.saturating_add(self.session_window))
@@ -212,12 +212,12 @@ impl Streams {
     }
 
     pub(in crate::session) fn on_max_data_lost(&mut self) {
-        self.session_credit_owed = true;
+        self.max_data_pending = true;
     }
 
     /// The next thing for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
-        while let Some(&stream) = self.eventful.front() {
+        while let Some(&stream) = self.readable.front() {
             if !self.is_released(stream.call())
                 && let Some(half) = self.recv_half(stream)
             {
@@ -235,7 +235,7 @@ impl Streams {
                     return Some(StreamEvent::Reset { stream, code });
                 }
             }
-            self.eventful.pop_front();
+            self.readable.pop_front();
             self.forget_if_done(stream.call());
         }
         self.events.pop_front()
@@ -247,6 +247,6 @@ impl Streams {
     }
 
     pub(in crate::session) fn has_events(&self) -> bool {
-        !self.eventful.is_empty() || !self.events.is_empty()
+        !self.readable.is_empty() || !self.events.is_empty()
     }
 }

@@ -111,7 +111,7 @@ fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boo
         _ => None,
     });
 
-    let others = 1..limits::INIT_REGISTER as u64;
+    let others = (1..limits::INIT_REGISTER as u64).map(InitFingerprint);
     let seen = fingerprint.into_iter().chain(others).collect();
     let mut pair = Pair::with(Duration::ZERO, seen);
     assert!(pair.now < Instant::ZERO + limits::INIT_REGISTER_AGE);

@@ -62,7 +62,7 @@ impl Pair {
     }
 
     /// A pair whose agent remembers INITs of an earlier run.
-    fn with(delay: Duration, seen: Vec<u64>) -> Self {
+    fn with(delay: Duration, seen: Vec<InitFingerprint>) -> Self {
         let mut rng = Rng::from_seed([7; 32]);
         let (agent, controller) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
         let agent_key = agent.public();

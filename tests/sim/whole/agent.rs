@@ -13,7 +13,7 @@ use udpagent::agent::jobs::{self};
 use udpagent::crypto::PublicKey;
 use udpagent::message::OsText;
 use udpagent::process::{AccountError, RefusedVariable};
-use udpagent::session::{self, Command};
+use udpagent::session::{self, Command, InitFingerprint};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
@@ -80,7 +80,7 @@ impl Audit for Recorder {
 struct HubApp {
     service: Service<Pretended>,
     now: Instant,
-    seen: Vec<u64>,
+    seen: Vec<InitFingerprint>,
 }
 
 /// A whole agent in the world.
