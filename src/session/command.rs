@@ -1,4 +1,4 @@
-//! What the application asks of the machine: one verb, [`Endpoint::apply`](super::Endpoint::apply).
+//! Commands of the application, passed to [`Endpoint::apply`](super::Endpoint::apply).
 
 use std::time::Duration;
 
@@ -9,103 +9,108 @@ use crate::crypto::PublicKey;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, StreamId};
 
-/// Opens a session to an agent.
+/// Parameters of a new session to an agent.
 #[derive(Clone, Debug)]
 pub struct Connect {
-    /// The number that this process will know the session by; below 2^63, never used before.
+    /// Handle of the new session: below 2^63, never used before.
     pub session: SessionHandle,
-    /// Whose agent it must be.
+    /// Public key that the agent must have.
     pub agent: PublicKey,
-    /// Where to find it.
+    /// Path to the agent.
     pub path: Path,
-    /// What is remembered of it: with a ticket, `first` travels in the first datagram.
+    /// Ticket of an earlier session to this agent; with it, `first` is sent as early data in the INIT, as
+    /// far as it fits.
     pub ticket: Option<Ticket>,
-    /// An invitation, for an agent that does not know this controller's key.
+    /// Invitation, for an agent that does not know this controller's key.
     pub invite: Option<[u8; INVITE]>,
-    /// The first bytes of call 0's control lane.
+    /// First bytes of the control lane of call 0.
     pub first: Bytes,
-    /// Give up with [`Closed::Unreachable`](super::Closed::Unreachable) when nothing answered for this long.
+    /// Time without an answer after which the session ends with
+    /// [`Closed::Unreachable`](super::Closed::Unreachable).
     pub timeout: Duration,
 }
 
-/// A request to the machine. Commands for a session or stream that is gone are ignored: its end is
-/// already on the way as an event.
+/// A command to the session layer. Commands for a session or stream that is gone are ignored, because
+/// the event of its end is already queued.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Opens a session.
     Connect(Connect),
     /// Appends to a stream; for a controller the first write to the next call number opens the call.
-    /// The application keeps within the `limit` of [`StreamEvent::Writable`](super::StreamEvent::Writable), and at
-    /// first within [`limits::INITIAL_STREAM_CREDIT`](super::limits::INITIAL_STREAM_CREDIT); what exceeds it
-    /// is kept and sent when credit comes.
+    /// The application should keep within the `limit` of
+    /// [`StreamEvent::Writable`](super::StreamEvent::Writable), which is
+    /// [`limits::INITIAL_STREAM_CREDIT`](super::limits::INITIAL_STREAM_CREDIT) at first. Bytes beyond the limit
+    /// are buffered and sent when the peer grants credit.
     Write {
         /// Session.
         session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
-        /// The bytes.
+        /// Bytes to append.
         data: Bytes,
-        /// Nothing follows.
+        /// True if the stream ends after these bytes.
         fin: bool,
     },
-    /// So many more bytes of a stream have been disposed of for good: credit for the peer.
+    /// Reports that the application has consumed bytes of a stream, so that the peer gets credit for as
+    /// many.
     Consumed {
         /// Session.
         session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
-        /// How many more.
+        /// Number of bytes consumed since the last report.
         bytes: u64,
     },
-    /// Gives up the sending half of a stream.
+    /// Resets the sending half of a stream.
     Reset {
         /// Session.
         session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
-        /// Why.
+        /// Code for the RESET.
         code: u64,
     },
-    /// Asks the peer to give up its sending half; bytes that still come are discarded.
+    /// Asks the peer to reset its sending half; bytes that still arrive are discarded.
     Stop {
         /// Session.
         session: SessionHandle,
         /// Lane of a call.
         stream: StreamId,
-        /// Why.
+        /// Code for the STOP.
         code: u64,
     },
-    /// The application is through with a call: halves that are still open are reset and stopped, no
-    /// further event names it.
+    /// Releases a call: halves that are still open are reset and stopped, and the only further event that
+    /// names the call is [`StreamEvent::CallEnded`](super::StreamEvent::CallEnded).
     Release {
         /// Session.
         session: SessionHandle,
-        /// The call.
+        /// Call to release.
         call: CallId,
     },
-    /// Asks for [`Event::Silent`](super::Event::Silent) after so long without an authentic datagram, and
-    /// for a PING whenever nothing was heard for `ping`.
+    /// Asks for [`Event::Silent`](super::Event::Silent) after `silence` without an authentic datagram, and
+    /// for a PING after each `ping` without one.
     Watch {
         /// Session.
         session: SessionHandle,
-        /// When silence is worth an event.
+        /// Time without an authentic datagram before the event.
         silence: Duration,
-        /// When it is worth a question; `None`: the default while calls are open.
+        /// Time without an authentic datagram before a PING; `None` for the default,
+        /// [`limits::KEEPALIVE`](super::limits::KEEPALIVE) on a controller while calls are open.
         ping: Option<Duration>,
     },
-    /// Ends the session, telling the peer once.
+    /// Closes the session and tells the peer.
     Close {
         /// Session.
         session: SessionHandle,
-        /// Why, for programs: see [`CloseCode`](crate::wire::CloseCode).
+        /// Code for the CLOSE: see [`CloseCode`](crate::wire::CloseCode).
         code: u64,
-        /// Why, for people.
+        /// Reason for the CLOSE, for people.
         reason: String,
     },
 }
 
 impl Command {
-    /// The session it is about.
+    /// Returns the session of the command.
     #[must_use]
     pub const fn session(&self) -> SessionHandle {
         match self {

@@ -1,4 +1,4 @@
-//! What happened: taken from [`Endpoint::poll_event`](super::Endpoint::poll_event).
+//! Events for the application, returned by [`Endpoint::poll_event`](super::Endpoint::poll_event).
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Early, StreamId};
 
-/// What a controller remembers of an agent, so that next time a command is back in one round trip.
-/// The instants count in the driver's clock, which must be the system's boot-time clock if tickets
-/// outlive the process.
+/// State about an agent that a controller keeps between sessions, so that early data saves a round trip
+/// next time. Its instants are of the driver's clock, which must be the system's boot-time clock if
+/// tickets outlive the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticket {
-    /// Drawn by the agent at its start.
+    /// Random number that the agent drew at its start.
     pub epoch: u64,
     /// The agent's time minus the controller's instant, in microseconds.
     pub offset: i64,
@@ -23,43 +23,43 @@ pub struct Ticket {
     pub rtt: Duration,
 }
 
-/// Something that the application must know.
+/// An event of a session or of the endpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Controller: the agent has answered and is who it should be.
+    /// Controller: the session is established, and the agent has proved that it holds its key.
     Connected {
         /// Session.
         session: SessionHandle,
-        /// What to remember.
+        /// Ticket for the next session to this agent.
         ticket: Ticket,
-        /// What became of the bytes in the first datagram. Refused ones are sent again by themselves,
-        /// unless that could start something twice: then the session ends with [`Closed::Restarted`].
+        /// Fate of the early data. Refused early data is sent again automatically, unless that could start
+        /// something twice: then the session ends with [`Closed::Restarted`].
         early: Early,
     },
-    /// Agent: an admitted controller has opened a session.
+    /// Agent: an authorized controller has opened a session.
     Accepted {
         /// Session.
         session: SessionHandle,
-        /// Who.
+        /// Public key of the controller.
         key: PublicKey,
-        /// From where.
+        /// Address of the controller.
         remote: PeerAddr,
-        /// The invitation shown, if any.
+        /// Invitation that the controller presented, if any.
         invite: Option<[u8; INVITE]>,
     },
-    /// Something happened to a stream or a call of the session.
+    /// An event of a stream or call of the session.
     Stream {
         /// Session.
         session: SessionHandle,
         /// Event of the stream.
         event: StreamEvent,
     },
-    /// Nothing authentic was heard for as long as [`Command::Watch`](super::Command::Watch) said.
+    /// No authentic datagram came for the time given in [`Command::Watch`](super::Command::Watch).
     Silent {
         /// Session.
         session: SessionHandle,
     },
-    /// Something was, after [`Event::Silent`].
+    /// An authentic datagram came after [`Event::Silent`].
     Heard {
         /// Session.
         session: SessionHandle,
@@ -71,22 +71,23 @@ pub enum Event {
         /// The path now in use.
         path: Path,
     },
-    /// An INIT was answered; remember this fingerprint over a restart, so that it is never answered again.
+    /// Agent: an INIT was answered. The application keeps the fingerprint over a restart and passes it to
+    /// [`Config::seen`](super::Config::seen), so that the INIT is never answered again.
     InitSeen {
         /// Fingerprint of the INIT.
         fingerprint: InitFingerprint,
     },
-    /// The session is over; no further event names it.
+    /// The session has ended; no further event names it.
     Closed {
         /// Session.
         session: SessionHandle,
-        /// Why.
+        /// Reason for the end.
         reason: Closed,
     },
 }
 
 impl Event {
-    /// The session it is about.
+    /// Returns the session of the event, if it has one.
     #[must_use]
     pub const fn session(&self) -> Option<SessionHandle> {
         match self {
@@ -114,14 +115,14 @@ pub enum StreamEvent {
         offset: u64,
         /// The bytes; may be empty if `fin` is set.
         data: Bytes,
-        /// True if the stream ends behind these bytes.
+        /// True if the stream ends after these bytes.
         fin: bool,
     },
     /// The peer has granted credit or reported consumption.
     Writable {
         /// Stream.
         stream: StreamId,
-        /// Offset below which the peer has disposed of every byte for good.
+        /// Offset below which the peer has consumed every byte.
         consumed: u64,
         /// First offset that may not be written.
         limit: u64,
@@ -131,14 +132,14 @@ pub enum StreamEvent {
         /// Stream.
         stream: StreamId,
     },
-    /// The peer gave up its sending half: the data is not complete.
+    /// The peer reset its sending half: the data is not complete.
     Reset {
         /// Stream.
         stream: StreamId,
         /// Code of the RESET.
         code: u64,
     },
-    /// The peer wants no more of the stream; the sending half has been reset.
+    /// The peer asked to stop sending; the sending half has been reset.
     Stopped {
         /// Stream.
         stream: StreamId,
@@ -167,29 +168,32 @@ impl StreamEvent {
     }
 }
 
-/// Why a session is over.
+/// Reason for the end of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Closed {
-    /// Nothing ever answered.
+    /// The agent did not answer within [`Connect::timeout`](super::Connect::timeout).
     Unreachable,
-    /// The agent has restarted since the first bytes left for it with a ticket, and may have taken them
-    /// in its life before: they were not sent again.
+    /// The agent has restarted since the early data was first sent, and its earlier run may have accepted
+    /// that data: it was not sent again.
     Restarted,
-    /// The session table is full; nothing was sent.
+    /// The session table is full, or the handle is in use; nothing was sent.
     Full,
-    /// It stood, then nothing was heard for [`limits::IDLE`](super::limits::IDLE).
+    /// No authentic datagram came for [`limits::IDLE`](super::limits::IDLE). On an agent also: the
+    /// controller did not confirm the handshake within
+    /// [`limits::UNCONFIRMED`](super::limits::UNCONFIRMED).
     Lost,
-    /// The peer ended it. The text is the peer's: escape it before showing.
+    /// The peer closed the session. The text is the peer's: escape it before showing.
     ByPeer {
-        /// Why, for programs.
+        /// Code of the CLOSE, for programs.
         code: u64,
-        /// Why, for people.
+        /// Reason in the CLOSE, for people.
         reason: String,
     },
-    /// The key has sealed [`limits::DATAGRAMS_PER_KEY`](super::limits::DATAGRAMS_PER_KEY); a new session goes on.
+    /// The key has sealed [`limits::DATAGRAMS_PER_KEY`](super::limits::DATAGRAMS_PER_KEY) datagrams. The
+    /// application can continue in a new session.
     KeyUsedUp,
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Violation(Violation),
-    /// This side's application ended it.
+    /// The local application closed the session.
     Local,
 }

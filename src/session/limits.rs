@@ -1,128 +1,136 @@
-//! Bounds and timing of the session floor, each with its reason or source.
+//! Bounds and timing of the session layer, each with its reason or source.
 
 use std::time::Duration;
 
-/// Sessions of one endpoint. Ten thousand hosts from one controller, with room.
+/// Maximum number of sessions of one endpoint: ten thousand hosts of one controller, and a margin.
 pub const SESSIONS: usize = 16_384;
 
-/// INITs waiting for their Diffie-Hellman: at 150 µs each, 40 ms of work.
+/// Maximum number of INITs waiting for their Diffie-Hellman: at 150 µs each, 40 ms of work.
 pub const HANDSHAKE_QUEUE: usize = 256;
 
-/// Above an eighth of the queue an address must prove itself by RETRY before work is done for it.
+/// Pending INITs from which on an address must be validated by RETRY before work is done for it.
 pub const HANDSHAKES_BEFORE_RETRY: usize = HANDSHAKE_QUEUE / 8;
 
-/// INITs remembered, so that a captured one is not answered again. At some 50 bytes each 3 MiB.
+/// Number of INITs remembered, so that a captured one is not answered again: at some 50 bytes each, 3 MiB.
 pub const INIT_REGISTER: usize = 65_536;
 
-/// An INIT that this run has answered is remembered at least this long, twice [`EARLY_SKEW`]. When the
-/// register is full of younger ones, no INIT is answered, and nothing is forgotten.
+/// Minimum time for which an INIT that this run has answered is remembered: twice [`EARLY_SKEW`]. When the
+/// register is full of younger ones, no INIT is answered and none is forgotten.
 pub const INIT_REGISTER_AGE: Duration = Duration::from_secs(60);
 
-/// How far a controller's idea of the agent's time may be off for its early data to be taken.
+/// Maximum difference between the agent's time and a controller's estimate of it with which early data is
+/// accepted.
 pub const EARLY_SKEW: Duration = Duration::from_secs(30);
 
-/// Calls that a controller may have open in one session.
+/// Maximum number of calls that a controller has open in one session.
 pub const CALLS: usize = 64;
 
-/// Calls that an agent tolerates: the controller may see a call's end first.
+/// Maximum number of open calls that an agent tolerates: the controller may see the end of a call first.
 pub const CALLS_TOLERATED: usize = 2 * CALLS;
 
-/// Credit that each half of a stream has before any MAX_STREAM_DATA.
+/// Credit of each half of a stream before any MAX_STREAM_DATA.
 pub const INITIAL_STREAM_CREDIT: u64 = 64 << 10;
 
-/// Credit that each direction of a session has before any MAX_DATA.
+/// Credit of each direction of a session before any MAX_DATA.
 pub const INITIAL_SESSION_CREDIT: u64 = 256 << 10;
 
-/// What a receiver lets a stream run ahead of what was consumed, unless configured.
+/// Default credit of a stream beyond its consumed bytes.
 pub const STREAM_WINDOW: u64 = 1 << 20;
 
-/// The same for a whole session: eight streams at full window, or many at less.
+/// Default credit of a session beyond its consumed bytes: eight streams at full window, or many at less.
 pub const SESSION_WINDOW: u64 = 8 << 20;
 
-/// A receiver reports consumption at the latest when this much more has been consumed than it last
-/// reported, whatever its window. An application that waits for its peer to consume may therefore wait
-/// only while at least this much is outstanding; with less, no report need ever come. A quarter of the
-/// initial credit: some twelve datagrams, so that a report leaves with about every acknowledgement.
+/// Unreported consumed bytes of a stream at which a receiver sends a report at the latest, whatever its
+/// window. An application that waits for its peer to consume may therefore wait only while at least this
+/// many bytes are outstanding; with fewer, no report need ever come. A quarter of the initial credit is
+/// some twelve datagrams, so that a report leaves with about every acknowledgement.
 pub const CONSUMED_REPORT: u64 = INITIAL_STREAM_CREDIT / 4;
 
-/// Gaps kept by a stream's receiver; one-byte segments far apart would cost memory out of proportion.
+/// Maximum number of chunks beyond gaps that a stream's receiver keeps. Without a bound, one-byte chunks far
+/// apart would cost memory out of proportion.
 pub const STREAM_GAPS: usize = 1024;
 
-/// Before an address is validated, bytes sent there per byte received from it (RFC 9000 §8.1).
+/// Maximum number of bytes sent to an address that is not validated, per byte received from it
+/// (RFC 9000 §8.1).
 pub const AMPLIFICATION: u64 = 3;
 
-/// Datagrams that opened under no key, per session; RFC 9001 §6.6 gives 2^52 for AES-GCM, the
-/// project's own promise is stricter.
+/// Number of forged datagrams at which a session ends. RFC 9001 §6.6 allows 2^52 for AES-GCM; this limit is
+/// stricter.
 pub const FORGERIES: u64 = 1 << 36;
 
-/// Datagrams sealed under one key. RFC 9001 §6.6: 2^23 for AES-GCM with datagrams up to 64 KiB.
+/// Maximum number of datagrams sealed under one key: 2^23 for AES-GCM with datagrams up to 64 KiB
+/// (RFC 9001 §6.6).
 pub const DATAGRAMS_PER_KEY: u64 = 1 << 23;
 
-/// Initial RTT where none is remembered. RFC 9002 §6.2.2 proposes 333 ms; an INIT alone is no burst.
+/// Initial RTT if no ticket has one. RFC 9002 §6.2.2 recommends 333 ms; here less is safe, because the
+/// first flight is a single INIT.
 pub const INITIAL_RTT: Duration = Duration::from_millis(100);
 
 /// Timer granularity (RFC 9002 §6.1.2).
 pub const GRANULARITY: Duration = Duration::from_millis(1);
 
-/// The longest a receiver delays an acknowledgement (RFC 9000 §18.2 has 25 ms).
+/// Maximum delay of an acknowledgement (25 ms by default in RFC 9000 §18.2).
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(10);
 
 /// Packet reordering threshold (RFC 9002 §6.1.1).
 pub const PACKET_THRESHOLD: u64 = 3;
 
-/// A probe timer never backs off beyond this, so that a path that returns is noticed soon.
+/// Upper bound of the probe timeout with backoff, so that a path that works again is noticed soon.
 pub const MAX_PTO: Duration = Duration::from_secs(3);
 
-/// INIT is repeated at least this often: ten seconds then hold a dozen tries, and a controller gives up on
-/// an agent that stands behind 30 % loss each way once in three thousand times, not once in two hundred.
+/// Upper bound of the time between two INITs. Ten seconds then hold a dozen INITs, and a controller gives
+/// up on an agent behind 30 % loss in each direction once in three thousand times, not once in two hundred.
 pub const MAX_INIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A handshake that the controller has not confirmed is forgotten by the agent after this.
+/// Time after which an agent discards a session that the controller has not confirmed.
 pub const UNCONFIRMED: Duration = Duration::from_secs(15);
 
-/// After this many unanswered repeats an INIT is made anew: the agent may have restarted and hold
-/// the old one for a replay.
+/// Number of unanswered repeats after which a controller makes a new INIT: an agent that has restarted may
+/// take the old one for a replay.
 pub const INIT_REPEATS: u32 = 4;
 
-/// INITs of one session under way: a first one, and one for each RETRY that may have been forged.
+/// Maximum number of outstanding INITs of one session: a first one, and one for each RETRY that may have
+/// been forged.
 pub const INITS: usize = 1 + RETRIES as usize;
 
-/// A session in which nothing was heard for this long is over.
+/// Time without an authentic datagram after which a session ends.
 pub const IDLE: Duration = Duration::from_secs(180);
 
-/// With calls open, a controller that heard nothing for this long asks: under the 30 s that the
-/// tightest NATs keep a UDP binding (RFC 4787 §4.3 demands 120 s, practice differs).
+/// Time without an authentic datagram after which a controller with open calls sends a PING: less than the
+/// 30 s for which the strictest NATs keep a UDP binding (RFC 4787 §4.3 requires 120 s, practice differs).
 pub const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// Datagrams that arrive before the RESP that explains them, kept per pending handshake.
+/// Maximum number of DATA datagrams kept per handshake until the RESP gives the keys (RFC 9001 §5.7).
 pub const UNDECRYPTABLE: usize = 4;
 
-/// Datagrams in one GSO batch: 64 KiB at the smallest datagram size, the kernel's limit.
+/// Maximum number of datagrams in one GSO batch; together they stay below the kernel's limit of 64 KiB.
 pub const SEGMENTS: usize = 32;
 
-/// Datagrams sent when a probe timer expires (RFC 9002 §6.2.4).
+/// Number of datagrams sent when the probe timer expires (RFC 9002 §6.2.4).
 pub const PROBES: u8 = 2;
 
-/// Ranges of received counters kept for ACK frames: twice what one frame reports.
+/// Maximum number of ranges of received counters kept for ACK frames: twice as many as one frame reports.
 pub const RECEIVED_RANGES: usize = 2 * crate::wire::limits::ACK_RANGES;
 
-/// Ack-eliciting datagrams after which an ACK does not wait (RFC 9000 §13.2.2 suggests two; fewer
-/// acknowledgements cost the sender of bulk less, and its pacing does not depend on them).
+/// Number of ack-eliciting datagrams after which an ACK is sent at once. RFC 9000 §13.2.2 suggests two; fewer
+/// acknowledgements cost a bulk sender less, and its pacing does not depend on them.
 pub const ACK_EVERY: u32 = 10;
 
-/// Counters below the largest that the peer knows we reported, which are reported again all the same:
-/// late arrivals among them must not look like gaps.
+/// Number of counters below the largest reported one known to have arrived that ACK frames report again, so
+/// that late arrivals among them do not look like gaps.
 pub const ACK_HISTORY: u64 = 512;
 
-/// Datagrams remembered that asked for no acknowledgement: as many counters as a late one may lag behind.
+/// Number of sent datagrams that are kept even if none of them is ack-eliciting: as many counters as a late
+/// ACK may lag behind.
 pub const SENT_NON_ELICITING: usize = 512;
 
-/// Datagrams remembered behind one that the peer has not acknowledged. A window of the fastest path holds
-/// fewer; a peer that acknowledges nothing is sent no acknowledgements beyond it either, only probes.
+/// Maximum number of datagrams kept from the oldest unacknowledged one on. A congestion window of the fastest
+/// path holds fewer. Beyond it, a peer that acknowledges nothing is sent only probes, no bare ACKs.
 pub const SENT: usize = 1 << 16;
 
-/// Sealed answers to what arrives after a CLOSE was sent.
+/// Maximum number of times that a CLOSE is sent, again for datagrams that arrive after it.
 pub const CLOSE_REPEATS: u32 = 3;
 
-/// RETRYs that one session attempt follows. More would be a game.
+/// Maximum number of RETRYs that one handshake follows: whoever knows the agent's public key and sees an INIT
+/// can forge any number.
 pub const RETRIES: u32 = 2;

@@ -1,15 +1,19 @@
-//! The sans-IO machine: many sessions over one source of datagrams.
+//! The sans-IO session layer: many encrypted sessions over one source of datagrams.
 //!
-//! No socket, clock, thread or operating-system randomness: the driver passes time and bytes in, and
-//! takes datagrams, events and the next deadline out. One contract:
+//! The layer has no socket, clock, thread or operating-system randomness. The driver passes time and
+//! bytes in, and takes datagrams, events and the next deadline out, under one contract:
 //!
 //! **After every call that changes something (`handle_datagram`, `handle_timeout`, `apply`) the driver
 //! drains `poll_transmit` and `poll_event` until both are empty, then sleeps until `poll_timeout`.**
 //! Spurious calls are harmless.
 //!
-//! Invariants: a counter is sealed once; before an address is validated at most three times the bytes
-//! that came from it go there; every table is within its bound in [`limits`]; no call walks all
-//! sessions: what is ready stands in a queue, the next timer in a heap; nothing received panics.
+//! Invariants:
+//!
+//! - A counter is sealed once.
+//! - An address that is not validated is sent at most three times the bytes received from it.
+//! - Every table is within its bound in [`limits`].
+//! - No call walks all sessions: ready sessions are in queues, timers in an ordered set.
+//! - No received bytes cause a panic.
 
 mod command;
 pub mod congestion;
@@ -33,67 +37,67 @@ use std::net::IpAddr;
 
 use crate::peer_addr::PeerAddr;
 
-/// A session, as this process names it. A controller chooses the number in [`Connect`]; an agent's
-/// endpoint counts up from 2^63.
+/// Local number of a session. A controller chooses it in [`Connect`]; an agent's endpoint counts up from
+/// 2^63.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionHandle(pub u64);
 
-/// Where a datagram came from or goes to.
+/// Local and remote address of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Path {
-    /// Which of the driver's sockets.
+    /// Index of the driver's socket.
     pub socket: u16,
-    /// The local address it came to, so that the answer leaves from there; `None`: the system's choice.
+    /// Local address to which the datagram came and from which the answer leaves; `None` leaves the choice
+    /// to the system.
     pub local: Option<IpAddr>,
-    /// The peer.
+    /// Address of the peer.
     pub remote: PeerAddr,
 }
 
-/// Explicit congestion notification, the two bits of RFC 3168.
+/// ECN codepoint of an IP header (RFC 3168 §5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ecn {
-    /// ECN-capable.
+    /// ECT(0): ECN-capable transport.
     Ect0 = 2,
-    /// ECN-capable, the other code point.
+    /// ECT(1): ECN-capable transport.
     Ect1 = 1,
-    /// Congestion experienced.
+    /// CE: congestion experienced.
     Ce = 3,
 }
 
-/// What [`Endpoint::poll_transmit`] put into the caller's buffer.
+/// Description of the datagrams that [`Endpoint::poll_transmit`] wrote to the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transmit {
-    /// Where it goes.
+    /// Destination and source.
     pub path: Path,
-    /// If there are several datagrams in the buffer: each has this size but the last, which may be
-    /// shorter (as UDP GSO wants it).
+    /// Size of each datagram if the buffer holds several; the last may be shorter (as in UDP GSO).
     pub segment: Option<usize>,
-    /// How to mark it.
+    /// ECN codepoint to set.
     pub ecn: Option<Ecn>,
 }
 
-/// Why a datagram was dropped; counted by reason, never logged one by one.
+/// Reason for dropping a datagram. Drops are counted by reason, never logged one by one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Drop {
     /// Tagged, but not a datagram of this version.
     Malformed,
-    /// INIT or RETRY whose mac is not under the agent's key, or INIT sent to a controller.
+    /// The mac of an INIT or RETRY is not under the agent's key, or an INIT was sent to a controller.
     Mac,
     /// The handshake message did not open, or its sealed and clear ids differ.
     Handshake,
-    /// The key is not admitted.
+    /// The authorizer refused the key.
     Stranger,
-    /// An INIT seen before whose session is gone, or that now comes from another address.
+    /// An INIT seen before, whose session is confirmed or gone, or that now comes from another address.
     Replay,
-    /// The handshake queue or the session table is full.
+    /// The session table or a queue or register of the handshake is full.
     Full,
-    /// No session of that id.
+    /// No session has that id.
     UnknownSession,
-    /// A counter seen before, or older than the window.
+    /// The counter was seen before, or is older than the replay window.
     Duplicate,
-    /// Sealed bytes did not open.
+    /// The sealed bytes did not open.
     Forged,
-    /// A RETRY or RESP that no handshake waits for.
+    /// No handshake expects this RETRY or RESP, or the datagram is not from the agent's address.
     Unexpected,
 }
 
@@ -113,18 +117,18 @@ impl Drop {
     ];
 }
 
-/// Counters of an endpoint, since its start.
+/// Counters of an endpoint since its creation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Stats {
-    /// Datagrams that carried the tag.
+    /// Received datagrams that begin with the tag.
     pub received: u64,
     /// Datagrams handed out for sending.
     pub sent: u64,
     /// Handshakes answered.
     pub handshakes: u64,
-    /// RETRY sent.
+    /// RETRYs sent.
     pub retries: u64,
-    /// Drops, indexed by [`Drop`].
+    /// Dropped datagrams, indexed by [`Drop`].
     pub dropped: [u64; Drop::ALL.len()],
 }
 

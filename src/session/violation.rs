@@ -32,7 +32,7 @@ pub enum Fault {
     FinalSizeChanged,
     /// The final size lies below an octet received before.
     FinalSizeTooLow,
-    /// The half has more pieces beyond gaps than [`limits::STREAM_GAPS`](super::limits::STREAM_GAPS).
+    /// The half has more chunks beyond gaps than [`limits::STREAM_GAPS`](super::limits::STREAM_GAPS).
     Gaps,
     /// The lane does not exist in this direction.
     Direction,

@@ -1,7 +1,8 @@
-//! What was received, and when to say so (RFC 9000 §13.2).
+//! Received counters, and the time of the next acknowledgement (RFC 9000 §13.2).
 //!
-//! Reordering, and every tenth datagram, is reported at once; else an acknowledgement waits for
-//! company, an eighth of a round trip and never more than [`limits::MAX_ACK_DELAY`].
+//! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, is acknowledged at once. Any other
+//! acknowledgement is delayed by an eighth of a round trip, at most [`limits::MAX_ACK_DELAY`], so that it
+//! can cover several datagrams.
 
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use crate::wire::encode_ack;
 
 pub(in crate::session) struct Acks {
     received: RangeSet,
+    /// Time at which the largest counter was received.
     largest_at: Instant,
+    /// Number of ack-eliciting datagrams since the last ACK.
     unreported: u32,
     due: Option<Instant>,
 }
@@ -27,7 +30,7 @@ impl Acks {
         }
     }
 
-    /// A datagram opened that had not been seen before.
+    /// Records the counter of a new datagram that was opened.
     pub(in crate::session) fn on_received(
         &mut self,
         now: Instant,
@@ -63,12 +66,12 @@ impl Acks {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// There is something to report, due or not.
-    pub(in crate::session) const fn has_news(&self) -> bool {
+    /// Returns true if an acknowledgement is pending, due or not.
+    pub(in crate::session) const fn is_pending(&self) -> bool {
         self.due.is_some()
     }
 
-    /// Writes an ACK frame; returns the largest counter it reports.
+    /// Writes an ACK frame; returns the largest counter in it.
     pub(in crate::session) fn write(
         &mut self,
         now: Instant,
@@ -84,7 +87,8 @@ impl Acks {
         Some(largest)
     }
 
-    /// The peer has an ACK frame that reported up to `largest`: what is far below needs no repeating.
+    /// Handles the arrival of an ACK frame at the peer: counters far below its `largest` need not be reported
+    /// again.
     pub(in crate::session) fn on_ack_arrived(&mut self, largest: u64) {
         self.received
             .remove_below(largest.saturating_sub(limits::ACK_HISTORY));

@@ -1,12 +1,13 @@
-//! What a session tells the application, in order: what happened to it, then what its streams have.
+//! Events of a session in order: those of the session itself, then those of its streams.
 //!
-//! Nothing is told of a session that is over but what came before its end.
+//! A session that has ended returns only the events from before its end.
 
 use super::{Session, State};
 use crate::session::event::{Event, StreamEvent};
 use crate::wire::CallId;
 
 impl Session {
+    /// Moves the events of the streams to the queue of the session, before its end.
     pub(in crate::session) fn take_stream_events(&mut self) {
         while let Some(event) = self.streams.poll_event() {
             let event = self.stream_event(event);

@@ -1,9 +1,9 @@
-//! The controller's side of a handshake: INITs under way, and what answers them.
+//! The controller's side of a handshake: outstanding INITs, and the RETRY or RESP that answers them.
 //!
-//! An INIT is repeated byte for byte; after [`limits::INIT_REPEATS`] repeats, or on a RETRY, a new one is
-//! made and the older one kept beside it, so that nobody's forged RETRY or RESP, and no late RESP, can
-//! spoil the handshake. All of them carry the same early bytes and the same time, so that the agent takes those
-//! bytes once.
+//! An INIT is repeated byte for byte. After [`limits::INIT_REPEATS`] repeats, or on a RETRY, a new one is
+//! made and the older ones stay outstanding, so that neither a forged RETRY or RESP nor a late RESP can
+//! prevent the handshake. All INITs of a session carry the same early data and the same time, so that the
+//! agent accepts that data once.
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
@@ -15,45 +15,47 @@ use crate::time::{Instant, micros};
 use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
 use crate::wire::{self, CallId, Early, Frame, Frames, Hello, Lane, Resp, SessionId, StreamId};
 
-/// One INIT under way.
+/// An outstanding INIT.
 struct InitFlight {
     id: SessionId,
     initiator: Initiator,
     datagram: Vec<u8>,
-    made: Instant,
+    created: Instant,
     repeats: u32,
 }
 
-/// The state of a controller's session before it stands.
+/// State of a controller's session before it is established.
 pub(in crate::session) struct Connecting {
     agent: PublicKey,
     mac: AgentMac,
     ticket: Option<Ticket>,
     invite: Option<Zeroizing<[u8; INVITE]>>,
     first: Bytes,
-    /// Newest last; at most two.
+    /// Newest last; at most [`limits::INITS`].
     flights: Vec<InitFlight>,
-    /// When the first INIT was made.
+    /// Time at which the first INIT was created.
     began: Option<Instant>,
+    /// Token for the next INIT.
     token: Option<[u8; TOKEN]>,
+    /// Number of RETRYs followed.
     retries: u32,
-    /// The newest INIT is to be sent (again).
+    /// True if an INIT is to be sent now.
     pub(in crate::session) due: bool,
     /// DATA datagrams received before the RESP whose keys open them.
     pub(in crate::session) undecryptable: Vec<Vec<u8>>,
 }
 
-/// A handshake that has succeeded.
+/// Result of a successful handshake.
 pub(in crate::session) struct Established {
     pub(in crate::session) keys: TrafficKeys,
     pub(in crate::session) local: SessionId,
     pub(in crate::session) remote: SessionId,
     pub(in crate::session) hello: Hello,
-    /// What RESP carried behind its HELLO.
+    /// Frames behind the HELLO of the RESP.
     pub(in crate::session) payload: Vec<u8>,
-    /// When the INIT was sent, if it was sent only once: a round-trip sample.
+    /// Time at which the INIT was sent, if it was sent only once: the start of a round-trip sample.
     pub(in crate::session) sent_once: Option<Instant>,
-    /// Bytes of the first call's control lane that travelled in the INIT.
+    /// Number of bytes of the first call's control lane in the INIT.
     pub(in crate::session) early: u64,
 }
 
@@ -79,8 +81,8 @@ impl Connecting {
         }
     }
 
-    /// The INIT to send now. A new one gets a new id, returned beside it. `None`: the agent's key is
-    /// not one that anybody can talk to.
+    /// Returns the INIT to send now, and its session id if it is a new one. `None` if the agent's key is of
+    /// low order, so that no handshake is possible.
     pub(in crate::session) fn datagram(
         &mut self,
         now: Instant,
@@ -108,7 +110,8 @@ impl Connecting {
             .map(|flight| (&flight.datagram[..], Some(flight.id)))
     }
 
-    /// A token is good for one INIT and its repeats: one that is not answered may be out of date, or forged.
+    /// Creates an INIT. A token is used for one INIT and its repeats only: if they are not answered, it may
+    /// have expired or be forged.
     fn new_flight(&mut self, now: Instant, config: &Config, rng: &mut Rng) -> Option<InitFlight> {
         let id = SessionId(rng.u64());
         let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
@@ -132,15 +135,15 @@ impl Connecting {
             id,
             initiator,
             datagram,
-            made: now,
+            created: now,
             repeats: 0,
         })
     }
 
-    /// HELLO, early bytes if the agent was met before, padding up to `size`.
+    /// Returns HELLO, early data if there is a ticket, and padding up to `size`.
     fn payload(&self, now: Instant, id: SessionId, size: usize) -> Vec<u8> {
         let mut payload = Vec::with_capacity(size);
-        // That of the first one in all of them: by it the agent tells that they are one.
+        // All INITs of a session carry the time of the first, by which the agent recognizes them as equal.
         let began = self.began.unwrap_or(now);
         let agent_time = self.ticket.map_or(0, |ticket| {
             began.as_micros().saturating_add_signed(ticket.offset)
@@ -168,7 +171,7 @@ impl Connecting {
         payload
     }
 
-    /// How many bytes of the first call travel in each INIT. The same whether it has a token or not.
+    /// Returns the number of early bytes in each INIT, which does not depend on a token.
     fn early(&self) -> u64 {
         if self.ticket.is_none() {
             return 0;
@@ -187,7 +190,7 @@ impl Connecting {
         self.first.len().min(room) as u64
     }
 
-    /// A RETRY came for one of our INITs. Returns whether it is followed.
+    /// Handles a RETRY for one of the INITs; returns true if it is followed.
     pub(in crate::session) fn on_retry(
         &mut self,
         covered: &[u8],
@@ -199,7 +202,7 @@ impl Connecting {
         }
         self.retries += 1;
         self.token = Some(token);
-        // Stale by decree: the next INIT is made anew, with the token.
+        // No repeats are left, so the next INIT is a new one, with the token.
         if let Some(flight) = self.flights.last_mut() {
             flight.repeats = limits::INIT_REPEATS;
         }
@@ -207,7 +210,7 @@ impl Connecting {
         true
     }
 
-    /// A RESP came. `None`: forged; every flight stands as before.
+    /// Handles a RESP. `None` if it is forged; the INITs then stay outstanding.
     pub(in crate::session) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
         let early = self.early();
         let flight = self
@@ -230,13 +233,13 @@ impl Connecting {
             remote: resp.sender,
             hello,
             payload: rest,
-            sent_once: (flight.repeats == 0).then_some(flight.made),
+            sent_once: (flight.repeats == 0).then_some(flight.created),
             early,
         })
     }
 
-    /// Whether an earlier run of the agent may have taken the early bytes that this one refuses: unless
-    /// this one was at work when they first left, somebody else may have been.
+    /// Returns true if an earlier run of the agent may have accepted the early data that this run refuses:
+    /// that is, unless this run had started when the data was first sent.
     pub(in crate::session) fn may_be_taken(&self, now: Instant, hello: &Hello) -> bool {
         let same_run = self.ticket.map(|ticket| ticket.epoch) == Some(hello.epoch);
         self.early() > 0
@@ -247,7 +250,7 @@ impl Connecting {
                 .is_none_or(|began| hello.agent_time < now.since(began))
     }
 
-    /// The ticket for the next time.
+    /// Returns the ticket for the next session.
     pub(in crate::session) fn ticket(
         now: Instant,
         hello: &Hello,

@@ -1,12 +1,12 @@
-//! One session: what it knows, and what it does with what arrives and with passing time.
+//! One session: its state, and its reaction to commands and timers.
 //!
 //! ```text
 //!   controller: connecting --RESP--> established --close or violation--> closing --linger--> gone
 //!   agent:            INIT --------> established --CLOSE, idle-----------------------------> gone
 //! ```
 //!
-//! Building datagrams is in `transmit`, the handshake in `connecting` and `endpoint`. Invariant: once
-//! gone, nothing is sent and no event but the last one is told.
+//! Received datagrams are in `receive`, datagrams to send in `transmit`, the handshake in `handshake` and
+//! `endpoint::admission`. Invariant: a session that is gone sends nothing, and `Closed` is its last event.
 
 mod acks;
 mod events;
@@ -40,7 +40,7 @@ use timers::{Timer, Timers};
 pub(in crate::session) enum State {
     Connecting(Box<Connecting>),
     Established,
-    /// CLOSE was sent; echoes of the peer are answered with it a few times.
+    /// A CLOSE is to be sent; it is repeated a few times for datagrams that still arrive.
     Closing {
         code: u64,
         reason: String,
@@ -55,54 +55,61 @@ pub(in crate::session) struct Session {
     pub(in crate::session) side: Side,
     pub(in crate::session) state: State,
     pub(in crate::session) keys: Option<TrafficKeys>,
-    /// Our name for the session, and the peer's.
+    /// Session id that this endpoint chose, and the peer's.
     pub(in crate::session) local: SessionId,
     pub(in crate::session) remote: SessionId,
     pub(in crate::session) path: PathState,
-    /// The route before a move that is not validated yet.
+    /// The path in use before a migration that is not validated yet.
     pub(in crate::session) previous_path: Option<PathState>,
-    /// A PATH_RESPONSE owed to an address.
+    /// PATH_RESPONSE to send, and its path.
     pub(in crate::session) path_response: Option<(Path, [u8; 8])>,
     pub(in crate::session) recovery: Recovery,
     pub(in crate::session) acks: Acks,
     pub(in crate::session) streams: Streams,
     pub(in crate::session) timers: Timers,
-    /// Agent: the RESP, kept to answer a repeated INIT.
+    /// Agent: the RESP, kept until the session is confirmed to answer a repeated INIT.
     pub(in crate::session) resp: Option<Resp>,
-    /// Agent: the fingerprint of the INIT, until the endpoint knows that it was confirmed.
+    /// Agent: the fingerprint of the INIT, until the endpoint has taken it (see `take_fingerprint`).
     pub(in crate::session) init_fingerprint: Option<InitFingerprint>,
     pub(in crate::session) ping_due: bool,
     pub(in crate::session) replay: ReplayWindow,
+    /// The largest counter received.
     pub(in crate::session) newest: u64,
+    /// Number of datagrams that did not open.
     pub(in crate::session) forgeries: u64,
+    /// Time of the last authentic datagram.
     pub(in crate::session) last_heard: Instant,
     watch: Option<Watch>,
+    /// True between the events `Silent` and `Heard`.
     pub(in crate::session) silent: bool,
+    /// Number of times that the INIT timer has expired.
     handshake_repeats: u32,
     pub(in crate::session) events: VecDeque<Event>,
 }
 
-/// What an agent's session starts with.
+/// Parameters of an agent's new session.
 pub(in crate::session) struct Accept {
     pub(in crate::session) id: SessionHandle,
-    /// Our name for the session, and the controller's.
+    /// Session id that this endpoint chose, and the controller's.
     pub(in crate::session) local: SessionId,
     pub(in crate::session) remote: SessionId,
     pub(in crate::session) keys: TrafficKeys,
     pub(in crate::session) path: PathState,
-    /// The answer to its INIT.
+    /// RESP to the INIT.
     pub(in crate::session) resp: Vec<u8>,
 }
 
-/// The answer to an INIT.
+/// RESP of a session that is not confirmed yet.
 pub(in crate::session) struct Resp {
     pub(in crate::session) datagram: Vec<u8>,
     pub(in crate::session) due: bool,
     pub(in crate::session) sent: bool,
-    /// When it was sent, if once: the controller's first datagram gives a round-trip sample.
+    /// Time at which it was sent, if it was sent only once: the start of a round-trip sample that the
+    /// controller's first datagram ends.
     pub(in crate::session) sent_once: Option<Instant>,
 }
 
+/// Parameters of [`Command::Watch`].
 #[derive(Clone, Copy)]
 struct Watch {
     silence: Duration,
@@ -110,7 +117,7 @@ struct Watch {
 }
 
 impl Session {
-    /// A controller's session, about to send INIT.
+    /// Creates a controller's session, which is about to send INIT.
     pub(in crate::session) fn connect(
         now: Instant,
         connect: Connect,
@@ -140,7 +147,7 @@ impl Session {
             config,
             rng,
         );
-        // An empty write would open the call, and an open call asks whether the peer is there.
+        // An empty write would open the call, and an open call causes keep-alive PINGs.
         if !connect.first.is_empty() {
             this.streams.write(
                 StreamId::new(CallId(0), Lane::Control),
@@ -152,7 +159,7 @@ impl Session {
         this
     }
 
-    /// An agent's session, about to send its RESP.
+    /// Creates an agent's session, which is about to send its RESP.
     pub(in crate::session) fn accept(
         now: Instant,
         accept: Accept,
@@ -200,7 +207,7 @@ impl Session {
         rng: &mut Rng,
     ) -> Self {
         let mut recovery = Recovery::new(now, rtt, MIN_DATAGRAM as u64, rng.u64());
-        // Counter 0 is the handshake message's.
+        // Counter 0 stands for the handshake message.
         recovery.sent.skip();
         Self {
             id,
@@ -251,7 +258,7 @@ impl Session {
         self.events.push_back(event);
     }
 
-    // Time.
+    // Timers.
 
     pub(in crate::session) fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.take_expired(now) {
@@ -285,17 +292,17 @@ impl Session {
                 self.silent = true;
                 self.events.push_back(Event::Silent { session: self.id });
             }
-            // They only wake the driver: what is due is seen when datagrams are built.
+            // These only wake the driver: building datagrams finds out what is due.
             Timer::Ack | Timer::Pacing => {}
         }
     }
 
-    /// Not even one datagram may go to the address before more has come from it.
+    /// Returns true if the amplification limit allows no datagram before more bytes come from the address.
     pub(in crate::session) fn is_over_budget(&self) -> bool {
         self.path.budget() < MIN_DATAGRAM as u64
     }
 
-    /// How long to wait for RESP before INIT is sent again.
+    /// Returns the time to wait for a RESP before an INIT is sent again.
     pub(in crate::session) fn init_timeout(&self) -> Duration {
         (self.recovery.pto() * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
             .min(limits::MAX_INIT_TIMEOUT)
@@ -307,7 +314,7 @@ impl Session {
             return;
         }
         self.timers.put(Timer::Recovery, self.recovery.timeout());
-        // One that is due already needs no timer: the next drain sends it, or the budget forbids it.
+        // An ACK that is due needs no timer: the next drain sends it, unless the budget forbids it.
         self.timers
             .put(Timer::Ack, self.acks.timeout().filter(|&due| due > now));
         self.timers.set(Timer::Idle, self.last_heard + limits::IDLE);
@@ -316,7 +323,7 @@ impl Session {
             None => (self.side == Side::Controller && self.streams.open_calls() > 0)
                 .then_some(limits::KEEPALIVE),
         };
-        // While something is under way the probe timer asks already.
+        // While an ack-eliciting datagram is in flight, the probe timer does the same.
         let ping = ping.filter(|_| !self.recovery.sent.has_eliciting() && !self.ping_due);
         self.timers.put(
             Timer::KeepAlive,
@@ -329,7 +336,7 @@ impl Session {
         self.timers.put(Timer::Silence, silence);
     }
 
-    // What the application asks.
+    // Commands.
 
     pub(in crate::session) fn apply(&mut self, now: Instant, command: Command) {
         if let Command::Release { call, .. } = command {
@@ -364,6 +371,7 @@ impl Session {
         self.rearm(now);
     }
 
+    /// Starts to close the session, without an event.
     pub(in crate::session) fn close(&mut self, now: Instant, code: u64, reason: String) {
         self.state = State::Closing {
             code,
@@ -376,7 +384,7 @@ impl Session {
             .set(Timer::Linger, now + self.recovery.pto() * 3);
     }
 
-    /// As many datagrams were sealed as are safe under one key.
+    /// Closes a session whose key has sealed as many datagrams as is safe.
     pub(in crate::session) fn retire_key(&mut self, now: Instant) {
         self.close(
             now,
@@ -390,6 +398,7 @@ impl Session {
         });
     }
 
+    /// Closes the session because of a violation of the peer.
     pub(in crate::session) fn violate(&mut self, now: Instant, violation: Violation) {
         if !matches!(self.state, State::Established) {
             return;
@@ -401,6 +410,7 @@ impl Session {
         });
     }
 
+    /// Ends the session without a CLOSE.
     pub(in crate::session) fn end(&mut self, reason: Closed) {
         self.state = State::Gone;
         self.timers.stop_all();

@@ -1,7 +1,7 @@
-//! Where a session's datagrams go, and how much may go there before the address is validated.
+//! Path of a session, its validation, and the amplification limit before it.
 //!
-//! Only the controller roams. Invariant: to an address that was not validated at most
-//! [`limits::AMPLIFICATION`] times the bytes go that came from it (RFC 9000 §8.1).
+//! Only the controller migrates. Invariant: an address that is not validated is sent at most
+//! [`limits::AMPLIFICATION`] times the bytes received from it (RFC 9000 §8.1).
 
 use crate::session::{Path, limits};
 
@@ -11,14 +11,14 @@ pub(in crate::session) struct PathState {
     pub(in crate::session) validated: bool,
     received: u64,
     sent: u64,
-    /// Sent there and awaited back, to prove it.
+    /// Data of the last PATH_CHALLENGE, which a PATH_RESPONSE must return.
     pub(in crate::session) challenge: Option<[u8; 8]>,
-    /// The challenge has yet to be sent.
+    /// True if a PATH_CHALLENGE is to be sent.
     pub(in crate::session) challenge_due: bool,
 }
 
 impl PathState {
-    /// A route to an address that is known to be the peer's.
+    /// Creates the state of a path whose address is known to be the peer's.
     pub(in crate::session) const fn validated(path: Path) -> Self {
         Self {
             path,
@@ -30,7 +30,7 @@ impl PathState {
         }
     }
 
-    /// A route to an address that so many bytes came from.
+    /// Creates the state of a path that is not validated, from which `received` bytes came.
     pub(in crate::session) fn unvalidated(path: Path, received: usize) -> Self {
         Self {
             validated: false,
@@ -47,7 +47,7 @@ impl PathState {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
 
-    /// Bytes that may still go there.
+    /// Returns the number of bytes that may be sent now.
     pub(in crate::session) fn budget(&self) -> u64 {
         if self.validated {
             return u64::MAX;

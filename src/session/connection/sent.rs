@@ -1,8 +1,8 @@
-//! What was sent and is neither acknowledged nor lost: datagrams by counter, and what they carried.
+//! Sent datagrams that are neither acknowledged nor lost, by counter, and the frames in them.
 //!
 //! A ring over consecutive counters. Invariants: `in_flight` is the sum of the sizes of the
-//! acknowledgement-eliciting datagrams in it; what asks for no acknowledgement, and so may never get one, is
-//! forgotten in time.
+//! ack-eliciting datagrams in it; a datagram that is not ack-eliciting may never be acknowledged, so it is
+//! discarded after [`limits::SENT_NON_ELICITING`] more.
 
 use std::collections::VecDeque;
 
@@ -12,13 +12,13 @@ use crate::session::streams::{Chunk, StreamFrame};
 use crate::time::Instant;
 use crate::wire::StreamId;
 
-/// Something that a datagram carried and that matters when it is acknowledged or lost.
+/// Content of a sent datagram that needs handling when the datagram is acknowledged or lost.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum SentFrame {
     Chunk(StreamId, Chunk),
     Frame(StreamFrame),
     MaxData,
-    /// An ACK frame: once it has arrived, counters up to this one need not be reported again.
+    /// An ACK frame, by its largest counter.
     Ack(u64),
 }
 
@@ -40,7 +40,7 @@ pub(in crate::session) struct SentPackets {
 }
 
 impl SentPackets {
-    /// The counter that the next datagram will have.
+    /// Returns the counter of the next datagram.
     pub(in crate::session) fn next_counter(&self) -> u64 {
         self.base + self.packets.len() as u64
     }
@@ -73,18 +73,19 @@ impl SentPackets {
         }
     }
 
-    /// Whether the peer acknowledges so little that nothing more is said that it has not to acknowledge.
+    /// Returns true if the peer acknowledges so little that no datagram may be added that is not
+    /// ack-eliciting.
     pub(in crate::session) fn is_overfull(&self) -> bool {
         self.packets.len() > limits::SENT
     }
 
-    /// Passes over a counter: it was used by a datagram that nothing tracks.
+    /// Skips a counter, used by a datagram that is not tracked.
     pub(in crate::session) fn skip(&mut self) {
         self.packets.push_back(None);
         self.trim();
     }
 
-    /// Takes a datagram out.
+    /// Removes a datagram.
     pub(in crate::session) fn take(&mut self, counter: u64) -> Option<SentPacket> {
         let index = usize::try_from(counter.checked_sub(self.base)?).ok()?;
         let packet = self.packets.get_mut(index)?.take()?;
@@ -95,7 +96,7 @@ impl SentPackets {
         Some(packet)
     }
 
-    /// Forgets the leading counters that are settled. Call after taking.
+    /// Discards the leading counters whose datagrams were removed. Called after `take`.
     pub(in crate::session) fn trim(&mut self) {
         while let Some(None) = self.packets.front() {
             self.packets.pop_front();
@@ -103,12 +104,12 @@ impl SentPackets {
         }
     }
 
-    /// The oldest unsettled counter, or the next one.
+    /// Returns the oldest counter that is kept, or the next one if none is.
     pub(in crate::session) const fn base(&self) -> u64 {
         self.base
     }
 
-    /// Unsettled datagrams in order.
+    /// Returns the datagrams in order of their counters.
     pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
         (self.base..)
             .zip(&self.packets)
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_no_acknowledgement_does_not_pile_up() {
+    fn datagrams_that_are_not_ack_eliciting_do_not_accumulate() {
         let mut sent = SentPackets::default();
         for _ in 0..3 * limits::SENT_NON_ELICITING {
             sent.push(packet(false));
@@ -144,7 +145,7 @@ mod tests {
         for _ in 0..limits::SENT {
             sent.push(packet(false));
         }
-        assert!(sent.is_overfull(), "the one that asks is not forgotten");
+        assert!(sent.is_overfull(), "an ack-eliciting datagram is kept");
         assert!(sent.has_eliciting());
     }
 }

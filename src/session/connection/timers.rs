@@ -1,30 +1,30 @@
-//! The timers of a session: one enum, one table.
+//! The timers of a session.
 
 use crate::time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::session) enum Timer {
-    /// Repeat INIT, or make it anew.
+    /// Next INIT, repeated or new.
     Init,
-    /// Nothing answered at all.
+    /// End of a session whose agent did not answer.
     Contact,
-    /// The controller never confirmed the handshake.
+    /// End of a session whose handshake the controller did not confirm.
     Unconfirmed,
     /// Loss detection, or a probe.
     Recovery,
-    /// An acknowledgement is due.
+    /// Delayed acknowledgement.
     Ack,
-    /// The pacer lets the next datagram go.
+    /// Next datagram allowed by the pacer.
     Pacing,
-    /// The new path was not validated in time.
+    /// End of the validation of a new path, after which the previous one is used again.
     Path,
-    /// Time to ask whether the peer is there.
+    /// PING on an idle session.
     KeepAlive,
-    /// The application wants to know of silence.
+    /// Silence that the application asked to be told of.
     Silence,
-    /// Nothing was heard for too long.
+    /// End of an idle session.
     Idle,
-    /// The last echo of a closed session may be forgotten.
+    /// End of a closed session, after late datagrams of the peer.
     Linger,
 }
 
@@ -52,7 +52,7 @@ impl Timers {
         self.0[timer as usize] = Some(at);
     }
 
-    /// Sets, or stops it for `None`.
+    /// Sets a timer, or stops it if `at` is `None`.
     pub(in crate::session) fn put(&mut self, timer: Timer, at: Option<Instant>) {
         self.0[timer as usize] = at;
     }
@@ -69,7 +69,7 @@ impl Timers {
         self.0.iter().flatten().min().copied()
     }
 
-    /// Takes one that has expired.
+    /// Stops and returns a timer that has expired.
     pub(in crate::session) fn take_expired(&mut self, now: Instant) -> Option<Timer> {
         let timer = Timer::ALL
             .into_iter()

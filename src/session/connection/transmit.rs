@@ -192,7 +192,7 @@ impl Session {
         let start = self.begin(buf);
         let end = start + MIN_DATAGRAM - AEAD_TAG;
         let mut frames = Vec::new();
-        if self.acks.has_news()
+        if self.acks.is_pending()
             && let Some(largest) = self.acks.write(now, ACK_SPACE, buf)
         {
             frames.push(SentFrame::Ack(largest));
@@ -319,7 +319,7 @@ impl Session {
         };
         // What came last is acknowledged too: a peer that sent a result learns that it has arrived.
         let mut ack = Vec::new();
-        if self.acks.has_news() {
+        if self.acks.is_pending() {
             self.acks.write(now, ACK_SPACE, &mut ack);
         }
         let length = DATA_HEADER + ack.len() + frame.size() + AEAD_TAG;

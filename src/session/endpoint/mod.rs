@@ -309,7 +309,8 @@ impl Endpoint {
             }
             slot.in_event_queue = false;
             self.event_queue.pop_front();
-            // Taking events may free credit, for which a frame is to be sent, or end the session.
+            // Taking events may free credit, which is granted in a frame. A session that is gone may now be
+            // removed.
             self.schedule(index);
         }
         None
