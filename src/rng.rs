@@ -1,38 +1,38 @@
-//! The injected random source: ids, keys, nonces and jitter all come from here.
+//! The injected random source of all ids, keys, nonces and jitter.
 //!
-//! A ChaCha20 key stream from a 32-byte seed. The binaries seed it from the operating system, once
-//! per endpoint; the simulator from its own seed, so that a run can be repeated to the byte.
-//! Not the place that asks the operating system: that is `net::seed`.
+//! A ChaCha20 key stream from a 32-byte seed. The binaries seed it from the operating system, once per
+//! endpoint (see `net::seed`); the simulator from its own seed, so that a run can be repeated to the byte.
 //!
-//! Invariant (fast key erasure): what was drawn cannot be computed from the state. The first bytes of each
-//! stretch of the key stream replace the key that made it, and the rest is wiped as it is drawn. So
-//! a later image of the process's memory does not give back the ephemeral keys of earlier handshakes.
+//! Invariant (fast key erasure): output that was drawn cannot be computed from the state. The first bytes
+//! of each block of key stream replace the key that made it, and the rest is wiped as it is drawn. So a
+//! later image of the process's memory does not reveal the ephemeral keys of earlier handshakes.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Bytes of the key.
+/// Size of the key in bytes.
 const KEY: usize = 32;
 
-/// Bytes that one key gives besides the next key: what the generator computes in one step.
+/// Number of output bytes per key: the generator computes 256 bytes in one step, and the first ones are the
+/// next key.
 const BUFFER: usize = 256 - KEY;
 
 /// A cryptographic random source with an explicit seed.
 ///
-/// In a box, so that moving it leaves no copy behind.
+/// The state is in a box, so that moving the source leaves no copy of it in memory.
 pub struct Rng(Box<State>);
 
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct State {
     key: [u8; KEY],
-    /// Not yet drawn from `drawn` on; wiped below.
+    /// Output: wiped below `drawn`, available from there on.
     buffer: [u8; BUFFER],
     drawn: usize,
 }
 
 impl Rng {
-    /// A source whose whole output is determined by `seed`.
+    /// Creates a source whose output is determined by `seed`.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let seed = Zeroizing::new(seed);
@@ -54,27 +54,27 @@ impl Rng {
             }
             let left = &mut state.buffer[state.drawn..];
             let size = out.len().min(left.len());
-            let (now, later) = out.split_at_mut(size);
-            now.copy_from_slice(&left[..size]);
+            let (head, tail) = out.split_at_mut(size);
+            head.copy_from_slice(&left[..size]);
             left[..size].zeroize();
             state.drawn += size;
-            out = later;
+            out = tail;
         }
     }
 
-    /// Random bytes, as an array.
+    /// Returns an array of random bytes.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         self.fill(&mut out);
         out
     }
 
-    /// A random integer over the whole range.
+    /// Returns a random integer over the whole range.
     pub fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.bytes())
     }
 
-    /// An independent source, seeded from this one.
+    /// Creates an independent source, seeded from this one.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self::from_seed(self.bytes())
@@ -82,7 +82,7 @@ impl Rng {
 }
 
 impl State {
-    /// Overwrites the key by the start of its own stream, and takes what follows as the next stretch.
+    /// Replaces the key with the start of its own key stream, and the buffer with the bytes that follow.
     fn renew(&mut self) {
         let mut stream = ChaCha20Rng::from_seed(self.key);
         stream.fill_bytes(&mut self.key);
@@ -103,7 +103,7 @@ mod tests {
 
     // RFC 7539 appendix A.1, test vectors 1 and 2: the key stream of the zero key.
     #[test]
-    fn the_first_bytes_of_the_key_stream_become_the_key_and_the_next_ones_output() {
+    fn the_first_bytes_of_the_key_stream_become_the_key_and_the_next_ones_the_output() {
         let mut rng = Rng::from_seed([0; 32]);
         let first: [u8; 8] = rng.bytes();
         assert_eq!(first, [0xda, 0x41, 0x59, 0x7c, 0x51, 0x57, 0x48, 0x8d]);
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_image_does_not_give_back_what_was_drawn() {
+    fn a_memory_image_does_not_reveal_earlier_output() {
         let mut rng = Rng::from_seed([7; 32]);
         for draws in 1..100 {
             let drawn: [u8; 32] = rng.bytes();
             let image = [&rng.0.key[..], &rng.0.buffer[..]].concat();
             let found = |part: &[u8]| image.windows(part.len()).any(|window| window == part);
             assert!(!drawn.chunks(4).any(found), "draw {draws}");
-            // Nor does the stream of the key in the image, from its very start.
+            // The key stream of the key in the image does not contain it either.
             let mut stream = [0; 4096];
             ChaCha20Rng::from_seed(rng.0.key).fill_bytes(&mut stream);
             let found = |part: &[u8]| stream.windows(part.len()).any(|window| window == part);
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_bytes_in_pieces_of_any_size() {
+    fn the_same_seed_gives_the_same_bytes_in_chunks_of_any_size() {
         let mut whole = [0; 1000];
         Rng::from_seed([7; 32]).fill(&mut whole);
         for size in [1, 7, 8, 32, 223, 224, 225, 999] {
             let mut rng = Rng::from_seed([7; 32]);
-            let mut pieces = [0; 1000];
-            pieces.chunks_mut(size).for_each(|piece| rng.fill(piece));
-            assert_eq!(pieces, whole, "{size}");
+            let mut chunks = [0; 1000];
+            chunks.chunks_mut(size).for_each(|chunk| rng.fill(chunk));
+            assert_eq!(chunks, whole, "{size}");
         }
     }
 

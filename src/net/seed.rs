@@ -1,4 +1,4 @@
-//! Where randomness enters: once per endpoint, from the operating system.
+//! The seed of each endpoint's random source, drawn from the operating system.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::rng::Rng;
 
-/// A source seeded by the operating system.
+/// Creates a random source seeded by the operating system.
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// Fails if the operating system returns no random bytes.
 pub fn rng() -> io::Result<Rng> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(io::Error::from)?;

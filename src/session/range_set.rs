@@ -1,8 +1,7 @@
-//! A set of integers as disjoint inclusive ranges, bounded in number.
+//! A set of integers as inclusive ranges, bounded in number.
 //!
-//! Which counters were received, for ACK frames; which bytes of a stream, beyond the first gap. Not a
-//! place for data. Invariant: ranges are sorted, neither overlap nor touch, and never more than the
-//! bound: when one more is needed the lowest is forgotten.
+//! Holds the received counters for ACK frames. Invariant: the ranges are sorted, neither overlapping nor
+//! adjacent, and at most `bound` in number: one more displaces the lowest.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -28,7 +27,7 @@ impl From<Range> for RangeInclusive<u64> {
 }
 
 impl RangeSet {
-    /// An empty set that will hold at most `bound` ranges, at least one.
+    /// Creates an empty set that holds at most `bound` ranges, and at least one.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -37,19 +36,19 @@ impl RangeSet {
         }
     }
 
-    /// Adds one integer; tells what was forgotten for it, which may be itself.
+    /// Adds an integer; returns the range that it displaced, which may be its own.
     pub fn insert(&mut self, value: u64) -> Option<RangeInclusive<u64>> {
         self.insert_range(value..=value)
     }
 
-    /// Adds a range, empty if its end is below its start; tells what was forgotten for it, which may be
-    /// the range itself.
+    /// Adds a range, which is empty if its end is below its start; returns the range that it displaced, which
+    /// may be the range itself.
     pub fn insert_range(&mut self, range: RangeInclusive<u64>) -> Option<RangeInclusive<u64>> {
         let (mut low, mut high) = range.into_inner();
         if low > high {
             return None;
         }
-        // From the first range that touches it from below to before the first that is clear above it.
+        // Ranges from `from` to before `to` overlap or adjoin the new one.
         let from = self
             .ranges
             .partition_point(|old| old.high.saturating_add(1) < low);
@@ -70,13 +69,12 @@ impl RangeSet {
         None
     }
 
-    /// Whether it is in the set.
     #[cfg(test)]
     fn contains(&self, value: u64) -> bool {
         self.range_of(value).is_some()
     }
 
-    /// The whole range that holds `value`.
+    /// Returns the range that contains `value`.
     #[cfg(test)]
     fn range_of(&self, value: u64) -> Option<RangeInclusive<u64>> {
         let at = self.ranges.partition_point(|range| range.high < value);
@@ -84,14 +82,14 @@ impl RangeSet {
         (range.low <= value).then(|| range.into())
     }
 
-    /// The ranges, from the highest down.
+    /// Returns the ranges, highest first.
     pub fn iter(
         &self,
     ) -> impl DoubleEndedIterator<Item = RangeInclusive<u64>> + ExactSizeIterator + '_ {
         self.ranges.iter().rev().map(|range| (*range).into())
     }
 
-    /// Takes out everything below `value`.
+    /// Removes all integers below `value`.
     pub fn remove_below(&mut self, value: u64) {
         let gone = self.ranges.partition_point(|range| range.high < value);
         self.ranges.drain(..gone);
@@ -100,19 +98,19 @@ impl RangeSet {
         }
     }
 
-    /// The lowest integer in it.
+    /// Returns the lowest integer.
     #[cfg(test)]
     fn lowest(&self) -> Option<u64> {
         self.ranges.front().map(|range| range.low)
     }
 
-    /// The highest integer in it.
+    /// Returns the highest integer.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
         self.ranges.back().map(|range| range.high)
     }
 
-    /// How many ranges it holds.
+    /// Returns the number of ranges.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.ranges.len()
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one() {
+    fn adjacent_ranges_are_merged() {
         let mut set = RangeSet::new(8);
         set.insert(1);
         set.insert(3);
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_number_line_are_ordinary() {
+    fn zero_and_the_largest_integer_are_handled_like_others() {
         let mut set = RangeSet::new(8);
         set.insert(u64::MAX);
         set.insert(0);
@@ -160,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn when_full_the_lowest_is_forgotten() {
+    fn a_full_set_forgets_its_lowest_range() {
         let mut set = RangeSet::new(2);
         assert_eq!(set.insert(10), None);
         assert_eq!(set.insert(20), None);

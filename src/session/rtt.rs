@@ -1,7 +1,7 @@
 //! Round-trip time of a path, estimated from acknowledgements (RFC 9002 §5).
 //!
-//! Not a timer: it says how long to wait, not when. Invariant: until the first sample every answer
-//! comes from the initial value, after it none does.
+//! It computes durations and sets no timer. Invariant: before the first sample every estimate follows from
+//! the initial value, and afterwards none does.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct RttEstimator {
     sampled: Option<Sampled>,
 }
 
-/// What there is once a sample was taken.
+/// Values that exist from the first sample on.
 #[derive(Clone, Copy, Debug)]
 struct Sampled {
     latest: Duration,
@@ -23,7 +23,7 @@ struct Sampled {
 }
 
 impl RttEstimator {
-    /// Nothing measured yet on this path; `initial` is remembered from an earlier session or a default.
+    /// Creates an estimator without samples. `initial` comes from an earlier session or is a default.
     #[must_use]
     pub fn new(initial: Duration) -> Self {
         Self {
@@ -33,8 +33,8 @@ impl RttEstimator {
         }
     }
 
-    /// The largest newly acknowledged packet took `rtt`, of which the peer says that it held the
-    /// acknowledgement back for `ack_delay`.
+    /// Adds a sample: the round-trip time of the largest newly acknowledged datagram, and the delay of the
+    /// acknowledgement that the peer reports.
     pub fn on_sample(&mut self, rtt: Duration, ack_delay: Duration) {
         let Some(sampled) = &mut self.sampled else {
             self.sampled = Some(Sampled {
@@ -46,7 +46,7 @@ impl RttEstimator {
             return;
         };
         sampled.latest = rtt;
-        // The minimum ignores the delay that the peer claims: it would only have to lie (§5.2).
+        // The minimum ignores the reported delay, which the peer could exaggerate (§5.2).
         sampled.min = sampled.min.min(rtt);
         let delay = ack_delay.min(MAX_ACK_DELAY);
         let adjusted = if rtt >= sampled.min + delay {
@@ -58,33 +58,33 @@ impl RttEstimator {
         self.smoothed = (self.smoothed * 7 + adjusted) / 8;
     }
 
-    /// After persistent congestion the path is another one: the minimum starts over with the next
-    /// sample (§5.2).
+    /// Discards the minimum, which starts over with the next sample: after persistent congestion the path may
+    /// have changed (§5.2).
     pub fn forget_min(&mut self) {
         if let Some(sampled) = &mut self.sampled {
             sampled.min = Duration::MAX;
         }
     }
 
-    /// Smoothed.
+    /// Returns the smoothed round-trip time.
     #[must_use]
     pub fn smoothed(&self) -> Duration {
         self.smoothed
     }
 
-    /// Mean variation.
+    /// Returns the mean variation.
     #[cfg(test)]
     fn var(&self) -> Duration {
         self.var
     }
 
-    /// The latest sample; the smoothed value before there is one.
+    /// Returns the latest sample, or the smoothed value if there is none.
     #[must_use]
     pub fn latest(&self) -> Duration {
         self.sampled.map_or(self.smoothed, |sampled| sampled.latest)
     }
 
-    /// The lowest sample; the smoothed value before there is one.
+    /// Returns the lowest sample, or the smoothed value if there is none.
     #[must_use]
     pub fn min(&self) -> Duration {
         match self.sampled {
@@ -93,19 +93,19 @@ impl RttEstimator {
         }
     }
 
-    /// Whether anything was measured.
     #[cfg(test)]
     fn is_sampled(&self) -> bool {
         self.sampled.is_some()
     }
 
-    /// How long an acknowledgement may take before it is asked for, without backoff (§6.2.1).
+    /// Returns the probe timeout without backoff (§6.2.1).
     #[must_use]
     pub fn pto(&self) -> Duration {
         self.smoothed + (self.var * 4).max(GRANULARITY) + MAX_ACK_DELAY
     }
 
-    /// How much later than an acknowledged packet another may come before it counts as lost (§6.1.2).
+    /// Returns the time threshold of loss detection: the age at which a datagram sent before an acknowledged
+    /// one counts as lost (§6.1.2).
     #[must_use]
     pub fn loss_delay(&self) -> Duration {
         (self.smoothed.max(self.latest()) * 9 / 8).max(GRANULARITY)
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_sample_the_initial_value_speaks() {
+    fn estimates_before_the_first_sample_follow_from_the_initial_value() {
         let rtt = RttEstimator::new(ms(100));
         assert_eq!(rtt.smoothed(), ms(100));
         assert_eq!(rtt.min(), ms(100));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sample_replaces_it() {
+    fn the_first_sample_replaces_the_initial_value() {
         let mut rtt = RttEstimator::new(ms(100));
         rtt.on_sample(ms(20), ms(9));
         assert_eq!(rtt.smoothed(), ms(20));
@@ -150,16 +150,16 @@ mod tests {
     }
 
     #[test]
-    fn the_peers_delay_is_taken_off_but_only_as_far_as_it_is_credible() {
+    fn the_reported_ack_delay_is_subtracted_within_bounds() {
         let mut rtt = RttEstimator::new(ms(100));
         rtt.on_sample(ms(80), ms(0));
         rtt.on_sample(ms(88), ms(8));
         assert_eq!(rtt.smoothed(), ms(80));
-        // Beyond the protocol's maximum it is not the receiver's delay.
+        // A delay above the protocol's maximum is not the receiver's.
         rtt.on_sample(ms(160), ms(80));
         let adjusted = ms(160).saturating_sub(MAX_ACK_DELAY);
         assert_eq!(rtt.smoothed(), (ms(80) * 7 + adjusted) / 8);
-        // Nor may it take a sample below the minimum.
+        // The delay must not take a sample below the minimum.
         let mut rtt = RttEstimator::new(ms(100));
         rtt.on_sample(ms(80), ms(0));
         rtt.on_sample(ms(82), ms(8));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_starts_over_when_told() {
+    fn the_minimum_starts_over_after_forget_min() {
         let mut rtt = RttEstimator::new(ms(100));
         rtt.on_sample(ms(20), ms(0));
         rtt.on_sample(ms(90), ms(0));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_path_never_waits_less_than_the_granularity() {
+    fn timeouts_of_a_steady_path_are_at_least_the_granularity() {
         let mut rtt = RttEstimator::new(ms(1));
         for _ in 0..200 {
             rtt.on_sample(Duration::from_micros(100), ms(0));

@@ -1,7 +1,7 @@
-//! What a session does with what arrives: RESP, RETRY, sealed datagrams and the frames in them.
+//! Received datagrams of a session: RESP, RETRY, DATA and the frames in it.
 //!
-//! Invariants: nothing changes before the AEAD has opened a datagram, but for a count of forgeries;
-//! every field is checked where it is used, and a peer that breaks a rule is told so once and left.
+//! Invariants: before the AEAD has opened a datagram, only the count of forgeries changes; every field is
+//! checked where it is used, and a violation of the peer closes the session with a reason.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
 
 impl Session {
-    /// A RESP for this session: opens it if it is from the agent that was asked.
+    /// Opens a RESP for this session, which must come from the agent's address.
     pub(in crate::session) fn open_resp(
         &mut self,
         path: Path,
@@ -33,7 +33,7 @@ impl Session {
         connecting.on_resp(resp).ok_or(Drop::Forged)
     }
 
-    /// A RETRY for this session.
+    /// Handles a RETRY for this session.
     pub(in crate::session) fn on_retry(
         &mut self,
         path: Path,
@@ -51,14 +51,14 @@ impl Session {
             .ok_or(Drop::Unexpected)
     }
 
-    /// Agent: frames that came inside the INIT and may be taken.
+    /// Agent: handles the accepted early frames of the INIT.
     pub(in crate::session) fn on_early(&mut self, now: Instant, payload: &[u8]) {
         if let Err(violation) = self.on_frames(now, self.path.path, payload, 0) {
             self.violate(now, violation);
         }
     }
 
-    /// RESP completed the handshake.
+    /// Handles the completion of the handshake by a RESP.
     pub(in crate::session) fn on_established(&mut self, now: Instant, established: Established) {
         let State::Connecting(connecting) = std::mem::replace(&mut self.state, State::Established)
         else {
@@ -78,7 +78,7 @@ impl Session {
                 .on_early_accepted(StreamId::new(CallId(0), Lane::Control), established.early);
         }
         if connecting.may_be_taken(now, &established.hello) {
-            // Nothing was asked in the session.
+            // Nothing was sent in this session, so the close needs no error code.
             self.close(now, CloseCode::Done as u64, String::new());
             self.push_event(Event::Closed {
                 session: self.id,
@@ -92,7 +92,7 @@ impl Session {
             ticket,
             early: established.hello.early,
         });
-        // Confirms to the agent, reliably, that its answer has come.
+        // A PING confirms the handshake to the agent, and is repeated if it is lost.
         self.ping_due = true;
         let outcome = self.on_frames(now, self.path.path, &established.payload, 0);
         if let Err(violation) = outcome {
@@ -104,7 +104,7 @@ impl Session {
         self.rearm(now);
     }
 
-    /// A DATA datagram for this session.
+    /// Handles a DATA datagram for this session.
     pub(in crate::session) fn on_data(
         &mut self,
         now: Instant,
@@ -165,7 +165,8 @@ impl Session {
         Ok(())
     }
 
-    /// The peer has not seen the CLOSE that was sent: sends it again, a few times. Returns false if none was.
+    /// Schedules the CLOSE again, a few times, for a peer that may not have received it; returns false if
+    /// the session is not closing.
     pub(in crate::session) fn repeat_close(&mut self) -> bool {
         let State::Closing { due, repeats, .. } = &mut self.state else {
             return false;
@@ -181,8 +182,8 @@ impl Session {
         }
         if let Some(resp) = self.resp.take() {
             self.timers.stop(Timer::Unconfirmed);
-            // The keys follow from the RESP, so it has arrived where it was sent: at the address of INIT. A
-            // first DATA from elsewhere validates nothing else; that address is challenged below.
+            // The keys follow from the RESP, so the RESP has arrived at the address of the INIT. A first DATA
+            // from another address does not validate that address: `on_path` challenges it.
             self.path.validated = true;
             if let Some(sent) = resp.sent_once {
                 self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
@@ -190,7 +191,7 @@ impl Session {
         }
     }
 
-    /// Follows a controller that has moved: its newest datagram came from another address.
+    /// Handles the path of a datagram: follows a controller whose newest datagram came from another address.
     fn on_path(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
         if path == self.path.path {
             self.path.on_received(bytes);
@@ -200,13 +201,13 @@ impl Session {
             return;
         }
         if path.remote == self.path.path.remote {
-            // The same peer, writing to another of our addresses.
+            // Only the local address or socket has changed.
             self.path.path = path;
             return;
         }
         let previous_path = self.previous_path.take();
         let new = match previous_path {
-            // Back where it came from before the move was validated.
+            // The controller has returned before the migration was validated.
             Some(previous_path) if previous_path.path.remote == path.remote => previous_path,
             _ => PathState::unvalidated(path, bytes),
         };
@@ -300,7 +301,8 @@ impl Session {
         self.path.validated = true;
         self.timers.stop(Timer::Path);
         let previous_path = self.previous_path.take();
-        // A port-only change keeps what was learnt: it is the same path behind another NAT binding.
+        // If only the port has changed, the path is the same behind another NAT binding, and its estimates
+        // stay valid (RFC 9000 §9.4).
         if previous_path
             .is_none_or(|previous_path| !previous_path.path.remote.is_same_host(&path.remote))
         {
@@ -314,6 +316,7 @@ impl Session {
         });
     }
 
+    /// Tells streams and acknowledgements which of their frames were acknowledged or lost.
     pub(in crate::session) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
         for packet in outcome.acked {
             for frame in packet.frames {

@@ -1,8 +1,8 @@
-//! Loss detection and the probe timer (RFC 9002), and the sender's side of congestion control.
+//! Loss detection and the probe timer (RFC 9002), and the interface to congestion control.
 //!
-//! Says what was acknowledged and what is lost; what that means for streams is the session's
-//! business. Invariants: an ACK for what was never sent is a violation; a probe timeout declares
-//! nothing lost, it only sends something again.
+//! Returns the datagrams that were acknowledged or lost; the session passes their frames on to the
+//! streams. Invariants: an ACK for a counter that was never sent is a violation; a probe timeout declares
+//! nothing lost, it only sends frames again.
 
 use std::time::Duration;
 
@@ -20,28 +20,30 @@ pub(in crate::session) struct Recovery {
     pacer: Pacer,
     delivery: DeliveryRate,
     largest_acked: Option<u64>,
-    /// When the earliest datagram that is not yet lost will be.
+    /// Time at which the next datagram will be declared lost.
     loss_time: Option<Instant>,
+    /// Time at which the last ack-eliciting datagram was sent, or the probe timer expired.
     last_eliciting: Instant,
+    /// Number of probe timeouts without an acknowledgement.
     backoff: u32,
-    /// Datagrams that may go out regardless of the window, because a probe timer expired.
+    /// Number of probes to send, regardless of the window.
     probes: u8,
     first_rtt_sample: Option<Instant>,
 }
 
-/// What an ACK, or the passing of time, has outcome.
+/// Datagrams that an ACK or the loss timer has settled.
 #[derive(Default, Debug)]
 pub(in crate::session) struct AckOutcome {
     pub(in crate::session) acked: Vec<SentPacket>,
     pub(in crate::session) lost: Vec<SentPacket>,
 }
 
-/// What the loss-detection timer has to say.
+/// Result of an expired loss-detection timer.
 #[derive(Debug)]
 pub(in crate::session) enum Expired {
-    /// These are lost.
+    /// Datagrams were declared lost.
     Lost(AckOutcome),
-    /// Nothing was heard: send these again, and something in any case.
+    /// Probes are to be sent, preferably with these frames.
     Probe(Vec<SentFrame>),
 }
 
@@ -67,7 +69,7 @@ impl Recovery {
         }
     }
 
-    /// The address has changed: what was learnt about the path is void (RFC 9000 §9.4).
+    /// Resets round-trip estimate and congestion control for a new path (RFC 9000 §9.4).
     pub(in crate::session) fn on_new_path(&mut self, now: Instant, datagram: u64, seed: u64) {
         self.rtt = RttEstimator::new(limits::INITIAL_RTT);
         self.congestion = congestion::new(now, datagram, seed);
@@ -75,7 +77,7 @@ impl Recovery {
         self.backoff = 0;
     }
 
-    /// Something authentic was heard on a path that had been quiet: ask again soon.
+    /// Resets the backoff, so that the next probe is sent soon.
     pub(in crate::session) fn forget_backoff(&mut self) {
         self.backoff = 0;
     }
@@ -105,16 +107,16 @@ impl Recovery {
         }
     }
 
-    /// How many bytes may leave now: a probe always may.
+    /// Returns the number of bytes that may be sent now. A probe is always allowed.
     pub(in crate::session) fn allowance(&mut self, now: Instant, datagram: u64) -> Allowance {
         if self.probes > 0 {
             return Allowance::Bytes(datagram * u64::from(self.probes));
         }
-        let room = self
+        let window = self
             .congestion
             .window()
             .saturating_sub(self.sent.in_flight());
-        if room < datagram {
+        if window < datagram {
             return Allowance::Window;
         }
         let rate = self.congestion.pacing_rate();
@@ -122,10 +124,11 @@ impl Recovery {
         if paced < datagram {
             return Allowance::Paced(self.pacer.ready_at(now, datagram, rate));
         }
-        Allowance::Bytes(room.min(paced))
+        Allowance::Bytes(window.min(paced))
     }
 
-    /// There was nothing to send; if there was room, what is measured now is the application's rate.
+    /// Records that there is nothing to send: while the window is open, rate samples are limited by the
+    /// application.
     pub(in crate::session) fn on_app_limited(&mut self) {
         let in_flight = self.sent.in_flight();
         if in_flight < self.congestion.window() {
@@ -156,8 +159,8 @@ impl Recovery {
                     continue;
                 };
                 if packet.eliciting {
-                    // Bare ACKs are acknowledged by the hundred at the next occasion: counted as
-                    // delivered in that one round trip they would make any path look fast.
+                    // Bare ACKs are acknowledged by the hundred, together with the next ack-eliciting
+                    // datagram. Counted as delivered in that round trip, they would inflate the rate.
                     self.delivery
                         .on_acked(now, &packet.rate, packet.time, packet.bytes);
                     eliciting = true;
@@ -201,7 +204,7 @@ impl Recovery {
         Ok(outcome)
     }
 
-    /// RFC 9002 §6.1: by counter and by time.
+    /// Removes and returns the datagrams that the packet and the time threshold declare lost (RFC 9002 §6.1).
     fn detect_lost(&mut self, now: Instant) -> Vec<SentPacket> {
         self.loss_time = None;
         let Some(largest) = self.largest_acked else {
@@ -254,8 +257,8 @@ impl Recovery {
         packets
     }
 
-    /// RFC 9002 §7.6: a run of lost counters with none acknowledged between, longer than three probe
-    /// timeouts, all sent after the first round-trip sample.
+    /// Returns true for persistent congestion (RFC 9002 §7.6): consecutive lost counters over more than
+    /// three probe timeouts, all sent after the first round-trip sample.
     fn is_persistent(&self, lost: &[u64]) -> bool {
         let Some(first_sample) = self.first_rtt_sample else {
             return false;
@@ -279,7 +282,7 @@ impl Recovery {
         false
     }
 
-    /// When [`expired`](Self::expired) is due.
+    /// Returns the time at which [`expired`](Self::expired) is due.
     pub(in crate::session) fn timeout(&self) -> Option<Instant> {
         if self.loss_time.is_some() {
             return self.loss_time;
@@ -290,11 +293,12 @@ impl Recovery {
         })
     }
 
-    /// The current probe timeout, without back-off.
+    /// Returns the probe timeout without backoff.
     pub(in crate::session) fn pto(&self) -> Duration {
         self.rtt.pto()
     }
 
+    /// Handles the expired loss-detection timer.
     pub(in crate::session) fn expired(&mut self, now: Instant) -> Expired {
         if self.loss_time.is_some() {
             return Expired::Lost(AckOutcome {
@@ -317,20 +321,20 @@ impl Recovery {
         )
     }
 
-    /// A probe is owed although nothing else may be sent.
+    /// Returns true if a probe is to be sent, even if there is nothing else to send.
     pub(in crate::session) const fn is_probe_due(&self) -> bool {
         self.probes > 0
     }
 }
 
-/// What may be sent now.
+/// Answer of window and pacer to a request to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::session) enum Allowance {
-    /// So many bytes.
+    /// Number of bytes that may be sent now.
     Bytes(u64),
-    /// Nothing until an acknowledgement comes.
+    /// The congestion window is full: nothing may be sent before an acknowledgement.
     Window,
-    /// Nothing until then.
+    /// Nothing may be sent before this time.
     Paced(Instant),
 }
 
@@ -340,7 +344,7 @@ mod tests {
     use crate::wire::{Frame, Frames, encode_ack};
 
     #[test]
-    fn bare_acks_do_not_make_a_path_look_fast() {
+    fn bare_acks_do_not_inflate_the_delivery_rate() {
         let round_trip = Duration::from_millis(50);
         let paced_after = |bare: u64| {
             let mut now = Instant::from_micros(1);

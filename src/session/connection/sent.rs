@@ -1,8 +1,8 @@
 //! Sent datagrams that are neither acknowledged nor lost, by counter, and the frames in them.
 //!
 //! A ring over consecutive counters. Invariants: `in_flight` is the sum of the sizes of the
-//! ack-eliciting datagrams in it; a datagram that is not ack-eliciting may never be acknowledged, so it is
-//! discarded after [`limits::SENT_NON_ELICITING`] more.
+//! ack-eliciting datagrams in it. A datagram that is not ack-eliciting may never be acknowledged: beyond
+//! [`limits::SENT_NON_ELICITING`] datagrams it is discarded, unless an older ack-eliciting one is kept.
 
 use std::collections::VecDeque;
 

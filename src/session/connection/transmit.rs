@@ -1,8 +1,8 @@
-//! Building a session's datagrams: which frames, in what order, within which limits.
+//! Datagrams to send: choice and order of their frames, within the limits.
 //!
-//! Acknowledgements and answers about the path go out whatever the window says; everything else waits
-//! for congestion window and pacer; nothing exceeds the budget of an address that is not validated.
-//! Invariant: every sealed datagram takes the next counter.
+//! ACK, PATH_CHALLENGE and PATH_RESPONSE are sent regardless of the congestion window; all other frames
+//! wait for window and pacer. Nothing exceeds the budget of an address that is not validated. Invariant:
+//! every sealed datagram takes the next counter.
 
 use super::path::PathState;
 use super::recovery::Allowance;
@@ -16,14 +16,14 @@ use crate::time::Instant;
 use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, Data, Frame, SessionId};
 
-/// Room that an ACK frame may take from data: a few ranges; more go out alone.
+/// Maximum size of an ACK frame, so that it leaves space for data.
 const ACK_SPACE: usize = 128;
 
-/// Bytes of the largest frame that is neither STREAM nor ACK nor CLOSE: three integers and a type.
+/// Size of the largest frame about credit or the end of a stream: a type and three integers.
 const SMALL_FRAME: usize = 1 + 3 * 8;
 
 impl Session {
-    /// The next datagrams, into `buf`. A new INIT registers a new id: the second value.
+    /// Writes the next datagrams to `buf`. The second value is the session id of a new INIT.
     pub(in crate::session) fn poll_transmit(
         &mut self,
         now: Instant,
@@ -39,7 +39,7 @@ impl Session {
                 transmit
             }
             State::Established => self.transmit_established(now, config, rng, buf),
-            // A CLOSE for early frames: without the RESP nobody could open it.
+            // If early frames caused the CLOSE, the peer needs the RESP to open it.
             State::Closing { .. } => self
                 .transmit_resp(now, buf)
                 .or_else(|| self.transmit_close(now, buf)),
@@ -102,7 +102,7 @@ impl Session {
         if self.path.budget() < resp.datagram.len() as u64 {
             return None;
         }
-        // A second answer makes the round trip ambiguous (Karn).
+        // A second RESP makes the round-trip sample ambiguous (Karn's algorithm).
         resp.sent_once = (!resp.sent).then_some(now);
         resp.sent = true;
         buf.extend_from_slice(&resp.datagram);
@@ -110,7 +110,8 @@ impl Session {
         Some(single(self.path.path))
     }
 
-    /// A datagram of its own for a question or answer about a path, which may not be the current one.
+    /// Writes a datagram that holds only a PATH_CHALLENGE or PATH_RESPONSE, for a path that may not be the
+    /// current one.
     fn transmit_path(
         &mut self,
         now: Instant,
@@ -139,7 +140,7 @@ impl Session {
             .filter(|previous_path| previous_path.path.remote == path.remote)
     }
 
-    /// As many datagrams of one size as limits and frames allow.
+    /// Writes as many datagrams of one size as limits and frames allow.
     fn transmit_batch(
         &mut self,
         now: Instant,
@@ -171,7 +172,7 @@ impl Session {
         })
     }
 
-    /// Something waits that congestion control has a say in.
+    /// Returns true if there is anything to send that is subject to congestion control.
     fn wants_window(&mut self) -> bool {
         self.ping_due
             || self.streams.has_pending_frames()
@@ -179,7 +180,7 @@ impl Session {
             || self.recovery.is_probe_due()
     }
 
-    /// Builds one datagram, if there is anything for it.
+    /// Writes one datagram, if there is anything to send.
     fn build(&mut self, now: Instant, buf: &mut Vec<u8>) {
         let wanted = self.wants_window();
         if !wanted {
@@ -201,7 +202,7 @@ impl Session {
         if allowed {
             eliciting |= self.write_pending_frames(buf, end, &mut frames);
             eliciting |= self.write_streams(buf, end, &mut frames);
-            // Whatever else asks for an acknowledgement serves as well, and may fill the datagram.
+            // Any other ack-eliciting frame serves as a PING or probe as well.
             if !eliciting && (self.ping_due || self.recovery.is_probe_due()) {
                 Frame::Ping.encode(buf);
                 eliciting = true;
@@ -215,7 +216,7 @@ impl Session {
         self.finish(now, buf, start, eliciting, frames);
     }
 
-    /// Asks window and pacer; an answer of "later" sets the timer.
+    /// Returns true if window and pacer allow a datagram now; sets the timer if the pacer allows it later.
     fn may_send(&mut self, now: Instant) -> bool {
         match self.recovery.allowance(now, MIN_DATAGRAM as u64) {
             Allowance::Bytes(_) => true,
@@ -227,6 +228,7 @@ impl Session {
         }
     }
 
+    /// Writes pending frames about credit and the end of streams; returns true if there were any.
     fn write_pending_frames(
         &mut self,
         buf: &mut Vec<u8>,
@@ -270,6 +272,7 @@ impl Session {
         buf.len() > before
     }
 
+    /// Writes STREAM frames; returns true if there were any.
     fn write_streams(
         &mut self,
         buf: &mut Vec<u8>,
@@ -277,15 +280,15 @@ impl Session {
         frames: &mut Vec<SentFrame>,
     ) -> bool {
         let before = buf.len();
-        // A frame that carries less than this is not worth its header.
+        // In less space than this, the header outweighs the data.
         while end.saturating_sub(buf.len()) > SMALL_FRAME {
-            let room = end - buf.len();
+            let space = end - buf.len();
             let next = self
                 .streams
-                .next_chunk(|stream, offset| room - wire::stream_overhead(stream, offset, room));
+                .next_chunk(|stream, offset| space - wire::stream_overhead(stream, offset, space));
             let Some((stream, chunk)) = next else { break };
-            let length =
-                usize::try_from(chunk.range.end - chunk.range.start).expect("fits a datagram");
+            let length = usize::try_from(chunk.range.end - chunk.range.start)
+                .expect("a chunk fits a datagram");
             wire::encode_stream_header(stream, chunk.range.start, length, chunk.fin, buf);
             self.streams.copy(stream, &chunk, buf);
             frames.push(SentFrame::Chunk(stream, chunk));
@@ -317,7 +320,7 @@ impl Session {
             code,
             reason: &reason,
         };
-        // What came last is acknowledged too: a peer that sent a result learns that it has arrived.
+        // The CLOSE acknowledges what came last, so that a peer that sent a result learns of its arrival.
         let mut ack = Vec::new();
         if self.acks.is_pending() {
             self.acks.write(now, ACK_SPACE, &mut ack);
@@ -337,7 +340,7 @@ impl Session {
         Some(single(self.path.path))
     }
 
-    /// Writes the header of the next datagram; returns where it starts.
+    /// Writes the header of the next datagram; returns the position of its first byte.
     pub(in crate::session) fn begin(&mut self, buf: &mut Vec<u8>) -> usize {
         let start = buf.len();
         let header = Data {
@@ -349,7 +352,7 @@ impl Session {
         start
     }
 
-    /// Seals what was written behind the header and enters it as sent.
+    /// Seals the frames behind the header and records the datagram as sent.
     pub(in crate::session) fn finish(
         &mut self,
         now: Instant,

@@ -1,7 +1,7 @@
-//! What the peer says about streams.
+//! Received frames about streams.
 //!
-//! Every frame is checked against credit, direction and the order of calls; a call that is over is
-//! no error, its echoes are ignored.
+//! Every frame is checked against credit, direction and the order of calls. A late frame for a call that
+//! has ended is no error and is ignored.
 
 use super::{SendHalf, Streams};
 use crate::session::{Fault, StreamEvent};
@@ -35,6 +35,7 @@ impl Streams {
         self.after_receipt(stream, grown)
     }
 
+    /// Counts received bytes against the session's credit and queues the stream for credit and events.
     fn after_receipt(&mut self, stream: StreamId, grown: u64) -> Result<(), Fault> {
         self.received = self.received.saturating_add(grown);
         if self.received > self.granted {

@@ -1,7 +1,7 @@
-//! Half-open ranges of stream offsets: what is acknowledged, what must be sent again.
+//! Sets of half-open ranges of stream offsets: acknowledged bytes, and bytes to send again.
 //!
-//! Disjoint and never touching, in a sorted map. Bounded by what it describes: the ranges of a sending
-//! half lie within its window, one per datagram at the worst.
+//! Invariant: the ranges, in a sorted map from start to end, are neither overlapping nor adjacent. Their
+//! number is bounded by the window of the sending half, within which they lie: at most one per datagram.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,7 +14,7 @@ impl Intervals {
         self.0.is_empty()
     }
 
-    /// The lowest range.
+    /// Returns the lowest range.
     pub(super) fn first(&self) -> Option<Range<u64>> {
         self.0.first_key_value().map(|(&start, &end)| start..end)
     }
@@ -23,7 +23,7 @@ impl Intervals {
         self.0.clear();
     }
 
-    /// Adds a range, merging it with those that it meets.
+    /// Adds a range, merging it with those that overlap or adjoin it.
     pub(super) fn insert(&mut self, range: Range<u64>) {
         let (mut start, mut end) = (range.start, range.end);
         if start >= end {
@@ -47,7 +47,7 @@ impl Intervals {
         self.0.insert(start, end);
     }
 
-    /// Takes a range out, splitting what it cuts.
+    /// Removes a range, splitting those that extend beyond it.
     pub(super) fn remove(&mut self, range: Range<u64>) {
         if range.start >= range.end {
             return;
@@ -68,7 +68,7 @@ impl Intervals {
         }
     }
 
-    /// The parts of `range` that are not in the set, lowest first.
+    /// Returns the parts of `range` that are not in the set, lowest first.
     pub(super) fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
         if range.start >= range.end {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_range_that_ends_before_it_starts_has_no_gaps() {
-        // A piece that is wholly below what was acknowledged, cut at that: nothing to send again.
+        // A lost chunk that lies wholly below the acknowledged offset gives such a range.
         let (start, end) = (20, 10);
         assert!(Intervals::default().gaps(start..end).is_empty());
     }

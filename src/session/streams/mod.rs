@@ -1,9 +1,9 @@
-//! The calls of a session with their lanes, and the session's own credit.
+//! The calls of a session with their lanes, and the credit of the session.
 //!
 //! Only the controller opens calls, in order of their numbers. A call leaves the table when the
-//! application has released it and every half of it is done, so a frame for a lower number that is
-//! not in the table is an echo of the past and ignored. Invariants: the bytes counted against the
-//! session's credit are the same at both ends; what can be sent stands in a queue.
+//! application has released it and all its halves are done. So a frame for a call below the next number
+//! that is not in the table is a late one and is ignored. Invariants: both endpoints count the same bytes
+//! against the session's credit; every stream that can send is in a queue.
 
 mod incoming;
 mod intervals;
@@ -24,7 +24,7 @@ use super::{Fault, StreamEvent, limits};
 use crate::wire::{CallId, Lane, StreamId};
 use pending::PendingFrames;
 
-/// Which end of a session this is.
+/// Role of the local endpoint in a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Side {
     Controller,
@@ -35,7 +35,7 @@ pub(super) enum Side {
 struct Lanes {
     send: [Option<SendHalf>; 3],
     recv: [Option<RecvHalf>; 3],
-    /// STOP to be sent, by lane.
+    /// Code of the STOP to send, by lane.
     stop: [Option<u64>; 3],
     released: bool,
 }
@@ -46,28 +46,29 @@ pub(super) struct Streams {
     stream_window: u64,
     session_window: u64,
     calls: BTreeMap<u32, Lanes>,
-    /// Above every call number used so far.
+    /// Lowest call number that is above every number used so far.
     next_call: u32,
     /// Streams with something to send, each at most once.
     sendable: VecDeque<StreamId>,
-    /// Streams with something for the application; duplicates are harmless.
+    /// Streams with data or a reset for the application; duplicates are harmless.
     readable: VecDeque<StreamId>,
     events: VecDeque<StreamEvent>,
-    /// Streams that owe the peer a credit, RESET or STOP frame; duplicates are harmless.
+    /// Streams with a MAX_STREAM_DATA, RESET or STOP to send.
     pending: PendingFrames,
+    /// True if a MAX_DATA is to be sent.
     max_data_pending: bool,
-    /// Lanes of calls that are forgotten here, which the peer asked to end.
+    /// Lanes of forgotten calls for which a RESET is to be sent.
     forgotten: VecDeque<StreamId>,
-    /// Sent so far, and the peer's credit for it.
+    /// Bytes sent on all streams, and the peer's limit for them.
     sent: u64,
     sent_limit: u64,
-    /// Received so far, consumed, and the credit granted.
+    /// Bytes received on all streams, bytes consumed of them, and the limit granted to the peer.
     received: u64,
     consumed: u64,
     granted: u64,
 }
 
-/// A frame about credit or a stream's premature end.
+/// A frame about the credit or the abrupt end of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum StreamFrame {
     Credit {
@@ -108,7 +109,7 @@ impl Streams {
         }
     }
 
-    /// Calls that are open.
+    /// Returns the number of open calls.
     pub(super) fn open_calls(&self) -> usize {
         self.calls.len()
     }
@@ -117,7 +118,7 @@ impl Streams {
         self.side == Side::Agent || lane != Lane::Stderr
     }
 
-    // What the application asks.
+    // Commands of the application.
 
     pub(super) fn write(&mut self, stream: StreamId, data: Bytes, fin: bool) {
         let call = stream.call();
@@ -182,7 +183,7 @@ impl Streams {
         self.return_session_credit(freed);
     }
 
-    /// Ends what is still open of a call, in both directions.
+    /// Resets and stops the halves of a call that are still open.
     pub(super) fn release(&mut self, call: CallId) {
         let Some(lanes) = self.calls.get_mut(&call.0) else {
             return;
@@ -214,7 +215,7 @@ impl Streams {
         self.recv_half(stream).is_some_and(|half| half.is_done())
     }
 
-    /// The call that a frame names, opened if the peer may open it; `None` for one that is over.
+    /// Returns the call that a frame names, opened if the peer may open it; `None` if the call has ended.
     fn lanes_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut Lanes>, Fault> {
         let call = stream.call().0;
         if !self.calls.contains_key(&call) {
@@ -227,7 +228,7 @@ impl Streams {
             if self.calls.len() >= limits::CALLS_TOLERATED {
                 return Err(Fault::Calls);
             }
-            // Datagrams may arrive out of order: numbers in between are open too.
+            // Datagrams may arrive out of order, so this opens the calls in between too.
             if u64::from(call - self.next_call) >= limits::CALLS_TOLERATED as u64 {
                 return Err(Fault::CallNumber);
             }
@@ -258,6 +259,7 @@ impl Streams {
         self.calls.get_mut(&stream.call().0)?.send[stream.lane() as usize].as_mut()
     }
 
+    /// Counts consumed bytes and schedules a MAX_DATA once the limit can rise by a quarter of the window.
     pub(super) fn return_session_credit(&mut self, bytes: u64) {
         self.consumed = self.consumed.saturating_add(bytes);
         let window = self.session_window;
@@ -268,6 +270,7 @@ impl Streams {
         }
     }
 
+    /// Removes a call that is released and whose halves are all done.
     fn forget_if_done(&mut self, call: CallId) {
         let receives = [
             self.may_receive(Lane::Control),

@@ -1,6 +1,6 @@
-//! What goes out on streams, and what became of it.
+//! Frames to send for streams, and their acknowledgement or loss.
 //!
-//! Pieces are handed out round robin; what was lost comes before what is new.
+//! Streams take turns (round robin); on each, lost bytes are sent before new ones.
 
 use super::send::Chunk;
 use super::{SendHalf, StreamFrame, Streams};
@@ -20,15 +20,15 @@ impl Streams {
         }
     }
 
-    /// New bytes that the peer's credit for the session still lets out.
+    /// Returns the number of new bytes that the session's credit still allows.
     fn credit(&self) -> u64 {
         self.sent_limit.saturating_sub(self.sent)
     }
 
-    /// Whether STREAM frames can be built now.
+    /// Returns true if there is a STREAM frame to send.
     pub(in crate::session) fn can_send(&mut self) -> bool {
         let credit = self.credit();
-        // Streams that wait for the session's credit stay queued; they are few, one per open lane.
+        // Streams blocked by the session's credit stay queued; there are few, at most one per open lane.
         (0..self.sendable.len()).any(|index| {
             let stream = self.sendable[index];
             self.send_half(stream)
@@ -36,8 +36,8 @@ impl Streams {
         })
     }
 
-    /// Hands out the next piece for a STREAM frame; `space` tells how many data bytes fit a frame of a
-    /// given stream at a given offset. `append` receives the half to copy from.
+    /// Returns the next chunk for a STREAM frame. `space` returns the number of data bytes that fit a frame
+    /// of a given stream at a given offset.
     pub(in crate::session) fn next_chunk(
         &mut self,
         space: impl Fn(StreamId, u64) -> usize,
@@ -49,8 +49,8 @@ impl Streams {
                 continue;
             };
             half.unmark_queued();
-            let room = space(stream, half.next_offset());
-            let taken = half.take_chunk(room, credit);
+            let space = space(stream, half.next_offset());
+            let taken = half.take_chunk(space, credit);
             if let Some((_, fresh)) = &taken {
                 self.sent = self.sent.saturating_add(*fresh);
             }
@@ -62,7 +62,7 @@ impl Streams {
         None
     }
 
-    /// Copies the bytes of a piece that [`next_chunk`](Self::next_chunk) handed out.
+    /// Copies the bytes of a chunk that [`next_chunk`](Self::next_chunk) returned.
     pub(in crate::session) fn copy(&self, stream: StreamId, chunk: &Chunk, out: &mut Vec<u8>) {
         if let Some(half) = self
             .calls
@@ -73,12 +73,12 @@ impl Streams {
         }
     }
 
-    /// Whether a frame about credit, RESET or STOP is owed.
+    /// Returns true if a MAX_DATA, MAX_STREAM_DATA, RESET or STOP frame is to be sent.
     pub(in crate::session) fn has_pending_frames(&self) -> bool {
         !self.pending.is_empty() || self.max_data_pending || !self.forgotten.is_empty()
     }
 
-    /// The next MAX_DATA owed.
+    /// Returns the limit of the MAX_DATA to send, if one is pending.
     pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
         std::mem::take(&mut self.max_data_pending).then(|| {
             self.granted = self
@@ -89,7 +89,7 @@ impl Streams {
         })
     }
 
-    /// The next frame owed for a stream.
+    /// Returns the next pending frame of a stream.
     pub(in crate::session) fn take_frame(&mut self) -> Option<StreamFrame> {
         if let Some(stream) = self.forgotten.pop_front() {
             return Some(StreamFrame::Reset {
@@ -127,18 +127,18 @@ impl Streams {
         None
     }
 
-    /// The peer waits for the end of a lane whose call is forgotten here: then every lane that was used
-    /// is known to have ended, and this one was never used. Said again if it is lost, else the peer
-    /// would keep the call for ever.
+    /// Schedules a RESET for a lane of a forgotten call that the peer waits to end. Every used lane of the
+    /// call has ended and the peer knows it, so this lane was never used. The RESET is repeated if it is
+    /// lost, or else the peer would keep the call for ever.
     pub(super) fn end_forgotten(&mut self, stream: StreamId) {
         if self.forgotten.len() < limits::CALLS_TOLERATED && !self.forgotten.contains(&stream) {
             self.forgotten.push_back(stream);
         }
     }
 
-    // What became of it.
+    // Acknowledgement and loss.
 
-    /// The first bytes of a stream travelled inside INIT, and the agent has taken them.
+    /// Handles the acceptance of early data: the first bytes of a stream were sent in the INIT.
     pub(in crate::session) fn on_early_accepted(&mut self, stream: StreamId, bytes: u64) {
         if let Some(half) = self.send_half(stream) {
             let fresh = half.skip_sent(bytes);
@@ -183,7 +183,7 @@ impl Streams {
     pub(in crate::session) fn on_frame_lost(&mut self, frame: StreamFrame) {
         match frame {
             StreamFrame::Credit { stream, max, .. } => {
-                // Only the newest grant matters.
+                // Only the newest grant is sent again.
                 if let Some(half) = self.recv_half(stream)
                     && half.on_grant_lost(max)
                 {
@@ -215,7 +215,7 @@ impl Streams {
         self.max_data_pending = true;
     }
 
-    /// The next thing for the application.
+    /// Returns the next event for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
         while let Some(&stream) = self.readable.front() {
             if !self.is_released(stream.call())
@@ -241,7 +241,7 @@ impl Streams {
         self.events.pop_front()
     }
 
-    /// The application wants to hear no more of the call, or it is over.
+    /// Returns true if the application has released the call, or the call has ended.
     fn is_released(&self, call: CallId) -> bool {
         self.calls.get(&call.0).is_none_or(|lanes| lanes.released)
     }

@@ -1,8 +1,8 @@
-//! The receiving half of a stream: puts bytes in order and counts credit.
+//! The receiving half of a stream: reassembly and flow control.
 //!
-//! Invariants: at most `window` bytes beyond what was consumed are kept; a final size does not change;
-//! no byte is delivered twice. Bytes in order wait in one growing buffer, so that many datagrams make
-//! one event; bytes out of order wait as copies, in at most [`limits::STREAM_GAPS`] pieces.
+//! Invariants: at most `window` bytes beyond the consumed ones are kept; a final size does not change; no
+//! byte is delivered twice. Bytes in order are kept in one growing buffer, so that many datagrams make one
+//! event; bytes out of order are kept as copies, in at most [`limits::STREAM_GAPS`] chunks.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,26 @@ use crate::wire::limits::MAX_VARINT;
 
 #[derive(Debug)]
 pub(in crate::session) struct RecvHalf {
-    /// In order, not yet taken by the application.
+    /// Bytes in order that the application has not taken.
     ready: BytesMut,
     /// Offset of the next byte in order.
     next: u64,
-    /// Received beyond a gap: by offset, disjoint.
+    /// Chunks received beyond a gap, by offset; disjoint.
     beyond: BTreeMap<u64, Bytes>,
-    /// The highest offset received, for the session's credit.
+    /// The highest offset received, which counts against the session's credit.
     highest: u64,
     final_size: Option<u64>,
-    /// True if a STREAM frame with FIN came.
+    /// True if a STREAM frame with FIN was received.
     fin: bool,
     consumed: u64,
-    /// The credit last granted, or the initial one.
+    /// The limit last granted, or the initial one.
     granted: u64,
-    /// What the peer was last told of `consumed`.
+    /// The value of `consumed` last reported to the peer.
     reported: u64,
-    /// The last grant was lost on the way.
+    /// True if the last grant was lost and is to be sent again.
     regrant: bool,
     window: u64,
-    /// The application wants no more: bytes count and vanish.
+    /// True if the application wants no more bytes: they are counted and discarded.
     discarding: bool,
     fin_delivered: bool,
     reset: Option<u64>,
@@ -58,7 +58,7 @@ impl RecvHalf {
         }
     }
 
-    /// Takes a STREAM frame; returns by how much the highest offset grew.
+    /// Handles a STREAM frame; returns the growth of the highest offset.
     pub(in crate::session) fn on_stream(
         &mut self,
         offset: u64,
@@ -82,7 +82,8 @@ impl RecvHalf {
         Ok(grown)
     }
 
-    /// Checks an end, or a final size, against credit and against what was said before.
+    /// Checks the end of a frame and its final size against credit and earlier frames; returns the growth of
+    /// the highest offset.
     fn on_extent(&mut self, end: u64, final_size: Option<u64>) -> Result<u64, Fault> {
         if end > self.granted {
             return Err(Fault::StreamCredit);
@@ -104,35 +105,35 @@ impl RecvHalf {
         Ok(grown)
     }
 
-    /// Moves pieces that have become contiguous behind the bytes in order.
+    /// Appends the chunks that have become contiguous to the bytes in order.
     fn join(&mut self) {
         while let Some(entry) = self.beyond.first_entry() {
             let (offset, end) = (*entry.key(), entry.key() + entry.get().len() as u64);
             if offset > self.next {
                 break;
             }
-            let piece = entry.remove();
+            let chunk = entry.remove();
             if end > self.next {
-                let skip = usize::try_from(self.next - offset).expect("within the piece");
-                self.ready.extend_from_slice(&piece[skip..]);
+                let skip = usize::try_from(self.next - offset).expect("within the chunk");
+                self.ready.extend_from_slice(&chunk[skip..]);
                 self.next = end;
             }
         }
     }
 
-    /// Keeps the parts of `data` that no other piece covers.
+    /// Keeps the parts of `data` that no other chunk covers.
     fn keep(&mut self, offset: u64, data: &[u8]) -> Result<(), Fault> {
         let end = offset.saturating_add(data.len() as u64);
         let mut at = offset;
-        if let Some((&start, piece)) = self.beyond.range(..=at).next_back() {
-            at = at.max(start + piece.len() as u64);
+        if let Some((&start, chunk)) = self.beyond.range(..=at).next_back() {
+            at = at.max(start + chunk.len() as u64);
         }
         while at < end {
             let following = self
                 .beyond
                 .range(at..)
                 .next()
-                .map(|(&start, piece)| (start, piece.len() as u64));
+                .map(|(&start, chunk)| (start, chunk.len() as u64));
             let until = following.map_or(end, |(start, _)| start.min(end));
             if at < until {
                 if self.beyond.len() >= limits::STREAM_GAPS {
@@ -148,7 +149,7 @@ impl RecvHalf {
         Ok(())
     }
 
-    /// Takes a RESET; returns the growth of the highest offset. The data is not complete, even if every byte
+    /// Handles a RESET; returns the growth of the highest offset. The data is not complete, even if every byte
     /// below the final size has arrived: only FIN and all bytes before it make the RESET void.
     pub(in crate::session) fn on_reset(
         &mut self,
@@ -165,7 +166,7 @@ impl RecvHalf {
         Ok(grown)
     }
 
-    /// The next event for the application: bytes in order with their offset, and whether they end it.
+    /// Takes the bytes in order, with their offset and whether the stream ends after them.
     pub(in crate::session) fn take_ready(&mut self) -> Option<(u64, Bytes, bool)> {
         if self.discarding {
             return None;
@@ -179,7 +180,7 @@ impl RecvHalf {
         Some((self.next - data.len() as u64, data, fin))
     }
 
-    /// The peer's RESET, once, after what came in order before it.
+    /// Returns the code of the peer's RESET once, after the bytes in order before it.
     pub(in crate::session) fn take_reset(&mut self) -> Option<u64> {
         let code = self.reset.filter(|_| !self.discarding)?;
         self.discarding = true;
@@ -190,20 +191,20 @@ impl RecvHalf {
         !self.discarding && (!self.ready.is_empty() || self.reset.is_some() || self.is_fin_due())
     }
 
-    /// True if the end has been reached and the application does not know yet.
+    /// Returns true if the end of the stream has been reached and not delivered.
     fn is_fin_due(&self) -> bool {
         self.fin && self.final_size == Some(self.next) && !self.fin_delivered
     }
 
-    /// The application has disposed of `bytes` more, of those that it was given at most; returns how many
-    /// of them count.
+    /// Records that the application has consumed `bytes` more; returns the number that counts, at most the
+    /// bytes that it was given.
     pub(in crate::session) fn on_consumed(&mut self, bytes: u64) -> u64 {
         let bytes = bytes.min(self.next.saturating_sub(self.consumed));
         self.consumed = self.consumed.saturating_add(bytes);
         bytes
     }
 
-    /// Stops keeping bytes. Returns what the session's credit gets back at once.
+    /// Discards all bytes, also future ones; returns the number of bytes to return to the session's credit.
     pub(in crate::session) fn discard(&mut self) -> u64 {
         self.discarding = true;
         self.ready.clear();
@@ -211,7 +212,7 @@ impl RecvHalf {
         self.take_discarded()
     }
 
-    /// While discarding everything received is consumed: how much more that is.
+    /// Returns the number of bytes discarded since the last call, which count as consumed.
     pub(in crate::session) fn take_discarded(&mut self) -> u64 {
         if !self.discarding {
             return 0;
@@ -221,7 +222,7 @@ impl RecvHalf {
         bytes
     }
 
-    /// True if the peer should be sent credit: the limit can rise by a quarter of the window, or an eighth
+    /// Returns true if credit should be sent to the peer: the limit can rise by a quarter of the window, or an eighth
     /// of the window or [`limits::CONSUMED_REPORT`] was consumed since the last report. The second bound
     /// holds for every window, because the peer's application may wait for consumption as well as for
     /// the limit. A stream that stays small costs no frame.
@@ -238,7 +239,7 @@ impl RecvHalf {
                         .saturating_add((self.window / 8).clamp(1, limits::CONSUMED_REPORT)))
     }
 
-    /// The values of a MAX_STREAM_DATA sent now: consumed and limit.
+    /// Raises the limit; returns the values for a MAX_STREAM_DATA: consumed and limit.
     pub(in crate::session) fn grant(&mut self) -> (u64, u64) {
         self.granted = self
             .granted
@@ -249,7 +250,7 @@ impl RecvHalf {
         (self.consumed, self.granted)
     }
 
-    /// A grant was lost on the way; returns whether it has to be said again.
+    /// Handles the loss of a grant; returns true if it is to be sent again.
     pub(in crate::session) fn on_grant_lost(&mut self, max: u64) -> bool {
         if max < self.granted || self.final_size.is_some() {
             return false;
@@ -258,7 +259,8 @@ impl RecvHalf {
         true
     }
 
-    /// Nothing more will come: the final size is known and every byte was received, or is not wanted.
+    /// Returns true if the half needs no more frames: the final size is known and every byte was delivered
+    /// or is discarded.
     pub(in crate::session) fn is_done(&self) -> bool {
         self.final_size
             .is_some_and(|size| self.discarding || (self.fin_delivered && self.next == size))
@@ -278,12 +280,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reset_behind_all_data_is_no_end_of_data() {
+    fn a_reset_after_all_data_is_not_the_end_of_the_data() {
         for data in [&b""[..], b"abc"] {
             let mut half = RecvHalf::new(limits::STREAM_WINDOW);
             half.on_stream(0, data, false).unwrap();
             half.on_reset(2, data.len() as u64).unwrap();
-            // FIN behind the RESET does not make the data complete.
+            // A FIN after the RESET does not make the data complete.
             half.on_stream(0, data, true).unwrap();
             if !data.is_empty() {
                 let data = Bytes::from_static(b"abc");
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_behind_fin_and_all_data_is_void() {
+    fn a_reset_after_fin_and_all_data_is_ignored() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
         half.on_stream(0, b"abc", true).unwrap();
         half.on_reset(2, 3).unwrap();
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_behind_fin_with_a_gap_before_it_counts() {
+    fn a_reset_after_fin_takes_effect_while_data_is_missing() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
         half.on_stream(2, b"c", true).unwrap();
         half.on_reset(2, 3).unwrap();

@@ -5,8 +5,8 @@
 //!     \------reset------> resetting --reset acknowledged--^
 //! ```
 //!
-//! Keeps every written byte until it is acknowledged. Invariants: what is sent lies below the peer's
-//! credit; bytes are retransmitted, never packets; the final size, once told, does not change.
+//! Keeps every written byte until it is acknowledged. Invariants: sent bytes lie below the peer's limit;
+//! bytes are retransmitted, never packets; a final size that was sent does not change.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -31,7 +31,7 @@ enum State {
     Done,
 }
 
-/// What the next STREAM frame carries.
+/// Content of a STREAM frame: a range of offsets, and true if the stream ends after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::session) struct Chunk {
     pub(in crate::session) range: Range<u64>,
@@ -43,19 +43,21 @@ pub(in crate::session) struct SendHalf {
     state: State,
     /// Unacknowledged bytes with their offsets, in order.
     chunks: VecDeque<(u64, Bytes)>,
-    /// End of what was written.
+    /// Offset after the last byte written.
     written: u64,
-    /// End of what was sent at least once.
+    /// Offset after the last byte sent at least once.
     sent: u64,
-    /// Everything below is acknowledged and dropped.
+    /// Offset below which every byte is acknowledged and dropped.
     base: u64,
+    /// Acknowledged ranges above `base`.
     acked: Intervals,
+    /// Ranges to send again.
     lost: Intervals,
-    /// The peer's credit.
+    /// The peer's limit: the first offset that may not be sent.
     limit: u64,
-    /// The peer has disposed of everything below.
+    /// Offset below which the peer has consumed every byte.
     consumed: u64,
-    /// Stands in the queue of sendable streams.
+    /// True if the half is in the queue of sendable streams.
     queued: bool,
 }
 
@@ -75,7 +77,7 @@ impl SendHalf {
         }
     }
 
-    /// Remembers that the half stands in the queue; false when it did already.
+    /// Records that the half is in the queue; returns false if it was already.
     pub(in crate::session) fn mark_queued(&mut self) -> bool {
         !std::mem::replace(&mut self.queued, true)
     }
@@ -84,12 +86,12 @@ impl SendHalf {
         self.queued = false;
     }
 
-    /// Where the next piece will begin.
+    /// Returns the offset of the next chunk.
     pub(in crate::session) fn next_offset(&self) -> u64 {
         self.lost.first().map_or(self.sent, |lost| lost.start)
     }
 
-    /// Neither finished nor given up.
+    /// Returns true if the half is neither finished nor reset.
     pub(in crate::session) fn is_unfinished(&self) -> bool {
         self.state == State::Open
     }
@@ -111,7 +113,7 @@ impl SendHalf {
         }
     }
 
-    /// Gives up. Returns false when the half was over already.
+    /// Resets the half; returns false if it was reset or done already.
     pub(in crate::session) fn reset(&mut self, code: u64) -> bool {
         if matches!(self.state, State::Resetting { .. } | State::Done) {
             return false;
@@ -126,7 +128,7 @@ impl SendHalf {
         true
     }
 
-    /// The RESET to send now, if one is due: code and final size.
+    /// Returns code and final size of the RESET to send now, if one is pending.
     pub(in crate::session) fn take_reset(&mut self) -> Option<(u64, u64)> {
         match &mut self.state {
             State::Resetting {
@@ -153,19 +155,19 @@ impl SendHalf {
         }
     }
 
-    /// The peer granted credit. Returns whether anything changed.
+    /// Handles a grant of the peer; returns true if anything changed.
     pub(in crate::session) fn on_credit(&mut self, consumed: u64, limit: u64) -> bool {
-        let news = limit > self.limit || consumed > self.consumed;
+        let changed = limit > self.limit || consumed > self.consumed;
         self.limit = self.limit.max(limit);
         self.consumed = self.consumed.max(consumed);
-        news
+        changed
     }
 
     pub(in crate::session) const fn credit(&self) -> (u64, u64) {
         (self.consumed, self.limit)
     }
 
-    /// Something of this half could go into a datagram, given the session's credit for new bytes.
+    /// Returns true if the half has anything to send, given the session's credit for new bytes.
     pub(in crate::session) fn is_sendable(&self, session_credit: u64) -> bool {
         match self.state {
             State::Open => {
@@ -185,8 +187,8 @@ impl SendHalf {
         self.written.min(self.limit)
     }
 
-    /// The next bytes to put into a frame of at most `space` data bytes: lost ones first, then new
-    /// ones. The second value is how much of the session's credit they take.
+    /// Takes the next chunk for a frame of at most `space` data bytes: lost bytes first, then new ones. The
+    /// second value is the session's credit that the chunk uses.
     pub(in crate::session) fn take_chunk(
         &mut self,
         space: usize,
@@ -231,7 +233,7 @@ impl SendHalf {
         Chunk { range, fin }
     }
 
-    /// Appends the bytes of a range that is still unacknowledged.
+    /// Appends the bytes of a range, none of which is acknowledged, to `out`.
     pub(in crate::session) fn copy(&self, range: &Range<u64>, out: &mut Vec<u8>) {
         let mut at = range.start;
         let mut index = self
@@ -248,19 +250,21 @@ impl SendHalf {
         }
     }
 
-    /// The first bytes were sent by other means. Returns how many were not counted as sent before.
+    /// Records that the first `bytes` were sent as early data; returns the number of those that did not count
+    /// as sent before.
     pub(in crate::session) fn skip_sent(&mut self, bytes: u64) -> u64 {
         let fresh = bytes.saturating_sub(self.sent);
         self.sent = self.sent.max(bytes);
-        // Given up before the handshake ended: the peer has these bytes, so the half ends behind them.
+        // The half was reset before the handshake ended. The peer has these bytes, so the final size is at
+        // least their number.
         if let State::Resetting { final_size, .. } = &mut self.state {
             *final_size = self.sent;
         }
         fresh
     }
 
-    /// Part of what was acknowledged may have been so before. Returns true when with this the whole
-    /// half is done.
+    /// Handles the acknowledgement of a range, parts of which may have been acknowledged before; returns true
+    /// if this completes the half.
     pub(in crate::session) fn on_acked(&mut self, range: Range<u64>, fin: bool) -> bool {
         self.lost.remove(range.clone());
         if range.end > self.base {
@@ -285,7 +289,7 @@ impl SendHalf {
         false
     }
 
-    /// What of it is not acknowledged by another packet must be sent again.
+    /// Handles the loss of a range: bytes not acknowledged in another datagram are to be sent again.
     pub(in crate::session) fn on_lost(&mut self, range: Range<u64>, fin: bool) {
         if !matches!(self.state, State::Open | State::Finishing { .. }) {
             return;
@@ -297,12 +301,12 @@ impl SendHalf {
             && fin
             && !*acked
         {
-            // The end rides on the last byte, or alone once all bytes are on their way.
+            // FIN is sent again with the last byte, or alone if no bytes are left to send.
             *sent = false;
         }
     }
 
-    /// Nothing more will be sent, and the peer knows.
+    /// Returns true if the peer has acknowledged the end or the reset of the half.
     pub(in crate::session) fn is_done(&self) -> bool {
         self.state == State::Done
     }

@@ -1,11 +1,11 @@
-//! INITs made by hand: what an agent answers, and what it remembers of them.
+//! Handmade INITs: the agent's answers, and its register of INITs.
 
 use super::*;
 use crate::crypto::{AgentMac, Initiator};
 use crate::wire::limits::{DATA_HEADER, INIT_HEADER, MAC, MIN_DATAGRAM};
 use crate::wire::{Datagram, Frame, Frames, Hello, SessionId, encode_init};
 
-/// An INIT whose early frames `pair`'s agent takes, and the handshake that its RESP completes.
+/// Returns an INIT whose early frames `pair`'s agent accepts, and the handshake that its RESP completes.
 fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
     let mut rng = Rng::from_seed([3; 32]);
     let session = SessionId(77);
@@ -40,7 +40,7 @@ fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
     (initiator.unwrap(), datagram)
 }
 
-/// Hands a datagram to the agent and takes what it sends.
+/// Passes a datagram to the agent; returns the datagrams that it sends.
 fn answers(pair: &mut Pair, datagram: &[u8]) -> Vec<Vec<u8>> {
     pair.agent
         .handle_datagram(pair.now, path(false), None, &mut datagram.to_vec());
@@ -49,7 +49,7 @@ fn answers(pair: &mut Pair, datagram: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn early_frames_that_break_a_rule_are_answered_by_resp_and_then_by_close() {
+fn early_frames_with_a_violation_are_answered_by_resp_and_then_by_close() {
     let mut pair = Pair::new(Duration::ZERO);
     let rekey = Frame::Rekey {
         phase: 1,
@@ -73,7 +73,7 @@ fn early_frames_that_break_a_rule_are_answered_by_resp_and_then_by_close() {
     });
     let reason = "REKEY: frame not allowed here".to_owned();
     assert_eq!(close, Some((1, reason)));
-    // Both may have been lost: a repeated INIT gets both again.
+    // Both may have been lost, so a repeated INIT gets both again.
     let again = answers(&mut pair, &init);
     assert_eq!((again.len(), &again[0]), (2, &sent[0]));
     assert_ne!(again[1], sent[1]);
@@ -83,7 +83,7 @@ fn early_frames_that_break_a_rule_are_answered_by_resp_and_then_by_close() {
 }
 
 #[test]
-fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boot() {
+fn an_agent_with_a_full_register_of_an_earlier_run_answers_in_the_first_minute_after_boot() {
     let stream = Frame::Stream {
         stream: StreamId::new(CallId(0), Lane::Control),
         offset: 0,
@@ -120,7 +120,7 @@ fn an_agent_that_remembers_a_full_register_answers_in_the_first_minute_after_boo
     pair.run(pair.now + SECOND);
     let mut events = pair.controller_events.iter();
     assert!(events.any(|event| matches!(event, Event::Connected { .. })));
-    // The new INIT has displaced the captured one, which draws an answer but starts nothing.
+    // The new INIT has displaced the captured one, which gets an answer but starts nothing.
     pair.agent_events.clear();
     let answers = answers(&mut pair, &captured);
     let is_resp = |datagram: &&Vec<u8>| {

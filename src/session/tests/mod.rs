@@ -1,4 +1,4 @@
-//! Two endpoints and a wire that loses nothing: transfers, and the answers to violations.
+//! Two endpoints over a link without loss: transfers, handshakes and violations.
 
 mod inits;
 mod retries;
@@ -16,6 +16,7 @@ use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Early, Lane, StreamId};
 
+/// An authorizer that admits every controller.
 struct Open;
 
 impl Authorizer for Open {
@@ -24,18 +25,18 @@ impl Authorizer for Open {
     }
 }
 
-/// A controller and an agent, `delay` apart.
+/// A controller and an agent, connected by a link with a one-way delay.
 struct Pair {
     now: Instant,
     delay: Duration,
     controller: Endpoint,
     agent: Endpoint,
     agent_key: PublicKey,
-    /// (due, to agent, bytes), in order.
+    /// Datagrams in flight, in order of sending: time of arrival, true if sent to the agent, bytes.
     wire: Vec<(Instant, bool, Vec<u8>)>,
     controller_events: Vec<Event>,
     agent_events: Vec<Event>,
-    /// Agent: consume and echo what comes.
+    /// True if the agent consumes all data and sends it back.
     echo: bool,
 }
 
@@ -61,7 +62,7 @@ impl Pair {
         Self::with(delay, Vec::new())
     }
 
-    /// A pair whose agent remembers INITs of an earlier run.
+    /// Creates a pair whose agent remembers INITs of an earlier run.
     fn with(delay: Duration, seen: Vec<InitFingerprint>) -> Self {
         let mut rng = Rng::from_seed([7; 32]);
         let (agent, controller) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
@@ -119,7 +120,8 @@ impl Pair {
         self.drain();
     }
 
-    /// The contract: after every change transmits and events are drained until both are empty.
+    /// Drains transmits and events until both are empty, as the contract of an endpoint requires after every
+    /// change.
     fn drain(&mut self) {
         loop {
             let sent = self.wire.len();
@@ -202,7 +204,7 @@ impl Pair {
         self.controller_events.len() + self.agent_events.len() > before
     }
 
-    /// Runs until nothing happens before `until`.
+    /// Delivers datagrams and fires timers until none is due before `until`.
     fn run(&mut self, until: Instant) {
         for _ in 0..1_000_000 {
             self.drain();
@@ -227,7 +229,7 @@ impl Pair {
                 self.agent.handle_timeout(self.now);
             }
         }
-        panic!("the machine does not come to rest");
+        panic!("the endpoints do not become idle");
     }
 
     fn received(&self, lane: Lane) -> Vec<u8> {
@@ -284,7 +286,7 @@ fn first_contact_takes_two_round_trips_and_the_second_time_one() {
 }
 
 #[test]
-fn ten_megabytes_come_back_whole_and_the_machine_comes_to_rest() {
+fn ten_megabytes_are_echoed_in_full_and_both_endpoints_become_idle() {
     let mut pair = Pair::new(Duration::from_millis(5));
     let session = pair.connect(1, None, b"x");
     let bulk: Vec<u8> = (0..10_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
@@ -342,7 +344,7 @@ fn a_reader_that_consumes_nothing_stalls_the_writer_at_its_window() {
 }
 
 #[test]
-fn a_reset_of_stdin_behind_all_its_bytes_is_not_its_end() {
+fn a_reset_of_stdin_after_all_its_bytes_is_not_its_end() {
     for data in ["", "abc"] {
         let mut pair = Pair::new(Duration::from_millis(5));
         pair.echo = false;
@@ -416,7 +418,7 @@ fn first_data_from_another_address_does_not_validate_that_address() {
     assert_eq!(session.path.path, other);
     assert!(!session.path.validated && session.path.challenge_due);
     assert_eq!(session.path.budget(), 3 * bytes.len() as u64);
-    // RESP went to the address of INIT, and arrived there.
+    // The RESP was sent to the address of the INIT and arrived there, which validates that address.
     let previous = session.previous_path.unwrap();
     assert_eq!((previous.path, previous.validated), (path(false), true));
 }

@@ -1,11 +1,11 @@
-//! RETRY, forged and out of date: a handshake that is under way comes to its end all the same.
+//! Forged and expired RETRYs: the handshake completes regardless.
 
 use super::*;
 use crate::crypto::AgentMac;
 use crate::wire::limits::TOKEN;
 use crate::wire::{Datagram, SessionId, encode_retry};
 
-/// A RETRY as anybody can make it who knows the agent's public key and has seen the INIT.
+/// Returns a RETRY that anyone can forge who knows the agent's public key and has seen the INIT.
 fn forged(agent: &PublicKey, receiver: SessionId, token: u8) -> Vec<u8> {
     let mut retry = Vec::new();
     encode_retry(receiver, &[token; TOKEN], &mut retry);
@@ -14,9 +14,9 @@ fn forged(agent: &PublicKey, receiver: SessionId, token: u8) -> Vec<u8> {
     retry
 }
 
-/// The sender of the INIT that is under way.
+/// Returns the session id in the INIT in flight.
 fn sender(pair: &Pair) -> SessionId {
-    let (_, _, datagram) = pair.wire.last().expect("an INIT is under way");
+    let (_, _, datagram) = pair.wire.last().expect("an INIT is in flight");
     match Datagram::parse(datagram) {
         Ok(Some(Datagram::Init(init))) => init.sender,
         other => panic!("{other:?}"),
@@ -29,7 +29,7 @@ fn connected(pair: &Pair) -> bool {
 }
 
 #[test]
-fn forged_retries_do_not_keep_the_true_answer_out() {
+fn forged_retries_do_not_prevent_the_handshake() {
     let mut pair = Pair::new(Duration::from_millis(50));
     pair.connect(1, None, b"x");
     for token in 0..2 {
@@ -43,11 +43,11 @@ fn forged_retries_do_not_keep_the_true_answer_out() {
 }
 
 #[test]
-fn a_token_that_no_agent_knows_is_as_good_as_none() {
+fn an_init_with_an_unknown_token_is_answered_like_one_without() {
     let mut pair = Pair::new(Duration::from_millis(50));
     pair.connect(1, None, b"x");
     let first = sender(&pair);
-    // The first INIT is lost, and what follows carries a token of nobody's.
+    // The first INIT is lost, and the next one carries a token that no agent issued.
     pair.wire.clear();
     let mut forgery = forged(&pair.agent_key, first, 9);
     pair.controller

@@ -1,11 +1,11 @@
-//! Peers that hold the keys and break the protocol: the session is closed with a reason, and memory stays bounded.
+//! Authenticated peers that violate the protocol: the session is closed with a reason, and memory stays
+//! bounded.
 
 use super::*;
 use crate::wire::limits::{DATA_HEADER, MAX_COUNTER};
 use crate::wire::{Data, Frame, FrameType, encode_ack};
 
-/// A pair after the agent received one more datagram of the controller: `write` puts the frames into it, and
-/// it is sealed as usual.
+/// Returns a pair whose agent has received one more datagram of the controller, with the frames of `write`.
 fn after(write: impl Fn(&mut Vec<u8>)) -> Pair {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
@@ -20,6 +20,7 @@ fn after(write: impl Fn(&mut Vec<u8>)) -> Pair {
     pair
 }
 
+/// Returns the violation with which the agent closed the session, if the CLOSE reached the controller.
 fn violation(pair: &Pair) -> Option<(Option<FrameType>, Fault)> {
     let told = pair.controller_events.iter().any(|event| {
         matches!(
@@ -51,14 +52,14 @@ fn stream(call: u32, lane: Lane, offset: u64, fin: bool, data: &[u8], out: &mut 
 }
 
 #[test]
-fn honest_frames_are_no_violation() {
+fn valid_frames_are_no_violation() {
     let pair = after(|out| stream(0, Lane::Data, 0, true, b"stdin", out));
     assert_eq!(violation(&pair), None);
     assert_eq!(pair.received(Lane::Data), b"stdin");
 }
 
 #[test]
-fn an_ack_for_what_was_never_sent_closes_the_session() {
+fn an_ack_for_a_counter_that_was_never_sent_closes_the_session() {
     let pair = after(|out| {
         encode_ack(std::iter::once(1..=5000), Duration::ZERO, 100, out);
     });
@@ -69,7 +70,7 @@ fn an_ack_for_what_was_never_sent_closes_the_session() {
 }
 
 #[test]
-fn more_than_the_credit_of_a_stream_closes_the_session() {
+fn data_beyond_the_credit_of_a_stream_closes_the_session() {
     let pair = after(|out| {
         stream(
             0,
@@ -87,7 +88,7 @@ fn more_than_the_credit_of_a_stream_closes_the_session() {
 }
 
 #[test]
-fn more_than_the_credit_of_the_session_closes_it() {
+fn data_beyond_the_credit_of_the_session_closes_it() {
     let pair = after(|out| {
         for call in 1..=5 {
             stream(
@@ -127,7 +128,7 @@ fn a_final_size_that_changes_closes_the_session() {
 }
 
 #[test]
-fn bytes_towards_the_agent_on_the_error_lane_close_the_session() {
+fn bytes_to_the_agent_on_the_stderr_lane_close_the_session() {
     let pair = after(|out| stream(0, Lane::Stderr, 0, false, b"x", out));
     assert_eq!(
         violation(&pair),
@@ -152,7 +153,7 @@ fn calls_beyond_the_bound_close_the_session() {
 }
 
 #[test]
-fn frames_that_make_no_sense_close_the_session() {
+fn malformed_and_forbidden_frames_close_the_session() {
     let pair = after(|out| out.push(0x7F));
     assert_eq!(violation(&pair), Some((None, Fault::Malformed)));
     let pair = after(|out| {
@@ -169,7 +170,7 @@ fn frames_that_make_no_sense_close_the_session() {
 }
 
 #[test]
-fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() {
+fn a_counter_above_the_largest_that_an_ack_can_encode_is_dropped_before_it_is_opened() {
     let mut pair = Pair::new(Duration::from_millis(5));
     let session = pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
@@ -195,7 +196,7 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
     let count = |reason: Drop| after.dropped[reason as usize] - before.dropped[reason as usize];
     assert_eq!(count(Drop::Malformed), counters.len() as u64);
     assert_eq!(count(Drop::Forged), 0);
-    // The two at the end of the range are taken, and acknowledged: for what was never sent.
+    // The two at the end of the range are accepted and acknowledged, and the controller never sent them.
     pair.run(pair.now + SECOND);
     assert!(pair.controller_events.contains(&Event::Closed {
         session,
@@ -207,14 +208,14 @@ fn a_counter_that_no_ack_can_name_is_dropped_as_malformed_before_it_is_opened() 
 }
 
 #[test]
-fn one_byte_segments_far_apart_are_bounded() {
+fn the_number_of_one_byte_chunks_beyond_gaps_is_bounded() {
     let mut half = streams::RecvHalf::new(limits::STREAM_WINDOW);
     let outcome = (0..30_000).try_for_each(|n| half.on_stream(2 * n + 1, b"x", false).map(drop));
     assert_eq!(outcome, Err(Fault::Gaps));
 }
 
 #[test]
-fn a_datagram_that_was_changed_anywhere_is_dropped_and_counted() {
+fn a_datagram_with_a_changed_bit_is_dropped_and_counted() {
     let mut pair = Pair::new(Duration::from_millis(5));
     pair.connect(1, None, b"x");
     pair.run(pair.now + SECOND);
@@ -242,7 +243,7 @@ fn a_datagram_that_was_changed_anywhere_is_dropped_and_counted() {
     assert_eq!(
         dropped,
         datagram.len() as u64 - 3 + 1,
-        "all changed ones and one duplicate"
+        "all changed datagrams and one duplicate"
     );
     assert!(count(Drop::Duplicate) >= 1);
 }
