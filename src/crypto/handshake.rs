@@ -1,6 +1,6 @@
-//! Noise IK through snow, one round trip, with payloads in both messages.
+//! The Noise IK handshake, implemented by snow: one round trip, with a payload in each message.
 //!
-//! Not here: datagram layout, retransmission, who is admitted. Randomness for the ephemeral keys is
+//! Not here: datagram layout, retransmission, authorization. Randomness for the ephemeral keys is
 //! injected; an all-zero Diffie-Hellman result (a low-order point) fails the handshake.
 
 use snow::{Builder, HandshakeState};
@@ -10,11 +10,11 @@ use super::resolver::Resolver;
 use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, suite};
 use crate::rng::Rng;
 
-/// The keys of a session, one per direction, from the handshake's end.
+/// The keys of a session, one per direction, derived by the handshake.
 pub struct TrafficKeys {
-    /// For what this side sends.
+    /// Key for datagrams to the peer.
     pub seal: SealingKey,
-    /// For what it receives.
+    /// Key for datagrams from the peer.
     pub open: OpeningKey,
 }
 
@@ -29,14 +29,14 @@ pub struct Responder {
 }
 
 impl Initiator {
-    /// Bytes that message 1 adds to its payload: the ephemeral share, the sealed static key, the tag.
+    /// Number of bytes that message 1 adds to its payload: ephemeral key, sealed static key, tag.
     pub const OVERHEAD: usize = 32 + 48 + suite::TAG;
 
-    /// Writes message 1 with `payload`, appending it to `out`.
+    /// Appends message 1 with `payload` to `out`.
     ///
     /// # Errors
-    /// [`Forged`] when `remote` is a low-order point, or `payload` exceeds a Noise message; `out` is
-    /// then as it was.
+    /// [`Forged`] if `remote` is a low-order point or `payload` exceeds a Noise message; `out` is then
+    /// unchanged.
     pub fn start(
         local: &SecretKey,
         remote: &PublicKey,
@@ -55,11 +55,11 @@ impl Initiator {
         Ok(Self { noise })
     }
 
-    /// Reads message 2, appending its payload to `payload`. A forged message leaves the handshake as
-    /// it was: the true answer may still come.
+    /// Reads message 2 and appends its payload to `payload`. A forged message leaves the handshake
+    /// unchanged, so that the genuine one is still accepted.
     ///
     /// # Errors
-    /// [`Forged`]
+    /// [`Forged`] if the message is not the agent's answer to message 1.
     pub fn finish(&mut self, message: &[u8], payload: &mut Vec<u8>) -> Result<TrafficKeys, Forged> {
         read(&mut self.noise, message, payload)?;
         let (ours, theirs) = split(&mut self.noise);
@@ -71,13 +71,13 @@ impl Initiator {
 }
 
 impl Responder {
-    /// Bytes that message 2 adds to its payload: the ephemeral share and the tag.
+    /// Number of bytes that message 2 adds to its payload: ephemeral key and tag.
     pub const OVERHEAD: usize = 32 + suite::TAG;
 
-    /// Reads message 1, appending its payload to `payload`; returns the controller's key too.
+    /// Reads message 1 and appends its payload to `payload`; also returns the controller's key.
     ///
     /// # Errors
-    /// [`Forged`]
+    /// [`Forged`] if the message was not made for this agent's key and this prologue.
     pub fn read(
         local: &SecretKey,
         prologue: &[u8],
@@ -98,11 +98,11 @@ impl Responder {
         Ok((Self { noise }, PublicKey(remote)))
     }
 
-    /// Writes message 2 with `payload`, appending it to `out`.
+    /// Appends message 2 with `payload` to `out`.
     ///
     /// # Errors
-    /// [`Forged`] when the controller's share is a low-order point, or `payload` exceeds a Noise
-    /// message; `out` is then as it was.
+    /// [`Forged`] if the controller's ephemeral key is a low-order point or `payload` exceeds a Noise
+    /// message; `out` is then unchanged.
     pub fn respond(mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<TrafficKeys, Forged> {
         write(&mut self.noise, payload, Self::OVERHEAD, out)?;
         let (theirs, ours) = split(&mut self.noise);
@@ -144,7 +144,7 @@ fn read(noise: &mut HandshakeState, message: &[u8], payload: &mut Vec<u8>) -> Re
     read.map(drop).map_err(|_| Forged)
 }
 
-/// The keys of initiator and responder, in this order (Noise, §5.2, `Split`).
+/// Returns the sealing keys of initiator and responder, in this order (Noise §5.2, `Split`).
 fn split(noise: &mut HandshakeState) -> (Zeroizing<[u8; suite::KEY]>, Zeroizing<[u8; suite::KEY]>) {
     let (mut initiator, mut responder) = noise.dangerously_get_raw_split();
     let keys = (Zeroizing::new(initiator), Zeroizing::new(responder));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn two_messages_make_keys_for_both_directions() {
+    fn two_messages_establish_keys_for_both_directions() {
         let mut pair = pair();
         let (mut initiator, first) = pair.start(b"hello");
         assert_eq!(first.len(), Initiator::OVERHEAD + 5);
@@ -231,12 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_answer_leaves_the_true_one_readable() {
+    fn a_forged_second_message_does_not_prevent_the_genuine_one() {
         let mut pair = pair();
         let (mut initiator, first) = pair.start(b"");
         let (responder, ..) = pair.read(&first).unwrap();
         let mut second = Vec::new();
-        let agent = responder.respond(b"true", &mut second).unwrap();
+        let agent = responder.respond(b"genuine", &mut second).unwrap();
 
         let mut payload = Vec::new();
         for length in 0..second.len() {
@@ -255,7 +255,7 @@ mod tests {
         assert!(payload.is_empty());
 
         let controller = initiator.finish(&second, &mut payload).unwrap();
-        assert_eq!(payload, b"true");
+        assert_eq!(payload, b"genuine");
         carries(&controller, &agent);
     }
 

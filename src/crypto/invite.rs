@@ -1,7 +1,7 @@
 //! Invitation tokens: 16 random bytes that admit one unknown key, once.
 //!
-//! An agent stores only the hash, so that who reads its files cannot use an open invitation. Not here:
-//! when an invitation ends and what it grants.
+//! An agent stores only the hash, so that a reader of its files cannot use an open invitation. Not here:
+//! expiry and grants of an invitation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,8 @@ use ring::digest;
 use crate::rng::Rng;
 use crate::wire::limits::INVITE;
 
-/// What an invited controller shows. Wiped when dropped; printed only by [`to_text`](Self::to_text).
+/// Secret that an invited controller presents. Wiped when dropped; printed only by
+/// [`to_text`](Self::to_text).
 #[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct InviteToken([u8; INVITE]);
 
@@ -26,34 +27,39 @@ pub struct InviteHash([u8; 32]);
 pub struct ParseInviteError;
 
 impl InviteToken {
-    /// A new token.
+    /// Generates a new token.
     pub fn generate(rng: &mut Rng) -> Self {
         Self(rng.bytes())
     }
 
-    /// The token with these bytes.
+    /// Creates a token from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; INVITE]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes, for HELLO.
+    /// Returns the bytes, for HELLO.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; INVITE] {
         &self.0
     }
 
-    /// 22 characters of base64url.
+    /// Returns the text form: 22 characters of base64url.
     #[must_use]
     pub fn to_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What may be stored.
+    /// Returns the hash of the token, which an agent may store.
     #[must_use]
     pub fn hash(&self) -> InviteHash {
         let digest = digest::digest(&digest::SHA256, &self.0);
-        InviteHash(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        InviteHash(
+            digest
+                .as_ref()
+                .try_into()
+                .expect("a SHA-256 digest has 32 bytes"),
+        )
     }
 }
 
@@ -71,7 +77,7 @@ impl FromStr for InviteToken {
 }
 
 impl InviteHash {
-    /// Whether it is this token's, in a time that says nothing about where they differ.
+    /// Returns true if this is the hash of `token`. The comparison takes constant time.
     #[must_use]
     pub fn matches(&self, token: &InviteToken) -> bool {
         let other = token.hash();
@@ -84,7 +90,7 @@ impl InviteHash {
     }
 }
 
-/// 43 characters of base64url.
+/// Writes 43 characters of base64url.
 impl fmt::Display for InviteHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
@@ -125,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_form_shows_the_token_by_accident() {
+    fn debug_output_and_hash_do_not_contain_the_token() {
         let token = InviteToken::from_bytes([7; INVITE]);
         assert_eq!(format!("{token:?}"), "InviteToken(..)");
         assert!(!token.hash().to_string().contains(&token.to_text()));
@@ -133,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_read_back(bytes: [u8; INVITE]) {
+        fn text_forms_are_parsed_back(bytes: [u8; INVITE]) {
             let token = InviteToken::from_bytes(bytes);
             let again: InviteToken = token.to_text().parse().unwrap();
             prop_assert_eq!(again.as_bytes(), &bytes);

@@ -1,7 +1,7 @@
-//! Secret keys on disk: one line, owned by the user, mode 0600, refused if more open.
+//! Secret keys on disk: one line, owned by the user, mode 0600; refused if others have access.
 //!
-//! The only module of this floor that touches files. A key file is created whole or not at all
-//! (written aside, synced, linked into place), so two programs that start at once agree on one key.
+//! The only module of `crypto` that touches files. A key file is created atomically (written to a temporary
+//! file, synced, linked into place), so that two programs that start at the same time agree on one key.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,22 +17,22 @@ use super::{ParseKeyError, PublicKey, SecretKey};
 use crate::escape;
 use crate::rng::Rng;
 
-/// More than a key file can hold, so that no large file is read for one.
+/// Upper bound of the size of a key file, so that no large file is read.
 const MAX_FILE: usize = 256;
 
-/// Permission bits that only the owner may have.
+/// Permission bits that must be clear.
 const OTHERS: u32 = 0o077;
 
-/// Why a key file could not be used.
+/// Reason why a key file could not be used.
 #[derive(Debug)]
 pub enum KeyFileError {
     /// The file or its folder could not be read or written.
     Io(PathBuf, io::Error),
-    /// Others may read or write it; holds the mode.
+    /// Other users have access to the file; holds the mode.
     TooOpen(PathBuf, u32),
-    /// It belongs to another user; holds the owner's uid.
+    /// The file belongs to another user; holds the uid of the owner.
     NotOurs(PathBuf, u32),
-    /// It does not hold a key.
+    /// The file does not hold a key.
     Parse(PathBuf, ParseKeyError),
 }
 
@@ -64,16 +64,16 @@ impl fmt::Display for KeyFileError {
     }
 }
 
-// Its text holds that of its cause, so that there is none to tell after it.
+// No source: the text of the error contains that of its cause.
 impl std::error::Error for KeyFileError {}
 
 /// Reads the secret key at `path`.
 ///
 /// # Errors
-/// [`KeyFileError`]
+/// Fails if the file cannot be read, other users have access to it, or it holds no key.
 pub fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
     let io = |error| KeyFileError::Io(path.to_owned(), error);
-    // Without waiting, should someone have put a pipe there.
+    // O_NONBLOCK: opening a named pipe must not block.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -96,7 +96,7 @@ pub fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
 }
 
 fn parse(file: &mut File) -> io::Result<Result<SecretKey, ParseKeyError>> {
-    // Its whole room at once, so that no copy is left behind by growing.
+    // The full capacity at once: growing the buffer would leave a copy of the key in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
     file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_FILE {
@@ -107,30 +107,30 @@ fn parse(file: &mut File) -> io::Result<Result<SecretKey, ParseKeyError>> {
         .and_then(|text| SecretKey::from_text(text.trim_ascii_end())))
 }
 
-/// Reads the secret key at `path`, creating it (and its folder, mode 0700) if there is none, and
-/// writes the public half beside it as `path` + `.pub`, mode 0644.
+/// Reads the secret key at `path`, or creates it (and its folder, mode 0700) if there is none. Writes the
+/// public key to `path` + `.pub`, mode 0644.
 ///
 /// # Errors
-/// [`KeyFileError`]
+/// Fails if [`load`] fails for another reason than a missing file, or the files cannot be created.
 pub fn load_or_create(path: &Path, rng: &mut Rng) -> Result<SecretKey, KeyFileError> {
     match load(path) {
         Err(KeyFileError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
         Ok(key) => {
-            // A convenience that must not keep a program from running off a read-only disk.
+            // The public key file is a convenience: on a read-only disk the program runs without it.
             drop(publish(path, &key.public(), rng));
             return Ok(key);
         }
         Err(error) => return Err(error),
     }
     create(path, rng).map_err(|error| KeyFileError::Io(path.to_owned(), error))?;
-    // Not what was just made: another program may have been first.
+    // Another program may have created the file first, so read the key from there.
     let key = load(path)?;
     publish(path, &key.public(), rng)
         .map_err(|error| KeyFileError::Io(beside(path, ".pub"), error))?;
     Ok(key)
 }
 
-/// Puts a new key at `path`, unless there is a file by now.
+/// Creates a key at `path`, unless the file exists by now.
 fn create(path: &Path, rng: &mut Rng) -> io::Result<()> {
     let folder = folder(path);
     DirBuilder::new()
@@ -149,7 +149,7 @@ fn create(path: &Path, rng: &mut Rng) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes `path` + `.pub` hold `key`.
+/// Writes `key` to `path` + `.pub`, if the file differs.
 fn publish(path: &Path, key: &PublicKey, rng: &mut Rng) -> io::Result<()> {
     let public = beside(path, ".pub");
     let text = format!("{key}\n");
@@ -160,7 +160,7 @@ fn publish(path: &Path, key: &PublicKey, rng: &mut Rng) -> io::Result<()> {
     fs::rename(&aside, &public).inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
-/// Writes a new file, whole and synced, in the folder of `path`.
+/// Writes and syncs a temporary file in the folder of `path`.
 fn write_aside(path: &Path, bytes: &[u8], mode: u32, rng: &mut Rng) -> io::Result<PathBuf> {
     let aside = beside(path, &format!(".{:016x}.new", rng.u64()));
     let mut file = OpenOptions::new()
@@ -208,24 +208,24 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_once_and_found_again() {
+    fn a_key_is_created_once_and_loaded_again() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("config/udpctl/identity");
-        let made = load_or_create(&path, &mut rng(1)).unwrap();
+        let created = load_or_create(&path, &mut rng(1)).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
 
         let public = fs::read_to_string(path.with_extension("pub")).unwrap();
-        assert_eq!(public, format!("{}\n", made.public()));
+        assert_eq!(public, format!("{}\n", created.public()));
 
         let found = load_or_create(&path, &mut rng(2)).unwrap();
-        assert_eq!(found.public(), made.public());
-        assert_eq!(load(&path).unwrap().public(), made.public());
+        assert_eq!(found.public(), created.public());
+        assert_eq!(load(&path).unwrap().public(), created.public());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
     }
 
     #[test]
-    fn creators_that_start_at_once_agree() {
+    fn programs_that_create_a_key_at_the_same_time_agree_on_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("identity");
         let start = Barrier::new(8);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_may_read_is_refused_and_stays() {
+    fn a_key_that_others_may_access_is_refused_and_kept() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("my identity");
         let made = load_or_create(&path, &mut rng(1)).unwrap();
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_key_of_another_user_is_refused() {
-        // Root may give a file away; anyone else finds one of root's.
+        // Root can change the owner of a file; other users can name a file of root.
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("identity");
         let (path, owner) = if rustix::process::geteuid().is_root() {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_without_waiting() {
+    fn a_path_that_is_not_a_regular_file_is_refused_without_blocking() {
         let home = tempfile::tempdir().unwrap();
         let pipe = home.path().join("pipe");
         rustix::fs::mknodat(
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_half_is_written_again_when_it_is_lost_or_wrong() {
+    fn a_missing_or_wrong_public_key_file_is_written_again() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("identity");
         let public = home.path().join("identity.pub");

@@ -9,31 +9,31 @@ use zeroize::Zeroizing;
 
 use crate::rng::Rng;
 
-/// What the text form of a public key begins with.
+/// Prefix of the text form of a public key.
 const PUBLIC_PREFIX: &str = "ua1:";
 
-/// What the text form of a secret key begins with.
+/// Prefix of the text form of a secret key.
 const SECRET_PREFIX: &str = "ua1-secret:";
 
-/// 32 bytes in base64 without padding.
+/// Length of 32 bytes in base64 without padding.
 const ENCODED: usize = 43;
 
-/// Who someone is.
+/// Public key: the identity of an agent or controller.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
-/// Proof of who someone is. Wiped when dropped, never printed.
+/// Secret key of an identity. Wiped when dropped, never printed.
 #[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct SecretKey([u8; 32]);
 
-/// Text that is not a key.
+/// Reason why a text is not a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParseKeyError {
-    /// Does not begin with `ua1:` (or `ua1-secret:`).
+    /// The text does not begin with `ua1:` (or `ua1-secret:`).
     Prefix,
-    /// Not 43 characters of base64url.
+    /// The prefix is not followed by exactly 43 characters of base64url.
     Encoding,
-    /// A point of low order: no one's key.
+    /// The key is a point of low order, which is the public key of no secret key.
     LowOrder,
 }
 
@@ -52,41 +52,41 @@ impl fmt::Display for ParseKeyError {
 impl std::error::Error for ParseKeyError {}
 
 impl SecretKey {
-    /// A new key.
+    /// Generates a new key.
     pub fn generate(rng: &mut Rng) -> Self {
         let mut key = Self([0; 32]);
         rng.fill(&mut key.0);
         key
     }
 
-    /// The public half.
+    /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         let secret = x25519_dalek::StaticSecret::from(self.0);
         PublicKey(x25519_dalek::PublicKey::from(&secret).to_bytes())
     }
 
-    /// The text form, `ua1-secret:` and 43 characters, for the key file only.
+    /// Returns the text form, `ua1-secret:` and 43 characters, for the key file only.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        // Room for all of it and a line's end, so that no copy is left behind by growing.
+        // Capacity for the text and a newline: growing the string would leave a copy of the key in memory.
         let mut text = Zeroizing::new(String::with_capacity(SECRET_PREFIX.len() + ENCODED + 1));
         text.push_str(SECRET_PREFIX);
         URL_SAFE_NO_PAD.encode_string(self.0, &mut text);
         text
     }
 
-    /// Reads the text form.
+    /// Parses the text form.
     ///
     /// # Errors
-    /// [`ParseKeyError`]
+    /// Fails if `text` is not the text form of a secret key.
     pub fn from_text(text: &str) -> Result<Self, ParseKeyError> {
         let mut key = Self([0; 32]);
         decode(text, SECRET_PREFIX, &mut key.0)?;
         Ok(key)
     }
 
-    /// The bytes, for the handshake.
+    /// Returns the bytes, for the handshake.
     pub(super) const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -132,7 +132,7 @@ fn decode(text: &str, prefix: &str, key: &mut [u8; 32]) -> Result<(), ParseKeyEr
     if encoded.len() != ENCODED {
         return Err(ParseKeyError::Encoding);
     }
-    // The engine refuses bits that are set behind the last byte, so that a key has one text.
+    // The engine refuses bits set after the last byte, so that a key has only one text form.
     let size = URL_SAFE_NO_PAD
         .decode_slice_unchecked(encoded, key)
         .map_err(|_| ParseKeyError::Encoding)?;
@@ -140,9 +140,9 @@ fn decode(text: &str, prefix: &str, key: &mut [u8; 32]) -> Result<(), ParseKeyEr
     Ok(())
 }
 
-/// Whether X25519 with this point has the same result, zero, for every secret. These seven are all,
-/// once the top bit is cleared as X25519 does: the points of order 1, 2, 4 and 8 of the curve and
-/// its twist, and those that are written above the prime (<https://cr.yp.to/ecdh.html#validate>).
+/// Returns true if X25519 with this point is zero for every secret key. With the top bit cleared, as X25519
+/// does, there are seven such points: those of order 1, 2, 4 and 8 on the curve and its twist, and their
+/// encodings at or above the prime (<https://cr.yp.to/ecdh.html#validate>).
 fn is_low_order(mut point: [u8; 32]) -> bool {
     point[31] &= 0x7F;
     LOW_ORDER.contains(&point)
@@ -169,7 +169,7 @@ const LOW_ORDER: [[u8; 32]; 7] = [
     near_prime(0xEE),
 ];
 
-/// 2^255 - 19 is all ones but for its ends: here with another lowest byte.
+/// Returns 2^255 - 19, which is all ones except for its ends, with another lowest byte.
 const fn near_prime(lowest: u8) -> [u8; 32] {
     let mut point = [0xFF; 32];
     point[0] = lowest;
@@ -187,7 +187,7 @@ mod tests {
 
     /// RFC 7748 §6.1.
     #[test]
-    fn the_public_half_is_that_of_x25519() {
+    fn the_public_key_is_that_of_x25519() {
         let public = SecretKey(ALICE).public();
         assert_eq!(
             public.to_string(),
@@ -196,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_key_is_never_printed_by_accident() {
+    fn debug_output_does_not_contain_the_secret_key() {
         assert_eq!(format!("{:?}", SecretKey(ALICE)), "SecretKey(..)");
     }
 
     #[test]
-    fn text_that_is_no_key_says_why() {
+    fn text_that_is_not_a_key_is_refused_with_a_reason() {
         use ParseKeyError::{Encoding, Prefix};
         let good = PublicKey([9; 32]).to_string();
         assert_eq!(good.parse::<PublicKey>(), Ok(PublicKey([9; 32])));
@@ -214,7 +214,7 @@ mod tests {
             (good.clone() + "A", Encoding),
             (format!("ua1: {}", &good[5..]), Encoding),
             (format!("ua1:+{}", &good[5..]), Encoding),
-            // 42 characters, but 43 bytes.
+            // 42 characters in 43 bytes.
             (format!("ua1:\u{e9}{}", &good[6..]), Encoding),
         ] {
             assert_eq!(text.parse::<PublicKey>(), Err(error), "{text}");
@@ -225,9 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_one_text() {
+    fn a_key_has_only_one_text_form() {
         let text = PublicKey([9; 32]).to_string();
-        // Two bits of the last character mean nothing, and must be zero.
+        // The two unused bits of the last character must be zero.
         assert!(text.ends_with('k'));
         for last in ["l", "m", "n"] {
             let other = text[..46].to_owned() + last;
@@ -236,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn points_of_low_order_are_no_keys() {
+    fn points_of_low_order_are_refused() {
         let scalar = x25519_dalek::StaticSecret::from(ALICE);
         for mut point in LOW_ORDER {
             for top in [0, 0x80] {
                 point[31] ^= top;
                 let shared = scalar.diffie_hellman(&x25519_dalek::PublicKey::from(point));
-                assert!(!shared.was_contributory(), "{point:x?} is no such point");
+                assert!(!shared.was_contributory(), "{point:x?} is not of low order");
                 let text = PublicKey(point).to_string();
                 assert_eq!(text.parse::<PublicKey>(), Err(ParseKeyError::LowOrder));
             }
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_text_forms_are_read_back(bytes: [u8; 32]) {
+        fn the_text_forms_are_parsed_back(bytes: [u8; 32]) {
             let public = PublicKey(bytes);
             prop_assert_eq!(public.to_string().len(), 47);
             prop_assert_eq!(public.to_string().parse(), Ok(public));

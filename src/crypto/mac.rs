@@ -1,7 +1,7 @@
-//! The keyed hash that ends INIT and RETRY, under the agent's public key (as in `WireGuard`).
+//! The mac at the end of INIT and RETRY, keyed with the agent's public key (as in `WireGuard`).
 //!
-//! It proves that the sender knows which agent it talks to, so that an agent answers no scan.
-//! It is not authentication: the public key may be known to many.
+//! It proves that the sender knows the agent's public key, so that an agent does not answer scans. It is
+//! not authentication: the public key may be known to many.
 
 use ring::{digest, hmac};
 use subtle::ConstantTimeEq as _;
@@ -9,16 +9,16 @@ use subtle::ConstantTimeEq as _;
 use super::{Forged, PublicKey};
 use crate::wire::limits::MAC;
 
-/// Keeps this use of the public key apart from every other.
+/// Domain separation from other uses of the public key.
 const LABEL: &[u8] = b"udpagent mac v1";
 
-/// The hash, keyed for one agent: HMAC-SHA-256, cut to 16 bytes, under SHA-256 of label and key.
+/// Mac of one agent: HMAC-SHA-256, truncated to 16 bytes, under the SHA-256 of label and public key.
 pub struct AgentMac {
     key: hmac::Key,
 }
 
 impl AgentMac {
-    /// Keyed with the agent's public key.
+    /// Creates the mac from the agent's public key.
     #[must_use]
     pub fn new(agent: &PublicKey) -> Self {
         let mut hash = digest::Context::new(&digest::SHA256);
@@ -29,17 +29,19 @@ impl AgentMac {
         }
     }
 
-    /// The mac over `covered`.
+    /// Returns the mac over `covered`.
     #[must_use]
     pub fn tag(&self, covered: &[u8]) -> [u8; MAC] {
         let tag = hmac::sign(&self.key, covered);
-        *tag.as_ref().first_chunk().expect("SHA-256 is 32 bytes")
+        *tag.as_ref()
+            .first_chunk()
+            .expect("a SHA-256 digest has 32 bytes")
     }
 
-    /// Checks it, in constant time.
+    /// Verifies the mac over `covered`, in constant time.
     ///
     /// # Errors
-    /// [`Forged`]
+    /// [`Forged`] if the mac differs.
     pub fn verify(&self, covered: &[u8], mac: &[u8; MAC]) -> Result<(), Forged> {
         if self.tag(covered).ct_eq(mac).into() {
             Ok(())
@@ -54,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_mac_of_the_same_agent_over_the_same_bytes_is_taken() {
+    fn only_the_whole_mac_of_the_same_agent_over_the_same_bytes_is_accepted() {
         let agent = AgentMac::new(&PublicKey([1; 32]));
         let mac = agent.tag(b"covered");
         assert_eq!(agent.verify(b"covered", &mac), Ok(()));

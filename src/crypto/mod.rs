@@ -1,9 +1,11 @@
-//! Noise handshake, sealed datagrams, replay window, RETRY tokens, and keys: in memory and on disk.
+//! Noise handshake, sealed datagrams, replay window, RETRY tokens, and keys in memory and on disk.
 //!
-//! Sans-IO, but for `key_file`. One suite, fixed (see [`suite`]); a new suite is a new protocol version. Not here: when to rekey,
-//! what a payload means, who may connect. Invariants: our copies of secrets are wiped when dropped (what
-//! ring and snow hold of them is not) and never printed; comparisons of secrets take constant time;
-//! nothing here asks the operating system for randomness, and only `key_file` touches files.
+//! Sans-IO, except for `key_file`. The suite is fixed (see [`suite`]): another suite is another protocol
+//! version. Not here: the time to rekey, the meaning of payloads, and authorization.
+//!
+//! Invariants: this module's copies of secrets are wiped when dropped (those in ring and snow are not) and
+//! never printed; comparisons of secrets take constant time; randomness is injected, and only `key_file`
+//! touches files.
 
 mod handshake;
 mod invite;
@@ -24,6 +26,7 @@ pub use replay::ReplayWindow;
 pub use seal::{OpeningKey, SealingKey};
 pub use token::TokenKey;
 
-/// Bytes did not come from who they should, or were changed on the way. Deliberately says no more.
+/// Failed authentication: the bytes are not from the expected sender, or were changed on the way. The error
+/// gives no detail, so that it cannot help an attacker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Forged;

@@ -1,25 +1,25 @@
-//! Which counters have been received: a sliding window (RFC 6479) of 8192.
+//! Replay protection: a sliding window of 8192 received counters (RFC 6479).
 //!
 //! Invariant: `check` changes nothing; `mark` is called only after the AEAD has opened the datagram.
 
-/// Counters remembered: the newest, and those behind it.
+/// Size of the window in counters: the newest, and those below it.
 pub const WINDOW: u64 = 8192;
 
 const WORD: u64 = u64::BITS as u64;
 
-/// One word more than the window fills, so that it slides by whole words and nothing is shifted.
+/// Number of words: one more than the window fills, so that it slides by whole words without shifts.
 const WORDS: usize = (WINDOW / WORD) as usize + 1;
 
-/// The window.
+/// Window of received counters.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow {
     newest: u64,
-    /// A ring: the bit of a counter is in the word `counter / 64`, modulo the length.
+    /// Ring of bits: that of a counter is in word `counter / 64`, modulo the length.
     seen: [u64; WORDS],
 }
 
 impl ReplayWindow {
-    /// Nothing received.
+    /// Creates a window in which no counter was received.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -28,7 +28,7 @@ impl ReplayWindow {
         }
     }
 
-    /// Whether `counter` is new: neither seen nor older than the window.
+    /// Returns true if `counter` is new: neither received nor older than the window.
     #[must_use]
     pub const fn check(&self, counter: u64) -> bool {
         if counter > self.newest {
@@ -38,10 +38,10 @@ impl ReplayWindow {
         self.newest - counter < WINDOW && self.seen[word] & bit == 0
     }
 
-    /// Remembers it.
+    /// Marks `counter` as received.
     pub fn mark(&mut self, counter: u64) {
         if counter > self.newest {
-            // Words that come into the window still hold what left it.
+            // Words that enter the window still hold the bits of older counters.
             let (newest, next) = (self.newest / WORD, counter / WORD);
             for index in (newest + 1..=next).take(WORDS) {
                 self.seen[place(index, 0).0] = 0;
@@ -55,7 +55,7 @@ impl ReplayWindow {
     }
 }
 
-/// Position in the ring of the word `index`, and the bit of `counter` in it.
+/// Returns the position of the word `index` in the ring, and the bit of `counter` in it.
 #[allow(
     clippy::cast_possible_truncation,
     reason = "a remainder of the ring's length"
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What the window should be: everything ever seen, and the newest of it.
+    /// Model of the window: all received counters, and the newest.
     #[derive(Default)]
     struct Naive {
         seen: HashSet<u64>,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edge_of_the_window_is_where_it_should_be() {
+    fn the_window_ends_8192_counters_below_the_newest() {
         let mut window = ReplayWindow::new();
         window.mark(20_000);
         assert!(window.check(20_000 - WINDOW + 1));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn marking_what_is_too_old_forgets_nothing() {
+    fn marking_a_counter_older_than_the_window_changes_nothing() {
         let mut window = ReplayWindow::new();
         window.mark(20_000);
         window.mark(20_000 - WINDOW);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_counters_of_all_are_told_apart() {
+    fn the_largest_counters_are_distinguished() {
         let ends = [
             u64::MAX - 1,
             u64::MAX,

@@ -1,6 +1,6 @@
-//! What snow builds a handshake from: ring's cipher and hash, our X25519, injected randomness.
+//! The primitives for snow: cipher and hash of ring, X25519 with a check, injected randomness.
 //!
-//! Not a choice of suites: there is one. Invariant: a resolver serves one handshake, so that no two
+//! There is one suite and no choice. Invariant: a resolver serves one handshake, so that no two handshakes
 //! draw the same ephemeral key.
 
 use snow::params::{CipherChoice, DHChoice, HashChoice};
@@ -42,6 +42,7 @@ impl CryptoResolver for Resolver {
     }
 }
 
+/// Random source of the ephemeral key.
 struct Ephemeral(Rng);
 
 impl Random for Ephemeral {
@@ -51,7 +52,7 @@ impl Random for Ephemeral {
     }
 }
 
-/// X25519 that refuses a result to which the other side contributed nothing (RFC 7748 §6.1).
+/// X25519 that refuses an all-zero result, to which the peer did not contribute (RFC 7748 §6.1).
 struct X25519 {
     secret: StaticSecret,
     public: [u8; 32],
@@ -102,7 +103,7 @@ impl Dh for X25519 {
     }
 
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
-        // snow's buffers have room for the keys of larger curves.
+        // The buffers of snow are long enough for keys of larger curves.
         let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
         let shared = self
             .secret
@@ -128,7 +129,7 @@ mod tests {
 
     /// RFC 7748 §6.1.
     #[test]
-    fn alice_and_bob_share_what_the_rfc_says() {
+    fn the_shared_secret_is_that_of_rfc_7748() {
         let mut alice = X25519::default();
         alice.set(&bytes(
             "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",

@@ -1,24 +1,24 @@
 //! Sealed datagrams: the suite's AEAD with the counter as nonce and the header as associated data.
 //!
-//! Not here: which counters were seen (see `replay`). Invariant kept by the caller: a counter is
-//! used once per sealing key.
+//! Not here: replay protection (see `replay`). Invariant, which the caller keeps: a counter is used once
+//! per sealing key.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::{Forged, suite};
 
-/// Seals what one side sends.
+/// Key that seals datagrams to the peer.
 pub struct SealingKey {
     key: LessSafeKey,
 }
 
-/// Opens what it receives.
+/// Key that opens datagrams from the peer.
 pub struct OpeningKey {
     key: LessSafeKey,
 }
 
 impl SealingKey {
-    /// From key bytes.
+    /// Creates the key from its bytes.
     #[must_use]
     pub fn new(key: &[u8; suite::KEY]) -> Self {
         Self { key: expand(key) }
@@ -35,16 +35,16 @@ impl SealingKey {
 }
 
 impl OpeningKey {
-    /// From key bytes.
+    /// Creates the key from its bytes.
     #[must_use]
     pub fn new(key: &[u8; suite::KEY]) -> Self {
         Self { key: expand(key) }
     }
 
-    /// Decrypts in place; the opened bytes are the returned prefix of `sealed`.
+    /// Decrypts `sealed` in place; returns the prefix that holds the plaintext.
     ///
     /// # Errors
-    /// [`Forged`]; `sealed` then holds nothing meaningful.
+    /// [`Forged`] if the tag does not match; the content of `sealed` is then undefined.
     pub fn open<'a>(
         &self,
         counter: u64,
@@ -58,10 +58,10 @@ impl OpeningKey {
 }
 
 fn expand(key: &[u8; suite::KEY]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the suite's key size"))
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the key has the size of the suite"))
 }
 
-/// Four zero bytes, then the counter, big-endian: as Noise numbers its messages (§12.4).
+/// Returns the nonce of a counter: four zero bytes and the counter, big-endian (Noise §12.4).
 fn nonce(counter: u64) -> Nonce {
     let mut bytes = [0; NONCE_LEN];
     bytes[4..].copy_from_slice(&counter.to_be_bytes());
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counter_is_the_big_endian_end_of_the_nonce() {
+    fn the_nonce_ends_in_the_counter_in_big_endian() {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).unwrap());
         let nonce = Nonce::assume_unique_for_key([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
         let mut expected = b"payload".to_vec();
@@ -123,14 +123,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens(counter: u64, header: [u8; 20], payload: Vec<u8>) {
+        fn a_sealed_datagram_opens(counter: u64, header: [u8; 20], payload: Vec<u8>) {
             let datagram = sealed(counter, &header, &payload);
             prop_assert_eq!(datagram.len(), 20 + payload.len() + suite::TAG);
             prop_assert_eq!(open(counter, &datagram, 20), Ok(payload));
         }
 
         #[test]
-        fn another_bit_or_counter_does_not_open(
+        fn a_datagram_with_another_bit_or_counter_does_not_open(
             counter: u64,
             header: [u8; 20],
             payload: Vec<u8>,

@@ -1,7 +1,7 @@
-//! RETRY tokens: proof that an address receives what is sent to it, without keeping state.
+//! RETRY tokens: stateless validation of an address (RFC 9000 §8.1.2).
 //!
-//! A token is the time of issue and a keyed hash over it and the address; the key lives as long as
-//! the endpoint. Not a secret between peers and not bound to an identity.
+//! A token is the time of issue and a keyed hash over it and the address; the key lives as long as the
+//! endpoint. A token is not secret and not bound to an identity.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::limits::TOKEN;
 
-/// How long a token is good: longer than any handshake takes, shorter than an address changes hands.
+/// Lifetime of a token: longer than any handshake, shorter than the time in which an address is reassigned.
 pub const LIFETIME: Duration = Duration::from_secs(10);
 
-/// Bytes of a token that tell when it was issued; the keyed hash, cut short, is the rest.
+/// Number of bytes of a token that hold the time of issue; the truncated keyed hash follows.
 const TIME: usize = 8;
 
-/// The key under which an endpoint issues tokens.
+/// Key with which an endpoint issues tokens.
 pub struct TokenKey {
     key: hmac::Key,
 }
 
 impl TokenKey {
-    /// A fresh key.
+    /// Generates a new key.
     #[must_use]
     pub fn new(rng: &mut Rng) -> Self {
         let key = Zeroizing::new(rng.bytes::<32>());
@@ -36,7 +36,7 @@ impl TokenKey {
         }
     }
 
-    /// A token for `address`.
+    /// Returns a token for `address`.
     #[must_use]
     pub fn issue(&self, now: Instant, address: PeerAddr) -> [u8; TOKEN] {
         let time = now.as_micros().to_be_bytes();
@@ -51,10 +51,10 @@ impl TokenKey {
         token
     }
 
-    /// Checks that `token` was issued for `address` at most ten seconds (`LIFETIME`) ago.
+    /// Verifies that `token` was issued for `address` at most ten seconds (`LIFETIME`) ago.
     ///
     /// # Errors
-    /// [`Forged`]
+    /// [`Forged`] if the token has expired or was not issued with this key for this address.
     pub fn verify(
         &self,
         now: Instant,
@@ -89,34 +89,34 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_address_and_its_time() {
-        let home = address("192.0.2.1:4000");
-        let token = key(1).issue(NOW, home);
-        assert_eq!(key(1).verify(NOW, home, &token), Ok(()));
-        assert_eq!(key(1).verify(NOW + LIFETIME, home, &token), Ok(()));
+    fn a_token_is_valid_for_its_address_and_lifetime() {
+        let issued_to = address("192.0.2.1:4000");
+        let token = key(1).issue(NOW, issued_to);
+        assert_eq!(key(1).verify(NOW, issued_to, &token), Ok(()));
+        assert_eq!(key(1).verify(NOW + LIFETIME, issued_to, &token), Ok(()));
         let late = NOW + LIFETIME + Duration::from_micros(1);
-        assert_eq!(key(1).verify(late, home, &token), Err(Forged));
+        assert_eq!(key(1).verify(late, issued_to, &token), Err(Forged));
         let early = NOW - Duration::from_micros(1);
-        assert_eq!(key(1).verify(early, home, &token), Err(Forged));
+        assert_eq!(key(1).verify(early, issued_to, &token), Err(Forged));
     }
 
     #[test]
     fn another_address_key_or_bit_is_refused() {
-        let home = address("192.0.2.1:4000");
-        let token = key(1).issue(NOW, home);
+        let issued_to = address("192.0.2.1:4000");
+        let token = key(1).issue(NOW, issued_to);
         for other in ["192.0.2.2:4000", "192.0.2.1:4001", "[2001:db8::1]:4000"] {
             assert_eq!(key(1).verify(NOW, address(other), &token), Err(Forged));
         }
-        assert_eq!(key(2).verify(NOW, home, &token), Err(Forged));
+        assert_eq!(key(2).verify(NOW, issued_to, &token), Err(Forged));
         for bit in 0..8 * TOKEN {
             let mut changed = token;
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(key(1).verify(NOW, home, &changed), Err(Forged));
+            assert_eq!(key(1).verify(NOW, issued_to, &changed), Err(Forged));
         }
     }
 
     #[test]
-    fn a_mapped_address_is_the_ipv4_address() {
+    fn a_token_for_an_ipv4_address_is_valid_for_its_mapped_address() {
         let token = key(1).issue(NOW, address("192.0.2.1:4000"));
         let mapped = address("[::ffff:192.0.2.1]:4000");
         assert_eq!(key(1).verify(NOW, mapped, &token), Ok(()));
