@@ -44,7 +44,7 @@ impl fmt::Display for ParseKeyError {
                 "not a key: a public one begins with \"ua1:\", a secret one with \"ua1-secret:\""
             }
             Self::Encoding => "not a key: 43 characters of base64url must follow the prefix",
-            Self::LowOrder => "not a key: this point is of low order, and no one's",
+            Self::LowOrder => "not a key: a point of low order is no one's public key",
         })
     }
 }

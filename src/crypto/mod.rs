@@ -6,6 +6,42 @@
 //! Invariants: this module's copies of secrets are wiped when dropped (those in ring and snow are not) and
 //! never printed; comparisons of secrets take constant time; randomness is injected, and only `key_file`
 //! touches files.
+//!
+//! # Example
+//!
+//! A handshake, and a datagram sealed with its keys.
+//!
+//! ```
+//! use udpagent::crypto::{Initiator, Responder, SecretKey};
+//! use udpagent::rng::Rng;
+//!
+//! let mut rng = Rng::from_seed([1; 32]);
+//! let (controller, agent) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+//! let prologue = b"authenticated, not encrypted";
+//!
+//! let mut first = Vec::new();
+//! let mut initiator =
+//!     Initiator::start(&controller, &agent.public(), prologue, b"request", &mut rng, &mut first)?;
+//!
+//! let mut payload = Vec::new();
+//! let (responder, key) = Responder::read(&agent, prologue, &first, &mut payload, &mut rng)?;
+//! assert_eq!(key, controller.public());
+//! assert_eq!(payload, b"request");
+//! let mut second = Vec::new();
+//! let agent_keys = responder.respond(b"answer", &mut second)?;
+//!
+//! let mut payload = Vec::new();
+//! let controller_keys = initiator.finish(&second, &mut payload)?;
+//! assert_eq!(payload, b"answer");
+//!
+//! // The counter is the nonce: each is used once.
+//! let (counter, header) = (1, b"header");
+//! let mut datagram = b"headerplaintext".to_vec();
+//! controller_keys.seal.seal(counter, header, &mut datagram, header.len());
+//! let opened = agent_keys.open.open(counter, header, &mut datagram[header.len()..])?;
+//! assert_eq!(opened, b"plaintext");
+//! # Ok::<(), udpagent::crypto::Forged>(())
+//! ```
 
 mod handshake;
 mod invite;

@@ -14,6 +14,66 @@
 //! - Every table is within its bound in [`limits`].
 //! - No call walks all sessions: ready sessions are in queues, timers in an ordered set.
 //! - No received bytes cause a panic.
+//!
+//! # Example
+//!
+//! A controller and an agent in one process. The loop is the driver: it delivers datagrams and drains
+//! events. `examples/sans_io.rs` also advances the clock.
+//!
+//! ```
+//! use std::{net::SocketAddr, time::Duration};
+//! use bytes::Bytes;
+//! use udpagent::{crypto::{PublicKey, SecretKey}, peer_addr::PeerAddr, rng::Rng, time::Instant};
+//! use udpagent::session::{Authorizer, Command, Config, Connect, Endpoint, Event, Path};
+//! use udpagent::session::{SessionHandle, StreamEvent};
+//!
+//! struct Everyone;
+//! impl Authorizer for Everyone {
+//!     fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
+//!         true
+//!     }
+//! }
+//!
+//! let (now, mut rng) = (Instant::from_micros(0), Rng::from_seed([1; 32]));
+//! let (agent_key, controller_key) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
+//! let agent_public = agent_key.public();
+//! let config = Config::new(agent_key, Some(Box::new(Everyone)));
+//! let mut agent = Endpoint::new(config, rng.fork(), now);
+//! let mut controller = Endpoint::new(Config::new(controller_key, None), rng.fork(), now);
+//!
+//! let path = |address: &str| {
+//!     let remote: SocketAddr = address.parse().unwrap();
+//!     Path { socket: 0, local: None, remote: remote.into() }
+//! };
+//! let (to_agent, to_controller) = (path("192.0.2.1:7000"), path("192.0.2.2:4000"));
+//! controller.apply(now, Command::Connect(Connect {
+//!     session: SessionHandle(1),
+//!     agent: agent_public,
+//!     path: to_agent,
+//!     ticket: None,
+//!     invite: None,
+//!     first: Bytes::from_static(b"hello"),
+//!     timeout: Duration::from_secs(5),
+//! }));
+//!
+//! let (mut buf, mut received) = (Vec::new(), Vec::new());
+//! // INIT and RESP, then DATA: without a ticket, data arrives in the second round trip.
+//! for _round_trip in 0..2 {
+//!     while controller.poll_transmit(now, &mut buf).is_some() {
+//!         agent.handle_datagram(now, to_controller, None, &mut buf);
+//!     }
+//!     while agent.poll_transmit(now, &mut buf).is_some() {
+//!         controller.handle_datagram(now, to_agent, None, &mut buf);
+//!     }
+//!     while controller.poll_event().is_some() {}
+//!     while let Some(event) = agent.poll_event() {
+//!         if let Event::Stream { event: StreamEvent::Data { data, .. }, .. } = event {
+//!             received.extend_from_slice(&data);
+//!         }
+//!     }
+//! }
+//! assert_eq!(received, b"hello");
+//! ```
 
 mod command;
 pub mod congestion;

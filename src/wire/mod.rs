@@ -3,6 +3,27 @@
 //! Sans-IO: parsing and encoding only, with no state, no keys, and no allocation on decode. A decoded value
 //! borrows from the datagram. Not here: encryption and the meaning of frames. Invariants: no input
 //! panics, and an encoded value decodes equal.
+//!
+//! # Example
+//!
+//! The header of a datagram, and a frame of its payload.
+//!
+//! ```
+//! use udpagent::wire::{CallId, Data, Datagram, Frame, Frames, Lane, SessionId, StreamId};
+//!
+//! let header = Data { phase: 0, receiver: SessionId(7), counter: 1 };
+//! let mut datagram = header.encode().to_vec();
+//! datagram.extend_from_slice(&[0; 16]); // The sealed payload, here an empty one.
+//! assert_eq!(Datagram::parse(&datagram), Ok(Some(Datagram::Data(header))));
+//! assert_eq!(Datagram::parse(b"plain text"), Ok(None));
+//!
+//! let stream = StreamId::new(CallId(0), Lane::Data);
+//! let frame = Frame::Stream { stream, offset: 0, fin: true, data: b"hello" };
+//! let mut payload = Vec::new();
+//! frame.encode(&mut payload);
+//! assert_eq!(payload, [0x05, 1, 0, 5, b'h', b'e', b'l', b'l', b'o']);
+//! assert_eq!(Frames::new(&payload).next(), Some(Ok(frame)));
+//! ```
 
 mod ack;
 mod close_code;
