@@ -45,7 +45,7 @@ pub enum OpenError {
     System(io::Error),
     /// It is a symbolic link.
     Link,
-    /// It is a policy, a pipe or another special file.
+    /// It is a directory, a pipe or another special file.
     Kind,
     /// Other users could change it, by its owner or its mode.
     Stranger,
@@ -123,7 +123,7 @@ impl Log {
                 let there = there.map(|there| (there.dev(), there.ino()));
                 let opened = match opened.take() {
                     Some(file) if there == Some(file.identity) => opened.insert(file),
-                    _ => {
+                    Some(_) | None => {
                         self.torn = false;
                         opened.insert(open(path)?)
                     }
@@ -205,7 +205,7 @@ fn open(path: &Path) -> Result<Opened, OpenError> {
         .open(path)
         .map_err(|error| match std::fs::symlink_metadata(path) {
             Ok(there) if there.is_symlink() => OpenError::Link,
-            _ => OpenError::System(error),
+            Ok(_) | Err(_) => OpenError::System(error),
         })?;
     let there = file.metadata().map_err(OpenError::System)?;
     let identity = (there.dev(), there.ino());

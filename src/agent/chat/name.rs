@@ -11,7 +11,7 @@ pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bo
     let known = escape::line(known.as_bytes(), NAME / 2);
     let base = match wish.map(clean) {
         Some(wish) if !wish.is_empty() && wish != known => format!("{wish}({known})"),
-        _ => known.into_owned(),
+        Some(_) | None => known.into_owned(),
     };
     if !taken(&base) {
         return base;

@@ -74,22 +74,17 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.chat.on_consumed(call, consumed, &mut self.outbox),
-                    lane => self.jobs.on_consumed(now, call, lane, consumed),
-                }
-            }
-            StreamEvent::Delivered { stream } if stream.lane() == Lane::Control => {
-                self.on_delivered(now, call_ref(session, stream));
-            }
-            StreamEvent::Stopped { stream, .. } => {
-                let call = call_ref(session, stream);
-                match self.kind(call) {
-                    Some(CallKind::Jobs) => {
-                        let outbox = &mut self.outbox;
-                        self.jobs.on_stopped(now, call, stream.lane(), outbox);
+                    lane @ (Lane::Data | Lane::Stderr) => {
+                        self.jobs.on_consumed(now, call, lane, consumed);
                     }
-                    Some(_) if stream.lane() == Lane::Control => self.abandon(now, call),
-                    _ => {}
                 }
+            }
+            StreamEvent::Delivered { stream } => match stream.lane() {
+                Lane::Control => self.on_delivered(now, call_ref(session, stream)),
+                Lane::Data | Lane::Stderr => {}
+            },
+            StreamEvent::Stopped { stream, .. } => {
+                self.on_stopped(now, call_ref(session, stream), stream.lane());
             }
             StreamEvent::Reset { stream, code } => {
                 let call = call_ref(session, stream);
@@ -102,7 +97,22 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             StreamEvent::CallEnded { call } => {
                 self.forget(now, CallRef { session, call });
             }
-            StreamEvent::Delivered { .. } => {}
+        }
+    }
+
+    fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane) {
+        match (self.kind(call), lane) {
+            (Some(CallKind::Jobs), lane) => {
+                self.jobs.on_stopped(now, call, lane, &mut self.outbox);
+            }
+            (Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered), Lane::Control) => {
+                self.abandon(now, call);
+            }
+            (
+                Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered),
+                Lane::Data | Lane::Stderr,
+            )
+            | (None, Lane::Control | Lane::Data | Lane::Stderr) => {}
         }
     }
 
@@ -217,7 +227,19 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                     .refuse(call, &controller, &exec, refusal, &mut self.outbox);
                 CallKind::Answered
             }
-            _ if controller.name.is_none() => self.answer(call, &Reply::Denied {}),
+            Request::Ping {}
+            | Request::Attach { .. }
+            | Request::Jobs {}
+            | Request::Wait { .. }
+            | Request::Signal { .. }
+            | Request::Chat { .. }
+            | Request::Say { .. }
+            | Request::Cancel {}
+            | Request::Resize(_)
+                if controller.name.is_none() =>
+            {
+                self.answer(call, &Reply::Denied {})
+            }
             Request::Ping {} => {
                 let name = self.name.clone();
                 let version = env!("CARGO_PKG_VERSION").into();
