@@ -1,7 +1,6 @@
 //! Dispatch of session events to jobs and chat.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use super::session_state::{Call, CallKind, Input, SessionState};
 use super::{Service, authorize};
@@ -101,18 +100,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane) {
-        match (self.kind(call), lane) {
-            (Some(CallKind::Jobs), lane) => {
-                self.jobs.on_stopped(now, call, lane, &mut self.outbox);
+        match self.kind(call) {
+            Some(CallKind::Jobs) => self.jobs.on_stopped(now, call, lane, &mut self.outbox),
+            Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered) => {
+                if lane == Lane::Control {
+                    self.abandon(now, call);
+                }
             }
-            (Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered), Lane::Control) => {
-                self.abandon(now, call);
-            }
-            (
-                Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered),
-                Lane::Data | Lane::Stderr,
-            )
-            | (None, Lane::Control | Lane::Data | Lane::Stderr) => {}
+            None => {}
         }
     }
 
@@ -451,9 +446,6 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
         let state = self.sessions.get_mut(&call.session)?;
-        match state.calls.entry(call.call) {
-            Entry::Occupied(open) => Some(open.into_mut()),
-            Entry::Vacant(_) => None,
-        }
+        state.calls.get_mut(&call.call)
     }
 }
