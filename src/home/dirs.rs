@@ -98,19 +98,13 @@ impl AgentHome {
         })
     }
 
-    /// Puts both directories under `folder`, for an embedded agent or a test.
-    #[must_use]
-    pub fn at(folder: &Path) -> Self {
+    /// Puts both directories under `folder`.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path) -> Self {
         Self {
             config: folder.to_owned(),
             state: folder.join("state"),
         }
-    }
-
-    /// Returns the directory of the configuration.
-    #[must_use]
-    pub fn config_dir(&self) -> &Path {
-        &self.config
     }
 
     /// Returns the directory of the state that the agent keeps.
@@ -187,25 +181,13 @@ impl ControlHome {
         })
     }
 
-    /// Puts both directories under `folder`, for a test.
-    #[must_use]
-    pub fn at(folder: &Path) -> Self {
+    /// Puts both directories under `folder`.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path) -> Self {
         Self {
             config: folder.to_owned(),
             state: folder.join("state"),
         }
-    }
-
-    /// Returns the directory of the configuration.
-    #[must_use]
-    pub fn config_dir(&self) -> &Path {
-        &self.config
-    }
-
-    /// Returns the directory of the state that the controller keeps.
-    #[must_use]
-    pub fn state_dir(&self) -> &Path {
-        &self.state
     }
 
     /// Returns the file of the secret key.
@@ -275,13 +257,8 @@ mod tests {
         };
         let agent = AgentHome::locate(&lookup, user).unwrap();
         let control = ControlHome::locate(&lookup).unwrap();
-        [
-            agent.config_dir(),
-            agent.state_dir(),
-            control.config_dir(),
-            control.state_dir(),
-        ]
-        .map(|path| path.display().to_string())
+        [&agent.config, &agent.state, &control.config, &control.state]
+            .map(|path| path.display().to_string())
     }
 
     #[test]

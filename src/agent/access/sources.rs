@@ -76,7 +76,7 @@ mod tests {
     fn same_user() -> (tempfile::TempDir, Sources) {
         let (folder, agent) = home_in();
         let control = ControlHome::at(&folder.path().join("udpctl"));
-        fs::create_dir(control.config_dir()).unwrap();
+        fs::create_dir(control.identity().parent().unwrap()).unwrap();
         fs::write(control.identity_pub(), format!("{}\n", key(9))).unwrap();
         let control = Some(control);
         (folder, Sources { agent, control })

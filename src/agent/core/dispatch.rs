@@ -148,10 +148,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         };
         state.controller.remote = remote;
         let (key, invite) = (state.controller.key, state.invite);
-        let from = Some(remote);
-        if authorize(&self.policy, &key, from, invite.as_ref()).is_err() {
-            let code = CloseCode::Revoked;
-            self.close(now, session, code, "this key may not come from there");
+        if authorize(&self.policy, &key, Some(remote), invite.as_ref()).is_err() {
+            let (code, reason) = (CloseCode::Revoked, "this key may not connect from there");
+            self.close(now, session, code, reason);
         }
     }
 
@@ -312,8 +311,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             return;
         };
         open.invalid_lines = open.invalid_lines.saturating_add(1);
-        let enough = open.invalid_lines > limits::INVALID_LINES;
-        if enough {
+        if open.invalid_lines > limits::INVALID_LINES {
             let (code, reason) = (CloseCode::Violation, "too many lines that are no requests");
             self.close(now, call.session, code, reason);
             return;

@@ -84,14 +84,6 @@ pub struct Record {
     pub offsets: [Offsets; 2],
 }
 
-impl Record {
-    /// Returns true if the record is of this request to this agent.
-    #[must_use]
-    pub fn is(&self, id: RequestId, agent: &PublicKey) -> bool {
-        self.id == id && self.agent == *agent
-    }
-}
-
 impl Past {
     /// Reads a run. `None`: it is not there any more, or not to be understood.
     pub(super) fn read(folder: &Path, name: &str) -> Option<Self> {
