@@ -163,7 +163,7 @@ impl Bbr {
         let verdict = self
             .signals
             .verdict(self.datagram, self.min_rtt.estimate(), &self.own_loss);
-        let small = self.signals.toll(self.datagram).total() < SUSPECT_DATAGRAMS;
+        let small = self.signals.loss(self.datagram).total() < SUSPECT_DATAGRAMS;
         if verdict == Verdict::Suspect && self.phase == Phase::Startup && small {
             return Verdict::Clear;
         }
@@ -235,7 +235,7 @@ impl Controller for Bbr {
             self.pipe.on_round(&sample);
         }
         self.own_loss.on_acked(acked.bytes);
-        self.look_if_suspect(&turn);
+        self.probe_if_suspect(&turn);
         if turn.loss_round_ended {
             self.queue = self.signals.queue(self.min_rtt.estimate());
             self.adapt_low();

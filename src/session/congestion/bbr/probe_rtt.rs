@@ -6,7 +6,7 @@ use super::filters::Freshness;
 use super::own_loss::OwnLoss;
 use super::own_loss::Queue;
 use super::probe_bw::Bounds;
-use super::signals::{Toll, Verdict};
+use super::signals::{RoundLoss, Verdict};
 use super::{Bbr, Phase, Turn};
 use crate::time::Instant;
 
@@ -34,13 +34,13 @@ enum Purpose {
 /// The suspicious loss, and the consequence if the path's own loss does not explain it.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
-    toll: Toll,
+    loss: RoundLoss,
     /// Volume that got through, if the largest volume was being looked for.
     high: Option<u64>,
 }
 
 impl RttProbe {
-    fn is_over(&self, now: Instant, own: &OwnLoss, datagram: u64) -> bool {
+    fn is_complete(&self, now: Instant, own: &OwnLoss, datagram: u64) -> bool {
         let seen = match self.purpose {
             Purpose::RoundTrip => self.rounds >= 1,
             Purpose::Loss | Purpose::Suspicion(_) => {
@@ -54,7 +54,7 @@ impl RttProbe {
 impl Bbr {
     /// Starts a measurement of the path's own loss when the loss of a round is the only sign of
     /// congestion. Up has its own reaction.
-    pub(super) fn look_if_suspect(&mut self, turn: &Turn) {
+    pub(super) fn probe_if_suspect(&mut self, turn: &Turn) {
         if !matches!(self.phase, Phase::Startup | Phase::Cruise)
             || turn.sample.app_limited
             || !self.own_loss.is_old(turn.now)
@@ -65,7 +65,7 @@ impl Bbr {
         let high = (self.phase == Phase::Startup)
             .then(|| self.inflight(Ratio::ONE).max(self.proven_volume()));
         let suspicion = Suspicion {
-            toll: self.signals.toll(self.datagram),
+            loss: self.signals.loss(self.datagram),
             high,
         };
         self.start_probe_rtt(turn, Purpose::Suspicion(suspicion));
@@ -112,7 +112,7 @@ impl Bbr {
     pub(super) fn leave_probe_rtt(&mut self, now: Instant, in_flight: u64, delivered: u64) {
         let Some(probe) = self
             .rtt_probe
-            .take_if(|probe| probe.is_over(now, &self.own_loss, self.datagram))
+            .take_if(|probe| probe.is_complete(now, &self.own_loss, self.datagram))
         else {
             return;
         };
@@ -138,7 +138,7 @@ impl Bbr {
     /// Decides about a suspicious loss, with the path's own loss measured.
     fn conclude(&mut self, now: Instant, suspicion: Suspicion) {
         let tolerated = self.own_loss.tolerated(Queue::NotSeen);
-        if !suspicion.toll.exceeds(tolerated) {
+        if !suspicion.loss.exceeds(tolerated) {
             // The path loses this much by itself: the bounds derived from that loss do not hold.
             self.bounds = Bounds::default();
             self.cycle.restart_probing(now);

@@ -38,12 +38,12 @@ pub enum Verdict {
 
 /// Loss of a round, in datagrams.
 #[derive(Clone, Copy, Debug)]
-pub struct Toll {
+pub struct RoundLoss {
     lost: u64,
     total: u64,
 }
 
-impl Toll {
+impl RoundLoss {
     pub fn total(self) -> u64 {
         self.total
     }
@@ -115,7 +115,7 @@ impl Signals {
     /// and a loss of its own of `own`.
     pub fn verdict(&self, datagram: u64, min_rtt: Option<Duration>, own: &OwnLoss) -> Verdict {
         let queue = self.queue(min_rtt);
-        let excessive = self.toll(datagram).exceeds(own.tolerated(queue));
+        let excessive = self.loss(datagram).exceeds(own.tolerated(queue));
         match queue {
             Queue::Seen | Queue::NotSeen if self.marked => Verdict::Congested,
             Queue::Seen if excessive => Verdict::Congested,
@@ -125,9 +125,9 @@ impl Signals {
     }
 
     /// Loss of the round so far.
-    pub fn toll(&self, datagram: u64) -> Toll {
+    pub fn loss(&self, datagram: u64) -> RoundLoss {
         let total = self.flight.max(self.acked.saturating_add(self.lost));
-        Toll {
+        RoundLoss {
             lost: self.lost / datagram.max(1),
             total: total / datagram.max(1),
         }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn exceeds(lost: u64, total: u64, share: u64) -> bool {
-        Toll { lost, total }.exceeds(share)
+        RoundLoss { lost, total }.exceeds(share)
     }
 
     #[test]
