@@ -12,10 +12,10 @@ use crate::crypto::PublicKey;
 use crate::home::{self, FileError, Readers};
 use crate::session::Ticket;
 
-/// Folder of tickets.
+/// Directory of tickets.
 #[derive(Clone, Debug)]
 pub struct Tickets {
-    folder: PathBuf,
+    directory: PathBuf,
     boot: String,
 }
 
@@ -30,11 +30,11 @@ struct Record {
 }
 
 impl Tickets {
-    /// Creates the store in `folder` (see [`ControlHome::tickets`](crate::home::ControlHome::tickets)) for the boot
+    /// Creates the store in `directory` (see [`ControlHome::tickets`](crate::home::ControlHome::tickets)) for the boot
     /// with the id `boot` (see [`boot_id`]): offsets of tickets are relative to the boot-time clock.
     #[must_use]
-    pub fn new(folder: PathBuf, boot: String) -> Self {
-        Self { folder, boot }
+    pub fn new(directory: PathBuf, boot: String) -> Self {
+        Self { directory, boot }
     }
 
     /// Returns the ticket of an agent, if there is a usable one.
@@ -69,7 +69,7 @@ impl Tickets {
 
     fn path(&self, agent: &PublicKey) -> PathBuf {
         // A colon separates the paths in lists such as PATH.
-        self.folder
+        self.directory
             .join(agent.to_string().replace(':', "-") + ".json")
     }
 }
@@ -101,14 +101,14 @@ mod tests {
     }
 
     fn tickets(boot: &str) -> (tempfile::TempDir, Tickets) {
-        let folder = tempfile::tempdir().unwrap();
-        let tickets = Tickets::new(folder.path().join("state/tickets"), boot.to_owned());
-        (folder, tickets)
+        let directory = tempfile::tempdir().unwrap();
+        let tickets = Tickets::new(directory.path().join("state/tickets"), boot.to_owned());
+        (directory, tickets)
     }
 
     #[test]
     fn a_ticket_is_found_under_its_own_key_only() {
-        let (_folder, tickets) = tickets("boot");
+        let (_directory, tickets) = tickets("boot");
         assert_eq!(tickets.load(&key(1)), None);
         tickets.store(&key(1), &TICKET).unwrap();
         assert_eq!(tickets.load(&key(1)), Some(TICKET));
@@ -119,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_ticket_of_another_boot_is_not_used() {
-        let (_folder, before) = tickets("before");
+        let (_directory, before) = tickets("before");
         before.store(&key(1), &TICKET).unwrap();
-        let after = Tickets::new(before.folder.clone(), "after".to_owned());
+        let after = Tickets::new(before.directory.clone(), "after".to_owned());
         assert_eq!(after.load(&key(1)), None);
     }
 
     #[test]
     fn without_a_boot_id_there_are_no_tickets() {
-        let (_folder, tickets) = tickets("");
+        let (_directory, tickets) = tickets("");
         tickets.store(&key(1), &TICKET).unwrap();
         assert_eq!(tickets.load(&key(1)), None);
     }
@@ -141,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_broken_file_is_no_ticket(bytes: Vec<u8>, cut in 0_usize..100) {
-            let (_folder, tickets) = tickets("boot");
+            let (_directory, tickets) = tickets("boot");
             tickets.store(&key(1), &TICKET).unwrap();
             let path = tickets.path(&key(1));
             let good = fs::read(&path).unwrap();

@@ -81,14 +81,14 @@ impl AgentHome {
     pub fn locate(env: Lookup, user: User) -> Result<Self, NoHome> {
         let system = |path: &'static str| (user == User::Root).then(|| PathBuf::from(path));
         Ok(Self {
-            config: folder(
+            config: directory(
                 env,
                 "UDPAGENT_CONFIG_DIR",
                 "XDG_CONFIG_HOME",
                 system("/etc/udpagent"),
                 ".config/udpagent",
             )?,
-            state: folder(
+            state: directory(
                 env,
                 "UDPAGENT_STATE_DIR",
                 "XDG_STATE_HOME",
@@ -98,12 +98,12 @@ impl AgentHome {
         })
     }
 
-    /// Puts both directories under `folder`.
+    /// Puts both directories under `directory`.
     #[cfg(test)]
-    pub(crate) fn at(folder: &Path) -> Self {
+    pub(crate) fn at(directory: &Path) -> Self {
         Self {
-            config: folder.to_owned(),
-            state: folder.join("state"),
+            config: directory.to_owned(),
+            state: directory.join("state"),
         }
     }
 
@@ -164,14 +164,14 @@ impl ControlHome {
     /// [`NoHome`] if the environment does not determine them.
     pub fn locate(env: Lookup) -> Result<Self, NoHome> {
         Ok(Self {
-            config: folder(
+            config: directory(
                 env,
                 "UDPCTL_CONFIG_DIR",
                 "XDG_CONFIG_HOME",
                 None,
                 ".config/udpctl",
             )?,
-            state: folder(
+            state: directory(
                 env,
                 "UDPCTL_STATE_DIR",
                 "XDG_STATE_HOME",
@@ -181,12 +181,12 @@ impl ControlHome {
         })
     }
 
-    /// Puts both directories under `folder`.
+    /// Puts both directories under `directory`.
     #[cfg(test)]
-    pub(crate) fn at(folder: &Path) -> Self {
+    pub(crate) fn at(directory: &Path) -> Self {
         Self {
-            config: folder.to_owned(),
-            state: folder.join("state"),
+            config: directory.to_owned(),
+            state: directory.join("state"),
         }
     }
 
@@ -222,7 +222,7 @@ impl ControlHome {
 }
 
 /// Returns the directory set by the variable `own`, by `xdg`, the system's, or the one in `HOME`.
-fn folder(
+fn directory(
     env: Lookup,
     own: &'static str,
     xdg: &str,
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     /// Directories of both programs in an environment.
-    fn folders(env: &[(&str, &str)], user: User) -> [String; 4] {
+    fn directories(env: &[(&str, &str)], user: User) -> [String; 4] {
         let lookup = |name: &str| {
             let (_, value) = env.iter().find(|(set, _)| *set == name)?;
             Some(OsString::from(value))
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn without_variables_the_directories_are_in_the_home_directory() {
         assert_eq!(
-            folders(&[("HOME", "/home/a")], User::Ordinary),
+            directories(&[("HOME", "/home/a")], User::Ordinary),
             [
                 "/home/a/.config/udpagent",
                 "/home/a/.local/state/udpagent",
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn the_agent_of_root_uses_the_system_directories() {
         assert_eq!(
-            folders(&[("HOME", "/root")], User::Root),
+            directories(&[("HOME", "/root")], User::Root),
             [
                 "/etc/udpagent",
                 "/var/lib/udpagent",
@@ -296,7 +296,7 @@ mod tests {
         ];
         for user in [User::Root, User::Ordinary] {
             assert_eq!(
-                folders(&env, user),
+                directories(&env, user),
                 ["/c/udpagent", "/s/udpagent", "/c/udpctl", "/s/udpctl"]
             );
         }
@@ -312,7 +312,7 @@ mod tests {
             ("UDPCTL_CONFIG_DIR", "/3"),
             ("UDPCTL_STATE_DIR", "4"),
         ];
-        assert_eq!(folders(&env, User::Root), ["/1", "/2", "/3", "4"]);
+        assert_eq!(directories(&env, User::Root), ["/1", "/2", "/3", "4"]);
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             ("XDG_CONFIG_HOME", "rel"),
             ("XDG_STATE_HOME", ""),
         ];
-        let [config, state, ..] = folders(&env, User::Ordinary);
+        let [config, state, ..] = directories(&env, User::Ordinary);
         assert_eq!(config, "/h/.config/udpagent");
         assert_eq!(state, "/h/.local/state/udpagent");
     }

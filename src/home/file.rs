@@ -94,8 +94,12 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     }
     check_access(path, &meta, readers)?;
     let real = fs::canonicalize(path).map_err(failed)?;
-    if let Some(folder) = real.parent() {
-        check_access(folder, &fs::metadata(folder).map_err(failed)?, Readers::All)?;
+    if let Some(directory) = real.parent() {
+        check_access(
+            directory,
+            &fs::metadata(directory).map_err(failed)?,
+            Readers::All,
+        )?;
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
@@ -172,14 +176,14 @@ fn replace_with(
     durability: Durability,
 ) -> Result<(), FileError> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = folder_of(&target);
-    create_folder(folder)?;
+    let directory = directory_of(&target);
+    create_directory(directory)?;
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
     // The name is random: a process id is not unique among containers that share the directory.
     let random = getrandom::u64().map_err(|error| FileError::Io(path.to_owned(), error.into()))?;
     name.push(format!(".{random:016x}"));
-    let aside = folder.join(name);
+    let aside = directory.join(name);
     let mode = readers.mode() & fs::metadata(&target).map_or(0o777, |meta| meta.mode());
     let written = (|| {
         let mut file = OpenOptions::new()
@@ -193,7 +197,7 @@ fn replace_with(
         }
         fs::rename(&aside, &target)?;
         if durability == Durability::ThroughCrash {
-            File::open(folder)?.sync_all()?;
+            File::open(directory)?.sync_all()?;
         }
         Ok(())
     })();
@@ -217,7 +221,7 @@ pub fn lock(path: &Path) -> Result<Lock, FileError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let beside = PathBuf::from(name);
-    create_folder(folder_of(&beside))?;
+    create_directory(directory_of(&beside))?;
     let failed = |error| FileError::Io(beside.clone(), error);
     let file = OpenOptions::new()
         .write(true)
@@ -235,19 +239,19 @@ pub fn lock(path: &Path) -> Result<Lock, FileError> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn directory_of(path: &Path) -> &Path {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     }
 }
 
-fn create_folder(folder: &Path) -> Result<(), FileError> {
+fn create_directory(directory: &Path) -> Result<(), FileError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder)
-        .map_err(|error| FileError::Io(folder.to_owned(), error))
+        .create(directory)
+        .map_err(|error| FileError::Io(directory.to_owned(), error))
 }
 
 #[cfg(test)]
@@ -255,10 +259,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    fn folder() -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/er/file");
-        (folder, path)
+    fn directory() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/file");
+        (directory, path)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -271,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_reads_as_none_and_a_replaced_one_reads_back() {
-        let (_folder, path) = folder();
+        let (_directory, path) = directory();
         assert_eq!(read(&path, Readers::All).unwrap(), None);
         replace(&path, b"one\n", Readers::All).unwrap();
         assert_eq!(read(&path, Readers::All).unwrap().as_deref(), Some("one\n"));
@@ -286,8 +290,8 @@ mod tests {
 
     #[test]
     fn replacing_a_symbolic_link_replaces_its_target() {
-        let (folder, path) = folder();
-        let real = folder.path().join("real");
+        let (directory, path) = directory();
+        let real = directory.path().join("real");
         fs::write(&real, "old").unwrap();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         symlink(&real, &path).unwrap();
@@ -298,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_file_that_others_could_have_written_is_refused() {
-        let (_folder, path) = folder();
+        let (_directory, path) = directory();
         replace(&path, b"x", Readers::All).unwrap();
         for (bits, readers, refused) in [
             (0o644, Readers::All, false),
@@ -317,9 +321,9 @@ mod tests {
         chmod(&path, 0o644);
         chmod(path.parent().unwrap(), 0o777);
         let error = read(&path, Readers::All).unwrap_err().to_string();
-        let folder = path.parent().unwrap().display();
+        let directory = path.parent().unwrap().display();
         assert!(
-            error.starts_with(&format!("{folder}: others may change it (mode 0777)")),
+            error.starts_with(&format!("{directory}: others may change it (mode 0777)")),
             "{error}"
         );
         chmod(path.parent().unwrap(), 0o1777);
@@ -328,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_directory_a_large_file_and_invalid_utf8_are_refused() {
-        let (folder, path) = folder();
+        let (directory, path) = directory();
         replace(&path, b"a\nb\nc\xff\n", Readers::All).unwrap();
         let error = read(&path, Readers::All).unwrap_err().to_string();
         assert_eq!(
@@ -336,7 +340,7 @@ mod tests {
             format!("{}:3: not UTF-8 text; write the line again", path.display())
         );
         assert!(matches!(
-            read(folder.path(), Readers::All),
+            read(directory.path(), Readers::All),
             Err(FileError::NotAFile(_))
         ));
         let large = usize::try_from(MAX_FILE).unwrap() + 1;
@@ -349,8 +353,8 @@ mod tests {
 
     #[test]
     fn a_fifo_in_place_of_a_file_is_refused_without_blocking() {
-        let (folder, _) = folder();
-        let pipe = folder.path().join("pipe");
+        let (directory, _) = directory();
+        let pipe = directory.path().join("pipe");
         rustix::fs::mknodat(
             rustix::fs::CWD,
             &pipe,
@@ -367,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_lock_has_one_holder_at_a_time() {
-        let (_folder, path) = folder();
+        let (_directory, path) = directory();
         replace(&path, b"0", Readers::All).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {

@@ -86,10 +86,10 @@ const SUFFIX: usize = 8;
 
 /// Returns a name derived from the one that a peer asked for. It needs no quotes in the file, and
 /// is not `taken`.
-pub(super) fn name_like(wish: &str, taken: impl Fn(&str) -> bool) -> String {
+pub(super) fn name_like(requested: &str, taken: impl Fn(&str) -> bool) -> String {
     // ASCII only: similar letters would make one member look like another.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
-    let name: String = wish
+    let name: String = requested
         .chars()
         .take(NAME - SUFFIX)
         .map(|c| if plain(c) { c } else { '_' })
@@ -233,10 +233,10 @@ mod tests {
 
         #[test]
         fn a_written_line_of_authorized_keys_parses_equal(
-            wish in ".{0,80}",
+            requested in ".{0,80}",
             argv in proptest::collection::vec("[^*\\p{Cc}]{1,8}", 1..4),
         ) {
-            let name = name_like(&wish, |_| false);
+            let name = name_like(&requested, |_| false);
             prop_assert!(is_name(&name));
             let allow = shlex::try_join(argv.iter().map(String::as_str)).unwrap();
             let words = [format!("allow={allow}"), "max-jobs=2".to_owned()];

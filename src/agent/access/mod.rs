@@ -103,8 +103,8 @@ pub(super) mod testing {
 
     /// Returns the agent's directories in a new temporary directory.
     pub fn home_in() -> (tempfile::TempDir, AgentHome) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = AgentHome::at(folder.path());
-        (folder, home)
+        let directory = tempfile::tempdir().unwrap();
+        let home = AgentHome::at(directory.path());
+        (directory, home)
     }
 }

@@ -32,7 +32,7 @@ pub trait PolicySource {
     /// Returns the time in seconds since 1970.
     fn unix_now(&self) -> u64;
 
-    /// Lists a key under `wish` or a similar name, and uses its invitation up. Returns the name. The next
+    /// Lists a key under `requested` or a similar name, and uses its invitation up. Returns the name. The next
     /// [`policy`](Self::policy) contains the key.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ pub trait PolicySource {
         &mut self,
         key: &PublicKey,
         invite: &[u8; INVITE],
-        wish: &str,
+        requested: &str,
     ) -> Result<String, InviteRefused>;
 }
 
@@ -66,8 +66,8 @@ impl<S: PolicySource + ?Sized> PolicySource for Box<S> {
         &mut self,
         key: &PublicKey,
         invite: &[u8; INVITE],
-        wish: &str,
+        requested: &str,
     ) -> Result<String, InviteRefused> {
-        (**self).register(key, invite, wish)
+        (**self).register(key, invite, requested)
     }
 }

@@ -74,17 +74,17 @@ mod tests {
 
     /// Returns an agent and the controller of the same user, whose key is `key(9)`.
     fn same_user() -> (tempfile::TempDir, Sources) {
-        let (folder, agent) = home_in();
-        let control = ControlHome::at(&folder.path().join("udpctl"));
+        let (directory, agent) = home_in();
+        let control = ControlHome::at(&directory.path().join("udpctl"));
         fs::create_dir(control.identity().parent().unwrap()).unwrap();
         fs::write(control.identity_pub(), format!("{}\n", key(9))).unwrap();
         let control = Some(control);
-        (folder, Sources { agent, control })
+        (directory, Sources { agent, control })
     }
 
     #[test]
     fn an_agent_without_files_admits_nobody() {
-        let (_folder, agent) = home_in();
+        let (_directory, agent) = home_in();
         let (policy, problems) = Sources {
             agent,
             control: None,
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_own_users_key_is_always_admitted() {
-        let (_folder, sources) = same_user();
+        let (_directory, sources) = same_user();
         let (policy, problems) = sources.load();
         assert!(problems.is_empty(), "{problems:?}");
         assert!(member(&policy, &key(9)).is_some());
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_line_for_the_own_users_key_takes_precedence() {
-        let (_folder, sources) = same_user();
+        let (_directory, sources) = same_user();
         fs::write(
             sources.agent.authorized_keys(),
             format!("{} me chat-only\n", key(9)),
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_line_with_an_error_is_reported_with_file_and_line_and_admits_nobody() {
-        let (_folder, agent) = home_in();
+        let (_directory, agent) = home_in();
         let path = agent.authorized_keys();
         fs::write(&path, format!("{} a\n{} b from=x\n", key(1), key(2))).unwrap();
         let (policy, problems) = Sources {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn files_that_others_may_write_admit_nobody() {
-        let (_folder, sources) = same_user();
+        let (_directory, sources) = same_user();
         let own = sources.control.as_ref().unwrap().identity_pub();
         let path = sources.agent.authorized_keys();
         fs::write(&path, format!("{} a\n", key(1))).unwrap();
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_next_expiry_is_the_earliest_in_the_future() {
-        let (_folder, agent) = home_in();
+        let (_directory, agent) = home_in();
         let line = |seed, expires| format!("{} n expires={expires}\n", key(seed));
         let text = line(1, "2030-01-01") + &line(2, "2029-01-01") + &line(3, "2001-01-01");
         fs::write(agent.authorized_keys(), text).unwrap();

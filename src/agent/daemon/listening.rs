@@ -26,11 +26,11 @@ impl Listening {
     /// # Errors
     /// The file cannot be written or locked.
     pub fn publish(path: &Path, addresses: &[SocketAddr]) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
+        if let Some(directory) = path.parent() {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(folder)?;
+                .create(directory)?;
         }
         let aside = path.with_extension(format!("{:016x}", getrandom::u64()?));
         let published = (|| {
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn addresses_are_read_while_the_agent_runs_and_not_after() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/listening");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/listening");
         assert_eq!(read(&path).unwrap(), None);
         let first: Vec<SocketAddr> = vec!["127.0.0.1:4711".parse().unwrap()];
         let running = Listening::publish(&path, &first).unwrap();

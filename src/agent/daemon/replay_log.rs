@@ -26,11 +26,11 @@ impl ReplayLog {
     /// # Errors
     /// The file cannot be read or written.
     pub fn open(path: &Path) -> io::Result<(Self, Vec<InitFingerprint>)> {
-        if let Some(folder) = path.parent() {
+        if let Some(directory) = path.parent() {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(folder)?;
+                .create(directory)?;
         }
         let mut file = OpenOptions::new()
             .create(true)
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn the_newest_fingerprints_survive_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/answered");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/answered");
         let (mut replay_log, held) = ReplayLog::open(&path).unwrap();
         assert!(held.is_empty());
         let all = 2 * FINGERPRINTS as u64 + 5;

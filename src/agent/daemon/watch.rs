@@ -64,12 +64,12 @@ impl Watch {
 
     /// Watches the existing directories. To add one again has no effect.
     fn renew(&mut self) {
-        let mut folders: BTreeSet<&Path> = BTreeSet::new();
+        let mut directories: BTreeSet<&Path> = BTreeSet::new();
         self.targets = self.files.iter().flat_map(links).collect();
         for file in self.files.iter().chain(&self.targets) {
             // The nearest existing directory, to detect the creation of those below.
-            let mut folder = file.ancestors().skip(1);
-            folders.extend(folder.find(|folder| folder.is_dir()));
+            let mut directory = file.ancestors().skip(1);
+            directories.extend(directory.find(|directory| directory.is_dir()));
         }
         let flags = WatchFlags::CLOSE_WRITE
             | WatchFlags::CREATE
@@ -78,9 +78,9 @@ impl Watch {
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ATTRIB;
-        for folder in folders {
-            if let Err(error) = inotify::add_watch(&self.descriptor, folder, flags) {
-                tracing::warn!(%error, "cannot watch {}", folder.display());
+        for directory in directories {
+            if let Err(error) = inotify::add_watch(&self.descriptor, directory, flags) {
+                tracing::warn!(%error, "cannot watch {}", directory.display());
             }
         }
     }
@@ -110,19 +110,19 @@ mod tests {
 
     #[test]
     fn the_creation_change_and_removal_of_a_watched_file_are_detected() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
-        let file = folder.path().join("sub/keys");
+        let file = directory.path().join("sub/keys");
         let mut watch = Watch::new(poll.registry(), Token(0), vec![file.clone()]).unwrap();
         assert!(!watch.has_changed());
-        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
         assert!(watch.has_changed(), "its directory");
-        fs::write(folder.path().join("sub/other"), "x").unwrap();
+        fs::write(directory.path().join("sub/other"), "x").unwrap();
         assert!(!watch.has_changed());
         fs::write(&file, "x").unwrap();
         assert!(watch.has_changed());
         assert!(!watch.has_changed());
-        let aside = folder.path().join("sub/aside");
+        let aside = directory.path().join("sub/aside");
         fs::write(&aside, "y").unwrap();
         fs::rename(&aside, &file).unwrap();
         assert!(watch.has_changed());
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn the_change_of_a_file_behind_symbolic_links_is_detected() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let at = |name: &str| directory.path().join(name);
         for name in ["a", "b", "c"] {
             fs::create_dir(at(name)).unwrap();
         }

@@ -263,14 +263,14 @@ fn spawn_output(
     mut write: impl FnMut(Shown) -> io::Result<()> + Send + 'static,
 ) -> io::Result<(Sender<Shown>, Receiver<()>)> {
     let (sender, lines) = bounded::<Shown>(limits::SHOWN_LINES);
-    let (room, shown) = bounded(1);
+    let (taken, shown) = bounded(1);
     spawn("output", move || {
         for line in lines {
             if write(line).is_err() {
                 return;
             }
             // A full channel reports the same.
-            let _ = room.try_send(());
+            let _ = taken.try_send(());
         }
     })?;
     Ok((sender, shown))

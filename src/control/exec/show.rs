@@ -98,8 +98,8 @@ impl Show {
             }),
             Style::Json(limit) => {
                 let capture = &mut self.captured.entry(slot).or_default()[output as usize];
-                let room = limit.saturating_sub(capture.kept.len()).min(data.len());
-                capture.kept.extend_from_slice(&data[..room]);
+                let kept = limit.saturating_sub(capture.kept.len()).min(data.len());
+                capture.kept.extend_from_slice(&data[..kept]);
                 capture.length += length;
                 Shown::Kept(length)
             }

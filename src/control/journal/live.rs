@@ -78,23 +78,23 @@ pub struct Live {
 
 impl Live {
     pub(super) fn create(journal: &Journal, plan: Plan) -> Result<Self, FileError> {
-        let (folder, now) = (&journal.folder, &journal.now());
+        let (directory, now) = (&journal.directory, &journal.now());
         let random =
-            getrandom::u64().map_err(|error| FileError::Io(folder.to_owned(), error.into()))?;
+            getrandom::u64().map_err(|error| FileError::Io(directory.to_owned(), error.into()))?;
         let name = record::name(now, random);
         let text = text(now, &plan);
-        let path = record::lines_of(folder, &name);
+        let path = record::lines_of(directory, &name);
         if text.len() as u64 > MAX_FILE {
             return Err(FileError::TooLarge(path));
         }
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)
-            .map_err(failed(folder))?;
-        let slots_path = record::slots_of(folder, &name);
+            .create(directory)
+            .map_err(failed(directory))?;
+        let slots_path = record::slots_of(directory, &name);
         let slots = create(&slots_path, &plan.requests).map_err(failed(&slots_path))?;
-        let lines = publish(folder, &path, &text).map_err(|error| {
+        let lines = publish(directory, &path, &text).map_err(|error| {
             let _ = fs::remove_file(&slots_path);
             failed(&path)(error)
         })?;
@@ -162,8 +162,8 @@ impl Live {
     /// Ends the run. The files stay if a request has no result yet.
     pub fn close(self) {
         self.journal.settle(&self.settled);
-        if record::is_over(self.keeping, self.states.iter().copied()) {
-            record::remove(&self.journal.folder, &self.name);
+        if record::is_obsolete(self.keeping, self.states.iter().copied()) {
+            record::remove(&self.journal.directory, &self.name);
         } else {
             for (slot, state) in (0..).zip(&self.states) {
                 let _ = slots::write_state(&self.slots, slot, *state);
@@ -238,10 +238,10 @@ fn create(path: &Path, requests: &[Option<Request>]) -> io::Result<File> {
 }
 
 /// Creates a file that is whole and locked before other processes can see it.
-fn publish(folder: &Path, path: &Path, text: &[u8]) -> io::Result<File> {
+fn publish(directory: &Path, path: &Path, text: &[u8]) -> io::Result<File> {
     let mut aside = std::ffi::OsString::from(".");
     aside.push(path.file_name().unwrap_or_default());
-    let aside = folder.join(aside);
+    let aside = directory.join(aside);
     let mut file = new_file(&aside)?;
     let published = (|| {
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;

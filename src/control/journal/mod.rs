@@ -37,10 +37,10 @@ pub use live::{Known, Live, Plan, Request};
 pub use record::{Keeping, Past, Record};
 pub use slots::{Offsets, State};
 
-/// Journal in a folder, with the clocks that date its records.
+/// Journal in a directory, with the clocks that date its records.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    folder: PathBuf,
+    directory: PathBuf,
     boot: String,
 }
 
@@ -56,10 +56,10 @@ pub struct Moment {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, on a machine whose boot has the id `boot`. Nothing is created.
+    /// Opens the journal in `directory`, on a machine whose boot has the id `boot`. Nothing is created.
     #[must_use]
-    pub const fn new(folder: PathBuf, boot: String) -> Self {
-        Self { folder, boot }
+    pub const fn new(directory: PathBuf, boot: String) -> Self {
+        Self { directory, boot }
     }
 
     /// Returns the current time in both clocks.
@@ -82,7 +82,7 @@ impl Journal {
         names.reverse();
         names
             .iter()
-            .filter_map(|name| Past::read(&self.folder, name))
+            .filter_map(|name| Past::read(&self.directory, name))
             .collect()
     }
 
@@ -122,7 +122,7 @@ impl Journal {
 
     /// Returns the names of all runs, the oldest first.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(&self.folder)
+        let mut names: Vec<String> = fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
             .filter_map(|entry| {
@@ -148,8 +148,8 @@ impl Journal {
             if index >= surplus && !stale {
                 break;
             }
-            if !record::is_live(&self.folder, name) {
-                record::remove(&self.folder, name);
+            if !record::is_live(&self.directory, name) {
+                record::remove(&self.directory, name);
             }
         }
     }

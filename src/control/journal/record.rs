@@ -54,7 +54,7 @@ pub(super) struct Line {
 /// Run as read from its files.
 #[derive(Debug)]
 pub struct Past {
-    folder: PathBuf,
+    directory: PathBuf,
     name: String,
     live: bool,
     keeping: Keeping,
@@ -86,11 +86,11 @@ pub struct Record {
 
 impl Past {
     /// Reads a run. `None`: it is not there any more, or not to be understood.
-    pub(super) fn read(folder: &Path, name: &str) -> Option<Self> {
+    pub(super) fn read(directory: &Path, name: &str) -> Option<Self> {
         // Asked before the content is read: a run that ends meanwhile then counts as in progress, which is harmless.
-        let live = is_live(folder, name);
-        let text = home::read(&path(folder, name, LINES), Readers::Owner).ok()??;
-        let slots = fs::read(path(folder, name, SLOTS)).ok()?;
+        let live = is_live(directory, name);
+        let text = home::read(&path(directory, name, LINES), Readers::Owner).ok()??;
+        let slots = fs::read(path(directory, name, SLOTS)).ok()?;
         let mut lines = text.lines();
         let heading: Heading = serde_json::from_str(lines.next()?).ok()?;
         let sent = Moment {
@@ -114,7 +114,7 @@ impl Past {
             })
         };
         Some(Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             name: name.to_owned(),
             live,
             keeping: if heading.keep {
@@ -139,7 +139,7 @@ impl Past {
         if let Ok(file) = OpenOptions::new()
             .write(true)
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path(&self.folder, &self.name, SLOTS))
+            .open(path(&self.directory, &self.name, SLOTS))
         {
             // After a failure the request stays open, and its agent is asked once more.
             let _ = slots::write_state(&file, slot, state);
@@ -148,17 +148,17 @@ impl Past {
 
     /// Removes the files if no request is open.
     pub(super) fn remove_if_settled(&self) {
-        let Some(now) = Self::read(&self.folder, &self.name).filter(|now| !now.live) else {
+        let Some(now) = Self::read(&self.directory, &self.name).filter(|now| !now.live) else {
             return;
         };
-        if is_over(now.keeping, now.records.iter().map(|record| record.state)) {
-            remove(&self.folder, &self.name);
+        if is_obsolete(now.keeping, now.records.iter().map(|record| record.state)) {
+            remove(&self.directory, &self.name);
         }
     }
 }
 
 /// Returns true if a run with requests in these states need not be kept.
-pub(super) fn is_over(keeping: Keeping, mut states: impl Iterator<Item = State>) -> bool {
+pub(super) fn is_obsolete(keeping: Keeping, mut states: impl Iterator<Item = State>) -> bool {
     states.all(|state| match state {
         State::Open => false,
         State::Settled => keeping == Keeping::UntilSettled,
@@ -167,16 +167,16 @@ pub(super) fn is_over(keeping: Keeping, mut states: impl Iterator<Item = State>)
 }
 
 /// Returns the path of one of the files of a run.
-fn path(folder: &Path, name: &str, ending: &str) -> PathBuf {
-    folder.join(format!("{name}{ending}"))
+fn path(directory: &Path, name: &str, ending: &str) -> PathBuf {
+    directory.join(format!("{name}{ending}"))
 }
 
-pub(super) fn lines_of(folder: &Path, name: &str) -> PathBuf {
-    path(folder, name, LINES)
+pub(super) fn lines_of(directory: &Path, name: &str) -> PathBuf {
+    path(directory, name, LINES)
 }
 
-pub(super) fn slots_of(folder: &Path, name: &str) -> PathBuf {
-    path(folder, name, SLOTS)
+pub(super) fn slots_of(directory: &Path, name: &str) -> PathBuf {
+    path(directory, name, SLOTS)
 }
 
 /// Returns a name that sorts by time; `random` makes it unique.
@@ -191,14 +191,14 @@ pub(super) fn began_ms(name: &str) -> Option<u64> {
 
 /// Returns true if the process of a run holds its lock. The test takes a shared lock, so that two tests at a time
 /// do not take each other for the run.
-pub(super) fn is_live(folder: &Path, name: &str) -> bool {
-    File::open(path(folder, name, LINES)).is_ok_and(|file| {
+pub(super) fn is_live(directory: &Path, name: &str) -> bool {
+    File::open(path(directory, name, LINES)).is_ok_and(|file| {
         flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     })
 }
 
 /// Removes both files. The lines go first: a file of slots without lines belongs to no run.
-pub(super) fn remove(folder: &Path, name: &str) {
-    let _ = fs::remove_file(path(folder, name, LINES));
-    let _ = fs::remove_file(path(folder, name, SLOTS));
+pub(super) fn remove(directory: &Path, name: &str) {
+    let _ = fs::remove_file(path(directory, name, LINES));
+    let _ = fs::remove_file(path(directory, name, SLOTS));
 }

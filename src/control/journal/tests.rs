@@ -1,4 +1,4 @@
-//! Tests of the journal, each in a folder of its own.
+//! Tests of the journal, each in a directory of its own.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -17,9 +17,9 @@ fn id(number: u8) -> RequestId {
 }
 
 fn journal() -> (tempfile::TempDir, Journal) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::new(folder.path().join("state/requests"), "boot".into());
-    (folder, journal)
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::new(directory.path().join("state/requests"), "boot".into());
+    (directory, journal)
 }
 
 fn plan(ids: &[u8]) -> Plan {
@@ -46,7 +46,7 @@ fn plan(ids: &[u8]) -> Plan {
 }
 
 fn files(journal: &Journal) -> Vec<PathBuf> {
-    fs::read_dir(&journal.folder)
+    fs::read_dir(&journal.directory)
         .into_iter()
         .flatten()
         .map(|entry| entry.unwrap().path())
@@ -59,7 +59,7 @@ fn find(journal: &Journal, id: RequestId) -> Option<Record> {
 
 #[test]
 fn a_run_is_found_while_it_is_in_progress_and_after_it_crashed() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     let live = journal.begin(plan(&[1, 0, 2])).unwrap();
     let found = find(&journal, id(2)).unwrap();
     assert!(found.live && found.state == State::Open);
@@ -81,7 +81,7 @@ fn a_run_is_found_while_it_is_in_progress_and_after_it_crashed() {
 
 #[test]
 fn an_open_request_keeps_the_files_of_its_run() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     let mut live = journal.begin(plan(&[1, 2, 3])).unwrap();
     live.settle(0, State::Settled);
     live.settle(2, State::Void);
@@ -95,7 +95,7 @@ fn an_open_request_keeps_the_files_of_its_run() {
 
 #[test]
 fn a_result_collected_by_a_later_run_settles_the_earlier_one() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let mut later = journal
         .begin(Plan {
@@ -110,7 +110,7 @@ fn a_result_collected_by_a_later_run_settles_the_earlier_one() {
 
 #[test]
 fn a_request_id_given_by_hand_is_kept_with_its_age() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     assert_eq!(journal.history().age(id(1), &agent()), None);
     for (state, known) in [(State::Void, false), (State::Settled, true)] {
         let mut live = journal
@@ -162,12 +162,12 @@ fn ages_across_boots_come_from_the_wall_clock() {
 
 #[test]
 fn pruning_removes_old_runs_and_the_oldest_of_too_many() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let old = journal.names()[0].clone();
     let rename = |from: &str, to: &str| {
         for ending in [".jsonl", ".slots"] {
-            let path = |name: &str| journal.folder.join(format!("{name}{ending}"));
+            let path = |name: &str| journal.directory.join(format!("{name}{ending}"));
             fs::rename(path(from), path(to)).unwrap();
         }
     };
@@ -181,7 +181,7 @@ fn pruning_removes_old_runs_and_the_oldest_of_too_many() {
     rename(&first, &format!("{:013}-1", days(29)));
     for number in 0..limits::JOURNAL_RUNS {
         let name = format!("{:013}-{number:016x}.jsonl", days(20));
-        fs::write(journal.folder.join(name), "").unwrap();
+        fs::write(journal.directory.join(name), "").unwrap();
     }
     let _live = journal.begin(plan(&[3])).unwrap();
     assert!(find(&journal, id(2)).is_none());
@@ -190,12 +190,12 @@ fn pruning_removes_old_runs_and_the_oldest_of_too_many() {
 
 #[test]
 fn files_that_cannot_be_read_are_skipped() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
     let name = journal.names()[0].clone();
-    fs::write(record::slots_of(&journal.folder, &name), [0xff; 3]).unwrap();
+    fs::write(record::slots_of(&journal.directory, &name), [0xff; 3]).unwrap();
     assert_eq!(find(&journal, id(1)).unwrap().state, State::Open);
-    fs::write(record::lines_of(&journal.folder, &name), "{").unwrap();
+    fs::write(record::lines_of(&journal.directory, &name), "{").unwrap();
     assert!(journal.runs().is_empty());
 }
 
@@ -220,7 +220,7 @@ fn count(slot: u32, from: u64, bytes: u64) -> ByteCount {
 
 #[test]
 fn only_bytes_of_a_write_in_progress_are_in_doubt() {
-    let (_folder, journal) = journal();
+    let (_directory, journal) = journal();
     let live = journal.begin(plan(&[1, 2])).unwrap();
     let mut ledger = live.ledger(40);
     let stdout = |number| {

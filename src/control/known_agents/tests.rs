@@ -22,11 +22,11 @@ fn target(text: &str) -> Target {
     text.parse().unwrap()
 }
 
-/// Returns a temporary folder, and the path of the file in it.
-fn folder() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("known_agents");
-    (folder, path)
+/// Returns a temporary directory, and the path of the file in it.
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("known_agents");
+    (directory, path)
 }
 
 fn lookup(path: &Path, name: &str) -> Result<PublicKey, TrustError> {
@@ -37,7 +37,7 @@ fn lookup(path: &Path, name: &str) -> Result<PublicKey, TrustError> {
 
 #[test]
 fn an_agent_is_known_by_host_and_port() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     let text = format!(
         "# mine\n\nweb3 {}\nWEB4:7001 {} four\n[::1]:7000 {}\n",
         key(1),
@@ -62,7 +62,7 @@ fn an_agent_is_known_by_host_and_port() {
 
 #[test]
 fn a_line_with_an_error_fails_the_target_that_it_names() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     let text = format!(
         "web1 {}\nweb2\nweb3 ua1:x\nweb4 {} a b\nweb[1-2] {}\nweb5 {}\nweb5 {}\n",
         key(1),
@@ -101,8 +101,8 @@ fn a_line_with_an_error_fails_the_target_that_it_names() {
 
 #[test]
 fn the_own_users_agent_is_trusted_on_loopback_and_nowhere_else() {
-    let (folder, path) = folder();
-    let own = folder.path().join("identity.pub");
+    let (directory, path) = directory();
+    let own = directory.path().join("identity.pub");
     let find = |addresses| {
         KnownAgents::load(&path)
             .unwrap()
@@ -132,8 +132,8 @@ fn the_own_users_agent_is_trusted_on_loopback_and_nowhere_else() {
 
 #[test]
 fn a_listed_key_takes_precedence_over_the_own_users_agent() {
-    let (folder, path) = folder();
-    let own = folder.path().join("identity.pub");
+    let (directory, path) = directory();
+    let own = directory.path().join("identity.pub");
     fs::write(&own, format!("{}\n", key(5))).unwrap();
     fs::write(&path, format!("localhost {}\n127.0.0.1 oops\n", key(6))).unwrap();
     let known = KnownAgents::load(&path).unwrap();
@@ -145,7 +145,7 @@ fn a_listed_key_takes_precedence_over_the_own_users_agent() {
 
 #[test]
 fn a_key_is_added_once_and_replaced_only_on_request() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     let add = |name, key, on_change| add(&path, &target(name), &key, on_change);
     assert_eq!(add("web3", key(1), OnChange::Refuse).unwrap(), Added::New);
     assert_eq!(
@@ -174,7 +174,7 @@ fn a_key_is_added_once_and_replaced_only_on_request() {
 
 #[test]
 fn adding_keeps_comments_and_other_lines() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     let before = format!("# mine\nweb1 {} one\nnonsense[\n\nweb2 {}", key(1), key(2));
     fs::write(&path, &before).unwrap();
     add(&path, &target("web3"), &key(3), OnChange::Refuse).unwrap();
@@ -192,7 +192,7 @@ fn adding_keeps_comments_and_other_lines() {
 
 #[test]
 fn a_file_that_other_users_may_write_is_refused() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     fs::write(&path, format!("web3 {}\n", key(1))).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
     let error = lookup(&path, "web3").unwrap_err().to_string();
@@ -208,7 +208,7 @@ fn a_file_that_other_users_may_write_is_refused() {
 
 #[test]
 fn concurrent_additions_lose_no_key() {
-    let (_folder, path) = folder();
+    let (_directory, path) = directory();
     std::thread::scope(|scope| {
         for n in 1..=16 {
             let path = &path;

@@ -285,8 +285,8 @@ mod tests {
 
     #[test]
     fn a_named_pipe_is_polled_before_each_write() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pipe");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
         let both = std::fs::OpenOptions::new()
             .read(true)

@@ -27,7 +27,7 @@ fn load(home: &AgentHome) -> Policy {
 
 #[test]
 fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     let path = home.authorized_keys();
     fs::write(&path, format!("# mine\n{} alice", key(1))).unwrap();
     let token = invite(&home, &["allow=uname -a", "max-jobs=2"]);
@@ -55,7 +55,7 @@ fn an_invited_key_is_entered_once_with_the_options_of_the_invitation() {
 #[test]
 fn an_invitation_expires_after_ten_minutes_and_when_the_clock_is_set_back() {
     for now in [NOW + 600, NOW + 10_000, NOW - 1, 0, u64::MAX] {
-        let (_folder, home) = home_in();
+        let (_directory, home) = home_in();
         let token = invite(&home, &[]);
         let late = redeem(&home, &key(2), "bob", &token, now);
         assert!(matches!(late, Err(RedeemError::NoSuchInvite)), "at {now}");
@@ -64,7 +64,7 @@ fn an_invitation_expires_after_ten_minutes_and_when_the_clock_is_set_back() {
 
 #[test]
 fn a_listed_key_uses_no_invitation_up() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     fs::write(
         home.authorized_keys(),
         format!("{} alice chat-only\n", key(1)),
@@ -79,7 +79,7 @@ fn a_listed_key_uses_no_invitation_up() {
 
 #[test]
 fn an_invitation_does_not_replace_a_line_with_an_error() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     fs::write(
         home.authorized_keys(),
         format!("{} alice chatonly\n", key(1)),
@@ -92,7 +92,7 @@ fn an_invitation_does_not_replace_a_line_with_an_error() {
 
 #[test]
 fn concurrent_uses_of_one_invitation_enter_one_key() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     let token = invite(&home, &[]);
     let entered: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (1..=8)
@@ -115,7 +115,7 @@ fn concurrent_uses_of_one_invitation_enter_one_key() {
 
 #[test]
 fn the_invites_file_has_no_token_and_is_readable_by_its_owner_only() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     let token = invite(&home, &["chat-only"]);
     let text = fs::read_to_string(home.invites()).unwrap();
     assert!(!text.contains(&token.to_text()));
@@ -136,7 +136,7 @@ fn the_invites_file_has_no_token_and_is_readable_by_its_owner_only() {
 
 #[test]
 fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     let token = invite(&home, &["from=10.0.0.0/8"]);
     let policy = load(&home);
     let denied = |from: [u8; 4], token: Option<&[u8; 16]>, now| {
@@ -158,7 +158,7 @@ fn an_invitation_is_bound_to_the_addresses_of_its_from_option() {
 
 #[test]
 fn invalid_options_make_no_invitation() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     let mut rng = crate::net::rng().unwrap();
     let error = create(&home, &["alow=ls".to_owned()], &mut rng, NOW).unwrap_err();
     assert!(
@@ -170,7 +170,7 @@ fn invalid_options_make_no_invitation() {
 
 #[test]
 fn the_number_of_open_invitations_is_bounded() {
-    let (_folder, home) = home_in();
+    let (_directory, home) = home_in();
     for _ in 0..INVITES {
         invite(&home, &[]);
     }

@@ -95,7 +95,7 @@ impl Run<'_> {
                     Shown::Kept(bytes) => self.written(slot, output, bytes),
                 }
             }
-            Action::Gap(output, from, bytes) => self.tell_gap(index, output, from, bytes),
+            Action::Gap(output, from, bytes) => self.report_gap(index, output, from, bytes),
             Action::Learned(ticket) => {
                 if let Some(running) = &mut self.running[index] {
                     running.learned = Some(ticket);
@@ -137,7 +137,7 @@ impl Run<'_> {
 
     /// Names missing output on stderr. The line is written before the output behind the gap, also if both go to one
     /// terminal.
-    fn tell_gap(&mut self, index: usize, output: Output, from: u64, bytes: u64) {
+    fn report_gap(&mut self, index: usize, output: Output, from: u64, bytes: u64) {
         let name = ["stdout", "stderr"][output as usize];
         let line = format!(
             "{}: {bytes} bytes of {name} ({from} to {}) are no longer held; request {}",
