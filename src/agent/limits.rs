@@ -20,11 +20,11 @@ pub const LANE: u64 = 1 << 20;
 
 /// Terminal output that is held while nobody is attached: as much as a controller whose session was
 /// lost may have received and not yet written, which is its initial credit.
-pub const SCROLLED: u64 = 64 << 10;
+pub const SCROLLBACK: u64 = 64 << 10;
 
-/// Size of the picture of a terminal screen. In JSON a byte takes at most six, and a line has at
+/// Size of the bytes that paint a terminal screen. In JSON a byte takes at most six, and a line has at
 /// most a mebibyte. A screen that needs more is drawn without colours.
-pub const PICTURE: usize = 128 << 10;
+pub const SCREEN: usize = 128 << 10;
 
 /// Further output of a lane that is read after the process has ended, however slow the reader is.
 /// It is in the pipe already, which holds at most this (`/proc/sys/fs/pipe-max-size`).
@@ -38,7 +38,7 @@ pub const READ: u64 = 16 << 10;
 pub const CHUNK: u64 = 128;
 
 /// Output held for all ended commands. Beyond it the oldest are forgotten.
-pub const HELD: u64 = 64 << 20;
+pub const ENDED_OUTPUT: u64 = 64 << 20;
 
 /// Request ids remembered after their job was forgotten, so that a late repetition starts nothing.
 /// About 60 bytes each, so 8 MiB. An older repetition is recognised by its age.
@@ -102,7 +102,7 @@ pub const CHAT_WAITING: usize = 128 << 10;
 pub const CHAT_DRAIN: usize = 4096;
 
 /// Characters of the name that a member asks for.
-pub const CHAT_WISH: usize = 32;
+pub const CHAT_NAME: usize = 32;
 
 /// Plain-text datagrams accepted from one source in a second.
 pub const PLAIN_PER_SOURCE: u32 = 10;

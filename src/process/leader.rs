@@ -14,7 +14,7 @@ use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
 /// A running process, or a zombie.
 ///
-/// The caller takes the pipes. Dropping it without [`reap`](Process::reap) or [`leave`](Process::leave) kills its
+/// The caller takes the pipes. Dropping it without [`reap`](Process::reap) or [`detach`](Process::detach) kills its
 /// process group; the zombie then counts as an orphan of [`reap_orphans`](super::reap_orphans).
 #[derive(Debug)]
 pub struct Process {
@@ -29,7 +29,7 @@ pub struct Process {
     tree: Tree,
     pidfd: OwnedFd,
     reaped: Option<Exit>,
-    left: bool,
+    detached: bool,
 }
 
 /// Exit status of a leader.
@@ -62,7 +62,7 @@ impl Process {
             tree,
             pidfd,
             reaped: None,
-            left: false,
+            detached: false,
         }
     }
 
@@ -127,8 +127,8 @@ impl Process {
     }
 
     /// Releases the process without killing it. After its end it is reaped as an orphan.
-    pub fn leave(mut self) {
-        self.left = true;
+    pub fn detach(mut self) {
+        self.detached = true;
     }
 }
 
@@ -136,7 +136,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         if self.reaped.is_none() {
             let leader = self.pid();
-            if !self.left {
+            if !self.detached {
                 let _ = kill_process_group(leader, Signal::KILL);
             }
             orphans::leaders().remove(leader);

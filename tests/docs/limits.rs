@@ -118,9 +118,9 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ),
         ("script", message::limits::SCRIPT as u64),
         ("chat message", message::limits::CHAT_TEXT as u64),
-        ("chat name wished for", agent::CHAT_WISH as u64),
+        ("chat name wished for", agent::CHAT_NAME as u64),
         ("members of a chat", agent::CHAT_MEMBERS as u64),
-        ("screen in accepted", agent::PICTURE as u64),
+        ("screen in accepted", agent::SCREEN as u64),
         (
             "rows and columns of a picture",
             message::limits::WINDOW.into(),
@@ -134,7 +134,7 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ),
         ("result held", s(agent::RETENTION)),
         ("results held", agent::JOBS_ENDED as u64),
-        ("output of results held", agent::HELD),
+        ("output of results held", agent::ENDED_OUTPUT),
         ("request ids remembered", agent::REGISTER as u64),
         ("plain text shown", net::limits::PLAIN as u64),
     ]

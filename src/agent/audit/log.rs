@@ -48,7 +48,7 @@ pub enum OpenError {
     /// It is a directory, a pipe or another special file.
     Kind,
     /// Other users could change it, by its owner or its mode.
-    Stranger,
+    Permissions,
 }
 
 impl fmt::Display for OpenError {
@@ -57,7 +57,7 @@ impl fmt::Display for OpenError {
             Self::System(error) => error.fmt(f),
             Self::Link => f.write_str("is a symbolic link; name the file itself"),
             Self::Kind => f.write_str("is not a regular file"),
-            Self::Stranger => f.write_str(
+            Self::Permissions => f.write_str(
                 "others may write to it; it must belong to the agent's user or root, with mode 0600 or 0640",
             ),
         }
@@ -217,7 +217,7 @@ fn open(path: &Path) -> Result<Opened, OpenError> {
         let owner = there.uid();
         let ours = owner == geteuid().as_raw() || owner == 0;
         if !ours || there.mode() & 0o022 != 0 {
-            return Err(OpenError::Stranger);
+            return Err(OpenError::Permissions);
         }
     }
     Ok(Opened { file, identity })
@@ -257,12 +257,12 @@ mod tests {
 
     #[test]
     fn the_audit_file_is_created_private_and_follows_a_rotation() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
         let mut log = log(&path, Demand::Required).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         log.put(&record(1)).unwrap();
-        let away = folder.path().join("audit.1");
+        let away = directory.path().join("audit.1");
         fs::rename(&path, &away).unwrap();
         log.put(&record(2)).unwrap();
         assert_eq!(lines(&away)[0]["pid"], 1);
@@ -277,9 +277,9 @@ mod tests {
 
     #[test]
     fn links_fifos_and_files_of_others_are_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit");
-        let target = folder.path().join("target");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
+        let target = directory.path().join("target");
         fs::write(&target, "").unwrap();
         symlink(&target, &path).unwrap();
         assert!(matches!(log(&path, Demand::Required), Err(OpenError::Link)));
@@ -289,9 +289,12 @@ mod tests {
 
         fs::set_permissions(&target, fs::Permissions::from_mode(0o622)).unwrap();
         let refused = log(&target, Demand::Required);
-        assert!(matches!(refused, Err(OpenError::Stranger)), "{refused:?}");
-        assert!(log(folder.path(), Demand::Required).is_err());
-        let pipe = folder.path().join("pipe");
+        assert!(
+            matches!(refused, Err(OpenError::Permissions)),
+            "{refused:?}"
+        );
+        assert!(log(directory.path(), Demand::Required).is_err());
+        let pipe = directory.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
         assert!(
             log(&pipe, Demand::Required).is_err(),

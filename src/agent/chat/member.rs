@@ -56,18 +56,18 @@ impl Member {
     }
 
     /// Sends a line to this member, or queues it until there is credit.
-    pub(super) fn tell(
+    pub(super) fn send(
         &mut self,
         weight: Weight,
         reply: &Reply,
         outbox: &mut Outbox,
     ) -> Result<(), TooSlow> {
         let line = Bytes::from(to_line(reply));
-        self.tell_line(weight, line, outbox)
+        self.send_line(weight, line, outbox)
     }
 
     /// Sends a line that several members get, or queues it.
-    pub(super) fn tell_line(
+    pub(super) fn send_line(
         &mut self,
         weight: Weight,
         line: Bytes,
@@ -105,16 +105,16 @@ impl Member {
                 // The dropped messages came before the queued ones.
                 let messages = std::mem::take(&mut self.missed);
                 let note = to_line(&Reply::Missed { messages });
-                self.send(note.into(), outbox);
+                self.write(note.into(), outbox);
                 continue;
             }
             let (_, line) = self.waiting.pop_front().expect("the queue has a front");
             self.waiting_bytes -= line.len();
-            self.send(line, outbox);
+            self.write(line, outbox);
         }
     }
 
-    fn send(&mut self, line: Bytes, outbox: &mut Outbox) {
+    fn write(&mut self, line: Bytes, outbox: &mut Outbox) {
         self.written += line.len() as u64;
         outbox.write(self.call, Lane::Control, line, false);
     }

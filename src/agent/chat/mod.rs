@@ -12,7 +12,7 @@
 //! | a plain-text peer  | yes                | all, unverified  | no               |
 //!
 //! Invariants: names are unique and contain the name of the key. Every message of a member is
-//! answered with a receipt or an error. A slow member misses messages, is told so, and delays
+//! answered with a receipt or an error. A slow member misses messages, learns their number, and delays
 //! nobody.
 
 mod line;
@@ -105,7 +105,7 @@ impl Chat {
             return;
         };
         let Request::Say { number, text } = request else {
-            self.tell(from, &unsupported("a chat accepts only messages"), outbox);
+            self.send_vital(from, &unsupported("a chat accepts only messages"), outbox);
             return;
         };
         let name = self.members[index].name.clone();
@@ -113,7 +113,7 @@ impl Chat {
             Ok(members) => Reply::Delivered { number, members },
             Err(reason) => Reply::Unsupported { reason },
         };
-        self.tell(from, &reply, outbox);
+        self.send_vital(from, &reply, outbox);
     }
 
     /// Notes that the controller has consumed every byte of the control lane below `consumed`.
@@ -202,12 +202,12 @@ impl Chat {
         self.datagrams.pop_front()
     }
 
-    fn join(&mut self, call: CallRef, known: &str, wish: Option<&str>, outbox: &mut Outbox) {
+    fn join(&mut self, call: CallRef, known: &str, requested: Option<&str>, outbox: &mut Outbox) {
         if self.members.len() >= limits::CHAT_MEMBERS {
             outbox.last_reply(call, &unsupported("the chat is full"));
             return;
         }
-        let name = name::choose(known, wish, |name| {
+        let name = name::choose(known, requested, |name| {
             name == self.name || self.members.iter().any(|member| member.name == name)
         });
         let joined = Reply::Joined {
@@ -221,7 +221,7 @@ impl Chat {
         let came = Reply::Came { name: name.clone() };
         self.broadcast(None, &came, outbox);
         self.members.push(Member::new(call, name.clone()));
-        self.tell(call, &joined, outbox);
+        self.send_vital(call, &joined, outbox);
         self.show(Line::Came { name });
     }
 
@@ -253,24 +253,24 @@ impl Chat {
     /// Sends a reply to all members except `but`. Returns their number.
     fn broadcast(&mut self, but: Option<CallRef>, reply: &Reply, outbox: &mut Outbox) -> u32 {
         let line = Bytes::from(to_line(reply));
-        let mut told = 0;
+        let mut receivers = 0;
         for member in &mut self.members {
             if Some(member.call) != but {
                 // A message can always be dropped to make space, so no member is too slow for it.
-                let _ = member.tell_line(Weight::News, line.clone(), outbox);
-                told += 1;
+                let _ = member.send_line(Weight::News, line.clone(), outbox);
+                receivers += 1;
             }
         }
-        told
+        receivers
     }
 
     /// Sends a line that a member must receive.
-    fn tell(&mut self, call: CallRef, reply: &Reply, outbox: &mut Outbox) {
+    fn send_vital(&mut self, call: CallRef, reply: &Reply, outbox: &mut Outbox) {
         let Some(index) = self.index_of(call) else {
             return;
         };
-        let told = self.members[index].tell(Weight::Vital, reply, outbox);
-        if told == Err(TooSlow) {
+        let sent = self.members[index].send(Weight::Vital, reply, outbox);
+        if sent == Err(TooSlow) {
             outbox.release(call);
             self.remove(index, outbox);
         }

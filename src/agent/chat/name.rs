@@ -5,12 +5,14 @@ use crate::agent::limits;
 use crate::escape;
 use crate::message::limits::NAME;
 
-/// Returns the name of a member with the key name `known` that asks for `wish`: `known`, or
-/// `wish(known)`. A number is appended while the name is `taken`.
-pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
+/// Returns the name of a member with the key name `known` that asks for `requested`: `known`, or
+/// `requested(known)`. A number is appended while the name is `taken`.
+pub(super) fn choose(known: &str, requested: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
     let known = escape::line(known.as_bytes(), NAME / 2);
-    let base = match wish.map(clean) {
-        Some(wish) if !wish.is_empty() && wish != known => format!("{wish}({known})"),
+    let base = match requested.map(clean) {
+        Some(requested) if !requested.is_empty() && requested != known => {
+            format!("{requested}({known})")
+        }
         Some(_) | None => known.into_owned(),
     };
     if !taken(&base) {
@@ -24,10 +26,11 @@ pub(super) fn choose(known: &str, wish: Option<&str>, taken: impl Fn(&str) -> bo
 
 /// Keeps letters and digits of any script and the characters of host names and addresses. Brackets
 /// are removed because they mark the name of the key, and so are invisible characters.
-fn clean(wish: &str) -> String {
-    wish.chars()
+fn clean(requested: &str) -> String {
+    requested
+        .chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'))
-        .take(limits::CHAT_WISH)
+        .take(limits::CHAT_NAME)
         .collect()
 }
 

@@ -14,7 +14,7 @@ const NOW: Instant = Instant::from_micros(1_000_000);
 struct Scene {
     chat: Chat,
     outbox: Outbox,
-    told: std::collections::HashMap<CallRef, (Lines, u64, bool)>,
+    sent: std::collections::HashMap<CallRef, (Lines, u64, bool)>,
 }
 
 fn call(number: u64) -> CallRef {
@@ -52,7 +52,7 @@ impl Scene {
         Self {
             chat: Chat::new("host".into(), Some("OK...{text}".parse().unwrap())),
             outbox: Outbox::default(),
-            told: std::collections::HashMap::new(),
+            sent: std::collections::HashMap::new(),
         }
     }
 
@@ -94,14 +94,14 @@ impl Scene {
                         session,
                         call: stream.call(),
                     };
-                    let (lines, length, ended) = self.told.entry(to).or_default();
+                    let (lines, length, ended) = self.sent.entry(to).or_default();
                     lines.push(&data);
                     *length += data.len() as u64;
                     *ended |= fin;
                 }
                 Command::Release { session, call } => {
-                    let told = self.told.entry(CallRef { session, call });
-                    told.or_default().2 = true;
+                    let sent = self.sent.entry(CallRef { session, call });
+                    sent.or_default().2 = true;
                 }
                 other => panic!("{other:?}"),
             }
@@ -113,7 +113,7 @@ impl Scene {
         let mut heard = Vec::new();
         loop {
             self.deliver();
-            let (lines, length, _) = self.told.entry(call(number)).or_default();
+            let (lines, length, _) = self.sent.entry(call(number)).or_default();
             let before = heard.len();
             while let Some(line) = lines.next::<Reply>() {
                 heard.push(line.unwrap());
@@ -127,9 +127,9 @@ impl Scene {
         }
     }
 
-    fn is_over(&mut self, number: u64) -> bool {
+    fn has_ended(&mut self, number: u64) -> bool {
         self.deliver();
-        self.told.get(&call(number)).is_some_and(|told| told.2)
+        self.sent.get(&call(number)).is_some_and(|sent| sent.2)
     }
 
     fn shown(&mut self) -> Vec<String> {
@@ -167,7 +167,7 @@ fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
     );
     assert_eq!(scene.heard(2), [joined("ann-2", &["ann"]), came("host-2")]);
     scene.chat.on_gone(NOW, call(2), &mut scene.outbox);
-    assert!(scene.is_over(2));
+    assert!(scene.has_ended(2));
     let name = "ann-2".into();
     assert_eq!(scene.heard(1), [Reply::Left { name }]);
     assert_eq!(
@@ -190,7 +190,7 @@ fn a_message_without_joining_is_passed_on_and_ends_the_call() {
         .on_call(NOW, call(9), &known("cron"), request, &mut scene.outbox);
     let (number, members) = (0, 1);
     assert_eq!(scene.heard(9), [Reply::Delivered { number, members }]);
-    assert!(scene.is_over(9));
+    assert!(scene.has_ended(9));
     assert_eq!(scene.heard(1), [said("cron", "disk full")]);
     assert_eq!(scene.shown(), ["cron: disk full"]);
 }
@@ -287,10 +287,10 @@ fn a_slow_member_misses_messages_and_is_told_so_while_others_get_all() {
     let slow = scene.chat.index_of(call(3)).unwrap();
     assert!(scene.chat.members[slow].waiting_bytes() <= limits::CHAT_WAITING);
     scene.deliver();
-    assert!(scene.told[&call(3)].1 <= limits::CHAT_UNDERWAY + 1000);
+    assert!(scene.sent[&call(3)].1 <= limits::CHAT_UNDERWAY + 1000);
 
-    let told = scene.heard(3);
-    let missed: u64 = told
+    let sent = scene.heard(3);
+    let missed: u64 = sent
         .iter()
         .filter_map(|reply| {
             if let Reply::Missed { messages } = reply {
@@ -301,8 +301,8 @@ fn a_slow_member_misses_messages_and_is_told_so_while_others_get_all() {
         })
         .sum();
     assert!(missed > 0);
-    assert_eq!(told.len() as u64 - 1 + missed, 1000);
-    assert!(matches!(told.last(), Some(Reply::Said { .. })));
+    assert_eq!(sent.len() as u64 - 1 + missed, 1000);
+    assert!(matches!(sent.last(), Some(Reply::Said { .. })));
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_member_that_writes_and_never_reads_is_removed() {
         number += 1;
         assert!(number < 100_000);
     }
-    assert!(scene.is_over(2));
+    assert!(scene.has_ended(2));
     let name = "writer".into();
     assert_eq!(scene.heard(1).last(), Some(&Reply::Left { name }));
 }
@@ -379,7 +379,7 @@ fn a_member_that_reports_as_seldom_as_it_may_still_gets_every_line() {
         scene.says(1, number as u64, &text);
         scene.heard(1);
         scene.deliver();
-        let (lines, consumed, _) = scene.told.entry(call(2)).or_default();
+        let (lines, consumed, _) = scene.sent.entry(call(2)).or_default();
         let mut got = 0;
         while let Some(line) = lines.next::<Reply>() {
             assert!(!matches!(line.unwrap(), Reply::Missed { .. }));

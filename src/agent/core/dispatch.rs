@@ -274,11 +274,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         call: CallRef,
         controller: &Controller,
         invite: Option<[u8; INVITE]>,
-        wish: &str,
+        requested: &str,
     ) {
         let name = match (&controller.name, invite) {
             (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => self.policy.register(&controller.key, &invite, wish).ok(),
+            (None, Some(invite)) => self
+                .policy
+                .register(&controller.key, &invite, requested)
+                .ok(),
             (None, None) => None,
         };
         let Some(name) = name else {

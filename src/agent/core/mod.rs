@@ -158,7 +158,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     /// Starts the shutdown: accepts no more commands and ends the running ones, or releases them if so
     /// configured. After their end, or at the latest after their grace period, the results are delivered and all
-    /// sessions are closed. Then [`is_over`](Self::is_over) returns true.
+    /// sessions are closed. Then [`is_closed`](Self::is_closed) returns true.
     pub fn shut_down(&mut self, now: Instant) {
         if self.phase == Phase::Working {
             self.phase = Phase::Ending(now + limits::SHUTDOWN);
@@ -169,7 +169,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     /// Returns true if the shutdown is complete: every session is closed.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
 

@@ -221,11 +221,11 @@ impl ChildIo {
             Part::Leader => false,
             Part::Stdin => {
                 let inlet = &mut self.inlet;
-                let told = self
+                let begun = self
                     .end_of_input
                     .as_ref()
                     .is_some_and(EndOfInput::has_begun);
-                let busy = inlet.broken || inlet.eof && !told || !inlet.queue.is_empty();
+                let busy = inlet.broken || inlet.eof && !begun || !inlet.queue.is_empty();
                 inlet.pipe.is_some() && busy && inlet.state.want()
             }
             Part::Stdout | Part::Stderr => {

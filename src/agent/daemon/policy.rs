@@ -119,11 +119,11 @@ impl PolicySource for SharedPolicy {
         &mut self,
         key: &PublicKey,
         invite: &[u8; INVITE],
-        wish: &str,
+        requested: &str,
     ) -> Result<String, InviteRefused> {
         let sources = self.sources.as_ref().ok_or(InviteRefused)?;
         let token = InviteToken::from_bytes(*invite);
-        let member = invite::redeem(&sources.agent, key, wish, &token, unix_now());
+        let member = invite::redeem(&sources.agent, key, requested, &token, unix_now());
         let member = member.map_err(|error| {
             tracing::warn!("an invitation was refused: {error}");
             InviteRefused

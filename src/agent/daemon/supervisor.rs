@@ -351,10 +351,10 @@ impl Processes for Supervisor {
         }
     }
 
-    fn leave(&mut self, job: JobId) {
+    fn detach(&mut self, job: JobId) {
         if let Some(mut child) = self.jobs.remove(&job) {
             self.deregister(&mut child);
-            child.process.leave();
+            child.process.detach();
         }
     }
 

@@ -150,7 +150,7 @@ impl Thread {
         let mut ready = mio::Events::with_capacity(limits::READY);
         loop {
             let more = self.turn();
-            if self.is_over() {
+            if self.has_ended() {
                 break;
             }
             let timeout = if more {
@@ -306,7 +306,7 @@ impl Thread {
         if due(self.expiry) {
             self.on_new_policy(now);
         }
-        if self.last.is_none() && self.service.is_over() {
+        if self.last.is_none() && self.service.is_closed() {
             self.last = Some(now + limits::LAST_TREES);
         }
     }
@@ -351,9 +351,9 @@ impl Thread {
         }
     }
 
-    fn is_over(&mut self) -> bool {
+    fn has_ended(&mut self) -> bool {
         let waiting = self.last.is_some_and(|at| Clock.now() < at);
-        self.service.is_over() && (self.service.processes().is_idle() || !waiting)
+        self.service.is_closed() && (self.service.processes().is_idle() || !waiting)
     }
 
     /// Lets the network thread send the last datagrams.

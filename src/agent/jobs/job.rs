@@ -128,8 +128,8 @@ impl Job {
 
     /// Cost of its held output, in bytes.
     pub fn held(&self) -> u64 {
-        let picture = self.screen.as_ref().map_or(0, Screen::cost);
-        self.outputs[0].cost() + self.outputs[1].cost() + picture
+        let painted = self.screen.as_ref().map_or(0, Screen::cost);
+        self.outputs[0].cost() + self.outputs[1].cost() + painted
     }
 
     /// Number of bytes of an output that may be read now.
@@ -146,7 +146,7 @@ impl Job {
     pub fn trim_scrollback(&mut self) {
         if self.screen.is_some() && self.attached.is_none() {
             let held = &mut self.outputs[Output::Out as usize];
-            held.release(held.end().saturating_sub(limits::SCROLLED));
+            held.release(held.end().saturating_sub(limits::SCROLLBACK));
         }
     }
 

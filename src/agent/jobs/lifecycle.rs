@@ -190,7 +190,7 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Releases all running processes that are not being ended.
-    pub(super) fn leave_all(&mut self, now: Instant, outbox: &mut Outbox) {
+    pub(super) fn detach_all(&mut self, now: Instant, outbox: &mut Outbox) {
         let goes_on = |job: &Job| job.state == State::Running && job.cause.is_none();
         let all = self.table.iter().filter(|(_, job)| goes_on(job));
         let all: Vec<JobId> = all.map(|(id, _)| id).collect();
@@ -198,7 +198,7 @@ impl<P: Processes> Jobs<P> {
             self.table
                 .update(id, |job| job.cause = Some(Cause::Shutdown));
             self.close_stdin(id, outbox);
-            self.processes.leave(id);
+            self.processes.detach(id);
             // Its outputs are open, and its result is unknown.
             self.settle(now, id, Outcome::Lost {}, true, outbox);
         }

@@ -40,11 +40,11 @@ use crate::wire::{CallId, Lane};
 
 /// Treatment of running commands when the agent ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AtEnd {
+pub enum OnShutdown {
     /// They are ended.
     End,
     /// They continue; their results are unknown (`--keep-jobs`).
-    Leave,
+    Detach,
 }
 
 /// Configuration of the jobs.
@@ -57,7 +57,7 @@ pub struct Config {
     /// Upper bound of the output of a job, both outputs together, in bytes.
     pub max_output: Option<u64>,
     /// Treatment of running jobs when the agent ends.
-    pub at_end: AtEnd,
+    pub on_shutdown: OnShutdown,
 }
 
 impl Default for Config {
@@ -66,7 +66,7 @@ impl Default for Config {
             max_jobs: limits::JOBS,
             max_runtime: None,
             max_output: None,
-            at_end: AtEnd::End,
+            on_shutdown: OnShutdown::End,
         }
     }
 }
@@ -294,9 +294,9 @@ impl<P: Processes> Jobs<P> {
     /// Accepts no more jobs, and ends or releases the running ones.
     pub fn shut_down(&mut self, now: Instant, outbox: &mut Outbox) {
         self.closed = true;
-        match self.config.at_end {
-            AtEnd::End => self.end_all_but(|_| false, Cause::Shutdown),
-            AtEnd::Leave => self.leave_all(now, outbox),
+        match self.config.on_shutdown {
+            OnShutdown::End => self.end_all_but(|_| false, Cause::Shutdown),
+            OnShutdown::Detach => self.detach_all(now, outbox),
         }
     }
 
@@ -369,8 +369,8 @@ impl<P: Processes> Jobs<P> {
             });
             let begin = match &job.screen {
                 // The snapshot of the screen replaces the output before it.
-                Some(picture) if wanted != Some(begin[0]) && job.outputs[0].end() > 0 => {
-                    screen = Some(picture.painted());
+                Some(emulation) if wanted != Some(begin[0]) && job.outputs[0].end() > 0 => {
+                    screen = Some(emulation.painted());
                     [job.outputs[0].end(), begin[1]]
                 }
                 Some(_) | None => begin,

@@ -133,7 +133,7 @@ pub trait Processes {
     fn end(&mut self, job: JobId, force: Force);
 
     /// Releases a process, which continues on its own. Its pipes are closed and the job number is forgotten.
-    fn leave(&mut self, job: JobId);
+    fn detach(&mut self, job: JobId);
 
     /// Sends a signal to the leader's process group. Returns false if the leader has ended.
     fn signal(&mut self, job: JobId, signal: i32) -> bool;

@@ -348,14 +348,14 @@ impl<P: Processes> Jobs<P> {
             outbox.last_reply(call, &exit);
             return;
         }
-        let room = self.table.update(id, |job| {
-            let room = job.waiters.len() < limits::WAITERS;
-            if room {
+        let accepted = self.table.update(id, |job| {
+            let accepted = job.waiters.len() < limits::WAITERS;
+            if accepted {
                 job.waiters.push(call);
             }
-            room
+            accepted
         });
-        if room == Some(true) {
+        if accepted == Some(true) {
             self.calls.insert(call, Role::Waiting(id));
         } else {
             outbox.last_reply(call, &unsupported("too many calls wait for this job"));

@@ -63,7 +63,7 @@ impl Screen {
     }
 
     /// Returns bytes that paint the screen on a terminal of its size with any previous contents; at most
-    /// [`limits::PICTURE`].
+    /// [`limits::SCREEN`].
     pub fn painted(&self) -> Vec<u8> {
         let parser = match &self.state {
             State::Following(parser) => parser,
@@ -77,13 +77,13 @@ impl Screen {
             b""
         };
         let coloured = screen.state_formatted().into_bytes();
-        if alternate.len() + coloured.len() <= limits::PICTURE {
+        if alternate.len() + coloured.len() <= limits::SCREEN {
             return [alternate, &coloured].concat();
         }
         let text = screen.contents().replace('\n', "\r\n").into_bytes();
         let modes = screen.input_mode_formatted().into_bytes();
         let plain = [alternate, CLEAR, &text, &modes].concat();
-        if plain.len() <= limits::PICTURE {
+        if plain.len() <= limits::SCREEN {
             plain
         } else {
             [alternate, CLEAR, &modes].concat()
@@ -186,9 +186,9 @@ mod tests {
             let colour = cell % 256;
             screen.process(format!("\x1b[38;2;{colour};1;2;48;2;3;{colour};4mx").as_bytes());
         }
-        let picture = screen.painted();
-        assert!(picture.len() <= limits::PICTURE, "{}", picture.len());
-        assert!(String::from_utf8(picture).unwrap().matches('x').count() >= 100 * 199);
+        let painted = screen.painted();
+        assert!(painted.len() <= limits::SCREEN, "{}", painted.len());
+        assert!(String::from_utf8(painted).unwrap().matches('x').count() >= 100 * 199);
     }
 
     #[test]

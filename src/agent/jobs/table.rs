@@ -69,7 +69,8 @@ impl Table {
 
     /// Returns the ended job to forget next, if there are too many.
     pub fn surplus(&self) -> Option<JobId> {
-        let too_many = self.ended.len() > limits::JOBS_ENDED || self.held_by_ended > limits::HELD;
+        let too_many =
+            self.ended.len() > limits::JOBS_ENDED || self.held_by_ended > limits::ENDED_OUTPUT;
         self.ended.first().filter(|_| too_many).map(|first| first.1)
     }
 

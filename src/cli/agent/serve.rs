@@ -20,7 +20,7 @@ use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::{Audit, Config, Layer, LogFormat, Switch};
 use crate::agent::daemon::listening::Listening;
 use crate::agent::daemon::{self, Plain, Stopper, Terminal, Trust};
-use crate::agent::jobs::{self, AtEnd};
+use crate::agent::jobs::{self, OnShutdown};
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
 use crate::escape;
@@ -139,9 +139,9 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             max_jobs: config.max_jobs,
             max_runtime: config.max_runtime,
             max_output: config.max_output,
-            at_end: match config.keep_jobs {
-                Switch::On => AtEnd::Leave,
-                Switch::Off => AtEnd::End,
+            on_shutdown: match config.keep_jobs {
+                Switch::On => OnShutdown::Detach,
+                Switch::Off => OnShutdown::End,
             },
         },
         plain: match config.plain {

@@ -1,4 +1,4 @@
-//! Pretended processes: each does the work that its argument names, within the room it is given.
+//! Pretended processes: each does the work that its argument names, within its read limit.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -51,7 +51,7 @@ struct Process {
     work: Work,
     /// When it begins to write, once its input has ended; set at its first turn.
     ready: Option<Instant>,
-    room: [u64; 2],
+    read_limit: [u64; 2],
     written: [u64; 2],
     eof: [bool; 2],
     stdin: Reader,
@@ -146,16 +146,16 @@ impl Process {
                 Output::Err => (self.work.err, Lane::Stderr),
             };
             let end = total
-                .min(self.written[i] + self.room[i])
+                .min(self.written[i] + self.read_limit[i])
                 .min(self.written[i] + READ);
             if end > self.written[i] && !self.eof[i] {
                 let data = Pattern::output(self.work.id, lane).bytes(self.written[i], end);
-                self.room[i] -= end - self.written[i];
+                self.read_limit[i] -= end - self.written[i];
                 self.written[i] = end;
                 return Some(Doing::Output(job, output, data));
             }
-            // As a pipe has it: its end is seen by a read, which needs room.
-            if end == total && !self.eof[i] && (self.room[i] > 0 || self.exited) {
+            // As a pipe has it: its end is seen by a read, which needs a read limit above 0.
+            if end == total && !self.eof[i] && (self.read_limit[i] > 0 || self.exited) {
                 self.eof[i] = true;
                 return Some(Doing::Eof(job, output));
             }
@@ -182,7 +182,7 @@ impl Processes for Pretended {
         let process = Process {
             work,
             ready: None,
-            room: [0, 0],
+            read_limit: [0, 0],
             written: [0, 0],
             eof: [false, false],
             stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
@@ -196,9 +196,9 @@ impl Processes for Pretended {
         Ok(Pid(i32::try_from(1_000 + job.0).expect("few jobs")))
     }
 
-    fn set_read_limit(&mut self, job: JobId, output: Output, room: u64) {
+    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
         if let Some(process) = self.running.get_mut(&job) {
-            process.room[output as usize] = room;
+            process.read_limit[output as usize] = bytes;
         }
     }
 
@@ -222,7 +222,7 @@ impl Processes for Pretended {
         }
     }
 
-    fn leave(&mut self, job: JobId) {
+    fn detach(&mut self, job: JobId) {
         self.running.remove(&job);
     }
 

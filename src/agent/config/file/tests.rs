@@ -157,9 +157,9 @@ fn an_error_in_the_file_names_file_line_and_key() {
 
 #[test]
 fn a_missing_file_loads_as_none() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     assert!(
-        load(&folder.path().join("udpagent.toml"))
+        load(&directory.path().join("udpagent.toml"))
             .unwrap()
             .is_none()
     );

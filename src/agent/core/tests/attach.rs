@@ -202,5 +202,5 @@ fn a_call_whose_control_lane_ended_before_exit_is_released_after_it() {
     let again = harness.call(alice, 1, &Request::Exec(exec(1)));
     let outcome = Outcome::Exited { code: 0 };
     let last = harness.replies(again).pop();
-    assert!(matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome));
+    assert!(matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome));
 }

@@ -68,7 +68,7 @@ fn a_signal_that_asks_for_the_end_also_ends_the_rest_of_the_tree() {
         let last = harness.replies(call).pop();
         let outcome = Outcome::Signaled { signal, core };
         assert!(
-            matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
+            matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome),
             "{last:?}"
         );
     }
@@ -86,7 +86,7 @@ fn a_controller_that_has_ended_its_control_lane_still_gets_the_result() {
     let last = harness.replies(call).pop();
     let outcome = Outcome::Exited { code: 3 };
     assert!(
-        matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome),
+        matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome),
         "{last:?}"
     );
 }
@@ -251,13 +251,13 @@ fn ended_jobs_are_bounded_in_number_and_in_bytes() {
         harness.exit(job, Exit::Code(0));
         harness.now += Duration::from_millis(1);
     }
-    assert!(held > 2 * limits::HELD);
+    assert!(held > 2 * limits::ENDED_OUTPUT);
     let list = harness.call(alice, 1000, &Request::Jobs {});
     let Some(Reply::Jobs { jobs }) = harness.reply(list) else {
         panic!("no list");
     };
     let kept: u64 = jobs.iter().map(|job| job.stdout).sum();
-    assert!(kept <= limits::HELD && kept > limits::HELD / 2);
+    assert!(kept <= limits::ENDED_OUTPUT && kept > limits::ENDED_OUTPUT / 2);
     assert_eq!(jobs.last().unwrap().id, id(u8::MAX));
     let repeat = harness.call(alice, 1001, &Request::Exec(exec(1)));
     let last = harness.replies(repeat).pop();
@@ -298,7 +298,7 @@ fn a_stopped_lane_is_a_broken_pipe_for_the_process() {
         signal: 13,
         core: false,
     };
-    assert!(matches!(last, Some(Reply::Exit { outcome: told, .. }) if told == outcome));
+    assert!(matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome));
 }
 
 #[test]

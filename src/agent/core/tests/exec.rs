@@ -129,7 +129,7 @@ fn a_slow_reader_blocks_the_process_and_each_consumed_byte_lets_it_continue() {
     let written = harness.flood(job, Output::Out);
     assert!(written <= limits::LANE && written > limits::LANE - limits::READ);
     assert!(
-        harness.room(job, Output::Err) > 0,
+        harness.read_limit(job, Output::Err) > 0,
         "the other output is not blocked"
     );
     harness.consume(call, Lane::Data, 100_000);

@@ -35,7 +35,7 @@ const INVITATION: [u8; INVITE] = [7; INVITE];
 #[derive(Default)]
 pub struct FakeProcesses {
     pub spawned: Vec<(JobId, Spec)>,
-    pub rooms: HashMap<(JobId, Output), u64>,
+    pub read_limits: HashMap<(JobId, Output), u64>,
     pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
     pub ended: Vec<(JobId, Force)>,
     pub signals: Vec<(JobId, i32)>,
@@ -55,9 +55,9 @@ impl Processes for FakeProcesses {
         Ok(Pid(1000 + i32::try_from(job.0).unwrap()))
     }
 
-    fn set_read_limit(&mut self, job: JobId, output: Output, room: u64) {
+    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
         assert!(!self.closed.contains(&job));
-        self.rooms.insert((job, output), room);
+        self.read_limits.insert((job, output), bytes);
     }
 
     fn shut(&mut self, job: JobId, output: Output) {
@@ -76,7 +76,7 @@ impl Processes for FakeProcesses {
         self.ended.push((job, force));
     }
 
-    fn leave(&mut self, job: JobId) {
+    fn detach(&mut self, job: JobId) {
         self.left.push(job);
     }
 
@@ -152,13 +152,13 @@ impl PolicySource for Rc<RefCell<TestPolicy>> {
         &mut self,
         key: &PublicKey,
         invite: &[u8; INVITE],
-        wish: &str,
+        requested: &str,
     ) -> Result<String, InviteRefused> {
         if *invite != INVITATION {
             return Err(InviteRefused);
         }
-        self.borrow_mut().list(*key, wish);
-        Ok(wish.into())
+        self.borrow_mut().list(*key, requested);
+        Ok(requested.into())
     }
 }
 
@@ -391,16 +391,16 @@ impl Harness {
     /// Writes as long as the service accepts output. Returns the number of bytes.
     pub fn flood(&mut self, job: JobId, output: Output) -> u64 {
         let mut written = 0;
-        while let room @ 1.. = self.room(job, output) {
-            let size = usize::try_from(room.min(64 << 10)).unwrap();
+        while let limit @ 1.. = self.read_limit(job, output) {
+            let size = usize::try_from(limit.min(64 << 10)).unwrap();
             self.write(job, output, &vec![b'x'; size]);
             written += size as u64;
         }
         written
     }
 
-    pub fn room(&mut self, job: JobId, output: Output) -> u64 {
-        self.service.processes().rooms[&(job, output)]
+    pub fn read_limit(&mut self, job: JobId, output: Output) -> u64 {
+        self.service.processes().read_limits[&(job, output)]
     }
 
     pub fn eof(&mut self, job: JobId) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::*;
-use crate::agent::jobs::{self, AtEnd, Exit, Force, Output};
+use crate::agent::jobs::{self, Exit, Force, OnShutdown, Output};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, Outcome, Reply, Request};
 
@@ -41,11 +41,11 @@ fn a_shutdown_ends_the_jobs_and_delivers_their_results() {
         })
     ));
     assert!(
-        !harness.service.is_over(),
+        !harness.service.is_closed(),
         "the result has not been delivered"
     );
     harness.delivered(call);
-    assert!(harness.service.is_over());
+    assert!(harness.service.is_closed());
     assert_eq!(harness.closed, [(alice, CloseCode::Shutdown as u64)].into());
 }
 
@@ -62,14 +62,14 @@ fn a_shutdown_is_bounded_in_time() {
         [(job, Force::Terminate), (job, Force::Kill)]
     );
     harness.pass(limits::LAST_RESULTS);
-    assert!(harness.service.is_over());
+    assert!(harness.service.is_closed());
     assert!(limits::SHUTDOWN + limits::LAST_RESULTS < Duration::from_secs(8));
 }
 
 #[test]
 fn an_agent_with_keep_jobs_releases_them_and_reports_lost() {
     let mut harness = Harness::with(jobs::Config {
-        at_end: AtEnd::Leave,
+        on_shutdown: OnShutdown::Detach,
         ..jobs::Config::default()
     });
     let alice = harness.open(1, ALICE);
@@ -100,5 +100,5 @@ fn an_agent_with_keep_jobs_releases_them_and_reports_lost() {
     harness.delivered(call);
     harness.delivered(ending);
     harness.pass(limits::LAST_RESULTS);
-    assert!(harness.service.is_over());
+    assert!(harness.service.is_closed());
 }

@@ -84,7 +84,7 @@ fn a_detached_job_on_a_terminal_runs_on_and_keeps_only_the_last_output() {
     harness.close(first, Closed::Lost);
     for line in 0..u32::try_from(2 * limits::LANE / 1024).unwrap() {
         assert!(
-            harness.room(job, Output::Out) > 0,
+            harness.read_limit(job, Output::Out) > 0,
             "the job blocks at line {line}"
         );
         harness.write(job, Output::Out, format!("{line:<1022}\r\n").as_bytes());
@@ -95,10 +95,10 @@ fn a_detached_job_on_a_terminal_runs_on_and_keeps_only_the_last_output() {
     let (begin, screen) = accepted_screen(harness.reply(call));
     assert_eq!(begin, end, "dropped output is painted, not sent");
     assert!(screen.is_some());
-    let call = harness.call(second, 1, &attach(Some(end - limits::SCROLLED)));
+    let call = harness.call(second, 1, &attach(Some(end - limits::SCROLLBACK)));
     assert_eq!(
         accepted_screen(harness.reply(call)),
-        (end - limits::SCROLLED, None)
+        (end - limits::SCROLLBACK, None)
     );
 }
 
@@ -111,7 +111,7 @@ fn a_slow_controller_blocks_a_job_on_a_terminal() {
     assert!(harness.flood(job, Output::Out) <= limits::LANE);
     harness.close(first, Closed::Lost);
     assert!(
-        harness.room(job, Output::Out) > 0,
+        harness.read_limit(job, Output::Out) > 0,
         "a detached job continues"
     );
 }

@@ -1,4 +1,4 @@
 //! Tests of a real agent on loopback with real processes and a minimal controller.
 
 mod caller;
-mod stories;
+mod scenarios;

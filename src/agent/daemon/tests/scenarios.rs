@@ -170,8 +170,8 @@ fn a_stopped_agent_ends_its_jobs_and_delivers_their_results() {
     assert!(matches!(closed, Closed::ByPeer { code, .. } if code == shutdown));
 }
 
-fn files(folder: &Path) -> (AgentHome, Trust) {
-    let home = AgentHome::at(folder);
+fn files(directory: &Path) -> (AgentHome, Trust) {
+    let home = AgentHome::at(directory);
     let sources = Sources {
         agent: home.clone(),
         control: None,
@@ -181,8 +181,8 @@ fn files(folder: &Path) -> (AgentHome, Trust) {
 
 #[test]
 fn a_key_that_is_removed_from_the_file_loses_its_session_and_its_job() {
-    let folder = tempfile::tempdir().unwrap();
-    let (home, trust) = files(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (home, trust) = files(directory.path());
     let identity = key();
     let line = format!("{} alice\n", identity.public());
     fs::write(home.authorized_keys(), line).unwrap();
@@ -206,8 +206,8 @@ fn a_key_that_is_removed_from_the_file_loses_its_session_and_its_job() {
 
 #[test]
 fn an_invitation_registers_one_controller_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (home, trust) = files(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (home, trust) = files(directory.path());
     let agent = agent(trust);
     let mut rng = net::rng().unwrap();
     let token = invite::create(&home, &[], &mut rng, unix_now()).unwrap();
