@@ -18,8 +18,8 @@ pub const RETENTION: Duration = Duration::from_secs(3600);
 /// Output of one lane that is held for its reader. Above it the process blocks in its write.
 pub const LANE: u64 = 1 << 20;
 
-/// Terminal output that is held while nobody is attached: as much as a controller whose session was
-/// lost may have received and not yet written, which is its initial credit.
+/// Terminal output that is held while no controller is attached: the initial credit. A controller that
+/// has lost its session may have received as much and not yet written it.
 pub const SCROLLBACK: u64 = 64 << 10;
 
 /// Size of the bytes that paint a terminal screen. In JSON a byte takes at most six, and a line has at
@@ -76,7 +76,7 @@ pub const PARTIAL_LINES: usize = 4 << 20;
 pub const INVALID_LINES: u32 = 16;
 
 /// Lines of a call about a job after the first: signals and window sizes. Each may be answered, and
-/// nobody need read the answers. A window that is resized by hand sends a few dozen a second.
+/// the controller need not read the answers. A window that is resized by hand sends a few dozen a second.
 pub const CALL_LINES: u32 = 16_384;
 
 /// Bytes of argv shown for a job in a list.
@@ -94,8 +94,8 @@ pub const CHAT_MEMBERS: usize = 1024;
 pub const CHAT_UNDERWAY: u64 = crate::session::limits::INITIAL_STREAM_CREDIT;
 
 /// Bytes queued for a member that reads slowly. Beyond it the oldest messages are dropped, and the
-/// member is told their number. Enough for one message of the largest size, each of whose bytes
-/// JSON escapes.
+/// member receives their number. Enough for one message of the largest size with every byte escaped
+/// in JSON.
 pub const CHAT_WAITING: usize = 128 << 10;
 
 /// Lines queued for the agent's terminal, and datagrams queued for sending, between two drains.

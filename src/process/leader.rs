@@ -126,7 +126,7 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// Releases the process without killing it. After its end it is reaped as an orphan.
+    /// Detaches the process: dropping it does not kill it. After its end it is reaped as an orphan.
     pub fn detach(mut self) {
         self.detached = true;
     }

@@ -1,7 +1,7 @@
 //! The file `authorized_keys`: one key per line, `KEY NAME [option…]`, split into words as by a
 //! shell.
 //!
-//! `#` begins a comment, empty lines are skipped. Invariant: a line with an error admits nobody;
+//! `#` begins a comment, empty lines are skipped. Invariant: a line with an error admits no key;
 //! the other lines remain valid.
 
 use std::path::Path;

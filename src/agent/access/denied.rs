@@ -7,8 +7,8 @@ use crate::escape;
 use crate::message::limits::NAME;
 use crate::process::{AccountError, RefusedVariable};
 
-/// Reason why a session or a command is not authorised. It is logged at the agent; the peer is told
-/// only `denied`.
+/// Reason why a session or a command is not authorised. It is logged at the agent; the peer
+/// receives only `denied`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Denied {
     /// No valid line lists the key, and it has shown no open invitation.

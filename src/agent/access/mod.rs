@@ -4,7 +4,7 @@
 //! controller key of the agent's own user. A new policy is loaded when one of the files changes.
 //! Not here: watching the files, ending sessions, reading the clock.
 //!
-//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits nobody, and is
+//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits no key, and is
 //! reported with file and line.
 
 mod authorized_keys;

@@ -4,7 +4,7 @@
 //! [`Sources`](super::Sources) loads the files, and the caller passes the time. A command is decided in
 //! [`exec_policy`](super::exec_policy).
 //!
-//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits nobody, whatever other
+//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits no key, whatever other
 //! rule would admit its key.
 
 use crate::peer_addr::PeerAddr;
@@ -151,7 +151,7 @@ fn check_from(options: &Options, from: Option<PeerAddr>) -> Result<(), Denied> {
     }
 }
 
-/// An error in the files, for the log. The file or line admits nobody.
+/// An error in the files, for the log. The file or line admits no key.
 #[derive(Debug)]
 pub enum Problem {
     /// A whole file could not be used.

@@ -10,8 +10,8 @@ use crate::home::{self, AgentHome, ControlHome, Readers};
 pub struct Sources {
     /// The agent's directories.
     pub agent: AgentHome,
-    /// The directories of the same user's controller, whose key is always accepted; `None` for no
-    /// such key.
+    /// The directories of the same user's controller, to accept its key without a line; `None` to
+    /// accept no such key.
     pub control: Option<ControlHome>,
 }
 
@@ -26,7 +26,7 @@ impl Sources {
             .collect()
     }
 
-    /// Reads all files. Never fails: a file or line with an error admits nobody and is listed.
+    /// Reads all files. Never fails: a file or line with an error admits no key and is listed.
     #[must_use]
     pub fn load(&self) -> (Policy, Vec<Problem>) {
         let mut builder = PolicyBuilder::default();
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// Returns an agent and the controller of the same user, whose key is `key(9)`.
+    /// Returns an agent and the controller of the same user, which has the key `key(9)`.
     fn same_user() -> (tempfile::TempDir, Sources) {
         let (directory, agent) = home_in();
         let control = ControlHome::at(&directory.path().join("udpctl"));

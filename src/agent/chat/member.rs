@@ -2,7 +2,7 @@
 //!
 //! Invariant: a member uses at most two bounds of memory, [`limits::CHAT_UNDERWAY`] (or one line beyond
 //! [`CONSUMED_REPORT`]) in the session layer and [`limits::CHAT_WAITING`] here. Messages that a slow member
-//! misses are counted and reported to it, and delay nobody else.
+//! misses are counted and reported to it, and delay no other member.
 
 use std::collections::VecDeque;
 

@@ -12,8 +12,8 @@
 //! | a plain-text peer  | yes                | all, unverified  | no               |
 //!
 //! Invariants: names are unique and contain the name of the key. Every message of a member is
-//! answered with a receipt or an error. A slow member misses messages, learns their number, and delays
-//! nobody.
+//! answered with a receipt or an error. A slow member misses messages, receives their number, and delays
+//! no other member.
 
 mod line;
 mod member;

@@ -156,7 +156,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
-    /// Starts the shutdown: accepts no more commands and ends the running ones, or releases them if so
+    /// Starts the shutdown: accepts no more commands and ends the running ones, or detaches them if so
     /// configured. After their end, or at the latest after their grace period, the results are delivered and all
     /// sessions are closed. Then [`is_closed`](Self::is_closed) returns true.
     pub fn shut_down(&mut self, now: Instant) {

@@ -160,7 +160,7 @@ impl ChildIo {
         self.end_of_input.take().is_some() && self.on_ready(Part::Stdout, false)
     }
 
-    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout), for a terminal whose input has ended.
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout), for a terminal with ended input.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.end_of_input.as_ref()?.poll_timeout()
     }

@@ -55,7 +55,7 @@ pub struct Supervisor {
     snapshot: ProcessSnapshot,
     jobs: HashMap<JobId, ChildIo>,
     endings: BTreeSet<JobId>,
-    /// Jobs on a terminal whose input has ended.
+    /// Jobs on a terminal with ended input.
     inputs: BTreeSet<JobId>,
     ready: VecDeque<(JobId, Part)>,
     buffer: Box<[u8]>,

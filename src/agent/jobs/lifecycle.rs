@@ -189,10 +189,10 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Releases all running processes that are not being ended.
+    /// Detaches all running processes that are not being ended.
     pub(super) fn detach_all(&mut self, now: Instant, outbox: &mut Outbox) {
-        let goes_on = |job: &Job| job.state == State::Running && job.cause.is_none();
-        let all = self.table.iter().filter(|(_, job)| goes_on(job));
+        let is_detachable = |job: &Job| job.state == State::Running && job.cause.is_none();
+        let all = self.table.iter().filter(|(_, job)| is_detachable(job));
         let all: Vec<JobId> = all.map(|(id, _)| id).collect();
         for id in all {
             self.table
@@ -224,7 +224,7 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Finishes a job whose outputs were idle. Bytes that have arrived and were not yet read extend the time.
+    /// Finishes a job with idle outputs. Bytes that have arrived and were not yet read extend the time.
     pub(super) fn on_drained(&mut self, now: Instant, id: JobId, outbox: &mut Outbox) {
         let goes_on = self.processes.unread(id)
             && self.table.update(id, |job| match &mut job.state {
@@ -301,7 +301,7 @@ impl<P: Processes> Jobs<P> {
         Some(call)
     }
 
-    /// Forgets a job whose result was not collected. Data in flight is still delivered.
+    /// Forgets a job and its uncollected result. Data in flight is still delivered.
     pub(super) fn drop_result(&mut self, now: Instant, id: JobId) {
         if let Some(call) = self.forget(now, id) {
             self.calls.insert(call, Role::Forgotten);

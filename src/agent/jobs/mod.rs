@@ -280,18 +280,18 @@ impl<P: Processes> Jobs<P> {
     }
 
     fn end_all_but(&mut self, mut spared: impl FnMut(&PublicKey) -> bool, cause: Cause) {
-        let doomed: Vec<JobId> = self
+        let jobs: Vec<JobId> = self
             .table
             .iter()
             .filter(|(_, job)| job.is_running() && !spared(&job.owner.key))
             .map(|(id, _)| id)
             .collect();
-        for job in doomed {
+        for job in jobs {
             self.end(job, cause);
         }
     }
 
-    /// Accepts no more jobs, and ends or releases the running ones.
+    /// Accepts no more jobs, and ends or detaches the running ones.
     pub fn shut_down(&mut self, now: Instant, outbox: &mut Outbox) {
         self.closed = true;
         match self.config.on_shutdown {

@@ -132,7 +132,7 @@ pub trait Processes {
     /// Ends the process tree, or what remains of it. `on_exit` follows when the leader has ended.
     fn end(&mut self, job: JobId, force: Force);
 
-    /// Releases a process, which continues on its own. Its pipes are closed and the job number is forgotten.
+    /// Detaches a process: it continues on its own. Its pipes are closed and the job number is forgotten.
     fn detach(&mut self, job: JobId);
 
     /// Sends a signal to the leader's process group. Returns false if the leader has ended.

@@ -61,7 +61,7 @@ impl Stdin {
         self.taken
     }
 
-    /// Changes to another call, whose lane begins at offset `base`.
+    /// Changes to another call. Its lane begins at offset `base`.
     pub const fn attach(&mut self, base: u64) {
         self.base = base;
         self.earlier = self.queued;

@@ -110,7 +110,7 @@ impl Table {
         self.jobs.iter().map(|(&id, job)| (id, job))
     }
 
-    /// Returns a job whose deadline has passed, and the action due.
+    /// Returns a job past its deadline, and the action due.
     pub fn due(&self, now: Instant) -> Option<(JobId, Due)> {
         let &(at, id) = self.deadlines.first()?;
         let (_, due) = self.jobs.get(&id)?.due()?;

@@ -11,8 +11,8 @@
 //!       └────────────────────────────────────┘
 //! ```
 //!
-//! A chat whose session was lost, as when the machine slept for longer than sessions live, is joined again, and
-//! messages without a receipt are sent again.
+//! After the loss of a session, as by a long sleep of the machine, the chat is joined again, and messages without a
+//! receipt are sent again.
 //!
 //! Invariants: a message counts as delivered when the agent has said so, not before; one that was not is in
 //! [`ChatClient::undelivered`] at the end; messages in flight are bounded ([`ChatClient::has_room`]).

@@ -41,8 +41,8 @@ impl Output {
 pub struct Report {
     /// Request id.
     pub id: RequestId,
-    /// Outcome; `None` for a command that was left running, or whose result was left at the agent, as
-    /// [`Goal::Detach`](super::Goal::Detach) asks.
+    /// Outcome; `None` if the command was left running, or its result left at the agent
+    /// ([`Goal::Detach`](super::Goal::Detach)).
     pub outcome: Option<Outcome>,
     /// True if the agent accepted the request.
     pub accepted: bool,

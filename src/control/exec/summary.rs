@@ -90,7 +90,7 @@ pub fn line(label: &str, report: &Report) -> String {
     line
 }
 
-/// The line on stderr about output that comes after the result, if some may.
+/// Returns the line on stderr about output that may come after the result.
 #[must_use]
 pub fn left_out(label: &str, report: &Report) -> Option<String> {
     // Of a command that was left running the outcome says it.
@@ -110,8 +110,8 @@ const SHELL: &[char] = &[
     ' ', '\t', '\n', '|', '&', ';', '<', '>', '(', ')', '$', '`', '"', '\'', '*', '?', '=', '~',
 ];
 
-/// The program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
-/// command line: argv is not split into words by anybody.
+/// Returns the program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
+/// command line: no program splits argv into words.
 #[must_use]
 pub fn unstarted(exec: &Exec) -> String {
     let name = exec
@@ -142,7 +142,7 @@ const fn is_implied(cause: Cause) -> bool {
 }
 
 /// Returns true if a host's result needs a line on stderr although the user did not ask for one: neither the
-/// output nor the exit status tells all of it.
+/// output nor the exit status shows the whole result.
 #[must_use]
 pub fn is_worth_a_line(report: &Report) -> bool {
     let is_reported = |outcome: Outcome| outcome.row().reported == Reported::Always;

@@ -2,8 +2,8 @@
 //!
 //! A run records its requests before its first datagram, in two files of one name: `NAME.jsonl` has a line
 //! about the run and one for each request, and `NAME.slots` has the state of each request and the offsets up to
-//! which its outputs were written, both kept up to date. The run holds a lock on the first file, which tells a run
-//! in progress from one that crashed. Both files are removed when every request is settled.
+//! which its outputs were written, both kept up to date. The run holds a lock on the first file, which distinguishes
+//! a run in progress from one that crashed. Both files are removed when every request is settled.
 //!
 //! The protocol does not depend on the journal. It serves users who attach later, and it keeps a request id that
 //! was given by hand from being started again by an agent that has restarted. It outlives the process, not the
@@ -56,7 +56,7 @@ pub struct Moment {
 }
 
 impl Journal {
-    /// Opens the journal in `directory`, on a machine whose boot has the id `boot`. Nothing is created.
+    /// Opens the journal in `directory`, for the boot with the id `boot`. Nothing is created.
     #[must_use]
     pub const fn new(directory: PathBuf, boot: String) -> Self {
         Self { directory, boot }
@@ -156,7 +156,7 @@ impl Journal {
 }
 
 impl Moment {
-    /// Returns the time since an earlier moment. Across boots only the wall clock tells it.
+    /// Returns the time since an earlier moment. Across boots it is that of the wall clock.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         let same_boot = !self.boot.is_empty() && self.boot == earlier.boot;

@@ -85,9 +85,9 @@ pub struct Record {
 }
 
 impl Past {
-    /// Reads a run. `None`: it is not there any more, or not to be understood.
+    /// Reads a run. Returns `None` if it no longer exists or cannot be parsed.
     pub(super) fn read(directory: &Path, name: &str) -> Option<Self> {
-        // Asked before the content is read: a run that ends meanwhile then counts as in progress, which is harmless.
+        // Checked before the content is read: a run that ends meanwhile then counts as in progress, which is harmless.
         let live = is_live(directory, name);
         let text = home::read(&path(directory, name, LINES), Readers::Owner).ok()??;
         let slots = fs::read(path(directory, name, SLOTS)).ok()?;

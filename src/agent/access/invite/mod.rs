@@ -6,7 +6,7 @@
 //!
 //! Invariant: an invitation works once, also between processes. It is removed before the key is
 //! entered, both under one lock. If the program ends in between, the invitation is used up and
-//! nobody was admitted.
+//! no key was entered.
 
 use std::fmt;
 use std::path::Path;

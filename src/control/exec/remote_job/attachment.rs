@@ -47,7 +47,7 @@ pub(super) struct Attachment {
     pub(super) asked: Asked,
     /// Run of the agent, once connected.
     pub(super) epoch: Option<u64>,
-    /// True if the agent has told where the lanes begin.
+    /// True if the agent has sent the offsets at which the lanes begin.
     pub(super) accepted: bool,
     /// Offset in stdin of the first byte of the data lane; `None` while it takes no input.
     pub(super) stdin: Option<u64>,
@@ -86,8 +86,7 @@ impl Attachment {
         };
     }
 
-    /// Returns the credit to grant for an output of which all bytes below `written` are written, and counts it as
-    /// granted.
+    /// Returns the credit to grant for an output, and counts it as granted. All bytes below `written` are written.
     pub(super) fn grant(&mut self, output: Output, written: u64) -> Option<u64> {
         let lane = &mut self.lanes[output as usize];
         let target = written.saturating_sub(lane.base).min(lane.received);

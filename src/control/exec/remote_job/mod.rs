@@ -370,7 +370,7 @@ impl RemoteJob {
         }
     }
 
-    /// Cancels the command. The report tells how it ended.
+    /// Cancels the command. The report has its outcome.
     pub fn cancel(&mut self) {
         if self.ended || std::mem::replace(&mut self.cancel, true) {
             return;
@@ -399,7 +399,7 @@ impl RemoteJob {
             .position(|attachment| attachment.session == session)
     }
 
-    /// Returns the attachment to whose current call a stream belongs.
+    /// Returns the attachment with the current call that a stream belongs to.
     fn attachment(&self, session: SessionHandle, stream: StreamId) -> Option<&Attachment> {
         let attachment = &self.attachments[self.index(session)?];
         (attachment.call == stream.call()).then_some(attachment)
@@ -410,7 +410,7 @@ impl RemoteJob {
         self.leave(outcome, CloseCode::Shutdown);
     }
 
-    /// Ends the job. [`CloseCode::Done`] tells the agent that the result is collected.
+    /// Ends the job. [`CloseCode::Done`] acknowledges the result to the agent.
     fn leave(&mut self, outcome: Option<Outcome>, code: CloseCode) {
         self.ended = true;
         while !self.attachments.is_empty() {

@@ -315,7 +315,7 @@ impl RemoteJob {
         if !self.all_received() || !written {
             return;
         }
-        // The end of the control lane tells the agent that the result is collected.
+        // The end of the control lane acknowledges the result.
         if let Some(attachment) = self.attachments.first() {
             let (session, call) = (attachment.session, attachment.call);
             let collected = write(attachment, Lane::Control, Bytes::new(), true);

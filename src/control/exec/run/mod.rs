@@ -41,7 +41,7 @@ struct Run<'a> {
     base: u32,
     /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
-    /// Slots whose jobs have actions to take.
+    /// Slots of jobs that have actions to take.
     ready: BTreeSet<u32>,
     /// Index of the first task that has not begun.
     next: usize,

@@ -70,7 +70,7 @@ impl Run<'_> {
         }
     }
 
-    /// Handles input, part of which may be an escape sequence for `udpctl`. Returns true if the user leaves.
+    /// Handles input, with the escape sequences for `udpctl` in it. Returns true if the user leaves.
     pub(super) fn on_typed(&mut self, chunk: StdinChunk) -> bool {
         let (Some(console), StdinChunk::Data(typed)) = (&mut self.console, &chunk) else {
             self.on_stdin(chunk);

@@ -1,4 +1,4 @@
-//! Runs whose outputs go to a buffer or a pipe of the caller.
+//! Runs with outputs to a buffer or a pipe of the caller.
 
 use std::io::{Read as _, Write};
 use std::sync::{Arc, Mutex};
