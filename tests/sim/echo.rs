@@ -15,12 +15,12 @@ use udpagent::wire::{CallId, Lane, StreamId};
 
 use crate::host::App;
 use crate::invariants::Flow;
-use crate::work::{Pattern, Reader, Work, Writer};
+use crate::task::{Pattern, Reader, Task, Writer};
 
 type Key = (SessionHandle, CallId);
 
 struct Call {
-    work: Work,
+    task: Task,
     stdin: Reader,
     writers: Vec<(Lane, Writer)>,
     credit: HashMap<Lane, (u64, u64)>,
@@ -57,7 +57,7 @@ impl Echo {
     }
 
     /// The host dies: what it was doing is gone, what it remembers on disk is not.
-    pub fn die(&mut self) {
+    pub fn crash(&mut self) {
         self.register.clear();
         self.requests.clear();
         self.early.clear();
@@ -72,7 +72,7 @@ impl Echo {
 
     /// Bytes of output that the work's writer has handed to the machine.
     pub fn written(&self, id: u64) -> u64 {
-        let calls = self.calls.values().filter(|call| call.work.id == id);
+        let calls = self.calls.values().filter(|call| call.task.id == id);
         calls
             .flat_map(|call| &call.writers)
             .map(|(_, writer)| writer.written())
@@ -82,26 +82,26 @@ impl Echo {
     fn on_control(&mut self, now: Instant, key: Key, data: &[u8], out: &mut Vec<Command>) {
         let request = self.requests.entry(key).or_default();
         request.extend_from_slice(data);
-        let Ok(bytes) = <&[u8; Work::SIZE]>::try_from(request.as_slice()) else {
-            assert!(request.len() < Work::SIZE, "a request has one size");
+        let Ok(bytes) = <&[u8; Task::SIZE]>::try_from(request.as_slice()) else {
+            assert!(request.len() < Task::SIZE, "a request has one size");
             return;
         };
-        let work = Work::decode(bytes);
-        *self.asked.entry(work.id).or_default() += 1;
-        if self.register.insert(work.id) {
-            let starts = self.starts.entry(work.id).or_default();
+        let task = Task::decode(bytes);
+        *self.asked.entry(task.id).or_default() += 1;
+        if self.register.insert(task.id) {
+            let starts = self.starts.entry(task.id).or_default();
             *starts += 1;
-            assert_eq!(*starts, 1, "work {} starts twice", work.id);
+            assert_eq!(*starts, 1, "work {} starts twice", task.id);
         }
         let call = Call {
-            work,
-            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            task,
+            stdin: Reader::new(Pattern::stdin(task.id), task.stdin),
             writers: Vec::new(),
             credit: HashMap::new(),
             delivered: 0,
         };
         self.calls.insert(key, call);
-        if work.stdin == 0 {
+        if task.stdin == 0 {
             self.start(now, key, out);
         }
         for (offset, data, fin) in self.early.remove(&key).unwrap_or_default() {
@@ -128,13 +128,13 @@ impl Echo {
             stream: StreamId::new(key.1, Lane::Data),
             bytes: data.len() as u64,
         });
-        if call.stdin.is_ended() && call.work.stdin > 0 {
+        if call.stdin.is_ended() && call.task.stdin > 0 {
             self.start(now, key, out);
         }
     }
 
     fn start(&mut self, now: Instant, key: Key, out: &mut Vec<Command>) {
-        let takes = self.calls[&key].work.takes;
+        let takes = self.calls[&key].task.takes;
         if takes.is_zero() {
             self.answer(key, out);
         } else {
@@ -146,15 +146,15 @@ impl Echo {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let work = call.work;
+        let task = call.task;
         for (lane, total) in [
             (Lane::Control, 8),
-            (Lane::Data, work.out),
-            (Lane::Stderr, work.err),
+            (Lane::Data, task.out),
+            (Lane::Stderr, task.err),
         ] {
             let stream = StreamId::new(key.1, lane);
-            let pattern = Pattern::output(work.id, lane);
-            let mut writer = Writer::new(key.0, stream, pattern, total).bounded(work.bound);
+            let pattern = Pattern::output(task.id, lane);
+            let mut writer = Writer::new(key.0, stream, pattern, total).bounded(task.bound);
             let (consumed, limit) = call.credit.get(&lane).copied().unwrap_or((0, 0));
             writer.on_credit(consumed, limit);
             writer.write(out);
@@ -264,7 +264,7 @@ impl App for Rc<RefCell<Echo>> {
 
     fn flows(&self) -> Vec<Flow> {
         let echo = self.borrow();
-        let reading = |call: &&Call| call.work.stdin > 0 && !call.stdin.is_ended();
+        let reading = |call: &&Call| call.task.stdin > 0 && !call.stdin.is_ended();
         let calls = echo.calls.iter().map(|(key, call)| (*key, call));
         calls
             .filter(|(_, call)| reading(call))

@@ -12,7 +12,7 @@ use udpagent::session::{Command, Endpoint, Event, Path};
 use udpagent::time::Instant;
 
 use crate::contract::Contract;
-use crate::invariants::{Flow, Invariants, Life};
+use crate::invariants::{Flow, Incarnation, Invariants};
 use crate::network::{Arrival, HostId, Network, Outgoing};
 
 /// What the machine is driven for: takes events, gives commands. Sans-IO like the machine.
@@ -51,15 +51,15 @@ pub struct Wakes {
 
 /// A timer may find nothing to do: a deadline that was moved is allowed to stand in a heap once
 /// more. This many in a row at one instant is a loop.
-const STUCK: u32 = 3;
+const MAX_IDLE_WAKES: u32 = 3;
 
 /// Rounds of draining after one call. Pacing ends a burst long before.
-const ENDLESS: u32 = 10_000;
+const MAX_DRAIN_ROUNDS: u32 = 10_000;
 
 /// The machinery of one life of a host.
 pub struct Host {
     id: HostId,
-    life: Life,
+    incarnation: Incarnation,
     /// Where it is reachable; the first is used where the machine leaves the choice.
     addresses: Vec<SocketAddr>,
     endpoint: Endpoint,
@@ -73,11 +73,11 @@ pub struct Host {
 }
 
 /// What a host is made of.
-pub struct Parts {
+pub struct HostConfig {
     /// Its place in the world.
     pub id: HostId,
     /// Which life of it this is.
-    pub life: Life,
+    pub incarnation: Incarnation,
     /// Where it is reachable.
     pub addresses: Vec<SocketAddr>,
     /// The machine.
@@ -89,23 +89,23 @@ pub struct Parts {
 }
 
 /// What a host needs of the world while it acts.
-pub struct Around<'a> {
+pub struct Context<'a> {
     /// The world's time.
     pub now: Instant,
     /// Where its datagrams go.
     pub network: &'a mut Network,
     /// Who watches.
-    pub judge: &'a mut Invariants,
+    pub invariants: &'a mut Invariants,
     /// For whom it acts.
     pub app: &'a mut dyn App,
 }
 
 impl Host {
     /// A host that has done nothing yet.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: HostConfig) -> Self {
         Self {
             id: parts.id,
-            life: parts.life,
+            incarnation: parts.incarnation,
             addresses: parts.addresses,
             endpoint: parts.endpoint,
             contract: parts.contract,
@@ -118,8 +118,8 @@ impl Host {
     }
 
     /// Which life of the host this is.
-    pub const fn life(&self) -> Life {
-        self.life
+    pub const fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// It has one more address.
@@ -153,8 +153,8 @@ impl Host {
     }
 
     /// Datagrams have arrived together.
-    pub fn receive(&mut self, around: &mut Around<'_>, arrivals: Vec<Arrival>) {
-        let now = self.local(around.now);
+    pub fn receive(&mut self, context: &mut Context<'_>, arrivals: Vec<Arrival>) {
+        let now = self.local(context.now);
         for mut arrival in arrivals {
             self.wakes.received += 1;
             let path = Path {
@@ -165,57 +165,57 @@ impl Host {
             self.endpoint
                 .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
         }
-        self.drain(around);
+        self.drain(context);
     }
 
     /// The machine's own time has come.
-    pub fn time_out(&mut self, around: &mut Around<'_>) {
+    pub fn time_out(&mut self, context: &mut Context<'_>) {
         self.wakes.timer += 1;
-        self.endpoint.handle_timeout(self.local(around.now));
-        if self.drain(around) {
+        self.endpoint.handle_timeout(self.local(context.now));
+        if self.drain(context) {
             self.stuck.1 = 0;
             return;
         }
         self.wakes.idle += 1;
         let next = self.wake();
-        let again = next.is_some_and(|at| at <= around.now);
-        if !again || self.stuck.0 != around.now {
-            self.stuck = (around.now, 0);
+        let again = next.is_some_and(|at| at <= context.now);
+        if !again || self.stuck.0 != context.now {
+            self.stuck = (context.now, 0);
         }
         self.stuck.1 += u32::from(again);
         assert!(
-            self.stuck.1 < STUCK,
+            self.stuck.1 < MAX_IDLE_WAKES,
             "busy loop: {:?} wants to be woken at {next:?}, which is not after {:?}, and does nothing",
             self.id,
-            around.now
+            context.now
         );
     }
 
     /// The application's time has come, or a story has something done.
-    pub fn act(&mut self, around: &mut Around<'_>, commands: Vec<Command>) {
-        let now = self.local(around.now);
+    pub fn act(&mut self, context: &mut Context<'_>, commands: Vec<Command>) {
+        let now = self.local(context.now);
         self.commands.extend(commands);
-        self.apply(around);
-        if around.app.next_time().is_some_and(|at| at <= now) {
-            around.app.on_time(now, &mut self.commands);
-            self.apply(around);
+        self.apply(context);
+        if context.app.next_time().is_some_and(|at| at <= now) {
+            context.app.on_time(now, &mut self.commands);
+            self.apply(context);
         }
-        self.drain(around);
+        self.drain(context);
     }
 
     /// Returns whether anything came out.
-    fn drain(&mut self, around: &mut Around<'_>) -> bool {
-        let now = self.local(around.now);
-        for round in 0..ENDLESS {
+    fn drain(&mut self, context: &mut Context<'_>) -> bool {
+        let now = self.local(context.now);
+        for round in 0..MAX_DRAIN_ROUNDS {
             let mut moved = false;
-            while self.transmit(around) {
+            while self.transmit(context) {
                 moved = true;
             }
             while let Some(event) = self.endpoint.poll_event() {
                 moved = true;
                 self.contract.on_event(&event);
-                around.app.on_event(now, event, &mut self.commands);
-                self.apply(around);
+                context.app.on_event(now, event, &mut self.commands);
+                self.apply(context);
             }
             if !moved {
                 return round > 0;
@@ -224,19 +224,21 @@ impl Host {
         panic!("{:?} never has enough of sending and telling", self.id);
     }
 
-    fn apply(&mut self, around: &mut Around<'_>) {
-        let now = self.local(around.now);
+    fn apply(&mut self, context: &mut Context<'_>) {
+        let now = self.local(context.now);
         for command in self.commands.drain(..) {
             if let Command::Connect(connect) = &command {
-                around.judge.told(self.life, socket_addr(connect.path));
+                context
+                    .invariants
+                    .allow_target(self.incarnation, socket_addr(connect.path));
             }
             self.contract.on_command(&command);
             self.endpoint.apply(now, command);
         }
     }
 
-    fn transmit(&mut self, around: &mut Around<'_>) -> bool {
-        let now = self.local(around.now);
+    fn transmit(&mut self, context: &mut Context<'_>) -> bool {
+        let now = self.local(context.now);
         let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.buffer) else {
             return false;
         };
@@ -246,7 +248,7 @@ impl Host {
         let from = self.source(transmit.path.local);
         for bytes in self.buffer.chunks(segment) {
             self.wakes.sent += 1;
-            let emission = around.judge.emitted(self.life, to, bytes);
+            let emission = context.invariants.on_send(self.incarnation, to, bytes);
             let out = Outgoing {
                 from,
                 to,
@@ -254,7 +256,7 @@ impl Host {
                 bytes,
                 emission: Some(emission),
             };
-            around.network.send(around.now, Some(self.id), out);
+            context.network.send(context.now, Some(self.id), out);
         }
         true
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dice::Dice;
+use crate::rng::SimRng;
 
 /// One direction of the way between two hosts.
 #[derive(Clone, Debug)]
@@ -64,24 +64,24 @@ impl Link {
     }
 
     /// Every trouble at once, in an amount that a session must survive.
-    pub fn troubled(dice: &mut Dice) -> Self {
+    pub fn impaired(rng: &mut SimRng) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "small numbers")]
-        let mut share = |percent: u64| dice.below(percent * 10 + 1) as f64 / 1000.0;
+        let mut share = |percent: u64| rng.below(percent * 10 + 1) as f64 / 1000.0;
         let (loss, duplicate, reorder, corrupt) = (share(25), share(15), share(20), share(5));
-        let latency = dice.between(Duration::from_micros(50), Duration::from_millis(120));
-        let rate = dice.chance(0.3).then(|| 125_000 + dice.below(2_500_000));
+        let latency = rng.between(Duration::from_micros(50), Duration::from_millis(120));
+        let rate = rng.chance(0.3).then(|| 125_000 + rng.below(2_500_000));
         Self {
             latency,
-            jitter: dice.upto(latency / 2 + Duration::from_micros(1)),
+            jitter: rng.duration_below(latency / 2 + Duration::from_micros(1)),
             loss,
             duplicate,
             reorder,
             corrupt,
             rate,
-            queue: 15_000 + dice.below(200_000),
-            mark_above: if dice.chance(0.5) { 10_000 } else { u64::MAX },
-            mtu: if dice.chance(0.3) {
-                1200 + dice.index(300)
+            queue: 15_000 + rng.below(200_000),
+            mark_above: if rng.chance(0.5) { 10_000 } else { u64::MAX },
+            mtu: if rng.chance(0.3) {
+                1200 + rng.index(300)
             } else {
                 65_507
             },

@@ -13,8 +13,8 @@ use std::time::Duration;
 use udpagent::session::Ecn;
 use udpagent::time::{Instant, micros};
 
-use crate::dice::Dice;
 use crate::link::Link;
+use crate::rng::SimRng;
 
 /// What a datagram weighs on a link beside its payload: IPv4 and UDP headers.
 const HEADERS: u64 = 28;
@@ -79,7 +79,7 @@ pub struct Outgoing<'a> {
 
 /// What became of datagrams, counted.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Tally {
+pub struct Counters {
     /// Put on the network.
     pub sent: u64,
     /// Arrived.
@@ -100,30 +100,30 @@ pub struct Tally {
     pub marked: u64,
 }
 
-struct Flight {
+struct InFlight {
     at: Instant,
     number: u64,
     arrival: Arrival,
 }
 
 /// The heap's order: earliest first, then in the order of sending.
-impl Flight {
+impl InFlight {
     const fn rank(&self) -> (Instant, u64) {
         (self.at, self.number)
     }
 }
-impl PartialEq for Flight {
+impl PartialEq for InFlight {
     fn eq(&self, other: &Self) -> bool {
         self.rank() == other.rank()
     }
 }
-impl Eq for Flight {}
-impl PartialOrd for Flight {
+impl Eq for InFlight {}
+impl PartialOrd for InFlight {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Flight {
+impl Ord for InFlight {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.rank().cmp(&other.rank())
     }
@@ -133,13 +133,13 @@ struct Direction {
     link: Link,
     busy_until: Instant,
     /// Of the datagrams to come, these are lost, by their place.
-    doomed: Range<u64>,
+    drop_range: Range<u64>,
     sent: u64,
 }
 
 /// The network.
 pub struct Network {
-    dice: Dice,
+    rng: SimRng,
     default: Link,
     directions: HashMap<(Option<HostId>, HostId), Direction>,
     /// Public address of an inner one, where they differ.
@@ -148,12 +148,12 @@ pub struct Network {
     reachable: HashMap<SocketAddr, (HostId, SocketAddr)>,
     /// Who ever did: the way there still exists.
     routes: HashMap<SocketAddr, HostId>,
-    flights: BinaryHeap<Reverse<Flight>>,
+    in_flight: BinaryHeap<Reverse<InFlight>>,
     number: u64,
     /// Arrivals are put off to a multiple of this, so that they come in batches, as to a busy host.
     pub tick: Duration,
     /// What happened so far.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Every datagram put on the network, if it is to be kept.
     pub records: Option<Vec<Record>>,
 }
@@ -162,16 +162,16 @@ impl Network {
     /// A network whose links are all `default` until said otherwise.
     pub fn new(seed: u64, default: Link) -> Self {
         Self {
-            dice: Dice::new(seed, "network"),
+            rng: SimRng::new(seed, "network"),
             default,
             directions: HashMap::new(),
             nat: HashMap::new(),
             reachable: HashMap::new(),
             routes: HashMap::new(),
-            flights: BinaryHeap::new(),
+            in_flight: BinaryHeap::new(),
             number: 0,
             tick: Duration::ZERO,
-            tally: Tally::default(),
+            counters: Counters::default(),
             records: None,
         }
     }
@@ -206,20 +206,20 @@ impl Network {
     /// The next `count` datagrams in this direction are lost.
     pub fn lose_next(&mut self, from: HostId, to: HostId, count: u64) {
         let direction = self.direction(Some(from), to);
-        direction.doomed = direction.sent..direction.sent + count;
+        direction.drop_range = direction.sent..direction.sent + count;
     }
 
     /// After `count` more datagrams in this direction one is lost.
     pub fn lose_one_after(&mut self, from: HostId, to: HostId, count: u64) {
         let direction = self.direction(Some(from), to);
         let place = direction.sent + count;
-        direction.doomed = place..place + 1;
+        direction.drop_range = place..place + 1;
     }
 
     /// Puts a datagram on the network.
     pub fn send(&mut self, now: Instant, sender: Option<HostId>, out: Outgoing<'_>) {
         let from = self.seen_as(out.from);
-        self.tally.sent += 1;
+        self.counters.sent += 1;
         if let Some(records) = &mut self.records {
             records.push(Record {
                 from,
@@ -229,13 +229,13 @@ impl Network {
             });
         }
         let Some(&host) = self.routes.get(&out.to) else {
-            self.tally.nowhere += 1;
+            self.counters.nowhere += 1;
             return;
         };
         let copies = {
             let duplicate = self.direction(sender, host).link.duplicate;
-            if self.dice.chance(duplicate) {
-                self.tally.duplicated += 1;
+            if self.rng.chance(duplicate) {
+                self.counters.duplicated += 1;
                 2
             } else {
                 1
@@ -253,17 +253,17 @@ impl Network {
                     corrupted: false,
                 },
             };
-            self.travel(now, sender, arrival);
+            self.transmit(now, sender, arrival);
         }
     }
 
-    fn travel(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
+    fn transmit(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
         let direction = self.direction(sender, arrival.host);
-        let doomed = direction.doomed.contains(&direction.sent);
+        let scripted_loss = direction.drop_range.contains(&direction.sent);
         direction.sent += 1;
         let link = direction.link.clone();
         if arrival.bytes.len() > link.mtu {
-            self.tally.oversized += 1;
+            self.counters.oversized += 1;
             return;
         }
         let mut at = now;
@@ -273,32 +273,32 @@ impl Network {
             let waiting = bytes_in(start.since(now), rate);
             let weight = arrival.bytes.len() as u64 + HEADERS;
             if waiting + weight > link.queue {
-                self.tally.overflowed += 1;
+                self.counters.overflowed += 1;
                 return;
             }
             at = start + Duration::from_micros(weight * 1_000_000 / rate.max(1));
             direction.busy_until = at;
             if waiting > link.mark_above && arrival.ecn.is_some() {
                 arrival.ecn = Some(Ecn::Ce);
-                self.tally.marked += 1;
+                self.counters.marked += 1;
             }
         }
         // Lost after the queue: it has used the link all the same.
-        if doomed || self.dice.chance(link.loss) {
-            self.tally.lost += 1;
+        if scripted_loss || self.rng.chance(link.loss) {
+            self.counters.lost += 1;
             return;
         }
-        at += link.latency + self.dice.upto(link.jitter);
-        if self.dice.chance(link.reorder) {
-            at += self.dice.upto(link.latency * 4);
+        at += link.latency + self.rng.duration_below(link.jitter);
+        if self.rng.chance(link.reorder) {
+            at += self.rng.duration_below(link.latency * 4);
         }
-        if self.dice.chance(link.corrupt) && !arrival.bytes.is_empty() {
+        if self.rng.chance(link.corrupt) && !arrival.bytes.is_empty() {
             self.corrupt(&mut arrival);
         }
         let tick = micros(self.tick).max(1);
         at = Instant::from_micros(at.as_micros().div_ceil(tick) * tick);
         self.number += 1;
-        self.flights.push(Reverse(Flight {
+        self.in_flight.push(Reverse(InFlight {
             at,
             number: self.number,
             arrival,
@@ -308,32 +308,32 @@ impl Network {
     /// Turns one to eight bits. The same bit twice is no corruption.
     fn corrupt(&mut self, arrival: &mut Arrival) {
         let before = arrival.bytes.clone();
-        for _ in 0..=self.dice.below(8) {
-            let place = self.dice.index(arrival.bytes.len());
-            arrival.bytes[place] ^= 1 << self.dice.below(8);
+        for _ in 0..=self.rng.below(8) {
+            let place = self.rng.index(arrival.bytes.len());
+            arrival.bytes[place] ^= 1 << self.rng.below(8);
         }
         if arrival.bytes != before {
             arrival.origin.corrupted = true;
-            self.tally.corrupted += 1;
+            self.counters.corrupted += 1;
         }
     }
 
     /// When the next datagram arrives.
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.flights.peek().map(|Reverse(flight)| flight.at)
+        self.in_flight.peek().map(|Reverse(flight)| flight.at)
     }
 
     /// The next datagram that has arrived by `now`, at the host that then has its address.
     pub fn arrive(&mut self, now: Instant) -> Option<Arrival> {
         while self.next_arrival()? <= now {
-            let Reverse(Flight { mut arrival, .. }) = self.flights.pop()?;
+            let Reverse(InFlight { mut arrival, .. }) = self.in_flight.pop()?;
             let Some(&(host, inner)) = self.reachable.get(&arrival.to) else {
-                self.tally.nowhere += 1;
+                self.counters.nowhere += 1;
                 continue;
             };
             arrival.host = host;
             arrival.to = inner;
-            self.tally.delivered += 1;
+            self.counters.delivered += 1;
             return Some(arrival);
         }
         None
@@ -345,7 +345,7 @@ impl Network {
             .or_insert_with(|| Direction {
                 link: self.default.clone(),
                 busy_until: Instant::ZERO,
-                doomed: 0..0,
+                drop_range: 0..0,
                 sent: 0,
             })
     }

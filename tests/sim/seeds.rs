@@ -13,13 +13,13 @@ pub const VARIABLE: &str = "UDPAGENT_SEED";
 ///
 /// # Panics
 /// With the story's own panic, after printing the command that repeats it.
-pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
-    let name = story_name::<F>();
+pub fn each<F: Fn(u64) + Sync>(count: u64, scenario: F) {
+    let name = scenario_name::<F>();
     if let Ok(text) = std::env::var(VARIABLE) {
         let seed = text
             .parse()
             .unwrap_or_else(|_| panic!("{VARIABLE} must be a number, not {text:?}"));
-        return run(&name, seed, &story);
+        return run(&name, seed, &scenario);
     }
     let next = AtomicU64::new(0);
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -32,7 +32,7 @@ pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
                         if seed >= count {
                             return;
                         }
-                        let done = catch_unwind(AssertUnwindSafe(|| run(&name, seed, &story)));
+                        let done = catch_unwind(AssertUnwindSafe(|| run(&name, seed, &scenario)));
                         if let Err(panic) = done {
                             // One failure is enough: let the other workers stop at their next seed.
                             next.store(count, Ordering::Relaxed);
@@ -49,15 +49,15 @@ pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
     });
 }
 
-fn run(name: &str, seed: u64, story: &impl Fn(u64)) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| story(seed))) {
+fn run(name: &str, seed: u64, scenario: &impl Fn(u64)) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
         eprintln!("repeat with: {VARIABLE}={seed} cargo test --test sim {name}");
         resume_unwind(panic);
     }
 }
 
 /// The test's name as the harness takes it, from the type of a closure inside it.
-fn story_name<F>() -> String {
+fn scenario_name<F>() -> String {
     let name = type_name::<F>();
     let name = name.strip_prefix("sim::").unwrap_or(name);
     name.split("::{{closure}}")
@@ -72,7 +72,7 @@ mod tests {
     use std::sync::Mutex;
 
     fn name_of<F: Fn(u64)>(_: &F) -> String {
-        story_name::<F>()
+        scenario_name::<F>()
     }
 
     #[test]

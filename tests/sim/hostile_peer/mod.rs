@@ -60,7 +60,7 @@ struct Run {
     written: usize,
     /// Bytes received from and sent to addresses, and those that need no counting.
     traffic: HashMap<PeerAddr, (u64, u64)>,
-    proved: HashSet<PeerAddr>,
+    validated: HashSet<PeerAddr>,
     log: Vec<Vec<u8>>,
 }
 
@@ -294,7 +294,7 @@ impl Run {
     fn check_amplification(&self) {
         for (to, &(received, sent)) in &self.traffic {
             assert!(
-                self.proved.contains(to) || sent <= limits::AMPLIFICATION * received,
+                self.validated.contains(to) || sent <= limits::AMPLIFICATION * received,
                 "{sent} bytes for {received} from {to}"
             );
         }
@@ -358,7 +358,7 @@ impl Run {
                 *end += data.len() as u64;
             }
             Event::Moved { path, .. } => {
-                self.proved.insert(path.remote);
+                self.validated.insert(path.remote);
             }
             Event::Closed { reason, .. } => {
                 self.closed = true;

@@ -85,7 +85,7 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         offsets: HashMap::new(),
         written: 0,
         traffic: HashMap::new(),
-        proved: HashSet::from([peer(0)]),
+        validated: HashSet::from([peer(0)]),
         log: run.log,
     })
 }

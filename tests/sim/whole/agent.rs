@@ -17,11 +17,11 @@ use udpagent::session::{self, Command};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
-use super::processes::{Doing, Log, Pretended, exit_code};
+use super::processes::{Doing, Log, SimulatedProcesses, exit_code};
 use crate::host::App;
-use crate::invariants::Standing;
+use crate::invariants::Role;
 use crate::network::HostId;
-use crate::world::World;
+use crate::simulation::Simulation;
 
 /// Everybody may run anything.
 struct Trusting;
@@ -59,7 +59,7 @@ impl Audit for Recorder {
 
 /// The application of its host.
 struct HubApp {
-    service: Service<Pretended>,
+    service: Service<SimulatedProcesses>,
     now: Instant,
     seen: Vec<u64>,
 }
@@ -78,7 +78,7 @@ pub struct WholeAgent {
     app: Rc<RefCell<HubApp>>,
 }
 
-fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
+fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<SimulatedProcesses> {
     let config = Config {
         name: "agent".into(),
         jobs: jobs::Config::default(),
@@ -87,7 +87,7 @@ fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
     Service::new(
         config,
         Box::new(Trusting),
-        Pretended::new(Rc::clone(log)),
+        SimulatedProcesses::new(Rc::clone(log)),
         Box::new(Recorder(Arc::clone(&log.borrow().accepted))),
         now,
     )
@@ -95,15 +95,15 @@ fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<Pretended> {
 
 impl WholeAgent {
     /// Adds one to the world.
-    pub fn new(world: &mut World) -> Self {
+    pub fn new(sim: &mut Simulation) -> Self {
         let log = Rc::default();
         let app = Rc::new(RefCell::new(HubApp {
             service: service(&log, Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
         }));
-        let (host, key, address) = world.settle(Standing::Agent, Box::new(Rc::clone(&app)));
-        app.borrow_mut().service = service(&log, world.local(host));
+        let (host, key, address) = sim.add_host(Role::Agent, Box::new(Rc::clone(&app)));
+        app.borrow_mut().service = service(&log, sim.local(host));
         Self {
             host,
             key,
@@ -114,12 +114,12 @@ impl WholeAgent {
     }
 
     /// The process ends and another begins, with what the first kept on disk.
-    pub fn restart(&self, world: &mut World) {
+    pub fn restart(&self, sim: &mut Simulation) {
         let mut app = self.app.borrow_mut();
-        app.service = service(&self.log, world.local(self.host));
+        app.service = service(&self.log, sim.local(self.host));
         let seen = app.seen.clone();
         drop(app);
-        world.start(self.host, seen);
+        sim.start(self.host, seen);
     }
 
     /// The exit code of a work.

@@ -6,4 +6,4 @@ mod processes;
 mod runner;
 
 pub use agent::WholeAgent;
-pub use runner::{Again, WholeLaptop};
+pub use runner::{Again, WholeController};

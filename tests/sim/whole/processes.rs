@@ -11,7 +11,7 @@ use udpagent::agent::jobs::{Exit, Force, JobId, Output, Processes, Spec};
 use udpagent::time::Instant;
 use udpagent::wire::Lane;
 
-use crate::work::{Pattern, Reader, Work};
+use crate::task::{Pattern, Reader, Task};
 
 /// SIGTERM
 const TERM: i32 = 15;
@@ -48,7 +48,7 @@ pub enum Doing {
 }
 
 struct Process {
-    work: Work,
+    task: Task,
     /// When it begins to write, once its input has ended; set at its first turn.
     ready: Option<Instant>,
     room: [u64; 2],
@@ -62,7 +62,7 @@ struct Process {
 }
 
 /// The processes of one life of an agent.
-pub struct Pretended {
+pub struct SimulatedProcesses {
     log: Rc<RefCell<Log>>,
     running: BTreeMap<JobId, Process>,
 }
@@ -72,7 +72,7 @@ pub const fn exit_code(id: u64) -> u8 {
     (id % 251) as u8
 }
 
-impl Pretended {
+impl SimulatedProcesses {
     /// None yet.
     pub const fn new(log: Rc<RefCell<Log>>) -> Self {
         Self {
@@ -118,8 +118,8 @@ impl Process {
                 },
             ));
         }
-        let has_input = self.work.stdin == 0 || self.stdin.is_ended();
-        if !has_input || *self.ready.get_or_insert(now + self.work.takes) > now {
+        let has_input = self.task.stdin == 0 || self.stdin.is_ended();
+        if !has_input || *self.ready.get_or_insert(now + self.task.takes) > now {
             return None;
         }
         if let Some(doing) = self.write(job) {
@@ -127,12 +127,12 @@ impl Process {
         }
         // Some leave before the reader has read all: exit is not the end of the output.
         let written = self.eof == [true, true];
-        let rest = self.work.out + self.work.err - self.written[0] - self.written[1];
-        let early = self.work.id.is_multiple_of(3) && rest <= PIPE;
+        let rest = self.task.out + self.task.err - self.written[0] - self.written[1];
+        let early = self.task.id.is_multiple_of(3) && rest <= PIPE;
         if (written || early) && !self.exited {
             self.exited = true;
-            let code = exit_code(self.work.id);
-            log.borrow_mut().returned.insert(self.work.id, code);
+            let code = exit_code(self.task.id);
+            log.borrow_mut().returned.insert(self.task.id, code);
             return Some(Doing::Exit(job, Exit::Code(code)));
         }
         None
@@ -142,14 +142,14 @@ impl Process {
         for output in Output::ALL {
             let i = output as usize;
             let (total, lane) = match output {
-                Output::Out => (self.work.out, Lane::Data),
-                Output::Err => (self.work.err, Lane::Stderr),
+                Output::Out => (self.task.out, Lane::Data),
+                Output::Err => (self.task.err, Lane::Stderr),
             };
             let end = total
                 .min(self.written[i] + self.room[i])
                 .min(self.written[i] + READ);
             if end > self.written[i] && !self.eof[i] {
-                let data = Pattern::output(self.work.id, lane).bytes(self.written[i], end);
+                let data = Pattern::output(self.task.id, lane).bytes(self.written[i], end);
                 self.room[i] -= end - self.written[i];
                 self.written[i] = end;
                 return Some(Doing::Output(job, output, data));
@@ -164,28 +164,28 @@ impl Process {
     }
 }
 
-impl Processes for Pretended {
+impl Processes for SimulatedProcesses {
     fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
         let text = spec.argv[1].to_str().expect("a work");
-        let bytes: Vec<u8> = (0..Work::SIZE)
+        let bytes: Vec<u8> = (0..Task::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
             .collect();
-        let work = Work::decode(&bytes.try_into().expect("a work's size"));
+        let task = Task::decode(&bytes.try_into().expect("a work's size"));
         let mut log = self.log.borrow_mut();
-        let starts = log.starts.entry(work.id).or_default();
+        let starts = log.starts.entry(task.id).or_default();
         *starts += 1;
-        assert_eq!(*starts, 1, "work {} starts twice", work.id);
+        assert_eq!(*starts, 1, "work {} starts twice", task.id);
         // One line for each, and that before it.
         let accepted = log.accepted.load(Ordering::Relaxed);
         assert_eq!(accepted, log.starts.len() as u64, "not on record");
-        assert_eq!(spec.stdin, work.stdin > 0);
+        assert_eq!(spec.stdin, task.stdin > 0);
         let process = Process {
-            work,
+            task,
             ready: None,
             room: [0, 0],
             written: [0, 0],
             eof: [false, false],
-            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            stdin: Reader::new(Pattern::stdin(task.id), task.stdin),
             read: 0,
             reported: 0,
             end: false,

@@ -20,10 +20,10 @@ use udpagent::wire::Lane;
 use super::agent::WholeAgent;
 use crate::contract::session_of;
 use crate::host::App;
-use crate::invariants::Standing;
+use crate::invariants::Role;
 use crate::network::HostId;
-use crate::work::{Pattern, Work};
-use crate::world::World;
+use crate::simulation::Simulation;
+use crate::task::{Pattern, Task};
 
 /// Bytes of stdin handed over at once.
 const INPUT: u64 = 4 << 10;
@@ -31,7 +31,7 @@ const INPUT: u64 = 4 << 10;
 struct Running {
     attempt: RemoteJob,
     agent: PublicKey,
-    work: Work,
+    task: Task,
     /// Where the next byte of each output stands.
     outputs: [u64; 2],
     /// Bytes that attempts which died had written out, from an offset that they did not live to learn.
@@ -76,7 +76,7 @@ pub struct Runner {
 
 /// A controller in the world.
 #[derive(Clone)]
-pub struct WholeLaptop {
+pub struct WholeController {
     /// Its host.
     pub host: HostId,
     /// Its address before any NAT.
@@ -90,106 +90,106 @@ fn request_id(id: u64) -> RequestId {
     RequestId(u128::from(id).to_be_bytes())
 }
 
-fn exec(work: &Work) -> Exec {
-    let hex = work.encode().iter().fold(String::new(), |mut hex, byte| {
+fn exec(task: &Task) -> Exec {
+    let hex = task.encode().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
     let argv = vec!["work".into(), hex.as_str().into()];
     Exec {
-        stdin: work.stdin > 0,
-        ..Exec::new(request_id(work.id), argv)
+        stdin: task.stdin > 0,
+        ..Exec::new(request_id(task.id), argv)
     }
 }
 
-impl WholeLaptop {
+impl WholeController {
     /// Adds one to the world.
-    pub fn new(world: &mut World) -> Self {
+    pub fn new(sim: &mut Simulation) -> Self {
         let app = Rc::new(RefCell::new(Runner::default()));
-        let (host, _, address) = world.settle(Standing::Controller, Box::new(Rc::clone(&app)));
+        let (host, _, address) = sim.add_host(Role::Controller, Box::new(Rc::clone(&app)));
         Self { host, address, app }
     }
 
     /// Runs a work.
-    pub fn run(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        self.attempt(world, agent, work, JobRequest::Exec(exec(&work)), None);
+    pub fn run(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
+        self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), None);
     }
 
     /// Takes a work up again.
-    pub fn again(&self, world: &mut World, agent: &WholeAgent, work: Work, how: Again) {
-        self.app.borrow_mut().taken_up.insert(work.id);
+    pub fn again(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task, how: Again) {
+        self.app.borrow_mut().taken_up.insert(task.id);
         if how == Again::Attach {
-            return self.attach(world, agent, work);
+            return self.attach(sim, agent, task);
         }
-        let since = self.app.borrow().begun[&work.id];
-        let age = world.local(self.host).since(since);
+        let since = self.app.borrow().begun[&task.id];
+        let age = sim.local(self.host).since(since);
         let age_ms = u64::try_from(age.as_millis())
             .expect("a short story")
             .max(1);
         let request = JobRequest::Exec(Exec {
             age_ms,
-            ..exec(&work)
+            ..exec(&task)
         });
-        self.attempt(world, agent, work, request, Some(Default::default()));
+        self.attempt(sim, agent, task, request, Some(Default::default()));
     }
 
     /// Attaches to a work, from the byte after the last that was written out.
-    pub fn attach(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        let [stdout, stderr] = self.app.borrow().written[&work.id];
+    pub fn attach(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
+        let [stdout, stderr] = self.app.borrow().written[&task.id];
         let request = JobRequest::Attach {
             keyboard: false,
-            id: request_id(work.id),
+            id: request_id(task.id),
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        self.attempt(world, agent, work, request, None);
+        self.attempt(sim, agent, task, request, None);
     }
 
     /// The process ends without a word; what it had written out stays written. Returns the works that it
     /// was at.
-    pub fn crash(&self, world: &mut World) -> Vec<Work> {
+    pub fn crash(&self, sim: &mut Simulation) -> Vec<Task> {
         let mut app = self.app.borrow_mut();
         let running = std::mem::take(&mut app.running).into_values();
-        let works = running.map(|running| app.bury(running)).collect();
+        let tasks = running.map(|running| app.on_crash(running)).collect();
         drop(app);
-        world.start(self.host, Vec::new());
-        works
+        sim.start(self.host, Vec::new());
+        tasks
     }
 
     /// The attempt at a work is forgotten without a word, while its session goes on as a machine does whose
     /// application has stopped.
-    pub fn abandon(&self, work: Work) -> bool {
+    pub fn abandon(&self, task: Task) -> bool {
         let mut app = self.app.borrow_mut();
-        let slot = app.running.iter().find(|entry| entry.1.work == work);
+        let slot = app.running.iter().find(|entry| entry.1.task == task);
         let Some(slot) = slot.map(|entry| *entry.0) else {
             return false;
         };
         let running = app.running.remove(&slot).expect("just found");
-        app.bury(running);
+        app.on_crash(running);
         true
     }
 
     /// Whether attaching would give bytes that follow those that are known.
-    pub fn can_attach(&self, work: Work) -> bool {
+    pub fn can_attach(&self, task: Task) -> bool {
         let app = self.app.borrow();
         // What an agent has not taken cannot be attached to, and an attached call brings no input.
-        app.accepted.contains(&work.id) && !app.unplaced.contains_key(&work.id) && work.stdin == 0
+        app.accepted.contains(&task.id) && !app.unplaced.contains_key(&task.id) && task.stdin == 0
     }
 
     fn attempt(
         &self,
-        world: &mut World,
+        sim: &mut Simulation,
         agent: &WholeAgent,
-        work: Work,
+        task: Task,
         request: JobRequest,
         kept: Option<[Vec<u8>; 2]>,
     ) {
-        let now = world.local(self.host);
+        let now = sim.local(self.host);
         let mut app = self.app.borrow_mut();
-        app.begun.entry(work.id).or_insert(now);
+        app.begun.entry(task.id).or_insert(now);
         app.slots += 1;
         let slot = app.slots;
-        let outputs = *app.written.entry(work.id).or_default();
+        let outputs = *app.written.entry(task.id).or_default();
         let config = Config {
             slot,
             request,
@@ -208,9 +208,9 @@ impl WholeLaptop {
         let running = Running {
             attempt: RemoteJob::new(config),
             agent: agent.key,
-            work,
+            task,
             outputs,
-            unplaced: app.unplaced.get(&work.id).copied().unwrap_or_default(),
+            unplaced: app.unplaced.get(&task.id).copied().unwrap_or_default(),
             kept,
             stdin: 0,
             stdin_ended: false,
@@ -219,7 +219,7 @@ impl WholeLaptop {
         let mut out = Vec::new();
         app.pump(slot, &mut out);
         drop(app);
-        world.act(self.host, out);
+        sim.act(self.host, out);
     }
 
     /// Works whose attempt has not ended.
@@ -230,14 +230,14 @@ impl WholeLaptop {
 
 impl Runner {
     /// An attempt has died.
-    fn bury(&mut self, running: Running) -> Work {
+    fn on_crash(&mut self, running: Running) -> Task {
         if let Some(kept) = running.kept {
-            let unplaced = self.unplaced.entry(running.work.id).or_default();
+            let unplaced = self.unplaced.entry(running.task.id).or_default();
             for (unplaced, kept) in unplaced.iter_mut().zip(kept) {
                 *unplaced += kept.len() as u64;
             }
         }
-        running.work
+        running.task
     }
 
     fn pump(&mut self, slot: u32, out: &mut Vec<Command>) {
@@ -254,22 +254,22 @@ impl Runner {
                 Action::Output(output, _, data) => {
                     running.write(output, &data);
                     if running.kept.is_none() {
-                        self.written.insert(running.work.id, running.outputs);
+                        self.written.insert(running.task.id, running.outputs);
                     }
                 }
                 Action::Learned(ticket) => {
                     self.tickets.insert(running.agent, ticket);
                 }
                 Action::Accepted { .. } => {
-                    self.accepted.insert(running.work.id);
+                    self.accepted.insert(running.task.id);
                 }
                 Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     if let Some(outputs) = running.judge_kept(&report) {
-                        self.written.insert(running.work.id, outputs);
+                        self.written.insert(running.task.id, outputs);
                     }
-                    let before = self.reports.insert(running.work.id, report);
+                    let before = self.reports.insert(running.task.id, report);
                     assert!(before.is_none(), "two reports of one work");
                     self.running.remove(&slot);
                     return;
@@ -282,10 +282,10 @@ impl Runner {
 impl Running {
     fn feed(&mut self) {
         while !self.stdin_ended && self.attempt.wants_stdin() {
-            let end = self.work.stdin.min(self.stdin + INPUT);
-            let data: Bytes = Pattern::stdin(self.work.id).bytes(self.stdin, end);
+            let end = self.task.stdin.min(self.stdin + INPUT);
+            let data: Bytes = Pattern::stdin(self.task.id).bytes(self.stdin, end);
             self.stdin = end;
-            self.stdin_ended = end == self.work.stdin;
+            self.stdin_ended = end == self.task.stdin;
             self.attempt.on_stdin(data, self.stdin_ended);
         }
     }
@@ -298,7 +298,7 @@ impl Running {
         if let Some(kept) = &mut self.kept {
             kept[output as usize].extend_from_slice(data);
         } else {
-            let pattern = Pattern::output(self.work.id, lane);
+            let pattern = Pattern::output(self.task.id, lane);
             let offset = &mut self.outputs[output as usize];
             for &byte in data {
                 assert_eq!(byte, pattern.at(*offset), "byte {offset} of {output:?}");
@@ -320,8 +320,8 @@ impl Running {
                 "{begin} was never written"
             );
             let end = begin + kept[i].len() as u64;
-            let wanted = Pattern::output(self.work.id, lane).bytes(begin, end);
-            assert!(wanted == kept[i], "{lane:?} of {:?}", self.work);
+            let wanted = Pattern::output(self.task.id, lane).bytes(begin, end);
+            assert!(wanted == kept[i], "{lane:?} of {:?}", self.task);
             end.max(before)
         }))
     }

@@ -30,7 +30,7 @@ pub struct Agent {
 
 /// A controller of a story.
 #[derive(Clone)]
-pub struct Laptop {
+pub struct Controller {
     /// Its host.
     pub host: HostId,
     /// Its address before any NAT.

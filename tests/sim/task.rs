@@ -12,7 +12,7 @@ use udpagent::wire::{Lane, StreamId};
 
 /// What a controller wants done.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Work {
+pub struct Task {
     /// Its name; may start once.
     pub id: u64,
     /// Bytes of stdout it writes.
@@ -27,7 +27,7 @@ pub struct Work {
     pub bound: u64,
 }
 
-impl Work {
+impl Task {
     /// Bytes of a request.
     pub const SIZE: usize = 48;
 

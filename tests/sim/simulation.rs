@@ -13,19 +13,19 @@ use udpagent::session::{Authorizer, Command, Config, Endpoint, SessionHandle, Ti
 use udpagent::time::Instant;
 
 use crate::caller::Caller;
-use crate::cast::{Agent, Laptop, Members, Tuning};
 use crate::contract::Contract;
-use crate::dice::{Dice, rng};
 use crate::echo::Echo;
-use crate::host::{App, Around, Host, Parts, Wakes};
-use crate::invariants::{Invariants, Life, Standing};
+use crate::host::{App, Context, Host, HostConfig, Wakes};
+use crate::invariants::{Incarnation, Invariants, Role};
 use crate::link::Link;
 use crate::network::{Arrival, HostId, Network, Outgoing, Record};
-use crate::work::Work;
+use crate::nodes::{Agent, Controller, Members, Tuning};
+use crate::rng::{SimRng, seeded_rng};
+use crate::task::Task;
 
 /// What outlives a host's lives.
-struct Place {
-    standing: Standing,
+struct Node {
+    role: Role,
     identity: SecretKey,
     addresses: Vec<SocketAddr>,
     clock: Duration,
@@ -37,42 +37,42 @@ struct Place {
 }
 
 /// The world.
-pub struct World {
+pub struct Simulation {
     seed: u64,
     now: Instant,
     /// The links.
     pub network: Network,
     /// The judge.
-    pub judge: Invariants,
+    pub invariants: Invariants,
     /// The story's own dice.
-    pub dice: Dice,
+    pub rng: SimRng,
     /// Settings of hosts that are created from now on.
     pub tuning: Tuning,
     /// How much later than asked for a host wakes at most, as on a busy machine.
     pub lateness: Duration,
     /// How long a stream may stand still whose writer and reader are both willing; `None`: not looked at.
     pub patience: Option<Duration>,
-    late_dice: Dice,
+    lateness_rng: SimRng,
     members: Members,
-    places: Vec<Place>,
+    nodes: Vec<Node>,
     wakes: Vec<Option<Instant>>,
 }
 
-impl World {
+impl Simulation {
     /// An empty world, with links of this kind between all that will be in it.
     pub fn new(seed: u64, link: Link) -> Self {
         Self {
             seed,
             now: Instant::from_micros(1_000_000),
             network: Network::new(seed, link),
-            judge: Invariants::default(),
-            dice: Dice::new(seed, "story"),
+            invariants: Invariants::default(),
+            rng: SimRng::new(seed, "story"),
             tuning: Tuning::default(),
             lateness: Duration::ZERO,
             patience: None,
-            late_dice: Dice::new(seed, "lateness"),
+            lateness_rng: SimRng::new(seed, "lateness"),
             members: Members::default(),
-            places: Vec::new(),
+            nodes: Vec::new(),
             wakes: Vec::new(),
         }
     }
@@ -85,7 +85,7 @@ impl World {
     /// Adds an agent that answers works.
     pub fn agent(&mut self) -> Agent {
         let app = Rc::new(RefCell::new(Echo::default()));
-        let (host, key, address) = self.settle(Standing::Agent, Box::new(Rc::clone(&app)));
+        let (host, key, address) = self.add_host(Role::Agent, Box::new(Rc::clone(&app)));
         Agent {
             host,
             key,
@@ -95,46 +95,43 @@ impl World {
     }
 
     /// Adds a controller that the agents admit.
-    pub fn laptop(&mut self) -> Laptop {
-        self.caller(Standing::Controller)
+    pub fn controller(&mut self) -> Controller {
+        self.caller(Role::Controller)
     }
 
     /// Adds a controller that they do not.
-    pub fn stranger(&mut self) -> Laptop {
-        self.caller(Standing::Stranger)
+    pub fn unauthorized_controller(&mut self) -> Controller {
+        self.caller(Role::Unauthorized)
     }
 
-    fn caller(&mut self, standing: Standing) -> Laptop {
+    fn caller(&mut self, role: Role) -> Controller {
         let app = Rc::new(RefCell::new(Caller::default()));
-        let (host, _, address) = self.settle(standing, Box::new(Rc::clone(&app)));
-        Laptop { host, address, app }
+        let (host, _, address) = self.add_host(role, Box::new(Rc::clone(&app)));
+        Controller { host, address, app }
     }
 
     /// Adds a host with any application.
-    pub fn settle(
-        &mut self,
-        standing: Standing,
-        app: Box<dyn App>,
-    ) -> (HostId, PublicKey, SocketAddr) {
-        let number = self.places.len();
+    pub fn add_host(&mut self, role: Role, app: Box<dyn App>) -> (HostId, PublicKey, SocketAddr) {
+        let number = self.nodes.len();
         let host = HostId(number);
-        let identity = SecretKey::generate(&mut rng(self.seed, &format!("identity {number}")));
+        let identity =
+            SecretKey::generate(&mut seeded_rng(self.seed, &format!("identity {number}")));
         let key = identity.public();
-        let address = match standing {
-            Standing::Agent => format!("192.0.{}.{}:7000", number / 250, number % 250 + 1),
-            Standing::Controller | Standing::Stranger => {
+        let address = match role {
+            Role::Agent => format!("192.0.{}.{}:7000", number / 250, number % 250 + 1),
+            Role::Controller | Role::Unauthorized => {
                 format!("198.51.{}.{}:40000", number / 250, number % 250 + 1)
             }
         };
         let address = address.parse().expect("an address");
-        if standing == Standing::Controller {
+        if role == Role::Controller {
             self.members.add(key);
         }
         self.network.attach(host, address);
-        let clock =
-            Dice::new(self.seed, &format!("clock {number}")).upto(Duration::from_secs(864_000));
-        self.places.push(Place {
-            standing,
+        let clock = SimRng::new(self.seed, &format!("clock {number}"))
+            .duration_below(Duration::from_secs(864_000));
+        self.nodes.push(Node {
+            role,
             identity,
             addresses: vec![address],
             clock,
@@ -151,45 +148,45 @@ impl World {
     /// Gives a host one more address.
     pub fn add_address(&mut self, host: HostId, address: SocketAddr) {
         self.network.attach(host, address);
-        let place = &mut self.places[host.0];
-        place.addresses.push(address);
-        if let Some(host) = &mut place.host {
+        let node = &mut self.nodes[host.0];
+        node.addresses.push(address);
+        if let Some(host) = &mut node.host {
             host.add_address(address);
         }
     }
 
-    /// A host's process begins, in place of the one before if there was one.
+    /// A host's process begins, in node of the one before if there was one.
     pub fn start(&mut self, id: HostId, seen: Vec<u64>) {
-        let place = &mut self.places[id.0];
-        let life = self.judge.born(id, place.standing);
-        let authorizer: Option<Box<dyn Authorizer>> = match place.standing {
-            Standing::Agent => Some(Box::new(self.members.clone())),
-            Standing::Controller | Standing::Stranger => None,
+        let node = &mut self.nodes[id.0];
+        let incarnation = self.invariants.start_host(id, node.role);
+        let authorizer: Option<Box<dyn Authorizer>> = match node.role {
+            Role::Agent => Some(Box::new(self.members.clone())),
+            Role::Controller | Role::Unauthorized => None,
         };
-        let mut config = Config::new(place.identity.clone(), authorizer);
-        let tuning = place.tuning;
+        let mut config = Config::new(node.identity.clone(), authorizer);
+        let tuning = node.tuning;
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
         config.seen = seen;
         let contract = Contract::new(config.stream_window, config.session_window);
-        let random = rng(self.seed, &format!("endpoint {life:?}"));
-        place.host = Some(Host::new(Parts {
+        let random = seeded_rng(self.seed, &format!("endpoint {incarnation:?}"));
+        node.host = Some(Host::new(HostConfig {
             id,
-            life,
-            addresses: place.addresses.clone(),
-            endpoint: Endpoint::new(config, random, self.now + place.clock),
+            incarnation,
+            addresses: node.addresses.clone(),
+            endpoint: Endpoint::new(config, random, self.now + node.clock),
             contract,
-            clock: place.clock,
+            clock: node.clock,
         }));
         self.plan(id);
     }
 
     /// The agent's process ends, without a word.
     pub fn kill(&mut self, agent: &Agent) {
-        self.places[agent.host.0].host = None;
+        self.nodes[agent.host.0].host = None;
         self.wakes[agent.host.0] = None;
-        agent.app.borrow_mut().die();
+        agent.app.borrow_mut().crash();
     }
 
     /// The agent's process ends and another begins, with what the first kept on disk.
@@ -201,13 +198,13 @@ impl World {
 
     /// The host sleeps: its clock goes on, nothing else does.
     pub fn sleep(&mut self, host: HostId, time: Duration) {
-        self.places[host.0].asleep = self.now + time;
+        self.nodes[host.0].asleep = self.now + time;
         self.plan(host);
     }
 
     /// Which life of its host an agent is in.
-    pub fn life(&self, host: HostId) -> Life {
-        self.host(host).life()
+    pub fn incarnation(&self, host: HostId) -> Incarnation {
+        self.host(host).incarnation()
     }
 
     /// The machine of a host that lives.
@@ -222,53 +219,53 @@ impl World {
 
     /// The machinery of a host that lives.
     pub fn host(&self, host: HostId) -> &Host {
-        self.places[host.0].host.as_ref().expect("it lives")
+        self.nodes[host.0].host.as_ref().expect("it lives")
     }
 
     /// Opens a session from a laptop to an agent.
     pub fn connect(
         &mut self,
-        laptop: &Laptop,
+        controller: &Controller,
         agent: &Agent,
         ticket: Option<Ticket>,
-        first: Option<Work>,
+        first: Option<Task>,
     ) -> SessionHandle {
         let to = (agent.key, agent.address);
-        self.connect_to(laptop, to, ticket, first, Duration::from_secs(60))
+        self.connect_to(controller, to, ticket, first, Duration::from_secs(60))
     }
 
     /// Opens a session to a key at an address, in a time.
     pub fn connect_to(
         &mut self,
-        laptop: &Laptop,
+        controller: &Controller,
         to: (PublicKey, SocketAddr),
         ticket: Option<Ticket>,
-        first: Option<Work>,
+        first: Option<Task>,
         timeout: Duration,
     ) -> SessionHandle {
-        let now = self.local(laptop.host);
-        let mut app = laptop.app.borrow_mut();
+        let now = self.local(controller.host);
+        let mut app = controller.app.borrow_mut();
         let (session, commands) = app.connect(now, to, ticket, first, timeout);
         drop(app);
-        self.act(laptop.host, commands);
+        self.act(controller.host, commands);
         session
     }
 
     /// Asks for a work in a session.
-    pub fn ask(&mut self, laptop: &Laptop, session: SessionHandle, work: Work) {
-        let now = self.local(laptop.host);
-        let commands = laptop.app.borrow_mut().ask(now, session, work);
-        self.act(laptop.host, commands);
+    pub fn ask(&mut self, controller: &Controller, session: SessionHandle, task: Task) {
+        let now = self.local(controller.host);
+        let commands = controller.app.borrow_mut().ask(now, session, task);
+        self.act(controller.host, commands);
     }
 
     /// What the clock of a host shows.
     pub fn local(&self, host: HostId) -> Instant {
-        self.now + self.places[host.0].clock
+        self.now + self.nodes[host.0].clock
     }
 
     /// Has a host's application give commands.
     pub fn act(&mut self, host: HostId, commands: Vec<Command>) {
-        self.with_host(host, |host, around| host.act(around, commands));
+        self.with_host(host, |host, context| host.act(context, commands));
     }
 
     /// Somebody who is no host sends a datagram, from any address that it likes.
@@ -305,7 +302,7 @@ impl World {
             assert!(
                 self.step(end),
                 "after {limit:?}: not yet {what}; network {:?}",
-                self.network.tally
+                self.network.counters
             );
         }
     }
@@ -322,7 +319,7 @@ impl World {
         let arrival = self.network.next_arrival();
         let timers = self.wakes.iter().enumerate();
         let timer = timers
-            .filter_map(|(place, at)| at.map(|at| (at, HostId(place))))
+            .filter_map(|(node, at)| at.map(|at| (at, HostId(node))))
             .min();
         let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min();
         let Some(next) = next.filter(|next| *next <= end) else {
@@ -342,10 +339,11 @@ impl World {
         let Some(patience) = self.patience else {
             return;
         };
-        for place in &self.places {
-            if let Some(host) = &place.host {
-                let flows = place.app.flows();
-                self.judge.reading(self.now, host.life(), &flows, patience);
+        for node in &self.nodes {
+            if let Some(host) = &node.host {
+                let flows = node.app.flows();
+                self.invariants
+                    .reading(self.now, host.incarnation(), &flows, patience);
             }
         }
     }
@@ -367,56 +365,57 @@ impl World {
         let Some(to) = arrivals.first().map(|first| first.host) else {
             return;
         };
-        let place = &self.places[to.0];
-        let Some(host) = place.host.as_ref().filter(|_| place.asleep <= self.now) else {
+        let node = &self.nodes[to.0];
+        let Some(host) = node.host.as_ref().filter(|_| node.asleep <= self.now) else {
             return;
         };
         for arrival in &arrivals {
             let written_to = self.network.seen_as(arrival.to);
-            self.judge.delivered(host.life(), written_to, arrival);
+            self.invariants
+                .delivered(host.incarnation(), written_to, arrival);
         }
-        self.with_host(to, |host, around| host.receive(around, arrivals));
+        self.with_host(to, |host, context| host.receive(context, arrivals));
     }
 
     fn wake(&mut self, id: HostId) {
         let now = self.now;
-        self.with_host(id, |host, around| {
+        self.with_host(id, |host, context| {
             let local = host.local(now);
-            if around.app.next_time().is_some_and(|at| at <= local) {
-                host.act(around, Vec::new());
+            if context.app.next_time().is_some_and(|at| at <= local) {
+                host.act(context, Vec::new());
             }
             if host.wake().is_some_and(|at| at <= now) {
-                host.time_out(around);
+                host.time_out(context);
             }
         });
     }
 
-    fn with_host(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Around<'_>)) {
-        let place = &mut self.places[id.0];
-        if let Some(host) = &mut place.host {
-            let mut around = Around {
+    fn with_host(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Context<'_>)) {
+        let node = &mut self.nodes[id.0];
+        if let Some(host) = &mut node.host {
+            let mut context = Context {
                 now: self.now,
                 network: &mut self.network,
-                judge: &mut self.judge,
-                app: place.app.as_mut(),
+                invariants: &mut self.invariants,
+                app: node.app.as_mut(),
             };
-            act(host, &mut around);
+            act(host, &mut context);
         }
         self.plan(id);
     }
 
     /// Notes when a host wants to be woken next.
     fn plan(&mut self, id: HostId) {
-        let place = &mut self.places[id.0];
-        let Some(host) = &mut place.host else {
+        let node = &mut self.nodes[id.0];
+        let Some(host) = &mut node.host else {
             return;
         };
-        let clock = place.clock;
-        let app = place.app.next_time().map(|at| at - clock);
+        let clock = node.clock;
+        let app = node.app.next_time().map(|at| at - clock);
         let wake = host.wake().into_iter().chain(app).min();
         self.wakes[id.0] = wake.map(|at| {
-            let late = self.late_dice.upto(self.lateness);
-            (at + late).max(place.asleep)
+            let late = self.lateness_rng.duration_below(self.lateness);
+            (at + late).max(node.asleep)
         });
     }
 }

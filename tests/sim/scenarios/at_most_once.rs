@@ -10,12 +10,12 @@ use udpagent::message::Outcome;
 use udpagent::time::Instant;
 
 use super::{MS, SECOND};
-use crate::dice::Dice;
 use crate::link::Link;
+use crate::rng::SimRng;
 use crate::seeds;
-use crate::whole::{Again, WholeAgent, WholeLaptop};
-use crate::work::Work;
-use crate::world::World;
+use crate::simulation::Simulation;
+use crate::task::Task;
+use crate::whole::{Again, WholeAgent, WholeController};
 
 /// Commands of one seed.
 const JOBS: u64 = 200;
@@ -43,7 +43,7 @@ struct Counts {
     attached: u64,
     repeated: u64,
     /// Attempts from which the last word of a dead one has taken the command away.
-    haunted: u64,
+    superseded: u64,
     restarts: u64,
 }
 
@@ -57,16 +57,16 @@ impl Counts {
         self.crashed += other.crashed;
         self.attached += other.attached;
         self.repeated += other.repeated;
-        self.haunted += other.haunted;
+        self.superseded += other.superseded;
         self.restarts += other.restarts;
     }
 }
 
 /// A way that loses, repeats and mixes up.
-fn storm(dice: &mut Dice) -> Link {
-    let latency = dice.between(MS, MS * 60);
+fn any_bad_link(rng: &mut SimRng) -> Link {
+    let latency = rng.between(MS, MS * 60);
     Link {
-        jitter: dice.upto(latency / 2),
+        jitter: rng.duration_below(latency / 2),
         duplicate: 0.1,
         reorder: 0.15,
         ..Link::lossy(latency, 0.3)
@@ -74,20 +74,20 @@ fn storm(dice: &mut Dice) -> Link {
 }
 
 /// Mostly little; now and then more than a pipe or the first credit hold.
-fn any_work(dice: &mut Dice, id: u64) -> Work {
-    let mut bytes = |most: u64| match dice.below(20) {
+fn any_task(rng: &mut SimRng, id: u64) -> Task {
+    let mut bytes = |most: u64| match rng.below(20) {
         0..6 => 0,
-        6..19 => dice.below(1_500),
-        _ => dice.below(most),
+        6..19 => rng.below(1_500),
+        _ => rng.below(most),
     };
     let (out, err, stdin) = (bytes(100_000), bytes(20_000), bytes(40_000));
-    Work {
+    Task {
         id,
         out,
         err,
-        stdin: if dice.chance(0.25) { stdin } else { 0 },
-        takes: if dice.chance(0.5) {
-            dice.upto(SECOND)
+        stdin: if rng.chance(0.25) { stdin } else { 0 },
+        takes: if rng.chance(0.5) {
+            rng.duration_below(SECOND)
         } else {
             Duration::ZERO
         },
@@ -95,13 +95,13 @@ fn any_work(dice: &mut Dice, id: u64) -> Work {
     }
 }
 
-struct Stage {
-    world: World,
-    dice: Dice,
+struct Trial {
+    sim: Simulation,
+    rng: SimRng,
     agents: Vec<WholeAgent>,
-    laptops: Vec<WholeLaptop>,
+    controllers: Vec<WholeController>,
     /// Of each work: itself, its agent, its laptop.
-    plan: Vec<(Work, usize, usize)>,
+    plan: Vec<(Task, usize, usize)>,
     /// When each work was first asked for.
     asked: HashMap<u64, Instant>,
     /// Which agent restarted, and when.
@@ -109,28 +109,28 @@ struct Stage {
     counts: Counts,
 }
 
-impl Stage {
+impl Trial {
     fn new(seed: u64, jobs: u64) -> Self {
-        let mut dice = Dice::new(seed, "ten thousand");
-        let link = storm(&mut dice);
-        let mut world = World::new(seed, link);
-        let agents: Vec<_> = (0..=dice.below(3))
-            .map(|_| WholeAgent::new(&mut world))
+        let mut rng = SimRng::new(seed, "ten thousand");
+        let link = any_bad_link(&mut rng);
+        let mut sim = Simulation::new(seed, link);
+        let agents: Vec<_> = (0..=rng.below(3))
+            .map(|_| WholeAgent::new(&mut sim))
             .collect();
-        let laptops: Vec<_> = (0..=dice.below(3))
-            .map(|_| WholeLaptop::new(&mut world))
+        let controllers: Vec<_> = (0..=rng.below(3))
+            .map(|_| WholeController::new(&mut sim))
             .collect();
         for agent in &agents {
-            for laptop in &laptops {
-                let links = (storm(&mut dice), storm(&mut dice));
-                world.network.set_link(agent.host, laptop.host, links.0);
-                world.network.set_link(laptop.host, agent.host, links.1);
+            for controller in &controllers {
+                let links = (any_bad_link(&mut rng), any_bad_link(&mut rng));
+                sim.network.set_link(agent.host, controller.host, links.0);
+                sim.network.set_link(controller.host, agent.host, links.1);
             }
         }
         let plan = (1..=jobs)
             .map(|id| {
-                let work = any_work(&mut dice, id);
-                (work, dice.index(agents.len()), dice.index(laptops.len()))
+                let task = any_task(&mut rng, id);
+                (task, rng.index(agents.len()), rng.index(controllers.len()))
             })
             .collect();
         let counts = Counts {
@@ -138,10 +138,10 @@ impl Stage {
             ..Counts::default()
         };
         Self {
-            world,
-            dice,
+            sim,
+            rng,
             agents,
-            laptops,
+            controllers,
             plan,
             asked: HashMap::new(),
             restarts: Vec::new(),
@@ -149,141 +149,142 @@ impl Stage {
         }
     }
 
-    fn run(&mut self, fate: Agents) {
+    fn run(&mut self, agents: Agents) {
         let mut next = 0;
         // So that the agents have begun before all that they are asked for, beyond the doubt of a round trip.
-        self.world.run_for(SECOND * 60);
-        let began = self.world.now();
+        self.sim.run_for(SECOND * 60);
+        let began = self.sim.now();
         loop {
-            while let Some(&(work, agent, laptop)) = self.plan.get(next)
-                && self.laptops[laptop].pending() < AT_ONCE
+            while let Some(&(task, agent, controller)) = self.plan.get(next)
+                && self.controllers[controller].pending() < AT_ONCE
             {
-                self.asked.insert(work.id, self.world.now());
-                self.laptops[laptop].run(&mut self.world, &self.agents[agent], work);
+                self.asked.insert(task.id, self.sim.now());
+                self.controllers[controller].run(&mut self.sim, &self.agents[agent], task);
                 next += 1;
             }
-            if next == self.plan.len() && self.laptops.iter().all(|l| l.pending() == 0) {
+            if next == self.plan.len() && self.controllers.iter().all(|l| l.pending() == 0) {
                 return;
             }
-            let pause = self.dice.upto(MS * 400);
-            self.world.run_for(pause);
-            self.exorcise();
-            if self.dice.chance(0.15) {
+            let pause = self.rng.duration_below(MS * 400);
+            self.sim.run_for(pause);
+            self.retry_superseded();
+            if self.rng.chance(0.15) {
                 self.crash();
             }
-            if self.dice.chance(0.3) {
+            if self.rng.chance(0.3) {
                 self.abandon(next);
             }
-            if fate == Agents::Restart && self.dice.chance(0.03) {
-                let agent = self.dice.index(self.agents.len());
-                self.agents[agent].restart(&mut self.world);
-                self.restarts.push((agent, self.world.now()));
+            if agents == Agents::Restart && self.rng.chance(0.03) {
+                let agent = self.rng.index(self.agents.len());
+                self.agents[agent].restart(&mut self.sim);
+                self.restarts.push((agent, self.sim.now()));
                 self.counts.restarts += 1;
             }
-            let took = self.world.now().since(began);
+            let took = self.sim.now().since(began);
             assert!(took < SECOND * 3_600, "still not through after {took:?}");
         }
     }
 
     /// A laptop's process dies, and comes back.
     fn crash(&mut self) {
-        let laptop = self.dice.index(self.laptops.len());
-        let works = self.laptops[laptop].crash(&mut self.world);
-        let pause = self.dice.upto(SECOND * 2);
-        self.world.run_for(pause);
-        for work in works {
-            self.take_up(work);
+        let controller = self.rng.index(self.controllers.len());
+        let tasks = self.controllers[controller].crash(&mut self.sim);
+        let pause = self.rng.duration_below(SECOND * 2);
+        self.sim.run_for(pause);
+        for task in tasks {
+            self.take_up(task);
         }
     }
 
     /// One attempt is forgotten, and its work taken up again, perhaps while the other session still lives.
     fn abandon(&mut self, begun: usize) {
-        let (work, _, laptop) = self.plan[self.dice.index(begun)];
-        if self.laptops[laptop].abandon(work) {
-            let pause = self.dice.upto(MS * 300);
-            self.world.run_for(pause);
-            self.take_up(work);
+        let (task, _, controller) = self.plan[self.rng.index(begun)];
+        if self.controllers[controller].abandon(task) {
+            let pause = self.rng.duration_below(MS * 300);
+            self.sim.run_for(pause);
+            self.take_up(task);
         }
     }
 
     /// A request of a dead attempt may arrive after its successor's, and the agent gives the command to
     /// whoever asked last. The one that lost it says so and knows no result, and its user asks again.
-    fn exorcise(&mut self) {
-        for &(work, _, laptop) in &self.plan.clone() {
-            let mut app = self.laptops[laptop].app.borrow_mut();
-            let is_haunted = |report: &Report| {
+    fn retry_superseded(&mut self) {
+        for &(task, _, controller) in &self.plan.clone() {
+            let mut app = self.controllers[controller].app.borrow_mut();
+            let is_superseded = |report: &Report| {
                 let note = report.note.as_deref().unwrap_or_default();
                 report.outcome == Some(Outcome::Lost {}) && note.starts_with("another controller")
             };
-            if app.taken_up.contains(&work.id) && app.reports.get(&work.id).is_some_and(is_haunted)
+            if app.taken_up.contains(&task.id)
+                && app.reports.get(&task.id).is_some_and(is_superseded)
             {
-                app.reports.remove(&work.id);
+                app.reports.remove(&task.id);
                 drop(app);
-                self.counts.haunted += 1;
-                self.take_up(work);
+                self.counts.superseded += 1;
+                self.take_up(task);
             }
         }
     }
 
-    fn take_up(&mut self, work: Work) {
-        let &(_, agent, laptop) = self.plan.iter().find(|plan| plan.0 == work).expect("ours");
-        let (agent, laptop) = (&self.agents[agent], &self.laptops[laptop]);
+    fn take_up(&mut self, task: Task) {
+        let &(_, agent, controller) = self.plan.iter().find(|plan| plan.0 == task).expect("ours");
+        let (agent, controller) = (&self.agents[agent], &self.controllers[controller]);
         self.counts.crashed += 1;
-        let how = if laptop.can_attach(work) && self.dice.chance(0.7) {
+        let how = if controller.can_attach(task) && self.rng.chance(0.7) {
             self.counts.attached += 1;
             Again::Attach
         } else {
             self.counts.repeated += 1;
             Again::Repeat
         };
-        laptop.again(&mut self.world, agent, work, how);
+        controller.again(&mut self.sim, agent, task, how);
     }
 
     /// The agent has restarted since the command was first asked for, or may have as far as one can tell
     /// that has measured a round trip with its losses.
-    fn may_be_unknown(&self, work: Work, agent: usize) -> bool {
-        let asked = self.asked[&work.id];
+    fn may_be_unknown(&self, task: Task, agent: usize) -> bool {
+        let asked = self.asked[&task.id];
         self.restarts
             .iter()
             .any(|&(which, at)| which == agent && at + SECOND * 5 > asked)
     }
 
     /// What was told against what was.
-    fn judge(&mut self, fate: Agents) -> Counts {
-        for &(work, agent, laptop) in &self.plan {
-            let app = self.laptops[laptop].app.borrow();
+    fn invariants(&mut self, agents: Agents) -> Counts {
+        for &(task, agent, controller) in &self.plan {
+            let app = self.controllers[controller].app.borrow();
             let log = self.agents[agent].log.borrow();
-            let report = &app.reports[&work.id];
+            let report = &app.reports[&task.id];
             // That it is not more than one is judged at the start itself.
-            let starts = log.starts.get(&work.id).copied().unwrap_or_default();
+            let starts = log.starts.get(&task.id).copied().unwrap_or_default();
             self.counts.started += u64::from(starts);
             match report.outcome {
                 Some(Outcome::Exited { code }) => {
-                    assert_eq!(starts, 1, "{work:?} is told to have run");
-                    assert_eq!(log.returned.get(&work.id), Some(&code), "{work:?}");
-                    assert_eq!(report.lengths, [work.out, work.err], "{work:?}");
-                    assert_eq!(app.written[&work.id], [work.out, work.err], "{work:?}");
+                    assert_eq!(starts, 1, "{task:?} is told to have run");
+                    assert_eq!(log.returned.get(&task.id), Some(&code), "{task:?}");
+                    assert_eq!(report.lengths, [task.out, task.err], "{task:?}");
+                    assert_eq!(app.written[&task.id], [task.out, task.err], "{task:?}");
                     self.counts.whole += 1;
                 }
-                Some(Outcome::Unknown {}) if self.may_be_unknown(work, agent) => {
+                Some(Outcome::Unknown {}) if self.may_be_unknown(task, agent) => {
                     self.counts.unknown += 1;
                 }
-                Some(Outcome::Lost {}) if fate == Agents::Restart => self.counts.lost += 1,
-                outcome => panic!("{work:?} came to {outcome:?}: {report:?}"),
+                Some(Outcome::Lost {}) if agents == Agents::Restart => self.counts.lost += 1,
+                outcome => panic!("{task:?} came to {outcome:?}: {report:?}"),
             }
         }
         self.counts
     }
 }
 
-fn story(seed: u64, fate: Agents, total: &Mutex<Counts>) {
-    let mut stage = Stage::new(seed, JOBS);
-    stage.run(fate);
-    let counts = stage.judge(fate);
+fn scenario(seed: u64, agents: Agents, total: &Mutex<Counts>) {
+    let mut trial = Trial::new(seed, JOBS);
+    trial.run(agents);
+    let counts = trial.invariants(agents);
     total.lock().expect("nobody panicked").add(counts);
     // Nobody is left waiting for anything: the longest lease has passed, and the longest silence.
-    stage.world.run_for(SECOND * 400);
-    for agent in &stage.agents {
+    trial.sim.run_for(SECOND * 400);
+    for agent in &trial.agents {
         assert_eq!(agent.processes(), 0, "something still runs");
     }
 }
@@ -295,7 +296,7 @@ fn tell(what: &str, counts: &Counts) {
 #[test]
 fn ten_thousand_commands_at_30_percent_loss_are_each_told_as_they_were() {
     let total = Mutex::default();
-    seeds::each(10_000 / JOBS, |seed| story(seed, Agents::Stay, &total));
+    seeds::each(10_000 / JOBS, |seed| scenario(seed, Agents::Stay, &total));
     let counts = total.into_inner().expect("nobody panicked");
     tell("agents stay", &counts);
     assert_eq!(counts.whole, counts.jobs);
@@ -306,7 +307,7 @@ fn ten_thousand_commands_at_30_percent_loss_are_each_told_as_they_were() {
 #[test]
 fn commands_on_agents_that_restart_never_start_twice() {
     let total = Mutex::default();
-    seeds::each(10, |seed| story(seed, Agents::Restart, &total));
+    seeds::each(10, |seed| scenario(seed, Agents::Restart, &total));
     let counts = total.into_inner().expect("nobody panicked");
     tell("agents restart", &counts);
     assert_eq!(counts.whole + counts.unknown + counts.lost, counts.jobs);

@@ -1,0 +1,132 @@
+//! The agent dies in the middle of things, and another of the same key comes.
+
+use udpagent::session::limits::IDLE;
+use udpagent::session::{Closed, Command, SessionHandle};
+
+use super::{MS, SECOND, connect_and_get_ticket, took};
+use crate::caller::TaskState;
+use crate::link::Link;
+use crate::nodes::{Agent, Controller};
+use crate::seeds;
+use crate::simulation::Simulation;
+use crate::task::Task;
+
+fn in_the_middle(seed: u64, loss: f64) -> (Simulation, Agent, Controller, SessionHandle) {
+    let mut sim = Simulation::new(seed, Link::lossy(MS * 20, loss));
+    let (agent, controller) = (sim.agent(), sim.controller());
+    let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
+    for id in 0..40 {
+        let task = Task {
+            takes: MS * 200,
+            ..Task::cat(id, 3_000)
+        };
+        sim.ask(&controller, session, task);
+    }
+    sim.run_for(MS * 400);
+    (sim, agent, controller, session)
+}
+
+#[test]
+fn what_was_asked_of_an_agent_that_died_fails_and_is_never_started_again() {
+    seeds::each(30, |seed| {
+        let (mut sim, agent, controller, session) = in_the_middle(seed, 0.1);
+        let before = agent.app.borrow().started();
+        assert!(before > 0);
+        sim.restart(&agent);
+        sim.run_for(IDLE * 2);
+        let app = controller.app.borrow();
+        assert_eq!(app.sessions[&session].closed, Some(Closed::Lost));
+        assert_eq!(app.pending(), 0);
+        assert_eq!(
+            agent.app.borrow().started(),
+            before,
+            "the new one started nothing"
+        );
+        let failed = |id| matches!(app.task_state(id), Some(TaskState::Failed(Closed::Lost)));
+        assert!((0..40).any(failed));
+    });
+}
+
+#[test]
+fn silence_is_told_after_the_time_that_was_asked_for() {
+    let (mut sim, agent, controller, session) = in_the_middle(0, 0.0);
+    let watch = Command::Watch {
+        session,
+        silence: SECOND * 5,
+        ping: Some(SECOND),
+    };
+    sim.act(controller.host, vec![watch]);
+    sim.kill(&agent);
+    let died = sim.now();
+    sim.run_until(SECOND * 10, "silent", |_| {
+        controller.app.borrow().sessions[&session].silences == 1
+    });
+    let told = sim.now().since(died);
+    assert!(
+        told >= SECOND * 4 && told <= SECOND * 5 + MS * 50,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_silent_agent_that_comes_back_is_heard() {
+    let (mut sim, agent, controller, session) = in_the_middle(0, 0.0);
+    let watch = Command::Watch {
+        session,
+        silence: SECOND * 5,
+        ping: Some(SECOND),
+    };
+    sim.act(controller.host, vec![watch]);
+    sim.sleep(agent.host, SECOND * 30);
+    sim.run_until(SECOND * 60, "done", |_| {
+        controller.app.borrow().done() == 40
+    });
+    let app = controller.app.borrow();
+    let state = &app.sessions[&session];
+    assert_eq!((state.silences, state.returns), (1, 1));
+}
+
+#[test]
+fn a_new_session_with_the_new_agent_works_while_the_old_one_is_still_mourned() {
+    let (mut sim, agent, controller, _) = in_the_middle(0, 0.0);
+    sim.restart(&agent);
+    let (second, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
+    sim.ask(&controller, second, Task::echo(1000));
+    sim.run_until(SECOND, "done", |_| {
+        matches!(
+            controller.app.borrow().task_state(1000),
+            Some(TaskState::Done(_))
+        )
+    });
+}
+
+#[test]
+fn a_first_flight_that_was_under_way_while_the_agent_restarted_runs_once() {
+    seeds::each(100, |seed| {
+        let mut sim = Simulation::new(seed, Link::lossy(MS * 20, 0.2));
+        let (agent, controller) = (sim.agent(), sim.controller());
+        let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
+        sim.connect(&controller, &agent, Some(ticket), Some(Task::echo(1)));
+        let pause = sim.rng.duration_below(MS * 70);
+        sim.run_for(pause);
+        sim.restart(&agent);
+        // The judge in the agent's application panics at a second start, whichever life it is in.
+        sim.run_until(IDLE * 3, "over", |_| controller.app.borrow().pending() == 0);
+        assert!(agent.app.borrow().started() <= 1);
+    });
+}
+
+#[test]
+fn an_agent_that_is_away_for_a_while_is_still_reached_by_a_patient_connect() {
+    let mut sim = Simulation::new(0, Link::perfect(MS * 20));
+    let (agent, controller) = (sim.agent(), sim.controller());
+    sim.kill(&agent);
+    sim.connect(&controller, &agent, None, Some(Task::echo(1)));
+    sim.run_for(SECOND * 20);
+    sim.restart(&agent);
+    let took = took(&mut sim, &controller, Task::echo(1));
+    assert!(
+        took < SECOND * 22,
+        "{took:?}: it goes on trying every second"
+    );
+}
