@@ -1,4 +1,4 @@
-//! A controller's application for raw-machine stories: asks for works, judges what comes back.
+//! The controller's application in session scenarios: requests tasks and checks the answers.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -18,12 +18,12 @@ use crate::host::App;
 use crate::invariants::Flow;
 use crate::task::{Pattern, Reader, Task, Writer};
 
-/// How fast the application disposes of what comes.
+/// Reading speed of the application.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
     /// At once.
     Eager,
-    /// So many bytes in each such interval.
+    /// A number of bytes in each interval.
     Slow {
         /// Bytes.
         bytes: u64,
@@ -34,12 +34,12 @@ pub enum Pace {
     Stopped,
 }
 
-/// How a work went.
+/// Progress of a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TaskState {
-    /// Asked for at this time, not finished.
+    /// Requested at this time, not finished.
     Asked(Instant),
-    /// Every byte came, so long after it was asked for.
+    /// Complete, this long after the request.
     Done(Duration),
     /// Its session ended first.
     Failed(Closed),
@@ -54,15 +54,15 @@ struct Call {
 /// A session, as its application knows it.
 #[derive(Default)]
 pub struct Session {
-    /// What to remember of the agent; there once connected.
+    /// The ticket for later sessions, once connected.
     pub ticket: Option<Ticket>,
-    /// What became of the first flight's command.
+    /// The agent's answer to the early command.
     pub early: Option<Early>,
-    /// How it ended, if it has.
+    /// The reason of its end.
     pub closed: Option<Closed>,
-    /// How often it fell silent.
+    /// Number of `Silent` events.
     pub silences: u32,
-    /// How often it came back.
+    /// Number of `Heard` events.
     pub returns: u32,
     next_call: u32,
     calls: HashMap<CallId, Call>,
@@ -73,11 +73,11 @@ pub struct Session {
 pub struct Caller {
     /// All sessions, over and open.
     pub sessions: HashMap<SessionHandle, Session>,
-    /// All works, by id.
+    /// All tasks, by id.
     pub states: HashMap<u64, TaskState>,
-    /// How fast it reads.
+    /// Reading speed.
     pub pace: Pace,
-    /// The lanes of this work are not read, whatever the pace.
+    /// Task whose lanes are not read, whatever the pace.
     pub stalled: Option<u64>,
     /// Calls that it keeps open at once in a session.
     pub at_once: usize,
@@ -102,24 +102,24 @@ impl Default for Caller {
 }
 
 impl Caller {
-    /// How the work went so far.
+    /// Progress of a task.
     pub fn task_state(&self, id: u64) -> Option<&TaskState> {
         self.states.get(&id)
     }
 
-    /// Works of which every byte came.
+    /// Number of complete tasks.
     pub fn done(&self) -> usize {
         let done = |task_state: &&TaskState| matches!(task_state, TaskState::Done(_));
         self.states.values().filter(done).count()
     }
 
-    /// Works that are not over in any way.
+    /// Number of tasks that are neither complete nor failed.
     pub fn pending(&self) -> usize {
         let asked = |task_state: &&TaskState| matches!(task_state, TaskState::Asked(_));
         self.states.values().filter(asked).count()
     }
 
-    /// Bytes that came and were not disposed of.
+    /// Bytes that were received and not consumed.
     pub fn unread(&self) -> u64 {
         self.unread.iter().map(|(_, _, bytes)| bytes).sum()
     }
@@ -162,7 +162,7 @@ impl Caller {
         (session, out)
     }
 
-    /// Asks for a work in an open session, as soon as a call is free.
+    /// Requests a task in an open session, as soon as a call is free.
     pub fn ask(&mut self, now: Instant, session: SessionHandle, task: Task) -> Vec<Command> {
         let mut out = Vec::new();
         self.states.insert(task.id, TaskState::Asked(now));
@@ -267,7 +267,7 @@ impl Caller {
         state.calls.remove(&call);
         out.push(Command::Release { session, call });
         let Some(TaskState::Asked(asked)) = self.states.get(&id) else {
-            panic!("work {id} is finished twice");
+            panic!("task {id} is finished twice");
         };
         let took = now.since(*asked);
         self.states.insert(id, TaskState::Done(took));

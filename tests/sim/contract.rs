@@ -1,4 +1,4 @@
-//! What an application may rely on, checked against every event and command of a host.
+//! The guarantees to an application, checked against every event and command of a host.
 //!
 //! Streams come in order, without gaps, and not beyond the credit that was given; credit never
 //! shrinks; what is delivered was written; a session that is over is not named again.
@@ -36,7 +36,7 @@ struct Session {
     silent: bool,
 }
 
-/// The judge of one life of a host's application.
+/// The checks for one incarnation of a host.
 pub struct Contract {
     stream_window: u64,
     session_window: u64,
@@ -47,7 +47,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// For an endpoint with these windows.
+    /// Creates the checks for an endpoint with these windows.
     pub fn new(stream_window: u64, session_window: u64) -> Self {
         Self {
             stream_window: stream_window.max(INITIAL_STREAM_CREDIT),
@@ -58,7 +58,7 @@ impl Contract {
         }
     }
 
-    /// The application asks for something.
+    /// Records a command of the application.
     pub fn on_command(&mut self, command: &Command) {
         match command {
             Command::Connect(connect) => {
@@ -109,7 +109,7 @@ impl Contract {
         }
     }
 
-    /// The machine tells something.
+    /// Checks an event of the endpoint.
     pub fn on_event(&mut self, event: &Event) {
         let Some(session) = session_of(event) else {
             return;

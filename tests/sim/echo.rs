@@ -1,8 +1,7 @@
-//! An agent's application for raw-machine stories: answers each [`Work`] with its bytes.
+//! The agent's application in session scenarios: answers each [`Task`] with its bytes.
 //!
-//! Like a whole agent it keeps a register of what it has started, for as long as it lives: a work that is
-//! asked for again in the same life is answered again and not started. Over its lives nothing but the
-//! machine stands between a work and a second start.
+//! Like the real agent it keeps a register of started tasks until it restarts: a repeated request is
+//! answered again and not started. Across restarts only the session layer prevents a second start.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -27,36 +26,36 @@ struct Call {
     delivered: usize,
 }
 
-/// The application. One value over all lives of its host: it remembers what ever started.
+/// The application. One value for all incarnations of its host: it remembers every start.
 #[derive(Default)]
 pub struct Echo {
     requests: HashMap<Key, Vec<u8>>,
     early: HashMap<Key, Vec<(u64, Bytes, bool)>>,
     calls: HashMap<Key, Call>,
     due: BTreeSet<(Instant, Key)>,
-    /// How often each work was asked for, over all lives.
+    /// Number of requests for each task, over all incarnations.
     pub asked: HashMap<u64, u32>,
-    /// How often each has started, over all lives.
+    /// Number of starts of each task, over all incarnations.
     pub starts: HashMap<u64, u32>,
-    /// What this life has started.
+    /// Tasks that the current incarnation has started.
     register: HashSet<u64>,
-    /// ReplayLog of INITs, to be carried over a restart.
+    /// Fingerprints of INITs, kept over a restart.
     pub seen: Vec<u64>,
     /// Sessions accepted.
     pub accepted: u64,
     /// Paths that peers moved to.
     pub moved: Vec<udpagent::session::Path>,
-    /// How sessions ended.
+    /// Reasons of closed sessions.
     pub closed: Vec<Closed>,
 }
 
 impl Echo {
-    /// Works that have started.
+    /// Number of tasks that have started.
     pub fn started(&self) -> usize {
         self.starts.len()
     }
 
-    /// The host dies: what it was doing is gone, what it remembers on disk is not.
+    /// The host's process ends. Running tasks are lost; what is on disk stays.
     pub fn crash(&mut self) {
         self.register.clear();
         self.requests.clear();
@@ -65,12 +64,12 @@ impl Echo {
         self.due.clear();
     }
 
-    /// Works whose answer is not yet delivered.
+    /// Number of tasks whose answer is not yet delivered.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    /// Bytes of output that the work's writer has handed to the machine.
+    /// Bytes of output that the task's writers have handed to the endpoint.
     pub fn written(&self, id: u64) -> u64 {
         let calls = self.calls.values().filter(|call| call.task.id == id);
         calls
@@ -91,7 +90,7 @@ impl Echo {
         if self.register.insert(task.id) {
             let starts = self.starts.entry(task.id).or_default();
             *starts += 1;
-            assert_eq!(*starts, 1, "work {} starts twice", task.id);
+            assert_eq!(*starts, 1, "task {} starts twice", task.id);
         }
         let call = Call {
             task,

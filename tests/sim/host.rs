@@ -1,5 +1,5 @@
-//! A host: one endpoint, its application, and the driver between them, which keeps the contract of
-//! the machine to the letter and no better.
+//! A host: one endpoint, its application, and the driver between them, which does exactly what the
+//! contract of the session machine demands and no more.
 //!
 //! After every call that changes something, transmits and events are drained until both are empty;
 //! then it sleeps until `poll_timeout`. A timeout that lies in the past again and again without
@@ -15,28 +15,28 @@ use crate::contract::Contract;
 use crate::invariants::{Flow, Incarnation, Invariants};
 use crate::network::{Arrival, HostId, Network, Outgoing};
 
-/// What the machine is driven for: takes events, gives commands. Sans-IO like the machine.
+/// An application above the endpoint: takes events, returns commands. Sans-IO like the endpoint.
 pub trait App {
-    /// Something happened.
+    /// Handles an event of the endpoint.
     fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>);
 
-    /// The time that `next_time` named has come. Harmless when nothing is due.
+    /// Handles the deadline that `next_time` returned. Harmless if nothing is due.
     fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
         let _ = (now, out);
     }
 
-    /// What it reads and has not read to the end, where the writer is willing too.
+    /// Streams that the application reads, have not ended and have a willing writer.
     fn flows(&self) -> Vec<Flow> {
         Vec::new()
     }
 
-    /// When `on_time` should be called at the latest.
+    /// The deadline for the next call of `on_time`.
     fn next_time(&self) -> Option<Instant> {
         None
     }
 }
 
-/// How often a host was woken, and for what.
+/// Counts of a host's wake-ups and datagrams.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Wakes {
     /// By its own timer.
@@ -56,15 +56,15 @@ const MAX_IDLE_WAKES: u32 = 3;
 /// Rounds of draining after one call. Pacing ends a burst long before.
 const MAX_DRAIN_ROUNDS: u32 = 10_000;
 
-/// The machinery of one life of a host.
+/// One incarnation of a host.
 pub struct Host {
     id: HostId,
     incarnation: Incarnation,
-    /// Where it is reachable; the first is used where the machine leaves the choice.
+    /// Its addresses. The first is used if the endpoint leaves the choice.
     addresses: Vec<SocketAddr>,
     endpoint: Endpoint,
     contract: Contract,
-    /// What this host's clock showed when the world's was at zero.
+    /// Offset of the host's clock from virtual time.
     clock: Duration,
     wakes: Wakes,
     stuck: (Instant, u32),
@@ -72,31 +72,31 @@ pub struct Host {
     commands: Vec<Command>,
 }
 
-/// What a host is made of.
+/// Settings of a host.
 pub struct HostConfig {
-    /// Its place in the world.
+    /// Its index.
     pub id: HostId,
-    /// Which life of it this is.
+    /// Its incarnation.
     pub incarnation: Incarnation,
-    /// Where it is reachable.
+    /// Its addresses.
     pub addresses: Vec<SocketAddr>,
-    /// The machine.
+    /// Its endpoint.
     pub endpoint: Endpoint,
     /// Its windows.
     pub contract: Contract,
-    /// What its clock shows when the world's is at zero.
+    /// Offset of its clock from virtual time.
     pub clock: Duration,
 }
 
-/// What a host needs of the world while it acts.
+/// The parts of the simulation that a host uses while it acts.
 pub struct Context<'a> {
-    /// The world's time.
+    /// Virtual time.
     pub now: Instant,
-    /// Where its datagrams go.
+    /// The network that takes its datagrams.
     pub network: &'a mut Network,
-    /// Who watches.
+    /// The checks of its datagrams.
     pub invariants: &'a mut Invariants,
-    /// For whom it acts.
+    /// Its application.
     pub app: &'a mut dyn App,
 }
 
@@ -117,22 +117,22 @@ impl Host {
         }
     }
 
-    /// Which life of the host this is.
+    /// The incarnation of the host.
     pub const fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
 
-    /// It has one more address.
+    /// Adds an address.
     pub fn add_address(&mut self, address: SocketAddr) {
         self.addresses.push(address);
     }
 
-    /// How often it was woken.
+    /// Counts of its wake-ups and datagrams.
     pub const fn wakes(&self) -> Wakes {
         self.wakes
     }
 
-    /// The machine, to be looked at.
+    /// The endpoint, for inspection.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -142,17 +142,17 @@ impl Host {
         self.contract.most_unread
     }
 
-    /// When the machine wants to be woken, in the world's time.
+    /// The endpoint's next timeout, in virtual time.
     pub fn wake(&mut self) -> Option<Instant> {
         self.endpoint.poll_timeout().map(|at| at - self.clock)
     }
 
-    /// What this host's clock shows.
+    /// The time by the host's own clock.
     pub fn local(&self, now: Instant) -> Instant {
         now + self.clock
     }
 
-    /// Datagrams have arrived together.
+    /// Handles datagrams that have arrived together.
     pub fn receive(&mut self, context: &mut Context<'_>, arrivals: Vec<Arrival>) {
         let now = self.local(context.now);
         for mut arrival in arrivals {
@@ -168,7 +168,7 @@ impl Host {
         self.drain(context);
     }
 
-    /// The machine's own time has come.
+    /// Handles a timeout of the endpoint.
     pub fn time_out(&mut self, context: &mut Context<'_>) {
         self.wakes.timer += 1;
         self.endpoint.handle_timeout(self.local(context.now));
@@ -191,7 +191,7 @@ impl Host {
         );
     }
 
-    /// The application's time has come, or a story has something done.
+    /// Runs the application's timer if it is due, and commands of the scenario.
     pub fn act(&mut self, context: &mut Context<'_>, commands: Vec<Command>) {
         let now = self.local(context.now);
         self.commands.extend(commands);
@@ -203,7 +203,7 @@ impl Host {
         self.drain(context);
     }
 
-    /// Returns whether anything came out.
+    /// Returns true if anything came out.
     fn drain(&mut self, context: &mut Context<'_>) -> bool {
         let now = self.local(context.now);
         for round in 0..MAX_DRAIN_ROUNDS {
@@ -221,7 +221,7 @@ impl Host {
                 return round > 0;
             }
         }
-        panic!("{:?} never has enough of sending and telling", self.id);
+        panic!("{:?} sends and reports without end", self.id);
     }
 
     fn apply(&mut self, context: &mut Context<'_>) {

@@ -1,19 +1,19 @@
-//! The judge: sees every datagram that is sent and that arrives, and panics when a promise is broken.
+//! The invariants of the protocol, checked on every datagram sent and delivered. A violation panics.
 //!
-//! It reads only what an eavesdropper could (headers, through `wire`), and knows beside that only
-//! which emission a datagram is a copy of. What it demands:
+//! The check reads only what an on-path observer could (headers, through `wire`), and knows in addition
+//! which emission a datagram is a copy of. It demands:
 //!
 //! - no counter is sealed twice in a session and direction; an INIT or RESP is only ever repeated
 //!   byte for byte (another message under the same ephemeral key would reuse a nonce);
 //! - an agent sends to an address, for a session, at most three times what came from there, until a
 //!   datagram of the session came (from anywhere: RFC 9000 §8.2.3) that its sender wrote after hearing
 //!   something sent there: no proof of an address can be had earlier, whatever the machine believes;
-//! - who has sent nothing genuine gets no answer; who has shown that it knows the agent's public key
-//!   may get a RETRY, never more bytes than it sent;
-//! - a controller sends only where it was told to;
-//! - where both ends of a stream are willing, it does not stand still ([`World::patience`]).
+//! - an address that has sent nothing genuine gets no answer; one that has shown knowledge of the agent's
+//!   public key may get a RETRY, never more bytes than it sent;
+//! - a controller sends only to addresses of its connect commands;
+//! - a stream with a willing writer and a willing reader makes progress ([`Simulation::patience`]).
 //!
-//! [`World::patience`]: crate::simulation::World::patience
+//! [`Simulation::patience`]: crate::simulation::Simulation::patience
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -28,22 +28,22 @@ use udpagent::wire::{Datagram, SessionId, StreamId};
 
 use crate::network::{Arrival, HostId};
 
-/// What a host is to the others.
+/// Role of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// An agent.
     Agent,
     /// A controller that agents admit.
     Controller,
-    /// A controller that they do not.
+    /// A controller whose key no agent knows.
     Unauthorized,
 }
 
-/// One life of a host: a restart begins another.
+/// One run of a host's process: a restart begins another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Incarnation(pub u32);
 
-/// What one address is to one session of one agent.
+/// Amplification budget of one address in one session of an agent.
 #[derive(Default)]
 struct Budget {
     received: u64,
@@ -51,7 +51,7 @@ struct Budget {
     validated: bool,
 }
 
-/// What anybody behind an address has shown to one life of an agent.
+/// Traffic between one address and one incarnation of an agent.
 #[derive(Default)]
 struct Peer {
     received: u64,
@@ -77,7 +77,7 @@ struct Emission {
     role: Role,
 }
 
-/// The judge.
+/// The checks and what they remember.
 #[derive(Default)]
 pub struct Invariants {
     incarnations: Vec<(HostId, Role)>,
@@ -98,18 +98,18 @@ pub struct Invariants {
 }
 
 impl Invariants {
-    /// A host starts, or starts again.
+    /// Registers the start of a host's process.
     pub fn start_host(&mut self, host: HostId, role: Role) -> Incarnation {
         self.incarnations.push((host, role));
-        Incarnation(u32::try_from(self.incarnations.len() - 1).expect("few lives"))
+        Incarnation(u32::try_from(self.incarnations.len() - 1).expect("few restarts"))
     }
 
-    /// A controller was told to connect there.
+    /// Allows a controller to send to `target`, because a command names it.
     pub fn allow_target(&mut self, incarnation: Incarnation, target: SocketAddr) {
         self.targets.entry(incarnation).or_default().insert(target);
     }
 
-    /// Somebody who is no host sends to an agent something with a true mac.
+    /// Notes that a datagram with a valid mac was injected from this address.
     pub fn key_is_known(&mut self, agent: Incarnation, from: SocketAddr) {
         self.peers.entry((agent, from)).or_default().knows_key = true;
     }
@@ -155,7 +155,7 @@ impl Invariants {
                 self.targets
                     .get(&incarnation)
                     .is_some_and(|t| t.contains(&to)),
-                "{incarnation:?} sends to {to}, where it was never told to"
+                "{incarnation:?} sends to {to}, which no command names"
             ),
         }
         self.emissions.push(Emission { incarnation, role });
@@ -275,7 +275,7 @@ impl Invariants {
         let peer = self.peers.entry((incarnation, from)).or_default();
         peer.received += len;
         peer.genuine |= role == Some(Role::Controller);
-        // A stranger that is a host of the world does know the key that it connects to.
+        // An unauthorized controller knows the public key of the agent that it connects to.
         peer.knows_key |= role.is_some();
         let Ok(Some(datagram)) = Datagram::parse(bytes) else {
             return;

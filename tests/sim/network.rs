@@ -1,7 +1,7 @@
-//! A network in virtual time: links between hosts, NATs before them, and everything that goes wrong.
+//! A network in virtual time: links between hosts, NATs in front of them, and impairments.
 //!
-//! Not a judge (see `invariants`) and not a clock: the world passes time in. Invariant: what is
-//! delivered, when, and in which order is determined by the seed and by what was sent.
+//! It checks nothing (see `invariants`) and has no clock: the simulation passes time in. Invariant: the
+//! seed and the sent datagrams determine what is delivered, when, and in which order.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -16,45 +16,45 @@ use udpagent::time::{Instant, micros};
 use crate::link::Link;
 use crate::rng::SimRng;
 
-/// What a datagram weighs on a link beside its payload: IPv4 and UDP headers.
+/// Size of the IPv4 and UDP headers, which count against the rate of a link.
 const HEADERS: u64 = 28;
 
-/// A host of the world, by its place in it.
+/// Index of a host in the simulation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct HostId(pub usize);
 
-/// Where a datagram on the way came from, as only the simulator knows.
+/// Origin of a datagram in flight, as only the simulator knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// The number of its emission by a host; `None`: somebody else made it up or copied it.
+    /// Number of its emission by a host; `None` if an attacker forged or copied it.
     pub emission: Option<u64>,
-    /// Its bits were turned on the way.
+    /// True if bits were flipped in flight.
     pub corrupted: bool,
 }
 
 /// A datagram that arrives now.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// Where.
+    /// The receiving host.
     pub host: HostId,
-    /// From which address, as the receiver sees it.
+    /// Source address, as the receiver sees it.
     pub from: SocketAddr,
-    /// To which address of the receiver.
+    /// Destination address, one of the receiver's.
     pub to: SocketAddr,
-    /// Marking.
+    /// ECN codepoint.
     pub ecn: Option<Ecn>,
     /// Payload.
     pub bytes: Vec<u8>,
-    /// Whose it is.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// A datagram as it was put on the network: what an eavesdropper next to the sender holds.
+/// A datagram as sent, as captured by an on-path observer next to the sender.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// From which address, behind the NAT.
+    /// Source address after NAT.
     pub from: SocketAddr,
-    /// Whereto.
+    /// Destination address.
     pub to: SocketAddr,
     /// Payload.
     pub bytes: Rc<[u8]>,
@@ -65,11 +65,11 @@ pub struct Record {
 /// A datagram that a host, or an attacker, sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// From which address, before any NAT.
+    /// Source address before NAT.
     pub from: SocketAddr,
-    /// Whereto.
+    /// Destination address.
     pub to: SocketAddr,
-    /// Marking.
+    /// ECN codepoint.
     pub ecn: Option<Ecn>,
     /// Payload.
     pub bytes: &'a [u8],
@@ -77,10 +77,10 @@ pub struct Outgoing<'a> {
     pub emission: Option<u64>,
 }
 
-/// What became of datagrams, counted.
+/// Counts of datagrams by result.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counters {
-    /// Put on the network.
+    /// Sent.
     pub sent: u64,
     /// Arrived.
     pub delivered: u64,
@@ -90,11 +90,11 @@ pub struct Counters {
     pub overflowed: u64,
     /// Larger than the link's MTU.
     pub oversized: u64,
-    /// Sent to an address that nobody has, or not any more.
+    /// Sent to an address that no host has now.
     pub nowhere: u64,
     /// Copies made.
     pub duplicated: u64,
-    /// Bits turned.
+    /// Delivered with flipped bits.
     pub corrupted: u64,
     /// Marked Congestion Experienced.
     pub marked: u64,
@@ -132,7 +132,7 @@ impl Ord for InFlight {
 struct Direction {
     link: Link,
     busy_until: Instant,
-    /// Of the datagrams to come, these are lost, by their place.
+    /// Sequence numbers of datagrams that a scenario has lost.
     drop_range: Range<u64>,
     sent: u64,
 }
@@ -144,15 +144,15 @@ pub struct Network {
     directions: HashMap<(Option<HostId>, HostId), Direction>,
     /// Public address of an inner one, where they differ.
     nat: HashMap<SocketAddr, SocketAddr>,
-    /// Who answers at a public address now, and at which inner one.
+    /// Host at a public address now, and its inner address.
     reachable: HashMap<SocketAddr, (HostId, SocketAddr)>,
-    /// Who ever did: the way there still exists.
+    /// Host that ever had a public address: datagrams are still routed there.
     routes: HashMap<SocketAddr, HostId>,
     in_flight: BinaryHeap<Reverse<InFlight>>,
     number: u64,
-    /// Arrivals are put off to a multiple of this, so that they come in batches, as to a busy host.
+    /// Arrivals are delayed to a multiple of this, so that they come in batches, as on a busy host.
     pub tick: Duration,
-    /// What happened so far.
+    /// Counts since the start.
     pub counters: Counters,
     /// Every datagram put on the network, if it is to be kept.
     pub records: Option<Vec<Record>>,
@@ -193,12 +193,12 @@ impl Network {
         self.routes.insert(outer, host);
     }
 
-    /// How `inner` looks from outside.
+    /// Public address of `inner`.
     pub fn seen_as(&self, inner: SocketAddr) -> SocketAddr {
         self.nat.get(&inner).copied().unwrap_or(inner)
     }
 
-    /// Changes one direction, from now on. What is under way arrives as it was to.
+    /// Changes one direction. Datagrams in flight are not affected.
     pub fn set_link(&mut self, from: HostId, to: HostId, link: Link) {
         self.direction(Some(from), to).link = link;
     }
@@ -305,7 +305,7 @@ impl Network {
         }));
     }
 
-    /// Turns one to eight bits. The same bit twice is no corruption.
+    /// Flips one to eight bits. Flipping the same bit twice is no corruption.
     fn corrupt(&mut self, arrival: &mut Arrival) {
         let before = arrival.bytes.clone();
         for _ in 0..=self.rng.below(8) {
@@ -318,7 +318,7 @@ impl Network {
         }
     }
 
-    /// When the next datagram arrives.
+    /// Time of the next arrival.
     pub fn next_arrival(&self) -> Option<Instant> {
         self.in_flight.peek().map(|Reverse(flight)| flight.at)
     }

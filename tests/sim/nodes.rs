@@ -1,4 +1,4 @@
-//! Who plays in a story, and what may be set about them.
+//! The agents and controllers of a scenario, and their settings.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -15,20 +15,20 @@ use crate::caller::Caller;
 use crate::echo::Echo;
 use crate::network::HostId;
 
-/// An agent of a story.
+/// An agent of a scenario.
 #[derive(Clone)]
 pub struct Agent {
     /// Its host.
     pub host: HostId,
-    /// Who it is.
+    /// Its public key.
     pub key: PublicKey,
-    /// Where it is found.
+    /// Its address.
     pub address: SocketAddr,
     /// Its application.
     pub app: Rc<RefCell<Echo>>,
 }
 
-/// A controller of a story.
+/// A controller of a scenario.
 #[derive(Clone)]
 pub struct Controller {
     /// Its host.
@@ -39,7 +39,7 @@ pub struct Controller {
     pub app: Rc<RefCell<Caller>>,
 }
 
-/// Settings of an endpoint that stories vary.
+/// Settings of an endpoint that scenarios vary.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Tuning {
     /// Replaces `Config::stream_window`.
@@ -50,12 +50,12 @@ pub struct Tuning {
     pub segments: Option<usize>,
 }
 
-/// Whom the agents of a world admit.
+/// Keys that the agents of a simulation admit.
 #[derive(Clone, Default)]
 pub struct Members(Arc<Mutex<HashSet<PublicKey>>>);
 
 impl Members {
-    /// From now on this one too.
+    /// Admits a key from now on.
     pub fn add(&self, key: PublicKey) {
         self.0.lock().expect("never poisoned").insert(key);
     }

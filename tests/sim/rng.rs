@@ -1,7 +1,7 @@
-//! Seeded choices: the only source of chance in a simulated run.
+//! Seeded random choices: the only source of chance in a simulated run.
 //!
-//! Every part of a run (network, hosts, story) throws dice of its own, so that one more throw in one
-//! part does not change what happens in another.
+//! Every part of a run (network, hosts, scenario) has a generator of its own, so that one more choice in
+//! one part does not change another.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use udpagent::time::micros;
 pub struct SimRng(Rng);
 
 impl SimRng {
-    /// Dice for one purpose of the run `seed`.
+    /// The generator for one purpose of the run `seed`.
     pub fn new(seed: u64, purpose: &str) -> Self {
         Self(seeded_rng(seed, purpose))
     }
 
-    /// True with probability `p`. Does not throw for certainties, so that a perfect link costs nothing.
+    /// True with probability `p`. Draws nothing if `p` is 0, so that a perfect link costs nothing.
     pub fn chance(&mut self, p: f64) -> bool {
         if p <= 0.0 {
             return false;
@@ -56,7 +56,7 @@ impl SimRng {
         out
     }
 
-    /// Puts a list in random order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for i in (1..list.len()).rev() {
             list.swap(i, self.index(i + 1));

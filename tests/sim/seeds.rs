@@ -1,18 +1,18 @@
-//! Runs a story under many seeds, and says how to repeat the one that failed.
+//! Runs a scenario under many seeds, and prints how to repeat the one that failed.
 
 use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Which seed to run alone.
+/// Environment variable that selects a single seed.
 pub const VARIABLE: &str = "UDPAGENT_SEED";
 
-/// Runs `story` once for each of `count` seeds, on as many threads as there are cores. With
+/// Runs `scenario` once for each of `count` seeds, on as many threads as there are cores. With
 /// `UDPAGENT_SEED` set, runs that seed alone.
 ///
 /// # Panics
-/// With the story's own panic, after printing the command that repeats it.
+/// With the scenario's own panic, after printing the command that repeats it.
 pub fn each<F: Fn(u64) + Sync>(count: u64, scenario: F) {
     let name = scenario_name::<F>();
     if let Ok(text) = std::env::var(VARIABLE) {

@@ -1,4 +1,4 @@
-//! The world of a story: virtual time, hosts, the network between them, and the judge.
+//! The simulation: virtual time, hosts, the network between them, and the invariants.
 //!
 //! One loop: the next thing that happens (an arrival, a timer of a machine, a timer of an
 //! application) sets the time, and one host acts. Between two such moments nothing exists.
@@ -23,7 +23,7 @@ use crate::nodes::{Agent, Controller, Members, Tuning};
 use crate::rng::{SimRng, seeded_rng};
 use crate::task::Task;
 
-/// What outlives a host's lives.
+/// State of a host that survives restarts.
 struct Node {
     role: Role,
     identity: SecretKey,
@@ -32,23 +32,23 @@ struct Node {
     tuning: Tuning,
     app: Box<dyn App>,
     host: Option<Host>,
-    /// Asleep until then: hears nothing, does nothing, its clock goes on.
+    /// End of the suspension, during which datagrams are lost and only the clock runs.
     asleep: Instant,
 }
 
-/// The world.
+/// A simulated network of hosts.
 pub struct Simulation {
     seed: u64,
     now: Instant,
     /// The links.
     pub network: Network,
-    /// The judge.
+    /// Checks of every datagram.
     pub invariants: Invariants,
-    /// The story's own dice.
+    /// Random choices of the scenario.
     pub rng: SimRng,
     /// Settings of hosts that are created from now on.
     pub tuning: Tuning,
-    /// How much later than asked for a host wakes at most, as on a busy machine.
+    /// Maximum delay of a timer, as on a busy machine.
     pub lateness: Duration,
     /// How long a stream may stand still whose writer and reader are both willing; `None`: not looked at.
     pub patience: Option<Duration>,
@@ -59,7 +59,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// An empty world, with links of this kind between all that will be in it.
+    /// Creates a simulation without hosts. All links are `link` until changed.
     pub fn new(seed: u64, link: Link) -> Self {
         Self {
             seed,
@@ -77,12 +77,12 @@ impl Simulation {
         }
     }
 
-    /// What time it is.
+    /// The virtual time.
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// Adds an agent that answers works.
+    /// Adds an agent that answers tasks.
     pub fn agent(&mut self) -> Agent {
         let app = Rc::new(RefCell::new(Echo::default()));
         let (host, key, address) = self.add_host(Role::Agent, Box::new(Rc::clone(&app)));
@@ -99,7 +99,7 @@ impl Simulation {
         self.caller(Role::Controller)
     }
 
-    /// Adds a controller that they do not.
+    /// Adds a controller whose key no agent knows.
     pub fn unauthorized_controller(&mut self) -> Controller {
         self.caller(Role::Unauthorized)
     }
@@ -182,47 +182,47 @@ impl Simulation {
         self.plan(id);
     }
 
-    /// The agent's process ends, without a word.
+    /// Kills the agent's process.
     pub fn kill(&mut self, agent: &Agent) {
         self.nodes[agent.host.0].host = None;
         self.wakes[agent.host.0] = None;
         agent.app.borrow_mut().crash();
     }
 
-    /// The agent's process ends and another begins, with what the first kept on disk.
+    /// Restarts the agent's process; state on disk is kept.
     pub fn restart(&mut self, agent: &Agent) {
         self.kill(agent);
         let seen = agent.app.borrow().seen.clone();
         self.start(agent.host, seen);
     }
 
-    /// The host sleeps: its clock goes on, nothing else does.
+    /// Suspends the host. Its clock keeps running.
     pub fn sleep(&mut self, host: HostId, time: Duration) {
         self.nodes[host.0].asleep = self.now + time;
         self.plan(host);
     }
 
-    /// Which life of its host an agent is in.
+    /// The current incarnation of a running host.
     pub fn incarnation(&self, host: HostId) -> Incarnation {
         self.host(host).incarnation()
     }
 
-    /// The machine of a host that lives.
+    /// The endpoint of a running host.
     pub fn endpoint(&self, host: HostId) -> &Endpoint {
         self.host(host).endpoint()
     }
 
-    /// How often a host was woken.
+    /// Counts of the host's wake-ups.
     pub fn wakes(&self, host: HostId) -> Wakes {
         self.host(host).wakes()
     }
 
-    /// The machinery of a host that lives.
+    /// A running host.
     pub fn host(&self, host: HostId) -> &Host {
-        self.nodes[host.0].host.as_ref().expect("it lives")
+        self.nodes[host.0].host.as_ref().expect("the host runs")
     }
 
-    /// Opens a session from a laptop to an agent.
+    /// Opens a session from a controller to an agent.
     pub fn connect(
         &mut self,
         controller: &Controller,
@@ -251,24 +251,24 @@ impl Simulation {
         session
     }
 
-    /// Asks for a work in a session.
+    /// Requests a task in a session.
     pub fn ask(&mut self, controller: &Controller, session: SessionHandle, task: Task) {
         let now = self.local(controller.host);
         let commands = controller.app.borrow_mut().ask(now, session, task);
         self.act(controller.host, commands);
     }
 
-    /// What the clock of a host shows.
+    /// The time by the host's own clock.
     pub fn local(&self, host: HostId) -> Instant {
         self.now + self.nodes[host.0].clock
     }
 
-    /// Has a host's application give commands.
+    /// Applies commands to a host's endpoint.
     pub fn act(&mut self, host: HostId, commands: Vec<Command>) {
         self.with_host(host, |host, context| host.act(context, commands));
     }
 
-    /// Somebody who is no host sends a datagram, from any address that it likes.
+    /// Sends a datagram that no host sent, from a spoofed address.
     pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let out = Outgoing {
             from,
@@ -280,7 +280,7 @@ impl Simulation {
         self.network.send(self.now, None, out);
     }
 
-    /// An attacker that saw a datagram before it arrived sends it on from another address.
+    /// Sends a copy of an observed datagram from another address, as an on-path attacker can.
     pub fn forward(&mut self, record: &Record, from: SocketAddr) {
         let out = Outgoing {
             from,
@@ -292,10 +292,10 @@ impl Simulation {
         self.network.send(self.now, None, out);
     }
 
-    /// Lets things happen until `done`.
+    /// Runs until `done`.
     ///
     /// # Panics
-    /// When that takes longer than `limit`.
+    /// If that takes longer than `limit`.
     pub fn run_until(&mut self, limit: Duration, what: &str, done: impl Fn(&Self) -> bool) {
         let end = self.now + limit;
         while !done(self) {
@@ -307,14 +307,14 @@ impl Simulation {
         }
     }
 
-    /// Lets things happen for a time.
+    /// Runs for a time.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
     }
 
-    /// The next thing happens, unless that is after `end`. Returns whether it did.
+    /// Processes the next event, unless it is due after `end`. Returns true if there was one.
     pub fn step(&mut self, end: Instant) -> bool {
         let arrival = self.network.next_arrival();
         let timers = self.wakes.iter().enumerate();
@@ -348,7 +348,7 @@ impl Simulation {
         }
     }
 
-    /// What arrives at one instant at one host it takes in one turn, as from one `recvmmsg`.
+    /// Delivers the datagrams that arrive at one host at one instant together, as `recvmmsg` does.
     fn deliver(&mut self) {
         let mut arrivals: Vec<Arrival> = Vec::new();
         while let Some(arrival) = self.network.arrive(self.now) {
@@ -404,7 +404,7 @@ impl Simulation {
         self.plan(id);
     }
 
-    /// Notes when a host wants to be woken next.
+    /// Schedules the next wake-up of a host.
     fn plan(&mut self, id: HostId) {
         let node = &mut self.nodes[id.0];
         let Some(host) = &mut node.host else {

@@ -1,6 +1,6 @@
-//! The commands of raw-machine stories: a request of fixed size, and bytes that follow from it.
+//! The commands of session scenarios: a request of fixed size, and bytes that follow from it.
 //!
-//! Every byte of every lane is determined by the request's id, so that a reader can judge each one
+//! Every byte of every lane is determined by the request's id, so that a reader can check each one
 //! alone, and nothing has to be kept for comparison.
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use udpagent::session::limits::INITIAL_STREAM_CREDIT;
 use udpagent::session::{Command, SessionHandle};
 use udpagent::wire::{Lane, StreamId};
 
-/// What a controller wants done.
+/// A command of a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Task {
-    /// Its name; may start once.
+    /// Its id; may start once.
     pub id: u64,
     /// Bytes of stdout it writes.
     pub out: u64,
@@ -21,7 +21,7 @@ pub struct Task {
     pub err: u64,
     /// Bytes of stdin it reads to the end before it answers.
     pub stdin: u64,
-    /// How long it takes before it writes anything.
+    /// Delay before it writes anything.
     pub takes: Duration,
     /// Unconsumed bytes that a writer of it allows itself in each lane; 0: as many as there is credit for.
     pub bound: u64,
@@ -40,7 +40,7 @@ impl Task {
         }
     }
 
-    /// Like `cat FILE`: so much output, at once.
+    /// Like `cat FILE`: `out` bytes of output, at once.
     pub fn cat(id: u64, out: u64) -> Self {
         Self {
             id,
@@ -76,17 +76,17 @@ impl Task {
     }
 }
 
-/// The bytes of one direction of one lane, wherever one looks.
+/// The expected bytes of one direction of one lane, by offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pattern(u64);
 
 impl Pattern {
-    /// What the agent writes on `lane` for the work `id`.
+    /// The agent's output on `lane` for the task `id`.
     pub const fn output(id: u64, lane: Lane) -> Self {
         Self(mix(id ^ ((lane as u64 + 1) << 56)))
     }
 
-    /// What the controller writes as stdin.
+    /// The controller's input for the task `id`.
     pub const fn stdin(id: u64) -> Self {
         Self(mix(id ^ (9 << 56)))
     }
@@ -192,7 +192,7 @@ impl Writer {
     }
 }
 
-/// A reader of one lane that knows what must come.
+/// A reader of one lane that knows the expected bytes.
 #[derive(Debug)]
 pub struct Reader {
     pattern: Pattern,
@@ -212,10 +212,10 @@ impl Reader {
         }
     }
 
-    /// Judges the next bytes.
+    /// Checks the next bytes.
     ///
     /// # Panics
-    /// When one of them is not what must come, or the end comes early or late.
+    /// If one of them is wrong, or the end comes early or late.
     pub fn read(&mut self, offset: u64, data: &[u8], fin: bool) {
         assert_eq!(offset, self.received, "bytes come out of order");
         for (at, &byte) in (offset..).zip(data) {

@@ -1,5 +1,5 @@
-//! Ten thousand commands over a network that loses three datagrams in ten, from controllers that die and
-//! come back, on agents that stay or do not: each starts once at most, and what is told of it is true.
+//! Ten thousand commands at 30 % loss, from controllers that crash and resume, on agents that stay or
+//! restart: each starts at most once, and its report is true.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -20,17 +20,17 @@ use crate::whole::{Again, WholeAgent, WholeController};
 /// Commands of one seed.
 const JOBS: u64 = 200;
 
-/// Commands that a laptop has under way.
+/// Concurrent commands of a controller.
 const AT_ONCE: usize = 16;
 
-/// Whether agents die as well.
+/// Lifetime of the agents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Agents {
     Stay,
     Restart,
 }
 
-/// How often things happened.
+/// Counts of results and faults.
 #[derive(Clone, Copy, Default, Debug)]
 struct Counts {
     jobs: u64,
@@ -38,11 +38,11 @@ struct Counts {
     unknown: u64,
     lost: u64,
     started: u64,
-    /// Attempts that died without a word.
+    /// Remote jobs that were killed.
     crashed: u64,
     attached: u64,
     repeated: u64,
-    /// Attempts from which the last word of a dead one has taken the command away.
+    /// Jobs that lost their command to a delayed request of a killed one.
     superseded: u64,
     restarts: u64,
 }
@@ -62,7 +62,7 @@ impl Counts {
     }
 }
 
-/// A way that loses, repeats and mixes up.
+/// A link with loss, duplication and reordering.
 fn any_bad_link(rng: &mut SimRng) -> Link {
     let latency = rng.between(MS, MS * 60);
     Link {
@@ -73,7 +73,7 @@ fn any_bad_link(rng: &mut SimRng) -> Link {
     }
 }
 
-/// Mostly little; now and then more than a pipe or the first credit hold.
+/// A task with little data, sometimes with more than a pipe or the initial credit hold.
 fn any_task(rng: &mut SimRng, id: u64) -> Task {
     let mut bytes = |most: u64| match rng.below(20) {
         0..6 => 0,
@@ -100,11 +100,11 @@ struct Trial {
     rng: SimRng,
     agents: Vec<WholeAgent>,
     controllers: Vec<WholeController>,
-    /// Of each work: itself, its agent, its laptop.
+    /// Each task with the indexes of its agent and its controller.
     plan: Vec<(Task, usize, usize)>,
-    /// When each work was first asked for.
+    /// Time of the first request of each task.
     asked: HashMap<u64, Instant>,
-    /// Which agent restarted, and when.
+    /// Restarted agents, and when.
     restarts: Vec<(usize, Instant)>,
     counts: Counts,
 }
@@ -151,7 +151,7 @@ impl Trial {
 
     fn run(&mut self, agents: Agents) {
         let mut next = 0;
-        // So that the agents have begun before all that they are asked for, beyond the doubt of a round trip.
+        // Agents refuse early commands that may be older than they are, so give them an age first.
         self.sim.run_for(SECOND * 60);
         let began = self.sim.now();
         loop {
@@ -185,7 +185,7 @@ impl Trial {
         }
     }
 
-    /// A laptop's process dies, and comes back.
+    /// Kills and restarts a controller, and resumes its tasks.
     fn crash(&mut self) {
         let controller = self.rng.index(self.controllers.len());
         let tasks = self.controllers[controller].crash(&mut self.sim);
@@ -196,7 +196,7 @@ impl Trial {
         }
     }
 
-    /// One attempt is forgotten, and its work taken up again, perhaps while the other session still lives.
+    /// Drops one remote job and resumes its task, perhaps while the other session is still open.
     fn abandon(&mut self, begun: usize) {
         let (task, _, controller) = self.plan[self.rng.index(begun)];
         if self.controllers[controller].abandon(task) {
@@ -206,8 +206,8 @@ impl Trial {
         }
     }
 
-    /// A request of a dead attempt may arrive after its successor's, and the agent gives the command to
-    /// whoever asked last. The one that lost it says so and knows no result, and its user asks again.
+    /// Resumes tasks that were taken over. A request of a killed job may arrive after its successor's, and
+    /// the agent gives the command to the latest request. The other reports that it lost the command.
     fn retry_superseded(&mut self) {
         for &(task, _, controller) in &self.plan.clone() {
             let mut app = self.controllers[controller].app.borrow_mut();
@@ -240,8 +240,8 @@ impl Trial {
         controller.again(&mut self.sim, agent, task, how);
     }
 
-    /// The agent has restarted since the command was first asked for, or may have as far as one can tell
-    /// that has measured a round trip with its losses.
+    /// True if the agent has restarted since the first request of the task, or may have within the error of
+    /// the controller's clock estimate.
     fn may_be_unknown(&self, task: Task, agent: usize) -> bool {
         let asked = self.asked[&task.id];
         self.restarts
@@ -249,13 +249,13 @@ impl Trial {
             .any(|&(which, at)| which == agent && at + SECOND * 5 > asked)
     }
 
-    /// What was told against what was.
-    fn invariants(&mut self, agents: Agents) -> Counts {
+    /// Compares reports with what happened.
+    fn check(&mut self, agents: Agents) -> Counts {
         for &(task, agent, controller) in &self.plan {
             let app = self.controllers[controller].app.borrow();
             let log = self.agents[agent].log.borrow();
             let report = &app.reports[&task.id];
-            // That it is not more than one is judged at the start itself.
+            // A second start panics in the simulated processes.
             let starts = log.starts.get(&task.id).copied().unwrap_or_default();
             self.counts.started += u64::from(starts);
             match report.outcome {
@@ -280,9 +280,9 @@ impl Trial {
 fn scenario(seed: u64, agents: Agents, total: &Mutex<Counts>) {
     let mut trial = Trial::new(seed, JOBS);
     trial.run(agents);
-    let counts = trial.invariants(agents);
+    let counts = trial.check(agents);
     total.lock().expect("nobody panicked").add(counts);
-    // Nobody is left waiting for anything: the longest lease has passed, and the longest silence.
+    // After the longest lease and the longest silence nothing runs any more.
     trial.sim.run_for(SECOND * 400);
     for agent in &trial.agents {
         assert_eq!(agent.processes(), 0, "something still runs");
@@ -294,7 +294,7 @@ fn tell(what: &str, counts: &Counts) {
 }
 
 #[test]
-fn ten_thousand_commands_at_30_percent_loss_are_each_told_as_they_were() {
+fn ten_thousand_commands_at_30_percent_loss_are_each_reported_truly() {
     let total = Mutex::default();
     seeds::each(10_000 / JOBS, |seed| scenario(seed, Agents::Stay, &total));
     let counts = total.into_inner().expect("nobody panicked");

@@ -1,4 +1,4 @@
-//! Every trouble at once, under a thousand seeds.
+//! All impairments at once, under a thousand seeds.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::seeds;
 use crate::simulation::Simulation;
 use crate::task::Task;
 
-/// A command of any kind; now and then one with much to say.
+/// A random task, sometimes with much output.
 fn any_task(rng: &mut SimRng, id: u64) -> Task {
     let mut bytes = |most: u64| match rng.below(10) {
         0..4 => 0,
@@ -59,7 +59,7 @@ fn any_simulation(seed: u64) -> (Simulation, Vec<Agent>, Vec<Controller>) {
     (sim, agents, controllers)
 }
 
-/// A few commands on each pair of hosts, then good-bye. Returns a fingerprint of all that was sent.
+/// Runs a few commands on each pair of hosts, then closes. Returns a fingerprint of all that was sent.
 fn scenario(seed: u64) -> u64 {
     let (mut sim, agents, controllers) = any_simulation(seed);
     sim.network.records = Some(Vec::new());
@@ -100,7 +100,7 @@ fn scenario(seed: u64) -> u64 {
     for (controller, session) in &sessions {
         sim.act(controller.host, vec![bye(*session)]);
     }
-    // One that has not heard the good-bye notices the silence, and then it is quiet.
+    // A peer that missed the CLOSE times out; after that nothing is sent.
     sim.run_for(SECOND * 400);
     let sent = sim.network.counters.sent;
     sim.run_for(SECOND * 1_000);
@@ -133,14 +133,14 @@ fn scenario(seed: u64) -> u64 {
 }
 
 #[test]
-fn in_any_mix_of_troubles_every_command_runs_once_and_every_byte_arrives() {
+fn in_any_mix_of_impairments_every_command_runs_once_and_every_byte_arrives() {
     seeds::each(1_000, |seed| {
         scenario(seed);
     });
 }
 
 #[test]
-fn the_same_seed_tells_the_same_story_to_the_byte() {
+fn the_same_seed_gives_the_same_run_to_the_byte() {
     seeds::each(3, |seed| assert_eq!(scenario(seed), scenario(seed)));
     assert_ne!(scenario(0), scenario(1));
 }

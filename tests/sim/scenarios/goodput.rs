@@ -1,5 +1,5 @@
-//! How fast a download is, over loss, round trip and queue: a table kept as text, so that a change in
-//! congestion behaviour shows as a difference.
+//! Goodput of a download by loss, round trip and queue: a table kept as text, so that a change in
+//! congestion control shows as a difference.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::nodes::Tuning;
 use crate::simulation::Simulation;
 use crate::task::Task;
 
-/// What the table was when somebody last looked at it.
+/// The accepted table.
 const GOLDEN: &str = include_str!("../golden.txt");
 
-/// Set to `write`, the test writes the table anew instead of comparing it.
+/// Environment variable; with the value `write` the test rewrites the table.
 const VARIABLE: &str = "UDPAGENT_GOLDEN";
 
 /// Bytes per second of the link towards the controller.
@@ -26,7 +26,7 @@ const LOSSES: [f64; 5] = [0.0, 0.01, 0.02, 0.05, 0.3];
 const ROUND_TRIPS: [u32; 3] = [10, 50, 200];
 const QUEUES: [u64; 2] = [20, 100];
 
-/// Percent of the link, in steps of five: less is chance.
+/// Percent of the link's rate, rounded to steps of five, because smaller differences are chance.
 fn goodput(loss: f64, round_trip: Duration, queue_percent: u64) -> u128 {
     let latency = round_trip / 2;
     let volume = RATE * u64::try_from(round_trip.as_millis()).expect("short") / 1000;

@@ -1,4 +1,4 @@
-//! What a session costs when nothing happens, and how its end is noticed.
+//! The traffic of an idle session, and the detection of its end.
 
 use udpagent::session::limits::{IDLE, KEEPALIVE};
 use udpagent::session::{Closed, Command};
@@ -9,7 +9,7 @@ use crate::simulation::Simulation;
 use crate::task::Task;
 
 #[test]
-fn an_idle_session_sends_nothing_and_is_forgotten_by_both() {
+fn an_idle_session_sends_nothing_and_times_out_on_both_sides() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 20));
     let (agent, controller) = (sim.agent(), sim.controller());
     let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
@@ -27,7 +27,7 @@ fn an_idle_session_sends_nothing_and_is_forgotten_by_both() {
 }
 
 #[test]
-fn somebody_who_waits_keeps_the_nat_open_and_the_session_alive() {
+fn a_waiting_controller_keeps_the_nat_binding_and_the_session_alive() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 20));
     let (agent, controller) = (sim.agent(), sim.controller());
     let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
@@ -49,7 +49,7 @@ fn somebody_who_waits_keeps_the_nat_open_and_the_session_alive() {
 }
 
 #[test]
-fn a_watched_session_is_asked_as_often_as_was_said() {
+fn a_watched_session_is_pinged_at_the_requested_interval() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 20));
     let (agent, controller) = (sim.agent(), sim.controller());
     let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
@@ -68,7 +68,7 @@ fn a_watched_session_is_asked_as_often_as_was_said() {
 }
 
 #[test]
-fn a_good_bye_is_heard_and_a_lost_one_does_no_harm() {
+fn a_close_is_received_and_a_lost_close_ends_in_a_timeout() {
     for lost in [false, true] {
         let mut sim = Simulation::new(0, Link::perfect(MS * 20));
         let (agent, controller) = (sim.agent(), sim.controller());

@@ -1,5 +1,5 @@
-//! A flood of first flights: an agent under load asks addresses to prove themselves, honest commands
-//! succeed, and nobody is sent more than came from there.
+//! A flood of INITs: an agent under load validates addresses by RETRY, honest commands succeed, and no
+//! address gets more bytes than it sent.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ fn forged(seed: u64, agent: &Agent, count: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn honest_commands_succeed_in_a_flood_of_first_flights_from_spoofed_addresses() {
+fn honest_commands_succeed_in_a_flood_of_inits_from_spoofed_addresses() {
     seeds::each(4, |seed| {
         let mut sim = Simulation::new(seed, Link::perfect(MS * 10));
         let agent = sim.agent();
@@ -61,7 +61,7 @@ fn honest_commands_succeed_in_a_flood_of_first_flights_from_spoofed_addresses() 
         });
         let retries = sim.endpoint(agent.host).stats().retries;
         assert!(retries > 0, "it never was under load");
-        // That bytes to each of them do not exceed bytes from it, the judge has watched.
+        // The invariants have checked that none of them got more bytes than it sent.
         let incarnation = sim.incarnation(agent.host);
         let answered = spoofed
             .iter()
@@ -72,7 +72,7 @@ fn honest_commands_succeed_in_a_flood_of_first_flights_from_spoofed_addresses() 
 }
 
 #[test]
-fn a_session_that_stands_is_not_disturbed_by_a_flood() {
+fn an_established_session_is_not_disturbed_by_a_flood() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 10));
     let (agent, controller) = (sim.agent(), sim.controller());
     let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);

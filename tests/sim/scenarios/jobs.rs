@@ -1,4 +1,4 @@
-//! Whole programs: service and attempts on the machine, with pretended processes.
+//! Whole agents and controllers: jobs with simulated processes above real endpoints.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn finish(sim: &mut Simulation, controller: &WholeController, limit: Duration) {
     sim.run_until(limit, "reported", |_| controller.pending() == 0);
 }
 
-/// The report is what the process did, to the byte.
+/// Checks that the reports match the processes, to the byte.
 fn is_true(report: &Report, task: Task) {
     let code = WholeAgent::exit_code(task.id);
     assert_eq!(report.outcome, Some(Outcome::Exited { code }), "{task:?}");
@@ -102,7 +102,7 @@ fn at_30_percent_loss_every_report_is_true() {
 }
 
 #[test]
-fn in_any_mix_of_troubles_every_report_is_true() {
+fn in_any_mix_of_impairments_every_report_is_true() {
     seeds::each(150, |seed| {
         let mut rng = crate::rng::SimRng::new(seed, "troubles");
         let (mut sim, agent, controller) = two(seed, Link::impaired(&mut rng));
@@ -122,7 +122,7 @@ fn in_any_mix_of_troubles_every_report_is_true() {
 }
 
 #[test]
-fn a_controller_that_died_gets_exactly_the_rest_when_it_attaches() {
+fn a_killed_controller_gets_exactly_the_rest_when_it_attaches() {
     seeds::each(30, |seed| {
         let (mut sim, agent, controller) = two(seed, Link::narrow(MS * 10, 500_000, 50_000));
         let task = Task::cat(1, 400_000);
@@ -148,7 +148,7 @@ fn an_agent_that_restarts_in_the_middle_is_never_reported_as_success() {
         let pause = sim.rng.duration_below(MS * 800);
         sim.run_for(pause);
         agent.restart(&mut sim);
-        // A second start of any of them, in whichever life, fails in the pretended processes.
+        // A second start, in whichever incarnation, panics in the simulated processes.
         finish(&mut sim, &controller, SECOND * 400);
         for task in &tasks {
             let app = controller.app.borrow();
@@ -162,9 +162,9 @@ fn an_agent_that_restarts_in_the_middle_is_never_reported_as_success() {
 }
 
 #[test]
-fn a_controller_that_asked_several_times_does_not_take_its_command_away_from_itself() {
-    // The agent is known to be near, and is far all of a sudden: by the time of its answer the first request
-    // has been made anew several times, and the agent has all of them.
+fn repeated_requests_of_one_controller_do_not_supersede_each_other() {
+    // The round trip grows from 4 ms to 6 s: the controller has repeated its request several times before
+    // the first answer, and the agent receives all of them.
     let (mut sim, agent, controller) = two(0, Link::perfect(MS * 2));
     controller.run(&mut sim, &agent, Task::echo(1));
     finish(&mut sim, &controller, SECOND * 5);

@@ -1,4 +1,4 @@
-//! Loss alone, in amounts that end most protocols.
+//! Random loss of up to 30 %, and single losses at every position.
 
 use super::{MS, SECOND, connect_and_get_ticket};
 use crate::link::Link;
@@ -46,7 +46,7 @@ fn at_30_percent_loss_a_megabyte_arrives_in_order() {
 }
 
 #[test]
-fn a_lost_first_flight_costs_less_than_a_second() {
+fn a_lost_init_costs_less_than_a_second() {
     // The first datagram each way, or the first two, are lost.
     for (lost_up, lost_down) in [(1, 0), (0, 1), (2, 0), (0, 2), (1, 1)] {
         let mut sim = Simulation::new(0, Link::perfect(MS * 20));
@@ -62,8 +62,8 @@ fn a_lost_first_flight_costs_less_than_a_second() {
 }
 
 #[test]
-fn a_lost_tail_is_repeated_within_a_few_round_trips() {
-    // Whichever single datagram of the exchange is lost, the command is not much later for it.
+fn a_lost_tail_is_retransmitted_within_a_few_round_trips() {
+    // The loss of any single datagram delays the command only a little.
     for lost in 0..8 {
         for direction in 0..2 {
             let mut sim = Simulation::new(0, Link::perfect(MS * 20));

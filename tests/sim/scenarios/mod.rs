@@ -1,4 +1,4 @@
-//! What happens, told as stories: given this network, these hosts, this comes of it.
+//! Scenarios: a topology, a seed, and the expected behaviour.
 
 mod at_most_once;
 mod chaos;
@@ -29,7 +29,7 @@ use crate::task::Task;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lets a laptop meet an agent, so that it knows it from now on.
+/// Connects a controller to an agent, and returns the session and the ticket for later ones.
 fn connect_and_get_ticket(
     sim: &mut Simulation,
     controller: &Controller,
@@ -43,7 +43,7 @@ fn connect_and_get_ticket(
     (session, ticket.expect("connected"))
 }
 
-/// Runs until a work is over, and says how long it took.
+/// Runs until a task is complete, and returns its duration.
 fn took(sim: &mut Simulation, controller: &Controller, task: Task) -> Duration {
     sim.run_until(SECOND * 600, "done", |_| {
         controller.app.borrow().pending() == 0

@@ -1,4 +1,4 @@
-//! The judge's own instrument: the network does to datagrams what it says, and nothing else.
+//! The network model itself: each impairment happens as configured, and no other does.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Every datagram of an exchange is recorded and sent again: nothing starts, and not one byte goes to
-//! an address that the datagrams did not come from.
+//! Every datagram of an exchange is recorded and replayed: nothing starts, and no byte goes to an address
+//! that the datagrams did not come from.
 
 use std::net::SocketAddr;
 
@@ -56,7 +56,7 @@ fn close_all(sim: &mut Simulation, controller: &Controller) {
     sim.run_for(SECOND);
 }
 
-/// Sends all of them again, a little apart. From `from`, if not from where they came.
+/// Replays all of them, 1 ms apart, from `from` or from their own addresses.
 fn again(sim: &mut Simulation, records: &[Record], from: Option<SocketAddr>) {
     for record in records {
         let from = from.unwrap_or(record.from);
@@ -85,11 +85,11 @@ fn replay_every_way(sim: &mut Simulation, agent: &Agent, records: &[Record]) {
 }
 
 #[test]
-fn while_the_sessions_stand() {
+fn a_replay_while_the_sessions_are_open_starts_nothing() {
     seeds::each(20, |seed| {
         let (mut sim, agent, controller, records) = exchange(seed);
         replay_every_way(&mut sim, &agent, &records);
-        // And the sessions still work.
+        // The sessions still work.
         let open: Vec<_> = controller.app.borrow().sessions.keys().copied().collect();
         for (session, id) in open.into_iter().zip(100..) {
             sim.ask(&controller, session, Task::echo(id));
@@ -101,7 +101,7 @@ fn while_the_sessions_stand() {
 }
 
 #[test]
-fn after_the_sessions_are_closed() {
+fn a_replay_after_the_sessions_are_closed_starts_nothing() {
     seeds::each(20, |seed| {
         let (mut sim, agent, controller, records) = exchange(seed);
         close_all(&mut sim, &controller);
@@ -112,7 +112,7 @@ fn after_the_sessions_are_closed() {
 }
 
 #[test]
-fn after_an_hour() {
+fn a_replay_after_an_hour_starts_nothing() {
     seeds::each(5, |seed| {
         let (mut sim, agent, controller, records) = exchange(seed);
         close_all(&mut sim, &controller);
@@ -122,7 +122,7 @@ fn after_an_hour() {
 }
 
 #[test]
-fn after_an_agent_restart() {
+fn a_replay_after_an_agent_restart_starts_nothing() {
     seeds::each(20, |seed| {
         let (mut sim, agent, controller, records) = exchange(seed);
         close_all(&mut sim, &controller);
@@ -133,8 +133,8 @@ fn after_an_agent_restart() {
 }
 
 #[test]
-fn to_an_agent_that_never_saw_the_first_flight() {
-    // The agent was away when the INIT was sent; who captured it sends it later, from elsewhere.
+fn a_captured_init_that_the_agent_never_received_starts_nothing() {
+    // The agent was down when the INIT was sent; an attacker sends the captured INIT later.
     seeds::each(20, |seed| {
         let mut sim = Simulation::new(seed, Link::perfect(MS * 20));
         let (agent, controller) = (sim.agent(), sim.controller());
@@ -147,7 +147,7 @@ fn to_an_agent_that_never_saw_the_first_flight() {
         let records = sim.network.records.take().expect("kept");
         sim.restart(&agent);
         let starts = agent.app.borrow().starts.clone();
-        // Its agent answers, as it would if the network had been slow; the command is refused.
+        // The agent answers, as it would on a slow network, but refuses the early command.
         for record in records {
             sim.forward(&record, record.from);
             sim.run_for(MS);

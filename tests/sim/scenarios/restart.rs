@@ -1,4 +1,4 @@
-//! The agent dies in the middle of things, and another of the same key comes.
+//! The agent's process is killed in the middle of commands, and restarted with the same key.
 
 use udpagent::session::limits::IDLE;
 use udpagent::session::{Closed, Command, SessionHandle};
@@ -27,7 +27,7 @@ fn in_the_middle(seed: u64, loss: f64) -> (Simulation, Agent, Controller, Sessio
 }
 
 #[test]
-fn what_was_asked_of_an_agent_that_died_fails_and_is_never_started_again() {
+fn requests_to_a_killed_agent_fail_and_never_start_again() {
     seeds::each(30, |seed| {
         let (mut sim, agent, controller, session) = in_the_middle(seed, 0.1);
         let before = agent.app.borrow().started();
@@ -48,7 +48,7 @@ fn what_was_asked_of_an_agent_that_died_fails_and_is_never_started_again() {
 }
 
 #[test]
-fn silence_is_told_after_the_time_that_was_asked_for() {
+fn silence_is_reported_after_the_requested_time() {
     let (mut sim, agent, controller, session) = in_the_middle(0, 0.0);
     let watch = Command::Watch {
         session,
@@ -87,7 +87,7 @@ fn a_silent_agent_that_comes_back_is_heard() {
 }
 
 #[test]
-fn a_new_session_with_the_new_agent_works_while_the_old_one_is_still_mourned() {
+fn a_new_session_works_before_the_old_one_has_timed_out() {
     let (mut sim, agent, controller, _) = in_the_middle(0, 0.0);
     sim.restart(&agent);
     let (second, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
@@ -101,7 +101,7 @@ fn a_new_session_with_the_new_agent_works_while_the_old_one_is_still_mourned() {
 }
 
 #[test]
-fn a_first_flight_that_was_under_way_while_the_agent_restarted_runs_once() {
+fn an_early_command_in_flight_during_a_restart_runs_at_most_once() {
     seeds::each(100, |seed| {
         let mut sim = Simulation::new(seed, Link::lossy(MS * 20, 0.2));
         let (agent, controller) = (sim.agent(), sim.controller());
@@ -110,14 +110,14 @@ fn a_first_flight_that_was_under_way_while_the_agent_restarted_runs_once() {
         let pause = sim.rng.duration_below(MS * 70);
         sim.run_for(pause);
         sim.restart(&agent);
-        // The judge in the agent's application panics at a second start, whichever life it is in.
+        // The agent's application panics at a second start, in whichever incarnation.
         sim.run_until(IDLE * 3, "over", |_| controller.app.borrow().pending() == 0);
         assert!(agent.app.borrow().started() <= 1);
     });
 }
 
 #[test]
-fn an_agent_that_is_away_for_a_while_is_still_reached_by_a_patient_connect() {
+fn a_connect_with_a_long_timeout_reaches_an_agent_that_comes_back() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 20));
     let (agent, controller) = (sim.agent(), sim.controller());
     sim.kill(&agent);

@@ -1,4 +1,4 @@
-//! The controller's address changes, as NATs and laptops have it.
+//! Migration: the controller's address changes, by NAT rebinding or a move to another network.
 
 use std::net::SocketAddr;
 
@@ -53,7 +53,7 @@ fn a_download_survives_a_new_port() {
     let (mut sim, agent, controller, _) = downloading(0, dsl());
     sim.network
         .rebind(controller.address, address("198.51.100.2:50001"));
-    // Nothing tells the controller; it asks when nothing was heard for long enough.
+    // Nothing notifies the controller; it pings after its keep-alive interval.
     finish(&mut sim, &controller, KEEPALIVE + SECOND * 10);
     assert_eq!(agent.app.borrow().moved.len(), 1);
 }
@@ -88,7 +88,7 @@ fn an_upload_survives_a_new_address_at_once() {
 }
 
 #[test]
-fn addresses_may_change_all_the_time_and_under_loss() {
+fn a_download_survives_repeated_address_changes_under_loss() {
     seeds::each(40, |seed| {
         let link = Link {
             loss: 0.05,
@@ -111,10 +111,10 @@ fn addresses_may_change_all_the_time_and_under_loss() {
     });
 }
 
-/// An attacker beside the laptop sees what it sends and is faster: it sends each datagram on from a
-/// victim's address before the laptop's own arrives.
+/// An on-path attacker near the controller forwards its datagrams from a victim's address, so that the
+/// copies arrive before the originals.
 #[test]
-fn a_victim_whose_address_is_put_on_genuine_datagrams_gets_little_and_the_session_survives() {
+fn forwarding_genuine_datagrams_from_a_spoofed_address_amplifies_little_and_the_session_survives() {
     seeds::each(20, |seed| {
         let (mut sim, agent, controller, session) = downloading(seed, dsl());
         watch(&mut sim, &controller, session);
@@ -148,7 +148,7 @@ fn a_victim_whose_address_is_put_on_genuine_datagrams_gets_little_and_the_sessio
 }
 
 #[test]
-fn a_laptop_that_slept_for_a_minute_goes_on_where_it_was() {
+fn a_download_survives_a_suspend_of_a_minute() {
     let (mut sim, _, controller, session) = downloading(0, dsl());
     watch(&mut sim, &controller, session);
     sim.sleep(controller.host, SECOND * 60);
@@ -159,7 +159,7 @@ fn a_laptop_that_slept_for_a_minute_goes_on_where_it_was() {
 }
 
 #[test]
-fn both_ends_tell_the_loss_of_a_laptop_that_slept_for_an_hour() {
+fn both_ends_report_the_session_lost_after_a_suspend_of_an_hour() {
     let (mut sim, agent, controller, session) = downloading(0, dsl());
     sim.sleep(controller.host, SECOND * 3600);
     sim.run_for(SECOND * 3600 + SECOND * 200);
@@ -176,7 +176,7 @@ fn a_path_that_carries_nothing_above_1200_bytes_carries_a_session() {
 }
 
 #[test]
-fn a_path_whose_mtu_shrinks_in_the_middle_is_noticed() {
+fn a_download_survives_a_smaller_path_mtu() {
     let (mut sim, agent, controller, _) = downloading(0, dsl());
     let smaller = Link { mtu: 1280, ..dsl() };
     sim.network.set_link(agent.host, controller.host, smaller);

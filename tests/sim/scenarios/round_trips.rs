@@ -1,4 +1,4 @@
-//! How many round trips a command takes. Nothing is lost here and nothing takes time but the way.
+//! Round trips of a command on a network without loss, where only the path takes time.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn after_an_agent_restart_the_first_command_takes_two_and_runs_once() {
     let (mut sim, agent, controller) = two();
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
     sim.restart(&agent);
-    // Within one round trip of its start nobody can tell whether the agent before took the command.
+    // Within one round trip of its start the agent cannot tell whether its predecessor took the command.
     sim.run_for(RTT);
     let told = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
     assert_eq!(told, (RTT * 2, Early::Refused));
@@ -79,7 +79,7 @@ fn after_an_agent_restart_the_first_command_takes_two_and_runs_once() {
 }
 
 #[test]
-fn a_controller_whose_idea_of_the_agents_time_is_off_is_asked_to_repeat() {
+fn an_early_command_with_a_wrong_agent_time_is_refused_and_repeated() {
     for (off, expected) in [
         (-31, Early::Refused),
         (-29, Early::Accepted),
@@ -100,10 +100,10 @@ fn a_controller_whose_idea_of_the_agents_time_is_off_is_asked_to_repeat() {
 }
 
 #[test]
-fn a_long_answer_to_an_early_command_waits_for_the_address_to_be_proved() {
+fn a_long_answer_to_an_early_command_waits_for_address_validation() {
     let (mut sim, agent, controller) = two();
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
-    // The judge watches the budget; 30 kB fit any initial window but the budget of one INIT.
+    // The invariants check the budget; 10 kB fit any initial window but not the budget of one INIT.
     let task = Task::cat(1, 10_000);
     let told = first_command((&mut sim, &agent, &controller), Some(ticket), task);
     assert_eq!(told, (RTT * 2, Early::Accepted));

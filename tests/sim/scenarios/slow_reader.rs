@@ -1,4 +1,4 @@
-//! A reader that does not keep up: the writer stalls, nobody's memory grows, and every byte comes.
+//! A slow reader: the writer stalls, memory stays bounded, and every byte arrives.
 
 use udpagent::session::limits::{SESSION_WINDOW, STREAM_WINDOW};
 

@@ -1,4 +1,4 @@
-//! Who has no key gets no answer, whatever it sends.
+//! A sender without an authorized key gets no answer, whatever it sends.
 
 use std::net::SocketAddr;
 
@@ -74,7 +74,7 @@ fn random_bytes_and_plain_text_are_not_answered() {
     });
 }
 
-/// A working session is disturbed by damaged copies of its own datagrams, from its own address and
+/// A working session receives damaged copies of its own datagrams, from its own address and
 /// from elsewhere: cut, prolonged, with fields changed.
 #[test]
 fn damaged_copies_of_genuine_datagrams_do_no_harm() {

@@ -1,4 +1,4 @@
-//! The agent's service on the machine.
+//! The agent's service above an endpoint.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use crate::invariants::Role;
 use crate::network::HostId;
 use crate::simulation::Simulation;
 
-/// Everybody may run anything.
+/// A policy that allows everything.
 struct Trusting;
 
 impl Policy for Trusting {
@@ -64,16 +64,16 @@ struct HubApp {
     seen: Vec<u64>,
 }
 
-/// A whole agent in the world.
+/// A whole agent in the simulation.
 #[derive(Clone)]
 pub struct WholeAgent {
     /// Its host.
     pub host: HostId,
-    /// Who it is.
+    /// Its public key.
     pub key: PublicKey,
-    /// Where it is found.
+    /// Its address.
     pub address: SocketAddr,
-    /// What ever started on it.
+    /// Record of every start.
     pub log: Rc<RefCell<Log>>,
     app: Rc<RefCell<HubApp>>,
 }
@@ -94,7 +94,7 @@ fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<SimulatedProcesses> 
 }
 
 impl WholeAgent {
-    /// Adds one to the world.
+    /// Adds an agent to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
         let log = Rc::default();
         let app = Rc::new(RefCell::new(HubApp {
@@ -113,7 +113,7 @@ impl WholeAgent {
         }
     }
 
-    /// The process ends and another begins, with what the first kept on disk.
+    /// Restarts the process; state on disk is kept.
     pub fn restart(&self, sim: &mut Simulation) {
         let mut app = self.app.borrow_mut();
         app.service = service(&self.log, sim.local(self.host));
@@ -122,7 +122,7 @@ impl WholeAgent {
         sim.start(self.host, seen);
     }
 
-    /// The exit code of a work.
+    /// The exit code of a task.
     pub const fn exit_code(id: u64) -> u8 {
         exit_code(id)
     }

@@ -1,5 +1,5 @@
-//! Whole programs without their surroundings: the agent's service over pretended processes, and the
-//! controller's attempts, each on the real machine.
+//! The sans-IO agent and controller as a whole: the agent's service over simulated processes, and the
+//! controller's remote jobs, each above a real endpoint.
 
 mod agent;
 mod processes;

@@ -1,4 +1,4 @@
-//! Pretended processes: each does the work that its argument names, within the room it is given.
+//! Simulated processes: each runs the task that its argument names, within the credit it is given.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -22,20 +22,20 @@ const PIPE: u64 = 64 << 10;
 /// Bytes of one read from a pipe.
 const READ: u64 = 8 << 10;
 
-/// What ever started, over all lives of an agent.
+/// Record of starts and exits, over all incarnations of an agent.
 #[derive(Default, Debug)]
 pub struct Log {
-    /// Starts of each work.
+    /// Starts of each task.
     pub starts: HashMap<u64, u32>,
     /// Commands that are on record as accepted.
     pub accepted: Arc<AtomicU64>,
-    /// Processes whose end was asked for.
+    /// Number of processes that were told to end.
     pub ended: u64,
-    /// What those returned that ran to their end.
+    /// Exit codes of processes that ran to their end.
     pub returned: HashMap<u64, u8>,
 }
 
-/// What a process does next.
+/// The next step of a process.
 pub enum Doing {
     /// It writes.
     Output(JobId, Output, Bytes),
@@ -49,7 +49,7 @@ pub enum Doing {
 
 struct Process {
     task: Task,
-    /// When it begins to write, once its input has ended; set at its first turn.
+    /// Start of its output, after the end of its input; set at its first turn.
     ready: Option<Instant>,
     room: [u64; 2],
     written: [u64; 2],
@@ -61,13 +61,13 @@ struct Process {
     exited: bool,
 }
 
-/// The processes of one life of an agent.
+/// The processes of one incarnation of an agent.
 pub struct SimulatedProcesses {
     log: Rc<RefCell<Log>>,
     running: BTreeMap<JobId, Process>,
 }
 
-/// The exit code of a work: any, but determined by it.
+/// The exit code of a task, determined by its id.
 pub const fn exit_code(id: u64) -> u8 {
     (id % 251) as u8
 }
@@ -86,7 +86,7 @@ impl SimulatedProcesses {
         self.running.len()
     }
 
-    /// The next thing that any of them does by `now`.
+    /// The next step of any of them until `now`.
     pub fn next(&mut self, now: Instant) -> Option<Doing> {
         let log = &self.log;
         self.running
@@ -94,7 +94,7 @@ impl SimulatedProcesses {
             .find_map(|(&job, process)| process.next(job, now, log))
     }
 
-    /// When one of them will do something by itself.
+    /// Time of the next step that needs no input.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         let ready = self.running.values().filter_map(|process| process.ready);
         ready.filter(|at| *at > now).min()
@@ -154,7 +154,7 @@ impl Process {
                 self.written[i] = end;
                 return Some(Doing::Output(job, output, data));
             }
-            // As a pipe has it: its end is seen by a read, which needs room.
+            // As with a pipe, EOF is seen by a read, which needs credit.
             if end == total && !self.eof[i] && (self.room[i] > 0 || self.exited) {
                 self.eof[i] = true;
                 return Some(Doing::Eof(job, output));
@@ -174,8 +174,8 @@ impl Processes for SimulatedProcesses {
         let mut log = self.log.borrow_mut();
         let starts = log.starts.entry(task.id).or_default();
         *starts += 1;
-        assert_eq!(*starts, 1, "work {} starts twice", task.id);
-        // One line for each, and that before it.
+        assert_eq!(*starts, 1, "task {} starts twice", task.id);
+        // The record of acceptance is written before the start.
         let accepted = log.accepted.load(Ordering::Relaxed);
         assert_eq!(accepted, log.starts.len() as u64, "not on record");
         assert_eq!(spec.stdin, task.stdin > 0);

@@ -1,4 +1,4 @@
-//! The controller's attempts on the machine: each runs one command to its report.
+//! The controller's remote jobs above an endpoint: each runs one command to its report.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -32,20 +32,20 @@ struct Running {
     attempt: RemoteJob,
     agent: PublicKey,
     task: Task,
-    /// Where the next byte of each output stands.
+    /// Offset of the next byte of each output.
     outputs: [u64; 2],
-    /// Bytes that attempts which died had written out, from an offset that they did not live to learn.
+    /// Bytes that earlier jobs wrote, from an offset that they did not learn before they were killed.
     unplaced: [u64; 2],
-    /// All of it, where it is not known before the end with which byte it began.
+    /// The whole output, if its first offset is known only at the end.
     kept: Option<[Vec<u8>; 2]>,
     stdin: u64,
     stdin_ended: bool,
 }
 
-/// How a work is taken up again after its attempt died.
+/// Way of resuming a task after its remote job was killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Again {
-    /// By its id, from the byte after the last that was written out.
+    /// By its id, from the byte after the last that was written.
     Attach,
     /// By the same request under the same id.
     Repeat,
@@ -56,25 +56,24 @@ pub enum Again {
 pub struct Runner {
     running: BTreeMap<u32, Running>,
     slots: u32,
-    /// Reports, by the work's id.
+    /// Reports, by task id.
     pub reports: HashMap<u64, Report>,
-    /// Bytes of each output that were written out, by the work's id; attempts at the same work go on
-    /// where the one before was.
+    /// Bytes of each output that were written, by task id. A resumed task continues there.
     pub written: HashMap<u64, [u64; 2]>,
-    /// Works that an agent is known to have taken.
+    /// Tasks that an agent is known to have accepted.
     pub accepted: HashSet<u64>,
-    /// Works that were taken up again.
+    /// Tasks that were resumed.
     pub taken_up: HashSet<u64>,
-    /// Works of which an attempt died that would have learnt at its end only which bytes it has had, and how
-    /// many it had written out.
+    /// Tasks with a killed job that would have learnt its first offset only at its end, and the number of
+    /// bytes that it had written.
     unplaced: HashMap<u64, [u64; 2]>,
-    /// When each work was first asked for, as a controller keeps it on disk.
+    /// Time of the first request of each task, as a controller keeps it on disk.
     begun: HashMap<u64, Instant>,
-    /// What was learnt of the agents.
+    /// Tickets of the agents.
     tickets: HashMap<PublicKey, Ticket>,
 }
 
-/// A controller in the world.
+/// A whole controller in the simulation.
 #[derive(Clone)]
 pub struct WholeController {
     /// Its host.
@@ -85,7 +84,7 @@ pub struct WholeController {
     pub app: Rc<RefCell<Runner>>,
 }
 
-/// The request id of a work.
+/// The request id of a task.
 fn request_id(id: u64) -> RequestId {
     RequestId(u128::from(id).to_be_bytes())
 }
@@ -103,19 +102,19 @@ fn exec(task: &Task) -> Exec {
 }
 
 impl WholeController {
-    /// Adds one to the world.
+    /// Adds a controller to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
         let app = Rc::new(RefCell::new(Runner::default()));
         let (host, _, address) = sim.add_host(Role::Controller, Box::new(Rc::clone(&app)));
         Self { host, address, app }
     }
 
-    /// Runs a work.
+    /// Runs a task.
     pub fn run(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
         self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), None);
     }
 
-    /// Takes a work up again.
+    /// Resumes a task.
     pub fn again(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task, how: Again) {
         self.app.borrow_mut().taken_up.insert(task.id);
         if how == Again::Attach {
@@ -133,7 +132,7 @@ impl WholeController {
         self.attempt(sim, agent, task, request, Some(Default::default()));
     }
 
-    /// Attaches to a work, from the byte after the last that was written out.
+    /// Attaches to a task, from the byte after the last that was written.
     pub fn attach(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
         let [stdout, stderr] = self.app.borrow().written[&task.id];
         let request = JobRequest::Attach {
@@ -145,8 +144,7 @@ impl WholeController {
         self.attempt(sim, agent, task, request, None);
     }
 
-    /// The process ends without a word; what it had written out stays written. Returns the works that it
-    /// was at.
+    /// Kills the process; its written output stays. Returns the tasks that were running.
     pub fn crash(&self, sim: &mut Simulation) -> Vec<Task> {
         let mut app = self.app.borrow_mut();
         let running = std::mem::take(&mut app.running).into_values();
@@ -156,8 +154,8 @@ impl WholeController {
         tasks
     }
 
-    /// The attempt at a work is forgotten without a word, while its session goes on as a machine does whose
-    /// application has stopped.
+    /// Drops the remote job of a task while its session stays open, as if the application had hung. Returns
+    /// true if there was one.
     pub fn abandon(&self, task: Task) -> bool {
         let mut app = self.app.borrow_mut();
         let slot = app.running.iter().find(|entry| entry.1.task == task);
@@ -169,10 +167,10 @@ impl WholeController {
         true
     }
 
-    /// Whether attaching would give bytes that follow those that are known.
+    /// True if an attached job would continue at the known offset.
     pub fn can_attach(&self, task: Task) -> bool {
         let app = self.app.borrow();
-        // What an agent has not taken cannot be attached to, and an attached call brings no input.
+        // Attaching needs an accepted request, and an attached call carries no input.
         app.accepted.contains(&task.id) && !app.unplaced.contains_key(&task.id) && task.stdin == 0
     }
 
@@ -222,14 +220,14 @@ impl WholeController {
         sim.act(self.host, out);
     }
 
-    /// Works whose attempt has not ended.
+    /// Number of remote jobs that have not ended.
     pub fn pending(&self) -> usize {
         self.app.borrow().running.len()
     }
 }
 
 impl Runner {
-    /// An attempt has died.
+    /// Notes the bytes of a killed job.
     fn on_crash(&mut self, running: Running) -> Task {
         if let Some(kept) = running.kept {
             let unplaced = self.unplaced.entry(running.task.id).or_default();
@@ -308,8 +306,8 @@ impl Running {
         self.attempt.on_written(output, data.len() as u64);
     }
 
-    /// Now that it is known how many bytes an earlier attempt has had: those of this one follow them, or
-    /// begin before. Returns how far both together came.
+    /// Checks a kept output, whose first offset the report tells: it follows the bytes of earlier jobs, or
+    /// overlaps them. Returns the end of each output.
     fn judge_kept(&self, report: &Report) -> Option<[u64; 2]> {
         let kept = self.kept.as_ref()?;
         Some([Lane::Data, Lane::Stderr].map(|lane| {
