@@ -1,5 +1,4 @@
-//! Whole trees of processes, ended in every way that there is: nothing of them is left, and the outcome is
-//! as documented.
+//! Process trees, ended in every possible way: no process is left, and the outcome is as documented.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +6,16 @@ use rustix::process::Signal;
 
 use crate::harness::{Agent, Child, Jobs, User, children, eventually};
 
-/// What the manual allows for the end of a tree.
+/// Time that the manual allows for the end of a tree.
 const END: Duration = Duration::from_secs(8);
 
-/// A leader, a child, and one that leaves session and group.
+/// A leader, a child, and a descendant in a session and group of its own.
 const TREE: &str = "sleep 600 & setsid sleep 600 & sleep 600";
 
-/// The same, deaf to TERM.
+/// The same tree, ignoring SIGTERM.
 const DEAF: &str = "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600";
 
-/// A command that runs, and who runs it.
+/// A running command with its agent and controller.
 struct Stage {
     // Dropped in this order: the agent must not wait for its controller.
     udpctl: Child,
@@ -58,7 +57,7 @@ impl Stage {
         assert_eq!(outcome.status, 0, "{args:?}: {}", outcome.stderr);
     }
 
-    /// Nobody is left in time, and no remains of anybody.
+    /// Checks that all processes end in time and no zombie is left.
     fn is_over(&self, since: Instant) {
         loop {
             let left = self.jobs.left();
@@ -74,7 +73,7 @@ impl Stage {
         });
     }
 
-    /// Checks the exit status of udpctl and its line about the outcome.
+    /// Checks the exit status and the outcome that udpctl prints.
     fn ends_with(&mut self, status: i32, words: &str) {
         let (ended, stderr) = self.udpctl.wait();
         assert_eq!(ended.code(), Some(status), "{stderr}");
@@ -143,7 +142,7 @@ fn by_shutdown(script: &str) {
     stage.ends_with(255, "canceled: the agent was shut down");
 }
 
-/// Each with an agent of its own, all at the same time: they wait more than they work.
+/// Runs each way with an agent of its own, all at the same time, because they mostly wait.
 fn all(script: &str, ways: &[fn(&str)]) {
     std::thread::scope(|scope| {
         for way in ways {
@@ -153,7 +152,7 @@ fn all(script: &str, ways: &[fn(&str)]) {
 }
 
 #[test]
-fn nothing_of_a_tree_is_left_however_it_is_ended() {
+fn no_process_of_a_tree_is_left_however_it_is_ended() {
     let ways = [
         by_timeout,
         by_interrupt,
@@ -166,13 +165,13 @@ fn nothing_of_a_tree_is_left_however_it_is_ended() {
 }
 
 #[test]
-fn nor_of_one_that_does_not_heed_term() {
+fn no_process_of_a_tree_that_ignores_sigterm_is_left() {
     let ways = [by_timeout, by_interrupt, by_force, by_lease, by_shutdown];
     all(DEAF, &ways);
 }
 
 #[test]
-fn a_signal_that_asks_for_nothing_ends_nobody_else() {
+fn kill_with_a_signal_ends_only_the_process_group() {
     let mut stage = Stage::new(TREE, &[]);
     stage.agent.leaves_something_behind();
     stage.udpctl(&["kill", &stage.target, ID, "-s", "HUP"]);
