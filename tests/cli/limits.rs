@@ -7,7 +7,7 @@ fn said(target: &str, what: &str) -> String {
 }
 
 #[test]
-fn the_agents_time_limit_is_told_from_the_requests_timeout() {
+fn the_agents_time_limit_is_reported_apart_from_the_requests_timeout() {
     let user = User::new();
     user.write_config("[limits]\nruntime = '1s'");
     let agent = user.agent();

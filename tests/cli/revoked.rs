@@ -27,7 +27,7 @@ fn guest_at(guest: &User, agent: &Agent) -> (Child, PathBuf) {
 }
 
 /// Checks the outcome that the owner sees once admitted again.
-fn is_told_why(guest: &User, target: &str) {
+fn reports_the_revocation(guest: &User, target: &str) {
     let mut stderr = String::new();
     eventually("the key is let in", || {
         let args = ["wait", target, ID, "--contact-timeout", "1s"];
@@ -54,7 +54,7 @@ fn removing_a_key_ends_its_session_and_command_at_once() {
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255), "{stderr}");
     host.write_line(&id, "");
-    is_told_why(&guest, &agent.target());
+    reports_the_revocation(&guest, &agent.target());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255), "{stderr}");
     host.write_line(&id, "");
-    is_told_why(&guest, &agent.target());
+    reports_the_revocation(&guest, &agent.target());
 }
 
 #[test]

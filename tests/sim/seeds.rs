@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn every_seed_runs_once_and_a_story_knows_its_name() {
+    fn every_seed_runs_once_and_a_scenario_knows_its_name() {
         if std::env::var(VARIABLE).is_ok() {
             return;
         }
@@ -87,12 +87,12 @@ mod tests {
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
         assert_eq!(
             name_of(&|_| ()),
-            "seeds::tests::every_seed_runs_once_and_a_story_knows_its_name"
+            "seeds::tests::every_seed_runs_once_and_a_scenario_knows_its_name"
         );
     }
 
     #[test]
-    fn a_failing_seed_fails_the_story() {
+    fn a_failing_seed_fails_the_scenario() {
         if std::env::var(VARIABLE).is_ok() {
             return;
         }

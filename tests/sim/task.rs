@@ -51,7 +51,7 @@ impl Task {
 
     /// As the first bytes of the control lane.
     pub fn encode(&self) -> Bytes {
-        let takes = u64::try_from(self.takes.as_micros()).expect("short work");
+        let takes = u64::try_from(self.takes.as_micros()).expect("a short task");
         [self.id, self.out, self.err, self.stdin, takes, self.bound]
             .iter()
             .flat_map(|field| field.to_be_bytes())

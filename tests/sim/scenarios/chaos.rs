@@ -87,7 +87,7 @@ fn scenario(seed: u64) -> u64 {
     let done = |controllers: &[Controller]| -> usize {
         controllers.iter().map(|l| l.app.borrow().done()).sum()
     };
-    sim.run_until(SECOND * 300, "every work done", |_| {
+    sim.run_until(SECOND * 300, "every task done", |_| {
         done(&controllers) as u64 == asked
     });
     let started: usize = agents.iter().map(|a| a.app.borrow().started()).sum();

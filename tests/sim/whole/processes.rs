@@ -166,11 +166,11 @@ impl Process {
 
 impl Processes for SimulatedProcesses {
     fn spawn(&mut self, job: JobId, spec: Spec) -> Result<i32, i32> {
-        let text = spec.argv[1].to_str().expect("a work");
+        let text = spec.argv[1].to_str().expect("a task");
         let bytes: Vec<u8> = (0..Task::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
             .collect();
-        let task = Task::decode(&bytes.try_into().expect("a work's size"));
+        let task = Task::decode(&bytes.try_into().expect("a task's size"));
         let mut log = self.log.borrow_mut();
         let starts = log.starts.entry(task.id).or_default();
         *starts += 1;

@@ -123,7 +123,7 @@ impl WholeController {
         let since = self.app.borrow().begun[&task.id];
         let age = sim.local(self.host).since(since);
         let age_ms = u64::try_from(age.as_millis())
-            .expect("a short story")
+            .expect("a short scenario")
             .max(1);
         let request = JobRequest::Exec(Exec {
             age_ms,
@@ -268,7 +268,7 @@ impl Runner {
                         self.written.insert(running.task.id, outputs);
                     }
                     let before = self.reports.insert(running.task.id, report);
-                    assert!(before.is_none(), "two reports of one work");
+                    assert!(before.is_none(), "two reports of one task");
                     self.running.remove(&slot);
                     return;
                 }
