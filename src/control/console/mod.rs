@@ -7,8 +7,7 @@ mod keys;
 #[cfg(feature = "cli")]
 mod modes;
 #[cfg(not(feature = "cli"))]
-#[path = "no_modes.rs"]
-mod modes;
+mod no_modes;
 
 pub use keys::{Key, Keys};
 
@@ -19,7 +18,10 @@ use rustix::stdio;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::message::Window;
+#[cfg(feature = "cli")]
 use modes::Modes;
+#[cfg(not(feature = "cli"))]
+use no_modes::Modes;
 
 /// Settings of the user's terminal from before raw mode, while it is in raw mode.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
