@@ -78,6 +78,71 @@ impl Echo {
             .sum()
     }
 
+    fn on_stream(
+        &mut self,
+        now: Instant,
+        session: SessionHandle,
+        event: StreamEvent,
+        out: &mut Vec<Command>,
+    ) {
+        match event {
+            StreamEvent::Data {
+                stream,
+                offset,
+                data,
+                fin,
+            } => {
+                let key = (session, stream.call());
+                match stream.lane() {
+                    Lane::Control => {
+                        out.push(Command::Consumed {
+                            session,
+                            stream,
+                            bytes: data.len() as u64,
+                        });
+                        if !data.is_empty() {
+                            self.on_control(now, key, &data, out);
+                        }
+                    }
+                    Lane::Data => self.on_stdin(now, key, (offset, &data, fin), out),
+                    Lane::Stderr => panic!("a controller writes to the stderr lane"),
+                }
+            }
+            StreamEvent::Writable {
+                stream,
+                consumed,
+                limit,
+            } => {
+                let Some(call) = self.calls.get_mut(&(session, stream.call())) else {
+                    return;
+                };
+                call.credit.insert(stream.lane(), (consumed, limit));
+                for (lane, writer) in &mut call.writers {
+                    if *lane == stream.lane() {
+                        writer.on_credit(consumed, limit);
+                        writer.write(out);
+                    }
+                }
+            }
+            StreamEvent::Delivered { stream } => self.on_delivered((session, stream.call()), out),
+            StreamEvent::Reset { .. }
+            | StreamEvent::Stopped { .. }
+            | StreamEvent::CallEnded { .. } => {}
+        }
+    }
+
+    /// Releases the call once all three lanes are delivered.
+    fn on_delivered(&mut self, key: Key, out: &mut Vec<Command>) {
+        let call = self.calls.get_mut(&key).expect("delivered in an open call");
+        call.delivered += 1;
+        if call.delivered == 3 {
+            self.calls.remove(&key);
+            self.requests.remove(&key);
+            let (session, call) = key;
+            out.push(Command::Release { session, call });
+        }
+    }
+
     fn on_control(&mut self, now: Instant, key: Key, data: &[u8], out: &mut Vec<Command>) {
         let request = self.requests.entry(key).or_default();
         request.extend_from_slice(data);
@@ -169,68 +234,7 @@ impl App for Rc<RefCell<Echo>> {
             Event::Accepted { .. } => echo.accepted += 1,
             Event::InitSeen { fingerprint } => echo.seen.push(fingerprint),
             Event::Moved { path, .. } => echo.moved.push(path),
-            Event::Stream {
-                session,
-                event:
-                    StreamEvent::Data {
-                        stream,
-                        offset,
-                        data,
-                        fin,
-                    },
-            } => {
-                let key = (session, stream.call());
-                match stream.lane() {
-                    Lane::Control => {
-                        out.push(Command::Consumed {
-                            session,
-                            stream,
-                            bytes: data.len() as u64,
-                        });
-                        if !data.is_empty() {
-                            echo.on_control(now, key, &data, out);
-                        }
-                    }
-                    Lane::Data => echo.on_stdin(now, key, (offset, &data, fin), out),
-                    Lane::Stderr => panic!("a controller writes to the stderr lane"),
-                }
-            }
-            Event::Stream {
-                session,
-                event:
-                    StreamEvent::Writable {
-                        stream,
-                        consumed,
-                        limit,
-                    },
-            } => {
-                let key = (session, stream.call());
-                if let Some(call) = echo.calls.get_mut(&key) {
-                    call.credit.insert(stream.lane(), (consumed, limit));
-                    for (lane, writer) in &mut call.writers {
-                        if *lane == stream.lane() {
-                            writer.on_credit(consumed, limit);
-                            writer.write(out);
-                        }
-                    }
-                }
-            }
-            Event::Stream {
-                session,
-                event: StreamEvent::Delivered { stream },
-            } => {
-                let key = (session, stream.call());
-                let call = echo.calls.get_mut(&key).expect("delivered in an open call");
-                call.delivered += 1;
-                if call.delivered == 3 {
-                    echo.calls.remove(&key);
-                    echo.requests.remove(&key);
-                    out.push(Command::Release {
-                        session,
-                        call: stream.call(),
-                    });
-                }
-            }
+            Event::Stream { session, event } => echo.on_stream(now, session, event, out),
             Event::Closed { session, reason } => {
                 echo.calls.retain(|key, _| key.0 != session);
                 echo.requests.retain(|key, _| key.0 != session);
@@ -238,15 +242,7 @@ impl App for Rc<RefCell<Echo>> {
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),
-            Event::Stream {
-                event:
-                    StreamEvent::Reset { .. }
-                    | StreamEvent::Stopped { .. }
-                    | StreamEvent::CallEnded { .. },
-                ..
-            }
-            | Event::Silent { .. }
-            | Event::Heard { .. } => {}
+            Event::Silent { .. } | Event::Heard { .. } => {}
         }
     }
 
