@@ -79,7 +79,7 @@ pub struct Caller {
     pub pace: Pace,
     /// Task whose lanes are not read, whatever the pace.
     pub stalled: Option<u64>,
-    /// Calls that it keeps open at once in a session.
+    /// Maximum number of concurrent calls in a session.
     pub at_once: usize,
     next_connection: u64,
     unread: VecDeque<(SessionHandle, StreamId, u64)>,
@@ -124,7 +124,7 @@ impl Caller {
         self.unread.iter().map(|(_, _, bytes)| bytes).sum()
     }
 
-    /// Reads at another pace from the next turn on, also what waits.
+    /// Changes the reading speed, also for bytes that already wait.
     pub fn wake(&mut self, pace: Pace) {
         self.pace = pace;
         self.next_read = Some(Instant::ZERO);
@@ -245,7 +245,7 @@ impl Caller {
         self.finish(now, session, stream.call(), out);
     }
 
-    /// A call is over when every lane has ended and was disposed of.
+    /// A call is over when every lane has ended and is consumed.
     fn finish(
         &mut self,
         now: Instant,

@@ -25,7 +25,7 @@ pub trait App {
         let _ = (now, out);
     }
 
-    /// Streams that the application reads, have not ended and have a willing writer.
+    /// Streams that the application reads and that are not complete, while their writer is willing.
     fn flows(&self) -> Vec<Flow> {
         Vec::new()
     }

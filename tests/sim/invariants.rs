@@ -7,13 +7,13 @@
 //!   byte for byte (another message under the same ephemeral key would reuse a nonce);
 //! - an agent sends to an address, for a session, at most three times what came from there, until a
 //!   datagram of the session came (from anywhere: RFC 9000 §8.2.3) that its sender wrote after hearing
-//!   something sent there: no proof of an address can be had earlier, whatever the machine believes;
+//!   something sent there: no address can be validated earlier, whatever the endpoint assumes;
 //! - an address that has sent nothing genuine gets no answer; one that has shown knowledge of the agent's
 //!   public key may get a RETRY, never more bytes than it sent;
 //! - a controller sends only to addresses of its connect commands;
-//! - a stream with a willing writer and a willing reader makes progress ([`Simulation::patience`]).
+//! - a stream with a willing writer and a willing reader makes progress ([`Simulation::stall_timeout`]).
 //!
-//! [`Simulation::patience`]: crate::simulation::Simulation::patience
+//! [`Simulation::stall_timeout`]: crate::simulation::Simulation::stall_timeout
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -62,13 +62,13 @@ struct Peer {
     knows_key: bool,
 }
 
-/// A stream that has bytes to come: its writer has more to write, its reader consumes what it gets.
+/// A stream that is not complete: its writer has more to write, and its reader consumes what it receives.
 pub struct Flow {
     /// The reader's name for the session.
     pub session: SessionHandle,
-    /// Which.
+    /// The stream.
     pub stream: StreamId,
-    /// Bytes that came in order.
+    /// Bytes received in order.
     pub received: u64,
 }
 
@@ -93,7 +93,7 @@ pub struct Invariants {
     heard: HashMap<(Incarnation, SessionId), HashMap<SocketAddr, u64>>,
     peers: HashMap<(Incarnation, SocketAddr), Peer>,
     targets: HashMap<Incarnation, HashSet<SocketAddr>>,
-    /// Bytes that came in each flow, and since when it has been so many.
+    /// Bytes received in each flow, and the time of the last change.
     flows: HashMap<(Incarnation, SessionHandle, StreamId), (u64, Instant)>,
 }
 
@@ -162,7 +162,7 @@ impl Invariants {
         self.emissions.len() as u64 - 1
     }
 
-    /// A datagram arrives at a living host; `written_to` is the address that its sender wrote on it.
+    /// A datagram arrives at a running host; `written_to` is the address that its sender wrote on it.
     pub fn delivered(
         &mut self,
         incarnation: Incarnation,
@@ -184,16 +184,16 @@ impl Invariants {
         }
     }
 
-    /// What a host is reading now.
+    /// Checks the progress of the streams that a host reads.
     ///
     /// # Panics
-    /// When one of the streams has stood still for longer than `patience`.
-    pub fn reading(
+    /// If a stream has made no progress for longer than `stall_timeout`.
+    pub fn check_progress(
         &mut self,
         now: Instant,
         incarnation: Incarnation,
         flows: &[Flow],
-        patience: Duration,
+        stall_timeout: Duration,
     ) {
         let open: HashSet<_> = flows.iter().map(|f| (f.session, f.stream)).collect();
         self.flows.retain(|(l, session, stream), _| {
@@ -206,8 +206,8 @@ impl Invariants {
                 (*received, *since) = (flow.received, now);
             }
             assert!(
-                now.since(*since) <= patience,
-                "{:?} of {:?} stands still at {received} bytes although both ends are willing",
+                now.since(*since) <= stall_timeout,
+                "{:?} of {:?} makes no progress at {received} bytes although both ends are willing",
                 flow.stream,
                 flow.session
             );
@@ -240,7 +240,7 @@ impl Invariants {
         if !peer.genuine {
             assert!(
                 peer.knows_key && matches!(datagram, Datagram::Retry(_)),
-                "the agent answers {to}, a stranger, with {datagram:?}"
+                "the agent answers {to}, which has sent nothing genuine, with {datagram:?}"
             );
             assert!(
                 peer.sent <= peer.received,

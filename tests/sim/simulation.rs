@@ -50,8 +50,8 @@ pub struct Simulation {
     pub tuning: Tuning,
     /// Maximum delay of a timer, as on a busy machine.
     pub lateness: Duration,
-    /// How long a stream may stand still whose writer and reader are both willing; `None`: not looked at.
-    pub patience: Option<Duration>,
+    /// Maximum time without progress of a stream with a willing writer and a willing reader; `None`: not checked.
+    pub stall_timeout: Option<Duration>,
     lateness_rng: SimRng,
     members: Members,
     nodes: Vec<Node>,
@@ -66,10 +66,10 @@ impl Simulation {
             now: Instant::from_micros(1_000_000),
             network: Network::new(seed, link),
             invariants: Invariants::default(),
-            rng: SimRng::new(seed, "story"),
+            rng: SimRng::new(seed, "scenario"),
             tuning: Tuning::default(),
             lateness: Duration::ZERO,
-            patience: None,
+            stall_timeout: None,
             lateness_rng: SimRng::new(seed, "lateness"),
             members: Members::default(),
             nodes: Vec::new(),
@@ -155,7 +155,7 @@ impl Simulation {
         }
     }
 
-    /// A host's process begins, in node of the one before if there was one.
+    /// Starts a host's process, in place of its predecessor if there was one.
     pub fn start(&mut self, id: HostId, seen: Vec<u64>) {
         let node = &mut self.nodes[id.0];
         let incarnation = self.invariants.start_host(id, node.role);
@@ -331,19 +331,19 @@ impl Simulation {
         } else if let Some((_, host)) = timer {
             self.wake(host);
         }
-        self.look_for_progress();
+        self.check_progress();
         true
     }
 
-    fn look_for_progress(&mut self) {
-        let Some(patience) = self.patience else {
+    fn check_progress(&mut self) {
+        let Some(stall_timeout) = self.stall_timeout else {
             return;
         };
         for node in &self.nodes {
             if let Some(host) = &node.host {
                 let flows = node.app.flows();
                 self.invariants
-                    .reading(self.now, host.incarnation(), &flows, patience);
+                    .check_progress(self.now, host.incarnation(), &flows, stall_timeout);
             }
         }
     }

@@ -23,7 +23,7 @@ pub struct Task {
     pub stdin: u64,
     /// Delay before it writes anything.
     pub takes: Duration,
-    /// Unconsumed bytes that a writer of it allows itself in each lane; 0: as many as there is credit for.
+    /// Maximum number of unconsumed bytes in each lane of its writers; 0: bounded by the credit only.
     pub bound: u64,
 }
 
@@ -49,7 +49,7 @@ impl Task {
         }
     }
 
-    /// As the first bytes of the control lane.
+    /// Encodes the task as the first bytes of the control lane.
     pub fn encode(&self) -> Bytes {
         let takes = u64::try_from(self.takes.as_micros()).expect("a short task");
         [self.id, self.out, self.err, self.stdin, takes, self.bound]
@@ -59,7 +59,7 @@ impl Task {
             .into()
     }
 
-    /// Reads it back.
+    /// Decodes a task.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
         let field = |i: usize| {
             let at = &bytes[i * 8..i * 8 + 8];
@@ -120,7 +120,7 @@ pub struct Writer {
     written: u64,
     limit: u64,
     consumed: u64,
-    /// Unconsumed bytes that it allows itself.
+    /// Maximum number of unconsumed bytes.
     bound: u64,
     ended: bool,
 }
@@ -129,7 +129,7 @@ impl Writer {
     /// Bytes in one write.
     const CHUNK: u64 = 16 << 10;
 
-    /// Will write `total` bytes of `pattern`.
+    /// Creates a writer of `total` bytes of `pattern`.
     pub const fn new(
         session: SessionHandle,
         stream: StreamId,
@@ -149,13 +149,13 @@ impl Writer {
         }
     }
 
-    /// Allows itself at most this many unconsumed bytes, as [`Work::bound`] says.
+    /// Bounds the unconsumed bytes; see [`Task::bound`].
     pub const fn bounded(mut self, bound: u64) -> Self {
         self.bound = if bound == 0 { u64::MAX } else { bound };
         self
     }
 
-    /// The peer reports what it consumed, and gives credit.
+    /// Handles the peer's report of consumption and credit.
     pub fn on_credit(&mut self, consumed: u64, limit: u64) {
         self.consumed = self.consumed.max(consumed);
         self.limit = self.limit.max(limit);
@@ -171,7 +171,7 @@ impl Writer {
         self.written
     }
 
-    /// Writes what may be written.
+    /// Writes as much as the credit and the bound allow.
     pub fn write(&mut self, out: &mut Vec<Command>) {
         while !self.ended {
             let allowed = self.limit.min(self.consumed.saturating_add(self.bound));
@@ -202,7 +202,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Expects `total` bytes of `pattern`.
+    /// Creates a reader that expects `total` bytes of `pattern`.
     pub const fn new(pattern: Pattern, total: u64) -> Self {
         Self {
             pattern,
@@ -229,12 +229,12 @@ impl Reader {
         }
     }
 
-    /// Bytes that came.
+    /// Bytes received.
     pub const fn received(&self) -> u64 {
         self.received
     }
 
-    /// Everything has come, and the end.
+    /// True if all bytes and the end were received.
     pub const fn is_ended(&self) -> bool {
         self.ended
     }

@@ -260,7 +260,7 @@ impl Trial {
             self.counts.started += u64::from(starts);
             match report.outcome {
                 Some(Outcome::Exited { code }) => {
-                    assert_eq!(starts, 1, "{task:?} is told to have run");
+                    assert_eq!(starts, 1, "{task:?} is reported to have run");
                     assert_eq!(log.returned.get(&task.id), Some(&code), "{task:?}");
                     assert_eq!(report.lengths, [task.out, task.err], "{task:?}");
                     assert_eq!(app.written[&task.id], [task.out, task.err], "{task:?}");

@@ -1,4 +1,4 @@
-//! Flow control that never deadlocks: credit that a writer waits for always comes.
+//! Flow control without deadlock: credit that a writer waits for always arrives.
 
 use udpagent::session::limits::{CONSUMED_REPORT, INITIAL_STREAM_CREDIT};
 
@@ -11,9 +11,9 @@ use crate::simulation::Simulation;
 use crate::task::Task;
 
 #[test]
-fn a_writer_that_waits_for_consumption_at_the_initial_credit_is_told_of_it() {
+fn a_writer_that_waits_at_the_initial_credit_learns_of_consumption() {
     let mut sim = Simulation::new(0, Link::perfect(MS * 5));
-    sim.patience = Some(SECOND * 5);
+    sim.stall_timeout = Some(SECOND * 5);
     let (agent, controller) = (sim.agent(), sim.controller());
     let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
     let task = Task {
@@ -25,16 +25,16 @@ fn a_writer_that_waits_for_consumption_at_the_initial_credit_is_told_of_it() {
     sim.run_until(SECOND * 600, "done", |_| {
         controller.app.borrow().done() == 1
     });
-    // Two ways of 3 MiB in datagrams of 1 200 bytes, acknowledged one in ten: reports ride along.
+    // 3 MiB each way in datagrams of 1200 bytes, with one ACK for ten: reports cost no datagrams of their own.
     let sent = sim.network.counters.sent;
     assert!(sent < 7_500, "{sent} datagrams");
 }
 
 #[test]
-fn where_both_ends_are_willing_no_stream_stands_still() {
+fn a_stream_with_a_willing_writer_and_reader_makes_progress() {
     seeds::each(60, |seed| {
         let mut sim = Simulation::new(seed, Link::lossy(MS * 5, 0.05));
-        sim.patience = Some(SECOND * 10);
+        sim.stall_timeout = Some(SECOND * 10);
         if sim.rng.below(2) == 0 {
             sim.tuning = Tuning {
                 stream_window: Some(1 + sim.rng.below(2 << 20)),

@@ -61,10 +61,10 @@ fn silence_is_reported_after_the_requested_time() {
     sim.run_until(SECOND * 10, "silent", |_| {
         controller.app.borrow().sessions[&session].silences == 1
     });
-    let told = sim.now().since(died);
+    let detected = sim.now().since(died);
     assert!(
-        told >= SECOND * 4 && told <= SECOND * 5 + MS * 50,
-        "{told:?}"
+        detected >= SECOND * 4 && detected <= SECOND * 5 + MS * 50,
+        "{detected:?}"
     );
 }
 

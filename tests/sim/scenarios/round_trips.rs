@@ -41,8 +41,8 @@ fn the_first_command_to_an_agent_takes_two_round_trips() {
 fn the_first_command_to_an_agent_that_was_met_before_takes_one() {
     let (mut sim, agent, controller) = two();
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
-    let told = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
-    assert_eq!(told, (RTT, Early::Accepted));
+    let result = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
+    assert_eq!(result, (RTT, Early::Accepted));
     assert_eq!(agent.app.borrow().starts[&1], 1);
 }
 
@@ -51,8 +51,8 @@ fn a_ticket_is_good_for_hours() {
     let (mut sim, agent, controller) = two();
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
     sim.run_for(SECOND * 36_000);
-    let told = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
-    assert_eq!(told, (RTT, Early::Accepted));
+    let result = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
+    assert_eq!(result, (RTT, Early::Accepted));
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn after_an_agent_restart_the_first_command_takes_two_and_runs_once() {
     sim.restart(&agent);
     // Within one round trip of its start the agent cannot tell whether its predecessor took the command.
     sim.run_for(RTT);
-    let told = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
-    assert_eq!(told, (RTT * 2, Early::Refused));
+    let result = first_command((&mut sim, &agent, &controller), Some(ticket), Task::echo(1));
+    assert_eq!(result, (RTT * 2, Early::Refused));
     assert_eq!(agent.app.borrow().starts[&1], 1);
 }
 
@@ -105,20 +105,20 @@ fn a_long_answer_to_an_early_command_waits_for_address_validation() {
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
     // The invariants check the budget; 10 kB fit any initial window but not the budget of one INIT.
     let task = Task::cat(1, 10_000);
-    let told = first_command((&mut sim, &agent, &controller), Some(ticket), task);
-    assert_eq!(told, (RTT * 2, Early::Accepted));
+    let result = first_command((&mut sim, &agent, &controller), Some(ticket), task);
+    assert_eq!(result, (RTT * 2, Early::Accepted));
 }
 
 #[test]
 fn an_answer_that_fits_the_budget_of_the_first_datagram_takes_one_round_trip() {
     let (mut sim, agent, controller) = two();
     let (_, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
-    let told = first_command(
+    let result = first_command(
         (&mut sim, &agent, &controller),
         Some(ticket),
         Task::cat(1, 2_000),
     );
-    assert_eq!(told, (RTT, Early::Accepted));
+    assert_eq!(result, (RTT, Early::Accepted));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn exec(task: &Task) -> Exec {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    let argv = vec!["work".into(), hex.as_str().into()];
+    let argv = vec!["task".into(), hex.as_str().into()];
     Exec {
         stdin: task.stdin > 0,
         ..Exec::new(request_id(task.id), argv)
