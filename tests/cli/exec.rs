@@ -181,7 +181,7 @@ fn output_that_is_written_after_the_result_is_named_on_stderr() {
         .outcome();
     let object: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!(object["streams_open"], true);
-    // What lets go of its output leaves nothing out.
+    // A child that has closed its output leaves nothing out.
     user.udpctl(exec(
         &target,
         &["sh", "-c", "sleep 5 >/dev/null 2>&1 & echo hi"],

@@ -63,9 +63,9 @@ fn killed_in_the_middle(user: &User, target: &str, args: &[&str], some: usize) -
     stdout.read_exact(&mut got).unwrap();
     eventually("the pipe is full", || {
         let mut fds = [PollFd::new(&writer, PollFlags::OUT)];
-        let room = poll(&mut fds, Some(&Timespec::default())).unwrap() > 0;
+        let writable = poll(&mut fds, Some(&Timespec::default())).unwrap() > 0;
         let there = some as u64 + rustix::io::ioctl_fionread(&stdout).unwrap();
-        !room && offsets(user) == Some((there, there))
+        !writable && offsets(user) == Some((there, there))
     });
     process.kill().unwrap();
     process.wait().unwrap();

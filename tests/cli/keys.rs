@@ -197,22 +197,30 @@ fn an_invitation_names_the_port_of_the_running_agent() {
     let agent = host.agent();
     let port = agent.port_of("127.0.0.1");
     for args in [&["invite"][..], &["invite", "--host", "127.0.0.1"]] {
-        let told = host.udpagent(args).outcome();
-        assert_eq!((told.status, &told.stderr[..]), (0, ""));
-        let text = String::from_utf8(told.stdout).unwrap();
+        let outcome = host.udpagent(args).outcome();
+        assert_eq!((outcome.status, &outcome.stderr[..]), (0, ""));
+        let text = String::from_utf8(outcome.stdout).unwrap();
         assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
         let accepted = guest.udpctl(["accept", &bare(&text)]).outcome();
         assert_eq!(accepted.status, 0, "{}", accepted.stderr);
     }
-    // What is typed goes first.
-    let told = host.udpagent(["invite", "--host", "h:1234"]).outcome();
-    assert!(String::from_utf8(told.stdout).unwrap().contains("h:1234"));
+    // The address on the command line has precedence.
+    let outcome = host.udpagent(["invite", "--host", "h:1234"]).outcome();
+    assert!(
+        String::from_utf8(outcome.stdout)
+            .unwrap()
+            .contains("h:1234")
+    );
     drop(agent);
     host.write_config("bind = ':7123'");
-    let told = host.udpagent(["invite", "--host", "h"]).outcome();
+    let outcome = host.udpagent(["invite", "--host", "h"]).outcome();
     assert_eq!(
-        told.stderr,
+        outcome.stderr,
         "udpagent: no agent of this user runs here; the invitation names port 7123, from the configuration\n"
     );
-    assert!(String::from_utf8(told.stdout).unwrap().contains("h:7123"));
+    assert!(
+        String::from_utf8(outcome.stdout)
+            .unwrap()
+            .contains("h:7123")
+    );
 }

@@ -20,7 +20,7 @@ fn of(agent: &Agent, what: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{}/{what}", agent.child.pid().as_raw_pid()))
 }
 
-/// Open descriptors; 0 if not root, to whom the system shows none of a program that cannot be dumped.
+/// Number of open descriptors; 0 without root, because /proc hides those of a process that is not dumpable.
 fn descriptors(agent: &Agent) -> usize {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root sees the agent's descriptors");

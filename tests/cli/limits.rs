@@ -132,7 +132,7 @@ fn the_limit_of_jobs_is_enforced() {
 #[test]
 fn a_command_has_the_usual_umask_and_oom_score_whatever_the_agent_has() {
     let user = User::new();
-    // Lowered by somebody with the privilege, it could be raised by nobody less; so raised here.
+    // Lowering the score needs a privilege; raising it does not.
     let script = "umask 077; echo 500 >/proc/self/oom_score_adj; exec \"$@\"";
     let mut command = user.command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_udpagent")]);

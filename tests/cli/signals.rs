@@ -115,7 +115,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[test]
-fn an_agent_under_nohup_survives_the_hang_up() {
+fn an_agent_under_nohup_survives_sighup() {
     let user = User::new();
     let mut command = user.command("nohup");
     command.arg(env!("CARGO_BIN_EXE_udpagent"));
@@ -123,7 +123,7 @@ fn an_agent_under_nohup_survives_the_hang_up() {
     let mut agent = Agent::from(command);
     agent.child.signal(Signal::HUP);
     let script = "grep SigIgn /proc/$$/status";
-    // Nor does a command inherit that.
+    // A command does not inherit the ignored signal.
     user.udpctl(["exec", &agent.target(), "--shell", script])
         .stdout("SigIgn:\t0000000000000000\n")
         .run();

@@ -163,24 +163,24 @@ fn a_terminal_for_several_hosts_is_refused() {
 }
 
 #[test]
-fn the_end_of_input_is_the_end_for_every_program_of_a_terminal() {
+fn the_end_of_stdin_is_eof_for_every_program_in_a_terminal() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    // Each is a hang, or a hang-up (129), where the end is told once, or the terminal closed too early.
+    // If EOF is sent only once, these hang; if the terminal is closed too early, SIGHUP ends them (129).
     for (typed, script, shown) in [
         ("", "exec cat", ""),
         ("x\n", "exec cat", "x\r\nx\r\n"),
         ("x", "exec cat", "xx"),
         ("x", "cat; echo; cat; cat; echo done", "xx\r\ndone\r\n"),
         ("x", "stty eof z; exec cat", "xx"),
-        // A key while the terminal is raw (one that was sent before is NUL then), and the end after it.
+        // EOF is a key while the terminal is raw (one sent earlier is read as NUL), and EOF again after that.
         (
             "",
             "stty raw -echo; until [ \"$(head -c 1 | od -An -tx1)\" = ' 04' ]; do :; done; stty cooked; exec cat",
             "",
         ),
-        // It lets go of its terminal, and goes on.
+        // The program closes its terminal and continues.
         (
             "",
             "exec 0<&- 1>&- 2>&-; sleep 0.2; echo back >/dev/tty",
@@ -193,9 +193,9 @@ fn the_end_of_input_is_the_end_for_every_program_of_a_terminal() {
                 .stdin(typed)
                 .outcome();
             let stdout = String::from_utf8(outcome.stdout).unwrap();
-            let told = (outcome.status, &outcome.stderr[..], &stdout[..]);
+            let result = (outcome.status, &outcome.stderr[..], &stdout[..]);
             // Where the echo of the line stands depends on when it is typed.
-            assert_eq!(told, (0, "", shown), "{typed:?} {script}");
+            assert_eq!(result, (0, "", shown), "{typed:?} {script}");
         }
     }
 }
