@@ -127,7 +127,8 @@ fn a_killed_controller_gets_exactly_the_rest_when_it_attaches() {
         let (mut sim, agent, controller) = two(seed, Link::narrow(MS * 10, 500_000, 50_000));
         let task = Task::cat(1, 400_000);
         controller.run(&mut sim, &agent, task);
-        let pause = sim.rng.between(MS * 100, MS * 900);
+        // The whole output takes 800 ms.
+        let pause = sim.rng.between(MS * 100, MS * 750);
         sim.run_for(pause);
         controller.crash(&mut sim);
         controller.attach(&mut sim, &agent, task);

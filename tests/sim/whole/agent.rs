@@ -58,7 +58,7 @@ impl Audit for Recorder {
 }
 
 /// The application of its host.
-struct HubApp {
+struct ServiceApp {
     service: Service<SimulatedProcesses>,
     now: Instant,
     seen: Vec<u64>,
@@ -75,7 +75,7 @@ pub struct WholeAgent {
     pub address: SocketAddr,
     /// Record of every start.
     pub log: Rc<RefCell<Log>>,
-    app: Rc<RefCell<HubApp>>,
+    app: Rc<RefCell<ServiceApp>>,
 }
 
 fn service(log: &Rc<RefCell<Log>>, now: Instant) -> Service<SimulatedProcesses> {
@@ -97,7 +97,7 @@ impl WholeAgent {
     /// Adds an agent to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
         let log = Rc::default();
-        let app = Rc::new(RefCell::new(HubApp {
+        let app = Rc::new(RefCell::new(ServiceApp {
             service: service(&log, Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
@@ -133,7 +133,7 @@ impl WholeAgent {
     }
 }
 
-impl HubApp {
+impl ServiceApp {
     fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
         self.now = now;
         if self.service.poll_timeout().is_some_and(|at| at <= now) {
@@ -152,7 +152,7 @@ impl HubApp {
     }
 }
 
-impl App for Rc<RefCell<HubApp>> {
+impl App for Rc<RefCell<ServiceApp>> {
     fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
         if let session::Event::InitSeen { fingerprint } = event {
