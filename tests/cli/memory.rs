@@ -8,9 +8,9 @@ use std::process::Command;
 use crate::harness::{Agent, Test, User, eventually};
 use crate::users::{Nobody, nobody};
 
-/// Owner of a process as its directory in `/proc` shows it: root, if the process is not dumpable.
-fn owner(process: &Path) -> u32 {
-    std::fs::metadata(process).unwrap().uid()
+/// Owner of a file.
+fn owner(file: &Path) -> u32 {
+    std::fs::metadata(file).unwrap().uid()
 }
 
 #[test]
@@ -34,9 +34,11 @@ fn an_agent_without_root_is_not_dumpable_but_its_commands_are() {
     }
     let agent = Agent::from(lowered("udpagent", &["--bind", "127.0.0.1:0"]));
     let process = format!("/proc/{}", agent.child.pid().as_raw_pid());
-    assert_eq!(owner(Path::new(&process)), 0);
+    // The files of a process that is not dumpable belong to root, not so their directory; proc(5).
+    let environ = format!("{process}/environ");
+    assert_eq!(owner(Path::new(&environ)), 0);
     let mut reader = Command::new("/bin/cat");
-    reader.arg(format!("{process}/environ"));
+    reader.arg(&environ);
     lower(&mut reader);
     let read = reader.output().unwrap();
     assert!(!read.status.success() && read.stdout.is_empty());
@@ -48,7 +50,7 @@ fn an_agent_without_root_is_not_dumpable_but_its_commands_are() {
         Test::new(lowered("udpctl", &args))
     };
     let me = if root { uid } else { owner(&user.path("")) };
-    let own = "stat -c %u /proc/self; wc -c </proc/self/environ >/dev/null && echo read";
+    let own = "stat -c %u /proc/self/environ; wc -c </proc/self/environ >/dev/null && echo read";
     exec(&["--shell", own])
         .stdout(format!("{me}\nread\n"))
         .run();
