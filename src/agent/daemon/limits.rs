@@ -25,5 +25,5 @@ pub const LAST_TREES: Duration = Duration::from_millis(500);
 /// And the network thread this long to send the last datagrams.
 pub const LAST_DATAGRAMS: Duration = Duration::from_millis(500);
 
-/// Fingerprints of INITs kept over a restart: as many as the session machine remembers.
+/// ReplayLog of INITs kept over a restart: as many as the session machine remembers.
 pub const FINGERPRINTS: usize = crate::session::limits::INIT_REGISTER;

@@ -1,4 +1,4 @@
-//! Fingerprints of the INITs that were answered, kept over a restart, so that a captured one is never answered
+//! ReplayLog of the INITs that were answered, kept over a restart, so that a captured one is never answered
 //! again.
 //!
 //! A file of eight bytes each, appended to as they come, cut to its newer half when it grows too large.
