@@ -1,5 +1,5 @@
-//! The agent's files `authorized_keys` and `invites`: an error is one clean line and admits
-//! nobody, a valid line is found again with its options.
+//! The agent's files `authorized_keys` and `invites`: what is wrong is said in one clean line and admits
+//! nobody, what is right is found again and held to its options.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
