@@ -70,45 +70,54 @@ fn main() {
         for mut datagram in to_controller {
             controller.handle_datagram(now, agent_path, None, &mut datagram);
         }
-        while let Some(event) = agent.poll_event() {
-            if let Event::Stream {
-                session,
-                event: StreamEvent::Data { stream, data, .. },
-            } = event
-            {
-                println!("{:>3} ms  agent got {:?}", now.as_micros() / 1000, data);
-                let answer = Bytes::from_static(b"yes");
-                agent.apply(
-                    now,
-                    Command::Write {
-                        session,
-                        stream,
-                        data: answer,
-                        fin: true,
-                    },
-                );
-            }
-        }
-        while let Some(event) = controller.poll_event() {
-            if let Event::Stream {
-                event:
-                    StreamEvent::Data {
-                        stream, data, fin, ..
-                    },
-                ..
-            } = event
-            {
-                assert_eq!(stream, StreamId::new(stream.call(), Lane::Control));
-                println!(
-                    "{:>3} ms  controller got {:?}, the end: {fin}",
-                    now.as_micros() / 1000,
-                    data
-                );
-                return;
-            }
+        run_agent(&mut agent, now);
+        if run_controller(&mut controller, now) {
+            return;
         }
     }
     unreachable!("two round trips suffice");
+}
+
+/// The agent's application: answers what it receives.
+fn run_agent(agent: &mut Endpoint, now: Instant) {
+    while let Some(event) = agent.poll_event() {
+        if let Event::Stream {
+            session,
+            event: StreamEvent::Data { stream, data, .. },
+        } = event
+        {
+            println!("{:>3} ms  agent got {:?}", now.as_micros() / 1000, data);
+            let answer = Command::Write {
+                session,
+                stream,
+                data: Bytes::from_static(b"yes"),
+                fin: true,
+            };
+            agent.apply(now, answer);
+        }
+    }
+}
+
+/// The controller's application. Returns true if the answer has come.
+fn run_controller(controller: &mut Endpoint, now: Instant) -> bool {
+    while let Some(event) = controller.poll_event() {
+        if let Event::Stream {
+            event: StreamEvent::Data {
+                stream, data, fin, ..
+            },
+            ..
+        } = event
+        {
+            assert_eq!(stream, StreamId::new(stream.call(), Lane::Control));
+            println!(
+                "{:>3} ms  controller got {:?}, the end: {fin}",
+                now.as_micros() / 1000,
+                data
+            );
+            return true;
+        }
+    }
+    false
 }
 
 /// Returns all datagrams that an endpoint has to send.

@@ -37,13 +37,13 @@ pub fn run(bench: &Bench) {
     });
     let mac = AgentMac::new(&key);
     let covered = [0; MIN_DATAGRAM - MAC];
-    let stranger = bench.cost(|| {
+    let unknown = bench.cost(|| {
         black_box(mac.verify(&covered, &[0; MAC])).expect_err("the MAC is wrong");
     });
 
     both.print("both sides", &both.rate(), both);
     agents.print("the agent's side", &agents.rate(), both);
-    stranger.print("refusing a stranger", &stranger.rate(), both);
+    unknown.print("refusing an unknown controller", &unknown.rate(), both);
 }
 
 fn start(local: &SecretKey, remote: &PublicKey, rng: &mut Rng) -> (Initiator, Vec<u8>) {

@@ -1,4 +1,4 @@
-//! The record of what ran: who, what, when, and how it ended.
+//! The audit log: key, command, time and outcome.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Agent, User, eventually};
 
-/// An agent with this configuration.
+/// Starts an agent with a configuration.
 fn configured(user: &User, config: &str) -> Agent {
     user.write_config(config);
     user.agent()
@@ -19,7 +19,7 @@ fn lines(path: &Path) -> Vec<Value> {
     whole.lines().map(parse).collect()
 }
 
-/// The lines, once there are so many.
+/// The records, once there are `count`.
 fn wait_for(path: &Path, count: usize) -> Vec<Value> {
     eventually("enough lines", || lines(path).len() >= count);
     lines(path)
@@ -30,7 +30,7 @@ fn key(user: &User) -> String {
     String::from_utf8(id).unwrap().trim().to_owned()
 }
 
-/// What of a record is new in each run is taken out and looked at by itself.
+/// Checks and removes the members that differ in each run.
 fn without_time_and_place(mut record: Value) -> Value {
     let object = record.as_object_mut().unwrap();
     let time = object.remove("time").unwrap();
@@ -51,7 +51,7 @@ fn is_time(text: &str) -> bool {
 const ID: &str = "000000000000000000000000000000aa";
 
 #[test]
-fn each_command_leaves_its_lines_with_all_that_is_known() {
+fn each_command_leaves_complete_audit_records() {
     let user = User::new();
     user.authorize("");
     let path = user.path("audit");
@@ -108,7 +108,7 @@ fn each_command_leaves_its_lines_with_all_that_is_known() {
 }
 
 #[test]
-fn what_is_denied_and_what_the_agent_ended_is_there_too() {
+fn denied_and_canceled_commands_are_in_the_audit_log() {
     let user = User::new();
     user.authorize("'allow=sh -c \"sleep 600\"' max-jobs=1");
     let path = user.path("audit");
@@ -142,7 +142,7 @@ fn what_is_denied_and_what_the_agent_ended_is_there_too() {
 }
 
 #[test]
-fn a_command_finds_its_own_acceptance_on_record() {
+fn the_audit_record_is_written_before_the_command_starts() {
     let user = User::new();
     let path = user.path("audit");
     let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
@@ -160,7 +160,7 @@ fn a_command_finds_its_own_acceptance_on_record() {
 }
 
 #[test]
-fn what_a_peer_writes_stays_one_line() {
+fn an_audit_record_stays_one_line_whatever_a_peer_writes() {
     let user = User::new();
     let path = user.path("audit");
     let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
@@ -178,7 +178,7 @@ fn what_a_peer_writes_stays_one_line() {
 }
 
 #[test]
-fn a_file_that_is_rotated_is_begun_anew() {
+fn a_rotated_audit_file_is_opened_anew() {
     let user = User::new();
     let path = user.path("audit");
     let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
@@ -193,7 +193,7 @@ fn a_file_that_is_rotated_is_begun_anew() {
 }
 
 #[test]
-fn records_go_to_standard_error_where_somebody_collects_it() {
+fn audit_records_can_go_to_stderr() {
     let user = User::new();
     let mut agent = user.agent();
     user.udpctl(["exec", &agent.target(), "--", "true"]).run();
@@ -211,7 +211,7 @@ fn records_go_to_standard_error_where_somebody_collects_it() {
 }
 
 #[test]
-fn a_required_record_that_cannot_be_written_lets_nothing_run() {
+fn nothing_runs_if_a_required_audit_record_cannot_be_written() {
     let user = User::new();
     let trace = user.path("ran");
     let mut agent = configured(&user, "audit = 'required'\naudit-file = '/dev/full'");
@@ -229,13 +229,13 @@ fn a_required_record_that_cannot_be_written_lets_nothing_run() {
     let said = "/dev/full: No space left on device (os error 28); no command runs";
     assert_eq!(stderr.matches(said).count(), 1, "once a minute: {stderr}");
 
-    // One that is wished for only does not hold anything up.
+    // An optional audit log blocks nothing.
     let agent = configured(&user, "audit = 'on'\naudit-file = '/dev/full'");
     user.udpctl(["exec", &agent.target(), "--", "true"]).run();
 }
 
 #[test]
-fn an_agent_does_not_start_without_the_record_that_it_requires() {
+fn an_agent_does_not_start_without_its_required_audit_log() {
     let user = User::new();
     let path = user.path("none/audit");
     user.write_config(&format!(

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use crate::harness::{Agent, Child, User};
 
-/// How soon a chat ends after a signal: a second for receipts, half a one for the farewell, and
-/// something for a busy machine.
+/// Bound of the time from a signal to the end of a chat: one second for receipts, half a second to close the
+/// session, and a margin for a busy machine.
 const PROMPTLY: Duration = Duration::from_secs(6);
 
 fn chat(user: &User, agent: &Agent, name: &str) -> Child {
@@ -19,7 +19,7 @@ fn chat(user: &User, agent: &Agent, name: &str) -> Child {
 }
 
 #[test]
-fn what_one_member_says_shows_at_the_agent_and_at_the_others() {
+fn a_message_is_shown_by_the_agent_and_by_the_other_members() {
     let user = User::new();
     let mut agent = user.agent();
     let mut ann = chat(&user, &agent, "ann");
@@ -45,9 +45,9 @@ fn what_one_member_says_shows_at_the_agent_and_at_the_others() {
         !ann.stdout_seen()
             .iter()
             .any(|line| line.contains("hello from ann")),
-        "nobody hears themselves"
+        "no member receives its own messages"
     );
-    // The end of input leaves, too, once everything is delivered.
+    // A member also leaves at the end of its input, once everything is delivered.
     bob.type_in("last words\x1b[31m\n");
     let (status, stderr) = bob.wait();
     assert!(status.success(), "{stderr}");
@@ -104,14 +104,14 @@ fn twenty_thousand_piped_lines_are_all_delivered() {
 }
 
 #[test]
-fn a_listener_that_types_nothing_gets_megabytes() {
+fn a_chat_member_that_types_nothing_receives_megabytes() {
     let user = User::new();
     let mut agent = user.agent();
     let mut listener = chat(&user, &agent, "ear");
     agent.child.stdout_line(|line| line.contains("ear"));
     let mut speaker = chat(&user, &agent, "mouth");
     let text = "x".repeat(16_000);
-    // In step, so that none is missed for being too fast.
+    // One at a time, so that the listener misses none.
     for number in 0..200 {
         speaker.type_in(&format!("{number} {text}\n"));
         let begin = format!("mouth(owner): {number} x");
@@ -128,8 +128,8 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
         let mut ann = chat(&user, &agent, "ann");
         agent.child.stdout_line(|line| line.contains("ann"));
         agent.child.signal(Signal::STOP);
-        // More than the pipe and the reader hold, so that some has been said, and less than what can be
-        // under way besides.
+        // More than the pipe and the reader hold, so that some messages are sent, and less than these and the
+        // messages in flight together, so that no write blocks.
         let line = format!("nobody takes this{}\n", "!".repeat(983));
         for _ in 0..95 {
             ann.stdin().write_all(line.as_bytes()).unwrap();
@@ -137,7 +137,7 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
         ann.signal(signal);
         let ended = ann.ends_within(PROMPTLY);
         agent.child.signal(Signal::CONT);
-        assert!(ended, "{signal:?} does not end it");
+        assert!(ended, "{signal:?} does not end the chat");
         let (status, stderr) = ann.wait();
         assert_eq!(status.code(), Some(255));
         assert!(
@@ -148,7 +148,7 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
 }
 
 #[test]
-fn a_signal_ends_a_chat_whose_output_nobody_takes() {
+fn a_signal_ends_a_chat_whose_output_nobody_reads() {
     let user = User::new();
     let mut agent = user.agent();
     let (reader, writer) = std::io::pipe().unwrap();
@@ -175,7 +175,7 @@ fn a_signal_ends_a_chat_whose_output_nobody_takes() {
         if std::time::Instant::now() > deadline {
             let _ = stuck.kill();
             let _ = stuck.wait();
-            panic!("SIGTERM does not end it");
+            panic!("SIGTERM does not end the chat");
         }
         std::thread::yield_now();
     }

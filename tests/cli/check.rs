@@ -1,4 +1,4 @@
-//! `udpagent check`: what it says is what the agent does.
+//! `udpagent check`: its answers match the agent's decisions.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ fn own_name() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A host with one line for each of these options, and the keys of those lines.
+/// A host with one line for each element of `options`, and the keys of those lines.
 fn host(options: &[&str]) -> (User, Vec<String>) {
     let user = User::new();
     std::fs::create_dir_all(user.path("config/udpagent")).unwrap();
@@ -32,7 +32,7 @@ fn host(options: &[&str]) -> (User, Vec<String>) {
 }
 
 #[test]
-fn every_key_is_listed_with_what_it_may_in_words() {
+fn check_lists_every_key_with_its_rights() {
     let (user, keys) = host(&[
         "",
         "chat-only from=192.0.2.0/24,::1",
@@ -63,7 +63,7 @@ fn every_key_is_listed_with_what_it_may_in_words() {
 }
 
 #[test]
-fn one_command_of_one_key_is_answered_with_who_and_why() {
+fn check_of_one_command_names_the_user_or_the_reason() {
     let (user, keys) = host(&[
         "",
         "'allow=uname **' allow='df -h' from=192.0.2.0/24",
@@ -124,7 +124,7 @@ fn one_command_of_one_key_is_answered_with_who_and_why() {
 }
 
 #[test]
-fn a_wrong_line_is_named_and_its_key_may_nothing() {
+fn check_names_a_wrong_line_and_its_key_has_no_rights() {
     let (user, keys) = host(&["chatonly"]);
     let path = user.path("config/udpagent/authorized_keys");
     user.udpagent(["check", &keys[0], "--", "true"])
@@ -139,7 +139,7 @@ fn a_wrong_line_is_named_and_its_key_may_nothing() {
 }
 
 #[test]
-fn over_the_wire_a_denial_is_only_that() {
+fn a_denial_over_the_network_gives_no_reason() {
     let user = User::new();
     user.authorize("allow=true");
     let agent = user.agent();

@@ -105,7 +105,7 @@ fn a_client_names_the_outcome_when_there_is_no_result() {
     user.authorize("chat-only");
     let agent = user.agent();
     let (mut client, host) = client(&user, &agent);
-    let stranger = SecretKey::generate(&mut udpagent::net::rng().unwrap()).public();
+    let unknown = SecretKey::generate(&mut udpagent::net::rng().unwrap()).public();
     let outcome = |client: &mut Client, host: &Host, timeout| {
         let exec = client.exec(host, ["true"]);
         match exec.contact_timeout(timeout).run() {
@@ -113,11 +113,11 @@ fn a_client_names_the_outcome_when_there_is_no_result() {
             other => panic!("{other:?}"),
         }
     };
-    let other = client.host(&agent.target(), stranger).unwrap();
+    let other = client.host(&agent.target(), unknown).unwrap();
     let short = Duration::from_millis(300);
     assert_eq!(outcome(&mut client, &other, short), Outcome::Unreachable {});
     assert!(matches!(
-        client.host("host:port", stranger),
+        client.host("host:port", unknown),
         Err(Error::Target(_))
     ));
     assert_eq!(outcome(&mut client, &host, DEADLINE), Outcome::Denied {});

@@ -1,4 +1,4 @@
-//! A command on one host: its output, its status, its outcome.
+//! `udpctl exec` on one host: output, exit status, outcome.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -9,7 +9,7 @@ fn exec<'a>(target: &'a str, command: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn output_goes_where_it_went_there_and_the_status_is_the_commands() {
+fn stdout_stderr_and_exit_status_are_those_of_the_command() {
     let user = User::new();
     let agent = user.agent();
     let script = "echo out; echo err >&2; exit 7";
@@ -51,7 +51,7 @@ fn arguments_arrive_byte_for_byte() {
 }
 
 #[test]
-fn what_is_not_an_exit_status_says_so() {
+fn an_outcome_other_than_an_exit_status_is_named_on_stderr() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -81,9 +81,9 @@ fn what_is_not_an_exit_status_says_so() {
 }
 
 #[test]
-fn nobody_there_is_unreachable_and_never_success() {
+fn a_silent_host_is_unreachable_and_never_success() {
     let user = User::new();
-    // Bound, so that nobody else takes it, and silent.
+    // A bound socket that never answers.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = silent.local_addr().unwrap().to_string();
     let agent = user.agent();
@@ -106,7 +106,7 @@ fn standard_input_is_read_only_when_asked_for() {
         .stdin("read\n")
         .stdout("read\n")
         .run();
-    // A shell loop that feeds others from the same input keeps it.
+    // A shell loop that reads the same input keeps it.
     let loops = format!(
         "while read line; do {} exec {target} -- echo $line; done",
         env!("CARGO_BIN_EXE_udpctl")
@@ -120,7 +120,7 @@ fn standard_input_is_read_only_when_asked_for() {
 }
 
 #[test]
-fn input_flows_with_back_pressure_and_ends_half() {
+fn stdin_has_back_pressure_and_a_half_close() {
     let user = User::new();
     let agent = user.agent();
     let input: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
@@ -131,7 +131,7 @@ fn input_flows_with_back_pressure_and_ends_half() {
 }
 
 #[test]
-fn a_command_that_stops_reading_early_ends_all_the_same() {
+fn a_command_that_stops_reading_stdin_still_ends() {
     let user = User::new();
     let agent = user.agent();
     user.udpctl(["exec", &agent.target(), "-i", "--", "head", "-c", "3"])
@@ -181,7 +181,7 @@ fn output_that_is_written_after_the_result_is_named_on_stderr() {
         .outcome();
     let object: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!(object["streams_open"], true);
-    // What lets go of its output leaves nothing out.
+    // A child that has closed its output leaves nothing out.
     user.udpctl(exec(
         &target,
         &["sh", "-c", "sleep 5 >/dev/null 2>&1 & echo hi"],
@@ -192,7 +192,7 @@ fn output_that_is_written_after_the_result_is_named_on_stderr() {
 }
 
 #[test]
-fn a_child_left_behind_does_not_hold_the_result() {
+fn a_background_child_does_not_delay_the_result() {
     let user = User::new();
     let mut agent = user.agent();
     agent.leaves_something_behind();
@@ -205,7 +205,7 @@ fn a_child_left_behind_does_not_hold_the_result() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_command() {
+fn closing_stdout_of_udpctl_ends_the_command() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -223,7 +223,7 @@ fn a_reader_that_leaves_ends_the_command() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_also_a_command_that_writes_no_more() {
+fn closing_stdout_of_udpctl_ends_a_command_that_writes_nothing_more() {
     let user = User::new();
     let agent = user.agent();
     let script = "trap \"\" PIPE; while echo y; do :; done 2>/dev/null; exec sleep 600";
@@ -240,7 +240,7 @@ fn a_reader_that_leaves_ends_also_a_command_that_writes_no_more() {
 }
 
 #[test]
-fn the_environment_the_directory_and_the_shell_are_as_asked() {
+fn env_cwd_and_shell_options_take_effect() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -263,7 +263,7 @@ fn the_environment_the_directory_and_the_shell_are_as_asked() {
 }
 
 #[test]
-fn json_says_it_all_in_one_object() {
+fn json_reports_one_complete_object() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -308,7 +308,7 @@ fn the_first_interrupt_ends_the_command_and_waits_for_it() {
 }
 
 #[test]
-fn the_second_interrupt_leaves_and_names_the_request() {
+fn the_second_interrupt_exits_and_names_the_request() {
     let user = User::new();
     let agent = user.agent();
     let mut command = user.command("udpctl");

@@ -1,4 +1,4 @@
-//! Several hosts at once: labels, counts, names, and the gravest status.
+//! `udpctl exec` on several hosts: labels, counts, names, and the exit status for all.
 
 use crate::harness::{Agent, User};
 
@@ -12,7 +12,7 @@ fn sorted(text: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn every_line_is_labelled_and_the_last_one_counts() {
+fn every_output_line_is_labelled_and_the_summary_counts_hosts() {
     let user = User::new();
     let agents = [
         user.agent(),
@@ -71,7 +71,7 @@ fn a_silent_host_is_named_and_never_success() {
 }
 
 #[test]
-fn a_host_without_a_key_or_an_address_is_its_own_problem() {
+fn a_host_without_a_key_or_address_does_not_affect_the_others() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -108,7 +108,7 @@ fn a_host_without_a_key_or_an_address_is_its_own_problem() {
 }
 
 #[test]
-fn statuses_that_differ_give_the_gravest() {
+fn different_outcomes_give_the_gravest_exit_status() {
     let user = User::new();
     let agents = [user.agent(), user.agent()];
     let targets: Vec<String> = agents.iter().map(Agent::target).collect();
@@ -140,7 +140,7 @@ fn statuses_that_differ_give_the_gravest() {
 }
 
 #[test]
-fn ping_tells_who_is_there() {
+fn ping_reports_each_host() {
     let user = User::new();
     let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "web"]);
     let target = agent.target();
@@ -165,14 +165,14 @@ fn ping_tells_who_is_there() {
 }
 
 #[test]
-fn a_host_that_reads_no_more_does_not_hold_up_the_input_of_the_others() {
+fn a_host_that_stops_reading_does_not_block_the_stdin_of_the_others() {
     let user = User::new();
     let agents = [user.agent(), user.agent()];
     let targets = [agents[0].target(), agents[1].target()];
-    // Opening a pipe waits for the other end.
+    // Opening a named pipe waits for the other end.
     let go = user.path("go");
     rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
-    // Who comes first is deaf, and there until the other one has read everything.
+    // The first host does not read, and stays until the other one has read everything.
     let script = "if mkdir first 2>/dev/null; then exec <&-; cat go; else wc -c; : >go; fi";
     let home = user.home();
     let outcome = user

@@ -1,4 +1,4 @@
-//! Commands that outlive the call that asked for them.
+//! Jobs that outlive the call that started them: detach, attach, lease, restart.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn a_detached_command_goes_on_and_its_result_is_fetched_once() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    // Opening a pipe waits for the other end.
+    // Opening a named pipe waits for the other end.
     let go = user.path("go");
     rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
     let script = format!("echo begin; cat {}; echo end; exit 5", go.display());
@@ -79,7 +79,7 @@ fn the_same_id_runs_once_and_another_request_under_it_conflicts() {
 }
 
 #[test]
-fn what_a_killed_controller_had_not_written_is_still_there() {
+fn attach_after_a_killed_controller_loses_no_output() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -98,7 +98,7 @@ fn what_a_killed_controller_had_not_written_is_still_there() {
         "seq 1000000; exit 9",
     ]);
     let mut first = Child::start(command);
-    // It is killed in the middle, with output under way.
+    // The controller is killed with output in flight.
     first.stdout_line(|line| line == "1000");
     first.kill();
     let whole = (1..=1_000_000).fold(String::new(), |whole, number| {
@@ -112,7 +112,7 @@ fn what_a_killed_controller_had_not_written_is_still_there() {
 }
 
 #[test]
-fn a_tree_is_ended_with_its_leader() {
+fn a_process_tree_is_ended_with_its_leader() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -169,7 +169,7 @@ fn a_command_ends_when_its_controller_is_gone_for_longer_than_the_lease() {
 }
 
 #[test]
-fn a_restarted_agent_does_not_know_and_starts_nothing() {
+fn a_restarted_agent_reports_unknown_and_starts_nothing() {
     let user = User::new();
     let mut agent = crate::harness::Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
@@ -200,7 +200,7 @@ fn a_restarted_agent_does_not_know_and_starts_nothing() {
 }
 
 #[test]
-fn an_agent_that_ends_takes_its_commands_along_and_says_so() {
+fn an_agent_that_is_stopped_cancels_its_commands() {
     let user = User::new();
     let mut agent = user.agent();
     let target = agent.target();
@@ -220,8 +220,8 @@ fn an_agent_that_ends_takes_its_commands_along_and_says_so() {
     assert!(!process(&pid).exists());
 }
 
-/// Starts a command that an agent is asked about after its restart; returns what its controller said, and
-/// its process.
+/// Starts a command, restarts the agent and asks about the command. Returns the controller's message, and
+/// the process of the command.
 fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
     let user = User::new();
     let audit = user.path("audit");
@@ -262,7 +262,7 @@ fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
 }
 
 #[test]
-fn an_agent_that_keeps_jobs_leaves_them_running_and_does_not_know_them_later() {
+fn an_agent_with_keep_jobs_leaves_them_running_and_reports_unknown_later() {
     let (stderr, process) = over_a_restart(&["--keep-jobs"]);
     assert!(
         stderr.contains(": lost: accepted, then no answer: the agent was shut down"),
@@ -275,7 +275,7 @@ fn an_agent_that_keeps_jobs_leaves_them_running_and_does_not_know_them_later() {
 }
 
 #[test]
-fn an_agent_that_keeps_no_jobs_leaves_none_and_does_not_know_them_later_either() {
+fn an_agent_without_keep_jobs_ends_them_and_reports_unknown_later() {
     let (stderr, process) = over_a_restart(&[]);
     assert!(
         stderr.contains(": canceled: the agent was shut down"),

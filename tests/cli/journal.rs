@@ -1,4 +1,4 @@
-//! What a controller that died leaves behind, and what the next one makes of it.
+//! The journal of a killed controller, and its use by the next one.
 
 use std::fs;
 use std::io::Read as _;
@@ -23,7 +23,7 @@ fn requests(user: &User) -> Vec<PathBuf> {
         .collect()
 }
 
-/// How far stdout of the only request is written, and begun to be.
+/// Offsets of stdout in the only entry: bytes written, and bytes possibly written.
 fn offsets(user: &User) -> Option<(u64, u64)> {
     let files = requests(user);
     let slots = files
@@ -34,7 +34,7 @@ fn offsets(user: &User) -> Option<(u64, u64)> {
     Some((number(8)?, number(16)?))
 }
 
-/// Bytes of which no two stretches are alike, in a file.
+/// A file without repeating sections.
 fn numbers(user: &User, length: usize) -> Vec<u8> {
     let mut all: Vec<u8> = (0..=length / 8)
         .flat_map(|number| format!("{number:07}\n").into_bytes())
@@ -44,8 +44,8 @@ fn numbers(user: &User, length: usize) -> Vec<u8> {
     all
 }
 
-/// Runs a command that prints the numbers and returns 7, with a reader that takes some and then stops;
-/// kills the controller when it waits for its reader; returns all that it had written.
+/// Runs a command that prints the numbers and returns 7, with a reader that takes some and then stops.
+/// Kills the controller while it waits for the reader, and returns all that it had written.
 fn killed_in_the_middle(user: &User, target: &str, args: &[&str], some: usize) -> Vec<u8> {
     let mut command = user.command("udpctl");
     let script = format!("cat {}; exit 7", user.path("numbers").display());
@@ -63,9 +63,9 @@ fn killed_in_the_middle(user: &User, target: &str, args: &[&str], some: usize) -
     stdout.read_exact(&mut got).unwrap();
     eventually("the pipe is full", || {
         let mut fds = [PollFd::new(&writer, PollFlags::OUT)];
-        let room = poll(&mut fds, Some(&Timespec::default())).unwrap() > 0;
+        let writable = poll(&mut fds, Some(&Timespec::default())).unwrap() > 0;
         let there = some as u64 + rustix::io::ioctl_fionread(&stdout).unwrap();
-        !room && offsets(user) == Some((there, there))
+        !writable && offsets(user) == Some((there, there))
     });
     process.kill().unwrap();
     process.wait().unwrap();
@@ -103,7 +103,7 @@ fn attach_gives_exactly_the_rest_after_the_command_has_ended() {
 }
 
 #[test]
-fn what_is_no_longer_held_is_named_before_the_rest() {
+fn attach_names_output_that_is_no_longer_held() {
     for json in [false, true] {
         let user = User::new();
         let agent = user.agent();
@@ -139,7 +139,7 @@ fn what_is_no_longer_held_is_named_before_the_rest() {
 }
 
 #[test]
-fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
+fn a_completed_run_leaves_no_journal_and_local_runs_write_none() {
     let user = User::new();
     let agent = user.agent();
     user.udpctl(["exec", &agent.target(), "--", "sh", "-c", "exit 3"])
@@ -157,10 +157,10 @@ fn a_run_that_ends_well_leaves_nothing_and_local_ones_write_nothing() {
 }
 
 #[test]
-fn a_request_is_written_down_before_anything_is_sent() {
+fn a_request_is_journaled_before_anything_is_sent() {
     let user = User::new();
     let agent = user.agent();
-    // Bound, so that nobody else takes it, and silent.
+    // A bound socket that never answers.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     silent.set_read_timeout(Some(DEADLINE)).unwrap();
     let target = silent.local_addr().unwrap().to_string();
@@ -180,7 +180,7 @@ fn a_request_is_written_down_before_anything_is_sent() {
 }
 
 #[test]
-fn mine_are_listed_until_their_results_are_known() {
+fn jobs_mine_lists_requests_until_their_results_are_known() {
     let user = User::new();
     let mut agent = Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
@@ -209,7 +209,7 @@ fn mine_are_listed_until_their_results_are_known() {
     );
     attached.kill();
     row(&mine(&[], 0), "running, sh -c 'echo up; exec sleep 601'");
-    // What was collected is listed no more.
+    // A collected result is no longer listed.
     user.udpctl(["kill", &target, &detached]).run();
     let outcome = user.udpctl(["attach", &target, &detached]).outcome();
     assert_eq!(outcome.status, 143, "{}", outcome.stderr);
@@ -224,13 +224,13 @@ fn mine_are_listed_until_their_results_are_known() {
         list.contains("\"state\":{\"unknown\":{}}") && list.contains("\"attached\":false"),
         "{list}"
     );
-    // It was shown once.
+    // The result is shown only once.
     assert_eq!(mine(&[], 0).lines().count(), 1);
     assert!(requests(&user).is_empty());
 }
 
 #[test]
-fn an_id_that_was_given_is_not_started_again_by_an_agent_that_restarted() {
+fn a_given_id_is_not_started_again_after_an_agent_restart() {
     let user = User::new();
     let mut agent = Agent::on_a_port_to_keep(&user, &[]);
     let target = agent.target();
@@ -249,7 +249,7 @@ fn an_id_that_was_given_is_not_started_again_by_an_agent_that_restarted() {
 }
 
 #[test]
-fn without_a_place_to_write_to_commands_run_but_not_those_with_an_id() {
+fn without_a_writable_journal_commands_run_but_not_those_with_an_id() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();

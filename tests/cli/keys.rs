@@ -1,10 +1,10 @@
-//! Who may talk to whom: strangers, invitations, changed keys, careless files.
+//! Keys: unknown controllers, invitations, changed keys, file permissions.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::{Agent, User};
 
-/// What `udpagent invite` prints, with the agent's real address.
+/// The output of `udpagent invite`, with the agent's real address.
 fn invite(host: &User, agent: &Agent) -> String {
     let outcome = host
         .udpagent(["invite", "--host", &agent.target()])
@@ -19,7 +19,7 @@ fn bare(command: &str) -> String {
 }
 
 #[test]
-fn the_own_users_agent_needs_no_preparation() {
+fn the_agent_of_the_same_user_needs_no_setup() {
     let user = User::new();
     let agent = Agent::start(&user, &["--bind", ":0"]);
     for host in ["127.0.0.1", "127.0.0.2", "[::1]", "localhost"] {
@@ -31,11 +31,11 @@ fn the_own_users_agent_needs_no_preparation() {
 }
 
 #[test]
-fn a_stranger_is_not_answered_until_invited() {
+fn an_unknown_controller_gets_no_answer_until_invited() {
     let (host, guest) = (User::new(), User::new());
     let agent = host.agent();
     let target = agent.target();
-    // Not even with the agent's key in hand.
+    // Not even if it knows the agent's key.
     guest
         .udpctl(["trust", &target, agent.key()])
         .stdout(format!("{target} is trusted now\n"))
@@ -68,7 +68,7 @@ fn a_stranger_is_not_answered_until_invited() {
         .stdout("hi\n")
         .run();
 
-    // Good once.
+    // An invitation works once.
     let third = User::new();
     let outcome = third
         .udpctl(["accept", &invitation, "--contact-timeout", "300ms"])
@@ -85,11 +85,11 @@ fn a_stranger_is_not_answered_until_invited() {
 }
 
 #[test]
-fn an_invitation_does_not_work_late() {
+fn an_expired_invitation_does_not_work() {
     let (host, guest) = (User::new(), User::new());
     let agent = host.agent();
     let invitation = bare(&invite(&host, &agent));
-    // Ten minutes pass: the record says that it was good until a while ago.
+    // Let the invitation expire by changing its record.
     let records = host.path("config/udpagent/invites");
     let record = std::fs::read_to_string(&records).unwrap();
     let (hash, until) = record.trim_end().rsplit_once(' ').unwrap();
@@ -153,7 +153,7 @@ fn keys_can_be_exchanged_by_hand() {
 }
 
 #[test]
-fn another_key_for_a_known_host_is_refused_with_what_to_do() {
+fn a_changed_key_of_a_known_host_is_refused_with_advice() {
     let (host, guest) = (User::new(), User::new());
     let agent = host.agent();
     let target = agent.target();
@@ -197,22 +197,30 @@ fn an_invitation_names_the_port_of_the_running_agent() {
     let agent = host.agent();
     let port = agent.port_of("127.0.0.1");
     for args in [&["invite"][..], &["invite", "--host", "127.0.0.1"]] {
-        let told = host.udpagent(args).outcome();
-        assert_eq!((told.status, &told.stderr[..]), (0, ""));
-        let text = String::from_utf8(told.stdout).unwrap();
+        let outcome = host.udpagent(args).outcome();
+        assert_eq!((outcome.status, &outcome.stderr[..]), (0, ""));
+        let text = String::from_utf8(outcome.stdout).unwrap();
         assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
         let accepted = guest.udpctl(["accept", &bare(&text)]).outcome();
         assert_eq!(accepted.status, 0, "{}", accepted.stderr);
     }
-    // What is typed goes first.
-    let told = host.udpagent(["invite", "--host", "h:1234"]).outcome();
-    assert!(String::from_utf8(told.stdout).unwrap().contains("h:1234"));
+    // The address on the command line has precedence.
+    let outcome = host.udpagent(["invite", "--host", "h:1234"]).outcome();
+    assert!(
+        String::from_utf8(outcome.stdout)
+            .unwrap()
+            .contains("h:1234")
+    );
     drop(agent);
     host.write_config("bind = ':7123'");
-    let told = host.udpagent(["invite", "--host", "h"]).outcome();
+    let outcome = host.udpagent(["invite", "--host", "h"]).outcome();
     assert_eq!(
-        told.stderr,
+        outcome.stderr,
         "udpagent: no agent of this user runs here; the invitation names port 7123, from the configuration\n"
     );
-    assert!(String::from_utf8(told.stdout).unwrap().contains("h:7123"));
+    assert!(
+        String::from_utf8(outcome.stdout)
+            .unwrap()
+            .contains("h:7123")
+    );
 }

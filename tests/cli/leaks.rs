@@ -1,15 +1,15 @@
-//! Ten thousand commands on one agent: what it holds afterwards is what it held before.
+//! Ten thousand commands on one agent leak no descriptor, process or memory.
 //!
-//! `UDPAGENT_JOBS` asks for another number.
+//! `UDPAGENT_JOBS` sets another number.
 
 use std::path::PathBuf;
 
 use crate::harness::{Agent, User, children, eventually};
 
-/// Commands, if nobody asks for another number.
+/// Default number of commands.
 const JOBS: usize = 10_000;
 
-/// Commands of one run of udpctl.
+/// Number of commands in one run of udpctl.
 const RUN: usize = 250;
 
 /// Each remembered id costs 60 bytes, each uncollected result a few hundred, of 2048 at most. The rest is
@@ -20,7 +20,7 @@ fn of(agent: &Agent, what: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{}/{what}", agent.child.pid().as_raw_pid()))
 }
 
-/// Open descriptors; 0 if not root, to whom the system shows none of a program that cannot be dumped.
+/// Number of open descriptors; 0 without root, because /proc hides those of a process that is not dumpable.
 fn descriptors(agent: &Agent) -> usize {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root sees the agent's descriptors");
@@ -77,7 +77,7 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     let user = User::new();
     let config = user.path("config/udpagent");
     std::fs::create_dir_all(&config).unwrap();
-    // As many as one run of udpctl has under way, and those that end meanwhile.
+    // As many as one run of udpctl has in flight, and those that end meanwhile.
     std::fs::write(config.join("udpagent.toml"), "[limits]\njobs = 1000\n").unwrap();
     let agent = user.agent();
     let target = agent.target();
@@ -89,7 +89,7 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     let mut resident = None;
     for (run, kind) in (0..jobs.div_ceil(RUN)).zip(Kind::ALL.into_iter().cycle()) {
         kind.run(&user, &target, RUN);
-        // Once each kind has been there, its tables have their size.
+        // After one command of each kind the tables have their final size.
         if run + 1 == 2 * Kind::ALL.len() {
             resident = Some(resident_kib(&agent));
         }
@@ -103,7 +103,7 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     let grown = resident_kib(&agent).saturating_sub(resident.unwrap_or(u64::MAX));
     assert!(grown < GROWTH_KIB, "{grown} KiB more");
     if jobs >= JOBS {
-        // More results wait than are kept, so that the first one is forgotten, and its command never
+        // More results wait than are kept, so that the first one is forgotten, and its command is never
         // started again.
         let again = user.udpctl(["exec", &target, "--id", first, "--", "true"]);
         again

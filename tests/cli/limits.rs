@@ -1,4 +1,4 @@
-//! Limits of udpagent.toml: how long, how much, and of what.
+//! Limits of udpagent.toml: time, output, resources, number of jobs.
 
 use crate::harness::{Agent, User, eventually};
 
@@ -7,7 +7,7 @@ fn said(target: &str, what: &str) -> String {
 }
 
 #[test]
-fn a_command_ends_at_the_agents_time_which_is_told_from_its_own() {
+fn the_agents_time_limit_is_reported_apart_from_the_requests_timeout() {
     let user = User::new();
     user.write_config("[limits]\nruntime = '1s'");
     let agent = user.agent();
@@ -32,17 +32,17 @@ fn a_command_ends_at_the_agents_time_which_is_told_from_its_own() {
 }
 
 #[test]
-fn no_byte_beyond_the_limit_is_passed_on_and_the_tree_ends() {
+fn output_ends_at_the_limit_and_so_does_the_process_tree() {
     let user = User::new();
     user.write_config("[limits]\noutput = '100 kB'");
     let agent = user.agent();
     let target = agent.target();
-    // As much as it may.
+    // Exactly the limit.
     let outcome = user
         .udpctl(["exec", &target, "--", "head", "-c", "100000", "/dev/zero"])
         .outcome();
     assert_eq!((outcome.status, outcome.stdout.len()), (0, 100_000));
-    // More, to both outputs together, from a command that then waits, and its child.
+    // More, on both outputs together, from a command that then waits, with a child.
     let script = "sleep 600 & echo $! >pid; head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2; \
                   while :; do echo more; done";
     let home = user.home();
@@ -60,7 +60,7 @@ fn no_byte_beyond_the_limit_is_passed_on_and_the_tree_ends() {
     let pid = std::fs::read_to_string(user.path("pid")).unwrap();
     let process = std::path::PathBuf::from(format!("/proc/{}", pid.trim()));
     eventually("the tree has ended", || !process.exists());
-    // One that wrote too much and was gone before anybody looked is no success either.
+    // A command that exits before the limit is noticed is no success either.
     let outcome = user
         .udpctl(["exec", &target, "--", "head", "-c", "100001", "/dev/zero"])
         .outcome();
@@ -81,7 +81,7 @@ fn no_byte_beyond_the_limit_is_passed_on_and_the_tree_ends() {
 }
 
 #[test]
-fn a_process_has_the_resources_that_the_file_says() {
+fn a_process_has_the_configured_resource_limits() {
     let user = User::new();
     user.write_config(
         "[limits]\nopen-files = 40\nprocesses = 1000\nmemory = '512 MiB'\nfile-size = '1 MiB'\ncpu = '90s'\ncore = 0",
@@ -103,7 +103,7 @@ fn a_process_has_the_resources_that_the_file_says() {
         let words: Vec<&str> = line[name.len()..].split_whitespace().collect();
         assert_eq!(words[..2], [limit, limit], "{line}");
     }
-    // A signal says what was too much.
+    // The signal names the exceeded limit.
     let target = agent.target();
     let big = user.path("big");
     let script = format!("exec head -c 2000000 /dev/zero >{}", big.display());
@@ -114,7 +114,7 @@ fn a_process_has_the_resources_that_the_file_says() {
 }
 
 #[test]
-fn there_is_room_for_so_many_commands() {
+fn the_limit_of_jobs_is_enforced() {
     let user = User::new();
     user.write_config("[limits]\njobs = 1");
     let agent = user.agent();
@@ -132,7 +132,7 @@ fn there_is_room_for_so_many_commands() {
 #[test]
 fn a_command_has_the_usual_umask_and_oom_score_whatever_the_agent_has() {
     let user = User::new();
-    // Lowered by somebody with the privilege, it could be raised by nobody less; so raised here.
+    // Lowering the score needs a privilege; raising it does not.
     let script = "umask 077; echo 500 >/proc/self/oom_score_adj; exec \"$@\"";
     let mut command = user.command("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_udpagent")]);

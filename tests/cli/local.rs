@@ -1,9 +1,9 @@
-//! `--local`: everything in one process, without any preparation.
+//! `--local`: agent and controller in one process, without setup.
 
 use crate::harness::User;
 
 #[test]
-fn a_command_runs_through_a_real_socket_and_nothing_is_left() {
+fn a_local_command_runs_through_a_real_socket_and_leaves_nothing() {
     let user = User::new();
     user.udpctl([
         "exec",
@@ -22,7 +22,7 @@ fn a_command_runs_through_a_real_socket_and_nothing_is_left() {
 }
 
 #[test]
-fn ping_and_input_work_too() {
+fn local_ping_and_local_stdin_work() {
     let user = User::new();
     let outcome = user.udpctl(["ping", "--local"]).outcome();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);

@@ -1,8 +1,8 @@
 //! The real binaries over loopback: exact stdout, stderr and status, as a user sees them.
 //!
 //! Every test has its own users (home directories) and its own agents on free ports; nothing sleeps,
-//! everything waits on an event with a deadline. What was started is ended by its process id, an agent as
-//! a service manager ends it, and then no process of its jobs may be left.
+//! everything waits on an event with a deadline. Processes are ended by pid, agents as a service manager
+//! ends them, and after that no process of their jobs may be left.
 
 mod audit;
 mod chat;

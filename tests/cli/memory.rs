@@ -1,4 +1,4 @@
-//! Keys in memory: no core dump, and no other process of the same user that reads them.
+//! Keys in memory: neither in a core dump nor readable by other processes of the same user.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -14,7 +14,7 @@ fn owner(file: &Path) -> u32 {
 }
 
 #[test]
-fn an_agent_that_is_not_root_cannot_be_dumped_and_its_commands_can() {
+fn an_agent_without_root_is_not_dumpable_but_its_commands_are() {
     let user = User::new();
     let root = rustix::process::geteuid().is_root();
     let Nobody { uid, gid, .. } = nobody();
@@ -43,7 +43,7 @@ fn an_agent_that_is_not_root_cannot_be_dumped_and_its_commands_can() {
     let read = reader.output().unwrap();
     assert!(!read.status.success() && read.stdout.is_empty());
 
-    // What it starts is dumpable again, from a file as from memory, and is ended with all that it started.
+    // Its commands are dumpable, from a file and from memory, and are ended with their descendants.
     let target = agent.target();
     let exec = |args: &[&str]| {
         let args = [&["exec", &target][..], args].concat();

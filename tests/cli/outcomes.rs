@@ -1,5 +1,5 @@
-//! Every outcome there is, reached through the real programs: its exit status, its line on stderr, and its
-//! object in JSON.
+//! Every outcome, reached through the real programs: its exit status, its line on stderr, and its object in
+//! JSON.
 
 use std::process::Command;
 
@@ -9,52 +9,52 @@ use udpagent::message::outcome::ALL;
 
 use crate::harness::{Agent, Child, User, eventually};
 
-/// How the result is asked for.
-const LOOKS: [&[&str]; 2] = [&[], &["--json"]];
+/// Options that select the format of the result.
+const FORMATS: [&[&str]; 2] = [&[], &["--json"]];
 
-/// What udpctl said.
-struct Told {
+/// Output and status of one run of udpctl.
+struct Printed {
     target: String,
     stdout: Vec<u8>,
     stderr: String,
     status: Option<i32>,
 }
 
-/// A user with an agent, and how they want it told.
-struct Scene {
+/// A user with an agent, and the format of results.
+struct Setup {
     user: User,
     agent: Agent,
     target: String,
-    look: &'static [&'static str],
+    format: &'static [&'static str],
 }
 
-impl Scene {
-    fn new(look: &'static [&'static str]) -> Self {
+impl Setup {
+    fn new(format: &'static [&'static str]) -> Self {
         let user = User::new();
         let agent = user.agent();
-        Self::of(user, agent, look)
+        Self::of(user, agent, format)
     }
 
-    fn of(user: User, agent: Agent, look: &'static [&'static str]) -> Self {
+    fn of(user: User, agent: Agent, format: &'static [&'static str]) -> Self {
         let target = agent.target();
         Self {
             user,
             agent,
             target,
-            look,
+            format,
         }
     }
 
     fn command(&self, args: &[&str], argv: &[&str]) -> Command {
         let mut command = self.user.command("udpctl");
-        command.args(["exec", &self.target]).args(self.look);
+        command.args(["exec", &self.target]).args(self.format);
         command.args(args).arg("--").args(argv);
         command
     }
 
-    fn run(&self, args: &[&str], argv: &[&str]) -> Told {
+    fn run(&self, args: &[&str], argv: &[&str]) -> Printed {
         let outcome = crate::harness::Test::new(self.command(args, argv)).outcome();
-        Told {
+        Printed {
             target: self.target.clone(),
             stdout: outcome.stdout,
             stderr: outcome.stderr,
@@ -62,13 +62,13 @@ impl Scene {
         }
     }
 
-    /// The same of a command that runs until something happens to it.
-    fn run_while(&mut self, args: &[&str], happens: impl FnOnce(&mut Self, &mut Child)) -> Told {
+    /// Runs a command that only `happens` ends.
+    fn run_while(&mut self, args: &[&str], happens: impl FnOnce(&mut Self, &mut Child)) -> Printed {
         let mut udpctl = Child::start(self.command(args, &["sleep", "600"]));
         eventually("it runs", || !self.agent.jobs().left().is_empty());
         happens(self, &mut udpctl);
         let (status, stderr) = udpctl.wait();
-        Told {
+        Printed {
             target: self.target.clone(),
             stdout: udpctl.stdout_seen().join("\n").into(),
             stderr: stderr + "\n",
@@ -77,58 +77,73 @@ impl Scene {
     }
 }
 
-type Way = fn(&'static [&'static str]) -> Told;
+type Reach = fn(&'static [&'static str]) -> Printed;
 
-/// Name, status, what is said, what the object says, and the way there.
-type Row = (&'static str, i32, &'static str, Value, Way);
+/// Name, exit status, text on stderr, JSON object, and the run that reaches the outcome.
+type Row = (&'static str, i32, &'static str, Value, Reach);
 
-#[allow(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
-    let core = |core: bool| json!({"signal": 6, "core": core});
+    [ended(), stopped(), refused(), lost()].concat()
+}
+
+/// Outcomes of commands that ended by themselves or did not start.
+fn ended() -> Vec<Row> {
     vec![
-        ("exited", 3, "", json!({"code": 3}), |look| {
-            Scene::new(look).run(&[], &["sh", "-c", "exit 3"])
+        ("exited", 3, "", json!({"code": 3}), |format| {
+            Setup::new(format).run(&[], &["sh", "-c", "exit 3"])
         }),
         (
             "signaled",
             134,
             "ended by signal 6 (ABRT)",
-            core(false),
-            |look| Scene::new(look).run(&[], &["sh", "-c", "ulimit -c 0; kill -ABRT $$"]),
+            json!({"signal": 6, "core": false}),
+            |format| Setup::new(format).run(&[], &["sh", "-c", "ulimit -c 0; kill -ABRT $$"]),
         ),
         (
             "spawn_failed",
             127,
             "could not be started: No such file or directory: /no/such/program",
             json!({"errno": 2}),
-            |look| Scene::new(look).run(&[], &["/no/such/program"]),
+            |format| Setup::new(format).run(&[], &["/no/such/program"]),
         ),
         (
             "spawn_failed",
             126,
             "could not be started: Permission denied: /etc/passwd",
             json!({"errno": 13}),
-            |look| Scene::new(look).run(&[], &["/etc/passwd"]),
+            |format| Setup::new(format).run(&[], &["/etc/passwd"]),
         ),
-        ("timed_out", 124, "timed out", json!({}), |look| {
-            Scene::new(look).run(&["--timeout", "100ms"], &["sleep", "600"])
+    ]
+}
+
+/// Outcomes of commands that were ended.
+fn stopped() -> Vec<Row> {
+    vec![
+        ("timed_out", 124, "timed out", json!({}), |format| {
+            Setup::new(format).run(&["--timeout", "100ms"], &["sleep", "600"])
         }),
-        ("canceled", 130, "canceled", json!({}), |look| {
-            Scene::new(look).run_while(&[], |_, udpctl| udpctl.signal(Signal::INT))
+        ("canceled", 130, "canceled", json!({}), |format| {
+            Setup::new(format).run_while(&[], |_, udpctl| udpctl.signal(Signal::INT))
         }),
         (
             "canceled",
             255,
             "canceled: the agent was shut down",
             json!({}),
-            |look| {
-                Scene::new(look).run_while(&[], |scene, _| scene.agent.child.signal(Signal::TERM))
+            |format| {
+                Setup::new(format).run_while(&[], |setup, _| setup.agent.child.signal(Signal::TERM))
             },
         ),
-        ("denied", 255, "denied", json!({}), |look| {
+    ]
+}
+
+/// Outcomes of requests that the agent refused.
+fn refused() -> Vec<Row> {
+    vec![
+        ("denied", 255, "denied", json!({}), |format| {
             let user = User::new();
             let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--no-exec"]);
-            Scene::of(user, agent, look).run(&[], &["true"])
+            Setup::of(user, agent, format).run(&[], &["true"])
         }),
         ("busy", 255, "busy", json!({}), busy),
         (
@@ -136,11 +151,11 @@ fn rows() -> Vec<Row> {
             255,
             "the request id is in use for another request",
             json!({}),
-            |look| {
-                let scene = Scene::new(look);
-                let detached = scene.user.udpctl([
+            |format| {
+                let setup = Setup::new(format);
+                let detached = setup.user.udpctl([
                     "exec",
-                    &scene.target,
+                    &setup.target,
                     "--detach",
                     "--id",
                     ID,
@@ -149,7 +164,7 @@ fn rows() -> Vec<Row> {
                     "600",
                 ]);
                 assert_eq!(detached.outcome().status, 0);
-                scene.run(&["--id", ID], &["sleep", "601"])
+                setup.run(&["--id", ID], &["sleep", "601"])
             },
         ),
         (
@@ -157,49 +172,58 @@ fn rows() -> Vec<Row> {
             255,
             "the request is older than the agent remembers",
             json!({}),
-            |look| {
-                // Once its result has been collected, no more than the id is remembered.
-                let scene = Scene::new(look);
-                assert_eq!(scene.run(&["--id", ID], &["true"]).status, Some(0));
-                scene.run(&["--id", ID], &["true"])
+            |format| {
+                // After its result was collected, only the id is remembered.
+                let setup = Setup::new(format);
+                assert_eq!(setup.run(&["--id", ID], &["true"]).status, Some(0));
+                setup.run(&["--id", ID], &["true"])
             },
         ),
+    ]
+}
+
+/// Outcomes without an answer, or without a known result.
+fn lost() -> Vec<Row> {
+    vec![
         (
             "lost",
             255,
             "lost: accepted, then no answer",
             json!({}),
-            |look| {
-                let mut scene = Scene::new(look);
+            |format| {
+                let mut setup = Setup::new(format);
                 let short = ["--lease", "1s", "--contact-timeout", "300ms"];
-                let told = scene.run_while(&short, |scene, _| {
-                    scene.agent.child.signal(Signal::STOP);
+                let printed = setup.run_while(&short, |setup, _| {
+                    setup.agent.child.signal(Signal::STOP);
                 });
-                scene.agent.child.signal(Signal::CONT);
-                told
+                setup.agent.child.signal(Signal::CONT);
+                printed
             },
         ),
-        ("unreachable", 255, "no answer", json!({}), |look| {
-            let mut scene = Scene::new(look);
-            // Bound, so that nobody else takes it, and silent.
+        ("unreachable", 255, "no answer", json!({}), |format| {
+            let mut setup = Setup::new(format);
+            // A bound socket that never answers.
             let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            scene.target = silent.local_addr().unwrap().to_string();
-            let trust = ["trust", &scene.target, scene.agent.key()];
-            assert_eq!(scene.user.udpctl(trust).outcome().status, 0);
-            scene.run(&["--contact-timeout", "300ms"], &["true"])
+            setup.target = silent.local_addr().unwrap().to_string();
+            let trust = ["trust", &setup.target, setup.agent.key()];
+            assert_eq!(setup.user.udpctl(trust).outcome().status, 0);
+            setup.run(&["--contact-timeout", "300ms"], &["true"])
         }),
         (
             "unknown",
             255,
             "the agent does not know the request",
             json!({}),
-            |look| {
+            |format| {
                 let user = User::new();
                 let agent = Agent::on_a_port_to_keep(&user, &[]);
-                Scene::of(user, agent, look).run_while(&["--contact-timeout", "1s"], |scene, _| {
-                    scene.agent.kill();
-                    scene.agent = Agent::start(&scene.user, &["--bind", &scene.target]);
-                })
+                Setup::of(user, agent, format).run_while(
+                    &["--contact-timeout", "1s"],
+                    |setup, _| {
+                        setup.agent.kill();
+                        setup.agent = Agent::start(&setup.user, &["--bind", &setup.target]);
+                    },
+                )
             },
         ),
     ]
@@ -207,58 +231,61 @@ fn rows() -> Vec<Row> {
 
 const ID: &str = "00000000000000000000000000000001";
 
-fn busy(look: &'static [&'static str]) -> Told {
+fn busy(format: &'static [&'static str]) -> Printed {
     let user = User::new();
     let config = user.path("config/udpagent");
     std::fs::create_dir_all(&config).unwrap();
     std::fs::write(config.join("udpagent.toml"), "[limits]\njobs = 1\n").unwrap();
     let agent = user.agent();
-    let mut scene = Scene::of(user, agent, look);
+    let mut setup = Setup::of(user, agent, format);
     let mut other = None;
-    let told = scene.run_while(&[], |scene, udpctl| {
-        other = Some(scene.run(&[], &["true"]));
+    let printed = setup.run_while(&[], |setup, udpctl| {
+        other = Some(setup.run(&[], &["true"]));
         udpctl.signal(Signal::INT);
     });
-    assert_eq!(told.status, Some(130), "{}", told.stderr);
+    assert_eq!(printed.status, Some(130), "{}", printed.stderr);
     other.expect("it was run")
 }
 
-fn judge((name, status, words, object, way): &Row) {
-    for look in LOOKS {
-        let told = way(look);
-        let what = format!("{name} {look:?}: {}", told.stderr);
-        assert_eq!(told.status, Some(*status), "{what}");
-        let begin = format!("udpctl: {}: {words}; request ", told.target);
-        let lines = told.stderr.lines().filter(|line| line.starts_with(&begin));
-        // A command that ended in its own way has nothing to explain.
+fn check((name, status, words, object, reach): &Row) {
+    for format in FORMATS {
+        let printed = reach(format);
+        let what = format!("{name} {format:?}: {}", printed.stderr);
+        assert_eq!(printed.status, Some(*status), "{what}");
+        let begin = format!("udpctl: {}: {words}; request ", printed.target);
+        let lines = printed
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with(&begin));
+        // A command that exits has no line on stderr.
         let wanted = usize::from(!words.is_empty());
         assert_eq!(lines.count(), wanted, "{what}");
-        if look.is_empty() {
-            assert_eq!(told.stdout, b"", "{what}");
+        if format.is_empty() {
+            assert_eq!(printed.stdout, b"", "{what}");
         } else {
-            let told: Value = serde_json::from_slice(&told.stdout).expect(&what);
-            assert_eq!(told["outcome"], json!({ *name: object }), "{what}");
+            let printed: Value = serde_json::from_slice(&printed.stdout).expect(&what);
+            assert_eq!(printed["outcome"], json!({ *name: object }), "{what}");
         }
     }
 }
 
 #[test]
-fn every_outcome_is_reached_and_told_in_three_ways() {
+fn every_outcome_has_its_exit_status_stderr_line_and_json_object() {
     let rows = rows();
     for outcome in ALL {
         let name = outcome.row().name;
-        assert!(rows.iter().any(|row| row.0 == name), "no way to {name}");
+        assert!(rows.iter().any(|row| row.0 == name), "no reach to {name}");
     }
-    // All at once: most of them wait.
+    // All at once, because most of them wait.
     std::thread::scope(|scope| {
         for row in &rows {
-            scope.spawn(|| judge(row));
+            scope.spawn(|| check(row));
         }
     });
 }
 
 #[test]
-fn a_core_dump_is_told_as_the_system_tells_it() {
+fn a_core_dump_is_reported_as_the_system_reports_it() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -274,7 +301,7 @@ fn a_core_dump_is_told_as_the_system_tells_it() {
         .stderr
         .contains("ended by signal 6 (ABRT), core dumped; request ");
     assert_eq!(core, dumped, "{}", outcome.stderr);
-    // Whether there is one is the system's business; where there is a file, it has been told.
+    // The system decides about a core dump; if there is a file, the outcome must name it.
     let files = std::fs::read_dir(user.path("")).unwrap().flatten();
     let files: Vec<_> = files.map(|file| file.file_name()).collect();
     let found = files

@@ -1,4 +1,4 @@
-//! Plain text from anybody: shown in one escaped line, answered only where that was asked for.
+//! Plain-text datagrams: shown in one escaped line, answered only if configured.
 
 use std::net::UdpSocket;
 
@@ -11,7 +11,7 @@ fn peer() -> UdpSocket {
 }
 
 #[test]
-fn plain_text_is_one_labelled_line_and_the_agents_words_go_back() {
+fn plain_text_is_one_labelled_line_and_typed_lines_go_back() {
     let user = User::new();
     let mut agent = user.agent();
     let peer = peer();
@@ -52,7 +52,7 @@ fn hostile_datagrams_do_no_harm() {
 }
 
 #[test]
-fn a_reply_is_given_only_where_it_was_asked_for() {
+fn a_plain_text_reply_is_sent_only_if_configured() {
     let user = User::new();
     let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--reply", "OK...{text}"]);
     let peer = peer();

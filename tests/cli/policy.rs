@@ -1,8 +1,8 @@
-//! What a line of authorized_keys lets its key do, as the running agent holds it to that.
+//! Options of authorized_keys, as a running agent enforces them.
 
 use crate::harness::{Agent, Child, User};
 
-/// A user whose own key has these options at the own agent.
+/// A user with options for the own key at the own agent.
 fn restricted(options: &str) -> (User, Agent) {
     let user = User::new();
     user.authorize(options);
@@ -10,7 +10,7 @@ fn restricted(options: &str) -> (User, Agent) {
     (user, agent)
 }
 
-/// Runs `udpctl exec` with these options and this command; it must be denied, in one word.
+/// Runs `udpctl exec` and checks that the only answer is a denial.
 #[track_caller]
 fn denied(user: &User, agent: &Agent, args: &[&str]) {
     let target = agent.target();
@@ -38,7 +38,7 @@ fn allow_is_compared_word_by_word() {
 }
 
 #[test]
-fn nothing_gives_allowed_words_another_meaning() {
+fn options_cannot_change_the_meaning_of_an_allowed_command() {
     let (user, agent) = restricted("allow=cat");
     denied(&user, &agent, &["--env", "PATH=/tmp", "--", "cat"]);
     denied(&user, &agent, &["--cwd", "/tmp", "--", "cat"]);
@@ -54,7 +54,7 @@ fn nothing_gives_allowed_words_another_meaning() {
 }
 
 #[test]
-fn a_key_that_only_chats_runs_nothing() {
+fn a_chat_only_key_runs_nothing() {
     let (user, agent) = restricted("chat-only");
     let target = agent.target();
     denied(&user, &agent, &["--", "true"]);
@@ -64,7 +64,7 @@ fn a_key_that_only_chats_runs_nothing() {
 }
 
 #[test]
-fn a_key_that_comes_from_elsewhere_is_not_even_answered() {
+fn a_key_outside_its_from_addresses_gets_no_answer() {
     let (user, agent) = restricted("from=192.0.2.0/24");
     let target = agent.target();
     let args = ["exec", &target, "--contact-timeout", "1s", "--", "true"];
@@ -78,7 +78,7 @@ fn a_key_that_comes_from_elsewhere_is_not_even_answered() {
 }
 
 #[test]
-fn a_key_has_as_many_commands_at_a_time_as_its_line_says() {
+fn max_jobs_bounds_the_commands_of_a_key() {
     let (user, agent) = restricted("max-jobs=1");
     let target = agent.target();
     let mut command = user.command("udpctl");
@@ -89,7 +89,7 @@ fn a_key_has_as_many_commands_at_a_time_as_its_line_says() {
         .stderr(format!("udpctl: {target}: busy; request ID\n"))
         .status(255)
         .run();
-    // Its input ends, and so does it.
+    // The command ends with its input.
     assert!(first.wait().0.success());
     user.udpctl(["exec", &target, "--", "true"]).run();
 }

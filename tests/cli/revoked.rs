@@ -1,16 +1,16 @@
-//! Keys that are removed, or run out, under the feet of who uses them.
+//! Keys that are removed or expire while they are in use.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::harness::{Agent, Child, User, eventually};
 
-/// What is promised is a second; the rest is for a busy machine.
+/// The manual promises one second; the rest is a margin for a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
 const ID: &str = "00000000000000000000000000000007";
 
-/// A guest whose command runs at a host, and that command's process.
+/// Starts a guest's command, and returns its controller and the file that names its process.
 fn guest_at(guest: &User, agent: &Agent) -> (Child, PathBuf) {
     let target = agent.target();
     guest
@@ -26,8 +26,8 @@ fn guest_at(guest: &User, agent: &Agent) -> (Child, PathBuf) {
     (udpctl, PathBuf::from(format!("/proc/{pid}")))
 }
 
-/// How its owner hears of it once let in again.
-fn is_told_why(guest: &User, target: &str) {
+/// Checks the outcome that the owner sees once admitted again.
+fn reports_the_revocation(guest: &User, target: &str) {
     let mut stderr = String::new();
     eventually("the key is let in", || {
         let args = ["wait", target, ID, "--contact-timeout", "1s"];
@@ -41,7 +41,7 @@ fn is_told_why(guest: &User, target: &str) {
 }
 
 #[test]
-fn a_removed_keys_session_and_command_end_at_once() {
+fn removing_a_key_ends_its_session_and_command_at_once() {
     let (host, guest) = (User::new(), User::new());
     let id = guest.udpctl(["id"]).outcome().stdout;
     host.write_line(&id, "");
@@ -54,7 +54,7 @@ fn a_removed_keys_session_and_command_end_at_once() {
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255), "{stderr}");
     host.write_line(&id, "");
-    is_told_why(&guest, &agent.target());
+    reports_the_revocation(&guest, &agent.target());
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
     let (host, guest) = (User::new(), User::new());
     let id = guest.udpctl(["id"]).outcome().stdout;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    // Time to get started in, in whole seconds, as the file has them.
+    // Enough time to start, in whole seconds, the unit of the file.
     let end = Duration::from_secs(now.as_secs() + 5);
     let text = std::process::Command::new("date")
         .args(["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d"])
@@ -80,11 +80,11 @@ fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(255), "{stderr}");
     host.write_line(&id, "");
-    is_told_why(&guest, &agent.target());
+    reports_the_revocation(&guest, &agent.target());
 }
 
 #[test]
-fn an_editor_that_puts_the_file_aside_and_writes_another_ends_nothing() {
+fn replacing_authorized_keys_by_rename_ends_nothing() {
     let (host, guest, other) = (User::new(), User::new(), User::new());
     let id = guest.udpctl(["id"]).outcome().stdout;
     host.write_line(&id, "");
@@ -96,7 +96,7 @@ fn an_editor_that_puts_the_file_aside_and_writes_another_ends_nothing() {
     let new = other.udpctl(["id"]).outcome().stdout;
     let new = String::from_utf8(new).unwrap();
     std::fs::write(&file, format!("{text}{} other\n", new.trim())).unwrap();
-    // Once the new key is let in the file was read.
+    // The new key is admitted only after the file was read.
     let target = agent.target();
     other
         .udpctl(["trust", &target, agent.key()])

@@ -1,4 +1,4 @@
-//! `--script`: a file from here, run there, without a file there.
+//! `--script`: a local file that runs on the host without a file there.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn write(user: &User, name: &str, text: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn a_script_is_run_by_whom_it_names_with_its_arguments_and_stdin() {
+fn a_script_runs_with_its_interpreter_arguments_and_stdin() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -28,7 +28,7 @@ fn a_script_is_run_by_whom_it_names_with_its_arguments_and_stdin() {
         .stdin("1\n2\n3\n")
         .stdout("2\n")
         .run();
-    // Its own text is all there is, and cannot be changed.
+    // The script sees its own text only, and cannot change it.
     let own = write(
         &user,
         "own",
@@ -47,7 +47,7 @@ fn a_script_is_run_by_whom_it_names_with_its_arguments_and_stdin() {
 }
 
 #[test]
-fn a_script_travels_up_to_its_limit_and_not_beyond() {
+fn a_script_up_to_the_size_limit_runs_and_a_larger_one_is_refused() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -75,7 +75,7 @@ fn a_script_travels_up_to_its_limit_and_not_beyond() {
 }
 
 #[test]
-fn a_script_is_listed_by_its_name() {
+fn jobs_lists_a_script_by_its_name() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();

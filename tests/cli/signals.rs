@@ -1,4 +1,4 @@
-//! Signals to udpctl: passed on, or an end.
+//! Signals to udpctl: forwarded, or an end of the run.
 
 use rustix::process::Signal;
 
@@ -11,14 +11,14 @@ fn exec(user: &User, target: &str, args: &[&str], script: &str) -> Child {
     Child::start(command)
 }
 
-/// Says that it is up, then waits for what comes. What it sleeps in ends by itself: a child that is being
-/// made while the signal comes may miss it.
+/// A script that prints a line and waits for a signal. Its `sleep` ends by itself, because a child that is
+/// forked while the signal arrives may miss it.
 fn waiting(trap: &str) -> String {
     format!("trap '{trap}' TERM USR1 HUP; echo up; while :; do sleep 0.05; done")
 }
 
 #[test]
-fn a_signal_that_is_forwarded_is_the_commands() {
+fn a_forwarded_signal_reaches_the_command() {
     let user = User::new();
     let agent = user.agent();
     for (names, signal) in [
@@ -32,7 +32,7 @@ fn a_signal_that_is_forwarded_is_the_commands() {
         udpctl.signal(signal);
         udpctl.stdout_line(|line| line == "got");
         let (status, stderr) = udpctl.wait();
-        // The shell may speak of its children's ends, we do not.
+        // The shell may report its children's ends; udpctl does not.
         assert_eq!(status.code(), Some(3), "{names}: {stderr}");
         assert!(!stderr.contains("udpctl"), "{names}: {stderr}");
     }
@@ -43,7 +43,7 @@ fn a_signal_before_the_command_runs_is_kept_until_it_does() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    // The agent stands still: nothing is accepted.
+    // The agent is stopped, so that nothing is accepted.
     agent.child.signal(Signal::STOP);
     let mut udpctl = exec(&user, &target, &["--forward", "USR1"], "sleep 600");
     let caught = format!("/proc/{}/status", udpctl.pid().as_raw_pid());
@@ -61,7 +61,7 @@ fn a_signal_before_the_command_runs_is_kept_until_it_does() {
 }
 
 #[test]
-fn the_first_signal_cancels_and_the_status_says_which_it_was() {
+fn the_first_signal_cancels_and_sets_the_exit_status() {
     let user = User::new();
     let agent = user.agent();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
@@ -75,11 +75,11 @@ fn the_first_signal_cancels_and_the_status_says_which_it_was() {
 }
 
 #[test]
-fn the_second_signal_leaves_at_once_and_names_the_request() {
+fn the_second_signal_exits_at_once_and_names_the_request() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    // It does not end when it is told to.
+    // The command ignores the cancel.
     let script = "trap '' TERM; echo up; while :; do sleep 600; done";
     let mut udpctl = exec(&user, &target, &[], script);
     udpctl.stdout_line(|line| line == "up");
@@ -93,13 +93,13 @@ fn the_second_signal_leaves_at_once_and_names_the_request() {
     let id = line
         .strip_prefix(&prefix)
         .unwrap_or_else(|| panic!("{stderr}"));
-    // What is left is written down.
+    // The request stays in the journal.
     let mine = user.udpctl(["jobs", "--mine"]).outcome();
     assert!(String::from_utf8(mine.stdout).unwrap().contains(id));
 }
 
 #[test]
-fn what_was_ignored_stays_ignored() {
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let user = User::new();
     let agent = user.agent();
     let mut command = user.command("nohup");
@@ -115,7 +115,7 @@ fn what_was_ignored_stays_ignored() {
 }
 
 #[test]
-fn an_agent_under_nohup_survives_the_hang_up() {
+fn an_agent_under_nohup_survives_sighup() {
     let user = User::new();
     let mut command = user.command("nohup");
     command.arg(env!("CARGO_BIN_EXE_udpagent"));
@@ -123,7 +123,7 @@ fn an_agent_under_nohup_survives_the_hang_up() {
     let mut agent = Agent::from(command);
     agent.child.signal(Signal::HUP);
     let script = "grep SigIgn /proc/$$/status";
-    // Nor does a command inherit that.
+    // A command does not inherit the ignored signal.
     user.udpctl(["exec", &agent.target(), "--shell", script])
         .stdout("SigIgn:\t0000000000000000\n")
         .run();

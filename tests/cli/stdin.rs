@@ -1,5 +1,4 @@
-//! Standard input of a command: one that stops reading, one that does not read yet, one that is not read at
-//! all.
+//! Standard input of commands that stop reading, read late, or do not read at all.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -10,23 +9,23 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::harness::{Child, DEADLINE, Test, User};
 
-/// As long as this nothing was taken: it is stuck. What goes on takes microseconds.
+/// A pipe that takes nothing for this time is stuck. Progress takes microseconds.
 const STUCK: Duration = Duration::from_millis(700);
 
-/// What may be on its way between a producer and a command that does not read: the pipes of both ends, the
-/// credit of the lane, and what udpctl has read ahead.
+/// Bound of the bytes between a producer and a command that does not read: the pipes of both ends, the
+/// credit of the lane, and the read-ahead of udpctl.
 const UNDER_WAY: usize = 2 << 20;
 
 const PIECE: [u8; 4096] = [b'x'; 4096];
 
-/// Whether a pipe takes something in time.
-fn takes(pipe: &ChildStdin, patience: Duration) -> bool {
-    let patience = patience.try_into().unwrap();
+/// True if a pipe takes something in time.
+fn takes(pipe: &ChildStdin, timeout: Duration) -> bool {
+    let timeout = timeout.try_into().unwrap();
     let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT)];
-    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&patience))).unwrap() > 0
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timeout))).unwrap() > 0
 }
 
-/// Writes until nothing is taken any more; returns how much was. The pipe does not block from now on.
+/// Writes until nothing more is taken, and returns the number of bytes. The pipe is non-blocking after that.
 fn fill(pipe: &mut ChildStdin) -> usize {
     rustix::io::ioctl_fionbio(&*pipe, true).unwrap();
     let mut taken = 0;
@@ -38,7 +37,7 @@ fn fill(pipe: &mut ChildStdin) -> usize {
 }
 
 #[test]
-fn an_endless_producer_ends_with_the_command_that_has_read_enough() {
+fn an_endless_producer_ends_when_the_command_stops_reading() {
     let user = User::new();
     let agent = user.agent();
     let line = format!(
@@ -52,10 +51,10 @@ fn an_endless_producer_ends_with_the_command_that_has_read_enough() {
 }
 
 #[test]
-fn a_command_that_does_not_read_yet_stops_the_producer_and_gets_all_of_it_later() {
+fn a_command_that_reads_late_blocks_the_producer_and_gets_every_byte() {
     let user = User::new();
     let agent = user.agent();
-    // Opening a pipe waits for the other end.
+    // Opening a named pipe waits for the other end.
     let go = user.path("go");
     rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
     let script = format!("cat {}; wc -c", go.display());
@@ -78,10 +77,10 @@ fn a_command_that_does_not_read_yet_stops_the_producer_and_gets_all_of_it_later(
 }
 
 #[test]
-fn nothing_more_is_read_for_a_command_that_has_closed_its_input() {
+fn udpctl_stops_reading_when_the_command_closes_stdin() {
     let user = User::new();
     let agent = user.agent();
-    // Opening a pipe waits for the other end.
+    // Opening a named pipe waits for the other end.
     let go = user.path("go");
     rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
     let script = format!("exec <&-; cat {}; echo end", go.display());
@@ -113,7 +112,7 @@ fn a_shell_loop_runs_once_for_each_line_also_where_a_command_would_read() {
 }
 
 #[test]
-fn the_command_hears_of_the_end_of_input_and_still_writes() {
+fn a_command_sees_eof_on_stdin_and_still_writes() {
     let user = User::new();
     let agent = user.agent();
     let mut command = user.command("udpctl");
@@ -142,7 +141,7 @@ fn a_child_in_the_background_delays_the_result_by_less_than_a_second() {
         "-c",
         "sleep 60 & echo hi",
     ];
-    // The machine may be busy: one of a few is enough.
+    // The machine may be busy: one success in a few tries is enough.
     let quick = (0..5).any(|_| {
         let began = Instant::now();
         let outcome = user.udpctl(args).outcome();

@@ -4,7 +4,7 @@ use crate::harness::{Terminal, User};
 
 #[test]
 #[ignore = "needs tmux, vim, less and top"]
-fn a_shell_with_its_keys_its_window_and_its_status() {
+fn a_remote_shell_has_keys_window_size_and_exit_status() {
     let here = Terminal::new();
     let agent = here.user.agent();
     here.remote_shell(&agent, "");
@@ -72,7 +72,7 @@ fn an_editor_a_pager_and_a_monitor_are_usable() {
     here.is("an empty buffer", |screen| screen.contains("[New File]"));
     here.keys(&["i", "first", "Enter", "second", "Escape"]);
     here.shows("second");
-    // The link is left in the middle of it, and taken up again.
+    // The user detaches in the middle of it, and attaches again.
     here.keys(&["Enter", "~", "."]);
     here.is("the way back", |screen| {
         screen.contains("left; \"udpctl attach")
@@ -118,7 +118,7 @@ fn an_editor_a_pager_and_a_monitor_are_usable() {
 
 #[test]
 #[ignore = "needs tmux, vim, less and top"]
-fn a_terminal_that_is_killed_in_an_editor_is_put_right() {
+fn the_terminal_is_restored_after_udpctl_is_killed_in_an_editor() {
     let here = Terminal::new();
     let agent = here.user.agent();
     let target = agent.target();
@@ -133,7 +133,7 @@ fn a_terminal_that_is_killed_in_an_editor_is_put_right() {
 }
 
 #[test]
-fn without_a_terminal_here_there_is_one_there() {
+fn exec_with_a_terminal_works_without_a_local_terminal() {
     let user = User::new();
     let agent = user.agent();
     let script = "test -t 0 && test -t 1 && test -t 2 && stty size; read line; echo \"<$line>\"; cat; exit 4";
@@ -143,7 +143,7 @@ fn without_a_terminal_here_there_is_one_there() {
         .outcome();
     let stdout = String::from_utf8(outcome.stdout).unwrap();
     assert_eq!((outcome.status, &outcome.stderr[..]), (4, ""), "{stdout}");
-    // The echo of what is typed comes when it is typed.
+    // The remote terminal echoes input when it is typed.
     assert!(
         stdout.contains("24 80\r\n") && stdout.contains("typed\r\n"),
         "{stdout}"
@@ -152,7 +152,7 @@ fn without_a_terminal_here_there_is_one_there() {
 }
 
 #[test]
-fn one_terminal_is_not_for_many_hosts() {
+fn a_terminal_for_several_hosts_is_refused() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -163,24 +163,24 @@ fn one_terminal_is_not_for_many_hosts() {
 }
 
 #[test]
-fn the_end_of_input_is_the_end_for_every_program_of_a_terminal() {
+fn the_end_of_stdin_is_eof_for_every_program_in_a_terminal() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    // Each is a hang, or a hang-up (129), where the end is told once, or the terminal closed too early.
+    // If EOF is sent only once, these hang; if the terminal is closed too early, SIGHUP ends them (129).
     for (typed, script, shown) in [
         ("", "exec cat", ""),
         ("x\n", "exec cat", "x\r\nx\r\n"),
         ("x", "exec cat", "xx"),
         ("x", "cat; echo; cat; cat; echo done", "xx\r\ndone\r\n"),
         ("x", "stty eof z; exec cat", "xx"),
-        // A key while the terminal is raw (one that was sent before is NUL then), and the end after it.
+        // EOF is a key while the terminal is raw (one sent earlier is read as NUL), and EOF again after that.
         (
             "",
             "stty raw -echo; until [ \"$(head -c 1 | od -An -tx1)\" = ' 04' ]; do :; done; stty cooked; exec cat",
             "",
         ),
-        // It lets go of its terminal, and goes on.
+        // The program closes its terminal and continues.
         (
             "",
             "exec 0<&- 1>&- 2>&-; sleep 0.2; echo back >/dev/tty",
@@ -193,9 +193,9 @@ fn the_end_of_input_is_the_end_for_every_program_of_a_terminal() {
                 .stdin(typed)
                 .outcome();
             let stdout = String::from_utf8(outcome.stdout).unwrap();
-            let told = (outcome.status, &outcome.stderr[..], &stdout[..]);
+            let result = (outcome.status, &outcome.stderr[..], &stdout[..]);
             // Where the echo of the line stands depends on when it is typed.
-            assert_eq!(told, (0, "", shown), "{typed:?} {script}");
+            assert_eq!(result, (0, "", shown), "{typed:?} {script}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Whole trees of processes, ended in every way that there is: nothing of them is left, and the outcome is
-//! as documented.
+//! Process trees, ended in every possible way: no process remains, and the outcome is as documented.
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +6,17 @@ use rustix::process::Signal;
 
 use crate::harness::{Agent, Child, Jobs, User, children, eventually};
 
-/// What the manual allows for the end of a tree.
+/// Time that the manual allows for the end of a tree.
 const END: Duration = Duration::from_secs(8);
 
-/// A leader, a child, and one that leaves session and group.
+/// A leader, a child, and a descendant in a session and group of its own.
 const TREE: &str = "sleep 600 & setsid sleep 600 & sleep 600";
 
-/// The same, deaf to TERM.
-const DEAF: &str = "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600";
+/// The same tree, ignoring SIGTERM.
+const TREE_IGNORING_TERM: &str = "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600";
 
-/// A command that runs, and who runs it.
-struct Stage {
+/// A running command with its agent and controller.
+struct Trial {
     // Dropped in this order: the agent must not wait for its controller.
     udpctl: Child,
     jobs: Jobs,
@@ -28,7 +27,7 @@ struct Stage {
 
 const ID: &str = "00000000000000000000000000000001";
 
-impl Stage {
+impl Trial {
     fn new(script: &str, options: &[&str]) -> Self {
         let user = User::new();
         let agent = user.agent();
@@ -43,7 +42,7 @@ impl Stage {
                 .filter(|process| process.name == "sleep")
                 .count()
         };
-        eventually("the tree stands", || sleeping(&agent.jobs()) == 3);
+        eventually("the tree runs", || sleeping(&agent.jobs()) == 3);
         Self {
             udpctl,
             jobs: agent.jobs(),
@@ -58,7 +57,7 @@ impl Stage {
         assert_eq!(outcome.status, 0, "{args:?}: {}", outcome.stderr);
     }
 
-    /// Nobody is left in time, and no remains of anybody.
+    /// Checks that all processes end in time and no zombie is left.
     fn is_over(&self, since: Instant) {
         loop {
             let left = self.jobs.left();
@@ -74,7 +73,7 @@ impl Stage {
         });
     }
 
-    /// Checks the exit status of udpctl and its line about the outcome.
+    /// Checks the exit status and the outcome that udpctl prints.
     fn ends_with(&mut self, status: i32, words: &str) {
         let (ended, stderr) = self.udpctl.wait();
         assert_eq!(ended.code(), Some(status), "{stderr}");
@@ -84,66 +83,66 @@ impl Stage {
 }
 
 fn by_timeout(script: &str) {
-    let mut stage = Stage::new(script, &["--timeout", "2s"]);
+    let mut trial = Trial::new(script, &["--timeout", "2s"]);
     let since = Instant::now() + Duration::from_secs(2);
-    stage.ends_with(124, "timed out");
-    stage.is_over(since);
+    trial.ends_with(124, "timed out");
+    trial.is_over(since);
 }
 
 fn by_interrupt(script: &str) {
-    let mut stage = Stage::new(script, &[]);
+    let mut trial = Trial::new(script, &[]);
     let since = Instant::now();
-    stage.udpctl.signal(Signal::INT);
-    stage.ends_with(130, "canceled");
-    stage.is_over(since);
+    trial.udpctl.signal(Signal::INT);
+    trial.ends_with(130, "canceled");
+    trial.is_over(since);
 }
 
 fn by_kill(script: &str) {
-    let mut stage = Stage::new(script, &[]);
+    let mut trial = Trial::new(script, &[]);
     let since = Instant::now();
-    stage.udpctl(&["kill", &stage.target, ID]);
+    trial.udpctl(&["kill", &trial.target, ID]);
     // Its descendants are terminated after it. Until then a second line may say that they hold its output open.
-    stage.ends_with(143, "ended by signal 15 (TERM)");
-    stage.is_over(since);
+    trial.ends_with(143, "ended by signal 15 (TERM)");
+    trial.is_over(since);
 }
 
 fn by_force(script: &str) {
-    let mut stage = Stage::new(script, &[]);
+    let mut trial = Trial::new(script, &[]);
     let since = Instant::now();
-    stage.udpctl(&["kill", &stage.target, ID, "-s", "KILL"]);
-    stage.ends_with(137, "ended by signal 9 (KILL)");
-    stage.is_over(since);
+    trial.udpctl(&["kill", &trial.target, ID, "-s", "KILL"]);
+    trial.ends_with(137, "ended by signal 9 (KILL)");
+    trial.is_over(since);
 }
 
 fn by_lease(script: &str) {
-    let mut stage = Stage::new(script, &["--lease", "1s"]);
-    stage.udpctl.kill();
-    stage.is_over(Instant::now() + Duration::from_secs(1));
-    let waited = stage.user.udpctl(["wait", &stage.target, ID]);
+    let mut trial = Trial::new(script, &["--lease", "1s"]);
+    trial.udpctl.kill();
+    trial.is_over(Instant::now() + Duration::from_secs(1));
+    let waited = trial.user.udpctl(["wait", &trial.target, ID]);
     waited
         .stderr(format!(
             "udpctl: {}: canceled: its controller was silent for longer than the lease; request ID\n",
-            stage.target
+            trial.target
         ))
         .status(255)
         .run();
 }
 
 fn by_shutdown(script: &str) {
-    let mut stage = Stage::new(script, &[]);
+    let mut trial = Trial::new(script, &[]);
     let since = Instant::now();
-    stage.agent.child.signal(Signal::TERM);
+    trial.agent.child.signal(Signal::TERM);
     assert!(
-        stage.agent.child.ends_within(END),
-        "the agent takes its time"
+        trial.agent.child.ends_within(END),
+        "the agent does not end within {END:?}"
     );
-    let left = stage.jobs.left();
+    let left = trial.jobs.left();
     assert!(left.is_empty(), "{left:#?}");
     assert!(since.elapsed() < END);
-    stage.ends_with(255, "canceled: the agent was shut down");
+    trial.ends_with(255, "canceled: the agent was shut down");
 }
 
-/// Each with an agent of its own, all at the same time: they wait more than they work.
+/// Runs each way with an agent of its own, all at the same time, because they mostly wait.
 fn all(script: &str, ways: &[fn(&str)]) {
     std::thread::scope(|scope| {
         for way in ways {
@@ -153,7 +152,7 @@ fn all(script: &str, ways: &[fn(&str)]) {
 }
 
 #[test]
-fn nothing_of_a_tree_is_left_however_it_is_ended() {
+fn no_process_of_a_tree_is_left_however_it_is_ended() {
     let ways = [
         by_timeout,
         by_interrupt,
@@ -166,18 +165,18 @@ fn nothing_of_a_tree_is_left_however_it_is_ended() {
 }
 
 #[test]
-fn nor_of_one_that_does_not_heed_term() {
+fn no_process_of_a_tree_that_ignores_sigterm_is_left() {
     let ways = [by_timeout, by_interrupt, by_force, by_lease, by_shutdown];
-    all(DEAF, &ways);
+    all(TREE_IGNORING_TERM, &ways);
 }
 
 #[test]
-fn a_signal_that_asks_for_nothing_ends_nobody_else() {
-    let mut stage = Stage::new(TREE, &[]);
-    stage.agent.leaves_something_behind();
-    stage.udpctl(&["kill", &stage.target, ID, "-s", "HUP"]);
-    stage.ends_with(129, "ended by signal 1 (HUP)");
-    let left = stage.jobs.left();
+fn kill_with_a_signal_ends_only_the_process_group() {
+    let mut trial = Trial::new(TREE, &[]);
+    trial.agent.leaves_something_behind();
+    trial.udpctl(&["kill", &trial.target, ID, "-s", "HUP"]);
+    trial.ends_with(129, "ended by signal 1 (HUP)");
+    let left = trial.jobs.left();
     assert_eq!(left.len(), 1, "the one that left the group: {left:#?}");
-    stage.jobs.kill();
+    trial.jobs.kill();
 }

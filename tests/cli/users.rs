@@ -1,13 +1,13 @@
-//! As whom commands run: `user=` in authorized_keys, and `udpctl exec --user`.
+//! The Unix user of a command: `user=` in authorized_keys, and `udpctl exec --user`.
 //!
-//! Becoming somebody takes root: without it only what must be denied is tried.
+//! Changing the user needs root; without it the tests cover only denials.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 
 use crate::harness::{Agent, Test, User};
 
-/// A user that every system has, and who may do nothing.
+/// The unprivileged user that every system has.
 pub struct Nobody {
     pub uid: u32,
     pub gid: u32,
@@ -43,7 +43,7 @@ const WHO: &str =
     "id -un; id -ru; id -gn; id -G; echo $HOME,$USER,$LOGNAME,$SHELL; pwd; grep -c . /root/.x";
 
 #[test]
-fn a_command_runs_as_the_user_that_the_line_names_with_all_that_is_theirs() {
+fn a_command_runs_as_the_user_of_its_line_with_groups_home_and_shell() {
     if !is_root() {
         return;
     }
@@ -83,7 +83,7 @@ fn a_command_runs_as_the_user_that_the_line_names_with_all_that_is_theirs() {
 }
 
 #[test]
-fn a_key_without_user_runs_as_nobody_else() {
+fn a_key_without_user_option_cannot_run_as_another_user() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -102,7 +102,7 @@ fn a_key_without_user_runs_as_nobody_else() {
 }
 
 #[test]
-fn a_line_changes_what_a_running_agent_lets_its_own_controller_do() {
+fn a_changed_line_applies_to_a_running_agent() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
@@ -129,7 +129,7 @@ fn a_line_changes_what_a_running_agent_lets_its_own_controller_do() {
 }
 
 #[test]
-fn an_agent_that_is_not_root_can_only_be_itself() {
+fn an_agent_without_root_runs_commands_only_as_itself() {
     if !is_root() {
         return;
     }

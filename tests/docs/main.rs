@@ -1,7 +1,8 @@
-//! What the project says about itself is true: its layout, its pages, its examples.
+//! Checks of what the project says about itself: layout, pages, examples.
 
 mod exchange;
 mod layers;
 mod limits;
 mod pages;
+mod prose;
 mod protocol;

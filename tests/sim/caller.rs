@@ -1,4 +1,4 @@
-//! A controller's application for raw-machine stories: asks for works, judges what comes back.
+//! The controller's application in session scenarios: requests tasks and checks the answers.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -16,14 +16,14 @@ use udpagent::wire::{CallId, Early, Lane, StreamId};
 
 use crate::host::App;
 use crate::invariants::Flow;
-use crate::work::{Pattern, Reader, Work, Writer};
+use crate::task::{Pattern, Reader, Task, Writer};
 
-/// How fast the application disposes of what comes.
+/// Reading speed of the application.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
     /// At once.
     Eager,
-    /// So many bytes in each such interval.
+    /// A number of bytes in each interval.
     Slow {
         /// Bytes.
         bytes: u64,
@@ -34,19 +34,19 @@ pub enum Pace {
     Stopped,
 }
 
-/// How a work went.
+/// Progress of a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// Asked for at this time, not finished.
+pub enum TaskState {
+    /// Requested at this time, not finished.
     Asked(Instant),
-    /// Every byte came, so long after it was asked for.
+    /// Complete, this long after the request.
     Done(Duration),
     /// Its session ended first.
     Failed(Closed),
 }
 
 struct Call {
-    work: Work,
+    task: Task,
     lanes: HashMap<Lane, Reader>,
     stdin: Option<Writer>,
 }
@@ -54,32 +54,32 @@ struct Call {
 /// A session, as its application knows it.
 #[derive(Default)]
 pub struct Session {
-    /// What to remember of the agent; there once connected.
+    /// The ticket for later sessions, once connected.
     pub ticket: Option<Ticket>,
-    /// What became of the first flight's command.
+    /// The agent's answer to the early command.
     pub early: Option<Early>,
-    /// How it ended, if it has.
+    /// The reason of its end.
     pub closed: Option<Closed>,
-    /// How often it fell silent.
+    /// Number of `Silent` events.
     pub silences: u32,
-    /// How often it came back.
+    /// Number of `Heard` events.
     pub returns: u32,
     next_call: u32,
     calls: HashMap<CallId, Call>,
-    backlog: VecDeque<Work>,
+    backlog: VecDeque<Task>,
 }
 
 /// The application.
 pub struct Caller {
     /// All sessions, over and open.
     pub sessions: HashMap<SessionHandle, Session>,
-    /// All works, by id.
-    pub fates: HashMap<u64, Fate>,
-    /// How fast it reads.
+    /// All tasks, by id.
+    pub states: HashMap<u64, TaskState>,
+    /// Reading speed.
     pub pace: Pace,
-    /// The lanes of this work are not read, whatever the pace.
+    /// Task whose lanes are not read, whatever the pace.
     pub stalled: Option<u64>,
-    /// Calls that it keeps open at once in a session.
+    /// Maximum number of concurrent calls in a session.
     pub at_once: usize,
     next_connection: u64,
     unread: VecDeque<(SessionHandle, StreamId, u64)>,
@@ -90,7 +90,7 @@ impl Default for Caller {
     fn default() -> Self {
         Self {
             sessions: HashMap::new(),
-            fates: HashMap::new(),
+            states: HashMap::new(),
             pace: Pace::Eager,
             stalled: None,
             at_once: 16,
@@ -102,29 +102,29 @@ impl Default for Caller {
 }
 
 impl Caller {
-    /// How the work went so far.
-    pub fn fate(&self, id: u64) -> Option<&Fate> {
-        self.fates.get(&id)
+    /// Progress of a task.
+    pub fn task_state(&self, id: u64) -> Option<&TaskState> {
+        self.states.get(&id)
     }
 
-    /// Works of which every byte came.
+    /// Number of complete tasks.
     pub fn done(&self) -> usize {
-        let done = |fate: &&Fate| matches!(fate, Fate::Done(_));
-        self.fates.values().filter(done).count()
+        let done = |task_state: &&TaskState| matches!(task_state, TaskState::Done(_));
+        self.states.values().filter(done).count()
     }
 
-    /// Works that are not over in any way.
+    /// Number of tasks that are neither complete nor failed.
     pub fn pending(&self) -> usize {
-        let asked = |fate: &&Fate| matches!(fate, Fate::Asked(_));
-        self.fates.values().filter(asked).count()
+        let asked = |task_state: &&TaskState| matches!(task_state, TaskState::Asked(_));
+        self.states.values().filter(asked).count()
     }
 
-    /// Bytes that came and were not disposed of.
+    /// Bytes that were received and not consumed.
     pub fn unread(&self) -> u64 {
         self.unread.iter().map(|(_, _, bytes)| bytes).sum()
     }
 
-    /// Reads at another pace from the next turn on, also what waits.
+    /// Changes the reading speed, also for bytes that already wait.
     pub fn wake(&mut self, pace: Pace) {
         self.pace = pace;
         self.next_read = Some(Instant::ZERO);
@@ -136,7 +136,7 @@ impl Caller {
         now: Instant,
         (agent, to): (PublicKey, SocketAddr),
         ticket: Option<Ticket>,
-        first: Option<Work>,
+        first: Option<Task>,
         timeout: Duration,
     ) -> (SessionHandle, Vec<Command>) {
         let session = SessionHandle(self.next_connection);
@@ -152,26 +152,27 @@ impl Caller {
             },
             ticket,
             invite: None,
-            first: first.map_or_else(Bytes::new, |work| work.encode()),
+            first: first.map_or_else(Bytes::new, |task| task.encode()),
             timeout,
         })];
-        if let Some(work) = first {
-            self.fates.insert(work.id, Fate::Asked(now));
-            self.open(session, work, Bytes::new(), &mut out);
+        if let Some(task) = first {
+            self.states.insert(task.id, TaskState::Asked(now));
+            self.open(session, task, Bytes::new(), &mut out);
         }
         (session, out)
     }
 
-    /// Asks for a work in an open session, as soon as a call is free.
-    pub fn ask(&mut self, now: Instant, session: SessionHandle, work: Work) -> Vec<Command> {
+    /// Requests a task in an open session, as soon as a call is free.
+    pub fn ask(&mut self, now: Instant, session: SessionHandle, task: Task) -> Vec<Command> {
         let mut out = Vec::new();
-        self.fates.insert(work.id, Fate::Asked(now));
+        self.states.insert(task.id, TaskState::Asked(now));
         let state = self.sessions.get_mut(&session).expect("a session");
         if let Some(reason) = &state.closed {
-            self.fates.insert(work.id, Fate::Failed(reason.clone()));
+            self.states
+                .insert(task.id, TaskState::Failed(reason.clone()));
             return out;
         }
-        state.backlog.push_back(work);
+        state.backlog.push_back(task);
         self.open_next(session, &mut out);
         out
     }
@@ -179,13 +180,13 @@ impl Caller {
     fn open_next(&mut self, session: SessionHandle, out: &mut Vec<Command>) {
         while let Some(state) = self.sessions.get_mut(&session)
             && state.calls.len() < self.at_once
-            && let Some(work) = state.backlog.pop_front()
+            && let Some(task) = state.backlog.pop_front()
         {
-            self.open(session, work, work.encode(), out);
+            self.open(session, task, task.encode(), out);
         }
     }
 
-    fn open(&mut self, session: SessionHandle, work: Work, request: Bytes, out: &mut Vec<Command>) {
+    fn open(&mut self, session: SessionHandle, task: Task, request: Bytes, out: &mut Vec<Command>) {
         let state = self.sessions.get_mut(&session).expect("a session");
         let call = CallId(state.next_call);
         state.next_call += 1;
@@ -195,20 +196,20 @@ impl Caller {
             data: request,
             fin: true,
         });
-        let mut stdin = (work.stdin > 0).then(|| {
+        let mut stdin = (task.stdin > 0).then(|| {
             let stream = StreamId::new(call, Lane::Data);
-            Writer::new(session, stream, Pattern::stdin(work.id), work.stdin).bounded(work.bound)
+            Writer::new(session, stream, Pattern::stdin(task.id), task.stdin).bounded(task.bound)
         });
         if let Some(stdin) = &mut stdin {
             stdin.write(out);
         }
-        let reader = |lane, total| (lane, Reader::new(Pattern::output(work.id, lane), total));
+        let reader = |lane, total| (lane, Reader::new(Pattern::output(task.id, lane), total));
         let lanes = HashMap::from([
             reader(Lane::Control, 8),
-            reader(Lane::Data, work.out),
-            reader(Lane::Stderr, work.err),
+            reader(Lane::Data, task.out),
+            reader(Lane::Stderr, task.err),
         ]);
-        state.calls.insert(call, Call { work, lanes, stdin });
+        state.calls.insert(call, Call { task, lanes, stdin });
     }
 
     fn on_data(
@@ -219,8 +220,8 @@ impl Caller {
         out: &mut Vec<Command>,
     ) {
         let bytes = data.len() as u64;
-        let work = self.sessions[&session].calls[&stream.call()].work;
-        let pace = if self.stalled == Some(work.id) {
+        let task = self.sessions[&session].calls[&stream.call()].task;
+        let pace = if self.stalled == Some(task.id) {
             Pace::Stopped
         } else {
             self.pace
@@ -244,7 +245,7 @@ impl Caller {
         self.finish(now, session, stream.call(), out);
     }
 
-    /// A call is over when every lane has ended and was disposed of.
+    /// A call is over when every lane has ended and is consumed.
     fn finish(
         &mut self,
         now: Instant,
@@ -262,23 +263,24 @@ impl Caller {
         if !open.lanes.values().all(Reader::is_ended) || self.unread.iter().any(unread) {
             return;
         }
-        let id = open.work.id;
+        let id = open.task.id;
         state.calls.remove(&call);
         out.push(Command::Release { session, call });
-        let Some(Fate::Asked(asked)) = self.fates.get(&id) else {
-            panic!("work {id} is finished twice");
+        let Some(TaskState::Asked(asked)) = self.states.get(&id) else {
+            panic!("task {id} is finished twice");
         };
         let took = now.since(*asked);
-        self.fates.insert(id, Fate::Done(took));
+        self.states.insert(id, TaskState::Done(took));
         self.open_next(session, out);
     }
 
     fn on_closed(&mut self, session: SessionHandle, reason: &Closed) {
         let state = self.sessions.get_mut(&session).expect("a session");
         state.closed = Some(reason.clone());
-        let open = state.calls.drain().map(|(_, call)| call.work);
-        for work in open.chain(state.backlog.drain(..)) {
-            self.fates.insert(work.id, Fate::Failed(reason.clone()));
+        let open = state.calls.drain().map(|(_, call)| call.task);
+        for task in open.chain(state.backlog.drain(..)) {
+            self.states
+                .insert(task.id, TaskState::Failed(reason.clone()));
         }
         self.unread.retain(|(c, _, _)| *c != session);
     }
@@ -384,7 +386,7 @@ impl App for Rc<RefCell<Caller>> {
         let mut flows = Vec::new();
         for (&session, state) in &caller.sessions {
             for (&call, open) in &state.calls {
-                let stalled = caller.stalled == Some(open.work.id) || !open.work.takes.is_zero();
+                let stalled = caller.stalled == Some(open.task.id) || !open.task.takes.is_zero();
                 // The agent writes nothing before it has read all of stdin.
                 if stalled || open.stdin.as_ref().is_some_and(|stdin| !stdin.is_ended()) {
                     continue;

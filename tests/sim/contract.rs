@@ -1,4 +1,4 @@
-//! What an application may rely on, checked against every event and command of a host.
+//! The guarantees to an application, checked against every event and command of a host.
 //!
 //! Streams come in order, without gaps, and not beyond the credit that was given; credit never
 //! shrinks; what is delivered was written; a session that is over is not named again.
@@ -36,7 +36,7 @@ struct Session {
     silent: bool,
 }
 
-/// The judge of one life of a host's application.
+/// The checks for one incarnation of a host.
 pub struct Contract {
     stream_window: u64,
     session_window: u64,
@@ -47,7 +47,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// For an endpoint with these windows.
+    /// Creates the checks for an endpoint with these windows.
     pub fn new(stream_window: u64, session_window: u64) -> Self {
         Self {
             stream_window: stream_window.max(INITIAL_STREAM_CREDIT),
@@ -58,7 +58,7 @@ impl Contract {
         }
     }
 
-    /// The application asks for something.
+    /// Records a command of the application.
     pub fn on_command(&mut self, command: &Command) {
         match command {
             Command::Connect(connect) => {
@@ -109,7 +109,7 @@ impl Contract {
         }
     }
 
-    /// The machine tells something.
+    /// Checks an event of the endpoint.
     pub fn on_event(&mut self, event: &Event) {
         let Some(session) = session_of(event) else {
             return;
@@ -168,71 +168,7 @@ impl Session {
                 assert!(!self.opened, "{event:?} comes twice");
                 self.opened = true;
             }
-            Event::Stream {
-                event:
-                    StreamEvent::Data {
-                        stream,
-                        offset,
-                        data,
-                        fin,
-                        ..
-                    },
-                ..
-            } => {
-                let lane = self.streams.entry(*stream).or_default();
-                assert!(self.opened, "data before the session stands");
-                assert_eq!(*offset, lane.received, "a gap or an overlap in {stream:?}");
-                assert!(!lane.received_fin && !lane.reset, "{event:?} after the end");
-                lane.received += data.len() as u64;
-                lane.received_fin = *fin;
-                self.unread += data.len() as u64;
-                let unread = lane.received - lane.disposed;
-                assert!(unread <= window, "{unread} unread bytes in {stream:?}");
-            }
-            Event::Stream {
-                event:
-                    StreamEvent::Writable {
-                        stream,
-                        consumed,
-                        limit,
-                        ..
-                    },
-                ..
-            } => {
-                let lane = self.streams.entry(*stream).or_default();
-                assert!(*limit >= lane.limit, "credit shrinks in {event:?}");
-                assert!(
-                    *consumed >= lane.consumed,
-                    "consumption shrinks in {event:?}"
-                );
-                assert!(
-                    *consumed <= lane.written,
-                    "{event:?} consumes what was not written"
-                );
-                (lane.limit, lane.consumed) = (*limit, *consumed);
-            }
-            Event::Stream {
-                event: StreamEvent::Delivered { stream, .. },
-                ..
-            } => {
-                let lane = self.streams.entry(*stream).or_default();
-                assert!(lane.written_fin && !lane.delivered, "{event:?} is not so");
-                lane.delivered = true;
-            }
-            Event::Stream {
-                event: StreamEvent::Reset { stream, .. },
-                ..
-            } => {
-                let lane = self.streams.entry(*stream).or_default();
-                assert!(!lane.reset, "{event:?} comes twice");
-                lane.reset = true;
-            }
-            Event::Stream {
-                event: StreamEvent::CallEnded { call, .. },
-                ..
-            } => {
-                assert!(self.ended.insert(*call), "{event:?} comes twice");
-            }
+            Event::Stream { event, .. } => self.on_stream(event, window),
             Event::Silent { .. } => {
                 assert!(!self.silent, "silent twice");
                 self.silent = true;
@@ -241,14 +177,76 @@ impl Session {
                 assert!(self.silent, "heard without silence");
                 self.silent = false;
             }
-            Event::Stream {
-                event: StreamEvent::Stopped { .. },
-                ..
-            }
-            | Event::Moved { .. }
-            | Event::InitSeen { .. }
-            | Event::Closed { .. } => {}
+            Event::Moved { .. } | Event::InitSeen { .. } | Event::Closed { .. } => {}
         }
+    }
+
+    fn on_stream(&mut self, event: &StreamEvent, window: u64) {
+        match event {
+            StreamEvent::Data {
+                stream,
+                offset,
+                data,
+                fin,
+            } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(self.opened, "data before the session is open");
+                assert_eq!(*offset, lane.received, "a gap or an overlap in {stream:?}");
+                assert!(!lane.received_fin && !lane.reset, "{event:?} after the end");
+                lane.received += data.len() as u64;
+                lane.received_fin = *fin;
+                self.unread += data.len() as u64;
+                let unread = lane.received - lane.disposed;
+                assert!(unread <= window, "{unread} unread bytes in {stream:?}");
+            }
+            StreamEvent::Writable {
+                stream,
+                consumed,
+                limit,
+            } => self
+                .streams
+                .entry(*stream)
+                .or_default()
+                .on_credit(*consumed, *limit),
+            StreamEvent::Delivered { stream } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(
+                    lane.written_fin && !lane.delivered,
+                    "{event:?} before the end was written, or twice"
+                );
+                lane.delivered = true;
+            }
+            StreamEvent::Reset { stream, .. } => {
+                let lane = self.streams.entry(*stream).or_default();
+                assert!(!lane.reset, "{event:?} comes twice");
+                lane.reset = true;
+            }
+            StreamEvent::CallEnded { call, .. } => {
+                assert!(self.ended.insert(*call), "{event:?} comes twice");
+            }
+            StreamEvent::Stopped { .. } => {}
+        }
+    }
+}
+
+impl Stream {
+    fn on_credit(&mut self, consumed: u64, limit: u64) {
+        assert!(
+            limit >= self.limit,
+            "credit shrinks to {limit} from {}",
+            self.limit
+        );
+        assert!(
+            consumed >= self.consumed,
+            "consumption shrinks to {consumed} from {}",
+            self.consumed
+        );
+        assert!(
+            consumed <= self.written,
+            "{consumed} bytes consumed of {} written",
+            self.written
+        );
+        (self.limit, self.consumed) = (limit, consumed);
     }
 }
 

@@ -1,8 +1,7 @@
-//! An agent's application for raw-machine stories: answers each [`Work`] with its bytes.
+//! The agent's application in session scenarios: answers each [`Task`] with its bytes.
 //!
-//! Like a whole agent it keeps a register of what it has started, for as long as it lives: a work that is
-//! asked for again in the same life is answered again and not started. Over its lives nothing but the
-//! machine stands between a work and a second start.
+//! Like the real agent it keeps a register of started tasks until it restarts: a repeated request is
+//! answered again and not started. Across restarts only the session layer prevents a second start.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,49 +14,49 @@ use udpagent::wire::{CallId, Lane, StreamId};
 
 use crate::host::App;
 use crate::invariants::Flow;
-use crate::work::{Pattern, Reader, Work, Writer};
+use crate::task::{Pattern, Reader, Task, Writer};
 
 type Key = (SessionHandle, CallId);
 
 struct Call {
-    work: Work,
+    task: Task,
     stdin: Reader,
     writers: Vec<(Lane, Writer)>,
     credit: HashMap<Lane, (u64, u64)>,
     delivered: usize,
 }
 
-/// The application. One value over all lives of its host: it remembers what ever started.
+/// The application. One value for all incarnations of its host: it remembers every start.
 #[derive(Default)]
 pub struct Echo {
     requests: HashMap<Key, Vec<u8>>,
     early: HashMap<Key, Vec<(u64, Bytes, bool)>>,
     calls: HashMap<Key, Call>,
     due: BTreeSet<(Instant, Key)>,
-    /// How often each work was asked for, over all lives.
+    /// Number of requests for each task, over all incarnations.
     pub asked: HashMap<u64, u32>,
-    /// How often each has started, over all lives.
+    /// Number of starts of each task, over all incarnations.
     pub starts: HashMap<u64, u32>,
-    /// What this life has started.
+    /// Tasks that the current incarnation has started.
     register: HashSet<u64>,
-    /// ReplayLog of INITs, to be carried over a restart.
+    /// Fingerprints of INITs, kept over a restart.
     pub seen: Vec<InitFingerprint>,
     /// Sessions accepted.
     pub accepted: u64,
     /// Paths that peers moved to.
     pub moved: Vec<udpagent::session::Path>,
-    /// How sessions ended.
+    /// Reasons of closed sessions.
     pub closed: Vec<Closed>,
 }
 
 impl Echo {
-    /// Works that have started.
+    /// Number of tasks that have started.
     pub fn started(&self) -> usize {
         self.starts.len()
     }
 
-    /// The host dies: what it was doing is gone, what it remembers on disk is not.
-    pub fn die(&mut self) {
+    /// The host's process ends. Running tasks are lost; what is on disk stays.
+    pub fn crash(&mut self) {
         self.register.clear();
         self.requests.clear();
         self.early.clear();
@@ -65,43 +64,108 @@ impl Echo {
         self.due.clear();
     }
 
-    /// Works whose answer is not yet delivered.
+    /// Number of tasks whose answer is not yet delivered.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    /// Bytes of output that the work's writer has handed to the machine.
+    /// Bytes of output that the task's writers have handed to the endpoint.
     pub fn written(&self, id: u64) -> u64 {
-        let calls = self.calls.values().filter(|call| call.work.id == id);
+        let calls = self.calls.values().filter(|call| call.task.id == id);
         calls
             .flat_map(|call| &call.writers)
             .map(|(_, writer)| writer.written())
             .sum()
     }
 
+    fn on_stream(
+        &mut self,
+        now: Instant,
+        session: SessionHandle,
+        event: StreamEvent,
+        out: &mut Vec<Command>,
+    ) {
+        match event {
+            StreamEvent::Data {
+                stream,
+                offset,
+                data,
+                fin,
+            } => {
+                let key = (session, stream.call());
+                match stream.lane() {
+                    Lane::Control => {
+                        out.push(Command::Consumed {
+                            session,
+                            stream,
+                            bytes: data.len() as u64,
+                        });
+                        if !data.is_empty() {
+                            self.on_control(now, key, &data, out);
+                        }
+                    }
+                    Lane::Data => self.on_stdin(now, key, (offset, &data, fin), out),
+                    Lane::Stderr => panic!("a controller writes to the stderr lane"),
+                }
+            }
+            StreamEvent::Writable {
+                stream,
+                consumed,
+                limit,
+            } => {
+                let Some(call) = self.calls.get_mut(&(session, stream.call())) else {
+                    return;
+                };
+                call.credit.insert(stream.lane(), (consumed, limit));
+                for (lane, writer) in &mut call.writers {
+                    if *lane == stream.lane() {
+                        writer.on_credit(consumed, limit);
+                        writer.write(out);
+                    }
+                }
+            }
+            StreamEvent::Delivered { stream } => self.on_delivered((session, stream.call()), out),
+            StreamEvent::Reset { .. }
+            | StreamEvent::Stopped { .. }
+            | StreamEvent::CallEnded { .. } => {}
+        }
+    }
+
+    /// Releases the call once all three lanes are delivered.
+    fn on_delivered(&mut self, key: Key, out: &mut Vec<Command>) {
+        let call = self.calls.get_mut(&key).expect("delivered in an open call");
+        call.delivered += 1;
+        if call.delivered == 3 {
+            self.calls.remove(&key);
+            self.requests.remove(&key);
+            let (session, call) = key;
+            out.push(Command::Release { session, call });
+        }
+    }
+
     fn on_control(&mut self, now: Instant, key: Key, data: &[u8], out: &mut Vec<Command>) {
         let request = self.requests.entry(key).or_default();
         request.extend_from_slice(data);
-        let Ok(bytes) = <&[u8; Work::SIZE]>::try_from(request.as_slice()) else {
-            assert!(request.len() < Work::SIZE, "a request has one size");
+        let Ok(bytes) = <&[u8; Task::SIZE]>::try_from(request.as_slice()) else {
+            assert!(request.len() < Task::SIZE, "a request has one size");
             return;
         };
-        let work = Work::decode(bytes);
-        *self.asked.entry(work.id).or_default() += 1;
-        if self.register.insert(work.id) {
-            let starts = self.starts.entry(work.id).or_default();
+        let task = Task::decode(bytes);
+        *self.asked.entry(task.id).or_default() += 1;
+        if self.register.insert(task.id) {
+            let starts = self.starts.entry(task.id).or_default();
             *starts += 1;
-            assert_eq!(*starts, 1, "work {} starts twice", work.id);
+            assert_eq!(*starts, 1, "task {} starts twice", task.id);
         }
         let call = Call {
-            work,
-            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            task,
+            stdin: Reader::new(Pattern::stdin(task.id), task.stdin),
             writers: Vec::new(),
             credit: HashMap::new(),
             delivered: 0,
         };
         self.calls.insert(key, call);
-        if work.stdin == 0 {
+        if task.stdin == 0 {
             self.start(now, key, out);
         }
         for (offset, data, fin) in self.early.remove(&key).unwrap_or_default() {
@@ -128,13 +192,13 @@ impl Echo {
             stream: StreamId::new(key.1, Lane::Data),
             bytes: data.len() as u64,
         });
-        if call.stdin.is_ended() && call.work.stdin > 0 {
+        if call.stdin.is_ended() && call.task.stdin > 0 {
             self.start(now, key, out);
         }
     }
 
     fn start(&mut self, now: Instant, key: Key, out: &mut Vec<Command>) {
-        let takes = self.calls[&key].work.takes;
+        let takes = self.calls[&key].task.takes;
         if takes.is_zero() {
             self.answer(key, out);
         } else {
@@ -146,15 +210,15 @@ impl Echo {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let work = call.work;
+        let task = call.task;
         for (lane, total) in [
             (Lane::Control, 8),
-            (Lane::Data, work.out),
-            (Lane::Stderr, work.err),
+            (Lane::Data, task.out),
+            (Lane::Stderr, task.err),
         ] {
             let stream = StreamId::new(key.1, lane);
-            let pattern = Pattern::output(work.id, lane);
-            let mut writer = Writer::new(key.0, stream, pattern, total).bounded(work.bound);
+            let pattern = Pattern::output(task.id, lane);
+            let mut writer = Writer::new(key.0, stream, pattern, total).bounded(task.bound);
             let (consumed, limit) = call.credit.get(&lane).copied().unwrap_or((0, 0));
             writer.on_credit(consumed, limit);
             writer.write(out);
@@ -170,68 +234,7 @@ impl App for Rc<RefCell<Echo>> {
             Event::Accepted { .. } => echo.accepted += 1,
             Event::InitSeen { fingerprint } => echo.seen.push(fingerprint),
             Event::Moved { path, .. } => echo.moved.push(path),
-            Event::Stream {
-                session,
-                event:
-                    StreamEvent::Data {
-                        stream,
-                        offset,
-                        data,
-                        fin,
-                    },
-            } => {
-                let key = (session, stream.call());
-                match stream.lane() {
-                    Lane::Control => {
-                        out.push(Command::Consumed {
-                            session,
-                            stream,
-                            bytes: data.len() as u64,
-                        });
-                        if !data.is_empty() {
-                            echo.on_control(now, key, &data, out);
-                        }
-                    }
-                    Lane::Data => echo.on_stdin(now, key, (offset, &data, fin), out),
-                    Lane::Stderr => panic!("a controller writes to the stderr lane"),
-                }
-            }
-            Event::Stream {
-                session,
-                event:
-                    StreamEvent::Writable {
-                        stream,
-                        consumed,
-                        limit,
-                    },
-            } => {
-                let key = (session, stream.call());
-                if let Some(call) = echo.calls.get_mut(&key) {
-                    call.credit.insert(stream.lane(), (consumed, limit));
-                    for (lane, writer) in &mut call.writers {
-                        if *lane == stream.lane() {
-                            writer.on_credit(consumed, limit);
-                            writer.write(out);
-                        }
-                    }
-                }
-            }
-            Event::Stream {
-                session,
-                event: StreamEvent::Delivered { stream },
-            } => {
-                let key = (session, stream.call());
-                let call = echo.calls.get_mut(&key).expect("delivered in an open call");
-                call.delivered += 1;
-                if call.delivered == 3 {
-                    echo.calls.remove(&key);
-                    echo.requests.remove(&key);
-                    out.push(Command::Release {
-                        session,
-                        call: stream.call(),
-                    });
-                }
-            }
+            Event::Stream { session, event } => echo.on_stream(now, session, event, out),
             Event::Closed { session, reason } => {
                 echo.calls.retain(|key, _| key.0 != session);
                 echo.requests.retain(|key, _| key.0 != session);
@@ -239,15 +242,7 @@ impl App for Rc<RefCell<Echo>> {
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),
-            Event::Stream {
-                event:
-                    StreamEvent::Reset { .. }
-                    | StreamEvent::Stopped { .. }
-                    | StreamEvent::CallEnded { .. },
-                ..
-            }
-            | Event::Silent { .. }
-            | Event::Heard { .. } => {}
+            Event::Silent { .. } | Event::Heard { .. } => {}
         }
     }
 
@@ -264,7 +259,7 @@ impl App for Rc<RefCell<Echo>> {
 
     fn flows(&self) -> Vec<Flow> {
         let echo = self.borrow();
-        let reading = |call: &&Call| call.work.stdin > 0 && !call.stdin.is_ended();
+        let reading = |call: &&Call| call.task.stdin > 0 && !call.stdin.is_ended();
         let calls = echo.calls.iter().map(|(key, call)| (*key, call));
         calls
             .filter(|(_, call)| reading(call))

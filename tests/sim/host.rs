@@ -1,5 +1,5 @@
-//! A host: one endpoint, its application, and the driver between them, which keeps the contract of
-//! the machine to the letter and no better.
+//! A host: one endpoint, its application, and the driver between them, which does exactly what the
+//! contract of the session machine demands and no more.
 //!
 //! After every call that changes something, transmits and events are drained until both are empty;
 //! then it sleeps until `poll_timeout`. A timeout that lies in the past again and again without
@@ -12,31 +12,31 @@ use udpagent::session::{Command, Endpoint, Event, Path};
 use udpagent::time::Instant;
 
 use crate::contract::Contract;
-use crate::invariants::{Flow, Invariants, Life};
+use crate::invariants::{Flow, Incarnation, Invariants};
 use crate::network::{Arrival, HostId, Network, Outgoing};
 
-/// What the machine is driven for: takes events, gives commands. Sans-IO like the machine.
+/// An application above the endpoint: takes events, returns commands. Sans-IO like the endpoint.
 pub trait App {
-    /// Something happened.
+    /// Handles an event of the endpoint.
     fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>);
 
-    /// The time that `next_time` named has come. Harmless when nothing is due.
+    /// Handles the deadline that `next_time` returned. Harmless if nothing is due.
     fn on_time(&mut self, now: Instant, out: &mut Vec<Command>) {
         let _ = (now, out);
     }
 
-    /// What it reads and has not read to the end, where the writer is willing too.
+    /// Streams that the application reads and that are not complete, while their writer is willing.
     fn flows(&self) -> Vec<Flow> {
         Vec::new()
     }
 
-    /// When `on_time` should be called at the latest.
+    /// The deadline for the next call of `on_time`.
     fn next_time(&self) -> Option<Instant> {
         None
     }
 }
 
-/// How often a host was woken, and for what.
+/// Counts of a host's wake-ups and datagrams.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Wakes {
     /// By its own timer.
@@ -51,20 +51,20 @@ pub struct Wakes {
 
 /// A timer may find nothing to do: a deadline that was moved is allowed to stand in a heap once
 /// more. This many in a row at one instant is a loop.
-const STUCK: u32 = 3;
+const MAX_IDLE_WAKES: u32 = 3;
 
 /// Rounds of draining after one call. Pacing ends a burst long before.
-const ENDLESS: u32 = 10_000;
+const MAX_DRAIN_ROUNDS: u32 = 10_000;
 
-/// The machinery of one life of a host.
+/// One incarnation of a host.
 pub struct Host {
     id: HostId,
-    life: Life,
-    /// Where it is reachable; the first is used where the machine leaves the choice.
+    incarnation: Incarnation,
+    /// Its addresses. The first is used if the endpoint leaves the choice.
     addresses: Vec<SocketAddr>,
     endpoint: Endpoint,
     contract: Contract,
-    /// What this host's clock showed when the world's was at zero.
+    /// Offset of the host's clock from virtual time.
     clock: Duration,
     wakes: Wakes,
     stuck: (Instant, u32),
@@ -72,40 +72,40 @@ pub struct Host {
     commands: Vec<Command>,
 }
 
-/// What a host is made of.
-pub struct Parts {
-    /// Its place in the world.
+/// Settings of a host.
+pub struct HostConfig {
+    /// Its index.
     pub id: HostId,
-    /// Which life of it this is.
-    pub life: Life,
-    /// Where it is reachable.
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// Its addresses.
     pub addresses: Vec<SocketAddr>,
-    /// The machine.
+    /// Its endpoint.
     pub endpoint: Endpoint,
     /// Its windows.
     pub contract: Contract,
-    /// What its clock shows when the world's is at zero.
+    /// Offset of its clock from virtual time.
     pub clock: Duration,
 }
 
-/// What a host needs of the world while it acts.
-pub struct Around<'a> {
-    /// The world's time.
+/// The parts of the simulation that a host uses while it acts.
+pub struct Context<'a> {
+    /// Virtual time.
     pub now: Instant,
-    /// Where its datagrams go.
+    /// The network that takes its datagrams.
     pub network: &'a mut Network,
-    /// Who watches.
-    pub judge: &'a mut Invariants,
-    /// For whom it acts.
+    /// The checks of its datagrams.
+    pub invariants: &'a mut Invariants,
+    /// Its application.
     pub app: &'a mut dyn App,
 }
 
 impl Host {
     /// A host that has done nothing yet.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: HostConfig) -> Self {
         Self {
             id: parts.id,
-            life: parts.life,
+            incarnation: parts.incarnation,
             addresses: parts.addresses,
             endpoint: parts.endpoint,
             contract: parts.contract,
@@ -117,22 +117,22 @@ impl Host {
         }
     }
 
-    /// Which life of the host this is.
-    pub const fn life(&self) -> Life {
-        self.life
+    /// The incarnation of the host.
+    pub const fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
-    /// It has one more address.
+    /// Adds an address.
     pub fn add_address(&mut self, address: SocketAddr) {
         self.addresses.push(address);
     }
 
-    /// How often it was woken.
+    /// Counts of its wake-ups and datagrams.
     pub const fn wakes(&self) -> Wakes {
         self.wakes
     }
 
-    /// The machine, to be looked at.
+    /// The endpoint, for inspection.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -142,19 +142,19 @@ impl Host {
         self.contract.most_unread
     }
 
-    /// When the machine wants to be woken, in the world's time.
+    /// The endpoint's next timeout, in virtual time.
     pub fn wake(&mut self) -> Option<Instant> {
         self.endpoint.poll_timeout().map(|at| at - self.clock)
     }
 
-    /// What this host's clock shows.
+    /// The time by the host's own clock.
     pub fn local(&self, now: Instant) -> Instant {
         now + self.clock
     }
 
-    /// Datagrams have arrived together.
-    pub fn receive(&mut self, around: &mut Around<'_>, arrivals: Vec<Arrival>) {
-        let now = self.local(around.now);
+    /// Handles datagrams that have arrived together.
+    pub fn receive(&mut self, context: &mut Context<'_>, arrivals: Vec<Arrival>) {
+        let now = self.local(context.now);
         for mut arrival in arrivals {
             self.wakes.received += 1;
             let path = Path {
@@ -165,78 +165,80 @@ impl Host {
             self.endpoint
                 .handle_datagram(now, path, arrival.ecn, &mut arrival.bytes);
         }
-        self.drain(around);
+        self.drain(context);
     }
 
-    /// The machine's own time has come.
-    pub fn time_out(&mut self, around: &mut Around<'_>) {
+    /// Handles a timeout of the endpoint.
+    pub fn time_out(&mut self, context: &mut Context<'_>) {
         self.wakes.timer += 1;
-        self.endpoint.handle_timeout(self.local(around.now));
-        if self.drain(around) {
+        self.endpoint.handle_timeout(self.local(context.now));
+        if self.drain(context) {
             self.stuck.1 = 0;
             return;
         }
         self.wakes.idle += 1;
         let next = self.wake();
-        let again = next.is_some_and(|at| at <= around.now);
-        if !again || self.stuck.0 != around.now {
-            self.stuck = (around.now, 0);
+        let again = next.is_some_and(|at| at <= context.now);
+        if !again || self.stuck.0 != context.now {
+            self.stuck = (context.now, 0);
         }
         self.stuck.1 += u32::from(again);
         assert!(
-            self.stuck.1 < STUCK,
+            self.stuck.1 < MAX_IDLE_WAKES,
             "busy loop: {:?} wants to be woken at {next:?}, which is not after {:?}, and does nothing",
             self.id,
-            around.now
+            context.now
         );
     }
 
-    /// The application's time has come, or a story has something done.
-    pub fn act(&mut self, around: &mut Around<'_>, commands: Vec<Command>) {
-        let now = self.local(around.now);
+    /// Runs the application's timer if it is due, and commands of the scenario.
+    pub fn act(&mut self, context: &mut Context<'_>, commands: Vec<Command>) {
+        let now = self.local(context.now);
         self.commands.extend(commands);
-        self.apply(around);
-        if around.app.next_time().is_some_and(|at| at <= now) {
-            around.app.on_time(now, &mut self.commands);
-            self.apply(around);
+        self.apply(context);
+        if context.app.next_time().is_some_and(|at| at <= now) {
+            context.app.on_time(now, &mut self.commands);
+            self.apply(context);
         }
-        self.drain(around);
+        self.drain(context);
     }
 
-    /// Returns whether anything came out.
-    fn drain(&mut self, around: &mut Around<'_>) -> bool {
-        let now = self.local(around.now);
-        for round in 0..ENDLESS {
+    /// Returns true if anything came out.
+    fn drain(&mut self, context: &mut Context<'_>) -> bool {
+        let now = self.local(context.now);
+        for round in 0..MAX_DRAIN_ROUNDS {
             let mut moved = false;
-            while self.transmit(around) {
+            while self.transmit(context) {
                 moved = true;
             }
             while let Some(event) = self.endpoint.poll_event() {
                 moved = true;
                 self.contract.on_event(&event);
-                around.app.on_event(now, event, &mut self.commands);
-                self.apply(around);
+                context.app.on_event(now, event, &mut self.commands);
+                self.apply(context);
             }
             if !moved {
                 return round > 0;
             }
         }
-        panic!("{:?} never has enough of sending and telling", self.id);
+        panic!("{:?} sends and reports without end", self.id);
     }
 
-    fn apply(&mut self, around: &mut Around<'_>) {
-        let now = self.local(around.now);
+    fn apply(&mut self, context: &mut Context<'_>) {
+        let now = self.local(context.now);
         for command in self.commands.drain(..) {
             if let Command::Connect(connect) = &command {
-                around.judge.told(self.life, socket_addr(connect.path));
+                context
+                    .invariants
+                    .allow_target(self.incarnation, socket_addr(connect.path));
             }
             self.contract.on_command(&command);
             self.endpoint.apply(now, command);
         }
     }
 
-    fn transmit(&mut self, around: &mut Around<'_>) -> bool {
-        let now = self.local(around.now);
+    fn transmit(&mut self, context: &mut Context<'_>) -> bool {
+        let now = self.local(context.now);
         let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.buffer) else {
             return false;
         };
@@ -246,7 +248,7 @@ impl Host {
         let from = self.source(transmit.path.local);
         for bytes in self.buffer.chunks(segment) {
             self.wakes.sent += 1;
-            let emission = around.judge.emitted(self.life, to, bytes);
+            let emission = context.invariants.on_send(self.incarnation, to, bytes);
             let out = Outgoing {
                 from,
                 to,
@@ -254,7 +256,7 @@ impl Host {
                 bytes,
                 emission: Some(emission),
             };
-            around.network.send(around.now, Some(self.id), out);
+            context.network.send(context.now, Some(self.id), out);
         }
         true
     }

@@ -1,19 +1,19 @@
-//! The judge: sees every datagram that is sent and that arrives, and panics when a promise is broken.
+//! The invariants of the protocol, checked on every datagram sent and delivered. A violation panics.
 //!
-//! It reads only what an eavesdropper could (headers, through `wire`), and knows beside that only
-//! which emission a datagram is a copy of. What it demands:
+//! The check reads only what an on-path observer could (headers, through `wire`), and knows in addition
+//! which emission a datagram is a copy of. It demands:
 //!
 //! - no counter is sealed twice in a session and direction; an INIT or RESP is only ever repeated
 //!   byte for byte (another message under the same ephemeral key would reuse a nonce);
 //! - an agent sends to an address, for a session, at most three times what came from there, until a
 //!   datagram of the session came (from anywhere: RFC 9000 §8.2.3) that its sender wrote after hearing
-//!   something sent there: no proof of an address can be had earlier, whatever the machine believes;
-//! - who has sent nothing genuine gets no answer; who has shown that it knows the agent's public key
-//!   may get a RETRY, never more bytes than it sent;
-//! - a controller sends only where it was told to;
-//! - where both ends of a stream are willing, it does not stand still ([`World::patience`]).
+//!   something sent there: no address can be validated earlier, whatever the endpoint assumes;
+//! - an address that has sent nothing genuine gets no answer; one that has shown knowledge of the agent's
+//!   public key may get a RETRY, never more bytes than it sent;
+//! - a controller sends only to addresses of its connect commands;
+//! - a stream with a willing writer and a willing reader makes progress ([`Simulation::stall_timeout`]).
 //!
-//! [`World::patience`]: crate::world::World::patience
+//! [`Simulation::stall_timeout`]: crate::simulation::Simulation::stall_timeout
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -28,32 +28,32 @@ use udpagent::wire::{Datagram, SessionId, StreamId};
 
 use crate::network::{Arrival, HostId};
 
-/// What a host is to the others.
+/// Role of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum Role {
     /// An agent.
     Agent,
     /// A controller that agents admit.
     Controller,
-    /// A controller that they do not.
-    Stranger,
+    /// A controller whose key no agent knows.
+    Unauthorized,
 }
 
-/// One life of a host: a restart begins another.
+/// One run of a host's process: a restart begins another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Life(pub u32);
+pub struct Incarnation(pub u32);
 
-/// What one address is to one session of one agent.
+/// Amplification budget of one address in one session of an agent.
 #[derive(Default)]
 struct Budget {
     received: u64,
     sent: u64,
-    proved: bool,
+    validated: bool,
 }
 
-/// What anybody behind an address has shown to one life of an agent.
+/// Traffic between one address and one incarnation of an agent.
 #[derive(Default)]
-struct Acquaintance {
+struct Peer {
     received: u64,
     sent: u64,
     /// A genuine datagram of an admitted controller has come from there.
@@ -62,115 +62,120 @@ struct Acquaintance {
     knows_key: bool,
 }
 
-/// A stream that has bytes to come: its writer has more to write, its reader consumes what it gets.
+/// A stream that is not complete: its writer has more to write, and its reader consumes what it receives.
 pub struct Flow {
     /// The reader's name for the session.
     pub session: SessionHandle,
-    /// Which.
+    /// The stream.
     pub stream: StreamId,
-    /// Bytes that came in order.
+    /// Bytes received in order.
     pub received: u64,
 }
 
 struct Emission {
-    life: Life,
-    standing: Standing,
+    incarnation: Incarnation,
+    role: Role,
 }
 
-/// The judge.
+/// The checks and what they remember.
 #[derive(Default)]
 pub struct Invariants {
-    lives: Vec<(HostId, Standing)>,
+    incarnations: Vec<(HostId, Role)>,
     emissions: Vec<Emission>,
     /// Highest counter sealed, by sender and the receiver's name for the session.
-    counters: HashMap<(Life, SessionId), u64>,
+    counters: HashMap<(Incarnation, SessionId), u64>,
     /// The only datagram that may ever be seen with these first bytes of a Noise message.
     handshakes: HashMap<Vec<u8>, u64>,
     /// The controller's name of a session, by the agent's name for it.
-    sessions: HashMap<(Life, SessionId), SessionId>,
-    budgets: HashMap<(Life, SessionId, SocketAddr), Budget>,
+    sessions: HashMap<(Incarnation, SessionId), SessionId>,
+    budgets: HashMap<(Incarnation, SessionId, SocketAddr), Budget>,
     /// The first emission that the controller can have written after hearing from a session there.
-    heard: HashMap<(Life, SessionId), HashMap<SocketAddr, u64>>,
-    acquaintances: HashMap<(Life, SocketAddr), Acquaintance>,
-    targets: HashMap<Life, HashSet<SocketAddr>>,
-    /// Bytes that came in each flow, and since when it has been so many.
-    flows: HashMap<(Life, SessionHandle, StreamId), (u64, Instant)>,
+    heard: HashMap<(Incarnation, SessionId), HashMap<SocketAddr, u64>>,
+    peers: HashMap<(Incarnation, SocketAddr), Peer>,
+    targets: HashMap<Incarnation, HashSet<SocketAddr>>,
+    /// Bytes received in each flow, and the time of the last change.
+    flows: HashMap<(Incarnation, SessionHandle, StreamId), (u64, Instant)>,
 }
 
 impl Invariants {
-    /// A host starts, or starts again.
-    pub fn born(&mut self, host: HostId, standing: Standing) -> Life {
-        self.lives.push((host, standing));
-        Life(u32::try_from(self.lives.len() - 1).expect("few lives"))
+    /// Registers the start of a host's process.
+    pub fn start_host(&mut self, host: HostId, role: Role) -> Incarnation {
+        self.incarnations.push((host, role));
+        Incarnation(u32::try_from(self.incarnations.len() - 1).expect("few restarts"))
     }
 
-    /// A controller was told to connect there.
-    pub fn told(&mut self, life: Life, target: SocketAddr) {
-        self.targets.entry(life).or_default().insert(target);
+    /// Allows a controller to send to `target`, because a command names it.
+    pub fn allow_target(&mut self, incarnation: Incarnation, target: SocketAddr) {
+        self.targets.entry(incarnation).or_default().insert(target);
     }
 
-    /// Somebody who is no host sends to an agent something with a true mac.
-    pub fn shown_key(&mut self, agent: Life, from: SocketAddr) {
-        self.acquaintances
-            .entry((agent, from))
-            .or_default()
-            .knows_key = true;
+    /// Notes that a datagram with a valid mac was injected from this address.
+    pub fn key_is_known(&mut self, agent: Incarnation, from: SocketAddr) {
+        self.peers.entry((agent, from)).or_default().knows_key = true;
     }
 
     /// Bytes that an agent has sent to an address.
-    pub fn sent_to(&self, agent: Life, address: SocketAddr) -> u64 {
-        self.acquaintances
-            .get(&(agent, address))
-            .map_or(0, |a| a.sent)
+    pub fn sent_to(&self, agent: Incarnation, address: SocketAddr) -> u64 {
+        self.peers.get(&(agent, address)).map_or(0, |a| a.sent)
     }
 
     /// A host sends: `to` is the address on the network. Returns the number of the emission.
-    pub fn emitted(&mut self, life: Life, to: SocketAddr, bytes: &[u8]) -> u64 {
-        let standing = self.standing(life);
+    pub fn on_send(&mut self, incarnation: Incarnation, to: SocketAddr, bytes: &[u8]) -> u64 {
+        let role = self.role(incarnation);
         let datagram = Datagram::parse(bytes)
-            .unwrap_or_else(|e| panic!("{life:?} sends what is no datagram: {e:?}"))
-            .unwrap_or_else(|| panic!("{life:?} sends a datagram without the tag"));
+            .unwrap_or_else(|e| panic!("{incarnation:?} sends what is no datagram: {e:?}"))
+            .unwrap_or_else(|| panic!("{incarnation:?} sends a datagram without the tag"));
         match datagram {
             Datagram::Init(init) => {
                 assert_eq!(bytes.len(), MIN_DATAGRAM, "an INIT has one size");
-                assert_ne!(standing, Standing::Agent, "an agent sends an INIT");
+                assert_ne!(role, Role::Agent, "an agent sends an INIT");
                 self.only_handshake(init.noise, bytes);
             }
             Datagram::Resp(resp) => {
-                assert_eq!(standing, Standing::Agent, "a controller sends a RESP");
+                assert_eq!(role, Role::Agent, "a controller sends a RESP");
                 self.only_handshake(resp.noise, bytes);
-                self.sessions.insert((life, resp.sender), resp.receiver);
+                self.sessions
+                    .insert((incarnation, resp.sender), resp.receiver);
             }
             Datagram::Retry(_) => assert_eq!(bytes.len(), RETRY, "a RETRY has one size"),
             Datagram::Data(data) => {
-                let last = self.counters.insert((life, data.receiver), data.counter);
+                let last = self
+                    .counters
+                    .insert((incarnation, data.receiver), data.counter);
                 assert!(
                     last.is_none_or(|last| last < data.counter),
-                    "{life:?} seals counter {} after {last:?} in one session",
+                    "{incarnation:?} seals counter {} after {last:?} in one session",
                     data.counter
                 );
             }
         }
-        match standing {
-            Standing::Agent => self.agent_sends(life, to, &datagram, bytes.len() as u64),
-            Standing::Controller | Standing::Stranger => assert!(
-                self.targets.get(&life).is_some_and(|t| t.contains(&to)),
-                "{life:?} sends to {to}, where it was never told to"
+        match role {
+            Role::Agent => self.on_agent_send(incarnation, to, &datagram, bytes.len() as u64),
+            Role::Controller | Role::Unauthorized => assert!(
+                self.targets
+                    .get(&incarnation)
+                    .is_some_and(|t| t.contains(&to)),
+                "{incarnation:?} sends to {to}, which no command names"
             ),
         }
-        self.emissions.push(Emission { life, standing });
+        self.emissions.push(Emission { incarnation, role });
         self.emissions.len() as u64 - 1
     }
 
-    /// A datagram arrives at a living host; `written_to` is the address that its sender wrote on it.
-    pub fn delivered(&mut self, life: Life, written_to: SocketAddr, arrival: &Arrival) {
+    /// A datagram arrives at a running host; `written_to` is the address that its sender wrote on it.
+    pub fn delivered(
+        &mut self,
+        incarnation: Incarnation,
+        written_to: SocketAddr,
+        arrival: &Arrival,
+    ) {
         // An exact copy by the network is as good as the original; a copy by an attacker is not.
         let origin = arrival.origin;
         let genuine = origin.emission.filter(|_| !origin.corrupted);
-        if self.standing(life) == Standing::Agent {
-            self.agent_hears(life, arrival.from, &arrival.bytes, genuine);
+        if self.role(incarnation) == Role::Agent {
+            self.on_agent_receive(incarnation, arrival.from, &arrival.bytes, genuine);
         } else if let Some(number) = genuine {
-            let agent = self.emissions[index(number)].life;
+            let agent = self.emissions[index(number)].incarnation;
             if let Some(session) = receiver(&arrival.bytes) {
                 let next = self.emissions.len() as u64;
                 let heard = self.heard.entry((agent, session)).or_default();
@@ -179,31 +184,38 @@ impl Invariants {
         }
     }
 
-    /// What a host is reading now.
+    /// Checks the progress of the streams that a host reads.
     ///
     /// # Panics
-    /// When one of the streams has stood still for longer than `patience`.
-    pub fn reading(&mut self, now: Instant, life: Life, flows: &[Flow], patience: Duration) {
+    /// If a stream has made no progress for longer than `stall_timeout`.
+    pub fn check_progress(
+        &mut self,
+        now: Instant,
+        incarnation: Incarnation,
+        flows: &[Flow],
+        stall_timeout: Duration,
+    ) {
         let open: HashSet<_> = flows.iter().map(|f| (f.session, f.stream)).collect();
-        self.flows
-            .retain(|(l, session, stream), _| *l != life || open.contains(&(*session, *stream)));
+        self.flows.retain(|(l, session, stream), _| {
+            *l != incarnation || open.contains(&(*session, *stream))
+        });
         for flow in flows {
-            let key = (life, flow.session, flow.stream);
+            let key = (incarnation, flow.session, flow.stream);
             let (received, since) = self.flows.entry(key).or_insert((flow.received, now));
             if *received != flow.received {
                 (*received, *since) = (flow.received, now);
             }
             assert!(
-                now.since(*since) <= patience,
-                "{:?} of {:?} stands still at {received} bytes although both ends are willing",
+                now.since(*since) <= stall_timeout,
+                "{:?} of {:?} makes no progress at {received} bytes although both ends are willing",
                 flow.stream,
                 flow.session
             );
         }
     }
 
-    fn standing(&self, life: Life) -> Standing {
-        self.lives[life.0 as usize].1
+    fn role(&self, incarnation: Incarnation) -> Role {
+        self.incarnations[incarnation.0 as usize].1
     }
 
     fn only_handshake(&mut self, noise: &[u8], bytes: &[u8]) {
@@ -216,16 +228,22 @@ impl Invariants {
         );
     }
 
-    fn agent_sends(&mut self, life: Life, to: SocketAddr, datagram: &Datagram<'_>, len: u64) {
-        let acquaintance = self.acquaintances.entry((life, to)).or_default();
-        acquaintance.sent += len;
-        if !acquaintance.genuine {
+    fn on_agent_send(
+        &mut self,
+        incarnation: Incarnation,
+        to: SocketAddr,
+        datagram: &Datagram<'_>,
+        len: u64,
+    ) {
+        let peer = self.peers.entry((incarnation, to)).or_default();
+        peer.sent += len;
+        if !peer.genuine {
             assert!(
-                acquaintance.knows_key && matches!(datagram, Datagram::Retry(_)),
-                "the agent answers {to}, a stranger, with {datagram:?}"
+                peer.knows_key && matches!(datagram, Datagram::Retry(_)),
+                "the agent answers {to}, which has sent nothing genuine, with {datagram:?}"
             );
             assert!(
-                acquaintance.sent <= acquaintance.received,
+                peer.sent <= peer.received,
                 "RETRY sends more to {to} than came from there"
             );
         }
@@ -235,42 +253,62 @@ impl Invariants {
             Datagram::Data(data) => data.receiver,
             Datagram::Init(_) => return,
         };
-        let budget = self.budgets.entry((life, session, to)).or_default();
+        let budget = self.budgets.entry((incarnation, session, to)).or_default();
         budget.sent += len;
         assert!(
-            budget.proved || budget.sent <= AMPLIFICATION * budget.received,
+            budget.validated || budget.sent <= AMPLIFICATION * budget.received,
             "{} bytes to {to}, unproved, for {} received",
             budget.sent,
             budget.received
         );
     }
 
-    fn agent_hears(&mut self, life: Life, from: SocketAddr, bytes: &[u8], genuine: Option<u64>) {
-        let standing = genuine.map(|number| self.emissions[index(number)].standing);
+    fn on_agent_receive(
+        &mut self,
+        incarnation: Incarnation,
+        from: SocketAddr,
+        bytes: &[u8],
+        genuine: Option<u64>,
+    ) {
+        let role = genuine.map(|number| self.emissions[index(number)].role);
         let len = bytes.len() as u64;
-        let acquaintance = self.acquaintances.entry((life, from)).or_default();
-        acquaintance.received += len;
-        acquaintance.genuine |= standing == Some(Standing::Controller);
-        // A stranger that is a host of the world does know the key that it connects to.
-        acquaintance.knows_key |= standing.is_some();
+        let peer = self.peers.entry((incarnation, from)).or_default();
+        peer.received += len;
+        peer.genuine |= role == Some(Role::Controller);
+        // An unauthorized controller knows the public key of the agent that it connects to.
+        peer.knows_key |= role.is_some();
         let Ok(Some(datagram)) = Datagram::parse(bytes) else {
             return;
         };
-        let (session, may_prove) = match datagram {
+        let (session, may_validate) = match datagram {
             Datagram::Init(init) => (Some(init.sender), init.token.is_some()),
-            Datagram::Data(data) => (self.sessions.get(&(life, data.receiver)).copied(), true),
+            Datagram::Data(data) => (
+                self.sessions.get(&(incarnation, data.receiver)).copied(),
+                true,
+            ),
             Datagram::Resp(_) | Datagram::Retry(_) => (None, false),
         };
         let Some(session) = session else { return };
-        let budget = self.budgets.entry((life, session, from)).or_default();
+        let budget = self
+            .budgets
+            .entry((incarnation, session, from))
+            .or_default();
         budget.received += len;
-        let Some(number) = genuine.filter(|_| may_prove) else {
+        let Some(number) = genuine.filter(|_| may_validate) else {
             return;
         };
-        for (&address, &heard) in self.heard.get(&(life, session)).into_iter().flatten() {
+        for (&address, &heard) in self
+            .heard
+            .get(&(incarnation, session))
+            .into_iter()
+            .flatten()
+        {
             if number >= heard {
-                let budget = self.budgets.entry((life, session, address)).or_default();
-                budget.proved = true;
+                let budget = self
+                    .budgets
+                    .entry((incarnation, session, address))
+                    .or_default();
+                budget.validated = true;
             }
         }
     }

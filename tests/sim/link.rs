@@ -1,15 +1,15 @@
-//! What one direction of the way between two hosts does to datagrams.
+//! The properties of one direction of a path between two hosts.
 
 use std::time::Duration;
 
-use crate::dice::Dice;
+use crate::rng::SimRng;
 
-/// One direction of the way between two hosts.
+/// One direction of a path between two hosts.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Time on the way.
+    /// One-way delay.
     pub latency: Duration,
-    /// Up to so much more, thrown for each datagram: reorders by itself.
+    /// Maximum additional delay, chosen anew for each datagram. Reorders by itself.
     pub jitter: Duration,
     /// Share of datagrams that never arrive.
     pub loss: f64,
@@ -17,20 +17,20 @@ pub struct Link {
     pub duplicate: f64,
     /// Share that is held back by up to four times the latency.
     pub reorder: f64,
-    /// Share in which one to eight bits are turned.
+    /// Share in which one to eight bits are flipped.
     pub corrupt: f64,
-    /// Bytes per second, headers included; `None`: any.
+    /// Bytes per second, headers included; `None` for no limit.
     pub rate: Option<u64>,
-    /// Bytes that may wait for a link with a rate; what exceeds it is dropped at the tail.
+    /// Bytes that the queue of a link with a rate holds; more is dropped at the tail.
     pub queue: u64,
     /// Datagrams marked Congestion Experienced when more than this waits, if they allow it.
     pub mark_above: u64,
-    /// A datagram with more payload than this disappears without a word.
+    /// Maximum payload; larger datagrams are dropped silently.
     pub mtu: usize,
 }
 
 impl Link {
-    /// Nothing goes wrong, and it takes `latency`.
+    /// A link without impairments.
     pub const fn perfect(latency: Duration) -> Self {
         Self {
             latency,
@@ -46,7 +46,7 @@ impl Link {
         }
     }
 
-    /// Only some datagrams are lost.
+    /// A link with random loss only.
     pub const fn lossy(latency: Duration, loss: f64) -> Self {
         Self {
             loss,
@@ -63,25 +63,25 @@ impl Link {
         }
     }
 
-    /// Every trouble at once, in an amount that a session must survive.
-    pub fn troubled(dice: &mut Dice) -> Self {
+    /// A link with every impairment at once, in an amount that a session must survive.
+    pub fn impaired(rng: &mut SimRng) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "small numbers")]
-        let mut share = |percent: u64| dice.below(percent * 10 + 1) as f64 / 1000.0;
+        let mut share = |percent: u64| rng.below(percent * 10 + 1) as f64 / 1000.0;
         let (loss, duplicate, reorder, corrupt) = (share(25), share(15), share(20), share(5));
-        let latency = dice.between(Duration::from_micros(50), Duration::from_millis(120));
-        let rate = dice.chance(0.3).then(|| 125_000 + dice.below(2_500_000));
+        let latency = rng.between(Duration::from_micros(50), Duration::from_millis(120));
+        let rate = rng.chance(0.3).then(|| 125_000 + rng.below(2_500_000));
         Self {
             latency,
-            jitter: dice.upto(latency / 2 + Duration::from_micros(1)),
+            jitter: rng.duration_below(latency / 2 + Duration::from_micros(1)),
             loss,
             duplicate,
             reorder,
             corrupt,
             rate,
-            queue: 15_000 + dice.below(200_000),
-            mark_above: if dice.chance(0.5) { 10_000 } else { u64::MAX },
-            mtu: if dice.chance(0.3) {
-                1200 + dice.index(300)
+            queue: 15_000 + rng.below(200_000),
+            mark_above: if rng.chance(0.5) { 10_000 } else { u64::MAX },
+            mtu: if rng.chance(0.3) {
+                1200 + rng.index(300)
             } else {
                 65_507
             },

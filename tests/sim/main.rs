@@ -3,18 +3,18 @@
 //! A failure prints the command that repeats it: `UDPAGENT_SEED=… cargo test --test sim NAME`.
 
 mod caller;
-mod cast;
 mod contract;
-mod dice;
 mod echo;
-mod forge;
+mod forged_init;
 mod host;
 mod hostile_peer;
 mod invariants;
 mod link;
 mod network;
+mod nodes;
+mod rng;
+mod scenarios;
 mod seeds;
-mod stories;
+mod simulation;
+mod task;
 mod whole;
-mod work;
-mod world;

@@ -1,7 +1,7 @@
-//! A network in virtual time: links between hosts, NATs before them, and everything that goes wrong.
+//! A network in virtual time: links between hosts, NATs in front of them, and impairments.
 //!
-//! Not a judge (see `invariants`) and not a clock: the world passes time in. Invariant: what is
-//! delivered, when, and in which order is determined by the seed and by what was sent.
+//! It checks nothing (see `invariants`) and has no clock: the simulation passes time in. Invariant: the
+//! seed and the sent datagrams determine what is delivered, when, and in which order.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -13,48 +13,48 @@ use std::time::Duration;
 use udpagent::session::Ecn;
 use udpagent::time::{Instant, micros};
 
-use crate::dice::Dice;
 use crate::link::Link;
+use crate::rng::SimRng;
 
-/// What a datagram weighs on a link beside its payload: IPv4 and UDP headers.
+/// Size of the IPv4 and UDP headers, which count against the rate of a link.
 const HEADERS: u64 = 28;
 
-/// A host of the world, by its place in it.
+/// Index of a host in the simulation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct HostId(pub usize);
 
-/// Where a datagram on the way came from, as only the simulator knows.
+/// Origin of a datagram in flight, as only the simulator knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// The number of its emission by a host; `None`: somebody else made it up or copied it.
+    /// Number of its emission by a host; `None` if an attacker forged or copied it.
     pub emission: Option<u64>,
-    /// Its bits were turned on the way.
+    /// True if bits were flipped in flight.
     pub corrupted: bool,
 }
 
 /// A datagram that arrives now.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// Where.
+    /// The receiving host.
     pub host: HostId,
-    /// From which address, as the receiver sees it.
+    /// Source address, as the receiver sees it.
     pub from: SocketAddr,
-    /// To which address of the receiver.
+    /// Destination address, one of the receiver's.
     pub to: SocketAddr,
-    /// Marking.
+    /// ECN codepoint.
     pub ecn: Option<Ecn>,
     /// Payload.
     pub bytes: Vec<u8>,
-    /// Whose it is.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// A datagram as it was put on the network: what an eavesdropper next to the sender holds.
+/// A datagram as sent, as captured by an on-path observer next to the sender.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// From which address, behind the NAT.
+    /// Source address after NAT.
     pub from: SocketAddr,
-    /// Whereto.
+    /// Destination address.
     pub to: SocketAddr,
     /// Payload.
     pub bytes: Rc<[u8]>,
@@ -65,11 +65,11 @@ pub struct Record {
 /// A datagram that a host, or an attacker, sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// From which address, before any NAT.
+    /// Source address before NAT.
     pub from: SocketAddr,
-    /// Whereto.
+    /// Destination address.
     pub to: SocketAddr,
-    /// Marking.
+    /// ECN codepoint.
     pub ecn: Option<Ecn>,
     /// Payload.
     pub bytes: &'a [u8],
@@ -77,10 +77,10 @@ pub struct Outgoing<'a> {
     pub emission: Option<u64>,
 }
 
-/// What became of datagrams, counted.
+/// Counts of datagrams by result.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Tally {
-    /// Put on the network.
+pub struct Counters {
+    /// Sent.
     pub sent: u64,
     /// Arrived.
     pub delivered: u64,
@@ -90,40 +90,40 @@ pub struct Tally {
     pub overflowed: u64,
     /// Larger than the link's MTU.
     pub oversized: u64,
-    /// Sent to an address that nobody has, or not any more.
+    /// Sent to an address that no host has now.
     pub nowhere: u64,
     /// Copies made.
     pub duplicated: u64,
-    /// Bits turned.
+    /// Delivered with flipped bits.
     pub corrupted: u64,
     /// Marked Congestion Experienced.
     pub marked: u64,
 }
 
-struct Flight {
+struct InFlight {
     at: Instant,
     number: u64,
     arrival: Arrival,
 }
 
 /// The heap's order: earliest first, then in the order of sending.
-impl Flight {
+impl InFlight {
     const fn rank(&self) -> (Instant, u64) {
         (self.at, self.number)
     }
 }
-impl PartialEq for Flight {
+impl PartialEq for InFlight {
     fn eq(&self, other: &Self) -> bool {
         self.rank() == other.rank()
     }
 }
-impl Eq for Flight {}
-impl PartialOrd for Flight {
+impl Eq for InFlight {}
+impl PartialOrd for InFlight {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Flight {
+impl Ord for InFlight {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.rank().cmp(&other.rank())
     }
@@ -132,28 +132,28 @@ impl Ord for Flight {
 struct Direction {
     link: Link,
     busy_until: Instant,
-    /// Of the datagrams to come, these are lost, by their place.
-    doomed: Range<u64>,
+    /// Sequence numbers of datagrams that a scenario has lost.
+    drop_range: Range<u64>,
     sent: u64,
 }
 
 /// The network.
 pub struct Network {
-    dice: Dice,
+    rng: SimRng,
     default: Link,
     directions: HashMap<(Option<HostId>, HostId), Direction>,
     /// Public address of an inner one, where they differ.
     nat: HashMap<SocketAddr, SocketAddr>,
-    /// Who answers at a public address now, and at which inner one.
+    /// Host at a public address now, and its inner address.
     reachable: HashMap<SocketAddr, (HostId, SocketAddr)>,
-    /// Who ever did: the way there still exists.
+    /// Host that ever had a public address: datagrams are still routed there.
     routes: HashMap<SocketAddr, HostId>,
-    flights: BinaryHeap<Reverse<Flight>>,
+    in_flight: BinaryHeap<Reverse<InFlight>>,
     number: u64,
-    /// Arrivals are put off to a multiple of this, so that they come in batches, as to a busy host.
+    /// Arrivals are delayed to a multiple of this, so that they come in batches, as on a busy host.
     pub tick: Duration,
-    /// What happened so far.
-    pub tally: Tally,
+    /// Counts since the start.
+    pub counters: Counters,
     /// Every datagram put on the network, if it is to be kept.
     pub records: Option<Vec<Record>>,
 }
@@ -162,16 +162,16 @@ impl Network {
     /// A network whose links are all `default` until said otherwise.
     pub fn new(seed: u64, default: Link) -> Self {
         Self {
-            dice: Dice::new(seed, "network"),
+            rng: SimRng::new(seed, "network"),
             default,
             directions: HashMap::new(),
             nat: HashMap::new(),
             reachable: HashMap::new(),
             routes: HashMap::new(),
-            flights: BinaryHeap::new(),
+            in_flight: BinaryHeap::new(),
             number: 0,
             tick: Duration::ZERO,
-            tally: Tally::default(),
+            counters: Counters::default(),
             records: None,
         }
     }
@@ -193,12 +193,12 @@ impl Network {
         self.routes.insert(outer, host);
     }
 
-    /// How `inner` looks from outside.
+    /// Public address of `inner`.
     pub fn seen_as(&self, inner: SocketAddr) -> SocketAddr {
         self.nat.get(&inner).copied().unwrap_or(inner)
     }
 
-    /// Changes one direction, from now on. What is under way arrives as it was to.
+    /// Changes one direction. Datagrams in flight are not affected.
     pub fn set_link(&mut self, from: HostId, to: HostId, link: Link) {
         self.direction(Some(from), to).link = link;
     }
@@ -206,20 +206,20 @@ impl Network {
     /// The next `count` datagrams in this direction are lost.
     pub fn lose_next(&mut self, from: HostId, to: HostId, count: u64) {
         let direction = self.direction(Some(from), to);
-        direction.doomed = direction.sent..direction.sent + count;
+        direction.drop_range = direction.sent..direction.sent + count;
     }
 
     /// After `count` more datagrams in this direction one is lost.
     pub fn lose_one_after(&mut self, from: HostId, to: HostId, count: u64) {
         let direction = self.direction(Some(from), to);
         let place = direction.sent + count;
-        direction.doomed = place..place + 1;
+        direction.drop_range = place..place + 1;
     }
 
     /// Puts a datagram on the network.
     pub fn send(&mut self, now: Instant, sender: Option<HostId>, out: Outgoing<'_>) {
         let from = self.seen_as(out.from);
-        self.tally.sent += 1;
+        self.counters.sent += 1;
         if let Some(records) = &mut self.records {
             records.push(Record {
                 from,
@@ -229,13 +229,13 @@ impl Network {
             });
         }
         let Some(&host) = self.routes.get(&out.to) else {
-            self.tally.nowhere += 1;
+            self.counters.nowhere += 1;
             return;
         };
         let copies = {
             let duplicate = self.direction(sender, host).link.duplicate;
-            if self.dice.chance(duplicate) {
-                self.tally.duplicated += 1;
+            if self.rng.chance(duplicate) {
+                self.counters.duplicated += 1;
                 2
             } else {
                 1
@@ -253,17 +253,17 @@ impl Network {
                     corrupted: false,
                 },
             };
-            self.travel(now, sender, arrival);
+            self.transmit(now, sender, arrival);
         }
     }
 
-    fn travel(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
+    fn transmit(&mut self, now: Instant, sender: Option<HostId>, mut arrival: Arrival) {
         let direction = self.direction(sender, arrival.host);
-        let doomed = direction.doomed.contains(&direction.sent);
+        let scripted_loss = direction.drop_range.contains(&direction.sent);
         direction.sent += 1;
         let link = direction.link.clone();
         if arrival.bytes.len() > link.mtu {
-            self.tally.oversized += 1;
+            self.counters.oversized += 1;
             return;
         }
         let mut at = now;
@@ -273,67 +273,67 @@ impl Network {
             let waiting = bytes_in(start.since(now), rate);
             let weight = arrival.bytes.len() as u64 + HEADERS;
             if waiting + weight > link.queue {
-                self.tally.overflowed += 1;
+                self.counters.overflowed += 1;
                 return;
             }
             at = start + Duration::from_micros(weight * 1_000_000 / rate.max(1));
             direction.busy_until = at;
             if waiting > link.mark_above && arrival.ecn.is_some() {
                 arrival.ecn = Some(Ecn::Ce);
-                self.tally.marked += 1;
+                self.counters.marked += 1;
             }
         }
         // Lost after the queue: it has used the link all the same.
-        if doomed || self.dice.chance(link.loss) {
-            self.tally.lost += 1;
+        if scripted_loss || self.rng.chance(link.loss) {
+            self.counters.lost += 1;
             return;
         }
-        at += link.latency + self.dice.upto(link.jitter);
-        if self.dice.chance(link.reorder) {
-            at += self.dice.upto(link.latency * 4);
+        at += link.latency + self.rng.duration_below(link.jitter);
+        if self.rng.chance(link.reorder) {
+            at += self.rng.duration_below(link.latency * 4);
         }
-        if self.dice.chance(link.corrupt) && !arrival.bytes.is_empty() {
+        if self.rng.chance(link.corrupt) && !arrival.bytes.is_empty() {
             self.corrupt(&mut arrival);
         }
         let tick = micros(self.tick).max(1);
         at = Instant::from_micros(at.as_micros().div_ceil(tick) * tick);
         self.number += 1;
-        self.flights.push(Reverse(Flight {
+        self.in_flight.push(Reverse(InFlight {
             at,
             number: self.number,
             arrival,
         }));
     }
 
-    /// Turns one to eight bits. The same bit twice is no corruption.
+    /// Flips one to eight bits. Flipping the same bit twice is no corruption.
     fn corrupt(&mut self, arrival: &mut Arrival) {
         let before = arrival.bytes.clone();
-        for _ in 0..=self.dice.below(8) {
-            let place = self.dice.index(arrival.bytes.len());
-            arrival.bytes[place] ^= 1 << self.dice.below(8);
+        for _ in 0..=self.rng.below(8) {
+            let place = self.rng.index(arrival.bytes.len());
+            arrival.bytes[place] ^= 1 << self.rng.below(8);
         }
         if arrival.bytes != before {
             arrival.origin.corrupted = true;
-            self.tally.corrupted += 1;
+            self.counters.corrupted += 1;
         }
     }
 
-    /// When the next datagram arrives.
+    /// Time of the next arrival.
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.flights.peek().map(|Reverse(flight)| flight.at)
+        self.in_flight.peek().map(|Reverse(flight)| flight.at)
     }
 
     /// The next datagram that has arrived by `now`, at the host that then has its address.
     pub fn arrive(&mut self, now: Instant) -> Option<Arrival> {
         while self.next_arrival()? <= now {
-            let Reverse(Flight { mut arrival, .. }) = self.flights.pop()?;
+            let Reverse(InFlight { mut arrival, .. }) = self.in_flight.pop()?;
             let Some(&(host, inner)) = self.reachable.get(&arrival.to) else {
-                self.tally.nowhere += 1;
+                self.counters.nowhere += 1;
                 continue;
             };
             arrival.host = host;
             arrival.to = inner;
-            self.tally.delivered += 1;
+            self.counters.delivered += 1;
             return Some(arrival);
         }
         None
@@ -345,7 +345,7 @@ impl Network {
             .or_insert_with(|| Direction {
                 link: self.default.clone(),
                 busy_until: Instant::ZERO,
-                doomed: 0..0,
+                drop_range: 0..0,
                 sent: 0,
             })
     }

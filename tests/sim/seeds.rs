@@ -1,25 +1,25 @@
-//! Runs a story under many seeds, and says how to repeat the one that failed.
+//! Runs a scenario under many seeds, and prints how to repeat the one that failed.
 
 use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Which seed to run alone.
+/// Environment variable that selects a single seed.
 pub const VARIABLE: &str = "UDPAGENT_SEED";
 
-/// Runs `story` once for each of `count` seeds, on as many threads as there are cores. With
+/// Runs `scenario` once for each of `count` seeds, on as many threads as there are cores. With
 /// `UDPAGENT_SEED` set, runs that seed alone.
 ///
 /// # Panics
-/// With the story's own panic, after printing the command that repeats it.
-pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
-    let name = story_name::<F>();
+/// With the scenario's own panic, after printing the command that repeats it.
+pub fn each<F: Fn(u64) + Sync>(count: u64, scenario: F) {
+    let name = scenario_name::<F>();
     if let Ok(text) = std::env::var(VARIABLE) {
         let seed = text
             .parse()
             .unwrap_or_else(|_| panic!("{VARIABLE} must be a number, not {text:?}"));
-        return run(&name, seed, &story);
+        return run(&name, seed, &scenario);
     }
     let next = AtomicU64::new(0);
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -32,7 +32,7 @@ pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
                         if seed >= count {
                             return;
                         }
-                        let done = catch_unwind(AssertUnwindSafe(|| run(&name, seed, &story)));
+                        let done = catch_unwind(AssertUnwindSafe(|| run(&name, seed, &scenario)));
                         if let Err(panic) = done {
                             // One failure is enough: let the other workers stop at their next seed.
                             next.store(count, Ordering::Relaxed);
@@ -49,15 +49,15 @@ pub fn each<F: Fn(u64) + Sync>(count: u64, story: F) {
     });
 }
 
-fn run(name: &str, seed: u64, story: &impl Fn(u64)) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| story(seed))) {
+fn run(name: &str, seed: u64, scenario: &impl Fn(u64)) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
         eprintln!("repeat with: {VARIABLE}={seed} cargo test --test sim {name}");
         resume_unwind(panic);
     }
 }
 
 /// The test's name as the harness takes it, from the type of a closure inside it.
-fn story_name<F>() -> String {
+fn scenario_name<F>() -> String {
     let name = type_name::<F>();
     let name = name.strip_prefix("sim::").unwrap_or(name);
     name.split("::{{closure}}")
@@ -72,11 +72,11 @@ mod tests {
     use std::sync::Mutex;
 
     fn name_of<F: Fn(u64)>(_: &F) -> String {
-        story_name::<F>()
+        scenario_name::<F>()
     }
 
     #[test]
-    fn every_seed_runs_once_and_a_story_knows_its_name() {
+    fn every_seed_runs_once_and_a_scenario_knows_its_name() {
         if std::env::var(VARIABLE).is_ok() {
             return;
         }
@@ -87,12 +87,12 @@ mod tests {
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
         assert_eq!(
             name_of(&|_| ()),
-            "seeds::tests::every_seed_runs_once_and_a_story_knows_its_name"
+            "seeds::tests::every_seed_runs_once_and_a_scenario_knows_its_name"
         );
     }
 
     #[test]
-    fn a_failing_seed_fails_the_story() {
+    fn a_failing_seed_fails_the_scenario() {
         if std::env::var(VARIABLE).is_ok() {
             return;
         }

@@ -14,7 +14,7 @@ use crate::control::exec::{
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
 use crate::duration;
-use crate::message::OsText;
+use crate::message::{OsText, RequestId};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,20 +57,8 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     let label = job_host.host.label.clone();
     let history = job_host.journal.history();
     let before = history.find(id, &job_host.host.agent);
-    let offsets = match (args.from, before) {
-        (Some(from), _) => [Offsets::at(from); 2],
-        (None, Some(before)) if before.state == State::Open => before.offsets,
-        (None, _) => [Offsets::UNKNOWN; 2],
-    };
-    for (name, offsets) in std::iter::zip(["stdout", "stderr"], offsets) {
-        if offsets.in_doubt() > 0 {
-            note(&format!(
-                "udpctl: {label}: the previous controller ended during a write, so up to {} bytes of {name} may \
-                 appear twice; request {id}",
-                offsets.in_doubt()
-            ));
-        }
-    }
+    let offsets = first_offsets(args, before);
+    warn_of_repeats(&label, id, offsets);
     let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
     let task = Task {
         label: label.clone(),
@@ -102,7 +90,43 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         },
         Some,
     );
-    let settings = Settings {
+    let finish = exec::run(
+        &job_host.client,
+        Some(&job_host.resolver),
+        journal,
+        vec![task],
+        settings(args, terminal_mode),
+        streams()?,
+        &signals,
+    );
+    job_host.client.close();
+    Ok(conclude(&finish, 1))
+}
+
+/// Offsets of both outputs from which the job's output is requested.
+fn first_offsets(args: &AttachArgs, before: Option<&journal::Record>) -> [Offsets; 2] {
+    match (args.from, before) {
+        (Some(from), _) => [Offsets::at(from); 2],
+        (None, Some(before)) if before.state == State::Open => before.offsets,
+        (None, _) => [Offsets::UNKNOWN; 2],
+    }
+}
+
+/// Names the outputs of which some bytes may appear twice.
+fn warn_of_repeats(label: &str, id: RequestId, offsets: [Offsets; 2]) {
+    for (name, offsets) in std::iter::zip(["stdout", "stderr"], offsets) {
+        if offsets.in_doubt() > 0 {
+            note(&format!(
+                "udpctl: {label}: the previous controller ended during a write, so up to {} bytes of {name} may \
+                 appear twice; request {id}",
+                offsets.in_doubt()
+            ));
+        }
+    }
+}
+
+fn settings(args: &AttachArgs, terminal_mode: TerminalMode) -> Settings {
+    Settings {
         goal: Goal::Result,
         contact_timeout: args.job.timeout.contact_timeout,
         retry_for: args.lease,
@@ -119,16 +143,5 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         } else {
             Verbosity::Quiet
         },
-    };
-    let finish = exec::run(
-        &job_host.client,
-        Some(&job_host.resolver),
-        journal,
-        vec![task],
-        settings,
-        streams()?,
-        &signals,
-    );
-    job_host.client.close();
-    Ok(conclude(&finish, 1))
+    }
 }

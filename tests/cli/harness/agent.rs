@@ -1,4 +1,4 @@
-//! The real udpagent, listening.
+//! A running udpagent.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -8,10 +8,10 @@ use rustix::process::Signal;
 
 use super::{Child, Jobs, User};
 
-/// What the manual allows an agent for its end, and something for a busy machine.
+/// Time that the manual allows an agent for its end, and a margin for a busy machine.
 const END: Duration = Duration::from_secs(8 + 12);
 
-/// A running agent; ended as a service manager does it when dropped, and then nothing of its jobs may be left.
+/// A running agent. Dropping it stops it as a service manager does, and then no process of its jobs may be left.
 pub struct Agent {
     pub child: Child,
     addresses: Vec<SocketAddr>,
@@ -19,29 +19,29 @@ pub struct Agent {
     leaves: Leaves,
 }
 
-/// What is there of an agent's jobs when it has ended.
+/// Processes of an agent's jobs that may remain after its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Leaves {
     Nothing,
-    /// A command ended by itself and left something in the background on purpose.
+    /// A command ended by itself and left a background process on purpose.
     Background,
 }
 
 impl Agent {
-    /// Starts one and waits until it says where it listens.
+    /// Starts an agent and waits until it prints its addresses.
     pub fn start(user: &User, args: &[&str]) -> Self {
         let mut command = user.command("udpagent");
         command.args(args);
         Self::from(command)
     }
 
-    /// One on a port that nobody else is given when this agent has ended, so that another can follow it there.
+    /// Starts an agent on a port that the system assigns to nobody else, so that a later agent can use it too.
     pub fn on_a_port_to_keep(user: &User, args: &[&str]) -> Self {
         let address = format!("127.0.0.1:{}", port_to_keep());
         Self::start(user, &[&["--bind", &address], args].concat())
     }
 
-    /// The same with a command that was prepared.
+    /// Starts an agent from a prepared command.
     pub fn from(command: std::process::Command) -> Self {
         let mut child = Child::start(command);
         let line = child.stderr_line(|line| line.contains(" listens on "));
@@ -57,12 +57,12 @@ impl Agent {
         }
     }
 
-    /// Where it listens first, as a target.
+    /// Its first address, as a target.
     pub fn target(&self) -> String {
         self.addresses[0].to_string()
     }
 
-    /// The port that it has in the family of a host, as the two differ where a free one was asked for.
+    /// Its port in the address family of a host; the ports of the two families may differ.
     pub fn port_of(&self, host: &str) -> u16 {
         let v6 = host.starts_with('[');
         let address = self
@@ -76,24 +76,24 @@ impl Agent {
         &self.key
     }
 
-    /// A command of this test leaves something running on purpose: it is ended after the agent.
+    /// Allows a command of this test to leave a background process, which is ended after the agent.
     pub const fn leaves_something_behind(&mut self) {
         self.leaves = Leaves::Background;
     }
 
-    /// What descends from it now.
+    /// The processes of its jobs.
     pub fn jobs(&self) -> Jobs {
         Jobs::of(self.child.pid())
     }
 
-    /// As `kill -9`, which takes nothing along; what it leaves is ended.
+    /// Sends SIGKILL, then ends the processes of its jobs.
     pub fn kill(&mut self) {
         let jobs = self.jobs();
         self.child.kill();
         jobs.kill();
     }
 
-    /// As `systemctl stop`, and looks whether anything is left. Returns what is not as it should be.
+    /// Stops it as `systemctl stop` does, and checks that no process is left. Returns the faults.
     fn end(&mut self) -> Result<(), String> {
         if !self.child.is_running() {
             return Ok(());
@@ -116,7 +116,7 @@ impl Agent {
     }
 }
 
-/// Below those that the system gives to who asks for any (`ip_local_port_range`), and free.
+/// A free port below the range of automatically assigned ports (`ip_local_port_range`).
 fn port_to_keep() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let process = u16::try_from(std::process::id() % 100).unwrap() * 100;

@@ -1,4 +1,4 @@
-//! A process whose output can be waited for.
+//! A process with output that tests can wait for.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{ChildStdin, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-/// How long anything may take. Generous: the machine may be busy with other tests.
+/// Deadline of every wait. Generous, because the machine may be busy with other tests.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running process; killed and reaped when dropped.
@@ -19,7 +19,7 @@ pub struct Child {
     stderr: Lines,
 }
 
-/// The lines of a stream as they come.
+/// The lines of a stream as they arrive.
 struct Lines {
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -42,29 +42,29 @@ impl Child {
         }
     }
 
-    /// Waits for a line of stdout that `wanted` likes, and returns it.
+    /// Waits for a line of stdout that `wanted` accepts, and returns it.
     pub fn stdout_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         self.stdout.wait(wanted)
     }
 
-    /// Waits for a line of stderr that `wanted` likes, and returns it.
+    /// Waits for a line of stderr that `wanted` accepts, and returns it.
     pub fn stderr_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         self.stderr.wait(wanted)
     }
 
-    /// Lines of stdout that were waited past or waited for.
+    /// Lines of stdout that were read so far.
     pub fn stdout_seen(&self) -> &[String] {
         &self.stdout.seen
     }
 
-    /// Types.
+    /// Writes to stdin.
     pub fn type_in(&mut self, text: &str) {
         let stdin = self.stdin();
         stdin.write_all(text.as_bytes()).unwrap();
         stdin.flush().unwrap();
     }
 
-    /// What can be typed into, for who types in another way.
+    /// The pipe to stdin, for a test that writes to it itself.
     pub const fn stdin(&mut self) -> &mut ChildStdin {
         self.stdin.as_mut().expect("stdin is open")
     }
@@ -77,7 +77,7 @@ impl Child {
         rustix::process::kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Waits for its end: both outputs are closed then. Returns the status and the rest of stderr.
+    /// Waits for the end of the process and of both outputs. Returns the status and the rest of stderr.
     pub fn wait(&mut self) -> (std::process::ExitStatus, String) {
         self.stdin = None;
         self.stdout.drain();
@@ -86,12 +86,12 @@ impl Child {
         (status, self.stderr.seen.join("\n"))
     }
 
-    /// Whether it has not ended.
+    /// True if it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end only; false: it did not come in time.
+    /// Waits for its end only. Returns false if it did not end in time.
     pub fn ends_within(&mut self, time: Duration) -> bool {
         let handle = pidfd_open(self.pid(), PidfdFlags::empty()).unwrap();
         let deadline = Instant::now() + time;
@@ -104,14 +104,14 @@ impl Child {
                 return false;
             }
             let left = left.try_into().unwrap();
-            // Interrupted or not: it is asked above how things stand.
+            // Interrupted or not: the loop checks the state above.
             let _ = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&left));
         }
     }
 
-    /// As `kill -9`.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -170,7 +170,7 @@ impl Lines {
     }
 }
 
-/// Waits until something outside of our processes' outputs is so, by looking again and again.
+/// Waits until a condition holds that no output announces, by polling.
 pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !so() {

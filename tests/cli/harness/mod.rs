@@ -1,4 +1,4 @@
-//! What the tests start from: users, agents, runs of udpctl.
+//! The test harness: users, agents, runs of the programs.
 
 mod agent;
 mod child;
@@ -15,7 +15,7 @@ pub use trees::{Jobs, children};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Somebody with a home directory of their own.
+/// A user with a home directory of their own.
 pub struct User {
     home: tempfile::TempDir,
 }
@@ -32,16 +32,16 @@ impl User {
         self.home.path().join(path)
     }
 
-    /// The home directory. Commands are run in that of the system's account, which is another.
+    /// The home directory. Commands run in the home of the system's account, which is another.
     pub fn home(&self) -> String {
         self.home.path().to_str().unwrap().to_owned()
     }
 
-    /// One of the two programs, run by this user, who has nothing else in the environment.
+    /// One of the two programs, with the environment of this user and no other variables.
     pub fn command(&self, program: &str) -> Command {
         let ours = |path| {
-            // Whoever runs the tests in the background of a script has them ignore Ctrl-C, and udpctl leaves
-            // a signal that is ignored at its start alone.
+            // Tests in the background of a script ignore SIGINT, and udpctl leaves a signal alone that is
+            // ignored at its start.
             let mut command = Command::new("/usr/bin/env");
             command.args(["--default-signal=INT,QUIT,HUP", path]);
             command
@@ -62,7 +62,7 @@ impl User {
         command
     }
 
-    /// `udpctl ARGS`, to be run and looked at.
+    /// A run of `udpctl ARGS`.
     pub fn udpctl<I: IntoIterator>(&self, args: I) -> Test
     where
         I::Item: AsRef<std::ffi::OsStr>,
@@ -72,7 +72,7 @@ impl User {
         Test::new(command)
     }
 
-    /// `udpagent ARGS`, for the commands of it that end.
+    /// A run of `udpagent ARGS`, for subcommands that end.
     pub fn udpagent<I: IntoIterator>(&self, args: I) -> Test
     where
         I::Item: AsRef<std::ffi::OsStr>,
@@ -82,20 +82,20 @@ impl User {
         Test::new(command)
     }
 
-    /// The agent's udpagent.toml.
+    /// Writes the agent's udpagent.toml.
     pub fn write_config(&self, text: &str) {
         let folder = self.path("config/udpagent");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("udpagent.toml"), text).unwrap();
     }
 
-    /// A line for this user's own key in its agent's authorized_keys, and no other.
+    /// Writes an authorized_keys file with one line, for this user's own key.
     pub fn authorize(&self, options: &str) {
         let id = self.udpctl(["id"]).outcome().stdout;
         self.write_line(&id, options);
     }
 
-    /// The same for somebody's key.
+    /// The same for any key.
     pub fn write_line(&self, key: &[u8], options: &str) {
         let key = std::str::from_utf8(key).unwrap().trim();
         let folder = self.path("config/udpagent");
@@ -105,7 +105,7 @@ impl User {
         std::fs::rename(aside, folder.join("authorized_keys")).unwrap();
     }
 
-    /// An agent of this user on a free port of 127.0.0.1.
+    /// Starts an agent of this user on a free port of 127.0.0.1.
     pub fn agent(&self) -> Agent {
         Agent::start(self, &["--bind", "127.0.0.1:0"])
     }

@@ -1,4 +1,4 @@
-//! One run of a program that ends, and what it must have printed.
+//! One run of a program that ends, and its expected output.
 
 use std::io::{Read, Write as _};
 use std::process::{Command, Stdio};
@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use super::DEADLINE;
 
-/// A run to be made. What is not said about stdout and stderr is that they are empty, about the status
-/// that it is 0.
+/// A run with its expected result: by default empty outputs and status 0.
 pub struct Test {
     command: Command,
     stdin: Vec<u8>,
@@ -17,7 +16,7 @@ pub struct Test {
     status: i32,
 }
 
-/// What a run printed, and its status.
+/// Output and status of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub stdout: Vec<u8>,
@@ -46,7 +45,7 @@ impl Test {
         self
     }
 
-    /// Request ids are written ID here, and times TIME.
+    /// Sets the expected stderr, with ID for request ids and TIME for durations.
     pub fn stderr(mut self, stderr: impl Into<String>) -> Self {
         self.stderr = stderr.into();
         self
@@ -57,7 +56,7 @@ impl Test {
         self
     }
 
-    /// Runs it, and compares.
+    /// Runs the program and compares the result.
     #[track_caller]
     pub fn run(self) {
         let wanted = (
@@ -76,7 +75,7 @@ impl Test {
         assert!(outcome.stdout == stdout, "bytes that are not UTF-8 differ");
     }
 
-    /// Runs it, and returns what came of it.
+    /// Runs the program and returns the result.
     #[track_caller]
     pub fn outcome(mut self) -> Outcome {
         let mut child = self
@@ -89,7 +88,7 @@ impl Test {
         let mut pipe = child.stdin.take().unwrap();
         let stdin = self.stdin;
         std::thread::spawn(move || {
-            // It need not read it all.
+            // The program need not read all of it.
             let _ = pipe.write_all(&stdin);
         });
         let (sender, ended) = channel();
@@ -125,7 +124,7 @@ impl Test {
     }
 }
 
-/// Puts ID in the place of request ids, and TIME in the place of durations.
+/// Replaces request ids by ID and durations by TIME.
 fn masked(text: &str) -> String {
     let mut masked = String::new();
     for word in text.split_inclusive([' ', '\n']) {

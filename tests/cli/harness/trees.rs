@@ -1,9 +1,8 @@
-//! The processes of an agent's jobs, as `/proc` shows them: who descends from the agent, and who carries
-//! its mark.
+//! The processes of an agent's jobs in `/proc`: descendants of the agent, and processes with its mark.
 //!
 //! An agent marks every process of its jobs with a variable whose value begins with a number of that
-//! agent's own. It is learnt from the processes themselves, so that nothing of another test is taken for
-//! one of ours.
+//! agent's own. The harness reads it from the processes, so that it never takes a process of another test
+//! for one of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +10,7 @@ use std::fs;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
-/// A process, as its line in `/proc` has it.
+/// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Process {
     pub pid: i32,
@@ -19,7 +18,7 @@ pub struct Process {
     pub name: String,
     /// One letter; Z is a zombie.
     pub state: char,
-    /// Clock ticks from boot: with the id its identity.
+    /// Start time in clock ticks since boot; with the pid it identifies the process.
     started: u64,
 }
 
@@ -68,19 +67,19 @@ pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
         .collect()
 }
 
-/// What descends from an agent.
+/// The processes of an agent's jobs.
 pub struct Jobs {
     marks: BTreeSet<String>,
     members: BTreeSet<(i32, u64)>,
 }
 
 impl Jobs {
-    /// Of an agent that lives: it adopts its orphans, so that none is missed.
+    /// Finds them below a running agent. It adopts its orphans, so that none is missed.
     pub fn of(agent: rustix::process::Pid) -> Self {
         let all = all();
         let descends = |process: &&Process| {
             let mut parent = process.parent;
-            // Bounded, because what was read while it changed may have a circle.
+            // Bounded, because /proc changes while it is read and the result may have a cycle.
             for _ in 0..all.len() {
                 match all.get(&parent) {
                     Some(_) if parent == agent.as_raw_pid() => return true,
@@ -97,7 +96,7 @@ impl Jobs {
         }
     }
 
-    /// Those that still run, and any other that carries the same mark.
+    /// Running ones, and any other process with the same mark.
     pub fn left(&self) -> Vec<Process> {
         if self.members.is_empty() {
             return Vec::new();
@@ -113,11 +112,11 @@ impl Jobs {
             .collect()
     }
 
-    /// Ends them, whatever they are about.
+    /// Kills them.
     pub fn kill(&self) {
         for process in self.left() {
             let pid = rustix::process::Pid::from_raw(process.pid).expect("not 0");
-            // The handle first, then the question whether it is the one that is meant.
+            // Open the handle first, then check that the pid was not reused.
             if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
                 && Process::read(process.pid).is_some_and(|now| now.started == process.started)
             {

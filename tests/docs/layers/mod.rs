@@ -9,7 +9,7 @@ mod modules;
 mod resolve;
 mod sans_io;
 mod size;
-mod source;
+pub mod source;
 mod unfinished;
 
 /// Fails with one line for each fault.

@@ -1,4 +1,4 @@
-//! Addresses and invitations as typed or pasted: what is read is read the same when printed.
+//! Addresses and invitations as typed or pasted: a parsed value parses equal after it was printed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

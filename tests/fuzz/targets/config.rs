@@ -1,4 +1,4 @@
-//! The agent's file `udpagent.toml`: an error is one clean line, and what is read can be put in force.
+//! The agent's file `udpagent.toml`: an error is one clean line, and a valid configuration can be applied.
 #![no_main]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A received datagram: what parses is written again as it was, and no mac is right by chance.
+//! A received datagram: it is encoded as it was parsed, and no mac is valid by chance.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The sanitiser: one clean line of bounded length, whatever came.
+//! The escaping of terminal output: one clean line of bounded length for any input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! An opened payload: what is read is read the same when written again, and an error is the end.
+//! A decrypted payload: frames decode equal after they were encoded, and an error ends the payload.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

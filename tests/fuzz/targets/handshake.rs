@@ -1,4 +1,4 @@
-//! Noise messages from someone who knows the agent's public key, and so has a true mac.
+//! Noise messages from a sender that knows the agent's public key, and so has a valid mac.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(initiator.finish(bytes, &mut payload).is_err());
     assert!(payload.is_empty());
 
-    // The answer that a hostile agent can make opens; what is in it is for the target `frames`.
+    // A hostile agent's answer is opened; the target `frames` covers its content.
     let (responder, _) =
         Responder::read(&agent, b"", &first, &mut Vec::new(), &mut rng).expect("a true message");
     let mut second = Vec::new();

@@ -1,4 +1,4 @@
-//! Keys and invitation tokens: each has one text, and no other text is taken for it.
+//! Keys and invitation tokens: each has exactly one text form, and no other text is accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

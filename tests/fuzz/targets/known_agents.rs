@@ -1,4 +1,4 @@
-//! The controller's file `known_agents`: what is wrong is said in one clean line, what is right is found.
+//! The controller's file `known_agents`: an error is one clean line, and a valid line is found by its target.
 #![no_main]
 
 use std::path::Path;

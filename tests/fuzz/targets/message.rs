@@ -1,4 +1,4 @@
-//! Lines of a control lane, cut anywhere: the cuts make no difference, and nothing panics.
+//! Lines of a control lane, split anywhere: the splits make no difference, and nothing panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The frames of the peer: those of one that keeps the rules, and any others.
+//! Frames of the peer: those of a conforming one, and any others.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -10,43 +10,43 @@ use udpagent::wire::{CallId, Early, Frame, Hello, Lane, SessionId, StreamId, enc
 use super::Role;
 use super::input::Input;
 
-/// Credit that every stream and every session has from the start, with room to spare.
+/// Maximum number of bytes that the peer sends in a stream and in a session: less than the initial credit.
 const STREAM: u64 = 60_000;
 const SESSION: u64 = 200_000;
 
-/// Calls that a peer opens that keeps the rules.
+/// Number of calls that a conforming peer opens.
 const CALLS: u8 = 16;
 
 static ZEROS: [u8; 1024] = [0; 1024];
 
-/// What the peer has sent on a stream.
+/// State of a stream that the peer sends.
 #[derive(Default)]
 struct Sent {
     end: u64,
     finished: bool,
 }
 
-/// What the peer knows of the session.
+/// The peer's state of the session.
 pub struct Frames {
-    /// Part of the endpoint.
+    /// Role of the endpoint.
     pub role: Role,
-    /// True if the peer keeps the rules.
-    pub honest: bool,
+    /// True if the peer conforms to the protocol.
+    pub conforming: bool,
     /// Counters received from the endpoint.
     pub received: BTreeSet<u64>,
     /// The last PATH_CHALLENGE.
     pub challenge: Option<[u8; 8]>,
-    /// Calls that exist: those below may be named.
+    /// Number of calls that exist.
     pub calls: u32,
     sent: HashMap<StreamId, Sent>,
     total: u64,
 }
 
 impl Frames {
-    pub fn new(role: Role, honest: bool) -> Self {
+    pub fn new(role: Role, conforming: bool) -> Self {
         Self {
             role,
-            honest,
+            conforming,
             received: BTreeSet::new(),
             challenge: None,
             calls: 0,
@@ -57,7 +57,7 @@ impl Frames {
 
     /// Appends one frame.
     pub fn write(&mut self, input: &mut Input<'_>, out: &mut Vec<u8>) {
-        match input.below(if self.honest { 12 } else { 18 }) {
+        match input.below(if self.conforming { 12 } else { 18 }) {
             0 => Frame::Ping.encode(out),
             1..=3 => self.stream(input, out),
             4 | 5 => self.ack_all(input, out),
@@ -100,7 +100,7 @@ impl Frames {
         }
     }
 
-    /// A stream that the peer may name; `None` if there is none.
+    /// Returns a stream that the peer may name, if there is one.
     fn stream_id(&mut self, input: &mut Input<'_>, peer_sends: bool) -> Option<StreamId> {
         let call = match self.role {
             Role::Agent => u32::from(input.below(CALLS)),
@@ -117,7 +117,7 @@ impl Frames {
     }
 
     fn stream(&mut self, input: &mut Input<'_>, out: &mut Vec<u8>) {
-        if !self.honest && input.below(4) == 0 {
+        if !self.conforming && input.below(4) == 0 {
             let length = usize::from(input.byte());
             let offset = input.varint().min(MAX_VARINT - length as u64);
             return Frame::Stream {
@@ -153,7 +153,7 @@ impl Frames {
         acknowledge(ranges(self.received.iter().rev().copied()), input, out);
     }
 
-    /// Leaves out every counter that is a multiple of some number.
+    /// Acknowledges all counters but the multiples of a number.
     fn ack_some(&self, input: &mut Input<'_>, out: &mut Vec<u8>) {
         let step = u64::from(input.below(7)) + 2;
         let kept = self.received.iter().rev().copied();
@@ -161,7 +161,7 @@ impl Frames {
     }
 
     fn credit(&mut self, input: &mut Input<'_>, out: &mut Vec<u8>) {
-        let stream = if self.honest {
+        let stream = if self.conforming {
             self.stream_id(input, false)
         } else {
             Some(any_stream(input))
@@ -216,7 +216,7 @@ fn acknowledge(
     encode_ack(ranges, delay, 400, out);
 }
 
-/// The ranges of counters that are given from the highest down.
+/// Returns the ranges of counters that come in descending order.
 fn ranges(counters: impl Iterator<Item = u64>) -> impl Iterator<Item = RangeInclusive<u64>> {
     let mut counters = counters.peekable();
     std::iter::from_fn(move || {

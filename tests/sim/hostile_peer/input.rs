@@ -2,7 +2,7 @@
 
 use udpagent::wire::limits::MAX_VARINT;
 
-/// The bytes that have not been used. When they are used up, every decision is 0.
+/// The unused bytes. After the last, every decision is 0.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -31,7 +31,7 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(bytes)
     }
 
-    /// An integer that the protocol can carry, near its bounds more often than elsewhere.
+    /// An integer that the protocol can carry, often close to one of its bounds.
     pub fn varint(&mut self) -> u64 {
         match self.below(5) {
             0 => u64::from(self.byte()),

@@ -1,10 +1,10 @@
-//! An endpoint and a peer that holds the keys: whatever the peer seals, and whenever it comes, the endpoint
-//! does not panic, comes to rest, keeps its counters apart and its bounds, and ends the session.
+//! An endpoint against a peer that holds the session's keys. Whatever the peer sends, and whenever, the endpoint
+//! does not panic, becomes idle after each change, reuses no counter, stays within its bounds and ends the session.
 //!
-//! The peer is not an endpoint. Bytes say what it seals, under which counters, from which address, how
-//! much time passes, and what the endpoint's application does in between. The first byte says which end is under
-//! test and whether the peer keeps the rules; one that does must never be taken for one that does not.
-//! The fuzz target `endpoint` runs this on what it finds, a test on what seeds give.
+//! The peer is not an endpoint. Bytes choose the frames that it seals, their counters, its address, the time that
+//! passes, and the commands of the endpoint's application. The first byte chooses the role of the endpoint and
+//! whether the peer conforms to the protocol; a conforming peer must never be reported as a violation. The
+//! fuzz target `endpoint` runs this on its inputs, a test on random bytes.
 
 mod frames;
 mod input;
@@ -26,21 +26,21 @@ use udpagent::wire::{CallId, Data, Datagram, Frame, Lane, SessionId, StreamId};
 use frames::Frames;
 use input::Input;
 
-/// Which end is under test.
+/// Role of the endpoint under test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     Agent,
     Controller,
 }
 
-/// Steps of one run, so that a long input does not take long.
+/// Maximum number of steps of a run, which bounds its duration.
 const STEPS: usize = 300;
 
-/// More calls than any change can take to be settled.
-const REST: usize = 100_000;
+/// Maximum number of calls of one drain, more than any change needs.
+const MAX_DRAIN_CALLS: usize = 100_000;
 
-/// The most that the application writes in a run.
-const WRITTEN: usize = 1 << 20;
+/// Maximum number of bytes that the application writes in a run.
+const MAX_WRITTEN: usize = 1 << 20;
 
 /// An endpoint with one session, and its peer.
 struct Run {
@@ -48,35 +48,35 @@ struct Run {
     now: Instant,
     session: SessionHandle,
     keys: TrafficKeys,
-    /// The endpoint's name for the session, and the peer's.
+    /// Session ids of the endpoint and of the peer.
     receiver: SessionId,
     local: SessionId,
     frames: Frames,
     counter: u64,
-    /// Counter that the endpoint sealed last.
+    /// Last counter sealed by the endpoint.
     sealed: Option<u64>,
     closed: bool,
     offsets: HashMap<StreamId, u64>,
     written: usize,
-    /// Bytes received from and sent to addresses, and those that need no counting.
+    /// Bytes received from and sent to each address, and the validated addresses.
     traffic: HashMap<PeerAddr, (u64, u64)>,
-    proved: HashSet<PeerAddr>,
+    validated: HashSet<PeerAddr>,
     log: Vec<Vec<u8>>,
 }
 
-/// Plays what `bytes` say.
+/// Runs an endpoint and a peer as `bytes` choose.
 ///
 /// # Panics
-/// If the endpoint does, or breaks a promise.
+/// If the endpoint panics or breaks a promise.
 pub fn run(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let manner = input.byte();
-    let role = if manner & 1 == 0 {
+    let mode = input.byte();
+    let role = if mode & 1 == 0 {
         Role::Agent
     } else {
         Role::Controller
     };
-    let frames = Frames::new(role, manner & 2 == 0);
+    let frames = Frames::new(role, mode & 2 == 0);
     let Some(mut run) = setup::run(role, frames, &mut input) else {
         return;
     };
@@ -89,9 +89,9 @@ pub fn run(bytes: &[u8]) {
         run.drain();
     }
     run.advance(limits::IDLE * 3);
-    assert_eq!(run.endpoint.sessions(), 0, "a session has not ended");
+    assert_eq!(run.endpoint.sessions(), 0, "a session is still open");
     assert_eq!(run.endpoint.poll_timeout(), None);
-    assert!(run.closed, "no event has ended the session");
+    assert!(run.closed, "no event reported the end of the session");
 }
 
 impl Run {
@@ -104,7 +104,7 @@ impl Run {
         }
     }
 
-    /// A sealed datagram of a few frames.
+    /// Delivers a sealed datagram of a few frames.
     fn datagram(&mut self, input: &mut Input<'_>) {
         let counter = self.next_counter(input);
         let header = Data {
@@ -128,7 +128,7 @@ impl Run {
     }
 
     fn next_counter(&mut self, input: &mut Input<'_>) -> u64 {
-        if self.frames.honest {
+        if self.frames.conforming {
             self.counter += 1 + u64::from(input.below(16) == 0);
             return self.counter;
         }
@@ -156,7 +156,7 @@ impl Run {
             .handle_datagram(self.now, path(from), None, datagram);
     }
 
-    /// Something that no key has sealed, or that came before.
+    /// Delivers a repeated, a damaged or an unsealed datagram.
     fn unsealed(&mut self, input: &mut Input<'_>) {
         let from = setup::peer(input.below(4));
         let before = usize::from(input.byte());
@@ -171,7 +171,7 @@ impl Run {
         self.deliver(from, &mut datagram);
     }
 
-    /// Time passes.
+    /// Lets time pass.
     fn pass(&mut self, input: &mut Input<'_>) {
         let time = match input.below(8) {
             0 => Duration::ZERO,
@@ -185,7 +185,7 @@ impl Run {
                 due.map_or(Duration::ZERO, |due| due.since(self.now))
             }
         };
-        // A driver that was busy hears of several timers at once.
+        // A busy driver handles several timers at once.
         if input.below(4) == 0 {
             self.now += time;
             self.endpoint.handle_timeout(self.now);
@@ -194,13 +194,13 @@ impl Run {
         }
     }
 
-    /// Time passes, and the driver misses nothing.
+    /// Lets time pass and handles each timer when it is due.
     fn advance(&mut self, time: Duration) {
         let until = self.now + time;
         let mut still = 0;
         while let Some(due) = self.endpoint.poll_timeout().filter(|&due| due <= until) {
             still = if due > self.now { 0 } else { still + 1 };
-            assert!(still < 1000, "a timer is due again and again");
+            assert!(still < 1000, "busy loop: a timer stays due");
             self.now = self.now.max(due);
             self.endpoint.handle_timeout(self.now);
             self.drain();
@@ -208,7 +208,7 @@ impl Run {
         self.now = until;
     }
 
-    /// The application wants something.
+    /// Applies a command of the application.
     fn apply(&mut self, input: &mut Input<'_>) {
         if let Some(command) = self.command(input) {
             self.endpoint.apply(self.now, command);
@@ -224,7 +224,7 @@ impl Run {
         Some(match input.below(16) {
             0..=5 => {
                 let length = usize::from(input.byte()) * 100;
-                if self.written + length > WRITTEN {
+                if self.written + length > MAX_WRITTEN {
                     return None;
                 }
                 self.written += length;
@@ -271,7 +271,7 @@ impl Run {
     fn drain(&mut self) {
         let mut buf = Vec::new();
         let mut empty = false;
-        for _ in 0..REST {
+        for _ in 0..MAX_DRAIN_CALLS {
             if let Some(transmit) = self.endpoint.poll_transmit(self.now, &mut buf) {
                 for datagram in buf.chunks(transmit.segment.unwrap_or(buf.len())) {
                     self.on_sent(transmit.path.remote, datagram);
@@ -283,18 +283,18 @@ impl Run {
             } else if empty {
                 return self.check_amplification();
             } else {
-                // The last event may have let something go.
+                // The last event may have made a datagram possible.
                 empty = true;
             }
         }
-        panic!("the endpoint does not come to rest");
+        panic!("the endpoint does not become idle");
     }
 
-    /// Afterwards, because the event that an address is proved comes after what is sent there.
+    /// Checked after a drain, because the event of a validation follows the datagrams that it permits.
     fn check_amplification(&self) {
         for (to, &(received, sent)) in &self.traffic {
             assert!(
-                self.proved.contains(to) || sent <= limits::AMPLIFICATION * received,
+                self.validated.contains(to) || sent <= limits::AMPLIFICATION * received,
                 "{sent} bytes for {received} from {to}"
             );
         }
@@ -358,12 +358,12 @@ impl Run {
                 *end += data.len() as u64;
             }
             Event::Moved { path, .. } => {
-                self.proved.insert(path.remote);
+                self.validated.insert(path.remote);
             }
             Event::Closed { reason, .. } => {
                 self.closed = true;
                 let blamed = matches!(reason, Closed::Violation(_));
-                assert!(!(blamed && self.frames.honest), "{reason:?}");
+                assert!(!(blamed && self.frames.conforming), "{reason:?}");
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! The handshake, made by hand on the peer's side, so that it has the keys.
+//! The peer's side of the handshake, made without an endpoint, so that the peer has the keys.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,30 +17,30 @@ use super::frames::Frames;
 use super::input::Input;
 use super::{Role, Run, path};
 
-struct Open;
+struct AdmitAll;
 
-impl Authorizer for Open {
+impl Authorizer for AdmitAll {
     fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
         true
     }
 }
 
-/// One of the peer's addresses; 0 is the one that it begins with.
+/// An address of the peer; 0 is its first.
 pub fn peer(number: u8) -> PeerAddr {
     // Another port, then other hosts.
     let host = number.saturating_sub(1);
     std::net::SocketAddr::from(([192, 0, 2, 1 + host], 4000 + u16::from(number))).into()
 }
 
-/// The names of the session, and its keys, as the peer has them.
-struct Names {
+/// Ids and keys of the session.
+struct Established {
     session: SessionHandle,
     receiver: SessionId,
     local: SessionId,
     keys: TrafficKeys,
 }
 
-/// An endpoint with a session; `None` if it did not come about.
+/// Returns an endpoint with a session, or `None` if the handshake did not complete.
 pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
     let mut rng = Rng::from_seed([7; 32]);
     let (endpoint, peer_key) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
@@ -53,12 +53,12 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         session_window: window.saturating_mul(8),
         ..Config::new(
             endpoint.clone(),
-            (role == Role::Agent).then(|| Box::new(Open) as Box<dyn Authorizer>),
+            (role == Role::Agent).then(|| Box::new(AdmitAll) as Box<dyn Authorizer>),
         )
     };
     let endpoint_key = endpoint.public();
     let endpoint = Endpoint::new(config, rng.fork(), now);
-    let mut run = Unready {
+    let mut run = Handshake {
         endpoint,
         now,
         frames,
@@ -67,17 +67,17 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         endpoint_key,
         log: Vec::new(),
     };
-    let names = match role {
+    let established = match role {
         Role::Agent => run.as_controller(input)?,
         Role::Controller => run.as_agent(input)?,
     };
     Some(Run {
         endpoint: run.endpoint,
         now,
-        session: names.session,
-        keys: names.keys,
-        receiver: names.receiver,
-        local: names.local,
+        session: established.session,
+        keys: established.keys,
+        receiver: established.receiver,
+        local: established.local,
         frames: run.frames,
         counter: 0,
         sealed: None,
@@ -85,12 +85,12 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         offsets: HashMap::new(),
         written: 0,
         traffic: HashMap::new(),
-        proved: HashSet::from([peer(0)]),
+        validated: HashSet::from([peer(0)]),
         log: run.log,
     })
 }
 
-struct Unready {
+struct Handshake {
     endpoint: Endpoint,
     now: Instant,
     frames: Frames,
@@ -100,7 +100,7 @@ struct Unready {
     log: Vec<Vec<u8>>,
 }
 
-impl Unready {
+impl Handshake {
     fn hello(&mut self, session: SessionId, input: &mut Input<'_>) -> Vec<u8> {
         let mut payload = Vec::new();
         Frame::Hello(Hello {
@@ -130,7 +130,7 @@ impl Unready {
             .handle_datagram(self.now, path(peer(0)), None, &mut datagram);
     }
 
-    fn as_controller(&mut self, input: &mut Input<'_>) -> Option<Names> {
+    fn as_controller(&mut self, input: &mut Input<'_>) -> Option<Established> {
         let local = SessionId(77);
         let mut payload = self.hello(local, input);
         let size = MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC;
@@ -149,24 +149,24 @@ impl Unready {
             &mut self.rng,
             &mut init,
         )
-        .expect("a true key");
+        .expect("a valid key");
         let mac = AgentMac::new(&self.endpoint_key).tag(&init);
         init.extend(mac);
         self.deliver(init);
         let answer = self.first_datagram()?;
         let Ok(Some(Datagram::Resp(resp))) = Datagram::parse(&answer) else {
-            panic!("the agent answers INIT by something else than RESP");
+            panic!("the agent answers INIT with something else than RESP");
         };
         let keys = initiator.finish(resp.noise, &mut Vec::new());
-        Some(Names {
+        Some(Established {
             session: SessionHandle(1 << 63),
             receiver: resp.sender,
             local,
-            keys: keys.expect("a true RESP"),
+            keys: keys.expect("a valid RESP"),
         })
     }
 
-    fn as_agent(&mut self, input: &mut Input<'_>) -> Option<Names> {
+    fn as_agent(&mut self, input: &mut Input<'_>) -> Option<Established> {
         let session = SessionHandle(1);
         let ticket = Ticket {
             epoch: 0,
@@ -187,7 +187,7 @@ impl Unready {
         self.endpoint.apply(self.now, Command::Connect(connect));
         let init = self.first_datagram()?;
         let Ok(Some(Datagram::Init(init))) = Datagram::parse(&init) else {
-            panic!("the controller begins by something else than INIT");
+            panic!("the controller begins with something else than INIT");
         };
         let (receiver, local) = (init.sender, SessionId(99));
         let read = Responder::read(
@@ -197,8 +197,8 @@ impl Unready {
             &mut Vec::new(),
             &mut self.rng,
         );
-        let (responder, _) = read.expect("a true INIT");
-        // The application may change its mind before the answer comes.
+        let (responder, _) = read.expect("a valid INIT");
+        // The application may release the call before RESP arrives.
         if input.below(4) == 0 {
             let call = udpagent::wire::CallId(0);
             let release = Command::Release { session, call };
@@ -209,12 +209,12 @@ impl Unready {
         encode_resp(local, receiver, &mut resp);
         let keys = responder
             .respond(&payload, &mut resp)
-            .expect("a true share");
+            .expect("a valid share");
         if resp.len() > MIN_DATAGRAM {
             return None;
         }
         self.deliver(resp);
-        Some(Names {
+        Some(Established {
             session,
             receiver,
             local,

@@ -1,4 +1,4 @@
-//! The agent's service on the machine.
+//! The agent's service above an endpoint.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -17,17 +17,17 @@ use udpagent::session::{self, Command, InitFingerprint};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
-use super::processes::{Doing, Log, Pretended, exit_code};
-use crate::cast::Members;
+use super::processes::{Doing, Log, SimulatedProcesses, exit_code};
 use crate::host::App;
-use crate::invariants::Standing;
+use crate::invariants::Role;
 use crate::network::HostId;
-use crate::world::World;
+use crate::nodes::Members;
+use crate::simulation::Simulation;
 
-/// Every key of the world may run anything.
-struct WorldPolicy(Members);
+/// Every key of the simulation may run anything.
+struct ListedPolicy(Members);
 
-impl PolicySource for WorldPolicy {
+impl PolicySource for ListedPolicy {
     fn policy(&self) -> Arc<Policy> {
         self.0.policy()
     }
@@ -50,7 +50,7 @@ impl PolicySource for WorldPolicy {
     }
 }
 
-impl Accounts for WorldPolicy {
+impl Accounts for ListedPolicy {
     fn own_name(&self) -> String {
         "agent".into()
     }
@@ -77,27 +77,27 @@ impl Audit for Recorder {
 }
 
 /// The application of its host.
-struct HubApp {
-    service: Service<Pretended>,
+struct ServiceApp {
+    service: Service<SimulatedProcesses>,
     now: Instant,
     seen: Vec<InitFingerprint>,
 }
 
-/// A whole agent in the world.
+/// A whole agent in the simulation.
 #[derive(Clone)]
 pub struct WholeAgent {
     /// Its host.
     pub host: HostId,
-    /// Who it is.
+    /// Its public key.
     pub key: PublicKey,
-    /// Where it is found.
+    /// Its address.
     pub address: SocketAddr,
-    /// What ever started on it.
+    /// Record of every start.
     pub log: Rc<RefCell<Log>>,
-    app: Rc<RefCell<HubApp>>,
+    app: Rc<RefCell<ServiceApp>>,
 }
 
-fn service(log: &Rc<RefCell<Log>>, members: Members, now: Instant) -> Service<Pretended> {
+fn service(log: &Rc<RefCell<Log>>, members: Members, now: Instant) -> Service<SimulatedProcesses> {
     let config = Config {
         name: "agent".into(),
         jobs: jobs::Config::default(),
@@ -105,24 +105,24 @@ fn service(log: &Rc<RefCell<Log>>, members: Members, now: Instant) -> Service<Pr
     };
     Service::new(
         config,
-        Box::new(WorldPolicy(members)),
-        Pretended::new(Rc::clone(log)),
+        Box::new(ListedPolicy(members)),
+        SimulatedProcesses::new(Rc::clone(log)),
         Box::new(Recorder(Arc::clone(&log.borrow().accepted))),
         now,
     )
 }
 
 impl WholeAgent {
-    /// Adds one to the world.
-    pub fn new(world: &mut World) -> Self {
+    /// Adds an agent to the simulation.
+    pub fn new(sim: &mut Simulation) -> Self {
         let log = Rc::default();
-        let app = Rc::new(RefCell::new(HubApp {
-            service: service(&log, world.members(), Instant::ZERO),
+        let app = Rc::new(RefCell::new(ServiceApp {
+            service: service(&log, sim.members(), Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
         }));
-        let (host, key, address) = world.settle(Standing::Agent, Box::new(Rc::clone(&app)));
-        app.borrow_mut().service = service(&log, world.members(), world.local(host));
+        let (host, key, address) = sim.add_host(Role::Agent, Box::new(Rc::clone(&app)));
+        app.borrow_mut().service = service(&log, sim.members(), sim.local(host));
         Self {
             host,
             key,
@@ -132,16 +132,16 @@ impl WholeAgent {
         }
     }
 
-    /// The process ends and another begins, with what the first kept on disk.
-    pub fn restart(&self, world: &mut World) {
+    /// Restarts the process; state on disk is kept.
+    pub fn restart(&self, sim: &mut Simulation) {
         let mut app = self.app.borrow_mut();
-        app.service = service(&self.log, world.members(), world.local(self.host));
+        app.service = service(&self.log, sim.members(), sim.local(self.host));
         let seen = app.seen.clone();
         drop(app);
-        world.start(self.host, seen);
+        sim.start(self.host, seen);
     }
 
-    /// The exit code of a work.
+    /// The exit code of a task.
     pub const fn exit_code(id: u64) -> u8 {
         exit_code(id)
     }
@@ -152,7 +152,7 @@ impl WholeAgent {
     }
 }
 
-impl HubApp {
+impl ServiceApp {
     fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
         self.now = now;
         if self.service.poll_timeout().is_some_and(|at| at <= now) {
@@ -171,7 +171,7 @@ impl HubApp {
     }
 }
 
-impl App for Rc<RefCell<HubApp>> {
+impl App for Rc<RefCell<ServiceApp>> {
     fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
         if let session::Event::InitSeen { fingerprint } = event {

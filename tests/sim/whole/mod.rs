@@ -1,9 +1,9 @@
-//! Whole programs without their surroundings: the agent's service over pretended processes, and the
-//! controller's attempts, each on the real machine.
+//! The sans-IO agent and controller as a whole: the agent's service over simulated processes, and the
+//! controller's remote jobs, each above a real endpoint.
 
 mod agent;
 mod processes;
 mod runner;
 
 pub use agent::WholeAgent;
-pub use runner::{Again, WholeLaptop};
+pub use runner::{Again, WholeController};

@@ -1,4 +1,4 @@
-//! Pretended processes: each does the work that its argument names, within its read limit.
+//! Simulated processes: each runs the task that its argument names, within the credit it is given.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,7 @@ use udpagent::agent::jobs::{Errno, Exit, Force, JobId, Output, Pid, Processes, S
 use udpagent::time::Instant;
 use udpagent::wire::Lane;
 
-use crate::work::{Pattern, Reader, Work};
+use crate::task::{Pattern, Reader, Task};
 
 /// SIGTERM
 const TERM: i32 = 15;
@@ -22,20 +22,20 @@ const PIPE: u64 = 64 << 10;
 /// Bytes of one read from a pipe.
 const READ: u64 = 8 << 10;
 
-/// What ever started, over all lives of an agent.
+/// Record of starts and exits, over all incarnations of an agent.
 #[derive(Default, Debug)]
 pub struct Log {
-    /// Starts of each work.
+    /// Starts of each task.
     pub starts: HashMap<u64, u32>,
     /// Commands that are on record as accepted.
     pub accepted: Arc<AtomicU64>,
-    /// Processes whose end was asked for.
+    /// Number of processes that were told to end.
     pub ended: u64,
-    /// What those returned that ran to their end.
+    /// Exit codes of processes that ran to their end.
     pub returned: HashMap<u64, u8>,
 }
 
-/// What a process does next.
+/// The next step of a process.
 pub enum Doing {
     /// It writes.
     Output(JobId, Output, Bytes),
@@ -48,8 +48,8 @@ pub enum Doing {
 }
 
 struct Process {
-    work: Work,
-    /// When it begins to write, once its input has ended; set at its first turn.
+    task: Task,
+    /// Start of its output, after the end of its input; set at its first turn.
     ready: Option<Instant>,
     read_limit: [u64; 2],
     written: [u64; 2],
@@ -61,18 +61,18 @@ struct Process {
     exited: bool,
 }
 
-/// The processes of one life of an agent.
-pub struct Pretended {
+/// The processes of one incarnation of an agent.
+pub struct SimulatedProcesses {
     log: Rc<RefCell<Log>>,
     running: BTreeMap<JobId, Process>,
 }
 
-/// The exit code of a work: any, but determined by it.
+/// The exit code of a task, determined by its id.
 pub const fn exit_code(id: u64) -> u8 {
     (id % 251) as u8
 }
 
-impl Pretended {
+impl SimulatedProcesses {
     /// None yet.
     pub const fn new(log: Rc<RefCell<Log>>) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Pretended {
         self.running.len()
     }
 
-    /// The next thing that any of them does by `now`.
+    /// The next step of any of them until `now`.
     pub fn next(&mut self, now: Instant) -> Option<Doing> {
         let log = &self.log;
         self.running
@@ -94,7 +94,7 @@ impl Pretended {
             .find_map(|(&job, process)| process.next(job, now, log))
     }
 
-    /// When one of them will do something by itself.
+    /// Time of the next step that needs no input.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         let ready = self.running.values().filter_map(|process| process.ready);
         ready.filter(|at| *at > now).min()
@@ -118,8 +118,8 @@ impl Process {
                 },
             ));
         }
-        let has_input = self.work.stdin == 0 || self.stdin.is_ended();
-        if !has_input || *self.ready.get_or_insert(now + self.work.takes) > now {
+        let has_input = self.task.stdin == 0 || self.stdin.is_ended();
+        if !has_input || *self.ready.get_or_insert(now + self.task.takes) > now {
             return None;
         }
         if let Some(doing) = self.write(job) {
@@ -127,12 +127,12 @@ impl Process {
         }
         // Some leave before the reader has read all: exit is not the end of the output.
         let written = self.eof == [true, true];
-        let rest = self.work.out + self.work.err - self.written[0] - self.written[1];
-        let early = self.work.id.is_multiple_of(3) && rest <= PIPE;
+        let rest = self.task.out + self.task.err - self.written[0] - self.written[1];
+        let early = self.task.id.is_multiple_of(3) && rest <= PIPE;
         if (written || early) && !self.exited {
             self.exited = true;
-            let code = exit_code(self.work.id);
-            log.borrow_mut().returned.insert(self.work.id, code);
+            let code = exit_code(self.task.id);
+            log.borrow_mut().returned.insert(self.task.id, code);
             return Some(Doing::Exit(job, Exit::Code(code)));
         }
         None
@@ -142,19 +142,19 @@ impl Process {
         for output in Output::ALL {
             let i = output as usize;
             let (total, lane) = match output {
-                Output::Out => (self.work.out, Lane::Data),
-                Output::Err => (self.work.err, Lane::Stderr),
+                Output::Out => (self.task.out, Lane::Data),
+                Output::Err => (self.task.err, Lane::Stderr),
             };
             let end = total
                 .min(self.written[i] + self.read_limit[i])
                 .min(self.written[i] + READ);
             if end > self.written[i] && !self.eof[i] {
-                let data = Pattern::output(self.work.id, lane).bytes(self.written[i], end);
+                let data = Pattern::output(self.task.id, lane).bytes(self.written[i], end);
                 self.read_limit[i] -= end - self.written[i];
                 self.written[i] = end;
                 return Some(Doing::Output(job, output, data));
             }
-            // As a pipe has it: its end is seen by a read, which needs a read limit above 0.
+            // As with a pipe, EOF is seen by a read, which needs credit.
             if end == total && !self.eof[i] && (self.read_limit[i] > 0 || self.exited) {
                 self.eof[i] = true;
                 return Some(Doing::Eof(job, output));
@@ -164,28 +164,28 @@ impl Process {
     }
 }
 
-impl Processes for Pretended {
+impl Processes for SimulatedProcesses {
     fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno> {
-        let text = spec.argv[1].to_str().expect("a work");
-        let bytes: Vec<u8> = (0..Work::SIZE)
+        let text = spec.argv[1].to_str().expect("a task");
+        let bytes: Vec<u8> = (0..Task::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
             .collect();
-        let work = Work::decode(&bytes.try_into().expect("a work's size"));
+        let task = Task::decode(&bytes.try_into().expect("a task's size"));
         let mut log = self.log.borrow_mut();
-        let starts = log.starts.entry(work.id).or_default();
+        let starts = log.starts.entry(task.id).or_default();
         *starts += 1;
-        assert_eq!(*starts, 1, "work {} starts twice", work.id);
-        // One line for each, and that before it.
+        assert_eq!(*starts, 1, "task {} starts twice", task.id);
+        // The record of acceptance is written before the start.
         let accepted = log.accepted.load(Ordering::Relaxed);
         assert_eq!(accepted, log.starts.len() as u64, "not on record");
-        assert_eq!(spec.stdin, work.stdin > 0);
+        assert_eq!(spec.stdin, task.stdin > 0);
         let process = Process {
-            work,
+            task,
             ready: None,
             read_limit: [0, 0],
             written: [0, 0],
             eof: [false, false],
-            stdin: Reader::new(Pattern::stdin(work.id), work.stdin),
+            stdin: Reader::new(Pattern::stdin(task.id), task.stdin),
             read: 0,
             reported: 0,
             end: false,

@@ -1,4 +1,4 @@
-//! The controller's attempts on the machine: each runs one command to its report.
+//! The controller's remote jobs above an endpoint: each runs one command to its report.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,10 +20,10 @@ use udpagent::wire::Lane;
 use super::agent::WholeAgent;
 use crate::contract::session_of;
 use crate::host::App;
-use crate::invariants::Standing;
+use crate::invariants::Role;
 use crate::network::HostId;
-use crate::work::{Pattern, Work};
-use crate::world::World;
+use crate::simulation::Simulation;
+use crate::task::{Pattern, Task};
 
 /// Bytes of stdin handed over at once.
 const INPUT: u64 = 4 << 10;
@@ -31,21 +31,21 @@ const INPUT: u64 = 4 << 10;
 struct Running {
     attempt: RemoteJob,
     agent: PublicKey,
-    work: Work,
-    /// Where the next byte of each output stands.
+    task: Task,
+    /// Offset of the next byte of each output.
     outputs: [u64; 2],
-    /// Bytes that attempts which died had written out, from an offset that they did not live to learn.
+    /// Bytes that earlier jobs wrote, from an offset that they did not learn before they were killed.
     unplaced: [u64; 2],
-    /// All of it, where it is not known before the end with which byte it began.
+    /// The whole output, if its first offset is known only at the end.
     kept: Option<[Vec<u8>; 2]>,
     stdin: u64,
     stdin_ended: bool,
 }
 
-/// How a work is taken up again after its attempt died.
+/// Way of resuming a task after its remote job was killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Again {
-    /// By its id, from the byte after the last that was written out.
+    /// By its id, from the byte after the last that was written.
     Attach,
     /// By the same request under the same id.
     Repeat,
@@ -56,27 +56,26 @@ pub enum Again {
 pub struct Runner {
     running: BTreeMap<u32, Running>,
     slots: u32,
-    /// Reports, by the work's id.
+    /// Reports, by task id.
     pub reports: HashMap<u64, Report>,
-    /// Bytes of each output that were written out, by the work's id; attempts at the same work go on
-    /// where the one before was.
+    /// Bytes of each output that were written, by task id. A resumed task continues there.
     pub written: HashMap<u64, [u64; 2]>,
-    /// Works that an agent is known to have taken.
+    /// Tasks that an agent is known to have accepted.
     pub accepted: HashSet<u64>,
-    /// Works that were taken up again.
+    /// Tasks that were resumed.
     pub taken_up: HashSet<u64>,
-    /// Works of which an attempt died that would have learnt at its end only which bytes it has had, and how
-    /// many it had written out.
+    /// Tasks with a killed job that would have learnt its first offset only at its end, and the number of
+    /// bytes that it had written.
     unplaced: HashMap<u64, [u64; 2]>,
-    /// When each work was first asked for, as a controller keeps it on disk.
+    /// Time of the first request of each task, as a controller keeps it on disk.
     begun: HashMap<u64, Instant>,
-    /// What was learnt of the agents.
+    /// Tickets of the agents.
     tickets: HashMap<PublicKey, Ticket>,
 }
 
-/// A controller in the world.
+/// A whole controller in the simulation.
 #[derive(Clone)]
-pub struct WholeLaptop {
+pub struct WholeController {
     /// Its host.
     pub host: HostId,
     /// Its address before any NAT.
@@ -85,111 +84,110 @@ pub struct WholeLaptop {
     pub app: Rc<RefCell<Runner>>,
 }
 
-/// The request id of a work.
+/// The request id of a task.
 fn request_id(id: u64) -> RequestId {
     RequestId(u128::from(id).to_be_bytes())
 }
 
-fn exec(work: &Work) -> Exec {
-    let hex = work.encode().iter().fold(String::new(), |mut hex, byte| {
+fn exec(task: &Task) -> Exec {
+    let hex = task.encode().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    let argv = vec!["work".into(), hex.as_str().into()];
+    let argv = vec!["task".into(), hex.as_str().into()];
     Exec {
-        stdin: work.stdin > 0,
-        ..Exec::new(request_id(work.id), argv)
+        stdin: task.stdin > 0,
+        ..Exec::new(request_id(task.id), argv)
     }
 }
 
-impl WholeLaptop {
-    /// Adds one to the world.
-    pub fn new(world: &mut World) -> Self {
+impl WholeController {
+    /// Adds a controller to the simulation.
+    pub fn new(sim: &mut Simulation) -> Self {
         let app = Rc::new(RefCell::new(Runner::default()));
-        let (host, _, address) = world.settle(Standing::Controller, Box::new(Rc::clone(&app)));
+        let (host, _, address) = sim.add_host(Role::Controller, Box::new(Rc::clone(&app)));
         Self { host, address, app }
     }
 
-    /// Runs a work.
-    pub fn run(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        self.attempt(world, agent, work, JobRequest::Exec(exec(&work)), None);
+    /// Runs a task.
+    pub fn run(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
+        self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), None);
     }
 
-    /// Takes a work up again.
-    pub fn again(&self, world: &mut World, agent: &WholeAgent, work: Work, how: Again) {
-        self.app.borrow_mut().taken_up.insert(work.id);
+    /// Resumes a task.
+    pub fn again(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task, how: Again) {
+        self.app.borrow_mut().taken_up.insert(task.id);
         if how == Again::Attach {
-            return self.attach(world, agent, work);
+            return self.attach(sim, agent, task);
         }
-        let since = self.app.borrow().begun[&work.id];
-        let age = world.local(self.host).since(since);
+        let since = self.app.borrow().begun[&task.id];
+        let age = sim.local(self.host).since(since);
         let age_ms = u64::try_from(age.as_millis())
-            .expect("a short story")
+            .expect("a short scenario")
             .max(1);
         let request = JobRequest::Exec(Exec {
             age_ms,
-            ..exec(&work)
+            ..exec(&task)
         });
-        self.attempt(world, agent, work, request, Some(Default::default()));
+        self.attempt(sim, agent, task, request, Some(Default::default()));
     }
 
-    /// Attaches to a work, from the byte after the last that was written out.
-    pub fn attach(&self, world: &mut World, agent: &WholeAgent, work: Work) {
-        let [stdout, stderr] = self.app.borrow().written[&work.id];
+    /// Attaches to a task, from the byte after the last that was written.
+    pub fn attach(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
+        let [stdout, stderr] = self.app.borrow().written[&task.id];
         let request = JobRequest::Attach {
             keyboard: false,
-            id: request_id(work.id),
+            id: request_id(task.id),
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        self.attempt(world, agent, work, request, None);
+        self.attempt(sim, agent, task, request, None);
     }
 
-    /// The process ends without a word; what it had written out stays written. Returns the works that it
-    /// was at.
-    pub fn crash(&self, world: &mut World) -> Vec<Work> {
+    /// Kills the process; its written output stays. Returns the tasks that were running.
+    pub fn crash(&self, sim: &mut Simulation) -> Vec<Task> {
         let mut app = self.app.borrow_mut();
         let running = std::mem::take(&mut app.running).into_values();
-        let works = running.map(|running| app.bury(running)).collect();
+        let tasks = running.map(|running| app.on_crash(running)).collect();
         drop(app);
-        world.start(self.host, Vec::new());
-        works
+        sim.start(self.host, Vec::new());
+        tasks
     }
 
-    /// The attempt at a work is forgotten without a word, while its session goes on as a machine does whose
-    /// application has stopped.
-    pub fn abandon(&self, work: Work) -> bool {
+    /// Drops the remote job of a task while its session stays open, as if the application had hung. Returns
+    /// true if there was one.
+    pub fn abandon(&self, task: Task) -> bool {
         let mut app = self.app.borrow_mut();
-        let slot = app.running.iter().find(|entry| entry.1.work == work);
+        let slot = app.running.iter().find(|entry| entry.1.task == task);
         let Some(slot) = slot.map(|entry| *entry.0) else {
             return false;
         };
         let running = app.running.remove(&slot).expect("just found");
-        app.bury(running);
+        app.on_crash(running);
         true
     }
 
-    /// Whether attaching would give bytes that follow those that are known.
-    pub fn can_attach(&self, work: Work) -> bool {
+    /// True if an attached job would continue at the known offset.
+    pub fn can_attach(&self, task: Task) -> bool {
         let app = self.app.borrow();
-        // What an agent has not taken cannot be attached to, and an attached call brings no input.
-        app.accepted.contains(&work.id) && !app.unplaced.contains_key(&work.id) && work.stdin == 0
+        // Attaching needs an accepted request, and an attached call carries no input.
+        app.accepted.contains(&task.id) && !app.unplaced.contains_key(&task.id) && task.stdin == 0
     }
 
     fn attempt(
         &self,
-        world: &mut World,
+        sim: &mut Simulation,
         agent: &WholeAgent,
-        work: Work,
+        task: Task,
         request: JobRequest,
         kept: Option<[Vec<u8>; 2]>,
     ) {
-        let now = world.local(self.host);
+        let now = sim.local(self.host);
         let mut app = self.app.borrow_mut();
-        app.begun.entry(work.id).or_insert(now);
+        app.begun.entry(task.id).or_insert(now);
         app.slots += 1;
         let slot = app.slots;
-        let outputs = *app.written.entry(work.id).or_default();
+        let outputs = *app.written.entry(task.id).or_default();
         let config = Config {
             slot,
             request,
@@ -208,9 +206,9 @@ impl WholeLaptop {
         let running = Running {
             attempt: RemoteJob::new(config),
             agent: agent.key,
-            work,
+            task,
             outputs,
-            unplaced: app.unplaced.get(&work.id).copied().unwrap_or_default(),
+            unplaced: app.unplaced.get(&task.id).copied().unwrap_or_default(),
             kept,
             stdin: 0,
             stdin_ended: false,
@@ -219,25 +217,25 @@ impl WholeLaptop {
         let mut out = Vec::new();
         app.pump(slot, &mut out);
         drop(app);
-        world.act(self.host, out);
+        sim.act(self.host, out);
     }
 
-    /// Works whose attempt has not ended.
+    /// Number of remote jobs that have not ended.
     pub fn pending(&self) -> usize {
         self.app.borrow().running.len()
     }
 }
 
 impl Runner {
-    /// An attempt has died.
-    fn bury(&mut self, running: Running) -> Work {
+    /// Notes the bytes of a killed job.
+    fn on_crash(&mut self, running: Running) -> Task {
         if let Some(kept) = running.kept {
-            let unplaced = self.unplaced.entry(running.work.id).or_default();
+            let unplaced = self.unplaced.entry(running.task.id).or_default();
             for (unplaced, kept) in unplaced.iter_mut().zip(kept) {
                 *unplaced += kept.len() as u64;
             }
         }
-        running.work
+        running.task
     }
 
     fn pump(&mut self, slot: u32, out: &mut Vec<Command>) {
@@ -254,23 +252,23 @@ impl Runner {
                 Action::Output(output, _, data) => {
                     running.write(output, &data);
                     if running.kept.is_none() {
-                        self.written.insert(running.work.id, running.outputs);
+                        self.written.insert(running.task.id, running.outputs);
                     }
                 }
                 Action::Learned(ticket) => {
                     self.tickets.insert(running.agent, ticket);
                 }
                 Action::Accepted { .. } => {
-                    self.accepted.insert(running.work.id);
+                    self.accepted.insert(running.task.id);
                 }
                 Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     if let Some(outputs) = running.judge_kept(&report) {
-                        self.written.insert(running.work.id, outputs);
+                        self.written.insert(running.task.id, outputs);
                     }
-                    let before = self.reports.insert(running.work.id, report);
-                    assert!(before.is_none(), "two reports of one work");
+                    let before = self.reports.insert(running.task.id, report);
+                    assert!(before.is_none(), "two reports of one task");
                     self.running.remove(&slot);
                     return;
                 }
@@ -282,10 +280,10 @@ impl Runner {
 impl Running {
     fn feed(&mut self) {
         while !self.stdin_ended && self.attempt.wants_stdin() {
-            let end = self.work.stdin.min(self.stdin + INPUT);
-            let data: Bytes = Pattern::stdin(self.work.id).bytes(self.stdin, end);
+            let end = self.task.stdin.min(self.stdin + INPUT);
+            let data: Bytes = Pattern::stdin(self.task.id).bytes(self.stdin, end);
             self.stdin = end;
-            self.stdin_ended = end == self.work.stdin;
+            self.stdin_ended = end == self.task.stdin;
             self.attempt.on_stdin(data, self.stdin_ended);
         }
     }
@@ -298,7 +296,7 @@ impl Running {
         if let Some(kept) = &mut self.kept {
             kept[output as usize].extend_from_slice(data);
         } else {
-            let pattern = Pattern::output(self.work.id, lane);
+            let pattern = Pattern::output(self.task.id, lane);
             let offset = &mut self.outputs[output as usize];
             for &byte in data {
                 assert_eq!(byte, pattern.at(*offset), "byte {offset} of {output:?}");
@@ -308,8 +306,8 @@ impl Running {
         self.attempt.on_written(output, data.len() as u64);
     }
 
-    /// Now that it is known how many bytes an earlier attempt has had: those of this one follow them, or
-    /// begin before. Returns how far both together came.
+    /// Checks a kept output, whose first offset the report tells: it follows the bytes of earlier jobs, or
+    /// overlaps them. Returns the end of each output.
     fn judge_kept(&self, report: &Report) -> Option<[u64; 2]> {
         let kept = self.kept.as_ref()?;
         Some([Lane::Data, Lane::Stderr].map(|lane| {
@@ -320,8 +318,8 @@ impl Running {
                 "{begin} was never written"
             );
             let end = begin + kept[i].len() as u64;
-            let wanted = Pattern::output(self.work.id, lane).bytes(begin, end);
-            assert!(wanted == kept[i], "{lane:?} of {:?}", self.work);
+            let wanted = Pattern::output(self.task.id, lane).bytes(begin, end);
+            assert!(wanted == kept[i], "{lane:?} of {:?}", self.task);
             end.max(before)
         }))
     }

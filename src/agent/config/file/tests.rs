@@ -71,83 +71,86 @@ fn an_empty_file_has_no_values_and_a_single_value_is_a_list() {
     assert_eq!(layer.max_output, Some(5));
 }
 
+/// Wrong files, and the message about each behind the path of the file.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "\nbnd = ':1'",
+        "2: unknown field `bnd`, expected one of `bind`, `name`, ",
+    ),
+    (
+        "[limits]\njob = 1",
+        "2: limits: unknown field `job`, expected one of `jobs`, ",
+    ),
+    (
+        "exec = 1",
+        "1: exec: invalid type: integer `1`, expected a boolean",
+    ),
+    ("exec = true\nexec = false", "2: duplicate key"),
+    (
+        "bind = [\n':1',\n':x']",
+        "3: bind: \"x\" is not a port; write 1 to 65535",
+    ),
+    (
+        "bind = ':x'",
+        "1: bind: \"x\" is not a port; write 1 to 65535",
+    ),
+    (
+        "bind = []",
+        "1: bind: the list is empty; leave the key out instead",
+    ),
+    (
+        "bind = 7000",
+        "1: bind: invalid type: integer `7000`, expected a string, or a list of strings",
+    ),
+    (
+        "name = \"a\\u001bb\"",
+        "1: name: write at most 64 bytes of visible characters",
+    ),
+    ("reply = ''", "1: reply: a reply needs text of its own"),
+    (
+        "log-format = 'xml'",
+        "1: log-format: unknown variant `xml`, expected `text` or `json`",
+    ),
+    (
+        "[limits]\njobs = 0",
+        "2: limits.jobs: write 1 to 16384; to run no commands, exec = false",
+    ),
+    (
+        "[limits]\n\nruntime = '5 years'",
+        "3: limits.runtime: write a number with ms, s, m, h or d",
+    ),
+    ("audit = true", "1: audit: "),
+    (
+        "audit = 'yes'",
+        "1: audit: unknown variant `yes`, expected one of `auto`, `off`, `on`, `required`",
+    ),
+    (
+        "audit-file = 'log'",
+        "1: audit-file: write an absolute path",
+    ),
+    (
+        "limits.output = 'big'",
+        "1: limits.output: write a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"",
+    ),
+    (
+        "limits.memory = -1",
+        "1: limits.memory: write a number that is not negative",
+    ),
+    (
+        "limits.open-files = 0",
+        "1: limits.open-files: write a number of at least 1",
+    ),
+    (
+        "limits.cpu = 0",
+        "1: limits.cpu: a duration must be longer than zero",
+    ),
+    ("name = ", "1: "),
+    ("bind", "1: "),
+];
+
 #[test]
 fn an_error_in_the_file_names_file_line_and_key() {
-    for (text, message) in [
-        (
-            "\nbnd = ':1'",
-            "2: unknown field `bnd`, expected one of `bind`, `name`, ",
-        ),
-        (
-            "[limits]\njob = 1",
-            "2: limits: unknown field `job`, expected one of `jobs`, ",
-        ),
-        (
-            "exec = 1",
-            "1: exec: invalid type: integer `1`, expected a boolean",
-        ),
-        ("exec = true\nexec = false", "2: duplicate key"),
-        (
-            "bind = [\n':1',\n':x']",
-            "3: bind: \"x\" is not a port; write 1 to 65535",
-        ),
-        (
-            "bind = ':x'",
-            "1: bind: \"x\" is not a port; write 1 to 65535",
-        ),
-        (
-            "bind = []",
-            "1: bind: the list is empty; leave the key out instead",
-        ),
-        (
-            "bind = 7000",
-            "1: bind: invalid type: integer `7000`, expected a string, or a list of strings",
-        ),
-        (
-            "name = \"a\\u001bb\"",
-            "1: name: write at most 64 bytes of visible characters",
-        ),
-        ("reply = ''", "1: reply: a reply needs text of its own"),
-        (
-            "log-format = 'xml'",
-            "1: log-format: unknown variant `xml`, expected `text` or `json`",
-        ),
-        (
-            "[limits]\njobs = 0",
-            "2: limits.jobs: write 1 to 16384; to run no commands, exec = false",
-        ),
-        (
-            "[limits]\n\nruntime = '5 years'",
-            "3: limits.runtime: write a number with ms, s, m, h or d",
-        ),
-        ("audit = true", "1: audit: "),
-        (
-            "audit = 'yes'",
-            "1: audit: unknown variant `yes`, expected one of `auto`, `off`, `on`, `required`",
-        ),
-        (
-            "audit-file = 'log'",
-            "1: audit-file: write an absolute path",
-        ),
-        (
-            "limits.output = 'big'",
-            "1: limits.output: write a number of bytes such as 4096, \"10 MB\" or \"1 GiB\"",
-        ),
-        (
-            "limits.memory = -1",
-            "1: limits.memory: write a number that is not negative",
-        ),
-        (
-            "limits.open-files = 0",
-            "1: limits.open-files: write a number of at least 1",
-        ),
-        (
-            "limits.cpu = 0",
-            "1: limits.cpu: a duration must be longer than zero",
-        ),
-        ("name = ", "1: "),
-        ("bind", "1: "),
-    ] {
+    for (text, message) in WRONG {
         let error = read(text).unwrap_err();
         let start = format!("/etc/udpagent/udpagent.toml:{message}");
         assert!(error.starts_with(&start), "{text:?}: {error}");

@@ -1,4 +1,4 @@
-//! Who plays in a story, and what may be set about them.
+//! The agents and controllers of a scenario, and their settings.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -16,22 +16,22 @@ use crate::caller::Caller;
 use crate::echo::Echo;
 use crate::network::HostId;
 
-/// An agent of a story.
+/// An agent of a scenario.
 #[derive(Clone)]
 pub struct Agent {
     /// Its host.
     pub host: HostId,
-    /// Who it is.
+    /// Its public key.
     pub key: PublicKey,
-    /// Where it is found.
+    /// Its address.
     pub address: SocketAddr,
     /// Its application.
     pub app: Rc<RefCell<Echo>>,
 }
 
-/// A controller of a story.
+/// A controller of a scenario.
 #[derive(Clone)]
-pub struct Laptop {
+pub struct Controller {
     /// Its host.
     pub host: HostId,
     /// Its address before any NAT.
@@ -40,7 +40,7 @@ pub struct Laptop {
     pub app: Rc<RefCell<Caller>>,
 }
 
-/// Settings of an endpoint that stories vary.
+/// Settings of an endpoint that scenarios vary.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Tuning {
     /// Replaces `Config::stream_window`.
@@ -51,7 +51,7 @@ pub struct Tuning {
     pub segments: Option<usize>,
 }
 
-/// Keys that the agents of a world authorise.
+/// Keys that the agents of a simulation authorise.
 #[derive(Clone, Default)]
 pub struct Members(Arc<Mutex<Listed>>);
 

@@ -1,4 +1,4 @@
-//! The world of a story: virtual time, hosts, the network between them, and the judge.
+//! The simulation: virtual time, hosts, the network between them, and the invariants.
 //!
 //! One loop: the next thing that happens (an arrival, a timer of a machine, a timer of an
 //! application) sets the time, and one host acts. Between two such moments nothing exists.
@@ -15,79 +15,79 @@ use udpagent::session::{
 use udpagent::time::Instant;
 
 use crate::caller::Caller;
-use crate::cast::{Agent, Laptop, Members, Tuning};
 use crate::contract::Contract;
-use crate::dice::{Dice, rng};
 use crate::echo::Echo;
-use crate::host::{App, Around, Host, Parts, Wakes};
-use crate::invariants::{Invariants, Life, Standing};
+use crate::host::{App, Context, Host, HostConfig, Wakes};
+use crate::invariants::{Incarnation, Invariants, Role};
 use crate::link::Link;
 use crate::network::{Arrival, HostId, Network, Outgoing, Record};
-use crate::work::Work;
+use crate::nodes::{Agent, Controller, Members, Tuning};
+use crate::rng::{SimRng, seeded_rng};
+use crate::task::Task;
 
-/// What outlives a host's lives.
-struct Place {
-    standing: Standing,
+/// State of a host that survives restarts.
+struct Node {
+    role: Role,
     identity: SecretKey,
     addresses: Vec<SocketAddr>,
     clock: Duration,
     tuning: Tuning,
     app: Box<dyn App>,
     host: Option<Host>,
-    /// Asleep until then: hears nothing, does nothing, its clock goes on.
+    /// End of the suspension, during which datagrams are lost and only the clock runs.
     asleep: Instant,
 }
 
-/// The world.
-pub struct World {
+/// A simulated network of hosts.
+pub struct Simulation {
     seed: u64,
     now: Instant,
     /// The links.
     pub network: Network,
-    /// The judge.
-    pub judge: Invariants,
-    /// The story's own dice.
-    pub dice: Dice,
+    /// Checks of every datagram.
+    pub invariants: Invariants,
+    /// Random choices of the scenario.
+    pub rng: SimRng,
     /// Settings of hosts that are created from now on.
     pub tuning: Tuning,
-    /// How much later than asked for a host wakes at most, as on a busy machine.
+    /// Maximum delay of a timer, as on a busy machine.
     pub lateness: Duration,
-    /// How long a stream may stand still whose writer and reader are both willing; `None`: not looked at.
-    pub patience: Option<Duration>,
-    late_dice: Dice,
+    /// Maximum time without progress of a stream with a willing writer and a willing reader; `None`: not checked.
+    pub stall_timeout: Option<Duration>,
+    lateness_rng: SimRng,
     members: Members,
-    places: Vec<Place>,
+    nodes: Vec<Node>,
     wakes: Vec<Option<Instant>>,
 }
 
-impl World {
-    /// An empty world, with links of this kind between all that will be in it.
+impl Simulation {
+    /// Creates a simulation without hosts. All links are `link` until changed.
     pub fn new(seed: u64, link: Link) -> Self {
         Self {
             seed,
             now: Instant::from_micros(1_000_000),
             network: Network::new(seed, link),
-            judge: Invariants::default(),
-            dice: Dice::new(seed, "story"),
+            invariants: Invariants::default(),
+            rng: SimRng::new(seed, "scenario"),
             tuning: Tuning::default(),
             lateness: Duration::ZERO,
-            patience: None,
-            late_dice: Dice::new(seed, "lateness"),
+            stall_timeout: None,
+            lateness_rng: SimRng::new(seed, "lateness"),
             members: Members::default(),
-            places: Vec::new(),
+            nodes: Vec::new(),
             wakes: Vec::new(),
         }
     }
 
-    /// What time it is.
+    /// The virtual time.
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// Adds an agent that answers works.
+    /// Adds an agent that answers tasks.
     pub fn agent(&mut self) -> Agent {
         let app = Rc::new(RefCell::new(Echo::default()));
-        let (host, key, address) = self.settle(Standing::Agent, Box::new(Rc::clone(&app)));
+        let (host, key, address) = self.add_host(Role::Agent, Box::new(Rc::clone(&app)));
         Agent {
             host,
             key,
@@ -97,46 +97,43 @@ impl World {
     }
 
     /// Adds a controller that the agents admit.
-    pub fn laptop(&mut self) -> Laptop {
-        self.caller(Standing::Controller)
+    pub fn controller(&mut self) -> Controller {
+        self.caller(Role::Controller)
     }
 
-    /// Adds a controller that they do not.
-    pub fn stranger(&mut self) -> Laptop {
-        self.caller(Standing::Stranger)
+    /// Adds a controller whose key no agent knows.
+    pub fn unauthorized_controller(&mut self) -> Controller {
+        self.caller(Role::Unauthorized)
     }
 
-    fn caller(&mut self, standing: Standing) -> Laptop {
+    fn caller(&mut self, role: Role) -> Controller {
         let app = Rc::new(RefCell::new(Caller::default()));
-        let (host, _, address) = self.settle(standing, Box::new(Rc::clone(&app)));
-        Laptop { host, address, app }
+        let (host, _, address) = self.add_host(role, Box::new(Rc::clone(&app)));
+        Controller { host, address, app }
     }
 
     /// Adds a host with any application.
-    pub fn settle(
-        &mut self,
-        standing: Standing,
-        app: Box<dyn App>,
-    ) -> (HostId, PublicKey, SocketAddr) {
-        let number = self.places.len();
+    pub fn add_host(&mut self, role: Role, app: Box<dyn App>) -> (HostId, PublicKey, SocketAddr) {
+        let number = self.nodes.len();
         let host = HostId(number);
-        let identity = SecretKey::generate(&mut rng(self.seed, &format!("identity {number}")));
+        let identity =
+            SecretKey::generate(&mut seeded_rng(self.seed, &format!("identity {number}")));
         let key = identity.public();
-        let address = match standing {
-            Standing::Agent => format!("192.0.{}.{}:7000", number / 250, number % 250 + 1),
-            Standing::Controller | Standing::Stranger => {
+        let address = match role {
+            Role::Agent => format!("192.0.{}.{}:7000", number / 250, number % 250 + 1),
+            Role::Controller | Role::Unauthorized => {
                 format!("198.51.{}.{}:40000", number / 250, number % 250 + 1)
             }
         };
         let address = address.parse().expect("an address");
-        if standing == Standing::Controller {
+        if role == Role::Controller {
             self.members.add(key);
         }
         self.network.attach(host, address);
-        let clock =
-            Dice::new(self.seed, &format!("clock {number}")).upto(Duration::from_secs(864_000));
-        self.places.push(Place {
-            standing,
+        let clock = SimRng::new(self.seed, &format!("clock {number}"))
+            .duration_below(Duration::from_secs(864_000));
+        self.nodes.push(Node {
+            role,
             identity,
             addresses: vec![address],
             clock,
@@ -158,127 +155,127 @@ impl World {
     /// Gives a host one more address.
     pub fn add_address(&mut self, host: HostId, address: SocketAddr) {
         self.network.attach(host, address);
-        let place = &mut self.places[host.0];
-        place.addresses.push(address);
-        if let Some(host) = &mut place.host {
+        let node = &mut self.nodes[host.0];
+        node.addresses.push(address);
+        if let Some(host) = &mut node.host {
             host.add_address(address);
         }
     }
 
-    /// A host's process begins, in place of the one before if there was one.
+    /// Starts a host's process, in place of its predecessor if there was one.
     pub fn start(&mut self, id: HostId, seen: Vec<InitFingerprint>) {
-        let place = &mut self.places[id.0];
-        let life = self.judge.born(id, place.standing);
-        let authorizer: Option<Box<dyn Authorizer>> = match place.standing {
-            Standing::Agent => Some(Box::new(self.members.clone())),
-            Standing::Controller | Standing::Stranger => None,
+        let node = &mut self.nodes[id.0];
+        let incarnation = self.invariants.start_host(id, node.role);
+        let authorizer: Option<Box<dyn Authorizer>> = match node.role {
+            Role::Agent => Some(Box::new(self.members.clone())),
+            Role::Controller | Role::Unauthorized => None,
         };
-        let mut config = Config::new(place.identity.clone(), authorizer);
-        let tuning = place.tuning;
+        let mut config = Config::new(node.identity.clone(), authorizer);
+        let tuning = node.tuning;
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
         config.seen = seen;
         let contract = Contract::new(config.stream_window, config.session_window);
-        let random = rng(self.seed, &format!("endpoint {life:?}"));
-        place.host = Some(Host::new(Parts {
+        let random = seeded_rng(self.seed, &format!("endpoint {incarnation:?}"));
+        node.host = Some(Host::new(HostConfig {
             id,
-            life,
-            addresses: place.addresses.clone(),
-            endpoint: Endpoint::new(config, random, self.now + place.clock),
+            incarnation,
+            addresses: node.addresses.clone(),
+            endpoint: Endpoint::new(config, random, self.now + node.clock),
             contract,
-            clock: place.clock,
+            clock: node.clock,
         }));
         self.plan(id);
     }
 
-    /// The agent's process ends, without a word.
+    /// Kills the agent's process.
     pub fn kill(&mut self, agent: &Agent) {
-        self.places[agent.host.0].host = None;
+        self.nodes[agent.host.0].host = None;
         self.wakes[agent.host.0] = None;
-        agent.app.borrow_mut().die();
+        agent.app.borrow_mut().crash();
     }
 
-    /// The agent's process ends and another begins, with what the first kept on disk.
+    /// Restarts the agent's process; state on disk is kept.
     pub fn restart(&mut self, agent: &Agent) {
         self.kill(agent);
         let seen = agent.app.borrow().seen.clone();
         self.start(agent.host, seen);
     }
 
-    /// The host sleeps: its clock goes on, nothing else does.
+    /// Suspends the host. Its clock keeps running.
     pub fn sleep(&mut self, host: HostId, time: Duration) {
-        self.places[host.0].asleep = self.now + time;
+        self.nodes[host.0].asleep = self.now + time;
         self.plan(host);
     }
 
-    /// Which life of its host an agent is in.
-    pub fn life(&self, host: HostId) -> Life {
-        self.host(host).life()
+    /// The current incarnation of a running host.
+    pub fn incarnation(&self, host: HostId) -> Incarnation {
+        self.host(host).incarnation()
     }
 
-    /// The machine of a host that lives.
+    /// The endpoint of a running host.
     pub fn endpoint(&self, host: HostId) -> &Endpoint {
         self.host(host).endpoint()
     }
 
-    /// How often a host was woken.
+    /// Counts of the host's wake-ups.
     pub fn wakes(&self, host: HostId) -> Wakes {
         self.host(host).wakes()
     }
 
-    /// The machinery of a host that lives.
+    /// A running host.
     pub fn host(&self, host: HostId) -> &Host {
-        self.places[host.0].host.as_ref().expect("it lives")
+        self.nodes[host.0].host.as_ref().expect("the host runs")
     }
 
-    /// Opens a session from a laptop to an agent.
+    /// Opens a session from a controller to an agent.
     pub fn connect(
         &mut self,
-        laptop: &Laptop,
+        controller: &Controller,
         agent: &Agent,
         ticket: Option<Ticket>,
-        first: Option<Work>,
+        first: Option<Task>,
     ) -> SessionHandle {
         let to = (agent.key, agent.address);
-        self.connect_to(laptop, to, ticket, first, Duration::from_secs(60))
+        self.connect_to(controller, to, ticket, first, Duration::from_secs(60))
     }
 
     /// Opens a session to a key at an address, in a time.
     pub fn connect_to(
         &mut self,
-        laptop: &Laptop,
+        controller: &Controller,
         to: (PublicKey, SocketAddr),
         ticket: Option<Ticket>,
-        first: Option<Work>,
+        first: Option<Task>,
         timeout: Duration,
     ) -> SessionHandle {
-        let now = self.local(laptop.host);
-        let mut app = laptop.app.borrow_mut();
+        let now = self.local(controller.host);
+        let mut app = controller.app.borrow_mut();
         let (session, commands) = app.connect(now, to, ticket, first, timeout);
         drop(app);
-        self.act(laptop.host, commands);
+        self.act(controller.host, commands);
         session
     }
 
-    /// Asks for a work in a session.
-    pub fn ask(&mut self, laptop: &Laptop, session: SessionHandle, work: Work) {
-        let now = self.local(laptop.host);
-        let commands = laptop.app.borrow_mut().ask(now, session, work);
-        self.act(laptop.host, commands);
+    /// Requests a task in a session.
+    pub fn ask(&mut self, controller: &Controller, session: SessionHandle, task: Task) {
+        let now = self.local(controller.host);
+        let commands = controller.app.borrow_mut().ask(now, session, task);
+        self.act(controller.host, commands);
     }
 
-    /// What the clock of a host shows.
+    /// The time by the host's own clock.
     pub fn local(&self, host: HostId) -> Instant {
-        self.now + self.places[host.0].clock
+        self.now + self.nodes[host.0].clock
     }
 
-    /// Has a host's application give commands.
+    /// Applies commands to a host's endpoint.
     pub fn act(&mut self, host: HostId, commands: Vec<Command>) {
-        self.with_host(host, |host, around| host.act(around, commands));
+        self.with_host(host, |host, context| host.act(context, commands));
     }
 
-    /// Somebody who is no host sends a datagram, from any address that it likes.
+    /// Sends a datagram that no host sent, from a spoofed address.
     pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let out = Outgoing {
             from,
@@ -290,7 +287,7 @@ impl World {
         self.network.send(self.now, None, out);
     }
 
-    /// An attacker that saw a datagram before it arrived sends it on from another address.
+    /// Sends a copy of an observed datagram from another address, as an on-path attacker can.
     pub fn forward(&mut self, record: &Record, from: SocketAddr) {
         let out = Outgoing {
             from,
@@ -302,34 +299,34 @@ impl World {
         self.network.send(self.now, None, out);
     }
 
-    /// Lets things happen until `done`.
+    /// Runs until `done`.
     ///
     /// # Panics
-    /// When that takes longer than `limit`.
+    /// If that takes longer than `limit`.
     pub fn run_until(&mut self, limit: Duration, what: &str, done: impl Fn(&Self) -> bool) {
         let end = self.now + limit;
         while !done(self) {
             assert!(
                 self.step(end),
                 "after {limit:?}: not yet {what}; network {:?}",
-                self.network.tally
+                self.network.counters
             );
         }
     }
 
-    /// Lets things happen for a time.
+    /// Runs for a time.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
     }
 
-    /// The next thing happens, unless that is after `end`. Returns whether it did.
+    /// Processes the next event, unless it is due after `end`. Returns true if there was one.
     pub fn step(&mut self, end: Instant) -> bool {
         let arrival = self.network.next_arrival();
         let timers = self.wakes.iter().enumerate();
         let timer = timers
-            .filter_map(|(place, at)| at.map(|at| (at, HostId(place))))
+            .filter_map(|(node, at)| at.map(|at| (at, HostId(node))))
             .min();
         let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min();
         let Some(next) = next.filter(|next| *next <= end) else {
@@ -341,23 +338,24 @@ impl World {
         } else if let Some((_, host)) = timer {
             self.wake(host);
         }
-        self.look_for_progress();
+        self.check_progress();
         true
     }
 
-    fn look_for_progress(&mut self) {
-        let Some(patience) = self.patience else {
+    fn check_progress(&mut self) {
+        let Some(stall_timeout) = self.stall_timeout else {
             return;
         };
-        for place in &self.places {
-            if let Some(host) = &place.host {
-                let flows = place.app.flows();
-                self.judge.reading(self.now, host.life(), &flows, patience);
+        for node in &self.nodes {
+            if let Some(host) = &node.host {
+                let flows = node.app.flows();
+                self.invariants
+                    .check_progress(self.now, host.incarnation(), &flows, stall_timeout);
             }
         }
     }
 
-    /// What arrives at one instant at one host it takes in one turn, as from one `recvmmsg`.
+    /// Delivers the datagrams that arrive at one host at one instant together, as `recvmmsg` does.
     fn deliver(&mut self) {
         let mut arrivals: Vec<Arrival> = Vec::new();
         while let Some(arrival) = self.network.arrive(self.now) {
@@ -374,56 +372,57 @@ impl World {
         let Some(to) = arrivals.first().map(|first| first.host) else {
             return;
         };
-        let place = &self.places[to.0];
-        let Some(host) = place.host.as_ref().filter(|_| place.asleep <= self.now) else {
+        let node = &self.nodes[to.0];
+        let Some(host) = node.host.as_ref().filter(|_| node.asleep <= self.now) else {
             return;
         };
         for arrival in &arrivals {
             let written_to = self.network.seen_as(arrival.to);
-            self.judge.delivered(host.life(), written_to, arrival);
+            self.invariants
+                .delivered(host.incarnation(), written_to, arrival);
         }
-        self.with_host(to, |host, around| host.receive(around, arrivals));
+        self.with_host(to, |host, context| host.receive(context, arrivals));
     }
 
     fn wake(&mut self, id: HostId) {
         let now = self.now;
-        self.with_host(id, |host, around| {
+        self.with_host(id, |host, context| {
             let local = host.local(now);
-            if around.app.next_time().is_some_and(|at| at <= local) {
-                host.act(around, Vec::new());
+            if context.app.next_time().is_some_and(|at| at <= local) {
+                host.act(context, Vec::new());
             }
             if host.wake().is_some_and(|at| at <= now) {
-                host.time_out(around);
+                host.time_out(context);
             }
         });
     }
 
-    fn with_host(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Around<'_>)) {
-        let place = &mut self.places[id.0];
-        if let Some(host) = &mut place.host {
-            let mut around = Around {
+    fn with_host(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Context<'_>)) {
+        let node = &mut self.nodes[id.0];
+        if let Some(host) = &mut node.host {
+            let mut context = Context {
                 now: self.now,
                 network: &mut self.network,
-                judge: &mut self.judge,
-                app: place.app.as_mut(),
+                invariants: &mut self.invariants,
+                app: node.app.as_mut(),
             };
-            act(host, &mut around);
+            act(host, &mut context);
         }
         self.plan(id);
     }
 
-    /// Notes when a host wants to be woken next.
+    /// Schedules the next wake-up of a host.
     fn plan(&mut self, id: HostId) {
-        let place = &mut self.places[id.0];
-        let Some(host) = &mut place.host else {
+        let node = &mut self.nodes[id.0];
+        let Some(host) = &mut node.host else {
             return;
         };
-        let clock = place.clock;
-        let app = place.app.next_time().map(|at| at - clock);
+        let clock = node.clock;
+        let app = node.app.next_time().map(|at| at - clock);
         let wake = host.wake().into_iter().chain(app).min();
         self.wakes[id.0] = wake.map(|at| {
-            let late = self.late_dice.upto(self.lateness);
-            (at + late).max(place.asleep)
+            let late = self.lateness_rng.duration_below(self.lateness);
+            (at + late).max(node.asleep)
         });
     }
 }

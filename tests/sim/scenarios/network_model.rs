@@ -1,4 +1,4 @@
-//! The judge's own instrument: the network does to datagrams what it says, and nothing else.
+//! The network model itself: each impairment happens as configured, and no other does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -81,17 +81,23 @@ fn loss_duplication_and_corruption_come_in_the_share_that_was_asked_for() {
         send(&mut network, Instant::ZERO, &[0; 100]);
     }
     let got = everything(&mut network);
-    let tally = network.tally;
-    assert!((5_700..7_500).contains(&tally.lost), "{tally:?}");
-    assert!((1_800..2_200).contains(&tally.duplicated), "{tally:?}");
-    assert_eq!(tally.sent + tally.duplicated, tally.lost + tally.delivered);
+    let counters = network.counters;
+    assert!((5_700..7_500).contains(&counters.lost), "{counters:?}");
+    assert!(
+        (1_800..2_200).contains(&counters.duplicated),
+        "{counters:?}"
+    );
+    assert_eq!(
+        counters.sent + counters.duplicated,
+        counters.lost + counters.delivered
+    );
     let spoiled = got.iter().filter(|(_, a)| a.bytes != [0; 100]).count() as u64;
-    assert_eq!(spoiled, tally.corrupted);
+    assert_eq!(spoiled, counters.corrupted);
     assert_eq!(
         spoiled,
         got.iter().filter(|(_, a)| a.origin.corrupted).count() as u64
     );
-    assert!((600..1_000).contains(&spoiled), "{tally:?}");
+    assert!((600..1_000).contains(&spoiled), "{counters:?}");
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn a_narrow_link_spaces_datagrams_marks_them_and_drops_the_tail() {
     }
     let got = everything(&mut network);
     assert_eq!(got.len(), 10);
-    assert_eq!(network.tally.overflowed, 10);
+    assert_eq!(network.counters.overflowed, 10);
     for ((first, _), (second, _)) in got.iter().zip(&got[1..]) {
         assert_eq!(second.since(*first), MS);
     }
@@ -125,7 +131,7 @@ fn what_exceeds_the_mtu_disappears() {
     send(&mut network, Instant::ZERO, &[0; 1200]);
     send(&mut network, Instant::ZERO, &[0; 1201]);
     assert_eq!(everything(&mut network).len(), 1);
-    assert_eq!(network.tally.oversized, 1);
+    assert_eq!(network.counters.oversized, 1);
 }
 
 #[test]
@@ -180,12 +186,12 @@ fn a_nat_that_rebinds_shows_a_new_address_and_forgets_the_old() {
     assert!(reply(&mut network, first).is_empty());
     let got = reply(&mut network, second);
     assert_eq!((got[0].1.host, got[0].1.to), (A, address(0)));
-    assert_eq!(network.tally.nowhere, 1);
+    assert_eq!(network.counters.nowhere, 1);
 }
 
 #[test]
 fn the_same_seed_does_the_same_to_the_same_datagrams_and_another_does_not() {
-    let story = |seed| {
+    let scenario = |seed| {
         let link = Link {
             loss: 0.2,
             duplicate: 0.2,
@@ -205,6 +211,6 @@ fn the_same_seed_does_the_same_to_the_same_datagrams_and_another_does_not() {
             .map(|(at, a)| (at, a.bytes))
             .collect::<Vec<_>>()
     };
-    assert_eq!(story(7), story(7));
-    assert_ne!(story(7), story(8));
+    assert_eq!(scenario(7), scenario(7));
+    assert_ne!(scenario(7), scenario(8));
 }

@@ -1,7 +1,7 @@
-//! Seeded choices: the only source of chance in a simulated run.
+//! Seeded random choices: the only source of chance in a simulated run.
 //!
-//! Every part of a run (network, hosts, story) throws dice of its own, so that one more throw in one
-//! part does not change what happens in another.
+//! Every part of a run (network, hosts, scenario) has a generator of its own, so that one more choice in
+//! one part does not change another.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use udpagent::time::micros;
 
 /// A source of choices, determined by a seed and a purpose.
 #[derive(Debug)]
-pub struct Dice(Rng);
+pub struct SimRng(Rng);
 
-impl Dice {
-    /// Dice for one purpose of the run `seed`.
+impl SimRng {
+    /// The generator for one purpose of the run `seed`.
     pub fn new(seed: u64, purpose: &str) -> Self {
-        Self(rng(seed, purpose))
+        Self(seeded_rng(seed, purpose))
     }
 
-    /// True with probability `p`. Does not throw for certainties, so that a perfect link costs nothing.
+    /// True with probability `p`. Draws nothing if `p` is 0, so that a perfect link costs nothing.
     pub fn chance(&mut self, p: f64) -> bool {
         if p <= 0.0 {
             return false;
@@ -40,13 +40,13 @@ impl Dice {
     }
 
     /// A duration from zero up to, not including, `limit`.
-    pub fn upto(&mut self, limit: Duration) -> Duration {
+    pub fn duration_below(&mut self, limit: Duration) -> Duration {
         Duration::from_micros(self.below(micros(limit)))
     }
 
     /// A duration from `low` up to, not including, `high`.
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        low + self.upto(high.saturating_sub(low))
+        low + self.duration_below(high.saturating_sub(low))
     }
 
     /// Random bytes.
@@ -56,7 +56,7 @@ impl Dice {
         out
     }
 
-    /// Puts a list in random order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for i in (1..list.len()).rev() {
             list.swap(i, self.index(i + 1));
@@ -65,7 +65,7 @@ impl Dice {
 }
 
 /// The random source of an endpoint in the run `seed`.
-pub fn rng(seed: u64, purpose: &str) -> Rng {
+pub fn seeded_rng(seed: u64, purpose: &str) -> Rng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     for (i, byte) in purpose.bytes().enumerate() {

@@ -1,6 +1,6 @@
-//! The commands of raw-machine stories: a request of fixed size, and bytes that follow from it.
+//! The commands of session scenarios: a request of fixed size, and bytes that follow from it.
 //!
-//! Every byte of every lane is determined by the request's id, so that a reader can judge each one
+//! Every byte of every lane is determined by the request's id, so that a reader can check each one
 //! alone, and nothing has to be kept for comparison.
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use udpagent::session::limits::INITIAL_STREAM_CREDIT;
 use udpagent::session::{Command, SessionHandle};
 use udpagent::wire::{Lane, StreamId};
 
-/// What a controller wants done.
+/// A command of a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Work {
-    /// Its name; may start once.
+pub struct Task {
+    /// Its id; may start once.
     pub id: u64,
     /// Bytes of stdout it writes.
     pub out: u64,
@@ -21,13 +21,13 @@ pub struct Work {
     pub err: u64,
     /// Bytes of stdin it reads to the end before it answers.
     pub stdin: u64,
-    /// How long it takes before it writes anything.
+    /// Delay before it writes anything.
     pub takes: Duration,
-    /// Unconsumed bytes that a writer of it allows itself in each lane; 0: as many as there is credit for.
+    /// Maximum number of unconsumed bytes in each lane of its writers; 0: bounded by the credit only.
     pub bound: u64,
 }
 
-impl Work {
+impl Task {
     /// Bytes of a request.
     pub const SIZE: usize = 48;
 
@@ -40,7 +40,7 @@ impl Work {
         }
     }
 
-    /// Like `cat FILE`: so much output, at once.
+    /// Like `cat FILE`: `out` bytes of output, at once.
     pub fn cat(id: u64, out: u64) -> Self {
         Self {
             id,
@@ -49,9 +49,9 @@ impl Work {
         }
     }
 
-    /// As the first bytes of the control lane.
+    /// Encodes the task as the first bytes of the control lane.
     pub fn encode(&self) -> Bytes {
-        let takes = u64::try_from(self.takes.as_micros()).expect("short work");
+        let takes = u64::try_from(self.takes.as_micros()).expect("a short task");
         [self.id, self.out, self.err, self.stdin, takes, self.bound]
             .iter()
             .flat_map(|field| field.to_be_bytes())
@@ -59,7 +59,7 @@ impl Work {
             .into()
     }
 
-    /// Reads it back.
+    /// Decodes a task.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
         let field = |i: usize| {
             let at = &bytes[i * 8..i * 8 + 8];
@@ -76,17 +76,17 @@ impl Work {
     }
 }
 
-/// The bytes of one direction of one lane, wherever one looks.
+/// The expected bytes of one direction of one lane, by offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pattern(u64);
 
 impl Pattern {
-    /// What the agent writes on `lane` for the work `id`.
+    /// The agent's output on `lane` for the task `id`.
     pub const fn output(id: u64, lane: Lane) -> Self {
         Self(mix(id ^ ((lane as u64 + 1) << 56)))
     }
 
-    /// What the controller writes as stdin.
+    /// The controller's input for the task `id`.
     pub const fn stdin(id: u64) -> Self {
         Self(mix(id ^ (9 << 56)))
     }
@@ -120,7 +120,7 @@ pub struct Writer {
     written: u64,
     limit: u64,
     consumed: u64,
-    /// Unconsumed bytes that it allows itself.
+    /// Maximum number of unconsumed bytes.
     bound: u64,
     ended: bool,
 }
@@ -129,7 +129,7 @@ impl Writer {
     /// Bytes in one write.
     const CHUNK: u64 = 16 << 10;
 
-    /// Will write `total` bytes of `pattern`.
+    /// Creates a writer of `total` bytes of `pattern`.
     pub const fn new(
         session: SessionHandle,
         stream: StreamId,
@@ -149,13 +149,13 @@ impl Writer {
         }
     }
 
-    /// Allows itself at most this many unconsumed bytes, as [`Work::bound`] says.
+    /// Bounds the unconsumed bytes; see [`Task::bound`].
     pub const fn bounded(mut self, bound: u64) -> Self {
         self.bound = if bound == 0 { u64::MAX } else { bound };
         self
     }
 
-    /// The peer reports what it consumed, and gives credit.
+    /// Handles the peer's report of consumption and credit.
     pub fn on_credit(&mut self, consumed: u64, limit: u64) {
         self.consumed = self.consumed.max(consumed);
         self.limit = self.limit.max(limit);
@@ -171,7 +171,7 @@ impl Writer {
         self.written
     }
 
-    /// Writes what may be written.
+    /// Writes as much as the credit and the bound allow.
     pub fn write(&mut self, out: &mut Vec<Command>) {
         while !self.ended {
             let allowed = self.limit.min(self.consumed.saturating_add(self.bound));
@@ -192,7 +192,7 @@ impl Writer {
     }
 }
 
-/// A reader of one lane that knows what must come.
+/// A reader of one lane that knows the expected bytes.
 #[derive(Debug)]
 pub struct Reader {
     pattern: Pattern,
@@ -202,7 +202,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Expects `total` bytes of `pattern`.
+    /// Creates a reader that expects `total` bytes of `pattern`.
     pub const fn new(pattern: Pattern, total: u64) -> Self {
         Self {
             pattern,
@@ -212,10 +212,10 @@ impl Reader {
         }
     }
 
-    /// Judges the next bytes.
+    /// Checks the next bytes.
     ///
     /// # Panics
-    /// When one of them is not what must come, or the end comes early or late.
+    /// If one of them is wrong, or the end comes early or late.
     pub fn read(&mut self, offset: u64, data: &[u8], fin: bool) {
         assert_eq!(offset, self.received, "bytes come out of order");
         for (at, &byte) in (offset..).zip(data) {
@@ -229,12 +229,12 @@ impl Reader {
         }
     }
 
-    /// Bytes that came.
+    /// Bytes received.
     pub const fn received(&self) -> u64 {
         self.received
     }
 
-    /// Everything has come, and the end.
+    /// True if all bytes and the end were received.
     pub const fn is_ended(&self) -> bool {
         self.ended
     }

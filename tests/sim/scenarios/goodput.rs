@@ -1,19 +1,19 @@
-//! How fast a download is, over loss, round trip and queue: a table kept as text, so that a change in
-//! congestion behaviour shows as a difference.
+//! Goodput of a download by loss, round trip and queue: a table kept as text, so that a change in
+//! congestion control shows as a difference.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{MS, meet, took};
-use crate::cast::Tuning;
+use super::{MS, connect_and_get_ticket, took};
 use crate::link::Link;
-use crate::work::Work;
-use crate::world::World;
+use crate::nodes::Tuning;
+use crate::simulation::Simulation;
+use crate::task::Task;
 
-/// What the table was when somebody last looked at it.
+/// The accepted table.
 const GOLDEN: &str = include_str!("../golden.txt");
 
-/// Set to `write`, the test writes the table anew instead of comparing it.
+/// Environment variable; with the value `write` the test rewrites the table.
 const VARIABLE: &str = "UDPAGENT_GOLDEN";
 
 /// Bytes per second of the link towards the controller.
@@ -26,26 +26,27 @@ const LOSSES: [f64; 5] = [0.0, 0.01, 0.02, 0.05, 0.3];
 const ROUND_TRIPS: [u32; 3] = [10, 50, 200];
 const QUEUES: [u64; 2] = [20, 100];
 
-/// Percent of the link, in steps of five: less is chance.
+/// Percent of the link's rate, rounded to steps of five, because smaller differences are chance.
 fn goodput(loss: f64, round_trip: Duration, queue_percent: u64) -> u128 {
     let latency = round_trip / 2;
     let volume = RATE * u64::try_from(round_trip.as_millis()).expect("short") / 1000;
-    let mut world = World::new(1, Link::lossy(latency, loss));
-    world.tuning = Tuning {
+    let mut sim = Simulation::new(1, Link::lossy(latency, loss));
+    sim.tuning = Tuning {
         segments: Some(16),
         ..Tuning::default()
     };
-    let agent = world.agent();
-    let laptop = world.laptop();
+    let agent = sim.agent();
+    let controller = sim.controller();
     let bottleneck = Link {
         loss,
         ..Link::narrow(latency, RATE, volume * queue_percent / 100)
     };
-    world.network.set_link(agent.host, laptop.host, bottleneck);
-    let (session, _) = meet(&mut world, &laptop, &agent);
-    let work = Work::cat(1, SIZE);
-    world.ask(&laptop, session, work);
-    let took = took(&mut world, &laptop, work);
+    sim.network
+        .set_link(agent.host, controller.host, bottleneck);
+    let (session, _) = connect_and_get_ticket(&mut sim, &controller, &agent);
+    let task = Task::cat(1, SIZE);
+    sim.ask(&controller, session, task);
+    let took = took(&mut sim, &controller, task);
     let percent = u128::from(SIZE) * 100_000_000 / u128::from(RATE) / took.as_micros();
     (percent + 2) / 5 * 5
 }

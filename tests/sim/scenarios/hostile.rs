@@ -1,4 +1,4 @@
-//! Peers that hold the keys, driven by seeds: the same runs that the fuzz target `endpoint` makes.
+//! Peers that hold the keys, driven by seeds: the runs of the fuzz target `endpoint`.
 
 use udpagent::rng::Rng;
 
@@ -6,7 +6,7 @@ use crate::hostile_peer;
 use crate::seeds;
 
 #[test]
-fn whatever_a_peer_with_the_keys_seals_the_endpoint_does_not_panic_and_the_session_ends() {
+fn frames_of_a_hostile_peer_cause_no_panic_and_the_session_ends() {
     seeds::each(4000, |seed| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());

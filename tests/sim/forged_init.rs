@@ -1,4 +1,4 @@
-//! An attacker's workshop: INITs with a true mac, made without the machine.
+//! Forged INITs with a valid mac, made without an endpoint.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use udpagent::rng::Rng;
 use udpagent::wire::limits::{INIT_HEADER, MAC, MIN_DATAGRAM};
 use udpagent::wire::{Early, Frame, Hello, SessionId, encode_init};
 
-/// An INIT to `agent` from whoever has `identity`, without early data.
+/// An INIT to `agent` from the holder of `identity`, without early data.
 pub fn init(agent: &PublicKey, identity: &SecretKey, rng: &mut Rng) -> Vec<u8> {
     let session = SessionId(rng.u64());
     let mut payload = Vec::new();
