@@ -257,9 +257,9 @@ mod tests {
         let made = load_or_create(&path, &mut rng(1)).unwrap();
         for open in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
-            let told = message(load_or_create(&path, &mut rng(2)));
+            let text = message(load_or_create(&path, &mut rng(2)));
             assert_eq!(
-                told,
+                text,
                 format!(
                     "{0}: others may use this secret key (mode {open:04o}); run: chmod 600 '{0}'",
                     path.display()
@@ -282,9 +282,9 @@ mod tests {
         } else {
             (PathBuf::from("/etc/passwd"), 0)
         };
-        let told = message(load(&path));
+        let text = message(load(&path));
         let expected = format!("this secret key belongs to uid {owner}, not to uid ");
-        assert!(told.contains(&expected), "{told}");
+        assert!(text.contains(&expected), "{text}");
     }
 
     #[test]

@@ -185,9 +185,9 @@ impl Connecting {
             invite: self.invite.as_deref().copied(),
         });
         let stream = StreamId::new(CallId(0), Lane::Control);
-        let room =
+        let space =
             MIN_DATAGRAM - fixed - hello.size() - wire::stream_overhead(stream, 0, MIN_DATAGRAM);
-        self.first.len().min(room) as u64
+        self.first.len().min(space) as u64
     }
 
     /// Handles a RETRY for one of the INITs; returns true if it is followed.

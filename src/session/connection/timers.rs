@@ -20,7 +20,7 @@ pub(in crate::session) enum Timer {
     Path,
     /// PING on an idle session.
     KeepAlive,
-    /// Silence that the application asked to be told of.
+    /// Silence of which the application is notified.
     Silence,
     /// End of an idle session.
     Idle,

@@ -22,8 +22,7 @@ pub(in crate::session) struct RecvHalf {
     /// The highest offset received, which counts against the session's credit.
     highest: u64,
     final_size: Option<u64>,
-    /// True if a STREAM frame with FIN was received.
-    fin: bool,
+    fin: Fin,
     consumed: u64,
     /// The limit last granted, or the initial one.
     granted: u64,
@@ -34,8 +33,17 @@ pub(in crate::session) struct RecvHalf {
     window: u64,
     /// True if the application wants no more bytes: they are counted and discarded.
     discarding: bool,
-    fin_delivered: bool,
     reset: Option<u64>,
+}
+
+/// Progress of the FIN of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fin {
+    /// No STREAM frame with FIN was received, or a RESET has taken its place.
+    Absent,
+    Received,
+    /// The application has received the end of the stream.
+    Delivered,
 }
 
 impl RecvHalf {
@@ -46,14 +54,13 @@ impl RecvHalf {
             beyond: BTreeMap::new(),
             highest: 0,
             final_size: None,
-            fin: false,
+            fin: Fin::Absent,
             consumed: 0,
             granted: limits::INITIAL_STREAM_CREDIT,
             reported: 0,
             regrant: false,
             window,
             discarding: false,
-            fin_delivered: false,
             reset: None,
         }
     }
@@ -67,7 +74,9 @@ impl RecvHalf {
     ) -> Result<u64, Fault> {
         let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
-        self.fin |= fin && self.reset.is_none();
+        if fin && self.reset.is_none() && self.fin == Fin::Absent {
+            self.fin = Fin::Received;
+        }
         if self.discarding || self.reset.is_some() || end <= self.next {
             return Ok(grown);
         }
@@ -157,10 +166,10 @@ impl RecvHalf {
         final_size: u64,
     ) -> Result<u64, Fault> {
         let grown = self.on_extent(final_size, Some(final_size))?;
-        let complete = self.fin && self.next == final_size;
+        let complete = self.fin != Fin::Absent && self.next == final_size;
         if !complete && self.reset.is_none() {
             self.reset = Some(code);
-            self.fin = false;
+            self.fin = Fin::Absent;
             self.beyond.clear();
         }
         Ok(grown)
@@ -175,7 +184,9 @@ impl RecvHalf {
         if self.ready.is_empty() && !fin {
             return None;
         }
-        self.fin_delivered |= fin;
+        if fin {
+            self.fin = Fin::Delivered;
+        }
         let data = self.ready.split().freeze();
         Some((self.next - data.len() as u64, data, fin))
     }
@@ -193,7 +204,7 @@ impl RecvHalf {
 
     /// Returns true if the end of the stream has been reached and not delivered.
     fn is_fin_due(&self) -> bool {
-        self.fin && self.final_size == Some(self.next) && !self.fin_delivered
+        self.fin == Fin::Received && self.final_size == Some(self.next)
     }
 
     /// Records that the application has consumed `bytes` more; returns the number that counts, at most the
@@ -262,8 +273,9 @@ impl RecvHalf {
     /// Returns true if the half needs no more frames: the final size is known and every byte was delivered
     /// or is discarded.
     pub(in crate::session) fn is_done(&self) -> bool {
-        self.final_size
-            .is_some_and(|size| self.discarding || (self.fin_delivered && self.next == size))
+        self.final_size.is_some_and(|size| {
+            self.discarding || (self.fin == Fin::Delivered && self.next == size)
+        })
     }
 
     pub(in crate::session) const fn is_discarding(&self) -> bool {

@@ -22,7 +22,7 @@ fn after(write: impl Fn(&mut Vec<u8>)) -> Pair {
 
 /// Returns the violation with which the agent closed the session, if the CLOSE reached the controller.
 fn violation(pair: &Pair) -> Option<(Option<FrameType>, Fault)> {
-    let told = pair.controller_events.iter().any(|event| {
+    let reached = pair.controller_events.iter().any(|event| {
         matches!(
             event,
             Event::Closed {
@@ -35,7 +35,7 @@ fn violation(pair: &Pair) -> Option<(Option<FrameType>, Fault)> {
         Event::Closed {
             reason: Closed::Violation(violation),
             ..
-        } if told => Some((violation.frame, violation.fault)),
+        } if reached => Some((violation.frame, violation.fault)),
         _ => None,
     })
 }
