@@ -172,11 +172,8 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 }
             }
         }
-        let overfull = self
-            .sessions
-            .get(&call.session)
-            .is_some_and(SessionState::is_overfull);
-        if overfull {
+        let state = self.sessions.get(&call.session);
+        if state.is_some_and(SessionState::is_overfull) {
             let code = CloseCode::Violation;
             self.close(now, call.session, code, "too many lines without end");
         } else if fin {
@@ -276,12 +273,10 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         invite: Option<[u8; INVITE]>,
         requested: &str,
     ) {
+        let policy = &mut self.policy;
         let name = match (&controller.name, invite) {
             (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => self
-                .policy
-                .register(&controller.key, &invite, requested)
-                .ok(),
+            (None, Some(invite)) => policy.register(&controller.key, &invite, requested).ok(),
             (None, None) => None,
         };
         let Some(name) = name else {
