@@ -102,12 +102,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane) {
         match self.kind(call) {
             Some(CallKind::Jobs) => self.jobs.on_stopped(now, call, lane, &mut self.outbox),
-            Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered) => {
-                if lane == Lane::Control {
-                    self.abandon(now, call);
-                }
+            Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered)
+                if lane == Lane::Control =>
+            {
+                self.abandon(now, call);
             }
-            None => {}
+            Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered) | None => {}
         }
     }
 
