@@ -1,6 +1,6 @@
 //! Commands of the agent for the session layer, in order.
 //!
-//! The service is drained after every event. The data on a lane is bounded by its writer, which keeps within
+//! Sans-IO. The service is drained after every event. The data on a lane is bounded by its writer, which keeps within
 //! the credit of the peer.
 
 use bytes::Bytes;

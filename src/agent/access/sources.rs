@@ -102,7 +102,7 @@ mod tests {
         let (policy, problems) = sources.load();
         assert!(problems.is_empty(), "{problems:?}");
         assert!(member(&policy, &key(9)).is_some());
-        assert!(!member(&policy, &key(1)).is_some());
+        assert!(member(&policy, &key(1)).is_none());
         assert_eq!(member(&policy, &key(9)).unwrap().name, "owner");
     }
 
@@ -123,7 +123,7 @@ mod tests {
         )
         .unwrap();
         let (policy, problems) = sources.load();
-        assert!(!member(&policy, &key(9)).is_some());
+        assert!(member(&policy, &key(9)).is_none());
         assert_eq!(problems.len(), 1);
     }
 
@@ -138,7 +138,7 @@ mod tests {
         }
         .load();
         assert!(member(&policy, &key(1)).is_some());
-        assert!(!member(&policy, &key(2)).is_some());
+        assert!(member(&policy, &key(2)).is_none());
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
         };

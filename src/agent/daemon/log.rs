@@ -33,10 +33,13 @@ pub fn write(note: &Note) {
             key,
             outcome,
             denied,
-        } => match denied {
-            Some(denied) => tracing::info!(%key, request = %id, "denied: {denied}"),
-            None => tracing::info!(%key, request = %id, "not run: {outcome:?}"),
-        },
+        } => {
+            if let Some(denied) = denied {
+                tracing::info!(%key, request = %id, "denied: {denied}");
+            } else {
+                tracing::info!(%key, request = %id, "not run: {outcome:?}");
+            }
+        }
         Note::Registered { key, name } => {
             tracing::info!(%key, "registered as {}", clean_name(name));
         }

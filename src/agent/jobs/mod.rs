@@ -1,6 +1,6 @@
 //! Jobs: commands that outlive the calls that asked for them.
 //!
-//! A controller that has lost its session, changed its address or restarted attaches again and receives every
+//! Sans-IO. A controller that has lost its session, changed its address or restarted attaches again and receives every
 //! byte that it had not consumed. Not here: processes ([`Processes`]), sessions ([`Outbox`]), authorisation
 //! ([`Policy`](super::access::Policy)).
 //!
