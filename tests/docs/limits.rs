@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use udpagent::agent::limits as agent;
+use udpagent::control::limits as control;
 use udpagent::crypto::Initiator;
 use udpagent::session::limits as session;
 use udpagent::{message, net, wire};
@@ -63,8 +64,16 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         ("sessions of an agent", session::SESSIONS as u64),
         ("silence until a session is over", s(session::IDLE)),
         (
-            "silence until a controller sends PING",
+            "silence until a controller with open calls sends PING",
             s(session::KEEPALIVE),
+        ),
+        (
+            "silence until PING, awaiting exit",
+            s(control::CONTACT_TIMEOUT / 2),
+        ),
+        (
+            "silence until a session counts as lost, awaiting exit",
+            s(control::CONTACT_TIMEOUT),
         ),
     ]
 }
