@@ -63,16 +63,13 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         ("session not confirmed", s(session::UNCONFIRMED)),
         ("sessions of an agent", session::SESSIONS as u64),
         ("silence until a session is over", s(session::IDLE)),
-        (
-            "silence until a controller with open calls sends PING",
-            s(session::KEEPALIVE),
-        ),
+        ("silence until PING, with open calls", s(session::KEEPALIVE)),
         (
             "silence until PING, awaiting exit",
             s(control::CONTACT_TIMEOUT / 2),
         ),
         (
-            "silence until a session counts as lost, awaiting exit",
+            "silence until a session is lost, awaiting exit",
             s(control::CONTACT_TIMEOUT),
         ),
     ]
