@@ -18,6 +18,7 @@
 //! #         name: "example".into(),
 //! #         binds: vec![([127, 0, 0, 1], 0).into()],
 //! #         trust: daemon::Trust::Keys(vec![key]),
+//! #         exec: udpagent::agent::config::Switch::On,
 //! #         jobs: jobs::Config::default(),
 //! #         plain: daemon::Plain::Off,
 //! #         terminal: daemon::Terminal::None,
