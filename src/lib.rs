@@ -30,12 +30,14 @@
 //!
 //! # The life of `udpctl exec web1 -- uname -a`
 //!
+//! A name in brackets is a path below `src/`: a file, or a directory with `mod.rs`.
+//!
 //! On the controller:
 //!
-//! 1. [cli/ctl/exec] parses the command line into `ExecArgs`, draws a random request id and builds one
-//!    [`message::Exec`] per target.
-//! 2. [control/host_resolver] resolves `web1`, finds the agent's public key in `known_agents`, and loads the ticket of
-//!    the last contact, if there is one: the agent's epoch, its clock and the round-trip time.
+//! 1. [cli/ctl/exec] parses the command line into `ExecArgs`. [control/host_resolver] resolves `web1`, finds the
+//!    agent's public key in `known_agents`, and loads the ticket of the last contact, if there is one: the agent's
+//!    epoch, its clock and the round-trip time.
+//! 2. [cli/ctl/exec/request] draws a random request id and builds one [`message::Exec`] per target.
 //! 3. [control/journal] writes the request down before anything is sent, so that a controller that is killed can be
 //!    followed by `udpctl attach`.
 //! 4. [control/exec/run] holds one `RemoteJob` per host and waits for session events, standard input, finished writes
@@ -57,19 +59,23 @@
 //! 11. [session/connection/receive] decodes the frames, those in INIT and later those in DATA, and gives their bytes to
 //!     [session/streams], which puts them in order. They leave as [`session::StreamEvent::Data`].
 //! 12. [net/event_queue] takes the event to the agent's thread, [agent/daemon/thread], and wakes it.
-//! 13. **[agent/core/dispatch] turns bytes into a command**: it cuts the control lane into lines, decodes each into a
-//!     [`message::Request`], and by the first line of a call decides what the call is about.
+//! 13. **[agent/core/dispatch] turns bytes into a command**: `on_control` cuts the control lane into lines and decodes
+//!     each into a [`message::Request`], and `on_first` decides by the first line of a call what the call is about.
 //! 14. [agent/jobs/requests] handles `exec`. A request id that is known attaches to its job or is a conflict; a repeat
 //!     that is too old starts nothing.
 //! 15. [agent/access/exec_policy] authorises key, address, user and argv, and returns a `Grant`. Limits of the key and
 //!     of the agent are checked next; then [agent/audit] records the command, before it starts.
-//! 16. [agent/daemon/supervisor] completes user, directory, environment and limits; [process/spawn] clones the child,
-//!     which becomes the user and executes the program. The replies `accepted` and `started` go out.
-//! 17. [agent/daemon/child_io] reads the pipes as they become ready, and stops when the job's buffer is full.
+//! 16. **[agent/jobs/requests] starts the job**: it enters the job in the table, replies `accepted`, and asks
+//!     [agent/daemon/supervisor] for the process. That completes user, directory, environment and limits;
+//!     [process/spawn] opens the pipes and [process/child] clones the child, which becomes the user and executes the
+//!     program. The reply `started` follows.
+//! 17. [agent/daemon/child_io] reads the pipes as they become ready, as far as the job's buffer has space.
 //! 18. [agent/jobs/lifecycle] keeps the output in an [output buffer][agent/jobs/output_buffer] until the controller has
-//!     consumed it, and writes what credit allows to the data and stderr lanes: [`session::Command::Write`].
-//! 19. [session/connection/transmit] packs STREAM frames, as pacing and congestion control allow;
-//!     [session/connection/recovery] has what is lost sent again.
+//!     consumed it, and writes all of it to the data and stderr lanes: [`session::Command::Write`]. Commands of the
+//!     agent are queued in [agent/outbox]; its thread passes them to the network thread as in step 6.
+//! 19. [session/streams] sends what credit allows: **[session/connection/transmit] packs STREAM frames into
+//!     datagrams** in `write_streams`, as pacing and congestion control allow. [session/connection/recovery] detects
+//!     what is lost, and `on_lost` in [session/connection/receive] gives it back to the streams, to be sent again.
 //!
 //! Back on the controller:
 //!
@@ -78,13 +84,16 @@
 //!     exact count of the bytes that have left.
 //! 22. What was written is reported as [`session::Command::Consumed`]. It goes out as MAX_STREAM_DATA, which gives new
 //!     credit and lets the agent forget these bytes.
-//! 23. When the process ends, its pidfd becomes readable; [agent/jobs/lifecycle] waits briefly for the rest of the
-//!     output and replies `exit`, with the outcome and the length of each output.
+//! 23. When the process ends, its pidfd becomes readable; [agent/jobs/lifecycle] waits for the rest of the
+//!     output, two seconds at most, and replies `exit`, with the outcome and the length of each output.
 //! 24. `RemoteJob` reports the outcome once every byte below these lengths is written. It ends the control lane, so
 //!     that the agent forgets the job; journal and ticket are updated.
-//! 25. [message/table] says what the outcome means: exit status, words, and whether the command ran. udpctl exits.
+//! 25. **[cli/ctl/exec] decides the exit status** in `conclude`. For one target, [control/exec/summary] takes it from
+//!     `Outcome::row` in [message/outcome], which completes the row of [message/table], unless output is missing or
+//!     the run was interrupted. For several targets, the gravest class of outcomes decides: [message/fate].
 //!
 //! [cli/ctl/exec]: ../src/udpagent/cli/ctl/exec/mod.rs.html
+//! [cli/ctl/exec/request]: ../src/udpagent/cli/ctl/exec/request.rs.html
 //! [control/host_resolver]: ../src/udpagent/control/host_resolver.rs.html
 //! [control/journal]: ../src/udpagent/control/journal/mod.rs.html
 //! [control/exec/run]: ../src/udpagent/control/exec/run/mod.rs.html
@@ -110,9 +119,14 @@
 //! [agent/jobs/output_buffer]: ../src/udpagent/agent/jobs/output_buffer.rs.html
 //! [agent/access/exec_policy]: ../src/udpagent/agent/access/exec_policy.rs.html
 //! [agent/audit]: ../src/udpagent/agent/audit/mod.rs.html
+//! [agent/outbox]: ../src/udpagent/agent/outbox.rs.html
+//! [process/child]: ../src/udpagent/process/child.rs.html
 //! [process/spawn]: ../src/udpagent/process/spawn.rs.html
 //! [control/exec/show]: ../src/udpagent/control/exec/show.rs.html
 //! [control/stdio]: ../src/udpagent/control/stdio/mod.rs.html
+//! [control/exec/summary]: ../src/udpagent/control/exec/summary.rs.html
+//! [message/fate]: ../src/udpagent/message/fate.rs.html
+//! [message/outcome]: ../src/udpagent/message/outcome.rs.html
 //! [message/table]: ../src/udpagent/message/table.rs.html
 
 #[cfg(feature = "cli")]

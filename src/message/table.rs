@@ -1,8 +1,8 @@
 //! Table of outcomes: the one place that says what follows from an outcome.
 //!
 //! Error messages, the manual, `udpctl explain`, exit statuses, the summary of a run over several targets and
-//! the states of the journal of requests are derived from these rows; nothing else decides them.
-//! [`Outcome::row`](super::Outcome::row) picks the row and fills in what depends on the outcome's members.
+//! the states of the journal of requests are derived from these rows. [`Outcome::row`](super::Outcome::row) picks the
+//! row and fills in what depends on members of the outcome; for several targets, [`Fate`] combines them.
 
 use super::fate::Fate;
 use super::status;
