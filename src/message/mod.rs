@@ -4,6 +4,22 @@
 //! there with [`Reply`] lines; bytes of stdin, stdout and stderr have the other two lanes. Each line is one JSON
 //! object with `"v":1`. A receiver ignores unknown members and answers unknown requests with
 //! [`Reply::Unsupported`], so that new ones need no new version.
+//!
+//! # Examples
+//! A request as it is sent, and a reply as it is read:
+//!
+//! ```
+//! use udpagent::message::{Lines, Outcome, Reply, Request, to_line};
+//!
+//! assert_eq!(to_line(&Request::Ping {}), b"{\"v\":1,\"ping\":{}}\n");
+//!
+//! let mut lines = Lines::default();
+//! lines.push(br#"{"v":1,"exit":{"outcome":{"exited":{"code":3}},"stdout":0,"stderr":"#);
+//! assert!(lines.next::<Reply>().is_none(), "the line is not complete");
+//! lines.push(b"0,\"streams_open\":false}}\n");
+//! let reply = lines.next().unwrap().unwrap();
+//! assert!(matches!(reply, Reply::Exit { outcome: Outcome::Exited { code: 3 }, .. }));
+//! ```
 
 mod fate;
 pub mod limits;

@@ -6,6 +6,7 @@ use crate::session::{self, Path};
 
 /// A command to the network thread.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Command {
     /// Command to the session machine.
     Session(session::Command),

@@ -7,6 +7,7 @@ use crate::session::{self, Path};
 
 /// An event from the network thread.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// Event of the session machine.
     Session(session::Event),

@@ -5,6 +5,26 @@
 //! credit, so that a slow application costs a list of bounded size here. Not here: the meaning of messages,
 //! files, processes, terminals. Addresses as users type them are parsed and resolved here, but never on the
 //! network thread.
+//!
+//! # Examples
+//! A controller's network thread over UDP; `examples/in_memory.rs` runs a whole session over another carrier:
+//!
+//! ```
+//! use udpagent::crypto::SecretKey;
+//! use udpagent::net::{self, Command};
+//! use udpagent::session::Config;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let identity = SecretKey::generate(&mut net::rng()?);
+//! let carriers = net::bind_udp(&[([127, 0, 0, 1], 0).into()])?.carriers;
+//! let net = net::start(carriers, Config::new(identity, None), net::rng()?, None, None)?;
+//!
+//! // Session commands go in by the handle, and events come out of the channel.
+//! net.handle.send(Command::Shutdown).expect("the thread runs");
+//! assert!(net.events.channel().recv().is_err(), "the thread has ended");
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod carrier;

@@ -25,6 +25,7 @@ pub struct Ticket {
 
 /// An event of a session or of the endpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// Controller: the session is established, and the agent has proved that it holds its key.
     Connected {
@@ -105,6 +106,7 @@ impl Event {
 
 /// Event of one stream, or of one call.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum StreamEvent {
     /// The next bytes of the stream, in order. They count against the peer's credit until
     /// [`Command::Consumed`](super::Command::Consumed). On an agent, the first event of a call opens it.
@@ -170,6 +172,7 @@ impl StreamEvent {
 
 /// Reason for the end of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Closed {
     /// The agent did not answer within [`Connect::timeout`](super::Connect::timeout).
     Unreachable,

@@ -127,6 +127,7 @@ pub enum Ecn {
 
 /// Description of the datagrams that [`Endpoint::poll_transmit`] wrote to the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Transmit {
     /// Destination and source.
     pub path: Path,
@@ -138,6 +139,7 @@ pub struct Transmit {
 
 /// Reason for dropping a datagram. Drops are counted by reason, never logged one by one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Drop {
     /// Tagged, but not a datagram of this version.
     Malformed,
@@ -179,6 +181,7 @@ impl Drop {
 
 /// Counters of an endpoint since its creation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Stats {
     /// Received datagrams that begin with the tag.
     pub received: u64,

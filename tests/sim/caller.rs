@@ -343,6 +343,7 @@ impl App for Rc<RefCell<Caller>> {
             }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
+            other => panic!("{other:?} is new to this caller"),
         }
     }
 

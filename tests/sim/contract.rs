@@ -106,6 +106,7 @@ impl Contract {
             | Command::Stop { .. }
             | Command::Watch { .. }
             | Command::Close { .. } => {}
+            other => panic!("{other:?} is not in the contract"),
         }
     }
 
@@ -178,6 +179,7 @@ impl Session {
                 self.silent = false;
             }
             Event::Moved { .. } | Event::InitSeen { .. } | Event::Closed { .. } => {}
+            other => panic!("{other:?} is not in the contract"),
         }
     }
 
@@ -225,6 +227,7 @@ impl Session {
                 assert!(self.ended.insert(*call), "{event:?} comes twice");
             }
             StreamEvent::Stopped { .. } => {}
+            other => panic!("{other:?} is not in the contract"),
         }
     }
 }
@@ -261,6 +264,7 @@ pub fn session_of(event: &Event) -> Option<SessionHandle> {
         | Event::Moved { session, .. }
         | Event::Closed { session, .. } => Some(*session),
         Event::InitSeen { .. } => None,
+        other => panic!("{other:?} is not in the contract"),
     }
 }
 

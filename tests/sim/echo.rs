@@ -128,6 +128,7 @@ impl Echo {
             StreamEvent::Reset { .. }
             | StreamEvent::Stopped { .. }
             | StreamEvent::CallEnded { .. } => {}
+            other => panic!("{other:?} is new to this application"),
         }
     }
 
@@ -243,6 +244,7 @@ impl App for Rc<RefCell<Echo>> {
             }
             Event::Connected { .. } => panic!("an agent connects"),
             Event::Silent { .. } | Event::Heard { .. } => {}
+            other => panic!("{other:?} is new to this application"),
         }
     }
 

@@ -18,6 +18,7 @@ pub trait Authorizer: Send {
 }
 
 /// Configuration of an endpoint.
+#[non_exhaustive]
 pub struct Config {
     /// Static key of the endpoint.
     pub identity: SecretKey,

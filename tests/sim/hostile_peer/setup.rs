@@ -47,15 +47,13 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
     let now = Instant::from_micros(5_000_000);
     let windows = [1, 5_000, limits::STREAM_WINDOW, u64::MAX];
     let window = windows[usize::from(input.below(4))];
-    let config = Config {
-        segments: 8,
-        stream_window: window,
-        session_window: window.saturating_mul(8),
-        ..Config::new(
-            endpoint.clone(),
-            (role == Role::Agent).then(|| Box::new(AdmitAll) as Box<dyn Authorizer>),
-        )
-    };
+    let mut config = Config::new(
+        endpoint.clone(),
+        (role == Role::Agent).then(|| Box::new(AdmitAll) as Box<dyn Authorizer>),
+    );
+    config.segments = 8;
+    config.stream_window = window;
+    config.session_window = window.saturating_mul(8);
     let endpoint_key = endpoint.public();
     let endpoint = Endpoint::new(config, rng.fork(), now);
     let mut run = Handshake {
