@@ -2,13 +2,14 @@
 //! nobody, and a valid line is held to its options.
 #![no_main]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use udpagent::agent::access::{Options, Pattern, PolicyBuilder};
 use udpagent::escape;
 use udpagent::message::{Exec, RequestId};
+use udpagent::peer_addr::PeerAddr;
 use udpagent::process::Account;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -24,14 +25,15 @@ fuzz_target!(|texts: (&str, &str)| {
         assert!(escape::is_clean(&problem), "{problem:?}");
     }
     let account = Account::current();
+    let from = Some(PeerAddr::from(SocketAddr::new(HERE, 7000)));
     for member in policy.members() {
         let options = &member.options;
-        let admission = policy.authorize_session(&member.key, Some(HERE), None, 0);
+        let admission = policy.authorize_session(&member.key, from, None, 0);
         let expected = options.admits_from(HERE) && !options.is_expired(0);
         assert_eq!(admission.is_ok(), expected);
         assert!(escape::is_clean(&member.name), "{:?}", member.name);
         let exec = Exec::new(RequestId([0; 16]), vec![invites.into()]);
-        match policy.authorize_exec(&member.key, Some(HERE), &exec, &account, 0) {
+        match policy.authorize_exec(&member.key, from, &exec, &account, 0) {
             Ok(_) => assert!(admission.is_ok()),
             Err(denied) => assert!(escape::is_clean(&denied.to_string()), "{denied:?}"),
         }
