@@ -139,7 +139,7 @@ impl SendHalf {
                 *pending = false;
                 Some((*code, *final_size))
             }
-            _ => None,
+            State::Open | State::Finishing { .. } | State::Resetting { .. } | State::Done => None,
         }
     }
 
@@ -228,7 +228,7 @@ impl SendHalf {
                 *sent = true;
                 true
             }
-            _ => false,
+            State::Open | State::Finishing { .. } | State::Resetting { .. } | State::Done => false,
         };
         Chunk { range, fin }
     }
