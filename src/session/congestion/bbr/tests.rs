@@ -37,23 +37,15 @@ fn random_loss_costs_little_more_throughput_than_the_lost_packets() {
 
 #[test]
 fn heavy_random_loss_leaves_most_of_the_remaining_capacity() {
-    const SEEDS: u64 = 8;
     for (loss, least) in [(100, 75), (200, 60), (300, 45)] {
         for link in [wide(loss), Link::new(10, 20, 100, loss)] {
-            let used: Vec<u64> = (0..SEEDS)
-                .map(|seed| {
-                    let mut testbed = Testbed::new(link, seed);
-                    testbed.run(secs(4));
-                    utilisation(&testbed.run(secs(12)), &link, secs(12))
-                })
-                .collect();
-            // A single run of this length varies by about a tenth.
-            let mean = used.iter().sum::<u64>() / SEEDS;
-            assert!(mean >= least, "{link:?}: {used:?} %");
-            assert!(
-                used.iter().all(|&used| used + 10 >= least),
-                "{link:?}: {used:?} %"
-            );
+            for seed in SEEDS {
+                let mut testbed = Testbed::new(link, seed);
+                testbed.run(secs(4));
+                let seen = testbed.run(secs(12));
+                let used = utilisation(&seen, &link, secs(12));
+                assert!(used >= least, "{link:?}, seed {seed}: {used} %");
+            }
         }
     }
 }

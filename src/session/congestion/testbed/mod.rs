@@ -10,7 +10,9 @@ pub use flow::{DATAGRAM, Demand, Flow};
 
 use std::time::Duration;
 
-use crate::rng::Rng;
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
+
 use crate::time::{Instant, micros};
 
 /// Properties of the path.
@@ -47,7 +49,8 @@ pub struct Path {
     /// Every packet is lost until this time.
     pub dark_until: Instant,
     busy_until: Instant,
-    rng: Rng,
+    /// Loss of the link. A fixed stream of its own: the product's source may change its output.
+    rng: ChaCha20Rng,
     max_queue: u64,
     queue_sum: u64,
     packets: u64,
@@ -79,7 +82,7 @@ impl Path {
         self.max_queue = self.max_queue.max(queue);
         self.busy_until = self.busy_until.max(now)
             + Duration::from_micros((DATAGRAM * 1_000_000).div_ceil(self.link.rate));
-        if self.rng.u64() % 1000 < self.link.loss || now < self.dark_until {
+        if self.rng.next_u64() % 1000 < self.link.loss || now < self.dark_until {
             return Fate::Lost;
         }
         Fate::Acknowledged {
@@ -118,7 +121,7 @@ impl Testbed {
                 link,
                 dark_until: Instant::ZERO,
                 busy_until: now,
-                rng: Rng::from_seed(bytes),
+                rng: ChaCha20Rng::from_seed(bytes),
                 max_queue: 0,
                 queue_sum: 0,
                 packets: 0,
@@ -129,7 +132,7 @@ impl Testbed {
 
     /// Adds a sender.
     pub fn join(&mut self) {
-        let seed = self.path.rng.u64();
+        let seed = self.path.rng.next_u64();
         self.flows.push(Flow::new(self.now, seed));
     }
 
