@@ -88,20 +88,5 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Network(error) | Self::Stream { error, .. } => Some(error),
-            Self::Target(error) => Some(error),
-            Self::Resolve(error) => Some(error),
-            Self::NoSocket(error) => Some(error),
-            Self::NetworkEnded
-            | Self::NoResult { .. }
-            | Self::OutputLost { .. }
-            | Self::OutputTooLong
-            | Self::Chat(_)
-            | Self::MessageRefused(_)
-            | Self::MessageTooLong => None,
-        }
-    }
-}
+// The text contains that of the cause, so `source` has none.
+impl std::error::Error for Error {}

@@ -345,11 +345,8 @@ impl fmt::Display for ResolveError {
     }
 }
 
-impl std::error::Error for ResolveError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.as_ref().map(|error| error as _)
-    }
-}
+// The text contains that of the cause, so `source` has none.
+impl std::error::Error for ResolveError {}
 
 #[cfg(test)]
 mod tests;

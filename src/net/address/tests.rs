@@ -167,3 +167,13 @@ proptest! {
         prop_assert_eq!(target(&text).port(), address.port());
     }
 }
+
+#[test]
+fn a_name_that_cannot_be_resolved_gives_the_cause_once() {
+    let error = ResolveError {
+        host: "web3".into(),
+        error: Some(io::Error::other("no such name")),
+    };
+    assert_eq!(error.to_string(), "cannot resolve \"web3\": no such name");
+    assert!(std::error::Error::source(&error).is_none());
+}
