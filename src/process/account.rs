@@ -1,41 +1,64 @@
-//! User accounts of this system, from `/etc/passwd` and `/etc/group`.
+//! User accounts of this system.
 //!
-//! Not authentication. Invariant: the user who runs the program always has an account.
+//! Not authentication, and not the conditions of a login (`login`). Invariant: the user who runs the program
+//! always has an account.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
 
-use super::limits;
+use super::child::user_database::{self, Passwd};
 
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 
 /// Reason why nothing can run as a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AccountError {
-    /// `/etc/passwd` does not have the name.
+    /// The user database does not have the name.
     NoSuchUser,
     /// The program runs as another user, and not as root.
     NotRoot,
+    /// The password is locked: it begins with `!`, usermod(8).
+    Locked,
+    /// The account has expired, shadow(5).
+    Expired,
+    /// Users other than root cannot log in at present, nologin(5).
+    NoLogins,
+    /// The shell does not exist or is not executable.
+    NoShell,
+}
+
+impl AccountError {
+    /// All reasons.
+    pub(super) const ALL: [Self; 6] = [
+        Self::NoSuchUser,
+        Self::NotRoot,
+        Self::Locked,
+        Self::Expired,
+        Self::NoLogins,
+        Self::NoShell,
+    ];
 }
 
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoSuchUser => "there is no such user in /etc/passwd",
+            Self::NoSuchUser => "there is no such user",
             Self::NotRoot => "only an agent that runs as root can run commands as another user",
+            Self::Locked => "the account is locked",
+            Self::Expired => "the account has expired",
+            Self::NoLogins => "logins are disabled by /etc/nologin or /run/nologin",
+            Self::NoShell => "its shell does not exist or is not executable",
         })
     }
 }
 
 impl std::error::Error for AccountError {}
 
-/// The fields of a line of `/etc/passwd` that a job needs.
+/// The properties of a user that a job needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Login name.
@@ -51,12 +74,15 @@ pub struct Account {
 }
 
 impl Account {
-    /// Returns the account of the effective user. Without a line in `/etc/passwd` (a directory service, a
-    /// container) it consists of USER, HOME and SHELL, or else of the uid, `/` and `/bin/sh`.
+    /// Returns the account of the effective user. If the user database does not have one (a container), it
+    /// consists of USER, HOME and SHELL, or else of the uid, `/` and `/bin/sh`.
+    ///
+    /// Queries the user database, which may block: call it when the program starts.
     #[must_use]
     pub fn current() -> Self {
         let uid = geteuid().as_raw();
-        find(&passwd(), |account| account.uid == uid).unwrap_or_else(|| Self {
+        let found = user_database::by_uid(uid).ok().flatten();
+        found.map(Self::from).unwrap_or_else(|| Self {
             name: variable("USER").unwrap_or_else(|| uid.to_string().into()),
             uid,
             gid: getegid().as_raw(),
@@ -65,93 +91,51 @@ impl Account {
         })
     }
 
-    /// Returns the account with this name, if `/etc/passwd` has it.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        find(&passwd(), |account| account.name == name)
-    }
-
-    /// Returns the account `name` if a program run by this account can change to it: any account for root, else
-    /// only its own.
+    /// Checks that a program run by this account could change to the user `name`, if that user exists: to any
+    /// for root, else only to its own.
     ///
     /// # Errors
-    /// [`AccountError`]
-    pub fn reach(&self, name: &str) -> Result<Self, AccountError> {
-        if self.name == name {
-            return Ok(self.clone());
-        }
-        let account = Self::named(name).ok_or(AccountError::NoSuchUser)?;
-        match self.uid {
-            ROOT => Ok(account),
-            _ => Err(AccountError::NotRoot),
+    /// [`AccountError::NotRoot`]
+    pub fn may_become(&self, name: &str) -> Result<(), AccountError> {
+        if self.name == name || self.uid == ROOT {
+            Ok(())
+        } else {
+            Err(AccountError::NotRoot)
         }
     }
+}
 
-    /// Returns the primary group, then the groups that `/etc/group` lists for the user.
+impl From<Passwd> for Account {
+    fn from(entry: Passwd) -> Self {
+        Self {
+            name: OsString::from_vec(entry.name),
+            uid: entry.uid,
+            gid: entry.gid,
+            home: absolute_or(OsStr::from_bytes(&entry.home), "/"),
+            shell: absolute_or(OsStr::from_bytes(&entry.shell), "/bin/sh"),
+        }
+    }
+}
+
+/// The user that a process runs as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum User {
+    /// The user of the agent, whose ids are kept.
+    Own(Account),
+    /// The user of this name, looked up by the child, with all of the user's groups. Needs root.
+    Named(String),
+}
+
+impl User {
+    /// Returns the user `name` for a program that runs as `own`.
     #[must_use]
-    pub fn groups(&self) -> Vec<u32> {
-        groups_of(self, &read_database("/etc/group"))
-    }
-
-    /// Parses `name:password:uid:gid:comment:home:shell` (`passwd(5)`).
-    fn parse(line: &[u8]) -> Option<Self> {
-        let fields: Vec<&OsStr> = line
-            .split(|&byte| byte == b':')
-            .map(OsStr::from_bytes)
-            .collect();
-        let &[name, _, uid, gid, _, home, shell] = fields.as_slice() else {
-            return None;
-        };
-        (!name.is_empty()).then_some(())?;
-        Some(Self {
-            name: name.to_owned(),
-            uid: uid.to_str()?.parse().ok()?,
-            gid: gid.to_str()?.parse().ok()?,
-            home: absolute_or(home, "/"),
-            shell: absolute_or(shell, "/bin/sh"),
-        })
-    }
-}
-
-fn passwd() -> Vec<u8> {
-    read_database("/etc/passwd")
-}
-
-/// Reads a database. One that cannot be read counts as empty.
-fn read_database(path: &str) -> Vec<u8> {
-    let mut text = Vec::new();
-    let _ = File::open(path).and_then(|file| file.take(limits::ACCOUNTS).read_to_end(&mut text));
-    text
-}
-
-fn find(passwd: &[u8], wanted: impl Fn(&Account) -> bool) -> Option<Account> {
-    let mut lines = passwd
-        .split(|&byte| byte == b'\n')
-        .filter_map(Account::parse);
-    lines.find(wanted)
-}
-
-/// Searches lines of the form `name:password:gid:member,member` (`group(5)`).
-fn groups_of(account: &Account, database: &[u8]) -> Vec<u32> {
-    let mut groups = vec![account.gid];
-    for line in database.split(|&byte| byte == b'\n') {
-        let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
-        let &[_, _, gid, members] = fields.as_slice() else {
-            continue;
-        };
-        let mut members = members.split(|&byte| byte == b',');
-        let gid = std::str::from_utf8(gid)
-            .ok()
-            .and_then(|gid| gid.parse().ok());
-        if let Some(gid) = gid
-            && members.any(|member| member == account.name.as_bytes())
-            && !groups.contains(&gid)
-        {
-            groups.push(gid);
+    pub fn new(own: &Account, name: &str) -> Self {
+        if own.name == name {
+            Self::Own(own.clone())
+        } else {
+            Self::Named(name.to_owned())
         }
     }
-    groups.truncate(limits::GROUPS);
-    groups
 }
 
 fn variable(name: &str) -> Option<OsString> {
@@ -173,41 +157,44 @@ fn absolute_or(path: impl AsRef<Path>, default: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    const PASSWD: &[u8] = b"# comment\nroot:x:0:0:root:/root:/bin/bash\n\nbroken:x:y:0::/:\n+nis\n\
-        ann:x:1000:100:Ann,,,:/home/\xff:\nlast:*:7:7:::/bin/false";
-
     #[test]
-    fn an_account_is_found_among_comments_and_malformed_lines() {
-        let ann = find(PASSWD, |account| account.uid == 1000).unwrap();
-        assert_eq!(ann.name, "ann");
-        assert_eq!(ann.gid, 100);
+    fn an_empty_or_relative_field_has_the_default_of_passwd() {
+        let entry = Passwd {
+            name: b"ann".to_vec(),
+            password: b"x".to_vec(),
+            uid: 1000,
+            gid: 100,
+            home: b"/home/\xff".to_vec(),
+            shell: Vec::new(),
+        };
+        let ann = Account::from(entry.clone());
         assert_eq!(ann.home.as_os_str().as_bytes(), b"/home/\xff");
         assert_eq!(ann.shell, Path::new("/bin/sh"), "empty means the default");
-        let last = find(PASSWD, |account| account.name == "last").unwrap();
-        assert_eq!(last.home, Path::new("/"));
-        assert!(find(PASSWD, |account| account.name == "broken").is_none());
-        assert!(find(PASSWD, |account| account.name.is_empty()).is_none());
-    }
-
-    #[test]
-    fn groups_are_the_primary_one_and_those_that_list_the_user() {
-        let database =
-            b"root:x:0:\nusers:x:100:ann\nadm:x:4:joann,ann\nx:x:5:anna\nbad:x:y:ann\nlp:x:7:ann,";
-        let ann = find(PASSWD, |account| account.name == "ann").unwrap();
-        assert_eq!(groups_of(&ann, database), [100, 4, 7]);
+        let relative = Account::from(Passwd {
+            home: b"home".to_vec(),
+            ..entry
+        });
+        assert_eq!(relative.home, Path::new("/"));
     }
 
     #[test]
     fn only_root_can_change_to_another_user() {
-        let ann = find(PASSWD, |account| account.name == "ann").unwrap();
-        assert_eq!(ann.reach("ann"), Ok(ann.clone()));
-        assert_eq!(ann.reach("root"), Err(AccountError::NotRoot));
-        let root = find(PASSWD, |account| account.uid == ROOT).unwrap();
-        assert_eq!(root.reach("no such"), Err(AccountError::NoSuchUser));
-        assert!(
-            Account::named("root")
-                .is_some_and(|account| root.reach("root").is_ok() && account.uid == 0)
-        );
+        let current = Account::current();
+        let ann = Account {
+            name: "ann".into(),
+            uid: 1000,
+            ..current.clone()
+        };
+        assert_eq!(ann.may_become("ann"), Ok(()));
+        assert_eq!(ann.may_become("root"), Err(AccountError::NotRoot));
+        let root = Account {
+            name: "root".into(),
+            uid: ROOT,
+            ..current
+        };
+        assert_eq!(root.may_become("no such"), Ok(()), "the child finds out");
+        assert_eq!(User::new(&root, "root"), User::Own(root.clone()));
+        assert_eq!(User::new(&root, "ann"), User::Named("ann".into()));
     }
 
     #[test]

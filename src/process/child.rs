@@ -1,41 +1,38 @@
-//! The steps of the child between clone and exec, and the only unsafe code of the project.
+//! The making of a child, its steps until exec, and the only unsafe code of the project.
 //!
-//! Not policy, and no error texts. Invariant: everything is prepared before clone; the child allocates
-//! nothing, takes no lock and cannot panic, because it shares its parent's memory until it executes.
+//! Not policy, and no error texts. Invariant: until exec the child of a program with several threads allocates
+//! nothing and takes no lock, because another thread may have held it at the time of the fork. Only the lookup of
+//! another user does both, in a child of fork(3), which leaves the C library's locks usable.
 //!
-//! `std::process` is unsuitable. Its `execvp` passes a file of unknown format to `/bin/sh`, but only the
-//! requested program may run. It offers `setsid` only through a closure, and with a closure it forks, which
-//! copies the page tables of all buffered output. This module therefore works like the C library's
-//! `posix_spawn`: the child shares the parent's memory, on a stack of its own, and the calling thread waits
-//! (`CLONE_VM`, `CLONE_VFORK`).
+//! `std::process` is unsuitable: it waits for exec, so a file system that does not answer would block the
+//! caller. Its `execvp` passes a file of unknown format to `/bin/sh`, but only the requested program may run.
 #![allow(
     unsafe_code,
-    reason = "clone, sigaction, dup2, close_range and execve have no safe form; the blocks are small and each says why it holds"
+    reason = "clone, sigaction, dup2, close_range, execve and the user database have no safe form; the blocks are small and each says why it holds"
 )]
 
-use std::ffi::{CStr, c_int, c_void};
+pub(super) mod user_database;
+
+use std::ffi::{CStr, c_int, c_long, c_void};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Gid, Mode, OFlags, fchown, open};
 use rustix::io::{Errno, write};
 use rustix::process::{
-    WaitOptions, chdir, ioctl_tiocsctty, kill_process, setrlimit, setsid, umask, waitpid,
+    PidfdFlags, chdir, ioctl_tiocsctty, kill_process, pidfd_open, setrlimit, setsid, umask,
 };
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::image::{Credentials, Image};
+use super::report::Record;
 use super::streams::Descriptors;
-use super::{Pid, Signal, SpawnError, Stage, script};
+use super::{Pid, Signal, SpawnError, Stage, orphans, script};
 
 /// Signal numbers of Linux (`signal(7)`). A signal set has one bit for each.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
 type SignalSet = u64;
-
-/// Size of the child's stack, in units. It needs a few KiB; the C library's `posix_spawn` uses 32 KiB.
-const STACK: usize = (64 << 10) / size_of::<StackUnit>();
 
 /// File mode creation mask of every job, umask(2): other users may read its files but not change them.
 const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
@@ -43,114 +40,222 @@ const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 /// OOM score adjustment of the process that opens it, proc_pid_oom_score_adj(5).
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
-/// Unit of the stack, with the alignment that every architecture accepts.
-#[repr(align(16))]
-struct StackUnit {
-    _bytes: [u8; 16],
-}
+/// Login uid of the process that opens it, by which the kernel's audit names the user.
+const LOGIN_UID: &CStr = c"/proc/self/loginuid";
 
-/// A child that has executed its program.
+/// Directory of a program whose home directory cannot be entered.
+const ROOT_DIRECTORY: &CStr = c"/";
+
+/// Highest descriptor that is closed one by one by a kernel without close_range(2), before Linux 5.9.
+const LAST_CLOSED: c_int = 65_535;
+
+/// Exit status of a child that could not execute its program.
+const FAILED: c_int = 127;
+
+/// A child that was made.
 pub(super) struct Child {
     pub(super) pid: Pid,
     pub(super) pidfd: OwnedFd,
 }
 
-/// Memory shared by parent and child.
-struct Shared<'a> {
-    image: &'a Image,
-    descriptors: &'a Descriptors,
-    /// Written by the child if a step fails.
-    failure: Option<SpawnError>,
+/// Origin of a child's image.
+pub(super) enum Plan<'a> {
+    /// Prepared before the child is made.
+    Ready(&'a Image),
+    /// Returned by a lookup in the child. Only for a program with a single thread.
+    LookUp(&'a dyn Fn() -> Result<Image, SpawnError>),
 }
 
-/// Starts a child and waits until it has executed its program or failed.
-pub(super) fn launch(image: &Image, descriptors: &Descriptors) -> Result<Child, SpawnError> {
-    let mut shared = Shared {
-        image,
-        descriptors,
-        failure: None,
-    };
-    let mut stack = Box::<[StackUnit]>::new_uninit_slice(STACK);
-    let top: *mut MaybeUninit<StackUnit> = stack.as_mut_ptr_range().end;
-    let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+/// Makes a child and returns at once. The child writes a [`Record`] for each result to its report pipe.
+pub(super) fn launch(plan: &Plan, descriptors: &Descriptors) -> io::Result<Child> {
     // Signals stay blocked while the child has the parent's handlers, which write to shared pipes.
     let mask = set_mask(SignalSet::MAX);
-    // SAFETY: `run` receives the type that it expects. The stack grows down from its end. It and all other
-    // arguments outlive their use by the child: with CLONE_VFORK the call returns only after the child has
-    // executed or ended, and this thread touches nothing meanwhile. Other threads cannot change the shared
-    // values, which are borrowed here.
-    let pid = unsafe {
-        let shared = (&raw mut shared).cast();
-        libc::clone(run, top.cast(), flags, shared, &raw mut pidfd)
+    let made = match plan {
+        Plan::Ready(_) => clone(),
+        Plan::LookUp(_) => fork(),
     };
-    let error = io::Error::last_os_error();
+    let made = match made {
+        Ok(Some(child)) => Ok(child),
+        Ok(None) => run(plan, descriptors),
+        Err(error) => Err(error),
+    };
     set_mask(mask);
-    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
-        return Err(SpawnError::of(Stage::Prepare)(error));
-    };
-    // Linux before 5.2 returns no pidfd and is not supported.
-    if pidfd < 0 {
-        let _ = kill_process(pid, Signal::KILL);
-        shared.failure = Some(SpawnError::of(Stage::Prepare)(Errno::NOSYS));
-    }
-    if let Some(failure) = shared.failure {
-        let _ = waitpid(Some(pid), WaitOptions::empty());
-        if pidfd >= 0 {
-            // SAFETY: as below.
-            drop(unsafe { OwnedFd::from_raw_fd(pidfd) });
-        }
-        return Err(failure);
-    }
-    // SAFETY: the kernel opened it for this call, and no other owner exists.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Child { pid, pidfd })
+    made
 }
 
-/// Entry point of the child. The return value is its exit status.
-extern "C" fn run(shared: *mut c_void) -> c_int {
-    // SAFETY: `launch` passed a pointer to this type, and its thread is suspended.
-    let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
-    shared.failure = Some(shared.image.run(shared.descriptors));
-    127
+/// Makes a child that shares no memory. Returns `None` in the child.
+fn clone() -> io::Result<Option<Child>> {
+    let mut pidfd: c_int = -1;
+    let arguments = CloneArguments {
+        flags: libc::CLONE_PIDFD.cast_unsigned().into(),
+        pidfd: (&raw mut pidfd).expose_provenance() as u64,
+        exit_signal: libc::SIGCHLD.cast_unsigned().into(),
+        ..CloneArguments::default()
+    };
+    // SAFETY: as fork(2), without shared memory and on a copy of this stack: the child continues here. The
+    // arguments outlive the call, and `pidfd` has room for a descriptor.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const arguments,
+            size_of::<CloneArguments>(),
+        )
+    };
+    match pid {
+        0 => Ok(None),
+        -1 => match last_errno() {
+            // An old kernel, or a container that refuses the call because it cannot look at its arguments.
+            Errno::NOSYS | Errno::PERM => fork(),
+            errno => Err(errno.into()),
+        },
+        pid => {
+            // SAFETY: the kernel opened it for this call, and no other owner exists.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            let pid = as_pid(pid);
+            Ok(Some(Child { pid, pidfd }))
+        }
+    }
+}
+
+/// Makes a child in which the C library may be used. Returns `None` in the child.
+fn fork() -> io::Result<Option<Child>> {
+    // SAFETY: the child calls the C library only if the program has a single thread (`Plan::LookUp`).
+    let pid = match unsafe { libc::fork() } {
+        0 => return Ok(None),
+        -1 => return Err(io::Error::last_os_error()),
+        pid => as_pid(pid.into()),
+    };
+    // The child is not reaped before its `Process` exists, so the id is its own.
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Some(Child { pid, pidfd })),
+        Err(errno) => {
+            let _ = kill_process(pid, Signal::KILL);
+            orphans::leaders().abandon(pid);
+            Err(errno.into())
+        }
+    }
+}
+
+fn as_pid(pid: c_long) -> Pid {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.expect("the kernel returns a positive number of 31 bits")
+}
+
+/// Arguments of clone3(2), `struct clone_args`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Runs the child. A panic aborts it here, instead of unwinding into the parent's code.
+extern "C" fn run(plan: &Plan, descriptors: &Descriptors) -> ! {
+    let report = &Report::of(descriptors);
+    let failure = match begin(descriptors) {
+        Err(failure) => failure,
+        Ok(()) => match plan {
+            Plan::Ready(image) => image.run(report),
+            Plan::LookUp(look_up) => match look_up() {
+                Ok(image) => image.run(report),
+                Err(failure) => failure,
+            },
+        },
+    };
+    report.write(Record::Failed(failure));
+    // SAFETY: ends the child without the exit handlers of its parent.
+    unsafe { libc::_exit(FAILED) }
+}
+
+/// Writing end of the report pipe, at its number in the child.
+struct Report(c_int);
+
+impl Report {
+    const fn of(descriptors: &Descriptors) -> Self {
+        Self(if descriptors.script.is_some() {
+            script::DESCRIPTOR + 1
+        } else {
+            script::DESCRIPTOR
+        })
+    }
+
+    fn write(&self, record: Record) {
+        let bytes = record.encode();
+        // SAFETY: reads the record. If the parent has ended, nobody needs it.
+        unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
+    }
+}
+
+/// Separates the child from its parent: a session and descriptors of its own.
+///
+/// A child that does not get further for a while must hold none of the parent's descriptors, such as the pipes of
+/// other processes, which would not end then.
+fn begin(descriptors: &Descriptors) -> Result<(), SpawnError> {
+    let at = SpawnError::of(Stage::Prepare);
+    setsid().map_err(&at)?;
+    install_descriptors(descriptors).map_err(&at)?;
+    close_from(Report::of(descriptors).0 + 1);
+    umask(UMASK);
+    write_file(OOM_SCORE_ADJ, b"0");
+    Ok(())
 }
 
 impl Image {
     /// Replaces the child with the program. Returns only on failure.
-    fn run(&self, descriptors: &Descriptors) -> SpawnError {
-        let (stage, errno) = match self.prepare(descriptors) {
-            Ok(()) => (Stage::Execute, self.execute()),
-            Err(failed) => failed,
-        };
-        let errno = errno.raw_os_error();
-        SpawnError { stage, errno }
+    fn run(&self, report: &Report) -> SpawnError {
+        match self.prepare(report) {
+            Ok(()) => SpawnError::of(Stage::Execute)(self.execute()),
+            Err(failure) => failure,
+        }
     }
 
-    /// Sets the attributes of the process. The order matters: limits and the OOM score may need the
-    /// privilege that the change of user drops, and the directory is entered with the rights of the new user.
-    ///
-    /// While the child runs as another user in the parent's memory, that user must not be able to read it:
-    /// the kernel clears the dumpable attribute on the change of user. The attribute belongs to the shared
-    /// memory and stays cleared for the parent, so an agent that runs as root leaves no core dump.
-    fn prepare(&self, descriptors: &Descriptors) -> Result<(), (Stage, Errno)> {
-        let at = |stage| move |errno| (stage, errno);
-        setsid().map_err(at(Stage::Prepare))?;
-        install_descriptors(descriptors).map_err(at(Stage::Prepare))?;
+    /// Sets the attributes of the process. The order matters: limits and the login uid may need the privilege
+    /// that the change of user drops, and the directory is entered with the rights of the new user.
+    fn prepare(&self, report: &Report) -> Result<(), SpawnError> {
         if self.on_terminal {
-            ioctl_tiocsctty(rustix::stdio::stdin()).map_err(at(Stage::Terminal))?;
+            self.take_terminal()
+                .map_err(SpawnError::of(Stage::Terminal))?;
         }
-        umask(UMASK);
-        reset_oom_score();
+        // Refused to an unprivileged program.
+        write_file(LOGIN_UID, self.login_uid.as_bytes());
         for (resource, limit) in &self.limits {
-            setrlimit(*resource, *limit).map_err(at(Stage::Limits))?;
+            setrlimit(*resource, *limit).map_err(SpawnError::of(Stage::Limits))?;
         }
         if let Some(user) = &self.user {
-            user.assume().map_err(at(Stage::User))?;
+            user.assume().map_err(SpawnError::of(Stage::User))?;
         }
-        chdir(&self.cwd).map_err(at(Stage::Directory))?;
-        close_others_on_exec(descriptors);
+        let home = match chdir(&self.directory) {
+            Err(errno) if self.directory_is_optional => {
+                chdir(ROOT_DIRECTORY).map_err(SpawnError::of(Stage::Directory))?;
+                Some(errno.raw_os_error())
+            }
+            entered => {
+                entered.map_err(SpawnError::of(Stage::Directory))?;
+                None
+            }
+        };
+        close_on_exec_from(report.0 + 1);
         reset_signals();
+        report.write(Record::Executing { home });
         Ok(())
+    }
+
+    /// Makes descriptor 0 the session's controlling terminal, and gives it to the user.
+    fn take_terminal(&self) -> Result<(), Errno> {
+        let terminal = rustix::stdio::stdin();
+        if let Some(user) = &self.user {
+            fchown(terminal, Some(user.uid), None::<Gid>)?;
+        }
+        ioctl_tiocsctty(terminal)
     }
 
     /// Tries one file after the other, as a shell does. A file without execute permission is skipped; its
@@ -183,7 +288,8 @@ fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 
-/// Copies the descriptors to 0, 1, 2 and, for a script, 3. The copies stay open on exec.
+/// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, and that of the report to the
+/// next number.
 fn install_descriptors(descriptors: &Descriptors) -> Result<(), Errno> {
     for (target, fd) in (0..).zip(descriptors.standard.iter().chain(&descriptors.script)) {
         // SAFETY: the child has its own descriptor table, and each source has a number above its target.
@@ -191,32 +297,37 @@ fn install_descriptors(descriptors: &Descriptors) -> Result<(), Errno> {
             return Err(last_errno());
         }
     }
+    let Report(target) = Report::of(descriptors);
+    // SAFETY: as above.
+    if unsafe { libc::dup3(descriptors.report.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
+        return Err(last_errno());
+    }
     Ok(())
 }
 
-/// Marks all higher descriptors close-on-exec. The program opens everything with `O_CLOEXEC`, but may have
-/// inherited descriptors without it.
-fn close_others_on_exec(descriptors: &Descriptors) {
-    let first = if descriptors.script.is_some() {
-        script::DESCRIPTOR + 1
-    } else {
-        script::DESCRIPTOR
-    };
+/// Closes all descriptors from `first` on.
+fn close_from(first: c_int) {
+    // SAFETY: the child has its own descriptor table and uses none of them any more.
+    if unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, 0) } < 0 {
+        for fd in first..=LAST_CLOSED {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// Marks the descriptors from `first` on close-on-exec: those that the user database has opened.
+fn close_on_exec_from(first: c_int) {
     let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
     // SAFETY: takes no pointers, and the child has its own descriptor table. Linux before 5.11 returns an
     // error, which is ignored: this is a second line of defence.
     unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, flags) };
 }
 
-/// Resets the child's OOM score adjustment to 0, whatever the agent's own is. If that is refused (the agent's
-/// value is positive and it may not lower it, or there is no /proc), the child keeps the inherited value.
-fn reset_oom_score() {
-    if let Ok(file) = open(
-        OOM_SCORE_ADJ,
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
-        let _ = write(&file, b"0");
+/// Writes a setting of the child itself. If that is refused, or there is no /proc, the inherited value remains.
+fn write_file(path: &CStr, value: &[u8]) {
+    if let Ok(file) = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+        let _ = write(&file, value);
     }
 }
 

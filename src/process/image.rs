@@ -1,29 +1,34 @@
 //! A `Spec` in the form that system calls take: pointers, numbers, files to try.
 //!
 //! Not the calls (`child`). Invariant: values that the kernel cannot take, such as a NUL in an argument, are
-//! refused here, before a child exists.
+//! refused here, before any call.
 
 use std::ffi::{CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{Gid, Rlimit, Uid, geteuid, getrlimit};
+use rustix::process::{Gid, Rlimit, Uid, getrlimit};
 
-use super::environment::MARKER;
+use super::environment::{MARKER, clean_environment};
 use super::{Account, Limit, Resource, SpawnError, Spec, Stage, script};
 
 /// Arguments of the child's system calls, except its descriptors.
 pub(super) struct Image {
     /// Files to try, in order.
     pub(super) candidates: Vec<CString>,
-    pub(super) cwd: CString,
+    pub(super) directory: CString,
+    /// True if the program runs in `/` when `directory` cannot be entered.
+    pub(super) directory_is_optional: bool,
     pub(super) argv: Strings,
     pub(super) env: Strings,
     /// True if descriptor 0 is a terminal, to become the session's controlling terminal.
     pub(super) on_terminal: bool,
     pub(super) limits: Vec<(Resource, Rlimit)>,
+    /// User to change to; `None` keeps that of the agent.
     pub(super) user: Option<Credentials>,
+    /// User id in decimal, for the login uid.
+    pub(super) login_uid: String,
 }
 
 /// User and groups to change to.
@@ -34,8 +39,12 @@ pub(super) struct Credentials {
 }
 
 impl Image {
-    /// Converts `spec`.
-    pub(super) fn new(spec: &Spec) -> Result<Self, SpawnError> {
+    /// Converts `spec` for a user: another one with its groups, or the agent's own.
+    pub(super) fn new(
+        spec: &Spec,
+        account: &Account,
+        groups: Option<&[u32]>,
+    ) -> Result<Self, SpawnError> {
         let refused = SpawnError::of(Stage::Execute);
         let program = spec.argv.first().ok_or(Errno::INVAL).map_err(&refused)?;
         let interpreted = spec.script.as_deref().map(script::command);
@@ -55,25 +64,50 @@ impl Image {
                     .map(|arg| arg.as_bytes().to_vec()),
             )
             .map(c_string);
-        let marker =
-            (!spec.marker.is_empty()).then(|| variable(MARKER.as_ref(), spec.marker.as_ref()));
-        let env = spec
-            .env
-            .iter()
-            .filter(|(name, _)| name != MARKER)
-            .map(|(name, value)| variable(name, value))
-            .chain(marker);
-        let cwd = c_string(spec.cwd.as_os_str().as_bytes());
+        let directory = match &spec.cwd {
+            Some(cwd) => account.home.join(cwd),
+            None => account.home.clone(),
+        };
+        let directory = c_string(directory.as_os_str().as_bytes());
         Ok(Self {
             candidates: candidates.map_err(&refused)?,
-            cwd: cwd.map_err(SpawnError::of(Stage::Directory))?,
+            directory: directory.map_err(SpawnError::of(Stage::Directory))?,
+            directory_is_optional: spec.cwd.is_none(),
             argv: Strings::new(argv.collect::<Result<_, _>>().map_err(&refused)?),
-            env: Strings::new(env.collect::<Result<_, _>>().map_err(&refused)?),
+            env: Strings::new(environment(spec, account)?),
             on_terminal: spec.terminal.is_some(),
             limits: spec.limits.iter().map(rlimit).collect(),
-            user: spec.user.as_ref().and_then(credentials),
+            user: groups.map(|groups| Credentials::new(account, groups)),
+            login_uid: account.uid.to_string(),
         })
     }
+}
+
+impl Credentials {
+    fn new(account: &Account, groups: &[u32]) -> Self {
+        Self {
+            uid: Uid::from_raw(account.uid),
+            gid: Gid::from_raw(account.gid),
+            groups: groups.iter().copied().map(Gid::from_raw).collect(),
+        }
+    }
+}
+
+/// Returns the complete environment.
+fn environment(spec: &Spec, account: &Account) -> Result<Vec<CString>, SpawnError> {
+    let requested = spec.variables.iter().map(|(name, value)| (name, value));
+    let mut env = clean_environment(account, requested)
+        .map_err(|_| SpawnError::of(Stage::Prepare)(Errno::PERM))?;
+    if let Some(terminal) = &spec.terminal {
+        env.retain(|(name, _)| name != "TERM");
+        env.push(("TERM".into(), terminal.term.clone()));
+    }
+    if !spec.marker.is_empty() {
+        env.push((MARKER.into(), spec.marker.clone().into()));
+    }
+    let strings = env.iter().map(|(name, value)| variable(name, value));
+    let strings: Result<_, Errno> = strings.collect();
+    strings.map_err(SpawnError::of(Stage::Execute))
 }
 
 /// Returns the soft and the hard limit. They never exceed the program's own hard limit, which only root could
@@ -86,19 +120,6 @@ fn rlimit(limit: &Limit) -> (Resource, Rlimit) {
         maximum: value,
     };
     (limit.resource, both)
-}
-
-/// Returns the ids to change to, or `None` if an unprivileged program already runs as `user`.
-fn credentials(user: &Account) -> Option<Credentials> {
-    let current = geteuid();
-    if !current.is_root() && current.as_raw() == user.uid {
-        return None;
-    }
-    Some(Credentials {
-        uid: Uid::from_raw(user.uid),
-        gid: Gid::from_raw(user.gid),
-        groups: user.groups().into_iter().map(Gid::from_raw).collect(),
-    })
 }
 
 /// Returns the files that `program` may name. An empty element of the search path is ignored: POSIX reads it

@@ -1,4 +1,4 @@
-//! A spawned process: the leader of its session, of its process group, and of the tree of its descendants.
+//! A started process: the leader of its session, of its process group, and of the tree of its descendants.
 //!
 //! Not the tree (`tree`) and not its termination (`ending`). Invariant: until [`Process::reap`] the kernel
 //! does not reuse its process id.
@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+use rustix::process::{
+    WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_send_signal, waitid,
+};
 
 use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
@@ -15,7 +17,7 @@ use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 /// A running process, or a zombie.
 ///
 /// The caller takes the pipes. Dropping it without [`reap`](Process::reap) or [`detach`](Process::detach) kills its
-/// process group; the zombie then counts as an orphan of [`reap_orphans`](super::reap_orphans).
+/// process group; the process is then reaped by [`reap_orphans`](super::reap_orphans).
 #[derive(Debug)]
 pub struct Process {
     /// Pipe to its descriptor 0, with [`Stdin::Pipe`](super::Stdin::Pipe).
@@ -93,7 +95,11 @@ impl Process {
         if self.reaped.is_some() {
             return Err(Errno::SRCH.into());
         }
-        Ok(kill_process_group(self.pid(), signal)?)
+        match kill_process_group(self.pid(), signal) {
+            // The child has not founded its session yet.
+            Err(Errno::SRCH) => Ok(pidfd_send_signal(&self.pidfd, signal)?),
+            sent => Ok(sent?),
+        }
     }
 
     /// Returns the exit status of the leader if it has ended. It remains a zombie, so its id is not reused.
@@ -135,11 +141,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.reaped.is_none() {
-            let leader = self.pid();
             if !self.detached {
-                let _ = kill_process_group(leader, Signal::KILL);
+                let _ = self.signal(Signal::KILL);
             }
-            orphans::leaders().remove(leader);
+            orphans::leaders().abandon(self.pid());
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Operating-system processes with all their descendants: spawning, signals, termination of the whole
+//! Operating-system processes with all their descendants: starting, signals, termination of the whole
 //! tree, reaping.
 //!
 //! Not jobs, requests, policy or bytes: the agent decides what runs and reads the pipes; this layer
 //! handles `clone`, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`). It has no thread and no
-//! clock, and no call blocks except `spawn`, which waits for `exec`.
+//! clock, and no call blocks, except those that say so.
 //!
 //! ```text
-//!            spawn             exited() is Some             Ending returns Ended
-//!   Spec ───────────► Process ──────────────────► (still a zombie) ─────────────► reap()
-//!                        │  signal(): its group                         ▲
-//!                        └─ tree() ─► Ending: TERM · 5 s · KILL, KILL … ┘
+//!         start           poll() is Some           exited() is Some              Ending returns Ended
+//!   Spec ───────► Starting ─────────────► Process ──────────────────► (a zombie) ─────────────► reap()
+//!                                            │  signal(): its group                        ▲
+//!                                            └─ tree() ─► Ending: TERM · 5 s · KILL, KILL … ┘
 //! ```
 //!
 //! Invariant: a leader is reaped last. Until then the kernel does not reuse its process id, which is also
@@ -22,28 +22,31 @@ mod environment;
 mod image;
 mod leader;
 mod limits;
+mod login;
 mod orphans;
 mod pipe;
+mod report;
 mod script;
 mod snapshot;
-mod spawn;
 mod spawn_error;
 mod spec;
+mod start;
 mod streams;
 mod terminal;
 mod tree;
 
-pub use account::{Account, AccountError};
+pub use account::{Account, AccountError, User};
 pub use ending::{Ending, GIVE_UP_AFTER, GRACE, Progress};
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
+pub use login::check_user;
 pub use orphans::{become_subreaper, reap_orphans};
 pub use pipe::Pipe;
 pub use rustix::process::{Pid, Resource, Signal};
 pub use snapshot::ProcessSnapshot;
-pub use spawn::spawn;
-pub use spawn_error::{SpawnError, Stage};
-pub use spec::{Limit, Spec, Stdin};
+pub use spawn_error::{Cause, SpawnError, Stage};
+pub use spec::{Limit, Spec, Stdin, Terminal};
+pub use start::{Started, Starting, start};
 pub use terminal::{Input, Slave, WindowSize};
 pub use tree::Tree;
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 
 use super::Pid;
@@ -24,27 +25,45 @@ pub fn become_subreaper() -> io::Result<()> {
 
 /// Reaps the orphans that have ended and returns their number. Call on SIGCHLD, or periodically.
 ///
-/// An orphan is a zombie child that leads no live job and belongs to a session other than this program's.
-/// The function does nothing while a [`spawn`](super::spawn()) is in progress: call it again later.
+/// An orphan is a zombie child that leads no live job and belongs to a session other than this program's, or a
+/// leader whose [`Process`](super::Process) was dropped. The function does nothing while a
+/// [`start`](super::start()) is in progress in another thread: call it again later.
 #[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn reap_orphans() -> usize {
     // The lock is held to the end, so that no leader is added or reaped meanwhile.
-    let leaders = leaders();
-    if leaders.spawning > 0 {
+    let mut leaders = leaders();
+    if leaders.starting > 0 {
         return 0;
     }
+    let abandoned = leaders.reap_abandoned();
     let Some(this) = Entry::read(getpid()) else {
-        return 0;
+        return abandoned;
     };
     let orphan = |&pid: &Pid| {
         !leaders.pids.contains(&pid.as_raw_pid())
             && Entry::read(pid).is_some_and(|entry| entry.session != this.session)
     };
-    let reap = |&pid: &Pid| {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
-    };
-    children().into_iter().filter(orphan).filter(reap).count()
+    let reap = |&pid: &Pid| reap(pid) == Reaped::Ended;
+    abandoned + children().into_iter().filter(orphan).filter(reap).count()
+}
+
+/// Result of reaping a child without waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reaped {
+    Ended,
+    Running,
+    NoChild,
+}
+
+fn reap(pid: Pid) -> Reaped {
+    match waitid(
+        WaitId::Pid(pid),
+        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+    ) {
+        Ok(Some(_)) => Reaped::Ended,
+        Ok(None) | Err(Errno::INTR) => Reaped::Running,
+        Err(_) => Reaped::NoChild,
+    }
 }
 
 /// Returns the children of this process, zombies included: from `/proc/self/task/*/children`, or from all of
@@ -75,15 +94,18 @@ fn children() -> Vec<Pid> {
 }
 
 static LEADERS: Mutex<Leaders> = Mutex::new(Leaders {
-    spawning: 0,
+    starting: 0,
     pids: BTreeSet::new(),
+    abandoned: BTreeSet::new(),
 });
 
 /// Leaders that are not reaped yet. The agent bounds their number.
 pub(super) struct Leaders {
-    /// Number of `spawn` calls in progress, which may have a child that is not in `pids` yet.
-    spawning: usize,
+    /// Number of `start` calls in progress, which may have a child that is not in `pids` yet.
+    starting: usize,
     pids: BTreeSet<i32>,
+    /// Leaders whose `Process` was dropped. They are children until they are reaped here.
+    abandoned: BTreeSet<i32>,
 }
 
 /// Locks the list.
@@ -98,25 +120,40 @@ impl Leaders {
         self.pids.insert(leader.as_raw_pid());
     }
 
-    /// Removes a leader that was reaped or abandoned.
+    /// Removes a leader that was reaped.
     pub(super) fn remove(&mut self, leader: Pid) {
         self.pids.remove(&leader.as_raw_pid());
     }
+
+    /// Leaves a leader to [`reap_orphans`], now or when it has ended.
+    pub(super) fn abandon(&mut self, leader: Pid) {
+        self.remove(leader);
+        if reap(leader) == Reaped::Running {
+            self.abandoned.insert(leader.as_raw_pid());
+        }
+    }
+
+    fn reap_abandoned(&mut self) -> usize {
+        let before = self.abandoned.len();
+        self.abandoned
+            .retain(|&pid| Pid::from_raw(pid).is_some_and(|pid| reap(pid) == Reaped::Running));
+        before - self.abandoned.len()
+    }
 }
 
-/// Guard of a `spawn` in progress. While it exists, a child may exist that is not listed yet, and only
-/// `spawn` may reap.
-pub(super) struct SpawnGuard(());
+/// Guard of a `start` in progress. While it exists, a child may exist that is not listed yet, so that nobody
+/// may reap.
+pub(super) struct StartGuard(());
 
-impl SpawnGuard {
+impl StartGuard {
     pub(super) fn begin() -> Self {
-        leaders().spawning += 1;
+        leaders().starting += 1;
         Self(())
     }
 }
 
-impl Drop for SpawnGuard {
+impl Drop for StartGuard {
     fn drop(&mut self) {
-        leaders().spawning -= 1;
+        leaders().starting -= 1;
     }
 }

@@ -1,4 +1,4 @@
-//! The description of a process to spawn.
+//! The description of a process to start.
 //!
 //! Not policy: authorization happens before. Invariant: the values reach the process byte for byte, and no
 //! others do.
@@ -7,32 +7,33 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::environment::PATH;
-use super::{Account, Resource, WindowSize};
+use super::{Resource, User, WindowSize};
 
-/// Program, environment and attributes of a process to spawn.
+/// Program, variables and attributes of a process to start.
 ///
-/// Build it as `Spec { argv, env, ..Spec::default() }`, so that fields can be added later.
+/// Build it as `Spec { argv, ..Spec::new(user) }`, so that fields can be added later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spec {
     /// Program and arguments. The program is looked up in `path` unless it contains a slash.
     pub argv: Vec<OsString>,
     /// Text of a script to run instead of a program. `argv[0]` is then only its name.
     pub script: Option<Vec<u8>>,
-    /// Complete environment (see [`clean_environment`](super::clean_environment)), to which the marker is added.
-    pub env: Vec<(OsString, OsString)>,
-    /// Search path for `argv[0]`, in the format of `PATH`. The `PATH` of `env` is not used, because a request
-    /// may set it. The default is [`PATH`](super::PATH).
+    /// Variables to set in the user's environment (see [`clean_environment`](super::clean_environment)), to which
+    /// TERM and the marker are added.
+    pub variables: Vec<(OsString, OsString)>,
+    /// Search path for `argv[0]`, in the format of `PATH`. The `PATH` of `variables` is not used, because a
+    /// request may set it. The default is [`PATH`](super::PATH).
     pub path: OsString,
-    /// Working directory. A relative program name (`./x`) is resolved in it.
-    pub cwd: PathBuf,
+    /// Working directory, relative to the home directory. A relative program name (`./x`) is resolved in it.
+    /// `None` stands for the home directory, or for `/` if that cannot be entered.
+    pub cwd: Option<PathBuf>,
     /// Source of descriptor 0.
     pub stdin: Stdin,
-    /// Size of a terminal for descriptors 0, 1 and 2, which replaces `stdin`. The terminal's other end is both
+    /// A terminal for descriptors 0, 1 and 2, which replaces `stdin`. The terminal's other end is both
     /// [`Process::stdin`](super::Process) and `stdout`, and there is no `stderr`.
-    pub terminal: Option<WindowSize>,
-    /// User to run as, with all of the user's groups. `None` keeps the user of the agent. Any other user needs
-    /// root.
-    pub user: Option<Account>,
+    pub terminal: Option<Terminal>,
+    /// User to run as.
+    pub user: User,
     /// Resource limits of it and of each descendant.
     pub limits: Vec<Limit>,
     /// Value of [`MARKER`](super::MARKER) in the environment, which identifies descendants that have left the
@@ -40,21 +41,32 @@ pub struct Spec {
     pub marker: String,
 }
 
-impl Default for Spec {
-    fn default() -> Self {
+impl Spec {
+    /// Returns the specification of an empty command of this user in the home directory.
+    #[must_use]
+    pub fn new(user: User) -> Self {
         Self {
             argv: Vec::new(),
             script: None,
-            env: Vec::new(),
+            variables: Vec::new(),
             path: PATH.into(),
-            cwd: "/".into(),
+            cwd: None,
             stdin: Stdin::Null,
             terminal: None,
-            user: None,
+            user,
             limits: Vec::new(),
             marker: String::new(),
         }
     }
+}
+
+/// A terminal to start a process on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Size of its window.
+    pub size: WindowSize,
+    /// Value of TERM.
+    pub term: OsString,
 }
 
 /// A resource limit of `setrlimit(2)`. It never raises the agent's own limit.

@@ -1,4 +1,4 @@
-//! Descriptors 0, 1 and 2 of a process to spawn, its script's descriptor, and the agent's ends.
+//! Descriptors 0, 1 and 2 of a process to start, its script's descriptor, its report pipe, and the agent's ends.
 //!
 //! Invariant: all are closed on exec, and the agent's ends do not block. The child's ends have numbers from
 //! 3 on, the script's from 4 on, so that copying one to its final number overwrites no later one.
@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::terminal::{Slave, Terminal};
+use super::terminal::{PseudoTerminal, Slave};
 use super::{Pipe, SpawnError, Spec, Stage, Stdin, script};
 
 /// The agent's ends.
@@ -27,22 +27,37 @@ pub(super) struct Descriptors {
     pub(super) standard: [OwnedFd; 3],
     /// Copied to [`script::DESCRIPTOR`].
     pub(super) script: Option<OwnedFd>,
+    /// Writing end of the report pipe, copied to the next number and closed on exec.
+    pub(super) report: OwnedFd,
 }
 
-/// Opens both ends of everything.
-pub(super) fn open(spec: &Spec) -> Result<(Streams, Descriptors), SpawnError> {
+/// Opens both ends of everything: the streams, the reading end of the report pipe, and the child's ends.
+pub(super) fn open(spec: &Spec) -> Result<(Streams, Pipe, Descriptors), SpawnError> {
     let (streams, standard) = standard(spec)?;
     let script = spec.script.as_deref().map(script::open).transpose();
     let script = script.map_err(SpawnError::of(Stage::Prepare))?;
-    Ok((streams, Descriptors { standard, script }))
+    let (reader, report) = report().map_err(SpawnError::of(Stage::Prepare))?;
+    let descriptors = Descriptors {
+        standard,
+        script,
+        report,
+    };
+    Ok((streams, reader, descriptors))
+}
+
+/// Opens a report pipe. The writing end has a number above its final one, so that copying the others does not
+/// overwrite it.
+fn report() -> io::Result<(Pipe, OwnedFd)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let writer = fcntl_dupfd_cloexec(&writer, script::DESCRIPTOR + 2)?;
+    Ok((Pipe::new(reader)?, writer))
 }
 
 fn standard(spec: &Spec) -> Result<(Streams, [OwnedFd; 3]), SpawnError> {
-    match spec.terminal {
+    match &spec.terminal {
         None => pipes(spec.stdin).map_err(SpawnError::of(Stage::Prepare)),
-        Some(size) => {
-            let owner = spec.user.as_ref().map(|user| user.uid);
-            let terminal = Terminal::open(size, owner);
+        Some(terminal) => {
+            let terminal = PseudoTerminal::open(terminal.size);
             let connected = terminal.and_then(connect);
             connected.map_err(SpawnError::of(Stage::Terminal))
         }
@@ -69,8 +84,8 @@ fn pipes(stdin: Stdin) -> io::Result<(Streams, [OwnedFd; 3])> {
 }
 
 /// Uses one terminal for all three streams.
-fn connect(terminal: Terminal) -> io::Result<(Streams, [OwnedFd; 3])> {
-    let Terminal { master, slave } = terminal;
+fn connect(terminal: PseudoTerminal) -> io::Result<(Streams, [OwnedFd; 3])> {
+    let PseudoTerminal { master, slave } = terminal;
     let child_ends = [
         from_3(slave.try_clone()?)?,
         from_3(slave.try_clone()?)?,

@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Uid, fchown};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Winsize, tcgetattr, tcsetattr,
@@ -36,23 +35,20 @@ impl From<WindowSize> for Winsize {
 }
 
 /// Both ends of a pseudo-terminal.
-pub(super) struct Terminal {
+pub(super) struct PseudoTerminal {
     /// The agent's end.
     pub(super) master: OwnedFd,
     /// The program's end.
     pub(super) slave: OwnedFd,
 }
 
-impl Terminal {
-    /// Opens a new one. `owner` may reopen it by its name in `/dev/pts`; `None` stands for the agent's user.
-    pub(super) fn open(size: WindowSize, owner: Option<u32>) -> io::Result<Self> {
+impl PseudoTerminal {
+    /// Opens a new one, which belongs to the agent's user.
+    pub(super) fn open(size: WindowSize) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags)?;
         unlockpt(&master)?;
         let slave = ioctl_tiocgptpeer(&master, flags)?;
-        if let Some(uid) = owner {
-            fchown(&slave, Some(Uid::from_raw(uid)), None)?;
-        }
         // Text is UTF-8: erasing a character in cooked mode must erase all of its bytes.
         let mut modes = tcgetattr(&slave)?;
         modes.input_modes |= InputModes::IUTF8;

@@ -139,7 +139,7 @@ impl Accounts for Account {
     }
 
     fn check_user(&self, user: &str) -> Result<(), AccountError> {
-        self.reach(user).map(drop)
+        self.may_become(user)
     }
 
     fn check_variables(&self, variables: &[(OsText, OsText)]) -> Result<(), RefusedVariable> {

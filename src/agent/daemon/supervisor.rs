@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mio::unix::SourceFd;
@@ -20,7 +21,7 @@ use crate::message::Window;
 use crate::net::Clock;
 use crate::process::{
     self, Account, Ending, Limit, ProcessSnapshot, Progress, Signal, SpawnError, Stage, Stdin,
-    WindowSize, clean_environment,
+    Terminal, User, WindowSize,
 };
 use crate::time::Instant;
 
@@ -29,6 +30,9 @@ const FIRST_TOKEN: usize = 16;
 
 /// Number of tokens of a job: one for each [`Part`].
 const TOKENS: usize = 4;
+
+/// Time in which a program must be executed.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Event of a process.
 #[derive(Debug)]
@@ -242,35 +246,21 @@ impl Supervisor {
     }
 
     /// Returns the complete specification of a process.
-    fn complete(&self, job: JobId, spec: jobs::Spec) -> Result<process::Spec, Errno> {
-        // The policy has checked both before.
-        let account = self
-            .account
-            .reach(&spec.user)
-            .map_err(|_| Errno::NOT_PERMITTED)?;
-        let mut env = clean_environment(&account, spec.env).map_err(|_| Errno::NOT_PERMITTED)?;
-        if let Some(terminal) = &spec.terminal {
-            env.retain(|(name, _)| name != "TERM");
-            env.push(("TERM".into(), terminal.term.clone().into()));
-        }
-        let home = &account.home;
-        let cwd = match spec.cwd {
-            Some(cwd) => home.join(cwd),
-            None if home.is_dir() => home.clone(),
-            None => PathBuf::from("/"),
-        };
-        Ok(process::Spec {
+    fn complete(&self, job: JobId, spec: jobs::Spec) -> process::Spec {
+        process::Spec {
             argv: spec.argv,
             script: spec.script,
-            env,
-            cwd,
+            variables: spec.env,
+            cwd: spec.cwd.map(PathBuf::from),
             stdin: if spec.stdin { Stdin::Pipe } else { Stdin::Null },
-            terminal: spec.terminal.as_ref().map(|terminal| size(terminal.window)),
-            user: (account != self.account).then_some(account),
+            terminal: spec.terminal.map(|terminal| Terminal {
+                size: size(terminal.window),
+                term: terminal.term.into(),
+            }),
             limits: self.limits.clone(),
             marker: format!("{}-{}", self.mark, job.0),
-            ..process::Spec::default()
-        })
+            ..process::Spec::new(User::new(&self.account, &spec.user))
+        }
     }
 
     fn register(&self, job: JobId, child: &mut ChildIo) -> io::Result<()> {
@@ -291,17 +281,18 @@ const fn size(window: Window) -> WindowSize {
 
 /// Returns the error number for the controller. A missing directory must not look like a missing program.
 fn errno(error: SpawnError) -> Errno {
-    let missing = error.errno == rustix::io::Errno::NOENT.raw_os_error();
+    let missing = error.errno() == rustix::io::Errno::NOENT.raw_os_error();
     if error.stage == Stage::Directory && missing {
         return Errno::NOT_A_DIRECTORY;
     }
-    Errno(error.errno)
+    Errno(error.errno())
 }
 
 impl Processes for Supervisor {
     fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<Pid, Errno> {
-        let spec = self.complete(job, spec)?;
-        let process = process::spawn(&spec).map_err(errno)?;
+        let spec = self.complete(job, spec);
+        let starting = process::start(&spec).map_err(errno)?;
+        let process = starting.wait(START_TIMEOUT).map_err(errno)?;
         let pid = process.pid().as_raw_pid();
         let mut child = ChildIo::new(process);
         // On failure the process is killed when it is dropped.

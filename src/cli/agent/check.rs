@@ -18,7 +18,7 @@ use crate::agent::daemon::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
-use crate::process::Account;
+use crate::process::{Account, check_user};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,6 +114,9 @@ fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<Strin
     exec.user.clone_from(&args.user);
     let account = Account::current();
     let grant = policy.authorize_exec(&member.key, from(args), &exec, &account, unix_now())?;
+    if let Err(refused) = check_user(&account, &grant.user) {
+        return Err(Denied::Account(grant.user, refused));
+    }
     let reason = match grant.pattern {
         Some(pattern) => format!("by allow=\"{pattern}\""),
         None => "as it may run anything".into(),

@@ -244,9 +244,12 @@ fn a_stopped_process_is_terminated() {
 fn an_interactive_shell_that_ignores_term_is_terminated_by_hup() {
     // Like an interactive shell, it ignores TERM.
     let spec = Spec {
-        terminal: Some(WindowSize {
-            rows: 24,
-            columns: 80,
+        terminal: Some(Terminal {
+            size: WindowSize {
+                rows: 24,
+                columns: 80,
+            },
+            term: "vt100".into(),
         }),
         ..marked("trap '' TERM; echo $$; read line", "interactive")
     };

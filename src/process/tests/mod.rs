@@ -18,9 +18,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 fn spec(argv: &[&str]) -> Spec {
     Spec {
         argv: argv.iter().map(OsString::from).collect(),
-        env: vec![("PATH".into(), PATH.into())],
-        ..Spec::default()
+        ..Spec::new(User::Own(Account::current()))
     }
+}
+
+/// Starts a process and waits until it has executed its program.
+fn spawn(spec: &Spec) -> Result<Process, SpawnError> {
+    start(spec)?.wait(DEADLINE)
 }
 
 fn shell(script: &str) -> Spec {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::child::user_database;
 use super::*;
 
 const SIZE: WindowSize = WindowSize {
@@ -13,9 +14,16 @@ const SIZE: WindowSize = WindowSize {
     columns: 111,
 };
 
+fn terminal() -> Terminal {
+    Terminal {
+        size: SIZE,
+        term: "vt100".into(),
+    }
+}
+
 fn on_terminal(script: &str) -> Process {
     spawn(&Spec {
-        terminal: Some(SIZE),
+        terminal: Some(terminal()),
         ..shell(script)
     })
     .unwrap()
@@ -108,7 +116,7 @@ fn a_resource_limit_applies_and_never_exceeds_the_agents_own() {
 fn a_file_beyond_its_limit_ends_the_process_by_sigxfsz() {
     let mut limited = spec(&["head", "-c", "100000", "/dev/zero"]);
     let directory = tempfile::tempdir().unwrap();
-    limited.cwd = directory.path().into();
+    limited.cwd = Some(directory.path().into());
     limited.argv = ["sh", "-c", "exec head -c 100000 /dev/zero > big"]
         .map(OsString::from)
         .to_vec();
@@ -126,33 +134,35 @@ fn a_file_beyond_its_limit_ends_the_process_by_sigxfsz() {
     );
 }
 
-fn another_user() -> Account {
-    Account {
-        name: "another-user".into(),
-        uid: 64_999,
-        gid: 64_998,
-        home: "/".into(),
-        shell: "/bin/sh".into(),
-    }
+/// The unprivileged user that every system has.
+fn nobody() -> User {
+    User::Named("nobody".into())
+}
+
+fn ids_of_nobody() -> (u32, u32) {
+    let entry = user_database::by_name(c"nobody").unwrap().unwrap();
+    (entry.uid, entry.gid)
 }
 
 /// Checks the refusal if the test does not run as root.
 #[test]
 fn a_process_runs_as_its_user_with_the_users_groups_only() {
-    let mut other = shell("id -u; id -g; id -G; grep ^Uid /proc/self/status");
-    other.user = Some(another_user());
+    let mut other =
+        shell("id -u; id -g; id -G; grep ^Uid /proc/self/status; echo $USER; umask; pwd");
+    other.user = nobody();
     if !geteuid().is_root() {
         let error = spawn(&other).unwrap_err();
         assert_eq!(
-            (error.stage, error.errno),
+            (error.stage, error.errno()),
             (Stage::User, Errno::PERM.raw_os_error())
         );
         return;
     }
     let (stdout, ..) = run(&other);
+    let (uid, gid) = ids_of_nobody();
     assert_eq!(
         String::from_utf8(stdout).unwrap(),
-        "64999\n64998\n64998\nUid:\t64999\t64999\t64999\t64999\n"
+        format!("{uid}\n{gid}\n{gid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nnobody\n0022\n/\n")
     );
 }
 
@@ -165,11 +175,11 @@ fn the_working_directory_is_entered_with_the_users_rights() {
     let owner_only = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(closed.path(), owner_only).unwrap();
     let mut other = shell("pwd");
-    other.user = Some(another_user());
-    other.cwd = closed.path().into();
+    other.user = nobody();
+    other.cwd = Some(closed.path().into());
     let error = spawn(&other).unwrap_err();
     assert_eq!(
-        (error.stage, error.errno),
+        (error.stage, error.errno()),
         (Stage::Directory, Errno::ACCESS.raw_os_error())
     );
 }
@@ -180,21 +190,25 @@ fn the_terminal_belongs_to_the_processs_user() {
         return;
     }
     let process = spawn(&Spec {
-        terminal: Some(SIZE),
-        user: Some(another_user()),
-        ..shell("stat -c %u $(tty) && echo reopened > $(tty)")
+        terminal: Some(terminal()),
+        user: nobody(),
+        ..shell("stat -c %u $(tty) && echo reopened $TERM > $(tty)")
     });
     let (output, exit) = finish(process.unwrap());
-    assert_eq!(
-        (output.as_str(), exit),
-        ("64999\r\nreopened\r\n", Exit::Code(0))
-    );
+    let (uid, _) = ids_of_nobody();
+    assert_eq!(output, format!("{uid}\r\nreopened vt100\r\n"));
+    assert_eq!(exit, Exit::Code(0));
 }
 
 #[test]
-fn running_as_the_current_user_needs_no_privilege() {
-    let mut same = spec(&["id", "-u"]);
-    same.user = Some(Account::current());
-    let uid = geteuid().as_raw();
-    assert_eq!(run(&same).0, format!("{uid}\n").as_bytes());
+fn a_user_that_does_not_exist_is_named_as_the_reason() {
+    let mut other = spec(&["true"]);
+    other.user = User::Named("no-such-user".into());
+    let error = spawn(&other).unwrap_err();
+    assert_eq!(error.stage, Stage::User);
+    assert_eq!(error.cause, Cause::Account(AccountError::NoSuchUser));
+    assert_eq!(
+        error.to_string(),
+        "cannot become its user: there is no such user"
+    );
 }

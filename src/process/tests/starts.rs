@@ -38,11 +38,18 @@ fn arguments_arrive_byte_for_byte() {
 }
 
 #[test]
-fn the_environment_is_the_given_one_with_the_marker() {
+fn the_environment_is_the_clean_one_with_the_requested_variables_and_the_marker() {
+    let account = Account {
+        name: "ann".into(),
+        home: "/tmp".into(),
+        shell: "/bin/zsh".into(),
+        ..Account::current()
+    };
     let mut spec = spec(&["/usr/bin/env", "-0"]);
-    spec.env = vec![
+    spec.user = User::Own(account);
+    spec.variables = vec![
         ("A".into(), "1\n2".into()),
-        (MARKER.into(), "another job".into()),
+        ("LANG".into(), "C".into()),
         (
             OsStr::from_bytes(b"\xff").into(),
             OsStr::from_bytes(b"=\xfe").into(),
@@ -51,7 +58,9 @@ fn the_environment_is_the_given_one_with_the_marker() {
     ];
     spec.marker = "job 7".to_owned();
     let (stdout, ..) = run(&spec);
-    assert_eq!(stdout, b"A=1\n2\0\xff==\xfe\0EMPTY=\0UDPAGENT_JOB=job 7\0");
+    let clean = format!("PATH={PATH}\0HOME=/tmp\0USER=ann\0LOGNAME=ann\0SHELL=/bin/zsh\0LANG=C\0");
+    let requested = b"A=1\n2\0\xff==\xfe\0EMPTY=\0UDPAGENT_JOB=job 7\0";
+    assert_eq!(stdout, [clean.as_bytes(), requested].concat());
 }
 
 #[test]
@@ -134,7 +143,7 @@ fn a_full_or_empty_pipe_does_not_block() {
 #[test]
 fn a_process_starts_in_its_working_directory() {
     let mut spec = spec(&["pwd"]);
-    spec.cwd = "/usr/bin".into();
+    spec.cwd = Some("/usr/bin".into());
     assert_eq!(run(&spec).0, b"/usr/bin\n");
     spec.argv = vec!["./pwd".into()];
     assert_eq!(run(&spec).0, b"/usr/bin\n");
@@ -160,14 +169,14 @@ fn a_failed_spawn_reports_its_stage_and_errno() {
     let script =
         "echo 'echo gotcha' > text; chmod 755 text; touch closed; mkdir dir; ln -s loop loop";
     let in_directory = |mut spec: Spec| {
-        spec.cwd = directory.path().into();
+        spec.cwd = Some(directory.path().into());
         spec
     };
     assert_eq!(run(&in_directory(shell(script))).2, Exit::Code(0));
 
     let refused = |spec: Spec| {
         let error = spawn(&in_directory(spec)).unwrap_err();
-        (error.stage, Errno::from_raw_os_error(error.errno))
+        (error.stage, Errno::from_raw_os_error(error.errno()))
     };
     let long = "x".repeat(3 << 20);
     for (program, errno) in [
@@ -193,12 +202,12 @@ fn a_failed_spawn_reports_its_stage_and_errno() {
     assert_eq!(refused(too_big), (Stage::Execute, Errno::TOOBIG));
 
     let nowhere = Spec {
-        cwd: "/no/such/place".into(),
+        cwd: Some("/no/such/place".into()),
         ..spec(&["true"])
     };
     let error = spawn(&nowhere).unwrap_err();
     assert_eq!(error.stage, Stage::Directory);
-    assert_eq!(error.errno, Errno::NOENT.raw_os_error());
+    assert_eq!(error.errno(), Errno::NOENT.raw_os_error());
     assert_eq!(
         error.to_string(),
         "cannot enter the working directory: No such file or directory (os error 2)"
@@ -211,7 +220,7 @@ fn the_program_is_looked_up_in_the_specs_path_and_not_in_the_environments() {
     let here = directory.path().as_os_str();
     let mut make =
         shell("mkdir a b; touch a/tool; printf '#!/bin/sh\necho b' > b/tool; chmod 755 b/tool");
-    make.cwd = directory.path().into();
+    make.cwd = Some(directory.path().into());
     assert_eq!(run(&make).2, Exit::Code(0));
     let join = |names: &[&str]| {
         let paths = names.iter().map(|name| Path::new(here).join(name));
@@ -219,18 +228,24 @@ fn the_program_is_looked_up_in_the_specs_path_and_not_in_the_environments() {
     };
 
     let mut tool = spec(&["tool"]);
-    tool.env = vec![("PATH".into(), join(&["b"]))];
-    assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
+    tool.variables = vec![("PATH".into(), join(&["b"]))];
+    assert_eq!(
+        spawn(&tool).unwrap_err().errno(),
+        Errno::NOENT.raw_os_error()
+    );
     // The first is not executable: it is skipped, and its error is reported if no other is found.
     tool.path = join(&["nowhere", "a", "b"]);
     assert_eq!(run(&tool).0, b"b\n");
     tool.path = join(&["a", "nowhere"]);
     assert_eq!(
-        spawn(&tool).unwrap_err().errno,
+        spawn(&tool).unwrap_err().errno(),
         Errno::ACCESS.raw_os_error()
     );
     // An empty element does not stand for the current directory.
     tool.path = "::".into();
-    tool.cwd = directory.path().join("b");
-    assert_eq!(spawn(&tool).unwrap_err().errno, Errno::NOENT.raw_os_error());
+    tool.cwd = Some(directory.path().join("b"));
+    assert_eq!(
+        spawn(&tool).unwrap_err().errno(),
+        Errno::NOENT.raw_os_error()
+    );
 }
