@@ -80,6 +80,20 @@ impl std::error::Error for FileError {}
 /// # Errors
 /// [`FileError`]
 pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> {
+    let bytes = read_bytes(path, readers)?;
+    let text = bytes.map(String::from_utf8).transpose();
+    text.map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        FileError::NotText(path.to_owned(), line)
+    })
+}
+
+/// Reads a file as [`read`] does, whatever bytes it has.
+///
+/// # Errors
+/// [`FileError`]
+pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, FileError> {
     let failed = |error| FileError::Io(path.to_owned(), error);
     // Without NONBLOCK, opening a FIFO would block until a process opens it for writing.
     let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
@@ -94,12 +108,10 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     }
     check_access(path, &meta, readers)?;
     let real = fs::canonicalize(path).map_err(failed)?;
-    if let Some(directory) = real.parent() {
-        check_access(
-            directory,
-            &fs::metadata(directory).map_err(failed)?,
-            Readers::All,
-        )?;
+    // If the path is a symbolic link, who may write its directory chooses the file.
+    for directory in [directory_of(path), directory_of(&real)] {
+        let meta = fs::metadata(directory).map_err(failed)?;
+        check_access(directory, &meta, Readers::All)?;
     }
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
@@ -108,11 +120,7 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
     if bytes.len() as u64 > MAX_FILE {
         return Err(FileError::TooLarge(path.to_owned()));
     }
-    String::from_utf8(bytes).map(Some).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.split(|byte| *byte == b'\n').count();
-        FileError::NotText(path.to_owned(), line)
-    })
+    Ok(Some(bytes))
 }
 
 impl Readers {

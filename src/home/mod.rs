@@ -12,4 +12,4 @@ mod dirs;
 mod file;
 
 pub use dirs::{AgentHome, ControlHome, Lookup, NoHome, User, environment};
-pub use file::{FileError, Lock, MAX_FILE, Readers, lock, read, replace, replace_hint};
+pub use file::{FileError, Lock, MAX_FILE, Readers, lock, read, read_bytes, replace, replace_hint};

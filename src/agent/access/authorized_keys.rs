@@ -1,9 +1,10 @@
 //! The file `authorized_keys`: one key per line, `KEY NAME [option…]`, split into words as by a
 //! shell.
 //!
-//! `#` begins a comment, empty lines are skipped. Invariant: a line with an error admits no key;
-//! the other lines remain valid.
+//! `#` begins a comment, empty lines are skipped. Invariant: a line with an error admits no key, and its key is
+//! refused whatever other line it has; the lines of other keys remain valid.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::{LineError, Member, Options, Origin};
@@ -15,35 +16,68 @@ use crate::message::limits::NAME;
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) line: usize,
-    /// Key of the line, as far as it could be read.
-    pub(super) key: Option<PublicKey>,
+    /// Keys that the line may be about.
+    pub(super) keys: Vec<PublicKey>,
     pub(super) error: LineError,
+}
+
+/// Byte order mark, with which some editors begin a file.
+const BOM: char = '\u{feff}';
+
+/// Returns the content of a file as text, without a byte order mark.
+///
+/// # Errors
+/// The line of the first byte that is no text: invalid UTF-8, or NUL.
+pub(super) fn decode(content: &[u8]) -> Result<&str, usize> {
+    let valid = match std::str::from_utf8(content) {
+        Ok(_) => content.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    let end = content.iter().position(|&byte| byte == 0);
+    let end = end.map_or(valid, |nul| nul.min(valid));
+    match std::str::from_utf8(&content[..end]) {
+        Ok(text) if end == content.len() => Ok(text.strip_prefix(BOM).unwrap_or(text)),
+        Ok(_) | Err(_) => Err(content[..end].split(|&byte| byte == b'\n').count()),
+    }
 }
 
 /// Parses the text of `authorized_keys`. The `path` is only used to name the file in the result.
 pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen: HashMap<PublicKey, (usize, Option<Options>)> = HashMap::new();
     let mut out = Vec::new();
     for (index, text) in text.lines().enumerate() {
         let line = index + 1;
-        let refused = |key, error| Refused { line, key, error };
-        let Some((key, rest)) = first_word(text) else {
+        let refused = |keys, error| Refused { line, keys, error };
+        let Some((first, rest)) = first_word(text) else {
             continue;
         };
-        out.push(match key.parse::<PublicKey>() {
-            Err(error) => Err(refused(None, LineError::Key(error))),
-            Ok(key) => {
-                if let Some(first) = seen.get(&key) {
-                    Err(refused(None, LineError::DuplicateKey(*first)))
-                } else {
-                    seen.insert(key, line);
-                    let origin = Origin::Line(path.to_owned(), line);
-                    parse_rest(key, rest, origin).map_err(|error| refused(Some(key), error))
-                }
+        let key = match first.parse::<PublicKey>() {
+            Ok(key) => key,
+            Err(error) => {
+                out.push(Err(refused(keys_in(text), LineError::Key(error))));
+                continue;
+            }
+        };
+        let parsed = parse_rest(key, rest, Origin::Line(path.to_owned(), line));
+        let options = parsed.as_ref().ok().map(|member| member.options.clone());
+        out.push(match (parsed, seen.get(&key)) {
+            (Err(error), _) => Err(refused(vec![key], error)),
+            (Ok(member), None) => Ok(member),
+            (Ok(_), Some((before, first))) => {
+                // Lines with different rights: neither is known to be meant.
+                let keys = if *first == options { vec![] } else { vec![key] };
+                Err(refused(keys, LineError::DuplicateKey(*before)))
             }
         });
+        seen.entry(key).or_insert((line, options));
     }
     out
+}
+
+/// Returns the keys among the words of a line that does not begin with one.
+fn keys_in(text: &str) -> Vec<PublicKey> {
+    let words = text.split(|c: char| c.is_whitespace() || "'\"=,".contains(c));
+    words.filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Splits off the key, before quotes are interpreted. So the key of a line is known whatever

@@ -13,6 +13,8 @@ const KNOWN: &str = "allow=, chat-only, user=, from=, max-jobs=, expires=";
 /// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LineError {
+    /// A byte is not part of a text.
+    NotText,
     /// A quote is not closed.
     Quotes,
     /// The first word is not a key.
@@ -46,10 +48,18 @@ pub enum LineError {
     Record,
 }
 
+impl LineError {
+    /// Returns true if the key that the line is about is not known.
+    pub(super) const fn is_about_unknown_key(&self) -> bool {
+        matches!(self, Self::Key(_))
+    }
+}
+
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &str| escape::line(text.as_bytes(), 2 * NAME).into_owned();
         match self {
+            Self::NotText => f.write_str("not UTF-8 text; write the line again"),
             Self::Quotes => f.write_str("a quote is not closed; close it on the same line"),
             Self::Key(error) => write!(
                 f,

@@ -1,34 +1,45 @@
 //! Access control: the keys that may open a session, and the commands that they may run.
 //!
-//! [`Policy`] decides, [`Sources`] loads it from `authorized_keys`, the open invitations and the
-//! controller key of the agent's own user. A new policy is loaded when one of the files changes.
-//! Not here: watching the files, ending sessions, reading the clock.
+//! [`Policy`] decides. [`Sources`] reads `authorized_keys`, the open invitations and the controller key of
+//! the agent's own user as plain data ([`PolicyFiles`]), which [`PolicyFiles::policy`] makes a policy. A new
+//! policy is loaded when one of the files changes. Not here: watching the files, ending sessions, reading
+//! the clock.
 //!
-//! Invariant: errors deny. A line that cannot be read, parsed or trusted admits no key, and is
-//! reported with file and line.
+//! Invariant: errors deny. A file or line that cannot be read, parsed or trusted admits no key, and neither
+//! is any key admitted implicitly that it may restrict. Errors are reported with file and line.
 
 mod authorized_keys;
 mod denied;
 mod exec_policy;
 mod expiry;
+mod file_content;
 pub mod invite;
 mod line_error;
 mod member;
 mod options;
+mod own_user;
 mod pattern;
 mod policy;
+mod policy_builder;
+mod policy_files;
 mod policy_source;
+mod problem;
 mod sources;
 mod users;
 
 pub use denied::Denied;
 pub use exec_policy::{Accounts, Grant};
+pub use file_content::{Content, FaultKind, FileFault, PolicyFile};
 pub use line_error::LineError;
 pub use member::{Member, Origin};
 pub use options::Options;
+pub use own_user::OwnUser;
 pub use pattern::{Pattern, PatternError};
-pub use policy::{Admission, Policy, PolicyBuilder, Problem};
+pub use policy::{Admission, Policy};
+pub use policy_builder::PolicyBuilder;
+pub use policy_files::PolicyFiles;
 pub use policy_source::{Controller, InviteRefused, PolicySource};
+pub use problem::Problem;
 pub use sources::Sources;
 pub use users::Users;
 

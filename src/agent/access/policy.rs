@@ -9,14 +9,11 @@
 
 use crate::peer_addr::PeerAddr;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
 
 use super::member::SAME_USER;
-use super::{Denied, LineError, Member, Options, Origin, authorized_keys, invite};
+use super::{Denied, Member, Options, Origin, OwnUser, invite};
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
-use crate::home::FileError;
 use crate::wire::limits::INVITE;
 
 /// The keys that may open a session, and the commands that they may run.
@@ -24,8 +21,9 @@ use crate::wire::limits::INVITE;
 pub struct Policy {
     members: HashMap<PublicKey, Member>,
     /// Keys of lines with errors.
-    invalid: HashSet<PublicKey>,
-    invites: Vec<invite::Record>,
+    pub(super) refused: HashSet<PublicKey>,
+    pub(super) invites: Vec<invite::Record>,
+    pub(super) own_user: OwnUser,
     /// Off if no key may run a command.
     pub(super) exec: Switch,
 }
@@ -54,8 +52,9 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             members: HashMap::new(),
-            invalid: HashSet::new(),
+            refused: HashSet::new(),
             invites: Vec::new(),
+            own_user: OwnUser::NoKey,
             exec: Switch::On,
         }
     }
@@ -101,7 +100,7 @@ impl Policy {
             check_options(&member.options, from, now_unix)?;
             return Ok(Admission::Member(member));
         }
-        let invite = invite.filter(|_| !self.invalid.contains(key));
+        let invite = invite.filter(|_| !self.refused.contains(key));
         let token = InviteToken::from_bytes(*invite.ok_or(Denied::NotListed)?);
         let mut records = self.invites.iter();
         let record = records.find(|record| record.matches(&token));
@@ -128,12 +127,24 @@ impl Policy {
             .min()
     }
 
-    fn insert(&mut self, member: Member) {
+    /// State of the admission of the own user's controller without a line.
+    #[must_use]
+    pub const fn own_user(&self) -> &OwnUser {
+        &self.own_user
+    }
+
+    pub(super) fn insert(&mut self, member: Member) {
         self.members.insert(member.key, member);
     }
 
-    fn is_known(&self, key: &PublicKey) -> bool {
-        self.members.contains_key(key) || self.invalid.contains(key)
+    /// Refuses a key, whatever line it has.
+    pub(super) fn refuse(&mut self, key: PublicKey) {
+        self.members.remove(&key);
+        self.refused.insert(key);
+    }
+
+    pub(super) fn is_known(&self, key: &PublicKey) -> bool {
+        self.members.contains_key(key) || self.refused.contains(key)
     }
 }
 
@@ -148,98 +159,6 @@ fn check_from(options: &Options, from: Option<PeerAddr>) -> Result<(), Denied> {
     match from {
         Some(from) if !options.admits_from(from.ip()) => Err(Denied::Address(from.ip())),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// An error in the files, for the log. The file or line admits no key.
-#[derive(Debug)]
-pub enum Problem {
-    /// A whole file could not be used.
-    File(FileError),
-    /// A line has an error.
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line number, from 1.
-        line: usize,
-        /// The error, with the remedy.
-        error: LineError,
-    },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => error.fmt(f),
-            Self::Line { path, line, error } => write!(f, "{}:{line}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for Problem {}
-
-/// A policy under construction from the texts of its files.
-#[derive(Default)]
-pub struct PolicyBuilder {
-    policy: Policy,
-    problems: Vec<Problem>,
-}
-
-impl PolicyBuilder {
-    /// Adds the text of `authorized_keys`.
-    pub fn add_keys(&mut self, text: &str, path: &Path) {
-        for line in authorized_keys::parse(text, path) {
-            match line {
-                Ok(member) => self.policy.insert(member),
-                Err(refused) => {
-                    self.policy.invalid.extend(refused.key);
-                    self.add_line_error(path, refused.line, refused.error);
-                }
-            }
-        }
-    }
-
-    /// Adds the text of `invites`.
-    pub fn add_invites(&mut self, text: &str, path: &Path) {
-        let (records, errors) = invite::parse(text);
-        self.policy.invites = records;
-        for (line, error) in errors {
-            self.add_line_error(path, line, error);
-        }
-    }
-
-    /// Adds the controller key of the agent's own user. Call it last: a line for this key takes
-    /// precedence.
-    pub fn add_own_user(&mut self, text: &str, path: &Path) {
-        match text.trim().parse::<PublicKey>() {
-            Ok(key) if self.policy.is_known(&key) => {}
-            Ok(key) => self.policy.insert(Member {
-                key,
-                name: SAME_USER.to_owned(),
-                options: Options::default(),
-                origin: Origin::SameUser(path.to_owned()),
-            }),
-            Err(error) => self.add_line_error(path, 1, LineError::Key(error)),
-        }
-    }
-
-    /// Adds a file that could not be used.
-    pub fn add_file_error(&mut self, error: FileError) {
-        self.problems.push(Problem::File(error));
-    }
-
-    /// Returns the policy and the errors found.
-    #[must_use]
-    pub fn finish(self) -> (Policy, Vec<Problem>) {
-        (self.policy, self.problems)
-    }
-
-    fn add_line_error(&mut self, path: &Path, line: usize, error: LineError) {
-        self.problems.push(Problem::Line {
-            path: path.to_owned(),
-            line,
-            error,
-        });
     }
 }
 

@@ -1,9 +1,9 @@
 //! The files behind a [`Policy`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{Policy, PolicyBuilder, Problem};
-use crate::home::{self, AgentHome, ControlHome, Readers};
+use super::{Policy, PolicyFile, PolicyFiles, Problem};
+use crate::home::{AgentHome, ControlHome, Readers};
 
 /// The files that grant access. Reload when one of [`Sources::paths`] changes.
 #[derive(Clone, Debug)]
@@ -26,40 +26,30 @@ impl Sources {
             .collect()
     }
 
-    /// Reads all files. Never fails: a file or line with an error admits no key and is listed.
+    /// Reads all files. Never fails: a file with an error is part of the result.
+    #[must_use]
+    pub fn read(&self) -> PolicyFiles {
+        let own = self.control.as_ref().map(ControlHome::identity_pub);
+        PolicyFiles {
+            authorized_keys: PolicyFile::read(&self.agent.authorized_keys(), Readers::All),
+            invites: PolicyFile::read(&self.agent.invites(), Readers::Owner),
+            own_key: own.map(|path| PolicyFile::read(&path, Readers::All)),
+        }
+    }
+
+    /// Reads all files and returns their policy. Never fails: a file or line with an error admits no key
+    /// and is listed.
     #[must_use]
     pub fn load(&self) -> (Policy, Vec<Problem>) {
-        let mut builder = PolicyBuilder::default();
-        let keys = self.agent.authorized_keys();
-        if let Some(text) = read(&mut builder, &keys, Readers::All) {
-            builder.add_keys(&text, &keys);
-        }
-        let invites = self.agent.invites();
-        if let Some(text) = read(&mut builder, &invites, Readers::Owner) {
-            builder.add_invites(&text, &invites);
-        }
-        if let Some(own) = self.control.as_ref().map(ControlHome::identity_pub)
-            && let Some(text) = read(&mut builder, &own, Readers::All)
-        {
-            builder.add_own_user(&text, &own);
-        }
-        builder.finish()
+        self.read().policy()
     }
-}
-
-/// Reads a file, if there is one.
-fn read(builder: &mut PolicyBuilder, path: &Path, readers: Readers) -> Option<String> {
-    home::read(path, readers).unwrap_or_else(|error| {
-        builder.add_file_error(error);
-        None
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::access::testing::{home_in, key};
-    use crate::agent::access::{Admission, Denied, Member};
+    use crate::agent::access::{Admission, Content, Denied, FaultKind, Member, OwnUser};
     use crate::crypto::PublicKey;
     use crate::wire::limits::INVITE;
     use std::fs;
@@ -162,7 +152,7 @@ mod tests {
         let (policy, problems) = sources.load();
         assert_eq!(policy.members().count(), 0);
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert_eq!(texts.len(), 3, "{texts:?}");
         assert!(
             texts[0].starts_with(&path.display().to_string()),
             "{texts:?}"
@@ -171,8 +161,12 @@ mod tests {
             texts[0].contains(&format!("chmod go-w {}", path.display())),
             "{texts:?}"
         );
+        assert_eq!(
+            texts[1],
+            format!("{}: no key of this file is admitted", path.display())
+        );
         assert!(
-            texts[1].starts_with(&own.display().to_string()),
+            texts[2].starts_with(&own.display().to_string()),
             "{texts:?}"
         );
     }
@@ -191,5 +185,155 @@ mod tests {
         assert_eq!(policy.next_expiry(1_800_000_000), Some(1_861_920_000));
         assert_eq!(policy.next_expiry(1_861_920_000), Some(1_893_456_000));
         assert_eq!(policy.next_expiry(1_893_456_000), None);
+    }
+
+    fn write_keys(sources: &Sources, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = sources.agent.authorized_keys();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn own_user_is_admitted(sources: &Sources) -> bool {
+        let (policy, _) = sources.load();
+        member(&policy, &key(9)).is_some()
+    }
+
+    #[test]
+    fn policy_files_survive_serialization_and_give_the_same_policy() {
+        let (_directory, sources) = same_user();
+        write_keys(
+            &sources,
+            [key(1).to_string().as_bytes(), b" a\n\xff"].concat(),
+        );
+        let files = sources.read();
+        let wire = serde_json::to_vec(&files).unwrap();
+        let received: PolicyFiles = serde_json::from_slice(&wire).unwrap();
+        assert_eq!(received, files);
+        assert_eq!(received.policy().1, sources.load().1);
+        assert_eq!(files.invites.content, Content::Absent);
+        fs::set_permissions(
+            files.authorized_keys.path(),
+            fs::Permissions::from_mode(0o602),
+        )
+        .unwrap();
+        let Content::Unusable(fault) = sources.read().authorized_keys.content else {
+            panic!("others may write it")
+        };
+        assert_eq!(fault.kind, FaultKind::TooOpen);
+    }
+
+    #[test]
+    fn while_authorized_keys_cannot_be_used_the_own_user_is_not_admitted_either() {
+        let (directory, sources) = same_user();
+        assert!(own_user_is_admitted(&sources));
+        let line = format!("{} me chat-only\n", key(9));
+        let path = write_keys(&sources, &line);
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o620);
+        assert!(!own_user_is_admitted(&sources), "group-writable");
+        mode(0o600);
+        assert!(own_user_is_admitted(&sources));
+        for bad in [
+            format!("# \0\n{line}").as_bytes(),
+            &[line.as_bytes(), b"\xff"].concat(),
+        ] {
+            write_keys(&sources, bad);
+            assert!(!own_user_is_admitted(&sources), "{bad:?}");
+        }
+        let folder = path.parent().unwrap();
+        write_keys(&sources, &line);
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(
+            !own_user_is_admitted(&sources),
+            "the directory is group-writable"
+        );
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(!own_user_is_admitted(&sources), "a directory");
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink(directory.path().join("not-mounted"), &path).unwrap();
+        assert!(!own_user_is_admitted(&sources), "a link without a target");
+        let (policy, problems) = sources.load();
+        assert_eq!(*policy.own_user(), OwnUser::KeysUnusable(path.clone()));
+        let last = problems.last().unwrap().to_string();
+        assert_eq!(
+            last,
+            format!(
+                "this user's own controller is not admitted until {} can be used: it may restrict this key",
+                path.display()
+            )
+        );
+        fs::remove_file(&path).unwrap();
+        assert!(own_user_is_admitted(&sources), "there is no file");
+    }
+
+    #[test]
+    fn the_line_of_a_bad_byte_is_named() {
+        let (_directory, sources) = same_user();
+        for bad in ["\0", "\u{ff}\0"] {
+            let path = write_keys(&sources, format!("{} a\n{bad}\n", key(1)));
+            let (policy, problems) = sources.load();
+            assert_eq!(policy.members().count(), 0);
+            let first = problems[0].to_string();
+            let place = format!("{}:2: not UTF-8 text", path.display());
+            assert!(first.starts_with(&place), "{first}");
+        }
+    }
+
+    #[test]
+    fn a_line_whose_key_is_not_recognised_may_be_that_of_the_own_user() {
+        let (_directory, sources) = same_user();
+        for (line, own) in [
+            (format!("{} b from=x", key(2)), true),
+            (format!("{} me from=x", key(9)), false),
+            (format!("chat-only {} me", key(9)), false),
+            (format!("{}x me", key(9)), false),
+            ("ua1: me chat-only".to_owned(), false),
+        ] {
+            write_keys(&sources, format!("{} a\n{line}\n", key(1)));
+            let (policy, problems) = sources.load();
+            assert!(member(&policy, &key(1)).is_some());
+            assert_eq!(member(&policy, &key(9)).is_some(), own, "{line}");
+            assert!(
+                problems[0].to_string().contains("authorized_keys:2: "),
+                "{problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_good_and_a_bad_line_is_refused_and_equal_lines_count_as_one() {
+        let (_directory, sources) = same_user();
+        for (first, second, admitted) in [
+            ("a", "b", true),
+            ("a max-jobs=1", "a max-jobs=1", true),
+            ("a", "a chat-only", false),
+            ("a", "a chatonly", false),
+            ("a chatonly", "a", false),
+        ] {
+            write_keys(&sources, format!("{0} {first}\n{0} {second}\n", key(1)));
+            let (policy, problems) = sources.load();
+            assert_eq!(
+                member(&policy, &key(1)).is_some(),
+                admitted,
+                "{first} {second}"
+            );
+            assert!(!problems.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_crlf_line_ends_are_read() {
+        let (_directory, sources) = same_user();
+        write_keys(
+            &sources,
+            format!("\u{feff}{} a\r\n{} b chat-only\r\n", key(1), key(2)),
+        );
+        let (policy, problems) = sources.load();
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(member(&policy, &key(1)).unwrap().name, "a");
+        assert!(member(&policy, &key(2)).unwrap().options.chat_only);
+        assert!(member(&policy, &key(9)).is_some());
     }
 }

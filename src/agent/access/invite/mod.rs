@@ -9,9 +9,11 @@
 //! no key was entered.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::authorized_keys::{self, name_like, quote_option, to_line};
+use super::file_content::{Content, FileFault, PolicyFile};
 use super::member::SAME_USER;
 use super::{LineError, Member, Options, Origin};
 use crate::agent::limits::INVITES;
@@ -78,6 +80,8 @@ pub enum RedeemError {
     NoSuchInvite,
     /// The line of this key has an error; it must be corrected or removed.
     Refused,
+    /// `authorized_keys` cannot be used.
+    Unusable(FileFault),
     /// The files could not be changed.
     File(FileError),
 }
@@ -91,6 +95,7 @@ impl fmt::Display for RedeemError {
             Self::Refused => f.write_str(
                 "the line of this key in authorized_keys has an error; \"udpagent check\" names it",
             ),
+            Self::Unusable(fault) => f.write_str(&fault.words),
             Self::File(error) => error.fmt(f),
         }
     }
@@ -142,17 +147,24 @@ pub fn redeem(
 ) -> Result<Member, RedeemError> {
     let path = home.authorized_keys();
     let _lock = home::lock(&path).map_err(RedeemError::File)?;
-    let mut text = home::read(&path, Readers::All)
-        .map_err(RedeemError::File)?
-        .unwrap_or_default();
+    let file = PolicyFile::read(&path, Readers::All);
+    let mut text = match file.content {
+        Content::Absent => String::new(),
+        Content::Bytes(bytes) => authorized_keys::decode(bytes.as_os_str().as_bytes())
+            .map_err(|line| RedeemError::File(FileError::NotText(path.clone(), line)))?
+            .to_owned(),
+        Content::Unusable(fault) => return Err(RedeemError::Unusable(fault)),
+    };
     let mut members = Vec::new();
     for line in authorized_keys::parse(&text, &path) {
         match line {
-            Ok(member) if member.key == *key => return Ok(member),
-            Err(refused) if refused.key == Some(*key) => return Err(RedeemError::Refused),
+            Err(refused) if refused.keys.contains(key) => return Err(RedeemError::Refused),
             Ok(member) => members.push(member),
             Err(_) => {}
         }
+    }
+    if let Some(listed) = members.iter().find(|member| member.key == *key) {
+        return Ok(listed.clone());
     }
 
     let mut open = open_records(home, now_unix).map_err(RedeemError::File)?;
