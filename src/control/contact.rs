@@ -40,6 +40,8 @@ pub struct Contact {
     config: Config,
     /// Number of sessions opened.
     generation: u16,
+    /// Position in the rotation of the addresses.
+    address: usize,
     /// True once an agent has answered.
     contacted: bool,
     /// Time without an answer since something was last heard, in steps of the contact timeout.
@@ -75,6 +77,7 @@ impl Contact {
         Self {
             config,
             generation: 0,
+            address: 0,
             contacted: false,
             silent_for: Duration::ZERO,
         }
@@ -126,20 +129,21 @@ impl Contact {
         self.generation < u16::MAX
     }
 
-    /// Opens the next session, at the next address in rotation. `first` begins the control lane of its first call.
+    /// Opens the next session, at the next address in rotation, or again at an address that has just answered. `first` begins the control lane of its first call.
     /// Requires [`Contact::may_connect`].
     pub fn connect(&mut self, first: Bytes) -> Command {
         let paths = &self.config.paths;
         let connect = Connect {
             session: self.handle(self.generation),
             agent: self.config.agent,
-            path: paths[usize::from(self.generation) % paths.len()],
+            path: paths[self.address % paths.len()],
             ticket: self.config.ticket,
             invite: self.config.invite,
             first,
             timeout: self.timeout(),
         };
         self.generation += 1;
+        self.address = (self.address + 1) % self.config.paths.len();
         Command::Connect(connect)
     }
 
@@ -193,6 +197,12 @@ impl Contact {
             Closed::Lost | Closed::KeyUsedUp => self.retry(),
             Closed::Restarted => {
                 self.contacted = true;
+                self.retry()
+            }
+            Closed::Reset => {
+                // The agent is there, at the address of the session that it has reset.
+                let addresses = self.config.paths.len();
+                self.address = (self.address + addresses - 1) % addresses;
                 self.retry()
             }
             Closed::ByPeer { code, .. } if code == CloseCode::KeyUsedUp as u64 => self.retry(),
@@ -323,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_or_a_used_up_key_does_not_count_as_silence() {
+    fn a_restart_a_reset_or_a_used_up_key_does_not_count_as_silence() {
         let mut contact = contact(1);
         for _ in 0..10 {
             connect(&mut contact);
@@ -331,10 +341,26 @@ mod tests {
                 code: CloseCode::KeyUsedUp as u64,
                 reason: String::new(),
             };
-            for reason in [Closed::Restarted, Closed::KeyUsedUp, by_peer] {
+            for reason in [Closed::Restarted, Closed::Reset, Closed::KeyUsedUp, by_peer] {
                 assert_eq!(contact.on_closed(reason), Ok(()));
             }
         }
+    }
+
+    #[test]
+    fn a_session_that_was_reset_is_followed_by_one_to_the_same_address() {
+        let mut contact = contact(3);
+        connect(&mut contact);
+        assert_eq!(contact.on_closed(Closed::Unreachable), Ok(()));
+        let second = connect(&mut contact);
+        contact.on_connected(TICKET);
+        for _ in 0..4 {
+            assert_eq!(contact.on_closed(Closed::Reset), Ok(()));
+            let next = connect(&mut contact);
+            assert_eq!((next.path, next.ticket), (second.path, Some(TICKET)));
+        }
+        assert_eq!(contact.on_closed(Closed::Lost), Ok(()));
+        assert_ne!(connect(&mut contact).path, second.path);
     }
 
     #[test]

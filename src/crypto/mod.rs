@@ -49,6 +49,7 @@ pub mod key_file;
 mod keys;
 mod mac;
 mod replay;
+mod reset_token;
 mod resolver;
 mod seal;
 pub mod suite;
@@ -59,6 +60,7 @@ pub use invite::{InviteHash, InviteToken, ParseInviteError};
 pub use keys::{ParseKeyError, PublicKey, SecretKey};
 pub use mac::AgentMac;
 pub use replay::ReplayWindow;
+pub use reset_token::ResetToken;
 pub use seal::{OpeningKey, SealingKey};
 pub use token::TokenKey;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{InitFingerprint, Path, SessionHandle, Violation};
+use super::{InitFingerprint, Path, ResetRecord, SessionHandle, Violation};
 use crate::crypto::PublicKey;
 use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
@@ -47,6 +47,8 @@ pub enum Event {
         remote: PeerAddr,
         /// Invitation that the controller presented, if any.
         invite: Option<[u8; INVITE]>,
+        /// Record with which a later endpoint can reset the session.
+        reset: Box<ResetRecord>,
     },
     /// An event of a stream or call of the session.
     Stream {
@@ -65,7 +67,8 @@ pub enum Event {
         /// Session.
         session: SessionHandle,
     },
-    /// The peer's address has changed and the new one is validated.
+    /// The peer's address has changed and the new one is validated. It is the new path of the session's
+    /// [`ResetRecord`].
     Moved {
         /// Session.
         session: SessionHandle,
@@ -185,6 +188,9 @@ pub enum Closed {
     /// controller did not confirm the handshake within
     /// [`limits::UNCONFIRMED`](super::limits::UNCONFIRMED).
     Lost,
+    /// The agent has lost the session, for instance by a restart of its network process, and answers again: a new
+    /// session can follow at once.
+    Reset,
     /// The peer closed the session. The text is the peer's: escape it before showing.
     ByPeer {
         /// Code of the CLOSE, for programs.

@@ -100,6 +100,14 @@ pub const IDLE: Duration = Duration::from_secs(180);
 /// 30 s for which the strictest NATs keep a UDP binding (RFC 4787 §4.3 requires 120 s, practice differs).
 pub const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Minimum time between two stateless resets of one session: less than a controller waits before it
+/// attaches anew, more than a burst of its datagrams lasts.
+pub const RESET_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Maximum number of stateless resets that cause a new INIT while a controller waits for a RESP: whoever sees
+/// the INIT can forge them, because the controller has no token yet.
+pub const RESETS_FOLLOWED: u32 = 2;
+
 /// Maximum number of DATA datagrams kept per handshake until the RESP gives the keys (RFC 9001 §5.7).
 pub const UNDECRYPTABLE: usize = 4;
 

@@ -83,14 +83,16 @@ mod event;
 mod init_fingerprint;
 pub mod limits;
 mod range_set;
+mod reset_record;
 mod rtt;
 mod streams;
 mod violation;
 
 pub use command::{Command, Connect};
-pub use endpoint::{Authorizer, Config, Endpoint};
+pub use endpoint::{Authorizer, Config, Endpoint, Run};
 pub use event::{Closed, Event, StreamEvent, Ticket};
 pub use init_fingerprint::InitFingerprint;
+pub use reset_record::ResetRecord;
 pub use violation::{Fault, Violation};
 
 use std::net::IpAddr;
@@ -191,6 +193,8 @@ pub struct Stats {
     pub handshakes: u64,
     /// RETRYs sent.
     pub retries: u64,
+    /// Stateless resets sent.
+    pub resets: u64,
     /// Dropped datagrams, indexed by [`Drop`].
     pub dropped: [u64; Drop::ALL.len()],
 }

@@ -389,7 +389,7 @@ mod tests {
         // Consumed more than the credit.
         assert_eq!(refused(&[MAX_STREAM_DATA, 0, 2, 1]), Malformed::Range);
         // An undefined flag of HELLO.
-        let hello = [&[HELLO][..], &[0; 24], &[4]].concat();
+        let hello = [&[HELLO][..], &[0; 24], &[8]].concat();
         assert_eq!(refused(&hello), Malformed::Range);
         // A reason of 256 bytes, and one that is not UTF-8.
         let long = [&[CLOSE, 0, 0x41, 0x00][..], &[b'a'; 256]].concat();

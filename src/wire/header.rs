@@ -1,11 +1,12 @@
 //! The clear part of a datagram: tag, type, ids, counter.
 //!
-//! The fourth byte has the type in its high nibble and in its low nibble the version (INIT, RESP,
-//! RETRY) or the key phase (DATA). An INIT that answers a RETRY has a type of its own, because its
+//! The fourth byte has the type in its high nibble and in its low nibble the key phase (DATA) or
+//! the version (all others). An INIT that answers a RETRY has a type of its own, because its
 //! token shifts the fields that follow. Invariant: parsing needs no keys and never panics.
 
 use super::limits::{
-    AEAD_TAG, DATA_HEADER, MAC, MAX_COUNTER, MIN_DATAGRAM, RESP_HEADER, RETRY, TOKEN,
+    AEAD_TAG, DATA_HEADER, MAC, MAX_COUNTER, MIN_DATAGRAM, RESET_TOKEN, RESP_HEADER, RETRY,
+    STATELESS_RESET, TOKEN,
 };
 use super::{Malformed, Reader, SessionId, TAG, VERSION};
 
@@ -25,6 +26,8 @@ pub enum DatagramType {
     Data = 4,
     /// INIT repeated with the token of a RETRY.
     InitToken = 5,
+    /// Notice of an agent that it has lost a session.
+    StatelessReset = 6,
 }
 
 /// A parsed datagram that borrows from the received bytes.
@@ -38,6 +41,8 @@ pub enum Datagram<'a> {
     Retry(Retry<'a>),
     /// DATA.
     Data(Data),
+    /// STATELESS_RESET.
+    StatelessReset(StatelessReset<'a>),
 }
 
 /// INIT: tag 4, sender id 8, token 0 or 32, Noise message 1, MAC 16; always 1200 bytes.
@@ -93,6 +98,15 @@ pub struct Data {
     pub counter: u64,
 }
 
+/// `STATELESS_RESET`: tag 4, receiver id 8, token 16.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatelessReset<'a> {
+    /// Session id chosen by the controller.
+    pub receiver: SessionId,
+    /// Token that the agent gave for this session in HELLO.
+    pub token: &'a [u8; RESET_TOKEN],
+}
+
 impl<'a> Datagram<'a> {
     /// Parses a received datagram. Returns `Ok(None)` if it does not begin with the tag and is
     /// therefore plain text.
@@ -112,6 +126,7 @@ impl<'a> Datagram<'a> {
             RESP_TYPE => Self::Resp(Resp::parse(bytes, low)?),
             RETRY_TYPE => Self::Retry(Retry::parse(bytes, low)?),
             DATA => Self::Data(Data::parse(bytes, low)?),
+            RESET_TYPE => Self::StatelessReset(StatelessReset::parse(bytes, low)?),
             _ => return Err(Malformed::Type),
         };
         Ok(Some(parsed))
@@ -123,6 +138,7 @@ const RESP_TYPE: u8 = DatagramType::Resp as u8;
 const RETRY_TYPE: u8 = DatagramType::Retry as u8;
 const DATA: u8 = DatagramType::Data as u8;
 const INIT_TOKEN: u8 = DatagramType::InitToken as u8;
+const RESET_TYPE: u8 = DatagramType::StatelessReset as u8;
 
 /// Presence of a token after the sender id of an INIT.
 #[derive(Clone, Copy)]
@@ -195,6 +211,18 @@ impl<'a> Retry<'a> {
     }
 }
 
+impl<'a> StatelessReset<'a> {
+    fn parse(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
+        require(version == VERSION, Malformed::Version)?;
+        require(bytes.len() == STATELESS_RESET, Malformed::Length)?;
+        let mut reader = body(bytes)?;
+        Ok(Self {
+            receiver: SessionId(reader.u64()?),
+            token: reader.array()?,
+        })
+    }
+}
+
 fn start(kind: DatagramType, low: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&TAG);
     out.push((kind as u8) << 4 | low & 0x0F);
@@ -223,6 +251,13 @@ pub fn encode_resp(sender: SessionId, receiver: SessionId, out: &mut Vec<u8>) {
 /// Appends a RETRY up to its MAC.
 pub fn encode_retry(receiver: SessionId, token: &[u8; TOKEN], out: &mut Vec<u8>) {
     start(DatagramType::Retry, VERSION, out);
+    out.extend_from_slice(&receiver.0.to_be_bytes());
+    out.extend_from_slice(token);
+}
+
+/// Appends a `STATELESS_RESET`.
+pub fn encode_stateless_reset(receiver: SessionId, token: &[u8; RESET_TOKEN], out: &mut Vec<u8>) {
+    start(DatagramType::StatelessReset, VERSION, out);
     out.extend_from_slice(&receiver.0.to_be_bytes());
     out.extend_from_slice(token);
 }
@@ -282,7 +317,9 @@ mod tests {
         };
         let mut data = data.encode().to_vec();
         data.resize(DATA_HEADER + AEAD_TAG, 0xAB);
-        vec![init, again, resp, retry, data]
+        let mut reset = Vec::new();
+        encode_stateless_reset(RECEIVER, &[7; RESET_TOKEN], &mut reset);
+        vec![init, again, resp, retry, data, reset]
     }
 
     fn parse(bytes: &[u8]) -> Datagram<'_> {
@@ -319,6 +356,11 @@ mod tests {
         };
         assert_eq!(data.encode(), each[4][..DATA_HEADER]);
         assert_eq!((data.phase, data.receiver, data.counter), (3, RECEIVER, 99));
+        let Datagram::StatelessReset(reset) = parse(&each[5]) else {
+            panic!("not a STATELESS_RESET");
+        };
+        assert_eq!((reset.receiver, reset.token), (RECEIVER, &[7; RESET_TOKEN]));
+        assert!(each[5].len() < DATA_HEADER + AEAD_TAG);
     }
 
     #[test]
@@ -336,7 +378,10 @@ mod tests {
 
     #[test]
     fn a_datagram_one_byte_short_is_malformed_and_only_resp_and_data_may_be_longer() {
-        for (bytes, may_grow) in each().into_iter().zip([false, false, true, false, true]) {
+        for (bytes, may_grow) in each()
+            .into_iter()
+            .zip([false, false, true, false, true, false])
+        {
             let shorter = &bytes[..bytes.len() - 1];
             assert_eq!(Datagram::parse(shorter), Err(Malformed::Length));
             let longer = [&bytes[..], &[0]].concat();
@@ -354,7 +399,7 @@ mod tests {
             bytes[3] = bytes[3] & 0xF0 | (VERSION + 1);
             let expected = if data { None } else { Some(Malformed::Version) };
             assert_eq!(Datagram::parse(&bytes).err(), expected);
-            for kind in [0, 6, 15] {
+            for kind in [0, 7, 15] {
                 bytes[3] = kind << 4 | VERSION;
                 assert_eq!(Datagram::parse(&bytes), Err(Malformed::Type));
             }
@@ -377,7 +422,7 @@ mod tests {
         }
 
         #[test]
-        fn no_change_to_a_valid_datagram_panics(which in 0..5usize, at: prop::sample::Index, byte: u8) {
+        fn no_change_to_a_valid_datagram_panics(which in 0..6usize, at: prop::sample::Index, byte: u8) {
             let mut bytes = each().remove(which);
             let at = at.index(bytes.len());
             bytes[at] = byte;

@@ -26,6 +26,13 @@ pub const MAC: usize = 16;
 /// Size of a RETRY: tag, receiver id, token, MAC.
 pub const RETRY: usize = 12 + TOKEN + MAC;
 
+/// Token by which a controller recognizes a stateless reset: 128 bits cannot be guessed (RFC 9000 §10.3).
+pub const RESET_TOKEN: usize = 16;
+
+/// Size of a STATELESS_RESET: tag, receiver id, token. Less than the smallest DATA, so that two endpoints
+/// cannot answer each other's resets for ever (RFC 9000 §10.3.3).
+pub const STATELESS_RESET: usize = 12 + RESET_TOKEN;
+
 /// Tag of the AEAD.
 pub const AEAD_TAG: usize = 16;
 

@@ -41,7 +41,8 @@ pub use close_code::CloseCode;
 pub use frame::{Frame, Frames, encode_stream_header, stream_overhead};
 pub use frame_type::FrameType;
 pub use header::{
-    Data, Datagram, DatagramType, Init, Resp, Retry, encode_init, encode_resp, encode_retry,
+    Data, Datagram, DatagramType, Init, Resp, Retry, StatelessReset, encode_init, encode_resp,
+    encode_retry, encode_stateless_reset,
 };
 pub use hello::{Early, Hello};
 pub use varint::{Reader, VarInt};
@@ -50,7 +51,7 @@ pub use varint::{Reader, VarInt};
 /// §3).
 pub const TAG: [u8; 3] = [0xF8, 0x55, 0x41];
 
-/// Protocol version, carried by INIT, RESP and RETRY in the low nibble of the fourth byte.
+/// Protocol version, carried by every type but DATA in the low nibble of the fourth byte.
 pub const VERSION: u8 = 1;
 
 /// Reason why bytes with the tag are no datagram, or why decrypted bytes are no frames.

@@ -33,15 +33,19 @@ fn stream() -> impl Strategy<Value = Frame<'static>> {
 
 fn hello() -> impl Strategy<Value = Frame<'static>> {
     let early = prop::sample::select(vec![Early::Accepted, Early::Refused]);
-    (any::<[u64; 3]>(), early, any::<Option<[u8; 16]>>()).prop_map(|(numbers, early, invite)| {
-        Frame::Hello(Hello {
-            epoch: numbers[0],
-            agent_time: Duration::from_micros(numbers[1]),
-            session: SessionId(numbers[2]),
-            early,
-            invite,
-        })
-    })
+    let token = any::<Option<[u8; 16]>>;
+    (any::<[u64; 3]>(), early, token(), token()).prop_map(
+        |(numbers, early, invite, reset_token)| {
+            Frame::Hello(Hello {
+                epoch: numbers[0],
+                agent_time: Duration::from_micros(numbers[1]),
+                session: SessionId(numbers[2]),
+                early,
+                invite,
+                reset_token,
+            })
+        },
+    )
 }
 
 fn close() -> impl Strategy<Value = Frame<'static>> {
@@ -184,8 +188,20 @@ fn the_encoding_of_each_session_frame_is_that_of_version_1() {
                 session: SessionId(3),
                 early: Early::Refused,
                 invite: Some(*b"0123456789abcdef"),
+                reset_token: None,
             }),
             b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x030123456789abcdef",
+        ),
+        (
+            Frame::Hello(Hello {
+                epoch: 1,
+                agent_time: Duration::from_micros(2),
+                session: SessionId(3),
+                early: Early::Accepted,
+                invite: None,
+                reset_token: Some(*b"0123456789abcdef"),
+            }),
+            b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x04\x12\x01\x100123456789abcdef",
         ),
         (
             Frame::Close {
@@ -195,6 +211,38 @@ fn the_encoding_of_each_session_frame_is_that_of_version_1() {
             b"\x0E\x01\x03bye",
         ),
     ]);
+}
+
+#[test]
+fn unknown_parameters_of_hello_are_ignored_and_malformed_ones_refused() {
+    let hello = |parameters: &[u8]| {
+        let mut octets = vec![0x0D];
+        octets.extend([0; 24]);
+        octets.push(4);
+        octets.extend(parameters);
+        match Frames::new(&octets).next() {
+            Some(Ok(Frame::Hello(hello))) => Ok(hello.reset_token),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let token = |id: u8, size: u8| [&[id, size][..], &vec![7; usize::from(size)][..]].concat();
+    let with_size = |parameters: &[u8]| {
+        let size = u8::try_from(parameters.len()).unwrap();
+        [&[size][..], parameters].concat()
+    };
+    assert_eq!(hello(&[0]), Ok(None));
+    let both = [token(9, 3), token(1, 16), token(2, 0)].concat();
+    assert_eq!(hello(&with_size(&both)), Ok(Some([7; 16])));
+    for malformed in [
+        with_size(&token(1, 15)),
+        with_size(&[token(1, 16), token(1, 16)].concat()),
+        with_size(&[9]),
+        with_size(&[9, 1]),
+        vec![5, 1],
+        vec![0xFF; 8],
+    ] {
+        assert!(hello(&malformed).is_err(), "{malformed:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use udpagent::crypto::{AgentMac, Initiator, Responder, SealingKey, SecretKey, TrafficKeys};
 use udpagent::message::{Exec, Outcome, Reply, Request, RequestId, to_line};
 use udpagent::rng::Rng;
-use udpagent::wire::limits::{DATA_HEADER, MAC, MIN_DATAGRAM};
+use udpagent::wire::limits::{DATA_HEADER, MAC, MIN_DATAGRAM, RESET_TOKEN};
 use udpagent::wire::{
     self, CallId, Data, Datagram, Early, Frame, Frames, Hello, Lane, SessionId, StreamId,
     encode_ack,
@@ -48,13 +48,20 @@ fn ephemeral(seed: [u8; 32]) -> [u8; 32] {
     Rng::from_seed(Rng::from_seed(seed).bytes()).bytes()
 }
 
-fn hello(epoch: u64, agent_time: Duration, session: SessionId, early: Early) -> Vec<u8> {
+fn hello(
+    epoch: u64,
+    agent_time: Duration,
+    session: SessionId,
+    early: Early,
+    reset_token: Option<[u8; RESET_TOKEN]>,
+) -> Vec<u8> {
     let hello = Hello {
         epoch,
         agent_time,
         session,
         early,
         invite: None,
+        reset_token,
     };
     frames(&[Frame::Hello(hello)])
 }
@@ -115,7 +122,7 @@ impl Exchange {
         let mut init = Vec::new();
         wire::encode_init(CONTROLLER, None, &mut init);
         let prologue = init.clone();
-        let mut payload = hello(0, Duration::ZERO, CONTROLLER, Early::Accepted);
+        let mut payload = hello(0, Duration::ZERO, CONTROLLER, Early::Accepted, None);
         self.put("INIT header", &prologue);
         self.put("INIT HELLO", &payload);
         let size = MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC;
@@ -152,7 +159,13 @@ impl Exchange {
         )
         .unwrap();
         assert_eq!(known, controller.public());
-        let answer = hello(EPOCH, AGENT_TIME, AGENT, Early::Refused);
+        let answer = hello(
+            EPOCH,
+            AGENT_TIME,
+            AGENT,
+            Early::Refused,
+            Some(counting(0x41)),
+        );
         self.put("RESP HELLO", &answer);
         let mut resp = Vec::new();
         wire::encode_resp(AGENT, CONTROLLER, &mut resp);

@@ -24,6 +24,7 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         session: wire::SessionId(0),
         early: wire::Early::Accepted,
         invite: None,
+        reset_token: None,
     });
     let fixed = wire::limits::INIT_HEADER + wire::limits::TOKEN + Initiator::OVERHEAD;
     let early = wire::limits::MIN_DATAGRAM - fixed - hello.size() - wire::limits::MAC;
@@ -36,6 +37,14 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         ("early frames", early as u64),
         ("INITs of a session under way", session::INITS as u64),
         ("repeats of an INIT", session::INIT_REPEATS.into()),
+        (
+            "resets followed before RESP",
+            session::RESETS_FOLLOWED.into(),
+        ),
+        (
+            "interval of resets of a session, at least",
+            ms(session::RESET_INTERVAL),
+        ),
         ("interval of repeats, first", ms(probe)),
         (
             "interval of repeats, at most",

@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use udpagent::session::{Closed, Command, Event, InitFingerprint, SessionHandle, StreamEvent};
+use udpagent::session::{
+    Closed, Command, Event, InitFingerprint, ResetRecord, SessionHandle, StreamEvent,
+};
 use udpagent::time::Instant;
 use udpagent::wire::{CallId, Lane, StreamId};
 
@@ -41,6 +43,12 @@ pub struct Echo {
     register: HashSet<u64>,
     /// Fingerprints of INITs, kept over a restart.
     pub seen: Vec<InitFingerprint>,
+    /// The same with the times of their arrival, for an endpoint of the same run.
+    pub seen_at: Vec<(Instant, InitFingerprint)>,
+    /// Records of the open sessions.
+    pub resets: HashMap<SessionHandle, ResetRecord>,
+    /// Records of sessions whose endpoint is gone.
+    pub lost: Vec<ResetRecord>,
     /// Sessions accepted.
     pub accepted: u64,
     /// Paths that peers moved to.
@@ -58,6 +66,12 @@ impl Echo {
     /// The host's process ends. Running tasks are lost; what is on disk stays.
     pub fn crash(&mut self) {
         self.register.clear();
+        self.resets.clear();
+        self.end_sessions();
+    }
+
+    /// All sessions end with their endpoint.
+    pub fn end_sessions(&mut self) {
         self.requests.clear();
         self.early.clear();
         self.calls.clear();
@@ -232,14 +246,26 @@ impl App for Rc<RefCell<Echo>> {
     fn on_event(&mut self, now: Instant, event: Event, out: &mut Vec<Command>) {
         let mut echo = self.borrow_mut();
         match event {
-            Event::Accepted { .. } => echo.accepted += 1,
-            Event::InitSeen { fingerprint } => echo.seen.push(fingerprint),
-            Event::Moved { path, .. } => echo.moved.push(path),
+            Event::Accepted { session, reset, .. } => {
+                echo.accepted += 1;
+                echo.resets.insert(session, *reset);
+            }
+            Event::InitSeen { fingerprint } => {
+                echo.seen.push(fingerprint);
+                echo.seen_at.push((now, fingerprint));
+            }
+            Event::Moved { session, path } => {
+                echo.moved.push(path);
+                if let Some(reset) = echo.resets.get_mut(&session) {
+                    reset.path = path;
+                }
+            }
             Event::Stream { session, event } => echo.on_stream(now, session, event, out),
             Event::Closed { session, reason } => {
                 echo.calls.retain(|key, _| key.0 != session);
                 echo.requests.retain(|key, _| key.0 != session);
                 echo.early.retain(|key, _| key.0 != session);
+                echo.resets.remove(&session);
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),

@@ -17,6 +17,7 @@ pub fn init(agent: &PublicKey, identity: &SecretKey, rng: &mut Rng) -> Vec<u8> {
         session,
         early: Early::Accepted,
         invite: None,
+        reset_token: None,
     })
     .encode(&mut payload);
     payload.resize(MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC, 0);

@@ -23,7 +23,7 @@ use std::time::Duration;
 use udpagent::session::SessionHandle;
 use udpagent::session::limits::AMPLIFICATION;
 use udpagent::time::Instant;
-use udpagent::wire::limits::{MIN_DATAGRAM, RETRY};
+use udpagent::wire::limits::{MIN_DATAGRAM, RETRY, STATELESS_RESET};
 use udpagent::wire::{Datagram, SessionId, StreamId};
 
 use crate::network::{Arrival, HostId};
@@ -60,6 +60,9 @@ struct Peer {
     genuine: bool,
     /// A datagram with a true mac has: its sender knows the agent's public key.
     knows_key: bool,
+    /// Bytes of stateless resets that an endpoint may send without having received anything.
+    resets_allowed: u64,
+    resets_sent: u64,
 }
 
 /// A stream that is not complete: its writer has more to write, and its reader consumes what it receives.
@@ -114,6 +117,12 @@ impl Invariants {
         self.peers.entry((agent, from)).or_default().knows_key = true;
     }
 
+    /// Notes that an agent's endpoint has the record of a session with this address.
+    pub fn allow_reset(&mut self, agent: Incarnation, address: SocketAddr) {
+        let peer = self.peers.entry((agent, address)).or_default();
+        peer.resets_allowed += STATELESS_RESET as u64;
+    }
+
     /// Bytes that an agent has sent to an address.
     pub fn sent_to(&self, agent: Incarnation, address: SocketAddr) -> u64 {
         self.peers.get(&(agent, address)).map_or(0, |a| a.sent)
@@ -138,6 +147,9 @@ impl Invariants {
                     .insert((incarnation, resp.sender), resp.receiver);
             }
             Datagram::Retry(_) => assert_eq!(bytes.len(), RETRY, "a RETRY has one size"),
+            Datagram::StatelessReset(_) => {
+                assert_eq!(role, Role::Agent, "a controller sends a STATELESS_RESET");
+            }
             Datagram::Data(data) => {
                 let last = self
                     .counters
@@ -237,6 +249,16 @@ impl Invariants {
     ) {
         let peer = self.peers.entry((incarnation, to)).or_default();
         peer.sent += len;
+        if matches!(datagram, Datagram::StatelessReset(_)) {
+            peer.resets_sent += len;
+            assert!(
+                peer.resets_sent <= peer.resets_allowed + peer.received,
+                "resets of {} bytes to {to}, of which {} came",
+                peer.resets_sent,
+                peer.received
+            );
+            return;
+        }
         if !peer.genuine {
             assert!(
                 peer.knows_key && matches!(datagram, Datagram::Retry(_)),
@@ -251,7 +273,7 @@ impl Invariants {
             Datagram::Resp(resp) => resp.receiver,
             Datagram::Retry(retry) => retry.receiver,
             Datagram::Data(data) => data.receiver,
-            Datagram::Init(_) => return,
+            Datagram::Init(_) | Datagram::StatelessReset(_) => return,
         };
         let budget = self.budgets.entry((incarnation, session, to)).or_default();
         budget.sent += len;
@@ -286,7 +308,7 @@ impl Invariants {
                 self.sessions.get(&(incarnation, data.receiver)).copied(),
                 true,
             ),
-            Datagram::Resp(_) | Datagram::Retry(_) => (None, false),
+            Datagram::Resp(_) | Datagram::Retry(_) | Datagram::StatelessReset(_) => (None, false),
         };
         let Some(session) = session else { return };
         let budget = self

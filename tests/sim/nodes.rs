@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 use udpagent::agent::access::Policy;
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::Authorizer;
+use udpagent::session::{Authorizer, Run};
 use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
 use crate::echo::Echo;
 use crate::network::HostId;
+use crate::simulation::Simulation;
 
 /// An agent of a scenario.
 #[derive(Clone)]
@@ -27,6 +28,26 @@ pub struct Agent {
     pub address: SocketAddr,
     /// Its application.
     pub app: Rc<RefCell<Echo>>,
+}
+
+impl Agent {
+    /// Replaces the agent's endpoint by one that continues its run and resets its sessions. The register of tasks
+    /// stays, as if another process kept it.
+    pub fn replace_endpoint(&self, sim: &mut Simulation) {
+        let epoch = sim.endpoint(self.host).epoch();
+        let start = sim.started(self.host);
+        let mut app = self.app.borrow_mut();
+        app.end_sessions();
+        let lost: Vec<_> = app.resets.drain().map(|(_, reset)| reset).collect();
+        app.lost.extend(lost);
+        let resets = app.lost.clone();
+        let seen = app.seen_at.clone();
+        drop(app);
+        sim.start_with(self.host, |config| {
+            config.resets = resets;
+            config.run = Some(Run { epoch, start, seen });
+        });
+    }
 }
 
 /// A controller of a scenario.

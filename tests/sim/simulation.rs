@@ -36,6 +36,8 @@ struct Node {
     host: Option<Host>,
     /// End of the suspension, during which datagrams are lost and only the clock runs.
     asleep: Instant,
+    /// Start of its run, by its own clock.
+    started: Instant,
 }
 
 /// A simulated network of hosts.
@@ -141,6 +143,7 @@ impl Simulation {
             app,
             host: None,
             asleep: Instant::ZERO,
+            started: Instant::ZERO,
         });
         self.wakes.push(None);
         self.start(host, Vec::new());
@@ -164,6 +167,11 @@ impl Simulation {
 
     /// Starts a host's process, in place of its predecessor if there was one.
     pub fn start(&mut self, id: HostId, seen: Vec<InitFingerprint>) {
+        self.start_with(id, |config| config.seen = seen);
+    }
+
+    /// Starts a host's process with a changed configuration.
+    pub fn start_with(&mut self, id: HostId, change: impl FnOnce(&mut Config)) {
         let node = &mut self.nodes[id.0];
         let incarnation = self.invariants.start_host(id, node.role);
         let authorizer: Option<Box<dyn Authorizer>> = match node.role {
@@ -175,7 +183,16 @@ impl Simulation {
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
-        config.seen = seen;
+        change(&mut config);
+        let resets = config.resets.iter();
+        let addresses = resets.filter_map(|reset| reset.path.remote.socket_addr());
+        for address in addresses {
+            self.invariants.allow_reset(incarnation, address);
+        }
+        node.started = config
+            .run
+            .as_ref()
+            .map_or(self.now + node.clock, |run| run.start);
         let contract = Contract::new(config.stream_window, config.session_window);
         let random = seeded_rng(self.seed, &format!("endpoint {incarnation:?}"));
         node.host = Some(Host::new(HostConfig {
@@ -217,6 +234,11 @@ impl Simulation {
     /// The endpoint of a running host.
     pub fn endpoint(&self, host: HostId) -> &Endpoint {
         self.host(host).endpoint()
+    }
+
+    /// Start of the host's run, by its own clock.
+    pub fn started(&self, host: HostId) -> Instant {
+        self.nodes[host.0].started
     }
 
     /// Counts of the host's wake-ups.

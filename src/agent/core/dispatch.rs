@@ -32,6 +32,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 key,
                 remote,
                 invite,
+                ..
             } => {
                 let name = None;
                 self.on_accepted(now, session, Controller { key, name, remote }, invite);
@@ -423,6 +424,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Closed::Lost => state.opened.max(now - session::limits::IDLE),
             Closed::Unreachable
             | Closed::Restarted
+            | Closed::Reset
             | Closed::Full
             | Closed::ByPeer { .. }
             | Closed::KeyUsedUp

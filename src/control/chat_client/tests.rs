@@ -210,9 +210,9 @@ fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
 }
 
 #[test]
-fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_or_a_used_up_key() {
+fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_used_up_key() {
     let mut scene = Scene::chat();
-    for reason in [Closed::KeyUsedUp, Closed::Restarted] {
+    for reason in [Closed::KeyUsedUp, Closed::Restarted, Closed::Reset] {
         scene.closes(reason);
         assert_eq!(scene.end(), None);
         assert_eq!(scene.asked(), [Request::Chat { name: None }]);

@@ -39,6 +39,8 @@ pub(in crate::session) struct Connecting {
     token: Option<[u8; TOKEN]>,
     /// Number of RETRYs followed.
     retries: u32,
+    /// Number of stateless resets followed.
+    resets: u32,
     /// True if an INIT is to be sent now.
     pub(in crate::session) due: bool,
     /// DATA datagrams received before the RESP whose keys open them.
@@ -76,6 +78,7 @@ impl Connecting {
             began: None,
             token: None,
             retries: 0,
+            resets: 0,
             due: true,
             undecryptable: Vec::new(),
         }
@@ -154,6 +157,7 @@ impl Connecting {
             session: id,
             early: Early::Accepted,
             invite: self.invite.as_deref().copied(),
+            reset_token: None,
         };
         Frame::Hello(hello).encode(&mut payload);
         let early = usize::try_from(self.early()).expect("less than a datagram");
@@ -183,6 +187,7 @@ impl Connecting {
             session: SessionId(0),
             early: Early::Accepted,
             invite: self.invite.as_deref().copied(),
+            reset_token: None,
         });
         let stream = StreamId::new(CallId(0), Lane::Control);
         let space =
@@ -202,12 +207,28 @@ impl Connecting {
         }
         self.retries += 1;
         self.token = Some(token);
-        // No repeats are left, so the next INIT is a new one, with the token.
+        self.renew();
+        true
+    }
+
+    /// Handles a stateless reset for one of the INITs; returns true if it is followed. An endpoint of the agent
+    /// that answered the INIT is gone, and the next one may take a repeat for a replay.
+    pub(in crate::session) fn on_stateless_reset(&mut self, receiver: SessionId) -> bool {
+        let newest = self.flights.last().map(|flight| flight.id);
+        if newest != Some(receiver) || self.resets >= limits::RESETS_FOLLOWED {
+            return false;
+        }
+        self.resets += 1;
+        self.renew();
+        true
+    }
+
+    /// Has a new INIT sent now, in place of further repeats.
+    fn renew(&mut self) {
         if let Some(flight) = self.flights.last_mut() {
             flight.repeats = limits::INIT_REPEATS;
         }
         self.due = true;
-        true
     }
 
     /// Handles a RESP. `None` if it is forged; the INITs then stay outstanding.

@@ -21,7 +21,7 @@ mod transmit;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::crypto::{ReplayWindow, TrafficKeys};
+use crate::crypto::{ReplayWindow, ResetToken, TrafficKeys};
 use crate::rng::Rng;
 use crate::session::streams::{Side, Streams};
 use crate::session::{
@@ -71,6 +71,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) resp: Option<Resp>,
     /// Agent: the fingerprint of the INIT, until the endpoint has taken it (see `take_fingerprint`).
     pub(in crate::session) init_fingerprint: Option<InitFingerprint>,
+    /// Controller: token of a stateless reset.
+    pub(in crate::session) reset_token: Option<ResetToken>,
     pub(in crate::session) ping_due: bool,
     pub(in crate::session) replay: ReplayWindow,
     /// The largest counter received.
@@ -225,6 +227,7 @@ impl Session {
             timers: Timers::default(),
             resp: None,
             init_fingerprint: None,
+            reset_token: None,
             ping_due: false,
             replay: ReplayWindow::new(),
             newest: 0,

@@ -11,6 +11,7 @@ use super::recovery::AckOutcome;
 use super::sent::SentFrame;
 use super::timers::Timer;
 use super::{Session, State};
+use crate::crypto::ResetToken;
 use crate::session::streams::Side;
 use crate::session::{Closed, Drop, Event, Fault, Path, Violation, limits};
 use crate::time::Instant;
@@ -51,6 +52,30 @@ impl Session {
             .ok_or(Drop::Unexpected)
     }
 
+    /// Controller: handles a stateless reset. Before the RESP has brought the token, it only causes a new INIT.
+    pub(in crate::session) fn on_stateless_reset(
+        &mut self,
+        path: Path,
+        reset: &wire::StatelessReset<'_>,
+    ) -> Result<(), Drop> {
+        if self.side == Side::Agent || path.remote != self.path.path.remote {
+            return Err(Drop::Unexpected);
+        }
+        if let State::Connecting(connecting) = &mut self.state {
+            let followed = connecting.on_stateless_reset(reset.receiver);
+            return followed.then_some(()).ok_or(Drop::Unexpected);
+        }
+        let token = self.reset_token.ok_or(Drop::Unexpected)?;
+        token.verify(reset.token).map_err(|_| Drop::Forged)?;
+        match self.state {
+            State::Established => self.end(Closed::Reset),
+            // Nobody is left who would need the CLOSE.
+            State::Closing { .. } => self.state = State::Gone,
+            State::Connecting(_) | State::Gone => {}
+        }
+        Ok(())
+    }
+
     /// Agent: handles the accepted early frames of the INIT.
     pub(in crate::session) fn on_early(&mut self, now: Instant, payload: &[u8]) {
         if let Err(violation) = self.on_frames(now, self.path.path, payload, 0) {
@@ -65,6 +90,7 @@ impl Session {
             return;
         };
         self.keys = Some(established.keys);
+        self.reset_token = established.hello.reset_token.map(ResetToken::from_bytes);
         self.local = established.local;
         self.remote = established.remote;
         self.last_heard = now;

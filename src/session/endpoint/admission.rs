@@ -18,11 +18,13 @@ use zeroize::Zeroizing;
 
 use super::Endpoint;
 use super::init_register::{EarlyFingerprint, InitRegister};
-use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
+use crate::crypto::{AgentMac, PublicKey, ResetToken, Responder, TokenKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::connection::{Accept, PathState, Session};
-use crate::session::{Config, Drop, Event, InitFingerprint, Path, SessionHandle, Transmit, limits};
+use crate::session::{
+    Config, Drop, Event, InitFingerprint, Path, ResetRecord, SessionHandle, Transmit, limits,
+};
 use crate::time::Instant;
 use crate::wire::limits::TOKEN;
 use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
@@ -62,16 +64,20 @@ pub(in crate::session) struct Admission {
 
 impl Admission {
     pub(in crate::session) fn new(now: Instant, config: &Config, rng: &mut Rng) -> Self {
+        let drawn = rng.u64();
+        let run = config.run.as_ref();
+        // 0 means "no epoch known".
+        let epoch = run.map_or(drawn, |run| run.epoch).max(1);
+        let start = run.map_or(now, |run| run.start);
         Self {
             mac: AgentMac::new(&config.identity.public()),
             tokens: TokenKey::new(rng),
-            // 0 means "no epoch known".
-            epoch: rng.u64().max(1),
-            start: now,
+            epoch,
+            start,
             next_handle: 1 << 63,
             pending: VecDeque::new(),
             retries: VecDeque::new(),
-            register: InitRegister::new(&config.seen),
+            register: InitRegister::new(&config.seen, run.map_or(&[], |run| &run.seen)),
             unconfirmed: HashMap::new(),
         }
     }
@@ -278,12 +284,19 @@ impl Endpoint {
         let fingerprint = InitFingerprint::new(init.mac);
         let early = admission.register_init(now, fingerprint, &opened);
         let local = SessionId(self.rng.u64());
+        let reset = ResetRecord {
+            agent: local,
+            controller: init.sender,
+            token: ResetToken::generate(&mut self.rng),
+            path: pending.path,
+        };
         let hello = Hello {
             epoch: admission.epoch,
             agent_time: now.since(admission.start),
             session: local,
             early,
             invite: None,
+            reset_token: Some(*reset.token.bytes()),
         };
         let mut resp = Vec::new();
         wire::encode_resp(local, init.sender, &mut resp);
@@ -313,6 +326,7 @@ impl Endpoint {
             key: opened.key,
             remote: pending.path.remote,
             invite: opened.hello.invite,
+            reset: Box::new(reset),
         });
         session.push_event(Event::InitSeen { fingerprint });
         if early == Early::Accepted {

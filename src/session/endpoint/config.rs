@@ -2,7 +2,8 @@
 
 use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
-use crate::session::{InitFingerprint, limits};
+use crate::session::{InitFingerprint, ResetRecord, limits};
+use crate::time::Instant;
 use crate::wire::limits::INVITE;
 
 /// Decision about new sessions.
@@ -34,6 +35,25 @@ pub struct Config {
     /// Fingerprints of INITs that an earlier run answered
     /// ([`Event::InitSeen`](crate::session::Event::InitSeen)).
     pub seen: Vec<InitFingerprint>,
+    /// Run of the agent that this endpoint continues; `None` for a new run.
+    pub run: Option<Run>,
+    /// Sessions of earlier endpoints, whose controllers are told that they are lost; newest last. A record that was
+    /// given to an earlier endpoint less than [`limits::IDLE`] ago belongs to them: its reset may not have arrived.
+    pub resets: Vec<ResetRecord>,
+}
+
+/// Run of an agent whose requests are remembered beyond its endpoint. An endpoint that continues it accepts
+/// early data with the tickets of the earlier one, so that controllers attach anew in one round trip.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Random number of the run, not 0.
+    pub epoch: u64,
+    /// Start of the run: the origin of the agent's time.
+    pub start: Instant,
+    /// Fingerprints of the INITs that earlier endpoints of this run answered, and when; oldest first. One that is
+    /// younger than [`limits::INIT_REGISTER_AGE`](crate::session::limits::INIT_REGISTER_AGE) and missing here could be
+    /// answered again with its early data.
+    pub seen: Vec<(Instant, InitFingerprint)>,
 }
 
 impl Config {
@@ -47,6 +67,8 @@ impl Config {
             session_window: limits::SESSION_WINDOW,
             segments: 1,
             seen: Vec::new(),
+            run: None,
+            resets: Vec::new(),
         }
     }
 }

@@ -36,16 +36,21 @@ struct Entry {
 }
 
 impl InitRegister {
-    /// Creates a register that holds the fingerprints of an earlier run.
-    pub(in crate::session) fn new(seen: &[InitFingerprint]) -> Self {
+    /// Creates a register that holds the fingerprints of an earlier run, and those of this run.
+    pub(in crate::session) fn new(
+        earlier: &[InitFingerprint],
+        run: &[(Instant, InitFingerprint)],
+    ) -> Self {
         let mut this = Self {
             order: VecDeque::new(),
             fingerprints: HashSet::new(),
             early: HashSet::new(),
         };
-        for &fingerprint in seen {
+        let earlier = earlier.iter().map(|&fingerprint| (None, fingerprint));
+        let run = run.iter().map(|&(at, fingerprint)| (Some(at), fingerprint));
+        for (at, fingerprint) in earlier.chain(run) {
             this.push(Entry {
-                at: None,
+                at,
                 fingerprint,
                 early: None,
             });

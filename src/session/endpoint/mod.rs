@@ -6,6 +6,7 @@
 mod admission;
 mod config;
 mod init_register;
+mod lost_sessions;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -16,9 +17,10 @@ use crate::session::{
 };
 use crate::time::Instant;
 use crate::wire::{Datagram, SessionId};
-pub use config::{Authorizer, Config};
+pub use config::{Authorizer, Config, Run};
 
 use admission::Admission;
+use lost_sessions::LostSessions;
 
 /// Index of a session in the table.
 pub(in crate::session) type Index = usize;
@@ -46,12 +48,14 @@ pub struct Endpoint {
     event_queue: VecDeque<Index>,
     timers: BTreeSet<(Instant, Index)>,
     pub(in crate::session) events: VecDeque<Event>,
+    lost: LostSessions,
 }
 
 impl Endpoint {
-    /// Creates an endpoint without sessions. `now` is the origin of an agent's time.
+    /// Creates an endpoint without sessions. `now` is the origin of the time of an agent that starts a new run.
     #[must_use]
-    pub fn new(config: Config, mut rng: Rng, now: Instant) -> Self {
+    pub fn new(mut config: Config, mut rng: Rng, now: Instant) -> Self {
+        let resets = std::mem::take(&mut config.resets);
         let admission = config
             .authorizer
             .is_some()
@@ -68,6 +72,7 @@ impl Endpoint {
             event_queue: VecDeque::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
+            lost: LostSessions::new(now, &resets),
         }
     }
 
@@ -93,7 +98,9 @@ impl Endpoint {
             .ok_or(Drop::Malformed)?
         {
             Datagram::Data(data) => {
-                let index = self.index_of(data.receiver)?;
+                let index = self.index_of(data.receiver).inspect_err(|_| {
+                    self.lost.on_data(now, path, data.receiver);
+                })?;
                 let outcome = self.slots[index].session.on_data(now, path, datagram);
                 self.schedule(index);
                 outcome
@@ -110,6 +117,12 @@ impl Endpoint {
             Datagram::Retry(retry) => {
                 let index = self.index_of(retry.receiver)?;
                 self.slots[index].session.on_retry(path, &retry)?;
+                self.schedule(index);
+                Ok(())
+            }
+            Datagram::StatelessReset(reset) => {
+                let index = self.index_of(reset.receiver)?;
+                self.slots[index].session.on_stateless_reset(path, &reset)?;
                 self.schedule(index);
                 Ok(())
             }
@@ -133,6 +146,7 @@ impl Endpoint {
 
     /// Handles expired timers. Harmless if none has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.lost.handle_timeout(now);
         while let Some(&(at, index)) = self.timers.first()
             && at <= now
         {
@@ -238,6 +252,15 @@ impl Endpoint {
             self.stats.sent += 1;
             return Some(transmit);
         }
+        if let Some(path) = self.lost.poll_transmit(buf) {
+            self.stats.sent += 1;
+            self.stats.resets += 1;
+            return Some(Transmit {
+                path,
+                segment: None,
+                ecn: None,
+            });
+        }
         loop {
             let Some(&index) = self.transmit_queue.front() else {
                 // Established sessions come first: a handshake is processed when nothing else is ready.
@@ -294,7 +317,8 @@ impl Endpoint {
     /// Returns the latest time at which [`handle_timeout`](Self::handle_timeout) should be called.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.timers.first().map(|&(at, _)| at)
+        let session = self.timers.first().map(|&(at, _)| at);
+        session.into_iter().chain(self.lost.poll_timeout()).min()
     }
 
     /// Returns the next event.

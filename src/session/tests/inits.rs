@@ -16,6 +16,7 @@ fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
         session,
         early: Early::Accepted,
         invite: None,
+        reset_token: None,
     })
     .encode(&mut payload);
     for frame in early {

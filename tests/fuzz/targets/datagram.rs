@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use udpagent::crypto::{AgentMac, OpeningKey, PublicKey};
 use udpagent::wire::limits::DATA_HEADER;
-use udpagent::wire::{Datagram, TAG, encode_init, encode_resp, encode_retry};
+use udpagent::wire::{Datagram, TAG, encode_init, encode_resp, encode_retry, encode_stateless_reset};
 
 fuzz_target!(|bytes: &[u8]| {
     let mac = AgentMac::new(&PublicKey([9; 32]));
@@ -27,6 +27,10 @@ fuzz_target!(|bytes: &[u8]| {
             encode_retry(retry.receiver, retry.token, &mut again);
             assert_eq!(again, retry.covered);
             assert!(mac.verify(retry.covered, retry.mac).is_err());
+        }
+        Ok(Some(Datagram::StatelessReset(reset))) => {
+            encode_stateless_reset(reset.receiver, reset.token, &mut again);
+            assert_eq!(again, bytes);
         }
         Ok(Some(Datagram::Data(data))) => {
             let header = data.encode();

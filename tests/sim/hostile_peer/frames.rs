@@ -84,6 +84,7 @@ impl Frames {
                 session: SessionId(input.word()),
                 early: Early::Refused,
                 invite: None,
+                reset_token: None,
             })
             .encode(out),
             16 => {

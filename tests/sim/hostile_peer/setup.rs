@@ -107,6 +107,7 @@ impl Handshake {
             session,
             early: [Early::Accepted, Early::Refused][usize::from(input.below(2))],
             invite: None,
+            reset_token: None,
         })
         .encode(&mut payload);
         for _ in 0..input.below(4) {

@@ -181,3 +181,49 @@ fn repeated_requests_of_one_controller_do_not_supersede_each_other() {
     finish(&mut sim, &controller, SECOND * 200);
     all_true(&controller, &[task]);
 }
+
+#[test]
+fn a_job_goes_on_one_round_trip_after_its_session_was_reset() {
+    let (mut sim, agent, controller) = two(0, Link::perfect(RTT / 2));
+    let task = Task {
+        takes: SECOND * 2,
+        ..Task::cat(1, 5_000)
+    };
+    controller.run(&mut sim, &agent, task);
+    sim.run_for(SECOND);
+    let begun = sim.now();
+    agent.replace_endpoint(&mut sim);
+    let sessions = |sim: &Simulation| sim.endpoint(agent.host).sessions();
+    assert_eq!(sessions(&sim), 0);
+    // The reset takes half a round trip, and the request to attach another half.
+    sim.run_until(RTT, "attached", |sim| sessions(sim) == 1);
+    assert_eq!(sim.now().since(begun), RTT);
+    finish(&mut sim, &controller, SECOND * 2);
+    all_true(&controller, &[task]);
+}
+
+#[test]
+fn jobs_outlive_an_endpoint_that_is_replaced_again_and_again() {
+    seeds::each(40, |seed| {
+        let (mut sim, agent, controller) = two(seed, Link::lossy(MS * 20, 0.1));
+        let tasks = tasks(12, 200_000);
+        for task in &tasks {
+            controller.run(&mut sim, &agent, *task);
+        }
+        for _ in 0..10 {
+            let pause = sim.rng.duration_below(SECOND);
+            sim.run_for(pause);
+            agent.replace_endpoint(&mut sim);
+        }
+        finish(&mut sim, &controller, SECOND * 100);
+        let app = controller.app.borrow();
+        for task in &tasks {
+            match app.reports[&task.id].outcome {
+                // A second start panics in the simulated processes.
+                Some(Outcome::Exited { .. }) => all_true(&controller, &[*task]),
+                outcome => panic!("{task:?} came to {outcome:?}"),
+            }
+        }
+        assert_eq!(agent.log.borrow().starts.len(), tasks.len());
+    });
+}

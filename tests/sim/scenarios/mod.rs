@@ -11,6 +11,7 @@ mod loss;
 mod network_model;
 mod progress;
 mod replay;
+mod reset;
 mod restart;
 mod roaming;
 mod round_trips;

@@ -1,6 +1,7 @@
 //! The agent's service above an endpoint.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use udpagent::agent::jobs::{self};
 use udpagent::crypto::PublicKey;
 use udpagent::message::OsText;
 use udpagent::process::{AccountError, RefusedVariable};
-use udpagent::session::{self, Command, InitFingerprint};
+use udpagent::session::{self, Closed, Command, InitFingerprint, ResetRecord, Run, SessionHandle};
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
@@ -81,6 +82,11 @@ struct ServiceApp {
     service: Service<SimulatedProcesses>,
     now: Instant,
     seen: Vec<InitFingerprint>,
+    /// The same with the times of their arrival, for an endpoint of the same run.
+    seen_at: Vec<(Instant, InitFingerprint)>,
+    /// Records of the open sessions, and of those whose endpoint is gone.
+    resets: HashMap<SessionHandle, ResetRecord>,
+    lost: Vec<ResetRecord>,
 }
 
 /// A whole agent in the simulation.
@@ -120,6 +126,9 @@ impl WholeAgent {
             service: service(&log, sim.members(), Instant::ZERO),
             now: Instant::ZERO,
             seen: Vec::new(),
+            seen_at: Vec::new(),
+            resets: HashMap::new(),
+            lost: Vec::new(),
         }));
         let (host, key, address) = sim.add_host(Role::Agent, Box::new(Rc::clone(&app)));
         app.borrow_mut().service = service(&log, sim.members(), sim.local(host));
@@ -137,8 +146,31 @@ impl WholeAgent {
         let mut app = self.app.borrow_mut();
         app.service = service(&self.log, sim.members(), sim.local(self.host));
         let seen = app.seen.clone();
+        app.resets.clear();
         drop(app);
         sim.start(self.host, seen);
+    }
+
+    /// Replaces the endpoint, while the service and its processes go on.
+    pub fn replace_endpoint(&self, sim: &mut Simulation) {
+        let (epoch, start) = (sim.endpoint(self.host).epoch(), sim.started(self.host));
+        let now = sim.local(self.host);
+        let mut app = self.app.borrow_mut();
+        let sessions: Vec<_> = app.resets.drain().collect();
+        for (session, reset) in sessions {
+            app.lost.push(reset);
+            let reason = Closed::Local;
+            app.service
+                .on_session_event(now, session::Event::Closed { session, reason });
+        }
+        // Commands to the endpoint that is gone.
+        while app.service.poll_command().is_some() {}
+        let (resets, seen) = (app.lost.clone(), app.seen_at.clone());
+        drop(app);
+        sim.start_with(self.host, |config| {
+            config.resets = resets;
+            config.run = Some(Run { epoch, start, seen });
+        });
     }
 
     /// The exit code of a task.
@@ -153,6 +185,28 @@ impl WholeAgent {
 }
 
 impl ServiceApp {
+    /// Keeps what a later endpoint needs, as another process would.
+    fn keep(&mut self, now: Instant, event: &session::Event) {
+        match event {
+            session::Event::InitSeen { fingerprint } => {
+                self.seen.push(*fingerprint);
+                self.seen_at.push((now, *fingerprint));
+            }
+            session::Event::Accepted { session, reset, .. } => {
+                self.resets.insert(*session, **reset);
+            }
+            session::Event::Moved { session, path } => {
+                if let Some(reset) = self.resets.get_mut(session) {
+                    reset.path = *path;
+                }
+            }
+            session::Event::Closed { session, .. } => {
+                self.resets.remove(session);
+            }
+            _ => {}
+        }
+    }
+
     fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
         self.now = now;
         if self.service.poll_timeout().is_some_and(|at| at <= now) {
@@ -174,9 +228,7 @@ impl ServiceApp {
 impl App for Rc<RefCell<ServiceApp>> {
     fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
-        if let session::Event::InitSeen { fingerprint } = event {
-            app.seen.push(fingerprint);
-        }
+        app.keep(now, &event);
         app.service.on_session_event(now, event);
         app.pump(now, out);
     }

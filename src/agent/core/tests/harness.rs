@@ -19,7 +19,7 @@ use crate::agent::outbox::CallRef;
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
 use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
-use crate::session::{Closed, Command, Event, SessionHandle, StreamEvent};
+use crate::session::{Closed, Command, Event, ResetRecord, SessionHandle, StreamEvent};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -308,11 +308,13 @@ impl Harness {
 
     pub fn open(&mut self, number: u64, key: PublicKey) -> SessionHandle {
         let session = SessionHandle(number);
+        let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into();
         self.event(Event::Accepted {
             session,
             key,
-            remote: std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into(),
+            remote,
             invite: (key == GUEST).then_some(INVITATION),
+            reset: Box::new(ResetRecord::for_test(remote)),
         });
         session
     }
