@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-/// Running commands, unless configured otherwise. Each takes four descriptors (three pipes and a
-/// pidfd), and a process usually has 1024.
-pub const JOBS: usize = 200;
+/// Running commands, unless configured otherwise: more than a host of today runs well. Each takes four
+/// descriptors (three pipes and a pidfd), so the soft limit of the agent, usually 1024, has to be raised
+/// towards the hard one, usually 524 288.
+pub const JOBS: usize = 2000;
+
+/// Smallest limit of the memory of a job's cgroup: with less, the kernel ends a program before it has begun.
+pub const MIN_CGROUP_MEMORY: u64 = 1 << 20;
 
 /// Largest number of running commands that can be configured.
 pub const MAX_JOBS: usize = 16_384;

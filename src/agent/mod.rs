@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+mod cgroup_limits;
 pub mod chat;
 pub mod config;
 pub mod core;
@@ -14,6 +15,8 @@ pub mod jobs;
 pub mod limits;
 pub mod note;
 pub mod outbox;
+mod size;
 mod switch;
 
+pub use cgroup_limits::CgroupLimits;
 pub use daemon::{Agent, Config, StartError, start};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Test, User};
+use crate::harness::User;
 
 fn id(user: &User) -> String {
     let id = user.udpctl(["id"]).outcome().stdout;
@@ -36,27 +36,40 @@ fn check_lists_every_key_with_its_rights() {
     let (user, keys) = host(&[
         "",
         "chat-only from=192.0.2.0/24,::1",
-        "allow='uname -a' allow='df **' user=ann,bob max-jobs=3 expires=2099-01-31",
-        "user=* expires=2001-01-01T00:00:00+02:00",
+        "allow='uname -a' allow='df **' user=no-such-ann,no-such-bob max-jobs=3 expires=2099-01-31 \
+         memory='1 MiB' pids=7 cpu=50",
+        "admin user=* expires=2001-01-01T00:00:00+02:00",
     ]);
     user.write_config(
         "bind = ':7001'\naudit = 'required'\naudit-file = '/var/log/a'\n\
-         [limits]\njobs = 7\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64",
+         [limits]\njobs = 7\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64\n\
+         [cgroup]\npids = 100",
     );
     let own = own_name();
     let place = user.path("config/udpagent/authorized_keys");
     let place = place.display();
+    let no_user = "there is no such user in /etc/passwd";
     user.udpagent(["check"])
+        .status(1)
+        .stderr(format!(
+            "udpagent: {place}:3: user=no-such-ann: {no_user}\n\
+             udpagent: {place}:3: user=no-such-bob: {no_user}\n\
+             udpagent: {place}:4: expires= has passed; remove the line or write a later time\n"
+        ))
         .stdout(format!(
             "listens on :7001\n\
-             runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64\n\
+             runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
+             each with 100 processes at most\n\
              keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\
              {} k0 ({place}:1): runs any command as {own}\n\
              {} k1 ({place}:2): chats, and runs no commands; from 192.0.2.0/24 or ::1/128\n\
-             {} k2 ({place}:3): runs \"uname -a\" or \"df **\" as ann, or bob if asked; 3 at a time; \
+             {} k2 ({place}:3): runs \"uname -a\" or \"df **\" as no-such-ann, or no-such-bob if asked; 3 at a time; \
+             each with 1048576 bytes of memory, 7 processes, 50% of a processor at most; \
              until 2099-01-31T00:00:00Z\n\
              {} k3 ({place}:4): runs any command as {own}, or any other user if asked; \
-             until 2000-12-31T22:00:00Z, which has passed\n",
+             may list, attach to and end the commands of all keys; \
+             until 2000-12-31T22:00:00Z, which has passed\n\
+             this user's own controller: not admitted without a line: it has no key\n",
             keys[0], keys[1], keys[2], keys[3]
         ))
         .run();
@@ -76,9 +89,9 @@ fn check_of_one_command_names_the_user_or_the_reason() {
     let says = |args: &[&str], status: i32, line: &str| {
         let line = line.replace("OWN", &own);
         let line = line.replace("FILE", &place.display().to_string());
-        Test::stdout(user.udpagent([&["check"], args].concat()), line + "\n")
-            .status(status)
-            .run();
+        let outcome = user.udpagent([&["check"], args].concat()).outcome();
+        let stdout = String::from_utf8(outcome.stdout).unwrap();
+        assert_eq!((stdout, outcome.status), (line + "\n", status), "{args:?}");
     };
     let free = "yes: k0 runs it as OWN, as it may run anything (FILE:1)";
     says(&["k0", "--", "rm", "-rf", "/"], 0, free);
@@ -131,11 +144,63 @@ fn check_names_a_wrong_line_and_its_key_has_no_rights() {
         .stdout("no: no valid line has this key or name\n")
         .stderr(format!(
             "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, user=, from=, max-jobs=, \
-             expires=\n",
+             expires=, memory=, pids=, cpu=, admin\n",
             path.display()
         ))
         .status(1)
         .run();
+}
+
+#[test]
+fn check_says_that_authorized_keys_cannot_be_used_and_what_follows() {
+    let (user, _) = host(&[""]);
+    let own = id(&user);
+    let path = user.path("config/udpagent/authorized_keys");
+    std::fs::write(&path, format!("{own} me chat-only\n# \0\n")).unwrap();
+    let outcome = user.udpagent(["check"]).outcome();
+    let words = format!(
+        "udpagent: {0}:2: not UTF-8 text; write the line again\n\
+         udpagent: {0}: no key of this file is admitted\n\
+         udpagent: this user's own controller is not admitted until {0} can be used: it may restrict this key\n",
+        path.display()
+    );
+    assert_eq!((outcome.status, outcome.stderr), (1, words));
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let last = format!(
+        "this user's own controller: not admitted until {} can be used: it may restrict this key\n",
+        path.display()
+    );
+    assert!(text.ends_with(&last), "{text}");
+    let first = format!("udpagent: {}:2: not UTF-8 text", path.display());
+    let outcome = user.udpagent(["invite", "--host", "h:1"]).outcome();
+    assert_eq!((outcome.status, &outcome.stdout[..]), (1, &b""[..]));
+    assert!(outcome.stderr.starts_with(&first), "{}", outcome.stderr);
+    std::fs::write(&path, "").unwrap();
+    let text = user.udpagent(["check"]).outcome().stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.ends_with("own controller: admitted without a line\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_invitation_of_a_useless_key_is_refused_with_the_reason() {
+    let user = User::new();
+    for (option, reason) in [
+        ("expires=2001-01-01", "expires= has passed"),
+        (
+            "user=no-such-user",
+            "user=no-such-user: there is no such user",
+        ),
+        ("chatonly", "unknown option \"chatonly\""),
+    ] {
+        let outcome = user.udpagent(["invite", "--host", "h:1", option]).outcome();
+        assert_eq!((outcome.status, &outcome.stdout[..]), (1, &b""[..]));
+        let first = format!("udpagent: {reason}");
+        assert!(outcome.stderr.starts_with(&first), "{}", outcome.stderr);
+    }
+    assert!(!user.path("config/udpagent/invites").exists());
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum Denied {
     Address(Option<IpAddr>),
     /// Commands are switched off for all keys.
     ExecOff,
+    /// The key has no `admin`.
+    NotAdmin,
     /// `chat-only`.
     ChatOnly,
     /// No `allow=` matches argv.
@@ -47,6 +49,7 @@ impl fmt::Display for Denied {
             Self::Address(Some(from)) => return write!(f, "from= does not let {from} connect"),
             Self::Address(None) => "from= does not let a peer without an IP address connect",
             Self::ExecOff => "exec = false: this agent runs no commands",
+            Self::NotAdmin => "this key has no admin: it may not use the owner's tools",
             Self::ChatOnly => "chat-only: this key runs no commands",
             Self::Command => "no allow= matches the command",
             Self::User => "user= does not name that user",

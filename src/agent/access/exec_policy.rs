@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 
 use super::{Admission, Denied, Options, Pattern, Policy};
+use crate::agent::cgroup_limits::CgroupLimits;
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, OsText};
@@ -21,6 +22,8 @@ pub struct Grant {
     pub user: String,
     /// Upper bound of the key's running jobs; `None` for the agent's limit.
     pub max_jobs: Option<usize>,
+    /// Limits of the cgroup of the command: those of the key, completed by the agent's.
+    pub cgroup_limits: CgroupLimits,
     /// Pattern that allows the command; `None` if the key may run any command.
     pub pattern: Option<Pattern>,
 }
@@ -79,6 +82,7 @@ impl Policy {
             max_jobs: options
                 .max_jobs
                 .map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
+            cgroup_limits: options.cgroup_limits.or(self.cgroup_limits),
             pattern: pattern.cloned(),
         })
     }
@@ -90,7 +94,10 @@ impl Policy {
 /// without a terminal. A variable such as PATH or another directory would give the same words another
 /// meaning. At a terminal many programs offer a shell. A script is no command that a pattern could
 /// describe.
-fn authorize_command<'a>(options: &'a Options, exec: &Exec) -> Result<Option<&'a Pattern>, Denied> {
+fn authorize_command<'a>(
+    options: &'a Options,
+    exec: &Exec,
+) -> Result<Option<&'a Pattern>, Denied> {
     if options.chat_only {
         return Err(Denied::ChatOnly);
     }
@@ -190,6 +197,24 @@ mod tests {
         let denied = policy.authorize_exec(&key(1), None, &exec, &TestAccounts, 0);
         assert_eq!(denied, Err(Denied::ExecOff));
         assert!(policy.authorize_session(&key(1), None, None, 0).is_ok());
+    }
+
+    #[test]
+    fn the_limits_of_a_key_replace_those_of_the_agent_one_by_one() {
+        let of_agent = CgroupLimits {
+            memory: Some(1 << 30),
+            pids: Some(100),
+            cpu_percent: None,
+        };
+        let policy = policy(&["pids=7", "cpu=50"]).with_cgroup_limits(of_agent);
+        let exec = request(&["true"]);
+        let grant = policy.authorize_exec(&key(1), None, &exec, &TestAccounts, 0);
+        let expected = CgroupLimits {
+            memory: Some(1 << 30),
+            pids: Some(7),
+            cpu_percent: Some(50),
+        };
+        assert_eq!(grant.unwrap().cgroup_limits, expected);
     }
 
     #[test]

@@ -6,9 +6,11 @@ use super::PatternError;
 use crate::crypto::ParseKeyError;
 use crate::escape;
 use crate::message::limits::NAME;
+use crate::process::AccountError;
 
 /// List of the options for error messages.
-const KNOWN: &str = "allow=, chat-only, user=, from=, max-jobs=, expires=";
+const KNOWN: &str =
+    "allow=, chat-only, user=, from=, max-jobs=, expires=, memory=, pids=, cpu=, admin";
 
 /// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,10 +42,14 @@ pub enum LineError {
     Pattern(PatternError),
     /// An option that is allowed once is given twice.
     Twice(&'static str),
-    /// `chat-only` is given together with `allow=`.
-    Contradiction,
+    /// Two options are given of which each excludes the other.
+    Contradiction(&'static str, &'static str),
     /// The key is already in an earlier line.
     DuplicateKey(usize),
+    /// `expires=` has passed.
+    Expired,
+    /// The agent cannot run commands as a user that `user=` names.
+    User(String, AccountError),
     /// A line of `invites` does not begin with a hash and a time.
     Record,
 }
@@ -86,12 +92,16 @@ impl fmt::Display for LineError {
             } => write!(f, "{option}= must be {want}, not \"{}\"", shown(value)),
             Self::Pattern(error) => write!(f, "allow= {error}"),
             Self::Twice(option) => write!(f, "{option}= is given twice; keep one"),
-            Self::Contradiction => {
-                f.write_str("chat-only and allow= contradict each other; keep one")
+            Self::Contradiction(first, second) => {
+                write!(f, "{first} and {second} contradict each other; keep one")
             }
             Self::DuplicateKey(first) => {
                 write!(f, "this key is already in line {first}; keep one")
             }
+            Self::Expired => {
+                f.write_str("expires= has passed; remove the line or write a later time")
+            }
+            Self::User(user, error) => write!(f, "user={user}: {error}"),
             Self::Record => f.write_str("not an invitation; remove the line and invite again"),
         }
     }

@@ -13,6 +13,7 @@ mod denied;
 mod exec_policy;
 mod expiry;
 mod file_content;
+mod ineffective;
 pub mod invite;
 mod line_error;
 mod member;

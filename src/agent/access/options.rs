@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{LineError, Pattern, Users, expiry};
+use crate::agent::cgroup_limits::{self, CgroupLimits};
 
 /// Restrictions of a key. The default is none.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -23,6 +24,10 @@ pub struct Options {
     pub max_jobs: Option<u32>,
     /// Expiry in seconds since 1970.
     pub expires: Option<u64>,
+    /// True if the key may use the owner's tools: list, attach to and end the jobs of all keys.
+    pub admin: bool,
+    /// Limits of the cgroup of each of its jobs, in place of the agent's.
+    pub cgroup_limits: CgroupLimits,
 }
 
 impl Options {
@@ -36,8 +41,23 @@ impl Options {
         for word in words.iter().map(AsRef::as_ref) {
             options.add(word)?;
         }
-        if options.chat_only && !options.allow.is_empty() {
-            return Err(LineError::Contradiction);
+        // An administrator can type into the terminals of other keys, and so run anything.
+        for (first, second, both) in [
+            (
+                "chat-only",
+                "allow=",
+                options.chat_only && !options.allow.is_empty(),
+            ),
+            ("chat-only", "admin", options.chat_only && options.admin),
+            (
+                "allow=",
+                "admin",
+                !options.allow.is_empty() && options.admin,
+            ),
+        ] {
+            if both {
+                return Err(LineError::Contradiction(first, second));
+            }
         }
         Ok(options)
     }
@@ -58,6 +78,7 @@ impl Options {
         }
         match (name, value) {
             ("chat-only", None) => self.chat_only = true,
+            ("admin", None) => self.admin = true,
             ("allow", Some(value)) => {
                 let pattern = Pattern::parse(value).map_err(LineError::Pattern)?;
                 self.allow.push(pattern);
@@ -87,6 +108,21 @@ impl Options {
                     )
                 })?;
                 once("expires", &mut self.expires, time)?;
+            }
+            ("memory", Some(value)) => {
+                let bytes = cgroup_limits::parse_memory(value)
+                    .ok_or_else(|| wrong("memory", cgroup_limits::MEMORY_WANT))?;
+                once("memory", &mut self.cgroup_limits.memory, bytes)?;
+            }
+            ("pids", Some(value)) => {
+                let number = cgroup_limits::parse_pids(value)
+                    .ok_or_else(|| wrong("pids", cgroup_limits::PIDS_WANT))?;
+                once("pids", &mut self.cgroup_limits.pids, number)?;
+            }
+            ("cpu", Some(value)) => {
+                let percent = cgroup_limits::parse_cpu(value)
+                    .ok_or_else(|| wrong("cpu", cgroup_limits::CPU_WANT))?;
+                once("cpu", &mut self.cgroup_limits.cpu_percent, percent)?;
             }
             _ => return Err(LineError::UnknownOption(word.to_owned())),
         }
@@ -136,7 +172,7 @@ mod tests {
     fn every_option_is_parsed() {
         let options = parse(
             "allow=\"uname -a\" allow='git **' user=www-data,ann user=* from=192.0.2.0/24,2001:db8::/32 \
-             from=127.0.0.1 max-jobs=3 expires=2030-01-31",
+             from=127.0.0.1 max-jobs=3 expires=2030-01-31 memory='1.5 GiB' pids=10 cpu=150%",
         )
         .unwrap();
         assert_eq!(options.allow.len(), 2);
@@ -159,6 +195,14 @@ mod tests {
                 "{address}"
             );
         }
+        let limits = CgroupLimits {
+            memory: Some(3 << 29),
+            pids: Some(10),
+            cpu_percent: Some(150),
+        };
+        assert_eq!(options.cgroup_limits, limits);
+        assert!(!options.admin);
+        assert!(parse("admin user=*").unwrap().admin);
         assert!(parse("chat-only").unwrap().chat_only);
     }
 
@@ -175,7 +219,8 @@ mod tests {
         for (text, message) in [
             (
                 "no-pty",
-                "unknown option \"no-pty\"; use one of allow=, chat-only, user=, from=, max-jobs=, expires=",
+                "unknown option \"no-pty\"; use one of allow=, chat-only, user=, from=, max-jobs=, expires=, memory=, pids=, \
+                 cpu=, admin",
             ),
             ("Chat-Only", "unknown option \"Chat-Only\""),
             ("chat-only=yes", "unknown option \"chat-only=yes\""),
@@ -202,6 +247,16 @@ mod tests {
             ),
             ("max-jobs=-1", "max-jobs= must be"),
             ("expires=soon", "expires= must be a date or time"),
+            ("memory=1k", "memory= must be a size of at least 1 MiB"),
+            ("pids=0", "pids= must be a number of at least 1, not \"0\""),
+            ("pids=1 pids=2", "pids= is given twice; keep one"),
+            ("cpu=half", "cpu= must be a percentage of one processor"),
+            ("admin=yes", "unknown option \"admin=yes\""),
+            (
+                "chat-only admin",
+                "chat-only and admin contradict each other",
+            ),
+            ("admin allow=ls", "allow= and admin contradict each other"),
             (
                 "chat-only allow=ls",
                 "chat-only and allow= contradict each other",
@@ -215,7 +270,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_word_panics(
-            name in "allow|chat-only|user|from|max-jobs|expires|.{0,5}",
+            name in "allow|chat-only|user|from|max-jobs|expires|memory|pids|cpu|admin|.{0,5}",
             value in "[=]?.{0,20}",
         ) {
             let _ = Options::parse(&[name + &value]);

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::member::SAME_USER;
 use super::{Denied, Member, Options, Origin, OwnUser, invite};
+use crate::agent::cgroup_limits::CgroupLimits;
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
 use crate::wire::limits::INVITE;
@@ -26,6 +27,8 @@ pub struct Policy {
     pub(super) own_user: OwnUser,
     /// Off if no key may run a command.
     pub(super) exec: Switch,
+    /// Limits of the cgroup of each job whose key has none of its own.
+    pub(super) cgroup_limits: CgroupLimits,
 }
 
 /// An authorised session.
@@ -56,6 +59,7 @@ impl Default for Policy {
             invites: Vec::new(),
             own_user: OwnUser::NoKey,
             exec: Switch::On,
+            cgroup_limits: CgroupLimits::default(),
         }
     }
 }
@@ -80,6 +84,14 @@ impl Policy {
     #[must_use]
     pub const fn with_exec(mut self, exec: Switch) -> Self {
         self.exec = exec;
+        self
+    }
+
+    /// Returns this policy with limits of the cgroup of each job, for keys that have none of their own (`[cgroup]`
+    /// in the configuration).
+    #[must_use]
+    pub const fn with_cgroup_limits(mut self, limits: CgroupLimits) -> Self {
+        self.cgroup_limits = limits;
         self
     }
 
@@ -108,6 +120,24 @@ impl Policy {
         // The options' own expiry is that of the key once it is listed.
         check_from(&open.ok_or(Denied::NotListed)?.options, from)?;
         Ok(Admission::Invited)
+    }
+
+    /// Authorises the use of the owner's tools, each time one is used. `from` and `now_unix` are as in
+    /// [`authorize_session`](Self::authorize_session).
+    ///
+    /// # Errors
+    /// [`Denied`]
+    pub fn authorize_admin(
+        &self,
+        key: &PublicKey,
+        from: Option<PeerAddr>,
+        now_unix: u64,
+    ) -> Result<&Member, Denied> {
+        match self.authorize_session(key, from, None, now_unix)? {
+            Admission::Member(member) if member.options.admin => Ok(member),
+            Admission::Member(_) => Err(Denied::NotAdmin),
+            Admission::Invited => Err(Denied::NotListed),
+        }
     }
 
     /// Returns all members, in arbitrary order.
@@ -168,6 +198,16 @@ mod tests {
 
     use super::*;
     use crate::agent::access::testing::{key, policy};
+
+    #[test]
+    fn only_a_key_with_admin_may_use_the_owners_tools_and_only_as_long_as_it_may_connect() {
+        let admin = policy(&["admin", "expires=1970-01-01T00:01:00Z"]);
+        assert!(admin.authorize_admin(&key(1), None, 59).is_ok());
+        let denied = |policy: &Policy, now| policy.authorize_admin(&key(1), None, now).err();
+        assert_eq!(denied(&admin, 60), Some(Denied::Expired));
+        assert_eq!(denied(&policy(&[]), 0), Some(Denied::NotAdmin));
+        assert_eq!(denied(&Policy::default(), 0), Some(Denied::NotListed));
+    }
 
     #[test]
     fn address_and_expiry_are_checked_for_a_session() {

@@ -90,7 +90,10 @@ impl PolicyBuilder {
                     self.policy.insert(Member {
                         key,
                         name: SAME_USER.to_owned(),
-                        options: Options::default(),
+                        options: Options {
+                            admin: true,
+                            ..Options::default()
+                        },
                         origin: Origin::SameUser(path.to_owned()),
                     });
                     OwnUser::Admitted

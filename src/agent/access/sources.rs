@@ -94,6 +94,7 @@ mod tests {
         assert!(member(&policy, &key(9)).is_some());
         assert!(member(&policy, &key(1)).is_none());
         assert_eq!(member(&policy, &key(9)).unwrap().name, "owner");
+        assert!(policy.authorize_admin(&key(9), None, 0).is_ok());
     }
 
     #[test]

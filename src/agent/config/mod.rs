@@ -5,13 +5,13 @@
 //! alone.
 
 mod file;
-mod size;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::{ConfigError, load, parse};
 
+use super::cgroup_limits::CgroupLimits;
 use super::chat::ReplyTemplate;
 use super::limits::JOBS;
 pub use super::switch::Switch;
@@ -42,6 +42,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Restriction of the process that serves the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// As far as the kernel allows.
+    Auto,
+    /// Complete. The agent does not start with less.
+    Required,
+    /// None.
+    Off,
+}
+
 /// Values of one source; `None` if it has none.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Layer {
@@ -65,6 +77,10 @@ pub struct Layer {
     pub max_output: Option<u64>,
     /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
+    /// Limits of the cgroup of each job.
+    pub cgroup_limits: CgroupLimits,
+    /// Restriction of the process that serves the network.
+    pub sandbox: Option<Sandbox>,
     /// Audit records of commands.
     pub audit: Option<Audit>,
     /// File of the audit records.
@@ -96,6 +112,10 @@ pub struct Config {
     pub max_output: Option<u64>,
     /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
+    /// Limits of the cgroup of each job, for keys that have none of their own.
+    pub cgroup_limits: CgroupLimits,
+    /// Restriction of the process that serves the network.
+    pub sandbox: Sandbox,
     /// Audit records of commands.
     pub audit: Audit,
     /// File of the audit records; `None` for standard error.
@@ -117,6 +137,8 @@ impl Default for Config {
             max_runtime: None,
             max_output: None,
             resources: Vec::new(),
+            cgroup_limits: CgroupLimits::default(),
+            sandbox: Sandbox::Auto,
             audit: Audit::Auto,
             audit_file: None,
             keep_jobs: Switch::Off,
@@ -142,6 +164,8 @@ impl Config {
             max_runtime: layer.max_runtime,
             max_output: layer.max_output,
             resources: layer.resources,
+            cgroup_limits: layer.cgroup_limits,
+            sandbox: layer.sandbox.unwrap_or(default.sandbox),
             audit: layer.audit.unwrap_or(default.audit),
             audit_file: layer.audit_file,
             keep_jobs: layer.keep_jobs.unwrap_or(default.keep_jobs),
@@ -167,6 +191,8 @@ impl Layer {
             } else {
                 self.resources
             },
+            cgroup_limits: self.cgroup_limits.or(below.cgroup_limits),
+            sandbox: self.sandbox.or(below.sandbox),
             audit: self.audit.or(below.audit),
             audit_file: self.audit_file.or(below.audit_file),
             keep_jobs: self.keep_jobs.or(below.keep_jobs),
@@ -199,6 +225,12 @@ mod tests {
                 resource: Resource::Nofile,
                 at_most: n.into(),
             }],
+            cgroup_limits: CgroupLimits {
+                memory: Some(n.into()),
+                pids: Some(n.into()),
+                cpu_percent: Some(n.into()),
+            },
+            sandbox: Some(Sandbox::Required),
             audit: Some(Audit::Required),
             audit_file: Some(format!("/audit{n}").into()),
             keep_jobs: Some(Switch::On),

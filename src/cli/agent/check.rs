@@ -13,7 +13,7 @@ use super::files::{ConfigFile, Files};
 use super::serve::audit;
 use crate::agent::access::{Denied, Member, Origin, Policy, Sources};
 use crate::agent::audit::Demand;
-use crate::agent::config::{Config, Switch};
+use crate::agent::config::{Config, Sandbox, Switch};
 use crate::agent::daemon::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
@@ -55,8 +55,11 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         agent: files.agent,
         control: files.control,
     };
-    let (policy, problems) = sources.load();
-    let policy = policy.with_exec(config.exec);
+    let (policy, mut problems) = sources.load();
+    let policy = policy
+        .with_exec(config.exec)
+        .with_cgroup_limits(config.cgroup_limits);
+    problems.extend(policy.ineffective_lines(&Account::current(), unix_now()));
     for problem in &problems {
         eprintln!("udpagent: {problem}");
     }
@@ -69,6 +72,7 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         for member in members {
             println!("{}", describe(member));
         }
+        println!("this user's own controller: {}", policy.own_user());
         return Ok(u8::from(!problems.is_empty()));
     };
     let member = find(&policy, who)?;
@@ -121,8 +125,12 @@ fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<Strin
         Some(pattern) => format!("by allow=\"{pattern}\""),
         None => "as it may run anything".into(),
     };
+    let limits = match grant.cgroup_limits {
+        limits if limits.is_empty() => String::new(),
+        limits => format!(", with {limits} at most"),
+    };
     Ok(format!(
-        "{} runs it as {}, {reason}",
+        "{} runs it as {}, {reason}{limits}",
         grant.name, grant.user
     ))
 }
@@ -131,6 +139,13 @@ fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<Strin
 fn settings(config: &Config) -> Vec<String> {
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let mut lines = vec![format!("listens on {}", binds.join(", "))];
+    match config.sandbox {
+        Sandbox::Auto => {}
+        Sandbox::Required => {
+            lines.push("serves the network in a complete sandbox or not at all".into())
+        }
+        Sandbox::Off => lines.push("serves the network without a sandbox".into()),
+    }
     if config.exec == Switch::Off {
         lines.push("runs no commands".into());
         return lines;
@@ -145,6 +160,9 @@ fn settings(config: &Config) -> Vec<String> {
     for limit in &config.resources {
         let (resource, at_most) = (limit.resource, limit.at_most);
         limits.push(format!("{resource:?} {at_most}").to_lowercase());
+    }
+    if !config.cgroup_limits.is_empty() {
+        limits.push(format!("each with {} at most", config.cgroup_limits));
     }
     lines.push(limits.join(", "));
     if config.keep_jobs == Switch::On {
@@ -182,6 +200,12 @@ fn describe(member: &Member) -> String {
     }
     if let Some(jobs) = options.max_jobs {
         clauses.push(format!("{jobs} at a time"));
+    }
+    if !options.cgroup_limits.is_empty() {
+        clauses.push(format!("each with {} at most", options.cgroup_limits));
+    }
+    if options.admin {
+        clauses.push("may list, attach to and end the commands of all keys".to_owned());
     }
     if let Some(expires) = options.expires {
         let time = i64::try_from(expires).map(jiff::Timestamp::from_second);

@@ -6,16 +6,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::files::{ConfigFile, Files};
 use super::serve::host_name;
-use crate::agent::access::invite;
+use crate::agent::access::{Options, Problem, Sources, invite};
 use crate::agent::config::Config;
 use crate::agent::daemon::listening;
 use crate::agent::daemon::unix_now;
 use crate::net::{self, Bind, DEFAULT_PORT, Host, Invite, Target};
+use crate::process::Account;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +44,7 @@ pub struct InviteArgs {
 pub fn run(args: &InviteArgs) -> Result<u8> {
     let files = Files::locate()?;
     let config = Config::resolve([files.read_config(&args.config)?]);
+    check(args, &files)?;
     let bound = running(&files)?;
     let target = target(args.host.as_deref(), &bound, &config)?;
     let agent = files.key()?;
@@ -55,6 +57,32 @@ pub fn run(args: &InviteArgs) -> Result<u8> {
     };
     println!("{}", invite.command());
     Ok(0)
+}
+
+/// Refuses options with which the invited key could do nothing, and names the errors in the files, because a key
+/// cannot be entered while `authorized_keys` cannot be used.
+fn check(args: &InviteArgs, files: &Files) -> Result<()> {
+    let account = Account::current();
+    let options = Options::parse(&args.options)?;
+    if let Some(error) = options.ineffective(&account, unix_now()).into_iter().next() {
+        bail!(error);
+    }
+    let sources = Sources {
+        agent: files.agent.clone(),
+        control: files.control.clone(),
+    };
+    let (policy, mut problems) = sources.load();
+    problems.extend(policy.ineffective_lines(&account, unix_now()));
+    for problem in &problems {
+        eprintln!("udpagent: {problem}");
+    }
+    if problems
+        .iter()
+        .any(|problem| matches!(problem, Problem::AdmitsNobody(_)))
+    {
+        bail!("no key can be added; correct the file first");
+    }
+    Ok(())
 }
 
 /// Returns the addresses that the running agent listens on; none if no agent runs.

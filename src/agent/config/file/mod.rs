@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::{Audit, Layer, LogFormat, size};
+use super::{Audit, Layer, LogFormat, Sandbox};
+use crate::agent::cgroup_limits::{self, CgroupLimits};
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::limits::MAX_JOBS;
+use crate::agent::size;
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
@@ -67,6 +69,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
     })?;
     let limits = file.limits.unwrap_or_default();
     let resources = limits.resources();
+    let cgroup = file.cgroup.unwrap_or_default();
     Ok(Layer {
         bind: file
             .bind
@@ -80,6 +83,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         resources,
         max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
         max_output: limits.output.map(|Size(bytes)| bytes),
+        cgroup_limits: cgroup.limits(),
+        sandbox: file.sandbox,
         audit: file.audit,
         audit_file: file.audit_file.map(|Absolute(path)| path),
         keep_jobs: file.keep_jobs.map(Into::into),
@@ -119,7 +124,27 @@ struct File {
     audit: Option<Audit>,
     audit_file: Option<Absolute>,
     keep_jobs: Option<bool>,
+    sandbox: Option<Sandbox>,
     limits: Option<Limits>,
+    cgroup: Option<Cgroup>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Cgroup {
+    memory: Option<CgroupMemory>,
+    pids: Option<Count>,
+    cpu: Option<CgroupCpu>,
+}
+
+impl Cgroup {
+    fn limits(&self) -> CgroupLimits {
+        CgroupLimits {
+            memory: self.memory.as_ref().map(|memory| memory.0),
+            pids: self.pids.as_ref().map(|pids| pids.0),
+            cpu_percent: self.cpu.as_ref().map(|cpu| cpu.0),
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -275,6 +300,15 @@ enum Quantity {
     Text(String),
 }
 
+impl Quantity {
+    fn into_text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
@@ -305,10 +339,7 @@ struct Runtime(Duration);
 
 impl<'de> Deserialize<'de> for Runtime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match Quantity::deserialize(deserializer)? {
-            Quantity::Number(seconds) => seconds.to_string(),
-            Quantity::Text(text) => text,
-        };
+        let text = Quantity::deserialize(deserializer)?.into_text();
         duration::parse(&text).map(Self).map_err(D::Error::custom)
     }
 }
@@ -324,6 +355,27 @@ impl<'de> Deserialize<'de> for Size {
         }
         .map(Self)
         .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
+    }
+}
+
+struct CgroupMemory(u64);
+
+impl<'de> Deserialize<'de> for CgroupMemory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Quantity::deserialize(deserializer)?.into_text();
+        let bytes = cgroup_limits::parse_memory(&text).map(Self);
+        bytes.ok_or_else(|| D::Error::custom(format!("write {}", cgroup_limits::MEMORY_WANT)))
+    }
+}
+
+/// A percentage of one processor.
+struct CgroupCpu(u32);
+
+impl<'de> Deserialize<'de> for CgroupCpu {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Quantity::deserialize(deserializer)?.into_text();
+        let percent = cgroup_limits::parse_cpu(&text).map(Self);
+        percent.ok_or_else(|| D::Error::custom(format!("write {}", cgroup_limits::CPU_WANT)))
     }
 }
 

@@ -21,6 +21,7 @@ fn every_key_of_the_file_is_parsed() {
         audit = "required"
         audit-file = "/var/log/udpagent.jsonl"
         keep-jobs = true
+        sandbox = "required"
 
         [limits]
         jobs = 8
@@ -32,6 +33,11 @@ fn every_key_of_the_file_is_parsed() {
         file-size = "1.5 GiB"
         cpu = "1500ms"
         core = 0
+
+        [cgroup]
+        memory = "1 GiB"
+        pids = 100
+        cpu = "150%"
         "#,
     )
     .unwrap();
@@ -55,6 +61,12 @@ fn every_key_of_the_file_is_parsed() {
         ]
         .map(|(resource, at_most)| Limit { resource, at_most })
         .to_vec(),
+        cgroup_limits: CgroupLimits {
+            memory: Some(1 << 30),
+            pids: Some(100),
+            cpu_percent: Some(150),
+        },
+        sandbox: Some(Sandbox::Required),
         audit: Some(Audit::Required),
         audit_file: Some("/var/log/udpagent.jsonl".into()),
         keep_jobs: Some(Switch::On),
@@ -143,6 +155,22 @@ const WRONG: &[(&str, &str)] = &[
     (
         "limits.cpu = 0",
         "1: limits.cpu: a duration must be longer than zero",
+    ),
+    (
+        "[cgroup]\nmemory = '1 kB'",
+        "2: cgroup.memory: write a size of at least 1 MiB",
+    ),
+    (
+        "cgroup.cpu = 0",
+        "1: cgroup.cpu: write a percentage of one processor of at least 1",
+    ),
+    (
+        "cgroup.pids = 0",
+        "1: cgroup.pids: write a number of at least 1",
+    ),
+    (
+        "sandbox = 'on'",
+        "1: sandbox: unknown variant `on`, expected one of `auto`, `required`, `off`",
     ),
     ("name = ", "1: "),
     ("bind", "1: "),
