@@ -86,6 +86,10 @@ pub const CALL_LINES: u32 = 16_384;
 /// Bytes of argv shown for a job in a list.
 pub const SHOWN_ARGV: usize = 512;
 
+/// Bytes of argv kept for a running command, by which it is authorised again when the policy changes. Few
+/// commands have more, and 2000 with as much take 32 MiB.
+pub const KEPT_ARGV: usize = 16 << 10;
+
 /// Bytes of argv in a whole list, so that the list with the other fields of each job stays a line
 /// (a mebibyte).
 pub const LIST_ARGV: usize = 256 << 10;

@@ -141,7 +141,7 @@ pub enum Cause {
     Output,
     /// The job's controller was silent for longer than the lease.
     Lease,
-    /// The job's key was removed, or expired.
+    /// The job's key was removed, has expired, or may no longer run its command.
     Revoked,
     /// The agent was shut down.
     Shutdown,
@@ -160,7 +160,7 @@ impl Cause {
             Self::Runtime => "the agent lets no command run for longer",
             Self::Output => "the agent lets no command write more",
             Self::Lease => "its controller was silent for longer than the lease",
-            Self::Revoked => "its key is no longer let in",
+            Self::Revoked => "its key may no longer run it",
             Self::Shutdown => "the agent was shut down",
             Self::Other => "for a reason that this version does not know",
         }

@@ -36,7 +36,7 @@ fn reports_the_revocation(guest: &User, target: &str) {
     });
     assert_eq!(
         stderr,
-        format!("udpctl: {target}: canceled: its key is no longer let in; request {ID}\n")
+        format!("udpctl: {target}: canceled: its key may no longer run it; request {ID}\n")
     );
 }
 
@@ -81,6 +81,31 @@ fn a_key_that_expires_ends_its_command_at_its_time_and_not_before() {
     assert_eq!(status.code(), Some(255), "{stderr}");
     host.write_line(&id, "");
     reports_the_revocation(&guest, &agent.target());
+}
+
+#[test]
+fn narrowing_the_line_of_a_key_ends_what_it_no_longer_allows_and_nothing_else() {
+    let (host, guest) = (User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome().stdout;
+    host.write_line(&id, "");
+    let agent = host.agent();
+    let (mut udpctl, process) = guest_at(&guest, &agent);
+    let target = agent.target();
+    let refused = || {
+        let args = ["exec", &target, "--contact-timeout", "1s", "--", "false"];
+        guest.udpctl(args).outcome().status == 255
+    };
+    host.write_line(&id, "'allow=sh **'");
+    eventually("the new line holds", refused);
+    assert!(process.exists(), "the command goes on");
+    host.write_line(&id, "allow=uptime");
+    eventually("the command has ended", || !process.exists());
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(255), "{stderr}");
+    assert_eq!(
+        stderr.trim_end(),
+        format!("udpctl: {target}: canceled: its key may no longer run it; request {ID}")
+    );
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Policy {
 /// without a terminal. A variable such as PATH or another directory would give the same words another
 /// meaning. At a terminal many programs offer a shell. A script is no command that a pattern could
 /// describe.
-fn authorize_command<'a>(
+pub(super) fn authorize_command<'a>(
     options: &'a Options,
     exec: &Exec,
 ) -> Result<Option<&'a Pattern>, Denied> {

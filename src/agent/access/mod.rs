@@ -25,6 +25,7 @@ mod policy_builder;
 mod policy_files;
 mod policy_source;
 mod problem;
+mod running_command;
 mod sources;
 mod users;
 
@@ -41,6 +42,7 @@ pub use policy_builder::PolicyBuilder;
 pub use policy_files::PolicyFiles;
 pub use policy_source::{Controller, InviteRefused, PolicySource};
 pub use problem::Problem;
+pub use running_command::RunningCommand;
 pub use sources::Sources;
 pub use users::Users;
 

@@ -132,11 +132,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Authorises all sessions and running jobs again, after the policy has changed or something in it has
-    /// expired. Sessions that are denied are closed, and the jobs of keys that are denied are ended.
+    /// expired. Sessions that are denied are closed, and jobs whose commands are denied are ended.
     pub fn on_policy_changed(&mut self, now: Instant) {
         let policy = &self.policy;
-        self.jobs
-            .end_unless(|key| authorize(policy, key, None, None).is_ok());
+        let sessions = &self.sessions;
+        let address_of = |session| Some(sessions.get(&session)?.controller.remote);
+        self.jobs.end_denied(policy, address_of);
         let mut revoked = Vec::new();
         for (&session, state) in &mut self.sessions {
             let controller = &mut state.controller;

@@ -14,7 +14,7 @@ use super::output_buffer::{Flow, OutputBuffer};
 use super::processes::{Exit, Force, Output, Pid};
 use super::screen::Screen;
 use super::stdin::Stdin;
-use crate::agent::access::Controller;
+use crate::agent::access::{Controller, RunningCommand};
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
 use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
@@ -67,6 +67,8 @@ pub struct Job {
     pub owner: Controller,
     /// Hash of the request.
     pub digest: [u8; 32],
+    /// Facts by which it is authorised again when the policy has changed.
+    pub command: RunningCommand,
     /// Beginning of argv, for lists.
     pub argv: Vec<OsText>,
     /// Time of its acceptance.

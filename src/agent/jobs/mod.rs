@@ -16,6 +16,7 @@ mod record;
 mod refusal;
 mod register;
 mod requests;
+mod revocation;
 mod screen;
 mod stdin;
 mod table;
@@ -25,14 +26,13 @@ pub use processes::{Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use job::{Attachment, Due};
+use job::{Attachment, Due, Job};
 use table::Table;
 
 use super::audit::Audit;
 use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
-use crate::crypto::PublicKey;
 use crate::message::{Cause, OnDisconnect};
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
@@ -274,16 +274,12 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Ends all jobs of keys for which `known` returns false.
-    pub fn end_unless(&mut self, known: impl FnMut(&PublicKey) -> bool) {
-        self.end_all_but(known, Cause::Revoked);
-    }
-
-    fn end_all_but(&mut self, mut spared: impl FnMut(&PublicKey) -> bool, cause: Cause) {
+    /// Ends all running jobs that are not spared.
+    fn end_all_but(&mut self, mut spared: impl FnMut(&Job) -> bool, cause: Cause) {
         let jobs: Vec<JobId> = self
             .table
             .iter()
-            .filter(|(_, job)| job.is_running() && !spared(&job.owner.key))
+            .filter(|(_, job)| job.is_running() && !spared(job))
             .map(|(id, _)| id)
             .collect();
         for job in jobs {

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::{Errno, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
-use crate::agent::access::{Controller, Grant, PolicySource};
+use crate::agent::access::{Controller, Grant, PolicySource, RunningCommand};
 use crate::agent::audit::{Event, Unwritten};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
@@ -212,7 +212,7 @@ impl<P: Processes> Jobs<P> {
         }
         let id = self
             .table
-            .insert(self.accept(now, controller, &exec, digest));
+            .insert(self.accept(now, controller, &exec, digest, &grant));
         self.announce(id);
         self.attach(call, id, [None, None], Some(0), outbox);
         self.start(now, id, exec, grant, outbox);
@@ -252,7 +252,14 @@ impl<P: Processes> Jobs<P> {
         Ok(grant)
     }
 
-    fn accept(&self, now: Instant, owner: &Controller, exec: &Exec, digest: [u8; 32]) -> Job {
+    fn accept(
+        &self,
+        now: Instant,
+        owner: &Controller,
+        exec: &Exec,
+        digest: [u8; 32],
+        grant: &Grant,
+    ) -> Job {
         let asked = exec.timeout_ms.map(|millis| (wait(millis), Cause::Timeout));
         let most = self.config.max_runtime.map(|time| (time, Cause::Runtime));
         let times = asked.into_iter().chain(most);
@@ -261,6 +268,7 @@ impl<P: Processes> Jobs<P> {
             request: exec.id,
             owner: owner.clone(),
             digest,
+            command: RunningCommand::new(exec, grant),
             argv: listed_argv(&exec.argv),
             accepted: now,
             pid: None,

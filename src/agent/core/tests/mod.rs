@@ -4,6 +4,7 @@ mod attach;
 mod ending;
 mod exec;
 mod harness;
+mod narrowed;
 mod record;
 mod sessions;
 mod shutdown;

@@ -1,0 +1,68 @@
+//! The end of jobs and sessions that a changed line of `authorized_keys` no longer allows.
+
+use super::harness::*;
+use crate::agent::jobs::Force;
+use crate::message::{CloseCode, OnDisconnect, Request};
+use crate::session::{Closed, Event};
+
+#[test]
+fn a_job_that_the_line_of_its_key_no_longer_allows_is_ended() {
+    for line in [
+        "alice allow=uname",
+        "alice chat-only",
+        "alice user=ann",
+        "alice from=203.0.113.0/24",
+        "alice expires=1970-01-01",
+    ] {
+        let mut harness = Harness::new();
+        let alice = harness.open(1, ALICE);
+        let bob = harness.open(2, BOB);
+        harness.call(alice, 0, &Request::Exec(exec(1)));
+        let job = harness.last_job();
+        harness.call(bob, 0, &Request::Exec(exec(1)));
+        let changed = |harness: &mut Harness, line| {
+            harness.policy.borrow_mut().list(ALICE, line);
+            harness.service.on_policy_changed(harness.now);
+            harness.drain();
+        };
+        changed(&mut harness, "alicia max-jobs=7");
+        assert_eq!(harness.service.processes().ended, []);
+        changed(&mut harness, line);
+        let ended = &harness.service.processes().ended;
+        assert_eq!(*ended, [(job, Force::Terminate)], "{line}");
+    }
+}
+
+#[test]
+fn a_detached_job_is_ended_when_its_key_may_run_no_commands() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let mut request = exec(1);
+    request.on_disconnect = OnDisconnect::Keep;
+    harness.call(alice, 0, &Request::Exec(request));
+    let job = harness.last_job();
+    let (session, reason) = (alice, Closed::Lost);
+    harness.event(Event::Closed { session, reason });
+    harness.service.on_policy_changed(harness.now);
+    assert_eq!(harness.service.processes().ended, []);
+    harness.policy.borrow_mut().list(ALICE, "alice chat-only");
+    harness.service.on_policy_changed(harness.now);
+    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
+}
+
+#[test]
+fn a_chat_session_is_closed_when_its_key_is_removed() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let name = None;
+    let call = harness.call(alice, 0, &Request::Chat { name });
+    assert!(!harness.replies(call).is_empty());
+    harness.policy.borrow_mut().list(ALICE, "alice chat-only");
+    harness.service.on_policy_changed(harness.now);
+    harness.drain();
+    assert_eq!(harness.closed, [].into(), "it may still chat");
+    harness.policy.borrow_mut().remove(ALICE);
+    harness.service.on_policy_changed(harness.now);
+    harness.drain();
+    assert_eq!(harness.closed, [(alice, CloseCode::Revoked as u64)].into());
+}
