@@ -172,6 +172,10 @@ fn check_says_that_authorized_keys_cannot_be_used_and_what_follows() {
     );
     assert!(text.ends_with(&last), "{text}");
     let first = format!("udpagent: {}:2: not UTF-8 text", path.display());
+    let owner = user.udpagent(["check", "owner", "--", "true"]).outcome();
+    let owner = (String::from_utf8(owner.stdout).unwrap(), owner.status);
+    let no = last.replacen("controller: ", "controller is ", 1);
+    assert_eq!(owner, (format!("no: {no}"), 1));
     let outcome = user.udpagent(["invite", "--host", "h:1"]).outcome();
     assert_eq!((outcome.status, &outcome.stdout[..]), (1, &b""[..]));
     assert!(outcome.stderr.starts_with(&first), "{}", outcome.stderr);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{Agent, User};
+use crate::harness::{Agent, User, eventually};
 
 /// The output of `udpagent invite`, with the agent's real address.
 fn invite(host: &User, agent: &Agent) -> String {
@@ -189,6 +189,40 @@ fn a_secret_key_that_others_can_read_is_refused() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn while_authorized_keys_is_group_writable_neither_its_keys_nor_the_own_user_are_admitted() {
+    let (host, guest) = (User::new(), User::new());
+    let id = guest.udpctl(["id"]).outcome().stdout;
+    host.write_line(&id, "");
+    let mut agent = host.agent();
+    let target = agent.target();
+    guest.udpctl(["trust", &target, agent.key()]).outcome();
+    for user in [&host, &guest] {
+        user.udpctl(["exec", &target, "--", "true"]).run();
+    }
+    let path = host.path("config/udpagent/authorized_keys");
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&path, mode(0o664)).unwrap();
+    let words = format!("{}: others may change it (mode 0664)", path.display());
+    agent.child.stderr_line(|line| line.contains(&words));
+    agent
+        .child
+        .stderr_line(|line| line.contains("this user's own controller is not admitted until"));
+    for user in [&host, &guest] {
+        user.udpctl(["exec", &target, "--contact-timeout", "300ms", "--", "true"])
+            .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+            .status(255)
+            .run();
+    }
+    std::fs::set_permissions(&path, mode(0o644)).unwrap();
+    for user in [&host, &guest] {
+        eventually("the key is admitted again", || {
+            let args = ["ping", &target, "--contact-timeout", "1s"];
+            user.udpctl(args).outcome().status == 0
+        });
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::Options;
 use crate::crypto::PublicKey;
 
 /// Name of the controller key of the agent's own user.
-pub(super) const SAME_USER: &str = "owner";
+pub const SAME_USER: &str = "owner";
 
 /// A listed key.
 #[derive(Clone, PartialEq, Eq, Debug)]

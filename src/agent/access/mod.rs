@@ -33,7 +33,7 @@ pub use denied::Denied;
 pub use exec_policy::{Accounts, Grant};
 pub use file_content::{Content, FaultKind, FileFault, PolicyFile};
 pub use line_error::LineError;
-pub use member::{Member, Origin};
+pub use member::{Member, Origin, SAME_USER};
 pub use options::Options;
 pub use own_user::OwnUser;
 pub use pattern::{Pattern, PatternError};

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::files::{ConfigFile, Files};
 use super::serve::audit;
-use crate::agent::access::{Denied, Member, Origin, Policy, Sources};
+use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Sandbox, Switch};
 use crate::agent::daemon::unix_now;
@@ -77,6 +77,10 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
     };
     let member = find(&policy, who)?;
     let answer = match member {
+        None if who == SAME_USER => {
+            println!("no: this user's own controller is {}", policy.own_user());
+            return Ok(1);
+        }
         None => Err(Denied::NotListed),
         Some(member) if args.argv.is_empty() => policy
             .authorize_session(&member.key, from(args), None, unix_now())
