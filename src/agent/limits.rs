@@ -13,14 +13,21 @@ pub const MIN_CGROUP_MEMORY: u64 = 1 << 20;
 /// Largest number of running commands that can be configured.
 pub const MAX_JOBS: usize = 16_384;
 
-/// Ended commands that wait for their controller. The oldest is forgotten for a new one.
+/// Ended commands that wait for their controller. Beyond it the key with the most of them loses its oldest.
 pub const JOBS_ENDED: usize = 2048;
+
+/// Those of one key: half, so that one key leaves room for the others. Beyond it the key loses its oldest.
+pub const JOBS_ENDED_PER_KEY: usize = JOBS_ENDED / 2;
 
 /// Time for which an ended command waits for its controller.
 pub const RETENTION: Duration = Duration::from_secs(3600);
 
 /// Output of one lane that is held for its reader. Above it the process blocks in its write.
 pub const LANE: u64 = 1 << 20;
+
+/// Input of one command that was accepted and not yet taken by its pipe: several times what a pipe holds, so that a
+/// reader never waits for it. What a controller sends beyond waits in the job table, within its credit.
+pub const STDIN: u64 = 256 << 10;
 
 /// Terminal output that is held while no controller is attached: the initial credit. A controller that
 /// has lost its session may have received as much and not yet written it.
@@ -30,6 +37,18 @@ pub const SCROLLBACK: u64 = 64 << 10;
 /// most a mebibyte. A screen that needs more is drawn without colours.
 pub const SCREEN: usize = 128 << 10;
 
+/// Cells of the emulated terminals of one key. A cell takes 32 bytes, and each terminal has two screens, so 8 MiB: more
+/// than sixty terminals of 80 by 24. The screen of a terminal beyond it is not kept.
+pub const SCREEN_CELLS_PER_KEY: u64 = 1 << 17;
+
+/// Cells of all emulated terminals: 64 MiB, so that eight keys have their full share.
+pub const SCREEN_CELLS: u64 = 8 * SCREEN_CELLS_PER_KEY;
+
+/// Terminal output between two pictures that are kept for a later agent. With a picture of at most [`SCREEN`] bytes, a
+/// later agent has little to read, and it is well below [`LANE`], because output since the last picture is not
+/// released. Beyond twice as much a picture is kept at any place.
+pub const PICTURE: u64 = 256 << 10;
+
 /// Further output of a lane that is read after the process has ended, however slow the reader is.
 /// It is in the pipe already, which holds at most this (`/proc/sys/fs/pipe-max-size`).
 pub const LANE_AT_EXIT: u64 = 1 << 20;
@@ -37,15 +56,18 @@ pub const LANE_AT_EXIT: u64 = 1 << 20;
 /// Free space of a lane below which a read is not worth a system call.
 pub const READ: u64 = 16 << 10;
 
-/// Least cost of a chunk of output. A process that writes single bytes must not cost many times its
-/// output.
-pub const CHUNK: u64 = 128;
-
-/// Output held for all ended commands. Beyond it the oldest are forgotten.
+/// Output held for all ended commands. Beyond it the key with the most of it loses its oldest results.
 pub const ENDED_OUTPUT: u64 = 64 << 20;
 
+/// That of one key: half, so that one key leaves room for the others. Beyond it the key loses its oldest results.
+pub const ENDED_OUTPUT_PER_KEY: u64 = ENDED_OUTPUT / 2;
+
+/// Output of one lane that is held after it was consumed, for a repeat of a request whose id the user has chosen. Half
+/// of [`LANE`], so that the other half lets the process write.
+pub const RETAINED_OUTPUT: u64 = LANE / 2;
+
 /// Request ids remembered after their job was forgotten, so that a late repetition starts nothing.
-/// About 60 bytes each, so 8 MiB. An older repetition is recognised by its age.
+/// About 70 bytes each, so 9 MiB. An older repetition is recognised by its age.
 pub const REGISTER: usize = 1 << 17;
 
 /// Lease: time after which a silent controller is considered gone, unless its request has another.
@@ -75,6 +97,14 @@ pub const WAITERS: usize = 16;
 
 /// Bytes of incomplete lines, over all calls of a session.
 pub const PARTIAL_LINES: usize = 4 << 20;
+
+/// Bytes of incomplete lines, and of input before the first line of its call, over all sessions of a key: sixteen of the
+/// longest lines at once. Beyond it the session that adds more is closed.
+pub const UNREAD_PER_KEY: usize = 16 << 20;
+
+/// Open calls over all sessions of a key: each job may have one attached call and some that wait, and a few hundred
+/// bytes each are 2 MiB. Beyond it the session that opens another is closed.
+pub const CALLS_PER_KEY: usize = 8192;
 
 /// Invalid lines of a call, each answered: as many as a later protocol version may use.
 pub const INVALID_LINES: u32 = 16;

@@ -43,6 +43,8 @@ pub struct Report {
     pub stderr: Vec<u8>,
     /// True if a process that the command left behind still held an output open.
     pub streams_open: bool,
+    /// True if the process still runs, because it could not be killed.
+    pub still_running: bool,
 }
 
 impl Report {
@@ -201,6 +203,7 @@ fn report(finish: Finish, captures: &[Capture; 2]) -> Result<Report, Error> {
         stdout,
         stderr,
         streams_open: report.streams_open,
+        still_running: report.still_running,
     })
 }
 

@@ -39,6 +39,10 @@ pub enum Reply {
     Started {
         /// Process id on the agent's host, above 0.
         pid: i32,
+        /// Error number (`errno`) of the agent's system, if the home directory of the user could not be entered and
+        /// the command runs in `/` instead. Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<i32>,
     },
     /// The job has ended, or there is none. The result is whole once every byte below the two lengths has arrived.
     Exit {
@@ -54,6 +58,9 @@ pub enum Reply {
         /// Reason why the agent ended the command. Default: none, the command ended by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
+        /// True if the process still runs, because it could not be killed. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        still_running: bool,
     },
     /// Answer to `jobs`.
     Jobs {
@@ -187,6 +194,9 @@ pub struct JobView {
     pub stdout: u64,
     /// Length of stderr so far, in bytes.
     pub stderr: u64,
+    /// True if the job has ended and its process still runs, because it could not be killed. Default: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub still_running: bool,
 }
 
 /// State of a job.

@@ -108,6 +108,10 @@ pub struct Exec {
     /// Action after the lease. Default: [`OnDisconnect::Kill`].
     #[serde(default)]
     pub on_disconnect: OnDisconnect,
+    /// True to keep the result after it was collected, as long as one that was not: the user has chosen the id and may
+    /// send the same request again. Default: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retain: bool,
     /// Age of a repeated request in milliseconds since it was first sent. An agent that has started since then
     /// answers `unknown`, one that has begun to forget since then `expired`, and both start nothing. A repeat has
     /// the age [`u64::MAX`] first, which starts nothing on any agent: the time that a datagram takes is not known.
@@ -132,6 +136,7 @@ impl Exec {
             timeout_ms: None,
             lease_ms: None,
             on_disconnect: OnDisconnect::Kill,
+            retain: false,
             age_ms: 0,
         }
     }

@@ -225,13 +225,17 @@ fn replies() -> (Vec<u8>, Vec<u8>) {
         terminal: false,
         screen: None,
     });
-    let started = to_line(&Reply::Started { pid: 4711 });
+    let started = to_line(&Reply::Started {
+        pid: 4711,
+        home: None,
+    });
     let exit = to_line(&Reply::Exit {
         outcome: Outcome::Exited { code: 0 },
         stdout: 3,
         stderr: 0,
         streams_open: false,
         cause: None,
+        still_running: false,
     });
     ([accepted, started].concat(), exit)
 }

@@ -150,6 +150,12 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ("result held", s(agent::RETENTION)),
         ("results held", agent::JOBS_ENDED as u64),
         ("output of results held", agent::ENDED_OUTPUT),
+        ("results held for one key", agent::JOBS_ENDED_PER_KEY as u64),
+        (
+            "output of results held for one key",
+            agent::ENDED_OUTPUT_PER_KEY,
+        ),
+        ("consumed output held with retain", agent::RETAINED_OUTPUT),
         ("request ids remembered", agent::REGISTER as u64),
         ("plain text shown", net::limits::PLAIN as u64),
     ]

@@ -136,6 +136,7 @@ fn requests() -> Vec<Request> {
     exec.timeout_ms = Some(1);
     exec.lease_ms = Some(1);
     exec.on_disconnect = OnDisconnect::Keep;
+    exec.retain = true;
     exec.age_ms = 1;
     let mut all = vec![Request::Exec(exec)];
     loop {
@@ -191,6 +192,7 @@ fn replies() -> Vec<Reply> {
         state: JobState::Running {},
         stdout: 0,
         stderr: 0,
+        still_running: true,
     };
     let mut all = vec![Reply::Accepted {
         id,
@@ -202,13 +204,17 @@ fn replies() -> Vec<Reply> {
     }];
     loop {
         let next = match all.last().unwrap() {
-            Reply::Accepted { .. } => Reply::Started { pid: 1 },
+            Reply::Accepted { .. } => Reply::Started {
+                pid: 1,
+                home: Some(2),
+            },
             Reply::Started { .. } => Reply::Exit {
                 outcome: Outcome::Denied {},
                 stdout: 0,
                 stderr: 0,
                 streams_open: true,
                 cause: Some(Cause::Lease),
+                still_running: true,
             },
             Reply::Exit { .. } => Reply::Jobs {
                 jobs: vec![job.clone()],

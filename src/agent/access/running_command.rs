@@ -11,7 +11,7 @@ use crate::message::Exec;
 use crate::peer_addr::PeerAddr;
 
 /// A command that was granted.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RunningCommand {
     /// The request, without the texts that no decision depends on. A longer argv than [`KEPT_ARGV`] is left out,
     /// and then no pattern matches.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::session_state::{Call, CallKind, Input, SessionState};
+use super::session_state::{Call, CallKind, Input, SessionState, Usage};
 use super::{Service, authorize};
 use crate::agent::access::{Controller, Denied, PolicySource};
 use crate::agent::jobs::Processes;
@@ -37,7 +37,10 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 let name = None;
                 self.on_accepted(now, session, Controller { key, name, remote }, invite);
             }
-            Event::Stream { session, event } => self.on_stream_event(now, session, event),
+            Event::Stream { session, event } => {
+                self.on_stream_event(now, session, event);
+                self.count_usage(now, session);
+            }
             Event::Silent { session } => self.jobs.on_silent(now, session),
             Event::Heard { session } => self.jobs.on_heard(session),
             Event::Moved { session, path } => {
@@ -102,7 +105,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane) {
         match self.kind(call) {
-            Some(CallKind::Jobs) => self.jobs.on_stopped(now, call, lane, &mut self.outbox),
+            Some(CallKind::Jobs) => self.jobs.on_stopped(now, call, lane),
             Some(CallKind::Unopened | CallKind::Chat | CallKind::Answered)
                 if lane == Lane::Control =>
             {
@@ -135,6 +138,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             opened: now,
             invite,
             calls: BTreeMap::new(),
+            counted: Usage::default(),
         };
         self.sessions.insert(session, state);
         if denied {
@@ -267,36 +271,6 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
-    fn register(
-        &mut self,
-        call: CallRef,
-        controller: &Controller,
-        invite: Option<[u8; INVITE]>,
-        requested: &str,
-    ) {
-        let policy = &mut self.policy;
-        let name = match (&controller.name, invite) {
-            (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => policy.register(&controller.key, &invite, requested).ok(),
-            (None, None) => None,
-        };
-        let Some(name) = name else {
-            self.answer(call, &Reply::Denied {});
-            return;
-        };
-        if controller.name.is_none() {
-            self.notes.push_back(Note::Registered {
-                key: controller.key,
-                name: name.clone(),
-            });
-        }
-        if let Some(state) = self.sessions.get_mut(&call.session) {
-            state.controller.name = Some(name.clone());
-        }
-        let agent = self.name.clone();
-        self.answer(call, &Reply::Registered { name, agent });
-    }
-
     /// Sends the only reply of a call.
     fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
         self.outbox.last_reply(call, reply);
@@ -413,6 +387,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let Some(state) = self.sessions.remove(&session) else {
             return;
         };
+        self.replace_usage(&state.controller.key, state.counted, Usage::default());
         for (call, open) in state.calls {
             if open.kind == CallKind::Chat {
                 let call = CallRef { session, call };

@@ -16,22 +16,20 @@ mod tests;
 use crate::peer_addr::PeerAddr;
 use std::collections::{HashMap, VecDeque};
 
-use bytes::Bytes;
-
-use super::access::{Denied, PolicySource};
+use super::access::{Controller, Denied, PolicySource};
 use super::audit::Audit;
 use super::chat::Chat;
 use super::chat::ReplyTemplate;
-use super::jobs::{self, Exit, JobId, Jobs, Output, Processes};
+use super::jobs::{self, Digest, JobId, Jobs, Origin, Processes, Restored, Status};
 use super::limits;
 use super::note::Note;
-use super::outbox::Outbox;
+use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::CloseCode;
+use crate::message::{CloseCode, Reply, RequestId};
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
-use session_state::SessionState;
+use session_state::{SessionState, Usage};
 
 /// Configuration of a service.
 #[derive(Clone, Debug)]
@@ -62,6 +60,8 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     name: String,
     policy: S,
     sessions: HashMap<SessionHandle, SessionState>,
+    /// Memory that the sessions of each key use.
+    usage: HashMap<PublicKey, Usage>,
     jobs: Jobs<P>,
     chat: Chat,
     outbox: Outbox,
@@ -70,22 +70,23 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
 }
 
 impl<P: Processes, S: PolicySource> Service<P, S> {
-    /// Returns a service without sessions. Events of commands are recorded in `audit`. `now` is the start of the
-    /// agent; older requests are unknown to it.
+    /// Returns a service without sessions. Events of commands are recorded in `audit`. Requests from before `origin`
+    /// are unknown to it.
     #[must_use]
     pub fn new(
         config: Config,
         policy: S,
         processes: P,
         audit: Box<dyn Audit + Send>,
-        now: Instant,
+        origin: Origin,
     ) -> Self {
         let chat = Chat::new(config.name.clone(), config.reply);
         Self {
             name: config.name,
             policy,
             sessions: HashMap::new(),
-            jobs: Jobs::new(config.jobs, processes, audit, now),
+            usage: HashMap::new(),
+            jobs: Jobs::new(config.jobs, processes, audit, origin),
             chat,
             outbox: Outbox::default(),
             notes: VecDeque::new(),
@@ -103,31 +104,20 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         (&mut self.chat, &mut self.outbox)
     }
 
-    /// Processes output of a process, within its read limit.
-    pub fn on_output(&mut self, now: Instant, job: JobId, output: Output, data: Bytes) {
-        self.jobs
-            .on_output(now, job, output, data, &mut self.outbox);
+    /// Remembers the request of a job that was forgotten at `at`, under an earlier agent over the same supervisor; the
+    /// oldest first.
+    pub fn remember(&mut self, key: PublicKey, request: RequestId, digest: Digest, at: Instant) {
+        self.jobs.remember(key, request, digest, at);
     }
 
-    /// Processes the end of an output.
-    pub fn on_eof(&mut self, now: Instant, job: JobId, output: Output) {
-        self.jobs.on_eof(now, job, output, &mut self.outbox);
-        self.proceed(now);
+    /// Enters a job of an earlier agent over the same supervisor, before the first event.
+    pub fn restore(&mut self, now: Instant, job: Restored) {
+        self.jobs.restore(now, job);
     }
 
-    /// Processes the number of bytes written to stdin.
-    pub fn on_stdin_written(&mut self, job: JobId, bytes: u64) {
-        self.jobs.on_stdin_written(job, bytes, &mut self.outbox);
-    }
-
-    /// Processes that a process has closed stdin. Bytes not yet written are dropped.
-    pub fn on_stdin_closed(&mut self, job: JobId) {
-        self.jobs.close_stdin(job, &mut self.outbox);
-    }
-
-    /// Processes the exit of a leader. Output may still follow.
-    pub fn on_exit(&mut self, now: Instant, job: JobId, exit: Exit) {
-        self.jobs.on_exit(now, job, exit, &mut self.outbox);
+    /// Processes the present state of a process.
+    pub fn on_status(&mut self, now: Instant, job: JobId, status: Status) {
+        self.jobs.on_status(now, job, status, &mut self.outbox);
         self.proceed(now);
     }
 
@@ -176,7 +166,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     /// Processes all deadlines up to `now`. Harmless if none is due.
     pub fn on_timeout(&mut self, now: Instant) {
-        self.jobs.on_timeout(now, &mut self.outbox);
+        self.jobs.on_timeout(now);
         match self.phase {
             Phase::Ending(at) if at <= now => {
                 self.jobs.kill_all();
@@ -216,6 +206,63 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
         if matches!(self.phase, Phase::Delivering(_)) && self.jobs.all_delivered() {
             self.close_all(now);
+        }
+    }
+
+    /// Lists an invited key, and answers with its name.
+    fn register(
+        &mut self,
+        call: CallRef,
+        controller: &Controller,
+        invite: Option<[u8; INVITE]>,
+        requested: &str,
+    ) {
+        let policy = &mut self.policy;
+        let name = match (&controller.name, invite) {
+            (Some(name), _) => Some(name.clone()),
+            (None, Some(invite)) => policy.register(&controller.key, &invite, requested).ok(),
+            (None, None) => None,
+        };
+        let Some(name) = name else {
+            self.outbox.last_reply(call, &Reply::Denied {});
+            return;
+        };
+        if controller.name.is_none() {
+            self.notes.push_back(Note::Registered {
+                key: controller.key,
+                name: name.clone(),
+            });
+        }
+        if let Some(state) = self.sessions.get_mut(&call.session) {
+            state.controller.name = Some(name.clone());
+        }
+        let agent = self.name.clone();
+        self.outbox
+            .last_reply(call, &Reply::Registered { name, agent });
+    }
+
+    /// Counts the memory that the calls of a session use for its key. Closes the session if it exceeds the bounds of
+    /// the key.
+    fn count_usage(&mut self, now: Instant, session: SessionHandle) {
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let (key, after) = (state.controller.key, state.usage());
+        let before = std::mem::replace(&mut state.counted, after);
+        let grows = after.calls > before.calls || after.unread > before.unread;
+        self.replace_usage(&key, before, after);
+        let usage = self.usage.get(&key).copied().unwrap_or_default();
+        if grows && usage.is_too_much() {
+            let (code, reason) = (CloseCode::Violation, "too many open calls of this key");
+            self.close(now, session, code, reason);
+        }
+    }
+
+    fn replace_usage(&mut self, key: &PublicKey, before: Usage, after: Usage) {
+        let usage = self.usage.entry(*key).or_default();
+        usage.replace(before, after);
+        if *usage == Usage::default() {
+            self.usage.remove(key);
         }
     }
 

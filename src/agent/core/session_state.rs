@@ -25,6 +25,30 @@ pub struct SessionState {
     pub invite: Option<[u8; INVITE]>,
     /// Its calls that have not ended.
     pub calls: BTreeMap<CallId, Call>,
+    /// Part of [`usage`](Self::usage) that is counted for its key.
+    pub counted: Usage,
+}
+
+/// Memory that the calls of a session, or of all sessions of a key, use.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Usage {
+    /// Number of open calls.
+    pub calls: usize,
+    /// Bytes of incomplete lines, and of data lanes that arrived before their first line.
+    pub unread: usize,
+}
+
+impl Usage {
+    /// Replaces the part of a session.
+    pub const fn replace(&mut self, before: Self, after: Self) {
+        self.calls = self.calls + after.calls - before.calls;
+        self.unread = self.unread + after.unread - before.unread;
+    }
+
+    /// Returns true if the sessions of a key exceed their bounds.
+    pub const fn is_too_much(self) -> bool {
+        self.calls > limits::CALLS_PER_KEY || self.unread > limits::UNREAD_PER_KEY
+    }
 }
 
 /// A call that has not ended.
@@ -68,6 +92,18 @@ pub struct Input {
 }
 
 impl SessionState {
+    /// Returns the memory that its calls use.
+    pub fn usage(&self) -> Usage {
+        let unread = |call: &Call| {
+            let early: usize = call.early.iter().map(|input| input.data.len()).sum();
+            call.lines.partial() + early
+        };
+        Usage {
+            calls: self.calls.len(),
+            unread: self.calls.values().map(unread).sum(),
+        }
+    }
+
     /// Returns true if the incomplete lines exceed their bound.
     pub fn is_overfull(&self) -> bool {
         let partial = self.calls.values().map(|call| call.lines.partial());

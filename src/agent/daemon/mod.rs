@@ -6,6 +6,7 @@
 
 mod child_io;
 mod end_of_input;
+mod in_process;
 mod limits;
 pub mod listening;
 mod log;
@@ -41,6 +42,7 @@ use crate::net::{self, Clock, PlainSink};
 use crate::peer_addr::PeerAddr;
 use crate::process::{self, Limit};
 use crate::session;
+use in_process::InProcess;
 use policy::SharedPolicy;
 use replay_log::ReplayLog;
 use supervisor::Supervisor;
@@ -253,13 +255,20 @@ pub fn start(config: Config) -> Result<Agent, StartError> {
 
     let registry = poll.registry().try_clone().map_err(system)?;
     let mark = format!("{:016x}", rng.u64());
-    let children = Supervisor::new(registry, mark, config.resources);
+    let supervisor = Supervisor::new(registry, mark, config.resources);
+    let children = InProcess::new(supervisor, config.jobs.max_output);
     let setup = core::Config {
         name: config.name,
         jobs: config.jobs,
         reply,
     };
-    let service = Service::new(setup, policy.clone(), children, audit, now);
+    let service = Service::new(
+        setup,
+        policy.clone(),
+        children,
+        audit,
+        jobs::Origin::new(now),
+    );
     let addresses = net.addresses.iter().filter_map(PeerAddr::socket_addr);
     let addresses = addresses.collect();
     let mut thread = Thread::new(poll, service, net, policy, replay_log, stop).map_err(system)?;

@@ -1,4 +1,4 @@
-//! The processes of jobs, with their pipes in a `mio::Poll`: the implementation of [`Processes`].
+//! The processes of jobs, with their pipes in a `mio::Poll`.
 //!
 //! Not the job table. Readiness is edge-triggered: a descriptor that is ready stays in a queue until a call
 //! returns that nothing is left. [`Supervisor::poll`] serves the queue one read or write at a time, so that a
@@ -16,7 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::child_io::{ChildIo, Part, Read, Written};
-use crate::agent::jobs::{self, Errno, Force, JobId, Output, Pid, Processes};
+use crate::agent::jobs::{self, Errno, Force, JobId, Output, Pid};
 use crate::message::Window;
 use crate::net::Clock;
 use crate::process::{
@@ -47,6 +47,8 @@ pub enum ProcessEvent {
     StdinClosed,
     /// The leader has ended.
     Exited(jobs::Exit),
+    /// The tree could not be ended.
+    Unkillable,
 }
 
 /// All processes of jobs.
@@ -62,6 +64,8 @@ pub struct Supervisor {
     /// Jobs on a terminal with ended input.
     inputs: BTreeSet<JobId>,
     ready: VecDeque<(JobId, Part)>,
+    /// Jobs whose tree could not be ended.
+    unkillable: VecDeque<JobId>,
     buffer: Box<[u8]>,
 }
 
@@ -87,6 +91,7 @@ impl Supervisor {
             endings: BTreeSet::new(),
             inputs: BTreeSet::new(),
             ready: VecDeque::new(),
+            unkillable: VecDeque::new(),
             buffer: vec![0; super::limits::READ].into_boxed_slice(),
         }
     }
@@ -108,7 +113,7 @@ impl Supervisor {
 
     /// Returns true if the queue of [`poll`](Self::poll) is not empty.
     pub fn is_busy(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.unkillable.is_empty()
     }
 
     /// Returns true if no tree is being ended.
@@ -118,6 +123,9 @@ impl Supervisor {
 
     /// Returns the next event.
     pub fn poll(&mut self) -> Option<(JobId, ProcessEvent)> {
+        if let Some(job) = self.unkillable.pop_front() {
+            return Some((job, ProcessEvent::Unkillable));
+        }
         while let Some((job, part)) = self.ready.pop_front() {
             if let Some(event) = self.serve(job, part) {
                 return Some((job, event));
@@ -212,6 +220,7 @@ impl Supervisor {
     }
 
     fn on_progress(&mut self, job: JobId, progress: Progress) {
+        let gave_up = matches!(progress, Progress::GaveUp { .. });
         match progress {
             Progress::Pending => return,
             Progress::Ended => {}
@@ -222,6 +231,9 @@ impl Supervisor {
         self.endings.remove(&job);
         if let Some(child) = self.jobs.get_mut(&job) {
             child.ending = None;
+            if gave_up && !child.exited {
+                self.unkillable.push_back(job);
+            }
             if child.closed {
                 self.remove(job);
             }
@@ -288,21 +300,28 @@ fn errno(error: SpawnError) -> Errno {
     Errno(error.errno())
 }
 
-impl Processes for Supervisor {
-    fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<Pid, Errno> {
+/// Calls of the owner. A job that is not known is ignored.
+impl Supervisor {
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// The error of `fork(2)`, `execve(2)` or a step between them.
+    pub fn spawn(&mut self, job: JobId, spec: jobs::Spec) -> Result<(Pid, Option<Errno>), Errno> {
         let spec = self.complete(job, spec);
         let starting = process::start(&spec).map_err(errno)?;
         let process = starting.wait(START_TIMEOUT).map_err(errno)?;
+        let home = None;
         let pid = process.pid().as_raw_pid();
         let mut child = ChildIo::new(process);
         // On failure the process is killed when it is dropped.
         self.register(job, &mut child)
             .map_err(|error| error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno))?;
         self.jobs.insert(job, child);
-        Ok(Pid(pid))
+        Ok((Pid(pid), home))
     }
 
-    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
+    /// Sets the number of bytes of an output that may be read before the next call.
+    pub fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
         let part = Part::of(output);
         if let Some(child) = self.jobs.get_mut(&job)
             && child.set_read_limit(output, bytes)
@@ -311,13 +330,15 @@ impl Processes for Supervisor {
         }
     }
 
-    fn shut(&mut self, job: JobId, output: Output) {
+    /// Closes an output.
+    pub fn shut(&mut self, job: JobId, output: Output) {
         if let Some(child) = self.jobs.get_mut(&job) {
             child.shut(output, &self.registry);
         }
     }
 
-    fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
+    /// Queues bytes for stdin; with `eof` it is closed after them.
+    pub fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
         if let Some(child) = self.jobs.get_mut(&job)
             && child.write(data, eof)
         {
@@ -325,7 +346,8 @@ impl Processes for Supervisor {
         }
     }
 
-    fn end(&mut self, job: JobId, force: Force) {
+    /// Ends a process tree, or what remains of it.
+    pub fn end(&mut self, job: JobId, force: Force) {
         let now = Clock.now();
         let Some(child) = self.jobs.get_mut(&job) else {
             return;
@@ -342,14 +364,16 @@ impl Processes for Supervisor {
         }
     }
 
-    fn detach(&mut self, job: JobId) {
+    /// Detaches a process.
+    pub fn detach(&mut self, job: JobId) {
         if let Some(mut child) = self.jobs.remove(&job) {
             self.deregister(&mut child);
             child.process.detach();
         }
     }
 
-    fn signal(&mut self, job: JobId, signal: i32) -> bool {
+    /// Sends a signal to the leader's process group. Returns false if the leader has ended.
+    pub fn signal(&mut self, job: JobId, signal: i32) -> bool {
         let child = self.jobs.get(&job).filter(|child| !child.exited);
         let signal = Signal::from_named_raw(signal);
         match (child, signal) {
@@ -358,17 +382,20 @@ impl Processes for Supervisor {
         }
     }
 
-    fn resize(&mut self, job: JobId, window: Window) {
+    /// Sets the window size of a terminal.
+    pub fn resize(&mut self, job: JobId, window: Window) {
         if let Some(child) = self.jobs.get(&job) {
             child.resize(size(window));
         }
     }
 
-    fn unread(&self, job: JobId) -> bool {
+    /// Returns true if an open output holds unread bytes.
+    pub fn unread(&self, job: JobId) -> bool {
         self.jobs.get(&job).is_some_and(ChildIo::unread)
     }
 
-    fn close(&mut self, job: JobId) {
+    /// Closes the pipes of a job and forgets it once its tree is ended.
+    pub fn close(&mut self, job: JobId) {
         let Some(child) = self.jobs.get_mut(&job) else {
             return;
         };

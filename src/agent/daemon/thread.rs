@@ -17,14 +17,13 @@ use signal_hook::SigId;
 use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level;
 
+use super::in_process::InProcess;
 use super::policy::SharedPolicy;
 use super::replay_log::ReplayLog;
-use super::supervisor::{ProcessEvent, Supervisor};
 use super::terminal::{self, Printer, Typed};
 use super::watch::Watch;
 use super::{limits, log};
 use crate::agent::core::Service;
-use crate::agent::jobs::JobId;
 use crate::net::{Clock, Command, Event, Net, Timer};
 use crate::process::reap_orphans;
 use crate::session;
@@ -80,7 +79,7 @@ impl Drop for Orphans {
 /// State of the agent's thread.
 pub(super) struct Thread {
     poll: Poll,
-    service: Service<Supervisor, SharedPolicy>,
+    service: Service<InProcess, SharedPolicy>,
     net: Net,
     policy: SharedPolicy,
     watch: Option<Watch>,
@@ -101,7 +100,7 @@ pub(super) struct Thread {
 impl Thread {
     pub(super) fn new(
         poll: Poll,
-        service: Service<Supervisor, SharedPolicy>,
+        service: Service<InProcess, SharedPolicy>,
         net: Net,
         policy: SharedPolicy,
         replay_log: Option<ReplayLog>,
@@ -187,10 +186,10 @@ impl Thread {
         let mut more = self.take_events(now);
         self.take_typed(now);
         for _ in 0..limits::PROCESS_EVENTS_PER_TURN {
-            let Some((job, event)) = self.service.processes().poll() else {
+            let Some((job, status)) = self.service.processes().poll(now) else {
                 break;
             };
-            self.on_process_event(now, job, event);
+            self.service.on_status(now, job, status);
             self.execute_commands();
         }
         more |= self.service.processes().is_busy();
@@ -239,16 +238,6 @@ impl Thread {
             Event::Failed { address, error } => {
                 tracing::error!(%address, error, "a socket failed");
             }
-        }
-    }
-
-    fn on_process_event(&mut self, now: Instant, job: JobId, event: ProcessEvent) {
-        match event {
-            ProcessEvent::Output(output, data) => self.service.on_output(now, job, output, data),
-            ProcessEvent::Eof(output) => self.service.on_eof(now, job, output),
-            ProcessEvent::StdinWritten(bytes) => self.service.on_stdin_written(job, bytes),
-            ProcessEvent::StdinClosed => self.service.on_stdin_closed(job),
-            ProcessEvent::Exited(exit) => self.service.on_exit(now, job, exit),
         }
     }
 

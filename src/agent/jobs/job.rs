@@ -1,17 +1,17 @@
 //! A job: one command, from its acceptance until it is forgotten.
 //!
 //! ```text
-//!             spawn                on_exit                  both outputs at their end,
-//!   Accepted ───────► Running ────────────────► Draining ──or idle for 100 ms, or 2 s──► Ended
-//!       └──── failed ────────────────────────────────────────────────────────────────────►
+//!             running               ended, or not to be killed
+//!   Starting ────────► Running ──────────────────────────────► Ended
+//!       └── refused, or failed ─────────────────────────────────►
 //! ```
 //!
 //! Not the calls that refer to it: [`Attachment`] names the attached one.
 
 use std::time::Duration;
 
-use super::output_buffer::{Flow, OutputBuffer};
-use super::processes::{Exit, Force, Output, Pid};
+use super::output_buffer::OutputBuffer;
+use super::processes::{Digest, Exit, Output, Started};
 use super::screen::Screen;
 use super::stdin::Stdin;
 use crate::agent::access::{Controller, RunningCommand};
@@ -23,25 +23,18 @@ use crate::time::Instant;
 /// Phase of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Entered in the table, not yet started.
-    Accepted,
-    /// The process runs.
+    /// Entered in the table; its process is on its way.
+    Starting,
+    /// The process runs, or its outputs are read to their end.
     Running,
-    /// The leader has ended; its pipes may hold more output.
-    Draining {
-        /// Exit status of the leader.
-        exit: Exit,
-        /// Time of its end.
-        since: Instant,
-        /// Time of the last output.
-        active: Instant,
-    },
-    /// The job has ended.
+    /// The job has its result.
     Ended {
         /// Outcome.
         outcome: Outcome,
         /// True if a process still held an output open.
         streams_open: bool,
+        /// True while its process still runs, because it could not be killed.
+        still_running: bool,
     },
 }
 
@@ -68,38 +61,47 @@ pub struct Job {
     /// Hash of the request.
     pub digest: [u8; 32],
     /// Facts by which it is authorised again when the policy has changed.
-    pub command: RunningCommand,
+    pub command: Option<RunningCommand>,
     /// Beginning of argv, for lists.
     pub argv: Vec<OsText>,
     /// Time of its acceptance.
     pub accepted: Instant,
-    /// Process id of the leader.
-    pub pid: Option<Pid>,
+    /// Its process, once it was started.
+    pub started: Option<Started>,
     /// Phase.
     pub state: State,
     /// Reason why the agent ends it, if it does. Takes precedence over the exit status.
     pub cause: Option<Cause>,
-    /// Force with which the rest of its tree is ended after its leader, because a signal has asked for its
-    /// end.
-    pub pending_force: Option<Force>,
+    /// Signals that wait for the start of the process, one bit each.
+    pub signals: u64,
     /// Deadline, and its cause.
     pub deadline: Option<(Instant, Cause)>,
     /// Silence of its controller after which it is ended.
     pub lease: Duration,
     /// Treatment when the lease has expired.
     pub on_disconnect: OnDisconnect,
+    /// True if its result is kept after it was collected, because its user has chosen its id.
+    pub retain: bool,
     /// Time since which its controller is silent or gone.
     pub absent: Option<Instant>,
     /// The attached call.
     pub attached: Option<Attachment>,
+    /// True if its result was collected while its process could not be killed.
+    pub collected: bool,
     /// Calls that wait for its end.
     pub waiters: Vec<CallRef>,
     /// Its stdin.
     pub stdin: Stdin,
     /// Its stdout and stderr.
     pub outputs: [OutputBuffer; 2],
-    /// Screen of its terminal, if it has one.
+    /// True if it has a terminal.
+    pub terminal: bool,
+    /// Emulation of its terminal.
     pub screen: Option<Screen>,
+    /// Offset of stdout at which a later agent can begin to emulate: that of the kept picture, or 0.
+    pub picture: u64,
+    /// True if the size of the terminal has changed since then.
+    pub resized: bool,
     /// Time of its end, or of the last reading of its result.
     pub last_used: Instant,
 }
@@ -111,8 +113,6 @@ pub enum Due {
     Deadline(Cause),
     /// The lease has expired.
     Lease,
-    /// The time for late output is over.
-    Drained,
     /// The result was not collected in time.
     Stale,
 }
@@ -123,46 +123,58 @@ impl Job {
         &mut self.outputs[output as usize]
     }
 
-    /// Returns true if it counts as running.
+    /// Returns true if it has no result yet.
     pub const fn is_running(&self) -> bool {
-        !matches!(self.state, State::Ended { .. })
+        matches!(self.state, State::Starting | State::Running)
+    }
+
+    /// Returns true if its process runs, also if that could not be killed and the result is known.
+    pub const fn has_process(&self) -> bool {
+        match self.state {
+            State::Starting | State::Running => true,
+            State::Ended { still_running, .. } => still_running,
+        }
+    }
+
+    /// Returns the part of the hash of its request that is kept after it.
+    pub fn short_digest(&self) -> Digest {
+        std::array::from_fn(|index| self.digest[index])
+    }
+
+    /// Returns the offset below which no byte of an output is needed any more. While no controller is attached, a
+    /// terminal keeps only its last output, so that the command does not block: for a controller that attaches again
+    /// at its offset; any other gets the screen.
+    pub fn releasable(&self, output: Output) -> u64 {
+        let held = &self.outputs[output as usize];
+        let mut offset = held.consumed();
+        if self.retain {
+            offset = offset.saturating_sub(limits::RETAINED_OUTPUT);
+        }
+        if output == Output::Out && self.terminal && self.attached.is_none() {
+            offset = offset.max(held.end().saturating_sub(limits::SCROLLBACK));
+        }
+        if output == Output::Out && self.screen.is_some() {
+            offset = offset.min(self.picture);
+        }
+        offset
+    }
+
+    /// Number of cells of its emulation.
+    pub fn cells(&self) -> u64 {
+        self.screen.as_ref().map_or(0, Screen::cells)
     }
 
     /// Cost of its held output, in bytes.
     pub fn held(&self) -> u64 {
         let painted = self.screen.as_ref().map_or(0, Screen::cost);
-        self.outputs[0].cost() + self.outputs[1].cost() + painted
-    }
-
-    /// Number of bytes of an output that may be read now.
-    pub fn read_limit(&self, output: Output) -> u64 {
-        let extra = match self.state {
-            State::Draining { .. } => limits::LANE_AT_EXIT,
-            State::Accepted | State::Running | State::Ended { .. } => 0,
-        };
-        self.outputs[output as usize].read_limit(extra)
-    }
-
-    /// Drops old terminal output while no controller is attached, so that the command does not block. The
-    /// last output is kept for a controller that attaches again at its offset, the screen for any other.
-    pub fn trim_scrollback(&mut self) {
-        if self.screen.is_some() && self.attached.is_none() {
-            let held = &mut self.outputs[Output::Out as usize];
-            held.release(held.end().saturating_sub(limits::SCROLLBACK));
-        }
-    }
-
-    /// Returns true if both outputs are at their end.
-    pub fn is_drained(&self) -> bool {
-        self.outputs.iter().all(|held| held.flow() != Flow::Open)
+        self.outputs[0].held() + self.outputs[1].held() + painted
     }
 
     /// Returns the next deadline and the action due at it.
     pub fn due(&self) -> Option<(Instant, Due)> {
         match self.state {
-            State::Accepted => None,
-            State::Running if self.cause.is_some() => None,
-            State::Running => {
+            State::Starting | State::Running if self.cause.is_some() => None,
+            State::Starting | State::Running => {
                 let deadline = self.deadline.map(|(at, cause)| (at, Due::Deadline(cause)));
                 let lease = match self.on_disconnect {
                     OnDisconnect::Keep => None,
@@ -170,21 +182,20 @@ impl Job {
                 };
                 deadline.into_iter().chain(lease).min_by_key(|due| due.0)
             }
-            State::Draining { since, active, .. } => {
-                let at = (since + limits::DRAIN).min(active + limits::DRAIN_IDLE);
-                Some((at, Due::Drained))
+            State::Ended { still_running, .. } => {
+                let stale = (self.last_used + limits::RETENTION, Due::Stale);
+                (!still_running).then_some(stale)
             }
-            State::Ended { .. } => Some((self.last_used + limits::RETENTION, Due::Stale)),
         }
     }
 
-    /// Returns the outcome for an exit status. The cause takes precedence.
-    pub const fn outcome(&self, exit: Exit) -> Outcome {
+    /// Returns the outcome for an exit status, `None` if its process does not end. The cause takes precedence.
+    pub const fn outcome(&self, exit: Option<Exit>) -> Outcome {
         match (self.cause, exit) {
             (Some(Cause::Timeout | Cause::Runtime), _) => Outcome::TimedOut {},
-            (Some(_), _) => Outcome::Canceled {},
-            (None, Exit::Code(code)) => Outcome::Exited { code },
-            (None, Exit::Signal { signal, core }) => Outcome::Signaled { signal, core },
+            (Some(_), _) | (None, None) => Outcome::Canceled {},
+            (None, Some(Exit::Code(code))) => Outcome::Exited { code },
+            (None, Some(Exit::Signal { signal, core })) => Outcome::Signaled { signal, core },
         }
     }
 
@@ -194,14 +205,16 @@ impl Job {
             State::Ended {
                 outcome,
                 streams_open,
+                still_running,
             } => Some(Reply::Exit {
                 outcome,
                 stdout: self.outputs[0].end(),
                 stderr: self.outputs[1].end(),
                 streams_open,
                 cause: self.cause,
+                still_running,
             }),
-            State::Accepted | State::Running | State::Draining { .. } => None,
+            State::Starting | State::Running => None,
         }
     }
 
@@ -213,10 +226,11 @@ impl Job {
             age_ms: u64::try_from(now.since(self.accepted).as_millis()).unwrap_or(u64::MAX),
             state: match self.state {
                 State::Ended { outcome, .. } => JobState::Ended(outcome),
-                State::Accepted | State::Running | State::Draining { .. } => JobState::Running {},
+                State::Starting | State::Running => JobState::Running {},
             },
             stdout: self.outputs[0].end(),
             stderr: self.outputs[1].end(),
+            still_running: !self.is_running() && self.has_process(),
         }
     }
 }

@@ -16,12 +16,18 @@ mod record;
 mod refusal;
 mod register;
 mod requests;
+mod restore;
 mod revocation;
 mod screen;
+mod status;
 mod stdin;
+mod stored;
 mod table;
 
-pub use processes::{Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
+pub use processes::{
+    Digest, Errno, Exit, Force, JobId, Output, Phase, Pid, Processes, Restored, Spec, Start,
+    Started, Status,
+};
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -54,7 +60,7 @@ pub struct Config {
     pub max_jobs: usize,
     /// Longest run time of a job.
     pub max_runtime: Option<Duration>,
-    /// Upper bound of the output of a job, both outputs together, in bytes.
+    /// Upper bound of the output of a job, both outputs together, in bytes. The processes enforce it.
     pub max_output: Option<u64>,
     /// Treatment of running jobs when the agent ends.
     pub on_shutdown: OnShutdown,
@@ -71,6 +77,26 @@ impl Default for Config {
     }
 }
 
+/// Beginning of the memory of the jobs: the start of the supervisor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Time of the start; older requests are unknown.
+    pub began: Instant,
+    /// First number of a job that was never used.
+    pub next_job: JobId,
+}
+
+impl Origin {
+    /// Returns the origin of a supervisor that starts now.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            next_job: JobId(0),
+        }
+    }
+}
+
 /// Relation of a call to a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {
@@ -80,6 +106,16 @@ enum Role {
     Waiting(JobId),
     /// The call was attached to a job that has been forgotten; its data is still in flight.
     Forgotten,
+}
+
+/// First bytes of the outputs that an attached call receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Begin {
+    /// At these offsets; `None` for the first byte that no controller has consumed.
+    At([Option<u64>; 2]),
+    /// As for the first call: what is held of a result that is kept, or the first bytes that no controller has
+    /// consumed.
+    Held,
 }
 
 /// All jobs, and the calls that refer to them.
@@ -97,13 +133,13 @@ pub struct Jobs<P> {
 }
 
 impl<P: Processes> Jobs<P> {
-    /// Returns a table without jobs. `now` is the start of the agent; older requests are unknown to it.
-    pub fn new(config: Config, processes: P, audit: Box<dyn Audit + Send>, now: Instant) -> Self {
+    /// Returns a table without jobs.
+    pub fn new(config: Config, processes: P, audit: Box<dyn Audit + Send>, origin: Origin) -> Self {
         Self {
             config,
-            began: now,
+            began: origin.began,
             processes,
-            table: Table::default(),
+            table: Table::new(origin.next_job),
             calls: BTreeMap::new(),
             watched: HashMap::new(),
             notes: VecDeque::new(),
@@ -133,12 +169,11 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Processes all deadlines up to `now`.
-    pub fn on_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+    pub fn on_timeout(&mut self, now: Instant) {
         while let Some((job, due)) = self.table.due(now) {
             match due {
                 Due::Deadline(cause) => self.end(job, cause),
                 Due::Lease => self.end(job, Cause::Lease),
-                Due::Drained => self.on_drained(now, job, outbox),
                 Due::Stale => self.drop_result(now, job),
             }
         }
@@ -150,22 +185,24 @@ impl<P: Processes> Jobs<P> {
         else {
             return;
         };
-        self.table.update(job, |job| {
-            let Some(attached) = job.attached else { return };
-            let begin = attached.begin[output as usize];
-            job.output(output).release(begin.saturating_add(consumed));
+        let begin = self.table.update(job, |job| {
             job.last_used = now;
+            job.attached.map(|attached| attached.begin[output as usize])
         });
-        self.update_read_limit(job, output);
+        if let Some(Some(begin)) = begin {
+            let offset = begin.saturating_add(consumed);
+            self.table
+                .update(job, |job| job.output(output).consume(offset));
+            self.release(job, output);
+        }
     }
 
     /// Closes an output that the controller does not want any more.
-    pub fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane, outbox: &mut Outbox) {
+    pub fn on_stopped(&mut self, now: Instant, call: CallRef, lane: Lane) {
         match (self.calls.get(&call), output_of(lane)) {
             (Some(&Role::Attached(job)), Some(output)) => {
                 self.table.update(job, |job| job.output(output).shut());
                 self.processes.shut(job, output);
-                self.finish_if_drained(now, job, outbox);
             }
             (_, None) => self.on_gone(now, call),
             (Some(Role::Waiting(_) | Role::Forgotten) | None, Some(_)) => {}
@@ -183,7 +220,7 @@ impl<P: Processes> Jobs<P> {
                         attached.ended_early = running;
                     }
                 });
-                self.forget(now, job).is_some()
+                self.collect(now, job).is_some()
             }
             Some(Role::Forgotten) => self.calls.remove(&call).is_some(),
             Some(Role::Waiting(_)) | None => false,
@@ -228,9 +265,8 @@ impl<P: Processes> Jobs<P> {
                 self.table.update(job, |job| {
                     job.attached = None;
                     job.absent.get_or_insert(now);
-                    job.trim_scrollback();
                 });
-                self.update_read_limit(job, Output::Out);
+                self.release(job, Output::Out);
             }
         }
     }
@@ -268,7 +304,7 @@ impl<P: Processes> Jobs<P> {
                     !job.is_running() && job.attached.is_some_and(|attached| attached.delivered)
                 })
             {
-                self.forget(now, job);
+                self.collect(now, job);
             }
             self.on_gone(heard, call);
         }
@@ -301,7 +337,7 @@ impl<P: Processes> Jobs<P> {
         let running = self.table.iter().filter(|(_, job)| job.is_running());
         let running: Vec<JobId> = running.map(|(id, _)| id).collect();
         for job in running {
-            self.processes.end(job, Force::Kill);
+            self.processes.end(job, Cause::Shutdown, Force::Kill);
         }
     }
 
@@ -343,7 +379,7 @@ impl<P: Processes> Jobs<P> {
         &mut self,
         call: CallRef,
         id: JobId,
-        begin: [Option<u64>; 2],
+        begin: Begin,
         stdin: Option<u64>,
         outbox: &mut Outbox,
     ) {
@@ -358,10 +394,19 @@ impl<P: Processes> Jobs<P> {
         self.calls.insert(call, Role::Attached(id));
         let mut screen = None;
         self.table.update(id, |job| {
-            let wanted = begin[Output::Out as usize];
+            let wanted = match begin {
+                Begin::At([stdout, _]) => stdout,
+                Begin::Held => None,
+            };
             let begin = Output::ALL.map(|output| {
                 let held = &job.outputs[output as usize];
-                begin[output as usize].map_or(held.start(), |at| at.clamp(held.start(), held.end()))
+                match begin {
+                    Begin::At(at) => at[output as usize]
+                        .unwrap_or(held.consumed())
+                        .clamp(held.start(), held.end()),
+                    Begin::Held if job.retain => held.start(),
+                    Begin::Held => held.consumed(),
+                }
             });
             let begin = match &job.screen {
                 // The snapshot of the screen replaces the output before it.
@@ -385,7 +430,18 @@ impl<P: Processes> Jobs<P> {
             .attached
             .expect("the update above has attached it")
             .begin;
+        let ends = [job.outputs[0].end(), job.outputs[1].end()];
         requests::send_accepted(call, job, begin, screen, outbox);
+        for output in Output::ALL {
+            let (from, to) = (begin[output as usize], ends[output as usize]);
+            if from < to {
+                for piece in self.processes.output(id, output, from, to) {
+                    outbox.write(call, lane_of(output), piece, false);
+                }
+            }
+        }
+        let job = self.table.get(id).expect("the job was updated above");
+        requests::send_exit(call, job, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
             self.watch(call.session, lease, outbox);

@@ -1,16 +1,19 @@
 //! The interface between the job table and the processes of the system. It is a trait, so that the simulator
 //! can run a whole agent without a process.
 //!
-//! Events of processes are reported by calls of the [`Service`](crate::agent::core::Service): `on_output`,
-//! `on_eof`, `on_exit`, `on_stdin_written`, `on_stdin_closed`.
+//! The other side (the supervisor) keeps what must survive the end of this one: the process, the bytes of its outputs
+//! that were not released, its input that was not written, the record of the job, and the cause of its end. It reports
+//! states, not events: [`Status`] is always the whole present state of a process, so that a lost or merged report loses
+//! nothing. Reports are passed to [`Service::on_status`](crate::agent::core::Service::on_status).
 
 use std::ffi::OsString;
 
 use bytes::Bytes;
 
-use crate::message::{Terminal, Window};
+use crate::agent::access::Controller;
+use crate::message::{Cause, Outcome, RequestId, Terminal, Window};
 
-/// Number of a job within the agent. Counts up from 0 and is never reused.
+/// Number of a job. Counts up and is never reused, also not by a later agent over the same supervisor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct JobId(pub u64);
 
@@ -105,46 +108,162 @@ impl Force {
     }
 }
 
+/// A process to start, with everything that a later agent needs to know about its job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// Request id, unique for the key of the owner.
+    pub request: RequestId,
+    /// First bytes of the hash of the request, by which another request under the same id is recognised.
+    pub digest: Digest,
+    /// Controller that asks for it.
+    pub owner: Controller,
+    /// The process.
+    pub spec: Spec,
+    /// The job as its table knows it, opaque to the supervisor; returned in [`Restored`].
+    pub record: Vec<u8>,
+}
+
+/// First bytes of the hash of a request. Enough to tell that a key's own request was another one: nobody gains by
+/// finding two with the same.
+pub type Digest = [u8; 8];
+
+/// Present state of a process. Every counter only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Phase.
+    pub phase: Phase,
+    /// The process, once it was started; kept in all later phases.
+    pub started: Option<Started>,
+    /// Bytes read of each output so far, by [`Output`]. Bytes beyond the limit of a job's output are dropped and not
+    /// counted.
+    pub outputs: [u64; 2],
+    /// Bytes of stdin that the process's pipe has taken.
+    pub stdin_written: u64,
+    /// True if the process has closed stdin, or has ended: nothing more will be written.
+    pub stdin_closed: bool,
+    /// True if output was dropped, because both together exceeded the limit of a job.
+    pub overflowed: bool,
+}
+
+impl Status {
+    /// State of a process that nothing is known of.
+    pub const STARTING: Self = Self {
+        phase: Phase::Starting,
+        started: None,
+        outputs: [0; 2],
+        stdin_written: 0,
+        stdin_closed: false,
+        overflowed: false,
+    };
+}
+
+/// A process that was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Started {
+    /// Process id of the leader.
+    pub pid: Pid,
+    /// Error number if the home directory of its user could not be entered, so that it runs in `/` instead.
+    pub home: Option<Errno>,
+}
+
+/// Phase of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// On its way: accepted by the supervisor, or not yet seen by it.
+    Starting,
+    /// Nothing was started and nothing will be, by decision of the supervisor.
+    Refused(Outcome),
+    /// It could not be started.
+    Failed {
+        /// Error number of the failed step.
+        errno: Errno,
+        /// True while the child that tried still exists (it hangs in a file system) and is followed.
+        lingering: bool,
+    },
+    /// It runs.
+    Running,
+    /// It has ended, and its outputs were read to their end, or closed while another process held them open.
+    Ended {
+        /// Exit status of the leader.
+        exit: Exit,
+        /// True if another process still held an output open.
+        streams_open: bool,
+    },
+    /// It was to be ended and could not be killed within the grace period. It is followed until it is gone; then
+    /// `Ended` follows, which changes nothing else.
+    Unkillable {
+        /// True if a process still held an output open.
+        streams_open: bool,
+    },
+}
+
 /// The processes of the jobs. No call blocks or calls back.
 pub trait Processes {
-    /// Starts a process. Nothing is read before the first [`set_read_limit`](Self::set_read_limit).
-    ///
-    /// # Errors
-    /// The error of `fork(2)`, `execve(2)` or a step between them.
-    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno>;
+    /// Starts a process. The job number was never used before, also not by an earlier agent over the same supervisor.
+    /// When this returns, the request is on its way also if this side dies: the controller is told next that it is
+    /// accepted.
+    fn start(&mut self, job: JobId, start: Start);
 
-    /// Sets the number of bytes of an output that may be passed to `on_output` before the next call; 0 stops
-    /// reading. Each call replaces the previous limit.
-    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64);
+    /// Returns held bytes of an output from `from` to `to`, in one or more pieces. Both lie between the last
+    /// [`release`](Self::release) and the last reported end.
+    fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes>;
+
+    /// Releases the bytes below `offset`: no controller will ask for them again. The process is read further as far as
+    /// its buffer has room ([`limits::LANE`](crate::agent::limits::LANE)).
+    fn release(&mut self, job: JobId, output: Output, offset: u64);
 
     /// Closes the reading end of an output, so that the process gets a broken pipe.
     fn shut(&mut self, job: JobId, output: Output);
 
-    /// Queues bytes for stdin. `on_stdin_written` reports them when the pipe has taken them. With `eof` the
-    /// pipe is closed after them.
+    /// Appends bytes to stdin, at most [`limits::STDIN`](crate::agent::limits::STDIN) beyond
+    /// [`Status::stdin_written`]. With `eof` the pipe is closed after them.
     fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool);
 
     /// Sets the window size of its terminal.
-    fn resize(&mut self, job: JobId, window: Window) {
-        let _ = (job, window);
-    }
+    fn resize(&mut self, job: JobId, window: Window);
 
-    /// Ends the process tree, or what remains of it. `on_exit` follows when the leader has ended.
-    fn end(&mut self, job: JobId, force: Force);
+    /// Ends the process tree, or what remains of it. `cause` is kept for a restore; a later one does not replace it.
+    fn end(&mut self, job: JobId, cause: Cause, force: Force);
 
-    /// Detaches a process: it continues on its own. Its pipes are closed and the job number is forgotten.
-    fn detach(&mut self, job: JobId);
-
-    /// Sends a signal to the leader's process group. Returns false if the leader has ended.
+    /// Sends a signal to the leader's process group. After TERM or KILL the rest of the tree is ended with that force
+    /// once the leader has ended. Returns false if the leader does not run.
     fn signal(&mut self, job: JobId, signal: i32) -> bool;
 
-    /// Returns true if an open output holds bytes that have not been read.
-    fn unread(&self, job: JobId) -> bool {
-        let _ = job;
-        false
-    }
+    /// Keeps the picture of its terminal for a restore: bytes that paint the screen of `size` as it was at `offset` of
+    /// stdout. Replaces the one before.
+    fn keep_picture(&mut self, job: JobId, offset: u64, size: Window, picture: Vec<u8>);
 
-    /// Closes the pipes of a job and forgets its number. Called only after `on_exit`. A tree that is being
-    /// ended is ended nevertheless.
-    fn close(&mut self, job: JobId);
+    /// Detaches a process: it continues on its own, and its job number is forgotten.
+    fn detach(&mut self, job: JobId);
+
+    /// Forgets a job that was refused or has ended, with its bytes. The supervisor remembers the id of its request,
+    /// unless it was refused.
+    fn forget(&mut self, job: JobId);
+}
+
+/// A job of an earlier agent over the same supervisor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    /// Number of the job.
+    pub job: JobId,
+    /// Request id.
+    pub request: RequestId,
+    /// Controller that has requested it.
+    pub owner: Controller,
+    /// The record of its [`Start`].
+    pub record: Vec<u8>,
+    /// Present state.
+    pub status: Status,
+    /// Offset of the first held byte of each output: the highest [`release`](Processes::release).
+    pub released: [u64; 2],
+    /// True for each output closed by [`shut`](Processes::shut).
+    pub shut: [bool; 2],
+    /// Bytes of stdin accepted so far, written or waiting.
+    pub stdin_accepted: u64,
+    /// True if the end of stdin was accepted.
+    pub stdin_eof: bool,
+    /// Cause of its [`end`](Processes::end), if it was ended.
+    pub cause: Option<Cause>,
+    /// The last kept picture: its offset, size and bytes.
+    pub picture: Option<(u64, Window, Vec<u8>)>,
 }

@@ -3,8 +3,10 @@
 //! Not the jobs themselves. Invariant: an id is known until it is evicted as the oldest one, and the entry time
 //! of the youngest evicted id is kept forever.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
+use super::processes::Digest;
 use crate::agent::limits;
 use crate::crypto::PublicKey;
 use crate::message::RequestId;
@@ -17,20 +19,21 @@ type Owner = u32;
 #[derive(Default, Debug)]
 pub struct Register {
     owners: HashMap<PublicKey, Owner>,
-    known: HashSet<(Owner, RequestId)>,
+    known: HashMap<(Owner, RequestId), Digest>,
     order: VecDeque<(Instant, Owner, RequestId)>,
     horizon: Option<Instant>,
 }
 
 impl Register {
-    /// Remembers an id.
-    pub fn enter(&mut self, now: Instant, key: PublicKey, id: RequestId) {
+    /// Remembers an id and the hash of its request.
+    pub fn enter(&mut self, now: Instant, key: PublicKey, id: RequestId, digest: Digest) {
         // The number of keys is bounded by authorized_keys and the invitations.
         let next = Owner::try_from(self.owners.len()).expect("fewer keys than 2^32");
         let owner = *self.owners.entry(key).or_insert(next);
-        if !self.known.insert((owner, id)) {
-            return;
-        }
+        match self.known.entry((owner, id)) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(entry) => entry.insert(digest),
+        };
         self.order.push_back((now, owner, id));
         if self.order.len() > limits::REGISTER {
             let (entered, owner, id) = self
@@ -42,11 +45,10 @@ impl Register {
         }
     }
 
-    /// Returns true if the id is remembered.
-    pub fn knows(&self, key: &PublicKey, id: RequestId) -> bool {
-        self.owners
-            .get(key)
-            .is_some_and(|&owner| self.known.contains(&(owner, id)))
+    /// Returns the hash of the request, if its id is remembered.
+    pub fn find(&self, key: &PublicKey, id: RequestId) -> Option<Digest> {
+        let owner = *self.owners.get(key)?;
+        self.known.get(&(owner, id)).copied()
     }
 
     /// Returns true if no id entered at `then` or later has been evicted.
@@ -69,11 +71,12 @@ mod tests {
         let mut register = Register::default();
         for number in 0..=limits::REGISTER {
             assert!(register.reaches_back_to(Instant::ZERO));
-            register.enter(Instant::from_micros(number as u64 + 7), key, id(number));
+            let at = Instant::from_micros(number as u64 + 7);
+            register.enter(at, key, id(number), [1; 8]);
         }
-        assert!(!register.knows(&key, id(0)));
-        assert!(register.knows(&key, id(1)));
-        assert!(!register.knows(&PublicKey([2; 32]), id(1)));
+        assert_eq!(register.find(&key, id(0)), None);
+        assert_eq!(register.find(&key, id(1)), Some([1; 8]));
+        assert_eq!(register.find(&PublicKey([2; 32]), id(1)), None);
         assert!(!register.reaches_back_to(Instant::from_micros(7)));
         assert!(register.reaches_back_to(Instant::from_micros(8)));
     }

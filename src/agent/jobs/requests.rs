@@ -10,13 +10,17 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::job::{Job, State};
-use super::output_buffer::{Flow, OutputBuffer};
+use super::output_buffer::OutputBuffer;
 use super::refusal::Refusal;
 use super::screen::Screen;
+use super::status::signal_bit;
 use super::stdin::Stdin;
-use super::{Errno, Force, JobId, Jobs, Output, Processes, Role, Spec, lane_of};
+use super::stored::Stored;
+use super::{
+    Begin, Digest, Errno, JobId, Jobs, Output, Processes, Role, Spec, Start, Started, lane_of,
+};
 use crate::agent::access::{Controller, Grant, PolicySource, RunningCommand};
-use crate::agent::audit::{Event, Unwritten};
+use crate::agent::audit::Unwritten;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
@@ -25,8 +29,7 @@ use crate::message::signal::MAX_SIGNAL;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
 
-/// Sends the first replies of an attached call: the offsets of its lanes, the held output, and the result if
-/// the job has ended.
+/// Sends the first replies of an attached call: the offsets of its lanes, and the process.
 pub(super) fn send_accepted(
     call: CallRef,
     job: &Job,
@@ -41,19 +44,21 @@ pub(super) fn send_accepted(
             stdout: begin[0],
             stderr: begin[1],
             stdin: job.stdin.taken(),
-            terminal: job.screen.is_some(),
+            terminal: job.terminal,
             screen: screen.map(|bytes| OsText(OsString::from_vec(bytes))),
         },
     );
-    if let Some(pid) = job.pid {
-        outbox.reply(call, &Reply::Started { pid: pid.0 });
+    if let Some(process) = job.started {
+        outbox.reply(call, &started(process));
     }
-    for output in Output::ALL {
-        for piece in job.outputs[output as usize].from(begin[output as usize]) {
-            outbox.write(call, lane_of(output), piece, false);
-        }
+}
+
+/// Returns the reply about a process that was started.
+pub(super) fn started(process: Started) -> Reply {
+    Reply::Started {
+        pid: process.pid.0,
+        home: process.home.map(|errno| errno.0),
     }
-    send_exit(call, job, outbox);
 }
 
 /// Sends the result, if there is one, and ends all lanes.
@@ -72,14 +77,19 @@ fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
 
 /// Answers that nothing was started, or that it is unknown.
 pub(super) fn send_refusal(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
-    let exit = Reply::Exit {
+    end_lanes(call, &refusal(outcome), outbox);
+}
+
+/// Returns the result of a job of which nothing was started.
+pub(super) const fn refusal(outcome: Outcome) -> Reply {
+    Reply::Exit {
         outcome,
         stdout: 0,
         stderr: 0,
         streams_open: false,
         cause: None,
-    };
-    end_lanes(call, &exit, outbox);
+        still_running: false,
+    }
 }
 
 /// Returns the beginning of argv that lists show.
@@ -110,6 +120,11 @@ fn digest(exec: &Exec) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// Returns the part of the hash that is kept after the job.
+fn short(digest: &[u8; 32]) -> Digest {
+    std::array::from_fn(|index| digest[index])
+}
+
 fn wait(millis: u64) -> Duration {
     Duration::from_millis(millis).min(limits::MAX_WAIT)
 }
@@ -128,7 +143,10 @@ impl<P: Processes> Jobs<P> {
         match request {
             Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
             Request::Attach { id, stdout, stderr } => match self.table.find(&controller.key, id) {
-                Some(job) => self.attach(call, job, [stdout, stderr], None, outbox),
+                Some(job) => {
+                    let begin = Begin::At([stdout, stderr]);
+                    self.attach(call, job, begin, None, outbox);
+                }
                 None => self.answer_unknown(call, &controller.key, id, outbox),
             },
             Request::Wait { id } => match self.table.find(&controller.key, id) {
@@ -197,13 +215,13 @@ impl<P: Processes> Jobs<P> {
         let digest = digest(&exec);
         if let Some(job) = self.table.find(&controller.key, exec.id) {
             if self.table.get(job).is_some_and(|job| job.digest == digest) {
-                self.attach(call, job, [None, None], Some(0), outbox);
+                self.attach(call, job, Begin::Held, Some(0), outbox);
             } else {
                 self.refuse(call, controller, &exec, Outcome::Conflict {}.into(), outbox);
             }
             return;
         }
-        let grant = match self.admit(now, controller, &exec, policy) {
+        let grant = match self.admit(now, controller, &exec, short(&digest), policy) {
             Ok(grant) => grant,
             Err(refusal) => return self.refuse(call, controller, &exec, refusal, outbox),
         };
@@ -214,7 +232,7 @@ impl<P: Processes> Jobs<P> {
             .table
             .insert(self.accept(now, controller, &exec, digest, &grant));
         self.announce(id);
-        self.attach(call, id, [None, None], Some(0), outbox);
+        self.attach(call, id, Begin::Held, Some(0), outbox);
         self.start(now, id, exec, grant, outbox);
     }
 
@@ -224,11 +242,14 @@ impl<P: Processes> Jobs<P> {
         now: Instant,
         controller: &Controller,
         exec: &Exec,
+        digest: Digest,
         policy: &dyn PolicySource,
     ) -> Result<Grant, Refusal> {
         let age = Duration::from_millis(exec.age_ms);
-        if self.table.register().knows(&controller.key, exec.id) {
-            return Err(Outcome::Expired {}.into());
+        match self.table.register().find(&controller.key, exec.id) {
+            Some(known) if known == digest => return Err(Outcome::Expired {}.into()),
+            Some(_) => return Err(Outcome::Conflict {}.into()),
+            None => {}
         }
         if age > now.since(self.began) {
             return Err(Outcome::Unknown {}.into());
@@ -240,10 +261,7 @@ impl<P: Processes> Jobs<P> {
         let (accounts, unix_now) = (policy.accounts(), policy.unix_now());
         let policy = policy.policy();
         let grant = policy.authorize_exec(&controller.key, from, exec, accounts, unix_now)?;
-        let of_this_key = || {
-            let running = |job: &Job| job.owner.key == controller.key && job.is_running();
-            self.table.iter().filter(|(_, job)| running(job)).count()
-        };
+        let of_this_key = || self.table.running_of(&controller.key);
         let full = self.table.running() >= self.config.max_jobs
             || grant.max_jobs.is_some_and(|most| of_this_key() >= most);
         if full || self.closed {
@@ -268,33 +286,54 @@ impl<P: Processes> Jobs<P> {
             request: exec.id,
             owner: owner.clone(),
             digest,
-            command: RunningCommand::new(exec, grant),
+            command: Some(RunningCommand::new(exec, grant)),
             argv: listed_argv(&exec.argv),
             accepted: now,
-            pid: None,
-            state: State::Accepted,
+            started: None,
+            state: State::Starting,
             cause: None,
-            pending_force: None,
+            signals: 0,
             deadline: deadline.map(|(time, cause)| (now + time, cause)),
             lease: exec
                 .lease_ms
                 .map_or(limits::LEASE, wait)
                 .max(limits::MIN_LEASE),
             on_disconnect: exec.on_disconnect,
+            retain: exec.retain,
             absent: None,
             attached: None,
+            collected: false,
             waiters: Vec::new(),
             stdin: Stdin::new(exec.stdin || exec.terminal.is_some()),
-            outputs: [OutputBuffer::new(), OutputBuffer::new()],
+            outputs: [OutputBuffer::default(); 2],
+            terminal: exec.terminal.is_some(),
             screen: exec
                 .terminal
                 .as_ref()
-                .map(|terminal| Screen::new(terminal.window)),
+                .and_then(|terminal| self.new_screen(&owner.key, terminal.window)),
+            picture: 0,
+            resized: false,
             last_used: now,
         }
     }
 
     fn start(&mut self, now: Instant, id: JobId, exec: Exec, grant: Grant, outbox: &mut Outbox) {
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        let (request, owner, digest) = (job.request, job.owner.clone(), job.short_digest());
+        let record = Stored {
+            command: job.command.clone(),
+            digest: job.digest,
+            argv: job.argv.clone(),
+            accepted: job.accepted,
+            deadline: job.deadline,
+            lease: job.lease,
+            on_disconnect: job.on_disconnect,
+            stdin: job.stdin.is_open() || exec.stdin || exec.terminal.is_some(),
+            terminal: exec.terminal.as_ref().map(|terminal| terminal.window),
+            retain: job.retain,
+        };
         let plain = |text: OsText| text.0;
         let pairs = exec.env.into_iter();
         let spec = Spec {
@@ -306,49 +345,20 @@ impl<P: Processes> Jobs<P> {
             stdin: exec.stdin,
             terminal: exec.terminal,
         };
-        let spawned = if spec.argv.is_empty() {
-            Err(Errno::INVALID)
-        } else if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
-            Err(Errno::TOO_BIG)
-        } else {
-            self.processes.spawn(id, spec)
-        };
-        match spawned {
-            Ok(pid) => {
-                let call = self.table.update(id, |job| {
-                    job.pid = Some(pid);
-                    job.state = State::Running;
-                    if job.screen.is_some() {
-                        job.output(Output::Err).end_here();
-                    }
-                    job.attached.map(|attached| attached.call)
-                });
-                if let Some(Some(call)) = call {
-                    outbox.reply(call, &Reply::Started { pid: pid.0 });
-                }
-                self.record(id, Event::Started { pid: pid.0 });
-                for output in Output::ALL {
-                    self.update_read_limit(id, output);
-                }
-            }
-            Err(errno) => {
-                self.table.update(id, |job| {
-                    let open = |held: &&mut OutputBuffer| held.flow() == Flow::Open;
-                    job.outputs
-                        .iter_mut()
-                        .filter(open)
-                        .for_each(OutputBuffer::end_here);
-                });
-                self.close_stdin(id, outbox);
-                self.settle(
-                    now,
-                    id,
-                    Outcome::SpawnFailed { errno: errno.0 },
-                    false,
-                    outbox,
-                );
-            }
+        if spec.argv.is_empty() {
+            return self.on_failed(now, id, Errno::INVALID, false, outbox);
         }
+        if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
+            return self.on_failed(now, id, Errno::TOO_BIG, false, outbox);
+        }
+        let start = Start {
+            request,
+            digest,
+            owner,
+            spec,
+            record: record.encode(),
+        };
+        self.processes.start(id, start);
     }
 
     fn wait(&mut self, call: CallRef, id: JobId, outbox: &mut Outbox) {
@@ -375,35 +385,41 @@ impl<P: Processes> Jobs<P> {
             return unsupported("no such signal");
         }
         let job = self.table.find(owner, id);
-        let running = job.filter(|&job| {
-            let state = self.table.get(job).map(|job| job.state);
-            state == Some(State::Running)
-        });
-        match running {
-            Some(id) if self.processes.signal(id, signal) => {
-                if let Some(force) = Force::of(signal) {
-                    self.table.update(id, |job| job.pending_force = Some(force));
-                }
+        let state = job.and_then(|id| Some((id, self.table.get(id)?.state)));
+        match state {
+            Some((id, State::Running)) if self.processes.signal(id, signal) => Reply::Done {},
+            Some((id, State::Starting)) => {
+                self.table
+                    .update(id, |job| job.signals |= signal_bit(signal));
                 Reply::Done {}
             }
-            Some(_) | None => Reply::NoJob {},
+            Some((_, State::Running | State::Ended { .. })) | None => Reply::NoJob {},
         }
     }
 
     fn resize(&mut self, id: JobId, window: Window) {
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        let grown = Screen::cells_of(window).saturating_sub(job.cells());
+        let fits = self.table.has_cells(&job.owner.key, grown);
         let resized = self.table.update(id, |job| {
-            let screen = job.screen.as_mut()?;
-            screen.resize(window);
-            Some(())
+            job.resized = true;
+            match &mut job.screen {
+                Some(screen) if fits => screen.resize(window),
+                // On attach, the held output is sent in the place of its screen.
+                Some(_) | None => job.screen = None,
+            }
+            job.terminal
         });
-        if resized.flatten().is_some() {
+        if resized == Some(true) {
             self.processes.resize(id, window);
         }
     }
 
     /// Answers about an id that is not in the table: used and forgotten, or never used since the agent started.
     fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
-        if self.table.register().knows(key, id) {
+        if self.table.register().find(key, id).is_some() {
             send_refusal(call, Outcome::Expired {}, outbox);
         } else {
             outbox.last_reply(call, &Reply::NoJob {});

@@ -21,7 +21,10 @@ impl<P: Processes> Jobs<P> {
             let session = job.attached.map(|attached| attached.call.session);
             // Without a session, the address that it was requested from counts.
             let from = session.and_then(&address_of).unwrap_or(job.owner.remote);
-            let (key, command) = (&job.owner.key, &job.command);
+            let Some(command) = &job.command else {
+                return false;
+            };
+            let key = &job.owner.key;
             let decided =
                 policy.authorize_running(key, Some(from), command, source.accounts(), now);
             decided.is_ok()

@@ -38,6 +38,42 @@ impl Screen {
         }
     }
 
+    /// Number of cells that the emulation keeps.
+    pub fn cells(&self) -> u64 {
+        match &self.state {
+            State::Following(parser) => {
+                let (rows, columns) = parser.screen().size();
+                u64::from(rows.get()) * u64::from(columns.get())
+            }
+            State::Final(_) | State::Lost => 0,
+        }
+    }
+
+    /// Number of cells that the emulation of a terminal of this size keeps.
+    pub fn cells_of(window: Window) -> u64 {
+        let (rows, columns) = size(window);
+        u64::from(rows.get()) * u64::from(columns.get())
+    }
+
+    /// Present size; `None` after the end of the emulation.
+    pub fn window(&self) -> Option<Window> {
+        match &self.state {
+            State::Following(parser) => {
+                let (rows, columns) = parser.screen().size();
+                Some(Window {
+                    rows: rows.get(),
+                    columns: columns.get(),
+                })
+            }
+            State::Final(_) | State::Lost => None,
+        }
+    }
+
+    /// True if the library has failed on the output.
+    pub const fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost)
+    }
+
     /// Processes further output.
     pub fn process(&mut self, bytes: &[u8]) {
         self.follow(|parser| parser.process(bytes));
@@ -105,6 +141,17 @@ impl std::fmt::Debug for Screen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Screen").finish_non_exhaustive()
     }
+}
+
+/// Returns a place in a chunk of output at which no escape sequence and no character is open: before its last escape
+/// character or after its last line feed. If there is none and `force` is set, before its last character.
+pub fn cut(chunk: &[u8], force: bool) -> Option<usize> {
+    const ESCAPE: u8 = 0x1b;
+    let escape = chunk.iter().rposition(|&byte| byte == ESCAPE);
+    let line = chunk.iter().rposition(|&byte| byte == b'\n');
+    let cut = escape.max(line.map(|at| at + 1));
+    let is_first = |byte: &u8| byte & 0xc0 != 0x80;
+    cut.or_else(|| force.then(|| chunk.iter().rposition(is_first).unwrap_or(0)))
 }
 
 /// DECSET 1049 of xterm, sent by full-screen programs at their start.
@@ -200,6 +247,15 @@ mod tests {
         screen.process(b"more");
         assert_eq!(screen.painted(), before);
         assert_eq!(screen.cost(), before.len() as u64);
+    }
+
+    #[test]
+    fn a_cut_splits_no_sequence_and_no_character() {
+        assert_eq!(cut(b"ab\x1b[31mcd\x1b[3", false), Some(9));
+        assert_eq!(cut(b"ab\x1b[31mcd\nef", false), Some(10));
+        assert_eq!(cut("ab\u{e9}".as_bytes(), false), None);
+        assert_eq!(cut("ab\u{e9}".as_bytes(), true), Some(2));
+        assert_eq!(cut(&[0xbf; 4], true), Some(0));
     }
 
     proptest! {

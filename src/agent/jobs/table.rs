@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::job::{Due, Job};
-use super::processes::JobId;
+use super::processes::{Digest, JobId};
 use super::register::Register;
 use crate::agent::limits;
 use crate::crypto::PublicKey;
@@ -14,24 +14,24 @@ use crate::message::RequestId;
 use crate::time::Instant;
 
 /// All jobs.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Table {
     jobs: HashMap<JobId, Job>,
     requests: HashMap<(PublicKey, RequestId), JobId>,
     deadlines: BTreeSet<(Instant, JobId)>,
-    /// Ended jobs by their last use.
-    ended: BTreeSet<(Instant, JobId)>,
-    running: usize,
-    held_by_ended: u64,
-    next: u64,
+    keys: HashMap<PublicKey, Totals>,
+    all: Counts,
+    next: JobId,
     register: Register,
 }
 
 /// Contribution of a job to the counts and deadlines.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Share {
+    key: PublicKey,
     running: bool,
     held: u64,
+    cells: u64,
     last_used: Instant,
     due: Option<Instant>,
 }
@@ -39,39 +39,130 @@ struct Share {
 impl Share {
     fn of(job: &Job) -> Self {
         Self {
-            running: job.is_running(),
+            key: job.owner.key,
+            running: job.has_process(),
             held: job.held(),
+            cells: job.cells(),
             last_used: job.last_used,
             due: job.due().map(|due| due.0),
         }
     }
 }
 
+/// Counts of several jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Counts {
+    running: usize,
+    ended: usize,
+    held_by_ended: u64,
+    cells: u64,
+}
+
+impl Counts {
+    const fn add(&mut self, share: Share) {
+        if share.running {
+            self.running += 1;
+        } else {
+            self.ended += 1;
+            self.held_by_ended += share.held;
+        }
+        self.cells += share.cells;
+    }
+
+    const fn subtract(&mut self, share: Share) {
+        if share.running {
+            self.running -= 1;
+        } else {
+            self.ended -= 1;
+            self.held_by_ended -= share.held;
+        }
+        self.cells -= share.cells;
+    }
+}
+
+/// Jobs of one key.
+#[derive(Default, Debug)]
+struct Totals {
+    counts: Counts,
+    /// Ended jobs by their last use.
+    ended: BTreeSet<(Instant, JobId)>,
+}
+
 impl Table {
-    /// Enters a job.
+    /// Returns a table without jobs; `next` is the first number that was never used.
+    pub fn new(next: JobId) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            requests: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            keys: HashMap::new(),
+            all: Counts::default(),
+            next,
+            register: Register::default(),
+        }
+    }
+
+    /// Enters a job under a new number.
     pub fn insert(&mut self, job: Job) -> JobId {
-        let id = JobId(self.next);
-        self.next += 1;
+        let id = self.next;
+        self.enter(id, job);
+        id
+    }
+
+    /// Enters a job under a number of an earlier agent.
+    pub fn enter(&mut self, id: JobId, job: Job) {
+        self.next = self.next.max(JobId(id.0.saturating_add(1)));
         self.requests.insert((job.owner.key, job.request), id);
         self.count(id, Share::of(&job));
         self.jobs.insert(id, job);
-        id
+    }
+
+    /// Removes a job of which nothing was started.
+    pub fn remove(&mut self, id: JobId) -> Option<Job> {
+        let job = self.jobs.remove(&id)?;
+        self.discount(id, Share::of(&job));
+        self.requests.remove(&(job.owner.key, job.request));
+        Some(job)
     }
 
     /// Removes a job and remembers its id. The job must not be running.
     pub fn forget(&mut self, now: Instant, id: JobId) -> Option<Job> {
-        let job = self.jobs.remove(&id)?;
-        self.discount(id, Share::of(&job));
-        self.requests.remove(&(job.owner.key, job.request));
-        self.register.enter(now, job.owner.key, job.request);
+        let job = self.remove(id)?;
+        let digest = job.short_digest();
+        self.remember(now, job.owner.key, job.request, digest);
         Some(job)
     }
 
-    /// Returns the ended job to forget next, if there are too many.
-    pub fn surplus(&self) -> Option<JobId> {
-        let too_many =
-            self.ended.len() > limits::JOBS_ENDED || self.held_by_ended > limits::ENDED_OUTPUT;
-        self.ended.first().filter(|_| too_many).map(|first| first.1)
+    /// Remembers the id of a forgotten job.
+    pub fn remember(&mut self, at: Instant, key: PublicKey, request: RequestId, digest: Digest) {
+        self.register.enter(at, key, request, digest);
+    }
+
+    /// Returns the ended job to forget next, if its key or all together have too many: the oldest of the key, or of
+    /// the key with the most.
+    pub fn surplus(&self, key: &PublicKey) -> Option<JobId> {
+        let own = self.keys.get(key)?;
+        if own.counts.ended > limits::JOBS_ENDED_PER_KEY
+            || own.counts.held_by_ended > limits::ENDED_OUTPUT_PER_KEY
+        {
+            return own.ended.first().map(|first| first.1);
+        }
+        let keys = self.keys.values();
+        let greatest = if self.all.held_by_ended > limits::ENDED_OUTPUT {
+            keys.max_by_key(|totals| totals.counts.held_by_ended)
+        } else if self.all.ended > limits::JOBS_ENDED {
+            keys.max_by_key(|totals| totals.counts.ended)
+        } else {
+            None
+        };
+        greatest?.ended.first().map(|first| first.1)
+    }
+
+    /// Returns true if the terminals of a key, and all together, leave room for so many cells.
+    pub fn has_cells(&self, key: &PublicKey, cells: u64) -> bool {
+        let own = self.keys.get(key).map_or(0, |totals| totals.counts.cells);
+        own + cells <= limits::SCREEN_CELLS_PER_KEY
+            && self.all.cells + cells <= limits::SCREEN_CELLS
     }
 
     /// Returns a job.
@@ -85,8 +176,10 @@ impl Table {
         let before = Share::of(job);
         let result = change(job);
         let after = Share::of(job);
-        self.discount(id, before);
-        self.count(id, after);
+        if before != after {
+            self.discount(id, before);
+            self.count(id, after);
+        }
         Some(result)
     }
 
@@ -100,9 +193,14 @@ impl Table {
         &self.register
     }
 
-    /// Number of running jobs.
+    /// Number of jobs with a process.
     pub const fn running(&self) -> usize {
-        self.running
+        self.all.running
+    }
+
+    /// Number of jobs of a key with a process.
+    pub fn running_of(&self, key: &PublicKey) -> usize {
+        self.keys.get(key).map_or(0, |totals| totals.counts.running)
     }
 
     /// Returns all jobs, in arbitrary order.
@@ -123,11 +221,11 @@ impl Table {
     }
 
     fn count(&mut self, id: JobId, share: Share) {
-        if share.running {
-            self.running += 1;
-        } else {
-            self.held_by_ended += share.held;
-            self.ended.insert((share.last_used, id));
+        self.all.add(share);
+        let totals = self.keys.entry(share.key).or_default();
+        totals.counts.add(share);
+        if !share.running {
+            totals.ended.insert((share.last_used, id));
         }
         if let Some(at) = share.due {
             self.deadlines.insert((at, id));
@@ -135,11 +233,13 @@ impl Table {
     }
 
     fn discount(&mut self, id: JobId, share: Share) {
-        if share.running {
-            self.running -= 1;
-        } else {
-            self.held_by_ended -= share.held;
-            self.ended.remove(&(share.last_used, id));
+        self.all.subtract(share);
+        if let Some(totals) = self.keys.get_mut(&share.key) {
+            totals.counts.subtract(share);
+            totals.ended.remove(&(share.last_used, id));
+            if totals.counts == Counts::default() {
+                self.keys.remove(&share.key);
+            }
         }
         if let Some(at) = share.due {
             self.deadlines.remove(&(at, id));

@@ -36,6 +36,7 @@ pub fn run(args: &WaitArgs) -> Result<u8> {
             stderr,
             streams_open,
             cause,
+            still_running,
         } => Report {
             id,
             outcome: Some(outcome),
@@ -44,16 +45,16 @@ pub fn run(args: &WaitArgs) -> Result<u8> {
             missing: [0, 0],
             streams_open,
             cause,
+            still_running,
+            pid: None,
+            home: None,
             note: None,
         },
         reply => bail!("{label}: {}", words(&unexpected(&reply))),
     };
     job_host.client.close();
     let result = summary::is_worth_a_line(&report).then(|| summary::line(&label, &report));
-    for line in [summary::left_out(&label, &report), result]
-        .into_iter()
-        .flatten()
-    {
+    for line in summary::notices(&label, &report).into_iter().chain(result) {
         note(&format!("udpctl: {line}"));
     }
     Ok(summary::exit_status(&report))

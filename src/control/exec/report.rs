@@ -54,6 +54,12 @@ pub struct Report {
     pub streams_open: bool,
     /// Reason why the agent ended the command, if it did.
     pub cause: Option<Cause>,
+    /// True if the process still runs, because it could not be killed.
+    pub still_running: bool,
+    /// Process id on the agent's host, if it is known.
+    pub pid: Option<i32>,
+    /// Error number of the agent's system, if the home directory could not be entered and the command ran in `/`.
+    pub home: Option<i32>,
     /// Further explanation, such as the peer's reason for closing the session; not escaped.
     pub note: Option<String>,
 }

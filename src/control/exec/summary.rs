@@ -90,19 +90,48 @@ pub fn line(label: &str, report: &Report) -> String {
     line
 }
 
-/// Returns the line on stderr about output that may come after the result.
+/// Returns the lines on stderr about what neither the outcome nor the output shows.
 #[must_use]
-pub fn left_out(label: &str, report: &Report) -> Option<String> {
-    // Of a command that was left running the outcome says it.
+pub fn notices(label: &str, report: &Report) -> Vec<String> {
+    let notices = [
+        home(label, report),
+        left_out(label, report),
+        survivor(label, report),
+    ];
+    notices.into_iter().flatten().collect()
+}
+
+/// Returns the line on stderr about output that may come after the result.
+fn left_out(label: &str, report: &Report) -> Option<String> {
+    // Of a command that was left running, or could not be killed, another line says it.
     let ended = report
         .outcome
         .is_some_and(|outcome| outcome.row().held == Held::Result);
-    (report.streams_open && ended).then(|| {
+    (report.streams_open && ended && !report.still_running).then(|| {
         format!(
             "{label}: a process that the command left behind still holds its output open; \
              output written later is not shown"
         )
     })
+}
+
+/// Returns the line on stderr about a command that survives its result.
+fn survivor(label: &str, report: &Report) -> Option<String> {
+    let pid = report
+        .pid
+        .map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    report
+        .still_running
+        .then(|| format!("{label}: the command could not be killed and still runs{pid}"))
+}
+
+/// Returns the line on stderr about a home directory that could not be entered.
+fn home(label: &str, report: &Report) -> Option<String> {
+    let errno = report.home?;
+    let error = std::io::Error::from_raw_os_error(errno);
+    Some(format!(
+        "{label}: cannot enter the home directory: {error}; the command runs in /"
+    ))
 }
 
 /// Characters with which a program's name looks like a line for a shell.
@@ -188,6 +217,9 @@ pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Durat
     if let Some(cause) = report.cause {
         object["cause"] = json!(cause);
     }
+    if report.still_running {
+        object["still_running"] = json!(true);
+    }
     if let Some(note) = &report.note {
         object["note"] = json!(escape::line(note.as_bytes(), 256));
     }
@@ -221,6 +253,9 @@ mod tests {
             missing: [0, 0],
             streams_open: false,
             cause: None,
+            still_running: false,
+            pid: None,
+            home: None,
             note: None,
         }
     }

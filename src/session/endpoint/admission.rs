@@ -104,10 +104,12 @@ impl Admission {
         }
     }
 
-    /// True if the HELLO names this run's epoch and a time close to the agent's.
+    /// True if the HELLO names this run's epoch and a time close to the agent's. A HELLO from before this endpoint may
+    /// have been taken by an earlier one.
     fn is_fresh(&self, now: Instant, hello: &Hello) -> bool {
         let ours = now.since(self.start);
-        hello.epoch == self.epoch && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
+        hello.epoch == self.epoch
+            && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
     }
 }
 

@@ -1,6 +1,6 @@
 //! The agent's service above an endpoint.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,11 +18,12 @@ use udpagent::session::{self, Closed, Command, InitFingerprint, ResetRecord, Run
 use udpagent::time::Instant;
 use udpagent::wire::limits::INVITE;
 
-use super::processes::{Doing, Log, SimulatedProcesses, exit_code};
+use super::supervisor::{Handle, Log, Supervisor, exit_code};
 use crate::host::App;
 use crate::invariants::Role;
 use crate::network::HostId;
 use crate::nodes::Members;
+use crate::rng::SimRng;
 use crate::simulation::Simulation;
 
 /// Every key of the simulation may run anything.
@@ -77,9 +78,18 @@ impl Audit for Recorder {
     }
 }
 
-/// The application of its host.
+/// Crashes of a front: before and after any event, report or command, by chance.
+struct Crashes {
+    rng: SimRng,
+    chance: f64,
+    /// Crashes to come at most, so that a run ends.
+    left: u32,
+}
+
+/// The application of its host: a front over its supervisor.
 struct ServiceApp {
-    service: Service<SimulatedProcesses>,
+    service: Service<Handle>,
+    supervisor: Rc<RefCell<Supervisor>>,
     now: Instant,
     seen: Vec<InitFingerprint>,
     /// The same with the times of their arrival, for an endpoint of the same run.
@@ -87,6 +97,9 @@ struct ServiceApp {
     /// Records of the open sessions, and of those whose endpoint is gone.
     resets: HashMap<SessionHandle, ResetRecord>,
     lost: Vec<ResetRecord>,
+    crashes: Option<Crashes>,
+    /// True after a crash, until the front is started anew.
+    crashed: bool,
 }
 
 /// A whole agent in the simulation.
@@ -101,54 +114,115 @@ pub struct WholeAgent {
     /// Record of every start.
     pub log: Rc<RefCell<Log>>,
     app: Rc<RefCell<ServiceApp>>,
+    /// Run of the supervisor, as the sessions of all its fronts name it.
+    run: Rc<Cell<(u64, Instant)>>,
 }
 
-fn service(log: &Rc<RefCell<Log>>, members: Members, now: Instant) -> Service<SimulatedProcesses> {
+/// Returns a front over a supervisor, with the jobs of earlier ones.
+fn front(
+    log: &Rc<RefCell<Log>>,
+    supervisor: &Rc<RefCell<Supervisor>>,
+    members: Members,
+    now: Instant,
+) -> Service<Handle> {
     let config = Config {
         name: "agent".into(),
         jobs: jobs::Config::default(),
         reply: None,
     };
-    Service::new(
+    let origin = supervisor.borrow().origin();
+    let mut service = Service::new(
         config,
-        Box::new(ListedPolicy(members)),
-        SimulatedProcesses::new(Rc::clone(log)),
+        Box::new(ListedPolicy(members)) as Box<dyn PolicySource>,
+        Handle(Rc::clone(supervisor)),
         Box::new(Recorder(Arc::clone(&log.borrow().accepted))),
-        now,
-    )
+        origin,
+    );
+    let forgotten = supervisor.borrow().forgotten();
+    for (key, request, digest, at) in forgotten {
+        service.remember(key, request, digest, at);
+    }
+    let restored = supervisor.borrow_mut().restored();
+    for job in restored {
+        service.restore(now, job);
+    }
+    service
 }
 
 impl WholeAgent {
     /// Adds an agent to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
-        let log = Rc::default();
+        let log: Rc<RefCell<Log>> = Rc::default();
+        let supervisor = Supervisor::new(Rc::clone(&log), Instant::ZERO);
+        let supervisor = Rc::new(RefCell::new(supervisor));
         let app = Rc::new(RefCell::new(ServiceApp {
-            service: service(&log, sim.members(), Instant::ZERO),
+            service: front(&log, &supervisor, sim.members(), Instant::ZERO),
+            supervisor,
             now: Instant::ZERO,
             seen: Vec::new(),
             seen_at: Vec::new(),
             resets: HashMap::new(),
             lost: Vec::new(),
+            crashes: None,
+            crashed: false,
         }));
         let (host, key, address) = sim.add_host(Role::Agent, Box::new(Rc::clone(&app)));
-        app.borrow_mut().service = service(&log, sim.members(), sim.local(host));
-        Self {
+        let run = Rc::new(Cell::new((0, Instant::ZERO)));
+        let agent = Self {
             host,
             key,
             address,
             log,
             app,
-        }
+            run,
+        };
+        agent.begin(sim);
+        agent
     }
 
-    /// Restarts the process; state on disk is kept.
-    pub fn restart(&self, sim: &mut Simulation) {
+    /// Replaces the supervisor; its jobs end with it.
+    fn begin(&self, sim: &Simulation) {
+        let now = sim.local(self.host);
+        let supervisor = Supervisor::new(Rc::clone(&self.log), now);
+        let supervisor = Rc::new(RefCell::new(supervisor));
         let mut app = self.app.borrow_mut();
-        app.service = service(&self.log, sim.members(), sim.local(self.host));
-        let seen = app.seen.clone();
-        app.resets.clear();
-        drop(app);
+        app.service = front(&self.log, &supervisor, sim.members(), now);
+        app.supervisor = supervisor;
+        app.crashed = false;
+        self.run.set((sim.endpoint(self.host).epoch(), now));
+    }
+
+    /// Restarts the whole agent; state on disk is kept.
+    pub fn restart(&self, sim: &mut Simulation) {
+        let seen = self.app.borrow().seen.clone();
         sim.start(self.host, seen);
+        self.begin(sim);
+    }
+
+    /// Lets the front crash by chance, at most so many times.
+    pub fn let_crash(&self, rng: SimRng, chance: f64, left: u32) {
+        self.app.borrow_mut().crashes = Some(Crashes { rng, chance, left });
+    }
+
+    /// Starts a front anew that has crashed. Returns true if it had.
+    pub fn revive(&self, sim: &mut Simulation) -> bool {
+        let mut app = self.app.borrow_mut();
+        if !app.crashed {
+            return false;
+        }
+        let now = sim.local(self.host);
+        app.service = front(&self.log, &app.supervisor, sim.members(), now);
+        app.crashed = false;
+        let lost: Vec<_> = app.resets.drain().map(|(_, reset)| reset).collect();
+        app.lost.extend(lost);
+        let (resets, seen) = (app.lost.clone(), app.seen_at.clone());
+        drop(app);
+        let (epoch, start) = self.run.get();
+        sim.start_with(self.host, |config| {
+            config.resets = resets;
+            config.run = Some(Run { epoch, start, seen });
+        });
+        true
     }
 
     /// Replaces the endpoint, while the service and its processes go on.
@@ -178,9 +252,9 @@ impl WholeAgent {
         exit_code(id)
     }
 
-    /// Processes that run or are not yet closed.
+    /// Processes that run.
     pub fn processes(&self) -> usize {
-        self.app.borrow_mut().service.processes().count()
+        self.app.borrow().supervisor.borrow().count()
     }
 }
 
@@ -207,21 +281,47 @@ impl ServiceApp {
         }
     }
 
+    /// Crashes by chance. Returns true if the front is dead.
+    fn may_crash(&mut self) -> bool {
+        if let Some(crashes) = self.crashes.as_mut().filter(|crashes| crashes.left > 0)
+            && !self.crashed
+            && crashes.rng.chance(crashes.chance)
+        {
+            crashes.left -= 1;
+            self.crashed = true;
+        }
+        self.crashed
+    }
+
     fn pump(&mut self, now: Instant, out: &mut Vec<Command>) {
         self.now = now;
+        if self.may_crash() {
+            return;
+        }
         if self.service.poll_timeout().is_some_and(|at| at <= now) {
             self.service.on_timeout(now);
         }
-        while let Some(doing) = self.service.processes().next(now) {
-            match doing {
-                Doing::Output(job, output, data) => self.service.on_output(now, job, output, data),
-                Doing::Eof(job, output) => self.service.on_eof(now, job, output),
-                Doing::StdinWritten(job, bytes) => self.service.on_stdin_written(job, bytes),
-                Doing::Exit(job, exit) => self.service.on_exit(now, job, exit),
+        self.take_commands(out);
+        loop {
+            if self.may_crash() {
+                return;
             }
+            let next = self.supervisor.borrow_mut().next(now);
+            let Some((job, status)) = next else {
+                return;
+            };
+            self.service.on_status(now, job, status);
+            self.take_commands(out);
         }
+    }
+
+    fn take_commands(&mut self, out: &mut Vec<Command>) {
         while self.service.poll_note().is_some() {}
-        out.extend(std::iter::from_fn(|| self.service.poll_command()));
+        while !self.may_crash()
+            && let Some(command) = self.service.poll_command()
+        {
+            out.push(command);
+        }
     }
 }
 
@@ -229,7 +329,11 @@ impl App for Rc<RefCell<ServiceApp>> {
     fn on_event(&mut self, now: Instant, event: session::Event, out: &mut Vec<Command>) {
         let mut app = self.borrow_mut();
         app.keep(now, &event);
+        if app.may_crash() {
+            return;
+        }
         app.service.on_session_event(now, event);
+        app.take_commands(out);
         app.pump(now, out);
     }
 
@@ -238,9 +342,11 @@ impl App for Rc<RefCell<ServiceApp>> {
     }
 
     fn next_time(&self) -> Option<Instant> {
-        let mut app = self.borrow_mut();
-        let now = app.now;
-        let process = app.service.processes().next_time(now);
+        let app = self.borrow();
+        if app.crashed {
+            return None;
+        }
+        let process = app.supervisor.borrow().next_time(app.now);
         app.service.poll_timeout().into_iter().chain(process).min()
     }
 }

@@ -2,8 +2,8 @@
 //! controller's remote jobs, each above a real endpoint.
 
 mod agent;
-mod processes;
 mod runner;
+mod supervisor;
 
 pub use agent::WholeAgent;
 pub use runner::{Again, WholeController};

@@ -35,6 +35,7 @@ fn a_controller_that_lost_its_session_receives_exactly_the_rest() {
         stderr: 0,
         streams_open: false,
         cause: None,
+        still_running: false,
     };
     let accepted = |stdout| Reply::Accepted {
         id: id(1),
@@ -44,7 +45,10 @@ fn a_controller_that_lost_its_session_receives_exactly_the_rest() {
         terminal: false,
         screen: None,
     };
-    let started = Reply::Started { pid: 1000 };
+    let started = Reply::Started {
+        pid: 1000,
+        home: None,
+    };
     assert_eq!(
         harness.replies(call),
         [accepted(4), started.clone(), exit.clone()]
@@ -180,8 +184,7 @@ fn stdin_continues_at_the_offset_of_the_job() {
         harness.service.processes().stdin[&job],
         (b"abcdefgh".to_vec(), true)
     );
-    harness.service.on_stdin_written(job, 7);
-    harness.drain();
+    harness.take_stdin(job, 7);
     assert_eq!(harness.sent(call, Lane::Data).consumed, 1);
 }
 
@@ -192,8 +195,7 @@ fn a_call_whose_control_lane_ended_before_exit_is_released_after_it() {
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     let job = harness.last_job();
     harness.data(call, Lane::Control, b"", true);
-    harness.service.on_eof(harness.now, job, Output::Out);
-    harness.service.on_eof(harness.now, job, Output::Err);
+    harness.eof(job);
     harness.exit(job, Exit::Code(0));
     assert!(!harness.released.contains(&call));
     harness.delivered(call);

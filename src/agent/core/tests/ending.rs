@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::*;
-use crate::agent::jobs::{self, Exit, Force, Output};
+use crate::agent::jobs::{Errno, Exit, Force, Output, Phase};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
 use crate::session::{Closed, Event, StreamEvent};
@@ -44,29 +44,47 @@ fn a_canceled_job_is_canceled_whatever_its_exit_status() {
 }
 
 #[test]
-fn a_signal_that_asks_for_the_end_also_ends_the_rest_of_the_tree() {
-    for (signal, force) in [
-        (15, Some(Force::Terminate)),
-        (9, Some(Force::Kill)),
-        (1, None),
+fn cancel_deadline_and_signals_work_before_the_process_has_started() {
+    let mut harness = Harness::new();
+    harness.service.processes().slow = true;
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    let signal = Request::Signal {
+        id: id(1),
+        signal: 15,
+    };
+    let signal = harness.call(alice, 1, &signal);
+    assert_eq!(harness.replies(signal), [Reply::Done {}]);
+    assert_eq!(harness.service.processes().signals, []);
+    harness.report(job);
+    assert_eq!(harness.service.processes().signals, [(job, 15)]);
+    harness.report(job);
+    assert_eq!(harness.service.processes().signals.len(), 1);
+    harness.replies(call);
+
+    let mut timed = exec(2);
+    timed.timeout_ms = Some(1000);
+    let timed = harness.call(alice, 2, &Request::Exec(timed));
+    let second = harness.last_job();
+    harness.pass(Duration::from_secs(1));
+    let canceled = harness.call(alice, 3, &Request::Exec(exec(3)));
+    let third = harness.last_job();
+    harness.say(canceled, &Request::Cancel {});
+    let causes = [(second, Cause::Timeout), (third, Cause::Requested)];
+    assert_eq!(harness.service.processes().causes, causes);
+    let (errno, lingering) = (Errno(4), false);
+    for job in [second, third] {
+        harness.change(job, |status| {
+            status.started = None;
+            status.phase = Phase::Failed { errno, lingering };
+        });
+    }
+    for (call, outcome) in [
+        (timed, Outcome::TimedOut {}),
+        (canceled, Outcome::Canceled {}),
     ] {
-        let mut harness = Harness::new();
-        let alice = harness.open(1, ALICE);
-        let call = harness.call(alice, 0, &Request::Exec(exec(1)));
-        let job = harness.last_job();
-        harness.call(alice, 1, &Request::Signal { id: id(1), signal });
-        assert_eq!(
-            harness.service.processes().ended,
-            [],
-            "the leader has not ended"
-        );
-        let core = false;
-        harness.exit(job, Exit::Signal { signal, core });
-        let ended: Vec<_> = force.into_iter().map(|force| (job, force)).collect();
-        assert_eq!(harness.service.processes().ended, ended);
-        harness.eof(job);
         let last = harness.replies(call).pop();
-        let outcome = Outcome::Signaled { signal, core };
         assert!(
             matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome),
             "{last:?}"
@@ -257,7 +275,8 @@ fn ended_jobs_are_bounded_in_number_and_in_bytes() {
         panic!("no list");
     };
     let kept: u64 = jobs.iter().map(|job| job.stdout).sum();
-    assert!(kept <= limits::ENDED_OUTPUT && kept > limits::ENDED_OUTPUT / 2);
+    let most = limits::ENDED_OUTPUT_PER_KEY;
+    assert!(kept <= most && kept > most / 2);
     assert_eq!(jobs.last().unwrap().id, id(u8::MAX));
     let repeat = harness.call(alice, 1001, &Request::Exec(exec(1)));
     let last = harness.replies(repeat).pop();
@@ -285,7 +304,7 @@ fn a_stopped_lane_is_a_broken_pipe_for_the_process() {
         },
     });
     assert_eq!(harness.service.processes().shut, [(job, Output::Out)]);
-    harness.service.on_eof(harness.now, job, Output::Err);
+    harness.eof(job);
     harness.exit(
         job,
         Exit::Signal {
@@ -354,27 +373,38 @@ fn an_invited_session_is_closed_when_its_invitation_expires() {
 }
 
 #[test]
-fn too_much_output_after_the_leaders_end_is_no_success() {
-    let mut harness = Harness::with(jobs::Config {
-        max_output: Some(10),
-        ..jobs::Config::default()
-    });
+fn too_much_output_is_no_success_whatever_the_exit_status() {
+    let mut harness = Harness::new();
     let alice = harness.open(1, ALICE);
-    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
-    let job = harness.last_job();
-    harness.write(job, Output::Err, b"four");
-    harness.exit(job, Exit::Code(0));
-    assert!(harness.service.processes().ended.is_empty());
-    harness.write(job, Output::Out, b"sixsixseven");
-    assert_eq!(harness.service.processes().ended, [(job, Force::Terminate)]);
-    harness.eof(job);
-    let exit = Reply::Exit {
-        outcome: Outcome::Canceled {},
-        stdout: 6,
-        stderr: 4,
-        streams_open: false,
-        cause: Some(Cause::Output),
-    };
-    assert_eq!(harness.replies(call).pop(), Some(exit));
-    assert_eq!(harness.sent(call, Lane::Data).bytes, b"sixsix");
+    for number in 1..=2 {
+        let call = harness.call(alice, number.into(), &Request::Exec(exec(number)));
+        let job = harness.last_job();
+        harness.write(job, Output::Out, b"sixsix");
+        let (exit, streams_open) = (Exit::Code(0), false);
+        if number == 1 {
+            harness.change(job, |status| status.overflowed = true);
+            harness.change(job, |status| {
+                status.phase = Phase::Ended { exit, streams_open };
+            });
+        } else {
+            harness.change(job, |status| {
+                status.overflowed = true;
+                status.phase = Phase::Ended { exit, streams_open };
+            });
+        }
+        assert_eq!(
+            harness.service.processes().ended.last(),
+            Some(&(job, Force::Terminate))
+        );
+        let exit = Reply::Exit {
+            outcome: Outcome::Canceled {},
+            stdout: 6,
+            stderr: 0,
+            streams_open: false,
+            cause: Some(Cause::Output),
+            still_running: false,
+        };
+        assert_eq!(harness.replies(call).pop(), Some(exit));
+        assert_eq!(harness.sent(call, Lane::Data).bytes, b"sixsix");
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::*;
-use crate::agent::jobs::{Errno, Exit, Output};
+use crate::agent::jobs::{Errno, Exit, Output, Phase, Status};
 use crate::agent::limits;
 use crate::message::{Outcome, Reply, Request, StreamCode};
 use crate::wire::Lane;
@@ -15,6 +15,7 @@ fn ended(outcome: Outcome) -> Vec<Reply> {
         stderr: 0,
         streams_open: false,
         cause: None,
+        still_running: false,
     }]
 }
 
@@ -27,9 +28,8 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
     harness.write(job, Output::Out, b"hello ");
     harness.write(job, Output::Err, b"oops");
     harness.write(job, Output::Out, b"world");
-    harness.exit(job, Exit::Code(7));
-    assert!(!harness.sent(call, Lane::Control).fin, "the pipes are open");
     harness.eof(job);
+    harness.exit(job, Exit::Code(7));
     assert_eq!(
         harness.replies(call),
         [
@@ -41,13 +41,17 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
                 terminal: false,
                 screen: None,
             },
-            Reply::Started { pid: 1000 },
+            Reply::Started {
+                pid: 1000,
+                home: None,
+            },
             Reply::Exit {
                 outcome: Outcome::Exited { code: 7 },
                 stdout: 11,
                 stderr: 4,
                 streams_open: false,
                 cause: None,
+                still_running: false,
             },
         ]
     );
@@ -56,10 +60,11 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
     for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
         assert!(harness.sent(call, lane).fin);
     }
-    assert_eq!(harness.service.processes().closed, [job]);
+    assert_eq!(harness.service.processes().forgotten, []);
 
     harness.data(call, Lane::Control, b"", true);
     assert!(harness.released.contains(&call));
+    assert_eq!(harness.service.processes().forgotten, [job]);
     let again = harness.call(alice, 1, &Request::Exec(exec(1)));
     assert_eq!(harness.replies(again), ended(Outcome::Expired {}));
     let attach = Request::Attach {
@@ -126,65 +131,76 @@ fn a_slow_reader_blocks_the_process_and_each_consumed_byte_lets_it_continue() {
     let alice = harness.open(1, ALICE);
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     let job = harness.last_job();
-    let written = harness.flood(job, Output::Out);
-    assert!(written <= limits::LANE && written > limits::LANE - limits::READ);
-    assert!(
-        harness.read_limit(job, Output::Err) > 0,
-        "the other output is not blocked"
-    );
+    assert_eq!(harness.flood(job, Output::Out), limits::LANE);
+    assert_eq!(harness.service.processes().released(job, Output::Out), 0);
     harness.consume(call, Lane::Data, 100_000);
-    let more = harness.flood(job, Output::Out);
-    assert!(written + more <= limits::LANE + 100_000);
-    assert!(written + more > limits::LANE + 100_000 - limits::READ);
-
-    // Bytes in the pipe at the exit are read nevertheless.
-    harness.exit(job, Exit::Code(0));
-    harness.write(job, Output::Out, &vec![b'y'; 65_536]);
+    assert_eq!(harness.flood(job, Output::Out), 100_000);
     harness.eof(job);
-    let all = written + more + 65_536;
+    harness.exit(job, Exit::Code(0));
+    let all = limits::LANE + 100_000;
     assert!(matches!(harness.replies(call)[..], [.., Reply::Exit { stdout, .. }] if stdout == all));
     assert_eq!(harness.sent(call, Lane::Data).bytes.len() as u64, all);
 }
 
 #[test]
-fn exit_is_not_the_end_of_output() {
+fn one_report_of_the_end_tells_start_output_and_result() {
     let mut harness = Harness::new();
+    harness.service.processes().slow = true;
     let alice = harness.open(1, ALICE);
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     let job = harness.last_job();
-    harness.replies(call);
-    harness.exit(job, Exit::Code(0));
-    for _ in 0..3 {
-        harness.pass(Duration::from_millis(99));
-        harness.write(job, Output::Out, b"late");
-        assert_eq!(harness.reply(call), None);
-    }
-    harness.pass(Duration::from_millis(100));
+    assert!(matches!(
+        harness.replies(call)[..],
+        [Reply::Accepted { .. }]
+    ));
+    let processes = harness.service.processes();
+    processes
+        .written
+        .insert((job, Output::Out), b"all".to_vec());
+    let (exit, streams_open) = (Exit::Code(0), true);
+    let end = |status: &mut Status| {
+        status.outputs = [3, 0];
+        status.phase = Phase::Ended { exit, streams_open };
+    };
+    harness.change(job, end);
+    harness.report(job);
     let exit = Reply::Exit {
         outcome: Outcome::Exited { code: 0 },
-        stdout: 12,
+        stdout: 3,
         stderr: 0,
         streams_open: true,
         cause: None,
+        still_running: false,
     };
-    assert_eq!(harness.replies(call), [exit]);
+    let replies = [
+        Reply::Started {
+            pid: 1000,
+            home: None,
+        },
+        exit,
+    ];
+    assert_eq!(harness.replies(call), replies, "each once");
+    assert_eq!(harness.sent(call, Lane::Data).bytes, b"all");
 }
 
 #[test]
-fn a_background_child_that_never_stops_writing_is_cut_off() {
+fn a_refusal_by_the_supervisor_leaves_the_id_unused() {
     let mut harness = Harness::new();
     let alice = harness.open(1, ALICE);
+    harness.service.processes().refuses = Some(Outcome::Busy {});
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
-    let job = harness.last_job();
-    harness.replies(call);
-    harness.exit(job, Exit::Code(0));
-    let mut writes = 0;
-    while harness.reply(call).is_none() {
-        harness.write(job, Output::Out, b"more");
-        harness.pass(Duration::from_millis(50));
-        writes += 1;
-    }
-    assert_eq!(writes, 40, "two seconds");
+    let replies = harness.replies(call);
+    assert!(matches!(replies[0], Reply::Accepted { .. }));
+    assert_eq!(replies[1..], ended(Outcome::Busy {}));
+    harness.delivered(call);
+    assert!(harness.released.contains(&call));
+    harness.service.processes().refuses = None;
+    let again = harness.call(alice, 1, &Request::Exec(exec(1)));
+    let replies = harness.replies(again);
+    assert!(matches!(
+        replies[..],
+        [Reply::Accepted { .. }, Reply::Started { .. }]
+    ));
 }
 
 #[test]
@@ -271,11 +287,9 @@ fn stdin_is_written_to_the_process_with_credit_for_bytes_that_the_pipe_has_taken
         (b"early late".to_vec(), true)
     );
     assert_eq!(harness.sent(call, Lane::Data).consumed, 0);
-    harness.service.on_stdin_written(job, 7);
-    harness.drain();
+    harness.take_stdin(job, 7);
     assert_eq!(harness.sent(call, Lane::Data).consumed, 7);
-    harness.service.on_stdin_closed(job);
-    harness.drain();
+    harness.change(job, |status| status.stdin_closed = true);
     assert_eq!(harness.sent(call, Lane::Data).consumed, 10);
     assert_eq!(
         harness.sent(call, Lane::Data).stopped,
@@ -293,8 +307,7 @@ fn a_command_that_closes_stdin_stops_the_lane() {
     let call = harness.call(alice, 0, &Request::Exec(request));
     let job = harness.last_job();
     harness.data(call, Lane::Data, b"abc", false);
-    harness.service.on_stdin_closed(job);
-    harness.drain();
+    harness.change(job, |status| status.stdin_closed = true);
     let stopped = Some(StreamCode::BrokenPipe as u64);
     assert_eq!(harness.sent(call, Lane::Data).stopped, stopped);
     harness.data(call, Lane::Data, b"def", true);

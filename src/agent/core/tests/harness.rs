@@ -14,11 +14,15 @@ use crate::agent::access::testing::TestAccounts;
 use crate::agent::access::{Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource};
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
-use crate::agent::jobs::{self, Errno, Exit, Force, JobId, Output, Pid, Processes, Spec};
+use crate::agent::jobs::{
+    self, Errno, Exit, Force, JobId, Origin, Output, Phase, Pid, Processes, Restored, Spec, Start,
+    Started, Status,
+};
+use crate::agent::limits;
 use crate::agent::outbox::CallRef;
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
-use crate::message::{Exec, Lines, Reply, Request, RequestId, Window, to_line};
+use crate::message::{Cause, Exec, Lines, Outcome, Reply, Request, RequestId, Window, to_line};
 use crate::session::{Closed, Command, Event, ResetRecord, SessionHandle, StreamEvent};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -31,33 +35,99 @@ pub const GUEST: PublicKey = PublicKey([3; 32]);
 /// Token that the guest shows.
 const INVITATION: [u8; INVITE] = [7; INVITE];
 
-/// Processes that only record the calls made on them.
+/// A supervisor without processes: it records the calls and holds the output that a test writes.
 #[derive(Default)]
 pub struct FakeProcesses {
     pub spawned: Vec<(JobId, Spec)>,
-    pub read_limits: HashMap<(JobId, Output), u64>,
+    pub starts: Vec<(JobId, Start)>,
+    /// Started and not yet reported.
+    pub pending: Vec<JobId>,
+    /// True if starts are not reported before [`Harness::report`].
+    pub slow: bool,
+    pub statuses: HashMap<JobId, Status>,
+    pub written: HashMap<(JobId, Output), Vec<u8>>,
+    pub released: HashMap<(JobId, Output), u64>,
+    pub eof: HashSet<(JobId, Output)>,
+    pub exits: HashMap<JobId, Exit>,
     pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
     pub ended: Vec<(JobId, Force)>,
+    pub causes: Vec<(JobId, Cause)>,
     pub signals: Vec<(JobId, i32)>,
     pub windows: Vec<(JobId, Window)>,
-    pub closed: Vec<JobId>,
+    pub pictures: HashMap<JobId, (u64, Window, Vec<u8>)>,
+    pub forgotten: Vec<JobId>,
     pub left: Vec<JobId>,
     pub shut: Vec<(JobId, Output)>,
     pub fails: Option<Errno>,
+    pub refuses: Option<Outcome>,
+}
+
+impl FakeProcesses {
+    pub fn released(&self, job: JobId, output: Output) -> u64 {
+        self.released
+            .get(&(job, output))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Returns a job as a supervisor passes it to a later agent.
+    pub fn restored(&self, job: JobId, start: &Start) -> Restored {
+        let (stdin, stdin_eof) = self.stdin.get(&job).cloned().unwrap_or_default();
+        let cause = self.causes.iter().find(|cause| cause.0 == job);
+        Restored {
+            job,
+            request: start.request,
+            owner: start.owner.clone(),
+            record: start.record.clone(),
+            status: self.statuses[&job],
+            released: Output::ALL.map(|output| self.released(job, output)),
+            shut: Output::ALL.map(|output| self.shut.contains(&(job, output))),
+            stdin_accepted: stdin.len() as u64,
+            stdin_eof,
+            cause: cause.map(|cause| cause.1),
+            picture: self.pictures.get(&job).cloned(),
+        }
+    }
+
+    /// Free space for an output.
+    pub fn room(&self, job: JobId, output: Output) -> u64 {
+        let held =
+            self.statuses[&job].outputs[output as usize].saturating_sub(self.released(job, output));
+        limits::LANE.saturating_sub(held)
+    }
 }
 
 impl Processes for FakeProcesses {
-    fn spawn(&mut self, job: JobId, spec: Spec) -> Result<Pid, Errno> {
+    fn start(&mut self, job: JobId, start: Start) {
+        let mut status = Status::STARTING;
         if let Some(errno) = self.fails {
-            return Err(errno);
+            let lingering = false;
+            status.phase = Phase::Failed { errno, lingering };
+        } else if let Some(outcome) = self.refuses {
+            status.phase = Phase::Refused(outcome);
+        } else {
+            status.phase = Phase::Running;
+            let pid = Pid(1000 + i32::try_from(job.0).unwrap());
+            status.started = Some(Started { pid, home: None });
+            self.spawned.push((job, start.spec.clone()));
         }
-        self.spawned.push((job, spec));
-        Ok(Pid(1000 + i32::try_from(job.0).unwrap()))
+        assert!(self.statuses.insert(job, status).is_none(), "a new number");
+        self.starts.push((job, start));
+        self.pending.push(job);
     }
 
-    fn set_read_limit(&mut self, job: JobId, output: Output, bytes: u64) {
-        assert!(!self.closed.contains(&job));
-        self.read_limits.insert((job, output), bytes);
+    fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes> {
+        assert!(from >= self.released(job, output), "released bytes");
+        let [from, to] = [from, to].map(|offset| usize::try_from(offset).unwrap());
+        vec![Bytes::copy_from_slice(
+            &self.written[&(job, output)][from..to],
+        )]
+    }
+
+    fn release(&mut self, job: JobId, output: Output, offset: u64) {
+        assert!(!self.forgotten.contains(&job));
+        assert!(offset > self.released(job, output), "released anew");
+        self.released.insert((job, output), offset);
     }
 
     fn shut(&mut self, job: JobId, output: Output) {
@@ -65,14 +135,17 @@ impl Processes for FakeProcesses {
     }
 
     fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
-        assert!(!self.closed.contains(&job));
+        assert!(!self.forgotten.contains(&job));
         let (bytes, ended) = self.stdin.entry(job).or_default();
         assert!(!*ended, "bytes after the end");
         bytes.extend_from_slice(&data);
         *ended = eof;
+        let waiting = bytes.len() as u64 - self.statuses[&job].stdin_written;
+        assert!(waiting <= limits::STDIN);
     }
 
-    fn end(&mut self, job: JobId, force: Force) {
+    fn end(&mut self, job: JobId, cause: Cause, force: Force) {
+        self.causes.push((job, cause));
         self.ended.push((job, force));
     }
 
@@ -89,9 +162,13 @@ impl Processes for FakeProcesses {
         self.windows.push((job, window));
     }
 
-    fn close(&mut self, job: JobId) {
-        assert!(!self.closed.contains(&job));
-        self.closed.push(job);
+    fn keep_picture(&mut self, job: JobId, offset: u64, size: Window, picture: Vec<u8>) {
+        self.pictures.insert(job, (offset, size, picture));
+    }
+
+    fn forget(&mut self, job: JobId) {
+        assert!(!self.forgotten.contains(&job));
+        self.forgotten.push(job);
     }
 }
 
@@ -203,6 +280,8 @@ pub struct Harness {
     pub policy: Rc<RefCell<TestPolicy>>,
     pub records: Arc<Records>,
     pub now: Instant,
+    /// Start of the supervisor.
+    pub began: Instant,
     pub lanes: BTreeMap<(CallRef, u8), SentLane>,
     pub released: HashSet<CallRef>,
     pub closed: HashMap<SessionHandle, u64>,
@@ -226,20 +305,19 @@ impl Harness {
         }));
         let now = Instant::from_micros(1_000_000_000);
         let records = Arc::new(Records::default());
-        let name = "tower".into();
-        let reply = None;
-        let config = Config { name, jobs, reply };
+        let config = core_config(jobs);
         Self {
             service: Service::new(
                 config,
                 Box::new(Rc::clone(&policy)),
                 FakeProcesses::default(),
                 Box::new(Arc::clone(&records)),
-                now,
+                jobs::Origin::new(now),
             ),
             records,
             policy,
             now,
+            began: now,
             lanes: BTreeMap::new(),
             released: HashSet::new(),
             closed: HashMap::new(),
@@ -247,9 +325,53 @@ impl Harness {
         }
     }
 
+    /// Replaces the agent by a later one over the same processes. Sessions are gone.
+    pub fn crash(&mut self, config: jobs::Config) {
+        let old = std::mem::take(self.service.processes());
+        let next_job = old.starts.iter().map(|start| start.0.0 + 1).max();
+        let origin = Origin {
+            began: self.began,
+            next_job: JobId(next_job.unwrap_or_default()),
+        };
+        let restored: Vec<Restored> = old
+            .starts
+            .iter()
+            .filter(|(job, _)| !old.forgotten.contains(job))
+            .map(|(job, start)| old.restored(*job, start))
+            .collect();
+        let forgotten = old.starts.iter();
+        let forgotten: Vec<Start> = forgotten
+            .filter(|(job, _)| old.forgotten.contains(job))
+            .map(|(_, start)| start.clone())
+            .collect();
+        self.service = Service::new(
+            core_config(config),
+            Box::new(Rc::clone(&self.policy)),
+            old,
+            Box::new(Arc::clone(&self.records)),
+            origin,
+        );
+        for start in forgotten {
+            let (key, digest) = (start.owner.key, start.digest);
+            self.service
+                .remember(key, start.request, digest, self.began);
+        }
+        for job in restored {
+            self.service.restore(self.now, job);
+        }
+        self.lanes.clear();
+        self.released.clear();
+        self.drain();
+    }
+
     pub fn event(&mut self, event: Event) {
         self.service.on_session_event(self.now, event);
         self.drain();
+        if !self.service.processes().slow {
+            for job in std::mem::take(&mut self.service.processes().pending) {
+                self.report(job);
+            }
+        }
     }
 
     pub fn drain(&mut self) {
@@ -384,37 +506,76 @@ impl Harness {
         });
     }
 
-    pub fn write(&mut self, job: JobId, output: Output, data: &[u8]) {
-        let data = Bytes::copy_from_slice(data);
-        self.service.on_output(self.now, job, output, data);
+    /// Reports the present state of a job.
+    pub fn report(&mut self, job: JobId) {
+        let status = self.service.processes().statuses[&job];
+        self.service.on_status(self.now, job, status);
         self.drain();
     }
 
-    /// Writes as long as the service accepts output. Returns the number of bytes.
+    /// Changes the state of a job and reports it.
+    pub fn change(&mut self, job: JobId, change: impl FnOnce(&mut Status)) {
+        let status = self.service.processes().statuses.get_mut(&job);
+        change(status.expect("the job was started"));
+        self.report(job);
+    }
+
+    pub fn write(&mut self, job: JobId, output: Output, data: &[u8]) {
+        let written = &mut self.service.processes().written;
+        let written = written.entry((job, output)).or_default();
+        written.extend_from_slice(data);
+        let length = written.len() as u64;
+        self.change(job, |status| status.outputs[output as usize] = length);
+    }
+
+    /// Writes as long as there is room for output. Returns the number of bytes.
     pub fn flood(&mut self, job: JobId, output: Output) -> u64 {
         let mut written = 0;
-        while let limit @ 1.. = self.read_limit(job, output) {
-            let size = usize::try_from(limit.min(64 << 10)).unwrap();
+        while let room @ 1.. = self.room(job, output) {
+            let size = usize::try_from(room.min(64 << 10)).unwrap();
             self.write(job, output, &vec![b'x'; size]);
             written += size as u64;
         }
         written
     }
 
-    pub fn read_limit(&mut self, job: JobId, output: Output) -> u64 {
-        self.service.processes().read_limits[&(job, output)]
+    pub fn room(&mut self, job: JobId, output: Output) -> u64 {
+        self.service.processes().room(job, output)
     }
 
+    /// Reports bytes of stdin that the pipe has taken.
+    pub fn take_stdin(&mut self, job: JobId, written: u64) {
+        self.change(job, |status| status.stdin_written = written);
+    }
+
+    /// Ends both outputs.
     pub fn eof(&mut self, job: JobId) {
         for output in Output::ALL {
-            self.service.on_eof(self.now, job, output);
+            self.service.processes().eof.insert((job, output));
         }
-        self.drain();
+        self.finish(job);
     }
 
+    /// Ends the leader.
     pub fn exit(&mut self, job: JobId, exit: Exit) {
-        self.service.on_exit(self.now, job, exit);
-        self.drain();
+        self.service.processes().exits.insert(job, exit);
+        self.finish(job);
+    }
+
+    fn finish(&mut self, job: JobId) {
+        let processes = self.service.processes();
+        let open = |output| {
+            !processes.eof.contains(&(job, output)) && !processes.shut.contains(&(job, output))
+        };
+        if let Some(&exit) = processes.exits.get(&job)
+            && !Output::ALL.into_iter().any(open)
+        {
+            let streams_open = false;
+            self.change(job, |status| {
+                status.stdin_closed = true;
+                status.phase = Phase::Ended { exit, streams_open };
+            });
+        }
     }
 
     /// Lets time pass, and calls the service at each of its deadlines.
@@ -435,6 +596,14 @@ impl Harness {
 
     pub fn last_job(&mut self) -> JobId {
         self.service.processes().spawned.last().unwrap().0
+    }
+}
+
+fn core_config(jobs: jobs::Config) -> Config {
+    Config {
+        name: "tower".into(),
+        jobs,
+        reply: None,
     }
 }
 

@@ -6,6 +6,8 @@ mod exec;
 mod harness;
 mod narrowed;
 mod record;
+mod restore;
+mod results;
 mod sessions;
 mod shutdown;
 mod terminal;

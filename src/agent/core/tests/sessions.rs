@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::harness::*;
+use crate::agent::limits;
 use crate::agent::outbox::CallRef;
 use crate::message::{self, CloseCode, Outcome, Reply, Request};
 use crate::session::{Closed, Event, Path, SessionHandle, StreamEvent};
@@ -131,7 +132,8 @@ proptest! {
                     opened += 1;
                     session = harness.open(opened, ALICE);
                 }
-                (10, Some(job)) if !harness.service.processes().closed.contains(&job) => {
+                (10, Some(job)) if !harness.service.processes().forgotten.contains(&job) => {
+                    harness.eof(job);
                     harness.exit(job, crate::agent::jobs::Exit::Code(byte));
                     harness.pass(std::time::Duration::from_millis(100));
                 }
@@ -164,6 +166,48 @@ fn invalid_lines_are_answered_a_few_times() {
         Some(&(CloseCode::Violation as u64))
     );
     assert!(harness.replies(call).len() <= 16);
+}
+
+#[test]
+fn the_open_calls_and_unfinished_lines_of_a_key_are_bounded_over_all_its_sessions() {
+    let mut harness = Harness::new();
+    let bob = harness.open(1, BOB);
+    let half = |harness: &mut Harness, session, number| {
+        let call = CallId(number);
+        let call = CallRef { session, call };
+        harness.data(call, Lane::Control, &vec![b'x'; 1 << 20], false);
+    };
+    half(&mut harness, bob, 0);
+    let most = limits::UNREAD_PER_KEY >> 20;
+    let sessions: Vec<SessionHandle> = (0..=most as u64)
+        .map(|number| harness.open(2 + number, ALICE))
+        .collect();
+    for &session in &sessions {
+        half(&mut harness, session, 0);
+    }
+    let violation = CloseCode::Violation as u64;
+    assert_eq!(harness.closed, [(sessions[most], violation)].into());
+    harness.close(sessions[0], Closed::Lost);
+    half(&mut harness, sessions[1], 1);
+    assert_eq!(harness.closed.len(), 1, "there is room again");
+
+    let mut harness = Harness::new();
+    let per_session = 128;
+    let most = u64::try_from(limits::CALLS_PER_KEY / per_session).unwrap();
+    let bob = harness.open(1, BOB);
+    harness.call(bob, 0, &Request::Exec(exec(1)));
+    for number in 0..=most {
+        let session = harness.open(2 + number, ALICE);
+        for call in 0..u32::try_from(per_session).unwrap() {
+            if !harness.closed.contains_key(&session) {
+                let call = CallId(call);
+                let call = CallRef { session, call };
+                harness.data(call, Lane::Data, b"x", false);
+            }
+        }
+    }
+    let last = SessionHandle(2 + most);
+    assert_eq!(harness.closed, [(last, violation)].into());
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn an_agent_with_keep_jobs_releases_them_and_reports_lost() {
         stderr: 0,
         streams_open: true,
         cause: Some(Cause::Shutdown),
+        still_running: false,
     };
     assert_eq!(harness.replies(call).pop(), Some(lost));
     // A job that is being ended already is ended.

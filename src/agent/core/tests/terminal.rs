@@ -84,7 +84,7 @@ fn a_detached_job_on_a_terminal_runs_on_and_keeps_only_the_last_output() {
     harness.close(first, Closed::Lost);
     for line in 0..u32::try_from(2 * limits::LANE / 1024).unwrap() {
         assert!(
-            harness.read_limit(job, Output::Out) > 0,
+            harness.room(job, Output::Out) > 0,
             "the job blocks at line {line}"
         );
         harness.write(job, Output::Out, format!("{line:<1022}\r\n").as_bytes());
@@ -111,7 +111,7 @@ fn a_slow_controller_blocks_a_job_on_a_terminal() {
     assert!(harness.flood(job, Output::Out) <= limits::LANE);
     harness.close(first, Closed::Lost);
     assert!(
-        harness.read_limit(job, Output::Out) > 0,
+        harness.room(job, Output::Out) > 0,
         "a detached job continues"
     );
 }
@@ -145,9 +145,8 @@ fn a_job_on_a_terminal_ends_with_its_only_output() {
     let call = harness.call(alice, 0, &on_terminal());
     let job = harness.last_job();
     harness.write(job, Output::Out, b"bye\r\n");
+    harness.eof(job);
     harness.exit(job, Exit::Code(3));
-    harness.service.on_eof(harness.now, job, Output::Out);
-    harness.drain();
     let Some(Reply::Exit {
         stdout: 5,
         stderr: 0,

@@ -30,6 +30,7 @@ pub(super) fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rn
         timeout_ms: args.timeout.map(millis),
         lease_ms: Some(millis(args.lease)),
         on_disconnect: args.on_disconnect.into(),
+        retain: args.id.is_some(),
         age_ms: 0,
         script: script.cloned(),
         user: args.user.clone(),

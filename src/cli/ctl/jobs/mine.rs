@@ -212,6 +212,7 @@ impl<'a> List<'a> {
             state: JobState::Ended(outcome),
             stdout: 0,
             stderr: 0,
+            still_running: false,
         }
     }
 }

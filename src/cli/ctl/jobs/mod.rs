@@ -175,6 +175,9 @@ pub fn line(job: &JobView, lengths: Option<[u64; 2]>, state: &str) -> String {
 pub fn state(job: &JobView) -> String {
     match job.state {
         JobState::Running {} => "running".into(),
+        JobState::Ended(outcome) if job.still_running => {
+            format!("{outcome}, could not be killed and still runs")
+        }
         JobState::Ended(outcome) => outcome.to_string(),
     }
 }
@@ -222,6 +225,7 @@ mod tests {
             state: JobState::Ended(Outcome::TimedOut {}),
             stdout: 5,
             stderr: 0,
+            still_running: false,
         };
         assert_eq!(
             row(&job),

@@ -148,6 +148,7 @@ struct Exit {
     lengths: [u64; 2],
     streams_open: bool,
     cause: Option<Cause>,
+    still_running: bool,
 }
 
 /// One command on one host.
@@ -178,6 +179,8 @@ pub struct RemoteJob {
     /// Size of the window in which the job's terminal is shown.
     window: Option<Window>,
     exit: Option<Exit>,
+    /// Id of the process, and the error number of its home directory.
+    process: Option<(i32, Option<i32>)>,
     flushed: bool,
     cancel: bool,
     /// Signals to send once the command runs.
@@ -204,6 +207,7 @@ impl RemoteJob {
             input: Input::new(stdin),
             window: None,
             exit: None,
+            process: None,
             flushed: false,
             cancel: false,
             signals: Vec::new(),
@@ -427,6 +431,9 @@ impl RemoteJob {
             missing: self.outputs.map(|output| output.missing),
             streams_open: exit.is_some_and(|exit| exit.streams_open),
             cause: exit.and_then(|exit| exit.cause),
+            still_running: exit.is_some_and(|exit| exit.still_running),
+            pid: self.process.map(|process| process.0),
+            home: self.process.and_then(|process| process.1),
             note: self.note.take(),
         }));
     }

@@ -119,8 +119,13 @@ impl RemoteJob {
                     self.signal(signal);
                 }
             }
-            // A command that is being canceled is not left running.
-            Reply::Started { .. } if self.goal == Goal::Detach && !self.cancel => self.end(None),
+            Reply::Started { pid, home } => {
+                self.process = Some((pid, home));
+                // A command that is being canceled is not left running.
+                if self.goal == Goal::Detach && !self.cancel {
+                    self.end(None);
+                }
+            }
             Reply::Exit {
                 outcome: Outcome::Unknown {},
                 ..
@@ -131,12 +136,14 @@ impl RemoteJob {
                 stderr,
                 streams_open,
                 cause,
+                still_running,
             } => {
                 self.exit = Some(Exit {
                     outcome,
                     lengths: [stdout, stderr],
                     streams_open,
                     cause,
+                    still_running,
                 });
                 self.finish_if_whole();
                 self.finish_if_broken();
@@ -148,7 +155,6 @@ impl RemoteJob {
                 self.end(Some(Outcome::Denied {}));
             }
             Reply::Accepted { .. }
-            | Reply::Started { .. }
             | Reply::Jobs { .. }
             | Reply::Pong { .. }
             | Reply::Registered { .. }

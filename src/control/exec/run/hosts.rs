@@ -58,6 +58,9 @@ impl Run<'_> {
                         missing: [0, 0],
                         streams_open: false,
                         cause: None,
+                        still_running: false,
+                        pid: None,
+                        home: None,
                         note: Some(error.to_string()),
                     };
                     let line = format!("{}: {error}", self.tasks[index].label);
@@ -220,8 +223,8 @@ impl Run<'_> {
                 data: data.into(),
             });
         }
-        let left_out = summary::left_out(&label, &report);
-        for line in [left_out, line].into_iter().flatten() {
+        let notices = summary::notices(&label, &report).into_iter();
+        for line in notices.chain(line) {
             self.say(&line);
         }
         self.finish.tally.add(Fate::of(report.outcome), &label);

@@ -111,7 +111,7 @@ fn a_detached_job_ends_when_the_command_runs() {
     data(&mut job, 0, 0, Lane::Data, b"early", false);
     let wanted = drain(&mut job);
     assert!(wanted.report.is_none() && wanted.output[0].is_empty());
-    reply(&mut job, 0, &Reply::Started { pid: 5 });
+    reply(&mut job, 0, &Reply::Started { pid: 5, home: None });
     let wanted = drain(&mut job);
     assert!(!wanted.collected, "someone is to attach later");
     assert_eq!(outcome(&wanted), None);
@@ -136,7 +136,7 @@ fn a_detached_command_that_is_canceled_before_it_runs_is_canceled() {
     assert_eq!(outcome(&drain(&mut job)), Some(canceled));
     // The start and the cancel have crossed.
     let mut job = begin();
-    reply(&mut job, 0, &Reply::Started { pid: 5 });
+    reply(&mut job, 0, &Reply::Started { pid: 5, home: None });
     assert!(drain(&mut job).report.is_none(), "its end is awaited");
     reply(&mut job, 0, &exit(canceled, 0, 0));
     assert_eq!(outcome(&drain(&mut job)), Some(canceled));

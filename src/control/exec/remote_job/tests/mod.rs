@@ -178,6 +178,7 @@ const fn exit(outcome: Outcome, stdout: u64, stderr: u64) -> Reply {
         stderr,
         streams_open: false,
         cause: None,
+        still_running: false,
     }
 }
 
