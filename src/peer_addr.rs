@@ -12,10 +12,10 @@ pub const PEER_ADDR: usize = 19;
 /// Address of a peer: a socket address, or an identifier that a carrier without such addresses chose.
 ///
 /// Carriers make these values and take them apart; the layers above compare, store and print them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct PeerAddr(Inner);
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 enum Inner {
     Socket(SocketAddr),
     /// In octets, because the alignment of `u128` would make the type half as large again.

@@ -11,11 +11,14 @@ pub mod chat;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod front;
+pub mod ipc;
 pub mod jobs;
 pub mod limits;
 pub mod note;
 pub mod outbox;
 mod size;
+pub mod supervisor;
 mod switch;
 
 pub use cgroup_limits::CgroupLimits;

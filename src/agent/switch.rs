@@ -1,7 +1,7 @@
 //! A setting that is on or off.
 
 /// State of a feature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Switch {
     /// Enabled.
     On,

@@ -12,7 +12,7 @@ use crate::rng::Rng;
 use crate::wire::limits::RESET_TOKEN;
 
 /// Token of one session, random and therefore independent of any key that could become known.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub struct ResetToken([u8; RESET_TOKEN]);
 
 impl ResetToken {

@@ -1,4 +1,4 @@
-//! Operating-system strings as JSON: a string if it is UTF-8, else `{"b64": "…"}`.
+//! Operating-system strings as JSON: a string if it is UTF-8, else `{"b64": "…"}`; in binary formats, their bytes.
 //!
 //! Invariant: every byte survives, also of what is no text.
 
@@ -42,6 +42,9 @@ impl From<OsString> for OsText {
 
 impl Serialize for OsText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_bytes(self.0.as_bytes());
+        }
         match self.0.to_str() {
             Some(text) => serializer.serialize_str(text),
             None => Wire::Bytes {
@@ -54,6 +57,9 @@ impl Serialize for OsText {
 
 impl<'de> Deserialize<'de> for OsText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Ok(Self(OsString::from_vec(Vec::deserialize(deserializer)?)));
+        }
         Ok(Self(match Wire::deserialize(deserializer)? {
             Wire::Text(text) => text.into(),
             Wire::Bytes { b64 } => {

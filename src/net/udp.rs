@@ -35,51 +35,84 @@ pub struct UdpCarriers {
     pub unbound: Vec<(SocketAddr, io::Error)>,
 }
 
-/// Binds a UDP socket to each address.
+/// Binds a UDP socket to each address and returns them as carriers.
 ///
 /// # Errors
 /// If no address could be bound: the last error.
 pub fn bind_udp(addresses: &[SocketAddr]) -> io::Result<UdpCarriers> {
-    let mut carriers: Vec<Box<dyn Carrier>> = Vec::new();
+    let UdpSockets { sockets, unbound } = bind_sockets(addresses)?;
+    let carriers = sockets
+        .into_iter()
+        .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket)?) as Box<dyn Carrier>))
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok(UdpCarriers { carriers, unbound })
+}
+
+/// Result of [`bind_sockets`].
+pub struct UdpSockets {
+    /// One socket for each address that was bound; not empty.
+    pub sockets: Vec<std::net::UdpSocket>,
+    /// Addresses that could not be bound although others could, for instance without IPv6.
+    pub unbound: Vec<(SocketAddr, io::Error)>,
+}
+
+/// Binds a UDP socket to each address.
+///
+/// # Errors
+/// If no address could be bound: the last error.
+pub fn bind_sockets(addresses: &[SocketAddr]) -> io::Result<UdpSockets> {
+    let mut sockets = Vec::new();
     let mut unbound = Vec::new();
     for &address in addresses {
-        match UdpCarrier::bind(address) {
-            Ok(carrier) => carriers.push(Box::new(carrier)),
+        match bind(address) {
+            Ok(socket) => sockets.push(socket),
             Err(error) => unbound.push((address, error)),
         }
     }
-    if carriers.is_empty() {
+    if sockets.is_empty() {
         return Err(match unbound.pop() {
             Some((_, error)) => error,
             None => io::Error::new(io::ErrorKind::InvalidInput, "no address to bind"),
         });
     }
-    Ok(UdpCarriers { carriers, unbound })
+    Ok(UdpSockets { sockets, unbound })
+}
+
+/// Binds `address`. An IPv6 socket takes IPv6 alone, so that both families can share a port.
+fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Beyond the system's limit only with CAP_NET_ADMIN; otherwise as much as the system allows.
+    if sockopt::set_socket_recv_buffer_size_force(&socket, limits::RECEIVE_BUFFER).is_err() {
+        socket.set_recv_buffer_size(limits::RECEIVE_BUFFER)?;
+    }
+    if sockopt::set_socket_send_buffer_size_force(&socket, limits::SEND_BUFFER).is_err() {
+        socket.set_send_buffer_size(limits::SEND_BUFFER)?;
+    }
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 impl UdpCarrier {
-    /// Binds `address`. An IPv6 socket takes IPv6 alone, so that both families can share a port.
+    /// Binds `address`.
     ///
     /// # Errors
     /// The system's.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = socket2::Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // Beyond the system's limit only with CAP_NET_ADMIN; otherwise as much as the system allows.
-        if sockopt::set_socket_recv_buffer_size_force(&socket, limits::RECEIVE_BUFFER).is_err() {
-            socket.set_recv_buffer_size(limits::RECEIVE_BUFFER)?;
-        }
-        if sockopt::set_socket_send_buffer_size_force(&socket, limits::SEND_BUFFER).is_err() {
-            socket.set_send_buffer_size(limits::SEND_BUFFER)?;
-        }
-        socket.bind(&address.into())?;
-        let io = UdpSocket::from_std(socket.into());
+        Self::adopt(bind(address)?)
+    }
+
+    /// Takes a bound socket, also of another process.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn adopt(socket: std::net::UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let io = UdpSocket::from_std(socket);
         let state = UdpSocketState::new((&io).into())?;
         let address = io.local_addr()?;
         Ok(Self {

@@ -59,7 +59,7 @@ impl fmt::Display for AccountError {
 impl std::error::Error for AccountError {}
 
 /// The properties of a user that a job needs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Account {
     /// Login name.
     pub name: OsString,

@@ -147,8 +147,14 @@ impl Starting {
         let _ = self.process.signal(Signal::KILL);
     }
 
+    /// Returns the process.
+    #[must_use]
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Returns the process, whose pipes can be taken.
-    pub fn process(&mut self) -> &mut Process {
+    pub const fn process_mut(&mut self) -> &mut Process {
         &mut self.process
     }
 

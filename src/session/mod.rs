@@ -105,7 +105,7 @@ use crate::peer_addr::PeerAddr;
 pub struct SessionHandle(pub u64);
 
 /// Local and remote address of a datagram.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Path {
     /// Index of the driver's socket.
     pub socket: u16,

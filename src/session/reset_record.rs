@@ -8,7 +8,7 @@ use crate::wire::SessionId;
 /// [`Event::Accepted`](super::Event::Accepted) brings the record, [`Event::Moved`](super::Event::Moved) a new
 /// path, and [`Event::Closed`](super::Event::Closed) ends it. A later endpoint that is created with the record
 /// ([`Config::resets`](super::Config::resets)) tells the controller that the session is lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ResetRecord {
     /// Session id that the agent chose: the address of datagrams that still arrive.
     pub agent: SessionId,

@@ -72,7 +72,9 @@ pub enum Malformed {
 }
 
 /// Random 64-bit id that an endpoint chooses for its end of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize,
+)]
 pub struct SessionId(pub u64);
 
 /// Id of a stream: one lane of a call, an ordered byte stream in each direction.

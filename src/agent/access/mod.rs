@@ -40,7 +40,7 @@ pub use pattern::{Pattern, PatternError};
 pub use policy::{Admission, Policy};
 pub use policy_builder::PolicyBuilder;
 pub use policy_files::PolicyFiles;
-pub use policy_source::{Controller, InviteRefused, PolicySource};
+pub use policy_source::{Controller, InviteRefused, PolicySource, Registration};
 pub use problem::Problem;
 pub use running_command::RunningCommand;
 pub use sources::Sources;

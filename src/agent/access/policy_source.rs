@@ -11,7 +11,7 @@ use crate::crypto::PublicKey;
 use crate::wire::limits::INVITE;
 
 /// The controller at the other end of a session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Controller {
     /// Its key, proved by the handshake.
     pub key: PublicKey,
@@ -32,17 +32,19 @@ pub trait PolicySource {
     /// Returns the time in seconds since 1970.
     fn unix_now(&self) -> u64;
 
-    /// Lists a key under `requested` or a similar name, and uses its invitation up. Returns the name. The next
+    /// Lists a key under `requested` or a similar name, and uses its invitation up. Once it is listed,
     /// [`policy`](Self::policy) contains the key.
-    ///
-    /// # Errors
-    /// [`InviteRefused`]
-    fn register(
-        &mut self,
-        key: &PublicKey,
-        invite: &[u8; INVITE],
-        requested: &str,
-    ) -> Result<String, InviteRefused>;
+    fn register(&mut self, key: &PublicKey, invite: &[u8; INVITE], requested: &str)
+    -> Registration;
+}
+
+/// Answer to a request for registration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Registration {
+    /// The name of the listed key, or the refusal.
+    Decided(Result<String, InviteRefused>),
+    /// Another process decides; its answer follows.
+    Asked,
 }
 
 /// Error: the invitation was used, has expired, or never existed.
@@ -67,7 +69,7 @@ impl<S: PolicySource + ?Sized> PolicySource for Box<S> {
         key: &PublicKey,
         invite: &[u8; INVITE],
         requested: &str,
-    ) -> Result<String, InviteRefused> {
+    ) -> Registration {
         (**self).register(key, invite, requested)
     }
 }

@@ -75,7 +75,7 @@ impl PlainSink for PlainLimiter {
 }
 
 /// Template of a reply: literal text around the received text, as in `OK...{text}`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ReplyTemplate {
     before: String,
     /// `None` if the reply does not repeat the text.

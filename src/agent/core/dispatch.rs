@@ -272,7 +272,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Sends the only reply of a call.
-    fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
+    pub(super) fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
         self.outbox.last_reply(call, reply);
         CallKind::Answered
     }

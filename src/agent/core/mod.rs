@@ -9,6 +9,7 @@
 //! Invariant: the first line of a call determines its kind, and nothing else of the call is processed before.
 
 mod dispatch;
+mod registration;
 mod session_state;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod tests;
 use crate::peer_addr::PeerAddr;
 use std::collections::{HashMap, VecDeque};
 
-use super::access::{Controller, Denied, PolicySource};
+use super::access::{Denied, PolicySource};
 use super::audit::Audit;
 use super::chat::Chat;
 use super::chat::ReplyTemplate;
@@ -25,10 +26,11 @@ use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{CloseCode, Reply, RequestId};
+use crate::message::{CloseCode, RequestId};
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
+pub use registration::Question;
 use session_state::{SessionState, Usage};
 
 /// Configuration of a service.
@@ -66,6 +68,11 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     chat: Chat,
     outbox: Outbox,
     notes: VecDeque<Note>,
+    /// Questions that were not taken yet.
+    questions: VecDeque<Question>,
+    /// Calls and keys that wait for an answer, by number of the question.
+    asking: HashMap<u64, (CallRef, PublicKey)>,
+    next_question: u64,
     phase: Phase,
 }
 
@@ -90,6 +97,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             chat,
             outbox: Outbox::default(),
             notes: VecDeque::new(),
+            questions: VecDeque::new(),
+            asking: HashMap::new(),
+            next_question: 0,
             phase: Phase::Working,
         }
     }
@@ -207,38 +217,6 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         if matches!(self.phase, Phase::Delivering(_)) && self.jobs.all_delivered() {
             self.close_all(now);
         }
-    }
-
-    /// Lists an invited key, and answers with its name.
-    fn register(
-        &mut self,
-        call: CallRef,
-        controller: &Controller,
-        invite: Option<[u8; INVITE]>,
-        requested: &str,
-    ) {
-        let policy = &mut self.policy;
-        let name = match (&controller.name, invite) {
-            (Some(name), _) => Some(name.clone()),
-            (None, Some(invite)) => policy.register(&controller.key, &invite, requested).ok(),
-            (None, None) => None,
-        };
-        let Some(name) = name else {
-            self.outbox.last_reply(call, &Reply::Denied {});
-            return;
-        };
-        if controller.name.is_none() {
-            self.notes.push_back(Note::Registered {
-                key: controller.key,
-                name: name.clone(),
-            });
-        }
-        if let Some(state) = self.sessions.get_mut(&call.session) {
-            state.controller.name = Some(name.clone());
-        }
-        let agent = self.name.clone();
-        self.outbox
-            .last_reply(call, &Reply::Registered { name, agent });
     }
 
     /// Counts the memory that the calls of a session use for its key. Closes the session if it exceeds the bounds of

@@ -1,52 +1,34 @@
-//! A running agent: the thread that feeds the service from the network, pipes and pidfds, the terminal and
-//! changed files.
+//! A running agent: a supervisor and its front, as two processes or as threads of an embedding program.
 //!
-//! The only part of the agent with threads, a clock and files; decisions are made by the sans-IO modules.
-//! Invariant: the thread sleeps in one place, and nothing wakes it while there is nothing to do.
+//! Only their construction: sockets are bound, files are opened, and both sides are connected. Invariant: the two are
+//! connected in the same way in both cases, so that an embedded agent behaves as the real one.
 
-mod child_io;
-mod end_of_input;
-mod in_process;
-mod limits;
 pub mod listening;
-mod log;
-mod policy;
-mod replay_log;
-mod supervisor;
-mod terminal;
-mod thread;
-mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub use policy::{Trust, unix_now};
+pub use crate::agent::supervisor::{Stopper, Trust, unix_now};
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use mio::{Poll, Waker};
-
 use super::audit::{self, Audit};
-use super::chat::{PlainLimiter, ReplyTemplate};
-use super::core::{self, Service};
+use super::chat::ReplyTemplate;
+use super::front;
+use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
+use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
+use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
-use crate::net::{self, Clock, PlainSink};
-use crate::peer_addr::PeerAddr;
-use crate::process::{self, Limit};
-use crate::session;
-use in_process::InProcess;
-use policy::SharedPolicy;
-use replay_log::ReplayLog;
-use supervisor::Supervisor;
-use thread::{Thread, tokens};
+use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
+use crate::process::Limit;
 
 /// Treatment of plain text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,15 +37,6 @@ pub enum Plain {
     Off,
     /// Plain text is shown, and answered if there is a template.
     Shown(Option<ReplyTemplate>),
-}
-
-/// Terminal of the agent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Terminal {
-    /// The chat is shown on stdout, and lines typed on stdin are sent to it.
-    Standard,
-    /// No terminal; the agent is part of another program.
-    None,
 }
 
 /// Configuration of an agent.
@@ -83,8 +56,6 @@ pub struct Config {
     pub jobs: jobs::Config,
     /// Treatment of plain text.
     pub plain: Plain,
-    /// Terminal of the agent.
-    pub terminal: Terminal,
     /// File of the fingerprints of answered INITs, which survives a restart.
     pub replay_log: Option<PathBuf>,
     /// Resource limits of each process of a command.
@@ -93,7 +64,7 @@ pub struct Config {
     pub audit: Option<audit::Config>,
 }
 
-/// Error of [`start`].
+/// Error of a start.
 #[derive(Debug)]
 pub enum StartError {
     /// None of its addresses could be bound.
@@ -124,29 +95,155 @@ impl fmt::Display for StartError {
 // The text contains that of the cause, so there is no `source`.
 impl std::error::Error for StartError {}
 
-/// A running agent. Dropping it stops it.
+/// An agent whose sockets are bound, before it serves.
+pub struct Bound {
+    /// Public key.
+    pub key: PublicKey,
+    /// Bound addresses, with their actual ports.
+    pub addresses: Vec<SocketAddr>,
+    /// Addresses that could not be bound.
+    pub unbound: Vec<(SocketAddr, io::Error)>,
+    supervisor: Supervisor,
+    sockets: Vec<std::net::UdpSocket>,
+    setup: SetupParts,
+}
+
+/// What the first message to a front is made of, besides the state of the supervisor.
+struct SetupParts {
+    identity: SecretKey,
+    name: String,
+    jobs: jobs::Config,
+    exec: Switch,
+    plain: Option<Option<ReplyTemplate>>,
+}
+
+impl SetupParts {
+    fn setup(&self, supervisor: &Supervisor) -> Setup {
+        Setup {
+            identity: self.identity.to_text().to_string(),
+            name: self.name.clone(),
+            jobs: self.jobs,
+            exec: self.exec,
+            plain: self.plain.clone(),
+            ..supervisor.setup()
+        }
+    }
+}
+
+/// Binds the sockets and opens the files of an agent.
+///
+/// # Errors
+/// [`StartError`]
+pub fn bind(config: Config) -> Result<Bound, StartError> {
+    let system = StartError::System;
+    let mut rng = net::rng().map_err(system)?;
+    let replay_log = match config.replay_log {
+        None => None,
+        Some(path) => {
+            Some(ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?)
+        }
+    };
+    let audit = open_audit(config.audit)?;
+    let UdpSockets { sockets, unbound } =
+        net::bind_sockets(&config.binds).map_err(StartError::Bind)?;
+    let addresses = sockets.iter().map(std::net::UdpSocket::local_addr);
+    let addresses = addresses.collect::<io::Result<_>>().map_err(system)?;
+    let supervisor = Supervisor::new(supervisor::Config {
+        trust: config.trust,
+        exec: config.exec,
+        max_jobs: config.jobs.max_jobs,
+        max_output: config.jobs.max_output,
+        resources: config.resources,
+        replay_log,
+        audit,
+        mark: rng.u64(),
+        epoch: rng.u64().max(1),
+    })
+    .map_err(system)?;
+    Ok(Bound {
+        key: config.identity.public(),
+        addresses,
+        unbound,
+        supervisor,
+        sockets,
+        setup: SetupParts {
+            identity: config.identity,
+            name: config.name,
+            jobs: config.jobs,
+            exec: config.exec,
+            plain: match config.plain {
+                Plain::Off => None,
+                Plain::Shown(reply) => Some(reply),
+            },
+        },
+    })
+}
+
+impl Bound {
+    /// Serves with a front in a process of its own, which executes `program`, until the agent ends. Signals of `stops`
+    /// end it, those of `reloads` let it load its files again.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn serve(self, program: PathBuf, stops: &[i32], reloads: &[i32]) -> io::Result<()> {
+        let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
+        let sockets = self.sockets.into_iter().map(OwnedFd::from).collect();
+        let parts = self.setup;
+        let front = FrontProcess::new(program, sockets, move |supervisor| parts.setup(supervisor));
+        Run::new(self.supervisor, Some(front), signals)?.run();
+        Ok(())
+    }
+
+    /// Serves on threads of this program.
+    ///
+    /// # Errors
+    /// The system has no descriptor or thread left.
+    pub fn embed(self) -> io::Result<Agent> {
+        let (signals, stopper) = Signals::new(self.supervisor.registry(), &[], &[])?;
+        let (own, other) = UnixStream::pair()?;
+        let carriers = self
+            .sockets
+            .into_iter()
+            .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket)?) as Box<dyn Carrier>))
+            .collect::<io::Result<Vec<_>>>()?;
+        let (outputs, inputs) = self.supervisor.rings()?;
+        let parts = front::Parts {
+            connection: Frames::new(other)?,
+            outputs: RingFile::adopt(outputs, OUTPUT_RING),
+            inputs: RingFile::adopt(inputs, INPUT_RING),
+            carriers,
+            terminal: false,
+        };
+        let mut connection = Frames::new(own)?;
+        connection.queue(&ToFront::Setup(Box::new(
+            self.setup.setup(&self.supervisor),
+        )));
+        let mut run = Run::new(self.supervisor, None, signals)?;
+        run.connect(connection)?;
+        let supervisor = spawn("supervisor", move || run.run())?;
+        let front = spawn("agent", move || {
+            // The supervisor notices the end.
+            let _ = front::serve(parts, |_| Ok(()));
+        })?;
+        Ok(Agent {
+            key: self.key,
+            addresses: self.addresses,
+            stopper,
+            threads: vec![front, supervisor],
+        })
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(run)
+}
+
+/// An agent on threads of this program. Dropping it stops it.
 pub struct Agent {
     key: PublicKey,
     addresses: Vec<SocketAddr>,
-    unbound: Vec<(SocketAddr, io::Error)>,
     stopper: Stopper,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Handle that stops an agent: its jobs are ended, their results delivered, its sessions closed.
-#[derive(Clone, Debug)]
-pub struct Stopper {
-    stop: Arc<AtomicBool>,
-    waker: Arc<Waker>,
-}
-
-impl Stopper {
-    /// Starts the shutdown and returns at once. The agent ends within eight seconds.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::SeqCst);
-        // A waker fails only after its poll is closed.
-        let _ = self.waker.wake();
-    }
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Agent {
@@ -162,130 +259,34 @@ impl Agent {
         &self.addresses
     }
 
-    /// Addresses that could not be bound.
-    #[must_use]
-    pub fn unbound(&self) -> &[(SocketAddr, io::Error)] {
-        &self.unbound
-    }
-
     /// Returns a handle that stops the agent.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Waits until the agent has ended.
-    pub fn join(mut self) {
-        self.wait();
-    }
-
     /// Stops the agent and waits until it has ended.
     pub fn stop(self) {
         drop(self);
-    }
-
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been reported already.
-            let _ = thread.join();
-        }
     }
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
         self.stopper.stop();
-        self.wait();
+        for thread in self.threads.drain(..) {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
     }
 }
 
-/// Starts an agent.
+/// Starts an agent on threads of this program.
 ///
 /// # Errors
 /// [`StartError`]
 pub fn start(config: Config) -> Result<Agent, StartError> {
-    let system = StartError::System;
-    let now = Clock.now();
-    let mut rng = net::rng().map_err(system)?;
-    // Orphaned processes of jobs become children of the agent, so that they are found and reaped.
-    process::become_subreaper().map_err(system)?;
-    let (replay_log, seen) = match config.replay_log {
-        None => (None, Vec::new()),
-        Some(path) => {
-            let (replay_log, seen) =
-                ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?;
-            (Some(replay_log), seen)
-        }
-    };
-
-    let audit = open_audit(config.audit)?;
-
-    let poll = Poll::new().map_err(system)?;
-    let waker = Arc::new(Waker::new(poll.registry(), tokens::WAKER).map_err(system)?);
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopper = Stopper {
-        stop: Arc::clone(&stop),
-        waker: Arc::clone(&waker),
-    };
-    let wake = move || {
-        let _ = waker.wake();
-    };
-
-    let policy = SharedPolicy::new(config.trust, config.exec);
-    let key = config.identity.public();
-    let mut session = session::Config::new(config.identity, Some(Box::new(policy.clone())));
-    session.seen = seen;
-    let (sink, reply) = match config.plain {
-        Plain::Off => (None, None),
-        Plain::Shown(reply) => {
-            let sink: Box<dyn PlainSink> = Box::new(PlainLimiter::default());
-            (Some(sink), reply)
-        }
-    };
-    let net_rng = rng.fork();
-    let udp = net::bind_udp(&config.binds).map_err(StartError::Bind)?;
-    let net = net::start(
-        udp.carriers,
-        session,
-        net_rng,
-        sink,
-        Some(Box::new(wake.clone())),
-    )
-    .map_err(system)?;
-
-    let registry = poll.registry().try_clone().map_err(system)?;
-    let mark = format!("{:016x}", rng.u64());
-    let supervisor = Supervisor::new(registry, mark, config.resources);
-    let children = InProcess::new(supervisor, config.jobs.max_output);
-    let setup = core::Config {
-        name: config.name,
-        jobs: config.jobs,
-        reply,
-    };
-    let service = Service::new(
-        setup,
-        policy.clone(),
-        children,
-        audit,
-        jobs::Origin::new(now),
-    );
-    let addresses = net.addresses.iter().filter_map(PeerAddr::socket_addr);
-    let addresses = addresses.collect();
-    let mut thread = Thread::new(poll, service, net, policy, replay_log, stop).map_err(system)?;
-    if config.terminal == Terminal::Standard {
-        thread.open_terminal(wake).map_err(system)?;
-    }
-    let thread = std::thread::Builder::new()
-        .name("agent".into())
-        .spawn(move || thread.run())
-        .map_err(system)?;
-    Ok(Agent {
-        key,
-        addresses,
-        unbound: udp.unbound,
-        stopper,
-        thread: Some(thread),
-    })
+    bind(config)?.embed().map_err(StartError::System)
 }
 
 fn open_audit(config: Option<audit::Config>) -> Result<Box<dyn Audit + Send>, StartError> {

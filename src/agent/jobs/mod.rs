@@ -29,6 +29,8 @@ pub use processes::{
     Started, Status,
 };
 
+pub use register::Register;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -45,7 +47,7 @@ use crate::time::Instant;
 use crate::wire::{CallId, Lane};
 
 /// Treatment of running commands when the agent ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum OnShutdown {
     /// They are ended.
     End,
@@ -54,7 +56,7 @@ pub enum OnShutdown {
 }
 
 /// Configuration of the jobs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// Upper bound of the running jobs.
     pub max_jobs: usize,

@@ -9,20 +9,21 @@
 use std::ffi::OsString;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::agent::access::Controller;
 use crate::message::{Cause, Outcome, RequestId, Terminal, Window};
 
 /// Number of a job. Counts up and is never reused, also not by a later agent over the same supervisor.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct JobId(pub u64);
 
 /// Process id of a leader.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Pid(pub i32);
 
 /// Error number of the system (`errno(3)`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Errno(pub i32);
 
 impl Errno {
@@ -32,12 +33,14 @@ impl Errno {
     pub const TOO_BIG: Self = Self(7);
     /// `ENOTDIR`.
     pub const NOT_A_DIRECTORY: Self = Self(20);
+    /// `ETIMEDOUT`.
+    pub const TIMED_OUT: Self = Self(110);
     /// `EINVAL`.
     pub const INVALID: Self = Self(22);
 }
 
 /// An output of a process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Output {
     /// stdout
     Out = 0,
@@ -51,7 +54,7 @@ impl Output {
 }
 
 /// A process to start.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Spec {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
@@ -67,11 +70,37 @@ pub struct Spec {
     pub stdin: bool,
     /// A terminal as stdin, stdout and stderr. Its output is `Output::Out`; the end of its input is signalled
     /// by its end-of-file character.
+    #[serde(with = "plain_terminal")]
     pub terminal: Option<Terminal>,
 }
 
+/// A terminal in an encoding without field names, which cannot flatten its window.
+mod plain_terminal {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::message::{Terminal, Window};
+
+    #[allow(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub fn serialize<S: Serializer>(
+        terminal: &Option<Terminal>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let plain = terminal.as_ref();
+        plain
+            .map(|terminal| (&terminal.term, terminal.window))
+            .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Terminal>, D::Error> {
+        let plain = Option::<(String, Window)>::deserialize(deserializer)?;
+        Ok(plain.map(|(term, window)| Terminal { term, window }))
+    }
+}
+
 /// Exit status of a leader.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Exit {
     /// Exit code.
     Code(u8),
@@ -85,7 +114,7 @@ pub enum Exit {
 }
 
 /// Force with which a process tree is ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Force {
     /// TERM, and KILL five seconds later; the implementation sends both.
     Terminate,
@@ -109,7 +138,7 @@ impl Force {
 }
 
 /// A process to start, with everything that a later agent needs to know about its job.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Start {
     /// Request id, unique for the key of the owner.
     pub request: RequestId,
@@ -128,7 +157,7 @@ pub struct Start {
 pub type Digest = [u8; 8];
 
 /// Present state of a process. Every counter only grows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Phase.
     pub phase: Phase,
@@ -158,7 +187,7 @@ impl Status {
 }
 
 /// A process that was started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Process id of the leader.
     pub pid: Pid,
@@ -167,7 +196,7 @@ pub struct Started {
 }
 
 /// Phase of a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Phase {
     /// On its way: accepted by the supervisor, or not yet seen by it.
     Starting,
@@ -242,7 +271,7 @@ pub trait Processes {
 }
 
 /// A job of an earlier agent over the same supervisor.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Restored {
     /// Number of the job.
     pub job: JobId,

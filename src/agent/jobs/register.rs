@@ -45,6 +45,15 @@ impl Register {
         }
     }
 
+    /// Returns all entries, oldest first: key, id, hash, time of entry.
+    pub fn entries(&self) -> impl Iterator<Item = (PublicKey, RequestId, Digest, Instant)> {
+        let keys: HashMap<Owner, PublicKey> = self.owners.iter().map(|(&k, &o)| (o, k)).collect();
+        self.order.iter().filter_map(move |&(at, owner, id)| {
+            let digest = *self.known.get(&(owner, id))?;
+            Some((*keys.get(&owner)?, id, digest, at))
+        })
+    }
+
     /// Returns the hash of the request, if its id is remembered.
     pub fn find(&self, key: &PublicKey, id: RequestId) -> Option<Digest> {
         let owner = *self.owners.get(key)?;

@@ -19,6 +19,8 @@ use self::invite::InviteArgs;
 use self::key::KeyArgs;
 use self::serve::ServeArgs;
 use super::{failure, memory};
+use crate::agent::front;
+use crate::agent::ipc::FRONT;
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 
 const EXAMPLES: &str = "\
@@ -64,6 +66,9 @@ pub enum Command {
 pub fn main() -> ExitCode {
     failure::install("udpagent", AGENT_FAILURE);
     memory::keep_private();
+    if std::env::args_os().next().is_some_and(|name| name == FRONT) {
+        std::process::exit(front::main().into());
+    }
     let line = AgentLine::parse();
     let status = run(&line).unwrap_or_else(|error| {
         eprintln!("udpagent: {error:#}");

@@ -6,11 +6,11 @@
 
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{ArgAction, Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tracing::level_filters::LevelFilter;
 
 use super::files::{ConfigFile, Files};
@@ -19,7 +19,7 @@ use crate::agent::audit::{self, Demand};
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::{Audit, Config, Layer, LogFormat, Switch};
 use crate::agent::daemon::listening::Listening;
-use crate::agent::daemon::{self, Plain, Stopper, Terminal, Trust};
+use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
 use crate::control::signals::not_ignored;
 use crate::crypto::key_file;
@@ -148,19 +148,16 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             Switch::On => Plain::Shown(config.reply),
             Switch::Off => Plain::Off,
         },
-        terminal: Terminal::Standard,
         replay_log: Some(files.agent.state_dir().join("answered")),
         resources: config.resources,
         audit,
     };
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    let agent = daemon::start(setup).with_context(|| binds.join(", "))?;
-    catch_signals(agent.stopper()).context("cannot handle signals")?;
-
-    for (address, error) in agent.unbound() {
+    let agent = daemon::bind(setup).with_context(|| binds.join(", "))?;
+    for (address, error) in &agent.unbound {
         eprintln!("udpagent: {address}: {error}; continuing without this address");
     }
-    let published = Listening::publish(&files.agent.listening(), agent.addresses());
+    let published = Listening::publish(&files.agent.listening(), &agent.addresses);
     if let Err(error) = &published {
         let path = files.agent.listening();
         eprintln!(
@@ -168,20 +165,29 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             path.display()
         );
     }
-    let listening: Vec<String> = agent
-        .addresses()
-        .iter()
-        .map(SocketAddr::to_string)
-        .collect();
+    let listening: Vec<String> = agent.addresses.iter().map(SocketAddr::to_string).collect();
     eprintln!(
         "udpagent: {} {} listens on {}",
         escape::line(name.as_bytes(), NAME),
-        agent.key(),
+        agent.key,
         listening.join(", ")
     );
-    agent.join();
+    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM, SIGHUP]).collect();
+    agent
+        .serve(own_program()?, &stops, &[])
+        .context("cannot start")?;
     drop(published);
     Ok(0)
+}
+
+/// Returns the path of this program, as it is executed again for the front.
+fn own_program() -> Result<PathBuf> {
+    // The very file that runs, also after another one was put in its place.
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_owned());
+    }
+    std::env::current_exe().context("cannot find this program")
 }
 
 /// Returns the settings of the audit, or `None` if it is off.
@@ -214,20 +220,6 @@ fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
         }
     }
     Ok(all)
-}
-
-/// Lets the first signal end the agent. That takes at most eight seconds, so that a second one adds nothing.
-/// A signal that was ignored when the agent was started stays ignored.
-fn catch_signals(stopper: Stopper) -> io::Result<()> {
-    let mut signals = Signals::new(not_ignored([SIGINT, SIGTERM, SIGHUP]))?;
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            for _ in signals.forever() {
-                stopper.stop();
-            }
-        })?;
-    Ok(())
 }
 
 /// Starts the log on standard error.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::context::open_client;
 use crate::agent::config::Switch;
-use crate::agent::daemon::{self, Agent, Plain, Terminal, Trust};
+use crate::agent::daemon::{self, Agent, Plain, Trust};
 use crate::agent::jobs;
 use crate::control::client::Client;
 use crate::control::host_resolver::Host;
@@ -37,7 +37,6 @@ impl Local {
             exec: Switch::On,
             jobs: jobs::Config::default(),
             plain: Plain::Off,
-            terminal: Terminal::None,
             replay_log: None,
             resources: Vec::new(),
             audit: None,

@@ -108,8 +108,7 @@ impl Admission {
     /// have been taken by an earlier one.
     fn is_fresh(&self, now: Instant, hello: &Hello) -> bool {
         let ours = now.since(self.start);
-        hello.epoch == self.epoch
-            && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
+        hello.epoch == self.epoch && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
     }
 }
 

@@ -1,21 +1,18 @@
-//! The current policy of a running agent, shared by the session layer on the network thread and by the
-//! service.
+//! The current policy of the supervisor, loaded from its files.
 //!
-//! Not the decisions ([`Policy`]). Invariant: both see the same snapshot, and a new one takes effect as soon
-//! as it is loaded.
+//! Not the decisions ([`Policy`]). Invariant: the front gets the texts that this policy was made of.
 
-use crate::peer_addr::PeerAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::access::{
-    Accounts, InviteRefused, Policy, PolicySource, Problem, Sources, invite,
+    Accounts, InviteRefused, Policy, PolicyFiles, PolicySource, Problem, Registration, Sources,
+    invite,
 };
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
 use crate::message::OsText;
 use crate::process::{Account, AccountError, RefusedVariable, clean_environment};
-use crate::session::Authorizer;
 use crate::wire::limits::INVITE;
 
 /// Origin of the policy.
@@ -70,6 +67,21 @@ impl SharedPolicy {
         }
     }
 
+    /// Texts of the files that the policy was made of.
+    pub fn files(&self) -> Option<PolicyFiles> {
+        self.sources.as_ref().map(Sources::read)
+    }
+
+    /// Keys of a policy without files.
+    pub fn keys(&self) -> Vec<PublicKey> {
+        self.policy().members().map(|member| member.key).collect()
+    }
+
+    /// User who runs the agent.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Files that the policy is loaded from.
     pub const fn sources(&self) -> Option<&Sources> {
         self.sources.as_ref()
@@ -85,20 +97,6 @@ impl SharedPolicy {
 
 fn report(problem: &Problem) {
     tracing::warn!("{problem}");
-}
-
-impl Authorizer for SharedPolicy {
-    fn authorize_session(
-        &mut self,
-        key: &PublicKey,
-        from: PeerAddr,
-        invite: Option<&[u8; INVITE]>,
-    ) -> bool {
-        let policy = self.policy();
-        policy
-            .authorize_session(key, Some(from), invite, unix_now())
-            .is_ok()
-    }
 }
 
 impl PolicySource for SharedPolicy {
@@ -117,6 +115,21 @@ impl PolicySource for SharedPolicy {
 
     fn register(
         &mut self,
+        key: &PublicKey,
+        invite: &[u8; INVITE],
+        requested: &str,
+    ) -> Registration {
+        Registration::Decided(self.redeem(key, invite, requested))
+    }
+}
+
+impl SharedPolicy {
+    /// Lists a key and uses its invitation up.
+    ///
+    /// # Errors
+    /// [`InviteRefused`]
+    pub fn redeem(
+        &self,
         key: &PublicKey,
         invite: &[u8; INVITE],
         requested: &str,

@@ -1,0 +1,88 @@
+//! Registration of an invited key. The answer may come later, from the process that has the files.
+//!
+//! Invariant: a call gets one answer, and a question that its call does not wait for any more changes nothing.
+
+use super::Service;
+use crate::agent::access::{Controller, PolicySource, Registration};
+use crate::agent::jobs::Processes;
+use crate::agent::note::Note;
+use crate::agent::outbox::CallRef;
+use crate::crypto::PublicKey;
+use crate::message::Reply;
+use crate::wire::limits::INVITE;
+
+/// A question whether an invited key is to be listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// Number, for [`Service::on_registered`].
+    pub number: u64,
+    /// The key.
+    pub key: PublicKey,
+    /// The invitation.
+    pub invite: [u8; INVITE],
+    /// Requested name.
+    pub name: String,
+}
+
+impl<P: Processes, S: PolicySource> Service<P, S> {
+    /// Processes a request for registration.
+    pub(super) fn register(
+        &mut self,
+        call: CallRef,
+        controller: &Controller,
+        invite: Option<[u8; INVITE]>,
+        requested: &str,
+    ) {
+        let key = controller.key;
+        match (&controller.name, invite) {
+            (Some(name), _) => {
+                let (name, agent) = (name.clone(), self.name.clone());
+                self.answer(call, &Reply::Registered { name, agent });
+            }
+            (None, Some(invite)) => match self.policy.register(&key, &invite, requested) {
+                Registration::Decided(decided) => self.on_decided(call, key, decided.ok()),
+                Registration::Asked => {
+                    let number = self.next_question;
+                    self.next_question += 1;
+                    self.asking.insert(number, (call, key));
+                    self.questions.push_back(Question {
+                        number,
+                        key,
+                        invite,
+                        name: requested.to_owned(),
+                    });
+                }
+            },
+            (None, None) => self.on_decided(call, key, None),
+        }
+    }
+
+    /// Returns the next question to answer by [`on_registered`](Self::on_registered).
+    pub fn poll_question(&mut self) -> Option<Question> {
+        self.questions.pop_front()
+    }
+
+    /// Processes the answer to a question: the name under which the key is listed, or `None` if it is not. The policy
+    /// contains the key by now.
+    pub fn on_registered(&mut self, question: u64, name: Option<String>) {
+        if let Some((call, key)) = self.asking.remove(&question) {
+            self.on_decided(call, key, name);
+        }
+    }
+
+    fn on_decided(&mut self, call: CallRef, key: PublicKey, name: Option<String>) {
+        let Some(name) = name else {
+            self.answer(call, &Reply::Denied {});
+            return;
+        };
+        self.notes.push_back(Note::Registered {
+            key,
+            name: name.clone(),
+        });
+        if let Some(state) = self.sessions.get_mut(&call.session) {
+            state.controller.name = Some(name.clone());
+        }
+        let agent = self.name.clone();
+        self.answer(call, &Reply::Registered { name, agent });
+    }
+}

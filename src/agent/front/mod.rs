@@ -1,0 +1,176 @@
+//! The front: sessions, jobs as their controllers see them, and the chat. The part of the agent that speaks with the
+//! network.
+//!
+//! It starts nothing and opens nothing: the [`supervisor`](super::supervisor) has the rights and the processes, and
+//! gives it sockets, shared rings and the texts of the policy. It runs as a process of its own, which may be killed and
+//! replaced at any time, or as threads of an embedding program. Invariant: nothing that only this process knows is
+//! needed after its end.
+
+mod limits;
+mod log;
+mod policy;
+mod process;
+mod remote;
+mod terminal;
+mod thread;
+
+pub use process::main;
+pub use thread::End;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use mio::{Poll, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::audit;
+use super::chat::PlainLimiter;
+use super::core::{self, Service};
+use super::ipc::{Frames, RingFile, Setup, ToFront, ToSupervisor};
+use super::jobs;
+use crate::crypto::SecretKey;
+use crate::net::{self, Carrier, Clock, PlainSink};
+use crate::session;
+use policy::FrontPolicy;
+use remote::Remote;
+use thread::{Thread, tokens};
+
+/// What a front is made of.
+pub struct Parts {
+    /// Connection to the supervisor.
+    pub connection: Frames<ToSupervisor, ToFront>,
+    /// Rings of outputs.
+    pub outputs: RingFile,
+    /// Rings of inputs.
+    pub inputs: RingFile,
+    /// Carriers of datagrams.
+    pub carriers: Vec<Box<dyn Carrier>>,
+    /// True if the chat is on stdin and stdout.
+    pub terminal: bool,
+}
+
+/// Serves until the agent ends or the supervisor is gone. `before` is called when everything is open and nothing of the
+/// network was read.
+///
+/// # Errors
+/// The supervisor is gone before, or the system has no descriptor, thread or random number left.
+pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io::Result<End> {
+    let mut connection = parts.connection;
+    let setup = match wait(&mut connection)? {
+        ToFront::Setup(setup) => setup,
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    let now = Clock.now();
+    let mut rng = net::rng()?;
+    let event_poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(event_poll.registry(), tokens::WAKER)?);
+    let wake = move || {
+        // A waker fails only after its poll is closed.
+        let _ = waker.wake();
+    };
+    let policy = FrontPolicy::new(&setup.policy, setup.exec, setup.account.clone());
+    let remote = Remote::new(connection, parts.outputs, parts.inputs, setup.slots);
+    let config = core::Config {
+        name: setup.name.clone(),
+        jobs: setup.jobs,
+        reply: setup.plain.clone().flatten(),
+    };
+    let audit = Box::new(audit::Off);
+    let origin = jobs::Origin {
+        began: setup.began,
+        next_job: setup.next_job,
+    };
+    let mut service = Service::new(config, policy.clone(), remote, audit, origin);
+    restore(&mut service, now)?;
+
+    let identity = SecretKey::from_text(&setup.identity).map_err(io::Error::other)?;
+    let mut config = session::Config::new(identity, Some(Box::new(policy.clone())));
+    let fingerprint = session::InitFingerprint;
+    config.seen = setup.seen.iter().copied().map(fingerprint).collect();
+    config.resets.clone_from(&setup.resets);
+    let seen = setup.seen_by_run.iter();
+    config.run = Some(session::Run {
+        epoch: setup.epoch,
+        start: setup.began,
+        seen: seen.map(|&(at, seen)| (at, fingerprint(seen))).collect(),
+    });
+    let sink: Option<Box<dyn PlainSink>> = match setup.plain {
+        None => None,
+        Some(_) => Some(Box::new(PlainLimiter::default())),
+    };
+    before(&setup)?;
+    let net = net::start(
+        parts.carriers,
+        config,
+        rng.fork(),
+        sink,
+        Some(Box::new(wake.clone())),
+    )?;
+    let mut thread = Thread::new(event_poll, service, net, policy)?;
+    if parts.terminal {
+        thread.open_terminal(wake)?;
+    }
+    Ok(thread.run())
+}
+
+/// Restores the jobs of an earlier front.
+fn restore(
+    service: &mut Service<Remote, FrontPolicy>,
+    now: crate::time::Instant,
+) -> io::Result<()> {
+    loop {
+        let message = match service.processes().receive() {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                let until = Deadline::now() + limits::SETUP;
+                readable(service.processes().socket(), until)?;
+                continue;
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        match message {
+            ToFront::Restored {
+                slot,
+                bases,
+                restored,
+            } => {
+                service.processes().restore(slot, bases, &restored);
+                service.restore(now, *restored);
+            }
+            ToFront::Remembered(all) => {
+                for one in all {
+                    service.remember(one.key, one.request, one.digest, one.entered);
+                }
+            }
+            ToFront::Report(report) => service.on_status(now, report.job, report.status),
+            ToFront::Ready => return Ok(()),
+            ToFront::Setup(_)
+            | ToFront::Policy(_)
+            | ToFront::Redeemed { .. }
+            | ToFront::ShutDown => {}
+        }
+    }
+}
+
+/// Waits for the next message.
+fn wait(connection: &mut Frames<ToSupervisor, ToFront>) -> io::Result<ToFront> {
+    let until = Deadline::now() + limits::SETUP;
+    loop {
+        match connection.receive() {
+            Ok(Some(message)) => return Ok(message),
+            Ok(None) => readable(connection.socket(), until)?,
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+fn readable(socket: &std::os::unix::net::UnixStream, until: Deadline) -> io::Result<()> {
+    let left = until.saturating_duration_since(Deadline::now());
+    let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout)) {
+        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

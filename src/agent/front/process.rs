@@ -1,0 +1,44 @@
+//! The front as a process: the program under another name, with a socket to the supervisor as descriptor 0.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+
+use super::{End, Parts, serve};
+use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
+use crate::agent::ipc::{FRONT, Frames, RingFile, receive_descriptors};
+use crate::message::status::{AGENT_FAILURE, INTERNAL};
+use crate::net::{Carrier, UdpCarrier};
+
+/// Runs the front and returns its exit status. Only a supervisor can start it.
+#[must_use]
+pub fn main() -> u8 {
+    match run() {
+        Ok(End::ShutDown) => 0,
+        // There is nobody left to serve.
+        Ok(End::Lost) => AGENT_FAILURE,
+        Err(error) => {
+            eprintln!("{FRONT}: {error}; it is started by udpagent only");
+            INTERNAL
+        }
+    }
+}
+
+fn run() -> io::Result<End> {
+    let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let mut descriptors = receive_descriptors(&socket)?.into_iter();
+    let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);
+    let (stdin, outputs, inputs) = (next()?, next()?, next()?);
+    rustix::stdio::dup2_stdin(stdin.as_fd())?;
+    let carriers = descriptors
+        .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket.into())?) as Box<dyn Carrier>))
+        .collect::<io::Result<Vec<_>>>()?;
+    let parts = Parts {
+        connection: Frames::new(socket)?,
+        outputs: RingFile::adopt(outputs, OUTPUT_RING),
+        inputs: RingFile::adopt(inputs, INPUT_RING),
+        carriers,
+        terminal: true,
+    };
+    serve(parts, |_| Ok(()))
+}

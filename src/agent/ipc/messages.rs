@@ -1,0 +1,181 @@
+//! The messages between the supervisor and the front.
+//!
+//! All are plain values. Invariant: no message asks the other side to wait, and none of the front gives it a right:
+//! the supervisor decides again by its own policy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::access::PolicyFiles;
+use crate::agent::chat::ReplyTemplate;
+use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, Status};
+use crate::agent::switch::Switch;
+use crate::crypto::PublicKey;
+use crate::message::{Cause, RequestId, Window};
+use crate::process::Account;
+use crate::session::{Path, ResetRecord};
+use crate::time::Instant;
+use crate::wire::limits::INVITE;
+
+/// Origin of the front's policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Feed {
+    /// These keys and no others, all without restrictions.
+    Keys(Vec<PublicKey>),
+    /// The texts of the files.
+    Files(Box<PolicyFiles>),
+}
+
+/// First message to a front, after its descriptors: standard input, the rings of outputs, the rings of inputs, and
+/// the sockets.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Setup {
+    /// Secret key of the agent, as text.
+    pub identity: String,
+    /// Name of the agent.
+    pub name: String,
+    /// Configuration of the jobs.
+    pub jobs: jobs::Config,
+    /// Off if no key may run a command.
+    pub exec: Switch,
+    /// Treatment of plain text: the template of replies, if it is shown at all.
+    pub plain: Option<Option<ReplyTemplate>>,
+    /// The policy.
+    pub policy: Feed,
+    /// User who runs the agent.
+    pub account: Account,
+    /// Start of the agent; older requests are unknown.
+    pub began: Instant,
+    /// Random number of this run of the agent.
+    pub epoch: u64,
+    /// Number of the next job.
+    pub next_job: JobId,
+    /// Number of slots of the rings.
+    pub slots: u32,
+    /// Fingerprints of INITs that an earlier run has answered.
+    pub seen: Vec<u64>,
+    /// Fingerprints of INITs that this run has answered, and when.
+    pub seen_by_run: Vec<(Instant, u64)>,
+    /// Sessions of earlier fronts.
+    pub resets: Vec<ResetRecord>,
+}
+
+/// Message of the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToFront {
+    /// The first message.
+    Setup(Box<Setup>),
+    /// A job of an earlier front. Follows [`Setup`].
+    Restored {
+        /// Number of its rings.
+        slot: u32,
+        /// Bases of the rings of stdout, stderr and stdin.
+        bases: [u64; 3],
+        /// The job.
+        restored: Box<Restored>,
+    },
+    /// Forgotten requests.
+    Remembered(Vec<Remembered>),
+    /// Everything is restored: the front may serve.
+    Ready,
+    /// State of a process, and the bases of the rings of its outputs.
+    Report(Report),
+    /// A changed policy.
+    Policy(Box<PolicyFiles>),
+    /// Answer to [`ToSupervisor::Redeem`]: the name of the key, or `None` if the invitation was refused.
+    Redeemed {
+        /// Number of the question.
+        question: u64,
+        /// Name of the listed key.
+        name: Option<String>,
+    },
+    /// The agent is to end.
+    ShutDown,
+}
+
+/// A forgotten request.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Key of its controller.
+    pub key: PublicKey,
+    /// Its id.
+    pub request: RequestId,
+    /// First bytes of its hash.
+    pub digest: Digest,
+    /// Time of its entry.
+    pub entered: Instant,
+}
+
+/// State of a process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The job.
+    pub job: JobId,
+    /// State of its process.
+    pub status: Status,
+    /// Bases of the rings of its outputs.
+    pub bases: [u64; 2],
+}
+
+/// Message of the front.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToSupervisor {
+    /// Start a process. `slot` is free, and its rings are those of the job.
+    Start {
+        /// Number of the job.
+        job: JobId,
+        /// Number of its rings.
+        slot: u32,
+        /// The process, and what a later front needs.
+        start: Box<Start>,
+    },
+    /// Bytes of an output below the offset are not needed any more.
+    Release(JobId, Output, u64),
+    /// Close an output.
+    Shut(JobId, Output),
+    /// The ring of stdin holds the bytes up to `end`.
+    Stdin {
+        /// The job.
+        job: JobId,
+        /// Base of the ring.
+        base: u64,
+        /// Offset of the end of the bytes.
+        end: u64,
+        /// True if the input ends there.
+        eof: bool,
+    },
+    /// Set the size of a terminal.
+    Resize(JobId, Window),
+    /// End a process tree.
+    End(JobId, Cause, Force),
+    /// Send a signal to the leader's group.
+    Signal(JobId, i32),
+    /// Keep a picture of the terminal at an offset of its output.
+    Picture(JobId, u64, Window, Vec<u8>),
+    /// Leave a process alone.
+    Detach(JobId),
+    /// Forget an ended job.
+    Forget(JobId),
+    /// An INIT with this fingerprint was answered.
+    InitSeen(u64),
+    /// A session was opened.
+    SessionOpened(u64, ResetRecord),
+    /// A session has moved to another path.
+    SessionMoved(u64, Path),
+    /// A session is over.
+    SessionClosed(u64),
+    /// List a key by its invitation.
+    Redeem {
+        /// Number of the question.
+        question: u64,
+        /// The key.
+        key: PublicKey,
+        /// The invitation.
+        invite: [u8; INVITE],
+        /// Requested name.
+        name: String,
+    },
+    /// The agent is to end, as somebody at its terminal has asked.
+    ShutDown,
+    /// All sessions are closed; the front ends.
+    Closed,
+}

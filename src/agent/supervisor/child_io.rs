@@ -1,0 +1,496 @@
+//! The pipes of one process, read into and written from its rings.
+//!
+//! Not the process itself. Invariants: a ring never holds more than its size; each byte of stdin is written once,
+//! in order; a part is in the queue of [`Supervisor`](super::Supervisor) at most once.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+
+use super::end_of_input::EndOfInput;
+use super::limits::{READ, WORTH_READING};
+use crate::agent::ipc::{RingFile, RingId};
+use crate::agent::jobs::Output;
+use crate::agent::limits::{LANE, LANE_AT_EXIT};
+use crate::process::{Pipe, Slave, WindowSize};
+use crate::time::Instant;
+
+/// Part of a process that can become ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// stdin can be written.
+    Stdin = 0,
+    /// stdout can be read.
+    Stdout = 1,
+    /// stderr can be read.
+    Stderr = 2,
+    /// The leader has ended.
+    Leader = 3,
+    /// The start has succeeded or failed.
+    Start = 4,
+}
+
+impl Part {
+    /// All parts, by number.
+    pub const ALL: [Self; 5] = [
+        Self::Stdin,
+        Self::Stdout,
+        Self::Stderr,
+        Self::Leader,
+        Self::Start,
+    ];
+
+    /// Returns the part of an output.
+    pub const fn of(output: Output) -> Self {
+        match output {
+            Output::Out => Self::Stdout,
+            Output::Err => Self::Stderr,
+        }
+    }
+}
+
+/// Readiness of a pipe, as far as the poll has reported it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Possibly ready. `queued` is true if it is in the queue.
+    Ready { queued: bool },
+    /// Not ready; the poll will report it.
+    Blocked,
+}
+
+impl State {
+    /// Requests a turn. Returns true if the part must be queued for it.
+    const fn want(&mut self) -> bool {
+        let idle = matches!(self, Self::Ready { queued: false });
+        if idle {
+            *self = Self::Ready { queued: true };
+        }
+        idle
+    }
+
+    /// Processes a report of the poll.
+    const fn wake(&mut self) {
+        if matches!(self, Self::Blocked) {
+            *self = Self::Ready { queued: false };
+        }
+    }
+
+    /// Processes the removal from the queue.
+    const fn dequeue(&mut self) {
+        if let Self::Ready { queued } = self {
+            *queued = false;
+        }
+    }
+}
+
+/// The reading end of an output.
+pub struct Outlet {
+    pipe: Option<Pipe>,
+    state: State,
+    /// Bytes read so far.
+    pub end: u64,
+    /// Offset below which nothing is needed any more.
+    pub released: u64,
+    /// Base of the ring.
+    pub base: u64,
+    /// True if it was closed on request.
+    pub shut: bool,
+    /// Free space of the ring that is used at the end of the leader only.
+    extra: u64,
+}
+
+impl Outlet {
+    const fn new(pipe: Option<Pipe>) -> Self {
+        Self {
+            pipe,
+            state: State::Ready { queued: false },
+            end: 0,
+            released: 0,
+            base: 0,
+            shut: false,
+            extra: 0,
+        }
+    }
+
+    /// Number of bytes that may be read now.
+    const fn room(&self) -> u64 {
+        (LANE + self.extra).saturating_sub(self.end - self.released)
+    }
+
+    /// Releases the bytes below an offset.
+    fn release(&mut self, offset: u64) {
+        self.released = self.released.max(offset.min(self.end));
+        if self.released == self.end {
+            self.base = self.end;
+        }
+    }
+}
+
+/// The writing end of stdin.
+pub struct Inlet {
+    pipe: Option<Pipe>,
+    state: State,
+    /// Bytes written so far.
+    pub written: u64,
+    /// Offset of the end of the bytes in the ring.
+    pub accepted: u64,
+    /// Base of the ring.
+    pub base: u64,
+    /// True if the input ends at `accepted`.
+    pub eof: bool,
+    broken: bool,
+}
+
+/// What a turn of a part has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Nothing.
+    Nothing,
+    /// The state for the front.
+    Changed,
+    /// Output was dropped, because the job has written too much.
+    Overflow,
+}
+
+/// The pipes of one process.
+pub struct ChildIo {
+    ring: RingId,
+    outlets: [Outlet; 2],
+    inlet: Inlet,
+    /// End of input of a terminal, until the leader has ended; `None` for a pipe.
+    end_of_input: Option<EndOfInput>,
+    on_terminal: bool,
+}
+
+/// Returns the ring of an output of a slot.
+pub const fn output_ring(slot: u32, output: Output) -> RingId {
+    RingId(2 * slot + output as u32)
+}
+
+/// Files that all processes share.
+pub struct Shared {
+    /// Rings of outputs.
+    pub outputs: RingFile,
+    /// Rings of stdin.
+    pub inputs: RingFile,
+    /// Buffer of one read.
+    pub buffer: Box<[u8]>,
+}
+
+impl ChildIo {
+    /// Takes the ends of the pipes of a process: stdin, stdout, stderr.
+    pub fn new(
+        slot: u32,
+        [stdin, stdout, stderr]: [Option<Pipe>; 3],
+        slave: Option<Slave>,
+    ) -> Self {
+        Self {
+            ring: RingId(slot),
+            outlets: [Outlet::new(stdout), Outlet::new(stderr)],
+            inlet: Inlet {
+                pipe: stdin,
+                state: State::Ready { queued: false },
+                written: 0,
+                accepted: 0,
+                base: 0,
+                eof: false,
+                broken: false,
+            },
+            on_terminal: slave.is_some(),
+            end_of_input: slave.map(EndOfInput::new),
+        }
+    }
+
+    /// Returns an output.
+    pub const fn outlet(&self, output: Output) -> &Outlet {
+        &self.outlets[output as usize]
+    }
+
+    /// Returns stdin.
+    pub const fn inlet(&self) -> &Inlet {
+        &self.inlet
+    }
+
+    /// Returns true if stdin takes no more bytes.
+    pub const fn is_stdin_closed(&self) -> bool {
+        self.inlet.pipe.is_none()
+    }
+
+    /// Returns true if both outputs are at their end or closed.
+    pub fn is_drained(&self) -> bool {
+        self.outlets.iter().all(|outlet| outlet.pipe.is_none())
+    }
+
+    /// Processes the exit of the leader: its terminal, if it has one, is no longer held open, so that the output
+    /// ends; stdin is closed; what is left in the pipes is read however slow the controller is. Returns the
+    /// outputs to be queued.
+    pub fn on_exit(&mut self, registry: &Registry) -> [bool; 2] {
+        self.end_of_input = None;
+        drop_pipe(&mut self.inlet.pipe, registry);
+        for outlet in &mut self.outlets {
+            outlet.extra = LANE_AT_EXIT;
+        }
+        [Part::Stdout, Part::Stderr].map(|part| self.on_ready(part, false))
+    }
+
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout), for a terminal with ended input.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.end_of_input.as_ref()?.poll_timeout()
+    }
+
+    /// Signals the end of terminal input again.
+    pub fn on_timeout(&mut self, now: Instant) {
+        if let (Some(end), Some(pipe)) = (&mut self.end_of_input, &mut self.inlet.pipe) {
+            end.on_timeout(now, pipe);
+        }
+    }
+
+    /// Sets the window size of its terminal. Without a terminal this has no effect.
+    pub fn resize(&self, size: WindowSize) {
+        if self.on_terminal
+            && let Some(pipe) = &self.outlets[0].pipe
+            && let Err(error) = pipe.resize(size)
+        {
+            tracing::debug!(%error, "cannot set the window size");
+        }
+    }
+
+    /// Registers its pipes with the poll.
+    pub fn register(
+        &mut self,
+        registry: &Registry,
+        token: impl Fn(Part) -> Token,
+    ) -> io::Result<()> {
+        for (outlet, part) in self.outlets.iter_mut().zip([Part::Stdout, Part::Stderr]) {
+            if let Some(pipe) = &mut outlet.pipe {
+                registry.register(pipe, token(part), Interest::READABLE)?;
+            }
+        }
+        if let Some(pipe) = &mut self.inlet.pipe {
+            registry.register(pipe, token(Part::Stdin), Interest::WRITABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Processes a report of the poll. `broken` is true if the other end is closed. Returns true if the part must
+    /// be queued.
+    pub fn on_ready(&mut self, part: Part, broken: bool) -> bool {
+        match part {
+            Part::Leader | Part::Start => true,
+            Part::Stdin => {
+                self.inlet.broken |= broken;
+                self.inlet.state.wake();
+                self.wants_turn(part)
+            }
+            Part::Stdout | Part::Stderr => {
+                self.outlet_mut(part).state.wake();
+                self.wants_turn(part)
+            }
+        }
+    }
+
+    /// Returns true if the part has something to do and must be queued.
+    pub fn wants_turn(&mut self, part: Part) -> bool {
+        match part {
+            Part::Leader | Part::Start => false,
+            Part::Stdin => {
+                let begun = self
+                    .end_of_input
+                    .as_ref()
+                    .is_some_and(EndOfInput::has_begun);
+                let inlet = &mut self.inlet;
+                let waiting = inlet.accepted > inlet.written;
+                let busy = inlet.broken || inlet.eof && !begun || waiting;
+                inlet.pipe.is_some() && busy && inlet.state.want()
+            }
+            Part::Stdout | Part::Stderr => {
+                let outlet = self.outlet_mut(part);
+                outlet.pipe.is_some() && outlet.room() >= WORTH_READING && outlet.state.want()
+            }
+        }
+    }
+
+    /// Releases bytes of an output. Returns true if it must be queued.
+    pub fn release(&mut self, output: Output, offset: u64) -> bool {
+        self.outlets[output as usize].release(offset);
+        self.wants_turn(Part::of(output))
+    }
+
+    /// Reads an output into its ring. `left` is the number of bytes that the job may still write, if that is
+    /// limited.
+    pub fn read(
+        &mut self,
+        output: Output,
+        left: Option<u64>,
+        shared: &mut Shared,
+        registry: &Registry,
+    ) -> Turn {
+        let ring = output_ring(self.ring.0, output);
+        let spliced = !self.on_terminal;
+        let outlet = &mut self.outlets[output as usize];
+        outlet.state.dequeue();
+        let room = outlet.room();
+        let Some(pipe) = outlet.pipe.as_mut().filter(|_| room > 0) else {
+            return Turn::Nothing;
+        };
+        let (position, contiguous) = shared.outputs.position(ring, outlet.base, outlet.end);
+        let most = room.min(contiguous).min(READ as u64);
+        let most = usize::try_from(most).expect("at most READ");
+        let read = match left {
+            Some(0) => pipe.read(&mut shared.buffer).map(|length| (length, true)),
+            Some(left) => {
+                let most = most.min(usize::try_from(left).unwrap_or(usize::MAX));
+                move_bytes(pipe, spliced, shared, position, most).map(|length| (length, false))
+            }
+            None => move_bytes(pipe, spliced, shared, position, most).map(|length| (length, false)),
+        };
+        match read {
+            Ok((0, _)) => {}
+            Ok((_, true)) => return Turn::Overflow,
+            Ok((length, false)) => {
+                outlet.end += length as u64;
+                return Turn::Changed;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Turn::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                outlet.state = State::Blocked;
+                return Turn::Nothing;
+            }
+            Err(error) => tracing::warn!(%error, "an output of a job cannot be read"),
+        }
+        drop_pipe(&mut outlet.pipe, registry);
+        Turn::Changed
+    }
+
+    /// Returns true if an open output holds unread bytes.
+    pub fn unread(&self) -> bool {
+        let mut pipes = self
+            .outlets
+            .iter()
+            .filter_map(|outlet| outlet.pipe.as_ref());
+        pipes.any(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0))
+    }
+
+    /// Closes an output at the request of its reader. Its bytes are not needed any more.
+    pub fn shut(&mut self, output: Output, registry: &Registry) {
+        let outlet = &mut self.outlets[output as usize];
+        outlet.shut = true;
+        outlet.release(u64::MAX);
+        drop_pipe(&mut outlet.pipe, registry);
+    }
+
+    /// Accepts the bytes of the ring of stdin up to `end`, as the front says. Numbers that cannot be are ignored.
+    /// Returns true if stdin must be queued.
+    pub fn accept(&mut self, base: u64, end: u64, eof: bool, size: u64) -> bool {
+        let inlet = &mut self.inlet;
+        let held = end.checked_sub(inlet.written);
+        if inlet.eof || end < inlet.accepted || held.is_none_or(|held| held > size) {
+            return false;
+        }
+        // The base moves only while the ring is empty.
+        if inlet.accepted == inlet.written {
+            inlet.base = base;
+        }
+        inlet.accepted = end;
+        inlet.eof = eof;
+        self.wants_turn(Part::Stdin)
+    }
+
+    /// Writes bytes of the ring to stdin.
+    pub fn write(&mut self, now: Instant, shared: &mut Shared, registry: &Registry) -> Turn {
+        let inlet = &mut self.inlet;
+        inlet.state.dequeue();
+        let Some(pipe) = &mut inlet.pipe else {
+            return Turn::Nothing;
+        };
+        if !inlet.broken && inlet.accepted > inlet.written {
+            let (position, contiguous) =
+                shared.inputs.position(self.ring, inlet.base, inlet.written);
+            let most = contiguous.min(inlet.accepted - inlet.written);
+            let most = usize::try_from(most).unwrap_or(usize::MAX).min(READ);
+            let buffer = &mut shared.buffer[..most];
+            let written = match rustix::io::pread(shared.inputs.file(), &mut *buffer, position) {
+                Ok(length) => pipe.write(&buffer[..length]),
+                Err(error) => Err(error.into()),
+            };
+            match written {
+                Ok(length) => {
+                    inlet.written += length as u64;
+                    return Turn::Changed;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Turn::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    inlet.state = State::Blocked;
+                    return Turn::Nothing;
+                }
+                Err(_) => inlet.broken = true,
+            }
+        }
+        let broken = inlet.broken;
+        match &mut self.end_of_input {
+            Some(end) if inlet.eof && !broken => {
+                end.begin(now);
+                Turn::Nothing
+            }
+            Some(_) | None if broken || inlet.eof => {
+                drop_pipe(&mut inlet.pipe, registry);
+                Turn::Changed
+            }
+            Some(_) | None => Turn::Nothing,
+        }
+    }
+
+    /// Closes all pipes.
+    pub fn close(&mut self, registry: &Registry) {
+        for outlet in &mut self.outlets {
+            drop_pipe(&mut outlet.pipe, registry);
+        }
+        drop_pipe(&mut self.inlet.pipe, registry);
+        self.end_of_input = None;
+    }
+
+    const fn outlet_mut(&mut self, part: Part) -> &mut Outlet {
+        match part {
+            Part::Stderr => &mut self.outlets[1],
+            Part::Stdin | Part::Stdout | Part::Leader | Part::Start => &mut self.outlets[0],
+        }
+    }
+}
+
+/// Moves bytes from a pipe to a position of the outputs' file: with one copy by the kernel if it is a pipe.
+fn move_bytes(
+    pipe: &mut Pipe,
+    spliced: bool,
+    shared: &mut Shared,
+    position: u64,
+    most: usize,
+) -> io::Result<usize> {
+    if spliced {
+        let mut position = position;
+        let file = shared.outputs.file();
+        let flags = SpliceFlags::NONBLOCK;
+        match splice(pipe.as_fd(), None, file, Some(&mut position), most, flags) {
+            // Not a pipe, or a file system that does not take it.
+            Err(Errno::INVAL) => {}
+            moved => return Ok(moved?),
+        }
+    }
+    let most = most.min(shared.buffer.len());
+    let length = pipe.read(&mut shared.buffer[..most])?;
+    let mut written = 0;
+    while written < length {
+        let at = position + written as u64;
+        written += rustix::io::pwrite(shared.outputs.file(), &shared.buffer[written..length], at)?;
+    }
+    Ok(length)
+}
+
+fn drop_pipe(pipe: &mut Option<Pipe>, registry: &Registry) {
+    if let Some(mut pipe) = pipe.take() {
+        // Another process may hold a duplicate, so that closing the descriptor is not enough.
+        let _ = registry.deregister(&mut pipe);
+    }
+}

@@ -1,0 +1,122 @@
+//! The front as a process: its start, and its replacement when it has ended.
+//!
+//! Not what it does. Invariant: at most one front exists; a front that ends at once is started at most once in a
+//! second.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{Supervisor, limits};
+use crate::agent::ipc::FRONT;
+use crate::agent::ipc::{Frames, Setup, ToFront, ToSupervisor, send_descriptors};
+use crate::time::Instant;
+
+/// The front.
+pub struct FrontProcess {
+    program: PathBuf,
+    sockets: Vec<OwnedFd>,
+    /// Makes the first message.
+    setup: Box<dyn Fn(&Supervisor) -> Setup + Send>,
+    child: Option<Child>,
+    started: Option<Instant>,
+    next: Instant,
+    delay: Duration,
+}
+
+impl FrontProcess {
+    /// Returns a front that is not started yet. `sockets` are bound.
+    pub fn new(
+        program: PathBuf,
+        sockets: Vec<OwnedFd>,
+        setup: impl Fn(&Supervisor) -> Setup + Send + 'static,
+    ) -> Self {
+        Self {
+            program,
+            sockets,
+            setup: Box::new(setup),
+            child: None,
+            started: None,
+            next: Instant::ZERO,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// Returns the time from which it may be started.
+    pub const fn next_start(&self) -> Instant {
+        self.next
+    }
+
+    /// Starts it and returns the connection to it.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the system has no descriptor left.
+    pub fn start(
+        &mut self,
+        now: Instant,
+        supervisor: &Supervisor,
+    ) -> io::Result<Frames<ToFront, ToSupervisor>> {
+        self.schedule(now);
+        let (own, other) = UnixStream::pair()?;
+        let child = Command::new(&self.program)
+            .arg0(FRONT)
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(other)))
+            .spawn()?;
+        self.child = Some(child);
+        let outputs = supervisor.shared.outputs.read_only()?;
+        let stdin = rustix::stdio::stdin();
+        let mut descriptors: Vec<BorrowedFd<'_>> =
+            vec![stdin, outputs.as_fd(), supervisor.shared.inputs.file()];
+        descriptors.extend(self.sockets.iter().map(OwnedFd::as_fd));
+        send_descriptors(&own, &descriptors)?;
+        let mut connection = Frames::new(own)?;
+        connection.queue(&ToFront::Setup(Box::new((self.setup)(supervisor))));
+        Ok(connection)
+    }
+
+    /// Sets the earliest time of the next start.
+    fn schedule(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.next = now + self.delay;
+    }
+
+    /// Reaps it if it has ended.
+    pub fn reap(&mut self) {
+        if let Some(child) = &mut self.child
+            && matches!(child.try_wait(), Ok(Some(_)) | Err(_))
+        {
+            self.child = None;
+        }
+    }
+
+    /// Kills it, because its connection is lost, and sets the time of the next start.
+    pub fn kill(&mut self, now: Instant) {
+        let sound = self
+            .started
+            .is_some_and(|started| now.since(started) >= limits::FRONT_SOUND);
+        self.delay = if sound {
+            Duration::ZERO
+        } else {
+            (self.delay * 2).clamp(limits::FRONT_RESTART, limits::FRONT_RESTART_MAX)
+        };
+        self.next = now + self.delay;
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+        }
+        self.reap();
+    }
+}
+
+impl Drop for FrontProcess {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

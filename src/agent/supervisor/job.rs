@@ -1,0 +1,112 @@
+//! A job as the supervisor keeps it: its process, its pipes, and what a later front needs.
+//!
+//! Not its calls and deadlines, which are the front's. Invariant: `status` is what the front is told, and every counter in
+//! it only grows.
+
+use super::child::Child;
+use super::child_io::ChildIo;
+use super::limits;
+use crate::agent::access::Controller;
+use crate::agent::jobs::{Digest, Exit, Force, JobId, Output, Phase, Restored, Status};
+use crate::message::{Cause, RequestId, Window};
+use crate::time::Instant;
+
+/// A leader that has ended while its outputs are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Draining {
+    /// Its exit status.
+    pub exit: Exit,
+    /// Time of its end.
+    pub since: Instant,
+    /// Time of the last output.
+    pub active: Instant,
+}
+
+impl Draining {
+    /// Returns the time at which reading ends.
+    pub fn deadline(self) -> Instant {
+        (self.since + limits::DRAIN).min(self.active + limits::DRAIN_IDLE)
+    }
+}
+
+/// A job.
+pub struct Job {
+    /// Number of its rings.
+    pub slot: u32,
+    /// Request id.
+    pub request: RequestId,
+    /// First bytes of the hash of the request.
+    pub digest: Digest,
+    /// Controller that has requested it.
+    pub owner: Controller,
+    /// Record of the front.
+    pub record: Vec<u8>,
+    /// The process, until it is gone.
+    pub child: Option<Child>,
+    /// Its pipes.
+    pub io: ChildIo,
+    /// State of the process.
+    pub status: Status,
+    /// Reason of its end, if it is being ended.
+    pub cause: Option<Cause>,
+    /// Force with which the tree is ended after its leader.
+    pub pending_force: Option<Force>,
+    /// Last picture of its terminal.
+    pub picture: Option<(u64, Window, Vec<u8>)>,
+    /// Its outputs are read after the end of the leader.
+    pub draining: Option<Draining>,
+    /// True if its tree is being ended.
+    pub ending: bool,
+    /// True if the front has forgotten it.
+    pub forgotten: bool,
+    /// True if its state waits to be reported.
+    pub queued: bool,
+}
+
+impl Job {
+    /// Returns true if it counts as running: its process, or one that could not be killed, is there.
+    pub fn counts(&self) -> bool {
+        match self.status.phase {
+            Phase::Starting | Phase::Running | Phase::Unkillable { .. } => true,
+            Phase::Failed { lingering, .. } => lingering,
+            Phase::Refused(_) | Phase::Ended { .. } => false,
+        }
+    }
+
+    /// Returns true if its result is known.
+    pub const fn is_settled(&self) -> bool {
+        !matches!(self.status.phase, Phase::Starting | Phase::Running)
+    }
+
+    /// Brings the counters of the status up to date.
+    pub fn update_counters(&mut self) {
+        for output in Output::ALL {
+            self.status.outputs[output as usize] = self.io.outlet(output).end;
+        }
+        self.status.stdin_written = self.io.inlet().written;
+        self.status.stdin_closed |= self.io.is_stdin_closed();
+    }
+
+    /// Returns the bases of the rings of its outputs.
+    pub fn bases(&self) -> [u64; 2] {
+        Output::ALL.map(|output| self.io.outlet(output).base)
+    }
+
+    /// Returns what a new front needs.
+    pub fn restored(&self, job: JobId) -> Restored {
+        let outlets = Output::ALL.map(|output| self.io.outlet(output));
+        Restored {
+            job,
+            request: self.request,
+            owner: self.owner.clone(),
+            record: self.record.clone(),
+            status: self.status,
+            released: outlets.map(|outlet| outlet.released),
+            shut: outlets.map(|outlet| outlet.shut),
+            stdin_accepted: self.io.inlet().accepted,
+            stdin_eof: self.io.inlet().eof,
+            cause: self.cause,
+            picture: self.picture.clone(),
+        }
+    }
+}

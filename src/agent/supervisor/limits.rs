@@ -1,0 +1,67 @@
+//! Bounds and times of the supervisor, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of one read or write: the default capacity of a pipe.
+pub const READ: usize = 64 << 10;
+
+/// Free space of a ring below which a read is not worth a system call.
+pub const WORTH_READING: u64 = 16 << 10;
+
+/// Turns of pipes between two looks at the front's messages: at 64 KiB each a few milliseconds of work.
+pub const TURNS: usize = 64;
+
+/// Messages of the front that are processed in one turn.
+pub const MESSAGES: usize = 256;
+
+/// Readiness events of one poll.
+pub const READY: usize = 256;
+
+/// Octets of reports that wait for a slow front. Reports are states, so the rest waits in the table of jobs.
+pub const QUEUED: usize = 64 << 10;
+
+/// Time in which a start must come about. A directory on a network file system may take seconds.
+pub const START: Duration = Duration::from_secs(10);
+
+/// Time without output after which reading ends, once the leader has ended. Output written before
+/// its end is in the pipe already.
+pub const DRAIN_IDLE: Duration = Duration::from_millis(100);
+
+/// Upper bound of reading after the end of the leader: a background child may write forever.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+/// Delay between the first change of a file and its load. Editors and programs replace a file in several
+/// steps, and a removed key must lose its sessions within a second.
+pub const SETTLED: Duration = Duration::from_millis(300);
+
+/// Time within which a front that was told to end has closed its sessions: its grace period for the jobs, the
+/// delivery of the results, and a second more.
+pub const FRONT_ENDS: Duration = Duration::from_millis(8500);
+
+/// Time for ending the last process trees after the front has ended.
+pub const LAST_TREES: Duration = Duration::from_millis(500);
+
+/// Shortest delay between two starts of the front. A front that fails at once must not use the machine up.
+pub const FRONT_RESTART: Duration = Duration::from_millis(20);
+
+/// Longest delay between two starts of the front. A controller sees at most this silence.
+pub const FRONT_RESTART_MAX: Duration = Duration::from_secs(1);
+
+/// Time after which a front counts as sound, so that the next start is not delayed.
+pub const FRONT_SOUND: Duration = Duration::from_millis(500);
+
+/// Descriptors of one job while it is started: three pipes with both ends, a pidfd, the report of the start,
+/// a script, a cgroup, and one to spare.
+pub const DESCRIPTORS_PER_JOB: u64 = 11;
+
+/// Descriptors of the supervisor itself: sockets, files, the front, and what libraries open for a moment.
+pub const DESCRIPTORS_OWN: u64 = 128;
+
+/// Descriptors that are asked for. More would only cost memory.
+pub const DESCRIPTORS: u64 = 1 << 19;
+
+/// Forgotten requests in one message to a new front.
+pub const REMEMBERED: usize = 4096;
+
+/// Fingerprints of INITs kept over a restart: as many as the session layer remembers.
+pub const FINGERPRINTS: usize = crate::session::limits::INIT_REGISTER;

@@ -1,0 +1,250 @@
+//! The messages of the front, and the reports to it.
+//!
+//! The front is hostile here: numbers that cannot be are ignored.
+
+use super::child_io::Part;
+use super::limits;
+use super::starts::size;
+use super::{Supervisor, child_io};
+use crate::agent::ipc::limits::INPUT_RING;
+use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
+use crate::agent::jobs::{JobId, Output, Phase, Status};
+use crate::agent::limits::SCREEN;
+use crate::session::InitFingerprint;
+use crate::time::Instant;
+
+/// State of the connection after a look at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// Nothing is left to receive.
+    Idle,
+    /// Messages are left.
+    More,
+    /// The front is gone, or has sent what is no message.
+    Lost,
+    /// The front has closed all sessions and ends.
+    Closed,
+    /// Somebody at the terminal has asked for the end.
+    ShutDown,
+}
+
+impl Supervisor {
+    /// Processes messages of the front.
+    pub(super) fn take_messages(&mut self, now: Instant) -> Connection {
+        for _ in 0..limits::MESSAGES {
+            let Some(front) = &mut self.front else {
+                return Connection::Idle;
+            };
+            match front.receive() {
+                Ok(Some(ToSupervisor::Closed)) => return Connection::Closed,
+                Ok(Some(ToSupervisor::ShutDown)) => return Connection::ShutDown,
+                Ok(Some(message)) => self.on_message(now, message),
+                Ok(None) => return Connection::Idle,
+                Err(error) => {
+                    if !matches!(error, FrameError::Closed) {
+                        tracing::warn!("the front has failed: {error}");
+                    }
+                    return Connection::Lost;
+                }
+            }
+        }
+        Connection::More
+    }
+
+    fn on_message(&mut self, now: Instant, message: ToSupervisor) {
+        match message {
+            ToSupervisor::Start { job, slot, start } => self.on_start(now, job, slot, *start),
+            ToSupervisor::Release(id, output, offset) => {
+                let released = self.table.get_mut(id);
+                if released.is_some_and(|job| job.io.release(output, offset)) {
+                    self.ready.push_back((id, Part::of(output)));
+                }
+            }
+            ToSupervisor::Shut(id, output) => self.on_shut(now, id, output),
+            ToSupervisor::Stdin {
+                job: id,
+                base,
+                end,
+                eof,
+            } => {
+                let accepted = self
+                    .table
+                    .get_mut(id)
+                    .is_some_and(|job| job.io.accept(base, end, eof, INPUT_RING));
+                if accepted {
+                    self.ready.push_back((id, Part::Stdin));
+                }
+            }
+            ToSupervisor::Resize(id, window) => {
+                if let Some(job) = self.table.get(id) {
+                    job.io.resize(size(window));
+                }
+            }
+            ToSupervisor::End(id, cause, force) => self.end(now, id, cause, force),
+            ToSupervisor::Signal(id, signal) => self.signal(id, signal),
+            ToSupervisor::Picture(id, offset, window, bytes) => {
+                if let Some(job) = self.table.get_mut(id)
+                    && bytes.len() <= SCREEN
+                {
+                    job.picture = Some((offset, window, bytes));
+                }
+            }
+            ToSupervisor::Detach(id) => self.detach(now, id),
+            ToSupervisor::Forget(id) => self.forget(now, id),
+            ToSupervisor::InitSeen(fingerprint) => {
+                self.on_init_seen(now, InitFingerprint(fingerprint));
+            }
+            ToSupervisor::SessionOpened(session, record) => self.sessions.open(session, record),
+            ToSupervisor::SessionMoved(session, path) => self.sessions.move_to(session, path),
+            ToSupervisor::SessionClosed(session) => self.sessions.close(session),
+            ToSupervisor::Redeem {
+                question,
+                key,
+                invite,
+                name,
+            } => {
+                let name = self.policy.redeem(&key, &invite, &name).ok();
+                if name.is_some() {
+                    self.send_policy();
+                }
+                self.send(&ToFront::Redeemed { question, name });
+            }
+            ToSupervisor::ShutDown | ToSupervisor::Closed => {}
+        }
+    }
+
+    fn on_shut(&mut self, now: Instant, id: JobId, output: Output) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        job.io.shut(output, &self.registry);
+        if job.draining.is_some() && job.io.is_drained() {
+            self.finish(now, id);
+        }
+    }
+
+    /// Leaves a process alone: it is neither followed nor ended.
+    fn detach(&mut self, now: Instant, id: JobId) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        if let Some(child) = job.child.take() {
+            super::run::deregister(&self.registry, &child);
+            job.io.close(&self.registry);
+            child.detach();
+        }
+        self.forget(now, id);
+        self.table.remove(id);
+    }
+
+    /// Forgets a settled job and gives its memory back.
+    fn forget(&mut self, now: Instant, id: JobId) {
+        let Some(job) = self.table.get(id) else {
+            return;
+        };
+        let settled = job.is_settled() || job.child.is_none();
+        if !settled {
+            return;
+        }
+        for output in Output::ALL {
+            if job.io.outlet(output).end > 0 {
+                let ring = child_io::output_ring(job.slot, output);
+                self.shared.outputs.clear(ring);
+            }
+        }
+        if job.io.inlet().accepted > 0 {
+            self.shared.inputs.clear(RingId(job.slot));
+        }
+        self.table.forget(now, id);
+        if self.table.get(id).is_some_and(|job| job.child.is_none()) {
+            self.table.remove(id);
+        }
+    }
+
+    fn on_init_seen(&mut self, now: Instant, fingerprint: InitFingerprint) {
+        if self.seen.len() >= limits::FINGERPRINTS {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((now, fingerprint));
+        let kept = self.replay_log.as_mut().map(|log| log.add(fingerprint));
+        if let Some(Err(error)) = kept {
+            tracing::warn!(%error, "cannot store the fingerprint of a handshake");
+            self.replay_log = None;
+        }
+    }
+
+    /// Queues a message for the front.
+    pub(super) fn send(&mut self, message: &ToFront) {
+        if let Some(front) = &mut self.front {
+            front.queue(message);
+        }
+    }
+
+    /// Queues the state of a job that is not in the table.
+    pub(super) fn report(&mut self, job: JobId, status: Status, bases: [u64; 2]) {
+        self.send(&ToFront::Report(Report { job, status, bases }));
+    }
+
+    /// Reports changed states as far as the front takes them. The rest waits in the table.
+    pub(super) fn report_changes(&mut self) -> Result<(), FrameError> {
+        loop {
+            while let Some(front) = &mut self.front
+                && front.queued() < limits::QUEUED
+                && let Some(id) = self.changed.pop_front()
+            {
+                if let Some(job) = self.table.get_mut(id) {
+                    job.queued = false;
+                    let (job, status, bases) = (id, job.status, job.bases());
+                    front.queue(&ToFront::Report(Report { job, status, bases }));
+                }
+            }
+            let Some(front) = &mut self.front else {
+                return Ok(());
+            };
+            front.flush()?;
+            if front.queued() > 0 || self.changed.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the texts of the policy's files.
+    pub(super) fn send_policy(&mut self) {
+        if let Some(files) = self.policy.files() {
+            self.send(&ToFront::Policy(Box::new(files)));
+        }
+    }
+
+    /// Queues all that a new front needs.
+    pub(super) fn restore_front(&mut self) {
+        let remembered = self.table.register().entries().map(|entry| Remembered {
+            key: entry.0,
+            request: entry.1,
+            digest: entry.2,
+            entered: entry.3,
+        });
+        let remembered: Vec<_> = remembered.collect();
+        for chunk in remembered.chunks(limits::REMEMBERED) {
+            self.send(&ToFront::Remembered(chunk.to_vec()));
+        }
+        let mut jobs: Vec<_> = self
+            .table
+            .iter()
+            .filter(|(_, job)| !job.forgotten && !matches!(job.status.phase, Phase::Refused(_)))
+            .map(|(id, job)| {
+                let [stdout, stderr] = job.bases();
+                let bases = [stdout, stderr, job.io.inlet().base];
+                (id, job.slot, bases, job.restored(id))
+            })
+            .collect();
+        jobs.sort_unstable_by_key(|job| job.0);
+        for (_, slot, bases, restored) in jobs {
+            self.send(&ToFront::Restored {
+                slot,
+                bases,
+                restored: Box::new(restored),
+            });
+        }
+        self.send(&ToFront::Ready);
+    }
+}

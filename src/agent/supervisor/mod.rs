@@ -1,0 +1,273 @@
+//! The supervisor: the process that starts, follows and ends the processes of jobs, and keeps what must survive the
+//! front.
+//!
+//! It binds nothing to the network and parses nothing from it: the front, which serves the network, asks it by
+//! [`ipc`](super::ipc) messages. It decides each start again by its own policy, records it before anything is
+//! started, and starts each request once. It holds the output of jobs in rings until the front releases it, so that
+//! the death of a front loses no byte.
+//!
+//! ```text
+//!   front ──Start──► starts ──► process::start ──report──► Running ──exit──► Draining ──► Ended
+//!     ▲                                                       │ pipes                        │
+//!     └──────────── Report (states, never events) ◄───────────┴──────────────────────────────┘
+//! ```
+//!
+//! Not sessions, calls, deadlines or chat. Invariants: it is single-threaded in a process of its own, so that a forked
+//! child may do anything; no call blocks; a request id has at most one start.
+
+mod child;
+mod child_io;
+mod end_of_input;
+mod endings;
+mod front_process;
+mod job;
+mod lifecycle;
+mod limits;
+mod messages;
+mod policy;
+mod replay_log;
+mod run;
+mod sessions;
+mod signals;
+mod starts;
+mod table;
+mod watch;
+
+pub use front_process::FrontProcess;
+pub use policy::{SharedPolicy, Trust, unix_now};
+pub use replay_log::ReplayLog;
+pub use run::Run;
+use run::tokens;
+pub use signals::{Signals, Stopper};
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use mio::{Poll, Registry};
+
+use self::child_io::{Part, Shared};
+use self::endings::Endings;
+use self::sessions::Sessions;
+use self::table::Table;
+use self::watch::Watch;
+use super::audit::Audit;
+use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
+use super::ipc::{Feed, Frames, RingFile, Setup, ToFront, ToSupervisor};
+use super::jobs::{self, Force, JobId};
+use super::limits::JOBS_ENDED;
+use super::switch::Switch;
+use crate::message::Cause;
+use crate::net::Clock;
+use crate::process::Limit;
+use crate::session::InitFingerprint;
+use crate::time::Instant;
+
+/// Configuration of a supervisor.
+pub struct Config {
+    /// Origin of the policy.
+    pub trust: Trust,
+    /// Off if no key may run a command.
+    pub exec: Switch,
+    /// Upper bound of the running jobs.
+    pub max_jobs: usize,
+    /// Upper bound of the output of a job, both outputs together, in bytes.
+    pub max_output: Option<u64>,
+    /// Resource limits of each process of a command.
+    pub resources: Vec<Limit>,
+    /// File of the fingerprints of answered INITs, and those in it.
+    pub replay_log: Option<(ReplayLog, Vec<InitFingerprint>)>,
+    /// Destination of records.
+    pub audit: Box<dyn Audit + Send>,
+    /// Random number that distinguishes the processes of this agent from all others.
+    pub mark: u64,
+    /// Random number of this run of the agent, not 0.
+    pub epoch: u64,
+}
+
+/// State of the supervisor.
+pub struct Supervisor {
+    poll: Poll,
+    registry: Registry,
+    began: Instant,
+    epoch: u64,
+    mark: String,
+    /// Number of slots of the rings.
+    slots: u32,
+    policy: SharedPolicy,
+    watch: Option<Watch>,
+    /// Time at which changed files are loaded.
+    reload: Option<Instant>,
+    max_jobs: usize,
+    max_output: Option<u64>,
+    resources: Vec<Limit>,
+    audit: Box<dyn Audit + Send>,
+    replay_log: Option<ReplayLog>,
+    /// Fingerprints of INITs that an earlier run has answered.
+    seen_before: Vec<InitFingerprint>,
+    /// Fingerprints of INITs that this run has answered, oldest first.
+    seen: VecDeque<(Instant, InitFingerprint)>,
+    table: Table,
+    shared: Shared,
+    endings: Endings,
+    /// Starts in progress, by deadline.
+    starting: BTreeSet<(Instant, JobId)>,
+    /// Jobs whose outputs are read after the end of the leader.
+    draining: BTreeSet<JobId>,
+    /// Jobs on a terminal with ended input.
+    inputs: BTreeSet<JobId>,
+    /// Parts that may have something to do.
+    ready: VecDeque<(JobId, Part)>,
+    /// Jobs whose state has changed.
+    changed: VecDeque<JobId>,
+    sessions: Sessions,
+    front: Option<Frames<ToFront, ToSupervisor>>,
+    /// True once nothing more is to be started.
+    closed: bool,
+}
+
+impl Supervisor {
+    /// Returns a supervisor without jobs and without a front. Processes of jobs become its children, also after their
+    /// parents have ended.
+    ///
+    /// # Errors
+    /// The system has no descriptor or memory left.
+    pub fn new(config: Config) -> io::Result<Self> {
+        crate::process::become_subreaper()?;
+        let max_jobs = reserve_descriptors(config.max_jobs);
+        let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
+        // Ended jobs keep their rings until they are forgotten.
+        let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let policy = SharedPolicy::new(config.trust, config.exec);
+        let (replay_log, seen_before) = config.replay_log.unzip();
+        let seen_before = seen_before.unwrap_or_default();
+        let watch = match policy.sources() {
+            None => None,
+            Some(sources) => {
+                let watch = Watch::new(&registry, tokens::WATCH, sources.paths())?;
+                // Files may have changed between the first load and the start of the watch.
+                policy.reload();
+                Some(watch)
+            }
+        };
+        Ok(Self {
+            poll,
+            registry,
+            began: Clock.now(),
+            epoch: config.epoch,
+            slots,
+            mark: format!("{:016x}", config.mark),
+            policy,
+            watch,
+            reload: None,
+            max_jobs,
+            max_output: config.max_output,
+            resources: config.resources,
+            audit: config.audit,
+            replay_log,
+            seen_before,
+            seen: VecDeque::new(),
+            table: Table::default(),
+            shared: Shared {
+                outputs: RingFile::create("udpagent-outputs", 2 * slots, OUTPUT_RING)?,
+                inputs: RingFile::create("udpagent-inputs", slots, INPUT_RING)?,
+                buffer: vec![0; limits::READ].into_boxed_slice(),
+            },
+            endings: Endings::new(),
+            starting: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            inputs: BTreeSet::new(),
+            ready: VecDeque::new(),
+            changed: VecDeque::new(),
+            sessions: Sessions::default(),
+            front: None,
+            closed: false,
+        })
+    }
+
+    /// Returns the registry of its poll.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Returns descriptors of the rings of outputs, for reading, and of the rings of inputs.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn rings(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        let inputs = self.shared.inputs.file().try_clone_to_owned()?;
+        Ok((self.shared.outputs.read_only()?, inputs))
+    }
+
+    /// Returns its part of the first message to a front. The rest is empty.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        Setup {
+            identity: String::new(),
+            name: String::new(),
+            jobs: jobs::Config::default(),
+            exec: Switch::Off,
+            plain: None,
+            policy: match self.policy.files() {
+                Some(files) => Feed::Files(Box::new(files)),
+                None => Feed::Keys(self.policy.keys()),
+            },
+            account: self.policy.account().clone(),
+            began: self.began,
+            epoch: self.epoch,
+            next_job: self.table.next(),
+            slots: self.slots,
+            seen: self.seen_before.iter().map(|seen| seen.0).collect(),
+            resets: self.sessions.lost().collect(),
+            seen_by_run: self.seen.iter().map(|&(at, seen)| (at, seen.0)).collect(),
+        }
+    }
+
+    /// Marks the state of a job as changed.
+    fn note(&mut self, id: JobId) {
+        if let Some(job) = self.table.get_mut(id)
+            && !std::mem::replace(&mut job.queued, true)
+        {
+            self.changed.push_back(id);
+        }
+    }
+
+    /// Ends all running jobs and starts no more.
+    fn end_all(&mut self, now: Instant, cause: Cause) {
+        self.closed = true;
+        let running = self.table.iter().filter(|(_, job)| !job.is_settled());
+        let running: Vec<JobId> = running.map(|(id, _)| id).collect();
+        for id in running {
+            self.end(now, id, cause, Force::Terminate);
+        }
+    }
+}
+
+/// Raises the limit of descriptors of this process and returns the number of jobs that it suffices for, at most
+/// `wanted`.
+fn reserve_descriptors(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let needed = limits::DESCRIPTORS_OWN + wanted as u64 * limits::DESCRIPTORS_PER_JOB;
+    let maximum = limit.maximum.unwrap_or(limits::DESCRIPTORS);
+    let raised = needed.min(limits::DESCRIPTORS).min(maximum);
+    let current = limit.current.unwrap_or(limits::DESCRIPTORS);
+    if raised > current {
+        let raise = Rlimit {
+            current: Some(raised),
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, raise).is_err() {
+            return jobs_within(current, wanted);
+        }
+    }
+    jobs_within(raised.max(current), wanted)
+}
+
+fn jobs_within(descriptors: u64, wanted: usize) -> usize {
+    let jobs = descriptors.saturating_sub(limits::DESCRIPTORS_OWN) / limits::DESCRIPTORS_PER_JOB;
+    usize::try_from(jobs).unwrap_or(wanted).clamp(1, wanted)
+}

@@ -1,0 +1,346 @@
+//! The loop of the supervisor: readiness events, messages of the front, and deadlines in turn.
+//!
+//! Each turn takes a bounded number of each, so that none starves the others. If something is left, the next turn
+//! follows at once; otherwise it sleeps until a descriptor or the next deadline wakes it.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+
+use super::child::Child;
+use super::front_process::FrontProcess;
+use super::messages::Connection;
+use super::signals::Signals;
+use super::watch::Watch;
+use super::{Supervisor, limits};
+use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
+use crate::agent::jobs::{Force, JobId};
+use crate::message::Cause;
+use crate::net::{Clock, Timer};
+use crate::process::reap_orphans;
+use crate::time::Instant;
+
+/// Tokens of the poll.
+pub(super) mod tokens {
+    use mio::Token;
+
+    use super::super::child_io::Part;
+    use crate::agent::jobs::JobId;
+
+    /// The clock.
+    pub const TIMER: Token = Token(0);
+    /// A changed file.
+    pub const WATCH: Token = Token(1);
+    /// The front.
+    pub const FRONT: Token = Token(2);
+    /// A signal to this program, or its embedder.
+    pub const SIGNAL: Token = Token(3);
+    /// A child process that ended.
+    pub const CHILD: Token = Token(4);
+
+    /// First token of processes.
+    const FIRST: usize = 16;
+
+    /// Returns the token of a part of a process.
+    pub fn of(job: JobId, part: Part) -> Token {
+        let job = usize::try_from(job.0).expect("jobs are counted, 2^60 will not be");
+        Token(FIRST + job * Part::ALL.len() + part as usize)
+    }
+
+    /// Returns the part of a process that a token stands for.
+    pub fn part(token: Token) -> Option<(JobId, Part)> {
+        let index = token.0.checked_sub(FIRST)?;
+        let (job, part) = (index / Part::ALL.len(), index % Part::ALL.len());
+        Some((JobId(job as u64), Part::ALL[part]))
+    }
+}
+
+/// Removes the descriptors of a child from the poll.
+pub(super) fn deregister(registry: &Registry, child: &Child) {
+    let pidfd = child.process().pidfd().as_raw_fd();
+    let _ = registry.deregister(&mut SourceFd(&pidfd));
+    if let Some(report) = child.report() {
+        let _ = registry.deregister(&mut SourceFd(&report));
+    }
+}
+
+/// Course of the end of the agent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Working,
+    /// The front ends the jobs and closes the sessions, at the latest until this time.
+    Ending(Instant),
+    /// What is left of the process trees is killed, at the latest until this time.
+    LastTrees(Instant),
+}
+
+/// The supervisor at work, with its front.
+pub struct Run {
+    supervisor: Supervisor,
+    /// The front, if it is a process of its own.
+    process: Option<FrontProcess>,
+    signals: Signals,
+    timer: Timer,
+    phase: Phase,
+}
+
+impl Run {
+    /// Prepares a run. Without `process`, [`connect`](Self::connect) the front, which is a part of this process.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn new(
+        supervisor: Supervisor,
+        process: Option<FrontProcess>,
+        signals: Signals,
+    ) -> io::Result<Self> {
+        let timer = Timer::new(&supervisor.registry, tokens::TIMER)?;
+        Ok(Self {
+            supervisor,
+            process,
+            signals,
+            timer,
+            phase: Phase::Working,
+        })
+    }
+
+    /// Takes the connection to a front, in which its setup is queued.
+    ///
+    /// # Errors
+    /// The connection cannot be polled.
+    pub fn connect(&mut self, connection: Frames<ToFront, ToSupervisor>) -> io::Result<()> {
+        self.supervisor.connect(connection)?;
+        self.supervisor.restore_front();
+        Ok(())
+    }
+
+    /// Runs until the agent has ended.
+    pub fn run(mut self) {
+        let mut ready = mio::Events::with_capacity(limits::READY);
+        loop {
+            let more = self.turn();
+            if self.has_ended() {
+                return;
+            }
+            let timeout = if more {
+                Some(Duration::ZERO)
+            } else {
+                self.set_timer()
+            };
+            match self.supervisor.poll.poll(&mut ready, timeout) {
+                Ok(()) => {}
+                // Interrupted by a signal: the next poll reports the events.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A panic ends the program.
+                Err(error) => panic!("cannot wait for processes and files: {error}"),
+            }
+            for event in &ready {
+                match event.token() {
+                    tokens::TIMER | tokens::FRONT => {}
+                    tokens::SIGNAL => self.signals.drain(),
+                    tokens::WATCH => self.supervisor.check_files(),
+                    tokens::CHILD => self.on_child(),
+                    token => {
+                        if let Some((job, part)) = tokens::part(token) {
+                            let broken = event.is_error() || event.is_write_closed();
+                            self.supervisor.on_ready(job, part, broken);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Processes one turn. Returns true if something is left.
+    fn turn(&mut self) -> bool {
+        let now = Clock.now();
+        if self.signals.stop() {
+            self.shut_down(now);
+        }
+        if self.signals.reload() {
+            self.supervisor.reload_policy();
+        }
+        let mut more = match self.supervisor.take_messages(now) {
+            Connection::Idle => false,
+            Connection::More => true,
+            Connection::Lost => {
+                self.on_front_lost(now);
+                false
+            }
+            Connection::Closed => {
+                self.end_trees(now);
+                false
+            }
+            Connection::ShutDown => {
+                self.shut_down(now);
+                true
+            }
+        };
+        for _ in 0..limits::TURNS {
+            if !self.supervisor.serve(now) {
+                break;
+            }
+        }
+        more |= !self.supervisor.ready.is_empty();
+        self.on_time(now);
+        if self.supervisor.report_changes().is_err() {
+            self.on_front_lost(now);
+        }
+        more
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        self.supervisor.on_deadlines(now);
+        self.supervisor.on_endings(now);
+        if self.supervisor.reload.is_some_and(|at| at <= now) {
+            self.supervisor.reload_policy();
+        }
+        match self.phase {
+            Phase::Ending(at) if at <= now => self.end_trees(now),
+            Phase::Working if self.supervisor.front.is_none() => self.start_front(now),
+            Phase::Working | Phase::Ending(_) | Phase::LastTrees(_) => {}
+        }
+    }
+
+    /// Sets the timer to the next deadline. Returns the timeout of the poll if the timer cannot be used.
+    fn set_timer(&mut self) -> Option<Duration> {
+        let now = Clock.now();
+        let phase = match self.phase {
+            Phase::Working => {
+                let process = self.process.as_ref();
+                let missing = self.supervisor.front.is_none();
+                process.filter(|_| missing).map(FrontProcess::next_start)
+            }
+            Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
+        };
+        let deadline = self.supervisor.next_deadline().into_iter().chain(phase);
+        let deadline = deadline.min();
+        if deadline.is_some_and(|at| at <= now) {
+            return Some(Duration::ZERO);
+        }
+        match self.timer.set(now, deadline) {
+            Ok(()) => None,
+            Err(_) => deadline.map(|at| at.since(now)),
+        }
+    }
+
+    /// Reaps children that have ended: orphans of jobs, and the front.
+    fn on_child(&mut self) {
+        self.signals.drain_children();
+        if let Some(process) = &mut self.process {
+            process.reap();
+        }
+        reap_orphans();
+    }
+
+    fn start_front(&mut self, now: Instant) {
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        if process.next_start() > now {
+            return;
+        }
+        let connection = process.start(now, &self.supervisor);
+        if let Err(error) = connection.and_then(|connection| self.connect(connection)) {
+            tracing::error!(%error, "the front cannot be started");
+        }
+    }
+
+    fn on_front_lost(&mut self, now: Instant) {
+        self.supervisor.disconnect();
+        if let Some(process) = &mut self.process {
+            process.kill(now);
+        }
+        match self.phase {
+            Phase::Working if self.process.is_some() => {
+                tracing::warn!("the front has ended; starting it anew");
+            }
+            Phase::Working | Phase::Ending(_) => {
+                self.supervisor.end_all(now, Cause::Shutdown);
+                self.end_trees(now);
+            }
+            Phase::LastTrees(_) => {}
+        }
+    }
+
+    /// Starts the shutdown.
+    fn shut_down(&mut self, now: Instant) {
+        if self.phase != Phase::Working {
+            return;
+        }
+        self.phase = Phase::Ending(now + limits::FRONT_ENDS);
+        self.supervisor.closed = true;
+        if self.supervisor.front.is_some() {
+            self.supervisor.send(&ToFront::ShutDown);
+        } else {
+            self.on_front_lost(now);
+        }
+    }
+
+    /// Kills what is left after the front has ended.
+    fn end_trees(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::LastTrees(_)) {
+            return;
+        }
+        self.phase = Phase::LastTrees(now + limits::LAST_TREES);
+        self.supervisor.closed = true;
+        let left = self.supervisor.table.iter();
+        let left = left.filter(|(_, job)| job.child.is_some());
+        let left: Vec<JobId> = left.map(|(id, _)| id).collect();
+        for id in left {
+            self.supervisor.end(now, id, Cause::Shutdown, Force::Kill);
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match self.phase {
+            Phase::Working | Phase::Ending(_) => false,
+            Phase::LastTrees(at) => self.supervisor.endings.is_empty() || at <= Clock.now(),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Takes the connection to a new front.
+    fn connect(&mut self, connection: Frames<ToFront, ToSupervisor>) -> io::Result<()> {
+        let descriptor = connection.raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry
+            .register(&mut SourceFd(&descriptor), tokens::FRONT, interest)?;
+        self.front = Some(connection);
+        self.changed.clear();
+        for id in self.table.ids() {
+            if let Some(job) = self.table.get_mut(id) {
+                job.queued = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the connection to a front that is gone.
+    fn disconnect(&mut self) {
+        self.sessions.lose(Clock.now());
+        if let Some(front) = self.front.take() {
+            let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));
+        }
+    }
+
+    /// Schedules a load of changed files. A file that is being replaced is missing or empty for a moment, which
+    /// must revoke no key.
+    fn check_files(&mut self) {
+        if self.watch.as_mut().is_some_and(Watch::has_changed) {
+            let settled = Clock.now() + limits::SETTLED;
+            self.reload.get_or_insert(settled);
+        }
+    }
+
+    /// Loads the files of the policy again.
+    fn reload_policy(&mut self) {
+        self.reload = None;
+        self.policy.reload();
+        self.send_policy();
+    }
+}

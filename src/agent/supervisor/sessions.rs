@@ -1,0 +1,55 @@
+//! The sessions of the front, so that the next front can tell their controllers that they are lost.
+//!
+//! Not their keys or contents. Invariant: at most as many are kept as there can be, and none longer than a controller
+//! would wait for it.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::session::limits::{IDLE, SESSIONS};
+use crate::session::{Path, ResetRecord};
+use crate::time::Instant;
+
+/// Sessions by the number that their front gave them.
+#[derive(Default)]
+pub struct Sessions {
+    open: HashMap<u64, ResetRecord>,
+    /// Sessions of fronts that are gone, and since when.
+    lost: VecDeque<(Instant, ResetRecord)>,
+}
+
+impl Sessions {
+    /// Enters a session.
+    pub fn open(&mut self, session: u64, record: ResetRecord) {
+        if self.open.len() < SESSIONS {
+            self.open.insert(session, record);
+        }
+    }
+
+    /// Changes the path of a session.
+    pub fn move_to(&mut self, session: u64, path: Path) {
+        if let Some(record) = self.open.get_mut(&session) {
+            record.path = path;
+        }
+    }
+
+    /// Removes a session.
+    pub fn close(&mut self, session: u64) {
+        self.open.remove(&session);
+    }
+
+    /// Marks all sessions as lost.
+    pub fn lose(&mut self, now: Instant) {
+        self.lost
+            .extend(self.open.drain().map(|(_, record)| (now, record)));
+        while let Some(&(since, _)) = self.lost.front()
+            && (now.since(since) > IDLE || self.lost.len() > SESSIONS)
+        {
+            self.lost.pop_front();
+        }
+    }
+
+    /// Returns the lost sessions.
+    pub fn lost(&self) -> impl Iterator<Item = ResetRecord> {
+        self.lost.iter().map(|lost| lost.1)
+    }
+}

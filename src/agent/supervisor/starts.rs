@@ -1,0 +1,316 @@
+//! Starts: the decision, the record, and the child until it has executed its program.
+//!
+//! The order guarantees that a request starts at most once, and never without its record: known request, policy,
+//! bounds, record, and only then the child.
+
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+
+use super::child::Child;
+use super::child_io::{ChildIo, Part};
+use super::job::Job;
+use super::{Supervisor, limits, tokens};
+use crate::agent::access::{Grant, PolicySource as _};
+use crate::agent::audit::{Command, Event, Record};
+use crate::agent::jobs::{Errno, Force, JobId, Output, Phase, Pid, Start, Started, Status};
+use crate::message::{Exec, OsText, Outcome, Window};
+use crate::process::{self, SpawnError, Stage, Stdin, User, WindowSize};
+use crate::time::Instant;
+
+impl Supervisor {
+    /// Processes a request of the front.
+    pub(super) fn on_start(&mut self, now: Instant, id: JobId, slot: u32, start: Start) {
+        if !self.table.is_free(id, slot) || slot >= self.slots {
+            // No front that works asks for it.
+            return self.refuse(id, Outcome::Conflict {});
+        }
+        let exec = request_of(&start);
+        let grant = match self.decide(&start, &exec) {
+            Ok(grant) => grant,
+            Err(outcome) => return self.refuse(id, outcome),
+        };
+        let accepted = self.audit.put(&Record {
+            key: start.owner.key,
+            name: Some(&grant.name),
+            address: start.owner.remote,
+            request: start.request,
+            event: Event::Accepted(Command::of(&exec, Some(&grant.user))),
+        });
+        if accepted.is_err() {
+            return self.refuse(id, Outcome::Denied {});
+        }
+        self.spawn(now, id, slot, start, &grant);
+    }
+
+    /// Decides by the supervisor's own knowledge.
+    fn decide(&self, start: &Start, exec: &Exec) -> Result<Grant, Outcome> {
+        let key = &start.owner.key;
+        if self.table.find(key, start.request).is_some() {
+            return Err(Outcome::Conflict {});
+        }
+        if self.table.register().find(key, start.request).is_some() {
+            return Err(Outcome::Expired {});
+        }
+        let policy = self.policy.policy();
+        let (accounts, unix_now) = (self.policy.accounts(), self.policy.unix_now());
+        let from = Some(start.owner.remote);
+        let grant = policy
+            .authorize_exec(key, from, exec, accounts, unix_now)
+            .map_err(|denied| {
+                tracing::warn!(%key, "denied by the supervisor: {denied}");
+                Outcome::Denied {}
+            })?;
+        let (own, all) = self.table.running(key);
+        let full = all >= self.max_jobs || grant.max_jobs.is_some_and(|most| own >= most);
+        if full || self.closed {
+            return Err(Outcome::Busy {});
+        }
+        Ok(grant)
+    }
+
+    /// Reports that a job will not be started. Nothing is kept of it.
+    fn refuse(&mut self, id: JobId, outcome: Outcome) {
+        let status = Status {
+            phase: Phase::Refused(outcome),
+            ..Status::STARTING
+        };
+        self.report(id, status, [0; 2]);
+    }
+
+    fn spawn(&mut self, now: Instant, id: JobId, slot: u32, start: Start, grant: &Grant) {
+        let spec = self.complete(id, &start, grant);
+        let spawned = process::start(&spec);
+        let mut status = Status::STARTING;
+        let (child, io) = match spawned {
+            Ok(starting) => {
+                let mut child = Child::Starting(starting);
+                let (pipes, slave) = child.take_streams();
+                let mut io = ChildIo::new(slot, pipes, slave);
+                match self.register(id, &child, &mut io) {
+                    Ok(()) => (Some(child), io),
+                    Err(error) => {
+                        child.kill();
+                        let errno = error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno);
+                        let lingering = true;
+                        status.phase = Phase::Failed { errno, lingering };
+                        (Some(child), io)
+                    }
+                }
+            }
+            Err(error) => {
+                let (errno, lingering) = (errno(error), false);
+                status.phase = Phase::Failed { errno, lingering };
+                (None, ChildIo::new(slot, [None, None, None], None))
+            }
+        };
+        let failed = status.phase != Phase::Starting;
+        let job = Job {
+            slot,
+            request: start.request,
+            digest: start.digest,
+            owner: start.owner,
+            record: start.record,
+            child,
+            io,
+            status,
+            cause: None,
+            pending_force: None,
+            picture: None,
+            draining: None,
+            ending: false,
+            forgotten: false,
+            queued: false,
+        };
+        self.table.insert(id, job);
+        if failed {
+            self.record_end(id);
+            self.note(id);
+        } else {
+            self.starting.insert((now + limits::START, id));
+        }
+    }
+
+    /// Returns the complete specification of a process.
+    fn complete(&self, id: JobId, start: &Start, grant: &Grant) -> process::Spec {
+        let account = self.policy.account();
+        let user = if account.name == *grant.user {
+            User::Own(account.clone())
+        } else {
+            User::Named(grant.user.clone())
+        };
+        let spec = &start.spec;
+        let stdin = if spec.stdin { Stdin::Pipe } else { Stdin::Null };
+        process::Spec {
+            argv: spec.argv.clone(),
+            script: spec.script.clone(),
+            variables: spec.env.clone(),
+            cwd: spec.cwd.clone().map(PathBuf::from),
+            stdin,
+            terminal: spec.terminal.as_ref().map(|terminal| process::Terminal {
+                size: size(terminal.window),
+                term: terminal.term.clone().into(),
+            }),
+            limits: self.resources.clone(),
+            marker: format!("{}-{}", self.mark, id.0),
+            ..process::Spec::new(user)
+        }
+    }
+
+    fn register(&self, id: JobId, child: &Child, io: &mut ChildIo) -> std::io::Result<()> {
+        let token = |part: Part| -> Token { tokens::of(id, part) };
+        let pidfd = Some(child.pidfd().as_raw_fd());
+        for (descriptor, part) in [(pidfd, Part::Leader), (child.report(), Part::Start)] {
+            if let Some(descriptor) = descriptor {
+                let interest = Interest::READABLE;
+                self.registry
+                    .register(&mut SourceFd(&descriptor), token(part), interest)?;
+            }
+        }
+        io.register(&self.registry, token)
+    }
+
+    /// Processes the report of a child.
+    pub(super) fn on_start_report(&mut self, now: Instant, id: JobId) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        if !matches!(job.status.phase, Phase::Starting) {
+            return;
+        }
+        let Some(mut child) = job.child.take() else {
+            return;
+        };
+        let descriptor = child.report();
+        let report = child.poll();
+        if report.is_some() {
+            if let Some(descriptor) = descriptor {
+                let _ = self.registry.deregister(&mut SourceFd(&descriptor));
+            }
+            child = child.started();
+        }
+        let pid = child.pid().as_raw_pid();
+        job.child = Some(child);
+        let Some(report) = report else { return };
+        match report {
+            Ok(process::Started { home }) => {
+                job.status.phase = Phase::Running;
+                job.status.started = Some(Started {
+                    pid: Pid(pid),
+                    home: home.map(Errno),
+                });
+                for output in Output::ALL {
+                    if job.io.release(output, 0) {
+                        self.ready.push_back((id, Part::of(output)));
+                    }
+                }
+                let record = Record {
+                    key: job.owner.key,
+                    name: job.owner.name.as_deref(),
+                    address: job.owner.remote,
+                    request: job.request,
+                    event: Event::Started { pid },
+                };
+                let _ = self.audit.put(&record);
+                self.note(id);
+            }
+            Err(error) => self.on_start_failed(id, error),
+        }
+        self.forget_start_deadline(now, id);
+    }
+
+    fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
+        tracing::info!(job = id.0, "{error}");
+        self.fail(id, errno(error));
+        self.remove_child(id);
+    }
+
+    /// Gives a start up that has not come about in time. The child is followed until it is gone.
+    pub(super) fn on_start_deadline(&mut self, now: Instant, id: JobId) {
+        self.on_start_report(now, id);
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        if !matches!(job.status.phase, Phase::Starting) {
+            return;
+        }
+        if let Some(child) = &mut job.child {
+            tracing::warn!(pid = child.pid().as_raw_pid(), "a start takes too long");
+            child.kill();
+        }
+        self.fail(id, Errno::TIMED_OUT);
+        self.remove_child(id);
+    }
+
+    /// Settles a job that was not started.
+    fn fail(&mut self, id: JobId, errno: Errno) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        let lingering = job.child.is_some();
+        job.status.phase = Phase::Failed { errno, lingering };
+        job.io.close(&self.registry);
+        job.update_counters();
+        self.record_end(id);
+        self.note(id);
+    }
+
+    fn forget_start_deadline(&mut self, _: Instant, id: JobId) {
+        // Starts in progress are few, and nearly always one.
+        self.starting.retain(|&(_, starting)| starting != id);
+    }
+
+    /// Sends a signal to the group of a leader.
+    pub(super) fn signal(&mut self, id: JobId, signal: i32) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        let running = matches!(job.status.phase, Phase::Running) && job.draining.is_none();
+        let signal_number = process::Signal::from_named_raw(signal);
+        if let (true, Some(child), Some(named)) = (running, &job.child, signal_number) {
+            let _ = child.process().signal(named);
+            job.pending_force = Force::of(signal).or(job.pending_force);
+        }
+    }
+}
+
+/// Returns the request that a start was made of, as far as a policy looks at it.
+fn request_of(start: &Start) -> Exec {
+    let spec = &start.spec;
+    let mut exec = Exec::new(
+        start.request,
+        spec.argv.iter().cloned().map(OsText).collect(),
+    );
+    exec.env = spec
+        .env
+        .iter()
+        .map(|(name, value)| (OsText(name.clone()), OsText(value.clone())))
+        .collect();
+    exec.cwd = spec.cwd.clone().map(OsText);
+    exec.user = Some(spec.user.clone());
+    exec.terminal.clone_from(&spec.terminal);
+    exec.script = spec
+        .script
+        .clone()
+        .map(|text| OsText(std::os::unix::ffi::OsStringExt::from_vec(text)));
+    exec
+}
+
+/// Returns the size of a window for the system.
+pub(super) const fn size(window: Window) -> WindowSize {
+    WindowSize {
+        rows: window.rows,
+        columns: window.columns,
+    }
+}
+
+/// Returns the error number for the controller. A missing directory must not look like a missing program.
+fn errno(error: SpawnError) -> Errno {
+    let missing = error.errno() == rustix::io::Errno::NOENT.raw_os_error();
+    if error.stage == Stage::Directory && missing {
+        return Errno::NOT_A_DIRECTORY;
+    }
+    Errno(error.errno())
+}
