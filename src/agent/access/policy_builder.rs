@@ -81,12 +81,11 @@ impl PolicyBuilder {
         };
         self.policy.own_user = match parsed {
             Ok(key) if self.policy.is_known(&key) => OwnUser::Listed,
-            Ok(key) => match self.own_user_off.take() {
-                Some(off) => {
+            Ok(key) => {
+                if let Some(off) = self.own_user_off.take() {
                     self.problems.push(Problem::OwnUser(off.clone()));
                     off
-                }
-                None => {
+                } else {
                     self.policy.insert(Member {
                         key,
                         name: SAME_USER.to_owned(),
@@ -98,7 +97,7 @@ impl PolicyBuilder {
                     });
                     OwnUser::Admitted
                 }
-            },
+            }
             Err(error) => {
                 self.add_line_error(path, 1, error);
                 OwnUser::KeyUnusable(path.to_owned())

@@ -36,7 +36,7 @@ impl PolicyFiles {
         match &invites.content {
             Content::Absent => {}
             Content::Bytes(bytes) => {
-                builder.add_invites(bytes.as_os_str().as_bytes(), invites.path())
+                builder.add_invites(bytes.as_os_str().as_bytes(), invites.path());
             }
             Content::Unusable(fault) => builder.add_fault(fault.clone()),
         }
@@ -44,7 +44,7 @@ impl PolicyFiles {
             match &own.content {
                 Content::Absent => {}
                 Content::Bytes(bytes) => {
-                    builder.add_own_user(bytes.as_os_str().as_bytes(), own.path())
+                    builder.add_own_user(bytes.as_os_str().as_bytes(), own.path());
                 }
                 Content::Unusable(fault) => builder.add_unusable_own_key(fault.clone(), own.path()),
             }

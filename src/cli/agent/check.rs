@@ -146,7 +146,7 @@ fn settings(config: &Config) -> Vec<String> {
     match config.sandbox {
         Sandbox::Auto => {}
         Sandbox::Required => {
-            lines.push("serves the network in a complete sandbox or not at all".into())
+            lines.push("serves the network in a complete sandbox or not at all".into());
         }
         Sandbox::Off => lines.push("serves the network without a sandbox".into()),
     }

@@ -208,9 +208,9 @@ impl PolicySource for Rc<RefCell<TestPolicy>> {
         let lines = lines.iter().map(|(key, line)| format!("{key} {line}\n"));
         let hash = InviteToken::from_bytes(INVITATION).hash();
         let mut builder = PolicyBuilder::default();
-        builder.add_keys(&lines.collect::<String>(), Path::new("authorized_keys"));
+        builder.add_keys(lines.collect::<String>(), Path::new("authorized_keys"));
         if self.borrow().invitation == Switch::On {
-            builder.add_invites(&format!("{hash} 600\n"), Path::new("invites"));
+            builder.add_invites(format!("{hash} 600\n"), Path::new("invites"));
         }
         let (policy, problems) = builder.finish();
         assert!(problems.is_empty(), "{problems:?}");
