@@ -80,15 +80,19 @@ impl Account {
     /// Queries the user database, which may block: call it when the program starts.
     #[must_use]
     pub fn current() -> Self {
+        let found = user_database::by_uid(geteuid().as_raw()).ok().flatten();
+        found.map_or_else(Self::from_environment, Self::from)
+    }
+
+    fn from_environment() -> Self {
         let uid = geteuid().as_raw();
-        let found = user_database::by_uid(uid).ok().flatten();
-        found.map(Self::from).unwrap_or_else(|| Self {
+        Self {
             name: variable("USER").unwrap_or_else(|| uid.to_string().into()),
             uid,
             gid: getegid().as_raw(),
             home: absolute_or(variable("HOME").unwrap_or_default(), "/"),
             shell: absolute_or(variable("SHELL").unwrap_or_default(), "/bin/sh"),
-        })
+        }
     }
 
     /// Checks that a program run by this account could change to the user `name`, if that user exists: to any

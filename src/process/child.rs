@@ -1,8 +1,11 @@
 //! The making of a child, its steps until exec, and the only unsafe code of the project.
 //!
-//! Not policy, and no error texts. Invariant: until exec the child of a program with several threads allocates
-//! nothing and takes no lock, because another thread may have held it at the time of the fork. Only the lookup of
-//! another user does both, in a child of fork(3), which leaves the C library's locks usable.
+//! Not policy, and no error texts. A child of one of two kinds is made:
+//! - For the agent's own user, it shares the parent's memory until exec (`CLONE_VM`), on a stack of its own, so that
+//!   no page tables are copied. Unlike after vfork(2) the parent goes on at the same time. Invariant: everything is
+//!   prepared before; the child allocates nothing, takes no lock, touches no `errno` and cannot panic, and its
+//!   [`Memory`] is kept until it has left it.
+//! - For another user, it is a copy of the parent (fork(3)), in which the C library can look the user up.
 //!
 //! `std::process` is unsuitable: it waits for exec, so a file system that does not answer would block the
 //! caller. Its `execvp` passes a file of unknown format to `/bin/sh`, but only the requested program may run.
@@ -11,12 +14,15 @@
     reason = "clone, sigaction, dup2, close_range, execve and the user database have no safe form; the blocks are small and each says why it holds"
 )]
 
+mod kernel;
 pub(super) mod user_database;
 
-use std::ffi::{CStr, c_int, c_long, c_void};
+use std::ffi::{CStr, c_int};
+use std::fs;
 use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::sync::OnceLock;
 
 use rustix::fs::{Gid, Mode, OFlags, fchown, open};
 use rustix::io::{Errno, write};
@@ -25,6 +31,7 @@ use rustix::process::{
 };
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use self::kernel::CloneArguments;
 use super::image::{Credentials, Image};
 use super::report::Record;
 use super::streams::Descriptors;
@@ -33,6 +40,9 @@ use super::{Pid, Signal, SpawnError, Stage, orphans, script};
 /// Signal numbers of Linux (`signal(7)`). A signal set has one bit for each.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
 type SignalSet = u64;
+
+/// Size of the child's stack, in units. It needs a few KiB; the C library's `posix_spawn` uses 32 KiB.
+const STACK: usize = (64 << 10) / size_of::<StackUnit>();
 
 /// File mode creation mask of every job, umask(2): other users may read its files but not change them.
 const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
@@ -50,202 +60,301 @@ const ROOT_DIRECTORY: &CStr = c"/";
 const LAST_CLOSED: c_int = 65_535;
 
 /// Exit status of a child that could not execute its program.
-const FAILED: c_int = 127;
+const FAILED: usize = 127;
+
+/// Unit of the stack, with the alignment that every architecture accepts.
+#[repr(align(16))]
+struct StackUnit {
+    _bytes: [u8; 16],
+}
 
 /// A child that was made.
 pub(super) struct Child {
     pub(super) pid: Pid,
     pub(super) pidfd: OwnedFd,
+    /// Memory that the child uses, if it shares it.
+    pub(super) memory: Option<Memory>,
 }
 
 /// Origin of a child's image.
 pub(super) enum Plan<'a> {
     /// Prepared before the child is made.
-    Ready(&'a Image),
+    Ready(Box<Image>),
     /// Returned by a lookup in the child. Only for a program with a single thread.
-    LookUp(&'a dyn Fn() -> Result<Image, SpawnError>),
+    LookUp(&'a dyn Fn() -> Result<Box<Image>, SpawnError>),
+}
+
+/// Memory that a child uses until it executes its program or ends: its image and its stack.
+///
+/// Dropping it leaks it, because the child may still use it.
+pub(super) struct Memory(ManuallyDrop<Contents>);
+
+struct Contents {
+    prepared: Box<Prepared>,
+    stack: Box<[MaybeUninit<StackUnit>]>,
+}
+
+/// What a child needs that shares the memory.
+struct Prepared {
+    image: Box<Image>,
+    ends: Ends,
+}
+
+// SAFETY: the pointers in an image point to strings that it owns.
+unsafe impl Send for Memory {}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    /// Frees the memory. Call it only when the child has left it: when its report pipe is at its end, or when
+    /// it was reaped.
+    pub(super) fn free(self) {
+        drop(ManuallyDrop::into_inner(self.0));
+    }
 }
 
 /// Makes a child and returns at once. The child writes a [`Record`] for each result to its report pipe.
-pub(super) fn launch(plan: &Plan, descriptors: &Descriptors) -> io::Result<Child> {
+pub(super) fn launch(plan: Plan, descriptors: &Descriptors) -> io::Result<Child> {
+    let ends = Ends::of(descriptors);
     // Signals stay blocked while the child has the parent's handlers, which write to shared pipes.
     let mask = set_mask(SignalSet::MAX);
     let made = match plan {
-        Plan::Ready(_) => clone(),
-        Plan::LookUp(_) => fork(),
-    };
-    let made = match made {
-        Ok(Some(child)) => Ok(child),
-        Ok(None) => run(plan, descriptors),
-        Err(error) => Err(error),
+        Plan::Ready(image) if shares_memory() => clone(image, ends),
+        Plan::Ready(image) => fork(ends, || Ok(image)),
+        Plan::LookUp(look_up) => fork(ends, look_up),
     };
     set_mask(mask);
     made
 }
 
-/// Makes a child that shares no memory. Returns `None` in the child.
-fn clone() -> io::Result<Option<Child>> {
+/// True if children can share the memory: the OOM score adjustment of all processes that share it is the same, so
+/// a child could not reset it.
+fn shares_memory() -> bool {
+    static SHARES: OnceLock<bool> = OnceLock::new();
+    *SHARES.get_or_init(|| {
+        let adjusted = || {
+            let value = fs::read_to_string("/proc/self/oom_score_adj");
+            value.is_ok_and(|value| value.trim() != "0")
+        };
+        kernel::SHARES_MEMORY && !adjusted()
+    })
+}
+
+/// Makes a child that shares the memory.
+fn clone(image: Box<Image>, ends: Ends) -> io::Result<Child> {
+    let mut contents = ManuallyDrop::new(Contents {
+        prepared: Box::new(Prepared { image, ends }),
+        stack: Box::new_uninit_slice(STACK),
+    });
     let mut pidfd: c_int = -1;
+    let stack = contents.stack.as_mut_ptr();
     let arguments = CloneArguments {
-        flags: libc::CLONE_PIDFD.cast_unsigned().into(),
+        flags: (libc::CLONE_VM | libc::CLONE_PIDFD).cast_unsigned().into(),
         pidfd: (&raw mut pidfd).expose_provenance() as u64,
         exit_signal: libc::SIGCHLD.cast_unsigned().into(),
+        stack: stack.expose_provenance() as u64,
+        stack_size: size_of_val(&*contents.stack) as u64,
         ..CloneArguments::default()
     };
-    // SAFETY: as fork(2), without shared memory and on a copy of this stack: the child continues here. The
-    // arguments outlive the call, and `pidfd` has room for a descriptor.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw const arguments,
-            size_of::<CloneArguments>(),
-        )
-    };
+    let prepared: *const Prepared = &raw const *contents.prepared;
+    // SAFETY: the stack is an array of aligned units. It and the image are freed when the child has left them
+    // (`Memory::free`) and not changed before.
+    let pid = unsafe { kernel::clone_onto_stack(&arguments, run_prepared, prepared) };
     match pid {
-        0 => Ok(None),
-        -1 => match last_errno() {
-            // An old kernel, or a container that refuses the call because it cannot look at its arguments.
-            Errno::NOSYS | Errno::PERM => fork(),
-            errno => Err(errno.into()),
-        },
-        pid => {
+        Ok(pid) => {
             // SAFETY: the kernel opened it for this call, and no other owner exists.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
             let pid = as_pid(pid);
-            Ok(Some(Child { pid, pidfd }))
+            let memory = Some(Memory(contents));
+            Ok(Child { pid, pidfd, memory })
+        }
+        Err(errno) => {
+            let Contents { prepared, .. } = ManuallyDrop::into_inner(contents);
+            match errno {
+                // A container that refuses the call, because it cannot look at its arguments.
+                Errno::NOSYS | Errno::PERM => fork(ends, || Ok(prepared.image)),
+                errno => Err(errno.into()),
+            }
         }
     }
 }
 
-/// Makes a child in which the C library may be used. Returns `None` in the child.
-fn fork() -> io::Result<Option<Child>> {
+/// Makes a child with a copy of the memory.
+fn fork(ends: Ends, image: impl FnOnce() -> Result<Box<Image>, SpawnError>) -> io::Result<Child> {
     // SAFETY: the child calls the C library only if the program has a single thread (`Plan::LookUp`).
     let pid = match unsafe { libc::fork() } {
-        0 => return Ok(None),
+        0 => run_copy(&ends, image),
         -1 => return Err(io::Error::last_os_error()),
-        pid => as_pid(pid.into()),
+        pid => as_pid(pid),
     };
     // The child is not reaped before its `Process` exists, so the id is its own.
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Some(Child { pid, pidfd })),
+        Ok(pidfd) => Ok(Child {
+            pid,
+            pidfd,
+            memory: None,
+        }),
         Err(errno) => {
             let _ = kill_process(pid, Signal::KILL);
-            orphans::leaders().abandon(pid);
+            orphans::leaders().abandon(pid, None);
             Err(errno.into())
         }
     }
 }
 
-fn as_pid(pid: c_long) -> Pid {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.expect("the kernel returns a positive number of 31 bits")
+fn as_pid(pid: c_int) -> Pid {
+    Pid::from_raw(pid).expect("the id of a child is positive")
 }
 
-/// Arguments of clone3(2), `struct clone_args`.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-/// Runs the child. A panic aborts it here, instead of unwinding into the parent's code.
-extern "C" fn run(plan: &Plan, descriptors: &Descriptors) -> ! {
-    let report = &Report::of(descriptors);
-    let failure = match begin(descriptors) {
+/// Entry point of a child that shares the memory.
+extern "C" fn run_prepared(prepared: *const Prepared) -> ! {
+    // SAFETY: `clone` passed a pointer to this type, which nobody changes.
+    let Prepared { image, ends } = unsafe { &*prepared };
+    let failure = match ends.separate() {
+        Ok(()) => image.run(ends),
         Err(failure) => failure,
-        Ok(()) => match plan {
-            Plan::Ready(image) => image.run(report),
-            Plan::LookUp(look_up) => match look_up() {
-                Ok(image) => image.run(report),
-                Err(failure) => failure,
-            },
-        },
     };
-    report.write(Record::Failed(failure));
-    // SAFETY: ends the child without the exit handlers of its parent.
-    unsafe { libc::_exit(FAILED) }
+    ends.fail(failure)
 }
 
-/// Writing end of the report pipe, at its number in the child.
-struct Report(c_int);
+/// Entry point of a child with a copy of the memory. A panic aborts it here, instead of unwinding into the
+/// parent's code.
+extern "C" fn run_copy<F>(ends: &Ends, image: F) -> !
+where
+    F: FnOnce() -> Result<Box<Image>, SpawnError>,
+{
+    let begun = ends.separate().map(|()| write_file(OOM_SCORE_ADJ, b"0"));
+    let failure = match begun.and_then(|()| image()) {
+        Ok(image) => image.run(ends),
+        Err(failure) => failure,
+    };
+    ends.fail(failure)
+}
 
-impl Report {
-    const fn of(descriptors: &Descriptors) -> Self {
-        Self(if descriptors.script.is_some() {
-            script::DESCRIPTOR + 1
-        } else {
-            script::DESCRIPTOR
-        })
+/// Numbers of the child's descriptors in its own table.
+#[derive(Clone, Copy)]
+struct Ends {
+    standard: [c_int; 3],
+    script: Option<c_int>,
+    report: c_int,
+}
+
+impl Ends {
+    fn of(descriptors: &Descriptors) -> Self {
+        Self {
+            standard: [0, 1, 2].map(|index| descriptors.standard[index].as_raw_fd()),
+            script: descriptors.script.as_ref().map(AsRawFd::as_raw_fd),
+            report: descriptors.report.as_raw_fd(),
+        }
     }
 
-    fn write(&self, record: Record) {
+    /// Returns the final number of the report pipe.
+    const fn final_report(&self) -> c_int {
+        match self.script {
+            Some(_) => script::DESCRIPTOR + 1,
+            None => script::DESCRIPTOR,
+        }
+    }
+
+    /// Writes a record. If the parent has ended, nobody needs it.
+    fn report(&self, record: Record) {
         let bytes = record.encode();
-        // SAFETY: reads the record. If the parent has ended, nobody needs it.
-        unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
+        let args = [
+            number(self.final_report()),
+            bytes.as_ptr().expose_provenance(),
+            bytes.len(),
+            0,
+            0,
+        ];
+        // SAFETY: reads the record.
+        let _ = unsafe { kernel::call(libc::SYS_write, args) };
+    }
+
+    /// Reports a failure and ends the child, without the exit handlers of its parent.
+    fn fail(&self, failure: SpawnError) -> ! {
+        self.report(Record::Failed(failure));
+        loop {
+            // SAFETY: does not return.
+            let _ = unsafe { kernel::call(libc::SYS_exit_group, [FAILED, 0, 0, 0, 0]) };
+        }
+    }
+
+    /// Separates the child from its parent: a session and descriptors of its own.
+    ///
+    /// A child that does not get further for a while must hold none of the parent's descriptors, such as the
+    /// pipes of other processes, which would not end then.
+    fn separate(&self) -> Result<(), SpawnError> {
+        let at = SpawnError::of_errno(Stage::Prepare);
+        setsid().map_err(at)?;
+        self.install().map_err(at)?;
+        close_from(self.final_report() + 1);
+        umask(UMASK);
+        Ok(())
+    }
+
+    /// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, and that of the report
+    /// to the next number.
+    fn install(&self) -> Result<(), Errno> {
+        for (target, &fd) in (0..).zip(self.standard.iter().chain(&self.script)) {
+            copy_descriptor(fd, target, 0)?;
+        }
+        copy_descriptor(self.report, self.final_report(), libc::O_CLOEXEC)
     }
 }
 
-/// Separates the child from its parent: a session and descriptors of its own.
-///
-/// A child that does not get further for a while must hold none of the parent's descriptors, such as the pipes of
-/// other processes, which would not end then.
-fn begin(descriptors: &Descriptors) -> Result<(), SpawnError> {
-    let at = SpawnError::of(Stage::Prepare);
-    setsid().map_err(&at)?;
-    install_descriptors(descriptors).map_err(&at)?;
-    close_from(Report::of(descriptors).0 + 1);
-    umask(UMASK);
-    write_file(OOM_SCORE_ADJ, b"0");
-    Ok(())
+/// Copies a descriptor to another number, which must be lower.
+fn copy_descriptor(fd: c_int, target: c_int, flags: c_int) -> Result<(), Errno> {
+    let args = [number(fd), number(target), number(flags), 0, 0];
+    // SAFETY: the child has its own descriptor table, and each source has a number above its target.
+    unsafe { kernel::call(libc::SYS_dup3, args) }.map(drop)
+}
+
+/// Returns a number that is not negative as an argument.
+const fn number(value: c_int) -> usize {
+    value.unsigned_abs() as usize
 }
 
 impl Image {
     /// Replaces the child with the program. Returns only on failure.
-    fn run(&self, report: &Report) -> SpawnError {
-        match self.prepare(report) {
-            Ok(()) => SpawnError::of(Stage::Execute)(self.execute()),
+    fn run(&self, ends: &Ends) -> SpawnError {
+        match self.prepare(ends) {
+            Ok(()) => SpawnError::of_errno(Stage::Execute)(self.execute()),
             Err(failure) => failure,
         }
     }
 
     /// Sets the attributes of the process. The order matters: limits and the login uid may need the privilege
     /// that the change of user drops, and the directory is entered with the rights of the new user.
-    fn prepare(&self, report: &Report) -> Result<(), SpawnError> {
+    fn prepare(&self, ends: &Ends) -> Result<(), SpawnError> {
         if self.on_terminal {
             self.take_terminal()
-                .map_err(SpawnError::of(Stage::Terminal))?;
+                .map_err(SpawnError::of_errno(Stage::Terminal))?;
         }
         // Refused to an unprivileged program.
         write_file(LOGIN_UID, self.login_uid.as_bytes());
         for (resource, limit) in &self.limits {
-            setrlimit(*resource, *limit).map_err(SpawnError::of(Stage::Limits))?;
+            setrlimit(*resource, *limit).map_err(SpawnError::of_errno(Stage::Limits))?;
         }
         if let Some(user) = &self.user {
-            user.assume().map_err(SpawnError::of(Stage::User))?;
+            user.assume().map_err(SpawnError::of_errno(Stage::User))?;
         }
         let home = match chdir(&self.directory) {
             Err(errno) if self.directory_is_optional => {
-                chdir(ROOT_DIRECTORY).map_err(SpawnError::of(Stage::Directory))?;
+                chdir(ROOT_DIRECTORY).map_err(SpawnError::of_errno(Stage::Directory))?;
                 Some(errno.raw_os_error())
             }
             entered => {
-                entered.map_err(SpawnError::of(Stage::Directory))?;
+                entered.map_err(SpawnError::of_errno(Stage::Directory))?;
                 None
             }
         };
-        close_on_exec_from(report.0 + 1);
+        close_on_exec_from(ends.final_report() + 1);
         reset_signals();
-        report.write(Record::Executing { home });
+        ends.report(Record::Executing { home });
         Ok(())
     }
 
@@ -263,12 +372,18 @@ impl Image {
     fn execute(&self) -> Errno {
         let mut failure = Errno::NOENT;
         for file in &self.candidates {
+            let args = [
+                file.as_ptr().expose_provenance(),
+                self.argv.as_ptr().expose_provenance(),
+                self.env.as_ptr().expose_provenance(),
+                0,
+                0,
+            ];
             // SAFETY: three valid pointers; the last two point to arrays that end in a null pointer.
-            unsafe { libc::execve(file.as_ptr(), self.argv.as_ptr(), self.env.as_ptr()) };
-            match last_errno() {
-                Errno::NOENT | Errno::NOTDIR => {}
-                Errno::ACCESS => failure = Errno::ACCESS,
-                other => return other,
+            match unsafe { kernel::call(libc::SYS_execve, args) } {
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(Errno::ACCESS) => failure = Errno::ACCESS,
+                Err(other) => return other,
             }
         }
         failure
@@ -284,44 +399,25 @@ impl Credentials {
     }
 }
 
-fn last_errno() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
-}
-
-/// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, and that of the report to the
-/// next number.
-fn install_descriptors(descriptors: &Descriptors) -> Result<(), Errno> {
-    for (target, fd) in (0..).zip(descriptors.standard.iter().chain(&descriptors.script)) {
-        // SAFETY: the child has its own descriptor table, and each source has a number above its target.
-        if unsafe { libc::dup2(fd.as_raw_fd(), target) } < 0 {
-            return Err(last_errno());
-        }
-    }
-    let Report(target) = Report::of(descriptors);
-    // SAFETY: as above.
-    if unsafe { libc::dup3(descriptors.report.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
-        return Err(last_errno());
-    }
-    Ok(())
-}
-
 /// Closes all descriptors from `first` on.
 fn close_from(first: c_int) {
+    let last = u32::MAX as usize;
     // SAFETY: the child has its own descriptor table and uses none of them any more.
-    if unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, 0) } < 0 {
+    if unsafe { kernel::call(libc::SYS_close_range, [number(first), last, 0, 0, 0]) }.is_err() {
         for fd in first..=LAST_CLOSED {
             // SAFETY: as above.
-            unsafe { libc::close(fd) };
+            let _ = unsafe { kernel::call(libc::SYS_close, [number(fd), 0, 0, 0, 0]) };
         }
     }
 }
 
 /// Marks the descriptors from `first` on close-on-exec: those that the user database has opened.
 fn close_on_exec_from(first: c_int) {
-    let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+    let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
+    let args = [number(first), u32::MAX as usize, flags, 0, 0];
     // SAFETY: takes no pointers, and the child has its own descriptor table. Linux before 5.11 returns an
     // error, which is ignored: this is a second line of defence.
-    unsafe { libc::close_range(first.cast_unsigned(), u32::MAX, flags) };
+    let _ = unsafe { kernel::call(libc::SYS_close_range, args) };
 }
 
 /// Writes a setting of the child itself. If that is refused, or there is no /proc, the inherited value remains.
@@ -338,18 +434,12 @@ fn reset_signals() {
     // mask, whatever the order of the fields on an architecture.
     let default = [0_u64; 8];
     for signal in SIGNALS {
+        let action = default.as_ptr().expose_provenance();
+        let args = [number(signal), action, 0, size_of::<SignalSet>(), 0];
         // SAFETY: reads `default`, writes nothing, installs no handler; the child's dispositions are its own.
         // A direct system call, because the C library reserves two signals and would leave them ignored.
         // The kernel refuses KILL and STOP.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                default.as_ptr(),
-                ptr::null_mut::<c_void>(),
-                size_of::<SignalSet>(),
-            );
-        }
+        let _ = unsafe { kernel::call(libc::SYS_rt_sigaction, args) };
     }
     set_mask(0);
 }
@@ -357,16 +447,15 @@ fn reset_signals() {
 /// Sets this thread's signal mask, including the C library's reserved signals, and returns the old mask.
 fn set_mask(new: SignalSet) -> SignalSet {
     let mut old = new;
+    let args = [
+        number(libc::SIG_SETMASK),
+        (&raw const new).expose_provenance(),
+        (&raw mut old).expose_provenance(),
+        size_of::<SignalSet>(),
+        0,
+    ];
     // SAFETY: reads one set and writes the other. It cannot fail with these arguments; if it did, `old`
     // would equal `new`.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const new,
-            &raw mut old,
-            size_of::<SignalSet>(),
-        );
-    }
+    let _ = unsafe { kernel::call(libc::SYS_rt_sigprocmask, args) };
     old
 }

@@ -11,6 +11,7 @@ use rustix::process::{
     WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_send_signal, waitid,
 };
 
+use super::child::{Child, Memory};
 use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
@@ -30,6 +31,8 @@ pub struct Process {
     pub slave: Option<Slave>,
     tree: Tree,
     pidfd: OwnedFd,
+    /// Memory that it uses until it has executed its program.
+    memory: Option<Memory>,
     reaped: Option<Exit>,
     detached: bool,
 }
@@ -49,7 +52,7 @@ pub enum Exit {
 }
 
 impl Process {
-    pub(super) fn new(tree: Tree, pidfd: OwnedFd, streams: Streams) -> Self {
+    pub(super) fn new(tree: Tree, child: Child, streams: Streams) -> Self {
         let Streams {
             stdin,
             stdout,
@@ -62,9 +65,17 @@ impl Process {
             stderr,
             slave,
             tree,
-            pidfd,
+            pidfd: child.pidfd,
+            memory: child.memory,
             reaped: None,
             detached: false,
+        }
+    }
+
+    /// Frees the memory that it used before exec. Call it when its report pipe is at its end.
+    pub(super) fn has_left_memory(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            memory.free();
         }
     }
 
@@ -127,6 +138,8 @@ impl Process {
             self.reaped = wait(leader, WaitIdOptions::empty())?;
             if self.reaped.is_some() {
                 leaders.remove(leader);
+                drop(leaders);
+                self.has_left_memory();
             }
         }
         Ok(self.reaped)
@@ -144,7 +157,7 @@ impl Drop for Process {
             if !self.detached {
                 let _ = self.signal(Signal::KILL);
             }
-            orphans::leaders().abandon(self.pid());
+            orphans::leaders().abandon(self.pid(), self.memory.take());
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Not the reaping of leaders, which is up to each `Process`. Invariant: the exit status of a leader, or of
 //! a child that other code in this program started (`std::process`), is never collected here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 
 use super::Pid;
+use super::child::Memory;
 use super::snapshot::{Entry, Table};
 
 /// Makes this process the parent of its orphaned descendants, in place of init. Call once at start;
@@ -96,7 +97,7 @@ fn children() -> Vec<Pid> {
 static LEADERS: Mutex<Leaders> = Mutex::new(Leaders {
     starting: 0,
     pids: BTreeSet::new(),
-    abandoned: BTreeSet::new(),
+    abandoned: BTreeMap::new(),
 });
 
 /// Leaders that are not reaped yet. The agent bounds their number.
@@ -104,8 +105,9 @@ pub(super) struct Leaders {
     /// Number of `start` calls in progress, which may have a child that is not in `pids` yet.
     starting: usize,
     pids: BTreeSet<i32>,
-    /// Leaders whose `Process` was dropped. They are children until they are reaped here.
-    abandoned: BTreeSet<i32>,
+    /// Leaders whose `Process` was dropped, with the memory that they use before exec. They are children until they
+    /// are reaped here.
+    abandoned: BTreeMap<i32, Option<Memory>>,
 }
 
 /// Locks the list.
@@ -126,17 +128,32 @@ impl Leaders {
     }
 
     /// Leaves a leader to [`reap_orphans`], now or when it has ended.
-    pub(super) fn abandon(&mut self, leader: Pid) {
+    pub(super) fn abandon(&mut self, leader: Pid, memory: Option<Memory>) {
         self.remove(leader);
-        if reap(leader) == Reaped::Running {
-            self.abandoned.insert(leader.as_raw_pid());
+        match reap(leader) {
+            Reaped::Running => {
+                self.abandoned.insert(leader.as_raw_pid(), memory);
+            }
+            Reaped::Ended => {
+                if let Some(memory) = memory {
+                    memory.free();
+                }
+            }
+            Reaped::NoChild => {}
         }
     }
 
     fn reap_abandoned(&mut self) -> usize {
         let before = self.abandoned.len();
-        self.abandoned
-            .retain(|&pid| Pid::from_raw(pid).is_some_and(|pid| reap(pid) == Reaped::Running));
+        self.abandoned.retain(|&pid, memory| {
+            let result = Pid::from_raw(pid).map_or(Reaped::NoChild, reap);
+            if result == Reaped::Ended
+                && let Some(memory) = memory.take()
+            {
+                memory.free();
+            }
+            result == Reaped::Running
+        });
         before - self.abandoned.len()
     }
 }

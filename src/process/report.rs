@@ -44,13 +44,13 @@ impl Record {
         let (kind, stage, reason, errno) = match self {
             Self::Executing { home } => (EXECUTING, 0, 0, home.unwrap_or(0)),
             Self::Failed(SpawnError { stage, cause }) => {
-                let stage = position(&STAGES, stage);
+                let stage = position(&STAGES, &stage);
                 match cause {
                     Cause::System(errno) => (FAILED_BY_SYSTEM, stage, 0, errno),
                     Cause::Account(error) => (
                         FAILED_BY_ACCOUNT,
                         stage,
-                        position(&AccountError::ALL, error),
+                        position(&AccountError::ALL, &error),
                         0,
                     ),
                     Cause::Ended => (FAILED_BY_END, stage, 0, 0),
@@ -81,8 +81,8 @@ impl Record {
 }
 
 /// Returns the index of a value; 255 stands for none, which is decoded as none.
-fn position<T: PartialEq>(values: &[T], value: T) -> u8 {
-    let index = values.iter().position(|known| *known == value);
+fn position<T: PartialEq>(values: &[T], value: &T) -> u8 {
+    let index = values.iter().position(|known| known == value);
     index
         .and_then(|index| u8::try_from(index).ok())
         .unwrap_or(u8::MAX)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use rustix::io::Errno;
+
 use super::AccountError;
 
 /// Reason why a process could not be started.
@@ -30,6 +32,14 @@ impl SpawnError {
         move |error| Self {
             stage,
             cause: Cause::System(error.into().raw_os_error().unwrap_or(libc::EINVAL)),
+        }
+    }
+
+    /// As [`SpawnError::of`]. Allocates nothing and drops nothing, for the child.
+    pub(super) fn of_errno(stage: Stage) -> impl Fn(Errno) -> Self + Copy {
+        move |errno| Self {
+            stage,
+            cause: Cause::System(errno.raw_os_error()),
         }
     }
 

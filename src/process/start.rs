@@ -32,7 +32,7 @@ use super::{
 /// by [`Starting::poll`].
 pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
     let (streams, report, child_ends) = streams::open(spec)?;
-    let launch = |plan: &Plan| {
+    let launch = |plan: Plan| {
         let guard = StartGuard::begin();
         let child = child::launch(plan, &child_ends).map_err(SpawnError::of(Stage::Prepare))?;
         orphans::leaders().insert(child.pid);
@@ -40,18 +40,18 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
         Ok(child)
     };
     let child = match &spec.user {
-        User::Own(account) => launch(&Plan::Ready(&Image::new(spec, account, None)?))?,
-        User::Named(name) => launch(&Plan::LookUp(&|| {
+        User::Own(account) => launch(Plan::Ready(Box::new(Image::new(spec, account, None)?)))?,
+        User::Named(name) => launch(Plan::LookUp(&|| {
             let login = login::look_up(name).map_err(|cause| SpawnError {
                 stage: Stage::User,
                 cause,
             })?;
-            Image::new(spec, &login.account, Some(&login.groups))
+            Image::new(spec, &login.account, Some(&login.groups)).map(Box::new)
         }))?,
     };
     let tree = Tree::new(child.pid, spec);
     Ok(Starting {
-        process: Process::new(tree, child.pidfd, streams),
+        process: Process::new(tree, child, streams),
         report,
         received: [0; RECEIVED],
         length: 0,
@@ -107,7 +107,10 @@ impl Starting {
     pub fn poll(&mut self) -> Option<Result<Started, SpawnError>> {
         while self.outcome.is_none() {
             self.outcome = match self.report.read(&mut self.received[self.length..]) {
-                Ok(0) => Some(self.conclude()),
+                Ok(0) => {
+                    self.process.has_left_memory();
+                    Some(self.conclude())
+                }
                 Ok(count) => {
                     self.length += count;
                     self.failure().map(Err)
