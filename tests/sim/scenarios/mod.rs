@@ -2,6 +2,7 @@
 
 mod at_most_once;
 mod chaos;
+mod front_crashes;
 mod goodput;
 mod hostile;
 mod idle;

@@ -136,6 +136,7 @@ impl WholeController {
     pub fn attach(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
         let [stdout, stderr] = self.app.borrow().written[&task.id];
         let request = JobRequest::Attach {
+            key: None,
             keyboard: false,
             id: request_id(task.id),
             stdout: Some(stdout),
