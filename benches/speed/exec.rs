@@ -55,9 +55,9 @@ impl Agent {
         let stderr = process.stderr.take().expect("stderr is a pipe");
         let ready = BufReader::new(stderr)
             .lines()
-            .next()
-            .expect("udpagent prints a line when it listens")
-            .expect("the line is UTF-8");
+            .map(|line| line.expect("the log is UTF-8"))
+            .find(|line| line.contains(" listens on "))
+            .expect("udpagent prints a line when it listens");
         let address = ready
             .rsplit(' ')
             .next()

@@ -1,9 +1,7 @@
 //! Notes of the service for the log.
 
-use super::access::Denied;
-use crate::crypto::PublicKey;
+use super::access::{Controller, Denied};
 use crate::message::{OsText, Outcome, RequestId};
-use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
 
 /// A note for the log.
@@ -13,19 +11,15 @@ pub enum Note {
     Opened {
         /// The session.
         session: SessionHandle,
-        /// Key of the controller.
-        key: PublicKey,
-        /// Name of the key; `None` if it is not listed.
-        name: Option<String>,
-        /// Address of the controller.
-        remote: PeerAddr,
+        /// The controller.
+        controller: Controller,
     },
     /// A command was accepted and is about to be started.
     Accepted {
         /// Request id.
         id: RequestId,
-        /// Key of the controller.
-        key: PublicKey,
+        /// The controller.
+        controller: Controller,
         /// Beginning of argv.
         argv: Vec<OsText>,
     },
@@ -33,8 +27,8 @@ pub enum Note {
     Ended {
         /// Request id.
         id: RequestId,
-        /// Key of the controller.
-        key: PublicKey,
+        /// The controller.
+        controller: Controller,
         /// Outcome.
         outcome: Outcome,
         /// Bytes of stdout.
@@ -46,8 +40,8 @@ pub enum Note {
     Refused {
         /// Request id.
         id: RequestId,
-        /// Key of the controller.
-        key: PublicKey,
+        /// The controller.
+        controller: Controller,
         /// Outcome for the controller.
         outcome: Outcome,
         /// Reason, if the policy denies it.
@@ -55,9 +49,7 @@ pub enum Note {
     },
     /// An invited key was listed.
     Registered {
-        /// Key of the controller.
-        key: PublicKey,
-        /// Name of the key.
-        name: String,
+        /// The controller, with its name.
+        controller: Controller,
     },
 }

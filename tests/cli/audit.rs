@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, User, eventually};
+use crate::harness::{Agent, Child, User, eventually};
 
 /// Starts an agent with a configuration.
 fn configured(user: &User, config: &str) -> Agent {
@@ -19,10 +19,29 @@ fn lines(path: &Path) -> Vec<Value> {
     whole.lines().map(parse).collect()
 }
 
-/// The records, once there are `count`.
+/// The records of requests.
+fn of_requests(path: &Path) -> Vec<Value> {
+    let all = lines(path).into_iter();
+    all.filter(|record| record["request"].is_string()).collect()
+}
+
+/// The records of requests, once there are `count`.
 fn wait_for(path: &Path, count: usize) -> Vec<Value> {
-    eventually("enough lines", || lines(path).len() >= count);
-    lines(path)
+    eventually("enough lines", || of_requests(path).len() >= count);
+    of_requests(path)
+}
+
+/// Waits for a record that contains these members, and returns it.
+fn wait_for_record(path: &Path, members: &Value) -> Value {
+    let wanted = members.as_object().unwrap();
+    let is_it = |record: &Value| {
+        let mut wanted = wanted.iter();
+        wanted.all(|(name, value)| record[name] == *value)
+    };
+    eventually(&format!("a record {members}"), || {
+        lines(path).iter().any(is_it)
+    });
+    lines(path).into_iter().find(is_it).unwrap()
 }
 
 fn key(user: &User) -> String {
@@ -133,6 +152,7 @@ fn denied_and_canceled_commands_are_in_the_audit_log() {
         ]
     );
     assert_eq!(all[0]["argv"], json!(["touch", "x"]));
+    assert_eq!(all[0]["reason"], "no allow= matches the command");
     exec(&[&["--detach"][..], &sleep].concat());
     exec(&[&["--id", ID][..], &sleep].concat());
     exec(&sleep);
@@ -142,10 +162,13 @@ fn denied_and_canceled_commands_are_in_the_audit_log() {
 }
 
 #[test]
-fn the_audit_record_is_written_before_the_command_starts() {
+fn a_required_audit_record_is_written_before_the_command_starts() {
     let user = User::new();
     let path = user.path("audit");
-    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
+    let agent = configured(
+        &user,
+        &format!("audit = 'required'\naudit-file = '{}'", path.display()),
+    );
     let target = agent.target();
     for _ in 0..20 {
         let args = ["exec", &target, "--", "grep", "-c", "accepted"];
@@ -169,6 +192,7 @@ fn an_audit_record_stays_one_line_whatever_a_peer_writes() {
     user.udpctl(argv).run();
     let all = wait_for(&path, 3);
     assert_eq!(all.len(), 3);
+    assert_eq!(lines(&path).len(), 4, "and the start of the agent");
     assert_eq!(all[0]["argv"], json!(["true", hostile]));
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(
@@ -189,7 +213,7 @@ fn a_rotated_audit_file_is_opened_anew() {
     std::fs::rename(&path, &away).unwrap();
     run();
     wait_for(&path, 3);
-    assert_eq!(lines(&away).len(), 3);
+    assert_eq!(of_requests(&away).len(), 3);
 }
 
 #[test]
@@ -244,10 +268,134 @@ fn an_agent_does_not_start_without_its_required_audit_log() {
     ));
     user.udpagent(["--bind", "127.0.0.1:0"])
         .stderr(format!(
-            "udpagent: 127.0.0.1:0: {}: No such file or directory (os error 2); audit = \"required\" lets \
+            "udpagent: {}: No such file or directory (os error 2); audit = \"required\" lets \
              nothing run without a record\n",
             path.display()
         ))
         .status(1)
         .run();
+}
+
+#[test]
+fn a_fifo_is_no_audit_file_whether_it_is_read_or_not() {
+    use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+
+    let user = User::new();
+    let path = user.path("audit");
+    mkfifoat(CWD, &path, Mode::RWXU).unwrap();
+    let config = |demand| format!("audit = '{demand}'\naudit-file = '{}'", path.display());
+    let refused = |reason: &str| {
+        user.udpagent(["--bind", "127.0.0.1:0"])
+            .stderr(format!(
+                "udpagent: {}: {reason}; audit = \"required\" lets nothing run without a record\n",
+                path.display()
+            ))
+            .status(1)
+            .run();
+    };
+    user.write_config(&config("required"));
+    refused("No such device or address (os error 6)");
+    let reader = open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    refused("is not a regular file");
+    drop(reader);
+
+    let mut agent = configured(&user, &config("on"));
+    user.udpctl(["exec", &agent.target(), "--", "true"]).run();
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (_, log) = agent.child.wait();
+    let said = "No such device or address (os error 6); commands run without a record";
+    assert_eq!(log.matches(said).count(), 1, "once a minute: {log}");
+}
+
+#[test]
+fn attachments_signals_and_cancels_are_in_the_audit_log() {
+    let user = User::new();
+    let path = user.path("audit");
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
+    let target = agent.target();
+    let start = |id: &str| {
+        let args = [
+            "exec", &target, "--detach", "--id", id, "--", "sleep", "600",
+        ];
+        assert_eq!(user.udpctl(args).outcome().status, 0);
+    };
+    start(ID);
+    user.udpctl(["kill", &target, ID, "-s", "USR1"]).outcome();
+    wait_for_record(
+        &path,
+        &json!({"event": "signaled", "request": ID, "signal": 10}),
+    );
+    user.udpctl(["attach", &target, ID]).outcome();
+    let record = wait_for_record(&path, &json!({"event": "attached", "request": ID}));
+    assert_eq!(record["key"], key(&user));
+
+    let other = ID.replace('a', "b");
+    let mut command = user.command("udpctl");
+    command.args(["exec", &target, "--id", &other, "--", "sleep", "600"]);
+    let mut udpctl = Child::start(command);
+    wait_for_record(&path, &json!({"event": "started", "request": other}));
+    udpctl.signal(rustix::process::Signal::INT);
+    udpctl.wait();
+    wait_for_record(&path, &json!({"event": "canceled", "request": other}));
+    let ended = wait_for_record(&path, &json!({"event": "ended", "request": other}));
+    assert_eq!(ended["cause"], "requested");
+}
+
+#[test]
+fn keys_invitations_reloads_and_the_agents_start_and_end_are_in_the_audit_log() {
+    let (user, guest) = (User::new(), User::new());
+    let path = user.path("audit");
+    let mut agent = configured(&user, &format!("audit-file = '{}'", path.display()));
+    let target = agent.target();
+    let started = wait_for_record(&path, &json!({"event": "agent_started"}));
+    assert_eq!(started["listening"], json!([target]));
+    assert_eq!(started["pid"], agent.child.pid().as_raw_pid());
+
+    let invite = user.udpagent(["invite", "--host", &target]).outcome();
+    let invite = String::from_utf8(invite.stdout).unwrap();
+    let invitation = invite.split('\'').nth(1).unwrap();
+    let accept = || {
+        guest
+            .udpctl(["accept", invitation, "--name", "ann"])
+            .outcome()
+    };
+    assert_eq!(accept().status, 0);
+    let id = key(&guest);
+    let registered = wait_for_record(&path, &json!({"event": "registered", "key": id}));
+    assert!(
+        registered["address"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1:")
+    );
+
+    user.write_line(id.as_bytes(), "chat-only");
+    wait_for_record(
+        &path,
+        &json!({"event": "key_changed", "key": id, "name": "me"}),
+    );
+    let exec = ["exec", &target, "--", "true"];
+    assert_eq!(guest.udpctl(exec).outcome().status, 255);
+    let denied = wait_for_record(&path, &json!({"event": "denied", "key": id}));
+    assert_eq!(denied["reason"], "chat-only: this key runs no commands");
+
+    let keys = user.path("config/udpagent/authorized_keys");
+    std::fs::remove_file(&keys).unwrap();
+    wait_for_record(
+        &path,
+        &json!({"event": "key_removed", "key": id, "name": "me"}),
+    );
+    std::fs::write(&keys, "nonsense\n").unwrap();
+    wait_for_record(&path, &json!({"event": "reloaded", "errors": 1}));
+    user.write_line(id.as_bytes(), "");
+    wait_for_record(
+        &path,
+        &json!({"event": "key_added", "key": id, "name": "me"}),
+    );
+
+    agent.child.signal(rustix::process::Signal::TERM);
+    agent.child.wait();
+    let ended = wait_for_record(&path, &json!({"event": "agent_ended"}));
+    assert_eq!(ended["commands"], 0);
+    assert_eq!(ended["denied"], 1);
 }

@@ -241,7 +241,10 @@ fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
     let (status, _) = agent.child.wait();
     assert!(status.success());
     let ended = std::fs::read_to_string(&audit).unwrap();
-    let ended: serde_json::Value = serde_json::from_str(ended.lines().last().unwrap()).unwrap();
+    let mut records = ended
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let ended = records.find(|record| record["event"] == "ended").unwrap();
     let lost = stderr.contains(": lost");
     assert_eq!(ended["outcome"].get("lost").is_some(), lost, "{ended}");
     assert_eq!(ended["cause"], "shutdown");

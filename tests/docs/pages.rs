@@ -134,7 +134,8 @@ impl Agent {
             .spawn()
             .unwrap();
         let stderr = BufReader::new(process.stderr.take().unwrap());
-        let ready = stderr.lines().next().unwrap().unwrap();
+        let mut log = stderr.lines().map(Result::unwrap);
+        let ready = log.find(|line| line.contains(" listens on ")).unwrap();
         let address = ready.rsplit(' ').next().unwrap().to_owned();
         Self { process, address }
     }

@@ -13,6 +13,10 @@ use crate::process::{AccountError, RefusedVariable};
 pub enum Denied {
     /// No valid line lists the key, and it has shown no open invitation.
     NotListed,
+    /// The key has shown no open invitation.
+    NotInvited,
+    /// The command cannot be recorded, and a record is required.
+    Unrecorded,
     /// `expires=` has passed.
     Expired,
     /// `from=` does not contain this address; a peer without an IP address is in no network.
@@ -45,6 +49,8 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotListed => "no valid line has this key or name",
+            Self::NotInvited => "the invitation was used, has expired, or never existed",
+            Self::Unrecorded => "its audit record cannot be written",
             Self::Expired => "expires= has passed",
             Self::Address(Some(from)) => return write!(f, "from= does not let {from} connect"),
             Self::Address(None) => "from= does not let a peer without an IP address connect",

@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _}
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
@@ -116,7 +117,7 @@ impl Log {
 
     fn append(&mut self, line: &[u8]) -> Result<(), OpenError> {
         match &mut self.target {
-            Target::Stderr => write(&mut io::stderr().lock(), line, &mut self.torn),
+            Target::Stderr => write(&mut Stderr(io::stderr().lock()), line, &mut self.torn),
             Target::Path(path, opened) => {
                 // A rotation moved our file away: the path has another file now, or none.
                 let there = std::fs::symlink_metadata(&*path).ok();
@@ -155,10 +156,13 @@ impl Log {
     }
 }
 
-impl Audit for Log {
-    fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
-        let time = format!("{:.3}", jiff::Timestamp::now());
-        match self.append(&record.to_line(&time)) {
+impl Log {
+    /// Appends the line of a record.
+    ///
+    /// # Errors
+    /// [`Unwritten`] if records are required. Otherwise a failure is only logged.
+    pub fn append_line(&mut self, line: &[u8]) -> Result<(), Unwritten> {
+        match self.append(line) {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.report(&error);
@@ -169,6 +173,41 @@ impl Audit for Log {
             }
         }
     }
+}
+
+impl Audit for Log {
+    fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
+        self.append_line(&record.to_line_now())
+    }
+}
+
+/// Standard error, also if another program has made it non-blocking; no other thread writes meanwhile.
+struct Stderr(io::StderrLock<'static>);
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Interrupted or not: the next write tells.
+                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a line to standard error, and waits as long as that takes.
+///
+/// # Errors
+/// Those of `write(2)`.
+pub fn write_stderr(line: &[u8]) -> io::Result<()> {
+    Stderr(io::stderr().lock()).write_all(line)
 }
 
 /// Writes a line with one call, if the system accepts it whole, which files do. Begins a new line
@@ -235,10 +274,10 @@ mod tests {
 
     fn record(pid: i32) -> Record<'static> {
         Record {
-            key: PublicKey([1; 32]),
+            key: Some(PublicKey([1; 32])),
             name: Some("alice"),
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
-            request: RequestId([1; 16]),
+            address: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()),
+            request: Some(RequestId([1; 16])),
             event: Event::Started { pid },
         }
     }

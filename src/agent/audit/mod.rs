@@ -1,15 +1,20 @@
-//! The audit record: one JSON line for each command accepted, started, ended or denied, with its
+//! The audit record: one JSON line for each event that concerns the rights of a key or the life of a command, with
 //! key and time.
 //!
 //! Not the log, which is for people and may be lost. The modules of the agent say what happened
-//! ([`Record`]), without a clock or a file; [`Log`] writes it. Invariant: `accepted` is recorded
+//! ([`Record`]), without a clock or a file; [`Log`] writes it, in the process of the
+//! [recorder](super::recorder). Invariant: `accepted` is recorded
 //! before anything is started, so nothing runs without a record where a record is required.
 
+mod event;
+mod key_change;
 mod log;
 mod record;
 
-pub use log::{Config, Demand, Log, OpenError};
-pub use record::{Command, Event, Record, Script};
+pub use event::{Command, Event, Script};
+pub use key_change::{Change, KeyChange, key_changes};
+pub use log::{Config, Demand, Log, OpenError, write_stderr};
+pub use record::{Record, is_front_line, now, visible};
 
 /// Destination of records.
 pub trait Audit {

@@ -6,143 +6,85 @@
 
 use std::fmt::Write as _;
 
-use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
+use super::Event;
+use crate::agent::access::Controller;
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::{Cause, Exec, OsText, Outcome, RequestId};
+use crate::message::RequestId;
 use crate::peer_addr::PeerAddr;
 
 /// Version of the format.
 const VERSION: u8 = 1;
 
-/// An event in the life of a request.
+/// An event with the key, address and request that it concerns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record<'a> {
-    /// Key of the request.
-    pub key: PublicKey,
+    /// Key of the controller.
+    pub key: Option<PublicKey>,
     /// Name of the key in the agent's files, if it is listed.
     pub name: Option<&'a str>,
-    /// Address from which the session was opened.
-    pub address: PeerAddr,
+    /// Address of the controller's session.
+    pub address: Option<PeerAddr>,
     /// Id of the request.
-    pub request: RequestId,
+    pub request: Option<RequestId>,
     /// The event.
     pub event: Event<'a>,
 }
 
-/// Event in the life of a request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(untagged)]
-pub enum Event<'a> {
-    /// The request was accepted and will be started.
-    Accepted(Command<'a>),
-    /// The process was started.
-    Started {
-        /// Process id.
-        pid: i32,
-    },
-    /// The command has ended.
-    Ended {
-        /// Outcome.
-        outcome: Outcome,
-        /// Reason why the agent ended it, if it did.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cause: Option<Cause>,
-        /// Bytes of stdout.
-        stdout: u64,
-        /// Bytes of stderr.
-        stderr: u64,
-    },
-    /// The request was denied.
-    Denied {
-        /// Outcome that the controller receives.
-        outcome: Outcome,
-        /// The command asked for.
-        #[serde(flatten)]
-        command: Command<'a>,
-    },
-}
-
-/// The command of a request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Command<'a> {
-    argv: &'a [OsText],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    script: Option<Script>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cwd: Option<&'a OsText>,
-    /// Names only: values may be secrets.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    env: Vec<&'a OsText>,
-}
-
-/// Identification of a script.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Script {
-    /// SHA-256 of the text, in hexadecimal.
-    pub sha256: String,
-    /// Length in bytes.
-    pub bytes: usize,
-}
-
-impl Script {
-    fn of(text: &OsText) -> Self {
-        let bytes = text.as_os_str().as_encoded_bytes();
-        let mut sha256 = String::new();
-        for byte in digest(&SHA256, bytes).as_ref() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        let bytes = bytes.len();
-        Self { sha256, bytes }
-    }
-}
-
-impl<'a> Command<'a> {
-    /// Returns the command of a request. `user` is the user that it runs as, or asks for.
+impl<'a> Record<'a> {
+    /// Returns the record of an event in the life of a request.
     #[must_use]
-    pub fn of(exec: &'a Exec, user: Option<&'a str>) -> Self {
+    pub fn of_request(controller: &'a Controller, request: RequestId, event: Event<'a>) -> Self {
         Self {
-            argv: &exec.argv,
-            script: exec.script.as_ref().map(Script::of),
-            user,
-            cwd: exec.cwd.as_ref(),
-            env: exec.env.iter().map(|(name, _)| name).collect(),
+            request: Some(request),
+            ..Self::of_controller(controller, event)
         }
     }
-}
 
-impl Event<'_> {
-    /// Returns the name of the event in the record.
+    /// Returns the record of an event that concerns a controller but no command.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Accepted(_) => "accepted",
-            Self::Started { .. } => "started",
-            Self::Ended { .. } => "ended",
-            Self::Denied { .. } => "denied",
+    pub fn of_controller(controller: &'a Controller, event: Event<'a>) -> Self {
+        Self {
+            key: Some(controller.key),
+            name: controller.name.as_deref(),
+            address: Some(controller.remote),
+            request: None,
+            event,
         }
     }
-}
 
-#[derive(Serialize)]
-struct Line<'a> {
-    v: u8,
-    time: &'a str,
-    event: &'static str,
-    key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    address: String,
-    request: RequestId,
-    #[serde(flatten)]
-    details: &'a Event<'a>,
-}
+    /// Returns the record of an event that concerns a key in the agent's files.
+    #[must_use]
+    pub const fn of_key(key: PublicKey, name: &'a str, event: Event<'a>) -> Self {
+        Self {
+            key: Some(key),
+            name: Some(name),
+            address: None,
+            request: None,
+            event,
+        }
+    }
 
-impl Record<'_> {
+    /// Returns the record of an event that concerns the agent as a whole.
+    #[must_use]
+    pub const fn of_agent(event: Event<'a>) -> Self {
+        Self {
+            key: None,
+            name: None,
+            address: None,
+            request: None,
+            event,
+        }
+    }
+
+    /// Returns the line with its line feed and the present time.
+    #[must_use]
+    pub fn to_line_now(&self) -> Vec<u8> {
+        self.to_line(&now())
+    }
+
     /// Returns the line with its line feed. `time` is written unchanged.
     #[must_use]
     pub fn to_line(&self, time: &str) -> Vec<u8> {
@@ -150,9 +92,9 @@ impl Record<'_> {
             v: VERSION,
             time,
             event: self.event.name(),
-            key: self.key.to_string(),
+            key: self.key.map(|key| key.to_string()),
             name: self.name,
-            address: self.address.to_string(),
+            address: self.address.map(|address| address.to_string()),
             request: self.request,
             details: &self.event,
         };
@@ -163,9 +105,56 @@ impl Record<'_> {
     }
 }
 
+/// Beginning of every line, up to its time.
+const BEGIN: &str = "{\"v\":1,\"time\":\"";
+
+/// Length of a time with milliseconds.
+const TIME: usize = "2026-01-02T03:04:05.678Z".len();
+
+/// True for a whole line of an event that the front may record: what it cannot do is record that a command was
+/// accepted, started or ended, or a change of the keys.
+#[must_use]
+pub fn is_front_line(line: &[u8]) -> bool {
+    let Some(text) = std::str::from_utf8(line)
+        .ok()
+        .and_then(|text| text.strip_suffix('\n'))
+    else {
+        return false;
+    };
+    let rest = text.strip_prefix(BEGIN).and_then(|rest| rest.get(TIME..));
+    let event = rest.and_then(|rest| rest.strip_prefix("\",\"event\":\""));
+    let name = event.and_then(|rest| rest.split('"').next());
+    let known = matches!(name, Some("denied" | "attached" | "signaled" | "canceled"));
+    known && text.ends_with('}') && escape::is_clean(text)
+}
+
+/// Returns the present time as records and log lines have it: UTC with milliseconds, RFC 3339.
+#[must_use]
+pub fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u8,
+    time: &'a str,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<RequestId>,
+    #[serde(flatten)]
+    details: &'a Event<'a>,
+}
+
 /// Escapes the invisible characters of a JSON text as JSON does. A serialiser escapes only the
 /// control characters of ASCII, but records are read on terminals.
-fn visible(json: &str) -> String {
+#[must_use]
+pub fn visible(json: &str) -> String {
     if escape::is_clean(json) {
         return json.to_owned();
     }
@@ -186,6 +175,8 @@ fn visible(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::audit::Command;
+    use crate::message::{Cause, Exec, OsText, Outcome};
     use serde_json::{Value, json};
 
     fn exec(argv: Vec<OsText>) -> Exec {
@@ -194,10 +185,10 @@ mod tests {
 
     fn written(event: Event<'_>) -> String {
         let record = Record {
-            key: PublicKey([1; 32]),
+            key: Some(PublicKey([1; 32])),
             name: Some("alice"),
-            address: std::net::SocketAddr::from(([192, 0, 2, 7], 4444)).into(),
-            request: RequestId([0xab; 16]),
+            address: Some(std::net::SocketAddr::from(([192, 0, 2, 7], 4444)).into()),
+            request: Some(RequestId([0xab; 16])),
             event,
         };
         let line = record.to_line("2026-01-02T03:04:05.678Z");
@@ -249,7 +240,8 @@ mod tests {
         let exec = exec(vec![hostile.into(), bytes]);
         let line = written(Event::Denied {
             outcome: Outcome::Busy {},
-            command: Command::of(&exec, None),
+            reason: None,
+            command: Some(Command::of(&exec, None)),
         });
         let text = line.strip_suffix('\n').unwrap();
         assert!(escape::is_clean(text), "{text:?}");
@@ -257,5 +249,75 @@ mod tests {
         assert_eq!(value["argv"], json!([hostile, {"b64": "/wo="}]));
         assert_eq!(value["outcome"], json!({"busy": {}}));
         assert_eq!(value["event"], "denied");
+    }
+
+    #[test]
+    fn an_audit_line_has_only_the_members_that_its_event_has() {
+        let key = PublicKey([1; 32]);
+        let controller = Controller {
+            key,
+            name: Some("alice".into()),
+            remote: std::net::SocketAddr::from(([192, 0, 2, 7], 4444)).into(),
+        };
+        let request = RequestId([0xab; 16]);
+        let of_request = |event| Record::of_request(&controller, request, event);
+        let id = ",\"request\":\"abababababababababababababababab\"";
+        let who = format!(",\"key\":\"{key}\",\"name\":\"alice\"");
+        let there = format!("{who},\"address\":\"192.0.2.7:4444\"");
+        let denied = Event::Denied {
+            outcome: Outcome::Denied {},
+            reason: Some("chat-only".into()),
+            command: None,
+        };
+        let started = Event::AgentStarted {
+            version: "0.1.0",
+            pid: 7,
+            listening: vec!["[::]:7000".into()],
+            keys: 2,
+        };
+        let ended = Event::AgentEnded {
+            commands: 3,
+            denied: 1,
+            sessions: 2,
+        };
+        for (record, members) in [
+            (of_request(Event::Attached {}), format!("attached\"{there}{id}")),
+            (
+                of_request(Event::Signaled { signal: 9 }),
+                format!("signaled\"{there}{id},\"signal\":9"),
+            ),
+            (of_request(Event::Canceled {}), format!("canceled\"{there}{id}")),
+            (
+                Record::of_controller(&controller, denied),
+                format!("denied\"{there},\"outcome\":{{\"denied\":{{}}}},\"reason\":\"chat-only\""),
+            ),
+            (
+                Record::of_controller(&controller, Event::Registered {}),
+                format!("registered\"{there}"),
+            ),
+            (Record::of_key(key, "alice", Event::KeyAdded {}), format!("key_added\"{who}")),
+            (Record::of_key(key, "alice", Event::KeyRemoved {}), format!("key_removed\"{who}")),
+            (Record::of_key(key, "alice", Event::KeyChanged {}), format!("key_changed\"{who}")),
+            (
+                Record::of_agent(Event::Reloaded { keys: 2, errors: 1 }),
+                "reloaded\",\"keys\":2,\"errors\":1".into(),
+            ),
+            (
+                Record::of_agent(started),
+                "agent_started\",\"version\":\"0.1.0\",\"pid\":7,\"listening\":[\"[::]:7000\"],\"keys\":2"
+                    .into(),
+            ),
+            (
+                Record::of_agent(ended),
+                "agent_ended\",\"commands\":3,\"denied\":1,\"sessions\":2".into(),
+            ),
+            (
+                Record::of_agent(Event::Dropped { records: 5 }),
+                "dropped\",\"records\":5".into(),
+            ),
+        ] {
+            let line = String::from_utf8(record.to_line("T")).unwrap();
+            assert_eq!(line, format!("{{\"v\":1,\"time\":\"T\",\"event\":\"{members}}}\n"));
+        }
     }
 }

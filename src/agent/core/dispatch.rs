@@ -129,9 +129,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         controller.name = name.unwrap_or_default();
         self.notes.push_back(Note::Opened {
             session,
-            key: controller.key,
-            name: controller.name.clone(),
-            remote: controller.remote,
+            controller: controller.clone(),
         });
         let state = SessionState {
             controller,
@@ -234,6 +232,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             | Request::Resize(_)
                 if controller.name.is_none() =>
             {
+                self.jobs.record_denial(&controller, &Denied::NotListed);
                 self.answer(call, &Reply::Denied {})
             }
             Request::Ping {} => {

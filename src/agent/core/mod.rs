@@ -17,8 +17,8 @@ mod tests;
 use crate::peer_addr::PeerAddr;
 use std::collections::{HashMap, VecDeque};
 
-use super::access::{Denied, PolicySource};
-use super::audit::Audit;
+use super::access::{Controller, Denied, PolicySource};
+use super::audit::{Audit, Record};
 use super::chat::Chat;
 use super::chat::ReplyTemplate;
 use super::jobs::{self, Digest, JobId, Jobs, Origin, Processes, Restored, Status};
@@ -70,8 +70,8 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     notes: VecDeque<Note>,
     /// Questions that were not taken yet.
     questions: VecDeque<Question>,
-    /// Calls and keys that wait for an answer, by number of the question.
-    asking: HashMap<u64, (CallRef, PublicKey)>,
+    /// Calls that wait for an answer, by number of the question.
+    asking: HashMap<u64, (CallRef, Controller)>,
     next_question: u64,
     phase: Phase,
 }
@@ -155,6 +155,11 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 "this key may no longer connect",
             );
         }
+    }
+
+    /// Records an event that concerns no command.
+    pub fn record(&mut self, record: &Record<'_>) {
+        self.jobs.record_other(record);
     }
 
     /// Starts the shutdown: accepts no more commands and ends the running ones, or detaches them if so

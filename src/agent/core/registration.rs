@@ -3,7 +3,7 @@
 //! Invariant: a call gets one answer, and a question that its call does not wait for any more changes nothing.
 
 use super::Service;
-use crate::agent::access::{Controller, PolicySource, Registration};
+use crate::agent::access::{Controller, Denied, PolicySource, Registration};
 use crate::agent::jobs::Processes;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
@@ -40,11 +40,13 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 self.answer(call, &Reply::Registered { name, agent });
             }
             (None, Some(invite)) => match self.policy.register(&key, &invite, requested) {
-                Registration::Decided(decided) => self.on_decided(call, key, decided.ok()),
+                Registration::Decided(decided) => {
+                    self.on_decided(call, controller.clone(), decided.ok())
+                }
                 Registration::Asked => {
                     let number = self.next_question;
                     self.next_question += 1;
-                    self.asking.insert(number, (call, key));
+                    self.asking.insert(number, (call, controller.clone()));
                     self.questions.push_back(Question {
                         number,
                         key,
@@ -53,7 +55,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                     });
                 }
             },
-            (None, None) => self.on_decided(call, key, None),
+            (None, None) => self.on_decided(call, controller.clone(), None),
         }
     }
 
@@ -65,20 +67,20 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     /// Processes the answer to a question: the name under which the key is listed, or `None` if it is not. The policy
     /// contains the key by now.
     pub fn on_registered(&mut self, question: u64, name: Option<String>) {
-        if let Some((call, key)) = self.asking.remove(&question) {
-            self.on_decided(call, key, name);
+        if let Some((call, controller)) = self.asking.remove(&question) {
+            self.on_decided(call, controller, name);
         }
     }
 
-    fn on_decided(&mut self, call: CallRef, key: PublicKey, name: Option<String>) {
+    fn on_decided(&mut self, call: CallRef, mut controller: Controller, name: Option<String>) {
         let Some(name) = name else {
+            self.jobs.record_denial(&controller, &Denied::NotInvited);
             self.answer(call, &Reply::Denied {});
             return;
         };
-        self.notes.push_back(Note::Registered {
-            key,
-            name: name.clone(),
-        });
+        controller.name = Some(name.clone());
+        self.jobs.record_registration(&controller);
+        self.notes.push_back(Note::Registered { controller });
         if let Some(state) = self.sessions.get_mut(&call.session) {
             state.controller.name = Some(name.clone());
         }

@@ -18,12 +18,14 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use super::audit::{self, Audit};
+use super::CgroupLimits;
 use super::chat::ReplyTemplate;
+use super::config::LogFormat;
 use super::front;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
+use super::recorder::{AuditSender, LogSender};
 use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
@@ -39,8 +41,19 @@ pub enum Plain {
     Shown(Option<ReplyTemplate>),
 }
 
+/// The log of an agent in processes of its own.
+pub struct Log {
+    /// Sender of the supervisor.
+    pub sender: LogSender,
+    /// Socket of the fronts.
+    pub fronts: OwnedFd,
+    /// Format.
+    pub format: LogFormat,
+    /// Number of `-v`.
+    pub verbose: u8,
+}
+
 /// Configuration of an agent.
-#[derive(Clone)]
 pub struct Config {
     /// Secret key.
     pub identity: SecretKey,
@@ -60,8 +73,12 @@ pub struct Config {
     pub replay_log: Option<PathBuf>,
     /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
-    /// Configuration of the audit records; `None` for no records.
-    pub audit: Option<audit::Config>,
+    /// Limits of the cgroup of each job, unless its key has others.
+    pub cgroup_limits: CgroupLimits,
+    /// Sender of audit records, if any are kept.
+    pub audit: Option<AuditSender>,
+    /// The log; `None` if it is that of an embedding program.
+    pub log: Option<Log>,
 }
 
 /// Error of a start.
@@ -71,8 +88,6 @@ pub enum StartError {
     Bind(io::Error),
     /// The file of answered INITs cannot be used.
     ReplayLog(PathBuf, io::Error),
-    /// The file of required records cannot be appended to.
-    Audit(PathBuf, audit::OpenError),
     /// The system provides no descriptor, thread or random number.
     System(io::Error),
 }
@@ -82,11 +97,6 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => write!(f, "cannot listen: {error}"),
             Self::ReplayLog(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Audit(path, error) => write!(
-                f,
-                "{}: {error}; audit = \"required\" lets nothing run without a record",
-                path.display()
-            ),
             Self::System(error) => write!(f, "cannot start: {error}"),
         }
     }
@@ -105,6 +115,7 @@ pub struct Bound {
     pub unbound: Vec<(SocketAddr, io::Error)>,
     supervisor: Supervisor,
     sockets: Vec<std::net::UdpSocket>,
+    front_log: Option<(OwnedFd, LogFormat, u8)>,
     setup: SetupParts,
 }
 
@@ -143,7 +154,6 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
             Some(ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?)
         }
     };
-    let audit = open_audit(config.audit)?;
     let UdpSockets { sockets, unbound } =
         net::bind_sockets(&config.binds).map_err(StartError::Bind)?;
     let addresses = sockets.iter().map(std::net::UdpSocket::local_addr);
@@ -155,7 +165,9 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         max_output: config.jobs.max_output,
         resources: config.resources,
         replay_log,
-        audit,
+        audit: config.audit,
+        log: config.log.as_ref().map(|log| log.sender.clone()),
+        cgroup_limits: config.cgroup_limits,
         mark: rng.u64(),
         epoch: rng.u64().max(1),
     })
@@ -166,6 +178,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         unbound,
         supervisor,
         sockets,
+        front_log: config.log.map(|log| (log.fronts, log.format, log.verbose)),
         setup: SetupParts {
             identity: config.identity,
             name: config.name,
@@ -187,10 +200,16 @@ impl Bound {
     /// The system has no descriptor left.
     pub fn serve(self, program: PathBuf, stops: &[i32], reloads: &[i32]) -> io::Result<()> {
         let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
-        let sockets = self.sockets.into_iter().map(OwnedFd::from).collect();
+        let sockets = self.sockets.into_iter().map(OwnedFd::from);
+        let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
+        let descriptors = [log].into_iter().chain(sockets).collect();
         let parts = self.setup;
-        let front = FrontProcess::new(program, sockets, move |supervisor| parts.setup(supervisor));
-        Run::new(self.supervisor, Some(front), signals)?.run();
+        let front = FrontProcess::new(program, descriptors, move |supervisor| Setup {
+            log: (format, verbose),
+            ..parts.setup(supervisor)
+        });
+        let addresses = self.addresses.iter().map(SocketAddr::to_string).collect();
+        Run::new(self.supervisor, Some(front), signals)?.run(addresses);
         Ok(())
     }
 
@@ -212,6 +231,7 @@ impl Bound {
             outputs: RingFile::adopt(outputs, OUTPUT_RING),
             inputs: RingFile::adopt(inputs, INPUT_RING),
             carriers,
+            log: None,
             terminal: false,
         };
         let mut connection = Frames::new(own)?;
@@ -220,7 +240,7 @@ impl Bound {
         )));
         let mut run = Run::new(self.supervisor, None, signals)?;
         run.connect(connection)?;
-        let supervisor = spawn("supervisor", move || run.run())?;
+        let supervisor = spawn("supervisor", move || run.run(Vec::new()))?;
         let front = spawn("agent", move || {
             // The supervisor notices the end.
             let _ = front::serve(parts, |_| Ok(()));
@@ -287,15 +307,4 @@ impl Drop for Agent {
 /// [`StartError`]
 pub fn start(config: Config) -> Result<Agent, StartError> {
     bind(config)?.embed().map_err(StartError::System)
-}
-
-fn open_audit(config: Option<audit::Config>) -> Result<Box<dyn Audit + Send>, StartError> {
-    let Some(config) = config else {
-        return Ok(Box::new(audit::Off));
-    };
-    let path = config.file.clone().unwrap_or_default();
-    match audit::Log::open(config) {
-        Ok(log) => Ok(Box::new(log)),
-        Err(error) => Err(StartError::Audit(path, error)),
-    }
 }

@@ -14,5 +14,11 @@ pub const READY: usize = 16;
 /// Time for the network thread to send the last datagrams.
 pub const LAST_DATAGRAMS: Duration = Duration::from_millis(500);
 
+/// Time after which a denied session of the same key is logged again: a key tries many times in a second.
+pub const DENIAL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Keys with such a line in that time. A host with more has another problem than one of its keys.
+pub const DENIALS: usize = 64;
+
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);

@@ -6,11 +6,12 @@
 //! replaced at any time, or as threads of an embedding program. Invariant: nothing that only this process knows is
 //! needed after its end.
 
+mod audit;
 mod limits;
-mod log;
 mod policy;
 mod process;
 mod remote;
+mod session_denials;
 mod terminal;
 mod thread;
 
@@ -18,17 +19,20 @@ pub use process::main;
 pub use thread::End;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant as Deadline;
 
 use mio::{Poll, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::audit;
 use super::chat::PlainLimiter;
 use super::core::{self, Service};
 use super::ipc::{Frames, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs;
+use super::log;
+use super::recorder::limits::LAST_LINES;
+use super::recorder::{LogSender, SharedLog};
 use crate::crypto::SecretKey;
 use crate::net::{self, Carrier, Clock, PlainSink};
 use crate::session;
@@ -46,6 +50,8 @@ pub struct Parts {
     pub inputs: RingFile,
     /// Carriers of datagrams.
     pub carriers: Vec<Box<dyn Carrier>>,
+    /// Socket of log lines; `None` if the log is that of the embedding program.
+    pub log: Option<OwnedFd>,
     /// True if the chat is on stdin and stdout.
     pub terminal: bool,
 }
@@ -76,12 +82,21 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
         jobs: setup.jobs,
         reply: setup.plain.clone().flatten(),
     };
-    let audit = Box::new(audit::Off);
+    let log = match parts.log {
+        Some(socket) => {
+            let (format, verbose) = setup.log;
+            let log = SharedLog::new(LogSender::new(socket, format))?;
+            log::start(format, verbose, log.clone());
+            Some(log)
+        }
+        None => None,
+    };
+    let (audit, records) = audit::channel();
     let origin = jobs::Origin {
         began: setup.began,
         next_job: setup.next_job,
     };
-    let mut service = Service::new(config, policy.clone(), remote, audit, origin);
+    let mut service = Service::new(config, policy.clone(), remote, Box::new(audit), origin);
     restore(&mut service, now)?;
 
     let identity = SecretKey::from_text(&setup.identity).map_err(io::Error::other)?;
@@ -107,11 +122,15 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
         sink,
         Some(Box::new(wake.clone())),
     )?;
-    let mut thread = Thread::new(event_poll, service, net, policy)?;
+    let mut thread = Thread::new(event_poll, service, net, policy, records)?;
     if parts.terminal {
         thread.open_terminal(wake)?;
     }
-    Ok(thread.run())
+    let end = thread.run();
+    if let Some(log) = log {
+        log.finish(LAST_LINES);
+    }
+    Ok(end)
 }
 
 /// Restores the jobs of an earlier front.

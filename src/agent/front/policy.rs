@@ -6,12 +6,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::session_denials::SessionDenials;
 use crate::agent::access::{Accounts, Policy, PolicySource, Registration};
 use crate::agent::ipc::Feed;
 use crate::agent::supervisor::unix_now;
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::OsText;
+use crate::net::Clock;
 use crate::peer_addr::PeerAddr;
 use crate::process::{Account, AccountError, RefusedVariable};
 use crate::session::Authorizer;
@@ -23,6 +25,7 @@ pub struct FrontPolicy {
     current: Arc<RwLock<Arc<Policy>>>,
     exec: Switch,
     account: Arc<Account>,
+    denials: SessionDenials,
 }
 
 impl FrontPolicy {
@@ -32,6 +35,7 @@ impl FrontPolicy {
             current: Arc::default(),
             exec,
             account: Arc::new(account),
+            denials: SessionDenials::default(),
         };
         policy.replace(feed);
         policy
@@ -64,9 +68,13 @@ impl Authorizer for FrontPolicy {
         invite: Option<&[u8; INVITE]>,
     ) -> bool {
         let policy = self.policy();
-        policy
-            .authorize_session(key, Some(from), invite, unix_now())
-            .is_ok()
+        match policy.authorize_session(key, Some(from), invite, unix_now()) {
+            Ok(_) => true,
+            Err(denied) => {
+                self.denials.write(Clock.now(), &policy, key, from, &denied);
+                false
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ fn run() -> io::Result<End> {
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut descriptors = receive_descriptors(&socket)?.into_iter();
     let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);
-    let (stdin, outputs, inputs) = (next()?, next()?, next()?);
+    let (stdin, outputs, inputs, log) = (next()?, next()?, next()?, next()?);
     rustix::stdio::dup2_stdin(stdin.as_fd())?;
     let carriers = descriptors
         .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket.into())?) as Box<dyn Carrier>))
@@ -38,6 +38,7 @@ fn run() -> io::Result<End> {
         outputs: RingFile::adopt(outputs, OUTPUT_RING),
         inputs: RingFile::adopt(inputs, INPUT_RING),
         carriers,
+        log: Some(log),
         terminal: true,
     };
     serve(parts, |_| Ok(()))

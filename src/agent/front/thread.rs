@@ -12,12 +12,13 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use mio::unix::SourceFd;
 use mio::{Interest, Poll};
 
+use super::limits;
 use super::policy::FrontPolicy;
 use super::remote::Remote;
 use super::terminal::{self, Printer, Typed};
-use super::{limits, log};
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, ToFront, ToSupervisor};
+use crate::agent::log::Counts;
 use crate::net::{Clock, Command, Event, Net, Timer};
 use crate::session;
 use crate::time::Instant;
@@ -51,6 +52,9 @@ pub(super) struct Thread {
     policy: FrontPolicy,
     /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
+    counts: Counts,
+    /// Lines of audit records.
+    records: Receiver<Vec<u8>>,
     printer: Option<Printer>,
     typed: Option<Receiver<Typed>>,
     timer: Timer,
@@ -63,6 +67,7 @@ impl Thread {
         mut service: Service<Remote, FrontPolicy>,
         net: Net,
         policy: FrontPolicy,
+        records: Receiver<Vec<u8>>,
     ) -> io::Result<Self> {
         let timer = Timer::new(poll.registry(), tokens::TIMER)?;
         let supervisor = service.processes().raw_fd();
@@ -75,6 +80,8 @@ impl Thread {
             net,
             policy,
             expiry: None,
+            counts: Counts::default(),
+            records,
             printer: None,
             typed: None,
             timer,
@@ -281,6 +288,10 @@ impl Thread {
             // The end of the network thread is noticed by its event channel.
             let _ = self.net.handle.send(Command::Session(command));
         }
+        for line in self.records.try_iter() {
+            let message = ToSupervisor::Record(line);
+            self.service.processes().send(&message);
+        }
         while let Some(question) = self.service.poll_question() {
             self.service.processes().send(&ToSupervisor::Redeem {
                 question: question.number,
@@ -293,7 +304,7 @@ impl Thread {
             self.lost = true;
         }
         while let Some(note) = self.service.poll_note() {
-            log::write(&note);
+            self.counts.write(&note);
         }
         let (chat, _) = self.service.chat();
         while let Some((path, text)) = chat.poll_plain() {

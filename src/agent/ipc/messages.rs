@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::access::PolicyFiles;
 use crate::agent::chat::ReplyTemplate;
+use crate::agent::config::LogFormat;
 use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, Status};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub began: Instant,
     /// Random number of this run of the agent.
     pub epoch: u64,
+    /// Format of the log, and number of `-v`.
+    pub log: (LogFormat, u8),
     /// Number of the next job.
     pub next_job: JobId,
     /// Number of slots of the rings.
@@ -155,6 +158,8 @@ pub enum ToSupervisor {
     Detach(JobId),
     /// Forget an ended job.
     Forget(JobId),
+    /// Write a line to the audit.
+    Record(Vec<u8>),
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),
     /// A session was opened.

@@ -5,7 +5,7 @@
 
 use super::refusal::Refusal;
 use super::{JobId, Jobs, Processes, requests};
-use crate::agent::access::{Controller, Grant};
+use crate::agent::access::{Controller, Denied, Grant};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
@@ -20,13 +20,9 @@ impl<P: Processes> Jobs<P> {
         grant: &Grant,
     ) -> Result<(), Unwritten> {
         let command = Command::of(exec, Some(&grant.user));
-        self.audit.put(&Record {
-            key: controller.key,
-            name: controller.name.as_deref(),
-            address: controller.remote,
-            request: exec.id,
-            event: Event::Accepted(command),
-        })
+        let event = Event::Accepted(command);
+        self.audit
+            .put(&Record::of_request(controller, exec.id, event))
     }
 
     /// Records an event of a job. A failure is ignored, because the event has happened.
@@ -34,14 +30,28 @@ impl<P: Processes> Jobs<P> {
         let Some(job) = self.table.get(id) else {
             return;
         };
-        let owner = &job.owner;
-        let _ = self.audit.put(&Record {
-            key: owner.key,
-            name: owner.name.as_deref(),
-            address: owner.remote,
-            request: job.request,
-            event,
-        });
+        let record = Record::of_request(&job.owner, job.request, event);
+        let _ = self.audit.put(&record);
+    }
+
+    /// Records an event that concerns no command.
+    pub fn record_other(&mut self, record: &Record<'_>) {
+        let _ = self.audit.put(record);
+    }
+
+    /// Records that an invitation was redeemed.
+    pub fn record_registration(&mut self, controller: &Controller) {
+        self.record_other(&Record::of_controller(controller, Event::Registered {}));
+    }
+
+    /// Records a request that asks for no command and is denied.
+    pub fn record_denial(&mut self, controller: &Controller, denied: &Denied) {
+        let event = Event::Denied {
+            outcome: Outcome::Denied {},
+            reason: Some(denied.to_string()),
+            command: None,
+        };
+        self.record_other(&Record::of_controller(controller, event));
     }
 
     /// Notes that a command was accepted, before it is started.
@@ -49,7 +59,7 @@ impl<P: Processes> Jobs<P> {
         let job = self.table.get(id).expect("the caller has entered the job");
         self.notes.push_back(Note::Accepted {
             id: job.request,
-            key: job.owner.key,
+            controller: job.owner.clone(),
             argv: job.argv.clone(),
         });
     }
@@ -63,7 +73,7 @@ impl<P: Processes> Jobs<P> {
         let cause = job.cause;
         self.notes.push_back(Note::Ended {
             id: job.request,
-            key: job.owner.key,
+            controller: job.owner.clone(),
             outcome,
             stdout,
             stderr,
@@ -89,21 +99,23 @@ impl<P: Processes> Jobs<P> {
         outbox: &mut Outbox,
     ) {
         let Refusal { outcome, denied } = refusal;
+        let reason = denied.as_ref().map(ToString::to_string);
         self.notes.push_back(Note::Refused {
             id: exec.id,
-            key: controller.key,
+            controller: controller.clone(),
             outcome,
             denied,
         });
         let command = Command::of(exec, exec.user.as_deref());
+        let event = Event::Denied {
+            outcome,
+            reason,
+            command: Some(command),
+        };
         // The request is refused even if it cannot be recorded.
-        let _ = self.audit.put(&Record {
-            key: controller.key,
-            name: controller.name.as_deref(),
-            address: controller.remote,
-            request: exec.id,
-            event: Event::Denied { outcome, command },
-        });
+        let _ = self
+            .audit
+            .put(&Record::of_request(controller, exec.id, event));
         requests::send_refusal(call, outcome, outbox);
     }
 }

@@ -19,8 +19,8 @@ use super::stored::Stored;
 use super::{
     Begin, Digest, Errno, JobId, Jobs, Output, Processes, Role, Spec, Start, Started, lane_of,
 };
-use crate::agent::access::{Controller, Grant, PolicySource, RunningCommand};
-use crate::agent::audit::Unwritten;
+use crate::agent::access::{Controller, Denied, Grant, PolicySource, RunningCommand};
+use crate::agent::audit::{Event, Record, Unwritten};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
@@ -144,6 +144,8 @@ impl<P: Processes> Jobs<P> {
             Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
             Request::Attach { id, stdout, stderr } => match self.table.find(&controller.key, id) {
                 Some(job) => {
+                    let attached = Record::of_request(controller, id, Event::Attached {});
+                    self.record_other(&attached);
                     let begin = Begin::At([stdout, stderr]);
                     self.attach(call, job, begin, None, outbox);
                 }
@@ -187,6 +189,7 @@ impl<P: Processes> Jobs<P> {
         let reply = match request {
             Request::Resize(window) => return self.resize(id, *window),
             Request::Cancel {} => {
+                self.record(id, Event::Canceled {});
                 self.end(id, Cause::Requested);
                 Reply::Done {}
             }
@@ -226,7 +229,7 @@ impl<P: Processes> Jobs<P> {
             Err(refusal) => return self.refuse(call, controller, &exec, refusal, outbox),
         };
         if let Err(Unwritten) = self.record_acceptance(controller, &exec, &grant) {
-            return self.refuse(call, controller, &exec, Outcome::Denied {}.into(), outbox);
+            return self.refuse(call, controller, &exec, Denied::Unrecorded.into(), outbox);
         }
         let id = self
             .table
@@ -387,8 +390,12 @@ impl<P: Processes> Jobs<P> {
         let job = self.table.find(owner, id);
         let state = job.and_then(|id| Some((id, self.table.get(id)?.state)));
         match state {
-            Some((id, State::Running)) if self.processes.signal(id, signal) => Reply::Done {},
+            Some((id, State::Running)) if self.processes.signal(id, signal) => {
+                self.record(id, Event::Signaled { signal });
+                Reply::Done {}
+            }
             Some((id, State::Starting)) => {
+                self.record(id, Event::Signaled { signal });
                 self.table
                     .update(id, |job| job.signals |= signal_bit(signal));
                 Reply::Done {}

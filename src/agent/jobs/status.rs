@@ -136,7 +136,7 @@ impl<P: Processes> Jobs<P> {
         };
         self.notes.push_back(Note::Refused {
             id: job.request,
-            key: job.owner.key,
+            controller: job.owner.clone(),
             outcome,
             denied: None,
         });

@@ -204,6 +204,13 @@ impl ChildIo {
         }
     }
 
+    /// Takes the state of the ring of stdin from before the start.
+    pub const fn adopt_input(&mut self, before: &Inlet) {
+        self.inlet.accepted = before.accepted;
+        self.inlet.base = before.base;
+        self.inlet.eof = before.eof;
+    }
+
     /// Returns an output.
     pub const fn outlet(&self, output: Output) -> &Outlet {
         &self.outlets[output as usize]

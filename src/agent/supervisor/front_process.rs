@@ -19,7 +19,8 @@ use crate::time::Instant;
 /// The front.
 pub struct FrontProcess {
     program: PathBuf,
-    sockets: Vec<OwnedFd>,
+    /// Socket of the log, and bound sockets.
+    descriptors: Vec<OwnedFd>,
     /// Makes the first message.
     setup: Box<dyn Fn(&Supervisor) -> Setup + Send>,
     child: Option<Child>,
@@ -29,15 +30,16 @@ pub struct FrontProcess {
 }
 
 impl FrontProcess {
-    /// Returns a front that is not started yet. `sockets` are bound.
+    /// Returns a front that is not started yet. `descriptors` are the socket of
+    /// the log and the bound sockets.
     pub fn new(
         program: PathBuf,
-        sockets: Vec<OwnedFd>,
+        descriptors: Vec<OwnedFd>,
         setup: impl Fn(&Supervisor) -> Setup + Send + 'static,
     ) -> Self {
         Self {
             program,
-            sockets,
+            descriptors,
             setup: Box::new(setup),
             child: None,
             started: None,
@@ -72,7 +74,7 @@ impl FrontProcess {
         let stdin = rustix::stdio::stdin();
         let mut descriptors: Vec<BorrowedFd<'_>> =
             vec![stdin, outputs.as_fd(), supervisor.shared.inputs.file()];
-        descriptors.extend(self.sockets.iter().map(OwnedFd::as_fd));
+        descriptors.extend(self.descriptors.iter().map(OwnedFd::as_fd));
         send_descriptors(&own, &descriptors)?;
         let mut connection = Frames::new(own)?;
         connection.queue(&ToFront::Setup(Box::new((self.setup)(supervisor))));

@@ -7,7 +7,7 @@ use super::child::Child;
 use super::child_io::ChildIo;
 use super::limits;
 use crate::agent::access::Controller;
-use crate::agent::jobs::{Digest, Exit, Force, JobId, Output, Phase, Restored, Status};
+use crate::agent::jobs::{Digest, Exit, Force, JobId, Output, Phase, Restored, Start, Status};
 use crate::message::{Cause, RequestId, Window};
 use crate::time::Instant;
 
@@ -64,6 +64,27 @@ pub struct Job {
 }
 
 impl Job {
+    /// Returns a job whose process is not started yet.
+    pub fn new(slot: u32, start: Start) -> Self {
+        Self {
+            slot,
+            request: start.request,
+            digest: start.digest,
+            owner: start.owner,
+            record: start.record,
+            child: None,
+            io: ChildIo::new(slot, [None, None, None], None),
+            status: Status::STARTING,
+            cause: None,
+            pending_force: None,
+            picture: None,
+            draining: None,
+            ending: false,
+            forgotten: false,
+            queued: false,
+        }
+    }
+
     /// Returns true if it counts as running: its process, or one that could not be killed, is there.
     pub fn counts(&self) -> bool {
         match self.status.phase {

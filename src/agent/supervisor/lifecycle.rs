@@ -180,13 +180,8 @@ impl Supervisor {
             stdout: job.status.outputs[0],
             stderr: job.status.outputs[1],
         };
-        let _ = self.audit.put(&Record {
-            key: job.owner.key,
-            name: job.owner.name.as_deref(),
-            address: job.owner.remote,
-            request: job.request,
-            event,
-        });
+        self.records
+            .send(&Record::of_request(&job.owner, job.request, event));
     }
 
     /// Starts to end a job. The first cause is kept.
@@ -332,6 +327,7 @@ impl Supervisor {
             .chain(inputs)
             .chain(starting)
             .chain(self.endings.poll_timeout())
+            .chain(self.records.next_deadline())
             .chain(self.reload)
             .min()
     }

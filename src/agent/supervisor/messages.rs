@@ -6,12 +6,16 @@ use super::child_io::Part;
 use super::limits;
 use super::starts::size;
 use super::{Supervisor, child_io};
+use crate::agent::audit::{Event, Record, is_front_line};
 use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
 use crate::agent::jobs::{JobId, Output, Phase, Status};
 use crate::agent::limits::SCREEN;
 use crate::session::InitFingerprint;
 use crate::time::Instant;
+
+/// Name of the event of a denial in a record.
+const DENIED: &[u8] = b"\"event\":\"denied\"";
 
 /// State of the connection after a look at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,10 +95,14 @@ impl Supervisor {
             }
             ToSupervisor::Detach(id) => self.detach(now, id),
             ToSupervisor::Forget(id) => self.forget(now, id),
+            ToSupervisor::Record(line) => self.on_front_record(line),
             ToSupervisor::InitSeen(fingerprint) => {
                 self.on_init_seen(now, InitFingerprint(fingerprint));
             }
-            ToSupervisor::SessionOpened(session, record) => self.sessions.open(session, record),
+            ToSupervisor::SessionOpened(session, record) => {
+                self.records.counts.session();
+                self.sessions.open(session, record);
+            }
             ToSupervisor::SessionMoved(session, path) => self.sessions.move_to(session, path),
             ToSupervisor::SessionClosed(session) => self.sessions.close(session),
             ToSupervisor::Redeem {
@@ -104,12 +112,26 @@ impl Supervisor {
                 name,
             } => {
                 let name = self.policy.redeem(&key, &invite, &name).ok();
-                if name.is_some() {
+                if let Some(name) = &name {
+                    self.records
+                        .send(&Record::of_key(key, name, Event::Registered {}));
                     self.send_policy();
                 }
                 self.send(&ToFront::Redeemed { question, name });
             }
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}
+        }
+    }
+
+    /// Passes a record of the front on, if it is one that the front may write.
+    fn on_front_record(&mut self, line: Vec<u8>) {
+        if is_front_line(&line) {
+            if line.windows(DENIED.len()).any(|part| part == DENIED) {
+                self.records.counts.denied();
+            }
+            self.records.send_line(line);
+        } else {
+            tracing::warn!("the front has sent a record that it may not write");
         }
     }
 

@@ -25,6 +25,7 @@ mod lifecycle;
 mod limits;
 mod messages;
 mod policy;
+mod records;
 mod replay_log;
 mod run;
 mod sessions;
@@ -48,14 +49,17 @@ use mio::{Poll, Registry};
 
 use self::child_io::{Part, Shared};
 use self::endings::Endings;
+use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;
 use self::watch::Watch;
-use super::audit::Audit;
+use super::CgroupLimits;
+use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Feed, Frames, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
+use super::recorder::{AuditSender, LogSender};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
@@ -77,8 +81,12 @@ pub struct Config {
     pub resources: Vec<Limit>,
     /// File of the fingerprints of answered INITs, and those in it.
     pub replay_log: Option<(ReplayLog, Vec<InitFingerprint>)>,
-    /// Destination of records.
-    pub audit: Box<dyn Audit + Send>,
+    /// Sender of audit records, if any are kept.
+    pub audit: Option<AuditSender>,
+    /// Sender of log lines, if the log is that of a process of its own.
+    pub log: Option<LogSender>,
+    /// Limits of the cgroup of each job, unless its key has others.
+    pub cgroup_limits: CgroupLimits,
     /// Random number that distinguishes the processes of this agent from all others.
     pub mark: u64,
     /// Random number of this run of the agent, not 0.
@@ -101,7 +109,7 @@ pub struct Supervisor {
     max_jobs: usize,
     max_output: Option<u64>,
     resources: Vec<Limit>,
-    audit: Box<dyn Audit + Send>,
+    records: Records,
     replay_log: Option<ReplayLog>,
     /// Fingerprints of INITs that an earlier run has answered.
     seen_before: Vec<InitFingerprint>,
@@ -140,7 +148,8 @@ impl Supervisor {
         let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let policy = SharedPolicy::new(config.trust, config.exec);
+        let records = Records::new(config.audit, config.log, &registry)?;
+        let policy = SharedPolicy::new(config.trust, config.exec, config.cgroup_limits);
         let (replay_log, seen_before) = config.replay_log.unzip();
         let seen_before = seen_before.unwrap_or_default();
         let watch = match policy.sources() {
@@ -165,7 +174,7 @@ impl Supervisor {
             max_jobs,
             max_output: config.max_output,
             resources: config.resources,
-            audit: config.audit,
+            records,
             replay_log,
             seen_before,
             seen: VecDeque::new(),
@@ -210,6 +219,7 @@ impl Supervisor {
             name: String::new(),
             jobs: jobs::Config::default(),
             exec: Switch::Off,
+            log: (LogFormat::Text, 0),
             plain: None,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),

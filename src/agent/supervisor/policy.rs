@@ -5,6 +5,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::agent::CgroupLimits;
 use crate::agent::access::{
     Accounts, InviteRefused, Policy, PolicyFiles, PolicySource, Problem, Registration, Sources,
     invite,
@@ -29,6 +30,7 @@ pub enum Trust {
 pub struct SharedPolicy {
     current: Arc<RwLock<Arc<Policy>>>,
     exec: Switch,
+    cgroup_limits: CgroupLimits,
     sources: Option<Sources>,
     account: Arc<Account>,
 }
@@ -42,14 +44,17 @@ pub fn unix_now() -> u64 {
 
 impl SharedPolicy {
     /// Loads the policy for the first time. `exec` switches commands on or off for all keys.
-    pub fn new(trust: Trust, exec: Switch) -> Self {
+    pub fn new(trust: Trust, exec: Switch, cgroup_limits: CgroupLimits) -> Self {
         let (policy, sources) = match trust {
             Trust::Keys(keys) => (Policy::of_keys(&keys), None),
             Trust::Files(sources) => (Policy::default(), Some(sources)),
         };
         let shared = Self {
-            current: Arc::new(RwLock::new(Arc::new(policy.with_exec(exec)))),
+            current: Arc::new(RwLock::new(Arc::new(
+                policy.with_exec(exec).with_cgroup_limits(cgroup_limits),
+            ))),
             exec,
+            cgroup_limits,
             sources,
             account: Arc::new(Account::current()),
         };
@@ -57,14 +62,17 @@ impl SharedPolicy {
         shared
     }
 
-    /// Loads the policy again.
-    pub fn reload(&self) {
-        if let Some(sources) = &self.sources {
-            let (policy, problems) = sources.load();
-            problems.iter().for_each(report);
-            let policy = Arc::new(policy.with_exec(self.exec));
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
-        }
+    /// Loads the policy again. Returns the number of errors in its files.
+    pub fn reload(&self) -> usize {
+        let Some(sources) = &self.sources else {
+            return 0;
+        };
+        let (policy, problems) = sources.load();
+        problems.iter().for_each(report);
+        let policy = policy.with_exec(self.exec);
+        let policy = Arc::new(policy.with_cgroup_limits(self.cgroup_limits));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        problems.len()
     }
 
     /// Texts of the files that the policy was made of.

@@ -16,8 +16,11 @@ use super::messages::Connection;
 use super::signals::Signals;
 use super::watch::Watch;
 use super::{Supervisor, limits};
+use crate::agent::access::PolicySource as _;
+use crate::agent::audit::{Event, Record, key_changes};
 use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
 use crate::agent::jobs::{Force, JobId};
+use crate::agent::log;
 use crate::message::Cause;
 use crate::net::{Clock, Timer};
 use crate::process::reap_orphans;
@@ -38,6 +41,8 @@ pub(super) mod tokens {
     pub const FRONT: Token = Token(2);
     /// A signal to this program, or its embedder.
     pub const SIGNAL: Token = Token(3);
+    /// The recorder.
+    pub const RECORDER: Token = Token(5);
     /// A child process that ended.
     pub const CHILD: Token = Token(4);
 
@@ -118,12 +123,13 @@ impl Run {
     }
 
     /// Runs until the agent has ended.
-    pub fn run(mut self) {
+    pub fn run(mut self, listening: Vec<String>) {
+        self.supervisor.record_start(listening);
         let mut ready = mio::Events::with_capacity(limits::READY);
         loop {
             let more = self.turn();
             if self.has_ended() {
-                return;
+                return self.supervisor.record_end_of_agent();
             }
             let timeout = if more {
                 Some(Duration::ZERO)
@@ -139,7 +145,7 @@ impl Run {
             }
             for event in &ready {
                 match event.token() {
-                    tokens::TIMER | tokens::FRONT => {}
+                    tokens::TIMER | tokens::FRONT | tokens::RECORDER => {}
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
                     tokens::CHILD => self.on_child(),
@@ -193,6 +199,7 @@ impl Run {
     }
 
     fn on_time(&mut self, now: Instant) {
+        self.supervisor.on_records(now);
         self.supervisor.on_deadlines(now);
         self.supervisor.on_endings(now);
         if self.supervisor.reload.is_some_and(|at| at <= now) {
@@ -320,6 +327,24 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Records the start of the agent. If a required record cannot be written, commands are denied later.
+    fn record_start(&mut self, listening: Vec<String>) {
+        let event = Event::AgentStarted {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            listening,
+            keys: self.policy.policy().members().count(),
+        };
+        self.records.send(&Record::of_agent(event));
+    }
+
+    fn record_end_of_agent(&mut self) {
+        let counts = self.records.counts;
+        log::write_end(counts);
+        self.records.send(&Record::of_agent(counts.event()));
+        self.records.finish();
+    }
+
     /// Forgets the connection to a front that is gone.
     fn disconnect(&mut self) {
         self.sessions.lose(Clock.now());
@@ -340,7 +365,19 @@ impl Supervisor {
     /// Loads the files of the policy again.
     fn reload_policy(&mut self) {
         self.reload = None;
-        self.policy.reload();
+        let before = self.policy.policy();
+        let errors = self.policy.reload();
+        let after = self.policy.policy();
+        for change in key_changes(&before, &after) {
+            log::write_key_change(&change);
+            let event = change.change.event();
+            self.records
+                .send(&Record::of_key(change.key, &change.name, event));
+        }
+        let keys = after.members().count();
+        log::write_reload(keys, errors);
+        self.records
+            .send(&Record::of_agent(Event::Reloaded { keys, errors }));
         self.send_policy();
     }
 }

@@ -14,10 +14,10 @@ use super::child_io::{ChildIo, Part};
 use super::job::Job;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Grant, PolicySource as _};
-use crate::agent::audit::{Command, Event, Record};
-use crate::agent::jobs::{Errno, Force, JobId, Output, Phase, Pid, Start, Started, Status};
+use crate::agent::audit::{Command, Event, Record, Unwritten};
+use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
 use crate::message::{Exec, OsText, Outcome, Window};
-use crate::process::{self, SpawnError, Stage, Stdin, User, WindowSize};
+use crate::process::{self, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -32,17 +32,48 @@ impl Supervisor {
             Ok(grant) => grant,
             Err(outcome) => return self.refuse(id, outcome),
         };
-        let accepted = self.audit.put(&Record {
-            key: start.owner.key,
-            name: Some(&grant.name),
-            address: start.owner.remote,
-            request: start.request,
-            event: Event::Accepted(Command::of(&exec, Some(&grant.user))),
-        });
-        if accepted.is_err() {
-            return self.refuse(id, Outcome::Denied {});
+        let spec = Box::new(self.complete(id, &start, &grant));
+        let (owner, request) = (start.owner.clone(), start.request);
+        self.table.insert(id, Job::new(slot, start));
+        self.records.counts.command();
+        let event = Event::Accepted(Command::of(&exec, Some(&grant.user)));
+        let record = Record::of_request(&owner, request, event);
+        match self.records.accept(now, &record, id, spec) {
+            Ok(()) => self.on_records(now),
+            Err(start) => self.spawn(now, id, &start.spec),
         }
-        self.spawn(now, id, slot, start, &grant);
+    }
+
+    /// Continues the starts whose records are written, and refuses those whose are not.
+    pub(super) fn on_records(&mut self, now: Instant) {
+        while let Some((start, written)) = self.records.poll(now) {
+            let ended = self.table.get(start.id).and_then(|job| job.cause);
+            match (written, ended) {
+                (Ok(()), None) => self.spawn(now, start.id, &start.spec),
+                // Canceled before anything was started.
+                (Ok(()), Some(_)) => self.settle_unstarted(start.id),
+                (Err(Unwritten), _) => {
+                    self.table.remove_refused(start.id);
+                    self.refuse(start.id, Outcome::Denied {});
+                }
+            }
+        }
+    }
+
+    /// Settles a job that was ended before its start, as if its process had been.
+    fn settle_unstarted(&mut self, id: JobId) {
+        if let Some(job) = self.table.get_mut(id) {
+            let signal = Signal::TERM.as_raw();
+            let exit = Exit::Signal {
+                signal,
+                core: false,
+            };
+            let streams_open = false;
+            job.status.phase = Phase::Ended { exit, streams_open };
+            job.status.stdin_closed = true;
+            self.record_end(id);
+            self.note(id);
+        }
     }
 
     /// Decides by the supervisor's own knowledge.
@@ -80,56 +111,35 @@ impl Supervisor {
         self.report(id, status, [0; 2]);
     }
 
-    fn spawn(&mut self, now: Instant, id: JobId, slot: u32, start: Start, grant: &Grant) {
-        let spec = self.complete(id, &start, grant);
-        let spawned = process::start(&spec);
-        let mut status = Status::STARTING;
-        let (child, io) = match spawned {
-            Ok(starting) => {
-                let mut child = Child::Starting(starting);
-                let (pipes, slave) = child.take_streams();
-                let mut io = ChildIo::new(slot, pipes, slave);
-                match self.register(id, &child, &mut io) {
-                    Ok(()) => (Some(child), io),
-                    Err(error) => {
-                        child.kill();
-                        let errno = error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno);
-                        let lingering = true;
-                        status.phase = Phase::Failed { errno, lingering };
-                        (Some(child), io)
-                    }
-                }
+    /// Starts the process of a job in the table.
+    fn spawn(&mut self, now: Instant, id: JobId, spec: &process::Spec) {
+        let Some(slot) = self.table.get(id).map(|job| job.slot) else {
+            return;
+        };
+        let mut child = match process::start(spec) {
+            Ok(starting) => Child::Starting(starting),
+            Err(error) => return self.fail(id, errno(error)),
+        };
+        let (pipes, slave) = child.take_streams();
+        let mut io = ChildIo::new(slot, pipes, slave);
+        let registered = self.register(id, &child, &mut io);
+        if registered.is_err() {
+            child.kill();
+        }
+        if let Some(job) = self.table.get_mut(id) {
+            // Early input is in the ring already.
+            io.adopt_input(job.io.inlet());
+            job.io = io;
+            job.child = Some(child);
+        }
+        match registered {
+            Ok(()) => {
+                self.starting.insert((now + limits::START, id));
             }
             Err(error) => {
-                let (errno, lingering) = (errno(error), false);
-                status.phase = Phase::Failed { errno, lingering };
-                (None, ChildIo::new(slot, [None, None, None], None))
+                let errno = error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno);
+                self.fail(id, errno);
             }
-        };
-        let failed = status.phase != Phase::Starting;
-        let job = Job {
-            slot,
-            request: start.request,
-            digest: start.digest,
-            owner: start.owner,
-            record: start.record,
-            child,
-            io,
-            status,
-            cause: None,
-            pending_force: None,
-            picture: None,
-            draining: None,
-            ending: false,
-            forgotten: false,
-            queued: false,
-        };
-        self.table.insert(id, job);
-        if failed {
-            self.record_end(id);
-            self.note(id);
-        } else {
-            self.starting.insert((now + limits::START, id));
         }
     }
 
@@ -201,19 +211,17 @@ impl Supervisor {
                     pid: Pid(pid),
                     home: home.map(Errno),
                 });
+                if job.io.wants_turn(Part::Stdin) {
+                    self.ready.push_back((id, Part::Stdin));
+                }
                 for output in Output::ALL {
                     if job.io.release(output, 0) {
                         self.ready.push_back((id, Part::of(output)));
                     }
                 }
-                let record = Record {
-                    key: job.owner.key,
-                    name: job.owner.name.as_deref(),
-                    address: job.owner.remote,
-                    request: job.request,
-                    event: Event::Started { pid },
-                };
-                let _ = self.audit.put(&record);
+                let event = Event::Started { pid };
+                self.records
+                    .send(&Record::of_request(&job.owner, job.request, event));
                 self.note(id);
             }
             Err(error) => self.on_start_failed(id, error),
@@ -268,7 +276,7 @@ impl Supervisor {
             return;
         };
         let running = matches!(job.status.phase, Phase::Running) && job.draining.is_none();
-        let signal_number = process::Signal::from_named_raw(signal);
+        let signal_number = Signal::from_named_raw(signal);
         if let (true, Some(child), Some(named)) = (running, &job.child, signal_number) {
             let _ = child.process().signal(named);
             job.pending_force = Force::of(signal).or(job.pending_force);

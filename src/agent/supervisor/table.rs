@@ -65,6 +65,14 @@ impl Table {
         }
     }
 
+    /// Removes a job that was refused: its request may be sent again.
+    pub fn remove_refused(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.slots.remove(&job.slot);
+            self.requests.remove(&(job.owner.key, job.request));
+        }
+    }
+
     /// Removes a forgotten job.
     pub fn remove(&mut self, id: JobId) -> Option<Job> {
         self.jobs.remove(&id)

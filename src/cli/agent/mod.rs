@@ -19,8 +19,8 @@ use self::invite::InviteArgs;
 use self::key::KeyArgs;
 use self::serve::ServeArgs;
 use super::{failure, memory};
-use crate::agent::front;
 use crate::agent::ipc::FRONT;
+use crate::agent::{front, recorder};
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 
 const EXAMPLES: &str = "\
@@ -65,6 +65,10 @@ pub enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     failure::install("udpagent", AGENT_FAILURE);
+    let mut args = std::env::args_os();
+    if args.next().is_some_and(|name| name == recorder::NAME) {
+        return recorder::program::main(args);
+    }
     memory::keep_private();
     if std::env::args_os().next().is_some_and(|name| name == FRONT) {
         std::process::exit(front::main().into());

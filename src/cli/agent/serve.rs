@@ -11,20 +11,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{ArgAction, Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tracing::level_filters::LevelFilter;
 
 use super::files::{ConfigFile, Files};
 use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::chat::ReplyTemplate;
-use crate::agent::config::{Audit, Config, Layer, LogFormat, Switch};
+use crate::agent::config::{self, Config, Layer, LogFormat, Switch};
 use crate::agent::daemon::listening::Listening;
 use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
+use crate::agent::log;
+use crate::agent::recorder::limits::LAST_LINES;
+use crate::agent::recorder::{AuditSender, LogSender, Recorder};
 use crate::control::signals::not_ignored;
-use crate::crypto::key_file;
+use crate::crypto::{SecretKey, key_file};
 use crate::escape;
 use crate::message::limits::NAME;
+use crate::message::status::{INTERNAL, SUCCESS};
 use crate::net::{self, Bind};
 
 /// `udpagent`
@@ -114,24 +117,106 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let files = Files::locate()?;
     let file = files.read_config(&args.config)?;
     let config = Config::resolve([args.layer(), file]);
-    start_log(config.log_format, args.verbose);
+    let format = config.log_format;
+    let audit = audit(&config);
+    let demand = audit.as_ref().map(|audit| audit.demand);
+    // First of all, because the recorder must inherit no descriptor of the agent.
+    let Recorder { pid, records, logs } = Recorder::start(format, audit)?;
+    let [own, fronts] = logs;
+    let sender = LogSender::new(own, format);
+    log::start(format, args.verbose, sender.clone());
+    let verbose = args.verbose;
+    let lines = daemon::Log {
+        sender: sender.clone(),
+        fronts,
+        format,
+        verbose,
+    };
+    let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 
+    let result = serve(config, files, audit, lines);
+    let status = match (result, format) {
+        (Ok(()), _) => Ok(SUCCESS),
+        (Err(error), LogFormat::Text) => Err(error),
+        (Err(error), LogFormat::Json) => {
+            tracing::error!(event = "failed", "{error:#}");
+            Ok(INTERNAL)
+        }
+    };
+    sender.flush(LAST_LINES);
+    sender.end();
+    Recorder::wait(pid, LAST_LINES);
+    status
+}
+
+fn serve(config: Config, files: Files, audit: Option<AuditSender>, log: daemon::Log) -> Result<()> {
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let identity = key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(control) = &files.control {
         // The same user may always connect, so the key must exist before its controller is first run.
         if let Err(error) = key_file::load_or_create(&control.identity(), &mut rng) {
-            eprintln!("udpagent: {error}; this user's own controller cannot connect");
+            tracing::warn!("{error}; this user's own controller cannot connect");
         }
     }
-    let audit = audit(&config);
-    let name = config.name.unwrap_or_else(host_name);
+    let name = config.name.clone().unwrap_or_else(host_name);
+    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
+    let path = files.agent.listening();
     let setup = daemon::Config {
+        audit,
+        log: Some(log),
+        ..setup(config, files, identity, name.clone())?
+    };
+    let agent = daemon::bind(setup).with_context(|| binds.join(", "))?;
+    for (address, error) in &agent.unbound {
+        tracing::warn!("{address}: {error}; continuing without this address");
+    }
+    let published = Listening::publish(&path, &agent.addresses);
+    if let Err(error) = &published {
+        tracing::warn!(
+            "{}: {error}; give \"udpagent invite\" the port with --host HOST:PORT",
+            path.display()
+        );
+    }
+    let addresses = agent.addresses.iter().map(SocketAddr::to_string);
+    let addresses: Vec<String> = addresses.collect();
+    let name = escape::line(name.as_bytes(), NAME);
+    let (key, addresses) = (agent.key, addresses.join(", "));
+    tracing::info!(
+        event = "agent_started",
+        "{name} {key} listens on {addresses}"
+    );
+    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM, SIGHUP]).collect();
+    agent
+        .serve(own_program()?, &stops, &[])
+        .context("cannot start")?;
+    drop(published);
+    Ok(())
+}
+
+/// Returns the path of this program, as it is executed again for the front.
+fn own_program() -> Result<PathBuf> {
+    // The very file that runs, also after another one was put in its place.
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_owned());
+    }
+    std::env::current_exe().context("cannot find this program")
+}
+
+/// Returns the configuration of the agent's threads.
+fn setup(
+    config: Config,
+    files: Files,
+    identity: SecretKey,
+    name: String,
+) -> Result<daemon::Config> {
+    Ok(daemon::Config {
         identity,
-        name: name.clone(),
+        name,
         binds: addresses(&config.bind)?,
+        replay_log: Some(files.agent.state_dir().join("answered")),
         trust: Trust::Files(Sources {
-            agent: files.agent.clone(),
+            agent: files.agent,
             control: files.control,
         }),
         exec: config.exec,
@@ -148,56 +233,21 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             Switch::On => Plain::Shown(config.reply),
             Switch::Off => Plain::Off,
         },
-        replay_log: Some(files.agent.state_dir().join("answered")),
         resources: config.resources,
-        audit,
-    };
-    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    let agent = daemon::bind(setup).with_context(|| binds.join(", "))?;
-    for (address, error) in &agent.unbound {
-        eprintln!("udpagent: {address}: {error}; continuing without this address");
-    }
-    let published = Listening::publish(&files.agent.listening(), &agent.addresses);
-    if let Err(error) = &published {
-        let path = files.agent.listening();
-        eprintln!(
-            "udpagent: {}: {error}; give \"udpagent invite\" the port with --host HOST:PORT",
-            path.display()
-        );
-    }
-    let listening: Vec<String> = agent.addresses.iter().map(SocketAddr::to_string).collect();
-    eprintln!(
-        "udpagent: {} {} listens on {}",
-        escape::line(name.as_bytes(), NAME),
-        agent.key,
-        listening.join(", ")
-    );
-    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM, SIGHUP]).collect();
-    agent
-        .serve(own_program()?, &stops, &[])
-        .context("cannot start")?;
-    drop(published);
-    Ok(0)
-}
-
-/// Returns the path of this program, as it is executed again for the front.
-fn own_program() -> Result<PathBuf> {
-    // The very file that runs, also after another one was put in its place.
-    let running = Path::new("/proc/self/exe");
-    if running.exists() {
-        return Ok(running.to_owned());
-    }
-    std::env::current_exe().context("cannot find this program")
+        cgroup_limits: config.cgroup_limits,
+        audit: None,
+        log: None,
+    })
 }
 
 /// Returns the settings of the audit, or `None` if it is off.
 pub fn audit(config: &Config) -> Option<audit::Config> {
     let collected = config.audit_file.is_some() || !io::stderr().is_terminal();
     let demand = match config.audit {
-        Audit::Auto if collected => Demand::Wanted,
-        Audit::Auto | Audit::Off => return None,
-        Audit::On => Demand::Wanted,
-        Audit::Required => Demand::Required,
+        config::Audit::Auto if collected => Demand::Wanted,
+        config::Audit::Auto | config::Audit::Off => return None,
+        config::Audit::On => Demand::Wanted,
+        config::Audit::Required => Demand::Required,
     };
     let file = config.audit_file.clone();
     Some(audit::Config { file, demand })
@@ -220,27 +270,6 @@ fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
         }
     }
     Ok(all)
-}
-
-/// Starts the log on standard error.
-fn start_log(format: LogFormat, verbose: u8) {
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        2 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        // Otherwise the log complains on standard error, and panics if that is closed.
-        .log_internal_errors(false)
-        .with_writer(io::stderr);
-    // Only tests start two agents in a process, and either log serves both.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::context::open_client;
 use crate::agent::config::Switch;
 use crate::agent::daemon::{self, Agent, Plain, Trust};
-use crate::agent::jobs;
+use crate::agent::{CgroupLimits, jobs};
 use crate::control::client::Client;
 use crate::control::host_resolver::Host;
 use crate::crypto::SecretKey;
@@ -39,7 +39,9 @@ impl Local {
             plain: Plain::Off,
             replay_log: None,
             resources: Vec::new(),
+            cgroup_limits: CgroupLimits::default(),
             audit: None,
+            log: None,
         })
         .context("cannot start an agent in this process")?;
         let client = open_client(controller)?;

@@ -157,7 +157,7 @@ fn a_home_that_cannot_be_entered_is_reported_and_the_program_runs_in_the_root_di
         }
     };
     assert_eq!(started.home, Some(rustix::io::Errno::NOENT.raw_os_error()));
-    let stdout = starting.process().stdout.take().unwrap();
+    let stdout = starting.process_mut().stdout.take().unwrap();
     assert_eq!(read_to_end(stdout), b"/\n");
 
     // A directory that was asked for is an error, and a relative one is below the home directory.

@@ -10,6 +10,9 @@ use std::fs;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
+/// Name of the process that writes log and audit. It belongs to no job.
+const RECORDER: &str = "udpagent-record";
+
 /// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Process {
@@ -60,10 +63,10 @@ fn all() -> BTreeMap<i32, Process> {
         .collect()
 }
 
-/// The children of a process, zombies included.
+/// The children of an agent, zombies included, without its recorder.
 pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
     let all = all().into_values();
-    all.filter(|process| process.parent == pid.as_raw_pid())
+    all.filter(|process| process.parent == pid.as_raw_pid() && process.name != RECORDER)
         .collect()
 }
 
@@ -89,7 +92,8 @@ impl Jobs {
             }
             false
         };
-        let members: Vec<&Process> = all.values().filter(descends).collect();
+        let of_job = |process: &&Process| process.name != RECORDER && descends(process);
+        let members: Vec<&Process> = all.values().filter(of_job).collect();
         Self {
             marks: members.iter().filter_map(|member| member.mark()).collect(),
             members: members.iter().map(|m| (m.pid, m.started)).collect(),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use udpagent::agent::access::{Accounts, InviteRefused, Policy, PolicySource};
+use udpagent::agent::access::{Accounts, InviteRefused, Policy, PolicySource, Registration};
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
 use udpagent::agent::core::{Config, Service};
 use udpagent::agent::jobs::{self};
@@ -47,8 +47,8 @@ impl PolicySource for ListedPolicy {
         _: &PublicKey,
         _: &[u8; INVITE],
         _: &str,
-    ) -> Result<String, InviteRefused> {
-        Err(InviteRefused)
+    ) -> Registration {
+        Registration::Decided(Err(InviteRefused))
     }
 }
 

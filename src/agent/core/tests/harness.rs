@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::agent::access::testing::TestAccounts;
-use crate::agent::access::{Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource};
+use crate::agent::access::{Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource, Registration};
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
 use crate::agent::jobs::{
@@ -230,12 +230,12 @@ impl PolicySource for Rc<RefCell<TestPolicy>> {
         key: &PublicKey,
         invite: &[u8; INVITE],
         requested: &str,
-    ) -> Result<String, InviteRefused> {
+    ) -> Registration {
         if *invite != INVITATION {
-            return Err(InviteRefused);
+            return Registration::Decided(Err(InviteRefused));
         }
         self.borrow_mut().list(*key, requested);
-        Ok(requested.into())
+        Registration::Decided(Ok(requested.into()))
     }
 }
 
@@ -258,7 +258,8 @@ impl Audit for Arc<Records> {
         if self.full.load(Ordering::Relaxed) {
             return Err(Unwritten);
         }
-        let line = (record.event.name(), record.request);
+        let request = record.request.unwrap_or(id(0));
+        let line = (record.event.name(), request);
         self.lines.lock().unwrap().push(line);
         Ok(())
     }

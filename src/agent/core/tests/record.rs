@@ -73,3 +73,33 @@ fn without_a_record_nothing_is_started_and_the_id_is_not_used_up() {
         Outcome::Exited { code: 3 }
     );
 }
+
+#[test]
+fn attachments_signals_cancels_registrations_and_denials_without_a_command_are_recorded() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let call = harness.call(alice, 0, &Request::Exec(exec(1)));
+    harness.records.take();
+    let (id_1, signal) = (id(1), 10);
+    harness.call(alice, 1, &Request::Signal { id: id_1, signal });
+    assert_eq!(harness.records.take(), [("signaled", id_1)]);
+    // Nothing happens, so nothing is recorded.
+    harness.call(alice, 2, &Request::Signal { id: id(2), signal });
+    let (stdout, stderr) = (None, None);
+    let attach = |id| Request::Attach { id, stdout, stderr };
+    harness.call(alice, 3, &attach(id(2)));
+    assert_eq!(harness.records.take(), []);
+    let attached = harness.call(alice, 4, &attach(id_1));
+    assert_eq!(harness.records.take(), [("attached", id_1)]);
+    harness.say(call, &Request::Cancel {});
+    assert_eq!(harness.records.take(), [], "its call is over");
+    harness.say(attached, &Request::Cancel {});
+    assert_eq!(harness.records.take(), [("canceled", id_1)]);
+
+    let guest = harness.open(2, GUEST);
+    harness.call(guest, 0, &Request::Ping {});
+    assert_eq!(harness.records.take(), [("denied", id(0))]);
+    let name = "ann".into();
+    harness.call(guest, 1, &Request::Register { name });
+    assert_eq!(harness.records.take(), [("registered", id(0))]);
+}

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::caller::{Caller, command};
 use crate::agent::access::{Sources, invite};
 use crate::agent::config::Switch;
-use crate::agent::daemon::{Agent, Config, Plain, Terminal, Trust, start, unix_now};
+use crate::agent::daemon::{Agent, Config, Plain, Trust, start, unix_now};
 use crate::agent::jobs::{self};
+use crate::agent::CgroupLimits;
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
 use crate::message::{CloseCode, Outcome, Reply, Request};
@@ -31,7 +32,8 @@ fn agent(trust: Trust) -> Agent {
         exec: Switch::On,
         jobs: jobs::Config::default(),
         plain: Plain::Off,
-        terminal: Terminal::None,
+        cgroup_limits: CgroupLimits::default(),
+        log: None,
         replay_log: None,
         resources: Vec::new(),
         audit: None,

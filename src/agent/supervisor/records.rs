@@ -1,0 +1,145 @@
+//! The supervisor's log lines and audit records on their way to the recorder, and the starts that wait for theirs.
+//!
+//! Invariant: nothing waits for the recorder but a start whose record is required, and that at most
+//! [`ACKNOWLEDGEMENT`].
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+
+use super::tokens;
+use crate::agent::audit::{Record, Unwritten};
+use crate::agent::jobs::JobId;
+use crate::agent::log::Counts;
+use crate::agent::recorder::limits::{ACKNOWLEDGEMENT, LAST_LINES};
+use crate::agent::recorder::{AuditSender, LogSender, Receipt};
+use crate::process::Spec;
+use crate::time::Instant;
+
+/// A start that waits for its record.
+pub struct WaitingStart {
+    /// The job.
+    pub id: JobId,
+    /// The process.
+    pub spec: Box<Spec>,
+    /// Time until which it waits.
+    deadline: Instant,
+}
+
+/// Senders to the recorder.
+pub struct Records {
+    audit: Option<AuditSender>,
+    log: Option<(LogSender, OwnedFd)>,
+    waiting: HashMap<Receipt, WaitingStart>,
+    /// Counts for the last line.
+    pub counts: Counts,
+}
+
+impl Records {
+    /// Takes the senders. Without them nothing is recorded.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn new(
+        audit: Option<AuditSender>,
+        log: Option<LogSender>,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Some(audit) = &audit {
+            let descriptor = audit.as_fd().as_raw_fd();
+            registry.register(&mut SourceFd(&descriptor), tokens::RECORDER, interest)?;
+        }
+        let log = match log {
+            Some(log) => {
+                let descriptor = log.descriptor()?;
+                let raw = descriptor.as_raw_fd();
+                registry.register(&mut SourceFd(&raw), tokens::RECORDER, Interest::WRITABLE)?;
+                Some((log, descriptor))
+            }
+            None => None,
+        };
+        Ok(Self {
+            audit,
+            log,
+            waiting: HashMap::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Records an event.
+    pub fn send(&mut self, record: &Record<'_>) {
+        if let Some(audit) = &mut self.audit {
+            audit.send(record);
+        }
+    }
+
+    /// Records a line that the front has made and that was checked.
+    pub fn send_line(&mut self, line: Vec<u8>) {
+        if let Some(audit) = &mut self.audit {
+            audit.send_line(line);
+        }
+    }
+
+    /// Records the acceptance of a command, whose start [`poll`](Self::poll) returns.
+    ///
+    /// # Errors
+    /// The start, if nothing is recorded: it need not wait.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        record: &Record<'_>,
+        id: JobId,
+        spec: Box<Spec>,
+    ) -> Result<(), WaitingStart> {
+        let deadline = now + ACKNOWLEDGEMENT;
+        let start = WaitingStart { id, spec, deadline };
+        let Some(audit) = &mut self.audit else {
+            return Err(start);
+        };
+        let receipt = audit.put(record);
+        self.waiting.insert(receipt, start);
+        Ok(())
+    }
+
+    /// Sends what waits, and returns the next start whose record is written, or not and must not be.
+    pub fn poll(&mut self, now: Instant) -> Option<(WaitingStart, Result<(), Unwritten>)> {
+        if let Some((log, _)) = &self.log
+            && !log.is_idle()
+        {
+            log.drain();
+        }
+        let audit = self.audit.as_mut()?;
+        if !audit.is_idle() {
+            audit.drain();
+        }
+        while let Some((receipt, result)) = audit.poll() {
+            if let Some(start) = self.waiting.remove(&receipt) {
+                return Some((start, result));
+            }
+        }
+        let due = |(_, start): &(&Receipt, &WaitingStart)| start.deadline <= now;
+        let receipt = *self.waiting.iter().find(due)?.0;
+        Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
+    }
+
+    /// Returns the next deadline of a waiting start.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.values().map(|start| start.deadline).min()
+    }
+
+    /// Sends what waits, as far as the recorder accepts it in a moment, and ends lines and records.
+    pub fn finish(&mut self) {
+        if let Some((log, _)) = &self.log {
+            log.flush(LAST_LINES);
+            log.end();
+        }
+        if let Some(audit) = &mut self.audit {
+            audit.flush(LAST_LINES);
+            audit.end();
+        }
+    }
+}

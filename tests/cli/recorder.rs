@@ -1,0 +1,187 @@
+//! An agent whose log nobody reads, and a recorder that cannot write.
+
+use std::io::{Read as _, Write as _};
+use std::process::{ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use udpagent::client::{Client, Host};
+use udpagent::crypto::key_file;
+
+use crate::harness::{DEADLINE, User};
+
+/// Argument that fills the pipe to the log, and then each queue before it.
+const LONG: usize = 20_000;
+
+/// An agent with a pipe for its log that nobody reads.
+struct Unread {
+    process: std::process::Child,
+    stderr: Option<ChildStderr>,
+    client: Client,
+    host: Host,
+}
+
+impl Unread {
+    /// Starts an agent, and reads its log up to its addresses.
+    fn start(user: &User) -> Self {
+        let mut command: Command = user.command("udpagent");
+        command.args(["--bind", "127.0.0.1:0", "-v"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = process.stderr.take().unwrap();
+        let line = loop {
+            let line = read_line(&mut stderr);
+            if line.contains(" listens on ") {
+                break line;
+            }
+        };
+        let (name, address) = line.split_once(" listens on ").unwrap();
+        let key = name.rsplit(' ').next().unwrap().parse().unwrap();
+        let identity = key_file::load(&user.path("config/udpctl/identity")).unwrap();
+        let client = Client::new(identity).unwrap();
+        let host = client.host(address, key).unwrap();
+        let stderr = Some(stderr);
+        Self {
+            process,
+            stderr,
+            client,
+            host,
+        }
+    }
+
+    /// Runs `true` with a long argument. Returns true if it ran.
+    fn exec(&mut self) -> bool {
+        let report = self
+            .client
+            .exec(&self.host, ["true", &"x".repeat(LONG)])
+            .run();
+        report.is_ok_and(|report| report.is_success())
+    }
+
+    /// Reads the log from here on.
+    fn read(&mut self) -> Receiver<String> {
+        let mut stderr = self.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let (mut rest, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+            while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+                rest.extend_from_slice(&buffer[..length]);
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    let line: Vec<u8> = rest.drain(..=end).collect();
+                    let _ = sender.send(String::from_utf8(line).unwrap());
+                }
+            }
+        });
+        lines
+    }
+
+    fn stop(&mut self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn read_line(stream: &mut ChildStderr) -> String {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while stream.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap()
+}
+
+#[test]
+fn commands_run_while_nobody_reads_the_log_and_missing_records_are_counted() {
+    const COMMANDS: usize = 500;
+
+    let user = User::new();
+    let mut agent = Unread::start(&user);
+    let began = Instant::now();
+    for number in 0..COMMANDS {
+        assert!(agent.exec(), "command {number}");
+        assert!(
+            began.elapsed() < DEADLINE,
+            "{number} commands in {DEADLINE:?}"
+        );
+    }
+    let lines = agent.read();
+    let (mut records, mut dropped) = (0, 0);
+    // The count is in the log as soon as there is room, not only at the end.
+    while dropped == 0 {
+        let line = lines
+            .recv_timeout(DEADLINE)
+            .expect("a count of dropped records");
+        count(&line, &mut records, &mut dropped);
+    }
+    agent.stop();
+    while let Ok(line) = lines.recv_timeout(DEADLINE) {
+        count(&line, &mut records, &mut dropped);
+    }
+    assert!(agent.process.wait().unwrap().success());
+    // Three for each command, and the start and the end of the agent; the first line may come before the addresses.
+    let all = u64::try_from(3 * COMMANDS + 2).unwrap();
+    let counted = records + dropped;
+    assert!(
+        (all - 1..=all).contains(&counted),
+        "{records} + {dropped} of {all}"
+    );
+    assert!(records > 100, "{records}");
+}
+
+/// Counts a line, if it is a record.
+fn count(line: &str, records: &mut u64, dropped: &mut u64) {
+    let Ok(record) = serde_json::from_str::<Value>(line) else {
+        return;
+    };
+    if record["event"] == "dropped" {
+        *dropped += record["records"].as_u64().unwrap();
+    } else {
+        *records += 1;
+    }
+}
+
+#[test]
+fn an_agent_whose_log_nobody_reads_ends_in_time() {
+    let user = User::new();
+    let mut agent = Unread::start(&user);
+    for _ in 0..50 {
+        assert!(agent.exec());
+    }
+    agent.stop();
+    let began = Instant::now();
+    assert!(agent.process.wait().unwrap().success());
+    assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_required_record_that_the_recorder_does_not_write_in_time_denies_the_command() {
+    let user = User::new();
+    user.write_config("audit = 'required'");
+    let mut agent = Unread::start(&user);
+    let mut ran = 0;
+    while agent.exec() {
+        ran += 1;
+        assert!(ran < 1000, "the pipe never fills");
+    }
+    assert!(ran > 0);
+    // Only the first one waits for the recorder.
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert!(!agent.exec());
+    }
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    let lines = agent.read();
+    let _ = std::io::stdout().flush();
+    let until = Instant::now() + DEADLINE;
+    while !agent.exec() {
+        assert!(Instant::now() < until, "denied although the log is read");
+    }
+    drop(lines);
+}
