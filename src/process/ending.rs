@@ -1,188 +1,240 @@
-//! Termination of a tree: TERM to every process, five seconds of grace, then KILL until none is left.
+//! Termination of one tree: TERM to every process, five seconds of grace, then KILL until none is left.
 //!
-//! Not a thread and not a timer: the event loop calls it at [`Ending::poll_timeout`], or sooner. Invariant:
-//! the leader is not reaped while an `Ending` of its tree is in progress.
+//! Not the reading of `/proc`, which `endings` does for all trees. Invariant: the leader's process group is signalled
+//! as a whole at each step as long as the leader is not reaped, also without any `/proc`.
 //!
 //! ```text
-//!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──GIVE_UP_AFTER──► GaveUp
-//!                        └────────── none left ───────────┴─────────────────────► Ended
+//!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──KILL_TIME──► Lingering (StillRunning)
+//!                        └────────── none left ───────────┴──────────────────────┴───► Ended
 //! ```
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::snapshot::Identity;
-use super::{ProcessSnapshot, Signal, Tree};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::snapshot::{Entry, Identity, Table};
+use super::tree::Group;
+use super::{Pid, Signal, Tree};
 use crate::time::Instant;
 
 /// Time between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// Time for which KILL is repeated. It takes effect at once except in a process that waits for a device.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+/// Time after KILL at which a tree that is left is reported. KILL takes effect at once, except in a process that
+/// waits for a device or that may not be killed.
+pub const KILL_TIME: Duration = Duration::from_secs(1);
 
-/// Interval before the first scan. It doubles with each scan.
-const FIRST_SCAN: Duration = Duration::from_millis(5);
+/// Interval before the first look. It doubles with each look.
+pub(super) const FIRST_LOOK: Duration = Duration::from_millis(5);
 
-/// Time for which consecutive scans must find no process before the tree counts as empty. A read of `/proc`
+/// Time for which consecutive looks must find no process before the tree counts as empty. A read of `/proc`
 /// is not atomic: it may miss a process that forks and exits meanwhile, or one whose environment is
 /// not readable during `exec`.
 const CONFIRMATION: Duration = Duration::from_millis(20);
 
-/// Longest interval between scans.
-const LONGEST_SCAN_INTERVAL: Duration = Duration::from_millis(250);
+/// Longest interval between looks.
+const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Progress of a termination.
+/// Interval between looks at a tree that was reported as still running.
+const LINGERING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Result of a termination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// A process is left, and time to end it.
-    Pending,
     /// None is left but the leader's zombie, which can be reaped.
     Ended,
-    /// Some processes survived KILL: they wait for a device, or changed to another user. Reap the leader if it
-    /// has ended.
-    GaveUp {
-        /// Number of processes left.
-        left: usize,
+    /// Some processes have survived KILL for [`KILL_TIME`]: they wait for a device, or run as a user whom this
+    /// program may not signal. They are followed, and [`Progress::Ended`] is reported when they are gone.
+    StillRunning {
+        /// True if the leader is one of them.
+        leader: bool,
     },
 }
 
 /// A tree in termination.
 #[derive(Debug)]
-pub struct Ending {
+pub(super) struct Ending {
     tree: Tree,
-    state: State,
+    /// False if the leader was reaped before, so that its process id may be in use again.
+    has_leader: bool,
+    phase: Phase,
+    /// Time of TERM in clock ticks since boot. TERM is not sent to processes that started later, because they may
+    /// belong to the cleanup.
+    term_at: u64,
     /// Processes seen in the tree, so that one that leaves it and clears its environment stays known.
     known: HashSet<Identity>,
-    /// Time of the first scan of the current series that found no process.
+    /// Time of the first look of the current series that found no process.
     empty_since: Option<Instant>,
     interval: Duration,
-    next: Instant,
+    next_look: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum State {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
     /// TERM was sent; KILL follows at the instant.
-    Terminating {
-        until: Instant,
-        /// Latest start time in the snapshot for TERM. A member that is not newer and not known was missed.
-        youngest: u64,
-    },
-    /// KILL is repeated until the instant.
-    Killing {
-        until: Instant,
-    },
-    Over(Progress),
+    Terminating { until: Instant },
+    /// KILL is repeated; what is left at the instant is reported.
+    Killing { until: Instant },
+    /// It was reported as still running.
+    Lingering,
 }
 
 impl Ending {
-    /// Sends TERM once to every process of the tree, on a terminal after HUP.
-    #[must_use]
-    pub fn start(now: Instant, tree: Tree, snapshot: &mut ProcessSnapshot) -> Self {
-        let mut known = HashSet::new();
-        let table = snapshot.at(now);
-        let members = tree.members(table, &known);
-        for &signal in tree.termination_signals() {
-            tree.signal_members(signal, table, &members);
-        }
-        let youngest = table.iter().map(|entry| entry.started).max();
-        known.extend(members.iter().map(|entry| entry.identity()));
-        Self {
+    /// Sends TERM to the leader's process group, on a terminal after HUP. The next look sends it to the others.
+    pub(super) fn start(now: Instant, tree: Tree, has_leader: bool) -> Self {
+        let ending = Self {
             tree,
-            state: State::Terminating {
-                until: now + GRACE,
-                youngest: youngest.unwrap_or(0),
-            },
-            known,
+            has_leader,
+            phase: Phase::Terminating { until: now + GRACE },
+            term_at: ticks_since_boot(),
+            known: HashSet::new(),
             empty_since: None,
-            interval: FIRST_SCAN,
-            next: now + FIRST_SCAN,
+            interval: FIRST_LOOK,
+            next_look: now,
+        };
+        for &signal in ending.tree.termination_signals() {
+            ending.signal_group(signal);
+        }
+        ending
+    }
+
+    /// Ends the grace period: KILL is sent from now on.
+    pub(super) fn kill_now(&mut self, now: Instant) {
+        if let Phase::Terminating { .. } = self.phase {
+            self.phase = Phase::Killing {
+                until: now + KILL_TIME,
+            };
+            self.interval = FIRST_LOOK;
+            self.next_look = now;
+            self.signal_group(Signal::KILL);
         }
     }
 
-    /// Ends the grace period: sends KILL from now on.
-    pub fn kill_now(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
-        if let State::Terminating { until, .. } = &mut self.state {
-            *until = now;
+    /// Advances the phase. Needs no look.
+    pub(super) fn on_timeout(&mut self, now: Instant) -> Option<Progress> {
+        match self.phase {
+            Phase::Terminating { until } if now >= until => self.kill_now(now),
+            Phase::Killing { until } if now >= until => {
+                self.phase = Phase::Lingering;
+                self.interval = LINGERING_INTERVAL;
+                let leader = self.has_leader && !has_ended(self.tree.leader());
+                return Some(Progress::StillRunning { leader });
+            }
+            Phase::Terminating { .. } | Phase::Killing { .. } | Phase::Lingering => {}
         }
-        self.on_timeout(now, snapshot)
+        None
     }
 
-    /// Scans for processes that are left and acts accordingly. Extra calls are harmless; a call when the leader's
-    /// pidfd becomes readable shortens the termination.
-    pub fn on_timeout(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
-        if let State::Terminating { until, .. } = self.state
-            && now >= until
-        {
-            let until = now + GIVE_UP_AFTER;
-            self.state = State::Killing { until };
-            self.interval = FIRST_SCAN;
-            self.next = now;
+    /// Returns the time of the next call of [`Ending::on_timeout`].
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Terminating { until } | Phase::Killing { until } => Some(until),
+            Phase::Lingering => None,
         }
-        let progress = self.scan(now, snapshot);
-        match progress {
-            Progress::Pending => self.schedule(now),
-            over => self.state = State::Over(over),
+    }
+
+    /// Returns the time from which on another look is wanted.
+    pub(super) const fn next_look(&self) -> Instant {
+        self.next_look
+    }
+
+    /// Requests a look at once, because something has changed.
+    pub(super) fn look_now(&mut self, now: Instant) {
+        self.next_look = self.next_look.min(now);
+    }
+
+    /// Acts on the processes that a look has found. `None` stands for no `/proc`.
+    pub(super) fn on_look(&mut self, now: Instant, table: Option<&Table>) -> Option<Progress> {
+        let progress = match table {
+            Some(table) => self.scan(now, table),
+            None => self.without_proc(),
+        };
+        self.next_look = now + self.interval;
+        self.interval = match self.phase {
+            Phase::Lingering => LINGERING_INTERVAL,
+            Phase::Terminating { .. } | Phase::Killing { .. } => {
+                (self.interval * 2).min(LONGEST_INTERVAL)
+            }
+        };
+        if self.empty_since.is_some() {
+            self.next_look = self.next_look.min(now + FIRST_LOOK);
         }
         progress
     }
 
-    fn scan(&mut self, now: Instant, snapshot: &mut ProcessSnapshot) -> Progress {
-        if let State::Over(progress) = self.state {
-            return progress;
-        }
-        let table = snapshot.at(now);
+    fn scan(&mut self, now: Instant, table: &Table) -> Option<Progress> {
         let members = self.tree.members(table, &self.known);
-        let left = members.len();
-        if left == 0 {
+        if members.is_empty() {
             let since = *self.empty_since.get_or_insert(now);
-            return if now.since(since) < CONFIRMATION {
-                Progress::Pending
-            } else {
-                Progress::Ended
-            };
+            return (now.since(since) >= CONFIRMATION).then_some(Progress::Ended);
         }
         self.empty_since = None;
-        match self.state {
-            State::Terminating { youngest, .. } => {
-                // Members that existed at TERM and did not get it. Later children get no signal: they may
-                // belong to the cleanup.
-                let missed = members.iter().filter(|entry| {
-                    entry.started <= youngest && !self.known.contains(&entry.identity())
-                });
-                for entry in missed {
-                    self.tree
-                        .signal_missed(self.tree.termination_signals(), entry);
+        let group = if self.has_leader {
+            Group::Signalled
+        } else {
+            Group::Unknown
+        };
+        match self.phase {
+            Phase::Terminating { .. } => {
+                let missed = |entry: &&&Entry| {
+                    entry.started <= self.term_at && !self.known.contains(&entry.identity())
+                };
+                let signals = self.tree.termination_signals();
+                for entry in members.iter().filter(missed) {
+                    self.tree.signal_outside(signals, entry, group);
                 }
             }
-            State::Killing { until } if now >= until => return Progress::GaveUp { left },
-            State::Killing { .. } => self.tree.signal_members(Signal::KILL, table, &members),
-            State::Over(_) => {}
+            Phase::Killing { .. } | Phase::Lingering => {
+                self.signal_group(Signal::KILL);
+                for entry in &members {
+                    self.tree.signal_outside(&[Signal::KILL], entry, group);
+                }
+            }
         }
         let seen = members.iter().map(|entry| entry.identity());
         self.known.extend(seen);
-        Progress::Pending
+        None
     }
 
-    fn schedule(&mut self, now: Instant) {
-        if now >= self.next {
-            self.next = now + self.interval;
-            self.interval = (self.interval * 2).min(LONGEST_SCAN_INTERVAL);
-        }
-        if self.empty_since.is_some() {
-            self.next = self.next.min(now + FIRST_SCAN);
-        }
-        if let State::Terminating { until, .. } = self.state {
-            self.next = self.next.min(until);
+    /// Without `/proc`, only the leader and its process group are known. KILL ends all of the group, so nothing is
+    /// left of it when the leader has ended after that.
+    fn without_proc(&mut self) -> Option<Progress> {
+        match self.phase {
+            Phase::Terminating { .. } => None,
+            Phase::Killing { .. } | Phase::Lingering => {
+                self.signal_group(Signal::KILL);
+                let ended = !self.has_leader || has_ended(self.tree.leader());
+                ended.then_some(Progress::Ended)
+            }
         }
     }
 
-    /// Returns the time of the next call of [`Ending::on_timeout`], or `None` when the termination is over.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Over(_) => None,
-            State::Terminating { .. } | State::Killing { .. } => Some(self.next),
+    fn signal_group(&self, signal: Signal) {
+        if self.has_leader {
+            self.tree.signal_group(signal);
         }
     }
+}
+
+/// True if a process that is not reaped has ended.
+fn has_ended(leader: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(leader), options) {
+        Ok(None) | Err(Errno::INTR) => false,
+        Ok(Some(_)) => true,
+        // It is no child: one that was adopted from another program.
+        Err(_) => rustix::process::test_kill_process(leader) == Err(Errno::SRCH),
+    }
+}
+
+/// Returns the present time in the unit of start times in `/proc`.
+fn ticks_since_boot() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let ticks = rustix::param::clock_ticks_per_second();
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let rest = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(ticks) + rest.saturating_mul(ticks) / 1_000_000_000
 }

@@ -98,6 +98,12 @@ impl Process {
         &self.tree
     }
 
+    /// True if its exit status was collected, so that its process id may be in use again.
+    #[must_use]
+    pub const fn is_reaped(&self) -> bool {
+        self.reaped.is_some()
+    }
+
     /// Sends a signal to its process group.
     ///
     /// # Errors

@@ -6,10 +6,10 @@
 //! clock, and no call blocks, except those that say so.
 //!
 //! ```text
-//!         start           poll() is Some           exited() is Some              Ending returns Ended
+//!         start           poll() is Some           exited() is Some            Endings returns Ended
 //!   Spec ───────► Starting ─────────────► Process ──────────────────► (a zombie) ─────────────► reap()
 //!                                            │  signal(): its group                        ▲
-//!                                            └─ tree() ─► Ending: TERM · 5 s · KILL, KILL … ┘
+//!                                            └─ Endings: TERM · 5 s · KILL, KILL … ─────────┘
 //! ```
 //!
 //! Invariant: a leader is reaped last. Until then the kernel does not reuse its process id, which is also
@@ -18,6 +18,7 @@
 mod account;
 mod child;
 mod ending;
+mod endings;
 mod environment;
 mod image;
 mod leader;
@@ -36,14 +37,14 @@ mod terminal;
 mod tree;
 
 pub use account::{Account, AccountError, User};
-pub use ending::{Ending, GIVE_UP_AFTER, GRACE, Progress};
+pub use ending::{GRACE, KILL_TIME, Progress};
+pub use endings::Endings;
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
 pub use login::check_user;
 pub use orphans::{become_subreaper, reap_orphans};
 pub use pipe::Pipe;
 pub use rustix::process::{Pid, Resource, Signal};
-pub use snapshot::ProcessSnapshot;
 pub use spawn_error::{Cause, SpawnError, Stage};
 pub use spec::{Limit, Spec, Stdin, Terminal};
 pub use start::{Started, Starting, start};

@@ -90,7 +90,10 @@ fn children() -> Vec<Pid> {
             .flat_map(|list| list.split_ascii_whitespace())
             .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
             .collect(),
-        Err(_) => Table::read().children_of(getpid()),
+        Err(_) => {
+            let table = Table::read();
+            table.children_of(getpid()).map(|entry| entry.pid).collect()
+        }
     }
 }
 

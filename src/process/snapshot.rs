@@ -1,44 +1,117 @@
-//! Snapshots of the process table, read from `/proc`.
+//! Snapshots of the process table, read from `/proc` piece by piece.
 //!
-//! Not the membership in trees (`tree`). Invariant: one snapshot serves all queries of one instant, so that
-//! ending a thousand jobs at once reads `/proc` once.
+//! Not the membership in trees (`tree`). Invariant: one snapshot serves all trees, so that ending a thousand jobs at
+//! once reads `/proc` once; and a reading is interrupted after each process, so that it delays nobody.
 
-use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, ReadDir};
 use std::io::Read;
 
 use rustix::process::getpid;
 
 use super::environment::MARKER;
 use super::{Pid, limits};
-use crate::time::Instant;
 
-/// A copy of the process table, renewed when a query is newer than it. Keep one per thread.
-#[derive(Debug, Default)]
-pub struct ProcessSnapshot {
-    taken: Option<(Instant, Table)>,
+/// Markers of processes that have one, and of those that have none. A process keeps the environment that it was
+/// executed with.
+pub(super) type Markers = HashMap<Identity, Option<Vec<u8>>>;
+
+/// A reading of the process table in progress.
+#[derive(Debug)]
+pub(super) struct Reading {
+    directory: ReadDir,
+    entries: Vec<Entry>,
+    /// Indices of the entries whose marker is to be read, once all entries are there.
+    unmarked: Option<Vec<usize>>,
 }
 
-impl ProcessSnapshot {
-    /// Returns an empty cache; the first query reads `/proc`.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { taken: None }
+impl Reading {
+    /// Begins a reading. Returns `None` if `/proc` is missing or shows another pid namespace.
+    pub(super) fn begin() -> Option<Self> {
+        let own_namespace = fs::read_link("/proc/self")
+            .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()));
+        let directory = own_namespace
+            .then(|| fs::read_dir("/proc").ok())
+            .flatten()?;
+        Some(Self {
+            directory,
+            entries: Vec::new(),
+            unmarked: None,
+        })
     }
 
-    /// Returns the table of the instant `now`.
-    pub(super) fn at(&mut self, now: Instant) -> &Table {
-        if self.taken.as_ref().is_none_or(|(then, _)| *then < now) {
-            self.taken = Some((now, Table::read()));
+    /// Reads one process. Returns true when none is left.
+    pub(super) fn step(&mut self, markers: &mut Markers) -> bool {
+        if let Some(unmarked) = &mut self.unmarked {
+            let Some(index) = unmarked.pop() else {
+                return true;
+            };
+            let entry = &mut self.entries[index];
+            entry.marker = marker(entry, markers);
+            return false;
         }
-        &self.taken.as_ref().expect("the branch above sets it").1
+        match self.directory.next() {
+            Some(Ok(file)) => {
+                let pid = file.file_name().to_str().and_then(|name| name.parse().ok());
+                let entry = pid.and_then(Pid::from_raw).and_then(Entry::read);
+                self.entries.extend(entry);
+            }
+            Some(Err(_)) | None => {
+                self.entries
+                    .sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
+                self.unmarked = Some(self.orphans());
+            }
+        }
+        false
+    }
+
+    /// Returns the processes whose parent has ended, which only their marker identifies.
+    fn orphans(&self) -> Vec<usize> {
+        let own = getpid().as_raw_pid();
+        let has = |pid| find(&self.entries, pid).is_some();
+        let is_orphan = |entry: &Entry| {
+            let adopted = entry.parent == own || entry.parent <= 1;
+            // The parent may also have ended while /proc was read.
+            entry.alive && entry.session > 0 && (adopted || !has(entry.parent))
+        };
+        let orphans = self.entries.iter().enumerate();
+        orphans
+            .filter(|(_, entry)| is_orphan(entry))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Returns the table, and forgets the markers of processes that are not in it.
+    pub(super) fn finish(self, markers: &mut Markers) -> Table {
+        let table = Table::new(self.entries);
+        markers.retain(|&identity, _| table.find(identity).is_some());
+        table
     }
 }
 
-/// All processes, sorted by process id.
+/// Returns the marker of a process. A failed read, as during exec, is repeated next time.
+fn marker(entry: &Entry, markers: &mut Markers) -> Option<Vec<u8>> {
+    let identity = entry.identity();
+    if let Some(known) = markers.get(&identity) {
+        return known.clone();
+    }
+    let marker = read_marker(entry.pid)?;
+    markers.insert(identity, marker.clone());
+    marker
+}
+
+/// All processes, sorted by process id, with indices.
 #[derive(Debug, Default)]
-pub(super) struct Table(Vec<Entry>);
+pub(super) struct Table {
+    entries: Vec<Entry>,
+    by_parent: Index<i32>,
+    by_session: Index<i32>,
+    by_marker: Index<Vec<u8>>,
+}
+
+/// Positions in the table by a property.
+type Index<T> = HashMap<T, Vec<usize>>;
 
 /// Identity of a process: its id and start time. The kernel reuses ids, but not within a clock tick.
 pub(super) type Identity = (Pid, u64);
@@ -55,8 +128,8 @@ pub(super) struct Entry {
     pub(super) started: u64,
     /// True if a thread of it still runs.
     pub(super) alive: bool,
-    /// Value of its [`MARKER`], read on first use.
-    marker: OnceCell<Option<Vec<u8>>>,
+    /// Value of its [`MARKER`], if it is an orphan that has one.
+    marker: Option<Vec<u8>>,
 }
 
 #[cfg(test)]
@@ -64,35 +137,54 @@ impl FromIterator<Entry> for Table {
     fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
         let mut entries: Vec<Entry> = entries.into_iter().collect();
         entries.sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
-        Self(entries)
+        Self::new(entries)
     }
 }
 
 impl Table {
-    /// Reads `/proc`. Returns an empty table if `/proc` is missing or shows another pid namespace.
+    fn new(entries: Vec<Entry>) -> Self {
+        let (mut by_parent, mut by_session) = (Index::new(), Index::new());
+        let mut by_marker = Index::new();
+        for (position, entry) in entries.iter().enumerate() {
+            by_parent.entry(entry.parent).or_default().push(position);
+            by_session.entry(entry.session).or_default().push(position);
+            if let Some(marker) = &entry.marker {
+                by_marker.entry(marker.clone()).or_default().push(position);
+            }
+        }
+        Self {
+            entries,
+            by_parent,
+            by_session,
+            by_marker,
+        }
+    }
+
+    /// Reads all of `/proc` at once. Returns an empty table if it is missing.
     pub(super) fn read() -> Self {
-        let own_namespace = fs::read_link("/proc/self")
-            .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()));
-        let Some(directory) = own_namespace.then(|| fs::read_dir("/proc").ok()).flatten() else {
+        let Some(mut reading) = Reading::begin() else {
             return Self::default();
         };
-        let mut entries: Vec<Entry> = directory
-            .flatten()
-            .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-            .filter_map(Entry::read)
-            .collect();
-        entries.sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
-        Self(entries)
+        let mut markers = Markers::new();
+        while !reading.step(&mut markers) {}
+        reading.finish(&mut markers)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.0.iter()
+    pub(super) fn children_of(&self, parent: Pid) -> impl Iterator<Item = &Entry> {
+        self.at(self.by_parent.get(&parent.as_raw_pid()))
     }
 
-    pub(super) fn children_of(&self, parent: Pid) -> Vec<Pid> {
-        let parent = parent.as_raw_pid();
-        let children = self.0.iter().filter(|entry| entry.parent == parent);
-        children.map(|entry| entry.pid).collect()
+    pub(super) fn session(&self, session: i32) -> impl Iterator<Item = &Entry> {
+        self.at(self.by_session.get(&session))
+    }
+
+    pub(super) fn marked(&self, marker: &[u8]) -> impl Iterator<Item = &Entry> {
+        self.at(self.by_marker.get(marker))
+    }
+
+    fn at<'a>(&'a self, positions: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Entry> {
+        let positions = positions.into_iter().flatten();
+        positions.map(|&position| &self.entries[position])
     }
 
     /// Returns the process with this identity, alive or not.
@@ -101,16 +193,17 @@ impl Table {
         (entry.started == started).then_some(entry)
     }
 
-    /// True if a process has this id.
-    pub(super) fn has(&self, pid: i32) -> bool {
-        self.by_pid(pid).is_some()
+    /// Returns the process with this id.
+    pub(super) fn by_pid(&self, pid: i32) -> Option<&Entry> {
+        find(&self.entries, pid)
     }
+}
 
-    fn by_pid(&self, pid: i32) -> Option<&Entry> {
-        let key = |entry: &Entry| entry.pid.as_raw_pid();
-        let at = self.0.binary_search_by_key(&pid, key).ok()?;
-        Some(&self.0[at])
-    }
+/// Finds a process by its id among sorted entries.
+fn find(entries: &[Entry], pid: i32) -> Option<&Entry> {
+    let key = |entry: &Entry| entry.pid.as_raw_pid();
+    let at = entries.binary_search_by_key(&pid, key).ok()?;
+    Some(&entries[at])
 }
 
 impl Entry {
@@ -136,7 +229,7 @@ impl Entry {
             session: field(6)?.parse().ok()?,
             started: field(22)?.parse().ok()?,
             alive: !matches!(field(3)?, "Z" | "X") || threads > 1,
-            marker: OnceCell::new(),
+            marker: None,
         })
     }
 
@@ -155,35 +248,32 @@ impl Entry {
             session,
             started: 0,
             alive,
-            marker: OnceCell::from(marker.map(|marker| marker.as_bytes().to_vec())),
+            marker: marker.map(|marker| marker.as_bytes().to_vec()),
         }
     }
 
     pub(super) const fn identity(&self) -> Identity {
         (self.pid, self.started)
     }
-
-    /// True if its initial environment marks it as a process of `job`. False if the environment is not readable.
-    pub(super) fn is_marked(&self, job: &str) -> bool {
-        let marker = self.marker.get_or_init(|| read_marker(self.pid));
-        marker.as_deref() == Some(job.as_bytes())
-    }
 }
 
-fn read_marker(pid: Pid) -> Option<Vec<u8>> {
+/// Returns the marker in the environment that a process was executed with, or `None` if it is not readable.
+fn read_marker(pid: Pid) -> Option<Option<Vec<u8>>> {
     let mut environment = Vec::new();
     File::open(format!("/proc/{pid}/environ"))
         .ok()?
         .take(limits::ENVIRONMENT)
         .read_to_end(&mut environment)
         .ok()?;
-    environment
-        .split(|&byte| byte == 0)
-        .find_map(|variable| {
-            let value = variable.strip_prefix(MARKER.as_bytes())?;
-            value.strip_prefix(b"=")
-        })
-        .map(<[u8]>::to_vec)
+    if environment.is_empty() {
+        return None;
+    }
+    let mut variables = environment.split(|&byte| byte == 0);
+    let value = variables.find_map(|variable| {
+        let value = variable.strip_prefix(MARKER.as_bytes())?;
+        value.strip_prefix(b"=")
+    });
+    Some(value.map(<[u8]>::to_vec))
 }
 
 #[cfg(test)]
@@ -222,12 +312,33 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_contains_this_process_and_is_reused_within_an_instant() {
-        let mut snapshot = ProcessSnapshot::new();
-        let now = Instant::from_micros(5);
-        assert!(snapshot.at(now).iter().any(|entry| entry.pid == getpid()));
-        let first = std::ptr::from_ref(&snapshot.at(now).0[0]);
-        assert!(std::ptr::eq(first, &raw const snapshot.at(now).0[0]));
-        assert_eq!(snapshot.taken.as_ref().unwrap().0, now);
+    fn a_snapshot_contains_this_process_and_finds_it_by_each_property() {
+        let table = Table::read();
+        let this = Entry::read(getpid()).unwrap();
+        assert!(table.find(this.identity()).is_some());
+        assert!(
+            table
+                .session(this.session)
+                .any(|entry| entry.pid == this.pid)
+        );
+        let parent = Pid::from_raw(this.parent).unwrap();
+        assert!(table.children_of(parent).any(|entry| entry.pid == this.pid));
+    }
+
+    #[test]
+    fn a_reading_takes_one_process_at_a_time() {
+        let mut markers = Markers::new();
+        let mut reading = Reading::begin().unwrap();
+        let mut steps = 0;
+        while !reading.step(&mut markers) {
+            assert!(reading.entries.len() <= steps + 1);
+            steps += 1;
+        }
+        assert!(
+            reading
+                .finish(&mut markers)
+                .by_pid(getpid().as_raw_pid())
+                .is_some()
+        );
     }
 }

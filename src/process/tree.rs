@@ -10,11 +10,13 @@
 
 use std::collections::HashSet;
 
-use rustix::process::{PidfdFlags, getpid, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{
+    PidfdFlags, getpid, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 
 use super::snapshot::{Entry, Identity, Table};
-use super::{Pid, ProcessSnapshot, Signal, Spec};
-use crate::time::Instant;
+use super::{Pid, Signal, Spec};
 
 /// Identifies a tree of processes. Cheap to clone; holds no descriptor.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,24 +55,6 @@ impl Tree {
         }
     }
 
-    /// True if no process of it runs any more. Zombies do not count.
-    pub fn is_empty(&self, now: Instant, snapshot: &mut ProcessSnapshot) -> bool {
-        self.members(snapshot.at(now), &HashSet::new()).is_empty()
-    }
-
-    /// Sends a signal to every process of it and returns their number.
-    pub fn signal_all(
-        &self,
-        signal: Signal,
-        now: Instant,
-        snapshot: &mut ProcessSnapshot,
-    ) -> usize {
-        let table = snapshot.at(now);
-        let members = self.members(table, &HashSet::new());
-        self.signal_members(signal, table, &members);
-        members.len()
-    }
-
     /// Returns the live processes of the tree, including those in `known`, which were seen in it before, and their
     /// descendants.
     pub(super) fn members<'a>(
@@ -102,29 +86,38 @@ impl Tree {
         known: &HashSet<Identity>,
         is_still: impl Fn(&Entry) -> bool,
     ) -> Vec<&'a Entry> {
-        let own_entry = table.iter().find(|entry| entry.pid == own);
-        let own_session = own_entry.map_or(0, |entry| entry.session);
+        let own_session = table
+            .by_pid(own.as_raw_pid())
+            .map_or(0, |entry| entry.session);
         let may_be = |entry: &&Entry| {
             entry.alive && entry.pid != own && entry.session > 0 && entry.session != own_session
         };
-        let is_first = |entry: &&Entry| {
-            entry.identity() == (self.leader, self.started)
-                || (self.is_leader_in(table) && entry.session == self.leader.as_raw_pid())
-                || known.contains(&entry.identity())
-                || self.is_marked_orphan(entry, own, table)
-        };
-        let mut members: Vec<&Entry> = table.iter().filter(may_be).filter(is_first).collect();
-        let mut found: HashSet<Pid> = members.iter().map(|entry| entry.pid).collect();
+        let leader = table.find(self.identity());
+        let session = leader.map(|leader| table.session(leader.pid.as_raw_pid()));
+        let known = known.iter().filter_map(|&identity| table.find(identity));
+        let marked = table.marked(self.marker.as_bytes());
+        let marked = marked.filter(|entry| self.is_marked_orphan(entry, own, table));
+        let first = leader
+            .into_iter()
+            .chain(session.into_iter().flatten())
+            .chain(known)
+            .chain(marked);
+        let mut found = HashSet::new();
+        let mut members: Vec<&Entry> = first
+            .filter(may_be)
+            .filter(|entry| found.insert(entry.pid))
+            .collect();
         let mut next = 0;
         while let Some(&member) = members.get(next) {
             next += 1;
-            let belongs = |entry: &&Entry| {
-                entry.parent == member.pid.as_raw_pid() || entry.session == member.session
-            };
-            let mut more: Vec<&Entry> = table.iter().filter(may_be).filter(belongs).collect();
-            more.retain(|entry| !found.contains(&entry.pid));
+            let children = table.children_of(member.pid);
+            let mut more: Vec<&Entry> = children
+                .chain(table.session(member.session))
+                .filter(may_be)
+                .filter(|entry| !found.contains(&entry.pid))
+                .collect();
             if !more.is_empty() && is_still(member) {
-                found.extend(more.iter().map(|entry| entry.pid));
+                more.retain(|entry| found.insert(entry.pid));
                 members.append(&mut more);
             }
         }
@@ -135,26 +128,28 @@ impl Tree {
     fn is_marked_orphan(&self, entry: &Entry, own: Pid, table: &Table) -> bool {
         let adopted = entry.parent == own.as_raw_pid() || entry.parent <= 1;
         // The parent may also have ended while /proc was read.
-        let orphan = adopted || !table.has(entry.parent);
-        orphan && !self.marker.is_empty() && entry.is_marked(&self.marker)
+        !self.marker.is_empty() && (adopted || table.by_pid(entry.parent).is_none())
     }
 
-    fn is_leader_in(&self, table: &Table) -> bool {
-        table.find((self.leader, self.started)).is_some()
+    const fn identity(&self) -> Identity {
+        (self.leader, self.started)
     }
 
-    /// Sends a signal once to each of `members`: to the process group with one call, so that no fork in it is
-    /// missed, and to the others one by one.
-    pub(super) fn signal_members(&self, signal: Signal, table: &Table, members: &[&Entry]) {
-        let group_is_valid = self.is_leader_in(table);
-        if group_is_valid {
-            // Fails only if no process is left or all have another user, which the next snapshot shows.
-            let _ = kill_process_group(self.leader, signal);
+    /// Sends a signal to the leader's process group. The leader must not be reaped.
+    pub(super) fn signal_group(&self, signal: Signal) {
+        // If the child has not founded its session yet, the group does not exist, and the child is all there is.
+        // Other errors: no process is left, or all have another user, which the next snapshot shows.
+        if kill_process_group(self.leader, signal) == Err(Errno::SRCH) {
+            let _ = kill_process(self.leader, signal);
         }
-        for entry in members {
-            // Asked again: it may have left the group after the snapshot and before the stroke.
-            let was_hit = || Entry::read(entry.pid).is_none_or(|now| self.is_group_of(&now));
-            if !(group_is_valid && self.is_group_of(entry) && was_hit()) {
+    }
+
+    /// Sends signals to a member that is not in the leader's process group, which is signalled as a whole.
+    pub(super) fn signal_outside(&self, signals: &[Signal], entry: &Entry, group: Group) {
+        // Asked again: it may have left the group after the snapshot and before the group was signalled.
+        let was_hit = || Entry::read(entry.pid).is_none_or(|now| self.is_group_of(&now));
+        if !(group == Group::Signalled && self.is_group_of(entry) && was_hit()) {
+            for &signal in signals {
                 signal_one(entry.identity(), signal);
             }
         }
@@ -163,16 +158,15 @@ impl Tree {
     fn is_group_of(&self, entry: &Entry) -> bool {
         entry.group == self.leader.as_raw_pid()
     }
+}
 
-    /// Sends signals to a process that earlier ones missed. Members of the group are skipped: the group's signal
-    /// reached them.
-    pub(super) fn signal_missed(&self, signals: &[Signal], entry: &Entry) {
-        if !self.is_group_of(entry) {
-            for &signal in signals {
-                signal_one(entry.identity(), signal);
-            }
-        }
-    }
+/// State of the leader's process group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Group {
+    /// It was signalled as a whole.
+    Signalled,
+    /// The leader was reaped, so the group may be another one.
+    Unknown,
 }
 
 /// Sends a signal to the process with this identity, if it still exists.

@@ -113,6 +113,7 @@ impl Supervisor {
         }
         let drained = job.io.is_drained();
         let force = job.pending_force;
+        self.endings.on_exit(&id, now);
         self.draining.insert(id);
         self.note(id);
         if let Some(force) = force {
@@ -207,41 +208,47 @@ impl Supervisor {
             return child.kill();
         }
         if !std::mem::replace(&mut job.ending, true) {
-            self.endings.start(now, id, child);
+            self.endings.start(id, child.process(), now);
         }
         if force == Force::Kill {
-            self.endings.kill_now(now, id);
+            self.endings.kill_now(&id, now);
         }
     }
 
     /// Processes the progress of trees that are being ended.
     pub(super) fn on_endings(&mut self, now: Instant) {
-        while let Some((id, progress)) = self.endings.on_timeout(now) {
-            let Some(job) = self.table.get_mut(id) else {
-                continue;
-            };
+        if self.endings.poll_timeout().is_some_and(|at| at <= now) {
+            self.endings.on_timeout(now);
+        }
+        while let Some((id, progress)) = self.endings.poll() {
             match progress {
-                Progress::Pending => {}
-                Progress::GaveUp { left } => {
-                    if matches!(job.status.phase, Phase::Running) && job.draining.is_none() {
-                        let streams_open = !job.io.is_drained();
-                        job.io.close(&self.registry);
-                        job.update_counters();
-                        job.status.phase = Phase::Unkillable { streams_open };
-                        self.record_end(id);
-                        self.note(id);
-                    }
-                    tracing::warn!(left, job = id.0, "processes of a job survive KILL");
-                }
+                Progress::StillRunning { leader } => self.on_unkillable(id, leader),
                 Progress::Ended => {
-                    job.ending = false;
-                    if job.is_settled() {
-                        // The status of its leader, if that has not been reported.
-                        self.on_leader(now, id);
-                        self.remove_child(id);
+                    if let Some(job) = self.table.get_mut(id) {
+                        job.ending = false;
                     }
+                    // The status of its leader, if that has not been reported.
+                    self.on_leader(now, id);
+                    self.remove_child(id);
                 }
             }
+        }
+    }
+
+    /// Reports the end of a job whose processes could not be killed.
+    fn on_unkillable(&mut self, id: JobId, leader: bool) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        let (key, request) = (job.owner.key, job.request);
+        tracing::warn!(event = "unkillable", %key, %request, "processes of a command survive KILL");
+        if leader && matches!(job.status.phase, Phase::Running) && job.draining.is_none() {
+            let streams_open = !job.io.is_drained();
+            job.io.close(&self.registry);
+            job.update_counters();
+            job.status.phase = Phase::Unkillable { streams_open };
+            self.record_end(id);
+            self.note(id);
         }
     }
 

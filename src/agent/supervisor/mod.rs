@@ -18,7 +18,6 @@
 mod child;
 mod child_io;
 mod end_of_input;
-mod endings;
 mod front_process;
 mod job;
 mod lifecycle;
@@ -48,7 +47,6 @@ use std::os::fd::OwnedFd;
 use mio::{Poll, Registry};
 
 use self::child_io::{Part, Shared};
-use self::endings::Endings;
 use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;
@@ -63,7 +61,7 @@ use super::recorder::{AuditSender, LogSender};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
-use crate::process::Limit;
+use crate::process::{Endings, Limit};
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -117,7 +115,7 @@ pub struct Supervisor {
     seen: VecDeque<(Instant, InitFingerprint)>,
     table: Table,
     shared: Shared,
-    endings: Endings,
+    endings: Endings<JobId>,
     /// Starts in progress, by deadline.
     starting: BTreeSet<(Instant, JobId)>,
     /// Jobs whose outputs are read after the end of the leader.

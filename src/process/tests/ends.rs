@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
 use super::snapshot::{Entry, Identity, Table};
+use super::tree::Group;
 use super::*;
 use crate::time::Instant;
 
@@ -28,20 +29,53 @@ impl Time {
     }
 }
 
-/// Drives a termination to its end, as the event loop does.
-fn drive(ending: &mut Ending, time: &Time, snapshot: &mut ProcessSnapshot) -> Progress {
-    let deadline = time.now() + DEADLINE;
-    loop {
-        let now = time.now();
-        assert!(now < deadline, "not over in time");
-        let Some(next) = ending.poll_timeout() else {
-            return ending.on_timeout(now, snapshot);
-        };
-        if next <= now {
-            ending.on_timeout(now, snapshot);
-        } else {
-            let pause = Timespec::try_from(next.since(now)).unwrap();
-            rustix::io::retry_on_intr(|| poll(&mut [], Some(&pause))).unwrap();
+/// Trees in termination with one process under test.
+struct Trial {
+    endings: Endings<()>,
+    time: Time,
+    started: Instant,
+}
+
+impl Trial {
+    /// Starts to end the tree of a process.
+    fn new(process: &Process) -> Self {
+        let (mut endings, time) = (Endings::new(), Time::new());
+        let started = time.now();
+        endings.start((), process, started);
+        Self {
+            endings,
+            time,
+            started,
+        }
+    }
+
+    /// Drives the termination to its next result, as the event loop does.
+    fn result(&mut self) -> Progress {
+        let deadline = self.time.now() + DEADLINE;
+        loop {
+            let now = self.time.now();
+            assert!(now < deadline, "not over in time");
+            if let Some(((), progress)) = self.endings.poll() {
+                return progress;
+            }
+            let next = self.endings.poll_timeout().expect("it is not over");
+            if next > now {
+                let pause = Timespec::try_from(next.since(now)).unwrap();
+                rustix::io::retry_on_intr(|| poll(&mut [], Some(&pause))).unwrap();
+            } else {
+                self.endings.on_timeout(now);
+            }
+        }
+    }
+
+    /// Looks once more, at an instant that is given.
+    fn look(&mut self, now: Instant) {
+        self.endings.on_exit(&(), now);
+        loop {
+            self.endings.on_timeout(now);
+            if self.endings.poll_timeout().is_none_or(|next| next > now) {
+                return;
+            }
         }
     }
 }
@@ -105,14 +139,13 @@ fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {
         descendants.iter().any(is_adopted)
     });
 
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    let mut trial = Trial::new(&process);
+    assert_eq!(trial.result(), Progress::Ended);
 
-    let took = time.now().since(Instant::ZERO);
+    let took = trial.time.now().since(Instant::ZERO);
     assert!(took < GRACE, "TERM must suffice: {took:?}");
     assert!(!descendants.iter().any(Descendant::is_running));
-    assert!(process.tree().is_empty(time.now(), &mut snapshot));
+    assert!(trial.endings.is_empty() && trial.endings.poll_timeout().is_none());
     assert_eq!(process.exited().unwrap(), Some(BY_TERM));
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
     eventually("no zombie is left", || {
@@ -132,15 +165,17 @@ fn a_process_that_leaves_the_group_between_snapshot_and_signal_gets_the_signal()
     })
     .unwrap();
     let descendant = Descendant::announced(process.stdout.as_mut().unwrap());
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let then = time.now();
-    assert!(!process.tree().is_empty(then, &mut snapshot));
+    let table = Table::read();
+    let entry = table.find(descendant.identity).unwrap();
+    assert_eq!(entry.group, process.pid().as_raw_pid());
     // The snapshot shows it in the group, which it leaves now.
     process.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     eventually("it left", || {
         descendant.entry().unwrap().session == descendant.identity.0.as_raw_pid()
     });
-    let _ending = Ending::start(then, process.tree().clone(), &mut snapshot);
+    process.signal(Signal::TERM).unwrap();
+    let tree = process.tree();
+    tree.signal_outside(&[Signal::TERM], entry, Group::Signalled);
     wait_readable(&descendant.pidfd);
     wait_readable(process.pidfd());
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
@@ -152,19 +187,19 @@ fn a_tree_that_ignores_term_is_killed_after_the_grace_period() {
     let mut process = spawn(&marked(script, "ignoring")).unwrap();
     let stdout = process.stdout.as_mut().unwrap();
     let descendants = [Descendant::announced(stdout), Descendant::announced(stdout)];
-    let (mut time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let started = time.now();
-    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
+    let mut trial = Trial::new(&process);
 
     // No process is killed before the end of the grace period, for which a timer is set.
-    while let Some(next) = ending.poll_timeout().filter(|next| *next < started + GRACE) {
-        assert_eq!(ending.on_timeout(next, &mut snapshot), Progress::Pending);
+    let until = trial.started + GRACE;
+    for step in 0..20 {
+        trial.look(trial.started + GRACE / 20 * step);
     }
-    assert_eq!(ending.poll_timeout(), Some(started + GRACE));
+    assert_eq!(trial.endings.poll(), None);
+    assert!(trial.endings.poll_timeout().unwrap() <= until);
     assert!(descendants.iter().all(Descendant::is_running));
 
-    time.skipped = GRACE;
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    trial.time.skipped = GRACE;
+    assert_eq!(trial.result(), Progress::Ended);
     assert!(!descendants.iter().any(Descendant::is_running));
     assert_eq!(process.reap().unwrap(), Some(BY_KILL));
 }
@@ -178,22 +213,21 @@ fn a_cleanup_after_term_gets_one_term_and_no_other_signal_until_kill() {
     Descendant::announced(&mut stdout);
     // Before its child executes `sleep`, the child is a shell that would handle TERM itself.
     eventually("it sleeps", || {
-        let children = Table::read().children_of(process.pid());
-        let is_sleep = |pid: &Pid| {
+        let is_sleep = |pid: Pid| {
             std::fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"sleep\n")
         };
-        children.iter().any(is_sleep)
+        let table = Table::read();
+        table
+            .children_of(process.pid())
+            .any(|entry| is_sleep(entry.pid))
     });
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let started = time.now();
-    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
+    let mut trial = Trial::new(&process);
     assert_eq!(read_line(&mut stdout), "terminated");
     for step in 1..20 {
-        let now = started + GRACE / 20 * step;
-        assert_eq!(ending.on_timeout(now, &mut snapshot), Progress::Pending);
+        trial.look(trial.started + GRACE / 20 * step);
     }
-    let now = started + GRACE;
-    ending.kill_now(now, &mut snapshot);
+    assert_eq!(trial.endings.poll(), None);
+    trial.endings.kill_now(&(), trial.started + GRACE);
     let rest = read_to_end(stdout);
     assert_eq!(String::from_utf8(rest).unwrap(), "");
     wait_readable(process.pidfd());
@@ -204,25 +238,17 @@ fn a_cleanup_after_term_gets_one_term_and_no_other_signal_until_kill() {
 fn an_empty_tree_is_confirmed_by_repeated_scans() {
     let mut process = spawn(&spec(&["true"])).unwrap();
     wait_readable(process.pidfd());
-    let mut snapshot = ProcessSnapshot::new();
-    let started = Instant::from_micros(7);
-    let mut ending = Ending::start(started, process.tree().clone(), &mut snapshot);
-    let mut scans = 0;
-    let mut progress = Progress::Pending;
-    let mut now = started;
-    while let Some(next) = ending.poll_timeout() {
-        assert!(next > now && progress == Progress::Pending);
-        now = next;
-        progress = ending.on_timeout(now, &mut snapshot);
-        scans += 1;
-        // A repeated call at the same instant does not count as a scan.
-        assert_eq!(ending.on_timeout(now, &mut snapshot), progress);
-    }
-    assert_eq!(progress, Progress::Ended);
-    assert!(
-        scans >= 3 && now < started + GRACE / 100,
-        "{scans} scans until {now:?}"
-    );
+    let mut trial = Trial::new(&process);
+    let started = trial.started;
+    trial.look(started);
+    assert_eq!(trial.endings.poll(), None, "one look is not enough");
+    // Nor is another one at once.
+    trial.endings.on_exit(&(), started);
+    trial.endings.on_timeout(started);
+    assert_eq!(trial.endings.poll(), None);
+    assert_eq!(trial.result(), Progress::Ended);
+    let took = trial.time.now().since(Instant::ZERO);
+    assert!(took < GRACE, "{took:?}");
     assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
 }
 
@@ -234,9 +260,8 @@ fn a_stopped_process_is_terminated() {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", stopped.identity.0));
         stat.unwrap().contains(") T ")
     });
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    let mut trial = Trial::new(&process);
+    assert_eq!(trial.result(), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
 }
 
@@ -255,10 +280,9 @@ fn an_interactive_shell_that_ignores_term_is_terminated_by_hup() {
     };
     let mut process = spawn(&spec).unwrap();
     Descendant::announced(process.stdout.as_mut().unwrap());
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
-    assert!(time.now() < Instant::ZERO + GRACE);
+    let mut trial = Trial::new(&process);
+    assert_eq!(trial.result(), Progress::Ended);
+    assert!(trial.time.now() < Instant::ZERO + GRACE);
     let by_hup = Exit::Signal {
         signal: 1,
         core: false,
@@ -276,20 +300,15 @@ fn a_process_seen_in_the_tree_stays_known_without_marker_and_parent() {
     eventually("it left", || {
         descendant.entry().unwrap().session == descendant.identity.0.as_raw_pid()
     });
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
+    let mut trial = Trial::new(&process);
+    trial.look(trial.started);
     process.signal(Signal::KILL).unwrap();
     wait_readable(process.pidfd());
     eventually("it is adopted", || {
         descendant.entry().unwrap().parent == getpid().as_raw_pid()
     });
-    assert!(descendant.is_running());
-    assert_eq!(
-        ending.on_timeout(time.now(), &mut snapshot),
-        Progress::Pending
-    );
-    ending.kill_now(time.now(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    trial.endings.kill_now(&(), trial.time.now());
+    assert_eq!(trial.result(), Progress::Ended);
     assert!(!descendant.is_running());
 }
 
@@ -304,10 +323,7 @@ fn orphans_of_a_reaped_leader_are_found_by_their_marker() {
         process.signal(Signal::TERM).is_err(),
         "the process id may be reused"
     );
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    assert!(!process.tree().is_empty(time.now(), &mut snapshot));
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    assert_eq!(Trial::new(&process).result(), Progress::Ended);
     assert!(!descendant.is_running());
 }
 
@@ -316,15 +332,13 @@ fn terminating_one_tree_leaves_another_alone() {
     let mut other = spawn(&marked("sleep 600 & echo $!; wait", "other")).unwrap();
     let descendant = Descendant::announced(other.stdout.as_mut().unwrap());
     let mut process = spawn(&marked("sleep 600", "one")).unwrap();
-    let (time, mut snapshot) = (Time::new(), ProcessSnapshot::new());
-    let mut ending = Ending::start(time.now(), process.tree().clone(), &mut snapshot);
-    assert_eq!(drive(&mut ending, &time, &mut snapshot), Progress::Ended);
+    let mut trial = Trial::new(&process);
+    assert_eq!(trial.result(), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(BY_TERM));
     assert!(descendant.is_running());
     assert_eq!(other.exited().unwrap(), None);
     assert_eq!(other.reap().unwrap(), None, "it is still running");
-    let now = time.now();
-    assert!(other.tree().signal_all(Signal::KILL, now, &mut snapshot) >= 2);
+    other.signal(Signal::KILL).unwrap();
     wait_readable(other.pidfd());
     wait_readable(&descendant.pidfd);
     assert_eq!(other.reap().unwrap(), Some(BY_KILL));
