@@ -124,6 +124,14 @@ pub const KEPT_ARGV: usize = 16 << 10;
 /// (a mebibyte).
 pub const LIST_ARGV: usize = 256 << 10;
 
+/// Bytes of a whole list beside its argv: with [`LIST_ARGV`] below the length of a line. Older jobs that do not fit are
+/// left out and counted.
+pub const LIST: usize = 640 << 10;
+
+/// Most bytes of a job in a list, beside its argv and the name of its key: its members with the longest numbers, and a
+/// key of 46 characters.
+pub const LISTED_JOB: usize = 384;
+
 /// Members of the chat. Each message goes to all of them.
 pub const CHAT_MEMBERS: usize = 1024;
 

@@ -19,9 +19,7 @@ const SECRET_PREFIX: &str = "ua1-secret:";
 const ENCODED: usize = 43;
 
 /// Public key: the identity of an agent or controller.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
 /// Secret key of an identity. Wiped when dropped, never printed.

@@ -22,6 +22,7 @@
 //! ```
 
 mod fate;
+mod key;
 pub mod limits;
 mod line;
 pub mod lookup;

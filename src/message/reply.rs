@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OsText, Outcome, RequestId};
+use crate::crypto::PublicKey;
 
 /// Line from the agent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -64,8 +65,11 @@ pub enum Reply {
     },
     /// Answer to `jobs`.
     Jobs {
-        /// Jobs of this key, oldest first.
+        /// Jobs of this key, or of all, oldest first.
         jobs: Vec<JobView>,
+        /// Number of older jobs that the line has no room for. Default: 0.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: u64,
     },
     /// Answer to `ping`.
     Pong {
@@ -175,6 +179,11 @@ impl Cause {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -197,6 +206,12 @@ pub struct JobView {
     /// True if the job has ended and its process still runs, because it could not be killed. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub still_running: bool,
+    /// Key of its owner, in a list of the jobs of all keys. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicKey>,
+    /// Name of that key, if it is listed. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// State of a job.

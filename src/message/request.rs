@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OsText, RequestId};
+use crate::crypto::PublicKey;
 
 /// Line from the controller.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,13 +25,23 @@ pub enum Request {
         stdout: Option<u64>,
         /// The same for stderr.
         stderr: Option<u64>,
+        /// Key of the job's owner, if it is another; only for an administrator. Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<PublicKey>,
     },
-    /// Opens a call: lists the jobs of this key. Answered with one [`Reply::Jobs`](super::Reply::Jobs).
-    Jobs {},
+    /// Opens a call: lists jobs. Answered with one [`Reply::Jobs`](super::Reply::Jobs).
+    Jobs {
+        /// True for the jobs of all keys; only for an administrator. Default: false, those of this key.
+        #[serde(default, skip_serializing_if = "is_false")]
+        all: bool,
+    },
     /// Opens a call: waits for the end of a job. Answered with `exit` then.
     Wait {
         /// Request id of the job.
         id: RequestId,
+        /// Key of the job's owner, as in `attach`. Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<PublicKey>,
     },
     /// Opens a call, or is a line in an `exec` or `attach` call: sends a signal to a job. Answered with `done`,
     /// or with `no_job` if no such job runs.
@@ -39,6 +50,9 @@ pub enum Request {
         id: RequestId,
         /// Signal number, 1 to [`MAX_SIGNAL`](super::signal::MAX_SIGNAL); any other is answered with `unsupported`.
         signal: i32,
+        /// Key of the job's owner, as in `attach`. Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<PublicKey>,
     },
     /// In an `exec` or `attach` call: ends the job (TERM, after 5 s KILL).
     Cancel {},

@@ -157,7 +157,7 @@ fn denied_and_canceled_commands_are_in_the_audit_log() {
     exec(&[&["--id", ID][..], &sleep].concat());
     exec(&sleep);
     let all = wait_for(&path, 8);
-    assert_eq!(all[6]["outcome"], json!({"expired": {}}));
+    assert_eq!(all[6]["outcome"], json!({"conflict": {}}));
     assert_eq!(all[7]["outcome"], json!({"busy": {}}));
 }
 

@@ -105,7 +105,7 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     if jobs >= JOBS {
         // More results wait than are kept, so that the first one is forgotten, and its command is never
         // started again.
-        let again = user.udpctl(["exec", &target, "--id", first, "--", "true"]);
+        let again = user.udpctl(detached);
         again
             .stderr(format!(
                 "udpctl: {target}: the request is older than the agent remembers; request ID\n"

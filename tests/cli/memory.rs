@@ -50,9 +50,17 @@ fn an_agent_without_root_is_not_dumpable_but_its_commands_are() {
         Test::new(lowered("udpctl", &args))
     };
     let me = if root { uid } else { owner(&user.path("")) };
+    let no_home = || {
+        if root {
+            crate::users::no_home(&target)
+        } else {
+            String::new()
+        }
+    };
     let own = "stat -c %u /proc/self/environ; wc -c </proc/self/environ >/dev/null && echo read";
     exec(&["--shell", own])
         .stdout(format!("{me}\nread\n"))
+        .stderr(no_home())
         .run();
     let script = user.path("script");
     std::fs::write(&script, format!("#!/bin/sh\n{own}\n")).unwrap();
@@ -61,6 +69,7 @@ fn an_agent_without_root_is_not_dumpable_but_its_commands_are() {
     }
     exec(&["--script", script.to_str().unwrap()])
         .stdout(format!("{me}\nread\n"))
+        .stderr(no_home())
         .run();
     let tree = ["--timeout", "1s", "--shell", "setsid sleep 600 & sleep 600"];
     assert_eq!(exec(&tree).outcome().status, 124);

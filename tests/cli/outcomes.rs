@@ -175,8 +175,11 @@ fn refused() -> Vec<Row> {
             |format| {
                 // After its result was collected, only the id is remembered.
                 let setup = Setup::new(format);
-                assert_eq!(setup.run(&["--id", ID], &["true"]).status, Some(0));
-                setup.run(&["--id", ID], &["true"])
+                let first = ["exec", &setup.target, "--json", "--", "true"];
+                let first = setup.user.udpctl(first).outcome().stdout;
+                let first: serde_json::Value = serde_json::from_slice(&first).unwrap();
+                let id = first["id"].as_str().unwrap();
+                setup.run(&["--id", id], &["true"])
             },
         ),
     ]

@@ -27,6 +27,16 @@ pub fn nobody() -> Nobody {
     }
 }
 
+/// The line on stderr about a command of "nobody", if that user has no home.
+pub fn no_home(target: &str) -> String {
+    match std::fs::metadata(nobody().home) {
+        Ok(_) => String::new(),
+        Err(error) => format!(
+            "udpctl: {target}: cannot enter the home directory: {error}; the command runs in /\n"
+        ),
+    }
+}
+
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
@@ -124,6 +134,7 @@ fn a_changed_line_applies_to_a_running_agent() {
     if is_root() {
         user.udpctl(["exec", &target, "--user", "nobody", "--", "id", "-un"])
             .stdout("nobody\n")
+            .stderr(no_home(&target))
             .run();
     }
 }
@@ -152,10 +163,12 @@ fn an_agent_without_root_runs_commands_only_as_itself() {
         let args = [&["exec", &target][..], args].concat();
         Test::new(lowered("udpctl", &args))
     };
-    exec(&["--", "id", "-un"]).stdout("nobody\n").run();
-    exec(&["--user", "nobody", "--", "id", "-un"])
-        .stdout("nobody\n")
-        .run();
+    for options in [&[][..], &["--user", "nobody"]] {
+        exec(&[options, &["--", "id", "-un"]].concat())
+            .stdout("nobody\n")
+            .stderr(no_home(&target))
+            .run();
+    }
     for other in ["root", "daemon"] {
         exec(&["--user", other, "--", "id"])
             .stderr(denied(&target))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use udpagent::crypto::PublicKey;
 use udpagent::message::{self, Cause, JobState, JobView, Lines, OnDisconnect, OsText, Outcome};
 use udpagent::message::{Exec, Reply, Request, RequestId, Terminal, Window, to_line};
 
@@ -123,6 +124,7 @@ fn requests() -> Vec<Request> {
         rows: 1,
         columns: 1,
     };
+    let key = PublicKey([9; 32]);
     let mut exec = Exec::new(id, vec!["true".into()]);
     exec.script = Some("x".into());
     exec.user = Some("x".into());
@@ -145,10 +147,15 @@ fn requests() -> Vec<Request> {
                 id,
                 stdout: Some(0),
                 stderr: Some(0),
+                key: Some(key),
             },
-            Request::Attach { .. } => Request::Jobs {},
-            Request::Jobs {} => Request::Wait { id },
-            Request::Wait { .. } => Request::Signal { id, signal: 1 },
+            Request::Attach { .. } => Request::Jobs { all: true },
+            Request::Jobs { .. } => Request::Wait { id, key: Some(key) },
+            Request::Wait { .. } => Request::Signal {
+                id,
+                signal: 1,
+                key: Some(key),
+            },
             Request::Signal { .. } => Request::Cancel {},
             Request::Cancel {} => Request::Resize(window),
             Request::Resize(_) => Request::Ping {},
@@ -193,6 +200,8 @@ fn replies() -> Vec<Reply> {
         stdout: 0,
         stderr: 0,
         still_running: true,
+        key: Some(PublicKey([9; 32])),
+        name: Some(name()),
     };
     let mut all = vec![Reply::Accepted {
         id,
@@ -218,6 +227,7 @@ fn replies() -> Vec<Reply> {
             },
             Reply::Exit { .. } => Reply::Jobs {
                 jobs: vec![job.clone()],
+                left_out: 1,
             },
             Reply::Jobs { .. } => Reply::Pong {
                 name: name(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::session::{
-    Authorizer, Command, Config, Endpoint, InitFingerprint, Run, SessionHandle, Ticket,
+    Authorizer, Command, Config, Endpoint, InitFingerprint, SessionHandle, Ticket,
 };
 use udpagent::time::Instant;
 

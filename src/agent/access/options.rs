@@ -16,6 +16,8 @@ pub struct Options {
     pub allow: Vec<Pattern>,
     /// True if the key may run no command at all.
     pub chat_only: bool,
+    /// True if the key may see, attach to and end the jobs of all keys.
+    pub admin: bool,
     /// Users that its commands may run as.
     pub users: Users,
     /// Addresses that it may connect from; empty for any address.
@@ -24,8 +26,6 @@ pub struct Options {
     pub max_jobs: Option<u32>,
     /// Expiry in seconds since 1970.
     pub expires: Option<u64>,
-    /// True if the key may use the owner's tools: list, attach to and end the jobs of all keys.
-    pub admin: bool,
     /// Limits of the cgroup of each of its jobs, in place of the agent's.
     pub cgroup_limits: CgroupLimits,
 }

@@ -73,7 +73,10 @@ impl Policy {
             policy.insert(Member {
                 key: *key,
                 name: SAME_USER.to_owned(),
-                options: Options::default(),
+                options: Options {
+                    admin: true,
+                    ..Options::default()
+                },
                 origin: Origin::Given,
             });
         }

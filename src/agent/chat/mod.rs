@@ -87,7 +87,7 @@ impl Chat {
             }
             Request::Exec(_)
             | Request::Attach { .. }
-            | Request::Jobs {}
+            | Request::Jobs { .. }
             | Request::Wait { .. }
             | Request::Signal { .. }
             | Request::Cancel {}

@@ -323,9 +323,12 @@ fn a_member_that_writes_and_never_reads_is_removed() {
 fn an_oversized_or_unsupported_request_is_answered_and_passed_to_nobody() {
     let mut scene = Scene::with(&["ann", "bob"]);
     scene.says(1, 0, &"x".repeat(CHAT_TEXT + 1));
-    scene
-        .chat
-        .on_line(NOW, call(1), Request::Jobs {}, &mut scene.outbox);
+    scene.chat.on_line(
+        NOW,
+        call(1),
+        Request::Jobs { all: false },
+        &mut scene.outbox,
+    );
     let heard = scene.heard(1);
     assert!(
         matches!(

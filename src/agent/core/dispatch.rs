@@ -223,7 +223,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             Request::Ping {}
             | Request::Attach { .. }
-            | Request::Jobs {}
+            | Request::Jobs { .. }
             | Request::Wait { .. }
             | Request::Signal { .. }
             | Request::Chat { .. }
@@ -242,7 +242,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             Request::Exec(_)
             | Request::Attach { .. }
-            | Request::Jobs {}
+            | Request::Jobs { .. }
             | Request::Wait { .. }
             | Request::Signal { .. } => {
                 let policy = &self.policy;

@@ -216,7 +216,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     /// Continues a shutdown if its next step is due.
     fn proceed(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Ending(_)) && self.jobs.running() == 0 {
+        if matches!(self.phase, Phase::Ending(_)) && self.jobs.unfinished() == 0 {
             self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
         }
         if matches!(self.phase, Phase::Delivering(_)) && self.jobs.all_delivered() {

@@ -17,6 +17,7 @@ use super::stdin::Stdin;
 use crate::agent::access::{Controller, RunningCommand};
 use crate::agent::limits;
 use crate::agent::outbox::CallRef;
+use crate::message::signal::MAX_SIGNAL;
 use crate::message::{Cause, JobState, JobView, OnDisconnect, OsText, Outcome, Reply, RequestId};
 use crate::time::Instant;
 
@@ -38,6 +39,16 @@ pub enum State {
     },
 }
 
+/// First bytes of the outputs that an attached call receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begin {
+    /// At these offsets; `None` for the first byte that no controller has consumed.
+    At([Option<u64>; 2]),
+    /// As for the first call: what is held of a result that is kept, or the first bytes that no controller has
+    /// consumed.
+    Held,
+}
+
 /// The call that is attached to a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attachment {
@@ -53,6 +64,10 @@ pub struct Attachment {
 
 /// A job.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 pub struct Job {
     /// Id that its controller has chosen.
     pub request: RequestId,
@@ -134,6 +149,18 @@ impl Job {
             State::Starting | State::Running => true,
             State::Ended { still_running, .. } => still_running,
         }
+    }
+
+    /// Keeps a signal, 1 to 64, for the start of the process.
+    pub const fn hold_signal(&mut self, signal: i32) {
+        self.signals |= 1 << ((signal - 1) & 63);
+    }
+
+    /// Takes the kept signals, in ascending order.
+    pub fn take_signals(&mut self) -> Vec<i32> {
+        let held = std::mem::take(&mut self.signals);
+        let is_held = |signal: &i32| held & (1 << ((signal - 1) & 63)) != 0;
+        (1..=MAX_SIGNAL).filter(is_held).collect()
     }
 
     /// Returns the part of the hash of its request that is kept after it.
@@ -231,6 +258,8 @@ impl Job {
             stdout: self.outputs[0].end(),
             stderr: self.outputs[1].end(),
             still_running: !self.is_running() && self.has_process(),
+            key: None,
+            name: None,
         }
     }
 }

@@ -8,8 +8,10 @@
 //! after the job is forgotten, so that it starts at most once. Ids of different keys are independent. The
 //! output of a process is read at most a fixed number of bytes beyond what its controller has consumed.
 
+mod attach;
 mod job;
 mod lifecycle;
+mod list;
 mod output_buffer;
 mod processes;
 mod record;
@@ -34,15 +36,15 @@ pub use register::Register;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use job::{Attachment, Due, Job};
+use job::{Due, Job};
 use table::Table;
 
 use super::audit::Audit;
 use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
-use crate::message::{Cause, OnDisconnect};
-use crate::session::{Command, SessionHandle};
+use crate::message::Cause;
+use crate::session::SessionHandle;
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
 
@@ -110,16 +112,6 @@ enum Role {
     Forgotten,
 }
 
-/// First bytes of the outputs that an attached call receives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Begin {
-    /// At these offsets; `None` for the first byte that no controller has consumed.
-    At([Option<u64>; 2]),
-    /// As for the first call: what is held of a result that is kept, or the first bytes that no controller has
-    /// consumed.
-    Held,
-}
-
 /// All jobs, and the calls that refer to them.
 pub struct Jobs<P> {
     config: Config,
@@ -155,9 +147,9 @@ impl<P: Processes> Jobs<P> {
         &mut self.processes
     }
 
-    /// Number of running jobs.
-    pub const fn running(&self) -> usize {
-        self.table.running()
+    /// Number of jobs without a result.
+    pub const fn unfinished(&self) -> usize {
+        self.table.unfinished()
     }
 
     /// Returns the next note for the log.
@@ -373,96 +365,6 @@ impl<P: Processes> Jobs<P> {
         };
         let calls = self.calls_in(session);
         calls.into_iter().filter_map(attached).collect()
-    }
-
-    /// Attaches a call to a job and sends it the held output. Its output lanes start at `begin`, its data lane
-    /// at offset `stdin` of stdin.
-    fn attach(
-        &mut self,
-        call: CallRef,
-        id: JobId,
-        begin: Begin,
-        stdin: Option<u64>,
-        outbox: &mut Outbox,
-    ) {
-        let Some(before) = self.table.get(id).map(|job| job.attached) else {
-            return;
-        };
-        if let Some(before) = before
-            && self.calls.remove(&before.call).is_some()
-        {
-            outbox.release(before.call);
-        }
-        self.calls.insert(call, Role::Attached(id));
-        let mut screen = None;
-        self.table.update(id, |job| {
-            let wanted = match begin {
-                Begin::At([stdout, _]) => stdout,
-                Begin::Held => None,
-            };
-            let begin = Output::ALL.map(|output| {
-                let held = &job.outputs[output as usize];
-                match begin {
-                    Begin::At(at) => at[output as usize]
-                        .unwrap_or(held.consumed())
-                        .clamp(held.start(), held.end()),
-                    Begin::Held if job.retain => held.start(),
-                    Begin::Held => held.consumed(),
-                }
-            });
-            let begin = match &job.screen {
-                // The snapshot of the screen replaces the output before it.
-                Some(emulation) if wanted != Some(begin[0]) && job.outputs[0].end() > 0 => {
-                    screen = Some(emulation.painted());
-                    [job.outputs[0].end(), begin[1]]
-                }
-                Some(_) | None => begin,
-            };
-            job.attached = Some(Attachment {
-                call,
-                begin,
-                delivered: false,
-                ended_early: false,
-            });
-            job.absent = None;
-            job.stdin.attach(stdin.unwrap_or(job.stdin.taken()));
-        });
-        let job = self.table.get(id).expect("the job was updated above");
-        let begin = job
-            .attached
-            .expect("the update above has attached it")
-            .begin;
-        let ends = [job.outputs[0].end(), job.outputs[1].end()];
-        requests::send_accepted(call, job, begin, screen, outbox);
-        for output in Output::ALL {
-            let (from, to) = (begin[output as usize], ends[output as usize]);
-            if from < to {
-                for piece in self.processes.output(id, output, from, to) {
-                    outbox.write(call, lane_of(output), piece, false);
-                }
-            }
-        }
-        let job = self.table.get(id).expect("the job was updated above");
-        requests::send_exit(call, job, outbox);
-        if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
-            let lease = job.lease;
-            self.watch(call.session, lease, outbox);
-        }
-    }
-
-    /// Asks the session layer to report a silence of `lease`, unless a shorter one is watched for.
-    fn watch(&mut self, session: SessionHandle, lease: Duration, outbox: &mut Outbox) {
-        let watched = self.watched.entry(session).or_insert(Duration::MAX);
-        if lease < *watched {
-            *watched = lease;
-            // The session's own keepalive is too slow to distinguish silence from idleness.
-            let ping = (lease < limits::LEASE).then_some(lease / 3);
-            outbox.push(Command::Watch {
-                session,
-                silence: lease,
-                ping,
-            });
-        }
     }
 }
 

@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::job::{Job, State};
+use super::job::{Begin, Job, State};
+use super::list::administered;
 use super::output_buffer::OutputBuffer;
 use super::refusal::Refusal;
 use super::screen::Screen;
-use super::status::signal_bit;
 use super::stdin::Stdin;
 use super::stored::Stored;
-use super::{
-    Begin, Digest, Errno, JobId, Jobs, Output, Processes, Role, Spec, Start, Started, lane_of,
-};
+use super::{Digest, Errno, JobId, Jobs, Output, Processes, Role, Spec, Start, Started, lane_of};
 use crate::agent::access::{Controller, Denied, Grant, PolicySource, RunningCommand};
 use crate::agent::audit::{Event, Record, Unwritten};
 use crate::agent::limits;
@@ -104,11 +102,12 @@ fn listed_argv(argv: &[OsText]) -> Vec<OsText> {
     argv.iter().take_while(fits).cloned().collect()
 }
 
-/// Returns a hash that identifies a request. Its age and the size of the terminal window, which differ when it
+/// Returns a hash that identifies a request. Its age, the size of the terminal window and `retain`, which differ when it
 /// is repeated, are not part of it.
 fn digest(exec: &Exec) -> [u8; 32] {
     let mut first = exec.clone();
     first.age_ms = 0;
+    first.retain = false;
     if let Some(terminal) = &mut first.terminal {
         terminal.window = Window {
             rows: 0,
@@ -142,26 +141,14 @@ impl<P: Processes> Jobs<P> {
     ) {
         match request {
             Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
-            Request::Attach { id, stdout, stderr } => match self.table.find(&controller.key, id) {
-                Some(job) => {
-                    let attached = Record::of_request(controller, id, Event::Attached {});
-                    self.record_other(&attached);
-                    let begin = Begin::At([stdout, stderr]);
-                    self.attach(call, job, begin, None, outbox);
-                }
-                None => self.answer_unknown(call, &controller.key, id, outbox),
-            },
-            Request::Wait { id } => match self.table.find(&controller.key, id) {
-                Some(job) => self.wait(call, job, outbox),
-                None => self.answer_unknown(call, &controller.key, id, outbox),
-            },
-            Request::Jobs {} => {
-                let jobs = self.list(now, &controller.key);
-                outbox.last_reply(call, &jobs);
-            }
-            Request::Signal { id, signal } => {
-                let reply = self.signal(&controller.key, id, signal);
-                outbox.last_reply(call, &reply);
+            Request::Jobs { all } => self.list_call(now, call, controller, all, policy, outbox),
+            Request::Attach { id, key, .. }
+            | Request::Wait { id, key }
+            | Request::Signal { id, key, .. } => {
+                let Ok(owner) = administered(controller, key, policy) else {
+                    return outbox.last_reply(call, &Reply::Denied {});
+                };
+                self.on_job_call(call, controller, &owner, id, &request, outbox);
             }
             Request::Cancel {}
             | Request::Resize(_)
@@ -171,6 +158,34 @@ impl<P: Processes> Jobs<P> {
             | Request::Register { .. } => {
                 outbox.last_reply(call, &unsupported("not at the beginning of a call"));
             }
+        }
+    }
+
+    /// Processes the first request of a call about a job that exists.
+    fn on_job_call(
+        &mut self,
+        call: CallRef,
+        controller: &Controller,
+        owner: &PublicKey,
+        id: RequestId,
+        request: &Request,
+        outbox: &mut Outbox,
+    ) {
+        if let &Request::Signal { signal, .. } = request {
+            let reply = self.signal(owner, id, signal);
+            return outbox.last_reply(call, &reply);
+        }
+        let Some(job) = self.table.find(owner, id) else {
+            return self.answer_unknown(call, owner, id, outbox);
+        };
+        match *request {
+            Request::Attach { stdout, stderr, .. } => {
+                let attached = Record::of_request(controller, id, Event::Attached {});
+                self.record_other(&attached);
+                let begin = Begin::At([stdout, stderr]);
+                self.attach(call, job, begin, None, outbox);
+            }
+            _ => self.wait(call, job, outbox),
         }
     }
 
@@ -193,11 +208,11 @@ impl<P: Processes> Jobs<P> {
                 self.end(id, Cause::Requested);
                 Reply::Done {}
             }
-            Request::Signal { id, signal } => self.signal(&owner, *id, *signal),
+            Request::Signal { id, signal, .. } => self.signal(&owner, *id, *signal),
             Request::Exec(_)
             | Request::Attach { .. }
             | Request::Wait { .. }
-            | Request::Jobs {}
+            | Request::Jobs { .. }
             | Request::Chat { .. }
             | Request::Say { .. }
             | Request::Ping {}
@@ -218,6 +233,7 @@ impl<P: Processes> Jobs<P> {
         let digest = digest(&exec);
         if let Some(job) = self.table.find(&controller.key, exec.id) {
             if self.table.get(job).is_some_and(|job| job.digest == digest) {
+                self.table.update(job, |job| job.retain |= exec.retain);
                 self.attach(call, job, Begin::Held, Some(0), outbox);
             } else {
                 self.refuse(call, controller, &exec, Outcome::Conflict {}.into(), outbox);
@@ -396,8 +412,7 @@ impl<P: Processes> Jobs<P> {
             }
             Some((id, State::Starting)) => {
                 self.record(id, Event::Signaled { signal });
-                self.table
-                    .update(id, |job| job.signals |= signal_bit(signal));
+                self.table.update(id, |job| job.hold_signal(signal));
                 Reply::Done {}
             }
             Some((_, State::Running | State::Ended { .. })) | None => Reply::NoJob {},
@@ -432,32 +447,9 @@ impl<P: Processes> Jobs<P> {
             outbox.last_reply(call, &Reply::NoJob {});
         }
     }
-
-    /// Returns the jobs of a key, oldest first, in one line of bounded length.
-    fn list(&self, now: Instant, key: &PublicKey) -> Reply {
-        let own = self.table.iter().filter(|(_, job)| job.owner.key == *key);
-        let mut own: Vec<(JobId, &Job)> = own.collect();
-        own.sort_unstable_by_key(|&(id, _)| id);
-        let mut left = limits::LIST_ARGV;
-        let view = |(_, job): (JobId, &Job)| {
-            let mut view = job.view(now);
-            let words = view.argv.iter().map(|word| word.as_os_str().len());
-            // A byte takes at most six in JSON (\u001b).
-            let size: usize = words.map(|length| 6 * length + 3).sum();
-            if size > left {
-                view.argv.clear();
-            } else {
-                left -= size;
-            }
-            view
-        };
-        Reply::Jobs {
-            jobs: own.into_iter().map(view).collect(),
-        }
-    }
 }
 
-fn unsupported(reason: &str) -> Reply {
+pub(super) fn unsupported(reason: &str) -> Reply {
     Reply::Unsupported {
         reason: reason.into(),
     }

@@ -59,7 +59,7 @@ impl<P: Processes> Jobs<P> {
             let first = job.started.replace(started).is_none();
             job.state = State::Running;
             let call = job.attached.map(|attached| attached.call);
-            first.then(|| (call, std::mem::take(&mut job.signals)))
+            first.then(|| (call, job.take_signals()))
         });
         let Some(Some((call, signals))) = change else {
             return;
@@ -69,10 +69,8 @@ impl<P: Processes> Jobs<P> {
         }
         let pid = started.pid.0;
         self.record(id, Event::Started { pid });
-        for signal in 1..=i32::try_from(u64::BITS).expect("a small number") {
-            if signals & signal_bit(signal) != 0 {
-                self.processes.signal(id, signal);
-            }
+        for signal in signals {
+            self.processes.signal(id, signal);
         }
     }
 
@@ -190,9 +188,4 @@ impl<P: Processes> Jobs<P> {
             self.forget(now, id);
         }
     }
-}
-
-/// Returns the bit of a signal, 1 to 64, among [`Job::signals`].
-pub(super) const fn signal_bit(signal: i32) -> u64 {
-    1 << ((signal - 1) & 63)
 }

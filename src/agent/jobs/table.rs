@@ -29,6 +29,7 @@ pub struct Table {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Share {
     key: PublicKey,
+    unfinished: bool,
     running: bool,
     held: u64,
     cells: u64,
@@ -40,6 +41,7 @@ impl Share {
     fn of(job: &Job) -> Self {
         Self {
             key: job.owner.key,
+            unfinished: job.is_running(),
             running: job.has_process(),
             held: job.held(),
             cells: job.cells(),
@@ -52,6 +54,7 @@ impl Share {
 /// Counts of several jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Counts {
+    unfinished: usize,
     running: usize,
     ended: usize,
     held_by_ended: u64,
@@ -60,6 +63,7 @@ struct Counts {
 
 impl Counts {
     const fn add(&mut self, share: Share) {
+        self.unfinished += share.unfinished as usize;
         if share.running {
             self.running += 1;
         } else {
@@ -70,6 +74,7 @@ impl Counts {
     }
 
     const fn subtract(&mut self, share: Share) {
+        self.unfinished -= share.unfinished as usize;
         if share.running {
             self.running -= 1;
         } else {
@@ -191,6 +196,11 @@ impl Table {
     /// Returns the ids of forgotten jobs.
     pub const fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// Number of jobs without a result.
+    pub const fn unfinished(&self) -> usize {
+        self.all.unfinished
     }
 
     /// Number of jobs with a process.

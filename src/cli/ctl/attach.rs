@@ -48,7 +48,7 @@ pub struct AttachArgs {
 pub fn run(args: &AttachArgs) -> Result<u8> {
     let job_host = JobHost::find(&args.job)?;
     let signals = signals::catch(&[])?;
-    let id = job_host.job(&args.job)?;
+    let (id, key) = job_host.job(&args.job)?;
     let terminal_mode = if console::is_interactive() && !args.json {
         TerminalMode::Offered
     } else {
@@ -67,6 +67,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
             id,
             stdout: first(offsets[0]),
             stderr: first(offsets[1]),
+            key,
             keyboard: terminal_mode == TerminalMode::Offered,
         },
     };

@@ -17,6 +17,7 @@ use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::Journal;
 use crate::control::query::{Question, run_queries};
+use crate::crypto::PublicKey;
 use crate::message::{Reply, Request, RequestId};
 use crate::net::Target;
 
@@ -29,6 +30,9 @@ pub struct JobArgs {
     /// Request id or a unique prefix of it [default: the only job of this key]
     #[arg(value_name = "JOB")]
     pub job: Option<JobPrefix>,
+    /// Look for the job among those of all keys; needs "admin" in the line of your key, or the agent's own user
+    #[arg(long)]
+    pub all: bool,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -81,24 +85,28 @@ impl JobHost {
         })
     }
 
-    /// Returns the job that is meant: by its id, or among those that the agent lists.
-    pub fn job(&self, args: &JobArgs) -> Result<RequestId> {
+    /// Returns the job that is meant, with the key of its owner if it may be another: by its id, or among those that
+    /// the agent lists.
+    pub fn job(&self, args: &JobArgs) -> Result<(RequestId, Option<PublicKey>)> {
         let prefix = args.job.as_ref().map_or("", |prefix| &prefix.0);
-        if let Ok(id) = prefix.parse() {
-            return Ok(id);
+        if !args.all
+            && let Ok(id) = prefix.parse()
+        {
+            return Ok((id, None));
         }
         let label = &self.host.label;
-        let jobs = match self.ask(Request::Jobs {}, args, args.timeout.contact_timeout)? {
-            Reply::Jobs { jobs } => jobs,
+        let request = Request::Jobs { all: args.all };
+        let jobs = match self.ask(request, args, args.timeout.contact_timeout)? {
+            Reply::Jobs { jobs, .. } => jobs,
             reply => bail!("{label}: {}", words(&unexpected(&reply))),
         };
-        let ids: Vec<RequestId> = jobs
+        let ids: Vec<_> = jobs
             .iter()
-            .map(|job| job.id)
-            .filter(|id| id.to_string().starts_with(prefix))
+            .map(|job| (job.id, job.key))
+            .filter(|(id, _)| id.to_string().starts_with(prefix))
             .collect();
         match ids[..] {
-            [id] => Ok(id),
+            [job] => Ok(job),
             [] => bail!("{label}: no such job; \"udpctl jobs {label}\" lists the jobs"),
             _ => bail!(
                 "{label}: {} jobs match; \"udpctl jobs {label}\" lists them",

@@ -11,7 +11,8 @@ use crate::message::{Reply, Request};
 const EXAMPLES: &str = "\
 Examples:
   udpctl kill web1
-  udpctl kill --signal HUP web1 3f2a";
+  udpctl kill --signal HUP web1 3f2a
+  udpctl kill --all web1 3f2a";
 
 /// `udpctl kill`
 #[derive(Args, Debug)]
@@ -33,11 +34,12 @@ fn signal(text: &str) -> Result<i32, &'static str> {
 /// Sends the signal.
 pub fn run(args: &KillArgs) -> Result<u8> {
     let job_host = JobHost::find(&args.job)?;
-    let id = job_host.job(&args.job)?;
+    let (id, key) = job_host.job(&args.job)?;
     let label = job_host.host.label.clone();
     let request = Request::Signal {
         id,
         signal: args.signal,
+        key,
     };
     match job_host.ask(request, &args.job, args.job.timeout.contact_timeout)? {
         Reply::Done {} => {}

@@ -27,9 +27,9 @@ pub struct WaitArgs {
 /// Waits for the job and returns its status.
 pub fn run(args: &WaitArgs) -> Result<u8> {
     let job_host = JobHost::find(&args.job)?;
-    let id = job_host.job(&args.job)?;
+    let (id, key) = job_host.job(&args.job)?;
     let label = job_host.host.label.clone();
-    let report = match job_host.ask(Request::Wait { id }, &args.job, limits::RETRY_FOR)? {
+    let report = match job_host.ask(Request::Wait { id, key }, &args.job, limits::RETRY_FOR)? {
         Reply::Exit {
             outcome,
             stdout,

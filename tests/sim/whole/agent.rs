@@ -42,12 +42,7 @@ impl PolicySource for ListedPolicy {
         0
     }
 
-    fn register(
-        &mut self,
-        _: &PublicKey,
-        _: &[u8; INVITE],
-        _: &str,
-    ) -> Registration {
+    fn register(&mut self, _: &PublicKey, _: &[u8; INVITE], _: &str) -> Registration {
         Registration::Decided(Err(InviteRefused))
     }
 }

@@ -8,6 +8,7 @@ use crate::wire::Lane;
 
 fn attach(number: u8, stdout: Option<u64>) -> Request {
     Request::Attach {
+        key: None,
         id: id(number),
         stdout,
         stderr: None,
@@ -80,8 +81,12 @@ fn only_the_key_of_a_job_may_attach_wait_signal_or_list_it() {
     let bob = harness.open(2, BOB);
     let requests = [
         attach(1, None),
-        Request::Wait { id: id(1) },
+        Request::Wait {
+            id: id(1),
+            key: None,
+        },
         Request::Signal {
+            key: None,
             id: id(1),
             signal: 9,
         },
@@ -90,8 +95,14 @@ fn only_the_key_of_a_job_may_attach_wait_signal_or_list_it() {
         let call = harness.call(bob, number, &request);
         assert_eq!(harness.replies(call), [Reply::NoJob {}]);
     }
-    let list = harness.call(bob, 9, &Request::Jobs {});
-    assert_eq!(harness.replies(list), [Reply::Jobs { jobs: vec![] }]);
+    let list = harness.call(bob, 9, &Request::Jobs { all: false });
+    assert_eq!(
+        harness.replies(list),
+        [Reply::Jobs {
+            jobs: vec![],
+            left_out: 0
+        }]
+    );
     assert!(!harness.released.contains(&call));
     assert!(harness.service.processes().signals.is_empty());
 }
@@ -114,8 +125,8 @@ fn a_list_has_running_and_ended_jobs() {
             core: false,
         },
     );
-    let list = harness.call(alice, 2, &Request::Jobs {});
-    let Some(Reply::Jobs { jobs }) = harness.reply(list) else {
+    let list = harness.call(alice, 2, &Request::Jobs { all: false });
+    let Some(Reply::Jobs { jobs, .. }) = harness.reply(list) else {
         panic!("no list");
     };
     let outcome = Outcome::Signaled {
@@ -134,8 +145,22 @@ fn wait_does_not_detach_a_job_and_ends_with_it() {
     let alice = harness.open(1, ALICE);
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     let job = harness.last_job();
-    let wait = harness.call(alice, 1, &Request::Wait { id: id(1) });
-    let gone = harness.call(alice, 2, &Request::Wait { id: id(1) });
+    let wait = harness.call(
+        alice,
+        1,
+        &Request::Wait {
+            id: id(1),
+            key: None,
+        },
+    );
+    let gone = harness.call(
+        alice,
+        2,
+        &Request::Wait {
+            id: id(1),
+            key: None,
+        },
+    );
     harness.event(crate::session::Event::Stream {
         session: alice,
         event: crate::session::StreamEvent::CallEnded { call: gone.call },
@@ -143,7 +168,14 @@ fn wait_does_not_detach_a_job_and_ends_with_it() {
     assert_eq!(harness.reply(wait), None);
     harness.eof(job);
     harness.exit(job, Exit::Code(0));
-    let late = harness.call(alice, 3, &Request::Wait { id: id(1) });
+    let late = harness.call(
+        alice,
+        3,
+        &Request::Wait {
+            id: id(1),
+            key: None,
+        },
+    );
     for wait in [wait, late] {
         let replies = harness.replies(wait);
         assert!(matches!(replies[..], [Reply::Exit { outcome, .. }] if outcome.is_success()));
@@ -205,4 +237,89 @@ fn a_call_whose_control_lane_ended_before_exit_is_released_after_it() {
     let outcome = Outcome::Exited { code: 0 };
     let last = harness.replies(again).pop();
     assert!(matches!(last, Some(Reply::Exit { outcome: sent, .. }) if sent == outcome));
+}
+
+#[test]
+fn an_administrator_lists_attaches_to_and_signals_the_jobs_of_all_keys() {
+    let mut harness = Harness::new();
+    let bob = harness.open(1, BOB);
+    harness.call(bob, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.write(job, Output::Out, b"hello");
+    let alice = harness.open(2, ALICE);
+    let requests = || {
+        let (id, key) = (id(1), Some(BOB));
+        let (stdout, stderr) = (None, None);
+        [
+            Request::Jobs { all: true },
+            Request::Signal { id, signal: 1, key },
+            Request::Attach {
+                id,
+                stdout,
+                stderr,
+                key,
+            },
+            Request::Wait { id, key },
+        ]
+    };
+    for (number, request) in (0..).zip(requests()) {
+        let call = harness.call(alice, number, &request);
+        assert_eq!(harness.replies(call), [Reply::Denied {}], "{request:?}");
+    }
+    assert!(harness.service.processes().signals.is_empty());
+
+    harness.policy.borrow_mut().list(ALICE, "alice admin");
+    let [list, signal, attach, wait] = requests();
+    let list = harness.call(alice, 10, &list);
+    let replies = harness.replies(list);
+    let [Reply::Jobs { jobs, left_out: 0 }] = &replies[..] else {
+        panic!("{replies:?}");
+    };
+    assert_eq!((jobs[0].id, jobs[0].key), (id(1), Some(BOB)));
+    assert_eq!(jobs[0].name.as_deref(), Some("bob"));
+    let signal = harness.call(alice, 11, &signal);
+    assert_eq!(harness.replies(signal), [Reply::Done {}]);
+    assert_eq!(harness.service.processes().signals, [(job, 1)]);
+    let attach = harness.call(alice, 12, &attach);
+    assert!(matches!(
+        harness.replies(attach)[..],
+        [Reply::Accepted { .. }, Reply::Started { .. }]
+    ));
+    assert_eq!(harness.sent(attach, Lane::Data).bytes, b"hello");
+    let wait = harness.call(alice, 13, &wait);
+    harness.eof(job);
+    harness.exit(job, Exit::Code(0));
+    assert_eq!(harness.replies(wait).len(), 1);
+    let own = harness.call(alice, 14, &Request::Jobs { all: false });
+    let none = Reply::Jobs {
+        jobs: vec![],
+        left_out: 0,
+    };
+    assert_eq!(harness.replies(own), [none]);
+}
+
+#[test]
+fn a_list_of_many_jobs_fits_a_line_and_counts_those_left_out() {
+    let mut harness = Harness::with(crate::agent::jobs::Config {
+        max_jobs: 5000,
+        ..crate::agent::jobs::Config::default()
+    });
+    let alice = harness.open(1, ALICE);
+    for number in 0..4000_u32 {
+        let mut request = exec(1);
+        request.id = crate::message::RequestId(u128::from(number).to_be_bytes());
+        request.argv.push("\u{1b}".repeat(100).as_str().into());
+        harness.call(alice, number, &Request::Exec(request));
+    }
+    let list = harness.call(alice, 9999, &Request::Jobs { all: false });
+    let length = harness.sent(list, Lane::Control).bytes.len();
+    assert!(length <= crate::message::limits::LINE, "{length}");
+    let replies = harness.replies(list);
+    let [Reply::Jobs { jobs, left_out }] = &replies[..] else {
+        panic!("no list");
+    };
+    assert!(jobs.len() > 1500, "{}", jobs.len());
+    assert_eq!(jobs.len() as u64 + left_out, 4000);
+    let last = u128::from(3999_u32).to_be_bytes();
+    assert_eq!(jobs.last().unwrap().id.0, last);
 }

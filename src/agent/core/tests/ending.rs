@@ -51,6 +51,7 @@ fn cancel_deadline_and_signals_work_before_the_process_has_started() {
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     let job = harness.last_job();
     let signal = Request::Signal {
+        key: None,
         id: id(1),
         signal: 15,
     };
@@ -194,6 +195,7 @@ fn a_controller_can_attach_again_within_the_lease() {
     harness.pass(Duration::from_secs(59));
     let again = harness.open(2, ALICE);
     let attach = Request::Attach {
+        key: None,
         id: id(1),
         stdout: None,
         stderr: None,
@@ -225,15 +227,16 @@ fn a_result_is_kept_until_it_is_collected_or_an_hour_old() {
     harness.close(alice, done());
     let alice = harness.open(2, ALICE);
     let held = |harness: &mut Harness, number| {
-        let list = harness.call(alice, number, &Request::Jobs {});
+        let list = harness.call(alice, number, &Request::Jobs { all: false });
         match harness.reply(list) {
-            Some(Reply::Jobs { jobs }) => jobs.iter().map(|job| job.id).collect::<Vec<_>>(),
+            Some(Reply::Jobs { jobs, .. }) => jobs.iter().map(|job| job.id).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         }
     };
     assert_eq!(held(&mut harness, 0), [id(2), id(3)]);
     harness.pass(Duration::from_secs(1800));
     let attach = Request::Attach {
+        key: None,
         id: id(3),
         stdout: None,
         stderr: None,
@@ -270,8 +273,8 @@ fn ended_jobs_are_bounded_in_number_and_in_bytes() {
         harness.now += Duration::from_millis(1);
     }
     assert!(held > 2 * limits::ENDED_OUTPUT);
-    let list = harness.call(alice, 1000, &Request::Jobs {});
-    let Some(Reply::Jobs { jobs }) = harness.reply(list) else {
+    let list = harness.call(alice, 1000, &Request::Jobs { all: false });
+    let Some(Reply::Jobs { jobs, .. }) = harness.reply(list) else {
         panic!("no list");
     };
     let kept: u64 = jobs.iter().map(|job| job.stdout).sum();

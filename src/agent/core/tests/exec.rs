@@ -68,6 +68,7 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
     let again = harness.call(alice, 1, &Request::Exec(exec(1)));
     assert_eq!(harness.replies(again), ended(Outcome::Expired {}));
     let attach = Request::Attach {
+        key: None,
         id: id(1),
         stdout: None,
         stderr: None,

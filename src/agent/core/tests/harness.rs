@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,234 +9,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::agent::access::testing::TestAccounts;
-use crate::agent::access::{Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource, Registration};
+use super::policy::{INVITATION, TestPolicy};
+use super::processes::FakeProcesses;
 use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
-use crate::agent::jobs::{
-    self, Errno, Exit, Force, JobId, Origin, Output, Phase, Pid, Processes, Restored, Spec, Start,
-    Started, Status,
-};
-use crate::agent::limits;
+use crate::agent::jobs::{self, Exit, JobId, Origin, Output, Phase, Restored, Start, Status};
 use crate::agent::outbox::CallRef;
-use crate::agent::switch::Switch;
-use crate::crypto::{InviteToken, PublicKey};
-use crate::message::{Cause, Exec, Lines, Outcome, Reply, Request, RequestId, Window, to_line};
+use crate::crypto::PublicKey;
+use crate::message::{Exec, Lines, Reply, Request, RequestId, to_line};
 use crate::session::{Closed, Command, Event, ResetRecord, SessionHandle, StreamEvent};
 use crate::time::Instant;
-use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
 
 pub const ALICE: PublicKey = PublicKey([1; 32]);
 pub const BOB: PublicKey = PublicKey([2; 32]);
 pub const GUEST: PublicKey = PublicKey([3; 32]);
-
-/// Token that the guest shows.
-const INVITATION: [u8; INVITE] = [7; INVITE];
-
-/// A supervisor without processes: it records the calls and holds the output that a test writes.
-#[derive(Default)]
-pub struct FakeProcesses {
-    pub spawned: Vec<(JobId, Spec)>,
-    pub starts: Vec<(JobId, Start)>,
-    /// Started and not yet reported.
-    pub pending: Vec<JobId>,
-    /// True if starts are not reported before [`Harness::report`].
-    pub slow: bool,
-    pub statuses: HashMap<JobId, Status>,
-    pub written: HashMap<(JobId, Output), Vec<u8>>,
-    pub released: HashMap<(JobId, Output), u64>,
-    pub eof: HashSet<(JobId, Output)>,
-    pub exits: HashMap<JobId, Exit>,
-    pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
-    pub ended: Vec<(JobId, Force)>,
-    pub causes: Vec<(JobId, Cause)>,
-    pub signals: Vec<(JobId, i32)>,
-    pub windows: Vec<(JobId, Window)>,
-    pub pictures: HashMap<JobId, (u64, Window, Vec<u8>)>,
-    pub forgotten: Vec<JobId>,
-    pub left: Vec<JobId>,
-    pub shut: Vec<(JobId, Output)>,
-    pub fails: Option<Errno>,
-    pub refuses: Option<Outcome>,
-}
-
-impl FakeProcesses {
-    pub fn released(&self, job: JobId, output: Output) -> u64 {
-        self.released
-            .get(&(job, output))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    /// Returns a job as a supervisor passes it to a later agent.
-    pub fn restored(&self, job: JobId, start: &Start) -> Restored {
-        let (stdin, stdin_eof) = self.stdin.get(&job).cloned().unwrap_or_default();
-        let cause = self.causes.iter().find(|cause| cause.0 == job);
-        Restored {
-            job,
-            request: start.request,
-            owner: start.owner.clone(),
-            record: start.record.clone(),
-            status: self.statuses[&job],
-            released: Output::ALL.map(|output| self.released(job, output)),
-            shut: Output::ALL.map(|output| self.shut.contains(&(job, output))),
-            stdin_accepted: stdin.len() as u64,
-            stdin_eof,
-            cause: cause.map(|cause| cause.1),
-            picture: self.pictures.get(&job).cloned(),
-        }
-    }
-
-    /// Free space for an output.
-    pub fn room(&self, job: JobId, output: Output) -> u64 {
-        let held =
-            self.statuses[&job].outputs[output as usize].saturating_sub(self.released(job, output));
-        limits::LANE.saturating_sub(held)
-    }
-}
-
-impl Processes for FakeProcesses {
-    fn start(&mut self, job: JobId, start: Start) {
-        let mut status = Status::STARTING;
-        if let Some(errno) = self.fails {
-            let lingering = false;
-            status.phase = Phase::Failed { errno, lingering };
-        } else if let Some(outcome) = self.refuses {
-            status.phase = Phase::Refused(outcome);
-        } else {
-            status.phase = Phase::Running;
-            let pid = Pid(1000 + i32::try_from(job.0).unwrap());
-            status.started = Some(Started { pid, home: None });
-            self.spawned.push((job, start.spec.clone()));
-        }
-        assert!(self.statuses.insert(job, status).is_none(), "a new number");
-        self.starts.push((job, start));
-        self.pending.push(job);
-    }
-
-    fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes> {
-        assert!(from >= self.released(job, output), "released bytes");
-        let [from, to] = [from, to].map(|offset| usize::try_from(offset).unwrap());
-        vec![Bytes::copy_from_slice(
-            &self.written[&(job, output)][from..to],
-        )]
-    }
-
-    fn release(&mut self, job: JobId, output: Output, offset: u64) {
-        assert!(!self.forgotten.contains(&job));
-        assert!(offset > self.released(job, output), "released anew");
-        self.released.insert((job, output), offset);
-    }
-
-    fn shut(&mut self, job: JobId, output: Output) {
-        self.shut.push((job, output));
-    }
-
-    fn write_stdin(&mut self, job: JobId, data: Bytes, eof: bool) {
-        assert!(!self.forgotten.contains(&job));
-        let (bytes, ended) = self.stdin.entry(job).or_default();
-        assert!(!*ended, "bytes after the end");
-        bytes.extend_from_slice(&data);
-        *ended = eof;
-        let waiting = bytes.len() as u64 - self.statuses[&job].stdin_written;
-        assert!(waiting <= limits::STDIN);
-    }
-
-    fn end(&mut self, job: JobId, cause: Cause, force: Force) {
-        self.causes.push((job, cause));
-        self.ended.push((job, force));
-    }
-
-    fn detach(&mut self, job: JobId) {
-        self.left.push(job);
-    }
-
-    fn signal(&mut self, job: JobId, signal: i32) -> bool {
-        self.signals.push((job, signal));
-        true
-    }
-
-    fn resize(&mut self, job: JobId, window: Window) {
-        self.windows.push((job, window));
-    }
-
-    fn keep_picture(&mut self, job: JobId, offset: u64, size: Window, picture: Vec<u8>) {
-        self.pictures.insert(job, (offset, size, picture));
-    }
-
-    fn forget(&mut self, job: JobId) {
-        assert!(!self.forgotten.contains(&job));
-        self.forgotten.push(job);
-    }
-}
-
-/// Lines of `authorized_keys` for Alice and Bob, and for the guest once it has registered. [`INVITATION`]
-/// is open.
-pub struct TestPolicy {
-    lines: HashMap<PublicKey, String>,
-    exec: Switch,
-    invitation: Switch,
-}
-
-impl TestPolicy {
-    /// Lists a key; `line` is its name and options.
-    pub fn list(&mut self, key: PublicKey, line: &str) {
-        self.lines.insert(key, line.into());
-    }
-
-    /// Removes a key.
-    pub fn remove(&mut self, key: PublicKey) {
-        self.lines.remove(&key);
-    }
-
-    /// Lets the invitation expire.
-    pub fn expire_invitation(&mut self) {
-        self.invitation = Switch::Off;
-    }
-
-    /// Switches commands off for all keys.
-    pub fn switch_exec_off(&mut self) {
-        self.exec = Switch::Off;
-    }
-}
-
-impl PolicySource for Rc<RefCell<TestPolicy>> {
-    fn policy(&self) -> Arc<Policy> {
-        let lines = &self.borrow().lines;
-        let lines = lines.iter().map(|(key, line)| format!("{key} {line}\n"));
-        let hash = InviteToken::from_bytes(INVITATION).hash();
-        let mut builder = PolicyBuilder::default();
-        builder.add_keys(lines.collect::<String>(), Path::new("authorized_keys"));
-        if self.borrow().invitation == Switch::On {
-            builder.add_invites(format!("{hash} 600\n"), Path::new("invites"));
-        }
-        let (policy, problems) = builder.finish();
-        assert!(problems.is_empty(), "{problems:?}");
-        Arc::new(policy.with_exec(self.borrow().exec))
-    }
-
-    fn accounts(&self) -> &dyn Accounts {
-        &TestAccounts
-    }
-
-    fn unix_now(&self) -> u64 {
-        0
-    }
-
-    fn register(
-        &mut self,
-        key: &PublicKey,
-        invite: &[u8; INVITE],
-        requested: &str,
-    ) -> Registration {
-        if *invite != INVITATION {
-            return Registration::Decided(Err(InviteRefused));
-        }
-        self.borrow_mut().list(*key, requested);
-        Registration::Decided(Ok(requested.into()))
-    }
-}
 
 /// Audit records: the name of each event and its request.
 #[derive(Default)]
@@ -299,11 +85,7 @@ impl Harness {
 
     pub fn with(jobs: jobs::Config) -> Self {
         let lines = [(ALICE, "alice".into()), (BOB, "bob".into())];
-        let policy = Rc::new(RefCell::new(TestPolicy {
-            lines: lines.into(),
-            exec: Switch::On,
-            invitation: Switch::On,
-        }));
+        let policy = Rc::new(RefCell::new(TestPolicy::new(lines.into())));
         let now = Instant::from_micros(1_000_000_000);
         let records = Arc::new(Records::default());
         let config = core_config(jobs);

@@ -5,6 +5,8 @@ mod ending;
 mod exec;
 mod harness;
 mod narrowed;
+mod policy;
+mod processes;
 mod record;
 mod restore;
 mod results;

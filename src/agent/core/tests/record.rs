@@ -67,7 +67,14 @@ fn without_a_record_nothing_is_started_and_the_id_is_not_used_up() {
     let job = harness.last_job();
     harness.eof(job);
     harness.exit(job, Exit::Code(3));
-    let call = harness.call(alice, 2, &Request::Wait { id: id(1) });
+    let call = harness.call(
+        alice,
+        2,
+        &Request::Wait {
+            id: id(1),
+            key: None,
+        },
+    );
     assert_eq!(
         last_outcome(&mut harness, call),
         Outcome::Exited { code: 3 }
@@ -81,12 +88,33 @@ fn attachments_signals_cancels_registrations_and_denials_without_a_command_are_r
     let call = harness.call(alice, 0, &Request::Exec(exec(1)));
     harness.records.take();
     let (id_1, signal) = (id(1), 10);
-    harness.call(alice, 1, &Request::Signal { id: id_1, signal });
+    harness.call(
+        alice,
+        1,
+        &Request::Signal {
+            id: id_1,
+            key: None,
+            signal,
+        },
+    );
     assert_eq!(harness.records.take(), [("signaled", id_1)]);
     // Nothing happens, so nothing is recorded.
-    harness.call(alice, 2, &Request::Signal { id: id(2), signal });
+    harness.call(
+        alice,
+        2,
+        &Request::Signal {
+            id: id(2),
+            key: None,
+            signal,
+        },
+    );
     let (stdout, stderr) = (None, None);
-    let attach = |id| Request::Attach { id, stdout, stderr };
+    let attach = |id| Request::Attach {
+        id,
+        key: None,
+        stdout,
+        stderr,
+    };
     harness.call(alice, 3, &attach(id(2)));
     assert_eq!(harness.records.take(), []);
     let attached = harness.call(alice, 4, &attach(id_1));

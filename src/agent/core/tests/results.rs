@@ -11,6 +11,7 @@ use crate::wire::Lane;
 
 fn attach(number: u8) -> Request {
     Request::Attach {
+        key: None,
         id: id(number),
         stdout: None,
         stderr: None,
@@ -59,8 +60,8 @@ fn a_key_with_many_or_large_results_drops_none_of_another_key() {
             outcome(&mut harness, call),
             Some(Outcome::Exited { code: 5 })
         );
-        let call = harness.call(alice, count, &Request::Jobs {});
-        let Some(Reply::Jobs { jobs }) = harness.reply(call) else {
+        let call = harness.call(alice, count, &Request::Jobs { all: false });
+        let Some(Reply::Jobs { jobs, .. }) = harness.reply(call) else {
             panic!("no list");
         };
         let last = RequestId(u128::from(count - 1).to_be_bytes());
@@ -167,8 +168,8 @@ fn a_process_that_cannot_be_killed_gives_its_result_at_once_and_counts_until_it_
     assert!(harness.released.contains(&call));
     let busy = harness.call(alice, 1, &Request::Exec(exec(2)));
     assert_eq!(outcome(&mut harness, busy), Some(Outcome::Busy {}));
-    let list = harness.call(alice, 2, &Request::Jobs {});
-    let Some(Reply::Jobs { jobs }) = harness.reply(list) else {
+    let list = harness.call(alice, 2, &Request::Jobs { all: false });
+    let Some(Reply::Jobs { jobs, .. }) = harness.reply(list) else {
         panic!("no list");
     };
     assert!(jobs[0].still_running);
@@ -206,6 +207,7 @@ fn the_emulated_terminals_of_a_key_are_bounded_and_memory_is_given_back() {
     jobs.push(harness.last_job());
     let painted = |harness: &mut Harness, session, number, request| {
         let attach = Request::Attach {
+            key: None,
             id: id(request),
             stdout: None,
             stderr: None,

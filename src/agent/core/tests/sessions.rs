@@ -111,10 +111,10 @@ proptest! {
                     request.stdin = byte % 3 == 0;
                     Some(Request::Exec(request))
                 }
-                1 => Some(Request::Attach { id, stdout: Some(u64::from(byte)), stderr: None }),
+                1 => Some(Request::Attach { key: None, id, stdout: Some(u64::from(byte)), stderr: None }),
                 2 => Some(Request::Cancel {}),
-                3 => Some(Request::Signal { id, signal: i32::from(byte) }),
-                4 => Some(Request::Wait { id }),
+                3 => Some(Request::Signal { id, signal: i32::from(byte), key: None }),
+                4 => Some(Request::Wait { id, key: None }),
                 _ => None,
             };
             if let Some(request) = request {

@@ -24,6 +24,7 @@ fn on_terminal() -> Request {
 
 fn attach(stdout: Option<u64>) -> Request {
     Request::Attach {
+        key: None,
         id: id(1),
         stdout,
         stderr: None,

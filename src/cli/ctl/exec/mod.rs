@@ -93,7 +93,8 @@ pub struct ExecArgs {
     /// Pass SIGNAL to the command instead of canceling it: HUP, INT, QUIT, TERM, USR1 or USR2; may be repeated
     #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded)]
     pub forward: Vec<i32>,
-    /// Set the request id, 32 hexadecimal digits; the same command with the same id runs once [default: random]
+    /// Set the request id, 32 hexadecimal digits; the same command with the same id runs once, and its
+    /// result is kept for an hour for repeats [default: random]
     #[arg(long, value_name = "ID")]
     pub id: Option<RequestId>,
     /// Exit once the command runs; it keeps running, and its output is kept for "udpctl attach"

@@ -63,7 +63,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     }
     run_queries(&client, Some(&resolver), questions, |index, answer| {
         let agent = asked[index];
-        match listed(answer) {
+        match listed(agent.label(), answer) {
             Ok(jobs) => list.add(agent, Some(&jobs)),
             Err(error) => {
                 failed = true;
@@ -80,7 +80,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         ..
     } = list;
     if !args.json {
-        text = with_hosts(&rows);
+        text = with_hosts(&rows, false);
     }
     print(&text)?;
     journal.settle(&gone);
@@ -213,6 +213,8 @@ impl<'a> List<'a> {
             stdout: 0,
             stderr: 0,
             still_running: false,
+            key: None,
+            name: None,
         }
     }
 }

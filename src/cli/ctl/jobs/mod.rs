@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   udpctl jobs web1
   udpctl jobs --json web1 web2
+  udpctl jobs --all web1
   udpctl jobs --mine";
 
 /// `udpctl jobs`
@@ -39,6 +40,10 @@ pub struct JobsArgs {
     /// answer; without TARGET, at every agent
     #[arg(long)]
     pub mine: bool,
+    /// List the jobs of all keys, with a column for the key; needs "admin" in the line of your key, or the agent's own
+    /// user
+    #[arg(long, conflicts_with = "mine")]
+    pub all: bool,
     /// Print one JSON object per job
     #[arg(long)]
     pub json: bool,
@@ -75,14 +80,19 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut text = String::new();
     run_queries(&client, Some(&resolver), questions, |index, answer| {
         let label = &labels[index];
-        match listed(answer) {
+        match listed(label, answer) {
             Ok(jobs) => {
                 tally.add(Fate::Ok, label);
                 for job in jobs {
                     if args.json {
                         let _ = writeln!(text, "{}", object(label, &job));
                     } else {
-                        rows.push((label.as_str(), row(&job)));
+                        let row = if args.all {
+                            format!("{}  {}", owner(&job), row(&job))
+                        } else {
+                            row(&job)
+                        };
+                        rows.push((label.as_str(), row));
                     }
                 }
             }
@@ -95,9 +105,9 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     client.close();
     if !args.json {
         text = if several {
-            with_hosts(&rows)
+            with_hosts(&rows, args.all)
         } else {
-            table(&rows)
+            table(&rows, args.all)
         };
     }
     print(&text)?;
@@ -108,7 +118,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
 pub fn question(args: &JobsArgs, host: Host) -> Question {
     Question {
         host,
-        request: Request::Jobs {},
+        request: Request::Jobs { all: args.all },
         invite: None,
         contact_timeout: args.timeout.contact_timeout,
         retry_for: args.timeout.contact_timeout,
@@ -116,17 +126,24 @@ pub fn question(args: &JobsArgs, host: Host) -> Question {
 }
 
 /// Returns the jobs in an answer, or the reason for its absence.
-pub fn listed(answer: Answer) -> Result<Vec<JobView>, String> {
+pub fn listed(label: &str, answer: Answer) -> Result<Vec<JobView>, String> {
     match answer.reply {
-        Ok(Reply::Jobs { jobs }) => Ok(jobs),
+        Ok(Reply::Jobs { jobs, left_out }) => {
+            if left_out > 0 {
+                note(&format!(
+                    "udpctl: {label}: {left_out} older jobs are not listed"
+                ));
+            }
+            Ok(jobs)
+        }
         Ok(reply) => Err(words(&unexpected(&reply))),
         Err(error) => Err(words(&error)),
     }
 }
 
 /// Formats the rows of one host below a heading.
-fn table(rows: &[(&str, String)]) -> String {
-    let mut text = format!("{HEADING}\n");
+fn table(rows: &[(&str, String)], all: bool) -> String {
+    let mut text = format!("{}\n", heading(all));
     for (_, row) in rows {
         let _ = writeln!(text, "{row}");
     }
@@ -134,15 +151,37 @@ fn table(rows: &[(&str, String)]) -> String {
 }
 
 /// Formats the rows of several hosts, with a column for the host.
-pub fn with_hosts(rows: &[(&str, String)]) -> String {
+pub fn with_hosts(rows: &[(&str, String)], all: bool) -> String {
     let hosts = rows.iter().map(|(host, _)| host.chars().count());
     let width = hosts.chain([HOST.len()]).max().unwrap_or_default();
-    let mut text = format!("{HOST:width$}  {HEADING}\n");
+    let mut text = format!("{HOST:width$}  {}\n", heading(all));
     for (host, row) in rows {
         let _ = writeln!(text, "{host:width$}  {row}");
     }
     text
 }
+
+/// Returns the heading of the columns behind the host.
+fn heading(all: bool) -> String {
+    if all {
+        format!("{KEY:OWNER$}  {HEADING}")
+    } else {
+        HEADING.to_owned()
+    }
+}
+
+/// Formats the owner of a job: the name of its key, or the key.
+fn owner(job: &JobView) -> String {
+    let key = job.key.map(|key| key.to_string()).unwrap_or_default();
+    let name = job.name.as_deref().unwrap_or(&key);
+    format!("{:OWNER$}", escape::line(name.as_bytes(), OWNER))
+}
+
+/// Heading of the column of keys.
+const KEY: &str = "KEY";
+
+/// Width of the column of keys.
+const OWNER: usize = 16;
 
 /// Heading of the column of hosts.
 const HOST: &str = "HOST";
@@ -226,6 +265,8 @@ mod tests {
             stdout: 5,
             stderr: 0,
             still_running: false,
+            key: None,
+            name: None,
         };
         assert_eq!(
             row(&job),
@@ -238,7 +279,7 @@ mod tests {
     #[test]
     fn rows_of_several_hosts_begin_with_a_column_of_hosts() {
         let rows = [("web1:7000", "1st".to_owned()), ("db", "2nd".to_owned())];
-        let text = with_hosts(&rows);
+        let text = with_hosts(&rows, false);
         let starts: Vec<_> = text.lines().map(|line| &line[..11]).collect();
         assert_eq!(starts, ["HOST       ", "web1:7000  ", "db         "]);
     }

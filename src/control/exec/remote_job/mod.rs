@@ -28,15 +28,17 @@ use super::{Output, Report};
 use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
-use crate::message::{Cause, CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
+use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 use attachment::Attachment;
 use input::Input;
+use progress::{Exit, Progress};
 
 mod attachment;
 mod input;
+mod progress;
 mod receive;
 mod reconnect;
 mod terminal;
@@ -54,6 +56,8 @@ pub enum JobRequest {
         stdout: Option<u64>,
         /// The same for stderr.
         stderr: Option<u64>,
+        /// Key of its owner, if it is another.
+        key: Option<PublicKey>,
         /// True if input follows, should the job have a terminal.
         keyboard: bool,
     },
@@ -128,27 +132,6 @@ pub enum Action {
     Flush,
     /// End of the job; nothing follows.
     Ended(Report),
-}
-
-/// Progress of an output, in bytes from the beginning of the job.
-#[derive(Clone, Copy, Default, Debug)]
-struct Progress {
-    received: u64,
-    written: u64,
-    /// Bytes that the agent no longer held.
-    missing: u64,
-    /// True if it has no reader here.
-    abandoned: bool,
-}
-
-/// End of the command as the agent reported it.
-#[derive(Clone, Copy, Debug)]
-struct Exit {
-    outcome: Outcome,
-    lengths: [u64; 2],
-    streams_open: bool,
-    cause: Option<Cause>,
-    still_running: bool,
 }
 
 /// One command on one host.
@@ -361,6 +344,7 @@ impl RemoteJob {
         let line = to_line(&Request::Signal {
             id: self.id,
             signal,
+            key: None,
         });
         if let Some(attachment) = self
             .attachments

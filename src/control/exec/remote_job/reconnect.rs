@@ -4,6 +4,7 @@ use super::attachment::{Asked, Attachment};
 use super::{Action, JobRequest, RemoteJob, write};
 use crate::control::contact::{self, Failure};
 use crate::control::limits;
+use crate::crypto::PublicKey;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
 use crate::session::{Closed, SessionHandle, Ticket};
 use crate::time::micros;
@@ -41,13 +42,18 @@ impl RemoteJob {
             }
             JobRequest::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
             JobRequest::Attach {
-                id, stdout, stderr, ..
+                id,
+                stdout,
+                stderr,
+                key,
+                ..
             } if !self.placed => (
                 Asked::Attach,
                 Request::Attach {
                     id: *id,
                     stdout: *stdout,
                     stderr: *stderr,
+                    key: *key,
                 },
             ),
             JobRequest::Exec(_) | JobRequest::Attach { .. } => (
@@ -56,8 +62,17 @@ impl RemoteJob {
                     id: self.id,
                     stdout: Some(self.outputs[0].received),
                     stderr: Some(self.outputs[1].received),
+                    key: self.owner(),
                 },
             ),
+        }
+    }
+
+    /// Returns the key of the job's owner, if it is another.
+    const fn owner(&self) -> Option<PublicKey> {
+        match self.request {
+            JobRequest::Exec(_) => None,
+            JobRequest::Attach { key, .. } => key,
         }
     }
 

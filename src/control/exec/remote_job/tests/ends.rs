@@ -159,6 +159,7 @@ fn a_detached_job_reports_a_failed_start() {
 fn an_attach_reports_output_that_is_no_longer_held() {
     let mut job = RemoteJob::new(Config {
         request: JobRequest::Attach {
+            key: None,
             keyboard: false,
             id: ID,
             stdout: Some(0),

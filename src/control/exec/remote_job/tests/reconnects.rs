@@ -251,6 +251,7 @@ fn a_silent_agent_is_retried_and_the_output_continues() {
     assert_eq!(
         wanted.requests[0].2,
         Request::Attach {
+            key: None,
             id: ID,
             stdout: Some(3),
             stderr: Some(0)

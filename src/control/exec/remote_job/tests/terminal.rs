@@ -22,6 +22,7 @@ fn at(stdout: u64, stdin: u64, screen: Option<&str>) -> Reply {
 fn attaching() -> RemoteJob {
     RemoteJob::new(Config {
         request: JobRequest::Attach {
+            key: None,
             id: ID,
             stdout: None,
             stderr: None,
