@@ -14,6 +14,7 @@
     reason = "clone, sigaction, dup2, close_range, execve and the user database have no safe form; the blocks are small and each says why it holds"
 )]
 
+mod ends;
 mod kernel;
 pub(super) mod user_database;
 
@@ -21,21 +22,20 @@ use std::ffi::{CStr, c_int};
 use std::fs;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{Gid, Mode, OFlags, fchown, open};
 use rustix::io::{Errno, write};
-use rustix::process::{
-    PidfdFlags, chdir, ioctl_tiocsctty, kill_process, pidfd_open, setrlimit, setsid, umask,
-};
+use rustix::process::{chdir, ioctl_tiocsctty, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use self::kernel::CloneArguments;
+use self::ends::Ends;
+use self::kernel::{CloneArguments, number};
 use super::image::{Credentials, Image};
 use super::report::Record;
 use super::streams::Descriptors;
-use super::{Pid, Signal, SpawnError, Stage, orphans, script};
+use super::{Pid, SpawnError, Stage};
 
 /// Signal numbers of Linux (`signal(7)`). A signal set has one bit for each.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
@@ -43,9 +43,6 @@ type SignalSet = u64;
 
 /// Size of the child's stack, in units. It needs a few KiB; the C library's `posix_spawn` uses 32 KiB.
 const STACK: usize = (64 << 10) / size_of::<StackUnit>();
-
-/// File mode creation mask of every job, umask(2): other users may read its files but not change them.
-const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 
 /// OOM score adjustment of the process that opens it, proc_pid_oom_score_adj(5).
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
@@ -56,12 +53,6 @@ const LOGIN_UID: &CStr = c"/proc/self/loginuid";
 /// Directory of a program whose home directory cannot be entered.
 const ROOT_DIRECTORY: &CStr = c"/";
 
-/// Highest descriptor that is closed one by one by a kernel without close_range(2), before Linux 5.9.
-const LAST_CLOSED: c_int = 65_535;
-
-/// Exit status of a child that could not execute its program.
-const FAILED: usize = 127;
-
 /// Unit of the stack, with the alignment that every architecture accepts.
 #[repr(align(16))]
 struct StackUnit {
@@ -71,7 +62,8 @@ struct StackUnit {
 /// A child that was made.
 pub(super) struct Child {
     pub(super) pid: Pid,
-    pub(super) pidfd: OwnedFd,
+    /// `None` if it was made by fork(3), which opens none.
+    pub(super) pidfd: Option<OwnedFd>,
     /// Memory that the child uses, if it shares it.
     pub(super) memory: Option<Memory>,
 }
@@ -167,7 +159,7 @@ fn clone(image: Box<Image>, ends: Ends) -> io::Result<Child> {
     match pid {
         Ok(pid) => {
             // SAFETY: the kernel opened it for this call, and no other owner exists.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            let pidfd = Some(unsafe { OwnedFd::from_raw_fd(pidfd) });
             let pid = as_pid(pid);
             let memory = Some(Memory(contents));
             Ok(Child { pid, pidfd, memory })
@@ -191,19 +183,11 @@ fn fork(ends: Ends, image: impl FnOnce() -> Result<Box<Image>, SpawnError>) -> i
         -1 => return Err(io::Error::last_os_error()),
         pid => as_pid(pid),
     };
-    // The child is not reaped before its `Process` exists, so the id is its own.
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Child {
-            pid,
-            pidfd,
-            memory: None,
-        }),
-        Err(errno) => {
-            let _ = kill_process(pid, Signal::KILL);
-            orphans::leaders().abandon(pid, None);
-            Err(errno.into())
-        }
-    }
+    Ok(Child {
+        pid,
+        pidfd: None,
+        memory: None,
+    })
 }
 
 fn as_pid(pid: c_int) -> Pid {
@@ -233,89 +217,6 @@ where
         Err(failure) => failure,
     };
     ends.fail(failure)
-}
-
-/// Numbers of the child's descriptors in its own table.
-#[derive(Clone, Copy)]
-struct Ends {
-    standard: [c_int; 3],
-    script: Option<c_int>,
-    report: c_int,
-}
-
-impl Ends {
-    fn of(descriptors: &Descriptors) -> Self {
-        Self {
-            standard: [0, 1, 2].map(|index| descriptors.standard[index].as_raw_fd()),
-            script: descriptors.script.as_ref().map(AsRawFd::as_raw_fd),
-            report: descriptors.report.as_raw_fd(),
-        }
-    }
-
-    /// Returns the final number of the report pipe.
-    const fn final_report(&self) -> c_int {
-        match self.script {
-            Some(_) => script::DESCRIPTOR + 1,
-            None => script::DESCRIPTOR,
-        }
-    }
-
-    /// Writes a record. If the parent has ended, nobody needs it.
-    fn report(&self, record: Record) {
-        let bytes = record.encode();
-        let args = [
-            number(self.final_report()),
-            bytes.as_ptr().expose_provenance(),
-            bytes.len(),
-            0,
-            0,
-        ];
-        // SAFETY: reads the record.
-        let _ = unsafe { kernel::call(libc::SYS_write, args) };
-    }
-
-    /// Reports a failure and ends the child, without the exit handlers of its parent.
-    fn fail(&self, failure: SpawnError) -> ! {
-        self.report(Record::Failed(failure));
-        loop {
-            // SAFETY: does not return.
-            let _ = unsafe { kernel::call(libc::SYS_exit_group, [FAILED, 0, 0, 0, 0]) };
-        }
-    }
-
-    /// Separates the child from its parent: a session and descriptors of its own.
-    ///
-    /// A child that does not get further for a while must hold none of the parent's descriptors, such as the
-    /// pipes of other processes, which would not end then.
-    fn separate(&self) -> Result<(), SpawnError> {
-        let at = SpawnError::of_errno(Stage::Prepare);
-        setsid().map_err(at)?;
-        self.install().map_err(at)?;
-        close_from(self.final_report() + 1);
-        umask(UMASK);
-        Ok(())
-    }
-
-    /// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, and that of the report
-    /// to the next number.
-    fn install(&self) -> Result<(), Errno> {
-        for (target, &fd) in (0..).zip(self.standard.iter().chain(&self.script)) {
-            copy_descriptor(fd, target, 0)?;
-        }
-        copy_descriptor(self.report, self.final_report(), libc::O_CLOEXEC)
-    }
-}
-
-/// Copies a descriptor to another number, which must be lower.
-fn copy_descriptor(fd: c_int, target: c_int, flags: c_int) -> Result<(), Errno> {
-    let args = [number(fd), number(target), number(flags), 0, 0];
-    // SAFETY: the child has its own descriptor table, and each source has a number above its target.
-    unsafe { kernel::call(libc::SYS_dup3, args) }.map(drop)
-}
-
-/// Returns a number that is not negative as an argument.
-const fn number(value: c_int) -> usize {
-    value.unsigned_abs() as usize
 }
 
 impl Image {
@@ -352,7 +253,7 @@ impl Image {
                 None
             }
         };
-        close_on_exec_from(ends.final_report() + 1);
+        ends.close_others_on_exec();
         reset_signals();
         ends.report(Record::Executing { home });
         Ok(())
@@ -397,27 +298,6 @@ impl Credentials {
         set_thread_res_gid(self.gid, self.gid, self.gid)?;
         set_thread_res_uid(self.uid, self.uid, self.uid)
     }
-}
-
-/// Closes all descriptors from `first` on.
-fn close_from(first: c_int) {
-    let last = u32::MAX as usize;
-    // SAFETY: the child has its own descriptor table and uses none of them any more.
-    if unsafe { kernel::call(libc::SYS_close_range, [number(first), last, 0, 0, 0]) }.is_err() {
-        for fd in first..=LAST_CLOSED {
-            // SAFETY: as above.
-            let _ = unsafe { kernel::call(libc::SYS_close, [number(fd), 0, 0, 0, 0]) };
-        }
-    }
-}
-
-/// Marks the descriptors from `first` on close-on-exec: those that the user database has opened.
-fn close_on_exec_from(first: c_int) {
-    let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
-    let args = [number(first), u32::MAX as usize, flags, 0, 0];
-    // SAFETY: takes no pointers, and the child has its own descriptor table. Linux before 5.11 returns an
-    // error, which is ignored: this is a second line of defence.
-    let _ = unsafe { kernel::call(libc::SYS_close_range, args) };
 }
 
 /// Writes a setting of the child itself. If that is refused, or there is no /proc, the inherited value remains.

@@ -4,8 +4,8 @@
 //! as a whole at each step as long as the leader is not reaped, also without any `/proc`.
 //!
 //! ```text
-//!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──KILL_TIME──► Lingering (StillRunning)
-//!                        └────────── none left ───────────┴──────────────────────┴───► Ended
+//!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──KILL_TIME──► Overdue ──► Lingering (StillRunning)
+//!                        └────────── none left ───────────┴──────────────────────┴───────────┴──► Ended
 //! ```
 
 use std::collections::HashSet;
@@ -66,6 +66,8 @@ pub(super) struct Ending {
     term_at: u64,
     /// Processes seen in the tree, so that one that leaves it and clears its environment stays known.
     known: HashSet<Identity>,
+    /// True if a look has sent KILL to what it found.
+    killed: bool,
     /// Time of the first look of the current series that found no process.
     empty_since: Option<Instant>,
     interval: Duration,
@@ -76,8 +78,10 @@ pub(super) struct Ending {
 enum Phase {
     /// TERM was sent; KILL follows at the instant.
     Terminating { until: Instant },
-    /// KILL is repeated; what is left at the instant is reported.
+    /// KILL is repeated; a leader that is left at the instant is reported.
     Killing { until: Instant },
+    /// The leader has ended in time. Other processes are reported if a look finds them again after KILL.
+    Overdue,
     /// It was reported as still running.
     Lingering,
 }
@@ -91,6 +95,7 @@ impl Ending {
             phase: Phase::Terminating { until: now + GRACE },
             term_at: ticks_since_boot(),
             known: HashSet::new(),
+            killed: false,
             empty_since: None,
             interval: FIRST_LOOK,
             next_look: now,
@@ -118,21 +123,30 @@ impl Ending {
         match self.phase {
             Phase::Terminating { until } if now >= until => self.kill_now(now),
             Phase::Killing { until } if now >= until => {
-                self.phase = Phase::Lingering;
-                self.interval = LINGERING_INTERVAL;
-                let leader = self.has_leader && !has_ended(self.tree.leader());
-                return Some(Progress::StillRunning { leader });
+                if self.has_leader && !has_ended(self.tree.leader()) {
+                    return Some(self.linger(true));
+                }
+                self.phase = Phase::Overdue;
             }
-            Phase::Terminating { .. } | Phase::Killing { .. } | Phase::Lingering => {}
+            Phase::Terminating { .. }
+            | Phase::Killing { .. }
+            | Phase::Overdue
+            | Phase::Lingering => {}
         }
         None
+    }
+
+    fn linger(&mut self, leader: bool) -> Progress {
+        self.phase = Phase::Lingering;
+        self.interval = LINGERING_INTERVAL;
+        Progress::StillRunning { leader }
     }
 
     /// Returns the time of the next call of [`Ending::on_timeout`].
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Terminating { until } | Phase::Killing { until } => Some(until),
-            Phase::Lingering => None,
+            Phase::Overdue | Phase::Lingering => None,
         }
     }
 
@@ -155,7 +169,7 @@ impl Ending {
         self.next_look = now + self.interval;
         self.interval = match self.phase {
             Phase::Lingering => LINGERING_INTERVAL,
-            Phase::Terminating { .. } | Phase::Killing { .. } => {
+            Phase::Terminating { .. } | Phase::Killing { .. } | Phase::Overdue => {
                 (self.interval * 2).min(LONGEST_INTERVAL)
             }
         };
@@ -187,7 +201,9 @@ impl Ending {
                     self.tree.signal_outside(signals, entry, group);
                 }
             }
-            Phase::Killing { .. } | Phase::Lingering => {
+            Phase::Overdue if self.killed => return Some(self.linger(false)),
+            Phase::Killing { .. } | Phase::Overdue | Phase::Lingering => {
+                self.killed = true;
                 self.signal_group(Signal::KILL);
                 for entry in &members {
                     self.tree.signal_outside(&[Signal::KILL], entry, group);
@@ -204,7 +220,7 @@ impl Ending {
     fn without_proc(&mut self) -> Option<Progress> {
         match self.phase {
             Phase::Terminating { .. } => None,
-            Phase::Killing { .. } | Phase::Lingering => {
+            Phase::Killing { .. } | Phase::Overdue | Phase::Lingering => {
                 self.signal_group(Signal::KILL);
                 let ended = !self.has_leader || has_ended(self.tree.leader());
                 ended.then_some(Progress::Ended)

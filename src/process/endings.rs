@@ -1,10 +1,12 @@
 //! All trees in termination, with one look at the process table for all of them.
 //!
-//! Not the signals to one tree (`ending`). Invariants: reading `/proc` takes about a tenth of the time at most; no
-//! call works for longer than [`PIECE`]; the times of TERM, KILL and the report depend on no look.
+//! Not the signals to one tree (`ending`). Invariants: reading `/proc` takes about a tenth of a processor's time at
+//! most; no call works for longer than [`PIECE`]; the times of TERM, KILL and the report of a leader depend on no look.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant as Clock};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::ending::{Ending, Progress};
 use super::snapshot::{Markers, Reading, Table};
@@ -26,10 +28,12 @@ pub struct Endings<K> {
     results: VecDeque<(K, Progress)>,
     look: Look<K>,
     markers: Markers,
-    /// Time of work in the look in progress.
+    /// Processor time of the look in progress.
     work: Duration,
     /// Earliest time of the next look.
     earliest: Instant,
+    /// Number of looks that were begun.
+    looks: u64,
 }
 
 /// A look in progress.
@@ -50,6 +54,7 @@ impl<K> Default for Endings<K> {
             markers: Markers::new(),
             work: Duration::ZERO,
             earliest: Instant::ZERO,
+            looks: 0,
         }
     }
 }
@@ -100,6 +105,12 @@ impl<K: Ord + Clone> Endings<K> {
         self.trees.len()
     }
 
+    /// Returns the number of looks at the process table.
+    #[must_use]
+    pub const fn looks(&self) -> u64 {
+        self.looks
+    }
+
     /// True if no tree is being ended.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -127,7 +138,7 @@ impl<K: Ord + Clone> Endings<K> {
 
     /// Sends what is due and continues to look, for at most [`PIECE`]. Extra calls are harmless.
     pub fn on_timeout(&mut self, now: Instant) {
-        let begun = Clock::now();
+        let (begun, work) = (Clock::now(), processor_time());
         for (key, ending) in &mut self.trees {
             if let Some(progress) = ending.on_timeout(now) {
                 self.results.push_back((key.clone(), progress));
@@ -139,12 +150,13 @@ impl<K: Ord + Clone> Endings<K> {
             && self.trees.values().any(is_due)
         {
             self.look = self.begin();
+            self.looks += 1;
             self.work = Duration::ZERO;
         }
         while !matches!(self.look, Look::None) && begun.elapsed() < PIECE {
             self.step(now);
         }
-        self.work += begun.elapsed();
+        self.work += processor_time().saturating_sub(work);
         if matches!(self.look, Look::None) {
             self.earliest = self.earliest.max(now + self.work * REST);
             self.work = Duration::ZERO;
@@ -188,4 +200,11 @@ impl<K: Ord + Clone> Endings<K> {
             }
         }
     }
+}
+
+/// Returns the processor time of this thread, which does not count the time in which others run.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime)
+        .try_into()
+        .unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use rustix::process::{
     WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_send_signal, waitid,
 };
 
-use super::child::{Child, Memory};
+use super::child::Memory;
 use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
@@ -52,7 +52,12 @@ pub enum Exit {
 }
 
 impl Process {
-    pub(super) fn new(tree: Tree, child: Child, streams: Streams) -> Self {
+    pub(super) fn new(
+        tree: Tree,
+        pidfd: OwnedFd,
+        memory: Option<Memory>,
+        streams: Streams,
+    ) -> Self {
         let Streams {
             stdin,
             stdout,
@@ -65,8 +70,8 @@ impl Process {
             stderr,
             slave,
             tree,
-            pidfd: child.pidfd,
-            memory: child.memory,
+            pidfd,
+            memory,
             reaped: None,
             detached: false,
         }

@@ -84,17 +84,15 @@ fn children() -> Vec<Pid> {
                 .is_none_or(|errno| errno != libc::ESRCH)
         })
         .collect();
-    match lists {
-        Ok(lists) => lists
-            .iter()
-            .flat_map(|list| list.split_ascii_whitespace())
-            .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
-            .collect(),
-        Err(_) => {
-            let table = Table::read();
-            table.children_of(getpid()).map(|entry| entry.pid).collect()
-        }
-    }
+    let Ok(lists) = lists else {
+        let table = Table::read();
+        return table.children_of(getpid()).map(|entry| entry.pid).collect();
+    };
+    lists
+        .iter()
+        .flat_map(|list| list.split_ascii_whitespace())
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .collect()
 }
 
 static LEADERS: Mutex<Leaders> = Mutex::new(Leaders {

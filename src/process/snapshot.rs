@@ -51,17 +51,14 @@ impl Reading {
             entry.marker = marker(entry, markers);
             return false;
         }
-        match self.directory.next() {
-            Some(Ok(file)) => {
-                let pid = file.file_name().to_str().and_then(|name| name.parse().ok());
-                let entry = pid.and_then(Pid::from_raw).and_then(Entry::read);
-                self.entries.extend(entry);
-            }
-            Some(Err(_)) | None => {
-                self.entries
-                    .sort_unstable_by_key(|entry| entry.pid.as_raw_pid());
-                self.unmarked = Some(self.orphans());
-            }
+        if let Some(Ok(file)) = self.directory.next() {
+            let pid = file.file_name().to_str().and_then(|name| name.parse().ok());
+            let entry = pid.and_then(Pid::from_raw).and_then(Entry::read);
+            self.entries.extend(entry);
+        } else {
+            let key = |entry: &Entry| entry.pid.as_raw_pid();
+            self.entries.sort_unstable_by_key(key);
+            self.unmarked = Some(self.orphans());
         }
         false
     }
@@ -96,7 +93,8 @@ fn marker(entry: &Entry, markers: &mut Markers) -> Option<Vec<u8>> {
     if let Some(known) = markers.get(&identity) {
         return known.clone();
     }
-    let marker = read_marker(entry.pid)?;
+    let environment = read_environment(entry.pid).filter(|read| !read.is_empty())?;
+    let marker = find_marker(&environment);
     markers.insert(identity, marker.clone());
     marker
 }
@@ -257,23 +255,24 @@ impl Entry {
     }
 }
 
-/// Returns the marker in the environment that a process was executed with, or `None` if it is not readable.
-fn read_marker(pid: Pid) -> Option<Option<Vec<u8>>> {
+/// Returns the environment that a process was executed with, if it is readable.
+fn read_environment(pid: Pid) -> Option<Vec<u8>> {
     let mut environment = Vec::new();
     File::open(format!("/proc/{pid}/environ"))
         .ok()?
         .take(limits::ENVIRONMENT)
         .read_to_end(&mut environment)
         .ok()?;
-    if environment.is_empty() {
-        return None;
-    }
+    Some(environment)
+}
+
+fn find_marker(environment: &[u8]) -> Option<Vec<u8>> {
     let mut variables = environment.split(|&byte| byte == 0);
     let value = variables.find_map(|variable| {
         let value = variable.strip_prefix(MARKER.as_bytes())?;
         value.strip_prefix(b"=")
     });
-    Some(value.map(<[u8]>::to_vec))
+    value.map(<[u8]>::to_vec)
 }
 
 #[cfg(test)]

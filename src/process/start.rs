@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::pidfd_send_signal;
+use rustix::process::{PidfdFlags, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::child::{self, Plan};
 use super::image::Image;
@@ -37,9 +37,21 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
         let child = child::launch(plan, &child_ends).map_err(SpawnError::of(Stage::Prepare))?;
         orphans::leaders().insert(child.pid);
         drop(guard);
-        Ok(child)
+        // It is not reaped before its `Process` exists, so the id is its own.
+        let pidfd = match child.pidfd {
+            Some(pidfd) => Ok(pidfd),
+            None => pidfd_open(child.pid, PidfdFlags::empty()),
+        };
+        match pidfd {
+            Ok(pidfd) => Ok((child.pid, pidfd, child.memory)),
+            Err(errno) => {
+                let _ = kill_process(child.pid, Signal::KILL);
+                orphans::leaders().abandon(child.pid, child.memory);
+                Err(SpawnError::of(Stage::Prepare)(errno))
+            }
+        }
     };
-    let child = match &spec.user {
+    let (pid, pidfd, memory) = match &spec.user {
         User::Own(account) => launch(Plan::Ready(Box::new(Image::new(spec, account, None)?)))?,
         User::Named(name) => launch(Plan::LookUp(&|| {
             let login = login::look_up(name).map_err(|cause| SpawnError {
@@ -49,9 +61,9 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
             Image::new(spec, &login.account, Some(&login.groups)).map(Box::new)
         }))?,
     };
-    let tree = Tree::new(child.pid, spec);
+    let tree = Tree::new(pid, spec);
     Ok(Starting {
-        process: Process::new(tree, child, streams),
+        process: Process::new(tree, pidfd, memory, streams),
         report,
         received: [0; RECEIVED],
         length: 0,

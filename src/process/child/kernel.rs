@@ -198,3 +198,8 @@ fn as_pid(result: isize) -> Result<c_int, Errno> {
     let pid = from_kernel(result)?;
     Ok(c_int::try_from(pid).expect("the kernel returns a number of 31 bits"))
 }
+
+/// Returns a number that is not negative as an argument.
+pub(super) const fn number(value: c_int) -> usize {
+    value.unsigned_abs() as usize
+}

@@ -2,83 +2,14 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::process::Command;
 
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
 use super::snapshot::{Entry, Identity, Table};
 use super::tree::Group;
+use super::trial::{BY_KILL, BY_TERM, Trial, marked};
 use super::*;
 use crate::time::Instant;
-
-/// A clock that starts at zero and can be set forward.
-struct Time {
-    start: Clock,
-    skipped: Duration,
-}
-
-impl Time {
-    fn new() -> Self {
-        let start = Clock::now();
-        let skipped = Duration::ZERO;
-        Self { start, skipped }
-    }
-
-    fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed() + self.skipped
-    }
-}
-
-/// Trees in termination with one process under test.
-struct Trial {
-    endings: Endings<()>,
-    time: Time,
-    started: Instant,
-}
-
-impl Trial {
-    /// Starts to end the tree of a process.
-    fn new(process: &Process) -> Self {
-        let (mut endings, time) = (Endings::new(), Time::new());
-        let started = time.now();
-        endings.start((), process, started);
-        Self {
-            endings,
-            time,
-            started,
-        }
-    }
-
-    /// Drives the termination to its next result, as the event loop does.
-    fn result(&mut self) -> Progress {
-        let deadline = self.time.now() + DEADLINE;
-        loop {
-            let now = self.time.now();
-            assert!(now < deadline, "not over in time");
-            if let Some(((), progress)) = self.endings.poll() {
-                return progress;
-            }
-            let next = self.endings.poll_timeout().expect("it is not over");
-            if next > now {
-                let pause = Timespec::try_from(next.since(now)).unwrap();
-                rustix::io::retry_on_intr(|| poll(&mut [], Some(&pause))).unwrap();
-            } else {
-                self.endings.on_timeout(now);
-            }
-        }
-    }
-
-    /// Looks once more, at an instant that is given.
-    fn look(&mut self, now: Instant) {
-        self.endings.on_exit(&(), now);
-        loop {
-            self.endings.on_timeout(now);
-            if self.endings.poll_timeout().is_none_or(|next| next > now) {
-                return;
-            }
-        }
-    }
-}
 
 /// A descendant of a process under test, with its pidfd.
 struct Descendant {
@@ -104,23 +35,6 @@ impl Descendant {
         self.entry().is_some_and(|entry| entry.alive)
     }
 }
-
-fn marked(script: &str, marker: &str) -> Spec {
-    let marker = format!("{marker}-{}", getpid());
-    Spec {
-        marker,
-        ..shell(script)
-    }
-}
-
-const BY_TERM: Exit = Exit::Signal {
-    signal: 15,
-    core: false,
-};
-const BY_KILL: Exit = Exit::Signal {
-    signal: 9,
-    core: false,
-};
 
 #[test]
 fn a_tree_ends_to_the_last_descendant_and_leaves_no_zombie() {

@@ -2,44 +2,24 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use rustix::process::geteuid;
 
 use super::*;
 
-/// Name of a variable with the directory of a FUSE file system that does not answer.
-const HANGING: &str = "UDPAGENT_TEST_HANGING";
+/// Mounts a file system that does not answer on the directory `$1`, and goes on with the other arguments.
+const MOUNT: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
+    -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$1" && shift && exec "$@""#;
 
-/// Returns the directory of a file system that does not answer. Mounting it needs root and a mount namespace, so the
-/// test `name` of this module is run again in one; the outer run returns `None`.
+/// Returns the directory of a file system that does not answer, in the inner run of a test.
 fn hanging_directory(name: &str) -> Option<PathBuf> {
-    if let Some(directory) = std::env::var_os(HANGING) {
-        return Some(directory.into());
-    }
-    if !geteuid().is_root() || !Path::new("/dev/fuse").exists() {
-        eprintln!("SKIPPED: only root can mount a file system, and only with /dev/fuse");
+    if !Path::new("/dev/fuse").exists() {
+        eprintln!("SKIPPED: there is no /dev/fuse");
         return None;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let mount = r#"exec 9<>/dev/fuse && mount -i -t fuse \
-        -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$1" && exec "$2" --exact "$3""#;
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", mount, "sh"])
-        .arg(directory.path())
-        .arg(std::env::current_exe().unwrap())
-        .arg(format!(
-            "{}::{name}",
-            module_path!().split_once("::").unwrap().1
-        ))
-        .env(HANGING, directory.path())
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stdout}{stderr}");
-    assert!(stdout.contains("1 passed"), "{stdout}{stderr}");
-    None
+    again(
+        module_path!(),
+        name,
+        &["unshare", "--mount", "sh", "-c", MOUNT, "sh"],
+    )
 }
 
 #[test]

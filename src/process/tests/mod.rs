@@ -2,12 +2,16 @@
 
 mod ends;
 mod hangs;
+mod lingering;
 mod settings;
 mod starts;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant as Clock};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -78,6 +82,36 @@ fn wait_readable(fd: impl AsFd) {
     // Another test's signal may wake this one.
     let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&deadline)));
     assert_eq!(ready, Ok(1), "not readable before the deadline");
+}
+
+/// Name of a variable with the directory of an inner run.
+const INNER: &str = "UDPAGENT_TEST_INNER";
+
+/// Runs the test `name` of `module` again by `launcher`, which gets a directory and the command as arguments. Returns
+/// the directory in the inner run, and `None` in the outer one, which needs root.
+fn again(module: &str, name: &str, launcher: &[&str]) -> Option<PathBuf> {
+    if let Some(directory) = std::env::var_os(INNER) {
+        return Some(directory.into());
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can make namespaces and change to another user");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (_, module) = module.split_once("::").unwrap();
+    let output = Command::new(launcher[0])
+        .args(&launcher[1..])
+        .arg(directory.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::{name}")])
+        .env(INNER, directory.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("1 passed"), "{stdout}{stderr}");
+    None
 }
 
 /// Polls the condition until it holds or the deadline has passed.
