@@ -23,6 +23,7 @@
 //! #         plain: daemon::Plain::Off,
 //! #         cgroup_limits: udpagent::agent::CgroupLimits::default(),
 //! #         log: None,
+//! #         guard: None,
 //! #         replay_log: None,
 //! #         resources: Vec::new(),
 //! #         audit: None,

@@ -74,6 +74,13 @@ impl<K: Ord + Clone> Endings<K> {
         self.trees.entry(key).or_insert_with(ending);
     }
 
+    /// Starts to end a tree that another program has started, as [`start`](Self::start) does.
+    pub fn start_tree(&mut self, key: K, tree: Tree, now: Instant) {
+        let has_leader = tree.has_leader();
+        let ending = || Ending::start(now, tree, has_leader);
+        self.trees.entry(key).or_insert_with(ending);
+    }
+
     /// Ends the grace period of a tree: KILL is sent from now on.
     pub fn kill_now(&mut self, key: &K, now: Instant) {
         if let Some(ending) = self.trees.get_mut(key) {

@@ -49,7 +49,7 @@ pub use spawn_error::{Cause, SpawnError, Stage};
 pub use spec::{Limit, Spec, Stdin, Terminal};
 pub use start::{Started, Starting, start};
 pub use terminal::{Input, Slave, WindowSize};
-pub use tree::Tree;
+pub use tree::{Tree, TreeParts};
 
 #[cfg(test)]
 mod tests;

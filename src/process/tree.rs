@@ -18,6 +18,15 @@ use rustix::process::{
 use super::snapshot::{Entry, Identity, Table};
 use super::{Pid, Signal, Spec};
 
+/// Plain values of a [`Tree`].
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct TreeParts {
+    leader: i32,
+    started: u64,
+    marker: String,
+    on_terminal: bool,
+}
+
 /// Identifies a tree of processes. Cheap to clone; holds no descriptor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tree {
@@ -37,6 +46,33 @@ impl Tree {
             marker: spec.marker.clone(),
             on_terminal: spec.terminal.is_some(),
         }
+    }
+
+    /// Returns the plain values of the tree, for another program.
+    #[must_use]
+    pub fn to_parts(&self) -> TreeParts {
+        TreeParts {
+            leader: self.leader.as_raw_pid(),
+            started: self.started,
+            marker: self.marker.clone(),
+            on_terminal: self.on_terminal,
+        }
+    }
+
+    /// Returns a tree that another program has started; `None` if these are no values of one.
+    #[must_use]
+    pub fn from_parts(parts: TreeParts) -> Option<Self> {
+        Some(Self {
+            leader: Pid::from_raw(parts.leader).filter(|_| parts.leader > 1)?,
+            started: parts.started,
+            marker: parts.marker,
+            on_terminal: parts.on_terminal,
+        })
+    }
+
+    /// True if its leader exists, alive or as a zombie.
+    pub(super) fn has_leader(&self) -> bool {
+        Entry::read(self.leader).is_some_and(|entry| entry.started == self.started)
     }
 
     /// Returns the process id of the leader.

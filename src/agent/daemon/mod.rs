@@ -26,6 +26,7 @@ use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
 use super::recorder::{AuditSender, LogSender};
+use super::supervisor::guard::Guard;
 use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
@@ -73,6 +74,8 @@ pub struct Config {
     pub replay_log: Option<PathBuf>,
     /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
+    /// Process that ends the jobs if this one dies, for an agent in processes of its own.
+    pub guard: Option<Guard>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
     /// Sender of audit records, if any are kept.
@@ -165,6 +168,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         max_output: config.jobs.max_output,
         resources: config.resources,
         replay_log,
+        guard: config.guard,
         audit: config.audit,
         log: config.log.as_ref().map(|log| log.sender.clone()),
         cgroup_limits: config.cgroup_limits,

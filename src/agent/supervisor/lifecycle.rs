@@ -268,6 +268,9 @@ impl Supervisor {
             }
             super::run::deregister(&self.registry, child);
             job.child = None;
+            if let Some(guard) = &mut self.guard {
+                guard.gone(id);
+            }
         }
         job.io.close(&self.registry);
         if let Phase::Failed { errno, lingering } = job.status.phase

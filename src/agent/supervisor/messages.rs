@@ -11,6 +11,7 @@ use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
 use crate::agent::jobs::{JobId, Output, Phase, Status};
 use crate::agent::limits::SCREEN;
+use crate::net::Clock;
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -154,6 +155,9 @@ impl Supervisor {
             super::run::deregister(&self.registry, &child);
             job.io.close(&self.registry);
             child.detach();
+            if let Some(guard) = &mut self.guard {
+                guard.gone(id);
+            }
         }
         self.forget(now, id);
         self.table.remove(id);
@@ -239,6 +243,15 @@ impl Supervisor {
 
     /// Queues all that a new front needs.
     pub(super) fn restore_front(&mut self) {
+        // The front that would have forgotten them is gone.
+        let refused = self
+            .table
+            .iter()
+            .filter(|(_, job)| !job.forgotten && matches!(job.status.phase, Phase::Refused(_)));
+        let refused: Vec<JobId> = refused.map(|(id, _)| id).collect();
+        for id in refused {
+            self.forget(Clock.now(), id);
+        }
         let remembered = self.table.register().entries().map(|entry| Remembered {
             key: entry.0,
             request: entry.1,

@@ -19,6 +19,7 @@ mod child;
 mod child_io;
 mod end_of_input;
 mod front_process;
+pub mod guard;
 mod job;
 mod lifecycle;
 mod limits;
@@ -45,8 +46,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use mio::{Poll, Registry};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::child_io::{Part, Shared};
+use self::guard::Guard;
 use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;
@@ -83,6 +86,8 @@ pub struct Config {
     pub audit: Option<AuditSender>,
     /// Sender of log lines, if the log is that of a process of its own.
     pub log: Option<LogSender>,
+    /// Process that ends the jobs if this one dies.
+    pub guard: Option<Guard>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
     /// Random number that distinguishes the processes of this agent from all others.
@@ -108,6 +113,8 @@ pub struct Supervisor {
     max_output: Option<u64>,
     resources: Vec<Limit>,
     records: Records,
+    /// Process that ends the jobs if this one dies.
+    guard: Option<Guard>,
     replay_log: Option<ReplayLog>,
     /// Fingerprints of INITs that an earlier run has answered.
     seen_before: Vec<InitFingerprint>,
@@ -140,7 +147,8 @@ impl Supervisor {
     /// The system has no descriptor or memory left.
     pub fn new(config: Config) -> io::Result<Self> {
         crate::process::become_subreaper()?;
-        let max_jobs = reserve_descriptors(config.max_jobs);
+        let (max_jobs, mut resources) = reserve_descriptors(config.max_jobs);
+        resources.extend(config.resources);
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
         // Ended jobs keep their rings until they are forgotten.
         let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
@@ -171,8 +179,9 @@ impl Supervisor {
             reload: None,
             max_jobs,
             max_output: config.max_output,
-            resources: config.resources,
+            resources,
             records,
+            guard: config.guard,
             replay_log,
             seen_before,
             seen: VecDeque::new(),
@@ -254,25 +263,26 @@ impl Supervisor {
     }
 }
 
-/// Raises the limit of descriptors of this process and returns the number of jobs that it suffices for, at most
-/// `wanted`.
-fn reserve_descriptors(wanted: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+/// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most
+/// `wanted`, and the limit that the jobs get back.
+fn reserve_descriptors(wanted: usize) -> (usize, Vec<Limit>) {
     let limit = getrlimit(Resource::Nofile);
     let needed = limits::DESCRIPTORS_OWN + wanted as u64 * limits::DESCRIPTORS_PER_JOB;
     let maximum = limit.maximum.unwrap_or(limits::DESCRIPTORS);
     let raised = needed.min(limits::DESCRIPTORS).min(maximum);
     let current = limit.current.unwrap_or(limits::DESCRIPTORS);
-    if raised > current {
-        let raise = Rlimit {
-            current: Some(raised),
-            maximum: limit.maximum,
-        };
-        if setrlimit(Resource::Nofile, raise).is_err() {
-            return jobs_within(current, wanted);
-        }
+    let raise = Rlimit {
+        current: Some(raised),
+        maximum: limit.maximum,
+    };
+    if raised <= current || setrlimit(Resource::Nofile, raise).is_err() {
+        return (jobs_within(current, wanted), Vec::new());
     }
-    jobs_within(raised.max(current), wanted)
+    let original = Limit {
+        resource: Resource::Nofile,
+        at_most: current,
+    };
+    (jobs_within(raised, wanted), vec![original])
 }
 
 fn jobs_within(descriptors: u64, wanted: usize) -> usize {

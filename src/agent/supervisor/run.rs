@@ -192,6 +192,9 @@ impl Run {
         }
         more |= !self.supervisor.ready.is_empty();
         self.on_time(now);
+        if let Some(guard) = &mut self.supervisor.guard {
+            guard.flush();
+        }
         if self.supervisor.report_changes().is_err() {
             self.on_front_lost(now);
         }
@@ -343,6 +346,9 @@ impl Supervisor {
         log::write_end(counts);
         self.records.send(&Record::of_agent(counts.event()));
         self.records.finish();
+        if let Some(guard) = &mut self.guard {
+            guard.end();
+        }
     }
 
     /// Forgets the connection to a front that is gone.

@@ -17,7 +17,7 @@ use crate::agent::access::{Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
 use crate::message::{Exec, OsText, Outcome, Window};
-use crate::process::{self, Signal, SpawnError, Stage, Stdin, User, WindowSize};
+use crate::process::{self, AccountError, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -120,6 +120,9 @@ impl Supervisor {
             Ok(starting) => Child::Starting(starting),
             Err(error) => return self.fail(id, errno(error)),
         };
+        if let Some(guard) = &mut self.guard {
+            guard.started(id, child.process().tree().to_parts());
+        }
         let (pipes, slave) = child.take_streams();
         let mut io = ChildIo::new(slot, pipes, slave);
         let registered = self.register(id, &child, &mut io);
@@ -230,9 +233,32 @@ impl Supervisor {
     }
 
     fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
-        tracing::info!(job = id.0, "{error}");
-        self.fail(id, errno(error));
+        match error.cause {
+            process::Cause::Account(reason) => self.deny(id, &reason),
+            process::Cause::System(_) | process::Cause::Ended => self.fail(id, errno(error)),
+        }
         self.remove_child(id);
+    }
+
+    /// Refuses a job because nothing can run as its user. The controller is told only that it is denied.
+    fn deny(&mut self, id: JobId, reason: &AccountError) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        let outcome = Outcome::Denied {};
+        job.status.phase = Phase::Refused(outcome);
+        job.io.close(&self.registry);
+        let (key, request) = (job.owner.key, job.request);
+        tracing::info!(event = "denied", %key, %request, "denied: {reason}");
+        let event = Event::Denied {
+            outcome,
+            reason: Some(reason.to_string()),
+            command: None,
+        };
+        self.records.counts.denied();
+        self.records
+            .send(&Record::of_request(&job.owner, job.request, event));
+        self.note(id);
     }
 
     /// Gives a start up that has not come about in time. The child is followed until it is gone.

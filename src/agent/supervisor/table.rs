@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::job::Job;
-use crate::agent::jobs::{JobId, Register};
+use crate::agent::jobs::{JobId, Phase, Register};
 use crate::crypto::PublicKey;
 use crate::message::RequestId;
 use crate::time::Instant;
@@ -60,6 +60,10 @@ impl Table {
         if !std::mem::replace(&mut job.forgotten, true) {
             self.slots.remove(&job.slot);
             self.requests.remove(&(job.owner.key, job.request));
+            // Nothing was started for a refused request: it may be sent again.
+            if matches!(job.status.phase, Phase::Refused(_)) {
+                return;
+            }
             self.register
                 .enter(now, job.owner.key, job.request, job.digest);
         }

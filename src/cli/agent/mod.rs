@@ -20,6 +20,7 @@ use self::key::KeyArgs;
 use self::serve::ServeArgs;
 use super::{failure, memory};
 use crate::agent::ipc::FRONT;
+use crate::agent::supervisor::guard;
 use crate::agent::{front, recorder};
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 
@@ -68,6 +69,12 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     if args.next().is_some_and(|name| name == recorder::NAME) {
         return recorder::program::main(args);
+    }
+    if std::env::args_os()
+        .next()
+        .is_some_and(|name| name == guard::NAME)
+    {
+        return guard::main();
     }
     memory::keep_private();
     if std::env::args_os().next().is_some_and(|name| name == FRONT) {

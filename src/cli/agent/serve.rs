@@ -23,6 +23,7 @@ use crate::agent::jobs::{self, OnShutdown};
 use crate::agent::log;
 use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
+use crate::agent::supervisor::guard::Guard;
 use crate::control::signals::not_ignored;
 use crate::crypto::{SecretKey, key_file};
 use crate::escape;
@@ -122,6 +123,11 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let demand = audit.as_ref().map(|audit| audit.demand);
     // First of all, because the recorder must inherit no descriptor of the agent.
     let Recorder { pid, records, logs } = Recorder::start(format, audit)?;
+    let guard = Guard::start()
+        .inspect_err(|error| {
+            eprintln!("udpagent: {error}; after a crash of the agent its jobs go on")
+        })
+        .ok();
     let [own, fronts] = logs;
     let sender = LogSender::new(own, format);
     log::start(format, args.verbose, sender.clone());
@@ -134,7 +140,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 
-    let result = serve(config, files, audit, lines);
+    let result = serve(config, files, audit, lines, guard);
     let status = match (result, format) {
         (Ok(()), _) => Ok(SUCCESS),
         (Err(error), LogFormat::Text) => Err(error),
@@ -149,7 +155,13 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     status
 }
 
-fn serve(config: Config, files: Files, audit: Option<AuditSender>, log: daemon::Log) -> Result<()> {
+fn serve(
+    config: Config,
+    files: Files,
+    audit: Option<AuditSender>,
+    log: daemon::Log,
+    guard: Option<Guard>,
+) -> Result<()> {
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let identity = key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(control) = &files.control {
@@ -164,6 +176,7 @@ fn serve(config: Config, files: Files, audit: Option<AuditSender>, log: daemon::
     let setup = daemon::Config {
         audit,
         log: Some(log),
+        guard,
         ..setup(config, files, identity, name.clone())?
     };
     let agent = daemon::bind(setup).with_context(|| binds.join(", "))?;
@@ -237,6 +250,7 @@ fn setup(
         cgroup_limits: config.cgroup_limits,
         audit: None,
         log: None,
+        guard: None,
     })
 }
 

@@ -1,0 +1,156 @@
+//! A process that ends the jobs if the supervisor dies without having ended them.
+//!
+//! Not a supervisor: it starts nothing and reports to nobody. It knows the process trees from messages, and its
+//! socket tells it the death of the supervisor. Invariant: after the death of the supervisor no job is left that is
+//! neither ended nor followed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::agent::ipc::{FrameError, Frames};
+use crate::agent::jobs::JobId;
+use crate::message::status::{AGENT_FAILURE, SUCCESS};
+use crate::net::Clock;
+use crate::process::{Endings, GRACE, Tree, TreeParts};
+
+/// Name under which this program is the guard, as its argument 0.
+pub const NAME: &str = "udpagent-guard";
+
+/// Interval between two looks at the trees that are being ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Time after which the guard gives up on trees that survive KILL.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// Message of the supervisor.
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// A process was started.
+    Started(JobId, TreeParts),
+    /// A process is gone, or is left alone.
+    Gone(JobId),
+    /// The supervisor ends, and has ended the jobs.
+    End,
+}
+
+/// Connection to the guard.
+pub struct Guard {
+    frames: Frames<Message, ()>,
+}
+
+impl Guard {
+    /// Starts the guard.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the system has no descriptor left.
+    pub fn start() -> io::Result<Self> {
+        let (own, other) = UnixStream::pair()?;
+        let program = match std::fs::metadata("/proc/self/exe") {
+            Ok(_) => "/proc/self/exe".into(),
+            Err(_) => std::env::current_exe()?,
+        };
+        Command::new(program)
+            .arg0(NAME)
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(other)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            frames: Frames::new(own)?,
+        })
+    }
+
+    /// Tells it of a process.
+    pub fn started(&mut self, job: JobId, tree: TreeParts) {
+        self.frames.queue(&Message::Started(job, tree));
+        self.flush();
+    }
+
+    /// Tells it that a process is gone.
+    pub fn gone(&mut self, job: JobId) {
+        self.frames.queue(&Message::Gone(job));
+    }
+
+    /// Tells it to end.
+    pub fn end(&mut self) {
+        self.frames.queue(&Message::End);
+        self.flush();
+    }
+
+    /// Sends what it takes. A guard that is gone is noticed by nobody: the jobs are followed as before.
+    pub fn flush(&mut self) {
+        let _ = self.frames.flush();
+    }
+}
+
+/// Runs the guard.
+#[must_use]
+pub fn main() -> ExitCode {
+    match follow() {
+        Ok(trees) => {
+            end(trees);
+            ExitCode::from(SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("{NAME}: {error}; it is started by udpagent only");
+            ExitCode::from(AGENT_FAILURE)
+        }
+    }
+}
+
+/// Follows the messages until the supervisor ends or dies. Returns the trees that are left.
+fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let mut frames: Frames<(), Message> = Frames::new(socket)?;
+    let mut trees = BTreeMap::new();
+    loop {
+        match frames.receive() {
+            Ok(Some(Message::Started(job, tree))) => {
+                trees.insert(job, tree);
+            }
+            Ok(Some(Message::Gone(job))) => {
+                trees.remove(&job);
+            }
+            Ok(Some(Message::End)) => return Ok(BTreeMap::new()),
+            Ok(None) => {
+                let socket = frames.socket().as_fd();
+                match poll(&mut [PollFd::new(&socket, PollFlags::IN)], None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(FrameError::Closed) => return Ok(trees),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// Ends trees. It serves nobody else and may wait.
+fn end(trees: BTreeMap<JobId, TreeParts>) {
+    let mut endings = Endings::new();
+    let begun = Clock.now();
+    for (job, parts) in trees {
+        if let Some(tree) = Tree::from_parts(parts) {
+            endings.start_tree(job, tree, begun);
+        }
+    }
+    while !endings.is_empty() && Clock.now().since(begun) < GRACE + GIVE_UP {
+        endings.on_timeout(Clock.now());
+        while endings.poll().is_some() {}
+        std::thread::sleep(LOOK);
+    }
+}
