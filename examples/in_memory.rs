@@ -13,14 +13,25 @@ use bytes::Bytes;
 use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::net::{self, Command, Event, MemoryCarrier, Net};
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{self, Authorizer, Config, Connect, Path, SessionHandle, StreamEvent};
+use udpagent::session::{
+    self, Authorization, Authorizer, Config, Connect, Path, SessionHandle, StreamEvent,
+};
 
 /// Admits one controller.
 struct Only(PublicKey);
 
 impl Authorizer for Only {
-    fn authorize_session(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
-        *key == self.0
+    fn authorize_session(
+        &mut self,
+        key: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; 16]>,
+    ) -> Authorization {
+        if *key == self.0 {
+            Authorization::UNRESTRICTED
+        } else {
+            Authorization::Denied
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use udpagent::crypto::{PublicKey, SecretKey};
 use udpagent::peer_addr::PeerAddr;
 use udpagent::rng::Rng;
 use udpagent::session::{
-    Authorizer, Command, Config, Connect, Endpoint, Event, Path, SessionHandle, StreamEvent,
+    Authorization, Authorizer, Command, Config, Connect, Endpoint, Event, Path, SessionHandle,
+    StreamEvent,
 };
 use udpagent::time::Instant;
 use udpagent::wire::{Lane, StreamId};
@@ -20,8 +21,17 @@ use udpagent::wire::{Lane, StreamId};
 struct OneController(PublicKey);
 
 impl Authorizer for OneController {
-    fn authorize_session(&mut self, key: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
-        *key == self.0
+    fn authorize_session(
+        &mut self,
+        key: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; 16]>,
+    ) -> Authorization {
+        if *key == self.0 {
+            Authorization::UNRESTRICTED
+        } else {
+            Authorization::Denied
+        }
     }
 }
 

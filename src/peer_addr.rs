@@ -77,6 +77,18 @@ impl PeerAddr {
         SocketAddr::new(network, 0).into()
     }
 
+    /// The network that one subscriber usually has, for limits that hold for many hosts together: an IPv4 /24 or an
+    /// IPv6 /56, with port 0.
+    #[must_use]
+    pub fn network(&self) -> Self {
+        let network = match self.ip() {
+            Some(IpAddr::V4(ip)) => IpAddr::V4((u32::from(ip) >> 8 << 8).into()),
+            Some(IpAddr::V6(ip)) => IpAddr::V6((u128::from(ip) >> 72 << 72).into()),
+            None => return *self,
+        };
+        SocketAddr::new(network, 0).into()
+    }
+
     /// True if both addresses belong to one host, so that at most the port differs.
     #[must_use]
     pub fn is_same_host(&self, other: &Self) -> bool {

@@ -209,7 +209,8 @@ impl Contact {
             Closed::ByPeer { code, reason } => Err(Failure::ByPeer { code, reason }),
             Closed::Full => Err(Failure::Full),
             Closed::Violation(what) => Err(Failure::Violation(what)),
-            Closed::Local => Err(Failure::Local),
+            // An agent's endpoint alone has the other two.
+            Closed::Local | Closed::Evicted | Closed::Denied => Err(Failure::Local),
         }
     }
 

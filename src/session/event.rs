@@ -203,6 +203,10 @@ pub enum Closed {
     KeyUsedUp,
     /// The peer violated the protocol.
     Violation(Violation),
+    /// Agent: the key opened more sessions than it may have, and this was its oldest one without a call.
+    Evicted,
+    /// Agent: the key may not connect from its new address.
+    Denied,
     /// The local application closed the session.
     Local,
 }

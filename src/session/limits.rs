@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::rate::Rate;
+
 /// Maximum number of sessions of one endpoint: ten thousand hosts of one controller, and a margin.
 pub const SESSIONS: usize = 16_384;
 
@@ -10,6 +12,66 @@ pub const HANDSHAKE_QUEUE: usize = 256;
 
 /// Pending INITs from which on an address must be validated by RETRY before work is done for it.
 pub const HANDSHAKES_BEFORE_RETRY: usize = HANDSHAKE_QUEUE / 8;
+
+/// Number of INITs processed before the driver receives and sends again: at 200 µs each, about a millisecond,
+/// so that a flood of INITs slows established sessions little.
+pub const HANDSHAKES_PER_TURN: u32 = 4;
+
+/// Number of places in the table of networks (IPv4 /24, IPv6 /56): 96 KiB.
+pub const NETWORKS: usize = 4096;
+
+/// INITs of one network that are processed without leading to a session: 200 a second cost 4 % of a processor.
+pub const NETWORK_INITS: Rate = Rate {
+    interval: Duration::from_millis(5),
+    burst: 200,
+};
+
+/// INITs from addresses that are not validated, of all networks together, that are processed without leading to a
+/// session: 10 % of a processor. Beyond it, RETRY validates the address first.
+pub const UNVALIDATED_INITS: Rate = Rate {
+    interval: Duration::from_millis(2),
+    burst: 100,
+};
+
+/// INITs of one key. A shell that starts one udpctl after the other needs some 100 a second, and one that starts 800
+/// commands at once needs a burst.
+pub const KEY_INITS: Rate = Rate {
+    interval: Duration::from_millis(5),
+    burst: 1000,
+};
+
+/// Maximum number of sessions of one key that are not confirmed: as many INITs as it may send in the time of a long
+/// round trip. They are kept for [`UNCONFIRMED`].
+pub const UNCONFIRMED_PER_KEY: usize = 1024;
+
+/// Default maximum number of sessions of one key: two for each of 2 000 commands, which has two for a moment when it
+/// is attached anew.
+pub const SESSIONS_PER_KEY: usize = SESSIONS / 4;
+
+/// Maximum number of keys whose use is remembered although they have no session: their INITs of the last seconds.
+pub const ACCOUNTS: usize = 4096;
+
+/// Number of uses of a RETRY token: an INIT and its repeats.
+pub const TOKEN_USES: u32 = 1 + INIT_REPEATS;
+
+/// Number of RETRY tokens whose uses are counted: at 100 bytes each, 400 KiB.
+pub const TOKENS_COUNTED: usize = 4096;
+
+/// Maximum number of bytes beyond gaps that the sessions of one key hold: the windows of eight bulk transfers.
+pub const GAP_BYTES_PER_KEY: u64 = 8 << 20;
+
+/// Maximum number of bytes beyond gaps that all sessions hold. What does not fit is dropped and not acknowledged, so
+/// that the peer sends it again; bytes in order always fit.
+pub const GAP_BYTES: u64 = 64 << 20;
+
+/// Memory that a chunk beyond a gap costs besides its bytes, for the bounds above.
+pub const GAP_OVERHEAD: u64 = 128;
+
+/// Maximum number of open calls in all sessions of one key: two for each of its sessions.
+pub const CALLS_PER_KEY: u64 = 2 * SESSIONS_PER_KEY as u64;
+
+/// Maximum number of open calls in all sessions: at 1 KiB each, 32 MiB.
+pub const CALLS_IN_ALL: u64 = 2 * SESSIONS as u64;
 
 /// Number of INITs remembered, so that a captured one is not answered again: at some 50 bytes each, 3 MiB.
 pub const INIT_REGISTER: usize = 65_536;

@@ -24,13 +24,15 @@
 //! use std::{net::SocketAddr, time::Duration};
 //! use bytes::Bytes;
 //! use udpagent::{crypto::{PublicKey, SecretKey}, peer_addr::PeerAddr, rng::Rng, time::Instant};
-//! use udpagent::session::{Authorizer, Command, Config, Connect, Endpoint, Event, Path};
+//! use udpagent::session::{
+//!     Authorization, Authorizer, Command, Config, Connect, Endpoint, Event, Path,
+//! };
 //! use udpagent::session::{SessionHandle, StreamEvent};
 //!
 //! struct Everyone;
 //! impl Authorizer for Everyone {
-//!     fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> bool {
-//!         true
+//!     fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; 16]>) -> Authorization {
+//!         Authorization::UNRESTRICTED
 //!     }
 //! }
 //!
@@ -83,15 +85,18 @@ mod event;
 mod init_fingerprint;
 pub mod limits;
 mod range_set;
+mod rate;
 mod reset_record;
 mod rtt;
 mod streams;
 mod violation;
 
 pub use command::{Command, Connect};
-pub use endpoint::{Authorizer, Config, Endpoint, Run};
+use endpoint::{Account, Held};
+pub use endpoint::{AddressRule, AdmittedBy, Authorization, Authorizer, Config, Endpoint, Run};
 pub use event::{Closed, Event, StreamEvent, Ticket};
 pub use init_fingerprint::InitFingerprint;
+pub use rate::Rate;
 pub use reset_record::ResetRecord;
 pub use violation::{Fault, Violation};
 
@@ -155,6 +160,12 @@ pub enum Drop {
     Replay,
     /// The session table or a queue or register of the handshake is full.
     Full,
+    /// The network of the sender has sent too many INITs that led to no session.
+    Network,
+    /// The key has too many sessions or handshakes, or sends too many INITs.
+    Key,
+    /// The address is not validated, and the key is admitted from validated ones only.
+    Unvalidated,
     /// No session has that id.
     UnknownSession,
     /// The counter was seen before, or is older than the replay window.
@@ -167,13 +178,16 @@ pub enum Drop {
 
 impl Drop {
     /// All reasons, in the order of [`Stats::dropped`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::Mac,
         Self::Handshake,
         Self::Stranger,
         Self::Replay,
         Self::Full,
+        Self::Network,
+        Self::Key,
+        Self::Unvalidated,
         Self::UnknownSession,
         Self::Duplicate,
         Self::Forged,

@@ -14,4 +14,6 @@ pub enum CloseCode {
     Revoked = 3,
     /// The session's key has sealed as many datagrams as is safe; a new session may follow.
     KeyUsedUp = 4,
+    /// The key has too many sessions, and this one had no open call.
+    Evicted = 5,
 }

@@ -84,6 +84,31 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
     ]
 }
 
+/// Rows of LIMITS about the share of a key or network.
+fn of_shares() -> Vec<(&'static str, u64)> {
+    let per_second = |rate: udpagent::session::Rate| 1000 / ms(rate.interval);
+    vec![
+        (
+            "INITs of a network that lead to no session",
+            per_second(session::NETWORK_INITS),
+        ),
+        (
+            "INITs without token that lead to no session",
+            per_second(session::UNVALIDATED_INITS),
+        ),
+        ("INITs of a key", per_second(session::KEY_INITS)),
+        ("uses of a token", session::TOKEN_USES.into()),
+        (
+            "sessions not confirmed, of a key",
+            session::UNCONFIRMED_PER_KEY as u64,
+        ),
+        ("sessions of a key", session::SESSIONS_PER_KEY as u64),
+        ("octets beyond gaps, of a key", session::GAP_BYTES_PER_KEY),
+        ("octets beyond gaps, in all", session::GAP_BYTES),
+        ("calls open, of a key", session::CALLS_PER_KEY),
+    ]
+}
+
 /// Rows of LIMITS about DATA, recovery and streams.
 fn of_streams() -> Vec<(&'static str, u64)> {
     vec![
@@ -174,7 +199,7 @@ fn the_limits_shown_are_those_of_the_code() {
             shown.insert(name, value);
         }
     }
-    let limits = [of_handshakes(), of_streams(), of_messages()].concat();
+    let limits = [of_handshakes(), of_shares(), of_streams(), of_messages()].concat();
     for &(name, value) in &limits {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }

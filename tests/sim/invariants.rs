@@ -20,8 +20,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use udpagent::session::SessionHandle;
 use udpagent::session::limits::AMPLIFICATION;
+use udpagent::session::{Path, SessionHandle};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{MIN_DATAGRAM, RETRY, STATELESS_RESET};
 use udpagent::wire::{Datagram, SessionId, StreamId};
@@ -118,7 +118,10 @@ impl Invariants {
     }
 
     /// Notes that an agent's endpoint has the record of a session with this address.
-    pub fn allow_reset(&mut self, agent: Incarnation, address: SocketAddr) {
+    pub fn allow_reset(&mut self, agent: Incarnation, path: Path) {
+        let Some(address) = path.remote.socket_addr() else {
+            return;
+        };
         let peer = self.peers.entry((agent, address)).or_default();
         peer.resets_allowed += STATELESS_RESET as u64;
     }

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use udpagent::agent::access::Policy;
+use udpagent::agent::access::{Policy, PolicyBuilder, authorization};
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{Authorizer, Run};
+use udpagent::session::{Authorization, Authorizer, Run};
 use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
@@ -68,6 +69,8 @@ pub struct Tuning {
     pub stream_window: Option<u64>,
     /// Replaces `Config::session_window`.
     pub session_window: Option<u64>,
+    /// Replaces `Config::sessions_per_key`.
+    pub sessions_per_key: Option<usize>,
     /// Replaces `Config::segments`.
     pub segments: Option<usize>,
 }
@@ -79,6 +82,8 @@ pub struct Members(Arc<Mutex<Listed>>);
 #[derive(Default)]
 struct Listed {
     keys: HashSet<PublicKey>,
+    /// Value of `from=` for all keys.
+    from: Option<String>,
     /// Policy of these keys; `None` until it is asked for.
     policy: Option<Arc<Policy>>,
 }
@@ -91,13 +96,26 @@ impl Members {
         listed.policy = None;
     }
 
+    /// Restricts all keys to these networks.
+    pub fn restrict(&self, from: &str) {
+        let mut listed = self.0.lock().expect("never poisoned");
+        listed.from = Some(from.to_owned());
+        listed.policy = None;
+    }
+
     /// Returns the policy of all keys.
     pub fn policy(&self) -> Arc<Policy> {
         let mut listed = self.0.lock().expect("never poisoned");
-        let Listed { keys, policy } = &mut *listed;
+        let Listed { keys, from, policy } = &mut *listed;
         let policy = policy.get_or_insert_with(|| {
             let keys: Vec<PublicKey> = keys.iter().copied().collect();
-            Arc::new(Policy::of_keys(&keys))
+            let Some(from) = from else {
+                return Arc::new(Policy::of_keys(&keys));
+            };
+            let lines = keys.iter().map(|key| format!("{key} k from={from}\n"));
+            let mut builder = PolicyBuilder::default();
+            builder.add_keys(&lines.collect::<String>(), Path::new("authorized_keys"));
+            Arc::new(builder.finish().0)
         });
         Arc::clone(policy)
     }
@@ -109,8 +127,8 @@ impl Authorizer for Members {
         key: &PublicKey,
         from: PeerAddr,
         invite: Option<&[u8; INVITE]>,
-    ) -> bool {
+    ) -> Authorization {
         let policy = self.policy();
-        policy.authorize_session(key, Some(from), invite, 0).is_ok()
+        authorization(&policy, key, from, invite, 0)
     }
 }

@@ -85,7 +85,6 @@ impl Simulation {
     pub const fn now(&self) -> Instant {
         self.now
     }
-
     /// Adds an agent that answers tasks.
     pub fn agent(&mut self) -> Agent {
         let app = Rc::new(RefCell::new(Echo::default()));
@@ -183,11 +182,12 @@ impl Simulation {
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
+        if let Some(per_key) = tuning.sessions_per_key {
+            config.sessions_per_key = per_key;
+        }
         change(&mut config);
-        let resets = config.resets.iter();
-        let addresses = resets.filter_map(|reset| reset.path.remote.socket_addr());
-        for address in addresses {
-            self.invariants.allow_reset(incarnation, address);
+        for reset in &config.resets {
+            self.invariants.allow_reset(incarnation, reset.path);
         }
         node.started = config
             .run

@@ -37,7 +37,7 @@ pub use member::{Member, Origin, SAME_USER};
 pub use options::Options;
 pub use own_user::OwnUser;
 pub use pattern::{Pattern, PatternError};
-pub use policy::{Admission, Policy};
+pub use policy::{Admission, Policy, authorization};
 pub use policy_builder::PolicyBuilder;
 pub use policy_files::PolicyFiles;
 pub use policy_source::{Controller, InviteRefused, PolicySource, Registration};

@@ -137,6 +137,12 @@ impl Options {
             || from.is_some_and(|from| self.from.iter().any(|network| network.contains(&from)))
     }
 
+    /// Returns true if the decision depends on the address.
+    #[must_use]
+    pub const fn restricts_from(&self) -> bool {
+        !self.from.is_empty()
+    }
+
     /// Returns true if the key has expired.
     #[must_use]
     pub fn is_expired(&self, now_unix: u64) -> bool {

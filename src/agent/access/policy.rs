@@ -15,6 +15,7 @@ use super::{Denied, Member, Options, Origin, OwnUser, invite};
 use crate::agent::cgroup_limits::CgroupLimits;
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
+use crate::session::{AddressRule, AdmittedBy, Authorization};
 use crate::wire::limits::INVITE;
 
 /// The keys that may open a session, and the commands that they may run.
@@ -49,6 +50,29 @@ impl Admission<'_> {
             Self::Invited => None,
         }
     }
+}
+
+/// Returns the decision of a policy for the session layer. Whether an invitation restricts the address does not
+/// matter there: its address is always validated first.
+#[must_use]
+pub fn authorization(
+    policy: &Policy,
+    key: &PublicKey,
+    from: PeerAddr,
+    invite: Option<&[u8; INVITE]>,
+    now_unix: u64,
+) -> Authorization {
+    let (by, restricted) = match policy.authorize_session(key, Some(from), invite, now_unix) {
+        Ok(Admission::Member(member)) => (AdmittedBy::Key, member.options.restricts_from()),
+        Ok(Admission::Invited) => (AdmittedBy::Invite, true),
+        Err(_) => return Authorization::Denied,
+    };
+    let address = if restricted {
+        AddressRule::Validated
+    } else {
+        AddressRule::Any
+    };
+    Authorization::Admitted { by, address }
 }
 
 impl Default for Policy {

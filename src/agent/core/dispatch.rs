@@ -43,9 +43,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             Event::Silent { session } => self.jobs.on_silent(now, session),
             Event::Heard { session } => self.jobs.on_heard(session),
-            Event::Moved { session, path } => {
-                self.on_moved(now, session, path.remote);
-            }
+            Event::Moved { session, path } => self.on_moved(now, session, path.remote),
             Event::Closed { session, reason } => self.on_closed(now, session, &reason),
             Event::Connected { .. } | Event::InitSeen { .. } => {}
         }
@@ -403,6 +401,8 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             | Closed::ByPeer { .. }
             | Closed::KeyUsedUp
             | Closed::Violation(_)
+            | Closed::Evicted
+            | Closed::Denied
             | Closed::Local => now,
         };
         // A controller that needs nothing more closes the session instead of each call.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::session_denials::SessionDenials;
-use crate::agent::access::{Accounts, Policy, PolicySource, Registration};
+use crate::agent::access::{Accounts, Policy, PolicySource, Registration, authorization};
 use crate::agent::ipc::Feed;
 use crate::agent::supervisor::unix_now;
 use crate::agent::switch::Switch;
@@ -16,7 +16,7 @@ use crate::message::OsText;
 use crate::net::Clock;
 use crate::peer_addr::PeerAddr;
 use crate::process::{Account, AccountError, RefusedVariable};
-use crate::session::Authorizer;
+use crate::session::{Authorization, Authorizer};
 use crate::wire::limits::INVITE;
 
 /// The current policy. Clones share it.
@@ -66,15 +66,13 @@ impl Authorizer for FrontPolicy {
         key: &PublicKey,
         from: PeerAddr,
         invite: Option<&[u8; INVITE]>,
-    ) -> bool {
+    ) -> Authorization {
         let policy = self.policy();
-        match policy.authorize_session(key, Some(from), invite, unix_now()) {
-            Ok(_) => true,
-            Err(denied) => {
-                self.denials.write(Clock.now(), &policy, key, from, &denied);
-                false
-            }
+        let now = unix_now();
+        if let Err(denied) = policy.authorize_session(key, Some(from), invite, now) {
+            self.denials.write(Clock.now(), &policy, key, from, &denied);
         }
+        authorization(&policy, key, from, invite, now)
     }
 }
 

@@ -94,9 +94,9 @@ fn the_gate_sees_a_peer_without_an_ip_address() {
             _: &PublicKey,
             from: PeerAddr,
             _: Option<&[u8; INVITE]>,
-        ) -> bool {
+        ) -> Authorization {
             self.0.send(from).unwrap();
-            true
+            Authorization::UNRESTRICTED
         }
     }
 

@@ -14,7 +14,8 @@ use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::{
-    self, Authorizer, Config, Connect, Event as Session, Path, SessionHandle, StreamEvent,
+    self, Authorization, Authorizer, Config, Connect, Event as Session, Path, SessionHandle,
+    StreamEvent,
 };
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -27,8 +28,13 @@ const STREAM: StreamId = StreamId::new(CallId(0), Lane::Data);
 struct Everyone;
 
 impl Authorizer for Everyone {
-    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
-        true
+    fn authorize_session(
+        &mut self,
+        _: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; INVITE]>,
+    ) -> Authorization {
+        Authorization::UNRESTRICTED
     }
 }
 

@@ -9,6 +9,7 @@
 //! `endpoint::admission`. Invariant: a session that is gone sends nothing, and `Closed` is its last event.
 
 mod acks;
+mod closing;
 mod events;
 mod handshake;
 mod path;
@@ -21,16 +22,16 @@ mod transmit;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::crypto::{ReplayWindow, ResetToken, TrafficKeys};
+use crate::crypto::{PublicKey, ReplayWindow, ResetToken, TrafficKeys};
 use crate::rng::Rng;
 use crate::session::streams::{Side, Streams};
 use crate::session::{
-    Closed, Command, Config, Connect, Event, InitFingerprint, Path, SessionHandle, Violation,
-    limits,
+    Account, AddressRule, Closed, Command, Config, Connect, Event, Held, InitFingerprint, Path,
+    SessionHandle, limits,
 };
 use crate::time::Instant;
-use crate::wire::limits::MIN_DATAGRAM;
-use crate::wire::{CallId, CloseCode, Lane, SessionId, StreamId};
+use crate::wire::limits::{INVITE, MIN_DATAGRAM};
+use crate::wire::{CallId, Lane, SessionId, StreamId};
 use acks::Acks;
 use handshake::Connecting;
 pub(super) use path::PathState;
@@ -73,6 +74,14 @@ pub(in crate::session) struct Session {
     pub(in crate::session) init_fingerprint: Option<InitFingerprint>,
     /// Controller: token of a stateless reset.
     pub(in crate::session) reset_token: Option<ResetToken>,
+    /// Agent: the controller, for its bounds.
+    pub(in crate::session) identity: Option<Identity>,
+    /// Agent: rule for the address of the datagram that is processed.
+    pub(in crate::session) address_rule: AddressRule,
+    /// Agent: true if another address was validated, until the endpoint has asked the authorizer.
+    pub(in crate::session) moved: bool,
+    /// Memory of streams as it was last accounted to the key.
+    pub(in crate::session) accounted: Held,
     pub(in crate::session) ping_due: bool,
     pub(in crate::session) replay: ReplayWindow,
     /// The largest counter received.
@@ -87,6 +96,13 @@ pub(in crate::session) struct Session {
     /// Number of times that the INIT timer has expired.
     handshake_repeats: u32,
     pub(in crate::session) events: VecDeque<Event>,
+}
+
+/// Controller of an agent's session.
+pub(in crate::session) struct Identity {
+    pub(in crate::session) key: PublicKey,
+    pub(in crate::session) account: Account,
+    pub(in crate::session) invite: Option<[u8; INVITE]>,
 }
 
 /// Parameters of an agent's new session.
@@ -228,6 +244,10 @@ impl Session {
             resp: None,
             init_fingerprint: None,
             reset_token: None,
+            identity: None,
+            address_rule: AddressRule::Any,
+            moved: false,
+            accounted: Held::default(),
             ping_due: false,
             replay: ReplayWindow::new(),
             newest: 0,
@@ -372,55 +392,5 @@ impl Session {
             }
         }
         self.rearm(now);
-    }
-
-    /// Starts to close the session, without an event.
-    pub(in crate::session) fn close(&mut self, now: Instant, code: u64, reason: String) {
-        self.state = State::Closing {
-            code,
-            reason,
-            due: true,
-            repeats: 0,
-        };
-        self.timers.stop_all();
-        self.timers
-            .set(Timer::Linger, now + self.recovery.pto() * 3);
-    }
-
-    /// Closes a session whose key has sealed as many datagrams as is safe.
-    pub(in crate::session) fn retire_key(&mut self, now: Instant) {
-        self.close(
-            now,
-            CloseCode::KeyUsedUp as u64,
-            "the session's key is used up".to_owned(),
-        );
-        self.take_stream_events();
-        self.events.push_back(Event::Closed {
-            session: self.id,
-            reason: Closed::KeyUsedUp,
-        });
-    }
-
-    /// Closes the session because of a violation of the peer.
-    pub(in crate::session) fn violate(&mut self, now: Instant, violation: Violation) {
-        if !matches!(self.state, State::Established) {
-            return;
-        }
-        self.close(now, CloseCode::Violation as u64, violation.to_string());
-        self.events.push_back(Event::Closed {
-            session: self.id,
-            reason: Closed::Violation(violation),
-        });
-    }
-
-    /// Ends the session without a CLOSE.
-    pub(in crate::session) fn end(&mut self, reason: Closed) {
-        self.state = State::Gone;
-        self.timers.stop_all();
-        self.take_stream_events();
-        self.events.push_back(Event::Closed {
-            session: self.id,
-            reason,
-        });
     }
 }

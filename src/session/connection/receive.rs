@@ -13,7 +13,7 @@ use super::timers::Timer;
 use super::{Session, State};
 use crate::crypto::ResetToken;
 use crate::session::streams::Side;
-use crate::session::{Closed, Drop, Event, Fault, Path, Violation, limits};
+use crate::session::{AddressRule, Closed, Drop, Event, Fault, Path, Violation, limits};
 use crate::time::Instant;
 use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
@@ -185,6 +185,10 @@ impl Session {
         self.on_heard(now);
         self.on_path(now, path, header.counter, size);
         self.newest = self.newest.max(header.counter);
+        if self.address_rule == AddressRule::Validated && !self.is_validated(path.remote) {
+            self.on_path_frames(now, path, payload);
+            return Ok(());
+        }
         if let Err(violation) = self.on_frames(now, path, payload, header.counter) {
             self.violate(now, violation);
         }
@@ -251,6 +255,19 @@ impl Session {
         }
     }
 
+    /// Handles only the frames that validate the path of a datagram. The others wait: they are not acknowledged, and
+    /// the peer sends them again.
+    fn on_path_frames(&mut self, now: Instant, path: Path, payload: &[u8]) {
+        for frame in Frames::new(payload) {
+            match frame {
+                Ok(Frame::PathChallenge(data)) => self.path_response = Some((path, data)),
+                Ok(Frame::PathResponse(data)) => self.on_path_response(now, path, data),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     fn on_frames(
         &mut self,
         now: Instant,
@@ -274,7 +291,8 @@ impl Session {
                 return Ok(());
             }
         }
-        if counter > 0 {
+        // A datagram of which a part did not fit is not acknowledged.
+        if !self.streams.take_refused() && counter > 0 {
             self.acks
                 .on_received(now, counter, eliciting, self.recovery.rtt.smoothed());
         }
@@ -325,6 +343,7 @@ impl Session {
             return;
         }
         self.path.validated = true;
+        self.moved = true;
         self.timers.stop(Timer::Path);
         let previous_path = self.previous_path.take();
         // If only the port has changed, the path is the same behind another NAT binding, and its estimates

@@ -5,61 +5,68 @@
 //! 1. The mac must be under this agent's key, which shows that the sender knows the key.
 //! 2. A repeated INIT of a session that is not confirmed yet gets the same RESP, at the first address
 //!    only. Any other INIT seen before is a replay.
-//! 3. While many INITs are pending, the address must be validated by RETRY, which keeps no state.
-//! 4. When nothing else is ready to be sent, one pending INIT at a time goes through Diffie-Hellman and
-//!    then the authorizer.
-//! 5. Early data is accepted only for the agent's own epoch, close to its own time, and never twice, not
+//! 3. While many INITs are pending or strangers send many, the address must be validated by RETRY, which keeps
+//!    no state. A network that sends many in vain is limited.
+//! 4. When nothing else is ready to be sent, some pending INITs of each turn go through Diffie-Hellman and
+//!    then the authorizer. A key that is admitted from some addresses only needs a validated one.
+//! 5. The key must be within its bounds; its oldest session without a call makes room for a new one.
+//! 6. Early data is accepted only for the agent's own epoch, close to its own time, and never twice, not
 //!    even from two INITs that a controller made for one session.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::Endpoint;
+use super::accounts::{Account, Accounts};
+use super::buckets::{Bucket, Network, Networks};
+use super::config::{AddressRule, AdmittedBy, Authorization};
+use super::init_queue::{InitQueue, PendingInit};
 use super::init_register::{EarlyFingerprint, InitRegister};
-use crate::crypto::{AgentMac, PublicKey, ResetToken, Responder, TokenKey};
+use super::token_uses::TokenUses;
+use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::connection::{Accept, PathState, Session};
-use crate::session::{
-    Config, Drop, Event, InitFingerprint, Path, ResetRecord, SessionHandle, Transmit, limits,
-};
+use crate::session::{Config, Drop, InitFingerprint, Path, SessionHandle, Transmit, limits};
 use crate::time::Instant;
 use crate::wire::limits::TOKEN;
 use crate::wire::{self, Datagram, Early, Frame, Frames, Hello, Init, SessionId};
 
-/// An INIT with a valid mac, before its Diffie-Hellman.
-struct PendingInit {
-    path: Path,
-    datagram: Vec<u8>,
-    /// True if its token validated the address.
-    validated: bool,
-}
-
 /// An INIT that was opened, from an authorized controller.
-struct OpenedInit {
-    responder: Responder,
-    key: PublicKey,
-    hello: Hello,
+pub(super) struct OpenedInit {
+    pub(super) responder: Responder,
+    pub(super) key: PublicKey,
+    pub(super) account: Account,
+    pub(super) address: AddressRule,
+    pub(super) hello: Hello,
     /// Frames behind the HELLO, and padding.
-    early_frames: Vec<u8>,
+    pub(super) early_frames: Vec<u8>,
 }
 
 /// State of an agent's handshakes.
 pub(in crate::session) struct Admission {
     mac: AgentMac,
     tokens: TokenKey,
-    epoch: u64,
-    start: Instant,
+    pub(super) epoch: u64,
+    pub(super) start: Instant,
     /// Handle of the next session.
-    next_handle: u64,
-    pending: VecDeque<PendingInit>,
+    pub(super) next_handle: u64,
+    queue: InitQueue,
+    /// Number of INITs that may still be processed in this turn.
+    budget: u32,
+    /// Time at which the next turn may begin; only while INITs wait for it.
+    next_turn: Option<Instant>,
+    unvalidated: Bucket,
+    networks: Networks,
+    token_uses: TokenUses,
+    pub(super) accounts: Accounts,
     /// RETRYs to send.
     retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
     register: InitRegister,
     /// Sessions that are not confirmed yet, by the fingerprint of their INIT.
-    unconfirmed: HashMap<InitFingerprint, SessionHandle>,
+    pub(super) unconfirmed: HashMap<InitFingerprint, (SessionHandle, Account)>,
 }
 
 impl Admission {
@@ -75,7 +82,13 @@ impl Admission {
             epoch,
             start,
             next_handle: 1 << 63,
-            pending: VecDeque::new(),
+            queue: InitQueue::default(),
+            budget: limits::HANDSHAKES_PER_TURN,
+            next_turn: None,
+            unvalidated: Bucket::default(),
+            networks: Networks::new(rng),
+            token_uses: TokenUses::default(),
+            accounts: Accounts::default(),
             retries: VecDeque::new(),
             register: InitRegister::new(&config.seen, run.map_or(&[], |run| &run.seen)),
             unconfirmed: HashMap::new(),
@@ -86,8 +99,55 @@ impl Admission {
         self.epoch
     }
 
+    /// Returns the time at which the next turn may begin, if INITs wait for it.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.next_turn
+    }
+
+    /// Begins a turn: the driver has received and sent since the last one.
+    pub(super) const fn start_turn(&mut self) {
+        self.budget = limits::HANDSHAKES_PER_TURN;
+        self.next_turn = None;
+    }
+
+    /// Takes the next INIT, unless none waits or this turn has processed enough.
+    fn next_init(&mut self, now: Instant) -> Option<PendingInit> {
+        if self.budget == 0 && !self.queue.is_empty() {
+            self.next_turn.get_or_insert(now + TURN);
+            return None;
+        }
+        let init = self.queue.pop()?;
+        self.budget -= 1;
+        Some(init)
+    }
+
+    /// Schedules a RETRY; no state is kept for it.
+    fn retry(&mut self, now: Instant, path: Path, receiver: SessionId) -> Result<(), Drop> {
+        if self.retries.len() >= limits::HANDSHAKE_QUEUE {
+            return Err(Drop::Full);
+        }
+        let token = self.tokens.issue(now, path.remote);
+        self.retries.push_back((path, receiver, token));
+        Ok(())
+    }
+
+    /// Returns true if an INIT from an address that is not validated may be processed.
+    fn takes_unvalidated(&mut self, now: Instant, network: Network) -> bool {
+        self.queue.takes_unvalidated()
+            && self.networks.take(now, network, false)
+            && self.unvalidated.take(now, limits::UNVALIDATED_INITS)
+    }
+
+    /// Gives back what an INIT of a known key has used: the limits are for strangers.
+    fn give_back(&mut self, pending: &PendingInit) {
+        self.networks.give_back(pending.network, pending.validated);
+        if !pending.validated {
+            self.unvalidated.give_back(limits::UNVALIDATED_INITS);
+        }
+    }
+
     /// Enters an INIT in the register; decides about its early data.
-    fn register_init(
+    pub(super) fn register_init(
         &mut self,
         now: Instant,
         fingerprint: InitFingerprint,
@@ -111,6 +171,9 @@ impl Admission {
         hello.epoch == self.epoch && hello.agent_time.abs_diff(ours) <= limits::EARLY_SKEW
     }
 }
+
+/// Time between two turns: the least, so that the driver comes back at once.
+const TURN: Duration = Duration::from_micros(1);
 
 /// Returns a hash that is the same for all INITs that a controller makes for one session, and differs
 /// for all others. The hash has no secret key: whoever finds a collision has an authorized key, and
@@ -143,34 +206,36 @@ impl Endpoint {
             .verify(init.covered, init.mac)
             .map_err(|_| Drop::Mac)?;
         let fingerprint = InitFingerprint::new(init.mac);
-        if let Some(&session) = admission.unconfirmed.get(&fingerprint) {
+        if let Some(&(session, _)) = admission.unconfirmed.get(&fingerprint) {
             return self.on_repeat(session, path, datagram.len());
         }
         if admission.register.contains(fingerprint) {
             return Err(Drop::Replay);
         }
-        let validated = match init.token {
-            // An expired token validates nothing, but the INIT is as good as one without a token.
-            Some(token) => admission.tokens.verify(now, path.remote, token).is_ok(),
-            None => false,
-        };
-        if !validated && admission.pending.len() >= limits::HANDSHAKES_BEFORE_RETRY {
-            if admission.retries.len() >= limits::HANDSHAKE_QUEUE {
-                return Err(Drop::Full);
+        let validated = init.token.is_some_and(|token| {
+            // A token that is expired or used up validates nothing, but the INIT is as good as one without it.
+            let genuine = admission.tokens.verify(now, path.remote, token).is_ok();
+            genuine && admission.token_uses.take(token)
+        });
+        let network = admission.networks.network(path.remote);
+        if validated {
+            if !admission.networks.take(now, network, true) {
+                return Err(Drop::Network);
             }
-            let token = admission.tokens.issue(now, path.remote);
-            admission.retries.push_back((path, init.sender, token));
-            return Ok(());
+        } else if !admission.takes_unvalidated(now, network) {
+            return admission.retry(now, path, init.sender);
         }
-        if admission.pending.len() >= limits::HANDSHAKE_QUEUE {
-            return Err(Drop::Full);
-        }
-        admission.pending.push_back(PendingInit {
+        let pending = PendingInit {
             path,
             datagram: datagram.to_vec(),
             validated,
-        });
-        Ok(())
+            network,
+        };
+        admission
+            .queue
+            .push(pending)
+            .then_some(())
+            .ok_or(Drop::Full)
     }
 
     /// Handles a repeated INIT of an unconfirmed session: its RESP may have been lost.
@@ -207,12 +272,12 @@ impl Endpoint {
         })
     }
 
-    /// Processes one pending INIT; returns false if there is none.
+    /// Processes one pending INIT; returns false if there is none, or this turn has processed enough.
     pub(in crate::session) fn admit_next(&mut self, now: Instant) -> bool {
         let Some(pending) = self
             .admission
             .as_mut()
-            .and_then(|admission| admission.pending.pop_front())
+            .and_then(|admission| admission.next_init(now))
         else {
             return false;
         };
@@ -239,6 +304,16 @@ impl Endpoint {
             return Err(Drop::Full);
         }
         let opened = self.open_init(&init, pending.path.remote)?;
+        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
+        admission.give_back(pending);
+        if !admission.accounts.take_init(now, opened.account) {
+            return Err(Drop::Key);
+        }
+        if opened.address == AddressRule::Validated && !pending.validated {
+            admission.retry(now, pending.path, init.sender)?;
+            return Err(Drop::Unvalidated);
+        }
+        self.make_room(now, opened.account)?;
         self.answer(now, pending, &init, opened)
     }
 
@@ -262,86 +337,21 @@ impl Endpoint {
             return Err(Drop::Handshake);
         }
         let authorizer = self.config.authorizer.as_mut().ok_or(Drop::Stranger)?;
-        if !authorizer.authorize_session(&key, from, hello.invite.as_ref()) {
+        let authorization = authorizer.authorize_session(&key, from, hello.invite.as_ref());
+        let Authorization::Admitted { by, address } = authorization else {
             return Err(Drop::Stranger);
-        }
+        };
+        let account = match (by, hello.invite) {
+            (AdmittedBy::Invite, Some(invite)) => Account::Invite(invite),
+            (AdmittedBy::Invite, None) | (AdmittedBy::Key, _) => Account::Key(key),
+        };
         Ok(OpenedInit {
             responder,
             key,
+            account,
+            address,
             hello,
             early_frames: frames.rest().to_vec(),
         })
-    }
-
-    /// Registers an authorized INIT, completes its handshake and creates its session.
-    fn answer(
-        &mut self,
-        now: Instant,
-        pending: &PendingInit,
-        init: &Init<'_>,
-        opened: OpenedInit,
-    ) -> Result<(), Drop> {
-        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
-        let fingerprint = InitFingerprint::new(init.mac);
-        let early = admission.register_init(now, fingerprint, &opened);
-        let local = SessionId(self.rng.u64());
-        let reset = ResetRecord {
-            agent: local,
-            controller: init.sender,
-            token: ResetToken::generate(&mut self.rng),
-            path: pending.path,
-        };
-        let hello = Hello {
-            epoch: admission.epoch,
-            agent_time: now.since(admission.start),
-            session: local,
-            early,
-            invite: None,
-            reset_token: Some(*reset.token.bytes()),
-        };
-        let mut resp = Vec::new();
-        wire::encode_resp(local, init.sender, &mut resp);
-        let mut payload = Vec::new();
-        Frame::Hello(hello).encode(&mut payload);
-        let keys = opened
-            .responder
-            .respond(&payload, &mut resp)
-            .map_err(|_| Drop::Handshake)?;
-        let id = SessionHandle(admission.next_handle);
-        admission.next_handle += 1;
-        admission.unconfirmed.insert(fingerprint, id);
-        let mut path = PathState::unvalidated(pending.path, pending.datagram.len());
-        path.validated = pending.validated;
-        let accept = Accept {
-            id,
-            local,
-            remote: init.sender,
-            keys,
-            path,
-            resp,
-        };
-        let mut session = Session::accept(now, accept, &self.config, &mut self.rng);
-        session.init_fingerprint = Some(fingerprint);
-        session.push_event(Event::Accepted {
-            session: id,
-            key: opened.key,
-            remote: pending.path.remote,
-            invite: opened.hello.invite,
-            reset: Box::new(reset),
-        });
-        session.push_event(Event::InitSeen { fingerprint });
-        if early == Early::Accepted {
-            session.on_early(now, &opened.early_frames);
-        }
-        self.insert(session, Some(local));
-        self.stats.handshakes += 1;
-        Ok(())
-    }
-
-    /// Ends the wait for a confirmation, after which every repeat of the INIT is a replay.
-    pub(in crate::session) fn forget_unconfirmed(&mut self, fingerprint: InitFingerprint) {
-        if let Some(admission) = &mut self.admission {
-            admission.unconfirmed.remove(&fingerprint);
-        }
     }
 }

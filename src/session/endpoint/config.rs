@@ -8,14 +8,54 @@ use crate::wire::limits::INVITE;
 
 /// Decision about new sessions.
 pub trait Authorizer: Send {
-    /// Returns true if the controller with this key may open a session from this address with this
-    /// invitation.
+    /// Decides about a session of the controller with this key from this address with this invitation. Asked for a new
+    /// session, and again at each new address.
     fn authorize_session(
         &mut self,
         key: &PublicKey,
         from: PeerAddr,
         invite: Option<&[u8; INVITE]>,
-    ) -> bool;
+    ) -> Authorization;
+}
+
+/// Decision of an [`Authorizer`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Authorization {
+    /// The controller may not open a session.
+    Denied,
+    /// The controller may open a session.
+    Admitted {
+        /// Reason of the admission.
+        by: AdmittedBy,
+        /// Rule for its address.
+        address: AddressRule,
+    },
+}
+
+/// Reason of an admission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AdmittedBy {
+    /// The key is listed.
+    Key,
+    /// The key is not listed, but has an invitation. Bounds per key hold for the invitation.
+    Invite,
+}
+
+/// Rule for the address of a controller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressRule {
+    /// The decision does not depend on the address.
+    Any,
+    /// The decision depends on the address, which must therefore be validated before anything from it is acted upon.
+    Validated,
+}
+
+impl Authorization {
+    /// Admission of a listed key from any address.
+    pub const UNRESTRICTED: Self = Self::Admitted {
+        by: AdmittedBy::Key,
+        address: AddressRule::Any,
+    };
 }
 
 /// Configuration of an endpoint.
@@ -29,6 +69,9 @@ pub struct Config {
     pub stream_window: u64,
     /// Credit of a session beyond its consumed bytes.
     pub session_window: u64,
+    /// Maximum number of sessions of one key at an agent; see
+    /// [`limits::SESSIONS_PER_KEY`](crate::session::limits::SESSIONS_PER_KEY).
+    pub sessions_per_key: usize,
     /// Maximum number of datagrams per [`Transmit`](crate::session::Transmit), as many as the driver's sockets send in one
     /// call.
     pub segments: usize,
@@ -65,6 +108,7 @@ impl Config {
             authorizer,
             stream_window: limits::STREAM_WINDOW,
             session_window: limits::SESSION_WINDOW,
+            sessions_per_key: limits::SESSIONS_PER_KEY,
             segments: 1,
             seen: Vec::new(),
             run: None,

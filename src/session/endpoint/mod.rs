@@ -3,10 +3,15 @@
 //! Handshakes of new controllers are in `admission`. Invariants: a session is in each queue at most once
 //! and has at most one entry in the timer set; the table holds no id of a session that is gone.
 
+mod accept;
+mod accounts;
 mod admission;
+mod buckets;
 mod config;
+mod init_queue;
 mod init_register;
 mod lost_sessions;
+mod token_uses;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -17,7 +22,8 @@ use crate::session::{
 };
 use crate::time::Instant;
 use crate::wire::{Datagram, SessionId};
-pub use config::{Authorizer, Config, Run};
+pub(in crate::session) use accounts::{Account, Held};
+pub use config::{AddressRule, AdmittedBy, Authorization, Authorizer, Config, Run};
 
 use admission::Admission;
 use lost_sessions::LostSessions;
@@ -101,7 +107,9 @@ impl Endpoint {
                 let index = self.index_of(data.receiver).inspect_err(|_| {
                     self.lost.on_data(now, path, data.receiver);
                 })?;
+                self.prepare(index, path);
                 let outcome = self.slots[index].session.on_data(now, path, datagram);
+                self.authorize_path(now, index);
                 self.schedule(index);
                 outcome
             }
@@ -129,6 +137,42 @@ impl Endpoint {
         }
     }
 
+    /// Tells a session of an agent before a datagram what it may hold, and what holds for the address.
+    fn prepare(&mut self, index: Index, path: Path) {
+        let session = &mut self.slots[index].session;
+        let (Some(identity), Some(admission)) = (&session.identity, &self.admission) else {
+            return;
+        };
+        session
+            .streams
+            .set_allowance(admission.accounts.left(identity.account));
+        if !session.is_validated(path.remote)
+            && let Some(authorizer) = &mut self.config.authorizer
+        {
+            let (key, invite) = (&identity.key, identity.invite.as_ref());
+            let authorization = authorizer.authorize_session(key, path.remote, invite);
+            session.address_rule = match authorization {
+                Authorization::Admitted { address, .. } => address,
+                Authorization::Denied => AddressRule::Validated,
+            };
+        }
+    }
+
+    /// Asks the authorizer again after an address was validated.
+    fn authorize_path(&mut self, now: Instant, index: Index) {
+        let session = &mut self.slots[index].session;
+        if !std::mem::take(&mut session.moved) {
+            return;
+        }
+        let remote = session.path.path.remote;
+        if let (Some(identity), Some(authorizer)) = (&session.identity, &mut self.config.authorizer)
+            && authorizer.authorize_session(&identity.key, remote, identity.invite.as_ref())
+                == Authorization::Denied
+        {
+            session.deny(now);
+        }
+    }
+
     fn index_of(&self, session_id: SessionId) -> Result<Index, Drop> {
         self.by_id
             .get(&session_id)
@@ -146,6 +190,9 @@ impl Endpoint {
 
     /// Handles expired timers. Harmless if none has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(admission) = &mut self.admission {
+            admission.start_turn();
+        }
         self.lost.handle_timeout(now);
         while let Some(&(at, index)) = self.timers.first()
             && at <= now
@@ -226,6 +273,7 @@ impl Endpoint {
         if let Some(fingerprint) = slot.session.take_fingerprint() {
             self.forget_unconfirmed(fingerprint);
         }
+        self.account(index);
         let slot = &mut self.slots[index];
         if slot.session.has_events() && !std::mem::replace(&mut slot.in_event_queue, true) {
             self.event_queue.push_back(index);
@@ -242,6 +290,16 @@ impl Endpoint {
             }
             slot.scheduled = next;
             self.timers.extend(next.map(|next| (next, index)));
+        }
+    }
+
+    /// Accounts what a session holds to its key.
+    fn account(&mut self, index: Index) {
+        let session = &mut self.slots[index].session;
+        if let (Some(identity), Some(admission)) = (&session.identity, &mut self.admission) {
+            let held = session.held();
+            let old = std::mem::replace(&mut session.accounted, held);
+            admission.accounts.replace(identity.account, old, held);
         }
     }
 
@@ -305,6 +363,11 @@ impl Endpoint {
 
     fn remove(&mut self, index: Index) {
         let slot = self.slots.remove(index);
+        if let (Some(identity), Some(admission)) = (&slot.session.identity, &mut self.admission) {
+            let accounts = &mut admission.accounts;
+            accounts.replace(identity.account, slot.session.accounted, Held::default());
+            accounts.on_removed(identity.account, slot.session.id);
+        }
         for id in slot.ids {
             self.by_id.remove(&id);
         }
@@ -318,7 +381,12 @@ impl Endpoint {
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let session = self.timers.first().map(|&(at, _)| at);
-        session.into_iter().chain(self.lost.poll_timeout()).min()
+        let admission = self.admission.as_ref().and_then(Admission::poll_timeout);
+        let others = [self.lost.poll_timeout(), admission];
+        session
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// Returns the next event.

@@ -15,10 +15,18 @@ impl Streams {
         data: &[u8],
         fin: bool,
     ) -> Result<(), Fault> {
+        let left = self.allowance.gap_bytes;
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
-        let grown = half.on_stream(offset, data, fin)?;
+        let before = half.gap_bytes();
+        let grown = half.on_stream(offset, data, fin, left);
+        let after = half.gap_bytes();
+        self.on_gap_bytes(before, after);
+        let Some(grown) = grown? else {
+            self.refused = true;
+            return Ok(());
+        };
         self.after_receipt(stream, grown)
     }
 
@@ -31,7 +39,10 @@ impl Streams {
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
+        let before = half.gap_bytes();
         let grown = half.on_reset(code, final_size)?;
+        let after = half.gap_bytes();
+        self.on_gap_bytes(before, after);
         self.after_receipt(stream, grown)
     }
 
@@ -62,7 +73,9 @@ impl Streams {
             return Err(Fault::Direction);
         }
         let Some(lanes) = self.lanes_for_frame(stream)? else {
-            self.end_forgotten(stream);
+            if !self.refused {
+                self.end_forgotten(stream);
+            }
             return Ok(());
         };
         let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);

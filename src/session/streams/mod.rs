@@ -20,7 +20,7 @@ pub(super) use recv::RecvHalf;
 pub(super) use send::Chunk;
 use send::SendHalf;
 
-use super::{Fault, StreamEvent, limits};
+use super::{Fault, Held, StreamEvent, limits};
 use crate::wire::{CallId, Lane, StreamId};
 use pending::PendingFrames;
 
@@ -66,6 +66,11 @@ pub(super) struct Streams {
     received: u64,
     consumed: u64,
     granted: u64,
+    /// Memory held, and the further memory that the key's share allows.
+    gap_bytes: u64,
+    allowance: Held,
+    /// True if a frame did not fit the share.
+    refused: bool,
 }
 
 /// A frame about the credit or the abrupt end of a stream.
@@ -106,7 +111,44 @@ impl Streams {
             received: 0,
             consumed: 0,
             granted: limits::INITIAL_SESSION_CREDIT,
+            gap_bytes: 0,
+            allowance: Held {
+                gap_bytes: u64::MAX,
+                calls: u64::MAX,
+            },
+            refused: false,
         }
+    }
+
+    /// Returns the memory held.
+    pub(super) fn held(&self) -> Held {
+        Held {
+            gap_bytes: self.gap_bytes,
+            calls: self.calls.len() as u64,
+        }
+    }
+
+    /// Sets the further memory that may be held.
+    pub(super) const fn set_allowance(&mut self, allowance: Held) {
+        self.allowance = allowance;
+    }
+
+    /// Returns true once if a frame did not fit the allowance and was ignored.
+    pub(super) const fn take_refused(&mut self) -> bool {
+        std::mem::replace(&mut self.refused, false)
+    }
+
+    /// Gives up all calls of a session that is over.
+    pub(super) fn forget(&mut self) {
+        self.calls.clear();
+        self.gap_bytes = 0;
+    }
+
+    /// Counts a change of the bytes that one half holds beyond gaps.
+    pub(super) const fn on_gap_bytes(&mut self, before: u64, after: u64) {
+        self.gap_bytes = self.gap_bytes.saturating_sub(before).saturating_add(after);
+        let grown = after.saturating_sub(before);
+        self.allowance.gap_bytes = self.allowance.gap_bytes.saturating_sub(grown);
     }
 
     /// Returns the number of open calls.
@@ -175,11 +217,13 @@ impl Streams {
         if half.is_discarding() {
             return;
         }
+        let before = half.gap_bytes();
         let freed = half.discard();
         if !half.has_final_size() {
             lanes.stop[lane] = Some(code);
             self.pending.add(stream);
         }
+        self.on_gap_bytes(before, 0);
         self.return_session_credit(freed);
     }
 
@@ -232,6 +276,12 @@ impl Streams {
             if u64::from(call - self.next_call) >= limits::CALLS_TOLERATED as u64 {
                 return Err(Fault::CallNumber);
             }
+            let opened = u64::from(call - self.next_call) + 1;
+            let Some(left) = self.allowance.calls.checked_sub(opened) else {
+                self.refused = true;
+                return Ok(None);
+            };
+            self.allowance.calls = left;
             for between in self.next_call..=call {
                 self.calls.insert(between, Lanes::default());
             }

@@ -19,6 +19,8 @@ pub(in crate::session) struct RecvHalf {
     next: u64,
     /// Chunks received beyond a gap, by offset; disjoint.
     beyond: BTreeMap<u64, Bytes>,
+    /// Memory of these chunks.
+    gap_bytes: u64,
     /// The highest offset received, which counts against the session's credit.
     highest: u64,
     final_size: Option<u64>,
@@ -52,6 +54,7 @@ impl RecvHalf {
             ready: BytesMut::new(),
             next: 0,
             beyond: BTreeMap::new(),
+            gap_bytes: 0,
             highest: 0,
             final_size: None,
             fin: Fin::Absent,
@@ -65,20 +68,31 @@ impl RecvHalf {
         }
     }
 
-    /// Handles a STREAM frame; returns the growth of the highest offset.
+    /// Returns the memory of the chunks beyond gaps.
+    pub(in crate::session) const fn gap_bytes(&self) -> u64 {
+        self.gap_bytes
+    }
+
+    /// Handles a STREAM frame; returns the growth of the highest offset, or `None` if the frame lies beyond a gap and
+    /// needs more than `left` bytes: it is then ignored as a whole.
     pub(in crate::session) fn on_stream(
         &mut self,
         offset: u64,
         data: &[u8],
         fin: bool,
-    ) -> Result<u64, Fault> {
+        left: u64,
+    ) -> Result<Option<u64>, Fault> {
+        let is_kept = !self.discarding && self.reset.is_none() && offset > self.next;
+        if is_kept && data.len() as u64 + limits::GAP_OVERHEAD > left {
+            return Ok(None);
+        }
         let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
         if fin && self.reset.is_none() && self.fin == Fin::Absent {
             self.fin = Fin::Received;
         }
         if self.discarding || self.reset.is_some() || end <= self.next {
-            return Ok(grown);
+            return Ok(Some(grown));
         }
         if offset <= self.next {
             let skip = usize::try_from(self.next - offset).expect("within the frame");
@@ -88,7 +102,7 @@ impl RecvHalf {
         } else {
             self.keep(offset, data)?;
         }
-        Ok(grown)
+        Ok(Some(grown))
     }
 
     /// Checks the end of a frame and its final size against credit and earlier frames; returns the growth of
@@ -122,6 +136,7 @@ impl RecvHalf {
                 break;
             }
             let chunk = entry.remove();
+            self.gap_bytes -= chunk.len() as u64 + limits::GAP_OVERHEAD;
             if end > self.next {
                 let skip = usize::try_from(self.next - offset).expect("within the chunk");
                 self.ready.extend_from_slice(&chunk[skip..]);
@@ -150,6 +165,7 @@ impl RecvHalf {
                 }
                 let slice =
                     |offset_in: u64| usize::try_from(offset_in - offset).expect("within the frame");
+                self.gap_bytes += until - at + limits::GAP_OVERHEAD;
                 self.beyond
                     .insert(at, Bytes::copy_from_slice(&data[slice(at)..slice(until)]));
             }
@@ -170,7 +186,7 @@ impl RecvHalf {
         if !complete && self.reset.is_none() {
             self.reset = Some(code);
             self.fin = Fin::Absent;
-            self.beyond.clear();
+            self.clear_beyond();
         }
         Ok(grown)
     }
@@ -219,8 +235,13 @@ impl RecvHalf {
     pub(in crate::session) fn discard(&mut self) -> u64 {
         self.discarding = true;
         self.ready.clear();
-        self.beyond.clear();
+        self.clear_beyond();
         self.take_discarded()
+    }
+
+    fn clear_beyond(&mut self) {
+        self.beyond.clear();
+        self.gap_bytes = 0;
     }
 
     /// Returns the number of bytes discarded since the last call, which count as consumed.
@@ -295,10 +316,10 @@ mod tests {
     fn a_reset_after_all_data_is_not_the_end_of_the_data() {
         for data in [&b""[..], b"abc"] {
             let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-            half.on_stream(0, data, false).unwrap();
+            half.on_stream(0, data, false, u64::MAX).unwrap();
             half.on_reset(2, data.len() as u64).unwrap();
             // A FIN after the RESET does not make the data complete.
-            half.on_stream(0, data, true).unwrap();
+            half.on_stream(0, data, true, u64::MAX).unwrap();
             if !data.is_empty() {
                 let data = Bytes::from_static(b"abc");
                 assert_eq!(half.take_ready(), Some((0, data, false)));
@@ -311,7 +332,7 @@ mod tests {
     #[test]
     fn a_reset_after_fin_and_all_data_is_ignored() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-        half.on_stream(0, b"abc", true).unwrap();
+        half.on_stream(0, b"abc", true, u64::MAX).unwrap();
         half.on_reset(2, 3).unwrap();
         let data = Bytes::from_static(b"abc");
         assert_eq!(half.take_ready(), Some((0, data, true)));
@@ -321,9 +342,9 @@ mod tests {
     #[test]
     fn a_reset_after_fin_takes_effect_while_data_is_missing() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-        half.on_stream(2, b"c", true).unwrap();
+        half.on_stream(2, b"c", true, u64::MAX).unwrap();
         half.on_reset(2, 3).unwrap();
-        half.on_stream(0, b"ab", false).unwrap();
+        half.on_stream(0, b"ab", false, u64::MAX).unwrap();
         assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
     }
 }

@@ -20,8 +20,13 @@ use crate::wire::{CallId, Early, Lane, StreamId};
 struct Open;
 
 impl Authorizer for Open {
-    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
-        true
+    fn authorize_session(
+        &mut self,
+        _: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; INVITE]>,
+    ) -> Authorization {
+        Authorization::UNRESTRICTED
     }
 }
 

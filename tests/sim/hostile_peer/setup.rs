@@ -7,7 +7,9 @@ use udpagent::peer_addr::PeerAddr;
 use bytes::Bytes;
 use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, TrafficKeys};
 use udpagent::rng::Rng;
-use udpagent::session::{Authorizer, Config, Connect, Endpoint, SessionHandle, Ticket};
+use udpagent::session::{
+    Authorization, Authorizer, Config, Connect, Endpoint, SessionHandle, Ticket,
+};
 use udpagent::session::{Command, limits};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM};
@@ -20,8 +22,13 @@ use super::{Role, Run, path};
 struct AdmitAll;
 
 impl Authorizer for AdmitAll {
-    fn authorize_session(&mut self, _: &PublicKey, _: PeerAddr, _: Option<&[u8; INVITE]>) -> bool {
-        true
+    fn authorize_session(
+        &mut self,
+        _: &PublicKey,
+        _: PeerAddr,
+        _: Option<&[u8; INVITE]>,
+    ) -> Authorization {
+        Authorization::UNRESTRICTED
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod at_most_once;
 mod chaos;
+mod from_option;
 mod front_crashes;
 mod goodput;
 mod hostile;
@@ -10,6 +11,7 @@ mod init_flood;
 mod jobs;
 mod loss;
 mod network_model;
+mod per_key;
 mod progress;
 mod replay;
 mod reset;

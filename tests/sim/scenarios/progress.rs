@@ -37,6 +37,7 @@ fn a_stream_with_a_willing_writer_and_reader_makes_progress() {
         sim.stall_timeout = Some(SECOND * 10);
         if sim.rng.below(2) == 0 {
             sim.tuning = Tuning {
+                sessions_per_key: None,
                 stream_window: Some(1 + sim.rng.below(2 << 20)),
                 session_window: Some(1 + sim.rng.below(8 << 20)),
                 segments: None,

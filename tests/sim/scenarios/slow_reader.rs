@@ -94,6 +94,7 @@ fn slow_readers_small_windows_and_loss_together_lose_nothing() {
     seeds::each(60, |seed| {
         let mut sim = Simulation::new(seed, Link::lossy(MS * 5, 0.1));
         sim.tuning = Tuning {
+            sessions_per_key: None,
             stream_window: Some(1 + sim.rng.below(80_000)),
             session_window: Some(1 + sim.rng.below(300_000)),
             segments: None,
