@@ -58,21 +58,25 @@
 //!     nothing else is ready, it does the Diffie-Hellman operations, has the key authorised, and answers RESP.
 //! 11. [session/connection/receive] decodes the frames, those in INIT and later those in DATA, and gives their bytes to
 //!     [session/streams], which puts them in order. They leave as [`session::StreamEvent::Data`].
-//! 12. [net/event_queue] takes the event to the agent's thread, [agent/daemon/thread], and wakes it.
+//! 12. [net/event_queue] takes the event to the front's loop, [agent/front/thread], and wakes it. The front is the
+//!     process of the agent that speaks with the network.
 //! 13. **[agent/core/dispatch] turns bytes into a command**: `on_control` cuts the control lane into lines and decodes
 //!     each into a [`message::Request`], and `on_first` decides by the first line of a call what the call is about.
 //! 14. [agent/jobs/requests] handles `exec`. A request id that is known attaches to its job or is a conflict; a repeat
 //!     that is too old starts nothing.
 //! 15. [agent/access/exec_policy] authorises key, address, user and argv, and returns a `Grant`. Limits of the key and
-//!     of the agent are checked next; then [agent/audit] records the command, before it starts.
-//! 16. **[agent/jobs/requests] starts the job**: it enters the job in the table, replies `accepted`, and asks
-//!     [agent/daemon/supervisor] for the process. That completes user, directory, environment and limits;
-//!     [process/spawn] opens the pipes and [process/child] clones the child, which becomes the user and executes the
-//!     program. The reply `started` follows.
-//! 17. [agent/daemon/child_io] reads the pipes as they become ready, as far as the job's buffer has space.
-//! 18. [agent/jobs/lifecycle] keeps the output in an [output buffer][agent/jobs/output_buffer] until the controller has
-//!     consumed it, and writes all of it to the data and stderr lanes: [`session::Command::Write`]. Commands of the
-//!     agent are queued in [agent/outbox]; its thread passes them to the network thread as in step 6.
+//!     of the agent are checked next.
+//! 16. **[agent/jobs/requests] starts the job**: it enters the job in the table, sends `Start` to the supervisor by
+//!     [agent/front/remote] and [agent/ipc/frames], and replies `accepted`.
+//! 17. [agent/supervisor/messages], in the supervisor's process, takes the message. [agent/supervisor/starts] decides
+//!     again by its own policy, has the [audit][agent/audit] record written, and calls [process/start], which opens the
+//!     pipes and lets [process/child] clone the child. The child becomes the user, enters the directory and executes the
+//!     program; nobody waits for it. Its report makes the job running, and the reply `started` follows.
+//! 18. [agent/supervisor/child_io] moves the output from the pipes to a ring of [agent/ipc/rings] as far as the ring has
+//!     space. The state of the job is reported to the front, and [agent/jobs/status] compares it with what is known:
+//!     new output is fetched from the ring and written to the data and stderr lanes, [`session::Command::Write`].
+//!     The ring holds it until the controller has consumed it. Commands of the front are queued in [agent/outbox]; its
+//!     loop passes them to the network thread as in step 6.
 //! 19. [session/streams] sends what credit allows: **[session/connection/transmit] packs STREAM frames into
 //!     datagrams** in `write_streams`, as pacing and congestion control allow. [session/connection/recovery] detects
 //!     what is lost, and `on_lost` in [session/connection/receive] gives it back to the streams, to be sent again.
@@ -84,8 +88,9 @@
 //!     exact count of the bytes that have left.
 //! 22. What was written is reported as [`session::Command::Consumed`]. It goes out as MAX_STREAM_DATA, which gives new
 //!     credit and lets the agent forget these bytes.
-//! 23. When the process ends, its pidfd becomes readable; [agent/jobs/lifecycle] waits for the rest of the
-//!     output, two seconds at most, and replies `exit`, with the outcome and the length of each output.
+//! 23. When the process ends, its pidfd becomes readable; [agent/supervisor/lifecycle] waits for the rest of the
+//!     output, two seconds at most, and reports the end; [agent/jobs/lifecycle] replies `exit`, with the outcome and
+//!     the length of each output.
 //! 24. `RemoteJob` reports the outcome once every byte below these lengths is written. It ends the control lane, so
 //!     that the agent forgets the job; journal and ticket are updated.
 //! 25. **[cli/ctl/exec] decides the exit status** in `conclude`. For one target, [control/exec/summary] takes it from
@@ -110,18 +115,23 @@
 //! [session/endpoint/admission]: ../src/udpagent/session/endpoint/admission.rs.html
 //! [session/streams]: ../src/udpagent/session/streams/mod.rs.html
 //! [crypto/handshake]: ../src/udpagent/crypto/handshake.rs.html
-//! [agent/daemon/thread]: ../src/udpagent/agent/daemon/thread.rs.html
-//! [agent/daemon/supervisor]: ../src/udpagent/agent/daemon/supervisor.rs.html
-//! [agent/daemon/child_io]: ../src/udpagent/agent/daemon/child_io.rs.html
+//! [agent/front/remote]: ../src/udpagent/agent/front/remote.rs.html
+//! [agent/front/thread]: ../src/udpagent/agent/front/thread.rs.html
+//! [agent/ipc/frames]: ../src/udpagent/agent/ipc/frames.rs.html
+//! [agent/ipc/rings]: ../src/udpagent/agent/ipc/rings.rs.html
+//! [agent/supervisor/lifecycle]: ../src/udpagent/agent/supervisor/lifecycle.rs.html
+//! [agent/supervisor/messages]: ../src/udpagent/agent/supervisor/messages.rs.html
+//! [agent/supervisor/starts]: ../src/udpagent/agent/supervisor/starts.rs.html
+//! [agent/supervisor/child_io]: ../src/udpagent/agent/supervisor/child_io.rs.html
 //! [agent/core/dispatch]: ../src/udpagent/agent/core/dispatch.rs.html
 //! [agent/jobs/requests]: ../src/udpagent/agent/jobs/requests.rs.html
 //! [agent/jobs/lifecycle]: ../src/udpagent/agent/jobs/lifecycle.rs.html
-//! [agent/jobs/output_buffer]: ../src/udpagent/agent/jobs/output_buffer.rs.html
+//! [agent/jobs/status]: ../src/udpagent/agent/jobs/status.rs.html
 //! [agent/access/exec_policy]: ../src/udpagent/agent/access/exec_policy.rs.html
 //! [agent/audit]: ../src/udpagent/agent/audit/mod.rs.html
 //! [agent/outbox]: ../src/udpagent/agent/outbox.rs.html
 //! [process/child]: ../src/udpagent/process/child.rs.html
-//! [process/spawn]: ../src/udpagent/process/spawn.rs.html
+//! [process/start]: ../src/udpagent/process/start.rs.html
 //! [control/exec/show]: ../src/udpagent/control/exec/show.rs.html
 //! [control/stdio]: ../src/udpagent/control/stdio/mod.rs.html
 //! [control/exec/summary]: ../src/udpagent/control/exec/summary.rs.html

@@ -49,6 +49,7 @@ pub struct Counts {
 
 impl Counts {
     /// Returns the event of the audit at the end of the agent.
+    #[must_use]
     pub const fn event(self) -> Event<'static> {
         let Self {
             sessions,

@@ -1,8 +1,10 @@
 //! The agent: everything of `udpagent` above the sessions.
 //!
-//! [`core`], [`jobs`] and [`chat`] are sans-IO: session events in, commands out, so that the simulator can run a
-//! whole agent. [`access`] decides who may connect and run commands. [`daemon`] is the thread that feeds the
-//! service from the network, pipes, pidfds, the terminal and changed files.
+//! It is two processes. The [`supervisor`] has the rights: it starts, follows and ends processes and keeps what must
+//! survive. The [`front`] speaks with the network: its [`core`], [`jobs`] and [`chat`] are sans-IO, session events and
+//! reports in, commands out, so that the simulator can run a whole agent. [`ipc`] connects them, the [`recorder`] writes
+//! log and audit in a process of its own, and [`daemon`] puts them together. [`access`] decides who may connect and run
+//! commands.
 
 pub mod access;
 pub mod audit;

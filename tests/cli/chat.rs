@@ -127,7 +127,7 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
         let mut agent = user.agent();
         let mut ann = chat(&user, &agent, "ann");
         agent.child.stdout_line(|line| line.contains("ann"));
-        agent.child.signal(Signal::STOP);
+        agent.stop();
         // More than the pipe and the reader hold, so that some messages are sent, and less than these and the
         // messages in flight together, so that no write blocks.
         let line = format!("nobody takes this{}\n", "!".repeat(983));

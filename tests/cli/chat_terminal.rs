@@ -73,7 +73,7 @@ fn every_pasted_and_typed_ahead_line_of_a_chat_is_a_message() {
 #[ignore = "needs tmux"]
 fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     let (here, mut agent) = at_a_chat();
-    agent.child.signal(rustix::process::Signal::STOP);
+    agent.stop();
     let lines = numbered("waiting", 600);
     let file = here.user.path("lines");
     std::fs::write(&file, lines).unwrap();
@@ -92,7 +92,7 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     here.line("fg");
     here.line("back 1");
     said_in_order(&mut agent, "back", 1);
-    agent.child.signal(rustix::process::Signal::STOP);
+    agent.stop();
     here.line("lost");
     here.keys(&["C-c"]);
     here.is("its end", |screen| {

@@ -197,7 +197,7 @@ fn lost() -> Vec<Row> {
                 let mut setup = Setup::new(format);
                 let short = ["--lease", "1s", "--contact-timeout", "300ms"];
                 let printed = setup.run_while(&short, |setup, _| {
-                    setup.agent.child.signal(Signal::STOP);
+                    setup.agent.stop();
                 });
                 setup.agent.child.signal(Signal::CONT);
                 printed

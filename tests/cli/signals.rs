@@ -44,7 +44,7 @@ fn a_signal_before_the_command_runs_is_kept_until_it_does() {
     let agent = user.agent();
     let target = agent.target();
     // The agent is stopped, so that nothing is accepted.
-    agent.child.signal(Signal::STOP);
+    agent.stop();
     let mut udpctl = exec(&user, &target, &["--forward", "USR1"], "sleep 600");
     let caught = format!("/proc/{}/status", udpctl.pid().as_raw_pid());
     crate::harness::eventually("the signal is caught", || {

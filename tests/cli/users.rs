@@ -120,7 +120,7 @@ fn a_changed_line_applies_to_a_running_agent() {
     user.authorize("user=no-such-user");
     crate::harness::eventually("the line counts", || {
         let outcome = user.udpctl(["exec", &target, "--", "true"]).outcome();
-        outcome.status == 126 && outcome.stderr.contains(": could not be started")
+        outcome.status == 255 && outcome.stderr.contains(": denied")
     });
     user.authorize("user=*");
     crate::harness::eventually("the line counts", || {
@@ -130,7 +130,7 @@ fn a_changed_line_applies_to_a_running_agent() {
             == 0
     });
     let args = ["exec", &target, "--user", "no-such-user", "--", "true"];
-    assert_eq!(user.udpctl(args).outcome().status, 126);
+    assert_eq!(user.udpctl(args).outcome().status, 255);
     if is_root() {
         user.udpctl(["exec", &target, "--user", "nobody", "--", "id", "-un"])
             .stdout("nobody\n")

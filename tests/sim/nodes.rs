@@ -114,7 +114,7 @@ impl Members {
             };
             let lines = keys.iter().map(|key| format!("{key} k from={from}\n"));
             let mut builder = PolicyBuilder::default();
-            builder.add_keys(&lines.collect::<String>(), Path::new("authorized_keys"));
+            builder.add_keys(lines.collect::<String>(), Path::new("authorized_keys"));
             Arc::new(builder.finish().0)
         });
         Arc::clone(policy)

@@ -9,6 +9,7 @@ use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
 use crate::crypto::PublicKey;
 use crate::message::Reply;
+use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
 
 /// A question whether an invited key is to be listed.
@@ -18,6 +19,8 @@ pub struct Question {
     pub number: u64,
     /// The key.
     pub key: PublicKey,
+    /// Address of its controller.
+    pub address: PeerAddr,
     /// The invitation.
     pub invite: [u8; INVITE],
     /// Requested name.
@@ -41,7 +44,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             (None, Some(invite)) => match self.policy.register(&key, &invite, requested) {
                 Registration::Decided(decided) => {
-                    self.on_decided(call, controller.clone(), decided.ok())
+                    self.on_decided(call, controller.clone(), decided.ok());
                 }
                 Registration::Asked => {
                     let number = self.next_question;
@@ -50,6 +53,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                     self.questions.push_back(Question {
                         number,
                         key,
+                        address: controller.remote,
                         invite,
                         name: requested.to_owned(),
                     });

@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use super::CgroupLimits;
-use super::chat::ReplyTemplate;
 use super::config::LogFormat;
 use super::front;
+pub use super::ipc::Plain;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
@@ -32,15 +32,6 @@ use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
 use crate::process::Limit;
-
-/// Treatment of plain text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Plain {
-    /// Plain text is dropped.
-    Off,
-    /// Plain text is shown, and answered if there is a template.
-    Shown(Option<ReplyTemplate>),
-}
 
 /// The log of an agent in processes of its own.
 pub struct Log {
@@ -128,7 +119,7 @@ struct SetupParts {
     name: String,
     jobs: jobs::Config,
     exec: Switch,
-    plain: Option<Option<ReplyTemplate>>,
+    plain: Plain,
 }
 
 impl SetupParts {
@@ -188,10 +179,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
             name: config.name,
             jobs: config.jobs,
             exec: config.exec,
-            plain: match config.plain {
-                Plain::Off => None,
-                Plain::Shown(reply) => Some(reply),
-            },
+            plain: config.plain,
         },
     })
 }

@@ -28,7 +28,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::chat::PlainLimiter;
 use super::core::{self, Service};
-use super::ipc::{Frames, RingFile, Setup, ToFront, ToSupervisor};
+use super::ipc::{Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs;
 use super::log;
 use super::recorder::limits::LAST_LINES;
@@ -63,9 +63,8 @@ pub struct Parts {
 /// The supervisor is gone before, or the system has no descriptor, thread or random number left.
 pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io::Result<End> {
     let mut connection = parts.connection;
-    let setup = match wait(&mut connection)? {
-        ToFront::Setup(setup) => setup,
-        _ => return Err(io::ErrorKind::InvalidData.into()),
+    let ToFront::Setup(setup) = wait(&mut connection)? else {
+        return Err(io::ErrorKind::InvalidData.into());
     };
     let now = Clock.now();
     let mut rng = net::rng()?;
@@ -80,7 +79,10 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
     let config = core::Config {
         name: setup.name.clone(),
         jobs: setup.jobs,
-        reply: setup.plain.clone().flatten(),
+        reply: match &setup.plain {
+            Plain::Off => None,
+            Plain::Shown(reply) => reply.clone(),
+        },
     };
     let log = match parts.log {
         Some(socket) => {
@@ -111,8 +113,8 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
         seen: seen.map(|&(at, seen)| (at, fingerprint(seen))).collect(),
     });
     let sink: Option<Box<dyn PlainSink>> = match setup.plain {
-        None => None,
-        Some(_) => Some(Box::new(PlainLimiter::default())),
+        Plain::Off => None,
+        Plain::Shown(_) => Some(Box::new(PlainLimiter::default())),
     };
     before(&setup)?;
     let net = net::start(

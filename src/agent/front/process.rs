@@ -25,6 +25,8 @@ pub fn main() -> u8 {
 }
 
 fn run() -> io::Result<End> {
+    // For ps(1): the name of the file says nothing.
+    let _ = rustix::thread::set_name(c"udpagent-front");
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut descriptors = receive_descriptors(&socket)?.into_iter();
     let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);

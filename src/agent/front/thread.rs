@@ -296,6 +296,7 @@ impl Thread {
             self.service.processes().send(&ToSupervisor::Redeem {
                 question: question.number,
                 key: question.key,
+                address: question.address,
                 invite: question.invite,
                 name: question.name,
             });

@@ -71,11 +71,13 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
     }
 
     /// Returns the descriptor, for a poll.
+    #[must_use]
     pub fn raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 
     /// Returns the socket, to wait for it.
+    #[must_use]
     pub const fn socket(&self) -> &UnixStream {
         &self.socket
     }
@@ -93,6 +95,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
     }
 
     /// Number of octets that are queued.
+    #[must_use]
     pub const fn queued(&self) -> usize {
         self.output.len() - self.sent
     }

@@ -12,6 +12,7 @@ use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, St
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, RequestId, Window};
+use crate::peer_addr::PeerAddr;
 use crate::process::Account;
 use crate::session::{Path, ResetRecord};
 use crate::time::Instant;
@@ -26,6 +27,15 @@ pub enum Feed {
     Files(Box<PolicyFiles>),
 }
 
+/// Treatment of plain text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Plain {
+    /// Plain text is dropped.
+    Off,
+    /// Plain text is shown, and answered if there is a template.
+    Shown(Option<ReplyTemplate>),
+}
+
 /// First message to a front, after its descriptors: standard input, the rings of outputs, the rings of inputs, and
 /// the sockets.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,8 +48,8 @@ pub struct Setup {
     pub jobs: jobs::Config,
     /// Off if no key may run a command.
     pub exec: Switch,
-    /// Treatment of plain text: the template of replies, if it is shown at all.
-    pub plain: Option<Option<ReplyTemplate>>,
+    /// Treatment of plain text.
+    pub plain: Plain,
     /// The policy.
     pub policy: Feed,
     /// User who runs the agent.
@@ -174,6 +184,8 @@ pub enum ToSupervisor {
         question: u64,
         /// The key.
         key: PublicKey,
+        /// Address of its controller.
+        address: PeerAddr,
         /// The invitation.
         invite: [u8; INVITE],
         /// Requested name.

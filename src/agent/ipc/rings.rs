@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn all(pieces: Vec<Bytes>) -> Vec<u8> {
+    fn all(pieces: &[Bytes]) -> Vec<u8> {
         pieces.concat()
     }
 
@@ -146,9 +146,9 @@ mod tests {
             let (ring, at) = (RingId(1), base + ahead);
             rings.write(ring, base, at, &data).unwrap();
             let end = at + data.len() as u64;
-            prop_assert_eq!(all(rings.read(ring, base, at, end).unwrap()), data);
+            prop_assert_eq!(all(&rings.read(ring, base, at, end).unwrap()), data);
             for other in [RingId(0), RingId(2)] {
-                prop_assert_eq!(all(rings.read(other, 0, 0, 100).unwrap()), vec![0; 100]);
+                prop_assert_eq!(all(&rings.read(other, 0, 0, 100).unwrap()), vec![0; 100]);
             }
         }
     }
@@ -159,12 +159,12 @@ mod tests {
         let reader = RingFile::adopt(rings.read_only().unwrap(), 100);
         rings.write(RingId(0), 0, 90, b"0123456789abcdef").unwrap();
         assert_eq!(
-            all(reader.read(RingId(0), 0, 90, 106).unwrap()),
+            all(&reader.read(RingId(0), 0, 90, 106).unwrap()),
             b"0123456789abcdef"
         );
         assert!(reader.write(RingId(0), 0, 0, b"x").is_err());
         assert!(ftruncate(&rings.file, 10).is_err());
         rings.clear(RingId(0));
-        assert_eq!(all(reader.read(RingId(0), 0, 90, 106).unwrap()), [0; 16]);
+        assert_eq!(all(&reader.read(RingId(0), 0, 90, 106).unwrap()), [0; 16]);
     }
 }

@@ -55,12 +55,14 @@ impl Register {
     }
 
     /// Returns the hash of the request, if its id is remembered.
+    #[must_use]
     pub fn find(&self, key: &PublicKey, id: RequestId) -> Option<Digest> {
         let owner = *self.owners.get(key)?;
         self.known.get(&(owner, id)).copied()
     }
 
     /// Returns true if no id entered at `then` or later has been evicted.
+    #[must_use]
     pub fn reaches_back_to(&self, then: Instant) -> bool {
         self.horizon.is_none_or(|horizon| then > horizon)
     }

@@ -49,6 +49,7 @@ impl FrontProcess {
     }
 
     /// Returns the time from which it may be started.
+    #[must_use]
     pub const fn next_start(&self) -> Instant {
         self.next
     }

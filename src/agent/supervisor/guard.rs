@@ -111,6 +111,8 @@ pub fn main() -> ExitCode {
 
 /// Follows the messages until the supervisor ends or dies. Returns the trees that are left.
 fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
+    // For ps(1): the name of the file says nothing.
+    let _ = rustix::thread::set_name(c"udpagent-guard");
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }

@@ -6,11 +6,13 @@ use super::child_io::Part;
 use super::limits;
 use super::starts::size;
 use super::{Supervisor, child_io};
+use crate::agent::access::Controller;
 use crate::agent::audit::{Event, Record, is_front_line};
 use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
 use crate::agent::jobs::{JobId, Output, Phase, Status};
 use crate::agent::limits::SCREEN;
+use crate::message::{Cause, Outcome};
 use crate::net::Clock;
 use crate::session::InitFingerprint;
 use crate::time::Instant;
@@ -109,13 +111,19 @@ impl Supervisor {
             ToSupervisor::Redeem {
                 question,
                 key,
+                address,
                 invite,
                 name,
             } => {
                 let name = self.policy.redeem(&key, &invite, &name).ok();
-                if let Some(name) = &name {
-                    self.records
-                        .send(&Record::of_key(key, name, Event::Registered {}));
+                if name.is_some() {
+                    let controller = Controller {
+                        key,
+                        name: name.clone(),
+                        remote: address,
+                    };
+                    let record = Record::of_controller(&controller, Event::Registered {});
+                    self.records.send(&record);
                     self.send_policy();
                 }
                 self.send(&ToFront::Redeemed { question, name });
@@ -151,6 +159,14 @@ impl Supervisor {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
+        let event = Event::Ended {
+            outcome: Outcome::Lost {},
+            cause: Some(Cause::Shutdown),
+            stdout: job.status.outputs[0],
+            stderr: job.status.outputs[1],
+        };
+        self.records
+            .send(&Record::of_request(&job.owner, job.request, event));
         if let Some(child) = job.child.take() {
             super::run::deregister(&self.registry, &child);
             job.io.close(&self.registry);

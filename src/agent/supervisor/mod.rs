@@ -57,7 +57,7 @@ use self::watch::Watch;
 use super::CgroupLimits;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
-use super::ipc::{Feed, Frames, RingFile, Setup, ToFront, ToSupervisor};
+use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
 use super::recorder::{AuditSender, LogSender};
@@ -227,7 +227,7 @@ impl Supervisor {
             jobs: jobs::Config::default(),
             exec: Switch::Off,
             log: (LogFormat::Text, 0),
-            plain: None,
+            plain: Plain::Off,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),
                 None => Feed::Keys(self.policy.keys()),

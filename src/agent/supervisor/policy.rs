@@ -44,6 +44,7 @@ pub fn unix_now() -> u64 {
 
 impl SharedPolicy {
     /// Loads the policy for the first time. `exec` switches commands on or off for all keys.
+    #[must_use]
     pub fn new(trust: Trust, exec: Switch, cgroup_limits: CgroupLimits) -> Self {
         let (policy, sources) = match trust {
             Trust::Keys(keys) => (Policy::of_keys(&keys), None),
@@ -81,21 +82,25 @@ impl SharedPolicy {
     }
 
     /// Keys of a policy without files.
+    #[must_use]
     pub fn keys(&self) -> Vec<PublicKey> {
         self.policy().members().map(|member| member.key).collect()
     }
 
     /// User who runs the agent.
+    #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
     }
 
     /// Files that the policy is loaded from.
+    #[must_use]
     pub const fn sources(&self) -> Option<&Sources> {
         self.sources.as_ref()
     }
 
     /// Time until the next key or invitation expires.
+    #[must_use]
     pub fn next_expiry(&self) -> Option<Duration> {
         let now = unix_now();
         let at = self.policy().next_expiry(now)?;

@@ -34,6 +34,9 @@ pub struct Records {
     audit: Option<AuditSender>,
     log: Option<(LogSender, OwnedFd)>,
     waiting: HashMap<Receipt, WaitingStart>,
+    /// True after a record was not written in time, until one is: further starts are refused at once.
+    overdue: bool,
+    refused: Vec<WaitingStart>,
     /// Counts for the last line.
     pub counts: Counts,
 }
@@ -66,6 +69,8 @@ impl Records {
             audit,
             log,
             waiting: HashMap::new(),
+            overdue: false,
+            refused: Vec::new(),
             counts: Counts::default(),
         })
     }
@@ -100,6 +105,10 @@ impl Records {
         let Some(audit) = &mut self.audit else {
             return Err(start);
         };
+        if self.overdue {
+            self.refused.push(start);
+            return Ok(());
+        }
         let receipt = audit.put(record);
         self.waiting.insert(receipt, start);
         Ok(())
@@ -117,12 +126,17 @@ impl Records {
             audit.drain();
         }
         while let Some((receipt, result)) = audit.poll() {
+            self.overdue = false;
             if let Some(start) = self.waiting.remove(&receipt) {
                 return Some((start, result));
             }
         }
+        if let Some(start) = self.refused.pop() {
+            return Some((start, Err(Unwritten)));
+        }
         let due = |(_, start): &(&Receipt, &WaitingStart)| start.deadline <= now;
         let receipt = *self.waiting.iter().find(due)?.0;
+        self.overdue = true;
         Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
     }
 

@@ -234,14 +234,14 @@ impl Supervisor {
 
     fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
         match error.cause {
-            process::Cause::Account(reason) => self.deny(id, &reason),
+            process::Cause::Account(reason) => self.deny(id, reason),
             process::Cause::System(_) | process::Cause::Ended => self.fail(id, errno(error)),
         }
         self.remove_child(id);
     }
 
     /// Refuses a job because nothing can run as its user. The controller is told only that it is denied.
-    fn deny(&mut self, id: JobId, reason: &AccountError) {
+    fn deny(&mut self, id: JobId, reason: AccountError) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::files::{ConfigFile, Files};
+use super::host_accounts::HostAccounts;
 use super::serve::audit;
 use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
 use crate::agent::audit::Demand;
@@ -18,7 +19,7 @@ use crate::agent::daemon::unix_now;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
-use crate::process::{Account, check_user};
+use crate::process::Account;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +60,7 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
     let policy = policy
         .with_exec(config.exec)
         .with_cgroup_limits(config.cgroup_limits);
-    problems.extend(policy.ineffective_lines(&Account::current(), unix_now()));
+    problems.extend(policy.ineffective_lines(&HostAccounts(Account::current()), unix_now()));
     for problem in &problems {
         eprintln!("udpagent: {problem}");
     }
@@ -120,11 +121,8 @@ fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<Strin
     let argv = args.argv.iter().cloned().map(OsText).collect();
     let mut exec = Exec::new(RequestId([0; 16]), argv);
     exec.user.clone_from(&args.user);
-    let account = Account::current();
-    let grant = policy.authorize_exec(&member.key, from(args), &exec, &account, unix_now())?;
-    if let Err(refused) = check_user(&account, &grant.user) {
-        return Err(Denied::Account(grant.user, refused));
-    }
+    let accounts = HostAccounts(Account::current());
+    let grant = policy.authorize_exec(&member.key, from(args), &exec, &accounts, unix_now())?;
     let reason = match grant.pattern {
         Some(pattern) => format!("by allow=\"{pattern}\""),
         None => "as it may run anything".into(),

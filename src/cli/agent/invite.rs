@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::files::{ConfigFile, Files};
+use super::host_accounts::HostAccounts;
 use super::serve::host_name;
 use crate::agent::access::{Options, Problem, Sources, invite};
 use crate::agent::config::Config;
@@ -62,9 +63,13 @@ pub fn run(args: &InviteArgs) -> Result<u8> {
 /// Refuses options with which the invited key could do nothing, and names the errors in the files, because a key
 /// cannot be entered while `authorized_keys` cannot be used.
 fn check(args: &InviteArgs, files: &Files) -> Result<()> {
-    let account = Account::current();
+    let accounts = HostAccounts(Account::current());
     let options = Options::parse(&args.options)?;
-    if let Some(error) = options.ineffective(&account, unix_now()).into_iter().next() {
+    if let Some(error) = options
+        .ineffective(&accounts, unix_now())
+        .into_iter()
+        .next()
+    {
         bail!(error);
     }
     let sources = Sources {
@@ -72,7 +77,7 @@ fn check(args: &InviteArgs, files: &Files) -> Result<()> {
         control: files.control.clone(),
     };
     let (policy, mut problems) = sources.load();
-    problems.extend(policy.ineffective_lines(&account, unix_now()));
+    problems.extend(policy.ineffective_lines(&accounts, unix_now()));
     for problem in &problems {
         eprintln!("udpagent: {problem}");
     }

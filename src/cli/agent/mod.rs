@@ -4,6 +4,7 @@
 mod check;
 mod completions;
 mod files;
+mod host_accounts;
 mod invite;
 mod key;
 mod serve;

@@ -125,7 +125,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let Recorder { pid, records, logs } = Recorder::start(format, audit)?;
     let guard = Guard::start()
         .inspect_err(|error| {
-            eprintln!("udpagent: {error}; after a crash of the agent its jobs go on")
+            eprintln!("udpagent: {error}; after a crash of the agent its jobs go on");
         })
         .ok();
     let [own, fronts] = logs;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::trees::helpers;
 use super::{Child, Jobs, User};
 
 /// Time that the manual allows an agent for its end, and a margin for a busy machine.
@@ -79,6 +80,14 @@ impl Agent {
     /// Allows a command of this test to leave a background process, which is ended after the agent.
     pub const fn leaves_something_behind(&mut self) {
         self.leaves = Leaves::Background;
+    }
+
+    /// Stops all of its processes, but not those of its jobs, so that it is silent.
+    pub fn stop(&self) {
+        for process in helpers(self.child.pid()) {
+            let _ = rustix::process::kill_process(process, Signal::STOP);
+        }
+        self.child.signal(Signal::STOP);
     }
 
     /// The processes of its jobs.

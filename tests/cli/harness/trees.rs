@@ -10,8 +10,8 @@ use std::fs;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
-/// Name of the process that writes log and audit. It belongs to no job.
-const RECORDER: &str = "udpagent-record";
+/// Names of the agent's own processes, as the system shows them.
+const HELPERS: [&str; 3] = ["udpagent-record", "udpagent-front", "udpagent-guard"];
 
 /// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,11 +63,22 @@ fn all() -> BTreeMap<i32, Process> {
         .collect()
 }
 
-/// The children of an agent, zombies included, without its recorder.
+/// The ids of an agent's own further processes.
+pub fn helpers(pid: rustix::process::Pid) -> Vec<rustix::process::Pid> {
+    let all = all().into_values();
+    all.filter(|process| process.parent == pid.as_raw_pid())
+        .filter(|process| HELPERS.contains(&process.name.as_str()))
+        .filter_map(|process| rustix::process::Pid::from_raw(process.pid))
+        .collect()
+}
+
+/// The children of an agent, zombies included, without its own further processes.
 pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
     let all = all().into_values();
-    all.filter(|process| process.parent == pid.as_raw_pid() && process.name != RECORDER)
-        .collect()
+    all.filter(|process| {
+        process.parent == pid.as_raw_pid() && !HELPERS.contains(&process.name.as_str())
+    })
+    .collect()
 }
 
 /// The processes of an agent's jobs.
@@ -92,7 +103,8 @@ impl Jobs {
             }
             false
         };
-        let of_job = |process: &&Process| process.name != RECORDER && descends(process);
+        let of_job =
+            |process: &&Process| !HELPERS.contains(&process.name.as_str()) && descends(process);
         let members: Vec<&Process> = all.values().filter(of_job).collect();
         Self {
             marks: members.iter().filter_map(|member| member.mark()).collect(),
