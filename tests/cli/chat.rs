@@ -136,7 +136,7 @@ fn a_signal_ends_a_chat_that_a_stopped_agent_blocks() {
         }
         ann.signal(signal);
         let ended = ann.ends_within(PROMPTLY);
-        agent.child.signal(Signal::CONT);
+        agent.resume();
         assert!(ended, "{signal:?} does not end the chat");
         let (status, stderr) = ann.wait();
         assert_eq!(status.code(), Some(255));

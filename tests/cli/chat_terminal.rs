@@ -82,7 +82,7 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     here.is("as many as may be under way", |screen| {
         screen.contains("waiting 25")
     });
-    agent.child.signal(rustix::process::Signal::CONT);
+    agent.resume();
     said_in_order(&mut agent, "waiting", 600);
     // Ctrl-Z returns the terminal to the shell with its original modes.
     here.keys(&["C-z"]);
@@ -98,7 +98,7 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     here.is("its end", |screen| {
         screen.contains("not delivered (no receipt): lost")
     });
-    agent.child.signal(rustix::process::Signal::CONT);
+    agent.resume();
     here.prompt();
 }
 

@@ -199,7 +199,7 @@ fn lost() -> Vec<Row> {
                 let printed = setup.run_while(&short, |setup, _| {
                     setup.agent.stop();
                 });
-                setup.agent.child.signal(Signal::CONT);
+                setup.agent.resume();
                 printed
             },
         ),

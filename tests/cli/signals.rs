@@ -54,7 +54,7 @@ fn a_signal_before_the_command_runs_is_kept_until_it_does() {
         mask.unwrap() & (1 << (Signal::USR1.as_raw() - 1)) != 0
     });
     udpctl.signal(Signal::USR1);
-    agent.child.signal(Signal::CONT);
+    agent.resume();
     let (status, stderr) = udpctl.wait();
     assert_eq!(status.code(), Some(138), "{stderr}");
     assert!(stderr.contains("ended by signal 10 (USR1)"), "{stderr}");

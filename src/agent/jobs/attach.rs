@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::job::{Attachment, Begin};
-use super::{JobId, Jobs, Output, Processes, Role, lane_of, requests};
+use super::replies;
+use super::{JobId, Jobs, Output, Processes, Role, lane_of};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::OnDisconnect;
@@ -70,7 +71,7 @@ impl<P: Processes> Jobs<P> {
             .expect("the update above has attached it")
             .begin;
         let ends = [job.outputs[0].end(), job.outputs[1].end()];
-        requests::send_accepted(call, job, begin, screen, outbox);
+        replies::send_accepted(call, job, begin, screen, outbox);
         for output in Output::ALL {
             let (from, to) = (begin[output as usize], ends[output as usize]);
             if from < to {
@@ -80,7 +81,7 @@ impl<P: Processes> Jobs<P> {
             }
         }
         let job = self.table.get(id).expect("the job was updated above");
-        requests::send_exit(call, job, outbox);
+        replies::send_exit(call, job, outbox);
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
             self.watch(call.session, lease, outbox);

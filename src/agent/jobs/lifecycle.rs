@@ -5,9 +5,10 @@
 use bytes::Bytes;
 
 use super::job::{Job, State};
+use super::replies;
 use super::screen::Screen;
 use super::stdin::Closed;
-use super::{Force, JobId, Jobs, Output, Processes, Role, requests};
+use super::{Force, JobId, Jobs, Output, Processes, Role};
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::{Cause, Outcome, StreamCode};
 use crate::time::Instant;
@@ -191,7 +192,7 @@ impl<P: Processes> Jobs<P> {
             return;
         };
         if let Some(call) = call_of(job) {
-            requests::send_exit(call, job, outbox);
+            replies::send_exit(call, job, outbox);
         }
         for waiter in waiters {
             self.calls.remove(&waiter);

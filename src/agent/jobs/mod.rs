@@ -17,6 +17,7 @@ mod processes;
 mod record;
 mod refusal;
 mod register;
+mod replies;
 mod requests;
 mod restore;
 mod revocation;

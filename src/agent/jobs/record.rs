@@ -4,7 +4,8 @@
 //! every refused request is recorded as `denied`.
 
 use super::refusal::Refusal;
-use super::{JobId, Jobs, Processes, requests};
+use super::replies;
+use super::{JobId, Jobs, Processes};
 use crate::agent::access::{Controller, Denied, Grant};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::note::Note;
@@ -116,6 +117,6 @@ impl<P: Processes> Jobs<P> {
         let _ = self
             .audit
             .put(&Record::of_request(controller, exec.id, event));
-        requests::send_refusal(call, outcome, outbox);
+        replies::send_refusal(call, outcome, outbox);
     }
 }

@@ -3,20 +3,17 @@
 //! The order in `exec` guarantees that a request starts at most once: known id, forgotten id, too old, denied,
 //! busy, and only then recorded, entered in the table, and started.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::job::{Begin, Job, State};
 use super::list::administered;
 use super::output_buffer::OutputBuffer;
 use super::refusal::Refusal;
+use super::replies;
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::stored::Stored;
-use super::{Digest, Errno, JobId, Jobs, Output, Processes, Role, Spec, Start, Started, lane_of};
+use super::{Digest, Errno, JobId, Jobs, Processes, Role, Spec, Start};
 use crate::agent::access::{Controller, Denied, Grant, PolicySource, RunningCommand};
 use crate::agent::audit::{Event, Record, Unwritten};
 use crate::agent::limits;
@@ -26,69 +23,6 @@ use crate::message::limits::SCRIPT;
 use crate::message::signal::MAX_SIGNAL;
 use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
 use crate::time::Instant;
-
-/// Sends the first replies of an attached call: the offsets of its lanes, and the process.
-pub(super) fn send_accepted(
-    call: CallRef,
-    job: &Job,
-    begin: [u64; 2],
-    screen: Option<Vec<u8>>,
-    outbox: &mut Outbox,
-) {
-    outbox.reply(
-        call,
-        &Reply::Accepted {
-            id: job.request,
-            stdout: begin[0],
-            stderr: begin[1],
-            stdin: job.stdin.taken(),
-            terminal: job.terminal,
-            screen: screen.map(|bytes| OsText(OsString::from_vec(bytes))),
-        },
-    );
-    if let Some(process) = job.started {
-        outbox.reply(call, &started(process));
-    }
-}
-
-/// Returns the reply about a process that was started.
-pub(super) fn started(process: Started) -> Reply {
-    Reply::Started {
-        pid: process.pid.0,
-        home: process.home.map(|errno| errno.0),
-    }
-}
-
-/// Sends the result, if there is one, and ends all lanes.
-pub(super) fn send_exit(call: CallRef, job: &Job, outbox: &mut Outbox) {
-    if let Some(exit) = job.exit() {
-        end_lanes(call, &exit, outbox);
-    }
-}
-
-fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
-    outbox.last_reply(call, exit);
-    for output in Output::ALL {
-        outbox.write(call, lane_of(output), Bytes::new(), true);
-    }
-}
-
-/// Answers that nothing was started, or that it is unknown.
-pub(super) fn send_refusal(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
-    end_lanes(call, &refusal(outcome), outbox);
-}
-
-/// Returns the result of a job of which nothing was started.
-pub(super) const fn refusal(outcome: Outcome) -> Reply {
-    Reply::Exit {
-        outcome,
-        stdout: 0,
-        stderr: 0,
-        streams_open: false,
-        cause: None,
-        still_running: false,
-    }
-}
 
 /// Returns the beginning of argv that lists show.
 fn listed_argv(argv: &[OsText]) -> Vec<OsText> {
@@ -442,7 +376,7 @@ impl<P: Processes> Jobs<P> {
     /// Answers about an id that is not in the table: used and forgotten, or never used since the agent started.
     fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
         if self.table.register().find(key, id).is_some() {
-            send_refusal(call, Outcome::Expired {}, outbox);
+            replies::send_refusal(call, Outcome::Expired {}, outbox);
         } else {
             outbox.last_reply(call, &Reply::NoJob {});
         }

@@ -5,7 +5,8 @@
 
 use super::job::{Job, State};
 use super::processes::{Errno, Phase, Started, Status};
-use super::{JobId, Jobs, Output, Processes, lane_of, requests, screen};
+use super::replies;
+use super::{JobId, Jobs, Output, Processes, lane_of, screen};
 use crate::agent::audit::Event;
 use crate::agent::limits;
 use crate::agent::note::Note;
@@ -65,7 +66,7 @@ impl<P: Processes> Jobs<P> {
             return;
         };
         if let Some(call) = call {
-            outbox.reply(call, &requests::started(started));
+            outbox.reply(call, &replies::started(started));
         }
         let pid = started.pid.0;
         self.record(id, Event::Started { pid });
@@ -140,11 +141,11 @@ impl<P: Processes> Jobs<P> {
         });
         if let Some(attached) = job.attached {
             self.calls.remove(&attached.call);
-            requests::send_refusal(attached.call, outcome, outbox);
+            replies::send_refusal(attached.call, outcome, outbox);
         }
         for waiter in job.waiters {
             self.calls.remove(&waiter);
-            outbox.last_reply(waiter, &requests::refusal(outcome));
+            outbox.last_reply(waiter, &replies::refusal(outcome));
         }
         self.processes.forget(id);
     }

@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
+use mio::Registry;
+use mio::unix::SourceFd;
+
 use crate::process::{Exit, Pid, Pipe, Process, Signal, Slave, SpawnError, Started, Starting};
 
 /// The child of a job.
@@ -91,6 +94,14 @@ impl Child {
         match self {
             Self::Starting(starting) => starting.into_process().detach(),
             Self::Running(process) => process.detach(),
+        }
+    }
+
+    /// Removes its descriptors from the poll.
+    pub fn deregister(&self, registry: &Registry) {
+        let pidfd = self.pidfd().as_raw_fd();
+        for descriptor in [Some(pidfd), self.report()].into_iter().flatten() {
+            let _ = registry.deregister(&mut SourceFd(&descriptor));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The pipes of one process, read into and written from its rings.
 //!
 //! Not the process itself. Invariants: a ring never holds more than its size; each byte of stdin is written once,
-//! in order; a part is in the queue of [`Supervisor`](super::Supervisor) at most once.
+//! in order.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -12,79 +12,12 @@ use rustix::pipe::{SpliceFlags, splice};
 
 use super::end_of_input::EndOfInput;
 use super::limits::{READ, WORTH_READING};
+use super::readiness::{Part, State};
 use crate::agent::ipc::{RingFile, RingId};
 use crate::agent::jobs::Output;
 use crate::agent::limits::{LANE, LANE_AT_EXIT};
 use crate::process::{Pipe, Slave, WindowSize};
 use crate::time::Instant;
-
-/// Part of a process that can become ready.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// stdin can be written.
-    Stdin = 0,
-    /// stdout can be read.
-    Stdout = 1,
-    /// stderr can be read.
-    Stderr = 2,
-    /// The leader has ended.
-    Leader = 3,
-    /// The start has succeeded or failed.
-    Start = 4,
-}
-
-impl Part {
-    /// All parts, by number.
-    pub const ALL: [Self; 5] = [
-        Self::Stdin,
-        Self::Stdout,
-        Self::Stderr,
-        Self::Leader,
-        Self::Start,
-    ];
-
-    /// Returns the part of an output.
-    pub const fn of(output: Output) -> Self {
-        match output {
-            Output::Out => Self::Stdout,
-            Output::Err => Self::Stderr,
-        }
-    }
-}
-
-/// Readiness of a pipe, as far as the poll has reported it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// Possibly ready. `queued` is true if it is in the queue.
-    Ready { queued: bool },
-    /// Not ready; the poll will report it.
-    Blocked,
-}
-
-impl State {
-    /// Requests a turn. Returns true if the part must be queued for it.
-    const fn want(&mut self) -> bool {
-        let idle = matches!(self, Self::Ready { queued: false });
-        if idle {
-            *self = Self::Ready { queued: true };
-        }
-        idle
-    }
-
-    /// Processes a report of the poll.
-    const fn wake(&mut self) {
-        if matches!(self, Self::Blocked) {
-            *self = Self::Ready { queued: false };
-        }
-    }
-
-    /// Processes the removal from the queue.
-    const fn dequeue(&mut self) {
-        if let Self::Ready { queued } = self {
-            *queued = false;
-        }
-    }
-}
 
 /// The reading end of an output.
 pub struct Outlet {

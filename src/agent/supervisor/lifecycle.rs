@@ -3,8 +3,9 @@
 //! The exit of the leader is not the end of output: its pipes are read as long as bytes arrive, within bounds.
 
 use super::Supervisor;
-use super::child_io::{Part, Turn};
+use super::child_io::Turn;
 use super::job::Draining;
+use super::readiness::Part;
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
 use crate::message::{Cause, Outcome};
@@ -266,7 +267,7 @@ impl Supervisor {
                 Ok(None) => return,
                 Err(error) => tracing::warn!(%error, "a process cannot be reaped"),
             }
-            super::run::deregister(&self.registry, child);
+            child.deregister(&self.registry);
             job.child = None;
             if let Some(guard) = &mut self.guard {
                 guard.gone(id);

@@ -2,8 +2,8 @@
 //!
 //! The front is hostile here: numbers that cannot be are ignored.
 
-use super::child_io::Part;
 use super::limits;
+use super::readiness::Part;
 use super::starts::size;
 use super::{Supervisor, child_io};
 use crate::agent::access::Controller;
@@ -168,7 +168,7 @@ impl Supervisor {
         self.records
             .send(&Record::of_request(&job.owner, job.request, event));
         if let Some(child) = job.child.take() {
-            super::run::deregister(&self.registry, &child);
+            child.deregister(&self.registry);
             job.io.close(&self.registry);
             child.detach();
             if let Some(guard) = &mut self.guard {

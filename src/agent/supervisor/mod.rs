@@ -25,6 +25,7 @@ mod lifecycle;
 mod limits;
 mod messages;
 mod policy;
+mod readiness;
 mod records;
 mod replay_log;
 mod run;
@@ -32,13 +33,13 @@ mod sessions;
 mod signals;
 mod starts;
 mod table;
+mod tokens;
 mod watch;
 
 pub use front_process::FrontProcess;
 pub use policy::{SharedPolicy, Trust, unix_now};
 pub use replay_log::ReplayLog;
 pub use run::Run;
-use run::tokens;
 pub use signals::{Signals, Stopper};
 
 use std::collections::{BTreeSet, VecDeque};
@@ -48,8 +49,9 @@ use std::os::fd::OwnedFd;
 use mio::{Poll, Registry};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use self::child_io::{Part, Shared};
+use self::child_io::Shared;
 use self::guard::Guard;
+use self::readiness::Part;
 use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;

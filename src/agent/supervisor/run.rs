@@ -4,18 +4,16 @@
 //! follows at once; otherwise it sleeps until a descriptor or the next deadline wakes it.
 
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use mio::Interest;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry};
 
-use super::child::Child;
 use super::front_process::FrontProcess;
 use super::messages::Connection;
 use super::signals::Signals;
 use super::watch::Watch;
-use super::{Supervisor, limits};
+use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
 use crate::agent::audit::{Event, Record, key_changes};
 use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
@@ -25,52 +23,6 @@ use crate::message::Cause;
 use crate::net::{Clock, Timer};
 use crate::process::reap_orphans;
 use crate::time::Instant;
-
-/// Tokens of the poll.
-pub(super) mod tokens {
-    use mio::Token;
-
-    use super::super::child_io::Part;
-    use crate::agent::jobs::JobId;
-
-    /// The clock.
-    pub const TIMER: Token = Token(0);
-    /// A changed file.
-    pub const WATCH: Token = Token(1);
-    /// The front.
-    pub const FRONT: Token = Token(2);
-    /// A signal to this program, or its embedder.
-    pub const SIGNAL: Token = Token(3);
-    /// The recorder.
-    pub const RECORDER: Token = Token(5);
-    /// A child process that ended.
-    pub const CHILD: Token = Token(4);
-
-    /// First token of processes.
-    const FIRST: usize = 16;
-
-    /// Returns the token of a part of a process.
-    pub fn of(job: JobId, part: Part) -> Token {
-        let job = usize::try_from(job.0).expect("jobs are counted, 2^60 will not be");
-        Token(FIRST + job * Part::ALL.len() + part as usize)
-    }
-
-    /// Returns the part of a process that a token stands for.
-    pub fn part(token: Token) -> Option<(JobId, Part)> {
-        let index = token.0.checked_sub(FIRST)?;
-        let (job, part) = (index / Part::ALL.len(), index % Part::ALL.len());
-        Some((JobId(job as u64), Part::ALL[part]))
-    }
-}
-
-/// Removes the descriptors of a child from the poll.
-pub(super) fn deregister(registry: &Registry, child: &Child) {
-    let pidfd = child.process().pidfd().as_raw_fd();
-    let _ = registry.deregister(&mut SourceFd(&pidfd));
-    if let Some(report) = child.report() {
-        let _ = registry.deregister(&mut SourceFd(&report));
-    }
-}
 
 /// Course of the end of the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

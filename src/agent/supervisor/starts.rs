@@ -10,8 +10,9 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::child::Child;
-use super::child_io::{ChildIo, Part};
+use super::child_io::ChildIo;
 use super::job::Job;
+use super::readiness::Part;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};

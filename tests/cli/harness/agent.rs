@@ -90,6 +90,14 @@ impl Agent {
         self.child.signal(Signal::STOP);
     }
 
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.child.signal(Signal::CONT);
+        for process in helpers(self.child.pid()) {
+            let _ = rustix::process::kill_process(process, Signal::CONT);
+        }
+    }
+
     /// The processes of its jobs.
     pub fn jobs(&self) -> Jobs {
         Jobs::of(self.child.pid())
