@@ -21,6 +21,7 @@ pub mod log;
 pub mod note;
 pub mod outbox;
 pub mod recorder;
+pub mod sandbox;
 mod size;
 pub mod supervisor;
 mod switch;

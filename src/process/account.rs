@@ -3,8 +3,9 @@
 //! Not authentication, and not the conditions of a login (`login`). Invariant: the user who runs the program
 //! always has an account.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -82,6 +83,21 @@ impl Account {
     pub fn current() -> Self {
         let found = user_database::by_uid(geteuid().as_raw()).ok().flatten();
         found.map_or_else(Self::from_environment, Self::from)
+    }
+
+    /// Returns the account of a user, or `None` if the user database does not have it. The query may block.
+    ///
+    /// # Errors
+    /// The user database cannot be read.
+    pub fn named(name: &str) -> io::Result<Option<Self>> {
+        let name = CString::new(name)?;
+        Ok(user_database::by_name(&name)?.map(Self::from))
+    }
+
+    /// True for root.
+    #[must_use]
+    pub const fn is_root(&self) -> bool {
+        self.uid == ROOT
     }
 
     fn from_environment() -> Self {
@@ -199,6 +215,14 @@ mod tests {
         assert_eq!(root.may_become("no such"), Ok(()), "the child finds out");
         assert_eq!(User::new(&root, "root"), User::Own(root.clone()));
         assert_eq!(User::new(&root, "ann"), User::Named("ann".into()));
+    }
+
+    #[test]
+    fn a_user_is_found_by_name_or_does_not_exist() {
+        let root = Account::named("root").unwrap().unwrap();
+        assert!(root.is_root());
+        assert_eq!(Account::named("no such user").unwrap(), None);
+        assert!(Account::named("ro\0ot").is_err());
     }
 
     #[test]

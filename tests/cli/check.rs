@@ -49,6 +49,7 @@ fn check_lists_every_key_with_its_rights() {
     let place = user.path("config/udpagent/authorized_keys");
     let place = place.display();
     let no_user = "there is no such user";
+    let sandbox = crate::sandbox::line_of_check();
     user.udpagent(["check"])
         .status(1)
         .stderr(format!(
@@ -58,6 +59,7 @@ fn check_lists_every_key_with_its_rights() {
         ))
         .stdout(format!(
             "listens on :7001\n\
+             {sandbox}\n\
              runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
              each with 100 processes at most\n\
              keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\

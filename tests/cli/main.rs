@@ -25,6 +25,7 @@ mod plain;
 mod policy;
 mod recorder;
 mod revoked;
+mod sandbox;
 mod script;
 mod signals;
 mod stdin;

@@ -43,7 +43,7 @@ pub enum LogFormat {
 }
 
 /// Restriction of the process that serves the network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandbox {
     /// As far as the kernel allows.

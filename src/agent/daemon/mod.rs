@@ -26,6 +26,7 @@ use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
 use super::recorder::{AuditSender, LogSender};
+use super::sandbox::{self, InForce};
 use super::supervisor::guard::Guard;
 use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
@@ -120,6 +121,7 @@ struct SetupParts {
     jobs: jobs::Config,
     exec: Switch,
     plain: Plain,
+    sandbox: sandbox::Plan,
 }
 
 impl SetupParts {
@@ -130,6 +132,7 @@ impl SetupParts {
             jobs: self.jobs,
             exec: self.exec,
             plain: self.plain.clone(),
+            sandbox: self.sandbox,
             ..supervisor.setup()
         }
     }
@@ -180,22 +183,32 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
             jobs: config.jobs,
             exec: config.exec,
             plain: config.plain,
+            sandbox: sandbox::Plan::OFF,
         },
     })
 }
 
 impl Bound {
-    /// Serves with a front in a process of its own, which executes `program`, until the agent ends. Signals of `stops`
-    /// end it, those of `reloads` let it load its files again.
+    /// Serves with a front in a process of its own, which executes `program` and restricts itself by `sandbox`, until the
+    /// agent ends. Signals of `stops` end it, those of `reloads` let it load its files again.
     ///
     /// # Errors
     /// The system has no descriptor left.
-    pub fn serve(self, program: PathBuf, stops: &[i32], reloads: &[i32]) -> io::Result<()> {
+    pub fn serve(
+        self,
+        program: PathBuf,
+        sandbox: sandbox::Plan,
+        stops: &[i32],
+        reloads: &[i32],
+    ) -> io::Result<()> {
         let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
         let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
         let descriptors = [log].into_iter().chain(sockets).collect();
-        let parts = self.setup;
+        let parts = SetupParts {
+            sandbox,
+            ..self.setup
+        };
         let front = FrontProcess::new(program, descriptors, move |supervisor| Setup {
             log: (format, verbose),
             ..parts.setup(supervisor)
@@ -235,7 +248,8 @@ impl Bound {
         let supervisor = spawn("supervisor", move || run.run(Vec::new()))?;
         let front = spawn("agent", move || {
             // The supervisor notices the end.
-            let _ = front::serve(parts, |_| Ok(()));
+            // Its process is that of another program, which is not restricted.
+            let _ = front::serve(parts, |_| Ok(InForce::NOTHING));
         })?;
         Ok(Agent {
             key: self.key,

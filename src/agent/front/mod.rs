@@ -33,6 +33,7 @@ use super::jobs;
 use super::log;
 use super::recorder::limits::LAST_LINES;
 use super::recorder::{LogSender, SharedLog};
+use super::sandbox::InForce;
 use crate::crypto::SecretKey;
 use crate::net::{self, Carrier, Clock, PlainSink};
 use crate::session;
@@ -56,12 +57,15 @@ pub struct Parts {
     pub terminal: bool,
 }
 
-/// Serves until the agent ends or the supervisor is gone. `before` is called when everything is open and nothing of the
-/// network was read.
+/// Serves until the agent ends or the supervisor is gone. `restrict` is called when everything is open, no thread has
+/// been created and nothing of the network was read.
 ///
 /// # Errors
 /// The supervisor is gone before, or the system has no descriptor, thread or random number left.
-pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io::Result<End> {
+pub fn serve(
+    parts: Parts,
+    restrict: impl FnOnce(&Setup) -> io::Result<InForce>,
+) -> io::Result<End> {
     let mut connection = parts.connection;
     let ToFront::Setup(setup) = wait(&mut connection)? else {
         return Err(io::ErrorKind::InvalidData.into());
@@ -83,15 +87,6 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
             Plain::Off => None,
             Plain::Shown(reply) => reply.clone(),
         },
-    };
-    let log = match parts.log {
-        Some(socket) => {
-            let (format, verbose) = setup.log;
-            let log = SharedLog::new(LogSender::new(socket, format))?;
-            log::start(format, verbose, log.clone());
-            Some(log)
-        }
-        None => None,
     };
     let (audit, records) = audit::channel();
     let origin = jobs::Origin {
@@ -116,7 +111,18 @@ pub fn serve(parts: Parts, before: impl FnOnce(&Setup) -> io::Result<()>) -> io:
         Plain::Off => None,
         Plain::Shown(_) => Some(Box::new(PlainLimiter::default())),
     };
-    before(&setup)?;
+    let in_force = restrict(&setup)?;
+    service.processes().send(&ToSupervisor::Serving(in_force));
+    // Its thread must be restricted too.
+    let log = match parts.log {
+        Some(socket) => {
+            let (format, verbose) = setup.log;
+            let log = SharedLog::new(LogSender::new(socket, format))?;
+            log::start(format, verbose, log.clone());
+            Some(log)
+        }
+        None => None,
+    };
     let net = net::start(
         parts.carriers,
         config,

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use super::{End, Parts, serve};
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::ipc::{FRONT, Frames, RingFile, receive_descriptors};
+use crate::agent::sandbox;
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 use crate::net::{Carrier, UdpCarrier};
 
@@ -43,5 +44,5 @@ fn run() -> io::Result<End> {
         log: Some(log),
         terminal: true,
     };
-    serve(parts, |_| Ok(()))
+    serve(parts, |setup| sandbox::apply(&setup.sandbox))
 }

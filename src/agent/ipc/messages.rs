@@ -9,6 +9,7 @@ use crate::agent::access::PolicyFiles;
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::LogFormat;
 use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, Status};
+use crate::agent::sandbox::{self, InForce};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, RequestId, Window};
@@ -70,6 +71,8 @@ pub struct Setup {
     pub seen_by_run: Vec<(Instant, u64)>,
     /// Sessions of earlier fronts.
     pub resets: Vec<ResetRecord>,
+    /// Restriction that the front puts itself under.
+    pub sandbox: sandbox::Plan,
 }
 
 /// Message of the supervisor.
@@ -132,6 +135,8 @@ pub struct Report {
 /// Message of the front.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToSupervisor {
+    /// The front serves from now on, under this restriction.
+    Serving(InForce),
     /// Start a process. `slot` is free, and its rings are those of the job.
     Start {
         /// Number of the job.

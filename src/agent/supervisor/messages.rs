@@ -60,6 +60,7 @@ impl Supervisor {
 
     fn on_message(&mut self, now: Instant, message: ToSupervisor) {
         match message {
+            ToSupervisor::Serving(in_force) => self.on_serving(in_force),
             ToSupervisor::Start { job, slot, start } => self.on_start(now, job, slot, *start),
             ToSupervisor::Release(id, output, offset) => {
                 let released = self.table.get_mut(id);

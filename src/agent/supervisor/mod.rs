@@ -29,6 +29,7 @@ mod readiness;
 mod records;
 mod replay_log;
 mod run;
+mod serving;
 mod sessions;
 mod signals;
 mod starts;
@@ -63,6 +64,7 @@ use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
 use super::recorder::{AuditSender, LogSender};
+use super::sandbox::{self, InForce};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
@@ -137,6 +139,8 @@ pub struct Supervisor {
     changed: VecDeque<JobId>,
     sessions: Sessions,
     front: Option<Frames<ToFront, ToSupervisor>>,
+    /// Restriction that the front has reported last.
+    in_force: Option<InForce>,
     /// True once nothing more is to be started.
     closed: bool,
 }
@@ -201,6 +205,7 @@ impl Supervisor {
             changed: VecDeque::new(),
             sessions: Sessions::default(),
             front: None,
+            in_force: None,
             closed: false,
         })
     }
@@ -241,6 +246,7 @@ impl Supervisor {
             slots: self.slots,
             seen: self.seen_before.iter().map(|seen| seen.0).collect(),
             resets: self.sessions.lost().collect(),
+            sandbox: sandbox::Plan::OFF,
             seen_by_run: self.seen.iter().map(|&(at, seen)| (at, seen.0)).collect(),
         }
     }

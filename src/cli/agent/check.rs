@@ -4,6 +4,7 @@
 //! the number of running commands, is left out.
 
 use std::ffi::OsString;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, bail};
@@ -11,11 +12,12 @@ use clap::Args;
 
 use super::files::{ConfigFile, Files};
 use super::host_accounts::HostAccounts;
-use super::serve::audit;
+use super::serve::{audit, probe};
 use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Sandbox, Switch};
 use crate::agent::daemon::unix_now;
+use crate::agent::sandbox;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
@@ -65,7 +67,11 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         eprintln!("udpagent: {problem}");
     }
     let Some(who) = &args.key else {
-        for line in settings(&config) {
+        let (sandbox, incomplete) = sandbox(config.sandbox)?;
+        if let Some(incomplete) = &incomplete {
+            eprintln!("udpagent: {incomplete}");
+        }
+        for line in settings(&config, sandbox) {
             println!("{line}");
         }
         let mut members: Vec<&Member> = policy.members().collect();
@@ -74,7 +80,7 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
             println!("{}", describe(member));
         }
         println!("this user's own controller: {}", policy.own_user());
-        return Ok(u8::from(!problems.is_empty()));
+        return Ok(u8::from(!problems.is_empty() || incomplete.is_some()));
     };
     let member = find(&policy, who)?;
     let answer = match member {
@@ -137,17 +143,28 @@ fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<Strin
     ))
 }
 
-/// Describes what holds for all keys.
-fn settings(config: &Config) -> Vec<String> {
-    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    let mut lines = vec![format!("listens on {}", binds.join(", "))];
-    match config.sandbox {
-        Sandbox::Auto => {}
-        Sandbox::Required => {
-            lines.push("serves the network in a complete sandbox or not at all".into());
-        }
-        Sandbox::Off => lines.push("serves the network without a sandbox".into()),
+/// Describes the sandbox that an agent started now would have, and what it lacks if it is required.
+fn sandbox(demand: Sandbox) -> Result<(String, Option<io::Error>)> {
+    if demand == Sandbox::Off {
+        return Ok(("serves the network without a sandbox".into(), None));
     }
+    let plan = sandbox::Plan::new(demand, &Account::current())?;
+    let report = probe(&plan)?;
+    let mut line = format!("serves the network in a sandbox: {}", report.in_force);
+    if !report.possible.is_empty() {
+        line = format!("{line}; it does not deny to {}", report.possible.join(", "));
+    }
+    let incomplete = match demand {
+        Sandbox::Required => sandbox::check(&plan, &report.in_force).err(),
+        Sandbox::Auto | Sandbox::Off => None,
+    };
+    Ok((line, incomplete))
+}
+
+/// Describes what holds for all keys.
+fn settings(config: &Config, sandbox: String) -> Vec<String> {
+    let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
+    let mut lines = vec![format!("listens on {}", binds.join(", ")), sandbox];
     if config.exec == Switch::Off {
         lines.push("runs no commands".into());
         return lines;

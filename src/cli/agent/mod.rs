@@ -21,6 +21,7 @@ use self::key::KeyArgs;
 use self::serve::ServeArgs;
 use super::{failure, memory};
 use crate::agent::ipc::FRONT;
+use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::guard;
 use crate::agent::{front, recorder};
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
@@ -78,8 +79,10 @@ pub fn main() -> ExitCode {
         return guard::main();
     }
     memory::keep_private();
-    if std::env::args_os().next().is_some_and(|name| name == FRONT) {
-        std::process::exit(front::main().into());
+    match std::env::args_os().next() {
+        Some(name) if name == FRONT => std::process::exit(front::main().into()),
+        Some(name) if name == PROBE => std::process::exit(probe_main().into()),
+        _ => {}
     }
     let line = AgentLine::parse();
     let status = run(&line).unwrap_or_else(|error| {

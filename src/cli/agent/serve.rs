@@ -16,20 +16,21 @@ use super::files::{ConfigFile, Files};
 use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::chat::ReplyTemplate;
-use crate::agent::config::{self, Config, Layer, LogFormat, Switch};
+use crate::agent::config::{self, Config, Layer, LogFormat, Sandbox, Switch};
 use crate::agent::daemon::listening::Listening;
 use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
-use crate::agent::log;
 use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
 use crate::agent::supervisor::guard::Guard;
+use crate::agent::{log, sandbox};
 use crate::control::signals::not_ignored;
 use crate::crypto::{SecretKey, key_file};
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::status::{INTERNAL, SUCCESS};
 use crate::net::{self, Bind};
+use crate::process::Account;
 
 /// `udpagent`
 #[derive(Args, Debug)]
@@ -170,6 +171,7 @@ fn serve(
             tracing::warn!("{error}; this user's own controller cannot connect");
         }
     }
+    let sandbox = restriction(config.sandbox)?;
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let path = files.agent.listening();
@@ -200,10 +202,31 @@ fn serve(
     );
     let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM, SIGHUP]).collect();
     agent
-        .serve(own_program()?, &stops, &[])
+        .serve(own_program()?, sandbox, &stops, &[])
         .context("cannot start")?;
     drop(published);
     Ok(())
+}
+
+/// Returns the restriction of the front. If it is required, checks that it can be complete.
+fn restriction(demand: Sandbox) -> Result<sandbox::Plan> {
+    let plan = sandbox::Plan::new(demand, &Account::current())
+        .context("cannot look up the user udpagent")?;
+    if demand == Sandbox::Required {
+        sandbox::check(&plan, &probe(&plan)?.in_force)?;
+    }
+    Ok(plan)
+}
+
+/// Tries a restriction in a process of its own.
+pub fn probe(plan: &sandbox::Plan) -> Result<sandbox::Report> {
+    // A probe reports what is missing, whatever is demanded.
+    let demand = match plan.demand {
+        Sandbox::Required => Sandbox::Auto,
+        other => other,
+    };
+    let plan = sandbox::Plan { demand, ..*plan };
+    sandbox::probe(&own_program()?, &plan).context("cannot try the sandbox")
 }
 
 /// Returns the path of this program, as it is executed again for the front.
