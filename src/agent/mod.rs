@@ -22,6 +22,7 @@ pub mod note;
 pub mod outbox;
 pub mod recorder;
 pub mod sandbox;
+pub mod service_manager;
 mod size;
 pub mod supervisor;
 mod switch;

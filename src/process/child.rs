@@ -15,6 +15,7 @@
 )]
 
 mod ends;
+pub(super) mod inherited;
 mod kernel;
 pub(super) mod user_database;
 

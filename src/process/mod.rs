@@ -37,6 +37,7 @@ mod terminal;
 mod tree;
 
 pub use account::{Account, AccountError, User};
+pub use child::inherited::inherited;
 pub use ending::{GRACE, KILL_TIME, Progress};
 pub use endings::Endings;
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};

@@ -27,6 +27,7 @@ mod recorder;
 mod revoked;
 mod sandbox;
 mod script;
+mod service;
 mod signals;
 mod stdin;
 mod terminal;

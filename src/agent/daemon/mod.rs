@@ -27,6 +27,7 @@ use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
 use super::recorder::{AuditSender, LogSender};
 use super::sandbox::{self, InForce};
+use super::service_manager::ServiceManager;
 use super::supervisor::guard::Guard;
 use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
@@ -143,6 +144,23 @@ impl SetupParts {
 /// # Errors
 /// [`StartError`]
 pub fn bind(config: Config) -> Result<Bound, StartError> {
+    let binds = config.binds.clone();
+    open(config, || net::bind_sockets(&binds))
+}
+
+/// Opens the files of an agent whose sockets are bound. Its addresses are not bound.
+///
+/// # Errors
+/// [`StartError`]
+pub fn adopt(config: Config, sockets: Vec<std::net::UdpSocket>) -> Result<Bound, StartError> {
+    let unbound = Vec::new();
+    open(config, || Ok(UdpSockets { sockets, unbound }))
+}
+
+fn open(
+    config: Config,
+    sockets: impl FnOnce() -> io::Result<UdpSockets>,
+) -> Result<Bound, StartError> {
     let system = StartError::System;
     let mut rng = net::rng().map_err(system)?;
     let replay_log = match config.replay_log {
@@ -151,8 +169,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
             Some(ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?)
         }
     };
-    let UdpSockets { sockets, unbound } =
-        net::bind_sockets(&config.binds).map_err(StartError::Bind)?;
+    let UdpSockets { sockets, unbound } = sockets().map_err(StartError::Bind)?;
     let addresses = sockets.iter().map(std::net::UdpSocket::local_addr);
     let addresses = addresses.collect::<io::Result<_>>().map_err(system)?;
     let supervisor = Supervisor::new(supervisor::Config {
@@ -190,7 +207,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
 
 impl Bound {
     /// Serves with a front in a process of its own, which executes `program` and restricts itself by `sandbox`, until the
-    /// agent ends. Signals of `stops` end it, those of `reloads` let it load its files again.
+    /// agent ends, and reports to a service manager. Signals of `stops` end it, those of `reloads` let it load its files again.
     ///
     /// # Errors
     /// The system has no descriptor left.
@@ -198,6 +215,7 @@ impl Bound {
         self,
         program: PathBuf,
         sandbox: sandbox::Plan,
+        service_manager: ServiceManager,
         stops: &[i32],
         reloads: &[i32],
     ) -> io::Result<()> {
@@ -214,7 +232,9 @@ impl Bound {
             ..parts.setup(supervisor)
         });
         let addresses = self.addresses.iter().map(SocketAddr::to_string).collect();
-        Run::new(self.supervisor, Some(front), signals)?.run(addresses);
+        Run::new(self.supervisor, Some(front), signals)?
+            .with_service_manager(service_manager)
+            .run(addresses);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::agent::audit::{Event, Record, key_changes};
 use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
 use crate::agent::jobs::{Force, JobId};
 use crate::agent::log;
+use crate::agent::service_manager::{ServiceManager, State};
 use crate::message::Cause;
 use crate::net::{Clock, Timer};
 use crate::process::reap_orphans;
@@ -42,6 +43,7 @@ pub struct Run {
     signals: Signals,
     timer: Timer,
     phase: Phase,
+    service_manager: ServiceManager,
 }
 
 impl Run {
@@ -61,7 +63,15 @@ impl Run {
             signals,
             timer,
             phase: Phase::Working,
+            service_manager: ServiceManager::default(),
         })
+    }
+
+    /// Reports its state to a service manager.
+    #[must_use]
+    pub fn with_service_manager(mut self, service_manager: ServiceManager) -> Self {
+        self.service_manager = service_manager;
+        self
     }
 
     /// Takes the connection to a front, in which its setup is queued.
@@ -119,6 +129,7 @@ impl Run {
             self.shut_down(now);
         }
         if self.signals.reload() {
+            self.service_manager.notify(now, State::Reloading);
             self.supervisor.reload_policy();
         }
         let mut more = match self.supervisor.take_messages(now) {
@@ -165,6 +176,21 @@ impl Run {
             Phase::Working if self.supervisor.front.is_none() => self.start_front(now),
             Phase::Working | Phase::Ending(_) | Phase::LastTrees(_) => {}
         }
+        self.report(now);
+    }
+
+    /// Reports its state to the service manager.
+    fn report(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Working if self.supervisor.in_force.is_some() => {
+                self.service_manager.notify(now, State::Ready);
+            }
+            Phase::Working => {}
+            Phase::Ending(_) | Phase::LastTrees(_) => {
+                self.service_manager.notify(now, State::Stopping);
+            }
+        }
+        self.service_manager.on_timeout(now);
     }
 
     /// Sets the timer to the next deadline. Returns the timeout of the poll if the timer cannot be used.
@@ -179,7 +205,7 @@ impl Run {
             Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
         };
         let deadline = self.supervisor.next_deadline().into_iter().chain(phase);
-        let deadline = deadline.min();
+        let deadline = deadline.chain(self.service_manager.poll_timeout()).min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);
         }

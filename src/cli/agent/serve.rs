@@ -22,6 +22,7 @@ use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
 use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
+use crate::agent::service_manager::{Passed, ServiceManager, passed};
 use crate::agent::supervisor::guard::Guard;
 use crate::agent::{log, sandbox};
 use crate::control::signals::not_ignored;
@@ -116,6 +117,11 @@ impl ServeArgs {
 
 /// Runs the agent until it is told to end.
 pub fn run(args: &ServeArgs) -> Result<u8> {
+    // First, so that no program that is executed later gets the descriptors.
+    let service = Service {
+        passed: passed()?,
+        manager: ServiceManager::from_environment().context("NOTIFY_SOCKET")?,
+    };
     let files = Files::locate()?;
     let file = files.read_config(&args.config)?;
     let config = Config::resolve([args.layer(), file]);
@@ -141,7 +147,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 
-    let result = serve(config, files, audit, lines, guard);
+    let result = serve(config, files, audit, lines, guard, service);
     let status = match (result, format) {
         (Ok(()), _) => Ok(SUCCESS),
         (Err(error), LogFormat::Text) => Err(error),
@@ -156,13 +162,23 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     status
 }
 
+/// What a service manager gives.
+struct Service {
+    /// Descriptors.
+    passed: Passed,
+    /// Connection for notifications.
+    manager: ServiceManager,
+}
+
 fn serve(
     config: Config,
     files: Files,
     audit: Option<AuditSender>,
     log: daemon::Log,
     guard: Option<Guard>,
+    service: Service,
 ) -> Result<()> {
+    let Service { passed, manager } = service;
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let identity = key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(control) = &files.control {
@@ -181,7 +197,11 @@ fn serve(
         guard,
         ..setup(config, files, identity, name.clone())?
     };
-    let agent = daemon::bind(setup).with_context(|| binds.join(", "))?;
+    let agent = if passed.sockets.is_empty() {
+        daemon::bind(setup).with_context(|| binds.join(", "))?
+    } else {
+        daemon::adopt(setup, passed.sockets)?
+    };
     for (address, error) in &agent.unbound {
         tracing::warn!("{address}: {error}; continuing without this address");
     }
@@ -200,12 +220,23 @@ fn serve(
         event = "agent_started",
         "{name} {key} listens on {addresses}"
     );
-    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM, SIGHUP]).collect();
+    let (stops, reloads) = signals(manager.is_present());
     agent
-        .serve(own_program()?, sandbox, &stops, &[])
+        .serve(own_program()?, sandbox, manager, &stops, &reloads)
         .context("cannot start")?;
     drop(published);
     Ok(())
+}
+
+/// Returns the signals that end the agent, and those that let it load its files again. A service has no terminal that
+/// could hang up.
+fn signals(is_service: bool) -> (Vec<i32>, Vec<i32>) {
+    let (stops, reloads) = if is_service {
+        (vec![SIGINT, SIGTERM], vec![SIGHUP])
+    } else {
+        (vec![SIGINT, SIGTERM, SIGHUP], Vec::new())
+    };
+    (not_ignored(stops).collect(), reloads)
 }
 
 /// Returns the restriction of the front. If it is required, checks that it can be complete.
