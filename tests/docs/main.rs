@@ -6,3 +6,4 @@ mod limits;
 mod pages;
 mod prose;
 mod protocol;
+mod systemd;

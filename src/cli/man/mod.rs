@@ -65,6 +65,7 @@ pub fn udpagent() -> String {
     page.push_str(&options(&command));
     commands(&command, &mut page);
     page.push_str(include_str!("udpagent-files.roff"));
+    page.push_str(include_str!("udpagent-operation.roff"));
     page.push_str(".SH \"EXIT STATUS\"\n");
     statuses(status::Scope::Agent, &mut page);
     page.push_str(include_str!("udpagent-rest.roff"));
