@@ -388,7 +388,7 @@ fn keys_invitations_reloads_and_the_agents_start_and_end_are_in_the_audit_log() 
         &json!({"event": "key_removed", "key": id, "name": "me"}),
     );
     std::fs::write(&keys, "nonsense\n").unwrap();
-    wait_for_record(&path, &json!({"event": "reloaded", "errors": 1}));
+    wait_for_record(&path, &json!({"event": "reloaded", "errors": 2}));
     user.write_line(id.as_bytes(), "");
     wait_for_record(
         &path,
