@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod exec;
 mod fleet;
+mod front;
 mod harness;
 mod jobs;
 mod journal;

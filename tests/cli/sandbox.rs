@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::harness::{Agent, Child, Test, User, children, eventually};
+use crate::harness::{Agent, Child, Test, User, eventually, helper};
 
 /// Name of the program as a probe, and its plan.
 const PROBE: &str = "udpagent-sandbox";
@@ -50,15 +50,10 @@ fn is_complete() -> bool {
     complete
 }
 
-/// The process of an agent that serves the network.
+/// Process id of the front.
 fn front(agent: &Agent) -> i32 {
-    let is_front = |pid: i32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.starts_with(b"udpagent-front\0")
-    };
-    let all = children(agent.child.pid());
-    let front = all.iter().find(|process| is_front(process.pid));
-    front.unwrap_or_else(|| panic!("no front in {all:?}")).pid
+    let front = helper(agent.child.pid(), "udpagent-front");
+    front.expect("a front runs").as_raw_pid()
 }
 
 /// A field of `/proc/PID/status`, for each thread.

@@ -10,7 +10,7 @@ pub use agent::Agent;
 pub use child::{Child, DEADLINE, eventually};
 pub use terminal::Terminal;
 pub use test::Test;
-pub use trees::{Jobs, children};
+pub use trees::{Jobs, children, helper};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -72,6 +72,14 @@ pub fn helpers(pid: rustix::process::Pid) -> Vec<rustix::process::Pid> {
         .collect()
 }
 
+/// The id of one of them.
+pub fn helper(pid: rustix::process::Pid, name: &str) -> Option<rustix::process::Pid> {
+    let all = all().into_values();
+    let mut of_agent = all.filter(|process| process.parent == pid.as_raw_pid());
+    let found = of_agent.find(|process| process.name == name && process.state != 'Z')?;
+    rustix::process::Pid::from_raw(found.pid)
+}
+
 /// The children of an agent, zombies included, without its own further processes.
 pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
     let all = all().into_values();
