@@ -83,7 +83,8 @@ fn running_commands_survive_the_death_of_the_front_to_the_last_byte() {
             let outcome = terminal.join().unwrap();
             assert_eq!(outcome.status, 11, "{}", outcome.stderr);
             let text = String::from_utf8(outcome.stdout).unwrap();
-            let expected: String = (1..=100).map(|line| format!("line {line}\r\n")).collect();
+            let lines = (1..=100).map(|line| format!("line {line}\r\n"));
+            let expected = lines.collect::<Vec<_>>().concat();
             assert_eq!(text, expected);
         }
     });

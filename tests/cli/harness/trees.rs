@@ -10,8 +10,8 @@ use std::fs;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
-/// Names of the agent's own processes, as the system shows them.
-const HELPERS: [&str; 3] = ["udpagent-record", "udpagent-front", "udpagent-guard"];
+/// Names of the agent's own processes, as the system shows them; `exe` until they have set theirs.
+const HELPERS: [&str; 4] = ["udpagent-record", "udpagent-front", "udpagent-guard", "exe"];
 
 /// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
