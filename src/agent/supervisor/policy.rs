@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::CgroupLimits;
 use crate::agent::access::{
-    Accounts, InviteRefused, Policy, PolicyFiles, PolicySource, Problem, Registration, Sources,
-    invite,
+    Accounts, InviteRefused, Member, Policy, PolicyFiles, PolicySource, Problem, Registration,
+    Sources, invite,
 };
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
@@ -72,6 +72,10 @@ impl SharedPolicy {
         problems.iter().for_each(report);
         let policy = policy.with_exec(self.exec);
         let policy = Arc::new(policy.with_cgroup_limits(self.cgroup_limits));
+        let limited = |member: &Member| !member.options.cgroup_limits.is_empty();
+        if !self.cgroup_limits.is_empty() || policy.members().any(limited) {
+            tracing::warn!("the limits memory, pids and cpu of cgroups are not applied");
+        }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         problems.len()
     }
