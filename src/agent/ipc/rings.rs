@@ -10,7 +10,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{
     FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate,
     memfd_create, open,
@@ -93,13 +94,14 @@ impl RingFile {
 
     fn read_at(&self, position: u64, length: u64) -> io::Result<Bytes> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let mut piece = BytesMut::zeroed(length);
-        let read = pread(&self.file, &mut piece[..], position)?;
+        let mut piece = Vec::with_capacity(length);
+        let read = pread(&self.file, spare_capacity(&mut piece), position)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        piece.truncate(read);
-        Ok(piece.freeze())
+        // The allocation may be larger than asked for.
+        piece.truncate(length);
+        Ok(piece.into())
     }
 
     /// Writes `data` at `offset`. It must not exceed the free space of the ring.
