@@ -115,7 +115,7 @@ pub struct Bound {
     setup: SetupParts,
 }
 
-/// What the first message to a front is made of, besides the state of the supervisor.
+/// Parts of the first message to a front, besides the state of the supervisor.
 struct SetupParts {
     identity: SecretKey,
     name: String,

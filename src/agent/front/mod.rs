@@ -41,7 +41,7 @@ use policy::FrontPolicy;
 use remote::Remote;
 use thread::{Thread, tokens};
 
-/// What a front is made of.
+/// Parts of a front.
 pub struct Parts {
     /// Connection to the supervisor.
     pub connection: Frames<ToSupervisor, ToFront>,

@@ -16,7 +16,7 @@ use crate::time::Instant;
 /// Version of the format.
 const VERSION: u32 = 1;
 
-/// What the job table knows of a job from its request.
+/// Facts of a job that the table has from its request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
     /// Hash of the request.

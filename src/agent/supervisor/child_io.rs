@@ -77,7 +77,7 @@ pub struct Inlet {
     broken: bool,
 }
 
-/// What a turn of a part has changed.
+/// Change made by a turn of a part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
     /// Nothing.

@@ -31,7 +31,7 @@ enum Phase {
     Working,
     /// The front ends the jobs and closes the sessions, at the latest until this time.
     Ending(Instant),
-    /// What is left of the process trees is killed, at the latest until this time.
+    /// Ends the remaining process trees, at the latest until this time.
     LastTrees(Instant),
 }
 

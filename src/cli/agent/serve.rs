@@ -162,7 +162,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     status
 }
 
-/// What a service manager gives.
+/// Descriptors and connection of a service manager.
 struct Service {
     /// Descriptors.
     passed: Passed,
