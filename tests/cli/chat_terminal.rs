@@ -108,7 +108,7 @@ fn every_line_typed_at_the_agent_is_a_message() {
     let here = Terminal::new();
     here.line("udpagent --bind 127.0.0.1:0 2>&1");
     here.is("where it listens", |screen| screen.contains(" listens on "));
-    let screen = here.screen().replace('\n', "");
+    let screen = here.screen();
     let address = screen.split(" listens on ").nth(1).unwrap();
     let digits = address.split_once("127.0.0.1:").unwrap().1;
     let port: String = digits.chars().take_while(char::is_ascii_digit).collect();

@@ -29,6 +29,15 @@ impl Draining {
     }
 }
 
+/// Reason for which a start was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Killed {
+    /// It did not come about in time.
+    Late,
+    /// The job was ended.
+    Ended,
+}
+
 /// A job.
 pub struct Job {
     /// Number of its rings.
@@ -55,6 +64,8 @@ pub struct Job {
     pub picture: Option<(u64, Window, Vec<u8>)>,
     /// Its outputs are read after the end of the leader.
     pub draining: Option<Draining>,
+    /// Reason for which its child was killed before it had executed its program.
+    pub killed: Option<Killed>,
     /// True if its tree is being ended.
     pub ending: bool,
     /// True if the front has forgotten it.
@@ -79,6 +90,7 @@ impl Job {
             pending_force: None,
             picture: None,
             draining: None,
+            killed: None,
             ending: false,
             forgotten: false,
             queued: false,

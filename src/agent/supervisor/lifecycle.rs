@@ -4,7 +4,7 @@
 
 use super::Supervisor;
 use super::child_io::Turn;
-use super::job::Draining;
+use super::job::{Draining, Killed};
 use super::readiness::Part;
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
@@ -28,7 +28,7 @@ impl Supervisor {
             return false;
         };
         match part {
-            Part::Start => self.on_start_report(now, id),
+            Part::Start => self.on_start_report(id),
             Part::Leader => self.on_leader(now, id),
             Part::Stdin | Part::Stdout | Part::Stderr => self.on_pipe(now, id, part),
         }
@@ -74,7 +74,7 @@ impl Supervisor {
             self.note(id);
         }
         if drained {
-            self.finish(now, id);
+            self.finish(id);
         }
     }
 
@@ -92,7 +92,7 @@ impl Supervisor {
         }
         if matches!(job.status.phase, Phase::Starting) {
             // The report comes with the end, or before it.
-            self.on_start_report(now, id);
+            self.on_start_report(id);
         }
         let Some(job) = self.table.get_mut(id) else {
             return;
@@ -121,7 +121,7 @@ impl Supervisor {
             self.end_tree(now, id, force);
         }
         if drained {
-            self.finish(now, id);
+            self.finish(id);
         }
     }
 
@@ -140,7 +140,7 @@ impl Supervisor {
     }
 
     /// Ends a job after its leader and its outputs.
-    pub(super) fn finish(&mut self, now: Instant, id: JobId) {
+    pub(super) fn finish(&mut self, id: JobId) {
         self.draining.remove(&id);
         let Some(job) = self.table.get_mut(id) else {
             return;
@@ -158,7 +158,6 @@ impl Supervisor {
         if !ending {
             self.remove_child(id);
         }
-        let _ = now;
     }
 
     /// Records the end of a job.
@@ -168,7 +167,7 @@ impl Supervisor {
         };
         let outcome = match (job.status.phase, job.cause) {
             (Phase::Refused(_) | Phase::Starting | Phase::Running, _) => return,
-            (Phase::Failed { errno, .. }, _) => Outcome::SpawnFailed { errno: errno.0 },
+            (Phase::Failed { errno, .. }, None) => Outcome::SpawnFailed { errno: errno.0 },
             (_, Some(Cause::Timeout | Cause::Runtime)) => Outcome::TimedOut {},
             (_, Some(_)) | (Phase::Unkillable { .. }, None) => Outcome::Canceled {},
             (Phase::Ended { exit, .. }, None) => match exit {
@@ -203,10 +202,10 @@ impl Supervisor {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
-        let Some(child) = &mut job.child else { return };
+        let Some(child) = &job.child else { return };
         if matches!(job.status.phase, Phase::Starting) {
             // Nothing was executed that could end in its own way.
-            return child.kill();
+            return self.kill_start(now, id, Killed::Ended);
         }
         if !std::mem::replace(&mut job.ending, true) {
             self.endings.start(id, child.process(), now);
@@ -311,7 +310,7 @@ impl Supervisor {
             if unread && draining.since + super::limits::DRAIN > now {
                 draining.active = now;
             } else {
-                self.finish(now, id);
+                self.finish(id);
             }
         }
         let table = &mut self.table;

@@ -23,6 +23,9 @@ pub const QUEUED: usize = 64 << 10;
 /// Time in which a start must come about. A directory on a network file system may take seconds.
 pub const START: Duration = Duration::from_secs(10);
 
+/// Time after which a killed child that is still there is reported as one that cannot be killed.
+pub const KILLED: Duration = Duration::from_secs(1);
+
 /// Time without output after which reading ends, once the leader has ended. Output written before
 /// its end is in the pipe already.
 pub const DRAIN_IDLE: Duration = Duration::from_millis(100);

@@ -68,7 +68,7 @@ impl Supervisor {
                     self.ready.push_back((id, Part::of(output)));
                 }
             }
-            ToSupervisor::Shut(id, output) => self.on_shut(now, id, output),
+            ToSupervisor::Shut(id, output) => self.on_shut(id, output),
             ToSupervisor::Stdin {
                 job: id,
                 base,
@@ -145,13 +145,13 @@ impl Supervisor {
         }
     }
 
-    fn on_shut(&mut self, now: Instant, id: JobId, output: Output) {
+    fn on_shut(&mut self, id: JobId, output: Output) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
         job.io.shut(output, &self.registry);
         if job.draining.is_some() && job.io.is_drained() {
-            self.finish(now, id);
+            self.finish(id);
         }
     }
 

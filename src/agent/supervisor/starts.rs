@@ -11,7 +11,7 @@ use mio::{Interest, Token};
 
 use super::child::Child;
 use super::child_io::ChildIo;
-use super::job::Job;
+use super::job::{Job, Killed};
 use super::readiness::Part;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Grant, PolicySource as _};
@@ -119,7 +119,7 @@ impl Supervisor {
         };
         let mut child = match process::start(spec) {
             Ok(starting) => Child::Starting(starting),
-            Err(error) => return self.fail(id, errno(error)),
+            Err(error) => return self.fail(id, errno(error), false),
         };
         if let Some(guard) = &mut self.guard {
             guard.started(id, child.process().tree().to_parts());
@@ -142,7 +142,7 @@ impl Supervisor {
             }
             Err(error) => {
                 let errno = error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno);
-                self.fail(id, errno);
+                self.fail(id, errno, false);
             }
         }
     }
@@ -187,7 +187,7 @@ impl Supervisor {
     }
 
     /// Processes the report of a child.
-    pub(super) fn on_start_report(&mut self, now: Instant, id: JobId) {
+    pub(super) fn on_start_report(&mut self, id: JobId) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -230,13 +230,21 @@ impl Supervisor {
             }
             Err(error) => self.on_start_failed(id, error),
         }
-        self.forget_start_deadline(now, id);
+        self.forget_start_deadline(id);
     }
 
     fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
         match error.cause {
             process::Cause::Account(reason) => self.deny(id, reason),
-            process::Cause::System(_) | process::Cause::Ended => self.fail(id, errno(error)),
+            process::Cause::System(_) => self.fail(id, errno(error), false),
+            process::Cause::Ended => {
+                let killed = self.table.get(id).and_then(|job| job.killed);
+                let errno = match killed {
+                    Some(Killed::Late) => Errno::TIMED_OUT,
+                    Some(Killed::Ended) | None => errno(error),
+                };
+                self.fail(id, errno, false);
+            }
         }
         self.remove_child(id);
     }
@@ -262,29 +270,44 @@ impl Supervisor {
         self.note(id);
     }
 
-    /// Gives a start up that has not come about in time. The child is followed until it is gone.
+    /// Kills the child of a start that has not come about in time, and gives the start up if the child survives that.
+    /// Such a child is followed until it is gone.
     pub(super) fn on_start_deadline(&mut self, now: Instant, id: JobId) {
-        self.on_start_report(now, id);
+        self.on_start_report(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
         if !matches!(job.status.phase, Phase::Starting) {
             return;
         }
-        if let Some(child) = &mut job.child {
-            tracing::warn!(pid = child.pid().as_raw_pid(), "a start takes too long");
-            child.kill();
+        if job.killed.is_none() {
+            return self.kill_start(now, id, Killed::Late);
         }
-        self.fail(id, Errno::TIMED_OUT);
+        let (key, request) = (job.owner.key, job.request);
+        tracing::warn!(event = "unkillable", %key, %request, "the start of a command survives KILL");
+        self.fail(id, Errno::TIMED_OUT, true);
         self.remove_child(id);
     }
 
-    /// Settles a job that was not started.
-    fn fail(&mut self, id: JobId, errno: Errno) {
+    /// Kills a child that has not executed its program.
+    pub(super) fn kill_start(&mut self, now: Instant, id: JobId, reason: Killed) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
-        let lingering = job.child.is_some();
+        let Some(child) = &mut job.child else { return };
+        child.kill();
+        if job.killed.is_none() {
+            job.killed = Some(reason);
+            self.forget_start_deadline(id);
+            self.starting.insert((now + limits::KILLED, id));
+        }
+    }
+
+    /// Settles a job that was not started. `lingering`: its child could not be killed.
+    fn fail(&mut self, id: JobId, errno: Errno, lingering: bool) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
         job.status.phase = Phase::Failed { errno, lingering };
         job.io.close(&self.registry);
         job.update_counters();
@@ -292,7 +315,7 @@ impl Supervisor {
         self.note(id);
     }
 
-    fn forget_start_deadline(&mut self, _: Instant, id: JobId) {
+    fn forget_start_deadline(&mut self, id: JobId) {
         // Starts in progress are few, and nearly always one.
         self.starting.retain(|&(_, starting)| starting != id);
     }
