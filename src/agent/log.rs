@@ -4,6 +4,7 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 use crate::agent::access::{Controller, Denied};
@@ -40,7 +41,7 @@ pub fn start<W: io::Write + Clone + Send + Sync + 'static>(
 const COMMAND: usize = 256;
 
 /// Counts of the notes of an agent.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Counts {
     sessions: u64,
     commands: u64,

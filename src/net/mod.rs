@@ -56,7 +56,7 @@ pub use plain::{PlainSink, PlainText};
 pub use seed::rng;
 #[cfg(feature = "cli")]
 pub(crate) use timer::Timer;
-pub use udp::{UdpCarrier, UdpCarriers, UdpSockets, bind_sockets, bind_udp};
+pub use udp::{UdpCarrier, UdpCarriers, UdpSockets, bind_sockets, bind_udp, rebind_sockets};
 
 #[cfg(test)]
 mod tests;

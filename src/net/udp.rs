@@ -78,6 +78,51 @@ pub fn bind_sockets(addresses: &[SocketAddr]) -> io::Result<UdpSockets> {
     Ok(UdpSockets { sockets, unbound })
 }
 
+/// Returns bound sockets for the addresses: those of an earlier program where they fit, and new ones. A port of 0 stands
+/// for any. Sockets that do not fit are closed, unless they are all that is left.
+#[must_use]
+pub fn rebind_sockets(
+    addresses: &[SocketAddr],
+    mut earlier: Vec<std::net::UdpSocket>,
+) -> UdpSockets {
+    let mut sockets = Vec::new();
+    let mut missing = Vec::new();
+    for &address in addresses {
+        let fits = |socket: &std::net::UdpSocket| {
+            socket.local_addr().is_ok_and(|own| {
+                own.ip() == address.ip() && (address.port() == 0 || own.port() == address.port())
+            })
+        };
+        match earlier.iter().position(fits) {
+            Some(index) => sockets.push(earlier.swap_remove(index)),
+            None => missing.push(address),
+        }
+    }
+    let mut unbound = Vec::new();
+    for address in missing {
+        match bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) => unbound.push((address, error)),
+        }
+    }
+    if sockets.is_empty() {
+        return UdpSockets {
+            sockets: earlier,
+            unbound,
+        };
+    }
+    // An address that was in the way of another one is free now.
+    drop(earlier);
+    let again = std::mem::take(&mut unbound);
+    for (address, _) in again {
+        match bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) => unbound.push((address, error)),
+        }
+    }
+    UdpSockets { sockets, unbound }
+}
+
 /// Binds `address`. An IPv6 socket takes IPv6 alone, so that both families can share a port.
 fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let domain = Domain::for_address(address);

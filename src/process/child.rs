@@ -17,6 +17,7 @@
 mod ends;
 pub(super) mod inherited;
 mod kernel;
+pub(super) mod replace;
 pub(super) mod user_database;
 
 use std::ffi::{CStr, c_int};

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use super::snapshot::{Entry, Identity, Table};
 use super::tree::Group;
@@ -74,7 +75,16 @@ pub(super) struct Ending {
     next_look: Instant,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// State of a termination, besides its tree.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndingParts {
+    phase: Phase,
+    term_at: u64,
+    known: Vec<(i32, u64)>,
+    killed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Phase {
     /// TERM was sent; KILL follows at the instant.
     Terminating { until: Instant },
@@ -104,6 +114,37 @@ impl Ending {
             ending.signal_group(signal);
         }
         ending
+    }
+
+    /// Returns its state, for the program that takes this one's place.
+    pub(super) fn to_parts(&self) -> EndingParts {
+        let known = self.known.iter();
+        EndingParts {
+            phase: self.phase,
+            term_at: self.term_at,
+            known: known
+                .map(|&(pid, started)| (pid.as_raw_pid(), started))
+                .collect(),
+            killed: self.killed,
+        }
+    }
+
+    /// Continues a termination that this program has begun before it was executed anew.
+    pub(super) fn adopt(now: Instant, tree: Tree, parts: &EndingParts) -> Self {
+        let known = parts.known.iter();
+        Self {
+            tree,
+            has_leader: true,
+            phase: parts.phase,
+            term_at: parts.term_at,
+            known: known
+                .filter_map(|&(pid, started)| Some((Pid::from_raw(pid)?, started)))
+                .collect(),
+            killed: parts.killed,
+            empty_since: None,
+            interval: FIRST_LOOK,
+            next_look: now,
+        }
     }
 
     /// Ends the grace period: KILL is sent from now on.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Clock};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::ending::{Ending, Progress};
+use super::ending::{Ending, EndingParts, Progress};
 use super::snapshot::{Markers, Reading, Table};
 use super::{Process, Tree};
 use crate::time::Instant;
@@ -79,6 +79,17 @@ impl<K: Ord + Clone> Endings<K> {
         let has_leader = tree.has_leader();
         let ending = || Ending::start(now, tree, has_leader);
         self.trees.entry(key).or_insert_with(ending);
+    }
+
+    /// Returns the state of a termination, for the program that takes this one's place.
+    pub fn to_parts(&self, key: &K) -> Option<EndingParts> {
+        self.trees.get(key).map(Ending::to_parts)
+    }
+
+    /// Continues the termination of the tree of a process, as this program has begun it before it was executed anew.
+    pub fn adopt(&mut self, key: K, process: &Process, parts: &EndingParts, now: Instant) {
+        let ending = Ending::adopt(now, process.tree().clone(), parts);
+        self.trees.insert(key, ending);
     }
 
     /// Ends the grace period of a tree: KILL is sent from now on.
@@ -200,10 +211,11 @@ impl<K: Ord + Clone> Endings<K> {
                 };
                 let ending = self.trees.get_mut(&key);
                 let progress = ending.and_then(|ending| ending.on_look(now, table.as_ref()));
-                if let Some(progress) = progress {
+                if progress == Some(Progress::Ended) {
                     self.trees.remove(&key);
-                    self.results.push_back((key, progress));
                 }
+                self.results
+                    .extend(progress.map(|progress| (key, progress)));
             }
         }
     }

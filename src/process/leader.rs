@@ -77,6 +77,20 @@ impl Process {
         }
     }
 
+    /// Takes a process that this program has started before it was executed anew, without its pipes. It is a child of
+    /// this program and was not reaped.
+    #[must_use]
+    pub fn adopt(tree: Tree, pidfd: OwnedFd) -> Self {
+        orphans::leaders().insert(tree.leader());
+        let streams = Streams {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            slave: None,
+        };
+        Self::new(tree, pidfd, None, streams)
+    }
+
     /// Frees the memory that it used before exec. Call it when its report pipe is at its end.
     pub(super) fn has_left_memory(&mut self) {
         if let Some(memory) = self.memory.take() {

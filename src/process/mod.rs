@@ -38,7 +38,8 @@ mod tree;
 
 pub use account::{Account, AccountError, User};
 pub use child::inherited::inherited;
-pub use ending::{GRACE, KILL_TIME, Progress};
+pub use child::replace::{Successor, replace, unblock_signals};
+pub use ending::{EndingParts, GRACE, KILL_TIME, Progress};
 pub use endings::Endings;
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
 pub use leader::{Exit, Process};
@@ -48,7 +49,7 @@ pub use pipe::Pipe;
 pub use rustix::process::{Pid, Resource, Signal};
 pub use spawn_error::{Cause, SpawnError, Stage};
 pub use spec::{Limit, Spec, Stdin, Terminal};
-pub use start::{Started, Starting, start};
+pub use start::{Started, Starting, StartingParts, start};
 pub use terminal::{Input, Slave, WindowSize};
 pub use tree::{Tree, TreeParts};
 

@@ -20,6 +20,14 @@ use super::WindowSize;
 pub struct Pipe(OwnedFd);
 
 impl Pipe {
+    /// Takes the descriptor of a pipe or terminal that another program has opened for a process.
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        Self::new(fd)
+    }
+
     /// Takes ownership of a descriptor and makes it non-blocking.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;

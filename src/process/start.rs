@@ -4,7 +4,7 @@
 //! and dropping waits neither.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -88,6 +88,13 @@ pub struct Starting {
     killed: bool,
 }
 
+/// What is known of a start, besides its process and the descriptor of its report.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct StartingParts {
+    received: Vec<u8>,
+    killed: bool,
+}
+
 /// Result of a successful start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Started {
@@ -96,6 +103,35 @@ pub struct Started {
 }
 
 impl Starting {
+    /// Returns what is known of it, for the program that takes this one's place.
+    #[must_use]
+    pub fn to_parts(&self) -> StartingParts {
+        StartingParts {
+            received: self.received[..self.length].to_vec(),
+            killed: self.killed,
+        }
+    }
+
+    /// Takes a start that this program has begun before it was executed anew.
+    ///
+    /// # Errors
+    /// The parts are no values of one, or those of `fcntl(2)`.
+    pub fn adopt(process: Process, report: OwnedFd, parts: &StartingParts) -> io::Result<Self> {
+        let mut received = [0; RECEIVED];
+        let known = received.get_mut(..parts.received.len());
+        known
+            .ok_or(io::ErrorKind::InvalidData)?
+            .copy_from_slice(&parts.received);
+        Ok(Self {
+            process,
+            report: Pipe::adopt(report)?,
+            received,
+            length: parts.received.len(),
+            outcome: None,
+            killed: parts.killed,
+        })
+    }
+
     /// Returns its process id, which is also the id of its session and process group.
     #[must_use]
     pub fn pid(&self) -> Pid {

@@ -5,7 +5,7 @@
 //! would terminate the program.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -81,6 +81,12 @@ impl Slave {
         Self(fd)
     }
 
+    /// Takes the descriptor of a slave that another program has opened.
+    #[must_use]
+    pub const fn adopt(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
     /// Returns the state of the input queue.
     ///
     /// # Errors
@@ -98,5 +104,11 @@ impl Slave {
         // 0 is _POSIX_VDISABLE of Linux: no character.
         let end = (end != 0).then_some(end);
         Ok(Input::Lines { end })
+    }
+}
+
+impl AsFd for Slave {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

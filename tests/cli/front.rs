@@ -2,13 +2,10 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Agent, Child, User, eventually, helper};
+use crate::harness::{Agent, Child, User, disturbed_commands, eventually, helper};
 
 /// Number of times that the front is killed while commands run.
 const KILLS: usize = 5;
-
-/// Bytes of a file that commands write or read.
-const BYTES: usize = 2_000_000;
 
 fn front(agent: &Agent) -> Option<Pid> {
     helper(agent.child.pid(), "udpagent-front")
@@ -24,72 +21,15 @@ fn kill_front(user: &User, agent: &Agent) {
     user.udpctl(["ping", &agent.target()]).outcome();
 }
 
-fn data() -> Vec<u8> {
-    let byte = |index: usize| u8::try_from(index * 7 % 251).unwrap();
-    (0..BYTES).map(byte).collect()
-}
-
 #[test]
 fn running_commands_survive_the_death_of_the_front_to_the_last_byte() {
     let user = User::new();
     let agent = user.agent();
-    let (target, data) = (agent.target(), data());
-    let file = user.path("data");
-    std::fs::write(&file, &data).unwrap();
-    let file = file.display();
-    let count = user.path("count");
-    let write = format!(
-        "echo x >>{}; for i in $(seq 100); do head -c 20000 {file}; sleep 0.03; done; exit 7",
-        count.display()
-    );
-    let lines = "for i in $(seq 100); do echo line $i; sleep 0.03; done; exit 11";
-    let read = "sleep 1; cat; exit 9";
-    std::thread::scope(|scope| {
-        let run = |args: Vec<String>, stdin: Vec<u8>| {
-            let user = &user;
-            let target = &target;
-            scope.spawn(move || {
-                let mut words = vec!["exec".to_owned()];
-                words.extend(args);
-                let at = words.iter().position(|word| word == "sh").unwrap() - 1;
-                words.insert(at, target.clone());
-                user.udpctl(words).stdin(stdin).outcome()
-            })
-        };
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        let writers: Vec<_> = (0..4)
-            .map(|_| run(words(&["--", "sh", "-c", &write]), Vec::new()))
-            .collect();
-        let readers: Vec<_> = (0..4)
-            .map(|_| run(words(&["-i", "--", "sh", "-c", read]), data.clone()))
-            .collect();
-        let terminals: Vec<_> = (0..2)
-            .map(|_| run(words(&["-t", "--", "sh", "-c", lines]), Vec::new()))
-            .collect();
+    disturbed_commands(&user, &agent.target(), || {
         for _ in 0..KILLS {
             kill_front(&user, &agent);
         }
-        for writer in writers {
-            let outcome = writer.join().unwrap();
-            assert_eq!(outcome.status, 7, "{}", outcome.stderr);
-            assert!(outcome.stdout == data[..20_000].repeat(100));
-        }
-        for reader in readers {
-            let outcome = reader.join().unwrap();
-            assert_eq!(outcome.status, 9, "{}", outcome.stderr);
-            assert!(outcome.stdout == data, "{} bytes", outcome.stdout.len());
-        }
-        for terminal in terminals {
-            let outcome = terminal.join().unwrap();
-            assert_eq!(outcome.status, 11, "{}", outcome.stderr);
-            let text = String::from_utf8(outcome.stdout).unwrap();
-            let lines = (1..=100).map(|line| format!("line {line}\r\n"));
-            let expected = lines.collect::<Vec<_>>().concat();
-            assert_eq!(text, expected);
-        }
     });
-    let starts = std::fs::read_to_string(count).unwrap();
-    assert_eq!(starts.lines().count(), 4, "each command starts once");
 }
 
 #[test]

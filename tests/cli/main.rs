@@ -25,6 +25,7 @@ mod outcomes;
 mod plain;
 mod policy;
 mod recorder;
+mod reload;
 mod revoked;
 mod sandbox;
 mod script;

@@ -76,6 +76,17 @@ pub enum Event<'a> {
         /// Number of keys that may connect.
         keys: usize,
     },
+    /// The program of the agent was replaced while it runs.
+    AgentReplaced {
+        /// Version of the program that has taken over.
+        version: &'static str,
+        /// Process id of the agent, as before.
+        pid: u32,
+        /// Addresses that it listens on.
+        listening: Vec<String>,
+        /// Number of jobs that go on.
+        jobs: usize,
+    },
     /// The agent ends.
     AgentEnded {
         /// Number of commands that were accepted.
@@ -160,6 +171,7 @@ impl Event<'_> {
             Self::KeyChanged {} => "key_changed",
             Self::Reloaded { .. } => "reloaded",
             Self::AgentStarted { .. } => "agent_started",
+            Self::AgentReplaced { .. } => "agent_replaced",
             Self::AgentEnded { .. } => "agent_ended",
             Self::Dropped { .. } => "dropped",
         }

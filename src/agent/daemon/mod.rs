@@ -29,11 +29,12 @@ use super::recorder::{AuditSender, LogSender};
 use super::sandbox::{self, InForce};
 use super::service_manager::ServiceManager;
 use super::supervisor::guard::Guard;
+use super::supervisor::handover::{Inherited, Program};
 use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
-use crate::process::Limit;
+use crate::process::{self, Limit};
 
 /// The log of an agent in processes of its own.
 pub struct Log {
@@ -71,6 +72,8 @@ pub struct Config {
     pub guard: Option<Guard>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
+    /// Process id of the recorder, if it is a child of this program.
+    pub recorder: Option<i32>,
     /// Sender of audit records, if any are kept.
     pub audit: Option<AuditSender>,
     /// The log; `None` if it is that of an embedding program.
@@ -111,6 +114,8 @@ pub struct Bound {
     pub unbound: Vec<(SocketAddr, io::Error)>,
     supervisor: Supervisor,
     sockets: Vec<std::net::UdpSocket>,
+    /// True if the service manager has bound them.
+    activated: bool,
     front_log: Option<(OwnedFd, LogFormat, u8)>,
     setup: SetupParts,
 }
@@ -154,7 +159,31 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
 /// [`StartError`]
 pub fn adopt(config: Config, sockets: Vec<std::net::UdpSocket>) -> Result<Bound, StartError> {
     let unbound = Vec::new();
-    open(config, || Ok(UdpSockets { sockets, unbound }))
+    let mut bound = open(config, || Ok(UdpSockets { sockets, unbound }))?;
+    bound.activated = true;
+    Ok(bound)
+}
+
+/// Continues the work of the program that was executed before in this process. An address that it has bound stays
+/// bound.
+///
+/// # Errors
+/// [`StartError`]
+pub fn take_over(config: Config, mut inherited: Inherited) -> Result<Bound, StartError> {
+    let (sockets, activated) = inherited.take_sockets();
+    let binds = config.binds.clone();
+    let mut bound = open(config, || {
+        Ok(if activated {
+            let unbound = Vec::new();
+            UdpSockets { sockets, unbound }
+        } else {
+            net::rebind_sockets(&binds, sockets)
+        })
+    })?;
+    bound.activated = activated;
+    let restored = bound.supervisor.restore(inherited);
+    restored.map_err(StartError::System)?;
+    Ok(bound)
 }
 
 fn open(
@@ -182,6 +211,7 @@ fn open(
         guard: config.guard,
         audit: config.audit,
         log: config.log.as_ref().map(|log| log.sender.clone()),
+        recorder: config.recorder,
         cgroup_limits: config.cgroup_limits,
         mark: rng.u64(),
         epoch: rng.u64().max(1),
@@ -193,6 +223,7 @@ fn open(
         unbound,
         supervisor,
         sockets,
+        activated: false,
         front_log: config.log.map(|log| (log.fronts, log.format, log.verbose)),
         setup: SetupParts {
             identity: config.identity,
@@ -206,20 +237,23 @@ fn open(
 }
 
 impl Bound {
-    /// Serves with a front in a process of its own, which executes `program` and restricts itself by `sandbox`, until the
-    /// agent ends, and reports to a service manager. Signals of `stops` end it, those of `reloads` let it load its files again.
+    /// Serves with a front in a process of its own, which executes `front` and restricts itself by `sandbox`, until the
+    /// agent ends, and reports to a service manager. Signals of `stops` end it, those of `reloads` let it load its files
+    /// again and execute `program` in its place.
     ///
     /// # Errors
     /// The system has no descriptor left.
     pub fn serve(
         self,
-        program: PathBuf,
+        front: PathBuf,
+        program: Program,
         sandbox: sandbox::Plan,
         service_manager: ServiceManager,
         stops: &[i32],
         reloads: &[i32],
     ) -> io::Result<()> {
         let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
+        process::unblock_signals();
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
         let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
         let descriptors = [log].into_iter().chain(sockets).collect();
@@ -227,13 +261,14 @@ impl Bound {
             sandbox,
             ..self.setup
         };
-        let front = FrontProcess::new(program, descriptors, move |supervisor| Setup {
+        let front = FrontProcess::new(front, descriptors, move |supervisor| Setup {
             log: (format, verbose),
             ..parts.setup(supervisor)
         });
         let addresses = self.addresses.iter().map(SocketAddr::to_string).collect();
         Run::new(self.supervisor, Some(front), signals)?
             .with_service_manager(service_manager)
+            .with_program(program, self.activated)
             .run(addresses);
         Ok(())
     }

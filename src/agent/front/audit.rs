@@ -39,6 +39,7 @@ impl Audit for Records {
             | Event::KeyChanged {}
             | Event::Reloaded { .. }
             | Event::AgentStarted { .. }
+            | Event::AgentReplaced { .. }
             | Event::AgentEnded { .. }
             | Event::Dropped { .. } => {}
         }

@@ -54,6 +54,17 @@ impl Register {
         })
     }
 
+    /// Returns the time of entry of the youngest evicted id.
+    #[must_use]
+    pub const fn horizon(&self) -> Option<Instant> {
+        self.horizon
+    }
+
+    /// Takes the horizon of a register whose entries were entered here.
+    pub const fn set_horizon(&mut self, horizon: Option<Instant>) {
+        self.horizon = horizon;
+    }
+
     /// Returns the hash of the request, if its id is remembered.
     #[must_use]
     pub fn find(&self, key: &PublicKey, id: RequestId) -> Option<Digest> {

@@ -108,6 +108,12 @@ impl AuditSender {
         self.sender.is_idle()
     }
 
+    /// Returns the records that the recorder has not taken completely.
+    #[must_use]
+    pub fn unsent(&self) -> Vec<Vec<u8>> {
+        self.sender.unsent()
+    }
+
     /// True if the recorder has ended.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

@@ -54,6 +54,12 @@ impl LogSender {
         self.lock().is_idle()
     }
 
+    /// Returns the lines that the recorder has not taken completely.
+    #[must_use]
+    pub fn unsent(&self) -> Vec<Vec<u8>> {
+        self.lock().unsent()
+    }
+
     /// True if the recorder has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {

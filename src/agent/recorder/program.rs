@@ -29,6 +29,7 @@ use super::settings::Settings;
 use super::socket::{LOGS, pair};
 use crate::agent::audit;
 use crate::escape;
+use crate::process::unblock_signals;
 
 /// Name of the process in lists; the system cuts it to 15 bytes.
 const COMM: &std::ffi::CStr = c"udpagent-record";
@@ -95,6 +96,7 @@ fn ignore_signals() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
+    unblock_signals();
     Ok(())
 }
 

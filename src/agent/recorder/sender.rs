@@ -166,6 +166,12 @@ impl Sender {
         self.waiting.is_empty()
     }
 
+    /// Returns the messages that are not sent completely.
+    pub(super) fn unsent(&self) -> Vec<Vec<u8>> {
+        let waiting = self.waiting.iter();
+        waiting.map(|message| message.bytes.clone()).collect()
+    }
+
     /// Number of the next message.
     pub(super) const fn next(&self) -> u64 {
         self.next

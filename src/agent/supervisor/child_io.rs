@@ -3,6 +3,8 @@
 //! Not the process itself. Invariants: a ring never holds more than its size; each byte of stdin is written once,
 //! in order.
 
+mod handover;
+
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 
@@ -185,6 +187,13 @@ impl ChildIo {
     pub fn on_timeout(&mut self, now: Instant) {
         if let (Some(end), Some(pipe)) = (&mut self.end_of_input, &mut self.inlet.pipe) {
             end.on_timeout(now, pipe);
+        }
+    }
+
+    /// Continues to signal the end of terminal input.
+    pub fn resume_end_of_input(&mut self, now: Instant) {
+        if let Some(end) = &mut self.end_of_input {
+            end.begin(now);
         }
     }
 

@@ -46,6 +46,11 @@ impl EndOfInput {
         self.next.get_or_insert(now);
     }
 
+    /// Returns the terminal.
+    pub const fn slave(&self) -> &Slave {
+        &self.slave
+    }
+
     /// True if input has ended.
     pub const fn has_begun(&self) -> bool {
         self.next.is_some()

@@ -4,7 +4,7 @@
 //! second.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -80,6 +80,30 @@ impl FrontProcess {
         let mut connection = Frames::new(own)?;
         connection.queue(&ToFront::Setup(Box::new((self.setup)(supervisor))));
         Ok(connection)
+    }
+
+    /// Returns the descriptors of the bound sockets.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<RawFd> {
+        self.descriptors
+            .iter()
+            .skip(1)
+            .map(AsRawFd::as_raw_fd)
+            .collect()
+    }
+
+    /// Returns its process id, as long as it was not reaped.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        let child = self.child.as_ref()?;
+        i32::try_from(child.id()).ok()
+    }
+
+    /// Ends it. Its connection ends after its last messages.
+    pub fn end(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+        }
     }
 
     /// Sets the earliest time of the next start.

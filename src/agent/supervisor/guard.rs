@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -22,7 +22,7 @@ use crate::agent::ipc::{FrameError, Frames};
 use crate::agent::jobs::JobId;
 use crate::message::status::{AGENT_FAILURE, SUCCESS};
 use crate::net::Clock;
-use crate::process::{Endings, GRACE, Tree, TreeParts};
+use crate::process::{Endings, GRACE, Tree, TreeParts, unblock_signals};
 
 /// Name under which this program is the guard, as its argument 0.
 pub const NAME: &str = "udpagent-guard";
@@ -47,6 +47,7 @@ enum Message {
 /// Connection to the guard.
 pub struct Guard {
     frames: Frames<Message, ()>,
+    pid: Option<u32>,
 }
 
 impl Guard {
@@ -60,7 +61,7 @@ impl Guard {
             Ok(_) => "/proc/self/exe".into(),
             Err(_) => std::env::current_exe()?,
         };
-        Command::new(program)
+        let child = Command::new(program)
             .arg0(NAME)
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(other)))
@@ -68,7 +69,60 @@ impl Guard {
             .spawn()?;
         Ok(Self {
             frames: Frames::new(own)?,
+            pid: Some(child.id()),
         })
+    }
+
+    /// Takes the connection to a guard that this program has started before it was executed anew.
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            frames: Frames::new(socket.into())?,
+            pid: None,
+        })
+    }
+
+    /// Returns the descriptor of the connection.
+    #[must_use]
+    pub fn raw_fd(&self) -> RawFd {
+        self.frames.raw_fd()
+    }
+
+    /// Returns its process id, if this program has started it.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// True if it was told everything.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.frames.queued() == 0
+    }
+
+    /// Waits until it was told everything, for at most `time`. Returns false if it does not listen.
+    pub fn wait_until_sent(&mut self, time: Duration) -> bool {
+        let until = Clock.now() + time;
+        loop {
+            if self.frames.flush().is_err() {
+                return false;
+            }
+            let left = until.since(Clock.now());
+            let Ok(timeout) = Timespec::try_from(left) else {
+                return false;
+            };
+            if self.is_idle() {
+                return true;
+            }
+            let socket = self.frames.socket();
+            if left.is_zero()
+                || poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&timeout)).is_err()
+            {
+                return false;
+            }
+        }
     }
 
     /// Tells it of a process.
@@ -116,6 +170,7 @@ fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
+    unblock_signals();
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut frames: Frames<(), Message> = Frames::new(socket)?;
     let mut trees = BTreeMap::new();

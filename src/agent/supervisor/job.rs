@@ -3,6 +3,8 @@
 //! Not its calls and deadlines, which are the front's. Invariant: `status` is what the front is told, and every counter in
 //! it only grows.
 
+use serde::{Deserialize, Serialize};
+
 use super::child::Child;
 use super::child_io::ChildIo;
 use super::limits;
@@ -12,7 +14,7 @@ use crate::message::{Cause, RequestId, Window};
 use crate::time::Instant;
 
 /// A leader that has ended while its outputs are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Draining {
     /// Its exit status.
     pub exit: Exit,
@@ -30,7 +32,7 @@ impl Draining {
 }
 
 /// Reason for which a start was given up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Killed {
     /// It did not come about in time.
     Late,

@@ -44,6 +44,12 @@ pub const FRONT_ENDS: Duration = Duration::from_millis(8500);
 /// Time for ending the last process trees after the front has ended.
 pub const LAST_TREES: Duration = Duration::from_millis(500);
 
+/// Time within which a new program has tried itself. It reads a few files.
+pub const TRIAL: Duration = Duration::from_secs(10);
+
+/// Time within which a new guard has been told of the jobs, before the old one is ended.
+pub const GUARD: Duration = Duration::from_secs(1);
+
 /// Shortest delay between two starts of the front. A front that fails at once must not use the machine up.
 pub const FRONT_RESTART: Duration = Duration::from_millis(20);
 

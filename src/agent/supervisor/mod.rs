@@ -20,6 +20,7 @@ mod child_io;
 mod end_of_input;
 mod front_process;
 pub mod guard;
+pub mod handover;
 mod job;
 mod lifecycle;
 mod limits;
@@ -48,7 +49,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use mio::{Poll, Registry};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, getrlimit, setrlimit, waitpid};
 
 use self::child_io::Shared;
 use self::guard::Guard;
@@ -92,6 +93,8 @@ pub struct Config {
     pub log: Option<LogSender>,
     /// Process that ends the jobs if this one dies.
     pub guard: Option<Guard>,
+    /// Process id of the recorder, if it is a child of this one.
+    pub recorder: Option<i32>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
     /// Random number that distinguishes the processes of this agent from all others.
@@ -116,6 +119,8 @@ pub struct Supervisor {
     max_jobs: usize,
     max_output: Option<u64>,
     resources: Vec<Limit>,
+    /// Limit of descriptors that the jobs get back, if that of this process was raised.
+    original_descriptors: Option<u64>,
     records: Records,
     /// Process that ends the jobs if this one dies.
     guard: Option<Guard>,
@@ -141,6 +146,12 @@ pub struct Supervisor {
     front: Option<Frames<ToFront, ToSupervisor>>,
     /// Restriction that the front has reported last.
     in_force: Option<InForce>,
+    /// Process ids of the recorder and of the guard.
+    helpers: Vec<i32>,
+    /// Process ids of children that end on their own and are reaped then.
+    predecessors: Vec<i32>,
+    /// True if it continues the work of an earlier program.
+    has_taken_over: bool,
     /// True once nothing more is to be started.
     closed: bool,
 }
@@ -153,11 +164,12 @@ impl Supervisor {
     /// The system has no descriptor or memory left.
     pub fn new(config: Config) -> io::Result<Self> {
         crate::process::become_subreaper()?;
-        let (max_jobs, mut resources) = reserve_descriptors(config.max_jobs);
-        resources.extend(config.resources);
+        let (max_jobs, original_descriptors) = reserve_descriptors(config.max_jobs);
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
         // Ended jobs keep their rings until they are forgotten.
         let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
+        let guard = config.guard.as_ref().and_then(Guard::pid);
+        let guard = guard.and_then(|pid| i32::try_from(pid).ok());
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let records = Records::new(config.audit, config.log, &registry)?;
@@ -185,8 +197,11 @@ impl Supervisor {
             reload: None,
             max_jobs,
             max_output: config.max_output,
-            resources,
+            resources: config.resources,
+            original_descriptors,
             records,
+            helpers: config.recorder.into_iter().chain(guard).collect(),
+            predecessors: Vec::new(),
             guard: config.guard,
             replay_log,
             seen_before,
@@ -206,6 +221,7 @@ impl Supervisor {
             sessions: Sessions::default(),
             front: None,
             in_force: None,
+            has_taken_over: false,
             closed: false,
         })
     }
@@ -251,6 +267,19 @@ impl Supervisor {
         }
     }
 
+    /// True if nothing is under way that its state does not contain.
+    fn can_be_replaced(&self) -> bool {
+        self.records.is_settled() && self.guard.as_ref().is_none_or(Guard::is_idle)
+    }
+
+    /// Reaps children that end on their own.
+    fn reap_predecessors(&mut self) {
+        self.predecessors.retain(|&pid| {
+            let pid = Pid::from_raw(pid);
+            matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None)) && pid.is_some()
+        });
+    }
+
     /// Marks the state of a job as changed.
     fn note(&mut self, id: JobId) {
         if let Some(job) = self.table.get_mut(id)
@@ -272,8 +301,8 @@ impl Supervisor {
 }
 
 /// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most
-/// `wanted`, and the limit that the jobs get back.
-fn reserve_descriptors(wanted: usize) -> (usize, Vec<Limit>) {
+/// `wanted`, and the limit before.
+fn reserve_descriptors(wanted: usize) -> (usize, Option<u64>) {
     let limit = getrlimit(Resource::Nofile);
     let needed = limits::DESCRIPTORS_OWN + wanted as u64 * limits::DESCRIPTORS_PER_JOB;
     let maximum = limit.maximum.unwrap_or(limits::DESCRIPTORS);
@@ -284,13 +313,9 @@ fn reserve_descriptors(wanted: usize) -> (usize, Vec<Limit>) {
         maximum: limit.maximum,
     };
     if raised <= current || setrlimit(Resource::Nofile, raise).is_err() {
-        return (jobs_within(current, wanted), Vec::new());
+        return (jobs_within(current, wanted), None);
     }
-    let original = Limit {
-        resource: Resource::Nofile,
-        at_most: current,
-    };
-    (jobs_within(raised, wanted), vec![original])
+    (jobs_within(raised, wanted), Some(current))
 }
 
 fn jobs_within(descriptors: u64, wanted: usize) -> usize {

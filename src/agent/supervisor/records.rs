@@ -145,6 +145,31 @@ impl Records {
         self.waiting.values().map(|start| start.deadline).min()
     }
 
+    /// True if no start waits for its record.
+    pub fn is_settled(&self) -> bool {
+        self.waiting.is_empty() && self.refused.is_empty()
+    }
+
+    /// Returns the audit records and the log lines that the recorder has not taken.
+    pub fn unsent(&self) -> [Vec<Vec<u8>>; 2] {
+        let audit = self.audit.as_ref().map(AuditSender::unsent);
+        let log = self.log.as_ref().map(|(log, _)| log.unsent());
+        [audit, log].map(Option::unwrap_or_default)
+    }
+
+    /// Takes the counts, and the records and lines that an earlier recorder has not taken.
+    pub fn restore(&mut self, counts: Counts, [records, lines]: &[Vec<Vec<u8>>; 2]) {
+        self.counts = counts;
+        for record in records {
+            self.send_line(record.clone());
+        }
+        if let Some((log, _)) = &self.log {
+            for line in lines {
+                log.send(line);
+            }
+        }
+    }
+
     /// Sends what waits, as far as the recorder accepts it in a moment, and ends lines and records.
     pub fn finish(&mut self) {
         if let Some((log, _)) = &self.log {

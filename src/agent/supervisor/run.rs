@@ -3,13 +3,20 @@
 //! Each turn takes a bounded number of each, so that none starves the others. If something is left, the next turn
 //! follows at once; otherwise it sleeps until a descriptor or the next deadline wakes it.
 
+mod replacement;
+
 use std::io;
 use std::time::Duration;
 
 use mio::Interest;
 use mio::unix::SourceFd;
+use rustix::io::Errno;
+use rustix::stdio::{stderr, stdin, stdout};
+use rustix::termios::tcgetattr;
 
+use self::replacement::Replacement;
 use super::front_process::FrontProcess;
+use super::handover::Program;
 use super::messages::Connection;
 use super::signals::Signals;
 use super::watch::Watch;
@@ -44,6 +51,11 @@ pub struct Run {
     timer: Timer,
     phase: Phase,
     service_manager: ServiceManager,
+    /// The program to execute in the place of this one, if it may be replaced.
+    program: Option<Program>,
+    /// True if the service manager has bound the sockets.
+    activated: bool,
+    replacement: Option<Replacement>,
 }
 
 impl Run {
@@ -64,6 +76,9 @@ impl Run {
             timer,
             phase: Phase::Working,
             service_manager: ServiceManager::default(),
+            program: None,
+            activated: false,
+            replacement: None,
         })
     }
 
@@ -71,6 +86,14 @@ impl Run {
     #[must_use]
     pub fn with_service_manager(mut self, service_manager: ServiceManager) -> Self {
         self.service_manager = service_manager;
+        self
+    }
+
+    /// Lets the program be replaced. `activated` tells that the service manager has bound the sockets.
+    #[must_use]
+    pub fn with_program(mut self, program: Program, activated: bool) -> Self {
+        self.program = Some(program);
+        self.activated = activated;
         self
     }
 
@@ -107,7 +130,7 @@ impl Run {
             }
             for event in &ready {
                 match event.token() {
-                    tokens::TIMER | tokens::FRONT | tokens::RECORDER => {}
+                    tokens::TIMER | tokens::FRONT | tokens::RECORDER | tokens::TRIAL => {}
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
                     tokens::CHILD => self.on_child(),
@@ -129,8 +152,7 @@ impl Run {
             self.shut_down(now);
         }
         if self.signals.reload() {
-            self.service_manager.notify(now, State::Reloading);
-            self.supervisor.reload_policy();
+            self.on_reload(now);
         }
         let mut more = match self.supervisor.take_messages(now) {
             Connection::Idle => false,
@@ -173,15 +195,29 @@ impl Run {
         }
         match self.phase {
             Phase::Ending(at) if at <= now => self.end_trees(now),
-            Phase::Working if self.supervisor.front.is_none() => self.start_front(now),
+            Phase::Working if self.supervisor.front.is_none() && !self.is_executing() => {
+                self.start_front(now);
+            }
             Phase::Working | Phase::Ending(_) | Phase::LastTrees(_) => {}
         }
+        self.on_replacement(now);
         self.report(now);
+    }
+
+    /// Processes SIGHUP: the end of the terminal, or the order to load the files and the program again.
+    fn on_reload(&mut self, now: Instant) {
+        if is_hung_up() {
+            return self.shut_down(now);
+        }
+        self.service_manager.notify(now, State::Reloading);
+        self.supervisor.reload_policy();
+        self.start_replacement(now);
     }
 
     /// Reports its state to the service manager.
     fn report(&mut self, now: Instant) {
         match self.phase {
+            Phase::Working if self.replacement.is_some() => {}
             Phase::Working if self.supervisor.in_force.is_some() => {
                 self.service_manager.notify(now, State::Ready);
             }
@@ -199,8 +235,9 @@ impl Run {
         let phase = match self.phase {
             Phase::Working => {
                 let process = self.process.as_ref();
-                let missing = self.supervisor.front.is_none();
-                process.filter(|_| missing).map(FrontProcess::next_start)
+                let missing = self.supervisor.front.is_none() && !self.is_executing();
+                let next = process.filter(|_| missing).map(FrontProcess::next_start);
+                next.or(self.replacement_deadline())
             }
             Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
         };
@@ -221,6 +258,7 @@ impl Run {
         if let Some(process) = &mut self.process {
             process.reap();
         }
+        self.supervisor.reap_predecessors();
         reap_orphans();
     }
 
@@ -243,6 +281,7 @@ impl Run {
             process.kill(now);
         }
         match self.phase {
+            Phase::Working if self.is_executing() => {}
             Phase::Working if self.process.is_some() => {
                 tracing::warn!("the front has ended; starting it anew");
             }
@@ -291,6 +330,14 @@ impl Run {
     }
 }
 
+/// True if a standard stream is a terminal that was hung up.
+fn is_hung_up() -> bool {
+    let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
+    [stdin, stdout, stderr]
+        .into_iter()
+        .any(|stream| matches!(tcgetattr(stream), Err(Errno::IO)))
+}
+
 impl Supervisor {
     /// Takes the connection to a new front.
     fn connect(&mut self, connection: Frames<ToFront, ToSupervisor>) -> io::Result<()> {
@@ -310,11 +357,22 @@ impl Supervisor {
 
     /// Records the start of the agent. If a required record cannot be written, commands are denied later.
     fn record_start(&mut self, listening: Vec<String>) {
-        let event = Event::AgentStarted {
-            version: env!("CARGO_PKG_VERSION"),
-            pid: std::process::id(),
-            listening,
-            keys: self.policy.policy().members().count(),
+        let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+        let event = if self.has_taken_over {
+            let running = self.table.iter().filter(|(_, job)| !job.is_settled());
+            Event::AgentReplaced {
+                version,
+                pid,
+                listening,
+                jobs: running.count(),
+            }
+        } else {
+            Event::AgentStarted {
+                version,
+                pid,
+                listening,
+                keys: self.policy.policy().members().count(),
+            }
         };
         self.records.send(&Record::of_agent(event));
     }

@@ -48,6 +48,17 @@ impl Sessions {
         }
     }
 
+    /// Returns all sessions, of which the present ones are lost from `now` on.
+    pub fn all(&self, now: Instant) -> impl Iterator<Item = (Instant, ResetRecord)> {
+        let open = self.open.values().map(move |&record| (now, record));
+        self.lost.iter().copied().chain(open)
+    }
+
+    /// Takes the sessions of fronts that are gone.
+    pub fn restore(&mut self, lost: &[(Instant, ResetRecord)]) {
+        self.lost.extend(lost);
+    }
+
     /// Returns the lost sessions.
     pub fn lost(&self) -> impl Iterator<Item = ResetRecord> {
         self.lost.iter().map(|lost| lost.1)

@@ -18,7 +18,9 @@ use crate::agent::access::{Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
 use crate::message::{Exec, OsText, Outcome, Window};
-use crate::process::{self, AccountError, Signal, SpawnError, Stage, Stdin, User, WindowSize};
+use crate::process::{
+    self, AccountError, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize,
+};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -167,13 +169,30 @@ impl Supervisor {
                 size: size(terminal.window),
                 term: terminal.term.clone().into(),
             }),
-            limits: self.resources.clone(),
+            limits: self.limits(),
             marker: format!("{}-{}", self.mark, id.0),
             ..process::Spec::new(user)
         }
     }
 
-    fn register(&self, id: JobId, child: &Child, io: &mut ChildIo) -> std::io::Result<()> {
+    /// Returns the resource limits of a process. What the configuration says comes after what the agent was started with.
+    fn limits(&self) -> Vec<Limit> {
+        let original = self.original_descriptors.map(|at_most| Limit {
+            resource: Resource::Nofile,
+            at_most,
+        });
+        original
+            .into_iter()
+            .chain(self.resources.iter().copied())
+            .collect()
+    }
+
+    pub(super) fn register(
+        &self,
+        id: JobId,
+        child: &Child,
+        io: &mut ChildIo,
+    ) -> std::io::Result<()> {
         let token = |part: Part| -> Token { tokens::of(id, part) };
         let pidfd = Some(child.pidfd().as_raw_fd());
         for (descriptor, part) in [(pidfd, Part::Leader), (child.report(), Part::Start)] {

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::job::Job;
+use crate::agent::ipc::Remembered;
 use crate::agent::jobs::{JobId, Phase, Register};
 use crate::crypto::PublicKey;
 use crate::message::RequestId;
@@ -26,9 +27,31 @@ impl Table {
     /// Enters a job. Its number, slot and request are free.
     pub fn insert(&mut self, id: JobId, job: Job) {
         self.last = self.last.max(Some(id));
-        self.slots.insert(job.slot);
-        self.requests.insert((job.owner.key, job.request), id);
+        if !job.forgotten {
+            self.slots.insert(job.slot);
+            self.requests.insert((job.owner.key, job.request), id);
+        }
         self.jobs.insert(id, job);
+    }
+
+    /// Takes the ids of forgotten jobs, oldest first, the horizon of their register, and the highest number of a job.
+    pub fn restore(
+        &mut self,
+        entries: &[Remembered],
+        horizon: Option<Instant>,
+        last: Option<JobId>,
+    ) {
+        for entry in entries {
+            self.register
+                .enter(entry.entered, entry.key, entry.request, entry.digest);
+        }
+        self.register.set_horizon(horizon);
+        self.last = last;
+    }
+
+    /// Returns the highest number of a job so far.
+    pub const fn last(&self) -> Option<JobId> {
+        self.last
     }
 
     /// Returns the number of the next job.

@@ -18,6 +18,9 @@ pub const RECORDER: Token = Token(5);
 /// A child process that ended.
 pub const CHILD: Token = Token(4);
 
+/// The trial of a program.
+pub const TRIAL: Token = Token(6);
+
 /// First token of processes.
 const FIRST: usize = 16;
 

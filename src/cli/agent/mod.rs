@@ -23,6 +23,7 @@ use super::{failure, memory};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::guard;
+use crate::agent::supervisor::handover::TRIAL;
 use crate::agent::{front, recorder};
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 
@@ -85,7 +86,12 @@ pub fn main() -> ExitCode {
         _ => {}
     }
     let line = AgentLine::parse();
-    let status = run(&line).unwrap_or_else(|error| {
+    let is_trial = std::env::args_os().next().is_some_and(|name| name == TRIAL);
+    let result = match (is_trial, &line.command) {
+        (true, None) => serve::try_takeover(&line.serve),
+        (true, Some(_)) | (false, _) => run(&line),
+    };
+    let status = result.unwrap_or_else(|error| {
         eprintln!("udpagent: {error:#}");
         INTERNAL
     });

@@ -24,6 +24,7 @@ use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
 use crate::agent::service_manager::{Passed, ServiceManager, passed};
 use crate::agent::supervisor::guard::Guard;
+use crate::agent::supervisor::handover::{Inherited, Program, report_trial};
 use crate::agent::{log, sandbox};
 use crate::control::signals::not_ignored;
 use crate::crypto::{SecretKey, key_file};
@@ -118,9 +119,16 @@ impl ServeArgs {
 /// Runs the agent until it is told to end.
 pub fn run(args: &ServeArgs) -> Result<u8> {
     // First, so that no program that is executed later gets the descriptors.
+    let inherited = Inherited::from_environment().context("cannot take over the jobs")?;
     let service = Service {
-        passed: passed()?,
+        passed: match inherited {
+            // Its descriptors are among the inherited ones.
+            Some(_) => Passed::default(),
+            None => passed()?,
+        },
+        inherited,
         manager: ServiceManager::from_environment().context("NOTIFY_SOCKET")?,
+        program: Program::current().context("cannot find this program")?,
     };
     let files = Files::locate()?;
     let file = files.read_config(&args.config)?;
@@ -147,7 +155,8 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 
-    let result = serve(config, files, audit, lines, guard, service);
+    let recorder = pid.as_raw_pid();
+    let result = serve(config, files, audit, lines, (recorder, guard), service);
     let status = match (result, format) {
         (Ok(()), _) => Ok(SUCCESS),
         (Err(error), LogFormat::Text) => Err(error),
@@ -162,12 +171,16 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     status
 }
 
-/// Descriptors and connection of a service manager.
+/// Surroundings of the agent.
 struct Service {
-    /// Descriptors.
+    /// Descriptors of a service manager.
     passed: Passed,
-    /// Connection for notifications.
+    /// State of the program that was executed before in this process.
+    inherited: Option<Inherited>,
+    /// Connection for notifications of the service manager.
     manager: ServiceManager,
+    /// The program, as it is executed anew.
+    program: Program,
 }
 
 fn serve(
@@ -175,10 +188,15 @@ fn serve(
     files: Files,
     audit: Option<AuditSender>,
     log: daemon::Log,
-    guard: Option<Guard>,
+    (recorder, guard): (i32, Option<Guard>),
     service: Service,
 ) -> Result<()> {
-    let Service { passed, manager } = service;
+    let Service {
+        passed,
+        inherited,
+        manager,
+        program,
+    } = service;
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let identity = key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(control) = &files.control {
@@ -194,13 +212,17 @@ fn serve(
     let setup = daemon::Config {
         audit,
         log: Some(log),
+        recorder: Some(recorder),
         guard,
         ..setup(config, files, identity, name.clone())?
     };
-    let agent = if passed.sockets.is_empty() {
-        daemon::bind(setup).with_context(|| binds.join(", "))?
-    } else {
-        daemon::adopt(setup, passed.sockets)?
+    let taken = inherited.as_ref().map(Inherited::jobs);
+    let agent = match inherited {
+        Some(inherited) => daemon::take_over(setup, inherited)?,
+        None if passed.sockets.is_empty() => {
+            daemon::bind(setup).with_context(|| binds.join(", "))?
+        }
+        None => daemon::adopt(setup, passed.sockets)?,
     };
     for (address, error) in &agent.unbound {
         tracing::warn!("{address}: {error}; continuing without this address");
@@ -216,27 +238,40 @@ fn serve(
     let addresses: Vec<String> = addresses.collect();
     let name = escape::line(name.as_bytes(), NAME);
     let (key, addresses) = (agent.key, addresses.join(", "));
-    tracing::info!(
-        event = "agent_started",
-        "{name} {key} listens on {addresses}"
-    );
-    let (stops, reloads) = signals(manager.is_present());
+    match taken {
+        None => tracing::info!(
+            event = "agent_started",
+            "{name} {key} listens on {addresses}"
+        ),
+        Some(jobs) => tracing::info!(
+            event = "agent_replaced",
+            "version {} has taken over, with {jobs} jobs; {name} {key} listens on {addresses}",
+            env!("CARGO_PKG_VERSION")
+        ),
+    }
+    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
+    let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
     agent
-        .serve(own_program()?, sandbox, manager, &stops, &reloads)
+        .serve(own_program()?, program, sandbox, manager, &stops, &reloads)
         .context("cannot start")?;
     drop(published);
     Ok(())
 }
 
-/// Returns the signals that end the agent, and those that let it load its files again. A service has no terminal that
-/// could hang up.
-fn signals(is_service: bool) -> (Vec<i32>, Vec<i32>) {
-    let (stops, reloads) = if is_service {
-        (vec![SIGINT, SIGTERM], vec![SIGHUP])
-    } else {
-        (vec![SIGINT, SIGTERM, SIGHUP], Vec::new())
-    };
-    (not_ignored(stops).collect(), reloads)
+/// Tries whether this program could take over with the state on standard input: reads all files as the agent does.
+pub fn try_takeover(args: &ServeArgs) -> Result<u8> {
+    let files = Files::locate()?;
+    let file = files.read_config(&args.config)?;
+    let config = Config::resolve([args.layer(), file]);
+    restriction(config.sandbox)?;
+    addresses(&config.bind)?;
+    let mut rng = net::rng().context("cannot get random numbers from the system")?;
+    key_file::load_or_create(&files.agent.identity(), &mut rng)?;
+    if let Some(audit) = audit(&config) {
+        audit::Log::open(audit).context("audit-file")?;
+    }
+    report_trial().context("cannot read the state of the running agent")?;
+    Ok(SUCCESS)
 }
 
 /// Returns the restriction of the front. If it is required, checks that it can be complete.
@@ -302,6 +337,7 @@ fn setup(
         },
         resources: config.resources,
         cgroup_limits: config.cgroup_limits,
+        recorder: None,
         audit: None,
         log: None,
         guard: None,

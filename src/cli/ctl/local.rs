@@ -42,6 +42,7 @@ impl Local {
             cgroup_limits: CgroupLimits::default(),
             audit: None,
             log: None,
+            recorder: None,
             guard: None,
         })
         .context("cannot start an agent in this process")?;

@@ -5,12 +5,14 @@ mod child;
 mod terminal;
 mod test;
 mod trees;
+mod workload;
 
 pub use agent::Agent;
 pub use child::{Child, DEADLINE, eventually};
 pub use terminal::Terminal;
 pub use test::Test;
 pub use trees::{Jobs, children, helper};
+pub use workload::disturbed_commands;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -34,6 +34,7 @@ fn agent(trust: Trust) -> Agent {
         plain: Plain::Off,
         cgroup_limits: CgroupLimits::default(),
         log: None,
+        recorder: None,
         guard: None,
         replay_log: None,
         resources: Vec::new(),

@@ -1,0 +1,83 @@
+//! The pipes of a process as plain values, and back.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+
+use super::{ChildIo, EndOfInput, Inlet, Outlet};
+use crate::agent::supervisor::handover::{Descriptors, InletState, IoState, OutletState};
+use crate::process::{Pipe, Slave};
+
+fn number(pipe: Option<&Pipe>) -> Option<RawFd> {
+    pipe.map(|pipe| pipe.as_fd().as_raw_fd())
+}
+
+impl ChildIo {
+    /// Returns the state, for the program that takes this one's place.
+    pub fn to_state(&self) -> IoState {
+        let end_of_input = self.end_of_input.as_ref();
+        let slave = end_of_input.map(EndOfInput::slave);
+        IoState {
+            outlets: self.outlets.each_ref().map(|outlet| OutletState {
+                pipe: number(outlet.pipe.as_ref()),
+                end: outlet.end,
+                released: outlet.released,
+                base: outlet.base,
+                shut: outlet.shut,
+                extra: outlet.extra,
+            }),
+            inlet: InletState {
+                pipe: number(self.inlet.pipe.as_ref()),
+                written: self.inlet.written,
+                accepted: self.inlet.accepted,
+                base: self.inlet.base,
+                eof: self.inlet.eof,
+                broken: self.inlet.broken,
+            },
+            slave: slave.map(|slave| slave.as_fd().as_raw_fd()),
+            on_terminal: self.on_terminal,
+            end_has_begun: end_of_input.is_some_and(EndOfInput::has_begun),
+        }
+    }
+
+    /// Returns the pipes that a state describes.
+    pub fn from_state(
+        slot: u32,
+        state: &IoState,
+        descriptors: &mut Descriptors,
+    ) -> io::Result<Self> {
+        let slave = match state.slave {
+            Some(number) => Some(Slave::adopt(descriptors.take(number)?)),
+            None => None,
+        };
+        let stdin = take(state.inlet.pipe, descriptors)?;
+        let [stdout, stderr] = &state.outlets;
+        let mut io = Self::new(slot, [stdin, None, None], slave);
+        io.outlets = [outlet(stdout, descriptors)?, outlet(stderr, descriptors)?];
+        io.inlet = Inlet {
+            written: state.inlet.written,
+            accepted: state.inlet.accepted,
+            base: state.inlet.base,
+            eof: state.inlet.eof,
+            broken: state.inlet.broken,
+            ..io.inlet
+        };
+        io.on_terminal = state.on_terminal;
+        Ok(io)
+    }
+}
+
+fn outlet(state: &OutletState, descriptors: &mut Descriptors) -> io::Result<Outlet> {
+    Ok(Outlet {
+        end: state.end,
+        released: state.released,
+        base: state.base,
+        shut: state.shut,
+        extra: state.extra,
+        ..Outlet::new(take(state.pipe, descriptors)?)
+    })
+}
+
+fn take(number: Option<RawFd>, descriptors: &mut Descriptors) -> io::Result<Option<Pipe>> {
+    let descriptor = number.map(|number| descriptors.take(number)).transpose()?;
+    descriptor.map(Pipe::adopt).transpose()
+}

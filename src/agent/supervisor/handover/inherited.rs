@@ -1,0 +1,86 @@
+//! What a program finds that was executed in the place of another one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::net::UdpSocket;
+use std::os::fd::{OwnedFd, RawFd};
+
+use super::state::State;
+use crate::process::inherited;
+
+/// Variable that names the process and the descriptor of the state. It is meant for this process only.
+pub const VARIABLE: &str = "UDPAGENT_HANDOVER";
+
+/// State and descriptors of the program that was executed before in this process.
+#[derive(Debug)]
+pub struct Inherited {
+    pub(super) state: State,
+    pub(super) descriptors: Descriptors,
+}
+
+/// Descriptors by their numbers in the state.
+#[derive(Default, Debug)]
+pub struct Descriptors(HashMap<RawFd, OwnedFd>);
+
+impl Descriptors {
+    /// Takes a descriptor.
+    ///
+    /// # Errors
+    /// The state does not list it, or lists it twice.
+    pub fn take(&mut self, number: RawFd) -> io::Result<OwnedFd> {
+        self.0.remove(&number).ok_or_else(invalid)
+    }
+}
+
+/// Error of a state that cannot be.
+pub(super) fn invalid() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+impl Inherited {
+    /// Takes the state and the descriptors; `None` if nothing was handed over. Call once, while there is one thread.
+    ///
+    /// # Errors
+    /// The state cannot be read, or a descriptor is not open. The jobs are lost; the guard of the earlier program ends
+    /// them when this one ends.
+    pub fn from_environment() -> io::Result<Option<Self>> {
+        let value = std::env::var(VARIABLE).unwrap_or_default();
+        let own = std::process::id().to_string();
+        let number = value
+            .split_once(':')
+            .filter(|(process, _)| *process == own)
+            .and_then(|(_, number)| number.parse().ok());
+        let Some(file) = number.and_then(inherited) else {
+            return Ok(None);
+        };
+        let mut text = Vec::new();
+        let mut file = File::from(file);
+        file.rewind()?;
+        file.read_to_end(&mut text)?;
+        let state = State::parse(&text)?;
+        let mut descriptors = Descriptors::default();
+        for number in state.descriptors() {
+            let descriptor = inherited(number).ok_or_else(|| {
+                let words = format!("descriptor {number} is not open");
+                io::Error::new(io::ErrorKind::InvalidData, words)
+            })?;
+            descriptors.0.insert(number, descriptor);
+        }
+        Ok(Some(Self { state, descriptors }))
+    }
+
+    /// Takes the bound sockets, and tells whether a service manager has bound them.
+    pub fn take_sockets(&mut self) -> (Vec<UdpSocket>, bool) {
+        let numbers = std::mem::take(&mut self.state.sockets);
+        let sockets = numbers.iter();
+        let sockets = sockets.filter_map(|&number| self.descriptors.take(number).ok());
+        (sockets.map(UdpSocket::from).collect(), self.state.activated)
+    }
+
+    /// Number of jobs.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.state.jobs.len()
+    }
+}

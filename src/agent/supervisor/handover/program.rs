@@ -1,0 +1,51 @@
+//! The file and the arguments with which this program is executed anew.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The program, as it was called.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its file: another one, if one was put in its place.
+    pub path: PathBuf,
+    /// Its arguments, the name first.
+    pub args: Vec<OsString>,
+}
+
+impl Program {
+    /// Returns the program that runs. Call at the start, before another file is put in its place.
+    ///
+    /// # Errors
+    /// Its file cannot be found.
+    pub fn current() -> io::Result<Self> {
+        let args: Vec<_> = env::args_os().collect();
+        let file = env::current_exe()?;
+        // A link to a version must be followed anew, so the path as it was called comes first.
+        let called = args.first().and_then(|name| called(Path::new(name)));
+        let same = |path: &PathBuf| is_same(path, &file);
+        Ok(Self {
+            path: called.filter(same).unwrap_or(file),
+            args,
+        })
+    }
+}
+
+/// Returns the path of a program of this name, as execvp(3) finds it.
+fn called(name: &Path) -> Option<PathBuf> {
+    if name.components().nth(1).is_some() || name.is_absolute() {
+        return std::path::absolute(name).ok();
+    }
+    let path = env::var_os("PATH")?;
+    let mut candidates = env::split_paths(&path).map(|directory| directory.join(name));
+    let found = candidates.find(|file| file.is_file())?;
+    std::path::absolute(found).ok()
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path| metadata(path).map(|file| (file.dev(), file.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}

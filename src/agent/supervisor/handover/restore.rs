@@ -1,0 +1,167 @@
+//! From the state of an earlier program to a supervisor.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::inherited::{Descriptors, Inherited, invalid};
+use super::state::{ChildState, JobState};
+use crate::agent::ipc::RingFile;
+use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
+use crate::agent::limits::JOBS_ENDED;
+use crate::agent::supervisor::child::Child;
+use crate::agent::supervisor::child_io::ChildIo;
+use crate::agent::supervisor::guard::Guard;
+use crate::agent::supervisor::job::Job;
+use crate::agent::supervisor::readiness::Part;
+use crate::agent::supervisor::{Supervisor, limits};
+use crate::net::Clock;
+use crate::process::{Process, Starting, Tree};
+use crate::session::InitFingerprint;
+use crate::time::Instant;
+
+impl Supervisor {
+    /// Continues the work of the program that was executed before in this process.
+    ///
+    /// # Errors
+    /// A descriptor is missing, or the poll takes it not.
+    pub fn restore(&mut self, inherited: Inherited) -> io::Result<()> {
+        let now = Clock.now();
+        let Inherited {
+            state,
+            mut descriptors,
+        } = inherited;
+        let [outputs, inputs] = state.rings;
+        self.shared.outputs = RingFile::adopt(descriptors.take(outputs)?, OUTPUT_RING);
+        self.shared.inputs = RingFile::adopt(descriptors.take(inputs)?, INPUT_RING);
+        self.keep_slots(state.slots);
+        self.has_taken_over = true;
+        self.began = state.began;
+        self.epoch = state.epoch;
+        self.mark.clone_from(&state.mark);
+        self.original_descriptors = state.original_descriptors;
+        self.seen_before = fingerprints(&state.seen_before);
+        let seen = state.seen.iter();
+        self.seen = seen
+            .map(|&(at, seen)| (at, InitFingerprint(seen)))
+            .collect();
+        self.sessions.restore(&state.lost_sessions);
+        self.records.restore(state.counts, &state.unsent);
+        self.in_force = state.in_force;
+        self.table
+            .restore(&state.register, state.horizon, state.last_job);
+        let old_guard = state
+            .guard
+            .map(|guard| descriptors.take(guard))
+            .transpose()?;
+        self.predecessors.clone_from(&state.helpers);
+        for job in state.jobs {
+            self.restore_job(now, job, &mut descriptors)?;
+        }
+        self.relieve(old_guard)
+    }
+
+    /// Keeps the rings of the earlier program, whose number cannot change.
+    fn keep_slots(&mut self, slots: u32) {
+        let ended = u32::try_from(JOBS_ENDED).expect("a few thousand");
+        let most = usize::try_from(slots.saturating_sub(ended)).unwrap_or(usize::MAX);
+        if self.max_jobs > most {
+            tracing::warn!("jobs stays {most} until the agent is restarted");
+        }
+        self.max_jobs = self.max_jobs.min(most.max(1));
+        self.slots = slots;
+    }
+
+    fn restore_job(
+        &mut self,
+        now: Instant,
+        state: JobState,
+        descriptors: &mut Descriptors,
+    ) -> io::Result<()> {
+        let (id, slot) = (state.job, state.slot);
+        if slot >= self.slots {
+            return Err(invalid());
+        }
+        let child = state.child.as_ref();
+        let child = child
+            .map(|child| restore_child(child, descriptors))
+            .transpose()?;
+        let mut io = ChildIo::from_state(slot, &state.io, descriptors)?;
+        if let Some(child) = &child {
+            self.register(id, child, &mut io)?;
+            if let Some(guard) = &mut self.guard {
+                guard.started(id, child.process().tree().to_parts());
+            }
+        }
+        let ending = state.ending.as_ref().zip(child.as_ref());
+        if let Some((parts, child)) = ending {
+            self.endings.adopt(id, child.process(), parts, now);
+        }
+        if let Some(at) = state.start_deadline {
+            self.starting.insert((at, id));
+        }
+        if state.draining.is_some() {
+            self.draining.insert(id);
+        }
+        if state.io.end_has_begun {
+            io.resume_end_of_input(now);
+            self.inputs.insert(id);
+        }
+        for part in Part::ALL {
+            if matches!(part, Part::Leader | Part::Start) || io.wants_turn(part) {
+                self.ready.push_back((id, part));
+            }
+        }
+        self.table.insert(id, restored_job(state, child, io));
+        Ok(())
+    }
+
+    /// Ends the guard of the earlier program, once the new one knows the jobs. Without a new one the old one stays.
+    fn relieve(&mut self, old: Option<OwnedFd>) -> io::Result<()> {
+        let Some(old) = old else { return Ok(()) };
+        let mut old = Guard::adopt(old)?;
+        let guard = self.guard.as_mut();
+        if guard.is_some_and(|guard| guard.wait_until_sent(limits::GUARD)) {
+            old.end();
+        } else {
+            self.guard = Some(old);
+        }
+        Ok(())
+    }
+}
+
+fn fingerprints(numbers: &[u64]) -> Vec<InitFingerprint> {
+    numbers.iter().copied().map(InitFingerprint).collect()
+}
+
+fn restore_child(state: &ChildState, descriptors: &mut Descriptors) -> io::Result<Child> {
+    let tree = Tree::from_parts(state.tree.clone()).ok_or_else(invalid)?;
+    let process = Process::adopt(tree, descriptors.take(state.pidfd)?);
+    Ok(match &state.starting {
+        Some((report, parts)) => {
+            Child::Starting(Starting::adopt(process, descriptors.take(*report)?, parts)?)
+        }
+        None => Child::Running(process),
+    })
+}
+
+/// Returns the job of a state, with its process and pipes.
+fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
+    Job {
+        slot: state.slot,
+        request: state.request,
+        digest: state.digest,
+        owner: state.owner,
+        record: state.record,
+        child,
+        io,
+        status: state.status,
+        cause: state.cause,
+        pending_force: state.pending_force,
+        picture: state.picture,
+        draining: state.draining,
+        killed: state.killed,
+        ending: state.ending.is_some(),
+        forgotten: state.forgotten,
+        queued: false,
+    }
+}

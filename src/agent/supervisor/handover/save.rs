@@ -1,0 +1,90 @@
+//! From a supervisor to its state.
+
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+
+use super::state::{ChildState, JobState, State};
+use crate::agent::ipc::Remembered;
+use crate::agent::jobs::JobId;
+use crate::agent::supervisor::Supervisor;
+use crate::agent::supervisor::child::Child;
+use crate::agent::supervisor::guard::Guard;
+use crate::agent::supervisor::job::Job;
+use crate::net::Clock;
+
+impl Supervisor {
+    /// Returns the state, for the program that takes this one's place. `sockets` are those of the front, and
+    /// `activated` tells that a service manager has bound them.
+    pub fn state(&self, sockets: Vec<RawFd>, activated: bool) -> State {
+        let entries = self.table.register().entries();
+        let lost = self.sessions.all(Clock.now());
+        State {
+            began: self.began,
+            epoch: self.epoch,
+            mark: self.mark.clone(),
+            slots: self.slots,
+            original_descriptors: self.original_descriptors,
+            seen_before: self.seen_before.iter().map(|seen| seen.0).collect(),
+            seen: self.seen.iter().map(|&(at, seen)| (at, seen.0)).collect(),
+            register: entries
+                .map(|(key, request, digest, entered)| Remembered {
+                    key,
+                    request,
+                    digest,
+                    entered,
+                })
+                .collect(),
+            horizon: self.table.register().horizon(),
+            last_job: self.table.last(),
+            jobs: self
+                .table
+                .iter()
+                .map(|(id, job)| self.job_state(id, job))
+                .collect(),
+            lost_sessions: lost.collect(),
+            counts: self.records.counts,
+            in_force: self.in_force,
+            unsent: self.records.unsent(),
+            helpers: self.helpers.clone(),
+            rings: [&self.shared.outputs, &self.shared.inputs].map(|file| file.file().as_raw_fd()),
+            guard: self.guard.as_ref().map(Guard::raw_fd),
+            sockets,
+            activated,
+        }
+    }
+
+    fn job_state(&self, id: JobId, job: &Job) -> JobState {
+        let deadline = self.starting.iter().find(|start| start.1 == id);
+        JobState {
+            job: id,
+            slot: job.slot,
+            request: job.request,
+            digest: job.digest,
+            owner: job.owner.clone(),
+            record: job.record.clone(),
+            status: job.status,
+            cause: job.cause,
+            pending_force: job.pending_force,
+            picture: job.picture.clone(),
+            draining: job.draining,
+            killed: job.killed,
+            ending: self.endings.to_parts(&id),
+            forgotten: job.forgotten,
+            start_deadline: deadline.map(|start| start.0),
+            child: job.child.as_ref().map(child_state),
+            io: job.io.to_state(),
+        }
+    }
+}
+
+fn child_state(child: &Child) -> ChildState {
+    ChildState {
+        tree: child.process().tree().to_parts(),
+        pidfd: child.pidfd().as_raw_fd(),
+        starting: match child {
+            Child::Starting(starting) => {
+                Some((starting.report().as_fd().as_raw_fd(), starting.to_parts()))
+            }
+            Child::Running(_) => None,
+        },
+    }
+}

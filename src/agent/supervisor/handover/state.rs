@@ -1,0 +1,228 @@
+//! The state of a supervisor as plain values, for the program that is executed in its place.
+//!
+//! Not the descriptors themselves: they stay open on exec, and their numbers are here. Invariant: the text names its
+//! format; a program that does not know the format takes no state, so that the one before goes on.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::access::Controller;
+use crate::agent::ipc::Remembered;
+use crate::agent::jobs::{Digest, Force, JobId, Status};
+use crate::agent::log::Counts;
+use crate::agent::sandbox::InForce;
+use crate::agent::supervisor::job::{Draining, Killed};
+use crate::message::{Cause, RequestId, Window};
+use crate::process::{EndingParts, StartingParts, TreeParts};
+use crate::session::ResetRecord;
+use crate::time::Instant;
+
+/// Number of the format. Members that have a default may be added without a new number.
+const FORMAT: u32 = 1;
+
+/// State of a supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    /// Start of the agent.
+    pub began: Instant,
+    /// Random number of this run of the agent.
+    pub epoch: u64,
+    /// Random number that distinguishes its processes from all others.
+    pub mark: String,
+    /// Number of slots of the rings.
+    pub slots: u32,
+    /// Limit of descriptors that the jobs get back, if that of the agent was raised.
+    pub original_descriptors: Option<u64>,
+    /// Fingerprints of INITs that an earlier run has answered.
+    pub seen_before: Vec<u64>,
+    /// Fingerprints of INITs that this run has answered, oldest first.
+    pub seen: Vec<(Instant, u64)>,
+    /// Ids of forgotten requests.
+    pub register: Vec<Remembered>,
+    /// Time of entry of the youngest id that the register had no room for.
+    pub horizon: Option<Instant>,
+    /// Highest number of a job so far.
+    pub last_job: Option<JobId>,
+    /// All jobs.
+    pub jobs: Vec<JobState>,
+    /// Sessions of fronts that are gone, and since when.
+    pub lost_sessions: Vec<(Instant, ResetRecord)>,
+    /// Counts for the last line of the log.
+    pub counts: Counts,
+    /// Restriction that the front has reported last.
+    pub in_force: Option<InForce>,
+    /// Audit records and log lines that the recorder has not taken.
+    pub unsent: [Vec<Vec<u8>>; 2],
+    /// Process ids of the recorder, the guard and the front, which end when the program is executed.
+    pub helpers: Vec<i32>,
+    /// Descriptors of the rings of outputs and of inputs.
+    pub rings: [RawFd; 2],
+    /// Descriptor of the connection to the guard.
+    pub guard: Option<RawFd>,
+    /// Descriptors of the bound sockets.
+    pub sockets: Vec<RawFd>,
+    /// True if the service manager has bound them.
+    pub activated: bool,
+}
+
+/// State of a job.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct JobState {
+    /// Its number.
+    pub job: JobId,
+    /// Number of its rings.
+    pub slot: u32,
+    /// Request id.
+    pub request: RequestId,
+    /// First bytes of the hash of the request.
+    pub digest: Digest,
+    /// Controller that has requested it.
+    pub owner: Controller,
+    /// Record of the front.
+    pub record: Vec<u8>,
+    /// State of the process.
+    pub status: Status,
+    /// Reason of its end, if it is being ended.
+    pub cause: Option<Cause>,
+    /// Force with which the tree is ended after its leader.
+    pub pending_force: Option<Force>,
+    /// Last picture of its terminal.
+    pub picture: Option<(u64, Window, Vec<u8>)>,
+    /// Its outputs are read after the end of the leader.
+    pub draining: Option<Draining>,
+    /// Reason for which its child was killed before it had executed its program.
+    pub killed: Option<Killed>,
+    /// The termination of its tree.
+    pub ending: Option<EndingParts>,
+    /// True if the front has forgotten it.
+    pub forgotten: bool,
+    /// Deadline of its start.
+    pub start_deadline: Option<Instant>,
+    /// Its process.
+    pub child: Option<ChildState>,
+    /// Its pipes.
+    pub io: IoState,
+}
+
+/// State of a process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChildState {
+    /// Its tree.
+    pub tree: TreeParts,
+    /// Descriptor of the leader.
+    pub pidfd: RawFd,
+    /// Descriptor of the report of its start, and what is known of it, as long as it is being started.
+    pub starting: Option<(RawFd, StartingParts)>,
+}
+
+/// State of the pipes of a process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IoState {
+    /// Its outputs.
+    pub outlets: [OutletState; 2],
+    /// Its stdin.
+    pub inlet: InletState,
+    /// Descriptor of the slave of its terminal, as long as it is held.
+    pub slave: Option<RawFd>,
+    /// True if it runs on a terminal.
+    pub on_terminal: bool,
+    /// True if the end of terminal input has begun.
+    pub end_has_begun: bool,
+}
+
+/// State of an output.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OutletState {
+    /// Descriptor of the pipe.
+    pub pipe: Option<RawFd>,
+    /// Bytes read so far.
+    pub end: u64,
+    /// Offset below which nothing is needed any more.
+    pub released: u64,
+    /// Base of the ring.
+    pub base: u64,
+    /// True if it was closed on request.
+    pub shut: bool,
+    /// Free space of the ring that is used at the end of the leader only.
+    pub extra: u64,
+}
+
+/// State of stdin.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InletState {
+    /// Descriptor of the pipe.
+    pub pipe: Option<RawFd>,
+    /// Bytes written so far.
+    pub written: u64,
+    /// Offset of the end of the bytes in the ring.
+    pub accepted: u64,
+    /// Base of the ring.
+    pub base: u64,
+    /// True if the input ends at `accepted`.
+    pub eof: bool,
+    /// True if nobody reads.
+    pub broken: bool,
+}
+
+impl JobState {
+    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let child = self.child.iter().flat_map(|child| {
+            let report = child.starting.as_ref().map(|starting| starting.0);
+            [Some(child.pidfd), report]
+        });
+        let outlets = self.io.outlets.iter().map(|outlet| outlet.pipe);
+        let pipes = outlets.chain([self.io.inlet.pipe, self.io.slave]);
+        child.chain(pipes).flatten()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document<S> {
+    format: u32,
+    state: S,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+impl State {
+    /// Returns the descriptors that must stay open.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let own = self.rings.into_iter().chain(self.guard);
+        let jobs = self.jobs.iter().flat_map(JobState::descriptors);
+        own.chain(self.sockets.iter().copied())
+            .chain(jobs)
+            .collect()
+    }
+
+    /// Returns the state as text.
+    ///
+    /// # Errors
+    /// A value has no text; a defect.
+    pub fn to_text(&self) -> io::Result<Vec<u8>> {
+        let document = Document {
+            format: FORMAT,
+            state: self,
+        };
+        Ok(serde_json::to_vec(&document)?)
+    }
+
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// The format is another one, or the text is not complete.
+    pub fn parse(text: &[u8]) -> io::Result<Self> {
+        let Format { format } = serde_json::from_slice(text)?;
+        if format != FORMAT {
+            let words = format!("the state has format {format}, this program knows {FORMAT}");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, words));
+        }
+        let document: Document<Self> = serde_json::from_slice(text)?;
+        Ok(document.state)
+    }
+}

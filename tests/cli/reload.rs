@@ -1,0 +1,257 @@
+//! The replacement of the agent's program by SIGHUP: commands go on, under another program too.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{Agent, Child, Terminal, User, children, disturbed_commands, eventually};
+
+/// Number of times that the program is replaced while commands run.
+const REPLACEMENTS: usize = 5;
+
+/// Replaces the program and waits until the next one serves.
+fn reload(user: &User, agent: &mut Agent) {
+    agent.child.signal(Signal::HUP);
+    agent
+        .child
+        .stderr_line(|line| line.contains("has taken over"));
+    let ping = user.udpctl(["ping", &agent.target()]).outcome();
+    assert_eq!(ping.status, 0, "{}", ping.stderr);
+}
+
+/// Asks for a replacement that fails, and returns the reason.
+fn refused_reload(agent: &mut Agent) -> String {
+    agent.child.signal(Signal::HUP);
+    let line = agent
+        .child
+        .stderr_line(|line| line.contains("the program is not replaced"));
+    line.split_once("not replaced: ").unwrap().1.to_owned()
+}
+
+/// Starts a command that waits for a file and ends with `exit`, whose program is the same until then.
+fn waiting(user: &User, target: &str, go: &Path, exit: u8) -> Child {
+    let script = format!(
+        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit {exit}",
+        go.display()
+    );
+    let mut command = user.command("udpctl");
+    command.args(["exec", target, "--shell", &script]);
+    let mut child = Child::start(command);
+    child.stdout_line(|line| line == "begun");
+    child
+}
+
+fn ends_with(mut child: Child, go: &Path, exit: i32) {
+    fs::write(go, "").unwrap();
+    child.stdout_line(|line| line == "done");
+    let (status, errors) = child.wait();
+    assert_eq!(status.code(), Some(exit), "{errors}");
+    fs::remove_file(go).unwrap();
+}
+
+#[test]
+fn running_commands_survive_replacements_of_the_program_to_the_last_byte() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let (target, pid) = (agent.target(), agent.child.pid());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let probing = scope.spawn(|| {
+            let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
+            probe.connect(&target).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                // The system answers a datagram that finds no socket; the next one fails then.
+                probe.send(&[0xff; 8]).expect("the socket stays open");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        disturbed_commands(&user, &target, || {
+            for _ in 0..REPLACEMENTS {
+                reload(&user, &mut agent);
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        probing.join().unwrap();
+    });
+    assert_eq!(agent.child.pid(), pid);
+}
+
+#[test]
+fn another_program_takes_over_and_one_that_cannot_run_does_not() {
+    let user = User::new();
+    let program = user.path("udpagent");
+    fs::copy(env!("CARGO_BIN_EXE_udpagent"), &program).unwrap();
+    let mut command = user.command(program.to_str().unwrap());
+    command.args(["--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let go = user.path("go");
+    let running = waiting(&user, &agent.target(), &go, 3);
+    let executed = format!("/proc/{}/exe", agent.child.pid().as_raw_pid());
+    let executed = || fs::metadata(&executed).unwrap().ino();
+    let first = executed();
+    let put = |content: &[u8]| {
+        let aside = user.path("aside");
+        fs::write(&aside, content).unwrap();
+        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&aside, &program).unwrap();
+    };
+    put(b"#!/bin/sh\necho out of order >&2\nexit 1\n");
+    assert_eq!(refused_reload(&mut agent), "out of order");
+    put(b"no program");
+    let reason = refused_reload(&mut agent);
+    assert!(reason.contains("Exec format error"), "{reason}");
+    assert_eq!(executed(), first);
+    put(&fs::read(env!("CARGO_BIN_EXE_udpagent")).unwrap());
+    reload(&user, &mut agent);
+    assert_ne!(executed(), first);
+    ends_with(running, &go, 3);
+}
+
+#[test]
+fn a_replaced_program_has_read_the_configuration_again_and_a_wrong_one_replaces_nothing() {
+    let user = User::new();
+    user.write_config("bind = [\"127.0.0.1:0\"]\n");
+    let mut agent = Agent::start(&user, &[]);
+    let target = agent.target();
+    let go = user.path("go");
+    let running = waiting(&user, &target, &go, 4);
+    user.write_config("bind = [\"127.0.0.1:0\"]\n[limits]\njobs = \"many\"\n");
+    let reason = refused_reload(&mut agent);
+    assert!(reason.contains("jobs"), "{reason}");
+    user.write_config("bind = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\n[limits]\noutput = \"1k\"\n");
+    reload(&user, &mut agent);
+    let limited = user.udpctl(["exec", &target, "--", "head", "-c", "5000", "/dev/zero"]);
+    assert_eq!(limited.outcome().stdout.len(), 1000);
+    ends_with(running, &go, 4);
+}
+
+#[test]
+fn detached_commands_results_and_terminals_survive_a_replacement() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    let [ended, terminal] = [
+        "0000000000000000000000000000e0de",
+        "00000000000000000000000000007e57",
+    ];
+    let go = user.path("go");
+    let script = format!(
+        "printf 'a screen\\n'; stty size; while [ ! -e {} ]; do sleep 0.05; done; exit 6",
+        go.display()
+    );
+    let detach = |id: &str, more: &[&str], script: &str| {
+        let mut words = vec!["exec", "--detach", "--id", id, &target];
+        words.extend(more);
+        words.extend(["--shell", script]);
+        assert_eq!(user.udpctl(words).outcome().status, 0);
+    };
+    detach(ended, &[], "echo a result; echo an error >&2; exit 5");
+    detach(terminal, &["-t"], &script);
+    let listed = || String::from_utf8(user.udpctl(["jobs", &target]).outcome().stdout).unwrap();
+    let has = |id: &str, state: &str| {
+        let both = |line: &str| line.contains(id) && line.contains(state);
+        listed().lines().any(both)
+    };
+    eventually("one has ended", || {
+        has(ended, "exited with status 5") && has(terminal, "running")
+    });
+    reload(&user, &mut agent);
+    assert!(
+        has(ended, "exited with status 5") && has(terminal, "running"),
+        "{}",
+        listed()
+    );
+    let result = user.udpctl(["attach", &target, ended]).outcome();
+    assert_eq!((result.status, &result.stdout[..]), (5, &b"a result\n"[..]));
+    reload(&user, &mut agent);
+    let mut command = user.command("udpctl");
+    command.args(["attach", &target, terminal]);
+    let mut attached = Child::start(command);
+    attached.stdout_line(|line| line.contains("a screen"));
+    fs::write(&go, "").unwrap();
+    let (status, errors) = attached.wait();
+    assert_eq!(status.code(), Some(6), "{errors}");
+    // The ids are known as before.
+    let again = ["exec", "--id", ended, &target, "--", "true"];
+    assert_ne!(user.udpctl(again).outcome().status, 0);
+}
+
+#[test]
+fn a_command_that_is_being_ended_gets_kill_after_a_replacement() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut command = user.command("udpctl");
+    let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+    command.args([
+        "exec",
+        &agent.target(),
+        "--timeout",
+        "1s",
+        "--shell",
+        script,
+    ]);
+    let mut deaf = Child::start(command);
+    deaf.stdout_line(|line| line == "up");
+    let jobs = agent.jobs();
+    let audit = |agent: &mut Agent| {
+        agent
+            .child
+            .stderr_line(|line| line.contains("\"ended\"") && line.contains("timed_out"));
+    };
+    std::thread::sleep(Duration::from_millis(1200));
+    reload(&user, &mut agent);
+    audit(&mut agent);
+    let (status, errors) = deaf.wait();
+    assert_eq!(status.code(), Some(124), "{errors}");
+    eventually("nothing is left", || jobs.left().is_empty());
+}
+
+#[test]
+fn replacements_leave_no_descriptor_and_no_process_behind() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let pid = agent.child.pid();
+    let descriptors = format!("/proc/{}/fd", pid.as_raw_pid());
+    user.udpctl(["ping", &agent.target()]).outcome();
+    let count = || fs::read_dir(&descriptors).map(Iterator::count);
+    let all = || {
+        let children = format!("/proc/{0}/task/{0}/children", pid.as_raw_pid());
+        fs::read_to_string(children)
+            .unwrap()
+            .split_whitespace()
+            .count()
+    };
+    reload(&user, &mut agent);
+    eventually("the helpers of the first program have ended", || all() == 3);
+    let before = count().unwrap();
+    for _ in 0..10 {
+        reload(&user, &mut agent);
+    }
+    eventually("the helpers of all but one have ended", || all() == 3);
+    assert_eq!(count().unwrap(), before);
+    assert!(children(pid).is_empty());
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn an_agent_ends_when_its_terminal_is_closed() {
+    let here = Terminal::new();
+    let [pid, log] = ["pid", "log"].map(|name| here.user.path(name));
+    let (pid_file, log_file) = (pid.display(), log.display());
+    here.line(&format!(
+        "sh -c 'echo $$ >{pid_file}; exec udpagent --bind 127.0.0.1:0 2>{log_file}'"
+    ));
+    eventually("it listens", || {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("listens on"))
+    });
+    let pid = fs::read_to_string(pid).unwrap();
+    let process = format!("/proc/{}", pid.trim());
+    assert!(Path::new(&process).exists());
+    here.tmux(&["kill-server"]);
+    eventually("it has ended", || !Path::new(&process).exists());
+}
