@@ -21,6 +21,7 @@ mod limits;
 mod local;
 mod log;
 mod memory;
+mod neighbours;
 mod outcomes;
 mod plain;
 mod policy;

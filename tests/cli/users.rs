@@ -176,3 +176,48 @@ fn an_agent_without_root_runs_commands_only_as_itself() {
             .run();
     }
 }
+
+/// Makes a copy of /etc in `$0`, with accounts that may not be used, puts it in the place of /etc for the other
+/// arguments, and executes them.
+const ACCOUNTS: &str = r#"cp -a /etc "$0" && cd "$0" && line() {
+    echo "$1:x:$2:$2::/:$3" >>passwd; echo "$1:$4:19000:0:99999:7::$5:" >>shadow; }
+    line locked 4001 /bin/sh '!x' '' && line expired 4002 /bin/sh '*' 100 && line shellless 4003 /no/such/shell '*' ''
+    line nopassword 4004 /bin/sh '*' '' && line nologin 4005 /usr/sbin/nologin '*' ''
+    mount --bind "$0" /etc && cd / && exec "$@""#;
+
+#[test]
+fn locked_and_expired_accounts_and_those_without_a_shell_run_nothing() {
+    let mut unshared = std::process::Command::new("unshare");
+    let unshared = unshared.args(["--mount", "true"]).status();
+    if !is_root() || !unshared.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no directory can be mounted");
+        return;
+    }
+    let user = User::new();
+    user.authorize("user=*");
+    let etc = user.path("etc");
+    let mut command = user.command("unshare");
+    command.args(["--mount", "sh", "-c", ACCOUNTS, etc.to_str().unwrap()]);
+    command.args([env!("CARGO_BIN_EXE_udpagent"), "--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let target = agent.target();
+    let exec = |name: &str| user.udpctl(["exec", &target, "--user", name, "--", "id", "-un"]);
+    for (name, reason) in [
+        ("locked", "locked"),
+        ("expired", "expired"),
+        ("shellless", "shell"),
+    ] {
+        exec(name).stderr(denied(&target)).status(255).run();
+        let record = |line: &str| line.contains("\"denied\"") && line.contains(reason);
+        agent.child.stderr_line(record);
+    }
+    // No shell is run, and no password is asked for.
+    for name in ["nopassword", "nologin"] {
+        exec(name).stdout(format!("{name}\n")).run();
+    }
+    std::fs::write(etc.join("nologin"), "closed\n").unwrap();
+    exec("nopassword").stderr(denied(&target)).status(255).run();
+    let record = |line: &str| line.contains("\"denied\"") && line.contains("/etc/nologin");
+    agent.child.stderr_line(record);
+    exec("root").stdout("root\n").run();
+}

@@ -58,6 +58,8 @@ pub(super) struct Thread {
     printer: Option<Printer>,
     typed: Option<Receiver<Typed>>,
     timer: Timer,
+    /// True if the connection to the supervisor may be readable.
+    supervisor_ready: bool,
     lost: bool,
 }
 
@@ -85,6 +87,7 @@ impl Thread {
             printer: None,
             typed: None,
             timer,
+            supervisor_ready: true,
             lost: false,
         };
         thread.note_expiry(Clock.now());
@@ -115,7 +118,11 @@ impl Thread {
                 self.set_timer()
             };
             match self.poll.poll(&mut ready, timeout) {
-                Ok(()) => {}
+                Ok(()) => {
+                    let mut events = ready.iter();
+                    self.supervisor_ready |=
+                        events.any(|event| event.token() == tokens::SUPERVISOR);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A panic of a thread ends the program.
                 Err(error) => panic!("cannot wait for the supervisor: {error}"),
@@ -138,13 +145,19 @@ impl Thread {
 
     /// Processes messages of the supervisor. Returns true if some are left.
     fn take_messages(&mut self, now: Instant) -> bool {
+        if !self.supervisor_ready {
+            return false;
+        }
         for _ in 0..limits::MESSAGES_PER_TURN {
             match self.service.processes().receive() {
                 Ok(Some(message)) => {
                     self.on_message(now, message);
                     self.execute_commands();
                 }
-                Ok(None) => return false,
+                Ok(None) => {
+                    self.supervisor_ready = false;
+                    return false;
+                }
                 Err(error) => {
                     tracing::debug!("the supervisor is gone: {error}");
                     self.lost = true;

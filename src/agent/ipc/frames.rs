@@ -50,6 +50,8 @@ pub struct Frames<S, R> {
     output: Vec<u8>,
     /// Octets of `output` that were sent.
     sent: usize,
+    /// True if the last receipt has emptied the socket.
+    is_empty: bool,
     types: PhantomData<fn(S) -> R>,
 }
 
@@ -66,6 +68,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             taken: 0,
             output: Vec::new(),
             sent: 0,
+            is_empty: false,
             types: PhantomData,
         })
     }
@@ -123,7 +126,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
         Ok(())
     }
 
-    /// Returns the next message, or `None` if there is none yet. What was received before the end of the
+    /// Returns the next message, or `None` until the socket is readable again. What was received before the end of the
     /// connection is returned before its error.
     ///
     /// # Errors
@@ -133,7 +136,8 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             if let Some(message) = self.decode()? {
                 return Ok(Some(message));
             }
-            if !self.fill()? {
+            // What comes from now on makes the socket readable anew.
+            if std::mem::take(&mut self.is_empty) || !self.fill()? {
                 return Ok(None);
             }
         }
@@ -170,7 +174,10 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
         self.input.truncate(length + *read.as_ref().unwrap_or(&0));
         match read {
             Ok(0) => Err(FrameError::Closed),
-            Ok(_) => Ok(true),
+            Ok(length) => {
+                self.is_empty = length < READ;
+                Ok(true)
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) if is_closed(&error) => Err(FrameError::Closed),
@@ -224,6 +231,8 @@ mod tests {
         one.flush().unwrap();
         drop(one);
         assert_eq!(other.receive().unwrap().as_deref(), Some("last words"));
+        // The end makes the socket readable again.
+        assert!(matches!(other.receive(), Ok(None)));
         assert!(matches!(other.receive(), Err(FrameError::Closed)));
         assert!(matches!(other.flush(), Ok(())), "nothing is queued");
         other.queue(&String::new());

@@ -81,6 +81,9 @@ impl AuditSender {
         if let Some(answered) = self.answered.pop_front() {
             return Some(answered);
         }
+        if self.pending.is_empty() {
+            return None;
+        }
         while let Some(answer) = self.sender.receive() {
             if self.pending.remove(&answer.number) {
                 let result = if answer.written {

@@ -4,16 +4,15 @@
 //! in order.
 
 mod handover;
+mod splice;
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
 
 use mio::{Interest, Registry, Token};
-use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, splice};
 
+use self::splice::{Moved, grow, move_bytes};
 use super::end_of_input::EndOfInput;
-use super::limits::{READ, WORTH_READING};
+use super::limits::{MOVE, READ, WORTH_READING};
 use super::readiness::{Part, State};
 use crate::agent::ipc::{RingFile, RingId};
 use crate::agent::jobs::Output;
@@ -35,6 +34,8 @@ pub struct Outlet {
     pub shut: bool,
     /// Free space of the ring that is used at the end of the leader only.
     extra: u64,
+    /// True if the pipe was made larger.
+    grown: bool,
 }
 
 impl Outlet {
@@ -47,6 +48,7 @@ impl Outlet {
             base: 0,
             shut: false,
             extra: 0,
+            grown: false,
         }
     }
 
@@ -286,21 +288,24 @@ impl ChildIo {
             return Turn::Nothing;
         };
         let (position, contiguous) = shared.outputs.position(ring, outlet.base, outlet.end);
-        let most = room.min(contiguous).min(READ as u64);
-        let most = usize::try_from(most).expect("at most READ");
+        let most = room.min(contiguous).min(MOVE as u64);
+        let most = usize::try_from(most).expect("at most MOVE");
         let read = match left {
-            Some(0) => pipe.read(&mut shared.buffer).map(|length| (length, true)),
+            Some(0) => pipe.read(&mut shared.buffer).map(Moved::Dropped),
             Some(left) => {
                 let most = most.min(usize::try_from(left).unwrap_or(usize::MAX));
-                move_bytes(pipe, spliced, shared, position, most).map(|length| (length, false))
+                move_bytes(pipe, spliced, shared, position, most).map(Moved::Stored)
             }
-            None => move_bytes(pipe, spliced, shared, position, most).map(|length| (length, false)),
+            None => move_bytes(pipe, spliced, shared, position, most).map(Moved::Stored),
         };
         match read {
-            Ok((0, _)) => {}
-            Ok((_, true)) => return Turn::Overflow,
-            Ok((length, false)) => {
+            Ok(Moved::Dropped(0) | Moved::Stored(0)) => {}
+            Ok(Moved::Dropped(_)) => return Turn::Overflow,
+            Ok(Moved::Stored(length)) => {
                 outlet.end += length as u64;
+                if spliced && length >= READ && !std::mem::replace(&mut outlet.grown, true) {
+                    grow(pipe);
+                }
                 return Turn::Changed;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Turn::Nothing,
@@ -407,34 +412,6 @@ impl ChildIo {
             Part::Stdin | Part::Stdout | Part::Leader | Part::Start => &mut self.outlets[0],
         }
     }
-}
-
-/// Moves bytes from a pipe to a position of the outputs' file: with one copy by the kernel if it is a pipe.
-fn move_bytes(
-    pipe: &mut Pipe,
-    spliced: bool,
-    shared: &mut Shared,
-    position: u64,
-    most: usize,
-) -> io::Result<usize> {
-    if spliced {
-        let mut position = position;
-        let file = shared.outputs.file();
-        let flags = SpliceFlags::NONBLOCK;
-        match splice(pipe.as_fd(), None, file, Some(&mut position), most, flags) {
-            // Not a pipe, or a file system that does not take it.
-            Err(Errno::INVAL) => {}
-            moved => return Ok(moved?),
-        }
-    }
-    let most = most.min(shared.buffer.len());
-    let length = pipe.read(&mut shared.buffer[..most])?;
-    let mut written = 0;
-    while written < length {
-        let at = position + written as u64;
-        written += rustix::io::pwrite(shared.outputs.file(), &shared.buffer[written..length], at)?;
-    }
-    Ok(length)
 }
 
 fn drop_pipe(pipe: &mut Option<Pipe>, registry: &Registry) {

@@ -5,11 +5,14 @@ use std::time::Duration;
 /// Bytes of one read or write: the default capacity of a pipe.
 pub const READ: usize = 64 << 10;
 
+/// Bytes that are moved at once from a pipe to its ring, and the capacity of the pipe of a program with much output.
+pub const MOVE: usize = 256 << 10;
+
 /// Free space of a ring below which a read is not worth a system call.
 pub const WORTH_READING: u64 = 16 << 10;
 
-/// Turns of pipes between two looks at the front's messages: at 64 KiB each a few milliseconds of work.
-pub const TURNS: usize = 64;
+/// Turns of pipes between two looks at the front's messages: at [`MOVE`] each a few milliseconds of work.
+pub const TURNS: usize = 16;
 
 /// Messages of the front that are processed in one turn.
 pub const MESSAGES: usize = 256;

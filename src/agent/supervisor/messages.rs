@@ -38,6 +38,9 @@ pub enum Connection {
 impl Supervisor {
     /// Processes messages of the front.
     pub(super) fn take_messages(&mut self, now: Instant) -> Connection {
+        if !self.front_ready {
+            return Connection::Idle;
+        }
         for _ in 0..limits::MESSAGES {
             let Some(front) = &mut self.front else {
                 return Connection::Idle;
@@ -46,7 +49,10 @@ impl Supervisor {
                 Ok(Some(ToSupervisor::Closed)) => return Connection::Closed,
                 Ok(Some(ToSupervisor::ShutDown)) => return Connection::ShutDown,
                 Ok(Some(message)) => self.on_message(now, message),
-                Ok(None) => return Connection::Idle,
+                Ok(None) => {
+                    self.front_ready = false;
+                    return Connection::Idle;
+                }
                 Err(error) => {
                     if !matches!(error, FrameError::Closed) {
                         tracing::warn!("the front has failed: {error}");

@@ -144,6 +144,8 @@ pub struct Supervisor {
     changed: VecDeque<JobId>,
     sessions: Sessions,
     front: Option<Frames<ToFront, ToSupervisor>>,
+    /// True if its connection may be readable.
+    front_ready: bool,
     /// Restriction that the front has reported last.
     in_force: Option<InForce>,
     /// Process ids of the recorder and of the guard.
@@ -220,6 +222,7 @@ impl Supervisor {
             changed: VecDeque::new(),
             sessions: Sessions::default(),
             front: None,
+            front_ready: false,
             in_force: None,
             has_taken_over: false,
             closed: false,

@@ -130,7 +130,8 @@ impl Run {
             }
             for event in &ready {
                 match event.token() {
-                    tokens::TIMER | tokens::FRONT | tokens::RECORDER | tokens::TRIAL => {}
+                    tokens::TIMER | tokens::RECORDER | tokens::TRIAL => {}
+                    tokens::FRONT => self.supervisor.front_ready = true,
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
                     tokens::CHILD => self.on_child(),
@@ -346,6 +347,7 @@ impl Supervisor {
         self.registry
             .register(&mut SourceFd(&descriptor), tokens::FRONT, interest)?;
         self.front = Some(connection);
+        self.front_ready = true;
         self.changed.clear();
         for id in self.table.ids() {
             if let Some(job) = self.table.get_mut(id) {

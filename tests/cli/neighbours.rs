@@ -1,0 +1,255 @@
+//! What one key does changes nothing for another: starts that hang, many commands, many results.
+
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal};
+
+use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper};
+
+/// Mounts a file system that does not answer on the directory `$0`, and executes the other arguments.
+const MOUNT: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
+    -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$0" && exec "$@""#;
+
+/// Number of large terminals of one key.
+const TERMINALS: usize = 120;
+
+/// Returns the line of a controller's key in authorized_keys.
+fn line(user: &User, name: &str, options: &str) -> String {
+    let key = user.udpctl(["id"]).outcome().stdout;
+    let key = String::from_utf8(key).unwrap();
+    format!("{} {name} {options}\n", key.trim())
+}
+
+/// Lists keys in the file of an agent's user.
+fn list(user: &User, lines: &[String]) {
+    let folder = user.path("config/udpagent");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("authorized_keys"), lines.concat()).unwrap();
+}
+
+/// Lets a controller trust an agent.
+fn trust(user: &User, agent: &Agent) {
+    user.udpctl(["trust", &agent.target(), agent.key()])
+        .outcome();
+}
+
+#[test]
+fn starts_in_a_directory_that_does_not_answer_delay_nobody_and_not_the_end() {
+    let unshared = || Command::new("unshare").args(["--mount", "true"]).status();
+    if !Path::new("/dev/fuse").exists() || !unshared().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no file system can be mounted");
+        return;
+    }
+    let user = User::new();
+    user.authorize("user=nobody,root");
+    let directory = user.path("hanging");
+    std::fs::create_dir(&directory).unwrap();
+    let directory = directory.to_str().unwrap();
+    let mut command = user.command("unshare");
+    command.args(["--mount", "sh", "-c", MOUNT, directory]);
+    command.args([env!("CARGO_BIN_EXE_udpagent"), "--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let target = agent.target();
+    let program = format!("{directory}/program");
+    let exec = |options: &[&str], argv: &[&str]| {
+        let mut command = user.command("udpctl");
+        command.args([&["exec", &target][..], options, &["--"], argv].concat());
+        Child::start(command)
+    };
+    let below = format!("{directory}/below");
+    let mut hanging = Vec::new();
+    for _ in 0..3 {
+        hanging.push(exec(&["--user", "nobody", "--cwd", &below], &["true"]));
+        hanging.push(exec(&["--user", "root", "--cwd", &below], &["true"]));
+        hanging.push(exec(&["--user", "root"], &[&program]));
+    }
+    let mut timed = exec(
+        &["--user", "root", "--cwd", &below, "--timeout", "300ms"],
+        &["true"],
+    );
+    for number in 0..20 {
+        user.udpctl([
+            "exec",
+            &target,
+            "--user",
+            "root",
+            "--",
+            "echo",
+            &number.to_string(),
+        ])
+        .stdout(format!("{number}\n"))
+        .run();
+        assert_eq!(user.udpctl(["ping", &target]).outcome().status, 0);
+    }
+    let (status, errors) = timed.wait();
+    assert_eq!(status.code(), Some(124), "{errors}");
+    // The others hang still.
+    assert!(hanging.iter_mut().all(Child::is_running));
+    agent.child.signal(Signal::TERM);
+    assert!(agent.child.ends_within(DEADLINE));
+    for mut command in hanging {
+        let (status, errors) = command.wait();
+        assert_eq!(status.code(), Some(255), "{errors}");
+    }
+}
+
+#[test]
+fn a_start_that_does_not_come_about_is_spawn_failed_in_bounded_time() {
+    if !Path::new("/dev/fuse").exists() {
+        eprintln!("SKIPPED: there is no /dev/fuse");
+        return;
+    }
+    let user = User::new();
+    let directory = user.path("hanging");
+    std::fs::create_dir(&directory).unwrap();
+    let directory = directory.to_str().unwrap();
+    let mut command = user.command("unshare");
+    command.args(["--mount", "sh", "-c", MOUNT, directory]);
+    command.args([env!("CARGO_BIN_EXE_udpagent"), "--bind", "127.0.0.1:0"]);
+    let agent = Agent::from(command);
+    let target = agent.target();
+    let below = format!("{directory}/below");
+    user.udpctl(["exec", &target, "--cwd", &below, "--", "true"])
+        .stderr(format!(
+            "udpctl: {target}: could not be started: Connection timed out: true; request ID\n"
+        ))
+        .status(126)
+        .run();
+}
+
+#[test]
+fn the_results_of_one_key_do_not_displace_those_of_another() {
+    let (owner, greedy) = (User::new(), User::new());
+    list(
+        &owner,
+        &[line(&owner, "owner", ""), line(&greedy, "greedy", "")],
+    );
+    owner.write_config("[limits]\njobs = 2000\n");
+    let agent = owner.agent();
+    let target = agent.target();
+    trust(&greedy, &agent);
+    let id = "0000000000000000000000000000cafe";
+    let detached = [
+        "exec", "--detach", "--id", id, &target, "--", "echo", "kept",
+    ];
+    assert_eq!(owner.udpctl(detached).outcome().status, 0);
+    owner.udpctl(["wait", &target, id]).outcome();
+    let run = |times: usize, argv: &[&str]| {
+        let mut args = vec!["exec", "--detach"];
+        args.extend(std::iter::repeat_n(target.as_str(), times));
+        args.push("--");
+        args.extend(argv);
+        let outcome = greedy.udpctl(args).outcome();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    };
+    run(70, &["head", "-c", "1000000", "/dev/zero"]);
+    for _ in 0..22 {
+        run(100, &["true"]);
+    }
+    owner.udpctl(["attach", &target, id]).stdout("kept\n").run();
+}
+
+#[test]
+fn more_commands_run_than_the_soft_limit_of_descriptors_allows_and_get_that_limit_back() {
+    let user = User::new();
+    let go = user.path("go");
+    user.write_config("[limits]\njobs = 2000\n");
+    let mut command = user.command("prlimit");
+    command.args(["--nofile=1024:", env!("CARGO_BIN_EXE_udpagent")]);
+    command.args(["--bind", "127.0.0.1:0"]);
+    let agent = Agent::from(command);
+    let target = agent.target();
+    let script = format!(
+        "ulimit -n; while [ ! -e {} ]; do sleep 1; done",
+        go.display()
+    );
+    let mut args = vec!["exec", "--detach"];
+    args.extend(std::iter::repeat_n(target.as_str(), 800));
+    args.extend(["--shell", &script]);
+    let outcome = user.udpctl(args).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let ids = String::from_utf8(outcome.stdout).unwrap();
+    let ids: Vec<&str> = ids
+        .split_whitespace()
+        .filter(|word| word.len() == 32)
+        .collect();
+    assert_eq!(ids.len(), 800);
+    let listed = user.udpctl(["jobs", &target]).outcome();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let running = |line: &&str| line.contains("running");
+    assert_eq!(listed.lines().filter(running).count(), 800);
+    std::fs::write(&go, "").unwrap();
+    for id in [ids[0], ids[799]] {
+        user.udpctl(["attach", &target, id]).stdout("1024\n").run();
+    }
+    eventually("all have ended", || agent.jobs().left().is_empty());
+}
+
+/// Memory of an agent's processes, in KiB.
+fn resident_kib(agent: &Agent) -> u64 {
+    let pid = agent.child.pid();
+    let front = helper(pid, "udpagent-front").expect("a front runs");
+    let of = |pid: Pid| {
+        let status = format!("/proc/{}/status", pid.as_raw_pid());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        line.unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    of(pid) + of(front)
+}
+
+#[test]
+fn many_large_terminals_of_one_key_take_bounded_memory() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpctl(["exec", &target, "--", "true"]).run();
+    let before = resident_kib(&agent);
+    let go = user.path("go");
+    // Each writes a screen in many colours.
+    let screen = format!(
+        "i=0; while [ $i -lt 512 ]; do printf '\\033[3%dm%0512d' $((i % 8)) 1; i=$((i+1)); done; \
+         while [ ! -e {} ]; do sleep 1; done",
+        go.display()
+    );
+    let exec = user.path("exec");
+    std::fs::write(
+        &exec,
+        format!(
+            "stty rows 512 cols 512; for i in $(seq {TERMINALS}); do {} exec -t --detach {target} \
+             --shell \"$1\" || exit 1; done",
+            env!("CARGO_BIN_EXE_udpctl")
+        ),
+    )
+    .unwrap();
+    let mut command = user.command("script");
+    let line = format!("sh {} \"$SCREEN\"", exec.display());
+    command.args(["-qec", &line, "/dev/null"]);
+    command.env("SCREEN", &screen);
+    let outcome = Test::new(command).outcome();
+    assert_eq!(
+        outcome.status,
+        0,
+        "{}",
+        String::from_utf8_lossy(&outcome.stdout)
+    );
+    let running = || {
+        let listed = user.udpctl(["jobs", &target]).outcome();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        listed
+            .lines()
+            .filter(|line| line.contains("running"))
+            .count()
+    };
+    assert_eq!(running(), TERMINALS);
+    let grown = resident_kib(&agent).saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB more");
+    std::fs::write(&go, "").unwrap();
+    eventually("all have ended", || running() == 0);
+}
