@@ -69,8 +69,8 @@
 //! 16. **[agent/jobs/requests] starts the job**: it enters the job in the table, sends `Start` to the supervisor by
 //!     [agent/front/remote] and [agent/ipc/frames], and replies `accepted`.
 //! 17. [agent/supervisor/messages], in the supervisor's process, takes the message. [agent/supervisor/starts] decides
-//!     again by its own policy, has the [audit][agent/audit] record written, and calls [process/start], which opens the
-//!     pipes and lets [process/child] clone the child. The child becomes the user, enters the directory and executes the
+//!     again by its own policy, has the [audit][agent/audit] record written, makes a cgroup for the job where it may
+//!     ([process/cgroups]), and calls [process/start], which opens the pipes and lets [process/child] clone the child. The child becomes the user, enters the directory and executes the
 //!     program; nobody waits for it. Its report makes the job running, and the reply `started` follows.
 //! 18. [agent/supervisor/child_io] moves the output from the pipes to a ring of [agent/ipc/rings] as far as the ring has
 //!     space. The state of the job is reported to the front, and [agent/jobs/status] compares it with what is known:
@@ -130,6 +130,7 @@
 //! [agent/access/exec_policy]: ../src/udpagent/agent/access/exec_policy.rs.html
 //! [agent/audit]: ../src/udpagent/agent/audit/mod.rs.html
 //! [agent/outbox]: ../src/udpagent/agent/outbox.rs.html
+//! [process/cgroups]: ../src/udpagent/process/cgroups/mod.rs.html
 //! [process/child]: ../src/udpagent/process/child.rs.html
 //! [process/start]: ../src/udpagent/process/start.rs.html
 //! [control/exec/show]: ../src/udpagent/control/exec/show.rs.html

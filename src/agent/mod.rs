@@ -27,5 +27,5 @@ mod size;
 pub mod supervisor;
 mod switch;
 
-pub use cgroup_limits::CgroupLimits;
+pub use crate::process::{CgroupLimits, CgroupParent};
 pub use daemon::{Agent, Config, StartError, start};

@@ -22,6 +22,7 @@
 //! #         jobs: jobs::Config::default(),
 //! #         plain: daemon::Plain::Off,
 //! #         cgroup_limits: udpagent::agent::CgroupLimits::default(),
+//! #         cgroup_parent: udpagent::agent::CgroupParent::Off,
 //! #         log: None,
 //! #         guard: None,
 //! #         replay_log: None,

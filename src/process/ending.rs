@@ -1,7 +1,7 @@
 //! Termination of one tree: TERM to every process, five seconds of grace, then KILL until none is left.
 //!
-//! Not the reading of `/proc`, which `endings` does for all trees. Invariant: the leader's process group is signalled
-//! as a whole at each step as long as the leader is not reaped, also without any `/proc`.
+//! Not the reading of `/proc`, which `endings` does for all trees that have no cgroup. Invariant: the leader's process
+//! group is signalled as a whole at each step as long as the leader is not reaped, also without any `/proc`.
 //!
 //! ```text
 //!   start ──TERM──► Terminating ──GRACE or kill_now──► Killing ──KILL_TIME──► Overdue ──► Lingering (StillRunning)
@@ -16,9 +16,9 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::{Entry, Identity, Table};
+use super::snapshot::{Entry, Identity, Table, has_proc};
 use super::tree::Group;
-use super::{Pid, Signal, Tree};
+use super::{Cgroup, Pid, Signal, Tree};
 use crate::time::Instant;
 
 /// Time between TERM and KILL.
@@ -61,6 +61,10 @@ pub(super) struct Ending {
     tree: Tree,
     /// False if the leader was reaped before, so that its process id may be in use again.
     has_leader: bool,
+    /// Its cgroup, unless the leader has left it.
+    cgroup: Option<Cgroup>,
+    /// True if TERM was sent to the processes of the cgroup.
+    termed: bool,
     phase: Phase,
     /// Time of TERM in clock ticks since boot. TERM is not sent to processes that started later, because they may
     /// belong to the cleanup.
@@ -81,6 +85,7 @@ pub struct EndingParts {
     phase: Phase,
     term_at: u64,
     known: Vec<(i32, u64)>,
+    termed: bool,
     killed: bool,
 }
 
@@ -100,6 +105,8 @@ impl Ending {
     /// Sends TERM to the leader's process group, on a terminal after HUP. The next look sends it to the others.
     pub(super) fn start(now: Instant, tree: Tree, has_leader: bool) -> Self {
         let ending = Self {
+            cgroup: tree.cgroup().cloned(),
+            termed: false,
             tree,
             has_leader,
             phase: Phase::Terminating { until: now + GRACE },
@@ -125,6 +132,7 @@ impl Ending {
             known: known
                 .map(|&(pid, started)| (pid.as_raw_pid(), started))
                 .collect(),
+            termed: self.termed,
             killed: self.killed,
         }
     }
@@ -133,7 +141,9 @@ impl Ending {
     pub(super) fn adopt(now: Instant, tree: Tree, parts: &EndingParts) -> Self {
         let known = parts.known.iter();
         Self {
+            cgroup: tree.cgroup().cloned(),
             tree,
+            termed: parts.termed,
             has_leader: true,
             phase: parts.phase,
             term_at: parts.term_at,
@@ -156,6 +166,7 @@ impl Ending {
             self.interval = FIRST_LOOK;
             self.next_look = now;
             self.signal_group(Signal::KILL);
+            self.kill_cgroup();
         }
     }
 
@@ -201,12 +212,96 @@ impl Ending {
         self.next_look = self.next_look.min(now);
     }
 
+    /// True if its cgroup shows what is left, so that no look at the process table is needed.
+    pub(super) const fn has_cgroup(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
+    /// Looks at the cgroup and acts on what is in it.
+    pub(super) fn look_at_cgroup(&mut self, now: Instant) -> Option<Progress> {
+        let populated = match &self.cgroup {
+            Some(cgroup) => cgroup.is_populated(),
+            None => return None,
+        };
+        let progress = match populated {
+            Ok(true) => {
+                self.empty_since = None;
+                self.act_on_cgroup()
+            }
+            Ok(false) => self.on_empty_cgroup(now),
+            Err(_) => {
+                self.cgroup = None;
+                None
+            }
+        };
+        self.schedule(now);
+        progress
+    }
+
+    fn act_on_cgroup(&mut self) -> Option<Progress> {
+        match self.phase {
+            Phase::Terminating { .. } => {
+                if !std::mem::replace(&mut self.termed, true) && has_proc() {
+                    self.term_cgroup();
+                }
+                None
+            }
+            Phase::Overdue if self.killed => Some(self.linger(false)),
+            Phase::Killing { .. } | Phase::Overdue | Phase::Lingering => {
+                self.killed = true;
+                self.signal_group(Signal::KILL);
+                self.kill_cgroup();
+                None
+            }
+        }
+    }
+
+    /// Sends TERM to the processes of the cgroup that are not in the leader's group.
+    fn term_cgroup(&self) {
+        let members = self.cgroup.iter().flat_map(Cgroup::members);
+        let entries = members.filter_map(Entry::read);
+        for entry in entries.filter(|entry| entry.started <= self.term_at) {
+            let signals = self.tree.termination_signals();
+            self.tree.signal_outside(signals, &entry, self.group());
+        }
+    }
+
+    /// Decides about a cgroup without processes. The kernel's answer is certain, unlike a look at `/proc`.
+    fn on_empty_cgroup(&mut self, now: Instant) -> Option<Progress> {
+        if !self.has_leader || has_ended(self.tree.leader()) {
+            return Some(Progress::Ended);
+        }
+        // The leader is about to end, or has moved to another cgroup.
+        let since = *self.empty_since.get_or_insert(now);
+        if now.since(since) >= CONFIRMATION {
+            self.cgroup = None;
+        }
+        None
+    }
+
+    /// Kills all that is in the cgroup. If that is refused, the looks at the process table remain.
+    fn kill_cgroup(&mut self) {
+        if self
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.kill().is_err())
+        {
+            self.cgroup = None;
+        }
+    }
+
     /// Acts on the processes that a look has found. `None` stands for no `/proc`.
     pub(super) fn on_look(&mut self, now: Instant, table: Option<&Table>) -> Option<Progress> {
         let progress = match table {
             Some(table) => self.scan(now, table),
             None => self.without_proc(),
         };
+        self.schedule(now);
+        progress
+    }
+
+    /// Sets the time of the next look.
+    fn schedule(&mut self, now: Instant) {
         self.next_look = now + self.interval;
         self.interval = match self.phase {
             Phase::Lingering => LINGERING_INTERVAL,
@@ -217,7 +312,14 @@ impl Ending {
         if self.empty_since.is_some() {
             self.next_look = self.next_look.min(now + FIRST_LOOK);
         }
-        progress
+    }
+
+    fn group(&self) -> Group {
+        if self.has_leader {
+            Group::Signalled
+        } else {
+            Group::Unknown
+        }
     }
 
     fn scan(&mut self, now: Instant, table: &Table) -> Option<Progress> {
@@ -227,11 +329,7 @@ impl Ending {
             return (now.since(since) >= CONFIRMATION).then_some(Progress::Ended);
         }
         self.empty_since = None;
-        let group = if self.has_leader {
-            Group::Signalled
-        } else {
-            Group::Unknown
-        };
+        let group = self.group();
         match self.phase {
             Phase::Terminating { .. } => {
                 let missed = |entry: &&&Entry| {

@@ -1,4 +1,4 @@
-//! All trees in termination, with one look at the process table for all of them.
+//! All trees in termination, with one look at the process table for all of them that have no cgroup.
 //!
 //! Not the signals to one tree (`ending`). Invariants: reading `/proc` takes about a tenth of a processor's time at
 //! most; no call works for longer than [`PIECE`]; the times of TERM, KILL and the report of a leader depend on no look.
@@ -27,6 +27,8 @@ pub struct Endings<K> {
     trees: BTreeMap<K, Ending>,
     results: VecDeque<(K, Progress)>,
     look: Look<K>,
+    /// Trees with a cgroup that are due.
+    cgroups: VecDeque<K>,
     markers: Markers,
     /// Processor time of the look in progress.
     work: Duration,
@@ -51,6 +53,7 @@ impl<K> Default for Endings<K> {
             trees: BTreeMap::new(),
             results: VecDeque::new(),
             look: Look::None,
+            cgroups: VecDeque::new(),
             markers: Markers::new(),
             work: Duration::ZERO,
             earliest: Instant::ZERO,
@@ -146,12 +149,16 @@ impl<K: Ord + Clone> Endings<K> {
         let phases = self.trees.values().filter_map(Ending::poll_timeout).min();
         let look = match self.look {
             Look::None => {
-                let wanted = self.trees.values().map(Ending::next_look).min();
+                let wanted = self.without_cgroup().map(Ending::next_look).min();
                 wanted.map(|wanted| wanted.max(self.earliest))
             }
             Look::Reading(_) | Look::Judging(..) => Some(Instant::ZERO),
         };
-        phases.into_iter().chain(look).min()
+        let cgroups = match self.cgroups.front() {
+            Some(_) => Some(Instant::ZERO),
+            None => self.with_cgroup().map(|(_, next)| next).min(),
+        };
+        phases.into_iter().chain(look).chain(cgroups).min()
     }
 
     /// Sends what is due and continues to look, for at most [`PIECE`]. Extra calls are harmless.
@@ -162,10 +169,11 @@ impl<K: Ord + Clone> Endings<K> {
                 self.results.push_back((key.clone(), progress));
             }
         }
+        self.look_at_cgroups(now, begun);
         let is_due = |ending: &Ending| ending.next_look() <= now;
         if matches!(self.look, Look::None)
             && now >= self.earliest
-            && self.trees.values().any(is_due)
+            && self.without_cgroup().any(is_due)
         {
             self.look = self.begin();
             self.looks += 1;
@@ -181,6 +189,41 @@ impl<K: Ord + Clone> Endings<K> {
         }
     }
 
+    /// Looks at the cgroups that are due, each in its turn.
+    fn look_at_cgroups(&mut self, now: Instant, begun: Clock) {
+        if self.cgroups.is_empty() {
+            let due = self.with_cgroup().filter(|&(_, next)| next <= now);
+            self.cgroups = due.map(|(key, _)| key.clone()).collect();
+        }
+        while begun.elapsed() < PIECE
+            && let Some(key) = self.cgroups.pop_front()
+        {
+            let ending = self.trees.get_mut(&key);
+            let progress = ending.and_then(|ending| ending.look_at_cgroup(now));
+            self.report(key, progress);
+        }
+    }
+
+    fn report(&mut self, key: K, progress: Option<Progress>) {
+        if let Some(progress) = progress {
+            if progress == Progress::Ended {
+                self.trees.remove(&key);
+            }
+            self.results.push_back((key, progress));
+        }
+    }
+
+    fn with_cgroup(&self) -> impl Iterator<Item = (&K, Instant)> {
+        let trees = self.trees.iter();
+        trees
+            .filter(|(_, ending)| ending.has_cgroup())
+            .map(|(key, ending)| (key, ending.next_look()))
+    }
+
+    fn without_cgroup(&self) -> impl Iterator<Item = &Ending> {
+        self.trees.values().filter(|ending| !ending.has_cgroup())
+    }
+
     fn begin(&self) -> Look<K> {
         match Reading::begin() {
             Some(reading) => Look::Reading(reading),
@@ -190,7 +233,8 @@ impl<K: Ord + Clone> Endings<K> {
 
     /// Returns the trees to compare with a table. One that is added later gets the next.
     fn keys(&self) -> VecDeque<K> {
-        self.trees.keys().cloned().collect()
+        let trees = self.trees.iter().filter(|(_, ending)| !ending.has_cgroup());
+        trees.map(|(key, _)| key.clone()).collect()
     }
 
     fn step(&mut self, now: Instant) {
@@ -211,11 +255,7 @@ impl<K: Ord + Clone> Endings<K> {
                 };
                 let ending = self.trees.get_mut(&key);
                 let progress = ending.and_then(|ending| ending.on_look(now, table.as_ref()));
-                if progress == Some(Progress::Ended) {
-                    self.trees.remove(&key);
-                }
-                self.results
-                    .extend(progress.map(|progress| (key, progress)));
+                self.report(key, progress);
             }
         }
     }

@@ -18,3 +18,13 @@ pub(super) const FIRST_ENTRY: usize = 1024;
 
 /// Bytes of the largest buffer for an entry of the user database.
 pub(super) const ENTRY: usize = 1 << 20;
+
+/// Cgroups below that of a job that are looked at in one step. A job has no reason to make more; one that does is
+/// removed in several steps.
+pub(super) const CGROUPS_BELOW: usize = 1024;
+
+/// Cgroups of ended jobs that are removed in one step: each costs some twenty microseconds.
+pub(super) const REMOVED: usize = 16;
+
+/// Cgroups of ended jobs that are tried again in one step: each costs a few microseconds.
+pub(super) const LEFTOVERS: usize = 256;

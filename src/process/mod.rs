@@ -2,7 +2,7 @@
 //! tree, reaping.
 //!
 //! Not jobs, requests, policy or bytes: the agent decides what runs and reads the pipes; this layer
-//! handles `clone`, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`). It has no thread and no
+//! handles `clone`, cgroups, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`, cgroups). It has no thread and no
 //! clock, and no call blocks, except those that say so.
 //!
 //! ```text
@@ -16,6 +16,9 @@
 //! the id of its session and process group, so no signal can reach an unrelated process.
 
 mod account;
+mod cgroup;
+mod cgroup_limits;
+mod cgroups;
 mod child;
 mod ending;
 mod endings;
@@ -37,6 +40,11 @@ mod terminal;
 mod tree;
 
 pub use account::{Account, AccountError, User};
+pub use cgroup::Cgroup;
+pub use cgroup_limits::{CgroupController, CgroupLimits};
+pub use cgroups::{
+    CgroupError, CgroupParent, Cgroups, CgroupsLock, CgroupsReport, NoCgroups, remove_empty,
+};
 pub use child::inherited::inherited;
 pub use child::replace::{Successor, replace, unblock_signals};
 pub use ending::{EndingParts, GRACE, KILL_TIME, Progress};

@@ -17,6 +17,12 @@ use super::{Pid, limits};
 /// executed with.
 pub(super) type Markers = HashMap<Identity, Option<Vec<u8>>>;
 
+/// True if `/proc` exists and shows the pid namespace of this process.
+pub(super) fn has_proc() -> bool {
+    fs::read_link("/proc/self")
+        .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()))
+}
+
 /// A reading of the process table in progress.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -29,11 +35,7 @@ pub(super) struct Reading {
 impl Reading {
     /// Begins a reading. Returns `None` if `/proc` is missing or shows another pid namespace.
     pub(super) fn begin() -> Option<Self> {
-        let own_namespace = fs::read_link("/proc/self")
-            .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()));
-        let directory = own_namespace
-            .then(|| fs::read_dir("/proc").ok())
-            .flatten()?;
+        let directory = has_proc().then(|| fs::read_dir("/proc").ok()).flatten()?;
         Some(Self {
             directory,
             entries: Vec::new(),

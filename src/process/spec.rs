@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::environment::PATH;
-use super::{Resource, User, WindowSize};
+use super::{Cgroup, CgroupLimits, Resource, User, WindowSize};
 
 /// Program, variables and attributes of a process to start.
 ///
@@ -36,6 +36,10 @@ pub struct Spec {
     pub user: User,
     /// Resource limits of it and of each descendant.
     pub limits: Vec<Limit>,
+    /// Limits of its cgroup, for the caller, who makes it.
+    pub cgroup_limits: CgroupLimits,
+    /// Cgroup in which it runs from its first instruction on.
+    pub cgroup: Option<Cgroup>,
     /// Value of [`MARKER`](super::MARKER) in the environment, which identifies descendants that have left the
     /// session. Empty for none.
     pub marker: String,
@@ -55,6 +59,8 @@ impl Spec {
             terminal: None,
             user,
             limits: Vec::new(),
+            cgroup_limits: CgroupLimits::default(),
+            cgroup: None,
             marker: String::new(),
         }
     }

@@ -11,7 +11,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::terminal::{PseudoTerminal, Slave};
-use super::{Pipe, SpawnError, Spec, Stage, Stdin, script};
+use super::{Cgroup, Pipe, SpawnError, Spec, Stage, Stdin, script};
 
 /// The agent's ends.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Descriptors {
     pub(super) script: Option<OwnedFd>,
     /// Writing end of the report pipe, copied to the next number and closed on exec.
     pub(super) report: OwnedFd,
+    /// Directory of the cgroup that the child is to be in.
+    pub(super) cgroup: Option<OwnedFd>,
 }
 
 /// Opens both ends of everything: the streams, the reading end of the report pipe, and the child's ends.
@@ -37,10 +39,12 @@ pub(super) fn open(spec: &Spec) -> Result<(Streams, Pipe, Descriptors), SpawnErr
     let script = spec.script.as_deref().map(script::open).transpose();
     let script = script.map_err(SpawnError::of(Stage::Prepare))?;
     let (reader, report) = report().map_err(SpawnError::of(Stage::Prepare))?;
+    let cgroup = spec.cgroup.as_ref().map(Cgroup::open).transpose();
     let descriptors = Descriptors {
         standard,
         script,
         report,
+        cgroup: cgroup.map_err(SpawnError::of(Stage::Prepare))?,
     };
     Ok((streams, reader, descriptors))
 }

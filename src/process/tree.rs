@@ -3,12 +3,13 @@
 //! Not the termination (`ending`). Invariant: a signal is sent to a single process only after a pidfd for it
 //! was opened and its identity was verified.
 //!
-//! A process that left the session with `setsid` and lost its parent is recognised by the inherited marker in
-//! its environment, once this program has adopted it (`orphans`). If it has cleared its environment as well,
-//! it is recognised only if it was seen before it left. A delegated cgroup would find it in any case, and
-//! would be queried here.
+//! If the tree has a cgroup, that alone decides; a process cannot leave it by forking. Otherwise a process that left
+//! the session with `setsid` and lost its parent is recognised by the inherited marker in its environment, once this
+//! program has adopted it (`orphans`). If it has cleared its environment as well, it is recognised only if it was seen
+//! before it left.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -16,7 +17,7 @@ use rustix::process::{
 };
 
 use super::snapshot::{Entry, Identity, Table};
-use super::{Pid, Signal, Spec};
+use super::{Cgroup, Pid, Signal, Spec};
 
 /// Plain values of a [`Tree`].
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -25,6 +26,7 @@ pub struct TreeParts {
     started: u64,
     marker: String,
     on_terminal: bool,
+    cgroup: Option<PathBuf>,
 }
 
 /// Identifies a tree of processes. Cheap to clone; holds no descriptor.
@@ -35,6 +37,7 @@ pub struct Tree {
     started: u64,
     marker: String,
     on_terminal: bool,
+    cgroup: Option<Cgroup>,
 }
 
 impl Tree {
@@ -45,6 +48,7 @@ impl Tree {
             started: Entry::read(leader).map_or(0, |entry| entry.started),
             marker: spec.marker.clone(),
             on_terminal: spec.terminal.is_some(),
+            cgroup: spec.cgroup.clone(),
         }
     }
 
@@ -56,6 +60,7 @@ impl Tree {
             started: self.started,
             marker: self.marker.clone(),
             on_terminal: self.on_terminal,
+            cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
         }
     }
 
@@ -67,7 +72,17 @@ impl Tree {
             started: parts.started,
             marker: parts.marker,
             on_terminal: parts.on_terminal,
+            cgroup: match parts.cgroup {
+                Some(path) => Some(Cgroup::at(path)?),
+                None => None,
+            },
         })
+    }
+
+    /// Returns its cgroup, if it has one.
+    #[must_use]
+    pub const fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
     }
 
     /// True if its leader exists, alive or as a zombie.
@@ -339,6 +354,7 @@ mod tests {
             started: 0,
             marker: job.to_owned(),
             on_terminal: false,
+            cgroup: None,
         }
     }
 

@@ -43,7 +43,7 @@ fn check_lists_every_key_with_its_rights() {
     user.write_config(
         "bind = ':7001'\naudit = 'required'\naudit-file = '/var/log/a'\n\
          [limits]\njobs = 7\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64\n\
-         [cgroup]\npids = 100",
+         [cgroup]\nparent = 'off'\npids = 100",
     );
     let own = own_name();
     let place = user.path("config/udpagent/authorized_keys");
@@ -55,13 +55,15 @@ fn check_lists_every_key_with_its_rights() {
         .stderr(format!(
             "udpagent: {place}:3: user=no-such-ann: {no_user}\n\
              udpagent: {place}:3: user=no-such-bob: {no_user}\n\
-             udpagent: {place}:4: expires= has passed; remove the line or write a later time\n"
+             udpagent: {place}:4: expires= has passed; remove the line or write a later time\n\
+             udpagent: commands have no cgroups, so those with limits are denied\n"
         ))
         .stdout(format!(
             "listens on :7001\n\
              {sandbox}\n\
              runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
              each with 100 processes at most\n\
+             runs commands without cgroups: they are switched off\n\
              keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\
              {} k0 ({place}:1): runs any command as {own}\n\
              {} k1 ({place}:2): chats, and runs no commands; from 192.0.2.0/24 or ::1/128\n\

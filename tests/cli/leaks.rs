@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::harness::{Agent, User, children, eventually};
+use crate::harness::{Agent, User, cgroups, children, eventually, is_tidy};
 
 /// Default number of commands.
 const JOBS: usize = 10_000;
@@ -97,6 +97,9 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     eventually("no zombie, and no process", || {
         children(agent.child.pid()).is_empty()
     });
+    if let Some(directory) = cgroups(&agent) {
+        eventually("no cgroup of a job", || is_tidy(&directory));
+    }
     eventually("descriptors are what they were", || {
         descriptors(&agent) == before
     });

@@ -5,6 +5,7 @@
 //! ends them, and after that no process of their jobs may be left.
 
 mod audit;
+mod cgroups;
 mod chat;
 mod chat_terminal;
 mod check;

@@ -9,11 +9,24 @@ use crate::harness::{Agent, Child, Jobs, User, children, eventually};
 /// Time that the manual allows for the end of a tree.
 const END: Duration = Duration::from_secs(8);
 
+/// Processes of a command, and the configured parent of its cgroup.
+#[derive(Clone, Copy)]
+struct Tree {
+    script: &'static str,
+    parent: &'static str,
+}
+
 /// A leader, a child, and a descendant in a session and group of its own.
-const TREE: &str = "sleep 600 & setsid sleep 600 & sleep 600";
+const TREE: Tree = Tree {
+    script: "sleep 600 & setsid sleep 600 & sleep 600",
+    parent: "auto",
+};
 
 /// The same tree, ignoring SIGTERM.
-const TREE_IGNORING_TERM: &str = "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600";
+const TREE_IGNORING_TERM: Tree = Tree {
+    script: "trap '' TERM; sleep 600 & setsid sleep 600 & sleep 600",
+    parent: "auto",
+};
 
 /// A running command with its agent and controller.
 struct Trial {
@@ -28,13 +41,14 @@ struct Trial {
 const ID: &str = "00000000000000000000000000000001";
 
 impl Trial {
-    fn new(script: &str, options: &[&str]) -> Self {
+    fn new(tree: Tree, options: &[&str]) -> Self {
         let user = User::new();
+        user.write_config(&format!("[cgroup]\nparent = '{}'", tree.parent));
         let agent = user.agent();
         let target = agent.target();
         let mut command = user.command("udpctl");
         command.args(["exec", &target, "--id", ID]).args(options);
-        command.args(["--", "sh", "-c", script]);
+        command.args(["--", "sh", "-c", tree.script]);
         let udpctl = Child::start(command);
         let sleeping = |jobs: &Jobs| {
             let left = jobs.left();
@@ -82,23 +96,23 @@ impl Trial {
     }
 }
 
-fn by_timeout(script: &str) {
-    let mut trial = Trial::new(script, &["--timeout", "2s"]);
+fn by_timeout(tree: Tree) {
+    let mut trial = Trial::new(tree, &["--timeout", "2s"]);
     let since = Instant::now() + Duration::from_secs(2);
     trial.ends_with(124, "timed out");
     trial.is_over(since);
 }
 
-fn by_interrupt(script: &str) {
-    let mut trial = Trial::new(script, &[]);
+fn by_interrupt(tree: Tree) {
+    let mut trial = Trial::new(tree, &[]);
     let since = Instant::now();
     trial.udpctl.signal(Signal::INT);
     trial.ends_with(130, "canceled");
     trial.is_over(since);
 }
 
-fn by_kill(script: &str) {
-    let mut trial = Trial::new(script, &[]);
+fn by_kill(tree: Tree) {
+    let mut trial = Trial::new(tree, &[]);
     let since = Instant::now();
     trial.udpctl(&["kill", &trial.target, ID]);
     // Its descendants are terminated after it. Until then a second line may say that they hold its output open.
@@ -106,16 +120,16 @@ fn by_kill(script: &str) {
     trial.is_over(since);
 }
 
-fn by_force(script: &str) {
-    let mut trial = Trial::new(script, &[]);
+fn by_force(tree: Tree) {
+    let mut trial = Trial::new(tree, &[]);
     let since = Instant::now();
     trial.udpctl(&["kill", &trial.target, ID, "-s", "KILL"]);
     trial.ends_with(137, "ended by signal 9 (KILL)");
     trial.is_over(since);
 }
 
-fn by_lease(script: &str) {
-    let mut trial = Trial::new(script, &["--lease", "1s"]);
+fn by_lease(tree: Tree) {
+    let mut trial = Trial::new(tree, &["--lease", "1s"]);
     trial.udpctl.kill();
     trial.is_over(Instant::now() + Duration::from_secs(1));
     let waited = trial.user.udpctl(["wait", &trial.target, ID]);
@@ -128,8 +142,8 @@ fn by_lease(script: &str) {
         .run();
 }
 
-fn by_shutdown(script: &str) {
-    let mut trial = Trial::new(script, &[]);
+fn by_shutdown(tree: Tree) {
+    let mut trial = Trial::new(tree, &[]);
     let since = Instant::now();
     trial.agent.child.signal(Signal::TERM);
     assert!(
@@ -142,11 +156,17 @@ fn by_shutdown(script: &str) {
     trial.ends_with(255, "canceled: the agent was shut down");
 }
 
-/// Runs each way with an agent of its own, all at the same time, because they mostly wait.
-fn all(script: &str, ways: &[fn(&str)]) {
+/// Runs each way with and without a cgroup, each with an agent of its own, all at the same time, because they mostly
+/// wait.
+fn all(tree: Tree, ways: &[fn(Tree)]) {
+    let off = Tree {
+        parent: "off",
+        ..tree
+    };
     std::thread::scope(|scope| {
         for way in ways {
-            scope.spawn(|| way(script));
+            scope.spawn(|| way(tree));
+            scope.spawn(|| way(off));
         }
     });
 }

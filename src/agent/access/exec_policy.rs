@@ -6,12 +6,11 @@
 use std::ffi::OsStr;
 
 use super::{Admission, Denied, Options, Pattern, Policy};
-use crate::agent::cgroup_limits::CgroupLimits;
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, OsText};
 use crate::peer_addr::PeerAddr;
-use crate::process::{AccountError, RefusedVariable};
+use crate::process::{AccountError, CgroupLimits, RefusedVariable};
 
 /// The right to run one command.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{LineError, Pattern, Users, expiry};
-use crate::agent::cgroup_limits::{self, CgroupLimits};
+use crate::agent::cgroup_limits;
+use crate::process::CgroupLimits;
 
 /// Restrictions of a key. The default is none.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

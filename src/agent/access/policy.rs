@@ -8,13 +8,13 @@
 //! rule would admit its key.
 
 use crate::peer_addr::PeerAddr;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::member::SAME_USER;
 use super::{Denied, Member, Options, Origin, OwnUser, invite};
-use crate::agent::cgroup_limits::CgroupLimits;
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
+use crate::process::{CgroupController, CgroupLimits};
 use crate::session::{AddressRule, AdmittedBy, Authorization};
 use crate::wire::limits::INVITE;
 
@@ -112,6 +112,14 @@ impl Policy {
     pub const fn with_exec(mut self, exec: Switch) -> Self {
         self.exec = exec;
         self
+    }
+
+    /// Returns the controllers that apply the limits of all keys.
+    #[must_use]
+    pub fn cgroup_controllers(&self) -> BTreeSet<CgroupController> {
+        let of_keys = self.members().map(|member| member.options.cgroup_limits);
+        let all = of_keys.chain([self.cgroup_limits]);
+        all.flat_map(|limits| limits.controllers()).collect()
     }
 
     /// Returns this policy with limits of the cgroup of each job, for keys that have none of their own (`[cgroup]`

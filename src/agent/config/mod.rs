@@ -11,12 +11,11 @@ use std::time::Duration;
 
 pub use file::{ConfigError, load, parse};
 
-use super::cgroup_limits::CgroupLimits;
 use super::chat::ReplyTemplate;
 use super::limits::JOBS;
 pub use super::switch::Switch;
 use crate::net::Bind;
-use crate::process::Limit;
+use crate::process::{CgroupLimits, CgroupParent, Limit};
 
 /// Audit records of commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
@@ -79,6 +78,8 @@ pub struct Layer {
     pub resources: Vec<Limit>,
     /// Limits of the cgroup of each job.
     pub cgroup_limits: CgroupLimits,
+    /// Place of the cgroups of the jobs.
+    pub cgroup_parent: Option<CgroupParent>,
     /// Restriction of the process that serves the network.
     pub sandbox: Option<Sandbox>,
     /// Audit records of commands.
@@ -114,6 +115,8 @@ pub struct Config {
     pub resources: Vec<Limit>,
     /// Limits of the cgroup of each job, for keys that have none of their own.
     pub cgroup_limits: CgroupLimits,
+    /// Place of the cgroups of the jobs.
+    pub cgroup_parent: CgroupParent,
     /// Restriction of the process that serves the network.
     pub sandbox: Sandbox,
     /// Audit records of commands.
@@ -138,6 +141,7 @@ impl Default for Config {
             max_output: None,
             resources: Vec::new(),
             cgroup_limits: CgroupLimits::default(),
+            cgroup_parent: CgroupParent::Auto,
             sandbox: Sandbox::Auto,
             audit: Audit::Auto,
             audit_file: None,
@@ -165,6 +169,7 @@ impl Config {
             max_output: layer.max_output,
             resources: layer.resources,
             cgroup_limits: layer.cgroup_limits,
+            cgroup_parent: layer.cgroup_parent.unwrap_or(default.cgroup_parent),
             sandbox: layer.sandbox.unwrap_or(default.sandbox),
             audit: layer.audit.unwrap_or(default.audit),
             audit_file: layer.audit_file,
@@ -192,6 +197,7 @@ impl Layer {
                 self.resources
             },
             cgroup_limits: self.cgroup_limits.or(below.cgroup_limits),
+            cgroup_parent: self.cgroup_parent.or(below.cgroup_parent),
             sandbox: self.sandbox.or(below.sandbox),
             audit: self.audit.or(below.audit),
             audit_file: self.audit_file.or(below.audit_file),
@@ -230,6 +236,7 @@ mod tests {
                 pids: Some(n.into()),
                 cpu_percent: Some(n.into()),
             },
+            cgroup_parent: Some(CgroupParent::At(format!("/cgroup{n}").into())),
             sandbox: Some(Sandbox::Required),
             audit: Some(Audit::Required),
             audit_file: Some(format!("/audit{n}").into()),

@@ -18,7 +18,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use super::CgroupLimits;
 use super::config::LogFormat;
 use super::front;
 pub use super::ipc::Plain;
@@ -34,7 +33,7 @@ use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor}
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
-use crate::process::{self, Limit};
+use crate::process::{self, CgroupLimits, CgroupParent, Limit};
 
 /// The log of an agent in processes of its own.
 pub struct Log {
@@ -74,6 +73,8 @@ pub struct Config {
     pub cgroup_limits: CgroupLimits,
     /// Process id of the recorder, if it is a child of this program.
     pub recorder: Option<i32>,
+    /// Place of the cgroups of the jobs.
+    pub cgroup_parent: CgroupParent,
     /// Sender of audit records, if any are kept.
     pub audit: Option<AuditSender>,
     /// The log; `None` if it is that of an embedding program.
@@ -150,7 +151,7 @@ impl SetupParts {
 /// [`StartError`]
 pub fn bind(config: Config) -> Result<Bound, StartError> {
     let binds = config.binds.clone();
-    open(config, || net::bind_sockets(&binds))
+    open(config, None, || net::bind_sockets(&binds))
 }
 
 /// Opens the files of an agent whose sockets are bound. Its addresses are not bound.
@@ -159,7 +160,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
 /// [`StartError`]
 pub fn adopt(config: Config, sockets: Vec<std::net::UdpSocket>) -> Result<Bound, StartError> {
     let unbound = Vec::new();
-    let mut bound = open(config, || Ok(UdpSockets { sockets, unbound }))?;
+    let mut bound = open(config, None, || Ok(UdpSockets { sockets, unbound }))?;
     bound.activated = true;
     Ok(bound)
 }
@@ -172,7 +173,8 @@ pub fn adopt(config: Config, sockets: Vec<std::net::UdpSocket>) -> Result<Bound,
 pub fn take_over(config: Config, mut inherited: Inherited) -> Result<Bound, StartError> {
     let (sockets, activated) = inherited.take_sockets();
     let binds = config.binds.clone();
-    let mut bound = open(config, || {
+    let mark = inherited.mark();
+    let mut bound = open(config, mark, || {
         Ok(if activated {
             let unbound = Vec::new();
             UdpSockets { sockets, unbound }
@@ -188,6 +190,7 @@ pub fn take_over(config: Config, mut inherited: Inherited) -> Result<Bound, Star
 
 fn open(
     config: Config,
+    mark: Option<u64>,
     sockets: impl FnOnce() -> io::Result<UdpSockets>,
 ) -> Result<Bound, StartError> {
     let system = StartError::System;
@@ -213,7 +216,8 @@ fn open(
         log: config.log.as_ref().map(|log| log.sender.clone()),
         recorder: config.recorder,
         cgroup_limits: config.cgroup_limits,
-        mark: rng.u64(),
+        cgroup_parent: config.cgroup_parent,
+        mark: mark.unwrap_or_else(|| rng.u64()),
         epoch: rng.u64().max(1),
     })
     .map_err(system)?;

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +23,7 @@ use crate::agent::ipc::{FrameError, Frames};
 use crate::agent::jobs::JobId;
 use crate::message::status::{AGENT_FAILURE, SUCCESS};
 use crate::net::Clock;
-use crate::process::{Endings, GRACE, Tree, TreeParts, unblock_signals};
+use crate::process::{CgroupsLock, Endings, GRACE, Tree, TreeParts, remove_empty, unblock_signals};
 
 /// Name under which this program is the guard, as its argument 0.
 pub const NAME: &str = "udpagent-guard";
@@ -36,6 +37,8 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 /// Message of the supervisor.
 #[derive(Serialize, Deserialize)]
 enum Message {
+    /// The cgroups of the jobs are below this directory.
+    Cgroups(PathBuf),
     /// A process was started.
     Started(JobId, TreeParts),
     /// A process is gone, or is left alone.
@@ -125,6 +128,13 @@ impl Guard {
         }
     }
 
+    /// Tells it of the directory of the cgroups of the jobs.
+    pub fn follow_cgroups(&mut self, directory: &Path) {
+        let message = Message::Cgroups(directory.to_owned());
+        self.frames.queue(&message);
+        self.flush();
+    }
+
     /// Tells it of a process.
     pub fn started(&mut self, job: JobId, tree: TreeParts) {
         self.frames.queue(&Message::Started(job, tree));
@@ -152,8 +162,8 @@ impl Guard {
 #[must_use]
 pub fn main() -> ExitCode {
     match follow() {
-        Ok(trees) => {
-            end(trees);
+        Ok(left) => {
+            end(left);
             ExitCode::from(SUCCESS)
         }
         Err(error) => {
@@ -163,8 +173,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Follows the messages until the supervisor ends or dies. Returns the trees that are left.
-fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
+/// What the supervisor has left.
+#[derive(Default)]
+struct Left {
+    trees: BTreeMap<JobId, TreeParts>,
+    /// Directory of the cgroups of the jobs. While it is locked, no other agent ends what is in them.
+    cgroups: Option<(PathBuf, Option<CgroupsLock>)>,
+}
+
+/// Follows the messages until the supervisor ends or dies.
+fn follow() -> io::Result<Left> {
     // For ps(1): the name of the file says nothing.
     let _ = rustix::thread::set_name(c"udpagent-guard");
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
@@ -173,16 +191,20 @@ fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
     unblock_signals();
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut frames: Frames<(), Message> = Frames::new(socket)?;
-    let mut trees = BTreeMap::new();
+    let mut left = Left::default();
     loop {
         match frames.receive() {
+            Ok(Some(Message::Cgroups(directory))) => {
+                let lock = CgroupsLock::hold(&directory).ok();
+                left.cgroups = Some((directory, lock));
+            }
             Ok(Some(Message::Started(job, tree))) => {
-                trees.insert(job, tree);
+                left.trees.insert(job, tree);
             }
             Ok(Some(Message::Gone(job))) => {
-                trees.remove(&job);
+                left.trees.remove(&job);
             }
-            Ok(Some(Message::End)) => return Ok(BTreeMap::new()),
+            Ok(Some(Message::End)) => return Ok(Left::default()),
             Ok(None) => {
                 let socket = frames.socket().as_fd();
                 match poll(&mut [PollFd::new(&socket, PollFlags::IN)], None) {
@@ -190,17 +212,17 @@ fn follow() -> io::Result<BTreeMap<JobId, TreeParts>> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            Err(FrameError::Closed) => return Ok(trees),
+            Err(FrameError::Closed) => return Ok(left),
             Err(error) => return Err(io::Error::other(error)),
         }
     }
 }
 
-/// Ends trees. It serves nobody else and may wait.
-fn end(trees: BTreeMap<JobId, TreeParts>) {
+/// Ends trees and removes their cgroups. It serves nobody else and may wait.
+fn end(left: Left) {
     let mut endings = Endings::new();
     let begun = Clock.now();
-    for (job, parts) in trees {
+    for (job, parts) in left.trees {
         if let Some(tree) = Tree::from_parts(parts) {
             endings.start_tree(job, tree, begun);
         }
@@ -209,5 +231,8 @@ fn end(trees: BTreeMap<JobId, TreeParts>) {
         endings.on_timeout(Clock.now());
         while endings.poll().is_some() {}
         std::thread::sleep(LOOK);
+    }
+    if let Some((directory, _lock)) = &left.cgroups {
+        remove_empty(directory);
     }
 }

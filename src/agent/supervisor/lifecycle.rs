@@ -9,7 +9,8 @@ use super::readiness::Part;
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
 use crate::message::{Cause, Outcome};
-use crate::process::{self, Progress};
+use crate::net::Clock;
+use crate::process::{self, Cgroups, Progress};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -267,11 +268,16 @@ impl Supervisor {
                 Err(error) => tracing::warn!(%error, "a process cannot be reaped"),
             }
             child.deregister(&self.registry);
+            let cgroup = child.process().tree().cgroup().cloned();
             job.child = None;
+            self.release_cgroup(Clock.now(), cgroup);
             if let Some(guard) = &mut self.guard {
                 guard.gone(id);
             }
         }
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
         job.io.close(&self.registry);
         if let Phase::Failed { errno, lingering } = job.status.phase
             && lingering
@@ -339,6 +345,7 @@ impl Supervisor {
             .chain(self.endings.poll_timeout())
             .chain(self.records.next_deadline())
             .chain(self.reload)
+            .chain(self.cgroups.as_ref().and_then(Cgroups::poll_timeout))
             .min()
     }
 }

@@ -5,7 +5,7 @@
 use super::limits;
 use super::readiness::Part;
 use super::starts::size;
-use super::{Supervisor, child_io};
+use super::{Supervisor, cgroups, child_io};
 use crate::agent::access::Controller;
 use crate::agent::audit::{Event, Record, is_front_line};
 use crate::agent::ipc::limits::INPUT_RING;
@@ -177,6 +177,7 @@ impl Supervisor {
         if let Some(child) = job.child.take() {
             child.deregister(&self.registry);
             job.io.close(&self.registry);
+            cgroups::keep(child.process());
             child.detach();
             if let Some(guard) = &mut self.guard {
                 guard.gone(id);

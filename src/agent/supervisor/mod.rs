@@ -15,6 +15,7 @@
 //! Not sessions, calls, deadlines or chat. Invariants: it is single-threaded in a process of its own, so that a forked
 //! child may do anything; no call blocks; a request id has at most one start.
 
+mod cgroups;
 mod child;
 mod child_io;
 mod end_of_input;
@@ -58,7 +59,6 @@ use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;
 use self::watch::Watch;
-use super::CgroupLimits;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
@@ -69,7 +69,7 @@ use super::sandbox::{self, InForce};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
-use crate::process::{Endings, Limit};
+use crate::process::{CgroupLimits, CgroupParent, Cgroups, Endings, Limit};
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -97,6 +97,8 @@ pub struct Config {
     pub recorder: Option<i32>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
+    /// Place of the cgroups of the jobs.
+    pub cgroup_parent: CgroupParent,
     /// Random number that distinguishes the processes of this agent from all others.
     pub mark: u64,
     /// Random number of this run of the agent, not 0.
@@ -121,6 +123,8 @@ pub struct Supervisor {
     resources: Vec<Limit>,
     /// Limit of descriptors that the jobs get back, if that of this process was raised.
     original_descriptors: Option<u64>,
+    /// Cgroups of the jobs, if they have any.
+    cgroups: Option<Cgroups>,
     records: Records,
     /// Process that ends the jobs if this one dies.
     guard: Option<Guard>,
@@ -170,8 +174,8 @@ impl Supervisor {
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
         // Ended jobs keep their rings until they are forgotten.
         let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
-        let guard = config.guard.as_ref().and_then(Guard::pid);
-        let guard = guard.and_then(|pid| i32::try_from(pid).ok());
+        let guard_pid = config.guard.as_ref().and_then(Guard::pid);
+        let guard_pid = guard_pid.and_then(|pid| i32::try_from(pid).ok());
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let records = Records::new(config.audit, config.log, &registry)?;
@@ -187,13 +191,19 @@ impl Supervisor {
                 Some(watch)
             }
         };
-        Ok(Self {
+        let mark = format!("{:016x}", config.mark);
+        let cgroups = cgroups::open(&config.cgroup_parent, &mark)?;
+        let mut guard = config.guard;
+        if let (Some(guard), Some(cgroups)) = (&mut guard, &cgroups) {
+            guard.follow_cgroups(cgroups.directory());
+        }
+        let mut supervisor = Self {
             poll,
             registry,
             began: Clock.now(),
             epoch: config.epoch,
             slots,
-            mark: format!("{:016x}", config.mark),
+            mark,
             policy,
             watch,
             reload: None,
@@ -201,10 +211,11 @@ impl Supervisor {
             max_output: config.max_output,
             resources: config.resources,
             original_descriptors,
+            cgroups,
             records,
-            helpers: config.recorder.into_iter().chain(guard).collect(),
+            helpers: config.recorder.into_iter().chain(guard_pid).collect(),
             predecessors: Vec::new(),
-            guard: config.guard,
+            guard,
             replay_log,
             seen_before,
             seen: VecDeque::new(),
@@ -226,7 +237,9 @@ impl Supervisor {
             in_force: None,
             has_taken_over: false,
             closed: false,
-        })
+        };
+        supervisor.enable_controllers();
+        Ok(supervisor)
     }
 
     /// Returns the registry of its poll.

@@ -5,15 +5,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::agent::CgroupLimits;
 use crate::agent::access::{
-    Accounts, InviteRefused, Member, Policy, PolicyFiles, PolicySource, Problem, Registration,
-    Sources, invite,
+    Accounts, InviteRefused, Policy, PolicyFiles, PolicySource, Problem, Registration, Sources,
+    invite,
 };
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
 use crate::message::OsText;
-use crate::process::{Account, AccountError, RefusedVariable, clean_environment};
+use crate::process::{Account, AccountError, CgroupLimits, RefusedVariable, clean_environment};
 use crate::wire::limits::INVITE;
 
 /// Origin of the policy.
@@ -72,10 +71,6 @@ impl SharedPolicy {
         problems.iter().for_each(report);
         let policy = policy.with_exec(self.exec);
         let policy = Arc::new(policy.with_cgroup_limits(self.cgroup_limits));
-        let limited = |member: &Member| !member.options.cgroup_limits.is_empty();
-        if !self.cgroup_limits.is_empty() || policy.members().any(limited) {
-            tracing::warn!("the limits memory, pids and cpu of cgroups are not applied");
-        }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
         problems.len()
     }

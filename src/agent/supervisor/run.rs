@@ -184,6 +184,9 @@ impl Run {
         if self.supervisor.report_changes().is_err() {
             self.on_front_lost(now);
         }
+        if let Some(cgroups) = &mut self.supervisor.cgroups {
+            more |= cgroups.tidy();
+        }
         more
     }
 
@@ -191,6 +194,9 @@ impl Run {
         self.supervisor.on_records(now);
         self.supervisor.on_deadlines(now);
         self.supervisor.on_endings(now);
+        if let Some(cgroups) = &mut self.supervisor.cgroups {
+            cgroups.on_timeout(now);
+        }
         if self.supervisor.reload.is_some_and(|at| at <= now) {
             self.supervisor.reload_policy();
         }
@@ -261,6 +267,9 @@ impl Run {
         }
         self.supervisor.reap_predecessors();
         reap_orphans();
+        if let Some(cgroups) = &mut self.supervisor.cgroups {
+            cgroups.on_child(Clock.now());
+        }
     }
 
     fn start_front(&mut self, now: Instant) {
@@ -384,6 +393,9 @@ impl Supervisor {
         log::write_end(counts);
         self.records.send(&Record::of_agent(counts.event()));
         self.records.finish();
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.close();
+        }
         if let Some(guard) = &mut self.guard {
             guard.end();
         }
@@ -411,6 +423,7 @@ impl Supervisor {
         self.reload = None;
         let before = self.policy.policy();
         let errors = self.policy.reload();
+        self.enable_controllers();
         let after = self.policy.policy();
         for change in key_changes(&before, &after) {
             log::write_key_change(&change);

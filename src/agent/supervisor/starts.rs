@@ -18,9 +18,7 @@ use crate::agent::access::{Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
 use crate::message::{Exec, OsText, Outcome, Window};
-use crate::process::{
-    self, AccountError, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize,
-};
+use crate::process::{self, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -43,7 +41,7 @@ impl Supervisor {
         let record = Record::of_request(&owner, request, event);
         match self.records.accept(now, &record, id, spec) {
             Ok(()) => self.on_records(now),
-            Err(start) => self.spawn(now, id, &start.spec),
+            Err(start) => self.spawn(now, id, *start.spec),
         }
     }
 
@@ -52,7 +50,7 @@ impl Supervisor {
         while let Some((start, written)) = self.records.poll(now) {
             let ended = self.table.get(start.id).and_then(|job| job.cause);
             match (written, ended) {
-                (Ok(()), None) => self.spawn(now, start.id, &start.spec),
+                (Ok(()), None) => self.spawn(now, start.id, *start.spec),
                 // Canceled before anything was started.
                 (Ok(()), Some(_)) => self.settle_unstarted(start.id),
                 (Err(Unwritten), _) => {
@@ -115,13 +113,20 @@ impl Supervisor {
     }
 
     /// Starts the process of a job in the table.
-    fn spawn(&mut self, now: Instant, id: JobId, spec: &process::Spec) {
+    fn spawn(&mut self, now: Instant, id: JobId, mut spec: process::Spec) {
         let Some(slot) = self.table.get(id).map(|job| job.slot) else {
             return;
         };
-        let mut child = match process::start(spec) {
+        spec.cgroup = match self.make_cgroup(&spec.cgroup_limits) {
+            Ok(cgroup) => cgroup,
+            Err(error) => return self.deny(id, &error),
+        };
+        let mut child = match process::start(&spec) {
             Ok(starting) => Child::Starting(starting),
-            Err(error) => return self.fail(id, errno(error), false),
+            Err(error) => {
+                self.release_cgroup(now, spec.cgroup);
+                return self.fail(id, errno(error), false);
+            }
         };
         if let Some(guard) = &mut self.guard {
             guard.started(id, child.process().tree().to_parts());
@@ -170,6 +175,7 @@ impl Supervisor {
                 term: terminal.term.clone().into(),
             }),
             limits: self.limits(),
+            cgroup_limits: grant.cgroup_limits,
             marker: format!("{}-{}", self.mark, id.0),
             ..process::Spec::new(user)
         }
@@ -254,7 +260,7 @@ impl Supervisor {
 
     fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
         match error.cause {
-            process::Cause::Account(reason) => self.deny(id, reason),
+            process::Cause::Account(reason) => self.deny(id, &reason),
             process::Cause::System(_) => self.fail(id, errno(error), false),
             process::Cause::Ended => {
                 let killed = self.table.get(id).and_then(|job| job.killed);
@@ -268,8 +274,9 @@ impl Supervisor {
         self.remove_child(id);
     }
 
-    /// Refuses a job because nothing can run as its user. The controller is told only that it is denied.
-    fn deny(&mut self, id: JobId, reason: AccountError) {
+    /// Refuses a job because nothing can run as its user, or within its limits. The controller is told only that it is
+    /// denied.
+    fn deny(&mut self, id: JobId, reason: &dyn std::fmt::Display) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };

@@ -3,6 +3,7 @@
 //! Decides nothing: the answers come from the agent's own policy. Anything that depends on the moment, such as
 //! the number of running commands, is left out.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +22,7 @@ use crate::agent::sandbox;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
-use crate::process::Account;
+use crate::process::{Account, CgroupController, CgroupParent, CgroupsReport};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +72,9 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         if let Some(incomplete) = &incomplete {
             eprintln!("udpagent: {incomplete}");
         }
-        for line in settings(&config, sandbox) {
+        let cgroups = CgroupsLine::new(&config, &policy.cgroup_controllers());
+        cgroups.report();
+        for line in settings(&config, sandbox, cgroups.line) {
             println!("{line}");
         }
         let mut members: Vec<&Member> = policy.members().collect();
@@ -80,7 +83,8 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
             println!("{}", describe(member));
         }
         println!("this user's own controller: {}", policy.own_user());
-        return Ok(u8::from(!problems.is_empty() || incomplete.is_some()));
+        let faults = !problems.is_empty() || incomplete.is_some() || cgroups.is_fault;
+        return Ok(u8::from(faults));
     };
     let member = find(&policy, who)?;
     let answer = match member {
@@ -88,11 +92,12 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
             println!("no: this user's own controller is {}", policy.own_user());
             return Ok(1);
         }
-        None => Err(Denied::NotListed),
+        None => Err(Denied::NotListed.to_string()),
         Some(member) if args.argv.is_empty() => policy
             .authorize_session(&member.key, from(args), None, unix_now())
-            .map(|_| describe(member)),
-        Some(member) => authorize(&policy, member, args),
+            .map(|_| describe(member))
+            .map_err(|denied| denied.to_string()),
+        Some(member) => authorize(&config, &policy, member, args),
     };
     let place = member.map_or_else(String::new, |member| format!(" ({})", origin(member)));
     match answer {
@@ -123,12 +128,24 @@ fn from(args: &CheckArgs) -> Option<PeerAddr> {
 }
 
 /// Decides about a command as the agent would, and describes the grant.
-fn authorize(policy: &Policy, member: &Member, args: &CheckArgs) -> Result<String, Denied> {
+fn authorize(
+    config: &Config,
+    policy: &Policy,
+    member: &Member,
+    args: &CheckArgs,
+) -> Result<String, String> {
     let argv = args.argv.iter().cloned().map(OsText).collect();
     let mut exec = Exec::new(RequestId([0; 16]), argv);
     exec.user.clone_from(&args.user);
     let accounts = HostAccounts(Account::current());
-    let grant = policy.authorize_exec(&member.key, from(args), &exec, &accounts, unix_now())?;
+    let grant = policy
+        .authorize_exec(&member.key, from(args), &exec, &accounts, unix_now())
+        .map_err(|denied| denied.to_string())?;
+    let cgroups = CgroupsLine::new(config, &grant.cgroup_limits.controllers());
+    if cgroups.is_fault && !grant.cgroup_limits.is_empty() {
+        return Err(cgroups.hindered.join("; "));
+    }
+    cgroups.report();
     let reason = match grant.pattern {
         Some(pattern) => format!("by allow=\"{pattern}\""),
         None => "as it may run anything".into(),
@@ -161,8 +178,59 @@ fn sandbox(demand: Sandbox) -> Result<(String, Option<io::Error>)> {
     Ok((line, incomplete))
 }
 
+/// Cgroups that the commands of an agent started now would have.
+struct CgroupsLine {
+    /// Their place, or why there are none.
+    line: String,
+    /// What hinders limits.
+    hindered: Vec<String>,
+    /// True if that holds wherever the agent is started.
+    is_fault: bool,
+}
+
+impl CgroupsLine {
+    fn new(config: &Config, wanted: &BTreeSet<CgroupController>) -> Self {
+        let parent = &config.cgroup_parent;
+        let (line, mut hindered) = match CgroupsReport::new(parent, wanted) {
+            Ok(report) => {
+                let place = report.place().display();
+                let line = format!("runs each command in a cgroup below {place}");
+                (line, report.lacks().collect())
+            }
+            Err(error) => {
+                let mut hindered = Vec::new();
+                if parent.is_chosen() {
+                    hindered.push(format!("cgroup.parent: {error}"));
+                }
+                if !wanted.is_empty() {
+                    let text = "commands have no cgroups, so those with limits are denied";
+                    hindered.push(text.to_owned());
+                }
+                (format!("runs commands without cgroups: {error}"), hindered)
+            }
+        };
+        let is_fault = *parent != CgroupParent::Auto && !hindered.is_empty();
+        if !is_fault {
+            for line in &mut hindered {
+                line.push_str(" by an agent that is started here");
+            }
+        }
+        Self {
+            line,
+            hindered,
+            is_fault,
+        }
+    }
+
+    fn report(&self) {
+        for line in &self.hindered {
+            eprintln!("udpagent: {line}");
+        }
+    }
+}
+
 /// Describes what holds for all keys.
-fn settings(config: &Config, sandbox: String) -> Vec<String> {
+fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let mut lines = vec![format!("listens on {}", binds.join(", ")), sandbox];
     if config.exec == Switch::Off {
@@ -184,6 +252,7 @@ fn settings(config: &Config, sandbox: String) -> Vec<String> {
         limits.push(format!("each with {} at most", config.cgroup_limits));
     }
     lines.push(limits.join(", "));
+    lines.push(cgroups);
     if config.keep_jobs == Switch::On {
         lines.push("leaves commands alone when it ends".into());
     }

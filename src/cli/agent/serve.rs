@@ -338,6 +338,7 @@ fn setup(
         resources: config.resources,
         cgroup_limits: config.cgroup_limits,
         recorder: None,
+        cgroup_parent: config.cgroup_parent,
         audit: None,
         log: None,
         guard: None,

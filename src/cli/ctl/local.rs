@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::context::open_client;
 use crate::agent::config::Switch;
 use crate::agent::daemon::{self, Agent, Plain, Trust};
-use crate::agent::{CgroupLimits, jobs};
+use crate::agent::{CgroupLimits, CgroupParent, jobs};
 use crate::control::client::Client;
 use crate::control::host_resolver::Host;
 use crate::crypto::SecretKey;
@@ -40,6 +40,7 @@ impl Local {
             replay_log: None,
             resources: Vec::new(),
             cgroup_limits: CgroupLimits::default(),
+            cgroup_parent: CgroupParent::Off,
             audit: None,
             log: None,
             recorder: None,

@@ -5,7 +5,9 @@
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 
-use rustix::fs::Mode;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{setsid, umask};
 
@@ -29,6 +31,9 @@ pub(super) struct Ends {
     standard: [c_int; 3],
     script: Option<c_int>,
     report: c_int,
+    cgroup: Option<c_int>,
+    /// True if the child is made outside of its cgroup.
+    moves: bool,
 }
 
 impl Ends {
@@ -37,7 +42,33 @@ impl Ends {
             standard: [0, 1, 2].map(|index| descriptors.standard[index].as_raw_fd()),
             script: descriptors.script.as_ref().map(AsRawFd::as_raw_fd),
             report: descriptors.report.as_raw_fd(),
+            cgroup: descriptors.cgroup.as_ref().map(AsRawFd::as_raw_fd),
+            moves: false,
         }
+    }
+
+    /// Returns the directory of the cgroup.
+    pub(super) const fn cgroup(&self) -> Option<c_int> {
+        self.cgroup
+    }
+
+    /// Lets the child move to its cgroup itself.
+    pub(super) const fn moving(mut self) -> Self {
+        self.moves = true;
+        self
+    }
+
+    /// Moves the child to its cgroup, unless it was made there.
+    pub(super) fn enter_cgroup(&self) -> Result<(), SpawnError> {
+        let (Some(directory), true) = (self.cgroup, self.moves) else {
+            return Ok(());
+        };
+        let at = SpawnError::of_errno(Stage::Prepare);
+        // SAFETY: the parent holds it open until the child is made, and the child has a copy.
+        let directory = unsafe { BorrowedFd::borrow_raw(directory) };
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let procs = openat(directory, c"cgroup.procs", flags, Mode::empty()).map_err(at)?;
+        rustix::io::write(&procs, b"0").map(drop).map_err(at)
     }
 
     /// Returns the final number of the report pipe.

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 /// True if [`clone_onto_stack`] exists for this architecture.
 pub(super) const SHARES_MEMORY: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
+/// Flag for a child in another cgroup, `CLONE_INTO_CGROUP`. The C library has no name for it.
+const INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Number of arguments of a system call here: the most that the child needs.
 const ARGUMENTS: usize = 5;
 
@@ -28,6 +31,29 @@ pub(super) struct CloneArguments {
     pub(super) set_tid: u64,
     pub(super) set_tid_size: u64,
     pub(super) cgroup: u64,
+}
+
+impl CloneArguments {
+    /// Lets the child be made in the cgroup of a directory (Linux 5.7).
+    pub(super) fn into_cgroup(mut self, directory: Option<c_int>) -> Self {
+        if let Some(directory) = directory {
+            self.flags |= INTO_CGROUP;
+            self.cgroup = number(directory) as u64;
+        }
+        self
+    }
+}
+
+/// Makes a child by clone3(2) with a copy of the memory, as fork(3) does. Returns 0 in the child.
+///
+/// # Safety
+/// That of `fork(2)`; the arguments have no stack and do not share the memory.
+pub(super) unsafe fn clone_copy(arguments: &CloneArguments) -> Result<c_int, Errno> {
+    let pointer = std::ptr::from_ref(arguments).expose_provenance();
+    let args = [pointer, size_of::<CloneArguments>(), 0, 0, 0];
+    // SAFETY: reads the arguments; the rest is up to the caller.
+    let pid = unsafe { call(libc::SYS_clone3, args) }?;
+    Ok(c_int::try_from(pid).expect("the kernel returns a number of 31 bits"))
 }
 
 /// Executes a system call.

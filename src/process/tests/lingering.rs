@@ -4,6 +4,10 @@ use super::trial::{BY_KILL, BY_TERM, Time, Trial, marked};
 use super::*;
 use crate::time::Instant;
 
+/// Makes `$1/root`, a program that becomes root for good when an unprivileged user runs it, and goes on as such a user.
+const PREPARE: &str = r#"chmod 755 "$1" && cp "$(command -v setpriv)" "$1/root" && chmod 4755 "$1/root" &&
+    shift && exec setpriv --reuid nobody --regid nogroup --clear-groups "$@""#;
+
 #[test]
 fn a_tree_ends_in_time_without_proc() {
     let launcher = ["unshare", "--mount", "sh", "-c"];
@@ -37,10 +41,7 @@ fn a_tree_ends_in_time_without_proc() {
 #[test]
 fn a_process_that_may_not_be_killed_is_reported_in_time_and_followed() {
     let name = "a_process_that_may_not_be_killed_is_reported_in_time_and_followed";
-    // A program that becomes root for good when an unprivileged user runs it.
-    let prepare = r#"chmod 755 "$1" && cp "$(command -v setpriv)" "$1/root" && chmod 4755 "$1/root" &&
-        shift && exec setpriv --reuid nobody --regid nogroup --clear-groups "$@""#;
-    let Some(directory) = again(module_path!(), name, &["sh", "-c", prepare, "sh"]) else {
+    let Some(directory) = again(module_path!(), name, &["sh", "-c", PREPARE, "sh"]) else {
         return;
     };
     let root = directory.join("root");
@@ -59,6 +60,29 @@ fn a_process_that_may_not_be_killed_is_reported_in_time_and_followed() {
     assert!(trial.endings.contains(&()));
     assert_eq!(trial.result(), Progress::Ended);
     assert_eq!(process.reap().unwrap(), Some(Exit::Code(0)));
+}
+
+#[test]
+fn a_descendant_that_may_not_be_killed_is_reported_and_followed() {
+    let name = "a_descendant_that_may_not_be_killed_is_reported_and_followed";
+    let Some(directory) = again(module_path!(), name, &["sh", "-c", PREPARE, "sh"]) else {
+        return;
+    };
+    let script = r#""$0" --reuid 0 sh -c 'echo ready; sleep 3' & exec sleep 600"#;
+    let mut protected = shell(script);
+    protected.argv.push(directory.join("root").into());
+    let mut process = spawn(&protected).unwrap();
+    assert_eq!(read_line(process.stdout.as_mut().unwrap()), "ready");
+    let mut trial = Trial::new(&process);
+    wait_readable(process.pidfd());
+    trial.look(trial.started);
+    trial.time.skipped = GRACE + KILL_TIME;
+    trial.look(trial.time.now());
+    trial.time.skipped += KILL_TIME;
+    assert_eq!(trial.result(), Progress::StillRunning { leader: false });
+    assert!(trial.endings.contains(&()), "it is followed");
+    assert_eq!(trial.result(), Progress::Ended);
+    assert_eq!(process.reap().unwrap(), Some(BY_TERM));
 }
 
 #[test]

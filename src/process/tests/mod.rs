@@ -1,5 +1,6 @@
 //! Tests with real processes. Each waits on events (a pidfd, a pipe) and fails at a deadline.
 
+mod cgroups;
 mod ends;
 mod hangs;
 mod lingering;

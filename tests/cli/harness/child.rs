@@ -57,6 +57,11 @@ impl Child {
         &self.stdout.seen
     }
 
+    /// Lines of stderr that were read so far.
+    pub fn stderr_seen(&self) -> &[String] {
+        &self.stderr.seen
+    }
+
     /// Writes to stdin.
     pub fn type_in(&mut self, text: &str) {
         let stdin = self.stdin();

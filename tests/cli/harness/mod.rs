@@ -1,6 +1,7 @@
 //! The test harness: users, agents, runs of the programs.
 
 mod agent;
+mod cgroups;
 mod child;
 mod terminal;
 mod test;
@@ -8,6 +9,7 @@ mod trees;
 mod workload;
 
 pub use agent::Agent;
+pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually};
 pub use terminal::Terminal;
 pub use test::Test;

@@ -13,14 +13,14 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::{Audit, Layer, LogFormat, Sandbox};
-use crate::agent::cgroup_limits::{self, CgroupLimits};
+use crate::agent::cgroup_limits;
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::limits::MAX_JOBS;
 use crate::agent::size;
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
-use crate::process::{Limit, Resource};
+use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
 use crate::{duration, escape};
 
 /// Reason why the file could not be used.
@@ -84,6 +84,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
         max_output: limits.output.map(|Size(bytes)| bytes),
         cgroup_limits: cgroup.limits(),
+        cgroup_parent: cgroup.parent.map(|parent| parent.0),
         sandbox: file.sandbox,
         audit: file.audit,
         audit_file: file.audit_file.map(|Absolute(path)| path),
@@ -132,6 +133,7 @@ struct File {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Cgroup {
+    parent: Option<CgroupParentText>,
     memory: Option<CgroupMemory>,
     pids: Option<Count>,
     cpu: Option<CgroupCpu>,
@@ -355,6 +357,21 @@ impl<'de> Deserialize<'de> for Size {
         }
         .map(Self)
         .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
+    }
+}
+
+struct CgroupParentText(CgroupParent);
+
+impl<'de> Deserialize<'de> for CgroupParentText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "auto" => Ok(Self(CgroupParent::Auto)),
+            "off" => Ok(Self(CgroupParent::Off)),
+            path if path.starts_with('/') => Ok(Self(CgroupParent::At(path.into()))),
+            _ => Err(D::Error::custom(
+                "write \"auto\", \"off\" or the path of a directory",
+            )),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn every_key_of_the_file_is_parsed() {
         core = 0
 
         [cgroup]
+        parent = "/sys/fs/cgroup/jobs"
         memory = "1 GiB"
         pids = 100
         cpu = "150%"
@@ -66,6 +67,7 @@ fn every_key_of_the_file_is_parsed() {
             pids: Some(100),
             cpu_percent: Some(150),
         },
+        cgroup_parent: Some(CgroupParent::At("/sys/fs/cgroup/jobs".into())),
         sandbox: Some(Sandbox::Required),
         audit: Some(Audit::Required),
         audit_file: Some("/var/log/udpagent.jsonl".into()),
@@ -159,6 +161,10 @@ const WRONG: &[(&str, &str)] = &[
     (
         "[cgroup]\nmemory = '1 kB'",
         "2: cgroup.memory: write a size of at least 1 MiB",
+    ),
+    (
+        "cgroup.parent = 'jobs'",
+        "1: cgroup.parent: write \"auto\", \"off\" or the path of a directory",
     ),
     (
         "cgroup.cpu = 0",

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant as Deadline};
 use bytes::Bytes;
 
 use super::caller::{Caller, command};
-use crate::agent::CgroupLimits;
 use crate::agent::access::{Sources, invite};
 use crate::agent::config::Switch;
 use crate::agent::daemon::{Agent, Config, Plain, Trust, start, unix_now};
 use crate::agent::jobs::{self};
+use crate::agent::{CgroupLimits, CgroupParent};
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
 use crate::message::{CloseCode, Outcome, Reply, Request};
@@ -33,6 +33,7 @@ fn agent(trust: Trust) -> Agent {
         jobs: jobs::Config::default(),
         plain: Plain::Off,
         cgroup_limits: CgroupLimits::default(),
+        cgroup_parent: CgroupParent::Off,
         log: None,
         recorder: None,
         guard: None,

@@ -78,6 +78,12 @@ impl Inherited {
         (sockets.map(UdpSocket::from).collect(), self.state.activated)
     }
 
+    /// Returns the random number that distinguishes the processes of the agent from all others.
+    #[must_use]
+    pub fn mark(&self) -> Option<u64> {
+        u64::from_str_radix(&self.state.mark, 16).ok()
+    }
+
     /// Number of jobs.
     #[must_use]
     pub fn jobs(&self) -> usize {
