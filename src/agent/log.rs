@@ -43,9 +43,12 @@ const COMMAND: usize = 256;
 /// Counts of the notes of an agent.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Counts {
-    sessions: u64,
-    commands: u64,
-    denied: u64,
+    /// Sessions that were opened.
+    pub sessions: u64,
+    /// Commands that were accepted.
+    pub commands: u64,
+    /// Commands that were denied.
+    pub denied: u64,
 }
 
 impl Counts {

@@ -3,8 +3,8 @@
 //! It is two processes. The [`supervisor`] has the rights: it starts, follows and ends processes and keeps what must
 //! survive. The [`front`] speaks with the network: its [`core`], [`jobs`] and [`chat`] are sans-IO, session events and
 //! reports in, commands out, so that the simulator can run a whole agent. [`ipc`] connects them, the [`recorder`] writes
-//! log and audit in a process of its own, and [`daemon`] puts them together. [`access`] decides who may connect and run
-//! commands.
+//! log and audit in a process of its own, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
+//! together. [`access`] decides who may connect and run commands.
 
 pub mod access;
 pub mod audit;
@@ -20,6 +20,7 @@ pub mod limits;
 pub mod log;
 pub mod note;
 pub mod outbox;
+pub mod owner;
 pub mod recorder;
 pub mod sandbox;
 pub mod service_manager;

@@ -178,7 +178,10 @@ impl<'a> Chat<'a> {
         self.client.network.taken();
         match event {
             Event::Session(event) => self.membership.on_event(event),
-            Event::Failed { .. } | Event::Plain { .. } | Event::Suppressed { .. } => {}
+            Event::Failed { .. }
+            | Event::Plain { .. }
+            | Event::Suppressed { .. }
+            | Event::Counted { .. } => {}
         }
         self.act();
         Ok(())

@@ -63,7 +63,10 @@ pub fn send(
                     client.taken();
                     transmission.on_event(event);
                 }
-                Ok(Event::Failed { .. } | Event::Plain { .. } | Event::Suppressed { .. }) => {
+                Ok(Event::Failed { .. }
+                    | Event::Plain { .. }
+                    | Event::Suppressed { .. }
+                    | Event::Counted { .. }) => {
                     client.taken();
                 }
                 Err(_) => transmission.give_up(&End::Lost),

@@ -143,6 +143,12 @@ impl AgentHome {
         self.state.join("listening")
     }
 
+    /// Socket of the agent that runs, for the tools of its owner.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("agent.sock")
+    }
+
     /// Returns the configuration file that is used without `--config`.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {

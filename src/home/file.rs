@@ -1,16 +1,18 @@
-//! Reading, replacing and locking of the files that hold rights and state.
+//! Reading and replacing of the files that hold rights and state.
 //!
 //! Not for secret keys, which have rules of their own in `crypto::key_file`. Invariants: a file is
 //! read only if it and its directory are safe from other users; a reader never sees a half-written
 //! file.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::OFlags;
 
 /// Upper bound of a file that is read, in bytes: ten thousand lines of 400 bytes.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -161,6 +163,19 @@ pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> Result<(), Fil
     replace_with(path, contents, readers, Durability::ThroughCrash)
 }
 
+/// Replaces an existing file atomically as [`replace`] does, and keeps its mode, its owner and its group.
+///
+/// # Errors
+/// [`FileError::Io`], also if the owner or the group cannot be kept. The file is unchanged then.
+pub fn rewrite(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::Io(path.to_owned(), error);
+    let meta = fs::metadata(path).map_err(failed)?;
+    replace_as(path, contents, 0o600, Durability::ThroughCrash, |file| {
+        fchown(file, Some(meta.uid()), Some(meta.gid()))?;
+        file.set_permissions(Permissions::from_mode(meta.mode() & 0o7777))
+    })
+}
+
 /// Replaces a file atomically without waiting for the disk, for contents that may be lost in a
 /// crash. Only the owner may read it.
 ///
@@ -184,6 +199,19 @@ fn replace_with(
     durability: Durability,
 ) -> Result<(), FileError> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mode = readers.mode() & fs::metadata(target).map_or(0o777, |meta| meta.mode());
+    replace_as(path, contents, mode, durability, |_| Ok(()))
+}
+
+/// Replaces a file by a new one with this mode, which `prepare` may change before it takes the place.
+fn replace_as(
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+    durability: Durability,
+    prepare: impl Fn(&File) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = directory_of(&target);
     create_directory(directory)?;
     let mut name = std::ffi::OsString::from(".");
@@ -192,13 +220,13 @@ fn replace_with(
     let random = getrandom::u64().map_err(|error| FileError::Io(path.to_owned(), error.into()))?;
     name.push(format!(".{random:016x}"));
     let aside = directory.join(name);
-    let mode = readers.mode() & fs::metadata(&target).map_or(0o777, |meta| meta.mode());
     let written = (|| {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(&aside)?;
+        prepare(&file)?;
         file.write_all(contents)?;
         if durability == Durability::ThroughCrash {
             file.sync_all()?;
@@ -215,46 +243,14 @@ fn replace_with(
     })
 }
 
-/// Exclusive lock on a file while it is read, changed and replaced. Released when dropped or when
-/// the process ends.
-#[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its lock")] File);
-
-/// Waits for the exclusive lock of `path`, which is a file beside it with the suffix `.lock`. A
-/// holder only reads and replaces a file, so the wait is short.
-///
-/// # Errors
-/// [`FileError::Io`]
-pub fn lock(path: &Path) -> Result<Lock, FileError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let beside = PathBuf::from(name);
-    create_directory(directory_of(&beside))?;
-    let failed = |error| FileError::Io(beside.clone(), error);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(failed)?;
-    loop {
-        match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-            Ok(()) => return Ok(Lock(file)),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(failed(errno.into())),
-        }
-    }
-}
-
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     }
 }
 
-fn create_directory(directory: &Path) -> Result<(), FileError> {
+pub(super) fn create_directory(directory: &Path) -> Result<(), FileError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -265,7 +261,7 @@ fn create_directory(directory: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     fn directory() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -294,6 +290,25 @@ mod tests {
         assert_eq!(mode(&path), 0o600, "a stricter mode is kept");
         let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(names, 1, "no temporary file remains");
+    }
+
+    #[test]
+    fn a_rewritten_file_keeps_its_mode_and_owner_and_a_missing_one_is_not_created() {
+        let (_directory, path) = directory();
+        assert!(rewrite(&path, b"one").is_err());
+        replace(&path, b"one", Readers::All).unwrap();
+        if rustix::process::geteuid().is_root() {
+            fchown(File::open(&path).unwrap(), Some(12), Some(34)).unwrap();
+        }
+        let before = fs::metadata(&path).unwrap();
+        for bits in [0o600, 0o640, 0o755] {
+            chmod(&path, bits);
+            rewrite(&path, b"two").unwrap();
+            assert_eq!(mode(&path), bits);
+        }
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        assert_eq!(fs::read(&path).unwrap(), b"two");
     }
 
     #[test]
@@ -375,23 +390,5 @@ mod tests {
             read(&pipe, Readers::All),
             Err(FileError::NotAFile(_))
         ));
-    }
-
-    #[test]
-    fn the_lock_has_one_holder_at_a_time() {
-        let (_directory, path) = directory();
-        replace(&path, b"0", Readers::All).unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..10 {
-                        let _lock = lock(&path).unwrap();
-                        let number: u32 = fs::read_to_string(&path).unwrap().parse().unwrap();
-                        fs::write(&path, (number + 1).to_string()).unwrap();
-                    }
-                });
-            }
-        });
-        assert_eq!(fs::read_to_string(&path).unwrap(), "80");
     }
 }

@@ -10,6 +10,8 @@
 
 mod dirs;
 mod file;
+mod lock;
 
 pub use dirs::{AgentHome, ControlHome, Lookup, NoHome, User, environment};
-pub use file::{FileError, Lock, MAX_FILE, Readers, lock, read, read_bytes, replace, replace_hint};
+pub use file::{FileError, MAX_FILE, Readers, read, read_bytes, replace, replace_hint, rewrite};
+pub use lock::{Lock, lock, try_lock};

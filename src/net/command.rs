@@ -17,6 +17,8 @@ pub enum Command {
         /// Text.
         text: Bytes,
     },
+    /// Report the counters by [`Event::Counted`](super::Event::Counted) with this number.
+    Count(u64),
     /// Send what is due, close the carriers, end the thread.
     Shutdown,
 }

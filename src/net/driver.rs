@@ -15,6 +15,7 @@ use mio::{Poll, Registry, Token};
 use super::carrier::{Carrier, Inbox, Outgoing, Received, Sent};
 use super::clock::Clock;
 use super::command::Command;
+use super::counts::Counts;
 use super::event::Event;
 use super::event_queue::EventQueue;
 use super::limits;
@@ -93,6 +94,8 @@ pub(super) struct Driver {
     /// The transmit whose datagrams stand in `buffer`.
     outgoing: Option<Outgoing>,
     buffer: Vec<u8>,
+    /// Counters of the carriers; the others are elsewhere.
+    counts: Counts,
 }
 
 impl Driver {
@@ -122,6 +125,7 @@ impl Driver {
             inbox: Inbox::new(),
             outgoing: None,
             buffer: Vec::new(),
+            counts: Counts::default(),
         })
     }
 
@@ -225,6 +229,7 @@ impl Driver {
                             &mut self.endpoint,
                             &mut self.plain,
                             &mut self.event_queue,
+                            &mut self.counts,
                         );
                     }
                 }
@@ -260,11 +265,24 @@ impl Driver {
             match self.commands.try_recv() {
                 Ok(Command::Session(command)) => self.endpoint.apply(now, command),
                 Ok(Command::Plain { path, text }) => self.send_plain(path, &text),
+                Ok(Command::Count(number)) => {
+                    let counts = Box::new(self.counts());
+                    self.event_queue.push(Event::Counted { number, counts });
+                }
                 Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => return Next::End,
                 Err(TryRecvError::Empty) => return Next::Sleep,
             }
         }
         Next::Continue
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            session: self.endpoint.stats(),
+            unsent: self.shared.unsent(),
+            plain: self.plain.counts(),
+            ..self.counts
+        }
     }
 
     /// Sends a bare datagram now, or counts it as unsent: no one relies on its arrival.
@@ -301,6 +319,12 @@ impl Driver {
     }
 
     fn begin(&mut self, transmit: Transmit) {
+        let length = self.buffer.len();
+        let datagrams = transmit
+            .segment
+            .map_or(1, |segment| length.div_ceil(segment));
+        self.counts.sent += datagrams as u64;
+        self.counts.sent_bytes += length as u64;
         self.outgoing = Some(Outgoing { transmit, done: 0 });
         self.flush_outgoing();
     }
@@ -358,14 +382,19 @@ fn demux(
     endpoint: &mut Endpoint,
     plain: &mut Plain,
     event_queue: &mut EventQueue,
+    counts: &mut Counts,
 ) {
     let path = received.path(socket);
-    if path.remote.port() == Some(0) {
-        // Nobody can be reached there; sendmsg would fail with EINVAL for every answer.
-        return;
-    }
+    // Nobody can be reached there; sendmsg would fail with EINVAL for every answer.
+    let no_port = path.remote.port() == Some(0);
     let ecn = received.meta.ecn;
     for datagram in received.datagrams() {
+        counts.received += 1;
+        counts.received_bytes += datagram.len() as u64;
+        if no_port {
+            counts.no_port += 1;
+            continue;
+        }
         if datagram.starts_with(&wire::TAG) {
             endpoint.handle_datagram(now, path, ecn, datagram);
         } else if let Some(event) = plain.admit(now, path, datagram, event_queue.is_congested()) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::counts::Counts;
 use crate::peer_addr::PeerAddr;
 use crate::session::{self, Path};
 
@@ -24,6 +25,13 @@ pub enum Event {
     Suppressed {
         /// Their number since the last such event.
         datagrams: u64,
+    },
+    /// Answer to [`Command::Count`](super::Command::Count).
+    Counted {
+        /// Number of the command.
+        number: u64,
+        /// The counters.
+        counts: Box<Counts>,
     },
     /// A carrier failed; the thread goes on with the others.
     Failed {

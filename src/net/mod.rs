@@ -30,6 +30,7 @@ mod address;
 mod carrier;
 mod clock;
 mod command;
+mod counts;
 mod driver;
 mod event;
 mod event_queue;
@@ -47,6 +48,7 @@ pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Tar
 pub use carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 pub use clock::Clock;
 pub use command::Command;
+pub use counts::{Counts, PlainCounts};
 pub use event::Event;
 pub use event_queue::Events;
 pub use handle::{Handle, Net, start};

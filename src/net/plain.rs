@@ -6,6 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::counts::PlainCounts;
 use super::event::Event;
 use super::limits;
 use crate::escape;
@@ -22,6 +23,7 @@ pub trait PlainSink: Send {
 /// The filter, and its count of suppressed datagrams.
 pub(super) struct Plain {
     sink: Option<Box<dyn PlainSink>>,
+    counts: PlainCounts,
     suppressed: u64,
     /// Time of the next report; only while there is something to report.
     report_at: Option<Instant>,
@@ -31,6 +33,11 @@ impl Plain {
     pub(super) const fn new(sink: Option<Box<dyn PlainSink>>) -> Self {
         Self {
             sink,
+            counts: PlainCounts {
+                admitted: 0,
+                suppressed: 0,
+                unwanted: 0,
+            },
             suppressed: 0,
             report_at: None,
         }
@@ -44,20 +51,29 @@ impl Plain {
         datagram: &[u8],
         congested: bool,
     ) -> Option<Event> {
-        // Without a sink the application wants neither plain text nor its count.
-        let sink = self.sink.as_mut()?;
+        let Some(sink) = self.sink.as_mut() else {
+            self.counts.unwanted += 1;
+            return None;
+        };
         let text = &datagram[..datagram.len().min(limits::PLAIN)];
         if congested || !sink.admit(now, &path, text) {
+            self.counts.suppressed += 1;
             self.suppressed += 1;
             self.report_at
                 .get_or_insert(now + limits::SUPPRESSED_INTERVAL);
             return None;
         }
+        self.counts.admitted += 1;
         Some(Event::Plain {
             path,
             text: Bytes::copy_from_slice(text),
             length: datagram.len(),
         })
+    }
+
+    /// Counters since the start.
+    pub(super) const fn counts(&self) -> PlainCounts {
+        self.counts
     }
 
     /// Time at which [`Plain::due`] should be called.
@@ -137,5 +153,7 @@ mod tests {
         assert_eq!(reports, [1001, 1001]);
         assert_eq!(plain.due(Instant::ZERO + Duration::from_secs(9)), Some(498));
         assert_eq!(plain.deadline(), None);
+        let counts = plain.counts();
+        assert_eq!((counts.admitted, counts.suppressed), (0, 2500));
     }
 }

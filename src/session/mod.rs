@@ -193,14 +193,56 @@ impl Drop {
         Self::Forged,
         Self::Unexpected,
     ];
+
+    /// Returns the name of the reason, which stays the same in later versions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Mac => "mac",
+            Self::Handshake => "handshake",
+            Self::Stranger => "stranger",
+            Self::Replay => "replay",
+            Self::Full => "full",
+            Self::Network => "network",
+            Self::Key => "key",
+            Self::Unvalidated => "unvalidated",
+            Self::UnknownSession => "unknown_session",
+            Self::Duplicate => "duplicate",
+            Self::Forged => "forged",
+            Self::Unexpected => "unexpected",
+        }
+    }
+
+    /// Returns true if an agent drops only INITs for this reason.
+    #[must_use]
+    pub const fn is_of_init(self) -> bool {
+        match self {
+            Self::Mac
+            | Self::Handshake
+            | Self::Stranger
+            | Self::Replay
+            | Self::Full
+            | Self::Network
+            | Self::Key
+            | Self::Unvalidated => true,
+            Self::Malformed
+            | Self::UnknownSession
+            | Self::Duplicate
+            | Self::Forged
+            | Self::Unexpected => false,
+        }
+    }
 }
 
 /// Counters of an endpoint since its creation.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Received datagrams that begin with the tag.
     pub received: u64,
+    /// INITs among them, repeats included.
+    pub inits: u64,
     /// Datagrams handed out for sending.
     pub sent: u64,
     /// Handshakes answered.
@@ -211,6 +253,28 @@ pub struct Stats {
     pub resets: u64,
     /// Dropped datagrams, indexed by [`Drop`].
     pub dropped: [u64; Drop::ALL.len()],
+}
+
+impl Stats {
+    /// Returns the sums of both.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        let mut dropped = self.dropped;
+        let mut reason = 0;
+        while reason < dropped.len() {
+            dropped[reason] = dropped[reason].saturating_add(other.dropped[reason]);
+            reason += 1;
+        }
+        Self {
+            received: self.received.saturating_add(other.received),
+            inits: self.inits.saturating_add(other.inits),
+            sent: self.sent.saturating_add(other.sent),
+            handshakes: self.handshakes.saturating_add(other.handshakes),
+            retries: self.retries.saturating_add(other.retries),
+            resets: self.resets.saturating_add(other.resets),
+            dropped,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn keys_in(text: &str) -> Vec<PublicKey> {
 
 /// Splits off the key, before quotes are interpreted. So the key of a line is known whatever
 /// follows it.
-fn first_word(text: &str) -> Option<(&str, &str)> {
+pub(super) fn first_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
@@ -153,7 +153,11 @@ pub(super) fn to_line(key: &PublicKey, name: &str, options: &[String]) -> String
 }
 
 /// Quotes `allow=uname -a` as `allow='uname -a'`, which reads better than `'allow=uname -a'`.
-pub(super) fn quote_option(word: &str) -> String {
+///
+/// # Panics
+/// If the word has a NUL. Options have no control characters.
+#[must_use]
+pub fn quote_option(word: &str) -> String {
     let quote =
         |text| shlex::try_quote(text).expect("options have no control character, so no NUL");
     match word.split_once('=') {

@@ -24,12 +24,13 @@ pub use super::ipc::Plain;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
+use super::owner::OwnerSocket;
 use super::recorder::{AuditSender, LogSender};
 use super::sandbox::{self, InForce};
 use super::service_manager::ServiceManager;
 use super::supervisor::guard::Guard;
 use super::supervisor::handover::{Inherited, Program};
-use super::supervisor::{self, FrontProcess, ReplayLog, Run, Signals, Supervisor};
+use super::supervisor::{self, About, FrontProcess, ReplayLog, Run, Signals, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
@@ -241,6 +242,19 @@ fn open(
 }
 
 impl Bound {
+    /// Answers the tools of the owner on a socket.
+    ///
+    /// # Errors
+    /// The socket cannot be polled.
+    pub fn open_owner(&mut self, socket: OwnerSocket) -> io::Result<()> {
+        let about = About {
+            name: self.setup.name.clone(),
+            key: self.key.to_string(),
+            listening: self.addresses.iter().map(SocketAddr::to_string).collect(),
+        };
+        self.supervisor.open_owner(socket, about)
+    }
+
     /// Serves with a front in a process of its own, which executes `front` and restricts itself by `sandbox`, until the
     /// agent ends, and reports to a service manager. Signals of `stops` end it, those of `reloads` let it load its files
     /// again and execute `program` in its place.

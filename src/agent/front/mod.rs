@@ -130,7 +130,7 @@ pub fn serve(
         sink,
         Some(Box::new(wake.clone())),
     )?;
-    let mut thread = Thread::new(event_poll, service, net, policy, records)?;
+    let mut thread = Thread::new(event_poll, service, net, policy, records, log.clone())?;
     if parts.terminal {
         thread.open_terminal(wake)?;
     }
@@ -175,6 +175,7 @@ fn restore(
             ToFront::Setup(_)
             | ToFront::Policy(_)
             | ToFront::Redeemed { .. }
+            | ToFront::Count(_)
             | ToFront::ShutDown => {}
         }
     }

@@ -17,8 +17,9 @@ use super::policy::FrontPolicy;
 use super::remote::Remote;
 use super::terminal::{self, Printer, Typed};
 use crate::agent::core::Service;
-use crate::agent::ipc::{Feed, ToFront, ToSupervisor};
+use crate::agent::ipc::{Feed, FrontCounts, ToFront, ToSupervisor};
 use crate::agent::log::Counts;
+use crate::agent::recorder::SharedLog;
 use crate::net::{Clock, Command, Event, Net, Timer};
 use crate::session;
 use crate::time::Instant;
@@ -53,6 +54,8 @@ pub(super) struct Thread {
     /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
     counts: Counts,
+    /// The log, if it is that of a process of its own.
+    log: Option<SharedLog>,
     /// Lines of audit records.
     records: Receiver<Vec<u8>>,
     printer: Option<Printer>,
@@ -70,6 +73,7 @@ impl Thread {
         net: Net,
         policy: FrontPolicy,
         records: Receiver<Vec<u8>>,
+        log: Option<SharedLog>,
     ) -> io::Result<Self> {
         let timer = Timer::new(poll.registry(), tokens::TIMER)?;
         let supervisor = service.processes().raw_fd();
@@ -83,6 +87,7 @@ impl Thread {
             policy,
             expiry: None,
             counts: Counts::default(),
+            log,
             records,
             printer: None,
             typed: None,
@@ -176,6 +181,9 @@ impl Thread {
                 self.on_new_policy(now);
             }
             ToFront::Redeemed { question, name } => self.service.on_registered(question, name),
+            ToFront::Count(number) => {
+                let _ = self.net.handle.send(Command::Count(number));
+            }
             ToFront::ShutDown => self.service.shut_down(now),
             // Only before the loop.
             ToFront::Setup(_)
@@ -219,6 +227,13 @@ impl Thread {
                 chat.on_plain(now, path, text, length, outbox);
             }
             Event::Suppressed { datagrams } => self.service.chat().0.on_suppressed(datagrams),
+            Event::Counted { number, counts } => {
+                let log_dropped = self.log.as_ref().map_or(0, SharedLog::lost);
+                let net = *counts;
+                let counts = Box::new(FrontCounts { net, log_dropped });
+                let message = ToSupervisor::Counted(number, counts);
+                self.service.processes().send(&message);
+            }
             Event::Failed { address, error } => {
                 tracing::error!(%address, error, "a socket failed");
             }
@@ -228,9 +243,12 @@ impl Thread {
     /// Tells the supervisor what the next front needs to reset a session.
     fn keep_reset(&mut self, event: &session::Event) {
         let message = match event {
-            session::Event::Accepted { session, reset, .. } => {
-                ToSupervisor::SessionOpened(session.0, **reset)
-            }
+            session::Event::Accepted {
+                session,
+                key,
+                reset,
+                ..
+            } => ToSupervisor::SessionOpened(session.0, *key, **reset),
             session::Event::Moved { session, path } => ToSupervisor::SessionMoved(session.0, *path),
             session::Event::Closed { session, .. } => ToSupervisor::SessionClosed(session.0),
             session::Event::Connected { .. }

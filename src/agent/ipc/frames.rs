@@ -52,6 +52,8 @@ pub struct Frames<S, R> {
     sent: usize,
     /// True if the last receipt has emptied the socket.
     is_empty: bool,
+    /// Octets that a received message may have.
+    most: usize,
     types: PhantomData<fn(S) -> R>,
 }
 
@@ -69,8 +71,16 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             output: Vec::new(),
             sent: 0,
             is_empty: false,
+            most: FRAME,
             types: PhantomData,
         })
+    }
+
+    /// Bounds received messages to `most` octets.
+    #[must_use]
+    pub const fn with_most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// Returns the descriptor, for a poll.
@@ -150,7 +160,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             return Ok(None);
         };
         let length = u32::from_le_bytes(*header) as usize;
-        if length > FRAME {
+        if length > self.most {
             return Err(FrameError::Invalid);
         }
         let Some(body) = body.get(..length) else {
@@ -253,6 +263,14 @@ mod tests {
                 matches!(other.receive(), Err(FrameError::Invalid)),
                 "{octets:?}"
             );
+        }
+        // The bound of a connection holds before the message is complete.
+        for (length, invalid) in [(10, false), (11, true)] {
+            let (raw, other) = UnixStream::pair().unwrap();
+            let other: Frames<String, String> = Frames::new(other).unwrap();
+            (&raw).write_all(&[length, 0, 0, 0, length - 1]).unwrap();
+            let received = other.with_most(10).receive();
+            assert_eq!(received.is_err(), invalid, "{received:?}");
         }
     }
 }

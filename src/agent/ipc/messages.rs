@@ -13,6 +13,7 @@ use crate::agent::sandbox::{self, InForce};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, RequestId, Window};
+use crate::net;
 use crate::peer_addr::PeerAddr;
 use crate::process::Account;
 use crate::session::{Path, ResetRecord};
@@ -104,8 +105,19 @@ pub enum ToFront {
         /// Name of the listed key.
         name: Option<String>,
     },
+    /// Report the counters by [`ToSupervisor::Counted`] with this number.
+    Count(u64),
     /// The agent is to end.
     ShutDown,
+}
+
+/// Counters of a front since its start.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct FrontCounts {
+    /// Counters of the network.
+    pub net: net::Counts,
+    /// Lines of its log that were dropped.
+    pub log_dropped: u64,
 }
 
 /// A forgotten request.
@@ -178,7 +190,7 @@ pub enum ToSupervisor {
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),
     /// A session was opened.
-    SessionOpened(u64, ResetRecord),
+    SessionOpened(u64, PublicKey, ResetRecord),
     /// A session has moved to another path.
     SessionMoved(u64, Path),
     /// A session is over.
@@ -196,6 +208,8 @@ pub enum ToSupervisor {
         /// Requested name.
         name: String,
     },
+    /// Answer to [`ToFront::Count`].
+    Counted(u64, Box<FrontCounts>),
     /// The agent is to end, as somebody at its terminal has asked.
     ShutDown,
     /// All sessions are closed; the front ends.

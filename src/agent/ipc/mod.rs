@@ -17,7 +17,7 @@ mod rings;
 
 pub use descriptors::{receive_descriptors, send_descriptors};
 pub use frames::{FrameError, Frames};
-pub use messages::{Feed, Plain, Remembered, Report, Setup, ToFront, ToSupervisor};
+pub use messages::{Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor};
 pub use rings::{RingFile, RingId};
 
 /// Name of the program as a front, as its argument 0.

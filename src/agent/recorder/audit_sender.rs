@@ -123,6 +123,12 @@ impl AuditSender {
         self.sender.is_closed()
     }
 
+    /// Number of records that the recorder has never got, since the start.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.sender.lost()
+    }
+
     /// Number of the next record.
     #[must_use]
     pub const fn next(&self) -> u64 {

@@ -66,6 +66,12 @@ impl LogSender {
         self.lock().is_closed()
     }
 
+    /// Number of lines that the recorder has never got, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lock().lost()
+    }
+
     /// Sends what waits, as far as the recorder accepts it within `time`.
     pub fn flush(&self, time: Duration) {
         self.lock().flush(time);

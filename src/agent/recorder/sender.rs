@@ -38,6 +38,8 @@ pub(super) struct Sender {
     bytes: usize,
     /// Messages dropped since the last notice.
     dropped: u64,
+    /// Messages that the recorder has never got.
+    lost: u64,
     next: u64,
     notice: Notice,
 }
@@ -60,6 +62,7 @@ impl Sender {
             waiting: VecDeque::new(),
             bytes: 0,
             dropped: 0,
+            lost: 0,
             next,
             notice,
         }
@@ -69,12 +72,14 @@ impl Sender {
     pub(super) fn push(&mut self, bytes: Vec<u8>, wanted: Wanted) -> Option<u64> {
         self.drain();
         if self.closed {
+            self.lost = self.lost.saturating_add(1);
             return None;
         }
         let full = self.waiting.len() >= QUEUE_LINES || self.bytes >= QUEUE_BYTES;
         // After the first drop there must be room for some time, or every second message would be a notice.
         if full || self.dropped > 0 {
             self.dropped = self.dropped.saturating_add(1);
+            self.lost = self.lost.saturating_add(1);
             return None;
         }
         let number = self.enqueue(bytes, wanted);
@@ -156,6 +161,11 @@ impl Sender {
         self.closed = true;
     }
 
+    /// Number of messages that the recorder has never got, since the start.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// True if the recorder has ended.
     pub(super) const fn is_closed(&self) -> bool {
         self.closed
@@ -192,6 +202,7 @@ impl Sender {
 
     fn close(&mut self) {
         self.closed = true;
+        self.lost = self.lost.saturating_add(self.waiting.len() as u64);
         self.waiting.clear();
         self.bytes = 0;
     }
@@ -264,6 +275,7 @@ mod tests {
         let mut expected: Vec<String> = (0..accepted).map(|n| n.to_string()).collect();
         expected.push(format!("{} dropped", count - accepted));
         assert_eq!(all, expected);
+        assert_eq!(sender.lost(), (count - accepted) as u64);
         assert!(sender.push(b"next".to_vec(), Wanted::Nothing).is_some());
         assert_eq!(read(&socket, &mut assembler), ["next"]);
     }
@@ -283,5 +295,6 @@ mod tests {
         drop(socket);
         assert_eq!(sender.push(b"y".to_vec(), Wanted::Nothing), None);
         assert!(sender.is_closed() && sender.is_idle());
+        assert_eq!(sender.lost(), 1);
     }
 }

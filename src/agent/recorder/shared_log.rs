@@ -28,6 +28,12 @@ impl SharedLog {
         Ok(Self { sender, pump })
     }
 
+    /// Number of lines that the recorder has never got, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.sender.lost()
+    }
+
     /// Sends what waits, as far as the recorder accepts it within `time`, and ends the lines.
     pub fn finish(&self, time: Duration) {
         self.sender.flush(time);

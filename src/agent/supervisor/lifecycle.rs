@@ -5,6 +5,7 @@
 use super::Supervisor;
 use super::child_io::Turn;
 use super::job::{Draining, Killed};
+use super::owner::Owner;
 use super::readiness::Part;
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
@@ -176,6 +177,7 @@ impl Supervisor {
                 Exit::Signal { signal, core } => Outcome::Signaled { signal, core },
             },
         };
+        self.tally.command_ended(outcome);
         let event = Event::Ended {
             outcome,
             cause: job.cause,
@@ -346,6 +348,7 @@ impl Supervisor {
             .chain(self.records.next_deadline())
             .chain(self.reload)
             .chain(self.cgroups.as_ref().and_then(Cgroups::poll_timeout))
+            .chain(self.owner.as_ref().and_then(Owner::next_deadline))
             .min()
     }
 }

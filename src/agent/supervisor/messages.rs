@@ -109,12 +109,18 @@ impl Supervisor {
             ToSupervisor::InitSeen(fingerprint) => {
                 self.on_init_seen(now, InitFingerprint(fingerprint));
             }
-            ToSupervisor::SessionOpened(session, record) => {
+            ToSupervisor::SessionOpened(session, key, record) => {
                 self.records.counts.session();
-                self.sessions.open(session, record);
+                self.tally.key_seen(key);
+                self.sessions.open(session, key, record);
             }
             ToSupervisor::SessionMoved(session, path) => self.sessions.move_to(session, path),
-            ToSupervisor::SessionClosed(session) => self.sessions.close(session),
+            ToSupervisor::SessionClosed(session) => {
+                if let Some(key) = self.sessions.close(session) {
+                    self.tally.key_seen(key);
+                }
+            }
+            ToSupervisor::Counted(number, counts) => self.tally.on_counted(number, *counts),
             ToSupervisor::Redeem {
                 question,
                 key,
@@ -172,6 +178,7 @@ impl Supervisor {
             stdout: job.status.outputs[0],
             stderr: job.status.outputs[1],
         };
+        self.tally.command_ended(Outcome::Lost {});
         self.records
             .send(&Record::of_request(&job.owner, job.request, event));
         if let Some(child) = job.child.take() {

@@ -26,6 +26,7 @@ mod job;
 mod lifecycle;
 mod limits;
 mod messages;
+mod owner;
 mod policy;
 mod readiness;
 mod records;
@@ -36,10 +37,12 @@ mod sessions;
 mod signals;
 mod starts;
 mod table;
+mod tally;
 mod tokens;
 mod watch;
 
 pub use front_process::FrontProcess;
+pub use owner::About;
 pub use policy::{SharedPolicy, Trust, unix_now};
 pub use replay_log::ReplayLog;
 pub use run::Run;
@@ -54,10 +57,12 @@ use rustix::process::{Pid, Resource, Rlimit, WaitOptions, getrlimit, setrlimit, 
 
 use self::child_io::Shared;
 use self::guard::Guard;
+use self::owner::Owner;
 use self::readiness::Part;
 use self::records::Records;
 use self::sessions::Sessions;
 use self::table::Table;
+use self::tally::Tally;
 use self::watch::Watch;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
@@ -147,6 +152,9 @@ pub struct Supervisor {
     /// Jobs whose state has changed.
     changed: VecDeque<JobId>,
     sessions: Sessions,
+    tally: Tally,
+    /// Answers to the owner's tools; `None` for an agent within another program.
+    owner: Option<Owner>,
     front: Option<Frames<ToFront, ToSupervisor>>,
     /// True if its connection may be readable.
     front_ready: bool,
@@ -232,6 +240,8 @@ impl Supervisor {
             ready: VecDeque::new(),
             changed: VecDeque::new(),
             sessions: Sessions::default(),
+            tally: Tally::new(),
+            owner: None,
             front: None,
             front_ready: false,
             in_force: None,

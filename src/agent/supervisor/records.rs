@@ -140,6 +140,16 @@ impl Records {
         Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
     }
 
+    /// Number of audit records that the recorder has never got.
+    pub fn lost_records(&self) -> u64 {
+        self.audit.as_ref().map_or(0, AuditSender::lost)
+    }
+
+    /// Number of log lines of the supervisor that the recorder has never got.
+    pub fn lost_lines(&self) -> u64 {
+        self.log.as_ref().map_or(0, |(log, _)| log.lost())
+    }
+
     /// Returns the next deadline of a waiting start.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.waiting.values().map(|start| start.deadline).min()

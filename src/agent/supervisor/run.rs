@@ -135,8 +135,11 @@ impl Run {
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
                     tokens::CHILD => self.on_child(),
+                    tokens::OWNER => self.supervisor.on_owner_ready(None),
                     token => {
-                        if let Some((job, part)) = tokens::part(token) {
+                        if let Some(index) = tokens::connection_of(token) {
+                            self.supervisor.on_owner_ready(Some(index));
+                        } else if let Some((job, part)) = tokens::part(token) {
                             let broken = event.is_error() || event.is_write_closed();
                             self.supervisor.on_ready(job, part, broken);
                         }
@@ -177,6 +180,7 @@ impl Run {
             }
         }
         more |= !self.supervisor.ready.is_empty();
+        more |= self.supervisor.serve_owner(now);
         self.on_time(now);
         if let Some(guard) = &mut self.supervisor.guard {
             guard.flush();
@@ -357,6 +361,7 @@ impl Supervisor {
             .register(&mut SourceFd(&descriptor), tokens::FRONT, interest)?;
         self.front = Some(connection);
         self.front_ready = true;
+        self.tally.fronts += 1;
         self.changed.clear();
         for id in self.table.ids() {
             if let Some(job) = self.table.get_mut(id) {
@@ -403,6 +408,10 @@ impl Supervisor {
 
     /// Forgets the connection to a front that is gone.
     fn disconnect(&mut self) {
+        for &key in self.sessions.by_key().keys() {
+            self.tally.key_seen(key);
+        }
+        self.tally.on_front_lost();
         self.sessions.lose(Clock.now());
         if let Some(front) = self.front.take() {
             let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));
@@ -421,6 +430,7 @@ impl Supervisor {
     /// Loads the files of the policy again.
     fn reload_policy(&mut self) {
         self.reload = None;
+        self.tally.reloads += 1;
         let before = self.policy.policy();
         let errors = self.policy.reload();
         self.enable_controllers();

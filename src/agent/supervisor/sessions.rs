@@ -1,10 +1,11 @@
 //! The sessions of the front, so that the next front can tell their controllers that they are lost.
 //!
-//! Not their keys or contents. Invariant: at most as many are kept as there can be, and none longer than a controller
+//! Not their contents. Invariant: at most as many are kept as there can be, and none longer than a controller
 //! would wait for it.
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::crypto::PublicKey;
 use crate::session::limits::{IDLE, SESSIONS};
 use crate::session::{Path, ResetRecord};
 use crate::time::Instant;
@@ -12,35 +13,49 @@ use crate::time::Instant;
 /// Sessions by the number that their front gave them.
 #[derive(Default)]
 pub struct Sessions {
-    open: HashMap<u64, ResetRecord>,
+    open: HashMap<u64, (PublicKey, ResetRecord)>,
     /// Sessions of fronts that are gone, and since when.
     lost: VecDeque<(Instant, ResetRecord)>,
 }
 
 impl Sessions {
     /// Enters a session.
-    pub fn open(&mut self, session: u64, record: ResetRecord) {
+    pub fn open(&mut self, session: u64, key: PublicKey, record: ResetRecord) {
         if self.open.len() < SESSIONS {
-            self.open.insert(session, record);
+            self.open.insert(session, (key, record));
         }
+    }
+
+    /// Number of open sessions.
+    pub fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Returns the number of open sessions of each key that has any.
+    pub fn by_key(&self) -> HashMap<PublicKey, u64> {
+        let mut counts = HashMap::new();
+        for (key, _) in self.open.values() {
+            *counts.entry(*key).or_default() += 1;
+        }
+        counts
     }
 
     /// Changes the path of a session.
     pub fn move_to(&mut self, session: u64, path: Path) {
-        if let Some(record) = self.open.get_mut(&session) {
+        if let Some((_, record)) = self.open.get_mut(&session) {
             record.path = path;
         }
     }
 
-    /// Removes a session.
-    pub fn close(&mut self, session: u64) {
-        self.open.remove(&session);
+    /// Removes a session. Returns its key.
+    pub fn close(&mut self, session: u64) -> Option<PublicKey> {
+        self.open.remove(&session).map(|(key, _)| key)
     }
 
     /// Marks all sessions as lost.
     pub fn lose(&mut self, now: Instant) {
         self.lost
-            .extend(self.open.drain().map(|(_, record)| (now, record)));
+            .extend(self.open.drain().map(|(_, (_, record))| (now, record)));
         while let Some(&(since, _)) = self.lost.front()
             && (now.since(since) > IDLE || self.lost.len() > SESSIONS)
         {
@@ -50,7 +65,7 @@ impl Sessions {
 
     /// Returns all sessions, of which the present ones are lost from `now` on.
     pub fn all(&self, now: Instant) -> impl Iterator<Item = (Instant, ResetRecord)> {
-        let open = self.open.values().map(move |&record| (now, record));
+        let open = self.open.values().map(move |&(_, record)| (now, record));
         self.lost.iter().copied().chain(open)
     }
 

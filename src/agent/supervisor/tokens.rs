@@ -4,6 +4,7 @@ use mio::Token;
 
 use super::readiness::Part;
 use crate::agent::jobs::JobId;
+use crate::agent::owner::limits::CONNECTIONS;
 
 /// The clock.
 pub const TIMER: Token = Token(0);
@@ -20,6 +21,25 @@ pub const CHILD: Token = Token(4);
 
 /// The trial of a program.
 pub const TRIAL: Token = Token(6);
+
+/// The socket of the owner's tools.
+pub const OWNER: Token = Token(7);
+
+/// First token of the connections of the owner's tools.
+const CONNECTION: usize = 8;
+
+const _: () = assert!(CONNECTION + CONNECTIONS <= FIRST);
+
+/// Returns the token of a connection of the owner's tools.
+pub const fn connection(index: usize) -> Token {
+    Token(CONNECTION + index)
+}
+
+/// Returns the connection of the owner's tools that a token stands for.
+pub fn connection_of(token: Token) -> Option<usize> {
+    let index = token.0.checked_sub(CONNECTION)?;
+    (index < CONNECTIONS).then_some(index)
+}
 
 /// First token of processes.
 const FIRST: usize = 16;

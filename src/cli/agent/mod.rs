@@ -7,7 +7,11 @@ mod files;
 mod host_accounts;
 mod invite;
 mod key;
+mod keys;
+mod owner;
+mod revoke;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 
@@ -18,7 +22,10 @@ use self::check::CheckArgs;
 use self::completions::CompletionsArgs;
 use self::invite::InviteArgs;
 use self::key::KeyArgs;
+use self::keys::KeysArgs;
+use self::revoke::RevokeArgs;
 use self::serve::ServeArgs;
+use self::status::StatusArgs;
 use super::{failure, memory};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
@@ -61,6 +68,12 @@ pub enum Command {
     Key(KeyArgs),
     /// Check the configuration and show what each key may do
     Check(CheckArgs),
+    /// Show the state and the counters of the running agent
+    Status(StatusArgs),
+    /// List the keys that may connect, their options, sessions and last use
+    Keys(KeysArgs),
+    /// Remove a key from authorized_keys; its sessions and commands end
+    Revoke(RevokeArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }
@@ -105,6 +118,9 @@ fn run(line: &AgentLine) -> Result<u8> {
         Some(Command::Invite(args)) => invite::run(args),
         Some(Command::Key(args)) => key::run(args),
         Some(Command::Check(args)) => check::run(args),
+        Some(Command::Status(args)) => status::run(args),
+        Some(Command::Keys(args)) => keys::run(args),
+        Some(Command::Revoke(args)) => revoke::run(args),
         Some(Command::Completions(args)) => completions::run(args),
     }
 }

@@ -20,6 +20,7 @@ use crate::agent::config::{self, Config, Layer, LogFormat, Sandbox, Switch};
 use crate::agent::daemon::listening::Listening;
 use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
+use crate::agent::owner::OwnerSocket;
 use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
 use crate::agent::service_manager::{Passed, ServiceManager, passed};
@@ -208,7 +209,7 @@ fn serve(
     let sandbox = restriction(config.sandbox)?;
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
-    let path = files.agent.listening();
+    let (path, socket) = (files.agent.listening(), files.agent.socket());
     let setup = daemon::Config {
         audit,
         log: Some(log),
@@ -217,7 +218,7 @@ fn serve(
         ..setup(config, files, identity, name.clone())?
     };
     let taken = inherited.as_ref().map(Inherited::jobs);
-    let agent = match inherited {
+    let mut agent = match inherited {
         Some(inherited) => daemon::take_over(setup, inherited)?,
         None if passed.sockets.is_empty() => {
             daemon::bind(setup).with_context(|| binds.join(", "))?
@@ -232,6 +233,13 @@ fn serve(
         tracing::warn!(
             "{}: {error}; give \"udpagent invite\" the port with --host HOST:PORT",
             path.display()
+        );
+    }
+    let opened = OwnerSocket::listen(&socket).and_then(|socket| agent.open_owner(socket));
+    if let Err(error) = opened {
+        tracing::warn!(
+            "{}: {error}; \"udpagent status\" and \"udpagent keys\" cannot ask this agent",
+            socket.display()
         );
     }
     let addresses = agent.addresses.iter().map(SocketAddr::to_string);

@@ -164,7 +164,7 @@ impl ChatLoop<'_> {
             Event::Failed { address, error } => {
                 self.screen.note(&format!("{address}: {error}"));
             }
-            Event::Plain { .. } | Event::Suppressed { .. } => {}
+            Event::Plain { .. } | Event::Suppressed { .. } | Event::Counted { .. } => {}
         }
     }
 

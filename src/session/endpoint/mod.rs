@@ -113,7 +113,10 @@ impl Endpoint {
                 self.schedule(index);
                 outcome
             }
-            Datagram::Init(init) => self.on_init(now, path, &init, datagram),
+            Datagram::Init(init) => {
+                self.stats.inits += 1;
+                self.on_init(now, path, &init, datagram)
+            }
             Datagram::Resp(resp) => {
                 let index = self.index_of(resp.receiver)?;
                 let established = self.slots[index].session.open_resp(path, &resp)?;

@@ -165,7 +165,9 @@ impl Run<'_> {
                 }
             }
             net::Event::Failed { address, error } => self.say(&format!("{address}: {error}")),
-            net::Event::Plain { .. } | net::Event::Suppressed { .. } => {}
+            net::Event::Plain { .. }
+            | net::Event::Suppressed { .. }
+            | net::Event::Counted { .. } => {}
         }
     }
 

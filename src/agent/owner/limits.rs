@@ -1,0 +1,27 @@
+//! Bounds of the owner's socket, each with its reason.
+
+use std::time::Duration;
+
+/// Connections at the same time: an owner, a monitor, and some to spare. A further one replaces the oldest.
+pub const CONNECTIONS: usize = 8;
+
+/// Connections accepted in one turn of the supervisor.
+pub const ACCEPTS: usize = 16;
+
+/// Connections that wait to be accepted.
+pub const BACKLOG: i32 = 16;
+
+/// Octets of a request: many times what one has.
+pub const REQUEST: usize = 1 << 10;
+
+/// Time from the connection to the last octet of the answer. A client has nothing to wait for.
+pub const CONNECTION: Duration = Duration::from_secs(5);
+
+/// Time for the front to report its counters. If it does not, the last ones known are told, and that they are.
+pub const COUNTS: Duration = Duration::from_secs(1);
+
+/// Time that a client waits for the agent.
+pub const ANSWER: Duration = Duration::from_secs(10);
+
+/// Keys whose last session is remembered. Those in the agent's files are far fewer.
+pub const KEYS_SEEN: usize = 1 << 14;
