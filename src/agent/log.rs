@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use crate::agent::access::{Controller, Denied};
 use crate::agent::audit::{Change, Event, KeyChange};
 use crate::agent::config::LogFormat;
-use crate::agent::note::Note;
+use crate::agent::note::{Note, SessionDenial};
 use crate::agent::recorder::log_format::Lines;
 use crate::escape;
 use crate::message::signal::signal_name;
@@ -157,6 +157,26 @@ fn refused(id: RequestId, controller: &Controller, outcome: Outcome, denied: Opt
 fn registered(controller: &Controller) {
     let (key, name, address) = who(controller);
     tracing::info!(event = "registered", %key, name, address, "registered by invitation: {name}");
+}
+
+/// Writes a report about denied sessions.
+pub fn write_session_denial(denial: &SessionDenial) {
+    let name = clean_name(denial.name.as_deref().unwrap_or("(not listed)"));
+    let SessionDenial {
+        key,
+        address,
+        reason,
+        left_out,
+        ..
+    } = denial;
+    if *left_out == 0 {
+        tracing::info!(event = "session_denied", %key, name, %address, "session denied: {reason}");
+    } else {
+        tracing::info!(
+            event = "session_denied", %key, name, %address, left_out,
+            "session denied: {reason}"
+        );
+    }
 }
 
 /// Writes a change of the agent's files.

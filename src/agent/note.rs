@@ -1,8 +1,43 @@
 //! Notes of the service for the log.
 
 use super::access::{Controller, Denied};
+use super::audit::{Event, Record};
+use crate::crypto::PublicKey;
 use crate::message::{OsText, Outcome, RequestId};
+use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
+
+/// A report about denied sessions, for the log and the audit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionDenial {
+    /// Key of the last one.
+    pub key: PublicKey,
+    /// Name of the key, if it is listed.
+    pub name: Option<String>,
+    /// Address of the last one.
+    pub address: PeerAddr,
+    /// Reason of the last one.
+    pub reason: Denied,
+    /// Number of denials before it that have no report.
+    pub left_out: u64,
+}
+
+impl SessionDenial {
+    /// Returns its record.
+    #[must_use]
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            key: Some(self.key),
+            name: self.name.as_deref(),
+            address: Some(self.address),
+            request: None,
+            event: Event::SessionDenied {
+                reason: self.reason.to_string(),
+                left_out: self.left_out,
+            },
+        }
+    }
+}
 
 /// A note for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -344,6 +344,45 @@ fn attachments_signals_and_cancels_are_in_the_audit_log() {
 }
 
 #[test]
+fn denied_sessions_are_in_the_audit_log_once_a_minute_for_each_key() {
+    let (user, stranger) = (User::new(), User::new());
+    user.authorize("from=192.0.2.1");
+    let path = user.path("audit");
+    let agent = configured(&user, &format!("audit-file = '{}'", path.display()));
+    let target = agent.target();
+    stranger
+        .udpctl(["trust", &target, agent.key()])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    let not_from = "from= does not let 127.0.0.1 connect";
+    let not_listed = "no valid line has this key or name";
+    for (who, name, reason) in [
+        (&user, json!("me"), not_from),
+        (&stranger, Value::Null, not_listed),
+    ] {
+        for _ in 0..2 {
+            let ping = ["ping", &target, "--contact-timeout", "300ms"];
+            assert_ne!(who.udpctl(ping).outcome().status, 0);
+        }
+        let denied = json!({"event": "session_denied", "key": key(who)});
+        let denied = wait_for_record(&path, &denied);
+        assert!(
+            denied["address"]
+                .as_str()
+                .unwrap()
+                .starts_with("127.0.0.1:")
+        );
+        assert_eq!(
+            (&denied["name"], &denied["reason"]),
+            (&name, &json!(reason))
+        );
+    }
+    let all = lines(&path).into_iter();
+    let denied = all.filter(|record| record["event"] == "session_denied");
+    assert_eq!(denied.count(), 2);
+}
+
+#[test]
 fn keys_invitations_reloads_and_the_agents_start_and_end_are_in_the_audit_log() {
     let (user, guest) = (User::new(), User::new());
     let path = user.path("audit");

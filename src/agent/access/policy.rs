@@ -175,6 +175,12 @@ impl Policy {
         }
     }
 
+    /// Returns the member with a key.
+    #[must_use]
+    pub fn member(&self, key: &PublicKey) -> Option<&Member> {
+        self.members.get(key)
+    }
+
     /// Returns all members, in arbitrary order.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.values()

@@ -41,6 +41,14 @@ pub enum Event<'a> {
         #[serde(flatten)]
         command: Option<Command<'a>>,
     },
+    /// A session was denied, and perhaps others before it.
+    SessionDenied {
+        /// Reason. The controller does not receive it.
+        reason: String,
+        /// Number of denials before this one that have no record.
+        #[serde(skip_serializing_if = "is_zero")]
+        left_out: u64,
+    },
     /// A controller has attached to a job.
     Attached {},
     /// A controller has sent a signal to a job.
@@ -103,6 +111,14 @@ pub enum Event<'a> {
     },
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The command of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Command<'a> {
@@ -162,6 +178,7 @@ impl Event<'_> {
             Self::Started { .. } => "started",
             Self::Ended { .. } => "ended",
             Self::Denied { .. } => "denied",
+            Self::SessionDenied { .. } => "session_denied",
             Self::Attached {} => "attached",
             Self::Signaled { .. } => "signaled",
             Self::Canceled {} => "canceled",

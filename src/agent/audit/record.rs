@@ -124,7 +124,10 @@ pub fn is_front_line(line: &[u8]) -> bool {
     let rest = text.strip_prefix(BEGIN).and_then(|rest| rest.get(TIME..));
     let event = rest.and_then(|rest| rest.strip_prefix("\",\"event\":\""));
     let name = event.and_then(|rest| rest.split('"').next());
-    let known = matches!(name, Some("denied" | "attached" | "signaled" | "canceled"));
+    let known = matches!(
+        name,
+        Some("denied" | "session_denied" | "attached" | "signaled" | "canceled")
+    );
     known && text.ends_with('}') && escape::is_clean(text)
 }
 
@@ -269,6 +272,10 @@ mod tests {
             reason: Some("chat-only".into()),
             command: None,
         };
+        let session_denied = |left_out| Event::SessionDenied {
+            reason: "expires= has passed".into(),
+            left_out,
+        };
         let started = Event::AgentStarted {
             version: "0.1.0",
             pid: 7,
@@ -294,6 +301,14 @@ mod tests {
             (
                 Record::of_controller(&controller, Event::Registered {}),
                 format!("registered\"{there}"),
+            ),
+            (
+                Record::of_controller(&controller, session_denied(0)),
+                format!("session_denied\"{there},\"reason\":\"expires= has passed\""),
+            ),
+            (
+                Record::of_controller(&controller, session_denied(3)),
+                format!("session_denied\"{there},\"reason\":\"expires= has passed\",\"left_out\":3"),
             ),
             (Record::of_key(key, "alice", Event::KeyAdded {}), format!("key_added\"{who}")),
             (Record::of_key(key, "alice", Event::KeyRemoved {}), format!("key_removed\"{who}")),

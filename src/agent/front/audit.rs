@@ -24,6 +24,7 @@ impl Audit for Records {
     fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
         match record.event {
             Event::Denied { .. }
+            | Event::SessionDenied { .. }
             | Event::Attached {}
             | Event::Signaled { .. }
             | Event::Canceled {} => {

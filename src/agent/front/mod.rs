@@ -78,7 +78,8 @@ pub fn serve(
         // A waker fails only after its poll is closed.
         let _ = waker.wake();
     };
-    let policy = FrontPolicy::new(&setup.policy, setup.exec, setup.account.clone());
+    let account = setup.account.clone();
+    let policy = FrontPolicy::new(&setup.policy, setup.exec, account, Arc::new(wake.clone()));
     let remote = Remote::new(connection, parts.outputs, parts.inputs, setup.slots);
     let config = core::Config {
         name: setup.name.clone(),

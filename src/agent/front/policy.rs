@@ -29,13 +29,18 @@ pub struct FrontPolicy {
 }
 
 impl FrontPolicy {
-    /// Returns the first policy. `account` is the user who runs the supervisor.
-    pub fn new(feed: &Feed, exec: Switch, account: Account) -> Self {
+    /// Returns the first policy. `account` is the user who runs the supervisor; `wake` wakes the front's loop.
+    pub fn new(
+        feed: &Feed,
+        exec: Switch,
+        account: Account,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let policy = Self {
             current: Arc::default(),
             exec,
             account: Arc::new(account),
-            denials: SessionDenials::default(),
+            denials: SessionDenials::new(wake),
         };
         policy.replace(feed);
         policy
@@ -50,6 +55,11 @@ impl FrontPolicy {
         };
         let policy = Arc::new(policy.with_exec(self.exec));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Denied sessions.
+    pub const fn denials(&self) -> &SessionDenials {
+        &self.denials
     }
 
     /// Time until the next key or invitation expires.
@@ -70,7 +80,7 @@ impl Authorizer for FrontPolicy {
         let policy = self.policy();
         let now = unix_now();
         if let Err(denied) = policy.authorize_session(key, Some(from), invite, now) {
-            self.denials.write(Clock.now(), &policy, key, from, &denied);
+            self.denials.push(Clock.now(), &policy, key, from, denied);
         }
         authorization(&policy, key, from, invite, now)
     }

@@ -18,7 +18,7 @@ use super::remote::Remote;
 use super::terminal::{self, Printer, Typed};
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, ToFront, ToSupervisor};
-use crate::agent::log::Counts;
+use crate::agent::log::{self, Counts};
 use crate::agent::recorder::SharedLog;
 use crate::net::{Clock, Command, Event, Net, Timer};
 use crate::session;
@@ -293,12 +293,18 @@ impl Thread {
         if due(self.expiry) {
             self.on_new_policy(now);
         }
+        while let Some(denial) = self.policy.denials().poll(now) {
+            log::write_session_denial(&denial);
+            let line = denial.record().to_line_now();
+            self.service.processes().send(&ToSupervisor::Record(line));
+        }
     }
 
     /// Sets the timer to the next deadline. Returns the timeout of the poll if the timer cannot be used.
     fn set_timer(&mut self) -> Option<Duration> {
         let now = Clock.now();
-        let deadlines = [self.service.poll_timeout(), self.expiry];
+        let denials = self.policy.denials().poll_timeout();
+        let deadlines = [self.service.poll_timeout(), self.expiry, denials];
         let deadline = deadlines.into_iter().flatten().min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);
