@@ -193,8 +193,10 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 if taken > limits::CALL_LINES {
                     let code = CloseCode::Violation;
                     self.close(now, call.session, code, "too many lines in a call");
-                } else {
-                    self.jobs.on_line(call, &request, &mut self.outbox);
+                } else if let Some(state) = self.sessions.get(&call.session) {
+                    let controller = state.controller.clone();
+                    self.jobs
+                        .on_line(call, &controller, &request, &mut self.outbox);
                 }
             }
             Some(CallKind::Chat) => self.chat.on_line(now, call, request, &mut self.outbox),

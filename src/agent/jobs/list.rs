@@ -42,7 +42,7 @@ fn check_administrator(controller: &Controller, source: &dyn PolicySource) -> Re
 impl<P: Processes> Jobs<P> {
     /// Answers a request for a list.
     pub(super) fn list_call(
-        &self,
+        &mut self,
         now: Instant,
         call: CallRef,
         controller: &Controller,
@@ -50,12 +50,16 @@ impl<P: Processes> Jobs<P> {
         policy: &dyn PolicySource,
         outbox: &mut Outbox,
     ) {
-        let reply = if !all {
-            self.list(now, Some(&controller.key))
-        } else if check_administrator(controller, policy).is_ok() {
-            self.list(now, None)
+        let reply = if all {
+            match check_administrator(controller, policy) {
+                Ok(()) => self.list(now, None),
+                Err(denied) => {
+                    self.record_denial(controller, &denied);
+                    Reply::Denied {}
+                }
+            }
         } else {
-            Reply::Denied {}
+            self.list(now, Some(&controller.key))
         };
         outbox.last_reply(call, &reply);
     }

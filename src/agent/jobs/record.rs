@@ -10,7 +10,7 @@ use crate::agent::access::{Controller, Denied, Grant};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::note::Note;
 use crate::agent::outbox::{CallRef, Outbox};
-use crate::message::{Exec, Outcome};
+use crate::message::{Exec, Outcome, RequestId};
 
 impl<P: Processes> Jobs<P> {
     /// Records a command that may run, before anything is done for it.
@@ -24,6 +24,14 @@ impl<P: Processes> Jobs<P> {
         let event = Event::Accepted(command);
         self.audit
             .put(&Record::of_request(controller, exec.id, event))
+    }
+
+    /// Records what a controller has done to a job. A failure is ignored, because it has happened.
+    pub(super) fn record_by(&mut self, controller: &Controller, id: JobId, event: Event<'_>) {
+        if let Some(job) = self.table.get(id) {
+            let record = Record::of_request(controller, job.request, event);
+            let _ = self.audit.put(&record);
+        }
     }
 
     /// Records an event of a job. A failure is ignored, because the event has happened.
@@ -53,6 +61,28 @@ impl<P: Processes> Jobs<P> {
             command: None,
         };
         self.record_other(&Record::of_controller(controller, event));
+    }
+
+    /// Records a request about a job of another key that is denied, and notes it.
+    pub(super) fn record_administration_denied(
+        &mut self,
+        controller: &Controller,
+        request: RequestId,
+        denied: Denied,
+    ) {
+        let outcome = Outcome::Denied {};
+        let event = Event::Denied {
+            outcome,
+            reason: Some(denied.to_string()),
+            command: None,
+        };
+        self.record_other(&Record::of_request(controller, request, event));
+        self.notes.push_back(Note::Refused {
+            id: request,
+            controller: controller.clone(),
+            outcome,
+            denied: Some(denied),
+        });
     }
 
     /// Notes that a command was accepted, before it is started.

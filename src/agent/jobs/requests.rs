@@ -79,8 +79,12 @@ impl<P: Processes> Jobs<P> {
             Request::Attach { id, key, .. }
             | Request::Wait { id, key }
             | Request::Signal { id, key, .. } => {
-                let Ok(owner) = administered(controller, key, policy) else {
-                    return outbox.last_reply(call, &Reply::Denied {});
+                let owner = match administered(controller, key, policy) {
+                    Ok(owner) => owner,
+                    Err(denied) => {
+                        self.record_administration_denied(controller, id, denied);
+                        return outbox.last_reply(call, &Reply::Denied {});
+                    }
                 };
                 self.on_job_call(call, controller, &owner, id, &request, outbox);
             }
@@ -106,7 +110,7 @@ impl<P: Processes> Jobs<P> {
         outbox: &mut Outbox,
     ) {
         if let &Request::Signal { signal, .. } = request {
-            let reply = self.signal(owner, id, signal);
+            let reply = self.signal(controller, owner, id, signal);
             return outbox.last_reply(call, &reply);
         }
         let Some(job) = self.table.find(owner, id) else {
@@ -124,7 +128,13 @@ impl<P: Processes> Jobs<P> {
     }
 
     /// Processes a further line of a call.
-    pub fn on_line(&mut self, call: CallRef, request: &Request, outbox: &mut Outbox) {
+    pub fn on_line(
+        &mut self,
+        call: CallRef,
+        controller: &Controller,
+        request: &Request,
+        outbox: &mut Outbox,
+    ) {
         let Some(&Role::Attached(id)) = self.calls.get(&call) else {
             return;
         };
@@ -138,11 +148,11 @@ impl<P: Processes> Jobs<P> {
         let reply = match request {
             Request::Resize(window) => return self.resize(id, *window),
             Request::Cancel {} => {
-                self.record(id, Event::Canceled {});
+                self.record_by(controller, id, Event::Canceled {});
                 self.end(id, Cause::Requested);
                 Reply::Done {}
             }
-            Request::Signal { id, signal, .. } => self.signal(&owner, *id, *signal),
+            Request::Signal { id, signal, .. } => self.signal(controller, &owner, *id, *signal),
             Request::Exec(_)
             | Request::Attach { .. }
             | Request::Wait { .. }
@@ -333,7 +343,13 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    fn signal(&mut self, owner: &PublicKey, id: RequestId, signal: i32) -> Reply {
+    fn signal(
+        &mut self,
+        controller: &Controller,
+        owner: &PublicKey,
+        id: RequestId,
+        signal: i32,
+    ) -> Reply {
         if !(1..=MAX_SIGNAL).contains(&signal) {
             return unsupported("no such signal");
         }
@@ -341,11 +357,11 @@ impl<P: Processes> Jobs<P> {
         let state = job.and_then(|id| Some((id, self.table.get(id)?.state)));
         match state {
             Some((id, State::Running)) if self.processes.signal(id, signal) => {
-                self.record(id, Event::Signaled { signal });
+                self.record_by(controller, id, Event::Signaled { signal });
                 Reply::Done {}
             }
             Some((id, State::Starting)) => {
-                self.record(id, Event::Signaled { signal });
+                self.record_by(controller, id, Event::Signaled { signal });
                 self.table.update(id, |job| job.hold_signal(signal));
                 Reply::Done {}
             }
