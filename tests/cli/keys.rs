@@ -31,6 +31,41 @@ fn the_agent_of_the_same_user_needs_no_setup() {
 }
 
 #[test]
+fn an_invitation_is_redeemed_when_the_lock_is_free_and_nobody_else_waits_for_it() {
+    use rustix::fs::{FlockOperation, flock};
+
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let target = agent.target();
+    let invitation = bare(&invite(&host, &agent));
+    let lock = host.path("config/udpagent/authorized_keys.lock");
+    let lock = std::fs::File::open(lock).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let mut command = guest.command("udpctl");
+    command.args(["accept", &invitation, "--name", "ann"]);
+    let mut accept = crate::harness::Child::start(command);
+    // Its session is there, and the request for registration with it.
+    eventually("the guest has come", || {
+        let status = host.udpagent(["status"]).outcome();
+        String::from_utf8(status.stdout)
+            .unwrap()
+            .contains("\nsessions   1 open")
+    });
+    for _ in 0..5 {
+        host.udpctl(["exec", &target, "--", "true"]).run();
+        let ping = host.udpctl(["ping", &target]).outcome();
+        assert_eq!(ping.status, 0, "{}", ping.stderr);
+    }
+    let keys = host.path("config/udpagent/authorized_keys");
+    assert!(!keys.exists() && accept.is_running());
+    drop(lock);
+    let (status, stderr) = accept.wait();
+    assert!(status.success(), "{stderr}");
+    assert!(std::fs::read_to_string(keys).unwrap().ends_with(" ann\n"));
+    guest.udpctl(["exec", &target, "--", "true"]).run();
+}
+
+#[test]
 fn an_unknown_controller_gets_no_answer_until_invited() {
     let (host, guest) = (User::new(), User::new());
     let agent = host.agent();

@@ -40,6 +40,15 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 /// steps, and a removed key must lose its sessions within a second.
 pub const SETTLED: Duration = Duration::from_millis(300);
 
+/// Time between two attempts to lock the file of the keys. A program that holds the lock only replaces a file.
+pub const REDEMPTION_RETRY: Duration = Duration::from_millis(20);
+
+/// Time after which a redemption is given up: that after which its controller does.
+pub const REDEMPTION: Duration = Duration::from_secs(10);
+
+/// Redemptions that wait for the lock: as many as invitations can be open.
+pub const REDEMPTIONS: usize = crate::agent::limits::INVITES;
+
 /// Time within which a front that was told to end has closed its sessions: its grace period for the jobs, the
 /// delivery of the results, and a second more.
 pub const FRONT_ENDS: Duration = Duration::from_millis(8500);

@@ -4,9 +4,9 @@
 
 use super::limits;
 use super::readiness::Part;
+use super::redemptions::Redemption;
 use super::starts::size;
 use super::{Supervisor, cgroups, child_io};
-use crate::agent::access::Controller;
 use crate::agent::audit::{Event, Record, is_front_line};
 use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
@@ -127,20 +127,16 @@ impl Supervisor {
                 address,
                 invite,
                 name,
-            } => {
-                let name = self.policy.redeem(&key, &invite, &name).ok();
-                if name.is_some() {
-                    let controller = Controller {
-                        key,
-                        name: name.clone(),
-                        remote: address,
-                    };
-                    let record = Record::of_controller(&controller, Event::Registered {});
-                    self.records.send(&record);
-                    self.send_policy();
-                }
-                self.send(&ToFront::Redeemed { question, name });
-            }
+            } => self.on_redeem(
+                now,
+                Redemption {
+                    question,
+                    key,
+                    address,
+                    invite,
+                    name,
+                },
+            ),
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}
         }
     }

@@ -30,6 +30,7 @@ mod owner;
 mod policy;
 mod readiness;
 mod records;
+mod redemptions;
 mod replay_log;
 mod run;
 mod serving;
@@ -60,6 +61,7 @@ use self::guard::Guard;
 use self::owner::Owner;
 use self::readiness::Part;
 use self::records::Records;
+use self::redemptions::Redemptions;
 use self::sessions::Sessions;
 use self::table::Table;
 use self::tally::Tally;
@@ -153,6 +155,7 @@ pub struct Supervisor {
     changed: VecDeque<JobId>,
     sessions: Sessions,
     tally: Tally,
+    redemptions: Redemptions,
     /// Answers to the owner's tools; `None` for an agent within another program.
     owner: Option<Owner>,
     front: Option<Frames<ToFront, ToSupervisor>>,
@@ -241,6 +244,7 @@ impl Supervisor {
             changed: VecDeque::new(),
             sessions: Sessions::default(),
             tally: Tally::new(),
+            redemptions: Redemptions::default(),
             owner: None,
             front: None,
             front_ready: false,

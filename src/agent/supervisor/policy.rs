@@ -34,6 +34,15 @@ pub struct SharedPolicy {
     account: Arc<Account>,
 }
 
+/// Reason why no key was listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RedeemFailed {
+    /// Another program changes the files at present.
+    Locked,
+    /// The invitation was refused.
+    Refused,
+}
+
 /// Returns the seconds since 1970, by which keys and invitations expire.
 #[must_use]
 pub fn unix_now() -> u64 {
@@ -131,27 +140,31 @@ impl PolicySource for SharedPolicy {
         invite: &[u8; INVITE],
         requested: &str,
     ) -> Registration {
-        Registration::Decided(self.redeem(key, invite, requested))
+        let redeemed = self.redeem(key, invite, requested);
+        Registration::Decided(redeemed.map_err(|_| InviteRefused))
     }
 }
 
 impl SharedPolicy {
-    /// Lists a key and uses its invitation up.
+    /// Lists a key and uses its invitation up. Does not wait for another program that changes the files.
     ///
     /// # Errors
-    /// [`InviteRefused`]
+    /// [`RedeemFailed`]
     pub fn redeem(
         &self,
         key: &PublicKey,
         invite: &[u8; INVITE],
         requested: &str,
-    ) -> Result<String, InviteRefused> {
-        let sources = self.sources.as_ref().ok_or(InviteRefused)?;
+    ) -> Result<String, RedeemFailed> {
+        let sources = self.sources.as_ref().ok_or(RedeemFailed::Refused)?;
         let token = InviteToken::from_bytes(*invite);
         let member = invite::redeem(&sources.agent, key, requested, &token, unix_now());
-        let member = member.map_err(|error| {
-            tracing::warn!("an invitation was refused: {error}");
-            InviteRefused
+        let member = member.map_err(|error| match error {
+            invite::RedeemError::Locked => RedeemFailed::Locked,
+            error => {
+                tracing::warn!("an invitation was refused: {error}");
+                RedeemFailed::Refused
+            }
         })?;
         self.reload();
         Ok(member.name)

@@ -201,6 +201,7 @@ impl Run {
         if let Some(cgroups) = &mut self.supervisor.cgroups {
             cgroups.on_timeout(now);
         }
+        self.supervisor.retry_redemptions(now);
         if self.supervisor.reload.is_some_and(|at| at <= now) {
             self.supervisor.reload_policy();
         }
@@ -412,6 +413,7 @@ impl Supervisor {
             self.tally.key_seen(key);
         }
         self.tally.on_front_lost();
+        self.redemptions.clear();
         self.sessions.lose(Clock.now());
         if let Some(front) = self.front.take() {
             let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));

@@ -82,6 +82,8 @@ pub enum RedeemError {
     Refused,
     /// `authorized_keys` cannot be used.
     Unusable(FileFault),
+    /// Another program changes the files at present.
+    Locked,
     /// The files could not be changed.
     File(FileError),
 }
@@ -96,6 +98,7 @@ impl fmt::Display for RedeemError {
                 "the line of this key in authorized_keys has an error; \"udpagent check\" names it",
             ),
             Self::Unusable(fault) => f.write_str(&fault.words),
+            Self::Locked => f.write_str("another program changes the file of the keys"),
             Self::File(error) => error.fmt(f),
         }
     }
@@ -136,6 +139,8 @@ pub fn create(
 /// one that the peer asked for. If the key is already listed, its line does not change and the
 /// invitation stays open. The caller reloads [`Policy`](super::Policy) before it answers.
 ///
+/// Does not wait for another program that changes the files.
+///
 /// # Errors
 /// [`RedeemError`]
 pub fn redeem(
@@ -146,7 +151,8 @@ pub fn redeem(
     now_unix: u64,
 ) -> Result<Member, RedeemError> {
     let path = home.authorized_keys();
-    let _lock = home::lock(&path).map_err(RedeemError::File)?;
+    let lock = home::try_lock(&path).map_err(RedeemError::File)?;
+    let _lock = lock.ok_or(RedeemError::Locked)?;
     let file = PolicyFile::read(&path, Readers::All);
     let mut text = match file.content {
         Content::Absent => String::new(),
