@@ -62,6 +62,53 @@ fn a_detached_command_is_listed_and_its_result_collected_after_the_death_of_the_
 }
 
 #[test]
+fn a_result_under_a_chosen_id_is_kept_after_it_was_collected_and_through_the_death_of_the_front() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let id = "000000000000000000000000000000cd";
+    let count = user.path("count");
+    let script = format!(
+        "echo x >>{}; echo out; echo err >&2; exit 3",
+        count.display()
+    );
+    let repeat = || {
+        user.udpctl(["exec", &target, "--id", id, "--shell", &script])
+            .stdout("out\n")
+            .stderr("err\n")
+            .status(3)
+            .run();
+    };
+    let conflict = || {
+        let other = ["exec", &target, "--id", id, "--shell", "echo other"];
+        let outcome = user.udpctl(other).outcome();
+        assert_eq!((outcome.status, outcome.stdout), (255, Vec::new()));
+        let reason = ": the request id is in use for another request";
+        assert!(outcome.stderr.contains(reason), "{}", outcome.stderr);
+    };
+    repeat();
+    for _ in 0..2 {
+        // Collected by the call before.
+        repeat();
+        conflict();
+        user.udpctl(["attach", &target, id])
+            .stdout("out\n")
+            .stderr("err\n")
+            .status(3)
+            .run();
+        repeat();
+        kill_front(&user, &agent);
+    }
+    repeat();
+    conflict();
+    assert_eq!(
+        std::fs::read_to_string(count).unwrap(),
+        "x\n",
+        "started once"
+    );
+}
+
+#[test]
 fn a_killed_supervisor_leaves_no_command_behind() {
     let user = User::new();
     let mut agent = user.agent();
