@@ -173,7 +173,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the supervisor has left.
+/// Remains of a supervisor.
 #[derive(Default)]
 struct Left {
     trees: BTreeMap<JobId, TreeParts>,

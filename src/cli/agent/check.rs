@@ -182,7 +182,7 @@ fn sandbox(demand: Sandbox) -> Result<(String, Option<io::Error>)> {
 struct CgroupsLine {
     /// Their place, or why there are none.
     line: String,
-    /// What hinders limits.
+    /// Obstacles to limits.
     hindered: Vec<String>,
     /// True if that holds wherever the agent is started.
     is_fault: bool,
