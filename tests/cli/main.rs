@@ -11,6 +11,7 @@ mod chat;
 mod chat_terminal;
 mod check;
 mod client;
+mod endings;
 mod exec;
 mod fleet;
 mod front;
