@@ -8,6 +8,9 @@ use std::thread;
 /// Environment variable that selects a single seed.
 pub const VARIABLE: &str = "UDPAGENT_SEED";
 
+/// Environment variable with the number of seeds of every scenario, for longer runs.
+pub const COUNT: &str = "UDPAGENT_SEEDS";
+
 /// Runs `scenario` once for each of `count` seeds, on as many threads as there are cores. With
 /// `UDPAGENT_SEED` set, runs that seed alone.
 ///
@@ -21,6 +24,11 @@ pub fn each<F: Fn(u64) + Sync>(count: u64, scenario: F) {
             .unwrap_or_else(|_| panic!("{VARIABLE} must be a number, not {text:?}"));
         return run(&name, seed, &scenario);
     }
+    let given = std::env::var(COUNT).ok();
+    let count = given.map_or(count, |text| {
+        let parsed = text.parse();
+        parsed.unwrap_or_else(|_| panic!("{COUNT} must be a number, not {text:?}"))
+    });
     let next = AtomicU64::new(0);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -77,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_seed_runs_once_and_a_scenario_knows_its_name() {
-        if std::env::var(VARIABLE).is_ok() {
+        if std::env::var(VARIABLE).is_ok() || std::env::var(COUNT).is_ok() {
             return;
         }
         let seen = Mutex::new(Vec::new());
@@ -93,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_failing_seed_fails_the_scenario() {
-        if std::env::var(VARIABLE).is_ok() {
+        if std::env::var(VARIABLE).is_ok() || std::env::var(COUNT).is_ok() {
             return;
         }
         let failed = catch_unwind(|| each(10, |seed| assert!(seed != 7, "seven")));
