@@ -135,6 +135,9 @@ pub const LISTED_JOB: usize = 384;
 /// Members of the chat. Each message goes to all of them.
 pub const CHAT_MEMBERS: usize = 1024;
 
+/// Members of the chat that one key has: a quarter, so that one key leaves room for the others.
+pub const CHAT_MEMBERS_PER_KEY: usize = CHAT_MEMBERS / 4;
+
 /// Bytes in flight to one member: its initial credit, so that the session layer never has to hold any. Well
 /// above the bytes that a member may consume without reporting them.
 pub const CHAT_UNDERWAY: u64 = crate::session::limits::INITIAL_STREAM_CREDIT;

@@ -20,6 +20,7 @@
 //! #         trust: daemon::Trust::Keys(vec![key]),
 //! #         exec: udpagent::agent::config::Switch::On,
 //! #         jobs: jobs::Config::default(),
+//! #         sessions_per_key: udpagent::session::limits::SESSIONS_PER_KEY,
 //! #         plain: daemon::Plain::Off,
 //! #         cgroup_limits: udpagent::agent::CgroupLimits::default(),
 //! #         cgroup_parent: udpagent::agent::CgroupParent::Off,

@@ -1,7 +1,8 @@
 //! One request with one reply: `ping`, `accept`, `jobs`, `wait`, `kill`.
 //!
 //! [`Query`] is the sans-IO part for one host, [`run_queries`] the loop for many. Not for requests that start
-//! something. Invariant: every question is idempotent, so that after a silence it is asked again in a new session.
+//! something. Invariants: a question that may be asked twice is asked again in a new session after a silence; any other
+//! one is never early data and is sent once.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub struct Query {
     contact: Contact,
     lines: Lines,
     actions: VecDeque<Action>,
+    /// True if a request that may not be repeated was sent.
+    spent: bool,
     ended: bool,
 }
 
@@ -86,6 +89,7 @@ impl Query {
             }),
             lines: Lines::default(),
             actions: VecDeque::new(),
+            spent: false,
             ended: false,
         };
         query.connect();
@@ -107,6 +111,15 @@ impl Query {
                 self.contact.on_connected(ticket);
                 let watch = self.contact.watch(self.contact.session());
                 self.command(watch);
+                if !self.request.may_be_early() {
+                    self.spent = true;
+                    self.command(Command::Write {
+                        session: self.contact.session(),
+                        stream: StreamId::new(CallId(0), Lane::Control),
+                        data: to_line(&self.request).into(),
+                        fin: false,
+                    });
+                }
             }
             Event::Stream {
                 event:
@@ -128,6 +141,7 @@ impl Query {
             Event::Closed { reason, .. } => self.on_closed(reason),
             Event::Stream { .. }
             | Event::Accepted { .. }
+            | Event::Confirmed { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
         }
@@ -166,6 +180,7 @@ impl Query {
 
     fn ask_again(&mut self, retry: Result<(), Failure>) {
         match retry {
+            Ok(()) if self.spent => self.fail(Some("the request may have been carried out".into())),
             Ok(()) => self.connect(),
             Err(Failure::Unreachable) => self.end(Err(NoReply {
                 outcome: Outcome::Unreachable {},
@@ -190,7 +205,12 @@ impl Query {
 
     fn connect(&mut self) {
         self.lines = Lines::default();
-        let connect = self.contact.connect(to_line(&self.request).into());
+        let first = if self.request.may_be_early() {
+            to_line(&self.request).into()
+        } else {
+            Bytes::new()
+        };
+        let connect = self.contact.connect(first);
         self.command(connect);
     }
 
@@ -278,11 +298,16 @@ mod tests {
     use super::*;
     use crate::crypto::PublicKey;
     use crate::session::{Connect, Path, SessionHandle};
+    use crate::time::Instant;
     use crate::wire::Early;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn query(addresses: u16) -> Query {
+        query_of(addresses, Request::Ping {})
+    }
+
+    fn query_of(addresses: u16, request: Request) -> Query {
         let host = Host {
             label: "web".into(),
             agent: PublicKey([1; 32]),
@@ -297,10 +322,10 @@ mod tests {
         };
         let question = Question {
             host,
-            request: Request::Ping {},
+            request,
             invite: None,
             contact_timeout: TIMEOUT,
-            retry_for: TIMEOUT,
+            retry_for: 2 * TIMEOUT,
         };
         Query::new(3, question)
     }
@@ -339,6 +364,49 @@ mod tests {
         assert_eq!(answer.ticket, None);
     }
 
+    fn connected(query: &mut Query, session: SessionHandle) {
+        query.on_event(Event::Connected {
+            session,
+            at: Instant::from_micros(1),
+            ticket: Ticket {
+                epoch: 1,
+                offset: 0,
+                rtt: Duration::ZERO,
+            },
+            early: Early::Refused,
+        });
+    }
+
+    #[test]
+    fn a_signal_is_no_early_data_and_is_sent_once() {
+        let signal = Request::Signal {
+            id: crate::message::RequestId([1; 16]),
+            signal: 15,
+            key: None,
+        };
+        let line = to_line(&signal);
+        let mut query = query_of(2, signal);
+        let (first, _) = connects(&mut query);
+        assert!(first[0].first.is_empty());
+        closed(&mut query, first[0].session, Closed::Unreachable);
+        let (second, _) = connects(&mut query);
+        assert!(second[0].first.is_empty());
+        connected(&mut query, second[0].session);
+        let written: Vec<_> = std::iter::from_fn(|| query.poll())
+            .filter_map(|action| match action {
+                Action::Command(Command::Write { data, .. }) => Some(data),
+                Action::Command(_) | Action::Ended(_) => None,
+            })
+            .collect();
+        assert_eq!(written, [line]);
+        // It may have arrived.
+        closed(&mut query, second[0].session, Closed::Reset);
+        let (third, answer) = connects(&mut query);
+        assert!(third.is_empty());
+        let error = answer.unwrap().reply.unwrap_err();
+        assert_eq!(error.outcome, Outcome::Lost {});
+    }
+
     #[test]
     fn a_query_is_asked_again_after_a_restart_of_the_agent() {
         let mut query = query(1);
@@ -347,20 +415,14 @@ mod tests {
         let (second, answer) = connects(&mut query);
         assert_eq!(answer, None);
         assert_ne!(second[0].session, first[0].session);
-        query.on_event(Event::Connected {
-            session: second[0].session,
-            ticket: Ticket {
-                epoch: 1,
-                offset: 0,
-                rtt: Duration::ZERO,
-            },
-            early: Early::Refused,
-        });
+        connected(&mut query, second[0].session);
         query.on_event(Event::Silent {
             session: second[0].session,
         });
-        let (third, answer) = connects(&mut query);
-        assert!(third.is_empty());
+        let (third, _) = connects(&mut query);
+        closed(&mut query, third[0].session, Closed::Unreachable);
+        let (fourth, answer) = connects(&mut query);
+        assert!(fourth.is_empty());
         let error = answer.unwrap().reply.unwrap_err();
         assert_eq!(error.outcome, Outcome::Lost {});
     }

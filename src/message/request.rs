@@ -82,6 +82,25 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Returns true if the request may come as early data, which can be carried out twice: it changes nothing the second
+    /// time, or an id protects it.
+    #[must_use]
+    pub const fn may_be_early(&self) -> bool {
+        match self {
+            Self::Exec(_)
+            | Self::Attach { .. }
+            | Self::Jobs { .. }
+            | Self::Wait { .. }
+            | Self::Cancel {}
+            | Self::Resize(_)
+            | Self::Ping {}
+            | Self::Register { .. } => true,
+            Self::Signal { .. } | Self::Chat { .. } | Self::Say { .. } => false,
+        }
+    }
+}
+
 /// Command to run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exec {
@@ -126,7 +145,7 @@ pub struct Exec {
     /// send the same request again. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub retain: bool,
-    /// Age of a repeated request in milliseconds since it was first sent. An agent that has started since then
+    /// Age of the request in milliseconds since it was made, or first sent. An agent that has started since then
     /// answers `unknown`, one that has begun to forget since then `expired`, and both start nothing. A repeat has
     /// the age [`u64::MAX`] first, which starts nothing on any agent: the time that a datagram takes is not known.
     /// Default: 0, a first request.

@@ -257,7 +257,7 @@ pub(super) const UNREACHABLE: Row = Row {
 pub(super) const UNKNOWN: Row = Row {
     name: "unknown",
     words: "the agent does not know the request",
-    meaning: "The agent has restarted since the command was sent to it.",
+    meaning: "The agent has restarted since the command was sent to it, or was started after the request was made.",
     ran: Ran::Maybe,
     held: Held::Nothing,
     fate: Fate::Lost,

@@ -2,8 +2,9 @@
 //!
 //! Each iteration of its loop does a bounded amount of each kind of work, so that none starves the others. If
 //! work is left over the next iteration follows at once; otherwise the thread sleeps until a carrier, a
-//! command or the machine's next deadline wakes it. Invariant: it blocks nowhere else, and an idle thread is
-//! never woken.
+//! command or the machine's next deadline wakes it. Invariants: it blocks nowhere else; an idle thread is never
+//! woken; it receives for all however slowly the application takes events, because those that it has not taken
+//! wait in their sessions, each within its windows.
 
 use std::io;
 use std::sync::Arc;
@@ -153,13 +154,19 @@ impl Driver {
             self.endpoint.handle_timeout(now);
         }
         more |= self.transmit(limits::TRANSMITS_PER_ITERATION);
-        while let Some(event) = self.endpoint.poll_event() {
-            self.event_queue.push(Event::Session(event));
-        }
-        if let Some(datagrams) = self.plain.due(now) {
+        if self.event_queue.has_room()
+            && let Some(datagrams) = self.plain.due(now)
+        {
             self.event_queue.push(Event::Suppressed { datagrams });
         }
-        self.event_queue.flush(&self.shared);
+        let endpoint = &mut self.endpoint;
+        let moved = self
+            .event_queue
+            .flush(&self.shared, || endpoint.poll_event().map(Event::Session));
+        if moved {
+            // Taking events may have freed credit, or a session that is over.
+            more |= self.transmit(limits::TRANSMITS_PER_ITERATION);
+        }
         if next == Next::Sleep && more {
             Next::Continue
         } else {
@@ -169,7 +176,10 @@ impl Driver {
 
     /// Sleeps until there is something to do.
     fn sleep(&mut self, ready: &mut mio::Events) {
-        let deadlines = [self.endpoint.poll_timeout(), self.plain.deadline()];
+        // Without room, the first event that is taken wakes the thread.
+        let plain = self.plain.deadline();
+        let plain = plain.filter(|_| self.event_queue.has_room());
+        let deadlines = [self.endpoint.poll_timeout(), plain];
         let deadline = deadlines.into_iter().flatten().min();
         let now = Clock.now();
         let mut timeout = None;
@@ -211,8 +221,7 @@ impl Driver {
             return false;
         };
         for _ in 0..limits::RECEIVES_PER_ITERATION {
-            // Datagrams that are not taken stay in the kernel, which drops them when its buffer is full.
-            if !bound.readable || self.event_queue.is_full() {
+            if !bound.readable {
                 return false;
             }
             match bound.carrier.receive(&mut self.inbox) {
@@ -397,7 +406,7 @@ fn demux(
         }
         if datagram.starts_with(&wire::TAG) {
             endpoint.handle_datagram(now, path, ecn, datagram);
-        } else if let Some(event) = plain.admit(now, path, datagram, event_queue.is_congested()) {
+        } else if let Some(event) = plain.admit(now, path, datagram, !event_queue.has_room()) {
             event_queue.push(event);
         }
     }

@@ -1,7 +1,9 @@
-//! Both ends of the event channel, and the events that wait in the thread because it is full.
+//! Both ends of the event channel.
 //!
-//! The thread's end never blocks. Invariant: events leave in the order in which they came, and an application
-//! that sleeps is woken for them.
+//! The thread's end never blocks. Session events are taken from the machine only while there is room: the others stay
+//! in their session, bounded by its windows, so that nothing waits here that a peer can multiply. Events of the thread
+//! itself that find the channel full wait here: one for each carrier that fails, at most. Invariants: events leave in
+//! the order in which they came, and an application that sleeps is woken for them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +11,6 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::event::Event;
-use super::limits;
 use super::shared::Shared;
 
 /// The application's end of the event channel.
@@ -54,7 +55,7 @@ impl EventQueue {
         }
     }
 
-    /// Adds an event for the application.
+    /// Adds an event for the application. One of a session requires [`has_room`](Self::has_room).
     pub(super) fn push(&mut self, event: Event) {
         if self.waiting.is_empty() {
             if let Err(event) = self.offer(event) {
@@ -65,28 +66,42 @@ impl EventQueue {
         }
     }
 
-    /// Moves waiting events into the channel, and wakes the application if it may sleep.
-    pub(super) fn flush(&mut self, shared: &Shared) {
-        self.drain();
-        if !self.waiting.is_empty() {
+    /// Moves the events that wait here, and then those of `next`, into the channel while it has room, and wakes the
+    /// application if it may sleep. Without room, the first event that the application takes wakes the thread. Returns
+    /// true if `next` returned an event.
+    pub(super) fn flush(
+        &mut self,
+        shared: &Shared,
+        mut next: impl FnMut() -> Option<Event>,
+    ) -> bool {
+        let mut moved = self.fill(&mut next);
+        if !self.has_room() {
             shared.wait_for_room();
-            self.drain();
+            moved |= self.fill(&mut next);
         }
         if std::mem::take(&mut self.wake_due)
             && let Some(wake) = &self.wake
         {
             wake();
         }
+        moved
     }
 
-    /// True if events wait, so that plain text should rather be suppressed.
-    pub(super) fn is_congested(&self) -> bool {
-        !self.waiting.is_empty()
+    /// True if the next event goes into the channel at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.is_empty() && !self.channel.is_full()
     }
 
-    /// True if so many events wait that nothing more may be received.
-    pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= limits::EVENTS_WAITING
+    fn fill(&mut self, next: &mut impl FnMut() -> Option<Event>) -> bool {
+        self.drain();
+        let mut moved = false;
+        while self.has_room()
+            && let Some(event) = next()
+        {
+            self.push(event);
+            moved = true;
+        }
+        moved
     }
 
     fn drain(&mut self) {
@@ -117,6 +132,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::net::limits;
 
     #[test]
     fn events_that_find_the_channel_full_wait_and_leave_in_order() {
@@ -124,16 +140,20 @@ mod tests {
         let shared = Arc::new(Shared::new(poll.registry()).unwrap());
         let (sender, receiver) = crossbeam_channel::bounded(limits::EVENTS);
         let taker = Events::new(receiver, Arc::clone(&shared));
-        let all = 3 * limits::EVENTS as u64;
+        let all = 4 * limits::EVENTS as u64;
         let thread = std::thread::spawn(move || {
             let mut event_queue = EventQueue::new(sender, None);
-            for datagrams in 0..all {
+            let mut numbers = 0..all;
+            for datagrams in numbers.by_ref().take(2 * limits::EVENTS) {
                 event_queue.push(Event::Suppressed { datagrams });
             }
             let mut ready = mio::Events::with_capacity(1);
             loop {
-                event_queue.flush(&shared);
-                if !event_queue.is_congested() {
+                event_queue.flush(&shared, || {
+                    let datagrams = numbers.next()?;
+                    Some(Event::Suppressed { datagrams })
+                });
+                if numbers.is_empty() {
                     return;
                 }
                 let timeout = Some(Duration::from_secs(60));

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Commands that wait in the channel to the network thread.
 pub const COMMANDS: usize = 4096;
 
-/// Events that wait in the channel from it; more wait in the thread, bounded by credit.
+/// Events that wait in the channel from it; more wait in their sessions, bounded by their windows.
 pub const EVENTS: usize = 4096;
 
 /// Octets kept of a plain-text datagram: a chat line is shorter.
@@ -34,10 +34,6 @@ pub const COMMANDS_PER_ITERATION: usize = 256;
 
 /// Transmits in an iteration: about a mebibyte.
 pub const TRANSMITS_PER_ITERATION: usize = 32;
-
-/// Events that wait in the thread before it stops receiving. Credit bounds the bytes in them; this
-/// bounds the rest: every session of a full endpoint may have a few events.
-pub const EVENTS_WAITING: usize = 65_536;
 
 /// Errors in a row before a carrier counts as failed: an ICMP message causes one of them.
 pub const RECEIVE_ERRORS: u32 = 64;

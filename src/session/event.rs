@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{InitFingerprint, Path, ResetRecord, SessionHandle, Violation};
 use crate::crypto::PublicKey;
 use crate::peer_addr::PeerAddr;
+use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Early, StreamId};
 
@@ -31,6 +32,8 @@ pub enum Event {
     Connected {
         /// Session.
         session: SessionHandle,
+        /// Time of the RESP.
+        at: Instant,
         /// Ticket for the next session to this agent.
         ticket: Ticket,
         /// Fate of the early data. Refused early data is sent again automatically, unless that could start
@@ -49,6 +52,12 @@ pub enum Event {
         invite: Option<[u8; INVITE]>,
         /// Record with which a later endpoint can reset the session.
         reset: Box<ResetRecord>,
+    },
+    /// Agent: the controller has confirmed the session, so it is there and the INIT was not a copy. What the session
+    /// has carried before came as early data.
+    Confirmed {
+        /// Session.
+        session: SessionHandle,
     },
     /// An event of a stream or call of the session.
     Stream {
@@ -97,6 +106,7 @@ impl Event {
         match self {
             Self::Connected { session, .. }
             | Self::Accepted { session, .. }
+            | Self::Confirmed { session }
             | Self::Stream { session, .. }
             | Self::Silent { session }
             | Self::Heard { session }
@@ -123,7 +133,7 @@ pub enum StreamEvent {
         /// True if the stream ends after these bytes.
         fin: bool,
     },
-    /// The peer has granted credit or reported consumption.
+    /// The peer has granted credit or reported consumption since the last such event of the stream.
     Writable {
         /// Stream.
         stream: StreamId,

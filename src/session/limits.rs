@@ -61,8 +61,15 @@ pub const TOKENS_COUNTED: usize = 4096;
 pub const GAP_BYTES_PER_KEY: u64 = 8 << 20;
 
 /// Maximum number of bytes beyond gaps that all sessions hold. What does not fit is dropped and not acknowledged, so
-/// that the peer sends it again; bytes in order always fit.
+/// that the peer sends it again.
 pub const GAP_BYTES: u64 = 64 << 20;
+
+/// Maximum number of bytes in order that the sessions of one key hold for an application that is busy: the windows of
+/// eight sessions.
+pub const READY_BYTES_PER_KEY: u64 = 8 * SESSION_WINDOW;
+
+/// Maximum number of bytes in order that all sessions hold: those of four keys with their full share.
+pub const READY_BYTES: u64 = 4 * READY_BYTES_PER_KEY;
 
 /// Memory that a chunk beyond a gap costs besides its bytes, for the bounds above.
 pub const GAP_OVERHEAD: u64 = 128;
@@ -75,6 +82,10 @@ pub const CALLS_IN_ALL: u64 = 2 * SESSIONS as u64;
 
 /// Number of INITs remembered, so that a captured one is not answered again: at some 50 bytes each, 3 MiB.
 pub const INIT_REGISTER: usize = 65_536;
+
+/// Maximum number of INITs remembered of one key that may not be forgotten yet: a quarter, and not more than are left
+/// free, so that every key has some.
+pub const INIT_REGISTER_PER_KEY: usize = INIT_REGISTER / 4;
 
 /// Minimum time for which an INIT that this run has answered is remembered: twice [`EARLY_SKEW`]. When the
 /// register is full of younger ones, no INIT is answered and none is forgotten.

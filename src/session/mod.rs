@@ -5,13 +5,15 @@
 //!
 //! **After every call that changes something (`handle_datagram`, `handle_timeout`, `apply`) the driver
 //! drains `poll_transmit` and `poll_event` until both are empty, then sleeps until `poll_timeout`.**
-//! Spurious calls are harmless.
+//! Spurious calls are harmless. A driver whose application is busy may leave events for later: they stay in their
+//! sessions, and `poll_event` takes one of each session in turn.
 //!
 //! Invariants:
 //!
 //! - A counter is sealed once.
 //! - An address that is not validated is sent at most three times the bytes received from it.
 //! - Every table is within its bound in [`limits`].
+//! - The events of a session that nobody takes are bounded by its windows and its open calls.
 //! - No call walks all sessions: ready sessions are in queues, timers in an ordered set.
 //! - No received bytes cause a panic.
 //!

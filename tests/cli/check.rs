@@ -42,7 +42,7 @@ fn check_lists_every_key_with_its_rights() {
     ]);
     user.write_config(
         "bind = ':7001'\naudit = 'required'\naudit-file = '/var/log/a'\n\
-         [limits]\njobs = 7\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64\n\
+         [limits]\njobs = 7\nsessions-per-key = 32\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64\n\
          [cgroup]\nparent = 'off'\npids = 100",
     );
     let own = own_name();
@@ -61,6 +61,7 @@ fn check_lists_every_key_with_its_rights() {
         .stdout(format!(
             "listens on :7001\n\
              {sandbox}\n\
+             takes 32 sessions of a key\n\
              runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
              each with 100 processes at most\n\
              runs commands without cgroups: they are switched off\n\

@@ -1,4 +1,4 @@
-//! LIMITS of udpagent-protocol(7): the values are those of the code.
+//! LIMITS of udpagent-protocol(7) and BOUNDS PER KEY of udpagent.toml(5): the values are those of the code.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,6 +105,18 @@ fn of_shares() -> Vec<(&'static str, u64)> {
         ("sessions of a key", session::SESSIONS_PER_KEY as u64),
         ("octets beyond gaps, of a key", session::GAP_BYTES_PER_KEY),
         ("octets beyond gaps, in all", session::GAP_BYTES),
+        (
+            "octets in order not processed, of a key",
+            session::READY_BYTES_PER_KEY,
+        ),
+        (
+            "octets in order not processed, in all",
+            session::READY_BYTES,
+        ),
+        (
+            "INITs remembered, of a key",
+            session::INIT_REGISTER_PER_KEY as u64,
+        ),
         ("calls open, of a key", session::CALLS_PER_KEY),
     ]
 }
@@ -160,6 +172,10 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ("chat message", message::limits::CHAT_TEXT as u64),
         ("chat name wished for", agent::CHAT_NAME as u64),
         ("members of a chat", agent::CHAT_MEMBERS as u64),
+        (
+            "members of a chat, of a key",
+            agent::CHAT_MEMBERS_PER_KEY as u64,
+        ),
         ("screen in accepted", agent::SCREEN as u64),
         (
             "rows and columns of a picture",
@@ -186,19 +202,25 @@ fn of_messages() -> Vec<(&'static str, u64)> {
     ]
 }
 
+/// Returns the rows of a table, by their first cell: the value is in the second.
+fn rows(section: &str) -> BTreeMap<&str, u64> {
+    let mut rows = BTreeMap::new();
+    for line in section.lines() {
+        let row = line.strip_prefix(".It ").unwrap_or_default();
+        let mut cells = row.split(" Ta ");
+        if let (Some(name), Some(value)) = (cells.next(), cells.next())
+            && let Ok(value) = value.parse()
+        {
+            assert_eq!(rows.insert(name, value), None, "{name} twice");
+        }
+    }
+    rows
+}
+
 #[test]
 fn the_limits_shown_are_those_of_the_code() {
     let limits_section = section(&page(), "LIMITS");
-    let mut shown: BTreeMap<&str, u64> = BTreeMap::new();
-    for line in limits_section.lines() {
-        let row = line.strip_prefix(".It ").unwrap_or_default();
-        let cells: Vec<&str> = row.split(" Ta ").collect();
-        if let [name, value, _] = cells[..]
-            && let Ok(value) = value.parse()
-        {
-            shown.insert(name, value);
-        }
-    }
+    let shown = rows(&limits_section);
     let limits = [of_handshakes(), of_shares(), of_streams(), of_messages()].concat();
     for &(name, value) in &limits {
         assert_eq!(shown.get(name), Some(&value), "{name}");
@@ -210,4 +232,34 @@ fn the_limits_shown_are_those_of_the_code() {
         "consumption until a report is due",
     ];
     assert_eq!(shown.len(), limits.len() + others.len());
+}
+
+#[test]
+fn the_bounds_per_key_shown_are_those_of_the_code() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/udpagent.toml.5");
+    let page = std::fs::read_to_string(path).unwrap();
+    let bounds = BTreeMap::from([
+        ("sessions", session::SESSIONS_PER_KEY as u64),
+        ("half-open handshakes", session::UNCONFIRMED_PER_KEY as u64),
+        ("new handshakes", 1000 / ms(session::KEY_INITS.interval)),
+        ("new handshakes at once", session::KEY_INITS.burst.into()),
+        (
+            "handshakes remembered",
+            session::INIT_REGISTER_PER_KEY as u64,
+        ),
+        ("open calls", session::CALLS_PER_KEY),
+        ("unfinished lines", agent::UNREAD_PER_KEY as u64),
+        ("data beyond gaps", session::GAP_BYTES_PER_KEY),
+        ("data not yet processed", session::READY_BYTES_PER_KEY),
+        ("terminal screens", agent::SCREEN_CELLS_PER_KEY),
+        ("ended commands", agent::JOBS_ENDED_PER_KEY as u64),
+        ("output of ended commands", agent::ENDED_OUTPUT_PER_KEY),
+        ("members of the chat", agent::CHAT_MEMBERS_PER_KEY as u64),
+    ]);
+    assert_eq!(rows(&section(&page, "BOUNDS PER KEY")), bounds);
+    // The agent counts calls too, behind the session layer.
+    assert_eq!(agent::CALLS_PER_KEY as u64, session::CALLS_PER_KEY);
+    let least = format!("The default is {};", session::SESSIONS_PER_KEY);
+    let most = format!("at most {}.", session::SESSIONS);
+    assert!(page.contains(&least) && page.contains(&most));
 }

@@ -294,6 +294,7 @@ impl App for Rc<RefCell<Caller>> {
                 session,
                 ticket,
                 early,
+                ..
             } => {
                 let state = caller.sessions.get_mut(&session).expect("a session");
                 (state.ticket, state.early) = (Some(ticket), Some(early));

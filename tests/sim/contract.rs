@@ -33,6 +33,7 @@ struct Session {
     ended: HashSet<CallId>,
     unread: u64,
     opened: bool,
+    confirmed: bool,
     silent: bool,
 }
 
@@ -178,6 +179,10 @@ impl Session {
                 assert!(self.silent, "heard without silence");
                 self.silent = false;
             }
+            Event::Confirmed { .. } => {
+                assert!(!self.confirmed, "confirmed twice");
+                self.confirmed = true;
+            }
             Event::Moved { .. } | Event::InitSeen { .. } | Event::Closed { .. } => {}
             other => panic!("{other:?} is not in the contract"),
         }
@@ -258,6 +263,7 @@ pub fn session_of(event: &Event) -> Option<SessionHandle> {
     match event {
         Event::Connected { session, .. }
         | Event::Accepted { session, .. }
+        | Event::Confirmed { session }
         | Event::Stream { session, .. }
         | Event::Silent { session }
         | Event::Heard { session }

@@ -269,7 +269,7 @@ impl App for Rc<RefCell<Echo>> {
                 echo.closed.push(reason);
             }
             Event::Connected { .. } => panic!("an agent connects"),
-            Event::Silent { .. } | Event::Heard { .. } => {}
+            Event::Confirmed { .. } | Event::Silent { .. } | Event::Heard { .. } => {}
             other => panic!("{other:?} is new to this application"),
         }
     }

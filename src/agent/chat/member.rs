@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
+use crate::crypto::PublicKey;
 use crate::message::{Reply, to_line};
 use crate::session::limits::CONSUMED_REPORT;
 use crate::wire::Lane;
@@ -32,6 +33,7 @@ pub(super) struct TooSlow;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) call: CallRef,
+    pub(super) key: PublicKey,
     pub(super) name: String,
     /// Bytes written to its control lane.
     written: u64,
@@ -43,9 +45,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) const fn new(call: CallRef, name: String) -> Self {
+    pub(super) const fn new(call: CallRef, key: PublicKey, name: String) -> Self {
         Self {
             call,
+            key,
             name,
             written: 0,
             consumed: 0,

@@ -32,6 +32,7 @@ use self::plain::PlainChat;
 use super::access::Controller;
 use super::limits;
 use super::outbox::{CallRef, Outbox};
+use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, to_line};
 use crate::net::PlainText;
@@ -77,7 +78,10 @@ impl Chat {
             return;
         };
         match request {
-            Request::Chat { name } => self.join(from, known, name.as_deref(), outbox),
+            Request::Chat { name } => {
+                let member = (member.key, &known[..]);
+                self.join(from, member, name.as_deref(), outbox);
+            }
             Request::Say { number, text } => {
                 let reply = match self.say(now, Some(from), known, text, outbox) {
                     Ok(members) => Reply::Delivered { number, members },
@@ -202,7 +206,18 @@ impl Chat {
         self.datagrams.pop_front()
     }
 
-    fn join(&mut self, call: CallRef, known: &str, requested: Option<&str>, outbox: &mut Outbox) {
+    fn join(
+        &mut self,
+        call: CallRef,
+        (key, known): (PublicKey, &str),
+        requested: Option<&str>,
+        outbox: &mut Outbox,
+    ) {
+        let of_key = self.members.iter().filter(|member| member.key == key);
+        if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
+            outbox.last_reply(call, &unsupported("this key is in the chat too many times"));
+            return;
+        }
         if self.members.len() >= limits::CHAT_MEMBERS {
             outbox.last_reply(call, &unsupported("the chat is full"));
             return;
@@ -220,7 +235,7 @@ impl Chat {
         };
         let came = Reply::Came { name: name.clone() };
         self.broadcast(None, &came, outbox);
-        self.members.push(Member::new(call, name.clone()));
+        self.members.push(Member::new(call, key, name.clone()));
         self.send_vital(call, &joined, outbox);
         self.show(Line::Came { name });
     }

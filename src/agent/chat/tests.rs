@@ -399,3 +399,26 @@ fn a_member_that_reports_as_seldom_as_it_may_still_gets_every_line() {
         }
     }
 }
+
+#[test]
+fn one_key_cannot_fill_the_chat() {
+    let mut scene = Scene::new();
+    let mut join = |number: u64, member: &Controller| {
+        let request = Request::Chat { name: None };
+        let outbox = &mut scene.outbox;
+        scene
+            .chat
+            .on_call(NOW, call(number), member, request, outbox);
+        scene.chat.members.len()
+    };
+    let most = limits::CHAT_MEMBERS_PER_KEY;
+    for number in 0..2 * most {
+        let members = join(u64::try_from(number).unwrap(), &known("ann"));
+        assert_eq!(members, most.min(number + 1));
+    }
+    let bob = Controller {
+        key: PublicKey([8; 32]),
+        ..known("bob")
+    };
+    assert_eq!(join(10_000, &bob), most + 1);
+}

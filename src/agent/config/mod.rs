@@ -16,6 +16,7 @@ use super::limits::JOBS;
 pub use super::switch::Switch;
 use crate::net::Bind;
 use crate::process::{CgroupLimits, CgroupParent, Limit};
+use crate::session::limits::SESSIONS_PER_KEY;
 
 /// Audit records of commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize)]
@@ -70,6 +71,8 @@ pub struct Layer {
     pub log_format: Option<LogFormat>,
     /// Running jobs of all keys together.
     pub max_jobs: Option<usize>,
+    /// Sessions of one key.
+    pub sessions_per_key: Option<usize>,
     /// Longest runtime of a command.
     pub max_runtime: Option<Duration>,
     /// Largest output of a command in bytes.
@@ -107,6 +110,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Running jobs of all keys together.
     pub max_jobs: usize,
+    /// Sessions of one key.
+    pub sessions_per_key: usize,
     /// Longest runtime of a command; `None` for no limit.
     pub max_runtime: Option<Duration>,
     /// Largest output of a command in bytes; `None` for no limit.
@@ -137,6 +142,7 @@ impl Default for Config {
             plain: Switch::On,
             log_format: LogFormat::Text,
             max_jobs: JOBS,
+            sessions_per_key: SESSIONS_PER_KEY,
             max_runtime: None,
             max_output: None,
             resources: Vec::new(),
@@ -165,6 +171,7 @@ impl Config {
             plain: layer.plain.unwrap_or(default.plain),
             log_format: layer.log_format.unwrap_or(default.log_format),
             max_jobs: layer.max_jobs.unwrap_or(default.max_jobs),
+            sessions_per_key: layer.sessions_per_key.unwrap_or(default.sessions_per_key),
             max_runtime: layer.max_runtime,
             max_output: layer.max_output,
             resources: layer.resources,
@@ -189,6 +196,7 @@ impl Layer {
             plain: self.plain.or(below.plain),
             log_format: self.log_format.or(below.log_format),
             max_jobs: self.max_jobs.or(below.max_jobs),
+            sessions_per_key: self.sessions_per_key.or(below.sessions_per_key),
             max_runtime: self.max_runtime.or(below.max_runtime),
             max_output: self.max_output.or(below.max_output),
             resources: if self.resources.is_empty() {
@@ -225,6 +233,7 @@ mod tests {
             plain: Some(Switch::Off),
             log_format: Some(LogFormat::Json),
             max_jobs: Some(n.into()),
+            sessions_per_key: Some(n.into()),
             max_runtime: Some(Duration::from_secs(n.into())),
             max_output: Some(n.into()),
             resources: vec![Limit {

@@ -37,6 +37,11 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 let name = None;
                 self.on_accepted(now, session, Controller { key, name, remote }, invite);
             }
+            Event::Confirmed { session } => {
+                if let Some(state) = self.sessions.get_mut(&session) {
+                    state.confirmed = true;
+                }
+            }
             Event::Stream { session, event } => {
                 self.on_stream_event(now, session, event);
                 self.count_usage(now, session);
@@ -132,6 +137,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let state = SessionState {
             controller,
             opened: now,
+            confirmed: false,
             invite,
             calls: BTreeMap::new(),
             counted: Usage::default(),
@@ -165,6 +171,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         // A line may end the call, or the session.
         while let Some(line) = self.open_call(call).and_then(|call| call.lines.next()) {
             match line {
+                Ok(request) if self.is_premature(call.session, &request) => {
+                    self.on_malformed(now, call, "not as early data".into());
+                }
                 Ok(request) => self.on_request(now, call, request),
                 Err(LineError::Malformed(reason)) => self.on_malformed(now, call, reason),
                 Err(LineError::TooLong) => {
@@ -180,6 +189,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         } else if fin {
             self.on_fin(now, call);
         }
+    }
+
+    /// Returns true if a request came as early data and may not: the datagram may be a copy.
+    fn is_premature(&self, session: SessionHandle, request: &Request) -> bool {
+        let state = self.sessions.get(&session);
+        !request.may_be_early() && state.is_some_and(|state| !state.confirmed)
     }
 
     fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
@@ -276,7 +291,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         CallKind::Answered
     }
 
-    /// Answers a line that is not understood, so that a newer controller learns it; a few times.
+    /// Answers a line that is not understood or not accepted, so that the controller learns it; a few times.
     fn on_malformed(&mut self, now: Instant, call: CallRef, reason: String) {
         let reply = Reply::Unsupported { reason };
         let Some(open) = self.open_call(call) else {

@@ -21,6 +21,8 @@ pub struct SessionState {
     pub controller: Controller,
     /// Time of its opening, at which its controller was heard for the first time.
     pub opened: Instant,
+    /// True once the controller has confirmed the session; until then its requests came as early data.
+    pub confirmed: bool,
     /// Invitation that the controller has shown.
     pub invite: Option<[u8; INVITE]>,
     /// Its calls that have not ended.

@@ -62,6 +62,8 @@ pub struct Config {
     pub exec: Switch,
     /// Configuration of the jobs.
     pub jobs: jobs::Config,
+    /// Sessions of one key.
+    pub sessions_per_key: usize,
     /// Treatment of plain text.
     pub plain: Plain,
     /// File of the fingerprints of answered INITs, which survives a restart.
@@ -127,6 +129,7 @@ struct SetupParts {
     identity: SecretKey,
     name: String,
     jobs: jobs::Config,
+    sessions_per_key: usize,
     exec: Switch,
     plain: Plain,
     sandbox: sandbox::Plan,
@@ -138,6 +141,7 @@ impl SetupParts {
             identity: self.identity.to_text().to_string(),
             name: self.name.clone(),
             jobs: self.jobs,
+            sessions_per_key: self.sessions_per_key,
             exec: self.exec,
             plain: self.plain.clone(),
             sandbox: self.sandbox,
@@ -234,6 +238,7 @@ fn open(
             identity: config.identity,
             name: config.name,
             jobs: config.jobs,
+            sessions_per_key: config.sessions_per_key,
             exec: config.exec,
             plain: config.plain,
             sandbox: sandbox::Plan::OFF,

@@ -99,6 +99,7 @@ pub fn serve(
 
     let identity = SecretKey::from_text(&setup.identity).map_err(io::Error::other)?;
     let mut config = session::Config::new(identity, Some(Box::new(policy.clone())));
+    config.sessions_per_key = setup.sessions_per_key;
     let fingerprint = session::InitFingerprint;
     config.seen = setup.seen.iter().copied().map(fingerprint).collect();
     config.resets.clone_from(&setup.resets);

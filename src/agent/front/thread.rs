@@ -252,6 +252,7 @@ impl Thread {
             session::Event::Moved { session, path } => ToSupervisor::SessionMoved(session.0, *path),
             session::Event::Closed { session, .. } => ToSupervisor::SessionClosed(session.0),
             session::Event::Connected { .. }
+            | session::Event::Confirmed { .. }
             | session::Event::Stream { .. }
             | session::Event::Silent { .. }
             | session::Event::Heard { .. }

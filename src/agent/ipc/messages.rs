@@ -48,6 +48,8 @@ pub struct Setup {
     pub name: String,
     /// Configuration of the jobs.
     pub jobs: jobs::Config,
+    /// Sessions of one key.
+    pub sessions_per_key: usize,
     /// Off if no key may run a command.
     pub exec: Switch,
     /// Treatment of plain text.

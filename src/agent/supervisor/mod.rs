@@ -278,6 +278,7 @@ impl Supervisor {
             identity: String::new(),
             name: String::new(),
             jobs: jobs::Config::default(),
+            sessions_per_key: 0,
             exec: Switch::Off,
             log: (LogFormat::Text, 0),
             plain: Plain::Off,

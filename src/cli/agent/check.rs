@@ -23,6 +23,7 @@ use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
 use crate::process::{Account, CgroupController, CgroupParent, CgroupsReport};
+use crate::session::limits::SESSIONS_PER_KEY;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -233,6 +234,12 @@ impl CgroupsLine {
 fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let mut lines = vec![format!("listens on {}", binds.join(", ")), sandbox];
+    if config.sessions_per_key != SESSIONS_PER_KEY {
+        lines.push(format!(
+            "takes {} sessions of a key",
+            config.sessions_per_key
+        ));
+    }
     if config.exec == Switch::Off {
         lines.push("runs no commands".into());
         return lines;

@@ -339,6 +339,7 @@ fn setup(
                 Switch::Off => OnShutdown::End,
             },
         },
+        sessions_per_key: config.sessions_per_key,
         plain: match config.plain {
             Switch::On => Plain::Shown(config.reply),
             Switch::Off => Plain::Off,

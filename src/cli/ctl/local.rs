@@ -36,6 +36,7 @@ impl Local {
             trust: Trust::Keys(vec![controller.public()]),
             exec: Switch::On,
             jobs: jobs::Config::default(),
+            sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
             plain: Plain::Off,
             replay_log: None,
             resources: Vec::new(),

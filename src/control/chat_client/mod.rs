@@ -14,7 +14,8 @@
 //! After the loss of a session, as by a long sleep of the machine, the chat is joined again, and messages without a
 //! receipt are sent again.
 //!
-//! Invariants: a message counts as delivered when the agent has said so, not before; one that was not is in
+//! Requests of a chat can have an effect twice, so that they are no early data: they are written once the agent has
+//! answered. Invariants: a message counts as delivered when the agent has said so, not before; one that was not is in
 //! [`ChatClient::undelivered`] at the end; messages in flight are bounded ([`ChatClient::has_room`]).
 
 mod end;
@@ -22,6 +23,8 @@ mod reconnect;
 
 use std::collections::VecDeque;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 pub use end::End;
 
@@ -186,7 +189,7 @@ impl ChatClient {
             return Err(TooLong);
         }
         let number = self.remember(text.clone());
-        if self.state != State::Ended {
+        if self.state == State::Connected {
             self.write(&Request::Say { number, text });
         }
         Ok(number)
@@ -230,6 +233,7 @@ impl ChatClient {
                 self.state = State::Connected;
                 self.contact.on_connected(ticket);
                 self.actions.push_back(Action::Learned(ticket));
+                self.open();
                 self.watch();
             }
             Event::Stream {
@@ -266,6 +270,7 @@ impl ChatClient {
             | Event::Heard { .. }
             | Event::Closed { .. }
             | Event::Accepted { .. }
+            | Event::Confirmed { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
         }
@@ -362,13 +367,8 @@ impl ChatClient {
             if matches!(self.purpose, Purpose::Send { .. }) {
                 // The agent has ended the call with the receipt.
                 self.end(End::Left);
-            } else {
-                self.command(Command::Write {
-                    session: self.session(),
-                    stream: STREAM,
-                    data: bytes::Bytes::new(),
-                    fin: true,
-                });
+            } else if self.state == State::Connected {
+                self.write_fin();
             }
         }
     }
@@ -412,6 +412,15 @@ impl ChatClient {
             stream: STREAM,
             data: to_line(request).into(),
             fin: false,
+        });
+    }
+
+    fn write_fin(&mut self) {
+        self.command(Command::Write {
+            session: self.session(),
+            stream: STREAM,
+            data: Bytes::new(),
+            fin: true,
         });
     }
 

@@ -1,14 +1,22 @@
 //! Sessions of a chat: the next address, and joining again after a loss.
 
+use bytes::Bytes;
+
 use super::{Action, ChatClient, End, Intent, Purpose, State};
 use crate::control::limits;
-use crate::message::{Lines, Request, to_line};
+use crate::message::{Lines, Request};
 use crate::session::Closed;
 
 impl ChatClient {
     /// Opens the next session.
     pub(super) fn connect(&mut self) {
         self.lines = Lines::default();
+        let connect = self.contact.connect(Bytes::new());
+        self.command(connect);
+    }
+
+    /// Opens the call of a session that is established.
+    pub(super) fn open(&mut self) {
         let first = match &self.purpose {
             Purpose::Chat { name } => Request::Chat { name: name.clone() },
             Purpose::Send { text } => Request::Say {
@@ -16,14 +24,16 @@ impl ChatClient {
                 text: text.clone(),
             },
         };
-        let connect = self.contact.connect(to_line(&first).into());
-        self.command(connect);
-        // Messages that were written while an earlier session was tried.
+        self.write(&first);
+        // Messages that were written before.
         if matches!(self.purpose, Purpose::Chat { .. }) {
             let messages: Vec<_> = self.unacknowledged.iter().cloned().collect();
             for (number, text) in messages {
                 self.write(&Request::Say { number, text });
             }
+        }
+        if self.intent == Intent::Left {
+            self.write_fin();
         }
     }
 

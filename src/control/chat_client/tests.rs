@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::session::{Closed, Fault, Violation};
+use crate::time::Instant;
 use crate::wire::Early;
-use bytes::Bytes;
 
 struct Scene {
     chat: ChatClient,
@@ -51,8 +51,9 @@ impl Scene {
 
     fn chat() -> Self {
         let mut scene = Self::new(Purpose::Chat { name: None }, 1);
-        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        assert_eq!(scene.asked(), []);
         scene.connected();
+        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
         scene.replies(&Reply::Joined {
             name: "ann".into(),
             members: Vec::new(),
@@ -66,7 +67,7 @@ impl Scene {
             match action {
                 Action::Command(Command::Connect(connect)) => {
                     self.sent = Lines::default();
-                    self.sent.push(&connect.first);
+                    assert!(connect.first.is_empty(), "no early data");
                     self.ticket = connect.ticket;
                 }
                 Action::Command(Command::Write { data, fin, .. }) => {
@@ -88,6 +89,7 @@ impl Scene {
     fn connected(&mut self) {
         self.on(Event::Connected {
             session: self.chat.session(),
+            at: Instant::from_micros(1),
             ticket: TICKET,
             early: Early::Accepted,
         });
@@ -185,8 +187,8 @@ fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     scene.closes(Closed::Lost);
     scene.closes(Closed::Unreachable);
     assert_ne!(scene.chat.session(), first);
-    assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
     scene.connected();
+    assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
     scene.replies(&Reply::Joined {
         name: "ann-2".into(),
         members: vec!["ann".into()],
@@ -215,8 +217,13 @@ fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_us
     for reason in [Closed::KeyUsedUp, Closed::Restarted, Closed::Reset] {
         scene.closes(reason);
         assert_eq!(scene.end(), None);
-        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
         assert_eq!(scene.ticket, Some(TICKET));
+        scene.connected();
+        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        scene.replies(&Reply::Joined {
+            name: "ann".into(),
+            members: Vec::new(),
+        });
     }
 }
 
@@ -257,8 +264,8 @@ fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
 fn a_chat_for_one_message_ends_with_its_receipt() {
     let text = String::from("disk full");
     let mut scene = Scene::new(Purpose::Send { text }, 1);
-    assert_eq!(scene.asked(), [say(0, "disk full")]);
     scene.connected();
+    assert_eq!(scene.asked(), [say(0, "disk full")]);
     scene.data(to_line(&delivered(0)).into(), true);
     assert!(matches!(
         scene.heard[..],
@@ -289,13 +296,30 @@ fn every_address_is_tried_and_messages_written_meanwhile_are_sent_there() {
     scene.closes(Closed::Unreachable);
     assert_ne!(scene.chat.session(), first);
     assert_eq!(Contact::slot_of(scene.chat.session()), 3);
+    assert_eq!(scene.asked(), []);
+    scene.connected();
     assert_eq!(
         scene.asked(),
         [Request::Chat { name: None }, say(0, "early")]
     );
-    scene.closes(Closed::Unreachable);
-    scene.closes(Closed::Unreachable);
+
+    let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
+    for _ in 0..3 {
+        assert_eq!(scene.end(), None);
+        scene.closes(Closed::Unreachable);
+    }
     assert_eq!(scene.end(), Some(&End::Unreachable));
+}
+
+#[test]
+fn a_chat_that_is_left_before_an_answer_is_joined_and_left() {
+    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    scene.chat.leave();
+    scene.drain();
+    assert!(!scene.finished);
+    scene.connected();
+    assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+    assert!(scene.finished);
 }
 
 #[test]

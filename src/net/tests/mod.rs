@@ -1,6 +1,7 @@
 //! Tests of network threads over the loopback interface and over other carriers.
 
 mod carriers;
+mod flood;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

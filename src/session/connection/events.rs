@@ -1,8 +1,9 @@
 //! Events of a session in order: those of the session itself, then those of its streams.
 //!
-//! A session that has ended returns only the events from before its end.
+//! A session that has ended returns only the events from before its end. Invariant: the events that nobody has taken
+//! are bounded, because a newer one of the same kind takes the place of the older.
 
-use super::{Session, State};
+use super::{Path, Session, State};
 use crate::session::event::{Event, StreamEvent};
 use crate::wire::CallId;
 
@@ -21,12 +22,44 @@ impl Session {
             Event::Stream { event, .. } => event.call() != call,
             Event::Connected { .. }
             | Event::Accepted { .. }
+            | Event::Confirmed { .. }
             | Event::Silent { .. }
             | Event::Heard { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. }
             | Event::Closed { .. } => true,
         });
+    }
+
+    /// Reports that an authentic datagram has come after a silence, unless the silence was not taken yet.
+    pub(in crate::session) fn push_heard(&mut self) {
+        let is_silent = |event: &Event| matches!(event, Event::Silent { .. });
+        if let Some(index) = self.events.iter().rposition(is_silent) {
+            self.events.remove(index);
+        } else {
+            self.events.push_back(Event::Heard { session: self.id });
+        }
+    }
+
+    /// Reports a new path, in place of one that was not taken yet.
+    pub(in crate::session) fn push_moved(&mut self, path: Path) {
+        let earlier = self.events.iter_mut().find_map(|event| match event {
+            Event::Moved { path, .. } => Some(path),
+            Event::Connected { .. }
+            | Event::Accepted { .. }
+            | Event::Confirmed { .. }
+            | Event::Stream { .. }
+            | Event::Silent { .. }
+            | Event::Heard { .. }
+            | Event::InitSeen { .. }
+            | Event::Closed { .. } => None,
+        });
+        if let Some(earlier) = earlier {
+            *earlier = path;
+        } else {
+            let session = self.id;
+            self.events.push_back(Event::Moved { session, path });
+        }
     }
 
     pub(in crate::session) fn poll_event(&mut self) -> Option<Event> {

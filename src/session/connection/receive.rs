@@ -115,6 +115,7 @@ impl Session {
         let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
         self.events.push_back(Event::Connected {
             session: self.id,
+            at: now,
             ticket,
             early: established.hello.early,
         });
@@ -208,13 +209,14 @@ impl Session {
     fn on_heard(&mut self, now: Instant) {
         self.last_heard = now;
         if std::mem::take(&mut self.silent) {
-            self.events.push_back(Event::Heard { session: self.id });
+            self.push_heard();
         }
         if let Some(resp) = self.resp.take() {
             self.timers.stop(Timer::Unconfirmed);
             // The keys follow from the RESP, so the RESP has arrived at the address of the INIT. A first DATA
             // from another address does not validate that address: `on_path` challenges it.
             self.path.validated = true;
+            self.events.push_back(Event::Confirmed { session: self.id });
             if let Some(sent) = resp.sent_once {
                 self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
             }
@@ -355,10 +357,7 @@ impl Session {
                 .on_new_path(now, MIN_DATAGRAM as u64, u64::from_be_bytes(data));
         }
         self.recovery.forget_backoff();
-        self.events.push_back(Event::Moved {
-            session: self.id,
-            path,
-        });
+        self.push_moved(path);
     }
 
     /// Tells streams and acknowledgements which of their frames were acknowledged or lost.

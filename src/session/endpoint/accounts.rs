@@ -2,7 +2,7 @@
 //!
 //! A key that is not listed is accounted to its invitation, since whoever has one can make any number of keys.
 //! Invariants: the sessions of a key are within its bound and leave as much room free as they take; bytes
-//! beyond gaps and open calls are within the bounds of the key and of the endpoint.
+//! beyond gaps, bytes in order and open calls are within the bounds of the key and of the endpoint.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,16 +21,18 @@ pub(in crate::session) enum Account {
     Invite([u8; INVITE]),
 }
 
-/// Memory of streams: bytes beyond gaps with their overhead, and open calls.
+/// Memory of streams: bytes beyond gaps with their overhead, bytes in order, and open calls.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(in crate::session) struct Held {
     pub(in crate::session) gap_bytes: u64,
+    pub(in crate::session) ready_bytes: u64,
     pub(in crate::session) calls: u64,
 }
 
 impl Held {
     fn replace(&mut self, old: Self, new: Self) {
         self.gap_bytes = self.gap_bytes.saturating_sub(old.gap_bytes) + new.gap_bytes;
+        self.ready_bytes = self.ready_bytes.saturating_sub(old.ready_bytes) + new.ready_bytes;
         self.calls = self.calls.saturating_sub(old.calls) + new.calls;
     }
 }
@@ -120,6 +122,12 @@ impl Accounts {
                 limits::GAP_BYTES,
                 self.held.gap_bytes,
             ),
+            ready_bytes: left(
+                limits::READY_BYTES_PER_KEY,
+                used.ready_bytes,
+                limits::READY_BYTES,
+                self.held.ready_bytes,
+            ),
             calls: left(
                 limits::CALLS_PER_KEY,
                 used.calls,
@@ -127,5 +135,31 @@ impl Accounts {
                 self.held.calls,
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn key(number: u8) -> Account {
+        Account::Key(PublicKey([number; 32]))
+    }
+
+    #[test]
+    fn what_a_key_holds_is_taken_from_its_share_and_leaves_the_others_theirs() {
+        let mut accounts = Accounts::default();
+        let full = Held {
+            gap_bytes: limits::GAP_BYTES_PER_KEY,
+            ready_bytes: limits::READY_BYTES_PER_KEY,
+            calls: limits::CALLS_PER_KEY,
+        };
+        assert_eq!(accounts.left(key(1)), full);
+        accounts.on_accepted(key(1), SessionHandle(1));
+        accounts.replace(key(1), Held::default(), full);
+        assert_eq!(accounts.left(key(1)), Held::default());
+        assert_eq!(accounts.left(key(2)), full);
+        accounts.replace(key(1), full, Held::default());
+        assert_eq!(accounts.left(key(1)), full);
     }
 }

@@ -155,8 +155,9 @@ impl Admission {
     ) -> Early {
         let early = early_fingerprint(opened);
         let accepted = self.is_fresh(now, &opened.hello) && !self.register.has_taken(early);
+        let taken = accepted.then_some(early);
         self.register
-            .insert(now, fingerprint, accepted.then_some(early));
+            .insert(now, fingerprint, taken, opened.account);
         if accepted {
             Early::Accepted
         } else {
@@ -253,12 +254,24 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Writes the next RETRY or stateless reset.
+    pub(super) fn poll_stateless(&mut self, buf: &mut Vec<u8>) -> Option<Transmit> {
+        if let Some(transmit) = self.poll_retry(buf) {
+            self.stats.sent += 1;
+            return Some(transmit);
+        }
+        let path = self.lost.poll_transmit(buf)?;
+        self.stats.sent += 1;
+        self.stats.resets += 1;
+        Some(Transmit {
+            path,
+            segment: None,
+            ecn: None,
+        })
+    }
+
     /// Writes the next RETRY.
-    pub(in crate::session) fn poll_retry(
-        &mut self,
-        _now: Instant,
-        buf: &mut Vec<u8>,
-    ) -> Option<Transmit> {
+    fn poll_retry(&mut self, buf: &mut Vec<u8>) -> Option<Transmit> {
         let admission = self.admission.as_mut()?;
         let (path, receiver, token) = admission.retries.pop_front()?;
         wire::encode_retry(receiver, &token, buf);
@@ -295,7 +308,7 @@ impl Endpoint {
         if self.is_full() {
             return Err(Drop::Full);
         }
-        let admission = self.admission.as_ref().ok_or(Drop::Mac)?;
+        let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
         // A copy may have been answered while this one was pending.
         if admission.register.contains(InitFingerprint::new(init.mac)) {
             return Err(Drop::Replay);
@@ -306,7 +319,9 @@ impl Endpoint {
         let opened = self.open_init(&init, pending.path.remote)?;
         let admission = self.admission.as_mut().ok_or(Drop::Mac)?;
         admission.give_back(pending);
-        if !admission.accounts.take_init(now, opened.account) {
+        if !admission.accounts.take_init(now, opened.account)
+            || !admission.register.has_share(now, opened.account)
+        {
             return Err(Drop::Key);
         }
         if opened.address == AddressRule::Validated && !pending.validated {

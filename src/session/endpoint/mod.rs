@@ -55,6 +55,8 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, Index)>,
     pub(in crate::session) events: VecDeque<Event>,
     lost: LostSessions,
+    /// True if the last transmit was a RETRY or a stateless reset, so that the next is one of a session.
+    stateless_sent: bool,
 }
 
 impl Endpoint {
@@ -79,6 +81,7 @@ impl Endpoint {
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             lost: LostSessions::new(now, &resets),
+            stateless_sent: false,
         }
     }
 
@@ -309,19 +312,19 @@ impl Endpoint {
     /// Clears `buf` and writes the next datagrams to send to it; returns `None` if there are none now.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         buf.clear();
-        if let Some(transmit) = self.poll_retry(now, buf) {
-            self.stats.sent += 1;
+        // A flood of INITs causes as many RETRYs: they take every other transmit while sessions have something to send.
+        if !std::mem::take(&mut self.stateless_sent)
+            && let Some(transmit) = self.poll_stateless(buf)
+        {
+            self.stateless_sent = true;
             return Some(transmit);
         }
-        if let Some(path) = self.lost.poll_transmit(buf) {
-            self.stats.sent += 1;
-            self.stats.resets += 1;
-            return Some(Transmit {
-                path,
-                segment: None,
-                ecn: None,
-            });
-        }
+        self.poll_sessions(now, buf)
+            .or_else(|| self.poll_stateless(buf))
+    }
+
+    /// Writes the next datagrams of the sessions in turn.
+    fn poll_sessions(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         loop {
             let Some(&index) = self.transmit_queue.front() else {
                 // Established sessions come first: a handshake is processed when nothing else is ready.
@@ -392,21 +395,27 @@ impl Endpoint {
             .min()
     }
 
-    /// Returns the next event.
+    /// Returns the next event, of each session in turn.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        while let Some(&index) = self.event_queue.front() {
+        while let Some(index) = self.event_queue.pop_front() {
             let slot = &mut self.slots[index];
-            if let Some(event) = slot.session.poll_event() {
-                return Some(event);
+            let event = slot.session.poll_event();
+            if slot.session.has_events() {
+                // Round robin: a session with many events does not hold back the others.
+                self.event_queue.push_back(index);
+                self.account(index);
+            } else {
+                slot.in_event_queue = false;
+                // Taking events may free credit, which is granted in a frame. A session that is gone may now be
+                // removed.
+                self.schedule(index);
             }
-            slot.in_event_queue = false;
-            self.event_queue.pop_front();
-            // Taking events may free credit, which is granted in a frame. A session that is gone may now be
-            // removed.
-            self.schedule(index);
+            if event.is_some() {
+                return event;
+            }
         }
         None
     }

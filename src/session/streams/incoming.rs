@@ -15,14 +15,14 @@ impl Streams {
         data: &[u8],
         fin: bool,
     ) -> Result<(), Fault> {
-        let left = self.allowance.gap_bytes;
+        let left = (self.allowance.gap_bytes, self.allowance.ready_bytes);
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
-        let before = half.gap_bytes();
+        let before = half.bytes();
         let grown = half.on_stream(offset, data, fin, left);
-        let after = half.gap_bytes();
-        self.on_gap_bytes(before, after);
+        let after = half.bytes();
+        self.on_bytes(before, after);
         let Some(grown) = grown? else {
             self.refused = true;
             return Ok(());
@@ -39,10 +39,10 @@ impl Streams {
         let Some(half) = self.half_for_frame(stream)? else {
             return Ok(());
         };
-        let before = half.gap_bytes();
+        let before = half.bytes();
         let grown = half.on_reset(code, final_size)?;
-        let after = half.gap_bytes();
-        self.on_gap_bytes(before, after);
+        let after = half.bytes();
+        self.on_bytes(before, after);
         self.after_receipt(stream, grown)
     }
 
@@ -56,11 +56,12 @@ impl Streams {
             return Ok(());
         };
         let discarded = half.take_discarded();
-        let (wants_credit, has_event) = (half.wants_credit(), half.has_event());
+        let wants_credit = half.wants_credit();
+        let readable = half.has_event() && half.mark_readable();
         if wants_credit {
             self.pending.add(stream);
         }
-        if has_event && self.readable.back() != Some(&stream) {
+        if readable {
             self.readable.push_back(stream);
         }
         self.return_session_credit(discarded);
@@ -102,13 +103,8 @@ impl Streams {
             return Ok(());
         };
         let half = lanes.send[stream.lane() as usize].get_or_insert_with(SendHalf::new);
-        if half.on_credit(consumed, max) && !lanes.released {
-            let (consumed, limit) = half.credit();
-            self.events.push_back(StreamEvent::Writable {
-                stream,
-                consumed,
-                limit,
-            });
+        if half.on_credit(consumed, max) && !lanes.released && half.mark_writable() {
+            self.writable.push_back(stream);
         }
         self.queue(stream);
         Ok(())

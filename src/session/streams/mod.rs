@@ -50,8 +50,13 @@ pub(super) struct Streams {
     next_call: u32,
     /// Streams with something to send, each at most once.
     sendable: VecDeque<StreamId>,
-    /// Streams with data or a reset for the application; duplicates are harmless.
+    /// Streams with data or a reset for the application, each at most once.
     readable: VecDeque<StreamId>,
+    /// Streams with credit or consumption that the application has not been told, each at most once.
+    writable: VecDeque<StreamId>,
+    /// Calls that have ended. They come first, or a peer that keeps a stream readable could pile them up.
+    ended: VecDeque<CallId>,
+    /// Other events: the end of a sending half, which comes once.
     events: VecDeque<StreamEvent>,
     /// Streams with a MAX_STREAM_DATA, RESET or STOP to send.
     pending: PendingFrames,
@@ -68,6 +73,7 @@ pub(super) struct Streams {
     granted: u64,
     /// Memory held, and the further memory that the key's share allows.
     gap_bytes: u64,
+    ready_bytes: u64,
     allowance: Held,
     /// True if a frame did not fit the share.
     refused: bool,
@@ -102,6 +108,8 @@ impl Streams {
             next_call: 0,
             sendable: VecDeque::new(),
             readable: VecDeque::new(),
+            writable: VecDeque::new(),
+            ended: VecDeque::new(),
             events: VecDeque::new(),
             pending: PendingFrames::default(),
             max_data_pending: false,
@@ -112,8 +120,10 @@ impl Streams {
             consumed: 0,
             granted: limits::INITIAL_SESSION_CREDIT,
             gap_bytes: 0,
+            ready_bytes: 0,
             allowance: Held {
                 gap_bytes: u64::MAX,
+                ready_bytes: u64::MAX,
                 calls: u64::MAX,
             },
             refused: false,
@@ -124,6 +134,7 @@ impl Streams {
     pub(super) fn held(&self) -> Held {
         Held {
             gap_bytes: self.gap_bytes,
+            ready_bytes: self.ready_bytes,
             calls: self.calls.len() as u64,
         }
     }
@@ -142,13 +153,20 @@ impl Streams {
     pub(super) fn forget(&mut self) {
         self.calls.clear();
         self.gap_bytes = 0;
+        self.ready_bytes = 0;
     }
 
-    /// Counts a change of the bytes that one half holds beyond gaps.
-    pub(super) const fn on_gap_bytes(&mut self, before: u64, after: u64) {
-        self.gap_bytes = self.gap_bytes.saturating_sub(before).saturating_add(after);
-        let grown = after.saturating_sub(before);
-        self.allowance.gap_bytes = self.allowance.gap_bytes.saturating_sub(grown);
+    /// Counts a change of the bytes that one half holds: those beyond gaps, and those in order.
+    pub(super) const fn on_bytes(&mut self, before: (u64, u64), after: (u64, u64)) {
+        self.gap_bytes = replaced(self.gap_bytes, before.0, after.0);
+        self.ready_bytes = replaced(self.ready_bytes, before.1, after.1);
+        let allowance = &mut self.allowance;
+        allowance.gap_bytes = allowance
+            .gap_bytes
+            .saturating_sub(after.0.saturating_sub(before.0));
+        allowance.ready_bytes = allowance
+            .ready_bytes
+            .saturating_sub(after.1.saturating_sub(before.1));
     }
 
     /// Returns the number of open calls.
@@ -172,7 +190,7 @@ impl Streams {
                 return;
             }
             if self.calls.len() >= limits::CALLS {
-                self.events.push_back(StreamEvent::CallEnded { call });
+                self.ended.push_back(call);
                 return;
             }
             self.next_call = call.0.saturating_add(1);
@@ -217,13 +235,13 @@ impl Streams {
         if half.is_discarding() {
             return;
         }
-        let before = half.gap_bytes();
+        let before = half.bytes();
         let freed = half.discard();
         if !half.has_final_size() {
             lanes.stop[lane] = Some(code);
             self.pending.add(stream);
         }
-        self.on_gap_bytes(before, 0);
+        self.on_bytes(before, (0, 0));
         self.return_session_credit(freed);
     }
 
@@ -235,6 +253,8 @@ impl Streams {
         if std::mem::replace(&mut lanes.released, true) {
             return;
         }
+        self.readable.retain(|stream| stream.call() != call);
+        self.writable.retain(|stream| stream.call() != call);
         self.events.retain(|event| event.call() != call);
         for lane in [Lane::Control, Lane::Data, Lane::Stderr] {
             let stream = StreamId::new(call, lane);
@@ -338,7 +358,63 @@ impl Streams {
         let sent = lanes.send.iter().flatten().all(SendHalf::is_done);
         if lanes.released && received && sent {
             self.calls.remove(&call.0);
-            self.events.push_back(StreamEvent::CallEnded { call });
+            self.ended.push_back(call);
         }
+    }
+}
+
+/// Returns a sum in which one part has changed.
+const fn replaced(sum: u64, before: u64, after: u64) -> u64 {
+    sum.saturating_sub(before).saturating_add(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_the_application_has_not_taken_count_against_the_share_of_the_key() {
+        let mut streams = Streams::new(Side::Agent, limits::STREAM_WINDOW, limits::SESSION_WINDOW);
+        let stream = StreamId::new(CallId(0), Lane::Control);
+        let share = Held {
+            gap_bytes: 0,
+            ready_bytes: 10,
+            calls: 1,
+        };
+        streams.set_allowance(share);
+        streams.on_stream(stream, 0, b"0123456789", false).unwrap();
+        assert!(!streams.take_refused());
+        streams.on_stream(stream, 10, b"x", false).unwrap();
+        assert!(streams.take_refused());
+        assert_eq!(streams.held().ready_bytes, 10);
+        let event = streams.poll_event();
+        let Some(StreamEvent::Data { data, .. }) = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(data, "0123456789");
+        assert_eq!(streams.held().ready_bytes, 0);
+        streams.set_allowance(share);
+        streams.on_stream(stream, 10, b"x", false).unwrap();
+        assert!(!streams.take_refused());
+    }
+
+    #[test]
+    fn events_that_nobody_takes_do_not_pile_up() {
+        let mut streams = Streams::new(Side::Agent, limits::STREAM_WINDOW, limits::SESSION_WINDOW);
+        let stream = StreamId::new(CallId(0), Lane::Data);
+        for number in 0..1000 {
+            streams.on_stream(stream, number, b"x", false).unwrap();
+            let max = (1 << 20) + number;
+            streams.on_max_stream_data(stream, 0, max).unwrap();
+        }
+        let events: Vec<_> = std::iter::from_fn(|| streams.poll_event()).collect();
+        let [
+            StreamEvent::Data { data, .. },
+            StreamEvent::Writable { limit, .. },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!((data.len(), *limit), (1000, (1 << 20) + 999));
     }
 }

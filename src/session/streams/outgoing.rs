@@ -217,28 +217,50 @@ impl Streams {
 
     /// Returns the next event for the application.
     pub(in crate::session) fn poll_event(&mut self) -> Option<StreamEvent> {
-        while let Some(&stream) = self.readable.front() {
-            if !self.is_released(stream.call())
-                && let Some(half) = self.recv_half(stream)
-            {
-                if let Some((offset, data, fin)) = half.take_ready() {
-                    return Some(StreamEvent::Data {
-                        stream,
-                        offset,
-                        data,
-                        fin,
-                    });
-                }
-                if let Some(code) = half.take_reset() {
-                    let freed = half.take_discarded();
-                    self.return_session_credit(freed);
-                    return Some(StreamEvent::Reset { stream, code });
-                }
+        if let Some(call) = self.ended.pop_front() {
+            return Some(StreamEvent::CallEnded { call });
+        }
+        while let Some(stream) = self.readable.pop_front() {
+            if let Some(event) = self.read(stream) {
+                return Some(event);
             }
-            self.readable.pop_front();
-            self.forget_if_done(stream.call());
+        }
+        while let Some(stream) = self.writable.pop_front() {
+            if let Some(half) = self.send_half(stream) {
+                let (consumed, limit) = half.take_credit();
+                return Some(StreamEvent::Writable {
+                    stream,
+                    consumed,
+                    limit,
+                });
+            }
         }
         self.events.pop_front()
+    }
+
+    /// Returns the next event of a stream that was taken from the readable ones; puts it back if there are more.
+    fn read(&mut self, stream: StreamId) -> Option<StreamEvent> {
+        let half = self.recv_half(stream)?;
+        half.unmark_readable();
+        let before = half.bytes();
+        let event = if let Some((offset, data, fin)) = half.take_ready() {
+            StreamEvent::Data {
+                stream,
+                offset,
+                data,
+                fin,
+            }
+        } else {
+            let code = half.take_reset()?;
+            StreamEvent::Reset { stream, code }
+        };
+        let (freed, after) = (half.take_discarded(), half.bytes());
+        if half.has_event() && half.mark_readable() {
+            self.readable.push_back(stream);
+        }
+        self.on_bytes(before, after);
+        self.return_session_credit(freed);
+        Some(event)
     }
 
     /// Returns true if the application has released the call, or the call has ended.
@@ -247,6 +269,9 @@ impl Streams {
     }
 
     pub(in crate::session) fn has_events(&self) -> bool {
-        !self.readable.is_empty() || !self.events.is_empty()
+        !(self.readable.is_empty()
+            && self.writable.is_empty()
+            && self.ended.is_empty()
+            && self.events.is_empty())
     }
 }

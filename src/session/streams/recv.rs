@@ -33,6 +33,8 @@ pub(in crate::session) struct RecvHalf {
     /// True if the last grant was lost and is to be sent again.
     regrant: bool,
     window: u64,
+    /// True if the half is in the queue of readable streams.
+    readable: bool,
     /// True if the application wants no more bytes: they are counted and discarded.
     discarding: bool,
     reset: Option<u64>,
@@ -63,30 +65,45 @@ impl RecvHalf {
             reported: 0,
             regrant: false,
             window,
+            readable: false,
             discarding: false,
             reset: None,
         }
     }
 
-    /// Returns the memory of the chunks beyond gaps.
-    pub(in crate::session) const fn gap_bytes(&self) -> u64 {
-        self.gap_bytes
+    /// Records that the half is in the queue of readable streams; returns false if it was already.
+    pub(in crate::session) fn mark_readable(&mut self) -> bool {
+        !std::mem::replace(&mut self.readable, true)
     }
 
-    /// Handles a STREAM frame; returns the growth of the highest offset, or `None` if the frame lies beyond a gap and
-    /// needs more than `left` bytes: it is then ignored as a whole.
+    pub(in crate::session) const fn unmark_readable(&mut self) {
+        self.readable = false;
+    }
+
+    /// Returns the memory of the chunks beyond gaps, and of the bytes in order.
+    pub(in crate::session) fn bytes(&self) -> (u64, u64) {
+        (self.gap_bytes, self.ready.len() as u64)
+    }
+
+    /// Handles a STREAM frame; returns the growth of the highest offset, or `None` if the frame needs more than what is
+    /// `left` for bytes beyond gaps, or in order: it is then ignored as a whole.
     pub(in crate::session) fn on_stream(
         &mut self,
         offset: u64,
         data: &[u8],
         fin: bool,
-        left: u64,
+        left: (u64, u64),
     ) -> Result<Option<u64>, Fault> {
-        let is_kept = !self.discarding && self.reset.is_none() && offset > self.next;
-        if is_kept && data.len() as u64 + limits::GAP_OVERHEAD > left {
+        let end = offset.saturating_add(data.len() as u64);
+        let is_kept = !self.discarding && self.reset.is_none() && !data.is_empty();
+        let fits = if offset > self.next {
+            data.len() as u64 + limits::GAP_OVERHEAD <= left.0
+        } else {
+            end.saturating_sub(self.next) <= left.1
+        };
+        if is_kept && !fits {
             return Ok(None);
         }
-        let end = offset.saturating_add(data.len() as u64);
         let grown = self.on_extent(end, fin.then_some(end))?;
         if fin && self.reset.is_none() && self.fin == Fin::Absent {
             self.fin = Fin::Received;
@@ -312,14 +329,16 @@ impl RecvHalf {
 mod tests {
     use super::*;
 
+    const ANY: (u64, u64) = (u64::MAX, u64::MAX);
+
     #[test]
     fn a_reset_after_all_data_is_not_the_end_of_the_data() {
         for data in [&b""[..], b"abc"] {
             let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-            half.on_stream(0, data, false, u64::MAX).unwrap();
+            half.on_stream(0, data, false, ANY).unwrap();
             half.on_reset(2, data.len() as u64).unwrap();
             // A FIN after the RESET does not make the data complete.
-            half.on_stream(0, data, true, u64::MAX).unwrap();
+            half.on_stream(0, data, true, ANY).unwrap();
             if !data.is_empty() {
                 let data = Bytes::from_static(b"abc");
                 assert_eq!(half.take_ready(), Some((0, data, false)));
@@ -332,7 +351,7 @@ mod tests {
     #[test]
     fn a_reset_after_fin_and_all_data_is_ignored() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-        half.on_stream(0, b"abc", true, u64::MAX).unwrap();
+        half.on_stream(0, b"abc", true, ANY).unwrap();
         half.on_reset(2, 3).unwrap();
         let data = Bytes::from_static(b"abc");
         assert_eq!(half.take_ready(), Some((0, data, true)));
@@ -342,9 +361,24 @@ mod tests {
     #[test]
     fn a_reset_after_fin_takes_effect_while_data_is_missing() {
         let mut half = RecvHalf::new(limits::STREAM_WINDOW);
-        half.on_stream(2, b"c", true, u64::MAX).unwrap();
+        half.on_stream(2, b"c", true, ANY).unwrap();
         half.on_reset(2, 3).unwrap();
-        half.on_stream(0, b"ab", false, u64::MAX).unwrap();
+        half.on_stream(0, b"ab", false, ANY).unwrap();
         assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
+    }
+
+    #[test]
+    fn bytes_for_which_there_is_no_room_are_ignored_as_a_whole() {
+        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        let short = (limits::GAP_OVERHEAD + 1, 2);
+        assert_eq!(half.on_stream(0, b"abc", false, short), Ok(None));
+        assert_eq!(half.on_stream(1, b"bc", false, short), Ok(None));
+        assert_eq!(half.bytes(), (0, 0));
+        assert_eq!(half.on_stream(0, b"abc", false, (0, 3)), Ok(Some(3)));
+        assert_eq!(half.bytes(), (0, 3));
+        // A repeat brings nothing new.
+        assert_eq!(half.on_stream(0, b"abc", false, (0, 0)), Ok(Some(0)));
+        assert!(half.take_ready().is_some());
+        assert_eq!(half.bytes(), (0, 0));
     }
 }

@@ -59,6 +59,8 @@ pub(in crate::session) struct SendHalf {
     consumed: u64,
     /// True if the half is in the queue of sendable streams.
     queued: bool,
+    /// True if the half is in the queue of writable streams.
+    writable: bool,
 }
 
 impl SendHalf {
@@ -74,6 +76,7 @@ impl SendHalf {
             limit: limits::INITIAL_STREAM_CREDIT,
             consumed: 0,
             queued: false,
+            writable: false,
         }
     }
 
@@ -163,7 +166,14 @@ impl SendHalf {
         changed
     }
 
-    pub(in crate::session) const fn credit(&self) -> (u64, u64) {
+    /// Records that the half is in the queue of writable streams; returns false if it was already.
+    pub(in crate::session) fn mark_writable(&mut self) -> bool {
+        !std::mem::replace(&mut self.writable, true)
+    }
+
+    /// Returns consumption and limit for the application, taken from the queue of writable streams.
+    pub(in crate::session) const fn take_credit(&mut self) -> (u64, u64) {
+        self.writable = false;
         (self.consumed, self.limit)
     }
 

@@ -5,9 +5,19 @@ use crate::crypto::{AgentMac, Initiator};
 use crate::wire::limits::{DATA_HEADER, INIT_HEADER, MAC, MIN_DATAGRAM};
 use crate::wire::{Datagram, Frame, Frames, Hello, SessionId, encode_init};
 
+/// Returns an INIT of its own for each number.
+pub(super) fn any_init(pair: &Pair, number: u64) -> Vec<u8> {
+    let mut seed = [3; 32];
+    seed[..8].copy_from_slice(&number.to_be_bytes());
+    init_by(Rng::from_seed(seed), pair, &[]).1
+}
+
 /// Returns an INIT whose early frames `pair`'s agent accepts, and the handshake that its RESP completes.
 fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
-    let mut rng = Rng::from_seed([3; 32]);
+    init_by(Rng::from_seed([3; 32]), pair, early)
+}
+
+fn init_by(mut rng: Rng, pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
     let session = SessionId(77);
     let mut payload = Vec::new();
     Frame::Hello(Hello {

@@ -56,3 +56,42 @@ fn an_init_with_an_unknown_token_is_answered_like_one_without() {
     pair.run(pair.now + SECOND);
     assert!(connected(&pair));
 }
+
+#[test]
+fn retries_of_a_flood_leave_every_other_transmit_to_the_sessions() {
+    let mut pair = Pair::new(Duration::ZERO);
+    pair.echo = false;
+    pair.connect(1, None, b"x");
+    pair.run(pair.now + SECOND);
+    let accepted = pair.agent_events.iter().find_map(|event| match event {
+        Event::Accepted { session, .. } => Some(*session),
+        _ => None,
+    });
+    // More than what waits unanswered for its Diffie-Hellman operations.
+    let flood = limits::HANDSHAKES_BEFORE_RETRY + 100;
+    for number in 0..flood {
+        let mut init = super::inits::any_init(&pair, u64::try_from(number).unwrap());
+        pair.agent
+            .handle_datagram(pair.now, path(false), None, &mut init);
+    }
+    let write = Command::Write {
+        session: accepted.unwrap(),
+        stream: StreamId::new(CallId(0), Lane::Control),
+        data: vec![0; 10_000].into(),
+        fin: false,
+    };
+    pair.agent.apply(pair.now, write);
+    let (mut buf, mut kinds) = (Vec::new(), Vec::new());
+    while kinds.len() < 6
+        && let Some(transmit) = pair.agent.poll_transmit(pair.now, &mut buf)
+    {
+        buf.truncate(transmit.segment.unwrap_or(buf.len()));
+        kinds.push(match Datagram::parse(&buf) {
+            Ok(Some(Datagram::Retry(_))) => "RETRY",
+            Ok(Some(Datagram::Data(_) | Datagram::Resp(_))) => "session",
+            other => panic!("{other:?}"),
+        });
+    }
+    let turns = ["RETRY", "session", "RETRY", "session"];
+    assert_eq!(kinds[..4], turns, "{kinds:?}");
+}

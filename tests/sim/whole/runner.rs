@@ -155,14 +155,10 @@ impl WholeController {
         tasks
     }
 
-    /// Drops the remote job of an accepted task while its session stays open, as if the application had hung. Returns
-    /// true if there was one. A request that no agent has accepted may still wait in its session, with the age that it
-    /// had when it was made; after a restart of the agent it would count as new beside its successor.
+    /// Drops the remote job of a task while its session stays open, as if the application had hung. Returns true if
+    /// there was one. A request that was written waits in its session, and may arrive after its successor.
     pub fn abandon(&self, task: Task) -> bool {
         let mut app = self.app.borrow_mut();
-        if !app.accepted.contains(&task.id) {
-            return false;
-        }
         let slot = app.running.iter().find(|entry| entry.1.task == task);
         let Some(slot) = slot.map(|entry| *entry.0) else {
             return false;

@@ -21,6 +21,7 @@ use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
 use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
+use crate::session::limits::SESSIONS;
 use crate::{duration, escape};
 
 /// Reason why the file could not be used.
@@ -80,6 +81,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         plain: file.plain.map(Into::into),
         log_format: file.log_format,
         max_jobs: limits.jobs.map(|Jobs(jobs)| jobs),
+        sessions_per_key: limits.sessions_per_key.map(|Sessions(sessions)| sessions),
         resources,
         max_runtime: limits.runtime.map(|Runtime(runtime)| runtime),
         max_output: limits.output.map(|Size(bytes)| bytes),
@@ -153,6 +155,7 @@ impl Cgroup {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Limits {
     jobs: Option<Jobs>,
+    sessions_per_key: Option<Sessions>,
     runtime: Option<Runtime>,
     output: Option<Size>,
     open_files: Option<Count>,
@@ -293,6 +296,19 @@ impl<'de> Deserialize<'de> for Jobs {
                     "write 1 to {MAX_JOBS}; to run no commands, exec = false"
                 ))
             })
+    }
+}
+
+struct Sessions(usize);
+
+impl<'de> Deserialize<'de> for Sessions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let sessions = i64::deserialize(deserializer)?;
+        usize::try_from(sessions)
+            .ok()
+            .filter(|sessions| (1..=SESSIONS).contains(sessions))
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("write 1 to {SESSIONS}")))
     }
 }
 

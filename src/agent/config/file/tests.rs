@@ -25,6 +25,7 @@ fn every_key_of_the_file_is_parsed() {
 
         [limits]
         jobs = 8
+        sessions-per-key = 32
         runtime = "1h"
         output = "1 GiB"
         open-files = 64
@@ -50,6 +51,7 @@ fn every_key_of_the_file_is_parsed() {
         plain: Some(Switch::On),
         log_format: Some(LogFormat::Json),
         max_jobs: Some(8),
+        sessions_per_key: Some(32),
         max_runtime: Some(Duration::from_secs(3600)),
         max_output: Some(1 << 30),
         resources: [

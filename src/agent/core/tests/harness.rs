@@ -211,7 +211,14 @@ impl Harness {
         self.lanes.entry((call, lane as u8)).or_default()
     }
 
+    /// Opens a session and confirms it.
     pub fn open(&mut self, number: u64, key: PublicKey) -> SessionHandle {
+        let session = self.open_unconfirmed(number, key);
+        self.event(Event::Confirmed { session });
+        session
+    }
+
+    pub fn open_unconfirmed(&mut self, number: u64, key: PublicKey) -> SessionHandle {
         let session = SessionHandle(number);
         let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into();
         self.event(Event::Accepted {

@@ -92,6 +92,51 @@ fn an_invalid_line_is_answered_and_an_endless_line_closes_the_session() {
     );
 }
 
+#[test]
+fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
+    let mut harness = Harness::new();
+    let owner = harness.open(1, ALICE);
+    harness.call(owner, 0, &Request::Exec(exec(1)));
+    // A datagram that was held back, sent by somebody else: nobody confirms the session.
+    let copy = harness.open_unconfirmed(2, ALICE);
+    let signal = Request::Signal {
+        id: id(1),
+        signal: 15,
+        key: None,
+    };
+    let say = Request::Say {
+        number: 0,
+        text: "hello".into(),
+    };
+    let chat = Request::Chat { name: None };
+    for (number, request) in (0..).zip([&signal, &say, &chat]) {
+        let call = harness.call(copy, number, request);
+        let replies = harness.replies(call);
+        assert!(
+            matches!(&replies[..], [Reply::Unsupported { reason }] if reason == "not as early data"),
+            "{replies:?}"
+        );
+    }
+    // Nor as a later line of a call.
+    let attach = Request::Attach {
+        id: id(1),
+        stdout: None,
+        stderr: None,
+        key: None,
+    };
+    let attached = harness.call(copy, 3, &attach);
+    harness.replies(attached);
+    harness.say(attached, &signal);
+    let replies = harness.replies(attached);
+    assert!(matches!(replies[..], [Reply::Unsupported { .. }]));
+    assert_eq!(harness.service.processes().signals, []);
+    // The same from a controller that is there.
+    harness.event(Event::Confirmed { session: copy });
+    harness.say(attached, &signal);
+    assert_eq!(harness.replies(attached), [Reply::Done {}]);
+    assert_eq!(harness.service.processes().signals.len(), 1);
+}
+
 proptest! {
     #[test]
     fn nothing_that_a_peer_does_panics(steps in prop::collection::vec((0u8..12, 0u32..3, any::<u8>()), 0..60)) {

@@ -31,6 +31,7 @@ fn agent(trust: Trust) -> Agent {
         trust,
         exec: Switch::On,
         jobs: jobs::Config::default(),
+        sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
         plain: Plain::Off,
         cgroup_limits: CgroupLimits::default(),
         cgroup_parent: CgroupParent::Off,

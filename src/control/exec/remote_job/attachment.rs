@@ -13,6 +13,8 @@ use crate::wire::{CallId, Lane, StreamId};
 /// Request that opened the call of an attachment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
+    /// Nothing yet: without a ticket, the request waits for the agent's answer.
+    Nothing,
     Exec,
     Attach,
     /// The request with an age that starts nothing. It is answered as an attach if the agent has the job, and with the

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Invariants: once an agent may have the request, a job only attaches; it asks for a start again only if the run of
-//! the agent that would have taken the request has never seen it. Credit is granted only for bytes that were reported
+//! the agent that would have taken the request has never seen it. Without a ticket, it sends the request once an agent
+//! has answered, with its age. Credit is granted only for bytes that were reported
 //! written. The report follows the last byte.
 
 use std::collections::VecDeque;
@@ -231,13 +232,19 @@ impl RemoteJob {
         }
         match event {
             Event::Connected {
-                session, ticket, ..
-            } => self.on_connected(session, ticket),
+                session,
+                at,
+                ticket,
+                ..
+            } => self.on_connected(session, at, ticket),
             Event::Stream { session, event } => self.on_stream_event(session, event),
             Event::Silent { .. } => self.on_silence(),
             Event::Heard { .. } => self.contact.on_heard(),
             Event::Closed { session, reason } => self.on_closed(session, reason),
-            Event::Accepted { .. } | Event::Moved { .. } | Event::InitSeen { .. } => {}
+            Event::Accepted { .. }
+            | Event::Confirmed { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. } => {}
         }
         self.finish_if_whole();
     }

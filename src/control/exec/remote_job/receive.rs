@@ -203,9 +203,9 @@ impl RemoteJob {
         let stdin = match self.attachments[0].asked {
             Asked::Attach => stdin,
             // The lane begins with the first byte of stdin, and the agent skips those that it has taken.
-            Asked::Exec | Asked::Probe => 0,
+            Asked::Nothing | Asked::Exec | Asked::Probe => 0,
         };
-        self.resume_stdin(stdin);
+        self.resume_stdin(0, stdin);
         for output in Output::ALL {
             if self.outputs[output as usize].abandoned {
                 self.stop(0, output);
@@ -217,24 +217,24 @@ impl RemoteJob {
     }
 
     /// Sends again, on a new attachment, the bytes of stdin that the job has not taken.
-    fn resume_stdin(&mut self, from: u64) {
-        if self.attachments[0].stdin.is_some() || !self.input.is_open() {
+    pub(super) fn resume_stdin(&mut self, index: usize, from: u64) {
+        if self.attachments[index].stdin.is_some() || !self.input.is_open() {
             return;
         }
         if let Some((tail, fin)) = self.input.resume(from) {
-            self.attachments[0].stdin = Some(from);
+            self.attachments[index].stdin = Some(from);
             let mut data = tail.concat();
             if !data.is_empty() || fin {
                 let data = Bytes::from(std::mem::take(&mut data));
-                let write = write(&self.attachments[0], Lane::Data, data, fin);
+                let write = write(&self.attachments[index], Lane::Data, data, fin);
                 self.command(write);
             }
         } else {
             // Reset the stream, so that the command sees an error instead of an end of input.
             self.input.close();
-            let stream = self.attachments[0].stream(Lane::Data);
+            let stream = self.attachments[index].stream(Lane::Data);
             self.command(Command::Reset {
-                session: self.attachments[0].session,
+                session: self.attachments[index].session,
                 stream,
                 code: StreamCode::Failed as u64,
             });

@@ -1,5 +1,7 @@
 //! Sessions of a job: further addresses, silence, restarts of the agent.
 
+use bytes::Bytes;
+
 use super::attachment::{Asked, Attachment};
 use super::{Action, JobRequest, RemoteJob, write};
 use crate::control::contact::{self, Failure};
@@ -7,7 +9,7 @@ use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
 use crate::session::{Closed, SessionHandle, Ticket};
-use crate::time::micros;
+use crate::time::{Instant, micros};
 use crate::wire::Lane;
 
 impl RemoteJob {
@@ -17,9 +19,17 @@ impl RemoteJob {
             self.drop_attachment(0, CloseCode::Shutdown);
         }
         let (asked, first) = self.first_request();
-        // With a ticket the request travels in the first datagram.
-        self.sent |= self.contact.ticket().is_some();
-        let connect = self.contact.connect(to_line(&first).into());
+        // With a ticket from before, the request travels in the first datagram. Without one, it would wait in the session
+        // for any time, and could arrive at an agent that has restarted since another controller has repeated it.
+        let has_ticket = self.contact.ticket().is_some();
+        let (asked, first) = match asked {
+            Asked::Exec if !has_ticket || self.contact.is_contacted() => {
+                (Asked::Nothing, Bytes::new())
+            }
+            asked => (asked, to_line(&first).into()),
+        };
+        self.sent |= has_ticket && asked != Asked::Nothing;
+        let connect = self.contact.connect(first);
         self.command(connect);
         let session = self.contact.session();
         let mut attachment = Attachment::new(session, asked);
@@ -76,21 +86,41 @@ impl RemoteJob {
         }
     }
 
-    pub(super) fn on_connected(&mut self, session: SessionHandle, ticket: Ticket) {
+    pub(super) fn on_connected(&mut self, session: SessionHandle, at: Instant, ticket: Ticket) {
         let Some(index) = self.index(session) else {
             return;
         };
         self.contact.on_connected(ticket);
         self.actions.push_back(Action::Learned(ticket));
         self.older = started_by(ticket) < self.first_asked();
-        let attachment = &mut self.attachments[index];
-        attachment.epoch = Some(ticket.epoch);
-        if attachment.asked == Asked::Exec {
+        self.attachments[index].epoch = Some(ticket.epoch);
+        if self.attachments[index].asked == Asked::Nothing {
+            self.ask(index, at);
+        }
+        if self.attachments[index].asked == Asked::Exec {
             self.sent = true;
             self.epoch = Some(ticket.epoch);
         }
         let watch = self.contact.watch(session);
         self.command(watch);
+    }
+
+    /// Sends the first request on a session that was opened without it, with its age: an agent that was started after it
+    /// was made, and may have run it before, starts nothing.
+    fn ask(&mut self, index: usize, at: Instant) {
+        let JobRequest::Exec(exec) = &self.request else {
+            return;
+        };
+        let age = at.since(self.begun).as_millis();
+        let exec = Exec {
+            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            ..exec.clone()
+        };
+        self.attachments[index].asked = Asked::Exec;
+        let line = to_line(&Request::Exec(exec)).into();
+        let write = write(&self.attachments[index], Lane::Control, line, false);
+        self.command(write);
+        self.resume_stdin(index, 0);
     }
 
     /// Returns the earliest time at which the request was first sent, in the unit of [`started_by`]. The age is rounded

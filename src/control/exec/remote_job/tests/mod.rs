@@ -15,6 +15,9 @@ const ID: RequestId = RequestId([7; 16]);
 const RUN: u64 = 11;
 const NEXT_RUN: u64 = 12;
 
+/// Time of an agent's first answer, 40 ms after the job has begun.
+const AT: Instant = Instant::from_micros(1_040_000);
+
 /// Actions of a job since the last call.
 #[derive(Default)]
 struct Wanted {
@@ -85,8 +88,10 @@ fn drain(job: &mut RemoteJob) -> Wanted {
             Action::Command(Command::Connect(connect)) => {
                 let mut lines = Lines::default();
                 lines.push(&connect.first);
-                let request = lines.next().unwrap().unwrap();
-                wanted.requests.push((connect.session, CallId(0), request));
+                if let Some(request) = lines.next() {
+                    let request = request.unwrap();
+                    wanted.requests.push((connect.session, CallId(0), request));
+                }
                 wanted.connects.push(connect);
             }
             Action::Command(Command::Write {
@@ -139,6 +144,7 @@ fn drain(job: &mut RemoteJob) -> Wanted {
 fn connected(job: &mut RemoteJob, generation: u64, epoch: u64) {
     job.on_event(Event::Connected {
         session: attachment(generation),
+        at: AT,
         ticket: ticket(epoch, if epoch == RUN { 0 } else { 2_000_000 }),
         early: Early::Accepted,
     });

@@ -71,7 +71,7 @@ fn every_address_is_tried_within_the_contact_timeout() {
             break;
         }
         let connect = &wanted.connects[0];
-        assert!(matches!(wanted.requests[0].2, Request::Exec(_)));
+        assert!(wanted.requests.is_empty(), "no agent has answered");
         ports.push(connect.path.remote.port().unwrap());
         spent += connect.timeout;
         closed(&mut job, generation, Closed::Unreachable);
@@ -147,6 +147,34 @@ fn the_session_that_answers_first_is_kept_and_the_other_closed() {
     connected(&mut job, 1, RUN);
     reply(&mut job, 0, &accepted(0, 0));
     assert_eq!(drain(&mut job).closed, [attachment(1)]);
+}
+
+#[test]
+fn a_request_without_a_ticket_is_sent_with_its_age_once_an_agent_has_answered() {
+    let mut job = RemoteJob::new(config(2, None));
+    job.on_stdin(Bytes::from_static(b"input"), true);
+    closed(&mut job, 0, Closed::Unreachable);
+    let wanted = drain(&mut job);
+    assert!(wanted.requests.is_empty() && wanted.stdin.is_empty());
+    assert!(!job.may_be_there());
+    connected(&mut job, 1, RUN);
+    let wanted = drain(&mut job);
+    assert_eq!(ages(&wanted), [40]);
+    assert_eq!((&wanted.stdin[..], wanted.stdin_fin), (&b"input"[..], true));
+    assert!(job.may_be_there());
+    reply(&mut job, 1, &accepted(0, 0));
+    assert!(drain(&mut job).stdin.is_empty(), "no byte is sent twice");
+}
+
+#[test]
+fn a_request_without_a_ticket_that_the_agent_is_too_young_for_is_not_sent_again() {
+    let mut job = begin();
+    connected(&mut job, 0, NEXT_RUN);
+    assert_eq!(ages(&drain(&mut job)), [40]);
+    reply(&mut job, 0, &exit(Outcome::Unknown {}, 0, 0));
+    let wanted = drain(&mut job);
+    assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
+    assert!(ages(&wanted).is_empty());
 }
 
 fn repeat() -> RemoteJob {
@@ -229,6 +257,7 @@ fn a_repeat_is_not_started_by_an_agent_that_may_be_younger() {
         };
         job.on_event(Event::Connected {
             session: attachment(0),
+            at: AT,
             ticket,
             early: Early::Accepted,
         });
