@@ -6,6 +6,7 @@
 
 mod administrators;
 mod audit;
+mod bounds;
 mod cgroups;
 mod chat;
 mod chat_terminal;

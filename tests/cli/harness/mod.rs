@@ -3,6 +3,7 @@
 mod agent;
 mod cgroups;
 mod child;
+mod raw_peer;
 mod terminal;
 mod test;
 mod trees;
@@ -11,6 +12,7 @@ mod workload;
 pub use agent::Agent;
 pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually};
+pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
 pub use test::Test;
 pub use trees::{Jobs, children, helper};

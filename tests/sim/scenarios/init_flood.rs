@@ -2,6 +2,7 @@
 //! address gets more bytes than it sent.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use udpagent::crypto::SecretKey;
 use udpagent::session::limits::HANDSHAKE_QUEUE;
@@ -69,6 +70,54 @@ fn honest_commands_succeed_in_a_flood_of_inits_from_spoofed_addresses() {
         assert!(answered.count() > 0);
         assert_eq!(agent.app.borrow().accepted, 10);
     });
+}
+
+/// Spoofs `count` addresses of as many networks for one datagram each.
+fn spoof(sim: &mut Simulation, agent: &Agent, inits: &[Vec<u8>], count: usize) {
+    let incarnation = sim.incarnation(agent.host);
+    for _ in 0..count {
+        // 100.0.0.0/8 has 65 536 networks.
+        let ip = 0x6400_0000 | u32::try_from(sim.rng.below(1 << 24)).unwrap();
+        let from = SocketAddr::from((std::net::Ipv4Addr::from(ip), 4000));
+        let init = &inits[sim.rng.index(inits.len())];
+        sim.invariants.key_is_known(incarnation, from);
+        sim.inject(from, agent.address, init);
+    }
+}
+
+#[test]
+fn fifty_of_fifty_first_contacts_succeed_within_two_seconds_in_twenty_thousand_inits_a_second() {
+    let mut sim = Simulation::new(0, Link::perfect(MS * 20));
+    let agent = sim.agent();
+    let controllers: Vec<_> = (0..50).map(|_| sim.controller()).collect();
+    let inits = forged(0, &agent, 100);
+    for (id, controller) in (0..).zip(&controllers) {
+        // The flood has begun before the first of them.
+        for _ in 0..50 {
+            spoof(&mut sim, &agent, &inits, 20);
+            sim.run_for(MS);
+        }
+        sim.connect(controller, &agent, None, Some(Task::echo(id)));
+    }
+    for _ in 0..2_000 {
+        spoof(&mut sim, &agent, &inits, 20);
+        sim.run_for(MS);
+    }
+    let mut longest = Duration::ZERO;
+    for (id, controller) in (0..).zip(&controllers) {
+        let app = controller.app.borrow();
+        let Some(TaskState::Done(took)) = app.task_state(id) else {
+            panic!("contact {id} came to {:?}", app.task_state(id));
+        };
+        longest = longest.max(*took);
+    }
+    assert!(longest <= SECOND * 2, "{longest:?}");
+    let stats = sim.endpoint(agent.host).stats();
+    println!("longest contact {longest:?}, {stats:?}");
+    assert!(
+        stats.received > 80_000 && stats.retries > 50_000,
+        "{stats:?}"
+    );
 }
 
 #[test]

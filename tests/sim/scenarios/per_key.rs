@@ -1,6 +1,7 @@
 //! Bounds per key: one key can neither fill the table of sessions nor slow the handshakes of another.
 
 use udpagent::session::Closed;
+use udpagent::session::limits::SESSIONS_PER_KEY;
 
 use super::{MS, SECOND, connect_and_get_ticket, took};
 use crate::link::Link;
@@ -49,4 +50,32 @@ fn a_session_with_an_open_call_is_not_closed_and_the_newest_is_refused() {
     sim.connect(&owner, &agent, None, Some(Task::echo(1000)));
     let took = took(&mut sim, &owner, Task::echo(1000));
     assert!(took >= MS * 40 && took < MS * 45, "{took:?}");
+}
+
+#[test]
+fn a_key_that_opens_sixteen_thousand_sessions_leaves_the_others_theirs() {
+    let mut sim = Simulation::new(0, Link::perfect(MS * 10));
+    let (agent, greedy, owner) = (sim.agent(), sim.controller(), sim.controller());
+    let mut most = 0;
+    for batch in 0..819 {
+        // Twenty in 100 ms are as many as a key may open.
+        for _ in 0..20 {
+            let to = (agent.key, agent.address);
+            sim.connect_to(&greedy, to, None, None, SECOND * 5);
+        }
+        sim.run_for(MS * 100);
+        most = most.max(sim.endpoint(agent.host).sessions());
+        if batch % 91 == 90 {
+            let task = Task::echo(batch);
+            sim.connect(&owner, &agent, None, Some(task));
+            let took = took(&mut sim, &owner, task);
+            assert!(took >= MS * 40 && took < MS * 45, "{took:?}");
+        }
+    }
+    // Those that have made room stay for three probe timeouts, and there are those of the owner.
+    let bound = SESSIONS_PER_KEY + 100;
+    assert!(
+        (SESSIONS_PER_KEY..=bound).contains(&most),
+        "{most} sessions"
+    );
 }
