@@ -20,8 +20,11 @@ pub const CONNECTION: Duration = Duration::from_secs(5);
 /// Time for the front to report its counters. If it does not, the last ones known are told, and that they are.
 pub const COUNTS: Duration = Duration::from_secs(1);
 
-/// Time that a client waits for the agent.
-pub const ANSWER: Duration = Duration::from_secs(10);
+/// Time for a connection that waits for a replacement of the program: the time of its trial, and some to spare.
+pub const RELOAD: Duration = Duration::from_secs(15);
+
+/// Time that a client waits for the agent: longer than any answer takes.
+pub const ANSWER: Duration = Duration::from_secs(20);
 
 /// Keys whose last session is remembered. Those in the agent's files are far fewer.
 pub const KEYS_SEEN: usize = 1 << 14;

@@ -15,6 +15,9 @@ pub enum Request {
     Status,
     /// Keys that may connect. The answer is a [`Reply::Key`] for each and [`Reply::Done`].
     Keys,
+    /// Order to load the files and the program again. If that fails, the answer is [`Reply::NotReloaded`]; otherwise the
+    /// connection ends when the program is replaced.
+    Reload,
 }
 
 /// A part of an answer.
@@ -23,6 +26,11 @@ pub enum Request {
 pub enum Reply {
     /// State and counters.
     Status(Box<Status>),
+    /// The program is not replaced.
+    NotReloaded {
+        /// The reason.
+        reason: String,
+    },
     /// A key.
     Key(KeyView),
     /// End of an answer of several parts.
@@ -57,6 +65,8 @@ pub struct Status {
     pub front_answers: bool,
     /// Starts of the process that serves the network, after the first.
     pub front_restarts: u64,
+    /// Number of times that the program was replaced.
+    pub replacements: u64,
     /// Number of times that the files of the keys were read again.
     pub reloads: u64,
     /// Sessions.

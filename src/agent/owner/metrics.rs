@@ -40,6 +40,11 @@ const SINGLE: &[Single] = &[
         |all| u64::from(all.front_answers),
     ),
     (
+        "replacements_total",
+        "Replacements of the program.",
+        |all| all.replacements,
+    ),
+    (
         "front_restarts_total",
         "Restarts of the process that serves the network.",
         |all| all.front_restarts,

@@ -112,6 +112,17 @@ pub struct Config {
     pub epoch: u64,
 }
 
+/// Orders of the owner to load the files and the program again.
+#[derive(Default)]
+struct Reloads {
+    /// True if there is a new one.
+    ordered: bool,
+    /// Number of replacements of the program that have failed.
+    failed: u64,
+    /// Reason of the last failure.
+    reason: String,
+}
+
 /// State of the supervisor.
 pub struct Supervisor {
     poll: Poll,
@@ -167,6 +178,8 @@ pub struct Supervisor {
     helpers: Vec<i32>,
     /// Process ids of children that end on their own and are reaped then.
     predecessors: Vec<i32>,
+    /// Orders to replace the program.
+    reloads: Reloads,
     /// True if it continues the work of an earlier program.
     has_taken_over: bool,
     /// True once nothing more is to be started.
@@ -249,6 +262,7 @@ impl Supervisor {
             front: None,
             front_ready: false,
             in_force: None,
+            reloads: Reloads::default(),
             has_taken_over: false,
             closed: false,
         };

@@ -14,7 +14,7 @@ use mio::{Interest, Registry};
 use super::{Supervisor, tokens};
 use crate::agent::access::PolicySource as _;
 use crate::agent::ipc::{Frames, FrontCounts, ToFront};
-use crate::agent::owner::limits::{ACCEPTS, CONNECTION, CONNECTIONS, COUNTS, REQUEST};
+use crate::agent::owner::limits::{ACCEPTS, CONNECTION, CONNECTIONS, COUNTS, RELOAD, REQUEST};
 use crate::agent::owner::{
     Commands, Datagrams, DroppedRecords, Handshakes, KeyView, OwnerSocket, Reply, Request,
     Sessions, Status,
@@ -51,6 +51,16 @@ struct Connection {
     phase: Phase,
 }
 
+impl Connection {
+    fn deadline(&self) -> Instant {
+        let time = match self.phase {
+            Phase::Reloading { .. } => RELOAD,
+            Phase::Asking | Phase::Counting { .. } | Phase::Answering => CONNECTION,
+        };
+        self.opened + time
+    }
+}
+
 /// Phase of a connection.
 #[derive(Clone, Copy)]
 enum Phase {
@@ -62,6 +72,11 @@ enum Phase {
         number: u64,
         /// Time at which the last counters are told instead.
         until: Instant,
+    },
+    /// The program is to be replaced.
+    Reloading {
+        /// Number of replacements that had failed before.
+        failed: u64,
     },
     /// The answer is queued.
     Answering,
@@ -94,10 +109,10 @@ impl Owner {
     /// Returns the next deadline of a connection.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.connections.iter().flatten().map(|connection| {
-            let over = connection.opened + CONNECTION;
+            let over = connection.deadline();
             match connection.phase {
                 Phase::Counting { until, .. } => over.min(until),
-                Phase::Asking | Phase::Answering => over,
+                Phase::Asking | Phase::Reloading { .. } | Phase::Answering => over,
             }
         });
         deadlines.min()
@@ -200,7 +215,7 @@ impl Supervisor {
         about: &About,
         connection: &mut Connection,
     ) -> Result<(), Over> {
-        if now >= connection.opened + CONNECTION {
+        if now >= connection.deadline() {
             return Err(Over);
         }
         if let Phase::Asking = connection.phase
@@ -213,7 +228,19 @@ impl Supervisor {
                     self.queue_keys(&mut connection.frames);
                     Phase::Answering
                 }
+                Request::Reload => {
+                    self.reloads.ordered = true;
+                    let failed = self.reloads.failed;
+                    Phase::Reloading { failed }
+                }
             };
+        }
+        if let Phase::Reloading { failed } = connection.phase
+            && self.reloads.failed > failed
+        {
+            let reason = self.reloads.reason.clone();
+            connection.frames.queue(&Reply::NotReloaded { reason });
+            connection.phase = Phase::Answering;
         }
         if let Phase::Counting { number, until } = connection.phase
             && (self.tally.has_answer(number) || until <= now)
@@ -287,6 +314,7 @@ impl Supervisor {
             keys: self.policy.policy().members().count() as u64,
             sandbox: self.in_force.map(|in_force| in_force.to_string()),
             front_answers,
+            replacements: self.tally.replacements,
             front_restarts: self.tally.fronts.saturating_sub(1),
             reloads: self.tally.reloads,
             sessions: Sessions {

@@ -155,8 +155,10 @@ impl Run {
         if self.signals.stop() {
             self.shut_down(now);
         }
-        if self.signals.reload() {
-            self.on_reload(now);
+        if self.signals.reload() && !self.is_hung_up(now)
+            || std::mem::take(&mut self.supervisor.reloads.ordered)
+        {
+            self.reload(now);
         }
         let mut more = match self.supervisor.take_messages(now) {
             Connection::Idle => false,
@@ -216,11 +218,17 @@ impl Run {
         self.report(now);
     }
 
-    /// Processes SIGHUP: the end of the terminal, or the order to load the files and the program again.
-    fn on_reload(&mut self, now: Instant) {
-        if is_hung_up() {
-            return self.shut_down(now);
+    /// Returns true and starts the shutdown if SIGHUP means that the terminal was closed.
+    fn is_hung_up(&mut self, now: Instant) -> bool {
+        let is_hung_up = is_hung_up();
+        if is_hung_up {
+            self.shut_down(now);
         }
+        is_hung_up
+    }
+
+    /// Loads the files and the program again.
+    fn reload(&mut self, now: Instant) {
         self.service_manager.notify(now, State::Reloading);
         self.supervisor.reload_policy();
         self.start_replacement(now);

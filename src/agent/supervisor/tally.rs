@@ -14,12 +14,14 @@ use crate::crypto::PublicKey;
 use crate::message::Outcome;
 
 /// Counters and times.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tally {
     /// Time of the start, RFC 3339.
     pub since: String,
     /// Number of times that the files were read again.
     pub reloads: u64,
+    /// Number of times that the program was replaced.
+    pub replacements: u64,
     /// Number of fronts.
     pub fronts: u64,
     /// Number of ended commands by the name of their outcome.
@@ -40,6 +42,7 @@ impl Tally {
         Self {
             since: audit::now(),
             reloads: 0,
+            replacements: 0,
             fronts: 0,
             ended: BTreeMap::new(),
             seen: HashMap::new(),

@@ -62,7 +62,7 @@ fn answer(replies: Vec<Reply>) -> (Vec<KeyView>, Option<String>) {
         match reply {
             Reply::Key(key) => keys.push(key),
             Reply::Done { since } => start = Some(since),
-            Reply::Status(_) => {}
+            Reply::Status(_) | Reply::NotReloaded { .. } => {}
         }
     }
     (keys, start)

@@ -9,6 +9,7 @@ mod invite;
 mod key;
 mod keys;
 mod owner;
+mod reload;
 mod revoke;
 mod serve;
 mod status;
@@ -23,6 +24,7 @@ use self::completions::CompletionsArgs;
 use self::invite::InviteArgs;
 use self::key::KeyArgs;
 use self::keys::KeysArgs;
+use self::reload::ReloadArgs;
 use self::revoke::RevokeArgs;
 use self::serve::ServeArgs;
 use self::status::StatusArgs;
@@ -72,6 +74,8 @@ pub enum Command {
     Status(StatusArgs),
     /// List the keys that may connect, their options, sessions and last use
     Keys(KeysArgs),
+    /// Let the running agent load its files again and replace its program; commands go on
+    Reload(ReloadArgs),
     /// Remove a key from authorized_keys; its sessions and commands end
     Revoke(RevokeArgs),
     /// Print completions for a shell
@@ -120,6 +124,7 @@ fn run(line: &AgentLine) -> Result<u8> {
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Status(args)) => status::run(args),
         Some(Command::Keys(args)) => keys::run(args),
+        Some(Command::Reload(args)) => reload::run(args),
         Some(Command::Revoke(args)) => revoke::run(args),
         Some(Command::Completions(args)) => completions::run(args),
     }

@@ -62,7 +62,11 @@ pub fn run(args: &StatusArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn status(socket: &Path) -> Result<Status, AskError> {
+/// Asks the agent for its status.
+///
+/// # Errors
+/// [`AskError`]
+pub fn status(socket: &Path) -> Result<Status, AskError> {
     match ask(socket, Request::Status)?.pop() {
         Some(Reply::Status(status)) => Ok(*status),
         Some(_) | None => Err(AskError::Invalid),
@@ -116,7 +120,12 @@ fn of_agent(status: &Status) -> Vec<(&'static str, String)> {
         ("agent", format!("{} {}", status.name, status.key)),
         (
             "version",
-            format!("{}, process {}", status.version, status.pid),
+            format!(
+                "{}, process {}, replaced {}",
+                status.version,
+                status.pid,
+                times(status.replacements)
+            ),
         ),
         ("listens on", status.listening.join(", ")),
         ("up", format!("{up}, since {}", status.started)),

@@ -46,6 +46,9 @@ impl Supervisor {
             .collect();
         self.sessions.restore(&state.lost_sessions);
         self.records.restore(state.counts, &state.unsent);
+        self.tally = state.tally;
+        self.tally.on_front_lost();
+        self.tally.replacements += 1;
         self.in_force = state.in_force;
         self.table
             .restore(&state.register, state.horizon, state.last_job);

@@ -42,6 +42,7 @@ impl Supervisor {
                 .collect(),
             lost_sessions: lost.collect(),
             counts: self.records.counts,
+            tally: self.tally.clone(),
             in_force: self.in_force,
             unsent: self.records.unsent(),
             helpers: self.helpers.clone(),

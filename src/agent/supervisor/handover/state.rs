@@ -14,6 +14,7 @@ use crate::agent::jobs::{Digest, Force, JobId, Status};
 use crate::agent::log::Counts;
 use crate::agent::sandbox::InForce;
 use crate::agent::supervisor::job::{Draining, Killed};
+use crate::agent::supervisor::tally::Tally;
 use crate::message::{Cause, RequestId, Window};
 use crate::process::{EndingParts, StartingParts, TreeParts};
 use crate::session::ResetRecord;
@@ -51,6 +52,8 @@ pub struct State {
     pub lost_sessions: Vec<(Instant, ResetRecord)>,
     /// Counts for the last line of the log.
     pub counts: Counts,
+    /// Counters, and times at which keys were seen.
+    pub tally: Tally,
     /// Restriction that the front has reported last.
     pub in_force: Option<InForce>,
     /// Audit records and log lines that the recorder has not taken.

@@ -29,8 +29,11 @@ pub(super) enum Replacement {
 impl Run {
     /// Starts to replace the program, unless the agent is a part of one or ends.
     pub(super) fn start_replacement(&mut self, now: Instant) {
-        if self.phase != Phase::Working || self.replacement.is_some() || self.program.is_none() {
+        if self.replacement.is_some() {
             return;
+        }
+        if self.phase != Phase::Working || self.program.is_none() {
+            return self.give_replacement_up(now, "the agent ends");
         }
         match self.try_program() {
             Ok(trial) => self.replacement = Some(Replacement::Trying(trial, now + limits::TRIAL)),
@@ -115,6 +118,9 @@ impl Run {
             event = "not_replaced",
             "the program is not replaced: {reason}"
         );
+        let reloads = &mut self.supervisor.reloads;
+        reloads.failed += 1;
+        reason.clone_into(&mut reloads.reason);
         self.service_manager.notify(now, ServiceState::Ready);
     }
 
