@@ -13,10 +13,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, TryRecvError};
 use mio::{Poll, Registry, Token};
 
-use super::carrier::{Carrier, Inbox, Outgoing, Received, Sent};
+use super::carrier::{Carrier, Inbox, Outgoing, Sent};
 use super::clock::Clock;
 use super::command::Command;
 use super::counts::Counts;
+use super::demux::demux;
 use super::event::Event;
 use super::event_queue::EventQueue;
 use super::limits;
@@ -25,7 +26,6 @@ use super::shared::Shared;
 use super::timer::Timer;
 use crate::rng::Rng;
 use crate::session::{self, Endpoint, Path, Transmit};
-use crate::time::Instant;
 use crate::wire;
 
 /// Carriers have the tokens from 0, and `shared` has the largest.
@@ -381,35 +381,6 @@ impl Driver {
 /// Ends the thread, which cannot work any more. A program ends then, as by any panic of a thread.
 fn fail(what: &str, error: &io::Error) -> ! {
     panic!("{what}: {error}")
-}
-
-/// Passes tagged datagrams to the machine, and the rest to the plain-text filter.
-fn demux(
-    now: Instant,
-    socket: u16,
-    mut received: Received<'_>,
-    endpoint: &mut Endpoint,
-    plain: &mut Plain,
-    event_queue: &mut EventQueue,
-    counts: &mut Counts,
-) {
-    let path = received.path(socket);
-    // Nobody can be reached there; sendmsg would fail with EINVAL for every answer.
-    let no_port = path.remote.port() == Some(0);
-    let ecn = received.meta.ecn;
-    for datagram in received.datagrams() {
-        counts.received += 1;
-        counts.received_bytes += datagram.len() as u64;
-        if no_port {
-            counts.no_port += 1;
-            continue;
-        }
-        if datagram.starts_with(&wire::TAG) {
-            endpoint.handle_datagram(now, path, ecn, datagram);
-        } else if let Some(event) = plain.admit(now, path, datagram, !event_queue.has_room()) {
-            event_queue.push(event);
-        }
-    }
 }
 
 #[cfg(test)]

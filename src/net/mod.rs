@@ -31,6 +31,7 @@ mod carrier;
 mod clock;
 mod command;
 mod counts;
+mod demux;
 mod driver;
 mod event;
 mod event_queue;

@@ -131,6 +131,42 @@ fn a_replaced_program_has_read_the_configuration_again_and_a_wrong_one_replaces_
 }
 
 #[test]
+fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
+    let user = User::new();
+    let missing = user.udpagent(["reload"]).outcome();
+    assert_eq!(missing.status, 1);
+    assert!(
+        missing.stderr.contains("no agent runs"),
+        "{}",
+        missing.stderr
+    );
+    let agent = user.agent();
+    let go = user.path("go");
+    let running = waiting(&user, &agent.target(), &go, 3);
+    let version = env!("CARGO_PKG_VERSION");
+    user.udpagent(["reload"])
+        .stdout(format!(
+            "version {version} has taken over; 1 command runs\n"
+        ))
+        .run();
+    user.write_config("bind = 3\n");
+    let refused = user.udpagent(["reload"]).outcome();
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.stderr.contains("the agent goes on as before") && refused.stderr.contains("bind"),
+        "{}",
+        refused.stderr
+    );
+    ends_with(running, &go, 3);
+    let status = user.udpagent(["status", "--json"]).outcome();
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["replacements"], 1);
+    // Counters go on.
+    assert_eq!(status["commands"]["accepted"], 1);
+    assert_eq!(status["commands"]["ended"]["exited"], 1);
+}
+
+#[test]
 fn detached_commands_results_and_terminals_survive_a_replacement() {
     let user = User::new();
     let mut agent = user.agent();

@@ -31,6 +31,7 @@ mod policy;
 mod readiness;
 mod records;
 mod redemptions;
+mod reload;
 mod replay_log;
 mod run;
 mod serving;

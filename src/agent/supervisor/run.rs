@@ -19,10 +19,9 @@ use super::front_process::FrontProcess;
 use super::handover::Program;
 use super::messages::Connection;
 use super::signals::Signals;
-use super::watch::Watch;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
-use crate::agent::audit::{Event, Record, key_changes};
+use crate::agent::audit::{Event, Record};
 use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
 use crate::agent::jobs::{Force, JobId};
 use crate::agent::log;
@@ -426,35 +425,5 @@ impl Supervisor {
         if let Some(front) = self.front.take() {
             let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));
         }
-    }
-
-    /// Schedules a load of changed files. A file that is being replaced is missing or empty for a moment, which
-    /// must revoke no key.
-    fn check_files(&mut self) {
-        if self.watch.as_mut().is_some_and(Watch::has_changed) {
-            let settled = Clock.now() + limits::SETTLED;
-            self.reload.get_or_insert(settled);
-        }
-    }
-
-    /// Loads the files of the policy again.
-    fn reload_policy(&mut self) {
-        self.reload = None;
-        self.tally.reloads += 1;
-        let before = self.policy.policy();
-        let errors = self.policy.reload();
-        self.enable_controllers();
-        let after = self.policy.policy();
-        for change in key_changes(&before, &after) {
-            log::write_key_change(&change);
-            let event = change.change.event();
-            self.records
-                .send(&Record::of_key(change.key, &change.name, event));
-        }
-        let keys = after.members().count();
-        log::write_reload(keys, errors);
-        self.records
-            .send(&Record::of_agent(Event::Reloaded { keys, errors }));
-        self.send_policy();
     }
 }

@@ -40,10 +40,11 @@ pub fn run(_: &ReloadArgs) -> Result<u8> {
         Err(error) => return Err(error).context(socket.display().to_string()),
     }
     let after = wait(&socket, &before)?;
-    println!(
-        "version {} has taken over; {} commands run",
-        after.version, after.commands.running
-    );
+    let running = match after.commands.running {
+        1 => "1 command runs".to_owned(),
+        number => format!("{number} commands run"),
+    };
+    println!("version {} has taken over; {running}", after.version);
     Ok(0)
 }
 

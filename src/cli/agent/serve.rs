@@ -246,17 +246,7 @@ fn serve(
     let addresses: Vec<String> = addresses.collect();
     let name = escape::line(name.as_bytes(), NAME);
     let (key, addresses) = (agent.key, addresses.join(", "));
-    match taken {
-        None => tracing::info!(
-            event = "agent_started",
-            "{name} {key} listens on {addresses}"
-        ),
-        Some(jobs) => tracing::info!(
-            event = "agent_replaced",
-            "version {} has taken over, with {jobs} jobs; {name} {key} listens on {addresses}",
-            env!("CARGO_PKG_VERSION")
-        ),
-    }
+    announce(taken, &format!("{name} {key} listens on {addresses}"));
     let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
     let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
     agent
@@ -264,6 +254,18 @@ fn serve(
         .context("cannot start")?;
     drop(published);
     Ok(())
+}
+
+/// Writes the first line of the agent, or of a program that has taken over with a number of jobs.
+fn announce(taken: Option<usize>, listens: &str) {
+    match taken {
+        None => tracing::info!(event = "agent_started", "{listens}"),
+        Some(jobs) => tracing::info!(
+            event = "agent_replaced",
+            "version {} has taken over, with {jobs} jobs; {listens}",
+            env!("CARGO_PKG_VERSION")
+        ),
+    }
 }
 
 /// Tries whether this program could take over with the state on standard input: reads all files as the agent does.
