@@ -9,7 +9,7 @@
 //! before it left.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -27,6 +27,14 @@ pub struct TreeParts {
     marker: String,
     on_terminal: bool,
     cgroup: Option<PathBuf>,
+}
+
+impl TreeParts {
+    /// Returns the directory of its cgroup, if it has one.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
 }
 
 /// Identifies a tree of processes. Cheap to clone; holds no descriptor.

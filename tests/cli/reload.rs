@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
-use crate::harness::{Agent, Child, Terminal, User, children, disturbed_commands, eventually};
+use crate::harness::{
+    Agent, Child, Terminal, User, children, disturbed_commands, eventually, helper,
+};
 
 /// Number of times that the program is replaced while commands run.
 const REPLACEMENTS: usize = 5;
@@ -290,4 +292,42 @@ fn an_agent_ends_when_its_terminal_is_closed() {
     assert!(Path::new(&process).exists());
     here.tmux(&["kill-server"]);
     eventually("it has ended", || !Path::new(&process).exists());
+}
+
+#[test]
+fn a_program_whose_guard_is_gone_is_replaced_and_gets_another() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let guard = || helper(agent.child.pid(), "udpagent-guard");
+    let killed = guard().expect("a guard runs");
+    kill_process(killed, Signal::KILL).unwrap();
+    eventually("it has ended", || guard() != Some(killed));
+    user.udpctl(["exec", &agent.target(), "--", "true"]).run();
+    let go = user.path("go");
+    let running = waiting(&user, &agent.target(), &go, 3);
+    reload(&user, &mut agent);
+    assert!(helper(agent.child.pid(), "udpagent-guard").is_some());
+    ends_with(running, &go, 3);
+}
+
+#[test]
+fn an_agent_that_is_stopped_while_its_program_is_replaced_ends_as_always() {
+    let script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done";
+    for delay in [0, 3, 10, 20, 40] {
+        let user = User::new();
+        let mut agent = user.agent();
+        let mut command = user.command("udpctl");
+        command.args(["exec", &agent.target(), "--shell", script]);
+        let mut udpctl = Child::start(command);
+        udpctl.stdout_line(|line| line == "up");
+        agent.child.signal(Signal::HUP);
+        // Somewhere in the course of the replacement.
+        std::thread::sleep(Duration::from_millis(delay));
+        agent.child.signal(Signal::TERM);
+        udpctl.stdout_line(|line| line == "bye");
+        let (status, errors) = agent.child.wait();
+        assert_eq!(status.code(), Some(0), "{errors}");
+        let (_, errors) = udpctl.wait();
+        assert!(errors.contains("canceled"), "{errors}");
+    }
 }

@@ -202,9 +202,15 @@ fn open(
     let mut rng = net::rng().map_err(system)?;
     let replay_log = match config.replay_log {
         None => None,
-        Some(path) => {
-            Some(ReplayLog::open(&path).map_err(|error| StartError::ReplayLog(path, error))?)
-        }
+        Some(path) => match ReplayLog::open(&path) {
+            Ok(log) => Some(log),
+            // The jobs are worth more.
+            Err(error) if mark.is_some() => {
+                tracing::warn!("{}: {error}", path.display());
+                None
+            }
+            Err(error) => return Err(StartError::ReplayLog(path, error)),
+        },
     };
     let UdpSockets { sockets, unbound } = sockets().map_err(StartError::Bind)?;
     let addresses = sockets.iter().map(std::net::UdpSocket::local_addr);
@@ -220,6 +226,7 @@ fn open(
         audit: config.audit,
         log: config.log.as_ref().map(|log| log.sender.clone()),
         recorder: config.recorder,
+        takes_over: mark.is_some(),
         cgroup_limits: config.cgroup_limits,
         cgroup_parent: config.cgroup_parent,
         mark: mark.unwrap_or_else(|| rng.u64()),

@@ -50,8 +50,6 @@ pub struct Frames<S, R> {
     output: Vec<u8>,
     /// Octets of `output` that were sent.
     sent: usize,
-    /// True if the last receipt has emptied the socket.
-    is_empty: bool,
     /// Octets that a received message may have.
     most: usize,
     types: PhantomData<fn(S) -> R>,
@@ -70,7 +68,6 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             taken: 0,
             output: Vec::new(),
             sent: 0,
-            is_empty: false,
             most: FRAME,
             types: PhantomData,
         })
@@ -146,8 +143,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
             if let Some(message) = self.decode()? {
                 return Ok(Some(message));
             }
-            // What comes from now on makes the socket readable anew.
-            if std::mem::take(&mut self.is_empty) || !self.fill()? {
+            if !self.fill()? {
                 return Ok(None);
             }
         }
@@ -184,10 +180,7 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
         self.input.truncate(length + *read.as_ref().unwrap_or(&0));
         match read {
             Ok(0) => Err(FrameError::Closed),
-            Ok(length) => {
-                self.is_empty = length < READ;
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) if is_closed(&error) => Err(FrameError::Closed),
@@ -241,8 +234,6 @@ mod tests {
         one.flush().unwrap();
         drop(one);
         assert_eq!(other.receive().unwrap().as_deref(), Some("last words"));
-        // The end makes the socket readable again.
-        assert!(matches!(other.receive(), Ok(None)));
         assert!(matches!(other.receive(), Err(FrameError::Closed)));
         assert!(matches!(other.flush(), Ok(())), "nothing is queued");
         other.queue(&String::new());

@@ -176,10 +176,11 @@ impl Sender {
         self.waiting.is_empty()
     }
 
-    /// Returns the messages that are not sent completely.
+    /// Returns the messages that are not sent completely, and that about the dropped ones.
     pub(super) fn unsent(&self) -> Vec<Vec<u8>> {
-        let waiting = self.waiting.iter();
-        waiting.map(|message| message.bytes.clone()).collect()
+        let waiting = self.waiting.iter().map(|message| message.bytes.clone());
+        let notice = (self.dropped > 0).then(|| (self.notice)(self.dropped));
+        waiting.chain(notice).collect()
     }
 
     /// Number of the next message.

@@ -12,18 +12,22 @@ use crate::process::{
 };
 use crate::time::Instant;
 
-/// Makes the cgroup of the agent, and tells the log of it.
+/// Makes the cgroup of the agent, and tells the log of it. An agent that `takes_over` jobs goes on without one.
 ///
 /// # Errors
 /// The owner has chosen a directory that cannot be used.
-pub(super) fn open(parent: &CgroupParent, mark: &str) -> io::Result<Option<Cgroups>> {
+pub(super) fn open(
+    parent: &CgroupParent,
+    mark: &str,
+    takes_over: bool,
+) -> io::Result<Option<Cgroups>> {
     match Cgroups::open(parent, mark) {
         Ok(cgroups) => {
             tracing::info!("cgroups: {}", cgroups.directory().display());
             Ok(Some(cgroups))
         }
         Err(NoCgroups::Off) => Ok(None),
-        Err(error) if parent.is_chosen() => {
+        Err(error) if parent.is_chosen() && !takes_over => {
             Err(io::Error::other(format!("cgroup.parent: {error}")))
         }
         Err(error) => {

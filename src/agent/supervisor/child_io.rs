@@ -193,9 +193,9 @@ impl ChildIo {
     }
 
     /// Continues to signal the end of terminal input.
-    pub fn resume_end_of_input(&mut self, now: Instant) {
+    pub fn resume_end_of_input(&mut self, now: Instant, sent_raw: bool) {
         if let Some(end) = &mut self.end_of_input {
-            end.begin(now);
+            end.resume(now, sent_raw);
         }
     }
 

@@ -56,6 +56,17 @@ impl EndOfInput {
         self.next.is_some()
     }
 
+    /// Returns true or false if input has ended: whether the present program in raw mode has received Control-D.
+    pub fn begun(&self) -> Option<bool> {
+        self.next.map(|_| self.sent_raw)
+    }
+
+    /// Continues to signal the end that an earlier program of the agent has begun.
+    pub const fn resume(&mut self, now: Instant, sent_raw: bool) {
+        self.next = Some(now);
+        self.sent_raw = sent_raw;
+    }
+
     /// Returns the time of the next call of [`EndOfInput::on_timeout`].
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.next

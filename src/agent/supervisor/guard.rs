@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -49,7 +50,8 @@ enum Message {
 
 /// Connection to the guard.
 pub struct Guard {
-    frames: Frames<Message, ()>,
+    /// `None` once the guard is gone: nobody needs to be told then.
+    frames: Option<Frames<Message, ()>>,
     pid: Option<u32>,
 }
 
@@ -71,7 +73,7 @@ impl Guard {
             .stdout(Stdio::null())
             .spawn()?;
         Ok(Self {
-            frames: Frames::new(own)?,
+            frames: Some(Frames::new(own)?),
             pid: Some(child.id()),
         })
     }
@@ -82,15 +84,23 @@ impl Guard {
     /// Those of `fcntl(2)`.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
         Ok(Self {
-            frames: Frames::new(socket.into())?,
+            frames: Some(Frames::new(socket.into())?),
             pid: None,
         })
     }
 
-    /// Returns the descriptor of the connection.
+    /// Returns the descriptor of the connection, unless the guard is gone.
     #[must_use]
-    pub fn raw_fd(&self) -> RawFd {
-        self.frames.raw_fd()
+    pub fn raw_fd(&self) -> Option<RawFd> {
+        self.frames.as_ref().map(Frames::raw_fd)
+    }
+
+    /// Kills a guard that this program has started.
+    pub fn kill(self) {
+        let pid = self.pid.and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Returns its process id, if this program has started it.
@@ -101,28 +111,29 @@ impl Guard {
 
     /// True if it was told everything.
     #[must_use]
-    pub const fn is_idle(&self) -> bool {
-        self.frames.queued() == 0
+    pub fn is_idle(&self) -> bool {
+        self.frames
+            .as_ref()
+            .is_none_or(|frames| frames.queued() == 0)
     }
 
     /// Waits until it was told everything, for at most `time`. Returns false if it does not listen.
     pub fn wait_until_sent(&mut self, time: Duration) -> bool {
         let until = Clock.now() + time;
         loop {
-            if self.frames.flush().is_err() {
+            self.flush();
+            let Some(frames) = &self.frames else {
                 return false;
+            };
+            if frames.queued() == 0 {
+                return true;
             }
             let left = until.since(Clock.now());
             let Ok(timeout) = Timespec::try_from(left) else {
                 return false;
             };
-            if self.is_idle() {
-                return true;
-            }
-            let socket = self.frames.socket();
-            if left.is_zero()
-                || poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&timeout)).is_err()
-            {
+            let mut fds = [PollFd::new(frames.socket(), PollFlags::OUT)];
+            if left.is_zero() || poll(&mut fds, Some(&timeout)).is_err() {
                 return false;
             }
         }
@@ -130,31 +141,43 @@ impl Guard {
 
     /// Tells it of the directory of the cgroups of the jobs.
     pub fn follow_cgroups(&mut self, directory: &Path) {
-        let message = Message::Cgroups(directory.to_owned());
-        self.frames.queue(&message);
+        self.tell(&Message::Cgroups(directory.to_owned()));
         self.flush();
     }
 
     /// Tells it of a process.
     pub fn started(&mut self, job: JobId, tree: TreeParts) {
-        self.frames.queue(&Message::Started(job, tree));
+        self.tell(&Message::Started(job, tree));
         self.flush();
     }
 
     /// Tells it that a process is gone.
     pub fn gone(&mut self, job: JobId) {
-        self.frames.queue(&Message::Gone(job));
+        self.tell(&Message::Gone(job));
     }
 
     /// Tells it to end.
     pub fn end(&mut self) {
-        self.frames.queue(&Message::End);
+        self.tell(&Message::End);
         self.flush();
     }
 
-    /// Sends what it takes. A guard that is gone is noticed by nobody: the jobs are followed as before.
+    fn tell(&mut self, message: &Message) {
+        if let Some(frames) = &mut self.frames {
+            frames.queue(message);
+        }
+    }
+
+    /// Sends what it takes. Without a guard the jobs are followed as before.
     pub fn flush(&mut self) {
-        let _ = self.frames.flush();
+        if let Some(frames) = &mut self.frames
+            && let Err(error) = frames.flush()
+        {
+            tracing::warn!(
+                "the guard is gone ({error}): after a crash of the agent its jobs go on"
+            );
+            self.frames = None;
+        }
     }
 }
 

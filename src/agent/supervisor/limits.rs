@@ -59,6 +59,18 @@ pub const LAST_TREES: Duration = Duration::from_millis(500);
 /// Time within which a new program has tried itself. It reads a few files.
 pub const TRIAL: Duration = Duration::from_secs(10);
 
+/// Time within which a front that is dismissed has sent its last messages and ended.
+pub const FRONT_LEAVES: Duration = Duration::from_millis(200);
+
+/// Time within which the program is executed after a trial: a record that is waited for takes two seconds at most.
+pub const EXECUTE: Duration = Duration::from_secs(5);
+
+/// Time within which the controllers have come back to a new front.
+pub const BACK: Duration = Duration::from_millis(500);
+
+/// Time for which an agent that is told to end waits for a new front and for the controllers.
+pub const STOP: Duration = Duration::from_millis(1500);
+
 /// Time within which a new guard has been told of the jobs, before the old one is ended.
 pub const GUARD: Duration = Duration::from_secs(1);
 

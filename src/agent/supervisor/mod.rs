@@ -77,7 +77,7 @@ use super::sandbox::{self, InForce};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
-use crate::process::{CgroupLimits, CgroupParent, Cgroups, Endings, Limit};
+use crate::process::{CgroupLimits, CgroupParent, Cgroups, CgroupsLock, Endings, Limit};
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -101,6 +101,8 @@ pub struct Config {
     pub log: Option<LogSender>,
     /// Process that ends the jobs if this one dies.
     pub guard: Option<Guard>,
+    /// True if jobs of an earlier program are to be restored.
+    pub takes_over: bool,
     /// Process id of the recorder, if it is a child of this one.
     pub recorder: Option<i32>,
     /// Limits of the cgroup of each job, unless its key has others.
@@ -144,9 +146,13 @@ pub struct Supervisor {
     original_descriptors: Option<u64>,
     /// Cgroups of the jobs, if they have any.
     cgroups: Option<Cgroups>,
+    /// Lock on the cgroups of an earlier program, if they are in another place.
+    earlier_cgroups: Option<CgroupsLock>,
     records: Records,
     /// Process that ends the jobs if this one dies.
     guard: Option<Guard>,
+    /// Guard of the earlier program that could not be told to end.
+    relieved: Option<Guard>,
     replay_log: Option<ReplayLog>,
     /// Fingerprints of INITs that an earlier run has answered.
     seen_before: Vec<InitFingerprint>,
@@ -175,6 +181,10 @@ pub struct Supervisor {
     front_ready: bool,
     /// Restriction that the front has reported last.
     in_force: Option<InForce>,
+    /// Time since which the present front serves.
+    serving: Option<Instant>,
+    /// Restriction that a front of the earlier program has reported.
+    reported: Option<InForce>,
     /// Process ids of the recorder and of the guard.
     helpers: Vec<i32>,
     /// Process ids of children that end on their own and are reaped then.
@@ -217,7 +227,7 @@ impl Supervisor {
             }
         };
         let mark = format!("{:016x}", config.mark);
-        let cgroups = cgroups::open(&config.cgroup_parent, &mark)?;
+        let cgroups = cgroups::open(&config.cgroup_parent, &mark, config.takes_over)?;
         let mut guard = config.guard;
         if let (Some(guard), Some(cgroups)) = (&mut guard, &cgroups) {
             guard.follow_cgroups(cgroups.directory());
@@ -237,10 +247,12 @@ impl Supervisor {
             resources: config.resources,
             original_descriptors,
             cgroups,
+            earlier_cgroups: None,
             records,
             helpers: config.recorder.into_iter().chain(guard_pid).collect(),
             predecessors: Vec::new(),
             guard,
+            relieved: None,
             replay_log,
             seen_before,
             seen: VecDeque::new(),
@@ -263,6 +275,8 @@ impl Supervisor {
             front: None,
             front_ready: false,
             in_force: None,
+            serving: None,
+            reported: None,
             reloads: Reloads::default(),
             has_taken_over: false,
             closed: false,
@@ -321,8 +335,8 @@ impl Supervisor {
     /// Reaps children that end on their own.
     fn reap_predecessors(&mut self) {
         self.predecessors.retain(|&pid| {
-            let pid = Pid::from_raw(pid);
-            matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None)) && pid.is_some()
+            let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_pid() > 1);
+            pid.is_some_and(|pid| matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
         });
     }
 

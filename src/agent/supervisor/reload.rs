@@ -1,4 +1,9 @@
-//! Changed files of the policy: when they are loaded, and what is recorded of it.
+//! Changed files of the policy: when they are loaded, and what is recorded of it. And whether SIGHUP means that, or that
+//! the terminal was closed.
+
+use rustix::io::Errno;
+use rustix::stdio::{stderr, stdin, stdout};
+use rustix::termios::tcgetattr;
 
 use super::watch::Watch;
 use super::{Supervisor, limits};
@@ -37,4 +42,12 @@ impl Supervisor {
             .send(&Record::of_agent(Event::Reloaded { keys, errors }));
         self.send_policy();
     }
+}
+
+/// True if a standard stream is a terminal that was hung up.
+pub(super) fn is_hung_up() -> bool {
+    let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
+    [stdin, stdout, stderr]
+        .into_iter()
+        .any(|stream| matches!(tcgetattr(stream), Err(Errno::IO)))
 }

@@ -6,18 +6,17 @@
 mod replacement;
 
 use std::io;
+use std::net::Shutdown;
 use std::time::Duration;
 
 use mio::Interest;
 use mio::unix::SourceFd;
-use rustix::io::Errno;
-use rustix::stdio::{stderr, stdin, stdout};
-use rustix::termios::tcgetattr;
 
 use self::replacement::Replacement;
 use super::front_process::FrontProcess;
 use super::handover::Program;
 use super::messages::Connection;
+use super::reload::is_hung_up;
 use super::signals::Signals;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
@@ -55,6 +54,8 @@ pub struct Run {
     /// True if the service manager has bound the sockets.
     activated: bool,
     replacement: Option<Replacement>,
+    /// Time of the order to end.
+    stop: Option<Instant>,
 }
 
 impl Run {
@@ -78,6 +79,7 @@ impl Run {
             program: None,
             activated: false,
             replacement: None,
+            stop: None,
         })
     }
 
@@ -151,7 +153,7 @@ impl Run {
     /// Processes one turn. Returns true if something is left.
     fn turn(&mut self) -> bool {
         let now = Clock.now();
-        if self.signals.stop() {
+        if self.signals.stop() && self.may_stop(now) {
             self.shut_down(now);
         }
         if self.signals.reload() && !self.is_hung_up(now)
@@ -186,7 +188,8 @@ impl Run {
         if let Some(guard) = &mut self.supervisor.guard {
             guard.flush();
         }
-        if self.supervisor.report_changes().is_err() {
+        // A front that is dismissed hears nothing more.
+        if !self.is_executing() && self.supervisor.report_changes().is_err() {
             self.on_front_lost(now);
         }
         if let Some(cgroups) = &mut self.supervisor.cgroups {
@@ -228,6 +231,9 @@ impl Run {
 
     /// Loads the files and the program again.
     fn reload(&mut self, now: Instant) {
+        if self.phase != Phase::Working {
+            return;
+        }
         self.service_manager.notify(now, State::Reloading);
         self.supervisor.reload_policy();
         self.start_replacement(now);
@@ -256,7 +262,8 @@ impl Run {
                 let process = self.process.as_ref();
                 let missing = self.supervisor.front.is_none() && !self.is_executing();
                 let next = process.filter(|_| missing).map(FrontProcess::next_start);
-                next.or(self.replacement_deadline())
+                let next = next.or(self.replacement_deadline());
+                next.into_iter().chain(self.stop_deadline()).min()
             }
             Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
         };
@@ -320,6 +327,7 @@ impl Run {
         if self.phase != Phase::Working {
             return;
         }
+        self.replacement = None;
         self.phase = Phase::Ending(now + limits::FRONT_ENDS);
         self.supervisor.closed = true;
         if self.supervisor.front.is_some() {
@@ -334,6 +342,7 @@ impl Run {
         if matches!(self.phase, Phase::LastTrees(_)) {
             return;
         }
+        self.replacement = None;
         self.phase = Phase::LastTrees(now + limits::LAST_TREES);
         self.supervisor.closed = true;
         let left = self.supervisor.table.iter();
@@ -350,14 +359,6 @@ impl Run {
             Phase::LastTrees(at) => self.supervisor.endings.is_empty() || at <= Clock.now(),
         }
     }
-}
-
-/// True if a standard stream is a terminal that was hung up.
-fn is_hung_up() -> bool {
-    let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());
-    [stdin, stdout, stderr]
-        .into_iter()
-        .any(|stream| matches!(tcgetattr(stream), Err(Errno::IO)))
 }
 
 impl Supervisor {
@@ -414,6 +415,14 @@ impl Supervisor {
         }
     }
 
+    /// Lets the front end, after it has sent its last messages.
+    fn dismiss_front(&mut self) {
+        if let Some(front) = &mut self.front {
+            // What it is told now is for the next one.
+            let _ = front.socket().shutdown(Shutdown::Write);
+        }
+    }
+
     /// Forgets the connection to a front that is gone.
     fn disconnect(&mut self) {
         for &key in self.sessions.by_key().keys() {
@@ -421,6 +430,7 @@ impl Supervisor {
         }
         self.tally.on_front_lost();
         self.redemptions.clear();
+        self.serving = None;
         self.sessions.lose(Clock.now());
         if let Some(front) = self.front.take() {
             let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));

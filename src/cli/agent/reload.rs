@@ -29,7 +29,12 @@ pub struct ReloadArgs {}
 /// Orders a reload and waits until the new program serves. If it cannot, the exit status is 1 and the old one goes on.
 pub fn run(_: &ReloadArgs) -> Result<u8> {
     let socket = Files::locate()?.agent.socket();
-    let before = status(&socket).with_context(|| socket.display().to_string())?;
+    // A tool of another version may not understand it.
+    let before = match status(&socket) {
+        Ok(status) => Some(status),
+        Err(AskError::Invalid) => None,
+        Err(error) => return Err(error).context(socket.display().to_string()),
+    };
     match ask(&socket, Request::Reload) {
         // The connection ends with the old program.
         Err(AskError::Closed) => {}
@@ -39,7 +44,7 @@ pub fn run(_: &ReloadArgs) -> Result<u8> {
         },
         Err(error) => return Err(error).context(socket.display().to_string()),
     }
-    let after = wait(&socket, &before)?;
+    let after = wait(&socket, before.as_ref())?;
     let running = match after.commands.running {
         1 => "1 command runs".to_owned(),
         number => format!("{number} commands run"),
@@ -49,13 +54,18 @@ pub fn run(_: &ReloadArgs) -> Result<u8> {
 }
 
 /// Waits until a program serves that has taken over.
-fn wait(socket: &Path, before: &Status) -> Result<Status> {
+fn wait(socket: &Path, before: Option<&Status>) -> Result<Status> {
     let until = Instant::now() + SERVES;
     loop {
         let answer = status(socket);
         match answer {
-            Ok(now) if now.pid != before.pid => bail!("another agent was started meanwhile"),
-            Ok(now) if now.replacements > before.replacements && now.front_answers => {
+            Ok(now) if before.is_some_and(|before| now.pid != before.pid) => {
+                bail!("another agent was started meanwhile")
+            }
+            Ok(now)
+                if now.front_answers
+                    && now.replacements > before.map_or(0, |before| before.replacements) =>
+            {
                 return Ok(now);
             }
             Ok(_) | Err(_) if Instant::now() < until => std::thread::sleep(PAUSE),

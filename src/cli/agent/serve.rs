@@ -4,11 +4,12 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -33,7 +34,7 @@ use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::status::{INTERNAL, SUCCESS};
 use crate::net::{self, Bind};
-use crate::process::Account;
+use crate::process::{Account, CgroupsReport};
 
 /// `udpagent`
 #[derive(Args, Debug)]
@@ -210,12 +211,22 @@ fn serve(
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let (path, socket) = (files.agent.listening(), files.agent.socket());
+    let bound = match addresses(&config.bind) {
+        Ok(addresses) => addresses,
+        // The sockets of the earlier program stay.
+        Err(error) if inherited.is_some() => {
+            tracing::warn!("{error:#}");
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
     let setup = daemon::Config {
+        binds: bound,
         audit,
         log: Some(log),
         recorder: Some(recorder),
         guard,
-        ..setup(config, files, identity, name.clone())?
+        ..setup(config, files, identity, name.clone())
     };
     let taken = inherited.as_ref().map(Inherited::jobs);
     let mut agent = match inherited {
@@ -280,6 +291,11 @@ pub fn try_takeover(args: &ServeArgs) -> Result<u8> {
     if let Some(audit) = audit(&config) {
         audit::Log::open(audit).context("audit-file")?;
     }
+    if let Err(error) = CgroupsReport::new(&config.cgroup_parent, &BTreeSet::new())
+        && config.cgroup_parent.is_chosen()
+    {
+        bail!("cgroup.parent: {error}");
+    }
     report_trial().context("cannot read the state of the running agent")?;
     Ok(SUCCESS)
 }
@@ -315,17 +331,12 @@ fn own_program() -> Result<PathBuf> {
     std::env::current_exe().context("cannot find this program")
 }
 
-/// Returns the configuration of the agent's threads.
-fn setup(
-    config: Config,
-    files: Files,
-    identity: SecretKey,
-    name: String,
-) -> Result<daemon::Config> {
-    Ok(daemon::Config {
+/// Returns the configuration of the agent, without its addresses.
+fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> daemon::Config {
+    daemon::Config {
         identity,
         name,
-        binds: addresses(&config.bind)?,
+        binds: Vec::new(),
         replay_log: Some(files.agent.state_dir().join("answered")),
         trust: Trust::Files(Sources {
             agent: files.agent,
@@ -353,7 +364,7 @@ fn setup(
         audit: None,
         log: None,
         guard: None,
-    })
+    }
 }
 
 /// Returns the settings of the audit, or `None` if it is off.

@@ -17,7 +17,7 @@ mod controllers;
 mod find;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -174,6 +174,11 @@ impl Cgroups {
             lacks: BTreeMap::new(),
             retry: None,
         })
+    }
+
+    /// Keeps cgroups in use, which jobs of an earlier program run in.
+    pub fn keep(&mut self, in_use: &HashSet<&Path>) {
+        self.left.retain(|cgroup| !in_use.contains(cgroup.path()));
     }
 
     /// Returns the directory of the cgroups of the jobs.

@@ -35,7 +35,7 @@ impl ChildIo {
             },
             slave: slave.map(|slave| slave.as_fd().as_raw_fd()),
             on_terminal: self.on_terminal,
-            end_has_begun: end_of_input.is_some_and(EndOfInput::has_begun),
+            end_of_input: end_of_input.and_then(EndOfInput::begun),
         }
     }
 

@@ -15,6 +15,6 @@ mod state;
 mod trial;
 
 pub use inherited::{Descriptors, Inherited, VARIABLE};
-pub use program::Program;
+pub use program::{FileIdentity, Program};
 pub use state::{ChildState, InletState, IoState, JobState, OutletState, State};
 pub use trial::{TRIAL, Trial, report as report_trial};

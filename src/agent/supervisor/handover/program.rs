@@ -32,6 +32,27 @@ impl Program {
             args,
         })
     }
+
+    /// Returns the identity of the file that is in its place now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn file(&self) -> io::Result<FileIdentity> {
+        let file = metadata(&self.path)?;
+        Ok(FileIdentity {
+            device: file.dev(),
+            inode: file.ino(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+}
+
+/// Identity of the contents of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
 }
 
 /// Returns the path of a program of this name, as execvp(3) finds it.

@@ -1,13 +1,14 @@
 //! From the state of an earlier program to a supervisor.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::inherited::{Descriptors, Inherited, invalid};
 use super::state::{ChildState, JobState};
 use crate::agent::ipc::RingFile;
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
-use crate::agent::limits::JOBS_ENDED;
 use crate::agent::supervisor::child::Child;
 use crate::agent::supervisor::child_io::ChildIo;
 use crate::agent::supervisor::guard::Guard;
@@ -15,7 +16,7 @@ use crate::agent::supervisor::job::Job;
 use crate::agent::supervisor::readiness::Part;
 use crate::agent::supervisor::{Supervisor, limits};
 use crate::net::Clock;
-use crate::process::{Process, Starting, Tree};
+use crate::process::{Cgroups, CgroupsLock, Process, Starting, Tree};
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -33,23 +34,26 @@ impl Supervisor {
         let [outputs, inputs] = state.rings;
         self.shared.outputs = RingFile::adopt(descriptors.take(outputs)?, OUTPUT_RING);
         self.shared.inputs = RingFile::adopt(descriptors.take(inputs)?, INPUT_RING);
-        self.keep_slots(state.slots);
+        self.keep_slots(state.slots, state.slots_of_ended);
         self.has_taken_over = true;
         self.began = state.began;
         self.epoch = state.epoch;
         self.mark.clone_from(&state.mark);
-        self.original_descriptors = state.original_descriptors;
+        self.original_descriptors = state.original_descriptors.or(self.original_descriptors);
         self.seen_before = fingerprints(&state.seen_before);
         let seen = state.seen.iter();
         self.seen = seen
             .map(|&(at, seen)| (at, InitFingerprint(seen)))
             .collect();
         self.sessions.restore(&state.lost_sessions);
-        self.records.restore(state.counts, &state.unsent);
+        let unsent = state
+            .unsent
+            .map(|lines| lines.into_iter().map(|line| line.0).collect());
+        self.records.restore(state.counts, &unsent);
         self.tally = state.tally;
         self.tally.on_front_lost();
         self.tally.replacements += 1;
-        self.in_force = state.in_force;
+        self.reported = state.in_force;
         self.table
             .restore(&state.register, state.horizon, state.last_job);
         let old_guard = state
@@ -57,15 +61,17 @@ impl Supervisor {
             .map(|guard| descriptors.take(guard))
             .transpose()?;
         self.predecessors.clone_from(&state.helpers);
+        self.keep_cgroups(&state.jobs);
         for job in state.jobs {
             self.restore_job(now, job, &mut descriptors)?;
         }
+        // Lets the front compare the restored jobs with the files, which may have changed in between.
+        self.reload = Some(now + limits::SETTLED);
         self.relieve(old_guard)
     }
 
     /// Keeps the rings of the earlier program, whose number cannot change.
-    fn keep_slots(&mut self, slots: u32) {
-        let ended = u32::try_from(JOBS_ENDED).expect("a few thousand");
+    fn keep_slots(&mut self, slots: u32, ended: u32) {
         let most = usize::try_from(slots.saturating_sub(ended)).unwrap_or(usize::MAX);
         if self.max_jobs > most {
             tracing::warn!("jobs stays {most} until the agent is restarted");
@@ -74,10 +80,31 @@ impl Supervisor {
         self.slots = slots;
     }
 
+    /// Keeps the cgroups that jobs run in, wherever they are.
+    fn keep_cgroups(&mut self, jobs: &[JobState]) {
+        let children = jobs.iter().filter_map(|job| job.child.as_ref());
+        let in_use: HashSet<&Path> = children.filter_map(|child| child.tree.cgroup()).collect();
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.keep(&in_use);
+        }
+        let elsewhere = in_use.iter().find_map(|cgroup| {
+            let directory = cgroup.parent()?;
+            let own = self.cgroups.as_ref().map(Cgroups::directory);
+            (own != Some(directory)).then_some(directory)
+        });
+        if let Some(directory) = elsewhere {
+            tracing::info!(
+                "running commands stay in the cgroups in {}",
+                directory.display()
+            );
+            self.earlier_cgroups = CgroupsLock::hold(directory).ok();
+        }
+    }
+
     fn restore_job(
         &mut self,
         now: Instant,
-        state: JobState,
+        mut state: JobState,
         descriptors: &mut Descriptors,
     ) -> io::Result<()> {
         let (id, slot) = (state.job, state.slot);
@@ -102,11 +129,13 @@ impl Supervisor {
         if let Some(at) = state.start_deadline {
             self.starting.insert((at, id));
         }
-        if state.draining.is_some() {
+        if let Some(draining) = &mut state.draining {
+            // Nothing was read meanwhile.
+            (draining.since, draining.active) = (now, now);
             self.draining.insert(id);
         }
-        if state.io.end_has_begun {
-            io.resume_end_of_input(now);
+        if let Some(sent_raw) = state.io.end_of_input {
+            io.resume_end_of_input(now, sent_raw);
             self.inputs.insert(id);
         }
         for part in Part::ALL {
@@ -125,8 +154,12 @@ impl Supervisor {
         let guard = self.guard.as_mut();
         if guard.is_some_and(|guard| guard.wait_until_sent(limits::GUARD)) {
             old.end();
-        } else {
-            self.guard = Some(old);
+            if !old.wait_until_sent(limits::GUARD) {
+                // It would end the jobs when its connection ends.
+                self.relieved = Some(old);
+            }
+        } else if let Some(new) = self.guard.replace(old) {
+            new.kill();
         }
         Ok(())
     }
@@ -154,13 +187,15 @@ fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
         request: state.request,
         digest: state.digest,
         owner: state.owner,
-        record: state.record,
+        record: state.record.0,
         child,
         io,
         status: state.status,
         cause: state.cause,
         pending_force: state.pending_force,
-        picture: state.picture,
+        picture: state
+            .picture
+            .map(|(offset, window, bytes)| (offset, window, bytes.0)),
         draining: state.draining,
         killed: state.killed,
         ending: state.ending.is_some(),

@@ -2,9 +2,11 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 
-use super::state::{ChildState, JobState, State};
+use super::state::{ChildState, JobState, Octets, State};
 use crate::agent::ipc::Remembered;
+use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::jobs::JobId;
+use crate::agent::limits::JOBS_ENDED;
 use crate::agent::supervisor::Supervisor;
 use crate::agent::supervisor::child::Child;
 use crate::agent::supervisor::guard::Guard;
@@ -22,6 +24,8 @@ impl Supervisor {
             epoch: self.epoch,
             mark: self.mark.clone(),
             slots: self.slots,
+            slots_of_ended: u32::try_from(JOBS_ENDED).expect("a few thousand"),
+            ring_sizes: [OUTPUT_RING, INPUT_RING],
             original_descriptors: self.original_descriptors,
             seen_before: self.seen_before.iter().map(|seen| seen.0).collect(),
             seen: self.seen.iter().map(|&(at, seen)| (at, seen.0)).collect(),
@@ -43,11 +47,19 @@ impl Supervisor {
             lost_sessions: lost.collect(),
             counts: self.records.counts,
             tally: self.tally.clone(),
-            in_force: self.in_force,
-            unsent: self.records.unsent(),
-            helpers: self.helpers.clone(),
+            in_force: self.in_force.or(self.reported),
+            unsent: self
+                .records
+                .unsent()
+                .map(|lines| lines.into_iter().map(Octets).collect()),
+            helpers: self
+                .helpers
+                .iter()
+                .chain(&self.predecessors)
+                .copied()
+                .collect(),
             rings: [&self.shared.outputs, &self.shared.inputs].map(|file| file.file().as_raw_fd()),
-            guard: self.guard.as_ref().map(Guard::raw_fd),
+            guard: self.guard.as_ref().and_then(Guard::raw_fd),
             sockets,
             activated,
         }
@@ -61,11 +73,14 @@ impl Supervisor {
             request: job.request,
             digest: job.digest,
             owner: job.owner.clone(),
-            record: job.record.clone(),
+            record: Octets(job.record.clone()),
             status: job.status,
             cause: job.cause,
             pending_force: job.pending_force,
-            picture: job.picture.clone(),
+            picture: job
+                .picture
+                .clone()
+                .map(|(offset, window, bytes)| (offset, window, Octets(bytes))),
             draining: job.draining,
             killed: job.killed,
             ending: self.endings.to_parts(&id),

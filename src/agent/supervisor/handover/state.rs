@@ -6,10 +6,14 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::agent::access::Controller;
 use crate::agent::ipc::Remembered;
+use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::jobs::{Digest, Force, JobId, Status};
 use crate::agent::log::Counts;
 use crate::agent::sandbox::InForce;
@@ -23,6 +27,23 @@ use crate::time::Instant;
 /// Number of the format. Members that have a default may be added without a new number.
 const FORMAT: u32 = 1;
 
+/// Octets, as base64 in the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Octets(pub Vec<u8>);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64.decode(text).map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// State of a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
@@ -34,6 +55,10 @@ pub struct State {
     pub mark: String,
     /// Number of slots of the rings.
     pub slots: u32,
+    /// Number of slots that are meant for ended jobs.
+    pub slots_of_ended: u32,
+    /// Bytes of a ring of output and of input.
+    pub ring_sizes: [u64; 2],
     /// Limit of descriptors that the jobs get back, if that of the agent was raised.
     pub original_descriptors: Option<u64>,
     /// Fingerprints of INITs that an earlier run has answered.
@@ -57,7 +82,7 @@ pub struct State {
     /// Restriction that the front has reported last.
     pub in_force: Option<InForce>,
     /// Audit records and log lines that the recorder has not taken.
-    pub unsent: [Vec<Vec<u8>>; 2],
+    pub unsent: [Vec<Octets>; 2],
     /// Process ids of the recorder, the guard and the front, which end when the program is executed.
     pub helpers: Vec<i32>,
     /// Descriptors of the rings of outputs and of inputs.
@@ -84,7 +109,7 @@ pub struct JobState {
     /// Controller that has requested it.
     pub owner: Controller,
     /// Record of the front.
-    pub record: Vec<u8>,
+    pub record: Octets,
     /// State of the process.
     pub status: Status,
     /// Reason of its end, if it is being ended.
@@ -92,7 +117,7 @@ pub struct JobState {
     /// Force with which the tree is ended after its leader.
     pub pending_force: Option<Force>,
     /// Last picture of its terminal.
-    pub picture: Option<(u64, Window, Vec<u8>)>,
+    pub picture: Option<(u64, Window, Octets)>,
     /// Its outputs are read after the end of the leader.
     pub draining: Option<Draining>,
     /// Reason for which its child was killed before it had executed its program.
@@ -131,8 +156,8 @@ pub struct IoState {
     pub slave: Option<RawFd>,
     /// True if it runs on a terminal.
     pub on_terminal: bool,
-    /// True if the end of terminal input has begun.
-    pub end_has_begun: bool,
+    /// The end of terminal input, if it has begun: true if the program in raw mode has received its character.
+    pub end_of_input: Option<bool>,
 }
 
 /// State of an output.
@@ -181,17 +206,6 @@ impl JobState {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Document<S> {
-    format: u32,
-    state: S,
-}
-
-#[derive(Deserialize)]
-struct Format {
-    format: u32,
-}
-
 impl State {
     /// Returns the descriptors that must stay open.
     #[must_use]
@@ -203,29 +217,33 @@ impl State {
             .collect()
     }
 
-    /// Returns the state as text.
+    /// Writes the state: a line with the number of the format, and the values in JSON.
     ///
     /// # Errors
-    /// A value has no text; a defect.
-    pub fn to_text(&self) -> io::Result<Vec<u8>> {
-        let document = Document {
-            format: FORMAT,
-            state: self,
-        };
-        Ok(serde_json::to_vec(&document)?)
+    /// Those of the writer.
+    pub fn write(&self, mut writer: impl io::Write) -> io::Result<()> {
+        writeln!(writer, "{FORMAT}")?;
+        serde_json::to_writer(&mut writer, self)?;
+        writer.flush()
     }
 
-    /// Parses a text.
+    /// Parses a state that was written.
     ///
     /// # Errors
-    /// The format is another one, or the text is not complete.
+    /// The format or the size of the rings is another one, or the text is not complete.
     pub fn parse(text: &[u8]) -> io::Result<Self> {
-        let Format { format } = serde_json::from_slice(text)?;
-        if format != FORMAT {
-            let words = format!("the state has format {format}, this program knows {FORMAT}");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, words));
+        let unsupported = |words: String| io::Error::new(io::ErrorKind::Unsupported, words);
+        let mut parts = text.splitn(2, |&byte| byte == b'\n');
+        let format = str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
+        if format != FORMAT.to_string() {
+            let words = format!("the state has format {format:?}, this program knows {FORMAT}");
+            return Err(unsupported(words));
         }
-        let document: Document<Self> = serde_json::from_slice(text)?;
-        Ok(document.state)
+        let state: Self = serde_json::from_slice(parts.next().unwrap_or_default())?;
+        if state.ring_sizes != [OUTPUT_RING, INPUT_RING] {
+            let words = "the running agent holds output and input in rings of other sizes";
+            return Err(unsupported(words.to_owned()));
+        }
+        Ok(state)
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
-use super::program::Program;
+use super::program::{FileIdentity, Program};
 use super::state::State;
 use crate::escape;
 
@@ -22,12 +22,16 @@ const READY: &str = "ready to take over";
 /// Bytes of the reason for a failure.
 const REASON: usize = 1024;
 
+/// Bytes that a trial may write.
+const OUTPUT: usize = 64 << 10;
+
 /// A trial in progress. Dropping it ends it.
 #[derive(Debug)]
 pub struct Trial {
     child: Child,
     output: UnixStream,
     text: Vec<u8>,
+    file: FileIdentity,
 }
 
 impl Trial {
@@ -36,6 +40,7 @@ impl Trial {
     /// # Errors
     /// The program cannot be executed.
     pub fn start(program: &Program, state: OwnedFd) -> io::Result<Self> {
+        let file = program.file()?;
         let (output, other) = UnixStream::pair()?;
         output.set_nonblocking(true)?;
         let other = OwnedFd::from(other);
@@ -50,7 +55,20 @@ impl Trial {
             child,
             output,
             text: Vec::new(),
+            file,
         })
+    }
+
+    /// Returns its process id. It is to be reaped after its end.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap_or(-1)
+    }
+
+    /// Returns the file that is tried.
+    #[must_use]
+    pub const fn file(&self) -> FileIdentity {
+        self.file
     }
 
     /// Returns a descriptor that becomes readable when [`poll`](Self::poll) may return the result.
@@ -66,8 +84,10 @@ impl Trial {
             match self.output.read(&mut buffer) {
                 Ok(0) => return Some(self.result()),
                 Ok(length) => {
-                    let room = REASON - self.text.len();
-                    self.text.extend(&buffer[..length.min(room)]);
+                    self.text.extend(&buffer[..length]);
+                    if self.text.len() > OUTPUT {
+                        return Some(Err("it writes too much".to_owned()));
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -92,8 +112,6 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        // It is killed, or closes its output as the last thing that it does.
-        let _ = self.child.wait();
     }
 }
 

@@ -3,7 +3,8 @@
 //! The order: the trial; the end of the front; its last messages; the execution. If a step fails, the program goes on
 //! with a new front. Invariant: a replacement that fails costs nothing but a front.
 
-use std::io::{self, Seek as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use mio::Interest;
@@ -12,9 +13,10 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::{Phase, Run};
 use crate::agent::service_manager::State as ServiceState;
-use crate::agent::supervisor::handover::{State, Trial, VARIABLE};
+use crate::agent::supervisor::handover::{FileIdentity, State, Trial, VARIABLE};
 use crate::agent::supervisor::{limits, tokens};
-use crate::process::{Successor, replace};
+use crate::net::Clock;
+use crate::process::{Cgroups, Successor, replace};
 use crate::time::Instant;
 
 /// Course of a replacement.
@@ -23,20 +25,31 @@ pub(super) enum Replacement {
     /// The new program is tried, at the latest until this time.
     Trying(Trial, Instant),
     /// The front is ended, and the program is executed.
-    Executing,
+    Executing {
+        /// File that was tried.
+        tried: FileIdentity,
+        /// Time at which a front that has not ended is killed.
+        kill: Instant,
+        /// Time at which the replacement is given up.
+        until: Instant,
+    },
 }
 
 impl Run {
-    /// Starts to replace the program, unless the agent is a part of one or ends.
+    /// Starts to replace the program, unless the agent is a part of one or ends. A trial in progress is begun anew.
     pub(super) fn start_replacement(&mut self, now: Instant) {
-        if self.replacement.is_some() {
+        if self.is_executing() {
             return;
         }
         if self.phase != Phase::Working || self.program.is_none() {
             return self.give_replacement_up(now, "the agent ends");
         }
+        self.replacement = None;
         match self.try_program() {
-            Ok(trial) => self.replacement = Some(Replacement::Trying(trial, now + limits::TRIAL)),
+            Ok(trial) => {
+                self.supervisor.predecessors.push(trial.pid());
+                self.replacement = Some(Replacement::Trying(trial, now + limits::TRIAL));
+            }
             Err(error) => self.give_replacement_up(now, &error.to_string()),
         }
     }
@@ -59,45 +72,84 @@ impl Run {
                 None => {}
                 Some(Err(reason)) => self.give_replacement_up(now, &reason),
                 Some(Ok(())) => {
-                    self.replacement = Some(Replacement::Executing);
-                    if let Some(process) = &mut self.process {
-                        process.end();
-                    }
+                    let tried = trial.file();
+                    self.replacement = Some(Replacement::Executing {
+                        tried,
+                        kill: now + limits::FRONT_LEAVES,
+                        until: now + limits::EXECUTE,
+                    });
+                    self.supervisor.dismiss_front();
                 }
             },
             // The last messages of the front are processed first, and the starts among them that wait for a record.
-            Some(Replacement::Executing) => {
-                let is_quiet = self.supervisor.front.is_none();
-                if is_quiet && self.supervisor.can_be_replaced() {
-                    self.execute(now);
+            Some(Replacement::Executing { tried, kill, until }) => {
+                let (tried, kill, until) = (*tried, *kill, *until);
+                if self.supervisor.front.is_none() && self.supervisor.can_be_replaced() {
+                    self.execute(now, tried);
+                } else if until <= now {
+                    self.give_replacement_up(now, "the old program is not ready in time");
+                } else if kill <= now
+                    && let Some(process) = &mut self.process
+                {
+                    process.end();
                 }
             }
         }
     }
 
-    /// Returns the deadline of a trial.
+    /// Returns the next deadline of a replacement.
     pub(super) fn replacement_deadline(&self) -> Option<Instant> {
-        match self.replacement {
-            Some(Replacement::Trying(_, until)) => Some(until),
-            Some(Replacement::Executing) | None => None,
+        match &self.replacement {
+            Some(Replacement::Trying(_, until)) => Some(*until),
+            Some(Replacement::Executing { kill, until, .. }) => {
+                let kill = Some(*kill).filter(|&kill| kill > Clock.now());
+                Some(kill.map_or(*until, |kill| kill.min(*until)))
+            }
+            None => None,
         }
+    }
+
+    /// True if an agent that was told to end may begin to: a front serves, and the controllers have come back to it. A
+    /// replacement in progress is not completed.
+    pub(super) fn may_stop(&mut self, now: Instant) -> bool {
+        if let Some(Replacement::Trying(..)) = self.replacement {
+            self.replacement = None;
+        }
+        self.stop.get_or_insert(now);
+        self.process.is_none() || self.stop_deadline().is_none_or(|at| at <= now)
+    }
+
+    /// Returns the time at which an agent that was told to end begins to at the latest.
+    pub(super) fn stop_deadline(&self) -> Option<Instant> {
+        let latest = self.stop? + limits::STOP;
+        let back = self.supervisor.controllers_back();
+        let back = back.filter(|_| self.replacement.is_none());
+        Some(back.map_or(latest, |back| back.min(latest)))
     }
 
     /// True if no front is to be started.
     pub(super) const fn is_executing(&self) -> bool {
-        matches!(self.replacement, Some(Replacement::Executing))
+        matches!(self.replacement, Some(Replacement::Executing { .. }))
     }
 
     /// Executes the program. Returns only on failure.
-    fn execute(&mut self, now: Instant) {
-        let error = match self.hand_over() {
+    fn execute(&mut self, now: Instant, tried: FileIdentity) {
+        let error = match self.hand_over(tried) {
             Ok(error) | Err(error) => error,
         };
         self.give_replacement_up(now, &error.to_string());
     }
 
-    fn hand_over(&self) -> io::Result<io::Error> {
+    fn hand_over(&mut self, tried: FileIdentity) -> io::Result<io::Error> {
+        // What has changed meanwhile is recorded by the program that has seen it.
+        if self.supervisor.reload.is_some() {
+            self.supervisor.reload_policy();
+        }
+        while self.supervisor.cgroups.as_mut().is_some_and(Cgroups::tidy) {}
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        if program.file()? != tried {
+            return Err(io::Error::other("its file has changed since it was tried"));
+        }
         let state = self.state();
         let file = file(&state)?;
         let mut kept = state.descriptors();
@@ -109,7 +161,8 @@ impl Run {
             variable: (VARIABLE, &value),
             kept: &kept,
         };
-        Ok(replace(&successor, || !self.signals.stop()))
+        let is_wanted = || self.phase == Phase::Working && !self.signals.stop();
+        Ok(replace(&successor, is_wanted))
     }
 
     fn give_replacement_up(&mut self, now: Instant, reason: &str) {
@@ -121,7 +174,9 @@ impl Run {
         let reloads = &mut self.supervisor.reloads;
         reloads.failed += 1;
         reason.clone_into(&mut reloads.reason);
-        self.service_manager.notify(now, ServiceState::Ready);
+        if self.phase == Phase::Working {
+            self.service_manager.notify(now, ServiceState::Ready);
+        }
     }
 
     fn state(&self) -> State {
@@ -136,8 +191,8 @@ impl Run {
 
 /// Returns a file in memory with the text of a state.
 fn file(state: &State) -> io::Result<OwnedFd> {
-    let mut file = std::fs::File::from(memfd_create("udpagent-state", MemfdFlags::CLOEXEC)?);
-    file.write_all(&state.to_text()?)?;
+    let mut file = File::from(memfd_create("udpagent-state", MemfdFlags::CLOEXEC)?);
+    state.write(BufWriter::new(&file))?;
     file.rewind()?;
     Ok(file.into())
 }
