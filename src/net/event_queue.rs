@@ -74,10 +74,11 @@ impl EventQueue {
         shared: &Shared,
         mut next: impl FnMut() -> Option<Event>,
     ) -> bool {
-        let mut moved = self.fill(&mut next);
-        if !self.has_room() {
+        let (mut moved, left) = self.fill(&mut next);
+        if left {
+            // Also if there is room by now: whoever has made it has not seen the wish.
             shared.wait_for_room();
-            moved |= self.fill(&mut next);
+            moved |= self.fill(&mut next).0;
         }
         if std::mem::take(&mut self.wake_due)
             && let Some(wake) = &self.wake
@@ -92,16 +93,18 @@ impl EventQueue {
         self.waiting.is_empty() && !self.channel.is_full()
     }
 
-    fn fill(&mut self, next: &mut impl FnMut() -> Option<Event>) -> bool {
+    /// Returns whether `next` returned an event, and whether events may be left because there was no room.
+    fn fill(&mut self, next: &mut impl FnMut() -> Option<Event>) -> (bool, bool) {
         self.drain();
         let mut moved = false;
-        while self.has_room()
-            && let Some(event) = next()
-        {
+        while self.has_room() {
+            let Some(event) = next() else {
+                return (moved, false);
+            };
             self.push(event);
             moved = true;
         }
-        moved
+        (moved, true)
     }
 
     fn drain(&mut self) {
