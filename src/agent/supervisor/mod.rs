@@ -209,8 +209,6 @@ impl Supervisor {
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
         // Ended jobs keep their rings until they are forgotten.
         let slots = slots + u32::try_from(JOBS_ENDED).expect("a few thousand");
-        let guard_pid = config.guard.as_ref().and_then(Guard::pid);
-        let guard_pid = guard_pid.and_then(|pid| i32::try_from(pid).ok());
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let records = Records::new(config.audit, config.log, &registry)?;
@@ -249,7 +247,7 @@ impl Supervisor {
             cgroups,
             earlier_cgroups: None,
             records,
-            helpers: config.recorder.into_iter().chain(guard_pid).collect(),
+            helpers: helpers(config.recorder, guard.as_ref()),
             predecessors: Vec::new(),
             guard,
             relieved: None,
@@ -358,6 +356,13 @@ impl Supervisor {
             self.end(now, id, cause, Force::Terminate);
         }
     }
+}
+
+/// Returns the process ids of the recorder and of the guard.
+fn helpers(recorder: Option<i32>, guard: Option<&Guard>) -> Vec<i32> {
+    let guard = guard.and_then(Guard::pid);
+    let guard = guard.and_then(|pid| i32::try_from(pid).ok());
+    recorder.into_iter().chain(guard).collect()
 }
 
 /// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most

@@ -211,17 +211,8 @@ fn serve(
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let (path, socket) = (files.agent.listening(), files.agent.socket());
-    let bound = match addresses(&config.bind) {
-        Ok(addresses) => addresses,
-        // The sockets of the earlier program stay.
-        Err(error) if inherited.is_some() => {
-            tracing::warn!("{error:#}");
-            Vec::new()
-        }
-        Err(error) => return Err(error),
-    };
     let setup = daemon::Config {
-        binds: bound,
+        binds: addresses_or_none(&config.bind, inherited.is_some())?,
         audit,
         log: Some(log),
         recorder: Some(recorder),
@@ -265,6 +256,17 @@ fn serve(
         .context("cannot start")?;
     drop(published);
     Ok(())
+}
+
+/// Returns the addresses to bind. A program that `takes_over` sockets goes on with them if a name does not resolve.
+fn addresses_or_none(binds: &[Bind], takes_over: bool) -> Result<Vec<SocketAddr>> {
+    match addresses(binds) {
+        Err(error) if takes_over => {
+            tracing::warn!("{error:#}");
+            Ok(Vec::new())
+        }
+        result => result,
+    }
 }
 
 /// Writes the first line of the agent, or of a program that has taken over with a number of jobs.
