@@ -25,6 +25,7 @@
 //! #         cgroup_limits: udpagent::agent::CgroupLimits::default(),
 //! #         cgroup_parent: udpagent::agent::CgroupParent::Off,
 //! #         log: None,
+//! #         recorder: None,
 //! #         guard: None,
 //! #         replay_log: None,
 //! #         resources: Vec::new(),
