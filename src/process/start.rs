@@ -88,7 +88,7 @@ pub struct Starting {
     killed: bool,
 }
 
-/// What is known of a start, besides its process and the descriptor of its report.
+/// Values of a start besides its process and the descriptor of its report.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct StartingParts {
     received: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What one key does changes nothing for another: starts that hang, many commands, many results.
+//! Effects of one key on another, of which there are none: starts that hang, many commands, many results.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a program finds that was executed in the place of another one.
+//! State and descriptors that a program finds when it was executed in the place of another one.
 
 use std::collections::HashMap;
 use std::fs::File;
