@@ -1,6 +1,6 @@
 //! The cgroups of commands: their end, their removal, and their limits.
 //!
-//! Where the tests may make no cgroup, they say so and check nothing.
+//! Tests that may make no cgroup say so and check nothing.
 
 use std::path::{Path, PathBuf};
 
