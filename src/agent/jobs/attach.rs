@@ -13,8 +13,9 @@ use crate::message::OnDisconnect;
 use crate::session::{Command, SessionHandle};
 
 impl<P: Processes> Jobs<P> {
-    /// Attaches a call to a job and sends it the held output. Its output lanes start at `begin`, its data lane
-    /// at offset `stdin` of stdin.
+    /// Attaches a call to a job and sends it the held output. Its output lanes start at `begin`: what is before that
+    /// counts as consumed, because a controller that has everything of a full buffer consumes nothing more. Its data
+    /// lane is at offset `stdin` of stdin.
     pub(super) fn attach(
         &mut self,
         call: CallRef,
@@ -56,6 +57,9 @@ impl<P: Processes> Jobs<P> {
                 }
                 Some(_) | None => begin,
             };
+            for (output, offset) in Output::ALL.into_iter().zip(begin) {
+                job.output(output).consume(offset);
+            }
             job.attached = Some(Attachment {
                 call,
                 begin,
@@ -79,6 +83,7 @@ impl<P: Processes> Jobs<P> {
                     outbox.write(call, lane_of(output), piece, false);
                 }
             }
+            self.release(id, output);
         }
         let job = self.table.get(id).expect("the job was updated above");
         replies::send_exit(call, job, outbox);

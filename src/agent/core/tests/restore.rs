@@ -83,6 +83,20 @@ fn a_controller_continues_at_its_offsets_after_a_crash() {
 }
 
 #[test]
+fn output_that_a_controller_has_is_released_when_it_attaches_anew() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.call(alice, 0, &Request::Exec(exec(1)));
+    let job = harness.last_job();
+    harness.write(job, Output::Out, b"0123456789");
+    crash(&mut harness);
+    let alice = harness.open(2, ALICE);
+    harness.call(alice, 0, &attach(1, Some(10)));
+    let released = harness.service.processes().released(job, Output::Out);
+    assert_eq!(released, 10, "a full buffer would stay full");
+}
+
+#[test]
 fn nothing_starts_again_after_a_crash() {
     let mut harness = Harness::new();
     harness.service.processes().slow = true;
