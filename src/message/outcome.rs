@@ -50,7 +50,8 @@ pub enum Outcome {
     Conflict {},
     /// The request is older than the agent's memory.
     Expired {},
-    /// The agent accepted the command and then fell silent, or ended and left the command running.
+    /// The agent accepted the command and then fell silent, or ended and left the command running, or was killed and
+    /// does not know how the command has ended.
     Lost {},
     /// The agent never answered.
     Unreachable {},

@@ -229,7 +229,7 @@ pub(super) const LOST: Row = Row {
     name: "lost",
     words: "lost: accepted, then no answer",
     meaning: "The agent had accepted the command and then did not answer, or it ended and left the command \
-              running.",
+              running, or was killed and does not know how the command has ended.",
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Lost,

@@ -18,6 +18,7 @@
 )]
 
 mod ends;
+pub(super) mod exit_info;
 pub(super) mod inherited;
 mod kernel;
 pub(super) mod replace;

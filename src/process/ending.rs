@@ -138,13 +138,13 @@ impl Ending {
     }
 
     /// Continues a termination that this program has begun before it was executed anew.
-    pub(super) fn adopt(now: Instant, tree: Tree, parts: &EndingParts) -> Self {
+    pub(super) fn adopt(now: Instant, tree: Tree, parts: &EndingParts, has_leader: bool) -> Self {
         let known = parts.known.iter();
         Self {
             cgroup: tree.cgroup().cloned(),
             tree,
             termed: parts.termed,
-            has_leader: true,
+            has_leader,
             phase: parts.phase,
             term_at: parts.term_at,
             known: known

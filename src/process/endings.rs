@@ -91,7 +91,7 @@ impl<K: Ord + Clone> Endings<K> {
 
     /// Continues the termination of the tree of a process, as this program has begun it before it was executed anew.
     pub fn adopt(&mut self, key: K, process: &Process, parts: &EndingParts, now: Instant) {
-        let ending = Ending::adopt(now, process.tree().clone(), parts);
+        let ending = Ending::adopt(now, process.tree().clone(), parts, !process.is_reaped());
         self.trees.insert(key, ending);
     }
 

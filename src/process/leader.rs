@@ -6,12 +6,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_send_signal, waitid,
 };
 
 use super::child::Memory;
+use super::child::exit_info::wait_status;
 use super::streams::Streams;
 use super::{Pid, Pipe, Signal, Slave, Tree, orphans};
 
@@ -34,6 +36,8 @@ pub struct Process {
     /// Memory that it uses until it has executed its program.
     memory: Option<Memory>,
     reaped: Option<Exit>,
+    /// False if another process has started it and has ended since: another parent reaps it.
+    is_child: bool,
     detached: bool,
 }
 
@@ -49,6 +53,8 @@ pub enum Exit {
         /// True if it dumped core.
         core: bool,
     },
+    /// It has ended, and the system does not tell how.
+    Unknown,
 }
 
 impl Process {
@@ -73,6 +79,7 @@ impl Process {
             pidfd,
             memory,
             reaped: None,
+            is_child: true,
             detached: false,
         }
     }
@@ -89,6 +96,21 @@ impl Process {
             slave: None,
         };
         Self::new(tree, pidfd, None, streams)
+    }
+
+    /// Takes a process that a program which has died has started, without its pipes. It is no child of this program.
+    #[must_use]
+    pub fn adopt_orphan(tree: Tree, pidfd: OwnedFd) -> Self {
+        let mut process = Self::adopt(tree, pidfd);
+        orphans::leaders().remove(process.pid());
+        process.is_child = false;
+        process
+    }
+
+    /// True if it is a child of this program, which reaps it.
+    #[must_use]
+    pub const fn is_child(&self) -> bool {
+        self.is_child
     }
 
     /// Frees the memory that it used before exec. Call it when its report pipe is at its end.
@@ -117,10 +139,11 @@ impl Process {
         &self.tree
     }
 
-    /// True if its exit status was collected, so that its process id may be in use again.
+    /// True if it was reaped, so that its process id may be in use again.
     #[must_use]
-    pub const fn is_reaped(&self) -> bool {
-        self.reaped.is_some()
+    pub fn is_reaped(&self) -> bool {
+        let is_gone = || matches!(self.orphan_exited(), Ok(Some(_)));
+        self.reaped.is_some() || !self.is_child && is_gone()
     }
 
     /// Sends a signal to its process group.
@@ -128,7 +151,7 @@ impl Process {
     /// # Errors
     /// Those of `kill(2)`: `EPERM` if every member has changed its user, `ESRCH` if the leader was reaped.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        if self.reaped.is_some() {
+        if self.is_reaped() {
             return Err(Errno::SRCH.into());
         }
         match kill_process_group(self.pid(), signal) {
@@ -145,6 +168,7 @@ impl Process {
     pub fn exited(&self) -> io::Result<Option<Exit>> {
         match self.reaped {
             Some(exit) => Ok(Some(exit)),
+            None if !self.is_child => self.orphan_exited(),
             None => wait(self.pid(), WaitIdOptions::NOWAIT),
         }
     }
@@ -155,7 +179,9 @@ impl Process {
     /// # Errors
     /// Those of [`Process::exited`].
     pub fn reap(&mut self) -> io::Result<Option<Exit>> {
-        if self.reaped.is_none() {
+        if !self.is_child {
+            self.reaped = self.orphan_exited()?;
+        } else if self.reaped.is_none() {
             let leader = self.pid();
             // The lock is held until the removal. Otherwise another thread could start a process with the
             // same id, whose entry would be removed instead.
@@ -170,6 +196,22 @@ impl Process {
         Ok(self.reaped)
     }
 
+    /// Returns the exit status of a process that is no child, once its parent has reaped it.
+    fn orphan_exited(&self) -> io::Result<Option<Exit>> {
+        let mut ready = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut ready, Some(&Timespec::default()))?;
+        let ready = ready[0].revents();
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        Ok(match wait_status(self.pidfd()) {
+            Ok(Some(status)) => Some(Exit::from_wait_status(status)),
+            // Its parent is about to reap it.
+            Ok(None) if !ready.contains(PollFlags::HUP) => None,
+            Ok(None) | Err(_) => Some(Exit::Unknown),
+        })
+    }
+
     /// Detaches the process: dropping it does not kill it. After its end it is reaped as an orphan.
     pub fn detach(mut self) {
         self.detached = true;
@@ -182,7 +224,9 @@ impl Drop for Process {
             if !self.detached {
                 let _ = self.signal(Signal::KILL);
             }
-            orphans::leaders().abandon(self.pid(), self.memory.take());
+            if self.is_child {
+                orphans::leaders().abandon(self.pid(), self.memory.take());
+            }
         }
     }
 }
@@ -202,5 +246,16 @@ impl Exit {
             .exit_status()
             .expect("with EXITED, a status is an exit code or a terminating signal");
         Self::Code(u8::try_from(code & 0xff).expect("the mask leaves 8 bits"))
+    }
+
+    /// Returns the exit status in a wait status, `wait(2)`.
+    fn from_wait_status(status: i32) -> Self {
+        match status & 0x7f {
+            0 => Self::Code(u8::try_from(status >> 8 & 0xff).expect("the mask leaves 8 bits")),
+            signal => Self::Signal {
+                signal,
+                core: status & 0x80 != 0,
+            },
+        }
     }
 }

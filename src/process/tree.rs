@@ -194,8 +194,13 @@ impl Tree {
         (self.leader, self.started)
     }
 
-    /// Sends a signal to the leader's process group. The leader must not be reaped.
+    /// Sends a signal to the leader's process group. The leader must not be reaped, unless another parent does that.
     pub(super) fn signal_group(&self, signal: Signal) {
+        // Another parent may have reaped the leader, and its number may be that of another process.
+        let is_other = |entry: Entry| self.started != 0 && entry.started != self.started;
+        if Entry::read(self.leader).is_some_and(is_other) {
+            return;
+        }
         // If the child has not founded its session yet, the group does not exist, and the child is all there is.
         // Other errors: no process is left, or all have another user, which the next snapshot shows.
         if kill_process_group(self.leader, signal) == Err(Errno::SRCH) {

@@ -237,6 +237,59 @@ fn a_limit_without_its_controller_is_named_and_only_its_commands_are_denied() {
     });
 }
 
+/// Prints a number from the file of a controller of its own cgroup.
+fn print(file: &str, field: usize) -> String {
+    let own = "/proc/self/cgroup";
+    format!(
+        "cd \"$(awk '/cgroup2/ {{ print $2; exit }}' /proc/mounts)$(sed -n 's/^0:://p' {own})\" && \
+         awk 'NR == 1 || /nr_throttled/ {{ n = ${field} }} END {{ print n }}' {file}"
+    )
+}
+
+#[test]
+fn limits_are_in_force_where_the_kernel_has_the_controllers() {
+    let user = User::new();
+    let Some(directory) = cgroups(&user.agent()) else {
+        return;
+    };
+    let place = directory.parent().unwrap();
+    let controllers = std::fs::read_to_string(place.join("cgroup.controllers")).unwrap();
+    let has = |name: &str| {
+        let found = controllers.split_whitespace().any(|one| one == name);
+        if !found {
+            eprintln!("SKIPPED: there is no controller {name}");
+        }
+        found
+    };
+    let run = |option: &str, script: &str| {
+        user.authorize(option);
+        let agent = user.agent();
+        let words = ["exec", &agent.target(), "--shell", script];
+        let outcome = user.udpctl(words).outcome();
+        let stdout = String::from_utf8(outcome.stdout).unwrap();
+        (outcome.status, stdout.trim().to_owned(), outcome.stderr)
+    };
+    if has("pids") {
+        let (status, most, errors) = run("pids=4", &print("pids.max", 1));
+        assert_eq!((status, &most[..]), (0, "4"), "{errors}");
+        let many = "for i in 1 2 3 4 5 6; do sleep 5 & done";
+        let (status, _, errors) = run("pids=4", many);
+        assert!(status != 0 && errors.contains("fork"), "{status} {errors}");
+    }
+    if has("memory") {
+        let large = "x=$(head -c 200000000 /dev/zero | tr '\\0' a); echo survived";
+        let (status, survived, errors) = run("memory=32MiB", large);
+        assert_eq!((status, &survived[..]), (128 + 9, ""), "{errors}");
+    }
+    if has("cpu") {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done;";
+        let script = format!("{busy} {}", print("cpu.stat", 2));
+        let (status, throttled, errors) = run("cpu=10", &script);
+        assert_eq!(status, 0, "{errors}");
+        assert!(throttled.parse::<u64>().unwrap() > 0, "{throttled}");
+    }
+}
+
 #[test]
 fn the_owner_chooses_the_place_of_the_cgroups_or_none() {
     let user = User::new();

@@ -40,6 +40,7 @@ mod script;
 mod service;
 mod signals;
 mod stdin;
+mod store;
 mod terminal;
 mod trees;
 mod usage;

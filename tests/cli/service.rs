@@ -21,13 +21,13 @@ use udpagent::time::Instant;
 use crate::harness::{Agent, DEADLINE, Test, User};
 
 /// A service manager.
-struct Manager {
+pub struct Manager {
     socket: UnixDatagram,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Manager {
-    fn new(user: &User) -> Self {
+    pub fn new(user: &User) -> Self {
         let path = user.path("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -36,6 +36,11 @@ impl Manager {
 
     /// Receives the next message with its descriptors.
     fn receive(&self) -> (String, Vec<OwnedFd>) {
+        self.try_receive().expect("a message in time")
+    }
+
+    /// Receives the next message with its descriptors, if one comes in time.
+    pub fn try_receive(&self) -> rustix::io::Result<(String, Vec<OwnedFd>)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut bytes = [0; 4096];
@@ -45,7 +50,7 @@ impl Manager {
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         );
-        let length = message.expect("a message in time").bytes;
+        let length = message?.bytes;
         let mut descriptors = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(all) = message {
@@ -53,7 +58,7 @@ impl Manager {
             }
         }
         let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
-        (text, descriptors)
+        Ok((text, descriptors))
     }
 
     /// Returns the next message that is no sign of life.

@@ -30,7 +30,7 @@ use super::sandbox::{self, InForce};
 use super::service_manager::ServiceManager;
 use super::supervisor::guard::Guard;
 use super::supervisor::handover::{Inherited, Program};
-use super::supervisor::{self, About, FrontProcess, ReplayLog, Run, Signals, Supervisor};
+use super::supervisor::{self, About, FrontProcess, ReplayLog, Run, Signals, Store, Supervisor};
 use super::switch::Switch;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
@@ -254,6 +254,11 @@ fn open(
 }
 
 impl Bound {
+    /// Lets the service manager keep descriptors of the jobs.
+    pub fn set_store(&mut self, store: Option<Store>) {
+        self.supervisor.set_store(store);
+    }
+
     /// Answers the tools of the owner on a socket.
     ///
     /// # Errors

@@ -216,9 +216,11 @@ impl Job {
         }
     }
 
-    /// Returns the outcome for an exit status, `None` if its process does not end. The cause takes precedence.
+    /// Returns the outcome for an exit status, `None` if its process does not end. The cause takes precedence over a
+    /// known status.
     pub const fn outcome(&self, exit: Option<Exit>) -> Outcome {
         match (self.cause, exit) {
+            (_, Some(Exit::Unknown)) => Outcome::Lost {},
             (Some(Cause::Timeout | Cause::Runtime), _) => Outcome::TimedOut {},
             (Some(_), _) | (None, None) => Outcome::Canceled {},
             (None, Some(Exit::Code(code))) => Outcome::Exited { code },

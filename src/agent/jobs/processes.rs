@@ -111,6 +111,8 @@ pub enum Exit {
         /// True if it dumped core.
         core: bool,
     },
+    /// It has ended, and nobody knows how, or its bytes are not all known: the agent was killed meanwhile.
+    Unknown,
 }
 
 /// Force with which a process tree is ended.

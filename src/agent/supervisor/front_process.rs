@@ -92,6 +92,16 @@ impl FrontProcess {
             .collect()
     }
 
+    /// Returns the bound sockets.
+    #[must_use]
+    pub fn bound(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors
+            .iter()
+            .skip(1)
+            .map(OwnedFd::as_fd)
+            .collect()
+    }
+
     /// Returns its process id, as long as it was not reaped.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {

@@ -2,7 +2,7 @@
 //!
 //! Not a supervisor: it starts nothing and reports to nobody. It knows the process trees from messages, and its
 //! socket tells it the death of the supervisor. Invariant: after the death of the supervisor no job is left that is
-//! neither ended nor followed.
+//! neither ended nor followed, nor kept by the service manager for the next supervisor (`store`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -255,7 +255,10 @@ fn end(left: Left) {
         while endings.poll().is_some() {}
         std::thread::sleep(LOOK);
     }
-    if let Some((directory, _lock)) = &left.cgroups {
+    // Another agent may have taken them.
+    if let Some((directory, lock)) = &left.cgroups
+        && lock.as_ref().is_some_and(CgroupsLock::is_only)
+    {
         remove_empty(directory);
     }
 }

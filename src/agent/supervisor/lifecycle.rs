@@ -38,6 +38,7 @@ impl Supervisor {
     }
 
     fn on_pipe(&mut self, now: Instant, id: JobId, part: Part) {
+        self.before_move(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -137,8 +138,8 @@ impl Supervisor {
                 streams_open,
             };
             self.note(id);
-            self.remove_child(id);
         }
+        self.remove_child(id);
     }
 
     /// Ends a job after its leader and its outputs.
@@ -170,11 +171,19 @@ impl Supervisor {
         let outcome = match (job.status.phase, job.cause) {
             (Phase::Refused(_) | Phase::Starting | Phase::Running, _) => return,
             (Phase::Failed { errno, .. }, None) => Outcome::SpawnFailed { errno: errno.0 },
+            (
+                Phase::Ended {
+                    exit: Exit::Unknown,
+                    ..
+                },
+                _,
+            ) => Outcome::Lost {},
             (_, Some(Cause::Timeout | Cause::Runtime)) => Outcome::TimedOut {},
             (_, Some(_)) | (Phase::Unkillable { .. }, None) => Outcome::Canceled {},
             (Phase::Ended { exit, .. }, None) => match exit {
                 Exit::Code(code) => Outcome::Exited { code },
                 Exit::Signal { signal, core } => Outcome::Signaled { signal, core },
+                Exit::Unknown => Outcome::Lost {},
             },
         };
         self.tally.command_ended(outcome);
@@ -201,7 +210,8 @@ impl Supervisor {
     }
 
     /// Ends the tree of a job, or what remains of it.
-    fn end_tree(&mut self, now: Instant, id: JobId, force: Force) {
+    pub(super) fn end_tree(&mut self, now: Instant, id: JobId, force: Force) {
+        self.touch(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -257,6 +267,7 @@ impl Supervisor {
 
     /// Reaps the leader of a settled job if it has ended, and forgets the job if the front has.
     pub(super) fn remove_child(&mut self, id: JobId) {
+        self.touch(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -321,6 +332,20 @@ impl Supervisor {
                 self.finish(id);
             }
         }
+        let is_due = |id: &&JobId| {
+            let job = self.table.get(**id);
+            let at = job.and_then(|job| job.io.poll_timeout());
+            at.is_some_and(|at| at <= now)
+        };
+        for id in self
+            .inputs
+            .iter()
+            .filter(is_due)
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            self.before_move(id);
+        }
         let table = &mut self.table;
         self.inputs.retain(|&id| {
             let job = table.get_mut(id);
@@ -346,6 +371,7 @@ impl Supervisor {
             .chain(starting)
             .chain(self.endings.poll_timeout())
             .chain(self.records.next_deadline())
+            .chain(self.store_deadline())
             .chain(self.reload)
             .chain(self.cgroups.as_ref().and_then(Cgroups::poll_timeout))
             .chain(self.redemptions.next_deadline())
@@ -358,5 +384,6 @@ const fn exit_of(exit: process::Exit) -> Exit {
     match exit {
         process::Exit::Code(code) => Exit::Code(code),
         process::Exit::Signal { signal, core } => Exit::Signal { signal, core },
+        process::Exit::Unknown => Exit::Unknown,
     }
 }

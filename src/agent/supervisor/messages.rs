@@ -81,6 +81,7 @@ impl Supervisor {
                 end,
                 eof,
             } => {
+                self.touch(id);
                 let accepted = self
                     .table
                     .get_mut(id)
@@ -154,6 +155,7 @@ impl Supervisor {
     }
 
     fn on_shut(&mut self, id: JobId, output: Output) {
+        self.touch(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -165,6 +167,7 @@ impl Supervisor {
 
     /// Leaves a process alone: it is neither followed nor ended.
     fn detach(&mut self, now: Instant, id: JobId) {
+        self.touch(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -192,6 +195,7 @@ impl Supervisor {
 
     /// Forgets a settled job and gives its memory back.
     fn forget(&mut self, now: Instant, id: JobId) {
+        self.touch(id);
         let Some(job) = self.table.get(id) else {
             return;
         };
@@ -199,18 +203,22 @@ impl Supervisor {
         if !settled {
             return;
         }
-        for output in Output::ALL {
-            if job.io.outlet(output).end > 0 {
-                let ring = child_io::output_ring(job.slot, output);
-                self.shared.outputs.clear(ring);
-            }
-        }
-        if job.io.inlet().accepted > 0 {
-            self.shared.inputs.clear(RingId(job.slot));
-        }
+        let written = Output::ALL.map(|output| job.io.outlet(output).end > 0);
+        let (slot, has_input) = (job.slot, job.io.inlet().accepted > 0);
         self.table.forget(now, id);
         if self.table.get(id).is_some_and(|job| job.child.is_none()) {
             self.table.remove(id);
+        }
+        self.store_changes(id);
+        for (output, written) in Output::ALL.into_iter().zip(written) {
+            if written {
+                self.shared
+                    .outputs
+                    .clear(child_io::output_ring(slot, output));
+            }
+        }
+        if has_input {
+            self.shared.inputs.clear(RingId(slot));
         }
     }
 

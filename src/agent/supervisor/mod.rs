@@ -38,6 +38,7 @@ mod serving;
 mod sessions;
 mod signals;
 mod starts;
+mod store;
 mod table;
 mod tally;
 mod tokens;
@@ -49,6 +50,7 @@ pub use policy::{SharedPolicy, Trust, unix_now};
 pub use replay_log::ReplayLog;
 pub use run::Run;
 pub use signals::{Signals, Stopper};
+pub use store::Store;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -153,6 +155,8 @@ pub struct Supervisor {
     guard: Option<Guard>,
     /// Guard of the earlier program that could not be told to end.
     relieved: Option<Guard>,
+    /// Descriptors in the service manager, if it keeps any.
+    store: Option<Store>,
     replay_log: Option<ReplayLog>,
     /// Fingerprints of INITs that an earlier run has answered.
     seen_before: Vec<InitFingerprint>,
@@ -251,6 +255,7 @@ impl Supervisor {
             predecessors: Vec::new(),
             guard,
             relieved: None,
+            store: None,
             replay_log,
             seen_before,
             seen: VecDeque::new(),
@@ -340,6 +345,7 @@ impl Supervisor {
 
     /// Marks the state of a job as changed.
     fn note(&mut self, id: JobId) {
+        self.touch(id);
         if let Some(job) = self.table.get_mut(id)
             && !std::mem::replace(&mut job.queued, true)
         {

@@ -110,6 +110,7 @@ impl Run {
 
     /// Runs until the agent has ended.
     pub fn run(mut self, listening: Vec<String>) {
+        self.open_store();
         self.supervisor.record_start(listening);
         let mut ready = mio::Events::with_capacity(limits::READY);
         loop {
@@ -185,6 +186,10 @@ impl Run {
         more |= !self.supervisor.ready.is_empty();
         more |= self.supervisor.serve_owner(now);
         self.on_time(now);
+        self.supervisor.flush_store(now);
+        if self.supervisor.must_open_store(now) {
+            self.open_store();
+        }
         if let Some(guard) = &mut self.supervisor.guard {
             guard.flush();
         }
@@ -328,6 +333,7 @@ impl Run {
             return;
         }
         self.replacement = None;
+        self.supervisor.close_store(now);
         self.phase = Phase::Ending(now + limits::FRONT_ENDS);
         self.supervisor.closed = true;
         if self.supervisor.front.is_some() {

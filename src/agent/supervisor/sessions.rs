@@ -3,6 +3,8 @@
 //! Not their contents. Invariant: at most as many are kept as there can be, and none longer than a controller
 //! would wait for it.
 
+mod file;
+
 use std::collections::{HashMap, VecDeque};
 
 use crate::crypto::PublicKey;
@@ -10,19 +12,35 @@ use crate::session::limits::{IDLE, SESSIONS};
 use crate::session::{Path, ResetRecord};
 use crate::time::Instant;
 
+pub use file::SessionsFile;
+
 /// Sessions by the number that their front gave them.
 #[derive(Default)]
 pub struct Sessions {
     open: HashMap<u64, (PublicKey, ResetRecord)>,
     /// Sessions of fronts that are gone, and since when.
     lost: VecDeque<(Instant, ResetRecord)>,
+    /// Copy for the supervisor after this one.
+    file: Option<SessionsFile>,
 }
 
 impl Sessions {
+    /// Copies the sessions to a file from now on.
+    pub fn keep_in(&mut self, mut file: SessionsFile) {
+        let open = self.open.values().map(|(_, record)| record);
+        for record in self.lost.iter().map(|(_, record)| record).chain(open) {
+            file.write(record);
+        }
+        self.file = Some(file);
+    }
+
     /// Enters a session.
     pub fn open(&mut self, session: u64, key: PublicKey, record: ResetRecord) {
         if self.open.len() < SESSIONS {
             self.open.insert(session, (key, record));
+            if let Some(file) = &mut self.file {
+                file.write(&record);
+            }
         }
     }
 
@@ -44,22 +62,32 @@ impl Sessions {
     pub fn move_to(&mut self, session: u64, path: Path) {
         if let Some((_, record)) = self.open.get_mut(&session) {
             record.path = path;
+            if let Some(file) = &mut self.file {
+                file.write(record);
+            }
         }
     }
 
     /// Removes a session. Returns its key.
     pub fn close(&mut self, session: u64) -> Option<PublicKey> {
-        self.open.remove(&session).map(|(key, _)| key)
+        let (key, record) = self.open.remove(&session)?;
+        if let Some(file) = &mut self.file {
+            file.erase(&record);
+        }
+        Some(key)
     }
 
     /// Marks all sessions as lost.
     pub fn lose(&mut self, now: Instant) {
         self.lost
             .extend(self.open.drain().map(|(_, (_, record))| (now, record)));
-        while let Some(&(since, _)) = self.lost.front()
+        while let Some(&(since, record)) = self.lost.front()
             && (now.since(since) > IDLE || self.lost.len() > SESSIONS)
         {
             self.lost.pop_front();
+            if let Some(file) = &mut self.file {
+                file.erase(&record);
+            }
         }
     }
 

@@ -252,6 +252,7 @@ impl Supervisor {
                 self.records
                     .send(&Record::of_request(&job.owner, job.request, event));
                 self.note(id);
+                self.store_later(id);
             }
             Err(error) => self.on_start_failed(id, error),
         }
@@ -348,6 +349,7 @@ impl Supervisor {
 
     /// Sends a signal to the group of a leader.
     pub(super) fn signal(&mut self, id: JobId, signal: i32) {
+        self.touch(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ArgAction, Args, ValueEnum};
+use rustix::process::{Resource, getrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::files::{ConfigFile, Files};
@@ -25,6 +26,7 @@ use crate::agent::owner::OwnerSocket;
 use crate::agent::recorder::limits::LAST_LINES;
 use crate::agent::recorder::{AuditSender, LogSender, Recorder};
 use crate::agent::service_manager::{Passed, ServiceManager, passed};
+use crate::agent::supervisor::Store;
 use crate::agent::supervisor::guard::Guard;
 use crate::agent::supervisor::handover::{Inherited, Program, report_trial};
 use crate::agent::{log, sandbox};
@@ -194,7 +196,7 @@ fn serve(
     service: Service,
 ) -> Result<()> {
     let Service {
-        passed,
+        mut passed,
         inherited,
         manager,
         program,
@@ -211,6 +213,12 @@ fn serve(
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let (path, socket) = (files.agent.listening(), files.agent.socket());
+    let limit = inherited.as_ref().and_then(Inherited::original_descriptors);
+    let limit = limit.or_else(|| getrlimit(Resource::Nofile).current);
+    let store = Store::from_environment(&passed, limit.unwrap_or(u64::MAX));
+    let mut store = store.context("NOTIFY_SOCKET")?;
+    let epoch = rng.u64().max(1);
+    let inherited = inherited.or_else(|| store.as_mut()?.take(&mut passed, epoch));
     let setup = daemon::Config {
         binds: addresses_or_none(&config.bind, inherited.is_some())?,
         audit,
@@ -227,6 +235,7 @@ fn serve(
         }
         None => daemon::adopt(setup, passed.sockets)?,
     };
+    agent.set_store(store);
     for (address, error) in &agent.unbound {
         tracing::warn!("{address}: {error}; continuing without this address");
     }
@@ -247,8 +256,10 @@ fn serve(
     let addresses = agent.addresses.iter().map(SocketAddr::to_string);
     let addresses: Vec<String> = addresses.collect();
     let name = escape::line(name.as_bytes(), NAME);
-    let (key, addresses) = (agent.key, addresses.join(", "));
-    announce(taken, &format!("{name} {key} listens on {addresses}"));
+    announce(
+        taken,
+        &format!("{name} {} listens on {}", agent.key, addresses.join(", ")),
+    );
     let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
     let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
     agent
@@ -256,17 +267,6 @@ fn serve(
         .context("cannot start")?;
     drop(published);
     Ok(())
-}
-
-/// Returns the addresses to bind. A program that `takes_over` sockets goes on with them if a name does not resolve.
-fn addresses_or_none(binds: &[Bind], takes_over: bool) -> Result<Vec<SocketAddr>> {
-    match addresses(binds) {
-        Err(error) if takes_over => {
-            tracing::warn!("{error:#}");
-            Ok(Vec::new())
-        }
-        result => result,
-    }
 }
 
 /// Writes the first line of the agent, or of a program that has taken over with a number of jobs.
@@ -278,6 +278,17 @@ fn announce(taken: Option<usize>, listens: &str) {
             "version {} has taken over, with {jobs} jobs; {listens}",
             env!("CARGO_PKG_VERSION")
         ),
+    }
+}
+
+/// Returns the addresses to bind. A program that `takes_over` sockets goes on with them if a name does not resolve.
+fn addresses_or_none(binds: &[Bind], takes_over: bool) -> Result<Vec<SocketAddr>> {
+    match addresses(binds) {
+        Err(error) if takes_over => {
+            tracing::warn!("{error:#}");
+            Ok(Vec::new())
+        }
+        result => result,
     }
 }
 

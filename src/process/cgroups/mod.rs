@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ const ATTEMPTS: usize = 3;
 pub struct Cgroups {
     place: Place,
     directory: PathBuf,
-    _lock: CgroupsLock,
+    lock: CgroupsLock,
     /// Controllers in force in the cgroups of jobs.
     controllers: BTreeSet<CgroupController>,
     /// Reasons for the absence of others that were asked for.
@@ -169,7 +170,7 @@ impl Cgroups {
             ended: VecDeque::new(),
             left,
             directory,
-            _lock: lock,
+            lock,
             controllers: BTreeSet::new(),
             lacks: BTreeMap::new(),
             retry: None,
@@ -179,6 +180,12 @@ impl Cgroups {
     /// Keeps cgroups in use, which jobs of an earlier program run in.
     pub fn keep(&mut self, in_use: &HashSet<&Path>) {
         self.left.retain(|cgroup| !in_use.contains(cgroup.path()));
+    }
+
+    /// Returns the descriptor of the lock. As long as a duplicate is open, no other agent ends what is in the cgroups.
+    #[must_use]
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 
     /// Returns the directory of the cgroups of the jobs.

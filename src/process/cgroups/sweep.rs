@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as Clock};
 
@@ -32,7 +32,7 @@ pub(super) fn directory(place: &Path, mark: &str) -> PathBuf {
 
 /// Lock on the cgroups of an agent's jobs, so that no other agent ends what is in them.
 #[derive(Debug)]
-pub struct CgroupsLock(#[allow(dead_code, reason = "held for its lock")] OwnedFd);
+pub struct CgroupsLock(OwnedFd);
 
 impl CgroupsLock {
     /// Locks the directory.
@@ -45,6 +45,17 @@ impl CgroupsLock {
         // It may have been removed between the two.
         fs::metadata(directory)?;
         Ok(Self(file))
+    }
+
+    /// True if no other program has locked the directory.
+    #[must_use]
+    pub fn is_only(&self) -> bool {
+        flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+
+    /// Returns its descriptor. Whoever holds a duplicate holds the lock.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

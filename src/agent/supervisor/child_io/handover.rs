@@ -1,7 +1,7 @@
 //! The pipes of a process as plain values, and back.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 
 use super::{ChildIo, EndOfInput, Inlet, Outlet};
 use crate::agent::supervisor::handover::{Descriptors, InletState, IoState, OutletState};
@@ -37,6 +37,16 @@ impl ChildIo {
             on_terminal: self.on_terminal,
             end_of_input: end_of_input.and_then(EndOfInput::begun),
         }
+    }
+
+    /// Returns the descriptors that it holds.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let outputs = self.outlets.iter().map(|outlet| outlet.pipe.as_ref());
+        let pipes = outputs.chain([self.inlet.pipe.as_ref()]).flatten();
+        let end = self.end_of_input.iter();
+        pipes
+            .map(|pipe| pipe.as_fd())
+            .chain(end.map(|end| end.slave().as_fd()))
     }
 
     /// Returns the pipes that a state describes.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::net::UdpSocket;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use super::state::State;
+use crate::agent::jobs::JobId;
 use crate::process::inherited;
 
 /// Variable that names the process and the descriptor of the state. It is meant for this process only.
@@ -17,6 +18,8 @@ pub const VARIABLE: &str = "UDPAGENT_HANDOVER";
 pub struct Inherited {
     pub(super) state: State,
     pub(super) descriptors: Descriptors,
+    /// Jobs of which bytes may have been moved that the state does not contain.
+    pub(super) lost: Vec<JobId>,
 }
 
 /// Descriptors by their numbers in the state.
@@ -24,6 +27,13 @@ pub struct Inherited {
 pub struct Descriptors(HashMap<RawFd, OwnedFd>);
 
 impl Descriptors {
+    /// Adds a descriptor and returns its number.
+    pub fn insert(&mut self, descriptor: OwnedFd) -> RawFd {
+        let number = descriptor.as_raw_fd();
+        self.0.insert(number, descriptor);
+        number
+    }
+
     /// Takes a descriptor.
     ///
     /// # Errors
@@ -39,6 +49,16 @@ pub(super) fn invalid() -> io::Error {
 }
 
 impl Inherited {
+    /// Returns what a program has left that has died. The bytes of the jobs in `lost` are not all known.
+    #[must_use]
+    pub const fn new(state: State, descriptors: Descriptors, lost: Vec<JobId>) -> Self {
+        Self {
+            state,
+            descriptors,
+            lost,
+        }
+    }
+
     /// Takes the state and the descriptors; `None` if nothing was handed over. Call once, while there is one thread.
     ///
     /// # Errors
@@ -67,7 +87,7 @@ impl Inherited {
             })?;
             descriptors.0.insert(number, descriptor);
         }
-        Ok(Some(Self { state, descriptors }))
+        Ok(Some(Self::new(state, descriptors, Vec::new())))
     }
 
     /// Takes the bound sockets, and tells whether a service manager has bound them.
@@ -82,6 +102,18 @@ impl Inherited {
     #[must_use]
     pub fn mark(&self) -> Option<u64> {
         u64::from_str_radix(&self.state.mark, 16).ok()
+    }
+
+    /// True if the earlier program has died.
+    #[must_use]
+    pub const fn is_after_death(&self) -> bool {
+        self.state.is_after_death
+    }
+
+    /// Returns the limit of descriptors at the start of the agent, if it was raised.
+    #[must_use]
+    pub const fn original_descriptors(&self) -> Option<u64> {
+        self.state.original_descriptors
     }
 
     /// Number of jobs.

@@ -30,7 +30,9 @@ impl Supervisor {
         let Inherited {
             state,
             mut descriptors,
+            lost,
         } = inherited;
+        let is_after_death = state.is_after_death;
         let [outputs, inputs] = state.rings;
         self.shared.outputs = RingFile::adopt(descriptors.take(outputs)?, OUTPUT_RING);
         self.shared.inputs = RingFile::adopt(descriptors.take(inputs)?, INPUT_RING);
@@ -40,7 +42,9 @@ impl Supervisor {
         self.epoch = state.epoch;
         self.mark.clone_from(&state.mark);
         self.original_descriptors = state.original_descriptors.or(self.original_descriptors);
-        self.seen_before = fingerprints(&state.seen_before);
+        if !state.is_after_death {
+            self.seen_before = fingerprints(&state.seen_before);
+        }
         let seen = state.seen.iter();
         self.seen = seen
             .map(|&(at, seen)| (at, InitFingerprint(seen)))
@@ -50,9 +54,11 @@ impl Supervisor {
             .unsent
             .map(|lines| lines.into_iter().map(|line| line.0).collect());
         self.records.restore(state.counts, &unsent);
-        self.tally = state.tally;
-        self.tally.on_front_lost();
-        self.tally.replacements += 1;
+        if !is_after_death {
+            self.tally = state.tally;
+            self.tally.on_front_lost();
+            self.tally.replacements += 1;
+        }
         self.reported = state.in_force;
         self.table
             .restore(&state.register, state.horizon, state.last_job);
@@ -63,7 +69,17 @@ impl Supervisor {
         self.predecessors.clone_from(&state.helpers);
         self.keep_cgroups(&state.jobs);
         for job in state.jobs {
-            self.restore_job(now, job, &mut descriptors)?;
+            let id = job.job;
+            match self.restore_job(now, job, &mut descriptors) {
+                Err(error) if is_after_death => {
+                    tracing::error!("a command cannot be taken: {error}; its processes are killed");
+                    self.table.remove(id);
+                }
+                result => result?,
+            }
+        }
+        for id in lost {
+            self.give_up(id);
         }
         // Lets the front compare the restored jobs with the files, which may have changed in between.
         self.reload = Some(now + limits::SETTLED);
@@ -171,7 +187,12 @@ fn fingerprints(numbers: &[u64]) -> Vec<InitFingerprint> {
 
 fn restore_child(state: &ChildState, descriptors: &mut Descriptors) -> io::Result<Child> {
     let tree = Tree::from_parts(state.tree.clone()).ok_or_else(invalid)?;
-    let process = Process::adopt(tree, descriptors.take(state.pidfd)?);
+    let pidfd = descriptors.take(state.pidfd)?;
+    let process = if state.is_orphan {
+        Process::adopt_orphan(tree, pidfd)
+    } else {
+        Process::adopt(tree, pidfd)
+    };
     Ok(match &state.starting {
         Some((report, parts)) => {
             Child::Starting(Starting::adopt(process, descriptors.take(*report)?, parts)?)

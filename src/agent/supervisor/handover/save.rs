@@ -62,10 +62,11 @@ impl Supervisor {
             guard: self.guard.as_ref().and_then(Guard::raw_fd),
             sockets,
             activated,
+            is_after_death: false,
         }
     }
 
-    fn job_state(&self, id: JobId, job: &Job) -> JobState {
+    pub(in crate::agent::supervisor) fn job_state(&self, id: JobId, job: &Job) -> JobState {
         let deadline = self.starting.iter().find(|start| start.1 == id);
         JobState {
             job: id,
@@ -96,6 +97,7 @@ fn child_state(child: &Child) -> ChildState {
     ChildState {
         tree: child.process().tree().to_parts(),
         pidfd: child.pidfd().as_raw_fd(),
+        is_orphan: !child.process().is_child(),
         starting: match child {
             Child::Starting(starting) => {
                 Some((starting.report().as_fd().as_raw_fd(), starting.to_parts()))

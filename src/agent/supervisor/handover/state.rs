@@ -93,6 +93,9 @@ pub struct State {
     pub sockets: Vec<RawFd>,
     /// True if the service manager has bound them.
     pub activated: bool,
+    /// True if the program that has written it has died, so that it does not contain everything.
+    #[serde(default)]
+    pub is_after_death: bool,
 }
 
 /// State of a job.
@@ -143,6 +146,9 @@ pub struct ChildState {
     pub pidfd: RawFd,
     /// Descriptor of the report of its start, and what is known of it, as long as it is being started.
     pub starting: Option<(RawFd, StartingParts)>,
+    /// True if it is no child of this process, because the program that has started it has died.
+    #[serde(default)]
+    pub is_orphan: bool,
 }
 
 /// State of the pipes of a process.

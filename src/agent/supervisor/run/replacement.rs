@@ -63,6 +63,13 @@ impl Run {
         Ok(trial)
     }
 
+    /// Lets the service manager keep descriptors.
+    pub(super) fn open_store(&mut self) {
+        if let Some(process) = &self.process {
+            self.supervisor.open_store(&process.bound(), self.activated);
+        }
+    }
+
     /// Advances a replacement.
     pub(super) fn on_replacement(&mut self, now: Instant) {
         match &mut self.replacement {
@@ -84,7 +91,9 @@ impl Run {
             // The last messages of the front are processed first, and the starts among them that wait for a record.
             Some(Replacement::Executing { tried, kill, until }) => {
                 let (tried, kill, until) = (*tried, *kill, *until);
-                if self.supervisor.front.is_none() && self.supervisor.can_be_replaced() {
+                let is_stored = !self.supervisor.close_store(now);
+                let is_quiet = self.supervisor.front.is_none() && !is_stored;
+                if is_quiet && self.supervisor.can_be_replaced() {
                     self.execute(now, tried);
                 } else if until <= now {
                     self.give_replacement_up(now, "the old program is not ready in time");
@@ -175,6 +184,7 @@ impl Run {
         reloads.failed += 1;
         reason.clone_into(&mut reloads.reason);
         if self.phase == Phase::Working {
+            self.open_store();
             self.service_manager.notify(now, ServiceState::Ready);
         }
     }
