@@ -13,6 +13,13 @@ pub const MIN_CGROUP_MEMORY: u64 = 1 << 20;
 /// Largest number of running commands that can be configured.
 pub const MAX_JOBS: usize = 16_384;
 
+/// Returns the number of running commands of one key whose line has no `max-jobs=`: three quarters of those of all
+/// keys, so that one key leaves room for the others.
+#[must_use]
+pub const fn jobs_per_key(jobs: usize) -> usize {
+    jobs - jobs / 4
+}
+
 /// Ended commands that wait for their controller. Beyond it the key with the most of them loses its oldest.
 pub const JOBS_ENDED: usize = 2048;
 
@@ -67,8 +74,12 @@ pub const ENDED_OUTPUT_PER_KEY: u64 = ENDED_OUTPUT / 2;
 pub const RETAINED_OUTPUT: u64 = LANE / 2;
 
 /// Request ids remembered after their job was forgotten, so that a late repetition starts nothing.
-/// About 70 bytes each, so 9 MiB. An older repetition is recognised by its age.
+/// About 70 bytes each, so 9 MiB. An older repetition is recognised by its age. Beyond it the key with the most of
+/// them loses its oldest.
 pub const REGISTER: usize = 1 << 17;
+
+/// Those of one key: half, so that one key leaves room for the others. Beyond it the key loses its oldest.
+pub const REGISTER_PER_KEY: usize = REGISTER / 2;
 
 /// Lease: time after which a silent controller is considered gone, unless its request has another.
 pub const LEASE: Duration = Duration::from_secs(60);

@@ -62,7 +62,7 @@ fn check_lists_every_key_with_its_rights() {
             "listens on :7001\n\
              {sandbox}\n\
              takes 32 sessions of a key\n\
-             runs 7 commands at a time, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
+             runs 7 commands at a time, 6 of one key without max-jobs=, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
              each with 100 processes at most\n\
              runs commands without cgroups: they are switched off\n\
              keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\

@@ -151,6 +151,38 @@ fn the_results_of_one_key_do_not_displace_those_of_another() {
 }
 
 #[test]
+fn the_commands_of_one_key_leave_room_for_those_of_another_unless_its_line_says_max_jobs() {
+    let (owner, greedy) = (User::new(), User::new());
+    let lines = |options| [line(&owner, "owner", ""), line(&greedy, "greedy", options)];
+    list(&owner, &lines(""));
+    owner.write_config("[limits]\njobs = 4\n");
+    let agent = owner.agent();
+    let target = agent.target();
+    trust(&greedy, &agent);
+    let sleep = || {
+        let args = ["exec", &target, "--detach", "--", "sleep", "600"];
+        greedy.udpctl(args).outcome()
+    };
+    for _ in 0..3 {
+        assert_eq!(sleep().status, 0);
+    }
+    let busy = sleep();
+    assert_eq!(busy.status, 255);
+    assert!(busy.stderr.contains(": busy; "), "{}", busy.stderr);
+    owner
+        .udpctl(["exec", &target, "--", "echo", "served"])
+        .stdout("served\n")
+        .run();
+    list(&owner, &lines("max-jobs=4"));
+    eventually("the line holds", || sleep().status == 0);
+    owner
+        .udpctl(["exec", &target, "--", "true"])
+        .stderr(format!("udpctl: {target}: busy; request ID\n"))
+        .status(255)
+        .run();
+}
+
+#[test]
 fn more_commands_run_than_the_soft_limit_of_descriptors_allows_and_get_that_limit_back() {
     let user = User::new();
     let go = user.path("go");

@@ -120,6 +120,11 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         self.jobs.remember(key, request, digest, at);
     }
 
+    /// Notes that ids of a key that were entered at `horizon` or before are not remembered.
+    pub fn set_horizon(&mut self, key: PublicKey, horizon: Instant) {
+        self.jobs.set_horizon(key, horizon);
+    }
+
     /// Enters a job of an earlier agent over the same supervisor, before the first event.
     pub fn restore(&mut self, now: Instant, job: Restored) {
         self.jobs.restore(now, job);

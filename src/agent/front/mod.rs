@@ -172,6 +172,11 @@ fn restore(
                     service.remember(one.key, one.request, one.digest, one.entered);
                 }
             }
+            ToFront::Horizons(all) => {
+                for (key, horizon) in all {
+                    service.set_horizon(key, horizon);
+                }
+            }
             ToFront::Report(report) => service.on_status(now, report.job, report.status),
             ToFront::Ready => return Ok(()),
             ToFront::Setup(_)

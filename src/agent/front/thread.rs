@@ -189,6 +189,7 @@ impl Thread {
             ToFront::Setup(_)
             | ToFront::Restored { .. }
             | ToFront::Remembered(_)
+            | ToFront::Horizons(_)
             | ToFront::Ready => {}
         }
     }

@@ -94,6 +94,8 @@ pub enum ToFront {
     },
     /// Forgotten requests.
     Remembered(Vec<Remembered>),
+    /// Keys of which older requests are not remembered, and the time of entry of the youngest of those.
+    Horizons(Vec<(PublicKey, Instant)>),
     /// Everything is restored: the front may serve.
     Ready,
     /// State of a process, and the bases of the rings of its outputs.

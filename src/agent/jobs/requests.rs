@@ -217,7 +217,11 @@ impl<P: Processes> Jobs<P> {
         if age > now.since(self.began) {
             return Err(Outcome::Unknown {}.into());
         }
-        if !self.table.register().reaches_back_to(now - age) {
+        if !self
+            .table
+            .register()
+            .reaches_back_to(&controller.key, now - age)
+        {
             return Err(Outcome::Expired {}.into());
         }
         let from = Some(controller.remote);
@@ -225,8 +229,9 @@ impl<P: Processes> Jobs<P> {
         let policy = policy.policy();
         let grant = policy.authorize_exec(&controller.key, from, exec, accounts, unix_now)?;
         let of_this_key = || self.table.running_of(&controller.key);
+        let share = limits::jobs_per_key(self.config.max_jobs);
         let full = self.table.running() >= self.config.max_jobs
-            || grant.max_jobs.is_some_and(|most| of_this_key() >= most);
+            || of_this_key() >= grant.max_jobs.unwrap_or(share);
         if full || self.closed {
             return Err(Outcome::Busy {}.into());
         }

@@ -20,6 +20,11 @@ impl<P: Processes> Jobs<P> {
         self.table.remember(at, key, request, digest);
     }
 
+    /// Notes that ids of a key that were entered at `horizon` or before are not remembered.
+    pub fn set_horizon(&mut self, key: PublicKey, horizon: Instant) {
+        self.table.set_horizon(key, horizon);
+    }
+
     /// Enters a job of an earlier agent. Its controller counts as absent since now. A job with an unreadable record is
     /// ended: nobody knows its deadline.
     pub fn restore(&mut self, now: Instant, restored: Restored) {

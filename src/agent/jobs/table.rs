@@ -143,6 +143,11 @@ impl Table {
         self.register.enter(at, key, request, digest);
     }
 
+    /// Notes that ids of a key that were entered at `horizon` or before are not remembered.
+    pub fn set_horizon(&mut self, key: PublicKey, horizon: Instant) {
+        self.register.set_horizon(key, horizon);
+    }
+
     /// Returns the ended job to forget next, if its key or all together have too many: the oldest of the key, or of
     /// the key with the most.
     pub fn surplus(&self, key: &PublicKey) -> Option<JobId> {

@@ -297,6 +297,10 @@ impl Supervisor {
         for chunk in remembered.chunks(limits::REMEMBERED) {
             self.send(&ToFront::Remembered(chunk.to_vec()));
         }
+        let horizons: Vec<_> = self.table.register().horizons().collect();
+        for chunk in horizons.chunks(limits::REMEMBERED) {
+            self.send(&ToFront::Horizons(chunk.to_vec()));
+        }
         let mut jobs: Vec<_> = self
             .table
             .iter()

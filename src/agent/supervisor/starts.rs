@@ -17,6 +17,7 @@ use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
+use crate::agent::limits::jobs_per_key;
 use crate::message::{Exec, OsText, Outcome, Window};
 use crate::process::{self, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
@@ -96,7 +97,8 @@ impl Supervisor {
                 Outcome::Denied {}
             })?;
         let (own, all) = self.table.running(key);
-        let full = all >= self.max_jobs || grant.max_jobs.is_some_and(|most| own >= most);
+        let most = grant.max_jobs.unwrap_or(jobs_per_key(self.max_jobs));
+        let full = all >= self.max_jobs || own >= most;
         if full || self.closed {
             return Err(Outcome::Busy {});
         }

@@ -34,18 +34,21 @@ impl Table {
         self.jobs.insert(id, job);
     }
 
-    /// Takes the ids of forgotten jobs, oldest first, the horizon of their register, and the highest number of a job.
+    /// Takes the ids of forgotten jobs, those of a key oldest first, the horizons of their register, and the highest
+    /// number of a job.
     pub fn restore(
         &mut self,
         entries: &[Remembered],
-        horizon: Option<Instant>,
+        horizons: &[(PublicKey, Instant)],
         last: Option<JobId>,
     ) {
         for entry in entries {
             self.register
                 .enter(entry.entered, entry.key, entry.request, entry.digest);
         }
-        self.register.set_horizon(horizon);
+        for &(key, horizon) in horizons {
+            self.register.set_horizon(key, horizon);
+        }
         self.last = last;
     }
 

@@ -18,6 +18,7 @@ use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
 use crate::agent::audit::Demand;
 use crate::agent::config::{Config, Sandbox, Switch};
 use crate::agent::daemon::unix_now;
+use crate::agent::limits::jobs_per_key;
 use crate::agent::sandbox;
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
@@ -244,7 +245,12 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
         lines.push("runs no commands".into());
         return lines;
     }
-    let mut limits = vec![format!("runs {} commands at a time", config.max_jobs)];
+    let jobs = config.max_jobs;
+    let mut limits = vec![format!("runs {jobs} commands at a time")];
+    let share = jobs_per_key(jobs);
+    if share < jobs {
+        limits.push(format!("{share} of one key without max-jobs="));
+    }
     if let Some(runtime) = config.max_runtime {
         limits.push(format!("each for {runtime:?} at most"));
     }

@@ -301,7 +301,7 @@ fn an_administrator_lists_attaches_to_and_signals_the_jobs_of_all_keys() {
 #[test]
 fn a_list_of_many_jobs_fits_a_line_and_counts_those_left_out() {
     let mut harness = Harness::with(crate::agent::jobs::Config {
-        max_jobs: 5000,
+        max_jobs: 6000,
         ..crate::agent::jobs::Config::default()
     });
     let alice = harness.open(1, ALICE);

@@ -212,6 +212,7 @@ fn a_denied_or_surplus_command_is_not_started() {
     denied_user.user = Some("bin".into());
     let call = harness.call(alice, 0, &Request::Exec(denied_user));
     assert_eq!(harness.replies(call), ended(Outcome::Denied {}));
+    harness.policy.borrow_mut().list(ALICE, "alice max-jobs=7");
     for number in 2..6 {
         harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
     }
@@ -243,6 +244,30 @@ fn a_denied_or_surplus_command_is_not_started() {
     assert_eq!(harness.replies(call), ended(Outcome::Denied {}));
     harness.delivered(call);
     assert!(harness.released.contains(&call));
+}
+
+#[test]
+fn a_key_leaves_a_quarter_of_the_jobs_to_others_unless_its_line_says_max_jobs() {
+    let mut harness = Harness::new();
+    let (alice, bob) = (harness.open(1, ALICE), harness.open(2, BOB));
+    for number in 0..3 {
+        harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
+    }
+    let beyond = harness.call(alice, 3, &Request::Exec(exec(3)));
+    assert_eq!(harness.replies(beyond), ended(Outcome::Busy {}));
+    let other = harness.call(bob, 0, &Request::Exec(exec(0)));
+    assert!(matches!(
+        harness.replies(other)[..],
+        [Reply::Accepted { .. }, Reply::Started { .. }]
+    ));
+    let job = harness.last_job();
+    harness.eof(job);
+    harness.exit(job, Exit::Code(0));
+    let beyond = harness.call(alice, 4, &Request::Exec(exec(4)));
+    assert_eq!(harness.replies(beyond), ended(Outcome::Busy {}));
+    harness.policy.borrow_mut().list(ALICE, "alice max-jobs=4");
+    harness.call(alice, 5, &Request::Exec(exec(5)));
+    assert_eq!(harness.service.processes().spawned.len(), 5);
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Supervisor {
         }
         self.reported = state.in_force;
         self.table
-            .restore(&state.register, state.horizon, state.last_job);
+            .restore(&state.register, &state.horizons, state.last_job);
         let old_guard = state
             .guard
             .map(|guard| descriptors.take(guard))

@@ -37,7 +37,7 @@ impl Supervisor {
                     entered,
                 })
                 .collect(),
-            horizon: self.table.register().horizon(),
+            horizons: self.table.register().horizons().collect(),
             last_job: self.table.last(),
             jobs: self
                 .table

@@ -19,13 +19,14 @@ use crate::agent::log::Counts;
 use crate::agent::sandbox::InForce;
 use crate::agent::supervisor::job::{Draining, Killed};
 use crate::agent::supervisor::tally::Tally;
+use crate::crypto::PublicKey;
 use crate::message::{Cause, RequestId, Window};
 use crate::process::{EndingParts, StartingParts, TreeParts};
 use crate::session::ResetRecord;
 use crate::time::Instant;
 
 /// Number of the format. Members that have a default may be added without a new number.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Octets, as base64 in the text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,8 +68,8 @@ pub struct State {
     pub seen: Vec<(Instant, u64)>,
     /// Ids of forgotten requests.
     pub register: Vec<Remembered>,
-    /// Time of entry of the youngest id that the register had no room for.
-    pub horizon: Option<Instant>,
+    /// Time of entry of the youngest id of each key that the register had no room for.
+    pub horizons: Vec<(PublicKey, Instant)>,
     /// Highest number of a job so far.
     pub last_job: Option<JobId>,
     /// All jobs.
