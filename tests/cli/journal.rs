@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::harness::{Agent, Child, DEADLINE, User, eventually};
+use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -245,6 +246,79 @@ fn a_given_id_is_not_started_again_after_an_agent_restart() {
         ))
         .status(255)
         .run();
+    assert_eq!(fs::read_to_string(user.path("count")).unwrap(), "x\n");
+}
+
+/// Starts a command on an agent that is not there yet, and returns when it has asked for it. `state` is a directory
+/// without tickets.
+fn ask_an_absent_agent(user: &User, target: &str, state: &str, args: &[&str]) -> Child {
+    let socket = UdpSocket::bind(target).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut command = user.command("udpctl");
+    command.env("UDPCTL_STATE_DIR", user.path(state));
+    command.args(["exec", target, "--contact-timeout", "60s"]);
+    command.args(args);
+    let udpctl = Child::start(command);
+    socket.recv(&mut [0; 2000]).unwrap();
+    udpctl
+}
+
+#[test]
+fn a_first_contact_runs_the_command_on_an_agent_that_was_started_meanwhile() {
+    let user = User::new();
+    let mut agent = Agent::on_a_port_to_keep(&user, &[]);
+    let target = agent.target();
+    let trust = user.udpctl(["trust", &target, agent.key()]).outcome();
+    assert_eq!(trust.status, 0, "{}", trust.stderr);
+    agent.kill();
+    let mut udpctl = ask_an_absent_agent(&user, &target, "first", &["--", "echo", "hello"]);
+    let agent = Agent::start(&user, &["--bind", &target]);
+    let (status, errors) = udpctl.wait();
+    assert!(status.success(), "{errors}");
+    assert_eq!(udpctl.stdout_seen(), ["hello"]);
+    drop(agent);
+    // An earlier run of the agent may have got a chosen id from somebody else.
+    let id = ["--id", ID, "--", "echo", "hello"];
+    let mut udpctl = ask_an_absent_agent(&user, &target, "second", &id);
+    let _agent = Agent::start(&user, &["--bind", &target]);
+    let (status, errors) = udpctl.wait();
+    assert_eq!(status.code(), Some(255));
+    let words = "the agent does not know the request; request ";
+    assert!(errors.contains(words), "{errors}");
+    assert!(udpctl.stdout_seen().is_empty());
+}
+
+#[test]
+fn a_request_that_another_udpctl_is_making_is_not_started_under_its_id() {
+    let user = User::new();
+    let mut agent = Agent::on_a_port_to_keep(&user, &[]);
+    let target = agent.target();
+    // The same agent at an address that it does not listen on.
+    let elsewhere = target.replace("127.0.0.1", "127.0.0.2");
+    for target in [&target, &elsewhere] {
+        let trust = user.udpctl(["trust", target, agent.key()]).outcome();
+        assert_eq!(trust.status, 0, "{}", trust.stderr);
+    }
+    let script = format!("echo x >>{}", user.path("count").display());
+    let mut first = ask_an_absent_agent(&user, &elsewhere, "other", &["--shell", &script]);
+    let run = |args: &[&str]| {
+        let mut command = user.command("udpctl");
+        command.env("UDPCTL_STATE_DIR", user.path("other"));
+        command.args(args);
+        Test::new(command).outcome()
+    };
+    let listed = run(&["jobs", "--mine", "--contact-timeout", "100ms"]);
+    let listed = text(&listed.stdout);
+    let id = listed.split_whitespace().find(|word| word.len() == 32);
+    let id = id.unwrap_or_else(|| panic!("{listed}")).to_owned();
+    // This run of the agent is older than the request, the next one is not.
+    let second = run(&["exec", &target, "--id", &id, "--shell", &script]);
+    assert_eq!(second.status, 255);
+    assert!(second.stderr.contains("does not know"), "{}", second.stderr);
+    agent.kill();
+    let _agent = Agent::start(&user, &["--bind", &elsewhere]);
+    let (status, errors) = first.wait();
+    assert!(status.success(), "{errors}");
     assert_eq!(fs::read_to_string(user.path("count")).unwrap(), "x\n");
 }
 

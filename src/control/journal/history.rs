@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Moment, Past, Record, State};
+use super::{Keeping, Moment, Past, Record, State};
 use crate::crypto::PublicKey;
 use crate::message::RequestId;
 
@@ -19,6 +19,8 @@ pub struct History {
 struct Known {
     newest: Record,
     age: Duration,
+    /// True if a run in progress has drawn the id, and may be about to send the request.
+    is_being_made: bool,
 }
 
 impl History {
@@ -30,12 +32,17 @@ impl History {
                 continue;
             }
             let age = now.since(&record.sent);
+            let is_being_made = record.live && record.keeping == Keeping::UntilSettled;
             known
                 .entry((record.id, record.agent))
-                .and_modify(|known| known.age = known.age.max(age))
+                .and_modify(|known| {
+                    known.age = known.age.max(age);
+                    known.is_being_made |= is_being_made;
+                })
                 .or_insert(Known {
                     newest: record,
                     age,
+                    is_being_made,
                 });
         }
         Self { known }
@@ -47,9 +54,15 @@ impl History {
         self.known.get(&(id, *agent)).map(|known| &known.newest)
     }
 
-    /// Returns the time since a request may first have been sent.
+    /// Returns the time since a request may first have been sent; the longest there is if a run in progress may send it
+    /// as one that nobody else has.
     #[must_use]
     pub fn age(&self, id: RequestId, agent: &PublicKey) -> Option<Duration> {
-        self.known.get(&(id, *agent)).map(|known| known.age)
+        let known = self.known.get(&(id, *agent))?;
+        Some(if known.is_being_made {
+            Duration::MAX
+        } else {
+            known.age
+        })
     }
 }

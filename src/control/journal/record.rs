@@ -80,6 +80,8 @@ pub struct Record {
     pub state: State,
     /// True if the process that made the record is running.
     pub live: bool,
+    /// Lifetime of the record.
+    pub keeping: Keeping,
     /// Offsets up to which the outputs were written, by [`Output`](crate::control::exec::Output).
     pub offsets: [Offsets; 2],
 }
@@ -98,6 +100,11 @@ impl Past {
             boot: heading.boot,
             boottime_ms: heading.boottime_ms,
         };
+        let keeping = if heading.keep {
+            Keeping::UntilOld
+        } else {
+            Keeping::UntilSettled
+        };
         let record = |line: &str| {
             let line: Line = serde_json::from_str(line).ok()?;
             let (state, offsets) = slots::parse(&slots, line.slot);
@@ -110,6 +117,7 @@ impl Past {
                 sent: sent.clone(),
                 state,
                 live,
+                keeping,
                 offsets,
             })
         };
@@ -117,11 +125,7 @@ impl Past {
             directory: directory.to_owned(),
             name: name.to_owned(),
             live,
-            keeping: if heading.keep {
-                Keeping::UntilOld
-            } else {
-                Keeping::UntilSettled
-            },
+            keeping,
             records: lines.filter_map(record).collect(),
         })
     }

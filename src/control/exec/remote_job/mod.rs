@@ -17,7 +17,7 @@
 //!
 //! Invariants: once an agent may have the request, a job only attaches; it asks for a start again only if the run of
 //! the agent that would have taken the request has never seen it. Without a ticket, it sends the request once an agent
-//! has answered, with its age. Credit is granted only for bytes that were reported
+//! has answered, with its age if anybody may have sent it before. Credit is granted only for bytes that were reported
 //! written. The report follows the last byte.
 
 use std::collections::VecDeque;

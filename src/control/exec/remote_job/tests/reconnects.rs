@@ -150,7 +150,7 @@ fn the_session_that_answers_first_is_kept_and_the_other_closed() {
 }
 
 #[test]
-fn a_request_without_a_ticket_is_sent_with_its_age_once_an_agent_has_answered() {
+fn a_request_without_a_ticket_is_sent_once_an_agent_has_answered() {
     let mut job = RemoteJob::new(config(2, None));
     job.on_stdin(Bytes::from_static(b"input"), true);
     closed(&mut job, 0, Closed::Unreachable);
@@ -159,7 +159,8 @@ fn a_request_without_a_ticket_is_sent_with_its_age_once_an_agent_has_answered() 
     assert!(!job.may_be_there());
     connected(&mut job, 1, RUN);
     let wanted = drain(&mut job);
-    assert_eq!(ages(&wanted), [40]);
+    // Nobody else has the id, so an agent of any age may start it.
+    assert_eq!(ages(&wanted), [0]);
     assert_eq!((&wanted.stdin[..], wanted.stdin_fin), (&b"input"[..], true));
     assert!(job.may_be_there());
     reply(&mut job, 1, &accepted(0, 0));
@@ -167,8 +168,25 @@ fn a_request_without_a_ticket_is_sent_with_its_age_once_an_agent_has_answered() 
 }
 
 #[test]
-fn a_request_without_a_ticket_that_the_agent_is_too_young_for_is_not_sent_again() {
+fn a_request_without_a_ticket_has_its_age_once_it_was_sent() {
     let mut job = begin();
+    connected(&mut job, 0, RUN);
+    assert_eq!(ages(&drain(&mut job)), [0]);
+    // The agent has restarted, and the session with it is opened as the first was.
+    closed(&mut job, 0, Closed::Lost);
+    connected(&mut job, 1, NEXT_RUN);
+    assert!(ages(&drain(&mut job)).iter().all(|&age| age > 0));
+}
+
+#[test]
+fn a_request_with_a_chosen_id_that_the_agent_is_too_young_for_is_not_sent_again() {
+    let mut job = RemoteJob::new(Config {
+        request: JobRequest::Exec(Exec {
+            retain: true,
+            ..exec()
+        }),
+        ..config(1, None)
+    });
     connected(&mut job, 0, NEXT_RUN);
     assert_eq!(ages(&drain(&mut job)), [40]);
     reply(&mut job, 0, &exit(Outcome::Unknown {}, 0, 0));
