@@ -297,7 +297,12 @@ fn a_fifo_is_no_audit_file_whether_it_is_read_or_not() {
     };
     user.write_config(&config("required"));
     refused("No such device or address (os error 6)");
-    let reader = open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    let reader = open(
+        &path,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .unwrap();
     refused("is not a regular file");
     drop(reader);
 

@@ -11,6 +11,10 @@ use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper};
 const MOUNT: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
     -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$0" && exec "$@""#;
 
+/// Mounts such a file system on the directory `$0`.
+const MOUNT_HERE: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
+    -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$0""#;
+
 /// Number of large terminals of one key.
 const TERMINALS: usize = 120;
 
@@ -92,6 +96,76 @@ fn starts_in_a_directory_that_does_not_answer_delay_nobody_and_not_the_end() {
         let (status, errors) = command.wait();
         assert_eq!(status.code(), Some(255), "{errors}");
     }
+}
+
+/// Mounts a file system that does not answer on a directory, in the mount namespace of a process, until it is killed.
+fn hang(user: &User, process: Pid, directory: &Path) -> Child {
+    let mut command = user.command("nsenter");
+    let script = format!("{MOUNT_HERE} && echo mounted && exec sleep 600");
+    command.args(["--mount", "--target", &process.as_raw_pid().to_string()]);
+    command.args(["sh", "-c", &script, directory.to_str().unwrap()]);
+    let mut holder = Child::start(command);
+    holder.stdout_line(|line| line == "mounted");
+    holder
+}
+
+#[test]
+fn files_that_cannot_be_read_admit_nobody_and_delay_neither_what_runs_nor_the_end() {
+    let unshared = || Command::new("unshare").args(["--mount", "true"]).status();
+    if !Path::new("/dev/fuse").exists() || !unshared().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no file system can be mounted");
+        return;
+    }
+    let user = User::new();
+    user.authorize("");
+    let mut command = user.command("unshare");
+    command.args(["--mount", env!("CARGO_BIN_EXE_udpagent")]);
+    command.args(["--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args(["exec", "-i", &target, "--", "cat"]);
+    let mut cat = Child::start(command);
+    let mut echo = |word: &str| {
+        cat.type_in(&format!("{word}\n"));
+        cat.stdout_line(|line| line == word);
+    };
+    echo("before");
+    let ping = || user.udpctl(["ping", &target]).outcome().status;
+    let exec = |timeout: &str| {
+        let args = ["exec", &target, "--contact-timeout", timeout, "--", "true"];
+        user.udpctl(args).outcome().status
+    };
+    let mut holder = hang(&user, agent.child.pid(), &user.path("config/udpagent"));
+    // The files are to be read again, and the program is to be tried, which reads them too.
+    agent.child.signal(Signal::HUP);
+    echo("while they are read");
+    assert_eq!((exec("10s"), ping()), (0, 0));
+    agent
+        .child
+        .stderr_line(|line| line.contains("the file system does not answer"));
+    echo("while nobody is admitted");
+    assert_eq!(exec("1s"), 255);
+    agent
+        .child
+        .stderr_line(|line| line.contains("the program is not replaced"));
+    echo("after the trial");
+    // Without the file system, the files are there again.
+    holder.kill();
+    let mut command = user.command("nsenter");
+    let process = agent.child.pid().as_raw_pid().to_string();
+    command.args(["--mount", "--target", &process, "umount", "-l"]);
+    command.arg(user.path("config/udpagent"));
+    assert_eq!(Test::new(command).outcome().status, 0);
+    eventually("the key is admitted again", || exec("1s") == 0);
+    echo("with the files");
+    let _holder = hang(&user, agent.child.pid(), &user.path("config/udpagent"));
+    agent.child.signal(Signal::HUP);
+    assert_eq!(exec("10s"), 0);
+    agent.child.signal(Signal::TERM);
+    assert!(agent.child.ends_within(DEADLINE));
+    let (status, errors) = cat.wait();
+    assert_eq!(status.code(), Some(255), "{errors}");
 }
 
 #[test]

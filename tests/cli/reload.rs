@@ -276,6 +276,26 @@ fn replacements_leave_no_descriptor_and_no_process_behind() {
 }
 
 #[test]
+fn a_trial_that_does_not_answer_leaves_no_process_behind() {
+    let user = User::new();
+    let program = user.path("udpagent");
+    fs::copy(env!("CARGO_BIN_EXE_udpagent"), &program).unwrap();
+    let mut command = user.command(program.to_str().unwrap());
+    command.args(["--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    // It takes the signal once it serves.
+    let ping = user.udpctl(["ping", &agent.target()]).outcome();
+    assert_eq!(ping.status, 0, "{}", ping.stderr);
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/sh\nsleep 3600 &\nsleep 3601\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(refused_reload(&mut agent), "it does not answer");
+    eventually("no process is left, and no zombie", || {
+        children(agent.child.pid()).is_empty()
+    });
+}
+
+#[test]
 #[ignore = "needs tmux"]
 fn an_agent_ends_when_its_terminal_is_closed() {
     let here = Terminal::new();

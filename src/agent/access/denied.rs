@@ -13,6 +13,8 @@ use crate::process::{AccountError, RefusedVariable};
 pub enum Denied {
     /// No valid line lists the key, and it has shown no open invitation.
     NotListed,
+    /// A change of the files could not be read.
+    Suspended,
     /// The key has shown no open invitation.
     NotInvited,
     /// The command cannot be recorded, and a record is required.
@@ -49,6 +51,7 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotListed => "no valid line has this key or name",
+            Self::Suspended => "authorized_keys may have changed and cannot be read",
             Self::NotInvited => "the invitation was used, has expired, or never existed",
             Self::Unrecorded => "its audit record cannot be written",
             Self::Expired => "expires= has passed",

@@ -4,9 +4,11 @@
 //! missing one.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::home::{self, FileError, Readers};
@@ -56,11 +58,14 @@ pub enum FaultKind {
     TooLarge,
     /// It is not UTF-8 text.
     NotText,
+    /// Its file system does not answer, or has failed: the file may be as it was.
+    Unanswered,
 }
 
 impl From<FileError> for FileFault {
     fn from(error: FileError) -> Self {
         let kind = match &error {
+            FileError::Io(_, error) if is_lost(error) => FaultKind::Unanswered,
             FileError::Io(..) => FaultKind::Unreadable,
             FileError::TooOpen(..) => FaultKind::TooOpen,
             FileError::NotOurs(..) => FaultKind::NotOurs,
@@ -71,6 +76,21 @@ impl From<FileError> for FileFault {
         let words = error.to_string();
         Self { kind, words }
     }
+}
+
+/// True if an error says that the file system has failed, and nothing about the file.
+fn is_lost(error: &io::Error) -> bool {
+    let failures = [
+        Errno::IO,
+        Errno::NOTCONN,
+        Errno::CONNABORTED,
+        Errno::STALE,
+        Errno::TIMEDOUT,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+    ];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| failures.contains(&errno))
 }
 
 impl PolicyFile {
@@ -94,6 +114,18 @@ impl PolicyFile {
         };
         let path = OsText(path.as_os_str().to_owned());
         Self { path, content }
+    }
+
+    /// Returns the file as one that could not be read, for a reason.
+    pub(super) fn unanswered(&self, reason: &str) -> Self {
+        let fault = FileFault {
+            kind: FaultKind::Unanswered,
+            words: format!("{}: {reason}", self.path().display()),
+        };
+        Self {
+            path: self.path.clone(),
+            content: Content::Unusable(fault),
+        }
     }
 
     /// Path of the file, for messages.

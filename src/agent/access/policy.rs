@@ -26,6 +26,8 @@ pub struct Policy {
     pub(super) refused: HashSet<PublicKey>,
     pub(super) invites: Vec<invite::Record>,
     pub(super) own_user: OwnUser,
+    /// True if a change of the files could not be read.
+    pub(super) suspended: bool,
     /// Off if no key may run a command.
     pub(super) exec: Switch,
     /// Limits of the cgroup of each job whose key has none of its own.
@@ -82,6 +84,7 @@ impl Default for Policy {
             refused: HashSet::new(),
             invites: Vec::new(),
             own_user: OwnUser::NoKey,
+            suspended: false,
             exec: Switch::On,
             cgroup_limits: CgroupLimits::default(),
         }
@@ -105,6 +108,13 @@ impl Policy {
             });
         }
         policy
+    }
+
+    /// True if it admits nobody because a change of the files could not be read. It says nothing about those who were
+    /// admitted before.
+    #[must_use]
+    pub const fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// Returns this policy with commands switched on or off for all keys (`exec` in the configuration).
@@ -143,6 +153,9 @@ impl Policy {
         invite: Option<&[u8; INVITE]>,
         now_unix: u64,
     ) -> Result<Admission<'_>, Denied> {
+        if self.suspended {
+            return Err(Denied::Suspended);
+        }
         if let Some(member) = self.members.get(key) {
             check_options(&member.options, from, now_unix)?;
             return Ok(Admission::Member(member));

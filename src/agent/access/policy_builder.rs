@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::authorized_keys::{self, Refused};
-use super::file_content::FileFault;
+use super::file_content::{FaultKind, FileFault};
 use super::member::SAME_USER;
 use super::{LineError, Member, Options, Origin, OwnUser, Policy, Problem, invite};
 use crate::crypto::PublicKey;
@@ -55,6 +55,7 @@ impl PolicyBuilder {
 
     /// Adds an `authorized_keys` that is there and cannot be used.
     pub fn add_unusable_keys(&mut self, fault: FileFault, path: &Path) {
+        self.policy.suspended = fault.kind == FaultKind::Unanswered;
         self.add_fault(fault);
         self.close_keys(path);
     }

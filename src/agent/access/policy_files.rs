@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::file_content::{Content, PolicyFile};
+use super::file_content::{Content, FaultKind, PolicyFile};
 use super::{Policy, PolicyBuilder, Problem};
 
 /// The files of a policy when they were read.
@@ -22,6 +22,26 @@ pub struct PolicyFiles {
 }
 
 impl PolicyFiles {
+    /// Returns the files as ones that could not be read, for a reason: they admit nobody.
+    #[must_use]
+    pub fn unanswered(&self, reason: &str) -> Self {
+        Self {
+            authorized_keys: self.authorized_keys.unanswered(reason),
+            invites: self.invites.unanswered(reason),
+            own_key: self.own_key.clone(),
+        }
+    }
+
+    /// True if the keys could not be read, so that a policy of these files is
+    /// [suspended](Policy::is_suspended).
+    #[must_use]
+    pub fn are_unanswered(&self) -> bool {
+        let Content::Unusable(fault) = &self.authorized_keys.content else {
+            return false;
+        };
+        fault.kind == FaultKind::Unanswered
+    }
+
     /// Returns the policy. Never fails: a file or line with an error admits no key and is listed.
     #[must_use]
     pub fn policy(&self) -> (Policy, Vec<Problem>) {

@@ -51,6 +51,7 @@ mod tests {
     use crate::agent::access::testing::{home_in, key};
     use crate::agent::access::{Admission, Content, Denied, FaultKind, Member, OwnUser};
     use crate::crypto::PublicKey;
+    use crate::home::FileError;
     use crate::wire::limits::INVITE;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
@@ -267,6 +268,30 @@ mod tests {
         );
         fs::remove_file(&path).unwrap();
         assert!(own_user_is_admitted(&sources), "there is no file");
+    }
+
+    #[test]
+    fn files_whose_file_system_does_not_answer_admit_nobody_and_suspend_the_policy() {
+        let (_directory, sources) = same_user();
+        write_keys(&sources, format!("{} a\n", key(1)));
+        let files = sources.read();
+        let (policy, _) = files.policy();
+        assert!(!policy.is_suspended() && !files.are_unanswered());
+        let unanswered = files.unanswered("no answer");
+        assert!(unanswered.are_unanswered());
+        let (policy, problems) = unanswered.policy();
+        assert!(policy.is_suspended());
+        for admitted in [1, 9] {
+            let denied = policy.authorize_session(&key(admitted), None, Some(&[0; INVITE]), 0);
+            assert_eq!(denied.err(), Some(Denied::Suspended));
+        }
+        let first = problems[0].to_string();
+        assert!(first.ends_with("authorized_keys: no answer"), "{first}");
+        for (errno, lost) in [(libc::ENOTCONN, true), (libc::EACCES, false)] {
+            let error = std::io::Error::from_raw_os_error(errno);
+            let fault = crate::agent::access::FileFault::from(FileError::Io("x".into(), error));
+            assert_eq!(fault.kind == FaultKind::Unanswered, lost, "{errno}");
+        }
     }
 
     #[test]

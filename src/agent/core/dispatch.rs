@@ -155,6 +155,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         };
         state.controller.remote = remote;
         let (key, invite) = (state.controller.key, state.invite);
+        if self.policy.policy().is_suspended() {
+            return;
+        }
         if authorize(&self.policy, &key, Some(remote), invite.as_ref()).is_err() {
             let (code, reason) = (CloseCode::Revoked, "this key may not connect from there");
             self.close(now, session, code, reason);

@@ -137,9 +137,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Authorises all sessions and running jobs again, after the policy has changed or something in it has
-    /// expired. Sessions that are denied are closed, and jobs whose commands are denied are ended.
+    /// expired. Sessions that are denied are closed, and jobs whose commands are denied are ended. Both stay as they
+    /// are while a change of the files cannot be read.
     pub fn on_policy_changed(&mut self, now: Instant) {
         let policy = &self.policy;
+        if policy.policy().is_suspended() {
+            // It admits nobody anew, and says nothing about those who are here.
+            return;
+        }
         let sessions = &self.sessions;
         let address_of = |session| Some(sessions.get(&session)?.controller.remote);
         self.jobs.end_denied(policy, address_of);

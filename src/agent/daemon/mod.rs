@@ -279,7 +279,7 @@ impl Bound {
     /// # Errors
     /// The system has no descriptor left.
     pub fn serve(
-        self,
+        mut self,
         front: PathBuf,
         program: Program,
         sandbox: sandbox::Plan,
@@ -289,6 +289,7 @@ impl Bound {
     ) -> io::Result<()> {
         let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
         process::unblock_signals();
+        self.supervisor.set_program(front.clone());
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
         let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
         let descriptors = [log].into_iter().chain(sockets).collect();

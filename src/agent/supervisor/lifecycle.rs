@@ -373,6 +373,7 @@ impl Supervisor {
             .chain(self.records.next_deadline())
             .chain(self.store_deadline())
             .chain(self.reload)
+            .chain(self.reading.deadline())
             .chain(self.cgroups.as_ref().and_then(Cgroups::poll_timeout))
             .chain(self.redemptions.next_deadline())
             .chain(self.owner.as_ref().and_then(Owner::next_deadline))

@@ -40,6 +40,12 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 /// steps, and a removed key must lose its sessions within a second.
 pub const SETTLED: Duration = Duration::from_millis(300);
 
+/// Time for reading the files of the policy. Later than that, the file system does not answer.
+pub const POLICY: Duration = Duration::from_secs(5);
+
+/// Time after which files that could not be read are read again.
+pub const POLICY_RETRY: Duration = Duration::from_secs(2);
+
 /// Time between two attempts to lock the file of the keys. A program that holds the lock only replaces a file.
 pub const REDEMPTION_RETRY: Duration = Duration::from_millis(20);
 

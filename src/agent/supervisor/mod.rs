@@ -28,6 +28,7 @@ mod limits;
 mod messages;
 mod owner;
 mod policy;
+pub mod policy_worker;
 mod readiness;
 mod records;
 mod redemptions;
@@ -55,6 +56,7 @@ pub use store::Store;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use mio::{Poll, Registry};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, getrlimit, setrlimit, waitpid};
@@ -65,10 +67,12 @@ use self::owner::Owner;
 use self::readiness::Part;
 use self::records::Records;
 use self::redemptions::Redemptions;
+use self::reload::Reading;
 use self::sessions::Sessions;
 use self::table::Table;
 use self::tally::Tally;
 use self::watch::Watch;
+use super::access::PolicySource as _;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
@@ -139,8 +143,11 @@ pub struct Supervisor {
     slots: u32,
     policy: SharedPolicy,
     watch: Option<Watch>,
-    /// Time at which changed files are loaded.
+    /// Time at which changed files are read.
     reload: Option<Instant>,
+    reading: Reading,
+    /// This program, if it may be executed for a task; `None` for an agent within another program.
+    own_program: Option<PathBuf>,
     max_jobs: usize,
     max_output: Option<u64>,
     resources: Vec<Limit>,
@@ -219,15 +226,8 @@ impl Supervisor {
         let policy = SharedPolicy::new(config.trust, config.exec, config.cgroup_limits);
         let (replay_log, seen_before) = config.replay_log.unzip();
         let seen_before = seen_before.unwrap_or_default();
-        let watch = match policy.sources() {
-            None => None,
-            Some(sources) => {
-                let watch = Watch::new(&registry, tokens::WATCH, sources.paths())?;
-                // Files may have changed between the first load and the start of the watch.
-                policy.reload();
-                Some(watch)
-            }
-        };
+        let watch = watch_files(&policy, &registry)?;
+        let suspended = policy.policy().is_suspended();
         let mark = format!("{:016x}", config.mark);
         let cgroups = cgroups::open(&config.cgroup_parent, &mark, config.takes_over)?;
         let mut guard = config.guard;
@@ -243,7 +243,9 @@ impl Supervisor {
             mark,
             policy,
             watch,
-            reload: None,
+            reload: suspended.then(|| Clock.now() + limits::POLICY_RETRY),
+            reading: Reading::default(),
+            own_program: None,
             max_jobs,
             max_output: config.max_output,
             resources: config.resources,
@@ -286,6 +288,11 @@ impl Supervisor {
         };
         supervisor.enable_controllers();
         Ok(supervisor)
+    }
+
+    /// Lets a program, which is this one, be executed for tasks that may wait for a file system.
+    pub fn set_program(&mut self, program: PathBuf) {
+        self.own_program = Some(program);
     }
 
     /// Returns the registry of its poll.
@@ -332,7 +339,9 @@ impl Supervisor {
 
     /// True if nothing is under way that its state does not contain.
     fn can_be_replaced(&self) -> bool {
-        self.records.is_settled() && self.guard.as_ref().is_none_or(Guard::is_idle)
+        let is_read = self.reload.is_none() && !self.reading.is_active();
+        let is_settled = is_read && self.redemptions.is_idle() && self.records.is_settled();
+        is_settled && self.guard.as_ref().is_none_or(Guard::is_idle)
     }
 
     /// Reaps children that end on their own.
@@ -362,6 +371,18 @@ impl Supervisor {
             self.end(now, id, cause, Force::Terminate);
         }
     }
+}
+
+/// Watches the files of a policy, if it has any.
+fn watch_files(policy: &SharedPolicy, registry: &Registry) -> io::Result<Option<Watch>> {
+    let Some(sources) = policy.sources() else {
+        return Ok(None);
+    };
+    let mut watch = Watch::new(registry, tokens::WATCH, sources.paths())?;
+    watch.renew();
+    // Files may have changed between the first load and the start of the watch.
+    policy.load();
+    Ok(Some(watch))
 }
 
 /// Returns the process ids of the recorder and of the guard.

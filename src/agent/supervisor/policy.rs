@@ -2,15 +2,14 @@
 //!
 //! Not the decisions ([`Policy`]). Invariant: the front gets the texts that this policy was made of.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::access::{
     Accounts, InviteRefused, Policy, PolicyFiles, PolicySource, Problem, Registration, Sources,
-    invite,
 };
 use crate::agent::switch::Switch;
-use crate::crypto::{InviteToken, PublicKey};
+use crate::crypto::PublicKey;
 use crate::message::OsText;
 use crate::process::{Account, AccountError, CgroupLimits, RefusedVariable, clean_environment};
 use crate::wire::limits::INVITE;
@@ -27,20 +26,18 @@ pub enum Trust {
 /// The current policy. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SharedPolicy {
-    current: Arc<RwLock<Arc<Policy>>>,
+    current: Arc<RwLock<Current>>,
     exec: Switch,
     cgroup_limits: CgroupLimits,
     sources: Option<Sources>,
     account: Arc<Account>,
 }
 
-/// Reason why no key was listed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RedeemFailed {
-    /// Another program changes the files at present.
-    Locked,
-    /// The invitation was refused.
-    Refused,
+/// A policy, and the files that it was made of.
+#[derive(Debug)]
+struct Current {
+    policy: Arc<Policy>,
+    files: Option<PolicyFiles>,
 }
 
 /// Returns the seconds since 1970, by which keys and invitations expire.
@@ -51,42 +48,55 @@ pub fn unix_now() -> u64 {
 }
 
 impl SharedPolicy {
-    /// Loads the policy for the first time. `exec` switches commands on or off for all keys.
+    /// Loads the policy for the first time, and waits for the files. `exec` switches commands on or off for all keys.
     #[must_use]
     pub fn new(trust: Trust, exec: Switch, cgroup_limits: CgroupLimits) -> Self {
         let (policy, sources) = match trust {
             Trust::Keys(keys) => (Policy::of_keys(&keys), None),
             Trust::Files(sources) => (Policy::default(), Some(sources)),
         };
+        let policy = policy.with_exec(exec).with_cgroup_limits(cgroup_limits);
         let shared = Self {
-            current: Arc::new(RwLock::new(Arc::new(
-                policy.with_exec(exec).with_cgroup_limits(cgroup_limits),
-            ))),
+            current: Arc::new(RwLock::new(Current {
+                policy: Arc::new(policy),
+                files: None,
+            })),
             exec,
             cgroup_limits,
             sources,
             account: Arc::new(Account::current()),
         };
-        shared.reload();
+        shared.load();
         shared
     }
 
-    /// Loads the policy again. Returns the number of errors in its files.
-    pub fn reload(&self) -> usize {
-        let Some(sources) = &self.sources else {
-            return 0;
-        };
-        let (policy, problems) = sources.load();
+    /// Loads the policy, and waits for the files.
+    pub fn load(&self) {
+        if let Some(sources) = &self.sources {
+            let _ = self.replace(sources.read());
+        }
+    }
+
+    /// Replaces the policy by that of other texts. Returns the number of errors in them.
+    #[must_use]
+    pub fn replace(&self, files: PolicyFiles) -> usize {
+        let (policy, problems) = files.policy();
         problems.iter().for_each(report);
         let policy = policy.with_exec(self.exec);
         let policy = Arc::new(policy.with_cgroup_limits(self.cgroup_limits));
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        let files = Some(files);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { policy, files };
         problems.len()
     }
 
     /// Texts of the files that the policy was made of.
+    #[must_use]
     pub fn files(&self) -> Option<PolicyFiles> {
-        self.sources.as_ref().map(Sources::read)
+        self.current().files.clone()
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keys of a policy without files.
@@ -122,8 +132,7 @@ fn report(problem: &Problem) {
 
 impl PolicySource for SharedPolicy {
     fn policy(&self) -> Arc<Policy> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current)
+        Arc::clone(&self.current().policy)
     }
 
     fn accounts(&self) -> &dyn Accounts {
@@ -134,40 +143,9 @@ impl PolicySource for SharedPolicy {
         unix_now()
     }
 
-    fn register(
-        &mut self,
-        key: &PublicKey,
-        invite: &[u8; INVITE],
-        requested: &str,
-    ) -> Registration {
-        let redeemed = self.redeem(key, invite, requested);
-        Registration::Decided(redeemed.map_err(|_| InviteRefused))
-    }
-}
-
-impl SharedPolicy {
-    /// Lists a key and uses its invitation up. Does not wait for another program that changes the files.
-    ///
-    /// # Errors
-    /// [`RedeemFailed`]
-    pub fn redeem(
-        &self,
-        key: &PublicKey,
-        invite: &[u8; INVITE],
-        requested: &str,
-    ) -> Result<String, RedeemFailed> {
-        let sources = self.sources.as_ref().ok_or(RedeemFailed::Refused)?;
-        let token = InviteToken::from_bytes(*invite);
-        let member = invite::redeem(&sources.agent, key, requested, &token, unix_now());
-        let member = member.map_err(|error| match error {
-            invite::RedeemError::Locked => RedeemFailed::Locked,
-            error => {
-                tracing::warn!("an invitation was refused: {error}");
-                RedeemFailed::Refused
-            }
-        })?;
-        self.reload();
-        Ok(member.name)
+    fn register(&mut self, _: &PublicKey, _: &[u8; INVITE], _: &str) -> Registration {
+        // The supervisor redeems invitations by a worker.
+        Registration::Decided(Err(InviteRefused))
     }
 }
 

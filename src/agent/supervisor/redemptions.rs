@@ -1,10 +1,13 @@
-//! Invitations that are being redeemed: while another program changes the file of the keys, they wait for its lock.
+//! Invitations that are being redeemed, one after the other, by a [`Worker`], which waits for the lock while another
+//! program changes the file of the keys.
 //!
-//! Invariant: nothing else waits for the lock, and the number of those that do is bounded.
+//! Invariants: nothing else waits for the lock, and the number of those that do is bounded; a key is told that it is
+//! listed once the policy has it.
 
 use std::collections::VecDeque;
 
-use super::policy::RedeemFailed;
+use super::policy::unix_now;
+use super::policy_worker::{self, Answer, Task, Worker};
 use super::{Supervisor, limits};
 use crate::agent::access::Controller;
 use crate::agent::audit::{Event, Record};
@@ -28,24 +31,34 @@ pub struct Redemption {
     pub name: String,
 }
 
-/// Redemptions that wait for the lock, oldest first.
+/// Redemptions, oldest first.
 #[derive(Default)]
 pub struct Redemptions {
-    /// Each with the time at which it is given up.
-    waiting: VecDeque<(Instant, Redemption)>,
-    /// Time of the next attempt; only while some wait.
-    retry: Option<Instant>,
+    waiting: VecDeque<Redemption>,
+    /// The one in progress. Its question is `None` if the front that has asked is gone.
+    active: Option<(Worker, Option<u64>, Controller)>,
+    /// Questions about keys that are listed, and their names, until the policy has them.
+    listed: Vec<(u64, String)>,
 }
 
 impl Redemptions {
-    /// Returns the time of the next attempt.
-    pub const fn next_deadline(&self) -> Option<Instant> {
-        self.retry
+    /// Returns the time until which the one in progress is to be answered.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.active.as_ref().map(|active| active.0.deadline())
+    }
+
+    /// True if none is in progress.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_none() && self.waiting.is_empty()
     }
 
     /// Forgets them, because the front that has asked is gone.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.waiting.clear();
+        self.listed.clear();
+        if let Some((_, question, _)) = &mut self.active {
+            *question = None;
+        }
     }
 }
 
@@ -55,49 +68,82 @@ impl Supervisor {
         if self.redemptions.waiting.len() >= limits::REDEMPTIONS {
             return self.answer_redemption(redemption.question, None);
         }
-        let until = now + limits::REDEMPTION;
-        self.redemptions.waiting.push_back((until, redemption));
-        self.redeem_waiting(now);
+        self.redemptions.waiting.push_back(redemption);
+        self.redeem(now);
     }
 
-    /// Makes the next attempt if it is due.
-    pub(super) fn retry_redemptions(&mut self, now: Instant) {
-        if self.redemptions.retry.is_some_and(|at| at <= now) {
-            self.redeem_waiting(now);
+    /// Takes the answer of the redemption in progress, and begins the next one.
+    pub(super) fn redeem(&mut self, now: Instant) {
+        let active = self.redemptions.active.as_mut();
+        if let Some(answer) = active.and_then(|active| active.0.poll(now))
+            && let Some((_, question, controller)) = self.redemptions.active.take()
+        {
+            let result = answer.and_then(|answer| match answer {
+                Answer::Redeemed(result) => result,
+                Answer::Read { .. } => Err("no answer".to_owned()),
+            });
+            self.on_redeemed(now, question, controller, result);
+        }
+        while self.redemptions.active.is_none()
+            && let Some(redemption) = self.redemptions.waiting.pop_front()
+        {
+            self.begin_redemption(now, redemption);
         }
     }
 
-    /// Redeems those that wait, in their order, until the lock is held by another program.
-    fn redeem_waiting(&mut self, now: Instant) {
-        self.redemptions.retry = None;
-        while let Some((until, redemption)) = self.redemptions.waiting.pop_front() {
-            let Redemption { question, key, .. } = redemption;
-            let redeemed = self
-                .policy
-                .redeem(&key, &redemption.invite, &redemption.name);
-            match redeemed {
-                Err(RedeemFailed::Locked) if now < until => {
-                    self.redemptions.waiting.push_front((until, redemption));
-                    self.redemptions.retry = Some(now + limits::REDEMPTION_RETRY);
-                    return;
-                }
-                Err(RedeemFailed::Locked) => {
-                    tracing::warn!("an invitation was refused: the file of the keys stays locked");
+    fn begin_redemption(&mut self, now: Instant, redemption: Redemption) {
+        let Redemption { question, key, .. } = redemption;
+        let task = Task::Redeem {
+            key,
+            invite: redemption.invite,
+            name: redemption.name,
+            unix_now: unix_now(),
+        };
+        let remote = redemption.address;
+        let name = None;
+        let controller = Controller { key, name, remote };
+        let until = now + policy_worker::REDEMPTION;
+        match self.start_worker(&task, until) {
+            Some(Ok(worker)) => {
+                self.redemptions.active = Some((worker, Some(question), controller));
+            }
+            Some(Err(error)) => {
+                self.on_redeemed(now, Some(question), controller, Err(error.to_string()));
+            }
+            None => self.answer_redemption(question, None),
+        }
+    }
+
+    fn on_redeemed(
+        &mut self,
+        now: Instant,
+        question: Option<u64>,
+        mut controller: Controller,
+        result: Result<String, String>,
+    ) {
+        match result {
+            Ok(name) => {
+                controller.name = Some(name);
+                let record = Record::of_controller(&controller, Event::Registered {});
+                self.records.send(&record);
+                self.redemptions
+                    .listed
+                    .extend(question.zip(controller.name));
+                self.read_policy(now);
+            }
+            Err(reason) => {
+                tracing::warn!("an invitation was refused: {reason}");
+                if let Some(question) = question {
                     self.answer_redemption(question, None);
                 }
-                Err(RedeemFailed::Refused) => self.answer_redemption(question, None),
-                Ok(name) => {
-                    let controller = Controller {
-                        key,
-                        name: Some(name.clone()),
-                        remote: redemption.address,
-                    };
-                    let record = Record::of_controller(&controller, Event::Registered {});
-                    self.records.send(&record);
-                    self.send_policy();
-                    self.answer_redemption(question, Some(name));
-                }
             }
+        }
+    }
+
+    /// Answers about the keys that are listed now.
+    pub(super) fn answer_redeemed(&mut self) {
+        for (question, name) in std::mem::take(&mut self.redemptions.listed) {
+            self.answer_redemption(question, Some(name));
         }
     }
 

@@ -132,7 +132,7 @@ impl Run {
             }
             for event in &ready {
                 match event.token() {
-                    tokens::TIMER | tokens::RECORDER | tokens::TRIAL => {}
+                    tokens::TIMER | tokens::RECORDER | tokens::TRIAL | tokens::WORKER => {}
                     tokens::FRONT => self.supervisor.front_ready = true,
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
@@ -210,10 +210,7 @@ impl Run {
         if let Some(cgroups) = &mut self.supervisor.cgroups {
             cgroups.on_timeout(now);
         }
-        self.supervisor.retry_redemptions(now);
-        if self.supervisor.reload.is_some_and(|at| at <= now) {
-            self.supervisor.reload_policy();
-        }
+        self.supervisor.on_policy(now);
         match self.phase {
             Phase::Ending(at) if at <= now => self.end_trees(now),
             Phase::Working if self.supervisor.front.is_none() && !self.is_executing() => {
@@ -240,7 +237,7 @@ impl Run {
             return;
         }
         self.service_manager.notify(now, State::Reloading);
-        self.supervisor.reload_policy();
+        self.supervisor.read_policy(now);
         self.start_replacement(now);
     }
 

@@ -25,8 +25,11 @@ pub const TRIAL: Token = Token(6);
 /// The socket of the owner's tools.
 pub const OWNER: Token = Token(7);
 
+/// A process that reads or changes the files of the policy.
+pub const WORKER: Token = Token(8);
+
 /// First token of the connections of the owner's tools.
-const CONNECTION: usize = 8;
+const CONNECTION: usize = 16;
 
 const _: () = assert!(CONNECTION + CONNECTIONS <= FIRST);
 
@@ -42,7 +45,7 @@ pub fn connection_of(token: Token) -> Option<usize> {
 }
 
 /// First token of processes.
-const FIRST: usize = 16;
+const FIRST: usize = 32;
 
 /// Returns the token of a part of a process.
 pub fn of(job: JobId, part: Part) -> Token {

@@ -6,12 +6,24 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::message::OsText;
+
+/// Result of [`follow`].
+#[derive(Default, Serialize, Deserialize)]
+pub struct Watched {
+    /// Targets of files that are symbolic links.
+    targets: Vec<OsText>,
+    /// Directories that cannot be watched, and the reasons.
+    failed: Vec<String>,
+}
 
 /// The watched files.
 pub struct Watch {
@@ -22,7 +34,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch files. Changes are reported to the poll as `token`.
+    /// Returns a watch of files. Changes are reported to the poll as `token`, once their directories are
+    /// [followed](follow).
     pub fn new(registry: &Registry, token: Token, files: Vec<PathBuf>) -> io::Result<Self> {
         let descriptor = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         registry.register(
@@ -30,13 +43,11 @@ impl Watch {
             token,
             Interest::READABLE,
         )?;
-        let mut watch = Self {
+        Ok(Self {
             descriptor,
             files,
             targets: Vec::new(),
-        };
-        watch.renew();
-        Ok(watch)
+        })
     }
 
     /// Returns true if a file may have changed since the last call.
@@ -56,33 +67,57 @@ impl Watch {
             let lost = ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED | ReadFlags::ISDIR;
             changed |= known || event.events().intersects(lost);
         }
-        if changed {
-            self.renew();
-        }
         changed
     }
 
-    /// Watches the existing directories. To add one again has no effect.
-    fn renew(&mut self) {
-        let mut directories: BTreeSet<&Path> = BTreeSet::new();
-        self.targets = self.files.iter().flat_map(links).collect();
-        for file in self.files.iter().chain(&self.targets) {
-            // The nearest existing directory, to detect the creation of those below.
-            let mut directory = file.ancestors().skip(1);
-            directories.extend(directory.find(|directory| directory.is_dir()));
+    /// Returns the inotify descriptor, for [`follow`].
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// Takes what [`follow`] has found.
+    pub fn set_targets(&mut self, watched: Watched) {
+        let targets = watched.targets.into_iter();
+        self.targets = targets.map(|target| PathBuf::from(target.0)).collect();
+        for failed in watched.failed {
+            tracing::warn!("cannot watch {failed}");
         }
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::MOVE
-            | WatchFlags::DELETE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ATTRIB;
-        for directory in directories {
-            if let Err(error) = inotify::add_watch(&self.descriptor, directory, flags) {
-                tracing::warn!(%error, "cannot watch {}", directory.display());
-            }
+    }
+
+    /// Watches the existing directories. Waits for their file systems.
+    pub fn renew(&mut self) {
+        let watched = follow(self.descriptor.as_fd(), &self.files);
+        self.set_targets(watched);
+    }
+}
+
+/// Lets an inotify descriptor watch the existing directories of files. To add one again has no effect. May be called in
+/// another process than the [`Watch`].
+pub fn follow(descriptor: BorrowedFd<'_>, files: &[PathBuf]) -> Watched {
+    let targets: Vec<PathBuf> = files.iter().flat_map(links).collect();
+    let mut directories: BTreeSet<&Path> = BTreeSet::new();
+    for file in files.iter().chain(&targets) {
+        // The nearest existing directory, to detect the creation of those below.
+        let mut directory = file.ancestors().skip(1);
+        directories.extend(directory.find(|directory| directory.is_dir()));
+    }
+    let flags = WatchFlags::CLOSE_WRITE
+        | WatchFlags::CREATE
+        | WatchFlags::MOVE
+        | WatchFlags::DELETE
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF
+        | WatchFlags::ATTRIB;
+    let mut failed = Vec::new();
+    for directory in directories {
+        if let Err(error) = inotify::add_watch(descriptor, directory, flags) {
+            failed.push(format!("{}: {error}", directory.display()));
         }
+    }
+    let targets = targets.into_iter().map(|path| OsText(path.into()));
+    Watched {
+        targets: targets.collect(),
+        failed,
     }
 }
 
@@ -108,26 +143,36 @@ mod tests {
 
     use super::*;
 
+    /// True if a file has changed; follows the directories then, as a reload does.
+    fn has_changed(watch: &mut Watch) -> bool {
+        let changed = watch.has_changed();
+        if changed {
+            watch.renew();
+        }
+        changed
+    }
+
     #[test]
     fn the_creation_change_and_removal_of_a_watched_file_are_detected() {
         let directory = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
         let file = directory.path().join("sub/keys");
         let mut watch = Watch::new(poll.registry(), Token(0), vec![file.clone()]).unwrap();
-        assert!(!watch.has_changed());
+        watch.renew();
+        assert!(!has_changed(&mut watch));
         fs::create_dir(directory.path().join("sub")).unwrap();
-        assert!(watch.has_changed(), "its directory");
+        assert!(has_changed(&mut watch), "its directory");
         fs::write(directory.path().join("sub/other"), "x").unwrap();
-        assert!(!watch.has_changed());
+        assert!(!has_changed(&mut watch));
         fs::write(&file, "x").unwrap();
-        assert!(watch.has_changed());
-        assert!(!watch.has_changed());
+        assert!(has_changed(&mut watch));
+        assert!(!has_changed(&mut watch));
         let aside = directory.path().join("sub/aside");
         fs::write(&aside, "y").unwrap();
         fs::rename(&aside, &file).unwrap();
-        assert!(watch.has_changed());
+        assert!(has_changed(&mut watch));
         fs::remove_file(&file).unwrap();
-        assert!(watch.has_changed());
+        assert!(has_changed(&mut watch));
     }
 
     #[test]
@@ -142,15 +187,16 @@ mod tests {
         std::os::unix::fs::symlink(at("c/truth"), at("b/middle")).unwrap();
         std::os::unix::fs::symlink("../b/middle", at("a/keys")).unwrap();
         let mut watch = Watch::new(poll.registry(), Token(0), vec![at("a/keys")]).unwrap();
+        watch.renew();
         fs::write(at("c/truth"), "y").unwrap();
-        assert!(watch.has_changed());
+        assert!(has_changed(&mut watch));
         fs::write(at("c/other"), "y").unwrap();
-        assert!(!watch.has_changed());
+        assert!(!has_changed(&mut watch));
         fs::write(at("c/other"), "y").unwrap();
         fs::remove_file(at("b/middle")).unwrap();
         std::os::unix::fs::symlink(at("c/other"), at("b/middle")).unwrap();
-        assert!(watch.has_changed(), "the link has another target");
+        assert!(has_changed(&mut watch), "the link has another target");
         fs::write(at("c/other"), "z").unwrap();
-        assert!(watch.has_changed());
+        assert!(has_changed(&mut watch));
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::agent::access::Sources;
 use crate::agent::config::{self, Layer};
 use crate::crypto::{PublicKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
@@ -38,6 +39,14 @@ impl Files {
             agent: AgentHome::locate(&environment, User::current())?,
             control: ControlHome::locate(&environment).ok(),
         })
+    }
+
+    /// Returns the files that grant access.
+    pub fn sources(self) -> Sources {
+        Sources {
+            agent: self.agent,
+            control: self.control,
+        }
     }
 
     /// Loads the agent's public key, or creates the key if there is none yet.

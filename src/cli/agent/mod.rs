@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use self::check::CheckArgs;
 use self::completions::CompletionsArgs;
+use self::files::Files;
 use self::invite::InviteArgs;
 use self::key::KeyArgs;
 use self::keys::KeysArgs;
@@ -31,10 +32,10 @@ use self::status::StatusArgs;
 use super::{failure, memory};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
-use crate::agent::supervisor::guard;
-use crate::agent::supervisor::handover::TRIAL;
+use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
+use crate::agent::supervisor::{guard, policy_worker};
 use crate::agent::{front, recorder};
-use crate::message::status::{AGENT_FAILURE, INTERNAL};
+use crate::message::status::{AGENT_FAILURE, INTERNAL, SUCCESS};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,8 +99,15 @@ pub fn main() -> ExitCode {
     }
     memory::keep_private();
     match std::env::args_os().next() {
+        Some(name) if name == LAUNCHER => {
+            if let Err(error) = launch(std::env::args_os().skip(1)) {
+                println!("{error}");
+            }
+            return ExitCode::SUCCESS;
+        }
         Some(name) if name == FRONT => std::process::exit(front::main().into()),
         Some(name) if name == PROBE => std::process::exit(probe_main().into()),
+        Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
         _ => {}
     }
     let line = AgentLine::parse();
@@ -114,6 +122,13 @@ pub fn main() -> ExitCode {
     });
     // At once: a thread that waits for the terminal must not delay it.
     std::process::exit(status.into())
+}
+
+/// Does a task of the agent that concerns the files of the policy. The agent reports a failure.
+fn work() -> u8 {
+    let files = Files::locate();
+    let done = files.is_ok_and(|files| policy_worker::main(&files.sources()).is_ok());
+    if done { SUCCESS } else { INTERNAL }
 }
 
 fn run(line: &AgentLine) -> Result<u8> {

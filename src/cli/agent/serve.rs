@@ -15,7 +15,6 @@ use rustix::process::{Resource, getrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::files::{ConfigFile, Files};
-use crate::agent::access::Sources;
 use crate::agent::audit::{self, Demand};
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::{self, Config, Layer, LogFormat, Sandbox, Switch};
@@ -351,10 +350,7 @@ fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> dae
         name,
         binds: Vec::new(),
         replay_log: Some(files.agent.state_dir().join("answered")),
-        trust: Trust::Files(Sources {
-            agent: files.agent,
-            control: files.control,
-        }),
+        trust: Trust::Files(files.sources()),
         exec: config.exec,
         jobs: jobs::Config {
             max_jobs: config.max_jobs,

@@ -2,7 +2,8 @@
 
 use super::harness::*;
 use crate::agent::jobs::Force;
-use crate::message::{CloseCode, OnDisconnect, Request};
+use crate::agent::switch::Switch;
+use crate::message::{CloseCode, OnDisconnect, Outcome, Reply, Request};
 use crate::session::{Closed, Event};
 
 #[test]
@@ -31,6 +32,40 @@ fn a_job_that_the_line_of_its_key_no_longer_allows_is_ended() {
         let ended = &harness.service.processes().ended;
         assert_eq!(*ended, [(job, Force::Terminate)], "{line}");
     }
+}
+
+#[test]
+fn while_the_files_cannot_be_read_nothing_is_started_or_ended() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    harness.call(alice, 0, &Request::Exec(exec(1)));
+    let suspend = |harness: &mut Harness, suspended| {
+        harness.policy.borrow_mut().suspend(suspended);
+        harness.service.on_policy_changed(harness.now);
+        harness.drain();
+    };
+    suspend(&mut harness, Switch::On);
+    assert_eq!(harness.service.processes().ended, []);
+    assert!(!harness.closed.contains_key(&alice));
+    let denied = harness.call(alice, 1, &Request::Exec(exec(2)));
+    assert!(matches!(
+        harness.reply(denied),
+        Some(Reply::Exit {
+            outcome: Outcome::Denied {},
+            ..
+        })
+    ));
+    assert_eq!(harness.service.processes().spawned.len(), 1);
+    let bob = harness.open(2, BOB);
+    assert!(harness.closed.contains_key(&bob), "nobody is admitted");
+    suspend(&mut harness, Switch::Off);
+    harness.call(alice, 2, &Request::Exec(exec(2)));
+    assert_eq!(harness.service.processes().spawned.len(), 2);
+    suspend(&mut harness, Switch::On);
+    harness.policy.borrow_mut().remove(ALICE);
+    suspend(&mut harness, Switch::Off);
+    assert!(harness.closed.contains_key(&alice));
+    assert_eq!(harness.service.processes().ended.len(), 2);
 }
 
 #[test]

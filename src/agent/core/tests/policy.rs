@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::agent::access::testing::TestAccounts;
 use crate::agent::access::{
-    Accounts, InviteRefused, Policy, PolicyBuilder, PolicySource, Registration,
+    Accounts, FaultKind, FileFault, InviteRefused, Policy, PolicyBuilder, PolicySource,
+    Registration,
 };
 use crate::agent::switch::Switch;
 use crate::crypto::{InviteToken, PublicKey};
@@ -23,6 +24,8 @@ pub struct TestPolicy {
     lines: HashMap<PublicKey, String>,
     exec: Switch,
     invitation: Switch,
+    /// On while the files cannot be read.
+    suspended: Switch,
 }
 
 impl TestPolicy {
@@ -31,6 +34,7 @@ impl TestPolicy {
             lines,
             exec: Switch::On,
             invitation: Switch::On,
+            suspended: Switch::Off,
         }
     }
 
@@ -49,6 +53,11 @@ impl TestPolicy {
         self.invitation = Switch::Off;
     }
 
+    /// Says whether the files cannot be read.
+    pub const fn suspend(&mut self, suspended: Switch) {
+        self.suspended = suspended;
+    }
+
     /// Switches commands off for all keys.
     pub fn switch_exec_off(&mut self) {
         self.exec = Switch::Off;
@@ -64,6 +73,13 @@ impl PolicySource for Rc<RefCell<TestPolicy>> {
         builder.add_keys(lines.collect::<String>(), Path::new("authorized_keys"));
         if self.borrow().invitation == Switch::On {
             builder.add_invites(format!("{hash} 600\n"), Path::new("invites"));
+        }
+        if self.borrow().suspended == Switch::On {
+            let mut builder = PolicyBuilder::default();
+            let kind = FaultKind::Unanswered;
+            let words = String::new();
+            builder.add_unusable_keys(FileFault { kind, words }, Path::new("authorized_keys"));
+            return Arc::new(builder.finish().0);
         }
         let (policy, problems) = builder.finish();
         assert!(problems.is_empty(), "{problems:?}");

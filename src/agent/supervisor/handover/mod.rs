@@ -17,4 +17,4 @@ mod trial;
 pub use inherited::{Descriptors, Inherited, VARIABLE};
 pub use program::{FileIdentity, Program};
 pub use state::{ChildState, InletState, IoState, JobState, OutletState, State};
-pub use trial::{TRIAL, Trial, report as report_trial};
+pub use trial::{LAUNCHER, TRIAL, Trial, launch, report as report_trial};

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -38,12 +39,7 @@ impl Program {
     /// # Errors
     /// There is none.
     pub fn file(&self) -> io::Result<FileIdentity> {
-        let file = metadata(&self.path)?;
-        Ok(FileIdentity {
-            device: file.dev(),
-            inode: file.ino(),
-            changed: (file.ctime(), file.ctime_nsec()),
-        })
+        FileIdentity::of(&self.path)
     }
 }
 
@@ -53,6 +49,41 @@ pub struct FileIdentity {
     device: u64,
     inode: u64,
     changed: (i64, i64),
+}
+
+impl FileIdentity {
+    /// Returns the identity of a file.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let file = metadata(path)?;
+        Ok(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+
+    /// Parses the text that it is displayed as.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let file = Self {
+            device: words.next()?.parse().ok()?,
+            inode: words.next()?.parse().ok()?,
+            changed: (words.next()?.parse().ok()?, words.next()?.parse().ok()?),
+        };
+        words.next().is_none().then_some(file)
+    }
+}
+
+impl fmt::Display for FileIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanoseconds) = self.changed;
+        let Self { device, inode, .. } = self;
+        write!(f, "{device} {inode} {seconds} {nanoseconds}")
+    }
 }
 
 /// Returns the path of a program of this name, as execvp(3) finds it.

@@ -1,13 +1,21 @@
 //! The trial of a program before it is executed in the place of this one: as a child, it reads the configuration and
 //! the state, and says whether it could continue.
 //!
-//! Invariant: nothing is changed by a trial, and it ends within a bounded time.
+//! The supervisor starts itself under the name [`LAUNCHER`], which executes the program: only the launcher waits if the
+//! file system of the program does not answer. Invariant: nothing is changed by a trial, and it ends within a bounded
+//! time.
 
+use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal, setsid,
+};
 
 use super::program::{FileIdentity, Program};
 use super::state::State;
@@ -15,6 +23,9 @@ use crate::escape;
 
 /// Name under which the program tries itself.
 pub const TRIAL: &str = "udpagent-trial";
+
+/// Name under which this program executes another one for its trial.
+pub const LAUNCHER: &str = "udpagent-launcher";
 
 /// Last line of a successful trial.
 const READY: &str = "ready to take over";
@@ -28,47 +39,43 @@ const OUTPUT: usize = 64 << 10;
 /// A trial in progress. Dropping it ends it.
 #[derive(Debug)]
 pub struct Trial {
-    child: Child,
+    pid: Pid,
+    /// Handle to the process.
+    process: OwnedFd,
     output: UnixStream,
     text: Vec<u8>,
-    file: FileIdentity,
 }
 
 impl Trial {
-    /// Starts a trial with a state.
+    /// Starts a trial with a state. `own` is the program that runs.
     ///
     /// # Errors
-    /// The program cannot be executed.
-    pub fn start(program: &Program, state: OwnedFd) -> io::Result<Self> {
-        let file = program.file()?;
+    /// The system has no process or descriptor left.
+    pub fn start(own: &Path, program: &Program, state: OwnedFd) -> io::Result<Self> {
         let (output, other) = UnixStream::pair()?;
         output.set_nonblocking(true)?;
         let other = OwnedFd::from(other);
-        let child = Command::new(&program.path)
-            .arg0(TRIAL)
+        let child = Command::new(own)
+            .arg0(LAUNCHER)
+            .arg(&program.path)
             .args(program.args.iter().skip(1))
             .stdin(state)
             .stdout(Stdio::from(other.try_clone()?))
             .stderr(Stdio::from(other))
             .spawn()?;
+        let pid = Pid::from_child(&child);
         Ok(Self {
-            child,
+            pid,
+            process: pidfd_open(pid, PidfdFlags::empty())?,
             output,
             text: Vec::new(),
-            file,
         })
     }
 
     /// Returns its process id. It is to be reaped after its end.
     #[must_use]
-    pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap_or(-1)
-    }
-
-    /// Returns the file that is tried.
-    #[must_use]
-    pub const fn file(&self) -> FileIdentity {
-        self.file
+    pub const fn pid(&self) -> i32 {
+        self.pid.as_raw_pid()
     }
 
     /// Returns a descriptor that becomes readable when [`poll`](Self::poll) may return the result.
@@ -77,8 +84,8 @@ impl Trial {
         self.output.as_raw_fd()
     }
 
-    /// Returns the result if it is known: the reason, if the program cannot continue.
-    pub fn poll(&mut self) -> Option<Result<(), String>> {
+    /// Returns the result if it is known: the file that was tried, or the reason, if the program cannot continue.
+    pub fn poll(&mut self) -> Option<Result<FileIdentity, String>> {
         let mut buffer = [0; REASON];
         loop {
             match self.output.read(&mut buffer) {
@@ -96,23 +103,42 @@ impl Trial {
         }
     }
 
-    fn result(&self) -> Result<(), String> {
-        let text = self.text.trim_ascii_end();
-        if text.ends_with(READY.as_bytes()) {
-            return Ok(());
-        }
-        let text = text.split(|&byte| byte == b'\n').next_back();
-        match text.unwrap_or_default() {
-            [] => Err("the program has ended without a word".to_owned()),
-            line => Err(escape::line(line, REASON).into_owned()),
+    fn result(&self) -> Result<FileIdentity, String> {
+        let mut lines = self.text.trim_ascii_end().split(|&byte| byte == b'\n');
+        let first = lines.next().unwrap_or_default();
+        let file = str::from_utf8(first).ok().and_then(FileIdentity::parse);
+        // Without the identity, the first line is that of the launcher.
+        let last = lines.next_back().or(file.is_none().then_some(first));
+        match (file, last.unwrap_or_default()) {
+            (Some(file), line) if line == READY.as_bytes() => Ok(file),
+            (_, []) => Err("the program has ended without a word".to_owned()),
+            (_, line) => Err(escape::line(line, REASON).into_owned()),
         }
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // As long as the process is not reaped, its number stands for it, and for the group that it leads.
+        if pidfd_send_signal(&self.process, Signal::KILL).is_ok() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
     }
+}
+
+/// Executes the program that is the first argument, for a trial, with the other arguments, and waits for its end.
+///
+/// It runs in a session of its own, so that this agent reaps what a trial leaves behind that it has killed.
+///
+/// # Errors
+/// The program cannot be executed.
+pub fn launch(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
+    let mut args = args.into_iter();
+    let path = PathBuf::from(args.next().unwrap_or_default());
+    setsid()?;
+    writeln!(io::stdout(), "{}", FileIdentity::of(&path)?)?;
+    let mut child = Command::new(&path).arg0(TRIAL).args(args).spawn()?;
+    child.wait().map(drop)
 }
 
 /// Reads a state from standard input and reports that the program could continue with it.

@@ -12,6 +12,7 @@ use mio::unix::SourceFd;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::{Phase, Run};
+use crate::agent::access::PolicySource as _;
 use crate::agent::service_manager::State as ServiceState;
 use crate::agent::supervisor::handover::{FileIdentity, State, Trial, VARIABLE};
 use crate::agent::supervisor::{limits, tokens};
@@ -56,7 +57,9 @@ impl Run {
 
     fn try_program(&self) -> io::Result<Trial> {
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let trial = Trial::start(program, file(&self.state())?)?;
+        let own = self.supervisor.own_program.as_ref();
+        let own = own.ok_or(io::ErrorKind::NotFound)?;
+        let trial = Trial::start(own, program, file(&self.state())?)?;
         let (fd, interest) = (trial.raw_fd(), Interest::READABLE);
         let registry = self.supervisor.registry();
         registry.register(&mut SourceFd(&fd), tokens::TRIAL, interest)?;
@@ -78,8 +81,12 @@ impl Run {
                 None if *until <= now => self.give_replacement_up(now, "it does not answer"),
                 None => {}
                 Some(Err(reason)) => self.give_replacement_up(now, &reason),
-                Some(Ok(())) => {
-                    let tried = trial.file();
+                // The front is dismissed when nothing is left to wait for.
+                Some(Ok(_)) if self.supervisor.reading.is_active() => {}
+                Some(Ok(_)) if self.supervisor.policy.policy().is_suspended() => {
+                    self.give_replacement_up(now, "the files of the keys cannot be read");
+                }
+                Some(Ok(tried)) => {
                     self.replacement = Some(Replacement::Executing {
                         tried,
                         kill: now + limits::FRONT_LEAVES,
@@ -91,6 +98,10 @@ impl Run {
             // The last messages of the front are processed first, and the starts among them that wait for a record.
             Some(Replacement::Executing { tried, kill, until }) => {
                 let (tried, kill, until) = (*tried, *kill, *until);
+                // What has changed meanwhile is recorded by the program that has seen it.
+                if self.supervisor.reload.is_some() {
+                    self.supervisor.read_policy(now);
+                }
                 let is_stored = !self.supervisor.close_store(now);
                 let is_quiet = self.supervisor.front.is_none() && !is_stored;
                 if is_quiet && self.supervisor.can_be_replaced() {
@@ -150,10 +161,6 @@ impl Run {
     }
 
     fn hand_over(&mut self, tried: FileIdentity) -> io::Result<io::Error> {
-        // What has changed meanwhile is recorded by the program that has seen it.
-        if self.supervisor.reload.is_some() {
-            self.supervisor.reload_policy();
-        }
         while self.supervisor.cgroups.as_mut().is_some_and(Cgroups::tidy) {}
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
         if program.file()? != tried {
