@@ -10,7 +10,7 @@ use serde_json::Value;
 use udpagent::client::{Client, Host};
 use udpagent::crypto::key_file;
 
-use crate::harness::{DEADLINE, User};
+use crate::harness::{DEADLINE, User, eventually, helper};
 
 /// Argument that fills the pipe to the log, and then each queue before it.
 const LONG: usize = 20_000;
@@ -53,10 +53,11 @@ impl Unread {
 
     /// Runs `true` with a long argument. Returns true if it ran.
     fn exec(&mut self) -> bool {
-        let report = self
-            .client
-            .exec(&self.host, ["true", &"x".repeat(LONG)])
-            .run();
+        self.run(&["true", &"x".repeat(LONG)])
+    }
+
+    fn run(&mut self, argv: &[&str]) -> bool {
+        let report = self.client.exec(&self.host, argv).run();
         report.is_ok_and(|report| report.is_success())
     }
 
@@ -145,6 +146,120 @@ fn count(line: &str, records: &mut u64, dropped: &mut u64) {
     } else {
         *records += 1;
     }
+}
+
+/// Kills the recorder of an agent, and waits until another one runs.
+fn kill_recorder(agent: Pid) {
+    let recorder = || helper(agent, "udpagent-record");
+    let killed = recorder().unwrap();
+    kill_process(killed, Signal::KILL).unwrap();
+    eventually("a new recorder runs", || {
+        recorder().is_some_and(|new| new != killed)
+    });
+}
+
+/// Counts the events in an audit file.
+fn events(user: &User, event: &str) -> usize {
+    let text = std::fs::read_to_string(user.path("audit.jsonl")).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    records
+        .filter(|record: &Value| record["event"] == event)
+        .count()
+}
+
+#[test]
+fn a_recorder_that_dies_is_replaced_and_its_records_are_written_by_the_next_one() {
+    for demand in ["on", "required"] {
+        let user = User::new();
+        let file = user.path("audit.jsonl");
+        user.write_config(&format!(
+            "audit = '{demand}'\naudit-file = '{}'",
+            file.display()
+        ));
+        let mut agent = user.agent();
+        let target = agent.target();
+        let exec = || user.udpctl(["exec", &target, "--", "true"]).run();
+        exec();
+        for _ in 0..3 {
+            kill_recorder(agent.child.pid());
+            exec();
+        }
+        let status = user.udpagent(["status", "--json"]).outcome();
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(status["dropped_records"]["audit"], 0, "{status}");
+        agent.child.signal(Signal::TERM);
+        assert!(agent.child.wait().0.success());
+        for event in ["accepted", "started", "ended"] {
+            // Without a demand, the acceptance is recorded too.
+            assert_eq!(events(&user, event), 4, "{event} {demand}");
+        }
+        assert_eq!(events(&user, "agent_ended"), 1);
+        let log = agent.child.stderr_seen();
+        let replaced = log
+            .iter()
+            .filter(|line| line.contains("the recorder has ended; a new one is started"));
+        assert_eq!(replaced.count(), 3, "{log:?}");
+    }
+}
+
+#[test]
+fn commands_are_denied_while_no_recorder_can_write_their_required_records() {
+    let user = User::new();
+    let file = user.path("audit.jsonl");
+    let config = format!("audit = 'required'\naudit-file = '{}'", file.display());
+    user.write_config(&config);
+    let mut agent = user.agent();
+    let target = agent.target();
+    let exec = || {
+        user.udpctl(["exec", &target, "--", "true"])
+            .outcome()
+            .status
+    };
+    assert_eq!(exec(), 0);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let recorder = helper(agent.child.pid(), "udpagent-record").unwrap();
+    kill_process(recorder, Signal::KILL).unwrap();
+    for _ in 0..3 {
+        assert_eq!(exec(), 255);
+    }
+    std::fs::remove_dir(&file).unwrap();
+    eventually("records are written again", || exec() == 0);
+    agent.child.signal(Signal::TERM);
+    let (status, log) = agent.child.wait();
+    assert!(status.success());
+    assert!(log.contains("the recorder cannot write"), "{log}");
+    // The records of the first command went with the first file, and no other ran before.
+    assert_eq!(events(&user, "started"), 1);
+}
+
+#[test]
+fn records_that_a_recorder_takes_with_it_are_counted_in_their_place() {
+    // Several times what fills the pipe.
+    const COMMANDS: usize = 300;
+
+    let user = User::new();
+    let mut agent = Unread::start(&user);
+    let pid = Pid::from_child(&agent.process);
+    for _ in 0..COMMANDS {
+        assert!(agent.run(&["true"]));
+    }
+    // It cannot write the record that it has taken.
+    kill_recorder(pid);
+    let lines = agent.read();
+    let (mut records, mut dropped) = (0, 0);
+    while dropped == 0 {
+        let line = lines.recv_timeout(DEADLINE).expect("a count");
+        count(&line, &mut records, &mut dropped);
+    }
+    agent.stop();
+    while let Ok(line) = lines.recv_timeout(DEADLINE) {
+        count(&line, &mut records, &mut dropped);
+    }
+    assert!(agent.process.wait().unwrap().success());
+    assert_eq!(dropped, 1);
+    let (all, counted) = (3 * COMMANDS as u64 + 2, records + dropped);
+    assert!((all - 1..=all).contains(&counted), "{counted} of {all}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
 use super::owner::OwnerSocket;
-use super::recorder::{AuditSender, LogSender};
+use super::recorder::{AuditSender, LogSender, RecorderProcess};
 use super::sandbox::{self, InForce};
 use super::service_manager::ServiceManager;
 use super::supervisor::guard::Guard;
@@ -74,8 +74,8 @@ pub struct Config {
     pub guard: Option<Guard>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
-    /// Process id of the recorder, if it is a child of this program.
-    pub recorder: Option<i32>,
+    /// The recorder, if it is a child of this program.
+    pub recorder: Option<RecorderProcess>,
     /// Place of the cgroups of the jobs.
     pub cgroup_parent: CgroupParent,
     /// Sender of audit records, if any are kept.

@@ -116,8 +116,9 @@ impl Assembler {
     }
 }
 
-/// Answer to a message: true if it was written. Number 0 stands for the start of the recorder; an answer that it
-/// could not start carries the reason.
+/// Answer to a message: true if it was written. On the socket that the recorder is started with, number 0 stands for its
+/// start, and an answer that it could not start carries the reason; another number is that of records that an earlier
+/// recorder has lost.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Answer {
     /// Number of the message.

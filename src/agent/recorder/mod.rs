@@ -2,9 +2,11 @@
 //! terminal or a log collector.
 //!
 //! It is this program, executed again under the name [`NAME`] ([`program`]), and talks to its producers over
-//! `SOCK_SEQPACKET` socket pairs. One socket carries the audit records of the supervisor and their acknowledgements;
-//! it is the recorder's standard input. [`LOGS`] further sockets carry log lines, one for the supervisor and one for
-//! the fronts, and are passed over the first. The kernel keeps the boundaries of packets and a log line is one
+//! `SOCK_SEQPACKET` socket pairs. One socket carries the audit records of the supervisor and their acknowledgements,
+//! [`LOGS`] further ones carry log lines, one for the supervisor and one for the fronts. They are passed over the
+//! recorder's standard input, a socket whose end tells the supervisor that the recorder has died. The supervisor keeps
+//! both ends of all, so that another recorder continues with what is in them; a file in memory tells it the number of
+//! the last record that was written. The kernel keeps the boundaries of packets and a log line is one
 //! packet, so a front that dies cannot leave half a line, and the next front can go on with the same socket. Records
 //! may have several mebibytes and take several packets; a number in each tells which record it belongs to.
 //!
@@ -31,4 +33,4 @@ pub use audit_sender::{AuditSender, Receipt};
 pub use log_sender::LogSender;
 pub use shared_log::SharedLog;
 pub use socket::LOGS;
-pub use start::{NAME, Recorder, StartError};
+pub use start::{NAME, Recorder, RecorderEvent, RecorderPid, RecorderProcess, StartError};

@@ -6,9 +6,11 @@
 //! not end it before.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,16 +28,16 @@ use super::limits::{LAST_LINES, LINE, RECORD};
 use super::log_format::Lines;
 use super::log_sender::LogSender;
 use super::settings::Settings;
-use super::socket::{LOGS, pair};
-use crate::agent::audit;
+use super::socket::{ENDS, pair};
+use crate::agent::audit::{self, Event, Record};
 use crate::escape;
 use crate::process::unblock_signals;
 
 /// Name of the process in lists; the system cuts it to 15 bytes.
 const COMM: &std::ffi::CStr = c"udpagent-record";
 
-/// Runs the recorder. `args` are the arguments after the name of the program; standard input is the socket of the
-/// audit records.
+/// Runs the recorder. `args` are the arguments after the name of the program; standard input is the socket over which
+/// the others are passed.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Some(settings) = Settings::parse(args) else {
         eprintln!("udpagent: the recorder is started by the agent");
@@ -54,8 +56,13 @@ fn run(settings: Settings) -> io::Result<()> {
     ignore_signals()?;
     // For lists of processes only.
     let _ = rustix::thread::set_name(COMM);
-    let records = io::stdin().as_fd().try_clone_to_owned()?;
-    let mut logs = receive_sockets(&records)?;
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    let mut logs = receive_descriptors(&control)?;
+    if logs.len() != ENDS {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let progress = Progress::new(logs.remove(ENDS - 1).into())?;
+    let records = logs.remove(0);
     // The recorder reports its own errors as one more producer: its thread for records must not block on the log.
     let (own, reported) = pair()?;
     logs.push(reported);
@@ -77,13 +84,13 @@ fn run(settings: Settings) -> io::Result<()> {
             .map(ToString::to_string)
             .unwrap_or_default(),
     };
-    send(&records, &start.to_packet(), SendFlags::NOSIGNAL)?;
+    send(&control, &start.to_packet(), SendFlags::NOSIGNAL)?;
     // The producer reports the reason.
     let Ok(log) = log else { return Ok(()) };
     std::thread::Builder::new()
         .name("audit".into())
         .spawn(move || {
-            write_records(&records, log);
+            write_records(&records, &control, log, progress);
             own.flush(LAST_LINES);
             own.end();
         })?;
@@ -100,9 +107,9 @@ fn ignore_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Receives the sockets of log lines.
-fn receive_sockets(socket: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LOGS))];
+/// Receives the sockets of records and log lines, and the file of the progress.
+fn receive_descriptors(socket: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ENDS))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut packet = [0];
     recvmsg(
@@ -134,8 +141,44 @@ fn receive(socket: &OwnedFd, packet: &mut [u8], flags: RecvFlags) -> Option<usiz
     }
 }
 
+/// Number of the last record that was written, in a file that outlives this process.
+struct Progress {
+    file: File,
+    last: u64,
+}
+
+impl Progress {
+    fn new(file: File) -> io::Result<Self> {
+        let mut number = [0; 8];
+        // The file is empty at first.
+        let length = file.read_at(&mut number, 0)?;
+        let last = if length == number.len() {
+            u64::from_le_bytes(number)
+        } else {
+            0
+        };
+        Ok(Self { file, last })
+    }
+
+    /// Returns the number of records between the last one and this one. They were taken by a recorder that has died.
+    const fn missing(&self, number: u64) -> u64 {
+        number.saturating_sub(self.last).saturating_sub(1)
+    }
+
+    fn written(&mut self, number: u64) {
+        self.last = number;
+        // A later recorder counts a record twice then.
+        let _ = self.file.write_all_at(&number.to_le_bytes(), 0);
+    }
+}
+
 /// Writes the records and answers, until the producer has ended.
-fn write_records(socket: &OwnedFd, mut log: Option<audit::Log>) {
+fn write_records(
+    socket: &OwnedFd,
+    control: &OwnedFd,
+    mut log: Option<audit::Log>,
+    mut progress: Progress,
+) {
     let mut assembler = Assembler::new(RECORD);
     // One byte more shows that a packet was cut off.
     let mut packet = vec![0; PACKET + 1];
@@ -143,7 +186,22 @@ fn write_records(socket: &OwnedFd, mut log: Option<audit::Log>) {
         let Some(message) = assembler.push(&packet[..length]) else {
             continue;
         };
+        let missing = progress.missing(message.number);
+        if missing > 0 {
+            let record = Record::of_agent(Event::Dropped { records: missing });
+            // An error is reported by the log itself.
+            let _ = log
+                .as_mut()
+                .map(|log| log.append_line(&record.to_line_now()));
+            let lost = Answer {
+                number: missing,
+                written: false,
+                reason: String::new(),
+            };
+            let _ = send(control, &lost.to_packet(), SendFlags::NOSIGNAL);
+        }
         let result = log.as_mut().map(|log| log.append_line(&message.bytes));
+        progress.written(message.number);
         if message.wanted == Wanted::Answer {
             let answer = Answer {
                 number: message.number,

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
@@ -17,18 +21,18 @@ use super::frame::{ANSWER, Answer};
 use super::limits::START;
 use super::sender::wait;
 use super::settings::Settings;
-use super::socket::{LOGS, pair};
+use super::socket::{ENDS, LOGS, pair};
 use crate::agent::audit;
 use crate::agent::config::LogFormat;
 
 /// Name under which this program is the recorder.
 pub const NAME: &str = "udpagent-recorder";
 
-/// A recorder that runs.
+/// A recorder that runs, and the producers' ends of its sockets.
 #[derive(Debug)]
 pub struct Recorder {
     /// Its process.
-    pub pid: Pid,
+    pub process: RecorderProcess,
     /// Socket of the audit records, for [`AuditSender`](super::AuditSender).
     pub records: OwnedFd,
     /// Sockets of log lines, for a [`LogSender`](super::LogSender) each.
@@ -79,18 +83,18 @@ impl Recorder {
     /// [`StartError`]
     pub fn start(format: LogFormat, audit: Option<audit::Config>) -> Result<Self, StartError> {
         let file = audit.as_ref().and_then(|audit| audit.file.clone());
-        let settings = Settings { format, audit };
         let (records, theirs) = pair()?;
         let (first, first_theirs) = pair()?;
         let (second, second_theirs) = pair()?;
-        let pid = launch(&settings, theirs)?;
-        let passed = [first_theirs.as_fd(), second_theirs.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LOGS))];
-        let mut rights = SendAncillaryBuffer::new(&mut space);
-        rights.push(SendAncillaryMessage::ScmRights(&passed));
-        let packet = [IoSlice::new(&[0])];
-        sendmsg(&records, &packet, &mut rights, SendFlags::NOSIGNAL).map_err(io::Error::from)?;
-        match first_answer(&records) {
+        let progress = memfd_create("udpagent-records", MemfdFlags::CLOEXEC);
+        let ends = [
+            theirs,
+            first_theirs,
+            second_theirs,
+            progress.map_err(io::Error::from)?,
+        ];
+        let mut process = RecorderProcess::start(Settings { format, audit }, ends)?;
+        match process.first_answer() {
             Some(answer) if answer.written => {}
             Some(answer) => {
                 return Err(StartError::Audit(file.unwrap_or_default(), answer.reason));
@@ -98,18 +102,144 @@ impl Recorder {
             None => return Err(StartError::NoAnswer),
         }
         let logs = [first, second];
-        Ok(Self { pid, records, logs })
+        Ok(Self {
+            process,
+            records,
+            logs,
+        })
     }
+}
 
-    /// Waits until a recorder has written what it was sent and has ended, for at most `time`. Its producers must
+/// Process id of the present recorder. Clones share it.
+#[derive(Clone, Debug)]
+pub struct RecorderPid(Arc<AtomicI32>);
+
+impl RecorderPid {
+    /// Waits until the recorder has written what it was sent and has ended, for at most `time`. Its producers must
     /// have ended their sockets.
-    pub fn wait(pid: Pid, time: Duration) {
+    pub fn wait(&self, time: Duration) {
         let until = Instant::now() + time;
+        let Some(pid) = Pid::from_raw(self.0.load(Ordering::SeqCst)) else {
+            return;
+        };
         if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) {
             wait(handle.as_fd(), PollFlags::IN, until);
         }
         // If it still runs, its next parent collects it.
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+/// Change of the state of a recorder.
+#[derive(PartialEq, Eq, Debug)]
+pub enum RecorderEvent {
+    /// It writes.
+    Started,
+    /// It cannot write, for this reason.
+    Failed(String),
+    /// The one before it had taken this number of records, and has not written them.
+    Lost(u64),
+    /// It has ended. It can be [started again](RecorderProcess::restart).
+    Ended,
+}
+
+/// The process of the recorder, and its ends of the sockets, which another one can continue with: what it had not taken
+/// from them is not lost with it.
+#[derive(Debug)]
+pub struct RecorderProcess {
+    settings: Settings,
+    /// Sockets of records and of log lines, and the file of its progress.
+    ends: [OwnedFd; ENDS],
+    /// Connection to the process; `None` once it has ended.
+    control: Option<OwnedFd>,
+    pid: RecorderPid,
+}
+
+impl RecorderProcess {
+    fn start(settings: Settings, ends: [OwnedFd; ENDS]) -> io::Result<Self> {
+        let mut process = Self {
+            settings,
+            ends,
+            control: None,
+            pid: RecorderPid(Arc::new(AtomicI32::new(0))),
+        };
+        process.restart()?;
+        Ok(process)
+    }
+
+    /// Starts another process, after the one before has ended. [`poll`](Self::poll) reports whether it writes.
+    ///
+    /// # Errors
+    /// The system has no process or descriptor left.
+    pub fn restart(&mut self) -> io::Result<()> {
+        let (control, theirs) = pair()?;
+        let pid = launch(&self.settings, theirs)?;
+        self.pid.0.store(pid.as_raw_pid(), Ordering::SeqCst);
+        let passed = self.ends.each_ref().map(|end| end.as_fd());
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ENDS))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&passed));
+        let packet = [IoSlice::new(&[0])];
+        sendmsg(&control, &packet, &mut rights, SendFlags::NOSIGNAL)?;
+        self.control = Some(control);
+        Ok(())
+    }
+
+    /// Returns the process id of the present recorder.
+    #[must_use]
+    pub fn pid(&self) -> RecorderPid {
+        self.pid.clone()
+    }
+
+    /// Returns its number.
+    #[must_use]
+    pub fn raw_pid(&self) -> i32 {
+        self.pid.0.load(Ordering::SeqCst)
+    }
+
+    /// Returns the descriptor that becomes readable when [`poll`](Self::poll) has something to report.
+    #[must_use]
+    pub fn control(&self) -> Option<BorrowedFd<'_>> {
+        self.control.as_ref().map(OwnedFd::as_fd)
+    }
+
+    /// Returns what has become of it since the last call.
+    pub fn poll(&mut self) -> Option<RecorderEvent> {
+        let control = self.control.as_ref()?;
+        let mut packet = [0; ANSWER];
+        match recv(control, &mut packet[..], RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            Ok((length @ 1.., _)) => {
+                let answer = packet.get(..length).and_then(Answer::parse)?;
+                Some(match answer {
+                    Answer {
+                        number: 0,
+                        written: true,
+                        ..
+                    } => RecorderEvent::Started,
+                    Answer {
+                        number: 0, reason, ..
+                    } => RecorderEvent::Failed(reason),
+                    Answer { number, .. } => RecorderEvent::Lost(number),
+                })
+            }
+            Ok(_) | Err(_) => {
+                self.control = None;
+                Some(RecorderEvent::Ended)
+            }
+        }
+    }
+
+    /// Receives its first answer.
+    fn first_answer(&mut self) -> Option<Answer> {
+        let control = self.control.as_ref()?;
+        let until = Instant::now() + START;
+        if !wait(control.as_fd(), PollFlags::IN, until) {
+            return None;
+        }
+        let mut packet = [0; ANSWER];
+        let (length, _) = recv(control, &mut packet[..], RecvFlags::DONTWAIT).ok()?;
+        Answer::parse(packet.get(..length)?).filter(|answer| answer.number == 0)
     }
 }
 
@@ -133,15 +263,4 @@ fn launch(settings: &Settings, socket: OwnedFd) -> io::Result<Pid> {
         },
     };
     Ok(Pid::from_child(&child))
-}
-
-/// Receives the recorder's first answer.
-fn first_answer(socket: &OwnedFd) -> Option<Answer> {
-    let until = Instant::now() + START;
-    if !wait(socket.as_fd(), PollFlags::IN, until) {
-        return None;
-    }
-    let mut packet = [0; ANSWER];
-    let (length, _) = recv(socket, &mut packet[..], RecvFlags::DONTWAIT).ok()?;
-    Answer::parse(packet.get(..length)?).filter(|answer| answer.number == 0)
 }

@@ -7,6 +7,7 @@ use super::child_io::Turn;
 use super::job::{Draining, Killed};
 use super::owner::Owner;
 use super::readiness::Part;
+use super::recording::Recording;
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
 use crate::message::{Cause, Outcome};
@@ -374,6 +375,7 @@ impl Supervisor {
             .chain(self.store_deadline())
             .chain(self.reload)
             .chain(self.reading.deadline())
+            .chain(self.recording.as_ref().and_then(Recording::next_start))
             .chain(self.cgroups.as_ref().and_then(Cgroups::poll_timeout))
             .chain(self.redemptions.next_deadline())
             .chain(self.owner.as_ref().and_then(Owner::next_deadline))

@@ -89,6 +89,15 @@ pub const FRONT_RESTART_MAX: Duration = Duration::from_secs(1);
 /// Time after which a front counts as sound, so that the next start is not delayed.
 pub const FRONT_SOUND: Duration = Duration::from_millis(500);
 
+/// Shortest delay between two starts of a recorder that ends at once.
+pub const RECORDER_RESTART: Duration = Duration::from_millis(50);
+
+/// Longest delay between two starts of the recorder. What it is sent meanwhile waits in its sockets and queues.
+pub const RECORDER_RESTART_MAX: Duration = Duration::from_secs(10);
+
+/// Time after which a recorder counts as sound, so that the next start is not delayed.
+pub const RECORDER_SOUND: Duration = Duration::from_secs(5);
+
 /// Descriptors of one job while it is started: three pipes with both ends, a pidfd, the report of the start,
 /// a script, a cgroup, and one to spare.
 pub const DESCRIPTORS_PER_JOB: u64 = 11;

@@ -30,6 +30,7 @@ mod owner;
 mod policy;
 pub mod policy_worker;
 mod readiness;
+mod recording;
 mod records;
 mod redemptions;
 mod reload;
@@ -65,6 +66,7 @@ use self::child_io::Shared;
 use self::guard::Guard;
 use self::owner::Owner;
 use self::readiness::Part;
+use self::recording::Recording;
 use self::records::Records;
 use self::redemptions::Redemptions;
 use self::reload::Reading;
@@ -78,7 +80,7 @@ use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
-use super::recorder::{AuditSender, LogSender};
+use super::recorder::{AuditSender, LogSender, RecorderProcess};
 use super::sandbox::{self, InForce};
 use super::switch::Switch;
 use crate::message::Cause;
@@ -109,8 +111,8 @@ pub struct Config {
     pub guard: Option<Guard>,
     /// True if jobs of an earlier program are to be restored.
     pub takes_over: bool,
-    /// Process id of the recorder, if it is a child of this one.
-    pub recorder: Option<i32>,
+    /// The recorder, if it is a child of this process.
+    pub recorder: Option<RecorderProcess>,
     /// Limits of the cgroup of each job, unless its key has others.
     pub cgroup_limits: CgroupLimits,
     /// Place of the cgroups of the jobs.
@@ -196,8 +198,7 @@ pub struct Supervisor {
     serving: Option<Instant>,
     /// Restriction that a front of the earlier program has reported.
     reported: Option<InForce>,
-    /// Process ids of the recorder and of the guard.
-    helpers: Vec<i32>,
+    recording: Option<Recording>,
     /// Process ids of children that end on their own and are reaped then.
     predecessors: Vec<i32>,
     /// Orders to replace the program.
@@ -253,7 +254,7 @@ impl Supervisor {
             cgroups,
             earlier_cgroups: None,
             records,
-            helpers: helpers(config.recorder, guard.as_ref()),
+            recording: config.recorder.map(Recording::new),
             predecessors: Vec::new(),
             guard,
             relieved: None,
@@ -286,6 +287,7 @@ impl Supervisor {
             has_taken_over: false,
             closed: false,
         };
+        supervisor.watch_recorder()?;
         supervisor.enable_controllers();
         Ok(supervisor)
     }
@@ -344,6 +346,21 @@ impl Supervisor {
         is_settled && self.guard.as_ref().is_none_or(Guard::is_idle)
     }
 
+    /// Returns the process ids of the recorder and of the guard.
+    fn helpers(&self) -> impl Iterator<Item = i32> {
+        let guard = self.guard.as_ref().and_then(Guard::pid);
+        let guard = guard.and_then(|pid| i32::try_from(pid).ok());
+        let recorder = self.recording.as_ref().and_then(Recording::pid);
+        recorder.into_iter().chain(guard)
+    }
+
+    /// Numbers of audit records and of log lines of the supervisor that were lost.
+    fn lost(&self) -> [u64; 2] {
+        let taken = self.recording.as_ref().map_or(0, Recording::lost);
+        let [records, lines] = self.records.lost();
+        [records.saturating_add(taken), lines]
+    }
+
     /// Reaps children that end on their own.
     fn reap_predecessors(&mut self) {
         self.predecessors.retain(|&pid| {
@@ -383,13 +400,6 @@ fn watch_files(policy: &SharedPolicy, registry: &Registry) -> io::Result<Option<
     // Files may have changed between the first load and the start of the watch.
     policy.load();
     Ok(Some(watch))
-}
-
-/// Returns the process ids of the recorder and of the guard.
-fn helpers(recorder: Option<i32>, guard: Option<&Guard>) -> Vec<i32> {
-    let guard = guard.and_then(Guard::pid);
-    let guard = guard.and_then(|pid| i32::try_from(pid).ok());
-    recorder.into_iter().chain(guard).collect()
 }
 
 /// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most

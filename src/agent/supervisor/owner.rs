@@ -331,8 +331,8 @@ impl Supervisor {
             handshakes: handshakes(&counts),
             datagrams: datagrams(&counts),
             dropped_records: DroppedRecords {
-                audit: self.records.lost_records(),
-                log: self.records.lost_lines().saturating_add(counts.log_dropped),
+                audit: self.lost()[0],
+                log: self.lost()[1].saturating_add(counts.log_dropped),
             },
         }
     }

@@ -37,6 +37,8 @@ pub struct Records {
     /// True after a record was not written in time, until one is: further starts are refused at once.
     overdue: bool,
     refused: Vec<WaitingStart>,
+    /// Records and log lines that were lost before the program was executed.
+    lost_before: [u64; 2],
     /// Counts for the last line.
     pub counts: Counts,
 }
@@ -71,6 +73,7 @@ impl Records {
             waiting: HashMap::new(),
             overdue: false,
             refused: Vec::new(),
+            lost_before: [0; 2],
             counts: Counts::default(),
         })
     }
@@ -140,14 +143,17 @@ impl Records {
         Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
     }
 
-    /// Number of audit records that the recorder has never got.
-    pub fn lost_records(&self) -> u64 {
-        self.audit.as_ref().map_or(0, AuditSender::lost)
+    /// Notes that another recorder writes: a record may be waited for again.
+    pub const fn on_new_recorder(&mut self) {
+        self.overdue = false;
     }
 
-    /// Number of log lines of the supervisor that the recorder has never got.
-    pub fn lost_lines(&self) -> u64 {
-        self.log.as_ref().map_or(0, |(log, _)| log.lost())
+    /// Numbers of audit records, and of log lines of the supervisor, that the recorder has never got.
+    pub fn lost(&self) -> [u64; 2] {
+        let [records, lines] = self.lost_before;
+        let audit = self.audit.as_ref().map_or(0, AuditSender::lost);
+        let log = self.log.as_ref().map_or(0, |(log, _)| log.lost());
+        [records.saturating_add(audit), lines.saturating_add(log)]
     }
 
     /// Returns the next deadline of a waiting start.
@@ -168,8 +174,14 @@ impl Records {
     }
 
     /// Takes the counts, and the records and lines that an earlier recorder has not taken.
-    pub fn restore(&mut self, counts: Counts, [records, lines]: &[Vec<Vec<u8>>; 2]) {
+    pub fn restore(
+        &mut self,
+        counts: Counts,
+        lost: [u64; 2],
+        [records, lines]: &[Vec<Vec<u8>>; 2],
+    ) {
         self.counts = counts;
+        self.lost_before = lost;
         for record in records {
             self.send_line(record.clone());
         }
@@ -190,5 +202,42 @@ impl Records {
             audit.flush(LAST_LINES);
             audit.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+    use crate::agent::audit::{Demand, Event};
+    use crate::process::User;
+
+    #[test]
+    fn after_a_record_that_is_never_answered_the_next_recorder_is_asked_again() {
+        let (family, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC);
+        let (ours, _theirs) = socketpair(family, SocketType::SEQPACKET, flags, None).unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let audit = AuditSender::new(ours, Demand::Required, 1);
+        let mut records = Records::new(Some(audit), None, poll.registry()).unwrap();
+        let now = Instant::from_micros(1);
+        let later = now + ACKNOWLEDGEMENT;
+        let record = Record::of_agent(Event::Started { pid: 1 });
+        let accept = |records: &mut Records, at, number| {
+            let spec = Box::new(Spec::new(User::Named("ann".into())));
+            assert!(records.accept(at, &record, JobId(number), spec).is_ok());
+        };
+        let refused = |records: &mut Records| {
+            let (start, result) = records.poll(later)?;
+            Some((start.id, result))
+        };
+        accept(&mut records, now, 1);
+        assert!(records.poll(now).is_none(), "it waits");
+        assert_eq!(refused(&mut records), Some((JobId(1), Err(Unwritten))));
+        accept(&mut records, later, 2);
+        assert_eq!(refused(&mut records), Some((JobId(2), Err(Unwritten))));
+        records.on_new_recorder();
+        accept(&mut records, later, 3);
+        assert!(refused(&mut records).is_none(), "it waits");
     }
 }

@@ -48,6 +48,7 @@ impl Supervisor {
 
     /// Continues the starts whose records are written, and refuses those whose are not.
     pub(super) fn on_records(&mut self, now: Instant) {
+        self.on_recorder(now);
         while let Some((start, written)) = self.records.poll(now) {
             let ended = self.table.get(start.id).and_then(|job| job.cause);
             match (written, ended) {

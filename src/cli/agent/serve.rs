@@ -23,7 +23,7 @@ use crate::agent::daemon::{self, Plain, Trust};
 use crate::agent::jobs::{self, OnShutdown};
 use crate::agent::owner::OwnerSocket;
 use crate::agent::recorder::limits::LAST_LINES;
-use crate::agent::recorder::{AuditSender, LogSender, Recorder};
+use crate::agent::recorder::{AuditSender, LogSender, Recorder, RecorderProcess};
 use crate::agent::service_manager::{Passed, ServiceManager, passed};
 use crate::agent::supervisor::Store;
 use crate::agent::supervisor::guard::Guard;
@@ -140,7 +140,12 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let audit = audit(&config);
     let demand = audit.as_ref().map(|audit| audit.demand);
     // First of all, because the recorder must inherit no descriptor of the agent.
-    let Recorder { pid, records, logs } = Recorder::start(format, audit)?;
+    let Recorder {
+        process,
+        records,
+        logs,
+    } = Recorder::start(format, audit)?;
+    let recorder = process.pid();
     let guard = Guard::start()
         .inspect_err(|error| {
             eprintln!("udpagent: {error}; after a crash of the agent its jobs go on");
@@ -158,8 +163,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 
-    let recorder = pid.as_raw_pid();
-    let result = serve(config, files, audit, lines, (recorder, guard), service);
+    let result = serve(config, files, audit, lines, (process, guard), service);
     let status = match (result, format) {
         (Ok(()), _) => Ok(SUCCESS),
         (Err(error), LogFormat::Text) => Err(error),
@@ -170,7 +174,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     };
     sender.flush(LAST_LINES);
     sender.end();
-    Recorder::wait(pid, LAST_LINES);
+    recorder.wait(LAST_LINES);
     status
 }
 
@@ -191,7 +195,7 @@ fn serve(
     files: Files,
     audit: Option<AuditSender>,
     log: daemon::Log,
-    (recorder, guard): (i32, Option<Guard>),
+    (recorder, guard): (RecorderProcess, Option<Guard>),
     service: Service,
 ) -> Result<()> {
     let Service {

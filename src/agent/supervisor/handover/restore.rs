@@ -53,7 +53,7 @@ impl Supervisor {
         let unsent = state
             .unsent
             .map(|lines| lines.into_iter().map(|line| line.0).collect());
-        self.records.restore(state.counts, &unsent);
+        self.records.restore(state.counts, state.lost, &unsent);
         if !is_after_death {
             self.tally = state.tally;
             self.tally.on_front_lost();

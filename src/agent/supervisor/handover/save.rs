@@ -52,12 +52,8 @@ impl Supervisor {
                 .records
                 .unsent()
                 .map(|lines| lines.into_iter().map(Octets).collect()),
-            helpers: self
-                .helpers
-                .iter()
-                .chain(&self.predecessors)
-                .copied()
-                .collect(),
+            lost: self.lost(),
+            helpers: self.helpers().chain(self.predecessors.clone()).collect(),
             rings: [&self.shared.outputs, &self.shared.inputs].map(|file| file.file().as_raw_fd()),
             guard: self.guard.as_ref().and_then(Guard::raw_fd),
             sockets,

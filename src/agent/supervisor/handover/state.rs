@@ -84,6 +84,8 @@ pub struct State {
     pub in_force: Option<InForce>,
     /// Audit records and log lines that the recorder has not taken.
     pub unsent: [Vec<Octets>; 2],
+    /// Numbers of audit records and log lines that were lost.
+    pub lost: [u64; 2],
     /// Process ids of the recorder, the guard and the front, which end when the program is executed.
     pub helpers: Vec<i32>,
     /// Descriptors of the rings of outputs and of inputs.
