@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::limits::ANSWER;
+use super::limits::{ANSWER, PAUSE, REPLACED};
 use super::messages::{Reply, Request};
 use super::socket::connect_to;
 use crate::agent::ipc::{FrameError, Frames};
@@ -49,9 +49,29 @@ impl std::error::Error for AskError {}
 
 /// Asks the agent whose socket is at a path. Returns the parts of its answer up to the last one.
 ///
+/// While the program of an agent is being replaced nobody listens for a moment, so it is asked again.
+///
 /// # Errors
 /// [`AskError`]
 pub fn ask(path: &Path, request: Request) -> Result<Vec<Reply>, AskError> {
+    let until = Instant::now() + REPLACED;
+    loop {
+        let answer = ask_once(path, request);
+        let may_be_replaced = match &answer {
+            // An agent that has ended has removed the file.
+            Err(AskError::NotRunning) => path.symlink_metadata().is_ok(),
+            // The order ends the program that takes it.
+            Err(AskError::Closed) => request != Request::Reload,
+            Ok(_) | Err(AskError::Silent | AskError::Invalid | AskError::Io(_)) => false,
+        };
+        if !may_be_replaced || Instant::now() >= until {
+            return answer;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn ask_once(path: &Path, request: Request) -> Result<Vec<Reply>, AskError> {
     let socket = connect_to(path).map_err(|error| {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             // Its connections that wait to be accepted are at their bound.

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// Time for which an agent that does not listen is asked again: its program may be in the course of being replaced.
+pub const REPLACED: Duration = Duration::from_secs(1);
+
+/// Pause between two such questions.
+pub const PAUSE: Duration = Duration::from_millis(20);
+
 /// Connections at the same time: an owner, a monitor, and some to spare. A further one replaces the oldest.
 pub const CONNECTIONS: usize = 8;
 
