@@ -1,12 +1,13 @@
 //! Bounds per key, and against strangers who know the agent's public key: whatever they send, the others are served.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use udpagent::session::limits::{UNCONFIRMED_PER_KEY, UNVALIDATED_INITS};
 use udpagent::wire::{CallId, Datagram, Frame, Lane, StreamId};
 
-use crate::harness::{Agent, DEADLINE, RawPeer, User, eventually, helper, send_forged};
+use crate::harness::{Agent, DEADLINE, RawPeer, User, eventually, helper, meanwhile, send_forged};
+use crate::owner::status;
 
 /// Environment variable with the INITs per second of the flood of strangers, for a measurement.
 const RATE: &str = "UDPAGENT_FLOOD_RATE";
@@ -26,18 +27,32 @@ fn resident(pid: rustix::process::Pid) -> u64 {
     kibibytes.parse::<u64>().unwrap() << 10
 }
 
-/// Sends at a steady rate until `done`, in bursts of a millisecond. Returns the number of datagrams.
-fn flood(per_second: u32, done: &AtomicBool, mut send: impl FnMut(u64)) -> u64 {
-    let (began, mut sent) = (Instant::now(), 0);
-    while !done.load(Ordering::Relaxed) {
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap();
-        let due = micros * u64::from(per_second) / 1_000_000;
-        let burst = due.saturating_sub(sent).min(u64::from(per_second / 50));
-        (0..burst).for_each(|number| send(sent + number));
-        sent += burst;
+/// Datagrams at a steady rate.
+struct Flood {
+    per_second: u32,
+    began: Instant,
+    sent: u64,
+}
+
+impl Flood {
+    fn new(per_second: u32) -> Self {
+        Self {
+            per_second,
+            began: Instant::now(),
+            sent: 0,
+        }
+    }
+
+    /// Sends those of about a millisecond; `send` gets their numbers.
+    fn burst(&mut self, send: impl FnMut(u64)) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap();
+        let due = micros * u64::from(self.per_second) / 1_000_000;
+        let most = u64::from(self.per_second / 50);
+        let end = due.min(self.sent + most).max(self.sent);
+        (self.sent..end).for_each(send);
+        self.sent = end;
         std::thread::park_timeout(Duration::from_millis(1));
     }
-    sent
 }
 
 #[test]
@@ -86,27 +101,27 @@ fn a_key_that_sends_one_init_after_the_other_does_not_stop_the_commands_of_anoth
     let mut peer = RawPeer::new("127.0.0.1", &target, agent.key());
     user.write_line(peer.key().as_bytes(), "");
     // As many as 17 000 in 10 s.
-    let (done, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            flood(1_700, &done, |number| {
-                let init = peer.init();
-                peer.send(&init);
-                sent.store(number + 1, Ordering::Relaxed);
-            })
+    let mut flood = Flood::new(1_700);
+    let inits = || {
+        flood.burst(|_| {
+            let init = peer.init();
+            peer.send(&init);
         });
-        let mut commands = 0;
-        while commands < 5 || sent.load(Ordering::Relaxed) < 5_000 {
+    };
+    let refused = || {
+        let refused = &status(&user)["handshakes"]["refused"];
+        refused["key"].as_u64().unwrap()
+    };
+    meanwhile(inits, || {
+        eventually("a bound of the key is reached", || {
             let args = ["exec", &target, "--", "echo", "hello"];
-            let outcome = user.udpctl(args).outcome();
-            let ended = (outcome.status, &outcome.stdout[..]);
-            if ended != (0, b"hello\n") {
-                done.store(true, Ordering::Relaxed);
-                panic!("command {commands}: {outcome:?}");
-            }
-            commands += 1;
-        }
-        done.store(true, Ordering::Relaxed);
+            user.udpctl(args).stdout("hello\n").run();
+            refused() > 1_000
+        });
+        // Those of the commands are over, or nearly.
+        let open = status(&user)["sessions"]["open"].as_u64().unwrap();
+        let most = UNCONFIRMED_PER_KEY as u64 + 16;
+        assert!(open <= most, "{open} sessions");
     });
 }
 
@@ -127,18 +142,22 @@ fn first_contacts_succeed_in_a_flood_of_inits_of_strangers_from_many_networks() 
         })
         .collect();
     let inits: Vec<_> = strangers.iter_mut().map(RawPeer::init).collect();
-    let done = AtomicBool::new(false);
+    let mut flood = Flood::new(rate);
     let (began, mut longest) = (Instant::now(), Duration::ZERO);
-    let sent = std::thread::scope(|scope| {
-        let flood = scope.spawn(|| {
-            flood(rate, &done, |number| {
-                let number = usize::try_from(number).unwrap();
-                let from = &strangers[number % strangers.len()];
-                from.send(&inits[number / 3 % inits.len()]);
-            })
+    let mut failed = Vec::new();
+    let send = || {
+        flood.burst(|number| {
+            let number = usize::try_from(number).unwrap();
+            let from = &strangers[number % strangers.len()];
+            from.send(&inits[number / 3 % inits.len()]);
         });
-        let mut failed = Vec::new();
-        for contact in 0..CONTACTS {
+    };
+    meanwhile(send, || {
+        // At least a second, so that the rate matters and not the burst.
+        let mut contacts = 0..;
+        while let Some(contact) = contacts.next()
+            && (contact < CONTACTS || began.elapsed() < Duration::from_secs(1))
+        {
             // Without a ticket: nothing is known of the agent but its key.
             let mut ping = user.command("udpctl");
             ping.env("XDG_STATE_HOME", user.path(format!("state-{contact}")));
@@ -150,14 +169,19 @@ fn first_contacts_succeed_in_a_flood_of_inits_of_strangers_from_many_networks() 
                 failed.push(output);
             }
         }
-        done.store(true, Ordering::Relaxed);
-        let sent = flood.join().unwrap();
-        assert!(failed.is_empty(), "{} failed: {failed:?}", failed.len());
-        sent
     });
+    assert!(failed.is_empty(), "{} failed: {failed:?}", failed.len());
+    let sent = flood.sent;
+    let refused = &status(&user)["handshakes"]["refused"];
     let took = began.elapsed();
-    println!("{sent} INITs in {took:?}, longest contact {longest:?}");
-    assert!(sent > 1_000, "{sent} INITs are no flood");
+    let opened = refused["stranger"].as_u64().unwrap();
+    println!("{sent} INITs in {took:?}, {opened} opened, longest contact {longest:?}");
+    // No Diffie-Hellman operations but for those.
+    let interval = UNVALIDATED_INITS.interval.as_micros();
+    let rate = u64::try_from(took.as_micros() / interval).unwrap();
+    let most = u64::from(UNVALIDATED_INITS.burst) + rate;
+    assert!(sent > 2 * most, "{sent} INITs are no flood");
+    assert!(opened <= most, "{opened} INITs of strangers were opened");
 }
 
 /// An INIT with `exec` as early data, made by udpctl for the agent and held back on its way.

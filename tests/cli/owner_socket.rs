@@ -95,6 +95,12 @@ fn clients_that_send_garbage_nothing_or_never_read_delay_nobody() {
         let rest = closed(connect(garbage));
         assert!(rest.is_empty(), "{garbage:?}");
     }
+    // A long request is not read to its end.
+    let length = 4_u32 << 20;
+    let long = [&length.to_le_bytes()[..], &vec![0; length as usize]].concat();
+    let mut stream = connect(&[]);
+    stream.write_all(&long).unwrap_err();
+    closed(stream);
     // A further connection takes the place of the oldest one.
     let idle: Vec<UnixStream> = (0..8).map(|_| connect(&[])).collect();
     status(&user);

@@ -4,13 +4,12 @@ use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
 use crate::harness::{
-    Agent, Child, Terminal, User, children, disturbed_commands, eventually, helper,
+    Agent, Child, Terminal, User, children, disturbed_commands, eventually, helper, meanwhile,
 };
 
 /// Number of times that the program is replaced while commands run.
@@ -61,24 +60,19 @@ fn running_commands_survive_replacements_of_the_program_to_the_last_byte() {
     let user = User::new();
     let mut agent = user.agent();
     let (target, pid) = (agent.target(), agent.child.pid());
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let probing = scope.spawn(|| {
-            let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
-            probe.connect(&target).unwrap();
-            while !done.load(Ordering::Relaxed) {
-                // The system answers a datagram that finds no socket; the next one fails then.
-                probe.send(&[0xff; 8]).expect("the socket stays open");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
+    let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
+    probe.connect(&target).unwrap();
+    let probing = || {
+        // The system answers a datagram that finds no socket; the next one fails then.
+        probe.send(&[0xff; 8]).expect("the socket stays open");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    meanwhile(probing, || {
         disturbed_commands(&user, &target, || {
             for _ in 0..REPLACEMENTS {
                 reload(&user, &mut agent);
             }
         });
-        done.store(true, Ordering::Relaxed);
-        probing.join().unwrap();
     });
     assert_eq!(agent.child.pid(), pid);
 }
@@ -143,6 +137,7 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
         missing.stderr
     );
     let agent = user.agent();
+    user.udpctl(["exec", &agent.target(), "--", "true"]).run();
     let go = user.path("go");
     let running = waiting(&user, &agent.target(), &go, 3);
     let version = env!("CARGO_PKG_VERSION");
@@ -164,8 +159,8 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["replacements"], 1);
     // Counters go on.
-    assert_eq!(status["commands"]["accepted"], 1);
-    assert_eq!(status["commands"]["ended"]["exited"], 1);
+    assert_eq!(status["commands"]["accepted"], 2);
+    assert_eq!(status["commands"]["ended"]["exited"], 2);
 }
 
 #[test]
@@ -177,9 +172,12 @@ fn detached_commands_results_and_terminals_survive_a_replacement() {
         "0000000000000000000000000000e0de",
         "00000000000000000000000000007e57",
     ];
-    let go = user.path("go");
+    let [go, written] = ["go", "written"].map(|name| user.path(name));
+    // What it has written since is more than is held: the screen alone shows the first line.
     let script = format!(
-        "printf 'a screen\\n'; stty size; while [ ! -e {} ]; do sleep 0.05; done; exit 6",
+        "printf 'a screen\\n'; head -c 3000000 /dev/zero | tr '\\0' '\\r'; touch {}; \
+         while [ ! -e {} ]; do sleep 0.05; done; exit 6",
+        written.display(),
         go.display()
     );
     let detach = |id: &str, more: &[&str], script: &str| {
@@ -198,6 +196,7 @@ fn detached_commands_results_and_terminals_survive_a_replacement() {
     eventually("one has ended", || {
         has(ended, "exited with status 5") && has(terminal, "running")
     });
+    eventually("all is written", || written.exists());
     reload(&user, &mut agent);
     assert!(
         has(ended, "exited with status 5") && has(terminal, "running"),

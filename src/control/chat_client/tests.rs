@@ -162,6 +162,21 @@ fn a_message_counts_as_delivered_when_its_receipt_arrives() {
 }
 
 #[test]
+fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request() {
+    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    assert_eq!(scene.chat.say("early".into()), Ok(0));
+    scene.drain();
+    assert_eq!(scene.asked(), []);
+    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["early"]);
+    scene.connected();
+    let early = Request::Say {
+        number: 0,
+        text: "early".into(),
+    };
+    assert_eq!(scene.asked(), [Request::Chat { name: None }, early]);
+}
+
+#[test]
 fn messages_without_a_receipt_are_named_when_the_session_is_lost() {
     let mut scene = Scene::chat();
     scene.chat.say("one".into()).unwrap();

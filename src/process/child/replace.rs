@@ -114,3 +114,27 @@ impl Strings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_wanted_is_not_executed_and_signals_are_delivered_again() {
+        let successor = Successor {
+            program: Path::new("/bin/false"),
+            args: &["false".into()],
+            variable: ("UDPAGENT_TEST", ""),
+            kept: &[],
+        };
+        let before = set_mask(0);
+        let mut meanwhile = 0;
+        let error = replace(&successor, || {
+            meanwhile = set_mask(SignalSet::MAX);
+            false
+        });
+        let after = set_mask(before);
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        assert_eq!((meanwhile != 0, after), (true, 0));
+    }
+}

@@ -3,6 +3,8 @@
 mod agent;
 mod cgroups;
 mod child;
+#[path = "../../sim/forged_init.rs"]
+mod forged_init;
 mod raw_peer;
 mod terminal;
 mod test;
@@ -20,6 +22,27 @@ pub use workload::disturbed_commands;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Repeats one thing in another thread until the other is done, also if that panics.
+pub fn meanwhile<R>(mut repeated: impl FnMut() + Send, once: impl FnOnce() -> R) -> R {
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                repeated();
+            }
+        });
+        let _done = Done(&done);
+        once()
+    })
+}
 
 /// A user with a home directory of their own.
 pub struct User {

@@ -4,12 +4,13 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use udpagent::crypto::{AgentMac, Initiator, PublicKey, SecretKey, TrafficKeys};
+use udpagent::crypto::{Initiator, PublicKey, SecretKey, TrafficKeys};
 use udpagent::rng::Rng;
-use udpagent::wire::limits::{DATA_HEADER, MAC, MIN_DATAGRAM, TOKEN};
-use udpagent::wire::{Data, Datagram, Early, Frame, Frames, Hello, SessionId, encode_init};
+use udpagent::wire::limits::{DATA_HEADER, TOKEN};
+use udpagent::wire::{Data, Datagram, Frame, Frames, SessionId};
 
 use super::DEADLINE;
+use super::forged_init;
 
 /// Time after which an unanswered datagram is sent again.
 const REPEAT: Duration = Duration::from_millis(10);
@@ -60,34 +61,7 @@ impl RawPeer {
     }
 
     fn handshake(&mut self, token: Option<&[u8; TOKEN]>) -> (Initiator, SessionId, Vec<u8>) {
-        let session = SessionId(self.rng.u64());
-        let mut payload = Vec::new();
-        Frame::Hello(Hello {
-            epoch: 0,
-            agent_time: Duration::ZERO,
-            session,
-            early: Early::Accepted,
-            invite: None,
-            reset_token: None,
-        })
-        .encode(&mut payload);
-        let mut init = Vec::new();
-        encode_init(session, token, &mut init);
-        let prologue = init.clone();
-        let size = MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC;
-        payload.resize(size, 0);
-        let (identity, agent) = (&self.identity, &self.agent);
-        let initiator = Initiator::start(
-            identity,
-            agent,
-            &prologue,
-            &payload,
-            &mut self.rng,
-            &mut init,
-        );
-        let mac = AgentMac::new(agent).tag(&init);
-        init.extend(mac);
-        (initiator.unwrap(), session, init)
+        forged_init::init(&self.agent, &self.identity, token, &mut self.rng)
     }
 
     /// Opens a session and confirms it.

@@ -37,7 +37,7 @@ fn forged(seed: u64, agent: &Agent, count: usize) -> Vec<Vec<u8>> {
     let mut rng = seeded_rng(seed, "forger");
     let identity = SecretKey::generate(&mut rng);
     (0..count)
-        .map(|_| forged_init::init(&agent.key, &identity, &mut rng))
+        .map(|_| forged_init::init(&agent.key, &identity, None, &mut rng).2)
         .collect()
 }
 
