@@ -17,6 +17,7 @@
     reason = "clone, sigaction, dup2, close_range, execve and the user database have no safe form; the blocks are small and each says why it holds"
 )]
 
+pub(super) mod ended;
 mod ends;
 pub(super) mod exit_info;
 pub(super) mod inherited;

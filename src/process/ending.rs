@@ -16,9 +16,9 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::{Entry, Identity, Table, has_proc};
+use super::snapshot::{Entry, Identity, Table};
 use super::tree::Group;
-use super::{Cgroup, Pid, Signal, Tree};
+use super::{Cgroup, Pid, Signal, Tree, has_procfs};
 use crate::time::Instant;
 
 /// Time between TERM and KILL.
@@ -241,7 +241,7 @@ impl Ending {
     fn act_on_cgroup(&mut self) -> Option<Progress> {
         match self.phase {
             Phase::Terminating { .. } => {
-                if !std::mem::replace(&mut self.termed, true) && has_proc() {
+                if !std::mem::replace(&mut self.termed, true) && has_procfs() {
                     self.term_cgroup();
                 }
                 None

@@ -4,16 +4,16 @@
 //! a child that other code in this program started (`std::process`), is never collected here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
 
-use super::Pid;
 use super::child::Memory;
+use super::child::ended::{ended_child, session_of};
 use super::snapshot::{Entry, Table};
+use super::{Pid, has_procfs, procfs};
 
 /// Makes this process the parent of its orphaned descendants, in place of init. Call once at start;
 /// children do not inherit the attribute.
@@ -21,7 +21,10 @@ use super::snapshot::{Entry, Table};
 /// # Errors
 /// Those of `prctl(2)`.
 pub fn become_subreaper() -> io::Result<()> {
-    Ok(set_child_subreaper(Some(getpid()))?)
+    set_child_subreaper(Some(getpid()))?;
+    // Its descriptor stays open: opened here, so that it is not counted as a new one later.
+    let _ = has_procfs();
+    Ok(())
 }
 
 /// Reaps the orphans that have ended and returns their number. Call on SIGCHLD, or periodically.
@@ -38,7 +41,7 @@ pub fn reap_orphans() -> usize {
     }
     let abandoned = leaders.reap_abandoned();
     let Some(this) = Entry::read(getpid()) else {
-        return abandoned;
+        return abandoned + leaders.reap_unlisted();
     };
     let orphan = |&pid: &Pid| {
         !leaders.pids.contains(&pid.as_raw_pid())
@@ -70,12 +73,19 @@ fn reap(pid: Pid) -> Reaped {
 /// Returns the children of this process, zombies included: from `/proc/self/task/*/children`, or from all of
 /// `/proc` if the kernel was built without that file.
 fn children() -> Vec<Pid> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+    let Ok(tasks) = procfs::directory("self/task") else {
         return Vec::new();
     };
-    let lists: io::Result<Vec<String>> = tasks
-        .flatten()
-        .map(|task| fs::read_to_string(task.path().join("children")))
+    let names = tasks.flatten().filter_map(|task| {
+        let name = task.file_name().to_str().ok()?;
+        name.parse::<u32>().is_ok().then(|| name.to_owned())
+    });
+    let lists: io::Result<Vec<String>> = names
+        .map(|task| {
+            let mut list = String::new();
+            procfs::open(&format!("self/task/{task}/children"))?.read_to_string(&mut list)?;
+            Ok(list)
+        })
         // The children of a thread that ended meanwhile have moved to another thread: the next call finds them.
         .filter(|list| {
             list.as_ref()
@@ -142,6 +152,21 @@ impl Leaders {
             }
             Reaped::NoChild => {}
         }
+    }
+
+    /// Reaps orphans without `/proc`. The kernel names one child that has ended, and another one when that is reaped; a
+    /// leader that must wait hides those behind it until it is reaped too.
+    fn reap_unlisted(&self) -> usize {
+        let this = session_of(None);
+        let mut reaped = 0;
+        while let Some(pid) = ended_child()
+            && !self.pids.contains(&pid.as_raw_pid())
+            && session_of(Some(pid)) != this
+            && reap(pid) == Reaped::Ended
+        {
+            reaped += 1;
+        }
+        reaped
     }
 
     fn reap_abandoned(&mut self) -> usize {

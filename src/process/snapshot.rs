@@ -1,43 +1,35 @@
-//! Snapshots of the process table, read from `/proc` piece by piece.
+//! Snapshots of the process table, read from `/proc` ([`procfs`]) piece by piece.
 //!
 //! Not the membership in trees (`tree`). Invariant: one snapshot serves all trees, so that ending a thousand jobs at
 //! once reads `/proc` once; and a reading is interrupted after each process, so that it delays nobody.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{self, File, ReadDir};
-use std::io::Read;
+use std::io::Read as _;
 
+use rustix::fs::Dir;
 use rustix::process::getpid;
 
 use super::environment::MARKER;
-use super::{Pid, limits};
+use super::{Pid, limits, procfs};
 
 /// Markers of processes that have one, and of those that have none. A process keeps the environment that it was
 /// executed with.
 pub(super) type Markers = HashMap<Identity, Option<Vec<u8>>>;
 
-/// True if `/proc` exists and shows the pid namespace of this process.
-pub(super) fn has_proc() -> bool {
-    fs::read_link("/proc/self")
-        .is_ok_and(|name| name.as_os_str() == OsStr::new(&getpid().to_string()))
-}
-
 /// A reading of the process table in progress.
 #[derive(Debug)]
 pub(super) struct Reading {
-    directory: ReadDir,
+    directory: Dir,
     entries: Vec<Entry>,
     /// Indices of the entries whose marker is to be read, once all entries are there.
     unmarked: Option<Vec<usize>>,
 }
 
 impl Reading {
-    /// Begins a reading. Returns `None` if `/proc` is missing or shows another pid namespace.
+    /// Begins a reading. Returns `None` without a `/proc` of this pid namespace.
     pub(super) fn begin() -> Option<Self> {
-        let directory = has_proc().then(|| fs::read_dir("/proc").ok()).flatten()?;
         Some(Self {
-            directory,
+            directory: procfs::directory(".").ok()?,
             entries: Vec::new(),
             unmarked: None,
         })
@@ -54,7 +46,8 @@ impl Reading {
             return false;
         }
         if let Some(Ok(file)) = self.directory.next() {
-            let pid = file.file_name().to_str().and_then(|name| name.parse().ok());
+            let name = file.file_name().to_str().ok();
+            let pid = name.and_then(|name| name.parse().ok());
             let entry = pid.and_then(Pid::from_raw).and_then(Entry::read);
             self.entries.extend(entry);
         } else {
@@ -209,7 +202,7 @@ fn find(entries: &[Entry], pid: i32) -> Option<&Entry> {
 impl Entry {
     /// Reads the current entry of this process id.
     pub(super) fn read(pid: Pid) -> Option<Self> {
-        Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+        Self::parse(pid, &procfs::read(&format!("{pid}/stat")).ok()?)
     }
 
     /// Parses a line of proc_pid_stat(5). The command name, in parentheses, may contain any bytes, including
@@ -260,7 +253,7 @@ impl Entry {
 /// Returns the environment that a process was executed with, if it is readable.
 fn read_environment(pid: Pid) -> Option<Vec<u8>> {
     let mut environment = Vec::new();
-    File::open(format!("/proc/{pid}/environ"))
+    procfs::open(&format!("{pid}/environ"))
         .ok()?
         .take(limits::ENVIRONMENT)
         .read_to_end(&mut environment)

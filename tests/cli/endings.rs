@@ -4,11 +4,10 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::harness::{Agent, Child, Test, User, eventually, helper};
+use crate::harness::{Agent, Child, Test, User, children, eventually, helper, meanwhile};
 use crate::users::{Nobody, nobody};
 
 const IDS: [&str; 2] = [
@@ -108,15 +107,13 @@ fn the_agent_answers_while_many_commands_end_among_many_processes() {
     }
     let jobs = agent.jobs();
     assert_eq!(jobs.left().len(), 3 * COMMANDS);
-    let (ended, pings) = (AtomicBool::new(false), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !ended.load(Ordering::SeqCst) {
-                let pong = user.udpctl(["ping", &target]).outcome();
-                assert_eq!(pong.status, 0, "{}", pong.stderr);
-                pings.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+    let mut pings = 0;
+    let ping = || {
+        let pong = user.udpctl(["ping", &target]).outcome();
+        assert_eq!(pong.status, 0, "{}", pong.stderr);
+        pings += 1;
+    };
+    meanwhile(ping, || {
         for command in &commands {
             command.signal(Signal::INT);
         }
@@ -126,9 +123,7 @@ fn the_agent_answers_while_many_commands_end_among_many_processes() {
             assert!(stderr.contains(": canceled; request "), "{stderr}");
         }
         eventually("all processes have ended", || jobs.left().is_empty());
-        ended.store(true, Ordering::SeqCst);
     });
-    let pings = pings.load(Ordering::SeqCst);
     assert!(pings >= 10, "{pings} pings while {COMMANDS} commands ended");
     kill_process_group(others.pid(), Signal::KILL).unwrap();
     others.wait();
@@ -141,13 +136,24 @@ struct Enclosed {
     target: String,
 }
 
+/// Means of an enclosed agent to get a `/proc` of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Capable,
+    /// It may not mount.
+    Incapable,
+}
+
 impl Enclosed {
-    fn new(parent: &str) -> Self {
+    fn new(parent: &str, means: Means) -> Self {
         let user = User::new();
         user.write_config(&format!("[cgroup]\nparent = '{parent}'"));
         let mut command = user.command("unshare");
-        command.args(["--pid", "--fork", env!("CARGO_BIN_EXE_udpagent")]);
-        command.args(["--bind", "127.0.0.1:0"]);
+        command.args(["--pid", "--fork", "--kill-child"]);
+        if means == Means::Incapable {
+            command.args(["setpriv", "--bounding-set", "-sys_admin"]);
+        }
+        command.args([env!("CARGO_BIN_EXE_udpagent"), "--bind", "127.0.0.1:0"]);
         let mut unshare = Child::start(command);
         let line = unshare.stderr_line(|line| line.contains(" listens on "));
         let (_, target) = line.rsplit_once(" listens on ").unwrap();
@@ -159,44 +165,49 @@ impl Enclosed {
         }
     }
 
-    /// Starts a command whose processes have `name` as their name, and waits until they run.
+    /// Starts a command whose processes have `name` as their name, and waits until they run. One has left the session.
     fn exec(&self, name: &str, options: &[&str]) -> Child {
         let mut command = self.user.command("udpctl");
-        let script = format!("trap '' TERM; exec -a {name} sleep 600 & exec -a {name} sleep 600");
+        let sleep = format!("exec -a {name} sleep 600");
+        let script = format!("trap '' TERM; setsid bash -c '{sleep}' & {sleep}");
         command.args(["exec", &self.target]).args(options);
         command.args(["--", "bash", "-c", &script]);
         let udpctl = Child::start(command);
-        eventually("both processes run", || processes(name) == 2);
+        eventually("both processes run", || processes(name).len() == 2);
         udpctl
     }
 
+    /// Ends the agent, which has left no zombie.
     fn end(mut self) {
         let agent = helper(self.unshare.pid(), "udpagent").unwrap();
+        eventually("no zombie", || children(agent).is_empty());
         kill_process(agent, Signal::TERM).unwrap();
         self.unshare.wait();
     }
 }
 
-/// Number of processes with this name as their argument 0.
-fn processes(name: &str) -> usize {
+/// Processes with this name as their argument 0.
+fn processes(name: &str) -> Vec<Pid> {
+    let is_named = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).next() == Some(name.as_bytes())
+    };
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines
-        .filter(|line| line.split(|&byte| byte == 0).next() == Some(name.as_bytes()))
-        .count()
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Pid::from_raw).filter(is_named).collect()
 }
 
 #[test]
-fn in_a_pid_namespace_without_its_proc_timeout_cancel_and_lease_end_a_command() {
+fn in_a_pid_namespace_without_its_proc_timeout_cancel_and_lease_end_all_of_a_command() {
     if !is_root() {
         return;
     }
     for parent in ["off", "auto"] {
-        let agent = Enclosed::new(parent);
+        let agent = Enclosed::new(parent, Means::Capable);
         let name = |way: &str| format!("enclosed-{way}-{parent}-{}", std::process::id());
         let names = ["timeout", "cancel", "lease"].map(name);
         let is_gone = |name: &str| {
-            eventually("the command has ended", || processes(name) == 0);
+            eventually("the command has ended", || processes(name).is_empty());
         };
         let mut by_timeout = agent.exec(&names[0], &["--timeout", "1s"]);
         let mut by_cancel = agent.exec(&names[1], &[]);
@@ -210,4 +221,23 @@ fn in_a_pid_namespace_without_its_proc_timeout_cancel_and_lease_end_a_command() 
         }
         agent.end();
     }
+}
+
+#[test]
+fn an_agent_that_can_get_no_proc_says_so_ends_process_groups_and_leaves_no_zombie() {
+    if !is_root() {
+        return;
+    }
+    let agent = Enclosed::new("off", Means::Incapable);
+    let said = agent.unshare.stderr_seen();
+    let warning = "there is no /proc of this pid namespace";
+    assert!(said.iter().any(|line| line.contains(warning)), "{said:#?}");
+    let name = format!("incapable-{}", std::process::id());
+    let mut udpctl = agent.exec(&name, &["--timeout", "1s"]);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(124), "{stderr}");
+    let left = processes(&name);
+    assert_eq!(left.len(), 1, "the one that has left the process group");
+    kill_process(left[0], Signal::KILL).unwrap();
+    agent.end();
 }

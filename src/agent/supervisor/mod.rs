@@ -85,7 +85,9 @@ use super::sandbox::{self, InForce};
 use super::switch::Switch;
 use crate::message::Cause;
 use crate::net::Clock;
-use crate::process::{CgroupLimits, CgroupParent, Cgroups, CgroupsLock, Endings, Limit};
+use crate::process::{
+    CgroupLimits, CgroupParent, Cgroups, CgroupsLock, Endings, Limit, become_subreaper, has_procfs,
+};
 use crate::session::InitFingerprint;
 use crate::time::Instant;
 
@@ -216,7 +218,7 @@ impl Supervisor {
     /// # Errors
     /// The system has no descriptor or memory left.
     pub fn new(config: Config) -> io::Result<Self> {
-        crate::process::become_subreaper()?;
+        adopt_orphans()?;
         let (max_jobs, original_descriptors) = reserve_descriptors(config.max_jobs);
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
         // Ended jobs keep their rings until they are forgotten.
@@ -388,6 +390,17 @@ impl Supervisor {
             self.end(now, id, cause, Force::Terminate);
         }
     }
+}
+
+/// Makes orphans of jobs children of this process, and says if others cannot be found.
+fn adopt_orphans() -> io::Result<()> {
+    if !has_procfs() {
+        tracing::warn!(
+            "there is no /proc of this pid namespace: processes that leave the process group of their command are not \
+             ended"
+        );
+    }
+    become_subreaper()
 }
 
 /// Watches the files of a policy, if it has any.
