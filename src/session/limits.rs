@@ -34,10 +34,10 @@ pub const UNVALIDATED_INITS: Rate = Rate {
 };
 
 /// INITs of one key. A shell that starts one udpctl after the other needs some 100 a second, and one that starts 800
-/// commands at once needs a burst.
+/// commands at once needs a burst, of two for each where the answers come late.
 pub const KEY_INITS: Rate = Rate {
     interval: Duration::from_millis(5),
-    burst: 1000,
+    burst: 2000,
 };
 
 /// Maximum number of sessions of one key that are not confirmed: as many INITs as it may send in the time of a long
@@ -157,6 +157,10 @@ pub const MAX_INIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time after which an agent discards a session that the controller has not confirmed.
 pub const UNCONFIRMED: Duration = Duration::from_secs(15);
+
+/// Lower bound of the time between two INITs after a RETRY: the agent has more INITs than it can answer at once, and
+/// works a full queue off in less.
+pub const BUSY: Duration = Duration::from_millis(100);
 
 /// Number of unanswered repeats after which a controller makes a new INIT: an agent that has restarted may
 /// take the old one for a replay.

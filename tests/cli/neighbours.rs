@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::{Pid, Signal};
 
 use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper};
@@ -266,32 +267,31 @@ fn more_commands_run_than_the_soft_limit_of_descriptors_allows_and_get_that_limi
     command.args(["--bind", "127.0.0.1:0"]);
     let agent = Agent::from(command);
     let target = agent.target();
-    let script = format!(
-        "ulimit -n; while [ ! -e {} ]; do sleep 1; done",
-        go.display()
-    );
-    let mut ids = Vec::new();
-    // All run at the same time, but they need not begin so.
-    for _ in 0..8 {
-        let mut args = vec!["exec", "--detach", "--contact-timeout", "60s"];
-        args.extend(std::iter::repeat_n(target.as_str(), 100));
-        args.extend(["--shell", &script]);
-        let outcome = user.udpctl(args).outcome();
-        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
-        let words = String::from_utf8(outcome.stdout).unwrap();
-        let words = words.split_whitespace().filter(|word| word.len() == 32);
-        ids.extend(words.map(str::to_owned));
-    }
+    // Each waits until the other end is opened, at no cost.
+    mkfifoat(CWD, &go, Mode::RWXU).unwrap();
+    let script = format!("ulimit -n; : <{}", go.display());
+    let mut args = vec!["exec", "--detach"];
+    args.extend(std::iter::repeat_n(target.as_str(), 800));
+    args.extend(["--shell", &script]);
+    let outcome = user.udpctl(args).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let ids = String::from_utf8(outcome.stdout).unwrap();
+    let ids: Vec<&str> = ids
+        .split_whitespace()
+        .filter(|word| word.len() == 32)
+        .collect();
     assert_eq!(ids.len(), 800);
     let listed = user.udpctl(["jobs", &target]).outcome();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let running = |line: &&str| line.contains("running");
     assert_eq!(listed.lines().filter(running).count(), 800);
-    std::fs::write(&go, "").unwrap();
-    for id in [&ids[0], &ids[799]] {
-        user.udpctl(["attach", &target, id.as_str()])
-            .stdout("1024\n")
-            .run();
+    let _other_end = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&go)
+        .unwrap();
+    for id in [ids[0], ids[799]] {
+        user.udpctl(["attach", &target, id]).stdout("1024\n").run();
     }
     eventually("all have ended", || agent.jobs().left().is_empty());
 }

@@ -50,6 +50,10 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
             "interval of repeats, at most",
             ms(session::MAX_INIT_TIMEOUT),
         ),
+        (
+            "interval of repeats, first, after a RETRY",
+            ms(session::BUSY),
+        ),
         ("RETRYs followed for a session", session::RETRIES.into()),
         (
             "INITs waiting before RETRY",

@@ -211,6 +211,11 @@ impl Connecting {
         true
     }
 
+    /// True if the agent has answered with RETRY.
+    pub(in crate::session) const fn has_followed_retry(&self) -> bool {
+        self.retries > 0
+    }
+
     /// Handles a stateless reset for one of the INITs; returns true if it is followed. An endpoint of the agent
     /// that answered the INIT is gone, and the next one may take a repeat for a replay.
     pub(in crate::session) fn on_stateless_reset(&mut self, receiver: SessionId) -> bool {

@@ -325,9 +325,13 @@ impl Session {
         self.path.budget() < MIN_DATAGRAM as u64
     }
 
-    /// Returns the time to wait for a RESP before an INIT is sent again.
+    /// Returns the time to wait for a RESP before an INIT is sent again. An agent that has sent RETRY is busy.
     pub(in crate::session) fn init_timeout(&self) -> Duration {
-        (self.recovery.pto() * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
+        let least = match &self.state {
+            State::Connecting(connecting) if connecting.has_followed_retry() => limits::BUSY,
+            _ => Duration::ZERO,
+        };
+        (self.recovery.pto().max(least) * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
             .min(limits::MAX_INIT_TIMEOUT)
     }
 

@@ -4,7 +4,7 @@
 //!
 //! 1. The mac must be under this agent's key, which shows that the sender knows the key.
 //! 2. A repeated INIT of a session that is not confirmed yet gets the same RESP, at the first address
-//!    only. Any other INIT seen before is a replay.
+//!    only. Any other INIT seen before is a replay, and one that is pending is not entered again.
 //! 3. While many INITs are pending or strangers send many, the address must be validated by RETRY, which keeps
 //!    no state. A network that sends many in vain is limited.
 //! 4. When nothing else is ready to be sent, some pending INITs of each turn go through Diffie-Hellman and
@@ -210,7 +210,7 @@ impl Endpoint {
         if let Some(&(session, _)) = admission.unconfirmed.get(&fingerprint) {
             return self.on_repeat(session, path, datagram.len());
         }
-        if admission.register.contains(fingerprint) {
+        if admission.register.contains(fingerprint) || admission.queue.contains(fingerprint) {
             return Err(Drop::Replay);
         }
         let validated = init.token.is_some_and(|token| {
@@ -227,6 +227,7 @@ impl Endpoint {
             return admission.retry(now, path, init.sender);
         }
         let pending = PendingInit {
+            fingerprint,
             path,
             datagram: datagram.to_vec(),
             validated,

@@ -94,6 +94,24 @@ fn early_frames_with_a_violation_are_answered_by_resp_and_then_by_close() {
 }
 
 #[test]
+fn an_init_that_is_repeated_while_it_waits_is_answered_once_and_takes_the_place_of_no_other() {
+    let mut pair = Pair::new(Duration::ZERO);
+    let (repeated, other) = (any_init(&pair, 1), any_init(&pair, 2));
+    for _ in 0..2 * limits::HANDSHAKES_BEFORE_RETRY {
+        pair.agent
+            .handle_datagram(pair.now, path(false), None, &mut repeated.clone());
+    }
+    let answers = answers(&mut pair, &other);
+    let is_resp = |datagram: &Vec<u8>| {
+        let parsed = Datagram::parse(datagram);
+        matches!(parsed, Ok(Some(Datagram::Resp(_))))
+    };
+    assert_eq!(answers.len(), 2, "no RETRY");
+    assert!(answers.iter().all(is_resp));
+    assert_eq!(pair.agent.stats().handshakes, 2);
+}
+
+#[test]
 fn an_agent_with_a_full_register_of_an_earlier_run_answers_in_the_first_minute_after_boot() {
     let stream = Frame::Stream {
         stream: StreamId::new(CallId(0), Lane::Control),

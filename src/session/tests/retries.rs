@@ -43,6 +43,39 @@ fn forged_retries_do_not_prevent_the_handshake() {
 }
 
 #[test]
+fn a_controller_gives_an_agent_time_that_has_answered_with_retry() {
+    let ticket = Ticket {
+        epoch: 1,
+        offset: 0,
+        rtt: Duration::from_millis(1),
+    };
+    // Time until an INIT that is lost is sent again.
+    let repeat_after = |retry: bool| {
+        let mut pair = Pair::new(Duration::ZERO);
+        pair.connect(1, Some(ticket), b"x");
+        if retry {
+            let mut retry = forged(&pair.agent_key, sender(&pair), 1);
+            pair.controller
+                .handle_datagram(pair.now, path(true), None, &mut retry);
+            pair.drain();
+        }
+        let sent_at = pair.now;
+        pair.wire.clear();
+        while pair.wire.is_empty() {
+            pair.now = pair
+                .controller
+                .poll_timeout()
+                .expect("an INIT is in flight");
+            pair.controller.handle_timeout(pair.now);
+            pair.drain_transmits();
+        }
+        pair.now.since(sent_at)
+    };
+    assert!(repeat_after(false) < limits::BUSY / 2);
+    assert_eq!(repeat_after(true), limits::BUSY);
+}
+
+#[test]
 fn an_init_with_an_unknown_token_is_answered_like_one_without() {
     let mut pair = Pair::new(Duration::from_millis(50));
     pair.connect(1, None, b"x");
