@@ -278,21 +278,16 @@ fn replacements_leave_no_descriptor_and_no_process_behind() {
 fn the_status_can_be_asked_for_while_the_program_is_replaced() {
     let user = User::new();
     let mut agent = user.agent();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let mut answers = 0;
-            while !done.load(Ordering::Relaxed) {
-                let status = user.udpagent(["status"]).outcome();
-                assert_eq!(status.status, 0, "after {answers}: {}", status.stderr);
-                answers += 1;
-            }
-        });
+    let mut answers = 0;
+    let ask = || {
+        let status = user.udpagent(["status"]).outcome();
+        assert_eq!(status.status, 0, "after {answers}: {}", status.stderr);
+        answers += 1;
+    };
+    meanwhile(ask, || {
         for _ in 0..REPLACEMENTS {
             reload(&user, &mut agent);
         }
-        done.store(true, Ordering::Relaxed);
-        asking.join().unwrap();
     });
 }
 
