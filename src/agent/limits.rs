@@ -32,8 +32,8 @@ pub const RETENTION: Duration = Duration::from_secs(3600);
 /// Output of one lane that is held for its reader. Above it the process blocks in its write.
 pub const LANE: u64 = 1 << 20;
 
-/// Input of one command that was accepted and not yet taken by its pipe: several times what a pipe holds, so that a
-/// reader never waits for it. What a controller sends beyond waits in the job table, within its credit.
+/// Input of one command that was accepted and not yet taken by its pipe: as much as a pipe holds that was made larger,
+/// so that a reader never waits for it. What a controller sends beyond waits in the job table, within its credit.
 pub const STDIN: u64 = 256 << 10;
 
 /// Terminal output that is held while no controller is attached: the initial credit. A controller that

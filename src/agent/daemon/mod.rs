@@ -324,7 +324,7 @@ impl Bound {
         let (outputs, inputs) = self.supervisor.rings()?;
         let parts = front::Parts {
             connection: Frames::new(other)?,
-            outputs: RingFile::adopt(outputs, OUTPUT_RING),
+            outputs: RingFile::adopt(outputs, OUTPUT_RING).for_reading(),
             inputs: RingFile::adopt(inputs, INPUT_RING),
             carriers,
             log: None,

@@ -38,7 +38,7 @@ fn run() -> io::Result<End> {
         .collect::<io::Result<Vec<_>>>()?;
     let parts = Parts {
         connection: Frames::new(socket)?,
-        outputs: RingFile::adopt(outputs, OUTPUT_RING),
+        outputs: RingFile::adopt(outputs, OUTPUT_RING).for_reading(),
         inputs: RingFile::adopt(inputs, INPUT_RING),
         carriers,
         log: Some(log),

@@ -149,6 +149,16 @@ impl Remote {
         }
     }
 
+    fn free_slot(&mut self, job: JobId) {
+        if let Some(known) = self.jobs.remove(&job) {
+            for output in Output::ALL {
+                self.outputs.unmap(output_ring(known.slot, output));
+            }
+            self.inputs.unmap(RingId(known.slot));
+            self.free.push(known.slot);
+        }
+    }
+
     fn slot(&mut self) -> Option<u32> {
         if let Some(slot) = self.free.pop() {
             return Some(slot);
@@ -248,16 +258,12 @@ impl Processes for Remote {
     }
 
     fn detach(&mut self, job: JobId) {
-        if let Some(known) = self.jobs.remove(&job) {
-            self.free.push(known.slot);
-        }
+        self.free_slot(job);
         self.send(&ToSupervisor::Detach(job));
     }
 
     fn forget(&mut self, job: JobId) {
-        if let Some(known) = self.jobs.remove(&job) {
-            self.free.push(known.slot);
-        }
+        self.free_slot(job);
         self.send(&ToSupervisor::Forget(job));
     }
 }

@@ -16,5 +16,8 @@ pub const OUTPUT_RING: u64 = LANE + LANE_AT_EXIT;
 /// Bytes of the ring of a stdin: the window of a stream, above which a controller sends nothing.
 pub const INPUT_RING: u64 = 1 << 20;
 
+/// Offset from which on a ring is mapped: a job with less output or input is served by a few system calls.
+pub const MAPPED: u64 = 64 << 10;
+
 /// Descriptors passed in one message. Linux takes 253.
 pub const DESCRIPTORS: usize = 64;

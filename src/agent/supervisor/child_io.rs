@@ -6,7 +6,8 @@
 mod handover;
 mod splice;
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
 
 use mio::{Interest, Registry, Token};
 
@@ -79,6 +80,8 @@ pub struct Inlet {
     /// True if the input ends at `accepted`.
     pub eof: bool,
     broken: bool,
+    /// True if the pipe was made larger.
+    grown: bool,
 }
 
 /// Change made by a turn of a part.
@@ -135,6 +138,7 @@ impl ChildIo {
                 base: 0,
                 eof: false,
                 broken: false,
+                grown: false,
             },
             on_terminal: slave.is_some(),
             end_of_input: slave.map(EndOfInput::new),
@@ -287,16 +291,17 @@ impl ChildIo {
         let Some(pipe) = outlet.pipe.as_mut().filter(|_| room > 0) else {
             return Turn::Nothing;
         };
-        let (position, contiguous) = shared.outputs.position(ring, outlet.base, outlet.end);
+        let place = (ring, outlet.base, outlet.end);
+        let (_, contiguous) = shared.outputs.position(ring, outlet.base, outlet.end);
         let most = room.min(contiguous).min(MOVE as u64);
         let most = usize::try_from(most).expect("at most MOVE");
         let read = match left {
             Some(0) => pipe.read(&mut shared.buffer).map(Moved::Dropped),
             Some(left) => {
                 let most = most.min(usize::try_from(left).unwrap_or(usize::MAX));
-                move_bytes(pipe, spliced, shared, position, most).map(Moved::Stored)
+                move_bytes(pipe, spliced, shared, place, most).map(Moved::Stored)
             }
-            None => move_bytes(pipe, spliced, shared, position, most).map(Moved::Stored),
+            None => move_bytes(pipe, spliced, shared, place, most).map(Moved::Stored),
         };
         match read {
             Ok(Moved::Dropped(0) | Moved::Stored(0)) => {}
@@ -361,17 +366,18 @@ impl ChildIo {
             return Turn::Nothing;
         };
         if !inlet.broken && inlet.accepted > inlet.written {
-            let (position, contiguous) =
-                shared.inputs.position(self.ring, inlet.base, inlet.written);
-            let most = contiguous.min(inlet.accepted - inlet.written);
-            let most = usize::try_from(most).unwrap_or(usize::MAX).min(READ);
-            let buffer = &mut shared.buffer[..most];
-            let written = match rustix::io::pread(shared.inputs.file(), &mut *buffer, position) {
-                Ok(length) => pipe.write(&buffer[..length]),
-                Err(error) => Err(error.into()),
-            };
+            let most = usize::try_from(inlet.accepted - inlet.written).unwrap_or(usize::MAX);
+            let (base, offset, most) = (inlet.base, inlet.written, most.min(MOVE));
+            let Shared { inputs, buffer, .. } = shared;
+            let written = inputs.drain(self.ring, base, offset, most, pipe.as_fd(), buffer);
             match written {
                 Ok(length) => {
+                    if !self.on_terminal
+                        && length >= READ
+                        && !std::mem::replace(&mut inlet.grown, true)
+                    {
+                        grow(pipe);
+                    }
                     inlet.written += length as u64;
                     return Turn::Changed;
                 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Bytes of one read or write: the default capacity of a pipe.
 pub const READ: usize = 64 << 10;
 
-/// Bytes that are moved at once from a pipe to its ring, and the capacity of the pipe of a program with much output.
+/// Bytes that are moved at once between a pipe and its ring, and the capacity of the pipe of a program with much output
+/// or input.
 pub const MOVE: usize = 256 << 10;
 
 /// Free space of a ring below which a read is not worth a system call.

@@ -1,12 +1,13 @@
 //! The way of bytes from a pipe to its ring.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::AsFd as _;
 
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 
 use super::Shared;
+use crate::agent::ipc::RingId;
 use crate::agent::supervisor::limits::MOVE;
 use crate::process::Pipe;
 
@@ -18,16 +19,25 @@ pub(super) enum Moved {
     Dropped(usize),
 }
 
-/// Moves bytes from a pipe to a position of the outputs' file: with one copy by the kernel if it is a pipe.
+/// Moves bytes from an output to `offset` of its ring. An output that has carried much is read into the mapped ring;
+/// one that has not, and one whose ring cannot be mapped, is moved by the kernel.
 pub(super) fn move_bytes(
-    pipe: &mut Pipe,
+    pipe: &Pipe,
     spliced: bool,
     shared: &mut Shared,
-    position: u64,
+    (ring, base, offset): (RingId, u64, u64),
     most: usize,
 ) -> io::Result<usize> {
+    match shared.outputs.fill(ring, base, offset, most, pipe.as_fd()) {
+        Some(Err(error)) if Errno::from_io_error(&error) == Some(Errno::FAULT) => {
+            // No memory for a page of the map.
+            shared.outputs.unmap(ring);
+        }
+        Some(filled) => return filled,
+        None => {}
+    }
+    let (mut position, _) = shared.outputs.position(ring, base, offset);
     if spliced {
-        let mut position = position;
         let file = shared.outputs.file();
         let flags = SpliceFlags::NONBLOCK;
         match splice(pipe.as_fd(), None, file, Some(&mut position), most, flags) {
@@ -37,16 +47,14 @@ pub(super) fn move_bytes(
         }
     }
     let most = most.min(shared.buffer.len());
-    let length = pipe.read(&mut shared.buffer[..most])?;
-    let mut written = 0;
-    while written < length {
-        let at = position + written as u64;
-        written += rustix::io::pwrite(shared.outputs.file(), &shared.buffer[written..length], at)?;
-    }
+    let length = rustix::io::read(pipe, &mut shared.buffer[..most])?;
+    let bytes = &shared.buffer[..length];
+    shared.outputs.write(ring, base, offset, bytes)?;
     Ok(length)
 }
 
-/// Makes a pipe as large as a read, so that a program with much output is interrupted less often. The system may refuse.
+/// Makes a pipe as large as a read or write, so that a program with much output or input is interrupted less often. The
+/// system may refuse.
 pub(super) fn grow(pipe: &Pipe) {
     let _ = fcntl_setpipe_size(pipe, MOVE);
 }
