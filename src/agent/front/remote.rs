@@ -138,6 +138,11 @@ impl Remote {
         self.connection.flush()
     }
 
+    /// Returns true if the supervisor has not taken all that is queued.
+    pub const fn is_sending(&self) -> bool {
+        self.connection.queued() > 0
+    }
+
     /// Sends what is queued before it returns.
     fn flush_all(&mut self) {
         while self.connection.flush().is_ok() && self.connection.queued() > 0 {

@@ -9,15 +9,14 @@ use std::io;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use mio::unix::SourceFd;
-use mio::{Interest, Poll};
+use mio::Poll;
 
 use super::limits;
 use super::policy::FrontPolicy;
 use super::remote::Remote;
 use super::terminal::{self, Printer, Typed};
 use crate::agent::core::Service;
-use crate::agent::ipc::{Feed, FrontCounts, ToFront, ToSupervisor};
+use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
 use crate::agent::recorder::SharedLog;
 use crate::net::{Clock, Command, Event, Net, Timer};
@@ -61,7 +60,9 @@ pub(super) struct Thread {
     printer: Option<Printer>,
     typed: Option<Receiver<Typed>>,
     timer: Timer,
-    /// True if the connection to the supervisor may be readable.
+    /// Registration of the connection to the supervisor.
+    interest: SocketInterest,
+    /// True if it may be readable.
     supervisor_ready: bool,
     lost: bool,
 }
@@ -77,9 +78,7 @@ impl Thread {
     ) -> io::Result<Self> {
         let timer = Timer::new(poll.registry(), tokens::TIMER)?;
         let supervisor = service.processes().raw_fd();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry()
-            .register(&mut SourceFd(&supervisor), tokens::SUPERVISOR, interest)?;
+        let interest = SocketInterest::register(poll.registry(), supervisor, tokens::SUPERVISOR)?;
         let mut thread = Self {
             poll,
             service,
@@ -92,6 +91,7 @@ impl Thread {
             printer: None,
             typed: None,
             timer,
+            interest,
             supervisor_ready: true,
             lost: false,
         };
@@ -122,7 +122,7 @@ impl Thread {
             } else {
                 self.set_timer()
             };
-            match self.poll.poll(&mut ready, timeout) {
+            match self.wait(&mut ready, timeout) {
                 Ok(()) => {
                     let mut events = ready.iter();
                     self.supervisor_ready |=
@@ -135,6 +135,13 @@ impl Thread {
         }
         self.close();
         End::ShutDown
+    }
+
+    /// Waits for readiness: of the connection for room, too, if something is to be sent on it.
+    fn wait(&mut self, ready: &mut mio::Events, timeout: Option<Duration>) -> io::Result<()> {
+        let waiting = self.service.processes().is_sending();
+        self.interest.set_waiting(self.poll.registry(), waiting)?;
+        self.poll.poll(ready, timeout)
     }
 
     /// Processes one turn. Returns true if events are left.

@@ -4,11 +4,13 @@
 //! Invariant: a frame that is too long or that does not decode ends the connection. Nothing after it is read.
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, read};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -171,20 +173,15 @@ impl<S: Serialize, R: DeserializeOwned> Frames<S, R> {
     fn fill(&mut self) -> Result<bool, FrameError> {
         self.input.drain(..self.taken);
         self.taken = 0;
-        let length = self.input.len();
-        if length == 0 && self.input.capacity() > 2 * READ {
+        if self.input.is_empty() && self.input.capacity() > 2 * READ {
             self.input = Vec::new();
         }
-        self.input.resize(length + READ, 0);
-        let read = self.socket.read(&mut self.input[length..]);
-        self.input.truncate(length + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => Err(FrameError::Closed),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) if is_closed(&error) => Err(FrameError::Closed),
-            Err(error) => Err(FrameError::Io(error)),
+        self.input.reserve(READ);
+        match read(&self.socket, spare_capacity(&mut self.input)) {
+            Ok(0) | Err(Errno::CONNRESET) => Err(FrameError::Closed),
+            Ok(_) | Err(Errno::INTR) => Ok(true),
+            Err(Errno::AGAIN) => Ok(false),
+            Err(error) => Err(FrameError::Io(error.into())),
         }
     }
 }

@@ -14,11 +14,13 @@ mod frames;
 pub mod limits;
 mod messages;
 mod rings;
+mod socket_interest;
 
 pub use descriptors::{receive_descriptors, send_descriptors};
 pub use frames::{FrameError, Frames};
 pub use messages::{Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor};
 pub use rings::{RingFile, RingId};
+pub use socket_interest::SocketInterest;
 
 /// Name of the program as a front, as its argument 0.
 pub const FRONT: &str = "udpagent-front";

@@ -2,6 +2,9 @@
 //!
 //! The front is hostile here: numbers that cannot be are ignored.
 
+use std::io;
+use std::time::Duration;
+
 use super::limits;
 use super::readiness::Part;
 use super::redemptions::Redemption;
@@ -232,6 +235,19 @@ impl Supervisor {
             tracing::warn!(%error, "cannot store the fingerprint of a handshake");
             self.replay_log = None;
         }
+    }
+
+    /// Waits for readiness: of the sockets for room, too, in which something is to be sent.
+    pub(super) fn wait(
+        &mut self,
+        ready: &mut mio::Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        if let (Some(front), Some(interest)) = (&self.front, &mut self.front_interest) {
+            interest.set_waiting(&self.registry, front.queued() > 0)?;
+        }
+        self.records.wait_for_room()?;
+        self.poll.poll(ready, timeout)
     }
 
     /// Queues a message for the front.

@@ -77,7 +77,7 @@ use self::watch::Watch;
 use super::access::PolicySource as _;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
-use super::ipc::{Feed, Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
+use super::ipc::{Feed, Frames, Plain, RingFile, Setup, SocketInterest, ToFront, ToSupervisor};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
 use super::recorder::{AuditSender, LogSender, RecorderProcess};
@@ -192,6 +192,8 @@ pub struct Supervisor {
     /// Answers to the owner's tools; `None` for an agent within another program.
     owner: Option<Owner>,
     front: Option<Frames<ToFront, ToSupervisor>>,
+    /// Registration of its connection.
+    front_interest: Option<SocketInterest>,
     /// True if its connection may be readable.
     front_ready: bool,
     /// Restriction that the front has reported last.
@@ -228,7 +230,6 @@ impl Supervisor {
         let records = Records::new(config.audit, config.log, &registry)?;
         let policy = SharedPolicy::new(config.trust, config.exec, config.cgroup_limits);
         let (replay_log, seen_before) = config.replay_log.unzip();
-        let seen_before = seen_before.unwrap_or_default();
         let watch = watch_files(&policy, &registry)?;
         let suspended = policy.policy().is_suspended();
         let mark = format!("{:016x}", config.mark);
@@ -262,7 +263,7 @@ impl Supervisor {
             relieved: None,
             store: None,
             replay_log,
-            seen_before,
+            seen_before: seen_before.unwrap_or_default(),
             seen: VecDeque::new(),
             table: Table::default(),
             shared: Shared {
@@ -281,6 +282,7 @@ impl Supervisor {
             redemptions: Redemptions::default(),
             owner: None,
             front: None,
+            front_interest: None,
             front_ready: false,
             in_force: None,
             serving: None,

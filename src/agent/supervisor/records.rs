@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::Registry;
 
 use super::tokens;
 use crate::agent::audit::{Record, Unwritten};
+use crate::agent::ipc::SocketInterest;
 use crate::agent::jobs::JobId;
 use crate::agent::log::Counts;
 use crate::agent::recorder::limits::{ACKNOWLEDGEMENT, LAST_LINES};
@@ -29,10 +29,19 @@ pub struct WaitingStart {
     deadline: Instant,
 }
 
+/// Sender of log lines.
+struct Log {
+    sender: LogSender,
+    /// Second descriptor of its socket, which is polled.
+    _descriptor: OwnedFd,
+    interest: SocketInterest,
+}
+
 /// Senders to the recorder.
 pub struct Records {
-    audit: Option<AuditSender>,
-    log: Option<(LogSender, OwnedFd)>,
+    audit: Option<(AuditSender, SocketInterest)>,
+    log: Option<Log>,
+    registry: Registry,
     waiting: HashMap<Receipt, WaitingStart>,
     /// True after a record was not written in time, until one is: further starts are refused at once.
     overdue: bool,
@@ -53,23 +62,32 @@ impl Records {
         log: Option<LogSender>,
         registry: &Registry,
     ) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Some(audit) = &audit {
-            let descriptor = audit.as_fd().as_raw_fd();
-            registry.register(&mut SourceFd(&descriptor), tokens::RECORDER, interest)?;
-        }
+        let interest = |descriptor: BorrowedFd<'_>| {
+            SocketInterest::register(registry, descriptor.as_raw_fd(), tokens::RECORDER)
+        };
+        let audit = match audit {
+            Some(audit) => {
+                let interest = interest(audit.as_fd())?;
+                Some((audit, interest))
+            }
+            None => None,
+        };
         let log = match log {
             Some(log) => {
                 let descriptor = log.descriptor()?;
-                let raw = descriptor.as_raw_fd();
-                registry.register(&mut SourceFd(&raw), tokens::RECORDER, Interest::WRITABLE)?;
-                Some((log, descriptor))
+                let interest = interest(descriptor.as_fd())?;
+                Some(Log {
+                    sender: log,
+                    _descriptor: descriptor,
+                    interest,
+                })
             }
             None => None,
         };
         Ok(Self {
             audit,
             log,
+            registry: registry.try_clone()?,
             waiting: HashMap::new(),
             overdue: false,
             refused: Vec::new(),
@@ -80,14 +98,14 @@ impl Records {
 
     /// Records an event.
     pub fn send(&mut self, record: &Record<'_>) {
-        if let Some(audit) = &mut self.audit {
+        if let Some((audit, _)) = &mut self.audit {
             audit.send(record);
         }
     }
 
     /// Records a line that the front has made and that was checked.
     pub fn send_line(&mut self, line: Vec<u8>) {
-        if let Some(audit) = &mut self.audit {
+        if let Some((audit, _)) = &mut self.audit {
             audit.send_line(line);
         }
     }
@@ -105,7 +123,7 @@ impl Records {
     ) -> Result<(), WaitingStart> {
         let deadline = now + ACKNOWLEDGEMENT;
         let start = WaitingStart { id, spec, deadline };
-        let Some(audit) = &mut self.audit else {
+        let Some((audit, _)) = &mut self.audit else {
             return Err(start);
         };
         if self.overdue {
@@ -119,12 +137,12 @@ impl Records {
 
     /// Sends what waits, and returns the next start whose record is written, or not and must not be.
     pub fn poll(&mut self, now: Instant) -> Option<(WaitingStart, Result<(), Unwritten>)> {
-        if let Some((log, _)) = &self.log
-            && !log.is_idle()
+        if let Some(log) = &self.log
+            && !log.sender.is_idle()
         {
-            log.drain();
+            log.sender.drain();
         }
-        let audit = self.audit.as_mut()?;
+        let (audit, _) = self.audit.as_mut()?;
         if !audit.is_idle() {
             audit.drain();
         }
@@ -143,6 +161,21 @@ impl Records {
         Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
     }
 
+    /// Polls the sockets for room if something waits for it. Call it before each wait.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    pub fn wait_for_room(&mut self) -> io::Result<()> {
+        if let Some(log) = &mut self.log {
+            let waiting = !log.sender.is_idle();
+            log.interest.set_waiting(&self.registry, waiting)?;
+        }
+        if let Some((audit, interest)) = &mut self.audit {
+            interest.set_waiting(&self.registry, !audit.is_idle())?;
+        }
+        Ok(())
+    }
+
     /// Notes that another recorder writes: a record may be waited for again.
     pub const fn on_new_recorder(&mut self) {
         self.overdue = false;
@@ -151,8 +184,8 @@ impl Records {
     /// Numbers of audit records, and of log lines of the supervisor, that the recorder has never got.
     pub fn lost(&self) -> [u64; 2] {
         let [records, lines] = self.lost_before;
-        let audit = self.audit.as_ref().map_or(0, AuditSender::lost);
-        let log = self.log.as_ref().map_or(0, |(log, _)| log.lost());
+        let audit = self.audit.as_ref().map_or(0, |(audit, _)| audit.lost());
+        let log = self.log.as_ref().map_or(0, |log| log.sender.lost());
         [records.saturating_add(audit), lines.saturating_add(log)]
     }
 
@@ -168,8 +201,8 @@ impl Records {
 
     /// Returns the audit records and the log lines that the recorder has not taken.
     pub fn unsent(&self) -> [Vec<Vec<u8>>; 2] {
-        let audit = self.audit.as_ref().map(AuditSender::unsent);
-        let log = self.log.as_ref().map(|(log, _)| log.unsent());
+        let audit = self.audit.as_ref().map(|(audit, _)| audit.unsent());
+        let log = self.log.as_ref().map(|log| log.sender.unsent());
         [audit, log].map(Option::unwrap_or_default)
     }
 
@@ -185,20 +218,20 @@ impl Records {
         for record in records {
             self.send_line(record.clone());
         }
-        if let Some((log, _)) = &self.log {
+        if let Some(log) = &self.log {
             for line in lines {
-                log.send(line);
+                log.sender.send(line);
             }
         }
     }
 
     /// Sends what waits, as far as the recorder accepts it in a moment, and ends lines and records.
     pub fn finish(&mut self) {
-        if let Some((log, _)) = &self.log {
-            log.flush(LAST_LINES);
-            log.end();
+        if let Some(log) = &self.log {
+            log.sender.flush(LAST_LINES);
+            log.sender.end();
         }
-        if let Some(audit) = &mut self.audit {
+        if let Some((audit, _)) = &mut self.audit {
             audit.flush(LAST_LINES);
             audit.end();
         }

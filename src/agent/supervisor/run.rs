@@ -9,9 +9,6 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use mio::Interest;
-use mio::unix::SourceFd;
-
 use self::replacement::Replacement;
 use super::front_process::FrontProcess;
 use super::handover::Program;
@@ -21,7 +18,7 @@ use super::signals::Signals;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
 use crate::agent::audit::{Event, Record};
-use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
+use crate::agent::ipc::{Frames, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::jobs::{Force, JobId};
 use crate::agent::log;
 use crate::agent::service_manager::{ServiceManager, State};
@@ -123,7 +120,7 @@ impl Run {
             } else {
                 self.set_timer()
             };
-            match self.supervisor.poll.poll(&mut ready, timeout) {
+            match self.supervisor.wait(&mut ready, timeout) {
                 Ok(()) => {}
                 // Interrupted by a signal: the next poll reports the events.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -368,9 +365,8 @@ impl Supervisor {
     /// Takes the connection to a new front.
     fn connect(&mut self, connection: Frames<ToFront, ToSupervisor>) -> io::Result<()> {
         let descriptor = connection.raw_fd();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry
-            .register(&mut SourceFd(&descriptor), tokens::FRONT, interest)?;
+        let interest = SocketInterest::register(&self.registry, descriptor, tokens::FRONT)?;
+        self.front_interest = Some(interest);
         self.front = Some(connection);
         self.front_ready = true;
         self.tally.fronts += 1;
@@ -435,8 +431,9 @@ impl Supervisor {
         self.redemptions.clear();
         self.serving = None;
         self.sessions.lose(Clock.now());
-        if let Some(front) = self.front.take() {
-            let _ = self.registry.deregister(&mut SourceFd(&front.raw_fd()));
+        if let Some(interest) = self.front_interest.take() {
+            interest.deregister(&self.registry);
         }
+        self.front = None;
     }
 }
