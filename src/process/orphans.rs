@@ -40,6 +40,10 @@ pub fn reap_orphans() -> usize {
         return 0;
     }
     let abandoned = leaders.reap_abandoned();
+    let zombies = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if let Ok(None) = waitid(WaitId::All, zombies) {
+        return abandoned;
+    }
     let Some(this) = Entry::read(getpid()) else {
         return abandoned + leaders.reap_unlisted();
     };

@@ -43,6 +43,7 @@ impl Supervisor {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
+        let before = job.status;
         let turn = match part {
             Part::Stdin => {
                 let turn = job.io.write(now, &mut self.shared, &self.registry);
@@ -73,8 +74,8 @@ impl Supervisor {
             draining.active = now;
         }
         let drained = job.draining.is_some() && job.io.is_drained();
-        if turn != Turn::Nothing {
-            job.update_counters();
+        job.update_counters();
+        if job.status != before {
             self.note(id);
         }
         if drained {
@@ -156,12 +157,24 @@ impl Supervisor {
         job.io.close(&self.registry);
         job.update_counters();
         job.status.phase = Phase::Ended { exit, streams_open };
-        let ending = job.ending;
-        self.record_end(id);
         self.note(id);
-        if !ending {
+        self.finished.push(id);
+    }
+
+    /// Reaps and records the jobs that have ended in this turn, once their end is reported. Returns true if there were
+    /// any.
+    pub(super) fn conclude(&mut self) -> bool {
+        let finished = std::mem::take(&mut self.finished);
+        for &id in &finished {
+            if self.table.get(id).is_some_and(|job| !job.forgotten) {
+                self.remove_child(id);
+            }
+        }
+        for &id in &finished {
+            self.record_end(id);
             self.remove_child(id);
         }
+        !finished.is_empty()
     }
 
     /// Records the end of a job.

@@ -186,6 +186,8 @@ pub struct Supervisor {
     ready: VecDeque<(JobId, Part)>,
     /// Jobs whose state has changed.
     changed: VecDeque<JobId>,
+    /// Jobs that have ended in this turn and are neither reaped nor recorded.
+    finished: Vec<JobId>,
     sessions: Sessions,
     tally: Tally,
     redemptions: Redemptions,
@@ -277,6 +279,7 @@ impl Supervisor {
             inputs: BTreeSet::new(),
             ready: VecDeque::new(),
             changed: VecDeque::new(),
+            finished: Vec::new(),
             sessions: Sessions::default(),
             tally: Tally::new(),
             redemptions: Redemptions::default(),
@@ -347,6 +350,7 @@ impl Supervisor {
     fn can_be_replaced(&self) -> bool {
         let is_read = self.reload.is_none() && !self.reading.is_active();
         let is_settled = is_read && self.redemptions.is_idle() && self.records.is_settled();
+        let is_settled = is_settled && self.finished.is_empty();
         is_settled && self.guard.as_ref().is_none_or(Guard::is_idle)
     }
 

@@ -43,6 +43,8 @@ pub struct Run {
     /// The front, if it is a process of its own.
     process: Option<FrontProcess>,
     signals: Signals,
+    /// True if a child has ended that is perhaps not reaped.
+    child_has_ended: bool,
     timer: Timer,
     phase: Phase,
     service_manager: ServiceManager,
@@ -70,6 +72,7 @@ impl Run {
             supervisor,
             process,
             signals,
+            child_has_ended: false,
             timer,
             phase: Phase::Working,
             service_manager: ServiceManager::default(),
@@ -133,7 +136,7 @@ impl Run {
                     tokens::FRONT => self.supervisor.front_ready = true,
                     tokens::SIGNAL => self.signals.drain(),
                     tokens::WATCH => self.supervisor.check_files(),
-                    tokens::CHILD => self.on_child(),
+                    tokens::CHILD => self.child_has_ended = true,
                     tokens::OWNER => self.supervisor.on_owner_ready(None),
                     token => {
                         if let Some(index) = tokens::connection_of(token) {
@@ -187,13 +190,19 @@ impl Run {
         if self.supervisor.must_open_store(now) {
             self.open_store();
         }
-        if let Some(guard) = &mut self.supervisor.guard {
-            guard.flush();
-        }
         // A front that is dismissed hears nothing more.
         if !self.is_executing() && self.supervisor.report_changes().is_err() {
             self.on_front_lost(now);
         }
+        // No controller waits for the rest.
+        more |= self.supervisor.conclude() && self.is_executing();
+        if let Some(guard) = &mut self.supervisor.guard {
+            guard.flush();
+        }
+        if std::mem::take(&mut self.child_has_ended) {
+            self.on_child();
+        }
+        self.supervisor.flush_store(now);
         if let Some(cgroups) = &mut self.supervisor.cgroups {
             more |= cgroups.tidy();
         }

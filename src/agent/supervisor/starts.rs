@@ -204,9 +204,12 @@ impl Supervisor {
     ) -> std::io::Result<()> {
         let token = |part: Part| -> Token { tokens::of(id, part) };
         let pidfd = Some(child.pidfd().as_raw_fd());
-        for (descriptor, part) in [(pidfd, Part::Leader), (child.report(), Part::Start)] {
+        // Of the report only the end is waited for: the execution of the program closes it.
+        for (descriptor, part, interest) in [
+            (pidfd, Part::Leader, Interest::READABLE),
+            (child.report(), Part::Start, Interest::PRIORITY),
+        ] {
             if let Some(descriptor) = descriptor {
-                let interest = Interest::READABLE;
                 self.registry
                     .register(&mut SourceFd(&descriptor), token(part), interest)?;
             }
@@ -243,6 +246,7 @@ impl Supervisor {
                     pid: Pid(pid),
                     home: home.map(Errno),
                 });
+                job.update_counters();
                 if job.io.wants_turn(Part::Stdin) {
                     self.ready.push_back((id, Part::Stdin));
                 }

@@ -55,6 +55,8 @@ pub struct Cgroups {
     next: u64,
     /// A cgroup for the next job.
     spare: Option<Cgroup>,
+    /// True if it was taken since the last call of `tidy`.
+    taken: bool,
     /// Cgroups of jobs that have ended.
     ended: VecDeque<Cgroup>,
     /// Cgroups of jobs that have ended with processes left in them.
@@ -167,6 +169,7 @@ impl Cgroups {
                 .max()
                 .map_or(0, |last| last + 1),
             spare: None,
+            taken: false,
             ended: VecDeque::new(),
             left,
             directory,
@@ -227,7 +230,10 @@ impl Cgroups {
             return Err(CgroupError::Lacking(lacking));
         }
         let cgroup = match self.spare.take() {
-            Some(spare) => spare,
+            Some(spare) => {
+                self.taken = true;
+                spare
+            }
             None => self.make_one()?,
         };
         if let Err(error) = apply(cgroup.path(), limits) {
@@ -255,7 +261,8 @@ impl Cgroups {
             };
             self.remove(cgroup);
         }
-        if self.spare.is_none() {
+        // Not in the turn of a start: the child is to run first.
+        if self.spare.is_none() && !std::mem::take(&mut self.taken) {
             // A failure is reported when a job needs one.
             self.spare = self.make_one().ok();
         }
