@@ -33,7 +33,7 @@ pub const RECEIVES_PER_ITERATION: usize = 4;
 pub const COMMANDS_PER_ITERATION: usize = 256;
 
 /// Transmits in an iteration: about a mebibyte.
-pub const TRANSMITS_PER_ITERATION: usize = 32;
+pub const TRANSMITS_PER_ITERATION: usize = 16;
 
 /// Errors in a row before a carrier counts as failed: an ICMP message causes one of them.
 pub const RECEIVE_ERRORS: u32 = 64;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rate::Rate;
+use crate::wire::limits::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// Maximum number of sessions of one endpoint: ten thousand hosts of one controller, and a margin.
 pub const SESSIONS: usize = 16_384;
@@ -188,8 +189,8 @@ pub const RESETS_FOLLOWED: u32 = 2;
 /// Maximum number of DATA datagrams kept per handshake until the RESP gives the keys (RFC 9001 §5.7).
 pub const UNDECRYPTABLE: usize = 4;
 
-/// Maximum number of datagrams in one GSO batch; together they stay below the kernel's limit of 64 KiB.
-pub const SEGMENTS: usize = 32;
+/// Maximum number of datagrams in one GSO batch: as many as the kernel's limit of 64 KiB allows.
+pub const SEGMENTS: usize = MAX_DATAGRAM / MIN_DATAGRAM;
 
 /// Number of datagrams sent when the probe timer expires (RFC 9002 §6.2.4).
 pub const PROBES: u8 = 2;
