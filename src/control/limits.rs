@@ -41,6 +41,12 @@ pub const CAPTURE_FLEET: usize = 1 << 20;
 /// Bytes read from stdin at a time.
 pub const STDIN_CHUNK: usize = 64 << 10;
 
+/// Capacity of a pipe as stdin from which a whole [`STDIN_CHUNK`] was read: several of them.
+pub const STDIN_PIPE: usize = 256 << 10;
+
+/// Buffers of the reader of the input whose bytes are on their way: twice the window of a stream.
+pub const STDIN_BUFFERS: usize = 32;
+
 /// Events handled before their actions are taken, so that a flood of output does not delay its credit.
 pub const EVENTS_AT_ONCE: usize = 64;
 

@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
+use crate::control::limits::STDIN_PIPE;
+
 /// Input and outputs of a run.
 pub struct Streams {
     /// Input for the commands; `None` for an empty one.
@@ -25,10 +27,26 @@ impl Streams {
     pub fn of_process() -> io::Result<Self> {
         let sink = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Sink::from);
         Ok(Self {
-            stdin: Some(Box::new(io::stdin())),
+            stdin: Some(Box::new(StandardInput { grown: false })),
             stdout: sink(rustix::stdio::stdout())?,
             stderr: sink(rustix::stdio::stderr())?,
         })
+    }
+}
+
+/// Standard input of this process. A pipe that brings much is made larger, so that its writer waits less often.
+struct StandardInput {
+    grown: bool,
+}
+
+impl Read for StandardInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = io::stdin().read(buffer)?;
+        if length == buffer.len() && !std::mem::replace(&mut self.grown, true) {
+            // Not a pipe, or the system refuses.
+            let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdin(), STDIN_PIPE);
+        }
+        Ok(length)
     }
 }
 
