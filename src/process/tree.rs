@@ -5,8 +5,7 @@
 //!
 //! If the tree has a cgroup, that alone decides; a process cannot leave it by forking. Otherwise a process that left
 //! the session with `setsid` and lost its parent is recognised by the inherited marker in its environment, once this
-//! program has adopted it (`orphans`). If it has cleared its environment as well, it is recognised only if it was seen
-//! before it left.
+//! program has adopted it (`orphans`); if it has cleared its environment, only if it was seen before it left.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -80,10 +79,9 @@ impl Tree {
             started: parts.started,
             marker: parts.marker,
             on_terminal: parts.on_terminal,
-            cgroup: match parts.cgroup {
-                Some(path) => Some(Cgroup::at(path)?),
-                None => None,
-            },
+            cgroup: parts
+                .cgroup
+                .map_or(Some(None), |path| Cgroup::at(path).map(Some))?,
         })
     }
 
@@ -196,10 +194,9 @@ impl Tree {
 
     /// Sends a signal to the leader's process group. The leader must not be reaped, unless another parent does that.
     pub(super) fn signal_group(&self, signal: Signal) {
-        // Another parent may have reaped the leader, and its number may be that of another process.
         let is_other = |entry: Entry| self.started != 0 && entry.started != self.started;
         if Entry::read(self.leader).is_some_and(is_other) {
-            return;
+            return; // Another parent has reaped the leader, and its number is that of another process.
         }
         // If the child has not founded its session yet, the group does not exist, and the child is all there is.
         // Other errors: no process is left, or all have another user, which the next snapshot shows.

@@ -187,13 +187,11 @@ fn commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored()
             let go = user.path("go");
             detach(&user, &target, IDS[0], &waiting(&go, 5));
             detach(&user, &target, IDS[1], "echo a result; exit 6");
-            detach_with(
-                &user,
-                &target,
-                IDS[2],
-                &["-t"],
-                "read -r word; echo \"<$word>\"; exit 8",
+            let on_terminal = format!(
+                "while [ ! -e {} ]; do sleep 0.05; done; tty >/dev/null && stty size; exit 8",
+                go.display()
             );
+            detach_with(&user, &target, IDS[2], &["-t"], &on_terminal);
             let ended = |id: &str| user.udpctl(["attach", &target, id]).outcome();
             let mut command = user.command("udpctl");
             command.args(["exec", &target, "-i", "--", "sh", "-c", "cat; exit 7"]);
@@ -219,12 +217,10 @@ fn commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored()
             assert_eq!(found, (5, &b"begun\ndone\n"[..], ""));
             let result = ended(IDS[1]);
             assert_eq!((result.status, &result.stdout[..]), (6, &b"a result\n"[..]));
-            let mut command = user.command("udpctl");
-            command.args(["attach", &target, IDS[2]]);
-            let mut terminal = Child::start(command);
-            terminal.type_in("typed\n");
-            terminal.stdout_line(|line| line.trim_end() == "<typed>");
-            assert_eq!(terminal.wait().0.code(), Some(8));
+            let result = ended(IDS[2]);
+            let written = String::from_utf8_lossy(&result.stdout);
+            assert_eq!(result.status, 8, "{written}");
+            assert!(written.contains("24 80"), "{written}");
             reader.type_in("after\n");
             reader.stdout_line(|line| line == "after");
             let (status, errors) = reader.wait();

@@ -120,6 +120,7 @@ pub struct Bound {
     sockets: Vec<std::net::UdpSocket>,
     /// True if the service manager has bound them.
     activated: bool,
+    signals: Option<Signals>,
     front_log: Option<(OwnedFd, LogFormat, u8)>,
     setup: SetupParts,
 }
@@ -240,6 +241,7 @@ fn open(
         supervisor,
         sockets,
         activated: false,
+        signals: None,
         front_log: config.log.map(|log| (log.fronts, log.format, log.verbose)),
         setup: SetupParts {
             identity: config.identity,
@@ -272,23 +274,31 @@ impl Bound {
         self.supervisor.open_owner(socket, about)
     }
 
-    /// Serves with a front in a process of its own, which executes `front` and restricts itself by `sandbox`, until the
-    /// agent ends, and reports to a service manager. Signals of `stops` end it, those of `reloads` let it load its files
-    /// again and execute `program` in its place.
+    /// Handles signals from now on: `stops` end the agent, `reloads` replace its program. Call it before
+    /// [`serve`](Self::serve).
     ///
     /// # Errors
-    /// The system has no descriptor left.
+    /// A signal cannot be handled, or the system has no descriptor left.
+    pub fn handle_signals(&mut self, stops: &[i32], reloads: &[i32]) -> io::Result<()> {
+        let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
+        self.signals = Some(signals);
+        process::unblock_signals();
+        Ok(())
+    }
+
+    /// Serves with a front in a process of its own, which executes `front` and restricts itself by `sandbox`, until the
+    /// agent ends, and reports to a service manager. `program` is executed in its place when it is replaced.
+    ///
+    /// # Errors
+    /// The system has no descriptor left, or no signals are handled.
     pub fn serve(
         mut self,
         front: PathBuf,
         program: Program,
         sandbox: sandbox::Plan,
         service_manager: ServiceManager,
-        stops: &[i32],
-        reloads: &[i32],
     ) -> io::Result<()> {
-        let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
-        process::unblock_signals();
+        let signals = self.signals.ok_or(io::ErrorKind::InvalidInput)?;
         self.supervisor.set_program(front.clone());
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
         let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;

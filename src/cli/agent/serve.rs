@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ArgAction, Args, ValueEnum};
-use rustix::process::{Resource, getrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::files::{ConfigFile, Files};
@@ -216,9 +215,7 @@ fn serve(
     let name = config.name.clone().unwrap_or_else(host_name);
     let binds: Vec<String> = config.bind.iter().map(Bind::to_string).collect();
     let (path, socket) = (files.agent.listening(), files.agent.socket());
-    let limit = inherited.as_ref().and_then(Inherited::original_descriptors);
-    let limit = limit.or_else(|| getrlimit(Resource::Nofile).current);
-    let store = Store::from_environment(&passed, limit.unwrap_or(u64::MAX));
+    let store = Store::from_environment(&passed, inherited.as_ref());
     let mut store = store.context("NOTIFY_SOCKET")?;
     let epoch = rng.u64().max(1);
     let inherited = inherited.or_else(|| store.as_mut()?.take(&mut passed, epoch));
@@ -256,6 +253,9 @@ fn serve(
             socket.display()
         );
     }
+    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
+    let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
+    agent.handle_signals(&stops, &reloads)?;
     let addresses = agent.addresses.iter().map(SocketAddr::to_string);
     let addresses: Vec<String> = addresses.collect();
     let name = escape::line(name.as_bytes(), NAME);
@@ -263,10 +263,8 @@ fn serve(
         taken,
         &format!("{name} {} listens on {}", agent.key, addresses.join(", ")),
     );
-    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
-    let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
     agent
-        .serve(own_program()?, program, sandbox, manager, &stops, &reloads)
+        .serve(own_program()?, program, sandbox, manager)
         .context("cannot start")?;
     drop(published);
     Ok(())

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use self::record_file::RecordFile;
 use rustix::net::{SocketAddrAny, getsockname};
+use rustix::process::{Resource, getrlimit};
 
-use super::handover::{JobState, State};
+use super::handover::{Inherited, JobState, State};
 use super::job::Job;
 use super::sessions::SessionsFile;
 use crate::agent::jobs::JobId;
@@ -147,16 +148,23 @@ pub struct Store {
 
 impl Store {
     /// Returns the store of the service manager that has started this program, if it keeps descriptors, as systemd says
-    /// in `FDSTORE` since version 254, or has kept `passed`. `limit` is the soft limit of descriptors at the start.
+    /// in `FDSTORE` since version 254, or has kept `passed`.
     ///
     /// # Errors
     /// `NOTIFY_SOCKET` is no address of a socket.
-    pub fn from_environment(passed: &Passed, limit: u64) -> io::Result<Option<Self>> {
+    pub fn from_environment(
+        passed: &Passed,
+        inherited: Option<&Inherited>,
+    ) -> io::Result<Option<Self>> {
+        // The next agent is started within this limit.
+        let limit = inherited.and_then(Inherited::original_descriptors);
+        let limit = limit.or_else(|| getrlimit(Resource::Nofile).current);
+        let room = limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
         let most = std::env::var("FDSTORE").unwrap_or_default();
-        let room = usize::try_from(limit)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(RESERVE);
-        let most = most.parse().unwrap_or(0).min(room).min(DESCRIPTORS);
+        let most: usize = most.parse().unwrap_or(0);
+        let most = most.min(room.saturating_sub(RESERVE)).min(DESCRIPTORS);
         let manager = ServiceManager::from_environment()?;
         let is_wanted = most > 0 || !passed.stored.is_empty();
         Ok((is_wanted && manager.is_present()).then(|| Self {
