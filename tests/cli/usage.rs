@@ -216,7 +216,7 @@ fn explain_prints_the_table_of_outcomes_and_statuses() {
         .stdout(
             "lost: accepted, then no answer\n  \
              The agent had accepted the command and then did not answer, or it ended and left the command \
-             running. The command may have run.\n  \
+             running, or was killed and does not know how the command has ended. The command may have run.\n  \
              exit status: 255\n  \
              {\"lost\":{}}\n",
         )

@@ -66,6 +66,8 @@ impl Supervisor {
             .guard
             .map(|guard| descriptors.take(guard))
             .transpose()?;
+        // The cgroups are locked anew by now.
+        drop(state.lock.map(|lock| descriptors.take(lock)).transpose()?);
         self.predecessors.clone_from(&state.helpers);
         self.keep_cgroups(&state.jobs);
         for job in state.jobs {

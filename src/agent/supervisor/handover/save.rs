@@ -56,6 +56,10 @@ impl Supervisor {
             helpers: self.helpers().chain(self.predecessors.clone()).collect(),
             rings: [&self.shared.outputs, &self.shared.inputs].map(|file| file.file().as_raw_fd()),
             guard: self.guard.as_ref().and_then(Guard::raw_fd),
+            lock: self
+                .cgroups
+                .as_ref()
+                .map(|cgroups| cgroups.lock().as_raw_fd()),
             sockets,
             activated,
             is_after_death: false,

@@ -92,6 +92,8 @@ pub struct State {
     pub rings: [RawFd; 2],
     /// Descriptor of the connection to the guard.
     pub guard: Option<RawFd>,
+    /// Descriptor of the lock of the cgroups of the jobs, which is held until the next program has locked them.
+    pub lock: Option<RawFd>,
     /// Descriptors of the bound sockets.
     pub sockets: Vec<RawFd>,
     /// True if the service manager has bound them.
@@ -219,7 +221,7 @@ impl State {
     /// Returns the descriptors that must stay open.
     #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {
-        let own = self.rings.into_iter().chain(self.guard);
+        let own = self.rings.into_iter().chain(self.guard).chain(self.lock);
         let jobs = self.jobs.iter().flat_map(JobState::descriptors);
         own.chain(self.sockets.iter().copied())
             .chain(jobs)

@@ -44,6 +44,7 @@ impl Supervisor {
             lost_sessions: Vec::new(),
             unsent: [Vec::new(), Vec::new()],
             guard: None,
+            lock: None,
             in_force: None,
             tally: Tally::new(),
             ..self.state(numbers.collect(), activated)
