@@ -55,7 +55,7 @@ impl PolicyBuilder {
 
     /// Adds an `authorized_keys` that is there and cannot be used.
     pub fn add_unusable_keys(&mut self, fault: FileFault, path: &Path) {
-        self.policy.suspended = fault.kind == FaultKind::Unanswered;
+        self.policy.suspended |= fault.kind == FaultKind::Unanswered;
         self.add_fault(fault);
         self.close_keys(path);
     }
@@ -108,6 +108,7 @@ impl PolicyBuilder {
 
     /// Adds a public key of the own user that is there and cannot be used.
     pub fn add_unusable_own_key(&mut self, fault: FileFault, path: &Path) {
+        self.policy.suspended |= fault.kind == FaultKind::Unanswered;
         self.add_fault(fault);
         self.policy.own_user = OwnUser::KeyUnusable(path.to_owned());
     }

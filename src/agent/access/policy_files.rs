@@ -36,10 +36,11 @@ impl PolicyFiles {
     /// [suspended](Policy::is_suspended).
     #[must_use]
     pub fn are_unanswered(&self) -> bool {
-        let Content::Unusable(fault) = &self.authorized_keys.content else {
-            return false;
-        };
-        fault.kind == FaultKind::Unanswered
+        let mut files = [&self.authorized_keys].into_iter().chain(&self.own_key);
+        files.any(|file| match &file.content {
+            Content::Unusable(fault) => fault.kind == FaultKind::Unanswered,
+            Content::Absent | Content::Bytes(_) => false,
+        })
     }
 
     /// Returns the policy. Never fails: a file or line with an error admits no key and is listed.

@@ -287,6 +287,13 @@ mod tests {
         }
         let first = problems[0].to_string();
         assert!(first.ends_with("authorized_keys: no answer"), "{first}");
+        // Else the own user's commands would be ended by a file system that fails.
+        let own = files.own_key.as_ref().map(|own| own.unanswered("no answer"));
+        let files = PolicyFiles {
+            own_key: Some(own.unwrap()),
+            ..files
+        };
+        assert!(files.are_unanswered() && files.policy().0.is_suspended());
         for (errno, lost) in [(libc::ENOTCONN, true), (libc::EACCES, false)] {
             let error = std::io::Error::from_raw_os_error(errno);
             let fault = crate::agent::access::FileFault::from(FileError::Io("x".into(), error));

@@ -349,9 +349,14 @@ impl Supervisor {
     /// True if nothing is under way that its state does not contain.
     fn can_be_replaced(&self) -> bool {
         let is_read = self.reload.is_none() && !self.reading.is_active();
-        let is_settled = is_read && self.redemptions.is_idle() && self.records.is_settled();
-        let is_settled = is_settled && self.finished.is_empty();
-        is_settled && self.guard.as_ref().is_none_or(Guard::is_idle)
+        // What a recorder that has died has left is written by the next one.
+        let has_recorder = self
+            .recording
+            .as_ref()
+            .is_none_or(|one| one.pid().is_some());
+        let is_recorded = self.records.is_settled() && self.finished.is_empty() && has_recorder;
+        let is_known = self.guard.as_ref().is_none_or(Guard::is_idle);
+        is_read && self.redemptions.is_idle() && is_recorded && is_known
     }
 
     /// Returns the process ids of the recorder and of the guard.

@@ -2,7 +2,7 @@
 //!
 //! It is this program, executed again under the name [`NAME`]: it receives one task, answers it and ends. Within
 //! another program it is a thread. Not what the answer means. Invariant: the supervisor waits for none of its system
-//! calls, and it ends when its socket does.
+//! calls.
 
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -60,13 +60,15 @@ pub enum Answer {
     Redeemed(Result<String, String>),
 }
 
-/// A worker with a task. Dropping it ends it.
+/// A worker with a task. Dropping it ends one that reads. One that lists a key completes that: it ends by itself, unless
+/// the file system hangs.
 pub struct Worker {
     socket: UnixStream,
     text: Vec<u8>,
     until: Instant,
     /// Process id, and a handle to the process, if it is one.
     process: Option<(i32, OwnedFd)>,
+    only_reads: bool,
 }
 
 impl Worker {
@@ -87,6 +89,8 @@ impl Worker {
         let process = if let Some(program) = program {
             let child = Command::new(program)
                 .arg0(NAME)
+                // Control-C is for the supervisor, which lets a change of the files be completed.
+                .process_group(0)
                 .stdin(Stdio::from(OwnedFd::from(other)))
                 .stdout(Stdio::from(watch))
                 .spawn()?;
@@ -111,6 +115,7 @@ impl Worker {
             text: Vec::new(),
             until,
             process,
+            only_reads: matches!(task, Task::Read),
         })
     }
 
@@ -154,7 +159,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some((_, handle)) = &self.process {
+        if let Some((_, handle)) = self.process.as_ref().filter(|_| self.only_reads) {
             let _ = pidfd_send_signal(handle, Signal::KILL);
         }
     }
@@ -174,7 +179,7 @@ fn work(sources: &Sources, socket: &UnixStream, watch: BorrowedFd<'_>) -> io::Re
     BufReader::new(socket).read_until(b'\n', &mut line)?;
     let answer = match serde_json::from_slice(&line)? {
         Task::Read => {
-            // In this order, so that no change is missed.
+            // In this order, so that a change after the reading is noticed.
             let watched = watch::follow(watch, &sources.paths());
             let files = Box::new(sources.read());
             Answer::Read { files, watched }

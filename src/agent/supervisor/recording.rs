@@ -87,7 +87,7 @@ impl Supervisor {
         let mut ended = None;
         while let Some(event) = recording.process.poll() {
             match event {
-                RecorderEvent::Started => self.records.on_new_recorder(),
+                RecorderEvent::Started => self.records.on_new_recorder(now),
                 RecorderEvent::Failed(reason) => {
                     tracing::error!("the recorder cannot write: {reason}");
                 }
@@ -101,7 +101,7 @@ impl Supervisor {
                 }
             }
         }
-        let is_due = recording.next.is_some_and(|at| at <= now) && !self.closed;
+        let is_due = recording.next.is_some_and(|at| at <= now);
         if is_due {
             recording.started = now;
             recording.next = None;

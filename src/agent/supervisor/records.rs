@@ -45,6 +45,8 @@ pub struct Records {
     waiting: HashMap<Receipt, WaitingStart>,
     /// True after a record was not written in time, until one is: further starts are refused at once.
     overdue: bool,
+    /// Time at which the recorder has started, if it is not the first.
+    recorder_since: Instant,
     refused: Vec<WaitingStart>,
     /// Records and log lines that were lost before the program was executed.
     lost_before: [u64; 2],
@@ -90,6 +92,7 @@ impl Records {
             registry: registry.try_clone()?,
             waiting: HashMap::new(),
             overdue: false,
+            recorder_since: Instant::default(),
             refused: Vec::new(),
             lost_before: [0; 2],
             counts: Counts::default(),
@@ -157,8 +160,10 @@ impl Records {
         }
         let due = |(_, start): &(&Receipt, &WaitingStart)| start.deadline <= now;
         let receipt = *self.waiting.iter().find(due)?.0;
-        self.overdue = true;
-        Some((self.waiting.remove(&receipt)?, Err(Unwritten)))
+        let start = self.waiting.remove(&receipt)?;
+        // What an earlier recorder does not answer says nothing about this one.
+        self.overdue |= start.deadline >= self.recorder_since + ACKNOWLEDGEMENT;
+        Some((start, Err(Unwritten)))
     }
 
     /// Polls the sockets for room if something waits for it. Call it before each wait.
@@ -177,8 +182,9 @@ impl Records {
     }
 
     /// Notes that another recorder writes: a record may be waited for again.
-    pub const fn on_new_recorder(&mut self) {
+    pub const fn on_new_recorder(&mut self, now: Instant) {
         self.overdue = false;
+        self.recorder_since = now;
     }
 
     /// Numbers of audit records, and of log lines of the supervisor, that the recorder has never got.
@@ -269,8 +275,15 @@ mod tests {
         assert_eq!(refused(&mut records), Some((JobId(1), Err(Unwritten))));
         accept(&mut records, later, 2);
         assert_eq!(refused(&mut records), Some((JobId(2), Err(Unwritten))));
-        records.on_new_recorder();
+        records.on_new_recorder(later);
         accept(&mut records, later, 3);
         assert!(refused(&mut records).is_none(), "it waits");
+        // One that an earlier recorder has taken, and not answered, refuses nothing else.
+        let next = later + ACKNOWLEDGEMENT / 2;
+        records.on_new_recorder(next);
+        let end = later + ACKNOWLEDGEMENT;
+        assert!(matches!(records.poll(end), Some((_, Err(Unwritten)))));
+        accept(&mut records, end, 4);
+        assert!(records.poll(end).is_none(), "it waits");
     }
 }

@@ -37,6 +37,8 @@ pub struct Redemptions {
     waiting: VecDeque<Redemption>,
     /// The one in progress. Its question is `None` if the front that has asked is gone.
     active: Option<(Worker, Option<u64>, Controller)>,
+    /// Process that has not answered in time, until it is gone.
+    late: Option<i32>,
     /// Questions about keys that are listed, and their names, until the policy has them.
     listed: Vec<(u64, String)>,
 }
@@ -76,8 +78,9 @@ impl Supervisor {
     pub(super) fn redeem(&mut self, now: Instant) {
         let active = self.redemptions.active.as_mut();
         if let Some(answer) = active.and_then(|active| active.0.poll(now))
-            && let Some((_, question, controller)) = self.redemptions.active.take()
+            && let Some((worker, question, controller)) = self.redemptions.active.take()
         {
+            self.redemptions.late = worker.pid().filter(|_| answer.is_err());
             let result = answer.and_then(|answer| match answer {
                 Answer::Redeemed(result) => result,
                 Answer::Read { .. } => Err("no answer".to_owned()),
@@ -102,6 +105,12 @@ impl Supervisor {
         let remote = redemption.address;
         let name = None;
         let controller = Controller { key, name, remote };
+        let late = self.redemptions.late;
+        if late.is_some_and(|pid| self.predecessors.contains(&pid)) {
+            // One process that hangs is enough.
+            let reason = "the file system does not answer".to_owned();
+            return self.on_redeemed(now, Some(question), controller, Err(reason));
+        }
         let until = now + policy_worker::REDEMPTION;
         match self.start_worker(&task, until) {
             Some(Ok(worker)) => {

@@ -12,7 +12,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::tcgetattr;
 
 use super::policy_worker::{Answer, Task, Worker};
-use super::watch::{Watch, Watched};
+use super::watch::Watched;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Policy, PolicyFiles, PolicySource as _};
 use crate::agent::audit::{Event, Record, key_changes};
@@ -48,7 +48,9 @@ impl Supervisor {
     /// Schedules a load of changed files. A file that is being replaced is missing or empty for a moment, which
     /// must revoke no key.
     pub(super) fn check_files(&mut self) {
-        if self.watch.as_mut().is_some_and(Watch::has_changed) {
+        let read = self.reading.is_active();
+        let watch = self.watch.as_mut();
+        if watch.is_some_and(|watch| watch.has_changed(read)) {
             let settled = Clock.now() + limits::SETTLED;
             self.reload.get_or_insert(settled);
         }

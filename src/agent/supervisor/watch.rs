@@ -50,8 +50,9 @@ impl Watch {
         })
     }
 
-    /// Returns true if a file may have changed since the last call.
-    pub fn has_changed(&mut self) -> bool {
+    /// Returns true if a file may have changed since the last call. While the files are `read`, others may be followed
+    /// than those that are known here, so each event counts.
+    pub fn has_changed(&mut self, read: bool) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.descriptor, &mut buffer);
         let mut changed = false;
@@ -65,7 +66,7 @@ impl Watch {
                 self.files.iter().chain(&self.targets).any(named)
             });
             let lost = ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED | ReadFlags::ISDIR;
-            changed |= known || event.events().intersects(lost);
+            changed |= read || known || event.events().intersects(lost);
         }
         changed
     }
@@ -145,7 +146,7 @@ mod tests {
 
     /// True if a file has changed; follows the directories then, as a reload does.
     fn has_changed(watch: &mut Watch) -> bool {
-        let changed = watch.has_changed();
+        let changed = watch.has_changed(false);
         if changed {
             watch.renew();
         }

@@ -9,6 +9,7 @@ use super::inherited::{Descriptors, Inherited, invalid};
 use super::state::{ChildState, JobState};
 use crate::agent::ipc::RingFile;
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
+use crate::agent::jobs::{JobId, Phase};
 use crate::agent::supervisor::child::Child;
 use crate::agent::supervisor::child_io::ChildIo;
 use crate::agent::supervisor::guard::Guard;
@@ -79,6 +80,9 @@ impl Supervisor {
                 }
                 result => result?,
             }
+            if is_after_death {
+                self.record_unrecorded_end(id);
+            }
         }
         for id in lost {
             self.give_up(id);
@@ -86,6 +90,17 @@ impl Supervisor {
         // Lets the front compare the restored jobs with the files, which may have changed in between.
         self.reload = Some(now + limits::SETTLED);
         self.relieve(old_guard)
+    }
+
+    /// Records the end of a job that the program before has reported and, as it has not reaped it, not recorded.
+    fn record_unrecorded_end(&mut self, id: JobId) {
+        let is_unrecorded = self.table.get(id).is_some_and(|job| {
+            let has_ended = matches!(job.status.phase, Phase::Ended { .. });
+            has_ended && job.child.is_some() && !job.ending
+        });
+        if is_unrecorded {
+            self.record_end(id);
+        }
     }
 
     /// Keeps the rings of the earlier program, whose number cannot change.

@@ -102,6 +102,9 @@ impl Run {
                 if self.supervisor.reload.is_some() {
                     self.supervisor.read_policy(now);
                 }
+                if self.supervisor.policy.policy().is_suspended() {
+                    return self.give_replacement_up(now, "the files of the policy cannot be read");
+                }
                 let is_stored = !self.supervisor.close_store(now);
                 let is_quiet = self.supervisor.front.is_none() && !is_stored;
                 if is_quiet && self.supervisor.can_be_replaced() {

@@ -7,12 +7,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{AGE, OWN, RETRY, Store, addresses};
 use crate::agent::jobs::JobId;
-use crate::agent::supervisor::Supervisor;
 use crate::agent::supervisor::child::Child;
 use crate::agent::supervisor::handover::{JobState, State};
 use crate::agent::supervisor::job::Job;
 use crate::agent::supervisor::sessions::SessionsFile;
 use crate::agent::supervisor::tally::Tally;
+use crate::agent::supervisor::{Supervisor, limits};
 use crate::net::Clock;
 use crate::process::{Cgroups, Tree};
 use crate::time::Instant;
@@ -133,6 +133,7 @@ impl Supervisor {
         }
         if let Some(guard) = &mut self.guard {
             guard.gone(id);
+            guard.flush();
         }
     }
 
@@ -205,6 +206,8 @@ impl Supervisor {
             && let Some(child) = &job.child
         {
             guard.started(id, child.process().tree().to_parts());
+            // It only listens, so this does not wait.
+            guard.wait_until_sent(limits::GUARD);
         }
         if let Some(store) = &mut self.store {
             store.remove(id);
