@@ -29,8 +29,13 @@ pub const JOBS_ENDED_PER_KEY: usize = JOBS_ENDED / 2;
 /// Time for which an ended command waits for its controller.
 pub const RETENTION: Duration = Duration::from_secs(3600);
 
-/// Output of one lane that is held for its reader. Above it the process blocks in its write.
+/// Output of one lane that is held for its reader: the window of a stream. Above it and [`READ_AHEAD`] the process
+/// blocks in its write.
 pub const LANE: u64 = 1 << 20;
+
+/// Bytes of an output that are read beyond the window of its stream, so that some are there when its controller has
+/// consumed what was sent: without them each window waits for the supervisor.
+pub const READ_AHEAD: u64 = 512 << 10;
 
 /// Input of one command that was accepted and not yet taken by its pipe: as much as a pipe holds that was made larger,
 /// so that a reader never waits for it. What a controller sends beyond waits in the job table, within its credit.

@@ -1,6 +1,6 @@
 //! Bounds of the connection between the processes of the agent, each with its reason.
 
-use crate::agent::limits::{LANE, LANE_AT_EXIT};
+use crate::agent::limits::{LANE, LANE_AT_EXIT, READ_AHEAD};
 
 /// Bytes of one frame. A start has the bytes of a request, a line of at most a mebibyte, and its record; a
 /// picture of a terminal has at most [`limits::SCREEN`](crate::agent::limits::SCREEN).
@@ -11,7 +11,7 @@ pub const READ: usize = 64 << 10;
 
 /// Bytes of the ring of an output: what is held for a slow controller, and what is read in addition after the
 /// end of the leader.
-pub const OUTPUT_RING: u64 = LANE + LANE_AT_EXIT;
+pub const OUTPUT_RING: u64 = LANE + READ_AHEAD + LANE_AT_EXIT;
 
 /// Bytes of the ring of a stdin: the window of a stream, above which a controller sends nothing.
 pub const INPUT_RING: u64 = 1 << 20;

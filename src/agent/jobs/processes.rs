@@ -240,7 +240,7 @@ pub trait Processes {
     fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes>;
 
     /// Releases the bytes below `offset`: no controller will ask for them again. The process is read further as far as
-    /// its buffer has room ([`limits::LANE`](crate::agent::limits::LANE)).
+    /// its buffer has room ([`limits::LANE`](crate::agent::limits::LANE), and what is read ahead).
     fn release(&mut self, job: JobId, output: Output, offset: u64);
 
     /// Closes the reading end of an output, so that the process gets a broken pipe.

@@ -17,7 +17,7 @@ use super::limits::{MOVE, READ, WORTH_READING};
 use super::readiness::{Part, State};
 use crate::agent::ipc::{RingFile, RingId};
 use crate::agent::jobs::Output;
-use crate::agent::limits::{LANE, LANE_AT_EXIT};
+use crate::agent::limits::{LANE, LANE_AT_EXIT, READ_AHEAD};
 use crate::process::{Pipe, Slave, WindowSize};
 use crate::time::Instant;
 
@@ -55,7 +55,7 @@ impl Outlet {
 
     /// Number of bytes that may be read now.
     const fn room(&self) -> u64 {
-        (LANE + self.extra).saturating_sub(self.end - self.released)
+        (LANE + READ_AHEAD + self.extra).saturating_sub(self.end - self.released)
     }
 
     /// Releases the bytes below an offset.
