@@ -288,7 +288,10 @@ mod tests {
         let first = problems[0].to_string();
         assert!(first.ends_with("authorized_keys: no answer"), "{first}");
         // Else the own user's commands would be ended by a file system that fails.
-        let own = files.own_key.as_ref().map(|own| own.unanswered("no answer"));
+        let own = files
+            .own_key
+            .as_ref()
+            .map(|own| own.unanswered("no answer"));
         let files = PolicyFiles {
             own_key: Some(own.unwrap()),
             ..files
