@@ -252,7 +252,13 @@ fn a_given_id_is_not_started_again_after_an_agent_restart() {
 /// Starts a command on an agent that is not there yet, and returns when it has asked for it. `state` is a directory
 /// without tickets.
 fn ask_an_absent_agent(user: &User, target: &str, state: &str, args: &[&str]) -> Child {
-    let socket = UdpSocket::bind(target).unwrap();
+    // The front of an agent that was killed has the port for another moment.
+    let mut bound = None;
+    eventually("the port is free", || {
+        bound = UdpSocket::bind(target).ok();
+        bound.is_some()
+    });
+    let socket = bound.unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut command = user.command("udpctl");
     command.env("UDPCTL_STATE_DIR", user.path(state));
