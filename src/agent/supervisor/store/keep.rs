@@ -206,7 +206,7 @@ impl Supervisor {
             && let Some(child) = &job.child
         {
             guard.started(id, child.process().tree().to_parts());
-            // It only listens, so this does not wait.
+            // Before the record is erased: one of the two always knows the job. The guard only reads, so this is short.
             guard.wait_until_sent(limits::GUARD);
         }
         if let Some(store) = &mut self.store {

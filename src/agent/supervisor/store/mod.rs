@@ -5,7 +5,8 @@
 //! to the guard, which ends it if the supervisor dies.
 //!
 //! Invariants: the front is told nothing that the records do not contain; a record is marked before bytes are moved;
-//! a descriptor that is closed here is discarded there, so that the process sees its end; no call blocks.
+//! a descriptor that is closed here is discarded there, so that the process sees its end; no call waits for the service
+//! manager. A job that is left to the guard again waits until the guard has read of it, at most a second.
 
 mod keep;
 mod record_file;
@@ -17,10 +18,10 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use self::record_file::RecordFile;
 use rustix::net::{SocketAddrAny, getsockname};
 use rustix::process::{Resource, getrlimit};
 
+use self::record_file::RecordFile;
 use super::handover::{Inherited, JobState, State};
 use super::job::Job;
 use super::sessions::SessionsFile;
@@ -139,7 +140,7 @@ pub struct Store {
     touched: BTreeSet<JobId>,
     /// Names that wait to be discarded.
     discards: VecDeque<String>,
-    /// Time at which they are.
+    /// Time at which they are discarded, if the service manager had no room.
     retry: Option<Instant>,
     /// Time at which the descriptors of the agent are stored, if there was no room for them before.
     opening: Option<Instant>,
