@@ -28,7 +28,8 @@ pub(super) fn open(path: &str) -> io::Result<File> {
 
 /// Reads a file.
 pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Most files there fit, and their size is not known before.
+    let mut bytes = Vec::with_capacity(1024);
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }

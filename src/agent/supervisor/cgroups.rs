@@ -58,10 +58,11 @@ impl Supervisor {
     /// Makes the cgroup of a job. Returns `None` for a job without limits that gets none.
     pub(super) fn make_cgroup(
         &mut self,
+        now: Instant,
         limits: &CgroupLimits,
     ) -> Result<Option<Cgroup>, CgroupError> {
         let made = match &mut self.cgroups {
-            Some(cgroups) => cgroups.create(limits),
+            Some(cgroups) => cgroups.create(now, limits),
             None => Err(CgroupError::NoCgroups),
         };
         match made {

@@ -72,8 +72,6 @@ pub struct Job {
     pub ending: bool,
     /// True if the front has forgotten it.
     pub forgotten: bool,
-    /// True if its state waits to be reported.
-    pub queued: bool,
 }
 
 impl Job {
@@ -95,7 +93,6 @@ impl Job {
             killed: None,
             ending: false,
             forgotten: false,
-            queued: false,
         }
     }
 

@@ -31,7 +31,7 @@ impl Supervisor {
             return false;
         };
         match part {
-            Part::Start => self.on_start_report(id),
+            Part::Start => self.on_start_report(now, id),
             Part::Leader => self.on_leader(now, id),
             Part::Stdin | Part::Stdout | Part::Stderr => self.on_pipe(now, id, part),
         }
@@ -97,7 +97,7 @@ impl Supervisor {
         }
         if matches!(job.status.phase, Phase::Starting) {
             // The report comes with the end, or before it.
-            self.on_start_report(id);
+            self.on_start_report(now, id);
         }
         let Some(job) = self.table.get_mut(id) else {
             return;
@@ -322,6 +322,7 @@ impl Supervisor {
 
     /// Processes the deadlines of starts, outputs and terminal inputs up to `now`.
     pub(super) fn on_deadlines(&mut self, now: Instant) {
+        self.changes.on_timeout(now);
         while let Some(&(at, id)) = self.starting.first()
             && at <= now
         {
@@ -383,6 +384,7 @@ impl Supervisor {
         draining
             .chain(inputs)
             .chain(starting)
+            .chain(self.changes.poll_timeout())
             .chain(self.endings.poll_timeout())
             .chain(self.records.next_deadline())
             .chain(self.store_deadline())

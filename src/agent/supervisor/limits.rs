@@ -30,6 +30,10 @@ pub const START: Duration = Duration::from_secs(10);
 /// Time after which a killed child that is still there is reported as one that cannot be killed.
 pub const KILLED: Duration = Duration::from_secs(1);
 
+/// Delay of the report that a command has started, which ends with any other change of the command. Most short commands
+/// end in it.
+pub const START_REPORT: Duration = Duration::from_millis(2);
+
 /// Time without output after which reading ends, once the leader has ended. Output written before
 /// its end is in the pipe already.
 pub const DRAIN_IDLE: Duration = Duration::from_millis(100);

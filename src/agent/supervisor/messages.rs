@@ -267,10 +267,9 @@ impl Supervisor {
         loop {
             while let Some(front) = &mut self.front
                 && front.queued() < limits::QUEUED
-                && let Some(id) = self.changed.pop_front()
+                && let Some(id) = self.changes.pop()
             {
                 if let Some(job) = self.table.get_mut(id) {
-                    job.queued = false;
                     let (job, status, bases) = (id, job.status, job.bases());
                     front.queue(&ToFront::Report(Report { job, status, bases }));
                 }
@@ -279,7 +278,7 @@ impl Supervisor {
                 return Ok(());
             };
             front.flush()?;
-            if front.queued() > 0 || self.changed.is_empty() {
+            if front.queued() > 0 || self.changes.is_empty() {
                 return Ok(());
             }
         }

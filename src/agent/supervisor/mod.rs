@@ -16,6 +16,7 @@
 //! child may do anything; no call blocks; a request id has at most one start.
 
 mod cgroups;
+mod changes;
 mod child;
 mod child_io;
 mod end_of_input;
@@ -62,6 +63,7 @@ use std::path::PathBuf;
 use mio::{Poll, Registry};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, getrlimit, setrlimit, waitpid};
 
+use self::changes::Changes;
 use self::child_io::Shared;
 use self::guard::Guard;
 use self::owner::Owner;
@@ -184,8 +186,7 @@ pub struct Supervisor {
     inputs: BTreeSet<JobId>,
     /// Parts that may have something to do.
     ready: VecDeque<(JobId, Part)>,
-    /// Jobs whose state has changed.
-    changed: VecDeque<JobId>,
+    changes: Changes,
     /// Jobs that have ended in this turn and are neither reaped nor recorded.
     finished: Vec<JobId>,
     sessions: Sessions,
@@ -278,7 +279,7 @@ impl Supervisor {
             draining: BTreeSet::new(),
             inputs: BTreeSet::new(),
             ready: VecDeque::new(),
-            changed: VecDeque::new(),
+            changes: Changes::default(),
             finished: Vec::new(),
             sessions: Sessions::default(),
             tally: Tally::new(),
@@ -385,11 +386,7 @@ impl Supervisor {
     /// Marks the state of a job as changed.
     fn note(&mut self, id: JobId) {
         self.touch(id);
-        if let Some(job) = self.table.get_mut(id)
-            && !std::mem::replace(&mut job.queued, true)
-        {
-            self.changed.push_back(id);
-        }
+        self.changes.add(id);
     }
 
     /// Ends all running jobs and starts no more.

@@ -10,6 +10,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use self::replacement::Replacement;
+use super::changes::Changes;
 use super::front_process::FrontProcess;
 use super::handover::Program;
 use super::messages::Connection;
@@ -203,9 +204,6 @@ impl Run {
             self.on_child();
         }
         self.supervisor.flush_store(now);
-        if let Some(cgroups) = &mut self.supervisor.cgroups {
-            more |= cgroups.tidy();
-        }
         more
     }
 
@@ -379,12 +377,7 @@ impl Supervisor {
         self.front = Some(connection);
         self.front_ready = true;
         self.tally.fronts += 1;
-        self.changed.clear();
-        for id in self.table.ids() {
-            if let Some(job) = self.table.get_mut(id) {
-                job.queued = false;
-            }
-        }
+        self.changes = Changes::default();
         Ok(())
     }
 

@@ -120,7 +120,7 @@ impl Supervisor {
         let Some(slot) = self.table.get(id).map(|job| job.slot) else {
             return;
         };
-        spec.cgroup = match self.make_cgroup(&spec.cgroup_limits) {
+        spec.cgroup = match self.make_cgroup(now, &spec.cgroup_limits) {
             Ok(cgroup) => cgroup,
             Err(error) => return self.deny(id, &error),
         };
@@ -218,7 +218,7 @@ impl Supervisor {
     }
 
     /// Processes the report of a child.
-    pub(super) fn on_start_report(&mut self, id: JobId) {
+    pub(super) fn on_start_report(&mut self, now: Instant, id: JobId) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
@@ -258,7 +258,8 @@ impl Supervisor {
                 let event = Event::Started { pid };
                 self.records
                     .send(&Record::of_request(&job.owner, job.request, event));
-                self.note(id);
+                self.touch(id);
+                self.changes.add_start(now, id);
                 self.store_later(id);
             }
             Err(error) => self.on_start_failed(id, error),
@@ -307,7 +308,7 @@ impl Supervisor {
     /// Kills the child of a start that has not come about in time, and gives the start up if the child survives that.
     /// Such a child is followed until it is gone.
     pub(super) fn on_start_deadline(&mut self, now: Instant, id: JobId) {
-        self.on_start_report(id);
+        self.on_start_report(now, id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };

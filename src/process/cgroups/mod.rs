@@ -3,7 +3,7 @@
 //! Not what runs in them (`cgroup`). Invariants: each job has a cgroup of its own below one that belongs to the agent; a
 //! limit that is asked for is in force before anything runs; no call waits for a process, except the first, which
 //! waits for what a dead agent has left. So that a start and an end take no longer because of it, a cgroup is made before
-//! it is needed and removed when there is time ([`Cgroups::tidy`]).
+//! it is needed and removed later, a few milliseconds after them.
 //!
 //! ```text
 //!   PLACE                     a cgroup that may have others below it
@@ -38,6 +38,10 @@ pub use sweep::{CgroupsLock, remove_empty};
 /// Pause before the removal of a cgroup is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Pause after a start or an end in which no cgroup is made or removed: the command, or the controller that has waited
+/// for it, has the processors.
+const TIDY: Duration = Duration::from_millis(5);
+
 /// Attempts to make the cgroup of the agent. Another agent that starts may remove an empty one.
 const ATTEMPTS: usize = 3;
 
@@ -55,14 +59,14 @@ pub struct Cgroups {
     next: u64,
     /// A cgroup for the next job.
     spare: Option<Cgroup>,
-    /// True if it was taken since the last call of `tidy`.
-    taken: bool,
     /// Cgroups of jobs that have ended.
     ended: VecDeque<Cgroup>,
     /// Cgroups of jobs that have ended with processes left in them.
     left: VecDeque<Cgroup>,
     /// Time at which their removal is tried.
     retry: Option<Instant>,
+    /// Time at which those that have ended are removed, and the next one is made.
+    tidy: Option<Instant>,
 }
 
 /// Reason why a job has no cgroup with its limits.
@@ -169,7 +173,6 @@ impl Cgroups {
                 .max()
                 .map_or(0, |last| last + 1),
             spare: None,
-            taken: false,
             ended: VecDeque::new(),
             left,
             directory,
@@ -177,6 +180,7 @@ impl Cgroups {
             controllers: BTreeSet::new(),
             lacks: BTreeMap::new(),
             retry: None,
+            tidy: Some(Instant::ZERO),
         })
     }
 
@@ -222,7 +226,7 @@ impl Cgroups {
     ///
     /// # Errors
     /// [`CgroupError`]; nothing is made then.
-    pub fn create(&mut self, limits: &CgroupLimits) -> Result<Cgroup, CgroupError> {
+    pub fn create(&mut self, now: Instant, limits: &CgroupLimits) -> Result<Cgroup, CgroupError> {
         let needed = limits.controllers();
         let lacking = needed.difference(&self.controllers);
         let lacking: BTreeSet<CgroupController> = lacking.copied().collect();
@@ -231,7 +235,7 @@ impl Cgroups {
         }
         let cgroup = match self.spare.take() {
             Some(spare) => {
-                self.taken = true;
+                self.tidy.get_or_insert(now + TIDY);
                 spare
             }
             None => self.make_one()?,
@@ -252,8 +256,7 @@ impl Cgroups {
         }
     }
 
-    /// Removes cgroups of ended jobs and makes one for the next job. Call it when nothing else is to be done. Returns
-    /// true if something is left.
+    /// Removes some cgroups of ended jobs. Returns true if some are left.
     pub fn tidy(&mut self) -> bool {
         for _ in 0..limits::REMOVED {
             let Some(cgroup) = self.ended.pop_front() else {
@@ -261,18 +264,14 @@ impl Cgroups {
             };
             self.remove(cgroup);
         }
-        // Not in the turn of a start: the child is to run first.
-        if self.spare.is_none() && !std::mem::take(&mut self.taken) {
-            // A failure is reported when a job needs one.
-            self.spare = self.make_one().ok();
-        }
         !self.ended.is_empty()
     }
 
-    /// Takes back the cgroup of a job that has ended, to be removed by [`tidy`](Self::tidy). Processes that the job has
-    /// left are left alone, and the cgroup is removed after them.
+    /// Takes back the cgroup of a job that has ended, to be removed. Processes that the job has left are left alone, and
+    /// the cgroup is removed after them.
     pub fn release(&mut self, now: Instant, cgroup: Cgroup) {
         self.ended.push_back(cgroup);
+        self.tidy.get_or_insert(now + TIDY);
         self.retry.get_or_insert(now + RETRY);
     }
 
@@ -292,12 +291,19 @@ impl Cgroups {
 
     /// Returns the time of the next call of [`Cgroups::on_timeout`].
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.retry
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.tidy.into_iter().chain(self.retry).min()
     }
 
-    /// Removes cgroups that have become empty.
+    /// Makes the cgroup of the next job, and removes those that have become empty.
     pub fn on_timeout(&mut self, now: Instant) {
+        if self.tidy.is_some_and(|at| at <= now) {
+            self.tidy = self.tidy().then_some(now);
+            if self.spare.is_none() {
+                // A failure is reported when a job needs one.
+                self.spare = self.make_one().ok();
+            }
+        }
         if self.retry.is_none_or(|at| at > now) {
             return;
         }

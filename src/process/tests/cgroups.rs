@@ -22,7 +22,9 @@ fn cgroups() -> Option<Cgroups> {
 
 /// Puts a process to start in a new cgroup.
 fn within(cgroups: &mut Cgroups, spec: Spec) -> Spec {
-    let cgroup = cgroups.create(&CgroupLimits::default()).unwrap();
+    let cgroup = cgroups
+        .create(Instant::ZERO, &CgroupLimits::default())
+        .unwrap();
     let cgroup = Some(cgroup);
     Spec { cgroup, ..spec }
 }
@@ -137,7 +139,8 @@ fn the_cgroup_of_a_job_that_leaves_a_process_is_removed_after_it() {
     process.reap().unwrap();
     let cgroup = cgroup(&process).clone();
     cgroups.release(Instant::ZERO, cgroup.clone());
-    assert!(!cgroups.tidy(), "nothing waits");
+    let tidy = cgroups.poll_timeout().expect("it is to be removed");
+    cgroups.on_timeout(tidy);
     let retry = cgroups.poll_timeout().expect("it is tried again");
     cgroups.on_timeout(retry);
     assert!(cgroup.is_populated().unwrap(), "it is left alone");
@@ -156,7 +159,9 @@ fn the_cgroup_of_a_job_that_leaves_a_process_is_removed_after_it() {
 #[test]
 fn cgroups_that_a_job_has_made_below_its_own_are_removed_with_it() {
     let Some(mut cgroups) = cgroups() else { return };
-    let own = cgroups.create(&CgroupLimits::default()).unwrap();
+    let own = cgroups
+        .create(Instant::ZERO, &CgroupLimits::default())
+        .unwrap();
     std::fs::create_dir_all(own.path().join("a/b/c")).unwrap();
     std::fs::create_dir(own.path().join("d")).unwrap();
     assert!(own.remove().unwrap());
@@ -215,7 +220,7 @@ fn a_limit_without_its_controller_is_refused_and_nothing_is_made() {
         pids: Some(3),
         ..CgroupLimits::default()
     };
-    let error = cgroups.create(&limits).unwrap_err();
+    let error = cgroups.create(Instant::ZERO, &limits).unwrap_err();
     assert_eq!(error.to_string(), "its limits cannot be applied: pids");
     let made = std::fs::read_dir(cgroups.directory()).unwrap();
     assert!(!made.flatten().any(|entry| entry.path().is_dir()));

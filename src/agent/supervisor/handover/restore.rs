@@ -238,6 +238,5 @@ fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
         killed: state.killed,
         ending: state.ending.is_some(),
         forgotten: state.forgotten,
-        queued: false,
     }
 }
