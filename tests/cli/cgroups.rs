@@ -254,6 +254,14 @@ fn limits_are_in_force_where_the_kernel_has_the_controllers() {
     };
     let place = directory.parent().unwrap();
     let controllers = std::fs::read_to_string(place.join("cgroup.controllers")).unwrap();
+    // A cgroup other than the root has no processes of its own if it passes controllers on, but it has this one.
+    let is_root = !place.join("cgroup.type").exists();
+    let processes = std::fs::read_to_string(place.join("cgroup.procs")).unwrap();
+    let own = std::process::id().to_string();
+    if !is_root && processes.lines().any(|pid| pid == own) {
+        eprintln!("SKIPPED: this process is in {}", place.display());
+        return;
+    }
     let has = |name: &str| {
         let found = controllers.split_whitespace().any(|one| one == name);
         if !found {

@@ -36,8 +36,14 @@ fn systemd_finds_no_fault_in_the_units() {
         args.push(copy.to_str().unwrap().to_owned());
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let complaints = complaints("systemd-analyze", &args);
-    assert_eq!(complaints.unwrap_or_default(), "");
+    let complaints = complaints("systemd-analyze", &args).unwrap_or_default();
+    // Known since systemd 254.
+    let later = "Unknown key 'DelegateSubgroup' in section [Service], ignoring.";
+    let faults: Vec<&str> = complaints
+        .lines()
+        .filter(|line| !line.ends_with(later))
+        .collect();
+    assert_eq!(faults, [""; 0]);
 }
 
 #[test]

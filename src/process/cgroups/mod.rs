@@ -22,6 +22,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -250,7 +251,7 @@ impl Cgroups {
     fn make_one(&mut self) -> Result<Cgroup, CgroupError> {
         let path = self.directory.join(self.next.to_string());
         self.next += 1;
-        match fs::create_dir(&path) {
+        match create_readable(&path) {
             Ok(()) => Ok(Cgroup::at(path).expect("it is below an absolute path")),
             Err(error) => Err(CgroupError::System(path, error)),
         }
@@ -351,11 +352,18 @@ fn apply(directory: &Path, limits: &CgroupLimits) -> Result<(), CgroupError> {
 
 /// Makes the cgroup of an agent and locks it.
 fn make(directory: &Path) -> io::Result<CgroupsLock> {
-    match fs::create_dir(directory) {
+    match create_readable(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
     CgroupsLock::hold(directory)
+}
+
+/// Creates a directory that others may read, whatever the umask of the agent is: a command of another user looks its
+/// limits up in its cgroup.
+fn create_readable(directory: &Path) -> io::Result<()> {
+    fs::create_dir(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(test)]
