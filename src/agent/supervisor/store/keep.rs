@@ -152,7 +152,7 @@ impl Supervisor {
             store.touched.insert(id);
             if let Err(error) = stored.file.mark() {
                 tracing::error!("the record of a command cannot be written: {error}");
-                self.take_from_store(id);
+                self.leave_to_guard(&[id]);
             }
         }
     }
@@ -196,21 +196,28 @@ impl Supervisor {
             && let Err(error) = store.update(id, state)
         {
             tracing::error!("the record of a command cannot be written: {error}");
-            self.take_from_store(id);
+            self.leave_to_guard(&[id]);
         }
     }
 
-    /// Leaves a job to the guard again.
-    fn take_from_store(&mut self, id: JobId) {
-        if let (Some(guard), Some(job)) = (&mut self.guard, self.table.get(id))
-            && let Some(child) = &job.child
+    /// Leaves jobs to the guard again, which has read of them then, or does not read in time.
+    fn leave_to_guard(&mut self, jobs: &[JobId]) {
+        if let Some(guard) = &mut self.guard
+            && !jobs.is_empty()
         {
-            guard.started(id, child.process().tree().to_parts());
-            // Before the record is erased: one of the two always knows the job. The guard only reads, so this is short.
+            for &id in jobs {
+                let child = self.table.get(id).and_then(|job| job.child.as_ref());
+                if let Some(child) = child {
+                    guard.started(id, child.process().tree().to_parts());
+                }
+            }
+            // Before the records are erased: one of the two always knows a job. The guard only reads, so this is short.
             guard.wait_until_sent(limits::GUARD);
         }
         if let Some(store) = &mut self.store {
-            store.remove(id);
+            for &id in jobs {
+                store.remove(id);
+            }
         }
     }
 
@@ -224,9 +231,8 @@ impl Supervisor {
         if store.agent.take().is_some() {
             store.own = 0;
             store.discards.extend(OWN.map(str::to_owned));
-            for id in store.jobs.keys().copied().collect::<Vec<_>>() {
-                self.take_from_store(id);
-            }
+            let jobs: Vec<JobId> = store.jobs.keys().copied().collect();
+            self.leave_to_guard(&jobs);
         }
         self.flush_store(now);
         self.store
@@ -249,5 +255,75 @@ impl Supervisor {
     pub(in crate::agent::supervisor) fn must_open_store(&self, now: Instant) -> bool {
         let opening = self.store.as_ref().and_then(|store| store.opening);
         opening.is_some_and(|at| at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use super::super::record_file::RecordFile;
+    use super::super::{Store, Stored};
+    use super::*;
+    use crate::agent::service_manager::ServiceManager;
+    use crate::agent::supervisor::guard::Guard;
+    use crate::agent::supervisor::{Config, Trust};
+    use crate::agent::switch::Switch;
+    use crate::process::{CgroupLimits, CgroupParent};
+
+    fn supervisor(guard: Guard) -> Supervisor {
+        let config = Config {
+            trust: Trust::Keys(Vec::new()),
+            exec: Switch::Off,
+            max_jobs: 1,
+            max_output: None,
+            resources: Vec::new(),
+            replay_log: None,
+            audit: None,
+            log: None,
+            guard: Some(guard),
+            takes_over: false,
+            recorder: None,
+            cgroup_limits: CgroupLimits::default(),
+            cgroup_parent: CgroupParent::Off,
+            mark: 1,
+            epoch: 1,
+        };
+        Supervisor::new(config).unwrap()
+    }
+
+    #[test]
+    fn a_guard_that_does_not_read_is_waited_for_once_and_not_for_each_job() {
+        const JOBS: u64 = 8;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let _manager = UnixDatagram::bind(&path).unwrap();
+        let (own, _unread) = UnixStream::pair().unwrap();
+        let mut guard = Guard::adopt(own.into()).unwrap();
+        while guard.is_idle() {
+            guard.gone(JobId(0));
+            guard.flush();
+        }
+        let mut supervisor = supervisor(guard);
+        let manager = ServiceManager::at(path.as_os_str()).unwrap();
+        let mut store = Store::new(manager, 64);
+        let state = supervisor.state(Vec::new(), false);
+        store.agent = Some((RecordFile::create().unwrap(), state));
+        for id in 0..JOBS {
+            let stored = Stored {
+                file: RecordFile::create().unwrap(),
+                parts: BTreeSet::new(),
+                is_complete: true,
+            };
+            store.jobs.insert(JobId(id), stored);
+        }
+        supervisor.set_store(Some(store));
+        let begun = Clock.now();
+        assert!(supervisor.close_store(begun));
+        let spent = Clock.now().since(begun);
+        assert!(spent >= limits::GUARD, "{spent:?}");
+        assert!(spent < limits::GUARD * 4, "{spent:?}");
+        assert!(supervisor.store.unwrap().jobs.is_empty());
     }
 }

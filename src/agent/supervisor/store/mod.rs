@@ -6,7 +6,7 @@
 //!
 //! Invariants: the front is told nothing that the records do not contain; a record is marked before bytes are moved;
 //! a descriptor that is closed here is discarded there, so that the process sees its end; no call waits for the service
-//! manager. A job that is left to the guard again waits until the guard has read of it, at most a second.
+//! manager. Jobs that are left to the guard again wait until the guard has read of them, together at most a second.
 
 mod keep;
 mod record_file;
@@ -160,15 +160,16 @@ impl Store {
         // The next agent is started within this limit.
         let limit = inherited.and_then(Inherited::original_descriptors);
         let limit = limit.or_else(|| getrlimit(Resource::Nofile).current);
-        let room = limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
-        let most = std::env::var("FDSTORE").unwrap_or_default();
-        let most: usize = most.parse().unwrap_or(0);
-        let most = most.min(room.saturating_sub(RESERVE)).min(DESCRIPTORS);
+        let kept = std::env::var("FDSTORE").unwrap_or_default();
+        let most = most(kept.parse().unwrap_or(0), limit);
         let manager = ServiceManager::from_environment()?;
         let is_wanted = most > 0 || !passed.stored.is_empty();
-        Ok((is_wanted && manager.is_present()).then(|| Self {
+        Ok((is_wanted && manager.is_present()).then(|| Self::new(manager, most)))
+    }
+
+    /// Returns a store in which nothing is.
+    const fn new(manager: ServiceManager, most: usize) -> Self {
+        Self {
             manager,
             most,
             agent: None,
@@ -184,7 +185,7 @@ impl Store {
             retry: None,
             opening: None,
             has_failed: false,
-        }))
+        }
     }
 
     /// Returns the number of stored descriptors.
@@ -338,6 +339,14 @@ impl Store {
     }
 }
 
+/// Returns the number of descriptors that are stored at most, of as many as a service manager keeps. The next agent is
+/// started with a soft limit of open files.
+fn most(kept: usize, limit: Option<u64>) -> usize {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let room = limit.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVE));
+    kept.min(room).min(DESCRIPTORS)
+}
+
 /// Returns the text of the state of the agent.
 fn text_of_agent(state: &State) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
@@ -362,4 +371,28 @@ fn addresses<'a>(sockets: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<SocketAdd
     sockets
         .filter_map(|socket| getsockname(socket).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_descriptors_are_stored_as_the_next_agent_can_take() {
+        assert_eq!(most(64, Some(1024)), 64);
+        assert_eq!(most(5000, Some(1024)), 1024 - 128);
+        assert_eq!(most(5000, Some(4128)), 4000);
+        assert_eq!(most(5000, None), 4000);
+        assert_eq!(most(64, Some(100)), 0);
+    }
+
+    #[test]
+    fn the_names_of_all_descriptors_fit_into_one_variable() {
+        // Of jobs after two hundred deaths, with both outputs.
+        let id = JobId(200 << 32);
+        let parts = [Part::Record, Part::Process, Part::Stdout, Part::Stderr];
+        let names = parts.map(|part| format!(":stored-{}", part.of_job(id)).len());
+        let all = DESCRIPTORS / parts.len() * names.iter().sum::<usize>();
+        assert!("LISTEN_FDNAMES=".len() + all < 128 << 10, "{all}");
+    }
 }
