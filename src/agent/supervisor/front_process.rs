@@ -65,12 +65,6 @@ impl FrontProcess {
     ) -> io::Result<Frames<ToFront, ToSupervisor>> {
         self.schedule(now);
         let (own, other) = UnixStream::pair()?;
-        let child = Command::new(&self.program)
-            .arg0(FRONT)
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(other)))
-            .spawn()?;
-        self.child = Some(child);
         let outputs = supervisor.shared.outputs.read_only()?;
         let stdin = rustix::stdio::stdin();
         let mut descriptors: Vec<BorrowedFd<'_>> =
@@ -78,6 +72,13 @@ impl FrontProcess {
         descriptors.extend(self.descriptors.iter().map(OwnedFd::as_fd));
         send_descriptors(&own, &descriptors)?;
         let mut connection = Frames::new(own)?;
+        // At last, so that there is no process if something else fails.
+        let child = Command::new(&self.program)
+            .arg0(FRONT)
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(other)))
+            .spawn()?;
+        self.child = Some(child);
         connection.queue(&ToFront::Setup(Box::new((self.setup)(supervisor))));
         Ok(connection)
     }

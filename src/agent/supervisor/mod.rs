@@ -44,6 +44,7 @@ mod starts;
 mod store;
 mod table;
 mod tally;
+mod task_process;
 mod tokens;
 mod watch;
 
@@ -61,7 +62,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use mio::{Poll, Registry};
-use rustix::process::{Pid, Resource, Rlimit, WaitOptions, getrlimit, setrlimit, waitpid};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::changes::Changes;
 use self::child_io::Shared;
@@ -377,10 +378,7 @@ impl Supervisor {
 
     /// Reaps children that end on their own.
     fn reap_predecessors(&mut self) {
-        self.predecessors.retain(|&pid| {
-            let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_pid() > 1);
-            pid.is_some_and(|pid| matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
-        });
+        task_process::reap(&mut self.predecessors);
     }
 
     /// Marks the state of a job as changed.

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use super::limits;
+use super::task_process::TaskProcess;
 use super::watch;
 use crate::agent::access::{PolicyFiles, Sources, invite};
 use crate::crypto::{InviteToken, PublicKey};
@@ -66,14 +66,14 @@ pub struct Worker {
     socket: UnixStream,
     text: Vec<u8>,
     until: Instant,
-    /// Process id, and a handle to the process, if it is one.
-    process: Option<(i32, OwnedFd)>,
+    /// The process, if it is one.
+    process: Option<TaskProcess>,
     only_reads: bool,
 }
 
 impl Worker {
     /// Gives a worker a task, to be answered until a time. `program` is executed; without it a thread is started.
-    /// `watch` is the inotify descriptor.
+    /// `watch` is the inotify descriptor. A process is added to `children`, which are to be reaped after their ends.
     ///
     /// # Errors
     /// The system has no process, thread or descriptor left.
@@ -83,20 +83,24 @@ impl Worker {
         watch: BorrowedFd<'_>,
         task: &Task,
         until: Instant,
+        children: &mut Vec<i32>,
     ) -> io::Result<Self> {
         let (mut socket, other) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        // A task is short, and the socket is empty.
+        let mut line = serde_json::to_vec(task)?;
+        line.push(b'\n');
+        socket.write_all(&line)?;
         let watch = watch.try_clone_to_owned()?;
         let process = if let Some(program) = program {
-            let child = Command::new(program)
+            let mut command = Command::new(program);
+            command
                 .arg0(NAME)
                 // Control-C is for the supervisor, which lets a change of the files be completed.
                 .process_group(0)
                 .stdin(Stdio::from(OwnedFd::from(other)))
-                .stdout(Stdio::from(watch))
-                .spawn()?;
-            let pid = Pid::from_child(&child);
-            let handle = pidfd_open(pid, PidfdFlags::empty())?;
-            Some((pid.as_raw_pid(), handle))
+                .stdout(Stdio::from(watch));
+            Some(TaskProcess::start(&mut command, children)?)
         } else {
             let sources = sources.clone();
             let thread = std::thread::Builder::new().name("policy".into());
@@ -106,10 +110,6 @@ impl Worker {
             })?;
             None
         };
-        // A task is short, and the socket is empty.
-        serde_json::to_writer(&socket, task)?;
-        socket.write_all(b"\n")?;
-        socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
             text: Vec::new(),
@@ -125,10 +125,11 @@ impl Worker {
         registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
     }
 
-    /// Returns its process id, if it is a process. It is to be reaped after its end.
+    /// Returns its process id, if it is a process.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
-        self.process.as_ref().map(|process| process.0)
+        let process = self.process.as_ref();
+        process.map(|process| process.pid().as_raw_pid())
     }
 
     /// Returns the time until which it may answer.
@@ -159,8 +160,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some((_, handle)) = self.process.as_ref().filter(|_| self.only_reads) {
-            let _ = pidfd_send_signal(handle, Signal::KILL);
+        if let Some(process) = self.process.as_ref().filter(|_| self.only_reads) {
+            process.kill();
         }
     }
 }

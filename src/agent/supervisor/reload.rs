@@ -91,8 +91,8 @@ impl Supervisor {
             watch.descriptor(),
             task,
             until,
+            &mut self.predecessors,
         );
-        let worker = worker.inspect(|worker| self.predecessors.extend(worker.pid()));
         Some(worker.and_then(|worker| {
             worker.register(&self.registry, tokens::WORKER)?;
             Ok(worker)

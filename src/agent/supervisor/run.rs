@@ -298,15 +298,16 @@ impl Run {
     }
 
     fn start_front(&mut self, now: Instant) {
-        let Some(process) = &mut self.process else {
+        let is_due = |process: &&mut FrontProcess| process.next_start() <= now;
+        let Some(process) = self.process.as_mut().filter(is_due) else {
             return;
         };
-        if process.next_start() > now {
-            return;
-        }
         let connection = process.start(now, &self.supervisor);
         if let Err(error) = connection.and_then(|connection| self.connect(connection)) {
             tracing::error!(%error, "the front cannot be started");
+            if let Some(process) = &mut self.process {
+                process.kill(now);
+            }
         }
     }
 

@@ -13,12 +13,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal, setsid,
-};
+use rustix::process::{Signal, kill_process_group, setsid};
 
 use super::program::{FileIdentity, Program};
 use super::state::State;
+use crate::agent::supervisor::task_process::TaskProcess;
 use crate::escape;
 
 /// Name under which the program tries itself.
@@ -39,43 +38,39 @@ const OUTPUT: usize = 64 << 10;
 /// A trial in progress. Dropping it ends it.
 #[derive(Debug)]
 pub struct Trial {
-    pid: Pid,
-    /// Handle to the process.
-    process: OwnedFd,
+    process: TaskProcess,
     output: UnixStream,
     text: Vec<u8>,
 }
 
 impl Trial {
-    /// Starts a trial with a state. `own` is the program that runs.
+    /// Starts a trial with a state. `own` is the program that runs. The process is added to `children`, which are to be
+    /// reaped after their ends.
     ///
     /// # Errors
     /// The system has no process or descriptor left.
-    pub fn start(own: &Path, program: &Program, state: OwnedFd) -> io::Result<Self> {
+    pub fn start(
+        own: &Path,
+        program: &Program,
+        state: OwnedFd,
+        children: &mut Vec<i32>,
+    ) -> io::Result<Self> {
         let (output, other) = UnixStream::pair()?;
         output.set_nonblocking(true)?;
         let other = OwnedFd::from(other);
-        let child = Command::new(own)
+        let mut command = Command::new(own);
+        command
             .arg0(LAUNCHER)
             .arg(&program.path)
             .args(program.args.iter().skip(1))
             .stdin(state)
             .stdout(Stdio::from(other.try_clone()?))
-            .stderr(Stdio::from(other))
-            .spawn()?;
-        let pid = Pid::from_child(&child);
+            .stderr(Stdio::from(other));
         Ok(Self {
-            pid,
-            process: pidfd_open(pid, PidfdFlags::empty())?,
+            process: TaskProcess::start(&mut command, children)?,
             output,
             text: Vec::new(),
         })
-    }
-
-    /// Returns its process id. It is to be reaped after its end.
-    #[must_use]
-    pub const fn pid(&self) -> i32 {
-        self.pid.as_raw_pid()
     }
 
     /// Returns a descriptor that becomes readable when [`poll`](Self::poll) may return the result.
@@ -120,8 +115,8 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         // As long as the process is not reaped, its number stands for it, and for the group that it leads.
-        if pidfd_send_signal(&self.process, Signal::KILL).is_ok() {
-            let _ = kill_process_group(self.pid, Signal::KILL);
+        if self.process.kill() {
+            let _ = kill_process_group(self.process.pid(), Signal::KILL);
         }
     }
 }

@@ -47,19 +47,17 @@ impl Run {
         }
         self.replacement = None;
         match self.try_program() {
-            Ok(trial) => {
-                self.supervisor.predecessors.push(trial.pid());
-                self.replacement = Some(Replacement::Trying(trial, now + limits::TRIAL));
-            }
+            Ok(trial) => self.replacement = Some(Replacement::Trying(trial, now + limits::TRIAL)),
             Err(error) => self.give_replacement_up(now, &error.to_string()),
         }
     }
 
-    fn try_program(&self) -> io::Result<Trial> {
+    fn try_program(&mut self) -> io::Result<Trial> {
+        let state = file(&self.state())?;
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let own = self.supervisor.own_program.as_ref();
         let own = own.ok_or(io::ErrorKind::NotFound)?;
-        let trial = Trial::start(own, program, file(&self.state())?)?;
+        let trial = Trial::start(own, program, state, &mut self.supervisor.predecessors)?;
         let (fd, interest) = (trial.raw_fd(), Interest::READABLE);
         let registry = self.supervisor.registry();
         registry.register(&mut SourceFd(&fd), tokens::TRIAL, interest)?;
