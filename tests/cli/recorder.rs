@@ -263,6 +263,26 @@ fn records_that_a_recorder_takes_with_it_are_counted_in_their_place() {
 }
 
 #[test]
+fn records_that_a_recorder_takes_with_it_are_counted_after_a_replacement_that_follows_at_once() {
+    let user = User::new();
+    let mut agent = Unread::start(&user);
+    let pid = Pid::from_child(&agent.process);
+    for _ in 0..300 {
+        assert!(agent.run(&["true"]));
+    }
+    kill_recorder(pid);
+    kill_process(pid, Signal::HUP).unwrap();
+    let lines = agent.read();
+    let next = || lines.recv_timeout(DEADLINE).expect("another line");
+    while !next().contains("has taken over") {}
+    let status = user.udpagent(["status", "--json"]).outcome();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["dropped_records"]["audit"], 1, "{status}");
+    agent.stop();
+    assert!(agent.process.wait().unwrap().success());
+}
+
+#[test]
 fn an_agent_whose_log_nobody_reads_ends_in_time() {
     let user = User::new();
     let mut agent = Unread::start(&user);

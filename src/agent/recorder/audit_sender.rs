@@ -129,6 +129,12 @@ impl AuditSender {
         self.sender.lost()
     }
 
+    /// Number of the first record of which nothing is sent.
+    #[must_use]
+    pub fn first_unsent(&self) -> u64 {
+        self.sender.first_unsent()
+    }
+
     /// Number of the next record.
     #[must_use]
     pub const fn next(&self) -> u64 {

@@ -66,6 +66,13 @@ pub(super) fn encode(
     end
 }
 
+/// Returns the number of the first message that is whole from a packet on.
+pub(super) fn first_whole(packet: &[u8]) -> Option<u64> {
+    let (&flags, number) = packet.get(..HEADER)?.split_first()?;
+    let number = u64::from_le_bytes(number.try_into().ok()?);
+    Some(number.saturating_add(u64::from(flags & FIRST == 0)))
+}
+
 /// Puts the fragments of a producer's messages together.
 #[derive(Debug)]
 pub(super) struct Assembler {
@@ -117,8 +124,7 @@ impl Assembler {
 }
 
 /// Answer to a message: true if it was written. On the socket that the recorder is started with, number 0 stands for its
-/// start, and an answer that it could not start carries the reason; another number is that of records that an earlier
-/// recorder has lost.
+/// start, and an answer that it could not start carries the reason.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Answer {
     /// Number of the message.

@@ -33,4 +33,6 @@ pub use audit_sender::{AuditSender, Receipt};
 pub use log_sender::LogSender;
 pub use shared_log::SharedLog;
 pub use socket::LOGS;
-pub use start::{NAME, Recorder, RecorderEvent, RecorderPid, RecorderProcess, StartError};
+pub use start::{
+    NAME, Position, Recorder, RecorderEvent, RecorderPid, RecorderProcess, StartError,
+};

@@ -90,7 +90,7 @@ fn run(settings: Settings) -> io::Result<()> {
     std::thread::Builder::new()
         .name("audit".into())
         .spawn(move || {
-            write_records(&records, &control, log, progress);
+            write_records(&records, log, progress);
             own.flush(LAST_LINES);
             own.end();
         })?;
@@ -173,12 +173,7 @@ impl Progress {
 }
 
 /// Writes the records and answers, until the producer has ended.
-fn write_records(
-    socket: &OwnedFd,
-    control: &OwnedFd,
-    mut log: Option<audit::Log>,
-    mut progress: Progress,
-) {
+fn write_records(socket: &OwnedFd, mut log: Option<audit::Log>, mut progress: Progress) {
     let mut assembler = Assembler::new(RECORD);
     // One byte more shows that a packet was cut off.
     let mut packet = vec![0; PACKET + 1];
@@ -193,12 +188,6 @@ fn write_records(
             let _ = log
                 .as_mut()
                 .map(|log| log.append_line(&record.to_line_now()));
-            let lost = Answer {
-                number: missing,
-                written: false,
-                reason: String::new(),
-            };
-            let _ = send(control, &lost.to_packet(), SendFlags::NOSIGNAL);
         }
         let result = log.as_mut().map(|log| log.append_line(&message.bytes));
         progress.written(message.number);

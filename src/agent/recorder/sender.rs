@@ -183,6 +183,12 @@ impl Sender {
         waiting.chain(notice).collect()
     }
 
+    /// Number of the first message of which nothing is sent.
+    pub(super) fn first_unsent(&self) -> u64 {
+        let whole = self.waiting.iter().find(|message| message.sent == 0);
+        whole.map_or(self.next, |message| message.number)
+    }
+
     /// Number of the next message.
     pub(super) const fn next(&self) -> u64 {
         self.next

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
-use super::frame::{ANSWER, Answer};
+use super::frame::{ANSWER, Answer, HEADER, first_whole};
 use super::limits::START;
 use super::sender::wait;
 use super::settings::Settings;
@@ -137,10 +137,17 @@ pub enum RecorderEvent {
     Started,
     /// It cannot write, for this reason.
     Failed(String),
-    /// The one before it had taken this number of records, and has not written them.
-    Lost(u64),
     /// It has ended. It can be [started again](RecorderProcess::restart).
     Ended,
+}
+
+/// Numbers of records where a recorder has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// The last record that is written.
+    pub written: u64,
+    /// The first record that the next recorder gets whole. Those between are lost.
+    pub next: u64,
 }
 
 /// The process of the recorder, and its ends of the sockets, which another one can continue with: what it had not taken
@@ -173,16 +180,40 @@ impl RecorderProcess {
     /// The system has no process or descriptor left.
     pub fn restart(&mut self) -> io::Result<()> {
         let (control, theirs) = pair()?;
-        let pid = launch(&self.settings, theirs)?;
-        self.pid.0.store(pid.as_raw_pid(), Ordering::SeqCst);
+        // Before the process exists, so that there is none if this fails.
         let passed = self.ends.each_ref().map(|end| end.as_fd());
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ENDS))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&passed));
         let packet = [IoSlice::new(&[0])];
         sendmsg(&control, &packet, &mut rights, SendFlags::NOSIGNAL)?;
+        let pid = launch(&self.settings, theirs)?;
+        self.pid.0.store(pid.as_raw_pid(), Ordering::SeqCst);
         self.control = Some(control);
         Ok(())
+    }
+
+    /// Returns the position of a recorder that has ended. `unsent` is the number of the first record of which nothing is
+    /// sent.
+    #[must_use]
+    pub fn position(&self, unsent: u64) -> Position {
+        let [records, .., progress] = &self.ends;
+        let mut packet = [0; HEADER];
+        let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        let left = recv(records, &mut packet[..], flags);
+        let left = left
+            .ok()
+            .and_then(|(length, _)| first_whole(packet.get(..length)?));
+        let mut last = [0; 8];
+        let length = pread(progress, &mut last, 0).unwrap_or(0);
+        Position {
+            written: if length == last.len() {
+                u64::from_le_bytes(last)
+            } else {
+                0
+            },
+            next: left.unwrap_or(unsent),
+        }
     }
 
     /// Returns the process id of the present recorder.
@@ -211,16 +242,10 @@ impl RecorderProcess {
             Err(Errno::AGAIN | Errno::INTR) => None,
             Ok((length @ 1.., _)) => {
                 let answer = packet.get(..length).and_then(Answer::parse)?;
-                Some(match answer {
-                    Answer {
-                        number: 0,
-                        written: true,
-                        ..
-                    } => RecorderEvent::Started,
-                    Answer {
-                        number: 0, reason, ..
-                    } => RecorderEvent::Failed(reason),
-                    Answer { number, .. } => RecorderEvent::Lost(number),
+                Some(if answer.written {
+                    RecorderEvent::Started
+                } else {
+                    RecorderEvent::Failed(answer.reason)
                 })
             }
             Ok(_) | Err(_) => {
@@ -263,4 +288,44 @@ fn launch(settings: &Settings, socket: OwnedFd) -> io::Result<Pid> {
         },
     };
     Ok(Pid::from_child(&child))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::pwrite;
+    use rustix::net::send;
+
+    use super::super::frame::{Wanted, encode};
+    use super::super::limits::FRAGMENT;
+    use super::*;
+
+    #[test]
+    fn the_position_of_a_dead_recorder_is_that_of_the_next_whole_record() {
+        let (ours, theirs) = pair().unwrap();
+        let file = || memfd_create("progress", MemfdFlags::CLOEXEC).unwrap();
+        let process = RecorderProcess {
+            settings: Settings {
+                format: LogFormat::Text,
+                audit: None,
+            },
+            ends: [theirs, file(), file(), file()],
+            control: None,
+            pid: RecorderPid(Arc::default()),
+        };
+        let at = |written, next| Position { written, next };
+        assert_eq!(process.position(1), at(0, 1));
+        pwrite(&process.ends[3], &3_u64.to_le_bytes(), 0).unwrap();
+        assert_eq!(process.position(6), at(3, 6));
+        let bytes = vec![7; FRAGMENT + 1];
+        let (mut packet, mut from) = (Vec::new(), 0);
+        while from < bytes.len() {
+            from = encode(6, Wanted::Nothing, &bytes, from, &mut packet);
+            send(&ours, &packet, SendFlags::empty()).unwrap();
+        }
+        assert_eq!(process.position(7), at(3, 6));
+        // It has taken the beginning of a record with it.
+        let mut taken = vec![0; FRAGMENT + HEADER];
+        recv(&process.ends[0], &mut taken[..], RecvFlags::empty()).unwrap();
+        assert_eq!(process.position(7), at(3, 7));
+    }
 }

@@ -10,7 +10,7 @@ use mio::Interest;
 use mio::unix::SourceFd;
 
 use super::{Supervisor, limits, tokens};
-use crate::agent::recorder::{RecorderEvent, RecorderProcess};
+use crate::agent::recorder::{Position, RecorderEvent, RecorderProcess};
 use crate::net::Clock;
 use crate::time::Instant;
 
@@ -21,8 +21,45 @@ pub struct Recording {
     /// Time of the next start; only while none runs.
     next: Option<Instant>,
     delay: Duration,
-    /// Records that a recorder had taken and has not written.
+    losses: Losses,
+}
+
+/// Records that a recorder had taken and has not written.
+struct Losses {
     lost: u64,
+    /// Position of the recorder before.
+    before: Position,
+}
+
+impl Losses {
+    const NONE: Self = Self {
+        lost: 0,
+        before: Position {
+            written: 0,
+            next: 1,
+        },
+    };
+
+    /// Counts the records that were lost with a recorder. Returns their number.
+    fn count(&mut self, at: Position) -> u64 {
+        // Those before the last position are counted.
+        let counted = self.before.next.saturating_sub(1);
+        let lost = between(at.written.max(counted), at.next);
+        self.lost = self.lost.saturating_add(lost);
+        self.before = at;
+        lost
+    }
+
+    /// Number of lost records that no recorder reports in their place, because nothing was sent after them. `unsent` is
+    /// the number of the first record of which nothing is sent.
+    const fn unreported(&self, unsent: u64) -> u64 {
+        let Position { written, next } = self.before;
+        if next == unsent {
+            between(written, next)
+        } else {
+            0
+        }
+    }
 }
 
 impl Recording {
@@ -33,7 +70,7 @@ impl Recording {
             started: Clock.now(),
             next: None,
             delay: Duration::ZERO,
-            lost: 0,
+            losses: Losses::NONE,
         }
     }
 
@@ -49,7 +86,13 @@ impl Recording {
 
     /// Number of records that a recorder had taken and has not written.
     pub const fn lost(&self) -> u64 {
-        self.lost
+        self.losses.lost
+    }
+
+    /// Number of lost records that no recorder reports in their place. `unsent` is the number of the first record of
+    /// which nothing is sent.
+    pub const fn unreported(&self, unsent: u64) -> u64 {
+        self.losses.unreported(unsent)
     }
 
     /// Sets the time of the next start, because the recorder has ended.
@@ -63,6 +106,11 @@ impl Recording {
         };
         self.next = Some(now + self.delay);
     }
+}
+
+/// Number of records between two.
+const fn between(written: u64, next: u64) -> u64 {
+    next.saturating_sub(written).saturating_sub(1)
 }
 
 impl Supervisor {
@@ -91,11 +139,12 @@ impl Supervisor {
                 RecorderEvent::Failed(reason) => {
                     tracing::error!("the recorder cannot write: {reason}");
                 }
-                RecorderEvent::Lost(records) => {
-                    recording.lost = recording.lost.saturating_add(records);
-                    tracing::warn!("{records} records were lost with a recorder that has died");
-                }
                 RecorderEvent::Ended => {
+                    let at = recording.process.position(self.records.first_unsent());
+                    let lost = recording.losses.count(at);
+                    if lost > 0 {
+                        tracing::warn!("{lost} records were lost with a recorder that has died");
+                    }
                     ended = Some(recording.process.raw_pid());
                     recording.schedule(now);
                 }
@@ -120,5 +169,31 @@ impl Supervisor {
         if is_due && let Err(error) = self.watch_recorder() {
             tracing::error!("the recorder cannot be watched: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_were_lost_are_counted_once_and_reported_by_whom_a_later_record_reaches() {
+        let mut losses = Losses::NONE;
+        let at = |written, next| Position { written, next };
+        assert_eq!(losses.count(at(4, 5)), 0);
+        assert_eq!((losses.lost, losses.unreported(5)), (0, 0));
+        // It had taken 7 and 8.
+        assert_eq!(losses.count(at(6, 9)), 2);
+        assert_eq!((losses.lost, losses.unreported(9)), (2, 2));
+        // The next one has died before it could report them.
+        assert_eq!(losses.count(at(6, 9)), 0);
+        assert_eq!((losses.lost, losses.unreported(9)), (2, 2));
+        // A later one finds what is missing before 9.
+        assert_eq!(losses.unreported(10), 0);
+        // Another one has taken 9 with it.
+        assert_eq!(losses.count(at(6, 10)), 1);
+        assert_eq!((losses.lost, losses.unreported(10)), (3, 3));
+        assert_eq!(losses.count(at(12, 13)), 0);
+        assert_eq!((losses.lost, losses.unreported(13)), (3, 0));
     }
 }

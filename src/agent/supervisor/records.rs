@@ -212,6 +212,13 @@ impl Records {
         [audit, log].map(Option::unwrap_or_default)
     }
 
+    /// Number of the first audit record of which nothing is sent.
+    pub fn first_unsent(&self) -> u64 {
+        self.audit
+            .as_ref()
+            .map_or(1, |(audit, _)| audit.first_unsent())
+    }
+
     /// Takes the counts, and the records and lines that an earlier recorder has not taken.
     pub fn restore(
         &mut self,

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 
 use super::state::{ChildState, JobState, Octets, State};
+use crate::agent::audit::{Event, Record};
 use crate::agent::ipc::Remembered;
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::jobs::JobId;
@@ -48,10 +49,7 @@ impl Supervisor {
             counts: self.records.counts,
             tally: self.tally.clone(),
             in_force: self.in_force.or(self.reported),
-            unsent: self
-                .records
-                .unsent()
-                .map(|lines| lines.into_iter().map(Octets).collect()),
+            unsent: self.unsent(),
             lost: self.lost(),
             helpers: self.helpers().chain(self.predecessors.clone()).collect(),
             rings: [&self.shared.outputs, &self.shared.inputs].map(|file| file.file().as_raw_fd()),
@@ -64,6 +62,19 @@ impl Supervisor {
             activated,
             is_after_death: false,
         }
+    }
+
+    /// Returns the audit records and the log lines that the recorder has not taken, after one of the records that were
+    /// lost with an earlier recorder.
+    fn unsent(&self) -> [Vec<Octets>; 2] {
+        let [records, lines] = self.records.unsent();
+        let unsent = self.records.first_unsent();
+        let lost = self.recording.as_ref();
+        let lost = lost.map_or(0, |recording| recording.unreported(unsent));
+        let notice = Record::of_agent(Event::Dropped { records: lost });
+        let notice = (lost > 0).then(|| notice.to_line_now());
+        let records: Vec<_> = notice.into_iter().chain(records).collect();
+        [records, lines].map(|lines| lines.into_iter().map(Octets).collect())
     }
 
     pub(in crate::agent::supervisor) fn job_state(&self, id: JobId, job: &Job) -> JobState {
