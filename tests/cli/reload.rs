@@ -10,6 +10,7 @@ use rustix::process::{Signal, kill_process};
 
 use crate::harness::{
     Agent, Child, Terminal, User, children, disturbed_commands, eventually, helper, meanwhile,
+    waiting,
 };
 
 /// Number of times that the program is replaced while commands run.
@@ -35,13 +36,9 @@ fn refused_reload(agent: &mut Agent) -> String {
 }
 
 /// Starts a command that waits for a file and ends with `exit`, whose program is the same until then.
-fn waiting(user: &User, target: &str, go: &Path, exit: u8) -> Child {
-    let script = format!(
-        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit {exit}",
-        go.display()
-    );
+fn start_waiting(user: &User, target: &str, go: &Path, exit: u8) -> Child {
     let mut command = user.command("udpctl");
-    command.args(["exec", target, "--shell", &script]);
+    command.args(["exec", target, "--shell", &waiting(go, exit)]);
     let mut child = Child::start(command);
     child.stdout_line(|line| line == "begun");
     child
@@ -86,7 +83,7 @@ fn another_program_takes_over_and_one_that_cannot_run_does_not() {
     command.args(["--bind", "127.0.0.1:0"]);
     let mut agent = Agent::from(command);
     let go = user.path("go");
-    let running = waiting(&user, &agent.target(), &go, 3);
+    let running = start_waiting(&user, &agent.target(), &go, 3);
     let executed = format!("/proc/{}/exe", agent.child.pid().as_raw_pid());
     let executed = || fs::metadata(&executed).unwrap().ino();
     let first = executed();
@@ -115,7 +112,7 @@ fn a_replaced_program_has_read_the_configuration_again_and_a_wrong_one_replaces_
     let mut agent = Agent::start(&user, &[]);
     let target = agent.target();
     let go = user.path("go");
-    let running = waiting(&user, &target, &go, 4);
+    let running = start_waiting(&user, &target, &go, 4);
     user.write_config("bind = [\"127.0.0.1:0\"]\n[limits]\njobs = \"many\"\n");
     let reason = refused_reload(&mut agent);
     assert!(reason.contains("jobs"), "{reason}");
@@ -139,7 +136,7 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     let agent = user.agent();
     user.udpctl(["exec", &agent.target(), "--", "true"]).run();
     let go = user.path("go");
-    let running = waiting(&user, &agent.target(), &go, 3);
+    let running = start_waiting(&user, &agent.target(), &go, 3);
     let version = env!("CARGO_PKG_VERSION");
     user.udpagent(["reload"])
         .stdout(format!(
@@ -337,7 +334,7 @@ fn a_program_whose_guard_is_gone_is_replaced_and_gets_another() {
     eventually("it has ended", || guard() != Some(killed));
     user.udpctl(["exec", &agent.target(), "--", "true"]).run();
     let go = user.path("go");
-    let running = waiting(&user, &agent.target(), &go, 3);
+    let running = start_waiting(&user, &agent.target(), &go, 3);
     reload(&user, &mut agent);
     assert!(helper(agent.child.pid(), "udpagent-guard").is_some());
     ends_with(running, &go, 3);

@@ -3,221 +3,56 @@
 //! The parent of an orphan must reap it, as the first process of a system does, and no other test must notice. So each
 //! test here runs in a process of its own.
 
-use std::collections::BTreeMap;
-use std::ffi::CString;
+mod keeper;
+mod taken;
+
 use std::fs;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
 
-use rustix::fs::{OFlags, fcntl_getfl, fstat};
-use rustix::io::fcntl_dupfd_cloexec;
-use rustix::io::{FdFlags, fcntl_setfd, pread, pwrite};
-use rustix::pty::ptsname;
-use udpagent::process::{become_subreaper, reap_orphans};
+use rustix::io::{pread, pwrite};
 
-use crate::harness::{Agent, Child, Jobs, User, eventually};
-use crate::service::Manager;
-
-/// Variable of the process of one test.
-const REAPER: &str = "UDPAGENT_TEST_REAPER";
-
-/// Lowest number of a descriptor that is passed on, above those that an agent gets.
-const PASSED: i32 = 600;
-
-/// Runs a test in a process that reaps orphans.
-fn as_reaper(name: &str, test: impl FnOnce()) {
-    if std::env::var_os(REAPER).is_some() {
-        become_subreaper().unwrap();
-        std::thread::spawn(|| {
-            loop {
-                reap_orphans();
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        return test();
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", &format!("store::{name}"), "--nocapture"])
-        .env(REAPER, "1");
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}");
-}
-
-/// Descriptors with their names, oldest first.
-type Kept = Arc<Mutex<Vec<(String, OwnedFd)>>>;
-
-/// Returns what distinguishes an open file from the others of an agent: its inode, its access, and the number of its
-/// terminal, as the masters of all terminals are one inode.
-fn file(descriptor: &OwnedFd) -> (u64, u64, OFlags, Option<CString>) {
-    let stat = fstat(descriptor).unwrap();
-    let access = fcntl_getfl(descriptor).unwrap() & OFlags::RWMODE;
-    let terminal = ptsname(descriptor, Vec::new()).ok();
-    (stat.st_dev, stat.st_ino, access, terminal)
-}
-
-/// A service manager that keeps descriptors.
-struct Keeper {
-    path: PathBuf,
-    kept: Kept,
-}
-
-impl Keeper {
-    fn new(user: &User) -> Self {
-        let manager = Manager::new(user);
-        let path = manager.path.clone();
-        let kept = Kept::default();
-        let list = Arc::clone(&kept);
-        std::thread::spawn(move || {
-            while let Ok((text, descriptors)) = manager.try_receive() {
-                let lines = text.lines().filter_map(|line| line.split_once('='));
-                let lines: BTreeMap<&str, &str> = lines.collect();
-                let mut list = list.lock().unwrap();
-                if lines.contains_key("FDSTORE") {
-                    let name = lines["FDNAME"].to_owned();
-                    for descriptor in descriptors {
-                        // As systemd does: a duplicate of what is kept is not kept.
-                        let is_new =
-                            |(_, kept): &(String, OwnedFd)| file(kept) != file(&descriptor);
-                        if list.iter().all(is_new) {
-                            list.push((name.clone(), descriptor));
-                        }
-                    }
-                } else if lines.contains_key("FDSTOREREMOVE") {
-                    list.retain(|(name, _)| name != lines["FDNAME"]);
-                }
-            }
-        });
-        Self { path, kept }
-    }
-
-    fn names(&self) -> Vec<String> {
-        let kept = self.kept.lock().unwrap();
-        kept.iter().map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Number of descriptors of jobs.
-    fn of_jobs(&self) -> usize {
-        let names = self.names();
-        names.iter().filter(|name| name.contains("job-")).count()
-    }
-
-    /// Starts an agent with the descriptors that are kept.
-    fn start(&self, user: &User, most: usize) -> Agent {
-        let copies: Vec<(String, OwnedFd)> = {
-            let kept = self.kept.lock().unwrap();
-            let copy = |(name, fd): &(String, OwnedFd)| {
-                let copy = fcntl_dupfd_cloexec(fd, PASSED).unwrap();
-                fcntl_setfd(&copy, FdFlags::empty()).unwrap();
-                (name.clone(), copy)
-            };
-            kept.iter().map(copy).collect()
-        };
-        let numbers = copies.iter().map(|(_, fd)| fd.as_raw_fd());
-        let moves = numbers.enumerate().map(|(index, number)| {
-            let wanted = index + 3;
-            format!("exec {wanted}<&{number} {number}<&-;")
-        });
-        let script = format!(
-            "{} LISTEN_PID=$$ exec \"$@\"",
-            moves.collect::<Vec<_>>().concat()
-        );
-        let names: Vec<_> = copies.iter().map(|(name, _)| name.clone()).collect();
-        let mut command = user.command("bash");
-        command
-            .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_udpagent")])
-            .args(["--bind", "127.0.0.1:0", "-v"])
-            .env("NOTIFY_SOCKET", &self.path)
-            .env("FDSTORE", most.to_string())
-            .env("LISTEN_FDS", copies.len().to_string())
-            .env("LISTEN_FDNAMES", names.join(":"));
-        Agent::from(command)
-    }
-}
-
-/// Returns a script that waits for a file between two lines, and then exits.
-fn waiting(go: &Path, exit: u8) -> String {
-    format!(
-        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit {exit}",
-        go.display()
-    )
-}
-
-const IDS: [&str; 3] = [
-    "000000000000000000000000000057a0",
-    "000000000000000000000000000057a1",
-    "000000000000000000000000000057a2",
-];
-
-fn detach(user: &User, target: &str, id: &str, script: &str) {
-    detach_with(user, target, id, &[], script);
-}
-
-fn detach_with(user: &User, target: &str, id: &str, options: &[&str], script: &str) {
-    let words = ["exec", "--detach", "--id", id, target];
-    let words = [&words[..], options, &["--shell", script]].concat();
-    let outcome = user.udpctl(words).outcome();
-    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
-}
-
-/// Kills a supervisor at a moment in which it moves no bytes.
-fn kill(agent: &mut Agent) {
-    let stat = format!("/proc/{}/stat", agent.child.pid().as_raw_pid());
-    eventually("it sleeps", || {
-        fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
-    });
-    agent.child.kill();
-}
+use self::keeper::{IDS, Kept, Start, as_reaper};
+use crate::harness::{Child, Jobs, User, eventually, waiting};
 
 #[test]
 fn commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored() {
     as_reaper(
-        "commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored",
+        "store::commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored",
         || {
-            let user = User::new();
-            let keeper = Keeper::new(&user);
-            let mut agent = keeper.start(&user, 64);
-            let target = agent.target();
-            let go = user.path("go");
-            detach(&user, &target, IDS[0], &waiting(&go, 5));
-            detach(&user, &target, IDS[1], "echo a result; exit 6");
+            let mut kept = Kept::start(User::new(), Start::default());
+            let target = kept.target.clone();
+            kept.detach_waiting(IDS[0], 5);
+            kept.detach(IDS[1], &[], "echo a result; exit 6");
             let on_terminal = format!(
                 "while [ ! -e {} ]; do sleep 0.05; done; tty >/dev/null && stty size; exit 8",
-                go.display()
+                kept.go.display()
             );
-            detach_with(&user, &target, IDS[2], &["-t"], &on_terminal);
-            let ended = |id: &str| user.udpctl(["attach", &target, id]).outcome();
-            let mut command = user.command("udpctl");
+            kept.detach(IDS[2], &["-t"], &on_terminal);
+            let mut command = kept.user.command("udpctl");
             command.args(["exec", &target, "-i", "--", "sh", "-c", "cat; exit 7"]);
             let mut reader = Child::start(command);
             reader.type_in("before\n");
             reader.stdout_line(|line| line == "before");
             eventually("an end is known", || {
-                let listed = user.udpctl(["jobs", &target]).outcome().stdout;
+                let listed = kept.user.udpctl(["jobs", &target]).outcome().stdout;
                 String::from_utf8_lossy(&listed).contains("exited with status 6")
             });
             // Of the one that has ended, the record of its result; of the terminal, the record, the process and it.
             eventually("the descriptors are kept", || {
-                keeper.of_jobs() == 4 + 1 + 3 + 5
+                kept.keeper.of_jobs() == 4 + 1 + 3 + 5
             });
             for _ in 0..2 {
-                kill(&mut agent);
-                agent = keeper.start(&user, 64);
-                assert_eq!(agent.target(), target);
+                kept.kill();
+                kept.start_again();
+                assert_eq!(kept.agent.target(), target);
             }
-            fs::write(&go, "").unwrap();
-            let result = ended(IDS[0]);
-            let found = (result.status, &result.stdout[..], &result.stderr[..]);
-            assert_eq!(found, (5, &b"begun\ndone\n"[..], ""));
-            let result = ended(IDS[1]);
+            fs::write(&kept.go, "").unwrap();
+            kept.assert_waited(IDS[0], 5);
+            let result = kept.result(IDS[1]);
             assert_eq!((result.status, &result.stdout[..]), (6, &b"a result\n"[..]));
-            let result = ended(IDS[2]);
+            let result = kept.result(IDS[2]);
             let written = String::from_utf8_lossy(&result.stdout);
             assert_eq!(result.status, 8, "{written}");
             assert!(written.contains("24 80"), "{written}");
@@ -226,101 +61,142 @@ fn commands_go_on_after_the_death_of_a_supervisor_whose_descriptors_are_stored()
             let (status, errors) = reader.wait();
             assert_eq!(status.code(), Some(7), "{errors}");
             let again = ["exec", "--id", IDS[0], &target, "--", "true"];
-            assert_ne!(user.udpctl(again).outcome().status, 0);
-            let jobs = agent.jobs();
-            drop(agent);
+            assert_ne!(kept.user.udpctl(again).outcome().status, 0);
+            let jobs = kept.agent.jobs();
+            drop(kept.agent);
             eventually("nothing is left", || jobs.left().is_empty());
-            eventually("nothing is kept", || keeper.names().is_empty());
+            eventually("nothing is kept", || kept.keeper.names().is_empty());
         },
     );
+}
+
+/// Checks that of two commands the second one is not kept, and is ended after the death of the supervisor.
+fn one_of_two_is_kept(start: Start) {
+    let user = User::new();
+    user.write_config("[cgroup]\nparent = 'off'");
+    let mut kept = Kept::start(user, start);
+    kept.detach_waiting(IDS[0], 5);
+    let [up, ended] = ["up", "ended"].map(|name| kept.user.path(name));
+    let script = format!(
+        "exec 2>/dev/null; trap 'echo >{}; exit' TERM; echo >{}; while :; do sleep 0.05; done",
+        ended.display(),
+        up.display()
+    );
+    kept.detach(IDS[1], &[], &script);
+    let full = |line: &str| line.contains("does not keep the descriptors");
+    kept.agent.child.stderr_line(full);
+    eventually("it is up", || up.exists());
+    let jobs: Jobs = kept.agent.jobs();
+    kept.kill();
+    eventually("the guard has ended the other", || ended.exists());
+    // This one ends while nobody follows it.
+    fs::write(&kept.go, "").unwrap();
+    eventually("it has ended", || jobs.left().is_empty());
+    kept.start_again();
+    kept.assert_unknown(IDS[1]);
+    kept.assert_waited(IDS[0], 5);
 }
 
 #[test]
 fn commands_that_the_service_manager_has_no_room_for_end_with_the_supervisor() {
+    // Room for five descriptors of the agent, and four of a job.
+    let most = 9;
+    let start = Start {
+        most,
+        ..Start::default()
+    };
     as_reaper(
-        "commands_that_the_service_manager_has_no_room_for_end_with_the_supervisor",
-        || {
-            let user = User::new();
-            user.write_config("[cgroup]\nparent = 'off'");
-            let keeper = Keeper::new(&user);
-            // Room for five descriptors of the agent, and four of a job.
-            let mut agent = keeper.start(&user, 9);
-            let target = agent.target();
-            let go = user.path("go");
-            detach(&user, &target, IDS[0], &waiting(&go, 5));
-            eventually("one is kept", || keeper.of_jobs() == 4);
-            let [up, ended] = ["up", "ended"].map(|name| user.path(name));
-            let script = format!(
-                "exec 2>/dev/null; trap 'echo >{}; exit' TERM; echo >{}; while :; do sleep 0.05; done",
-                ended.display(),
-                up.display()
-            );
-            detach(&user, &target, IDS[1], &script);
-            agent
-                .child
-                .stderr_line(|line| line.contains("does not keep the descriptors"));
-            eventually("it is up", || up.exists());
-            let jobs: Jobs = agent.jobs();
-            kill(&mut agent);
-            eventually("the guard has ended the other", || ended.exists());
-            // This one ends while nobody follows it.
-            fs::write(&go, "").unwrap();
-            eventually("it has ended", || jobs.left().is_empty());
-            let agent = keeper.start(&user, 9);
-            let outcome = user.udpctl(["attach", &target, IDS[1]]).outcome();
-            assert_eq!(outcome.status, 255);
-            assert!(
-                outcome.stderr.contains("does not know the request"),
-                "{}",
-                outcome.stderr
-            );
-            let result = user.udpctl(["attach", &target, IDS[0]]).outcome();
-            assert_eq!(
-                (result.status, &result.stdout[..]),
-                (5, &b"begun\ndone\n"[..])
-            );
-            drop(agent);
-        },
+        "store::commands_that_the_service_manager_has_no_room_for_end_with_the_supervisor",
+        || one_of_two_is_kept(start),
     );
 }
 
-/// Marks the record of a job as that of a supervisor that has died while it moved bytes.
-fn mark(record: &OwnedFd) {
-    let numbers = [64, 1 << 20].map(|at| {
-        let mut number = [0; 8];
-        pread(record, &mut number, at).unwrap();
-        u64::from_le_bytes(number)
-    });
-    let last = numbers[0].max(numbers[1]);
-    pwrite(record, &last.to_le_bytes(), 0).unwrap();
+#[test]
+fn commands_above_the_soft_limit_of_open_files_end_with_the_supervisor() {
+    // The same room, besides what an agent needs for itself.
+    let files = Some(128 + 9);
+    let start = Start {
+        files,
+        ..Start::default()
+    };
+    as_reaper(
+        "store::commands_above_the_soft_limit_of_open_files_end_with_the_supervisor",
+        || one_of_two_is_kept(start),
+    );
+}
+
+#[test]
+fn nothing_of_a_collected_command_is_kept_or_taken() {
+    as_reaper(
+        "store::nothing_of_a_collected_command_is_kept_or_taken",
+        || {
+            let mut kept = Kept::start(User::new(), Start::default());
+            let is_open = |name: &String| name == "stored-agent";
+            eventually("the store is open", || {
+                kept.keeper.names().iter().any(is_open)
+            });
+            let before = kept.keeper.names();
+            let waits = |exit: u8| {
+                let mut command = kept.user.command("udpctl");
+                let script = waiting(&kept.go, exit);
+                command.args(["exec", &kept.target, "--shell", &script]);
+                let child = Child::start(command);
+                eventually("it is kept", || kept.keeper.of_jobs() == 4);
+                child
+            };
+            let ends = |mut child: Child, exit: i32| {
+                fs::write(&kept.go, "").unwrap();
+                let (status, errors) = child.wait();
+                assert_eq!(status.code(), Some(exit), "{errors}");
+                fs::remove_file(&kept.go).unwrap();
+            };
+            ends(waits(5), 5);
+            eventually("nothing of it is kept", || kept.keeper.names() == before);
+            // What is still kept of this one when the supervisor dies counts no longer.
+            let last = waits(6);
+            kept.keeper.is_late.store(true, Ordering::SeqCst);
+            ends(last, 6);
+            let ignored = || kept.keeper.ignored.load(Ordering::SeqCst);
+            eventually("its descriptors are to be discarded", || ignored() == 4);
+            kept.kill();
+            assert_eq!(kept.keeper.of_jobs(), 4);
+            kept.keeper.is_late.store(false, Ordering::SeqCst);
+            kept.start_again();
+            let none = |line: &str| line.contains("has taken over, with 0 jobs");
+            let log = kept.agent.child.stderr_seen();
+            assert!(log.iter().any(|line| none(line)), "{log:?}");
+            eventually("they are discarded", || kept.keeper.of_jobs() == 0);
+        },
+    );
 }
 
 #[test]
 fn a_command_whose_bytes_were_being_moved_is_lost_and_ended() {
     as_reaper(
-        "a_command_whose_bytes_were_being_moved_is_lost_and_ended",
+        "store::a_command_whose_bytes_were_being_moved_is_lost_and_ended",
         || {
-            let user = User::new();
-            let keeper = Keeper::new(&user);
-            let mut agent = keeper.start(&user, 64);
-            let target = agent.target();
-            let go = user.path("go");
-            detach(&user, &target, IDS[0], &waiting(&go, 5));
-            eventually("it is kept", || keeper.of_jobs() == 4);
-            let jobs = agent.jobs();
-            kill(&mut agent);
-            for (name, descriptor) in keeper.kept.lock().unwrap().iter() {
-                if name.ends_with("-record") {
-                    mark(descriptor);
-                }
-            }
-            let agent = keeper.start(&user, 64);
-            let result = user.udpctl(["attach", &target, IDS[0]]).outcome();
+            let mut kept = Kept::start(User::new(), Start::default());
+            kept.detach_waiting(IDS[0], 5);
+            let jobs = kept.agent.jobs();
+            kept.kill();
+            // As by a supervisor that has died while it moved bytes.
+            kept.keeper.each("-record", |record| {
+                let numbers = [64, 1 << 20].map(|at| {
+                    let mut number = [0; 8];
+                    pread(record, &mut number, at).unwrap();
+                    u64::from_le_bytes(number)
+                });
+                let last = numbers[0].max(numbers[1]);
+                pwrite(record, &last.to_le_bytes(), 0).unwrap();
+            });
+            kept.start_again();
+            let result = kept.result(IDS[0]);
             assert_eq!(result.status, 255);
             assert!(result.stderr.contains("lost"), "{}", result.stderr);
             eventually("it is ended", || jobs.left().is_empty());
-            eventually("its process is no longer kept", || keeper.of_jobs() <= 1);
-            drop(agent);
+            eventually("its process is no longer kept", || {
+                kept.keeper.of_jobs() <= 1
+            });
         },
     );
 }
@@ -328,43 +204,42 @@ fn a_command_whose_bytes_were_being_moved_is_lost_and_ended() {
 /// Commands that write in the moment of the crash.
 const WRITERS: usize = 6;
 
+/// Lines of a writer: some megabytes, more than its rings and pipes hold.
+const LINES: usize = 1_500_000;
+
 #[test]
 fn output_of_a_crash_in_full_flow_is_true_or_said_to_be_unknown() {
     as_reaper(
-        "output_of_a_crash_in_full_flow_is_true_or_said_to_be_unknown",
+        "store::output_of_a_crash_in_full_flow_is_true_or_said_to_be_unknown",
         || {
-            let user = User::new();
-            let keeper = Keeper::new(&user);
-            let mut agent = keeper.start(&user, 64);
-            let target = agent.target();
+            let mut kept = Kept::start(User::new(), Start::default());
             let lines: Vec<String> = (1..=LINES).map(|line| line.to_string()).collect();
             let whole = lines.join("\n") + "\n";
             // They write once they are kept, and for longer than it takes to kill the agent.
-            let go = user.path("go");
             let script = format!(
                 "while [ ! -e {} ]; do sleep 0.05; done; seq 1 {LINES}",
-                go.display()
+                kept.go.display()
             );
             let outs: Vec<PathBuf> = (0..WRITERS)
-                .map(|writer| user.path(format!("out-{writer}")))
+                .map(|writer| kept.user.path(format!("out-{writer}")))
                 .collect();
             let writers: Vec<_> = outs
                 .iter()
                 .map(|out| {
-                    let mut command = user.command("udpctl");
-                    command.args(["exec", &target, "--shell", &script]);
+                    let mut command = kept.user.command("udpctl");
+                    command.args(["exec", &kept.target, "--shell", &script]);
                     command.stdout(fs::File::create(out).unwrap());
                     command.stderr(Stdio::piped()).spawn().unwrap()
                 })
                 .collect();
-            eventually("they are kept", || keeper.of_jobs() == 4 * WRITERS);
-            fs::write(&go, "").unwrap();
+            eventually("they are kept", || kept.keeper.of_jobs() == 4 * WRITERS);
+            fs::write(&kept.go, "").unwrap();
             eventually("they write", || {
                 let lengths = outs.iter().map(|out| fs::metadata(out).unwrap().len());
                 lengths.sum::<u64>() > 1 << 20
             });
-            agent.child.kill();
-            let agent = keeper.start(&user, 64);
+            kept.agent.child.kill();
+            kept.start_again();
             for (writer, out) in writers.into_iter().zip(outs) {
                 let output = writer.wait_with_output().unwrap();
                 let errors = String::from_utf8_lossy(&output.stderr);
@@ -377,10 +252,6 @@ fn output_of_a_crash_in_full_flow_is_true_or_said_to_be_unknown() {
                     assert!(whole.as_bytes().starts_with(&written), "{errors}");
                 }
             }
-            drop(agent);
         },
     );
 }
-
-/// Lines of a writer: some megabytes, more than its rings and pipes hold.
-const LINES: usize = 1_500_000;

@@ -63,6 +63,10 @@ impl Agent {
         self.addresses[0].to_string()
     }
 
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// Its port in the address family of a host; the ports of the two families may differ.
     pub fn port_of(&self, host: &str) -> u16 {
         let v6 = host.starts_with('[');

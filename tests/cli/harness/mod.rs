@@ -16,9 +16,9 @@ pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually};
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
-pub use test::Test;
+pub use test::{Outcome, Test};
 pub use trees::{Jobs, children, helper};
-pub use workload::disturbed_commands;
+pub use workload::{disturbed_commands, waiting};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,9 +1,19 @@
 //! Commands of all kinds at the same time, while something happens to the agent.
 
+use std::path::Path;
+
 use super::User;
 
 /// Bytes of a file that commands write or read.
 const BYTES: usize = 2_000_000;
+
+/// Returns a script that waits for a file between two lines, and then exits.
+pub fn waiting(go: &Path, exit: u8) -> String {
+    format!(
+        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit {exit}",
+        go.display()
+    )
+}
 
 fn data() -> Vec<u8> {
     let byte = |index: usize| u8::try_from(index * 7 % 251).unwrap();
