@@ -2,7 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Agent, Child, User, disturbed_commands, eventually, helper};
+use crate::harness::{Agent, Child, User, disturbed_commands, eventually, helper, waiting};
 
 /// Number of times that the front is killed while commands run.
 const KILLS: usize = 5;
@@ -39,10 +39,7 @@ fn a_detached_command_is_listed_and_its_result_collected_after_the_death_of_the_
     let target = agent.target();
     let id = "000000000000000000000000000000ab";
     let go = user.path("go");
-    let script = format!(
-        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit 5",
-        go.display()
-    );
+    let script = waiting(&go, 5);
     let detach = ["exec", "--detach", "--id", id, &target, "--shell", &script];
     assert_eq!(user.udpctl(detach).outcome().status, 0);
     kill_front(&user, &agent);
@@ -125,4 +122,22 @@ fn a_killed_supervisor_leaves_no_command_behind() {
     agent.child.kill();
     eventually("nothing is left", || jobs.left().is_empty());
     udpctl.kill();
+}
+
+#[test]
+fn a_front_ends_with_its_supervisor_even_if_it_is_stopped() {
+    let user = User::new();
+    let mut agent = user.agent();
+    user.udpctl(["ping", &agent.target()]).outcome();
+    let front = front(&agent).expect("a front runs");
+    kill_process(front, Signal::STOP).unwrap();
+    agent.child.kill();
+    // It might answer a controller otherwise, and nobody would know of the session.
+    let stat = format!("/proc/{}/stat", front.as_raw_pid());
+    let has_ended = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    let result = std::panic::catch_unwind(|| eventually("it has ended", has_ended));
+    if result.is_err() {
+        let _ = kill_process(front, Signal::KILL);
+    }
+    assert!(result.is_ok());
 }

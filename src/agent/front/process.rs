@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::{End, Parts, serve};
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::ipc::{FRONT, Frames, RingFile, receive_descriptors};
@@ -29,6 +31,7 @@ fn run() -> io::Result<End> {
     // For ps(1): the name of the file says nothing.
     let _ = rustix::thread::set_name(c"udpagent-front");
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let supervisor = socket.try_clone()?;
     let mut descriptors = receive_descriptors(&socket)?.into_iter();
     let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);
     let (stdin, outputs, inputs, log) = (next()?, next()?, next()?, next()?);
@@ -44,5 +47,20 @@ fn run() -> io::Result<End> {
         log: Some(log),
         terminal: true,
     };
-    serve(parts, |setup| sandbox::apply(&setup.sandbox))
+    serve(parts, |setup| {
+        let in_force = sandbox::apply(&setup.sandbox)?;
+        // The front ends with the supervisor from now on, unless that has ended before. It must not answer a controller
+        // then, whose session nobody would know of.
+        if is_closed(&supervisor)? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(in_force)
+    })
+}
+
+/// True if the other end of a socket is closed.
+fn is_closed(socket: &UnixStream) -> io::Result<bool> {
+    let mut events = [PollFd::new(socket, PollFlags::empty())];
+    poll(&mut events, Some(&Timespec::default()))?;
+    Ok(events[0].revents().contains(PollFlags::HUP))
 }

@@ -17,7 +17,9 @@ pub use probe::{PROBE, Report, main as probe_main, probe};
 use std::fmt;
 use std::io;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
+};
 use rustix::thread::set_no_new_privs;
 use serde::{Deserialize, Serialize};
 
@@ -127,16 +129,18 @@ impl fmt::Display for InForce {
     }
 }
 
-/// Restricts this thread, and all that it creates, for good.
+/// Restricts this thread, and all that it creates, for good. The process ends with its parent from now on.
 ///
 /// # Errors
 /// Everything is required and something is missing.
 pub fn apply(plan: &Plan) -> io::Result<InForce> {
     if plan.demand == Sandbox::Off {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         return Ok(InForce::NOTHING);
     }
     let identity = credentials::reduce(plan.user);
-    // A change of the user resets the attribute. The call fails only for undefined values.
+    // A change of the user resets both attributes. The calls fail only for undefined values.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // Kernels since 3.5 have it; both parts that follow set it too.
     let _ = set_no_new_privs(true);
