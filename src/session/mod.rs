@@ -280,4 +280,4 @@ impl Stats {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,9 +3,10 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::crypto::{AgentMac, Initiator, TrafficKeys};
-use crate::wire::limits::{DATA_HEADER, INIT_HEADER, MAC, MIN_DATAGRAM};
-use crate::wire::{Data, Datagram, Early, Frame, Hello, SessionId, encode_init};
+use crate::crypto::TrafficKeys;
+use crate::session::tests::handmade;
+use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
+use crate::wire::{Data, Frame, SessionId};
 
 /// Frames in a datagram of the flood.
 const FRAMES: u64 = 100;
@@ -25,39 +26,18 @@ impl RawPeer {
     fn connect(agent: SocketAddr) -> Self {
         let (key, identity) = (secret(1).public(), secret(3));
         let mut rng = Rng::from_seed([4; 32]);
-        let session = SessionId(77);
-        let mut payload = Vec::new();
-        Frame::Hello(Hello {
-            epoch: 0,
-            agent_time: Duration::ZERO,
-            session,
-            early: Early::Accepted,
-            invite: None,
-            reset_token: None,
-        })
-        .encode(&mut payload);
-        payload.resize(MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC, 0);
-        let mut init = Vec::new();
-        encode_init(session, None, &mut init);
-        let prologue = init.clone();
-        let mut initiator =
-            Initiator::start(&identity, &key, &prologue, &payload, &mut rng, &mut init).unwrap();
-        let mac = AgentMac::new(&key).tag(&init);
-        init.extend(mac);
+        let (initiator, init) = handmade::init((&key, 0), &identity, &[], &mut rng);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         socket.connect(agent).unwrap();
         socket.send(&init).unwrap();
         let mut answer = [0; MIN_DATAGRAM];
         let length = socket.recv(&mut answer).unwrap();
-        let Ok(Some(Datagram::Resp(resp))) = Datagram::parse(&answer[..length]) else {
-            panic!("the agent answers INIT with something else than RESP");
-        };
-        let keys = initiator.finish(resp.noise, &mut Vec::new()).unwrap();
+        let (keys, receiver) = handmade::finish(initiator, &answer[..length]);
         Self {
             socket,
             keys,
-            receiver: resp.sender,
+            receiver,
             counter: 0,
         }
     }
@@ -86,11 +66,9 @@ impl RawPeer {
         let mut answer = vec![0; 65_536];
         loop {
             let length = self.socket.recv(&mut answer).expect("an ACK of the PING");
-            let Ok(Some(Datagram::Data(data))) = Datagram::parse(&answer[..length]) else {
+            let Some(opened) = handmade::open(&self.keys, &mut answer[..length]) else {
                 continue;
             };
-            let (header, sealed) = answer[..length].split_at_mut(DATA_HEADER);
-            let opened = self.keys.open.open(data.counter, header, sealed).unwrap();
             for frame in crate::wire::Frames::new(opened) {
                 if let Ok(Frame::Ack(ack)) = frame
                     && ack.largest >= self.counter

@@ -1,9 +1,8 @@
 //! Handmade INITs: the agent's answers, and its register of INITs.
 
 use super::*;
-use crate::crypto::{AgentMac, Initiator};
-use crate::wire::limits::{DATA_HEADER, INIT_HEADER, MAC, MIN_DATAGRAM};
-use crate::wire::{Datagram, Frame, Frames, Hello, SessionId, encode_init};
+use crate::crypto::Initiator;
+use crate::wire::{Datagram, Frame, Frames};
 
 /// Returns an INIT of its own for each number.
 pub(super) fn any_init(pair: &Pair, number: u64) -> Vec<u8> {
@@ -18,37 +17,9 @@ fn init(pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
 }
 
 fn init_by(mut rng: Rng, pair: &Pair, early: &[Frame<'_>]) -> (Initiator, Vec<u8>) {
-    let session = SessionId(77);
-    let mut payload = Vec::new();
-    Frame::Hello(Hello {
-        epoch: pair.agent.epoch(),
-        agent_time: Duration::ZERO,
-        session,
-        early: Early::Accepted,
-        invite: None,
-        reset_token: None,
-    })
-    .encode(&mut payload);
-    for frame in early {
-        frame.encode(&mut payload);
-    }
-    payload.resize(MIN_DATAGRAM - INIT_HEADER - Initiator::OVERHEAD - MAC, 0);
-    let mut datagram = Vec::new();
-    encode_init(session, None, &mut datagram);
-    let prologue = datagram.clone();
     let identity = SecretKey::generate(&mut rng);
-    let agent = &pair.agent_key;
-    let initiator = Initiator::start(
-        &identity,
-        agent,
-        &prologue,
-        &payload,
-        &mut rng,
-        &mut datagram,
-    );
-    let mac = AgentMac::new(agent).tag(&datagram);
-    datagram.extend(mac);
-    (initiator.unwrap(), datagram)
+    let agent = (&pair.agent_key, pair.agent.epoch());
+    handmade::init(agent, &identity, early, &mut rng)
 }
 
 /// Passes a datagram to the agent; returns the datagrams that it sends.
@@ -66,18 +37,12 @@ fn early_frames_with_a_violation_are_answered_by_resp_and_then_by_close() {
         phase: 1,
         share: [9; 32],
     };
-    let (mut initiator, init) = init(&pair, &[rekey]);
+    let (initiator, init) = init(&pair, &[rekey]);
     let sent = answers(&mut pair, &init);
     assert_eq!(sent.len(), 2);
-    let Ok(Some(Datagram::Resp(resp))) = Datagram::parse(&sent[0]) else {
-        panic!("not a RESP");
-    };
-    let keys = initiator.finish(resp.noise, &mut Vec::new()).unwrap();
-    let Ok(Some(Datagram::Data(data))) = Datagram::parse(&sent[1]) else {
-        panic!("not DATA");
-    };
-    let (header, mut sealed) = (&sent[1][..DATA_HEADER], sent[1][DATA_HEADER..].to_vec());
-    let payload = keys.open.open(data.counter, header, &mut sealed).unwrap();
+    let (keys, _) = handmade::finish(initiator, &sent[0]);
+    let mut data = sent[1].clone();
+    let payload = handmade::open(&keys, &mut data).expect("DATA");
     let close = Frames::new(payload).find_map(|frame| match frame {
         Ok(Frame::Close { code, reason }) => Some((code, reason.to_owned())),
         _ => None,

@@ -1,5 +1,6 @@
 //! Two endpoints over a link without loss: transfers, handshakes and violations.
 
+pub mod handmade;
 mod inits;
 mod retries;
 mod violations;
