@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -68,6 +69,8 @@ pub struct Keeper {
     pub is_late: Arc<AtomicBool>,
     /// Number of orders that it has not followed.
     pub ignored: Arc<AtomicUsize>,
+    /// True if it reads nothing after the next datagram.
+    pub is_busy: Arc<AtomicBool>,
 }
 
 impl Keeper {
@@ -78,11 +81,16 @@ impl Keeper {
             kept: List::default(),
             is_late: Arc::default(),
             ignored: Arc::default(),
+            is_busy: Arc::default(),
         };
+        let is_busy = Arc::clone(&keeper.is_busy);
         let list = Arc::clone(&keeper.kept);
         let (is_late, ignored) = (Arc::clone(&keeper.is_late), Arc::clone(&keeper.ignored));
         std::thread::spawn(move || {
             while let Ok((text, descriptors)) = manager.try_receive() {
+                while is_busy.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 let lines = text.lines().filter_map(|line| line.split_once('='));
                 let lines: BTreeMap<&str, &str> = lines.collect();
                 let mut list = list.lock().unwrap();
@@ -106,6 +114,16 @@ impl Keeper {
             }
         });
         keeper
+    }
+
+    /// Fills its socket, so that it takes nothing until it reads again.
+    pub fn make_busy(&self) {
+        self.is_busy.store(true, Ordering::SeqCst);
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        eventually("its socket is full", || {
+            sender.send_to(b"STATUS=full", &self.path).is_err()
+        });
     }
 
     pub fn names(&self) -> Vec<String> {

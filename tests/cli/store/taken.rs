@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 
 use rustix::io::{pread, pwrite};
 use rustix::process::{Pid, Signal, kill_process};
@@ -201,6 +202,33 @@ fn commands_whose_cgroups_are_gone_have_ended() {
             kept.assert_unknown(IDS[1]);
             // The retained result.
             eventually("one record is kept", || kept.keeper.of_jobs() == 1);
+        },
+    );
+}
+
+#[test]
+fn commands_go_on_if_the_next_supervisor_dies_before_it_has_stored_anything() {
+    as_reaper(
+        "store::taken::commands_go_on_if_the_next_supervisor_dies_before_it_has_stored_anything",
+        || {
+            let mut kept = Kept::start(User::new(), Start::default());
+            kept.detach_waiting(IDS[0], 5);
+            // Something to discard, which comes first.
+            let stale = fs::File::open("/dev/null").unwrap().into();
+            let mut list = kept.keeper.kept.lock().unwrap();
+            list.push(("stale".to_owned(), stale));
+            drop(list);
+            kept.kill();
+            kept.keeper.make_busy();
+            kept.start_again();
+            let ping = kept.user.udpctl(["ping", &kept.target]).outcome();
+            assert_eq!(ping.status, 0, "{}", ping.stderr);
+            assert!(kept.keeper.names().contains(&"stale".to_owned()));
+            kept.kill();
+            kept.keeper.is_busy.store(false, Ordering::SeqCst);
+            kept.start_again();
+            fs::write(&kept.go, "").unwrap();
+            kept.assert_waited(IDS[0], 5);
         },
     );
 }

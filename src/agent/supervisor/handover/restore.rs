@@ -73,7 +73,7 @@ impl Supervisor {
         self.keep_cgroups(&state.jobs);
         for job in state.jobs {
             let id = job.job;
-            match self.restore_job(now, job, &mut descriptors) {
+            match self.restore_job(now, is_after_death, job, &mut descriptors) {
                 Err(error) if is_after_death => {
                     tracing::error!("a command cannot be taken: {error}; its processes are killed");
                     self.table.remove(id);
@@ -137,6 +137,7 @@ impl Supervisor {
     fn restore_job(
         &mut self,
         now: Instant,
+        is_after_death: bool,
         mut state: JobState,
         descriptors: &mut Descriptors,
     ) -> io::Result<()> {
@@ -151,7 +152,8 @@ impl Supervisor {
         let mut io = ChildIo::from_state(slot, &state.io, descriptors)?;
         if let Some(child) = &child {
             self.register(id, child, &mut io)?;
-            if let Some(guard) = &mut self.guard {
+            // What was taken from the store is stored until the guard is told of it.
+            if !is_after_death && let Some(guard) = &mut self.guard {
                 guard.started(id, child.process().tree().to_parts());
             }
         }

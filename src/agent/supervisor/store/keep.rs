@@ -121,14 +121,18 @@ impl Supervisor {
         let Some(store) = self.store.as_mut().filter(|store| store.agent.is_some()) else {
             return;
         };
+        let was_stored = store.jobs.get(&id).is_some_and(|job| job.is_complete);
         match store.add(id, state, job) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return store.young.push_front((Clock.now() + RETRY, id));
             }
             Err(error) => {
-                store.remove(id);
-                return store.report(&error);
+                store.report(&error);
+                if was_stored {
+                    return self.leave_to_guard(&[id]);
+                }
+                return store.remove(id);
             }
         }
         if let Some(guard) = &mut self.guard {
