@@ -237,13 +237,42 @@ fn a_limit_without_its_controller_is_named_and_only_its_commands_are_denied() {
     });
 }
 
-/// Prints a number from the file of a controller of its own cgroup.
-fn print(file: &str, field: usize) -> String {
+/// Line of a shell that enters the directory of its own cgroup.
+fn enter_own_cgroup() -> String {
     let own = "/proc/self/cgroup";
     format!(
-        "cd \"$(awk '/cgroup2/ {{ print $2; exit }}' /proc/mounts)$(sed -n 's/^0:://p' {own})\" && \
-         awk 'NR == 1 || /nr_throttled/ {{ n = ${field} }} END {{ print n }}' {file}"
+        "cd \"$(awk '/cgroup2/ {{ print $2; exit }}' /proc/mounts)$(sed -n 's/^0:://p' {own})\""
     )
+}
+
+/// Prints a number from the file of a controller of its own cgroup.
+fn print(file: &str, field: usize) -> String {
+    format!(
+        "{} && \
+         awk 'NR == 1 || /nr_throttled/ {{ n = ${field} }} END {{ print n }}' {file}",
+        enter_own_cgroup()
+    )
+}
+
+#[test]
+fn the_cgroup_of_a_command_can_be_read_whatever_the_umask_of_the_agent() {
+    let user = User::new();
+    let mut command = user.command("sh");
+    command.args(["-c", "umask 077; exec \"$@\"", "sh"]);
+    command.args([
+        env!("CARGO_BIN_EXE_udpagent"),
+        "-v",
+        "--bind",
+        "127.0.0.1:0",
+    ]);
+    let agent = Agent::from(command);
+    if cgroups(&agent).is_none() {
+        return;
+    }
+    let script = format!("{} && stat -c %a . ..", enter_own_cgroup());
+    let words = ["exec", &agent.target(), "--shell", &script];
+    let outcome = user.udpctl(words).outcome();
+    assert_eq!(&outcome.stdout[..], b"755\n755\n", "{}", outcome.stderr);
 }
 
 #[test]
