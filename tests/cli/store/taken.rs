@@ -216,14 +216,14 @@ fn commands_go_on_if_the_next_supervisor_dies_before_it_has_stored_anything() {
             // Something to discard, which comes first.
             let stale = fs::File::open("/dev/null").unwrap().into();
             let mut list = kept.keeper.kept.lock().unwrap();
-            list.push(("stale".to_owned(), stale));
+            list.push(("stored-job-99-stdin".to_owned(), stale));
             drop(list);
             kept.kill();
             kept.keeper.make_busy();
             kept.start_again();
             let ping = kept.user.udpctl(["ping", &kept.target]).outcome();
             assert_eq!(ping.status, 0, "{}", ping.stderr);
-            assert!(kept.keeper.names().contains(&"stale".to_owned()));
+            assert!(kept.keeper.names().contains(&"stored-job-99-stdin".to_owned()));
             kept.kill();
             kept.keeper.is_busy.store(false, Ordering::SeqCst);
             kept.start_again();
