@@ -231,6 +231,46 @@ fn jobs_mine_lists_requests_until_their_results_are_known() {
 }
 
 #[test]
+fn jobs_mine_asks_about_each_request_at_its_own_host() {
+    let user = User::new();
+    let (one, other) = (user.agent(), user.agent());
+    assert_eq!(one.key(), other.key());
+    let detach = |target: &str| {
+        let outcome = user
+            .udpctl(["exec", target, "--detach", "--", "sleep", "600"])
+            .outcome();
+        text(&outcome.stdout).trim().to_owned()
+    };
+    let (first, second) = (detach(&one.target()), detach(&other.target()));
+    // Typed last, and nobody is there.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    let trust = user.udpctl(["trust", &silent, one.key()]).outcome();
+    assert_eq!(trust.status, 0, "{}", trust.stderr);
+    let mistyped = ["exec", &silent, "--id", ID, "--contact-timeout", "100ms"];
+    let mut command = user.command("udpctl");
+    command.args(mistyped).args(["--", "sleep", "600"]);
+    assert!(!command.status().unwrap().success());
+    for _ in 0..2 {
+        let list = user.udpctl(["jobs", "--mine", "--contact-timeout", "2s"]);
+        let list = text(&list.outcome().stdout);
+        for (target, id) in [(one.target(), &first), (other.target(), &second)] {
+            let row = list.lines().find(|line| line.contains(id.as_str()));
+            let row = row.unwrap_or_else(|| panic!("{id}: {list}"));
+            assert!(row.starts_with(&target), "{row}");
+            assert!(row.ends_with("running, sleep 600"), "{row}");
+        }
+    }
+    // With a target, only the requests made there.
+    let list = user.udpctl(["jobs", "--mine", &one.target()]).outcome();
+    let list = text(&list.stdout);
+    assert!(list.contains(&first) && !list.contains(&second), "{list}");
+    for (agent, id) in [(&one, &first), (&other, &second)] {
+        user.udpctl(["kill", &agent.target(), id]).run();
+    }
+}
+
+#[test]
 fn a_given_id_is_not_started_again_after_an_agent_restart() {
     let user = User::new();
     let mut agent = Agent::on_a_port_to_keep(&user, &[]);

@@ -1,7 +1,10 @@
 //! `udpctl jobs --mine`: requests that have no result in the journal, with what their agents say of them.
 //!
-//! Invariant: a request is forgotten only after its agent has said that it does not know it, and after that
-//! was printed.
+//! An agent is a key at a host, as several agents may share a key. Each is asked at every host that was typed for
+//! a request of it.
+//!
+//! Invariant: a request is forgotten only after every host it was made at has said that it does not know it, and after
+//! that was printed.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -25,21 +28,52 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let journal = context.journal();
     let client = context.link()?;
     let resolver = context.resolver()?;
-    let mut agents = outstanding(&journal);
+    let mut requests = outstanding(&journal.runs());
+    let mut agents = agents(&requests, &resolver, &client);
     let mut failed = false;
     if !args.targets.is_empty() {
         let mut wanted = Vec::new();
         for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
             match host {
-                Ok(host) => wanted.push(host.agent),
+                Ok(host) => wanted.push(host),
                 Err(error) => {
                     note(&format!("udpctl: {}: {error}", target.label()));
                     failed = true;
                 }
             }
         }
-        agents.retain(|agent| wanted.contains(&agent.key));
+        agents.retain(|agent| wanted.iter().any(|host| agent.is_at(host)));
+        // A request that was made at another host too is not forgotten on the word of one.
+        requests.retain(|request| {
+            let key = request.record.agent;
+            let is_asked = |host: &String| agents.iter().any(|agent| agent.is(key, host));
+            request.hosts.iter().any(is_asked)
+        });
     }
+    let (mut asked, mut questions) = (Vec::new(), Vec::new());
+    for (index, agent) in agents.iter().enumerate() {
+        match &agent.found {
+            Ok(host) => {
+                asked.push(index);
+                questions.push(question(args, host.clone()));
+            }
+            Err(error) => {
+                failed = true;
+                note(&format!("udpctl: {}: {error}", agent.host));
+            }
+        }
+    }
+    run_queries(&client, Some(&resolver), questions, |index, answer| {
+        let agent = &mut agents[asked[index]];
+        match listed(&agent.host, answer) {
+            Ok(jobs) => agent.jobs = Some(jobs),
+            Err(error) => {
+                failed = true;
+                note(&format!("udpctl: {}: {error}", agent.host));
+            }
+        }
+    });
+    client.close();
     let mut list = List {
         args,
         journal: &journal,
@@ -47,32 +81,9 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         rows: Vec::new(),
         gone: HashSet::new(),
     };
-    let (mut asked, mut questions) = (Vec::new(), Vec::new());
-    for agent in &agents {
-        match agent.find(&resolver, &client) {
-            Ok(host) => {
-                asked.push(agent);
-                questions.push(question(args, host));
-            }
-            Err(error) => {
-                failed = true;
-                note(&format!("udpctl: {}: {error}", agent.label()));
-                list.add(agent, None);
-            }
-        }
+    for request in &requests {
+        list.add(request, &answer(request, &agents));
     }
-    run_queries(&client, Some(&resolver), questions, |index, answer| {
-        let agent = asked[index];
-        match listed(agent.label(), answer) {
-            Ok(jobs) => list.add(agent, Some(&jobs)),
-            Err(error) => {
-                failed = true;
-                note(&format!("udpctl: {}: {error}", agent.label()));
-                list.add(agent, None);
-            }
-        }
-    });
-    client.close();
     let List {
         mut text,
         rows,
@@ -87,68 +98,123 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-/// An agent and the requests made to it, oldest first.
+/// Request without a result, and the hosts that were typed for it, the oldest first.
+#[derive(Debug)]
+struct Request {
+    record: Record,
+    hosts: Vec<String>,
+}
+
+/// Agent that is asked.
 struct Agent {
     key: PublicKey,
-    records: Vec<Record>,
+    /// The target as it was typed.
+    host: String,
+    found: Result<Host, String>,
+    /// Its jobs, once it has answered.
+    jobs: Option<Vec<JobView>>,
 }
 
 impl Agent {
-    /// Returns the target that was last typed for it.
-    fn label(&self) -> &str {
-        self.records.last().map_or("", |record| &record.host)
+    fn is(&self, key: PublicKey, host: &str) -> bool {
+        self.key == key && self.host == host
     }
 
-    /// Finds the agent; fails if the key known for it has changed.
-    fn find(&self, resolver: &HostResolver, client: &Client) -> Result<Host, String> {
-        let target: Target = self
-            .label()
-            .parse()
-            .map_err(|_| "its address in the journal cannot be read".to_owned())?;
-        let host = resolver
-            .find(std::slice::from_ref(&target), client)
-            .pop()
-            .expect("one target, one host")
-            .map_err(|error| error.to_string())?;
-        if host.agent == self.key {
-            Ok(host)
-        } else {
-            Err("the key known for this host has changed since the request was made".into())
-        }
+    /// Returns true if it is the agent at a host, which may be written in another way.
+    fn is_at(&self, host: &Host) -> bool {
+        let shares_an_address = |found: &Host| {
+            let mut paths = found.paths.iter();
+            paths.any(|path| host.paths.iter().any(|other| other.remote == path.remote))
+        };
+        self.key == host.agent
+            && (self.host == host.label || self.found.as_ref().is_ok_and(shares_an_address))
     }
 }
 
-/// Returns the requests without a result, each once, by agent.
-fn outstanding(journal: &Journal) -> Vec<Agent> {
-    let runs = journal.runs();
-    let mut agents: Vec<Agent> = Vec::new();
-    let mut index: HashMap<PublicKey, usize> = HashMap::new();
+/// Answer about a request, with the host that it is from.
+enum Reply<'a> {
+    /// The agent knows it.
+    Job(&'a str, &'a JobView),
+    /// No host knows it.
+    Unknown(&'a str),
+    /// A host does not answer, or was not asked, and no other knows it.
+    NoAnswer(&'a str),
+}
+
+/// Returns the answer about a request: a host that knows it decides, then one that does not answer.
+fn answer<'a>(request: &'a Request, agents: &'a [Agent]) -> Reply<'a> {
+    let (key, id) = (request.record.agent, request.record.id);
+    let newest = request.hosts.last().map_or("", String::as_str);
+    let mut reply = Reply::Unknown(newest);
+    for host in &request.hosts {
+        let agent = agents.iter().find(|agent| agent.is(key, host));
+        match agent.and_then(|agent| agent.jobs.as_ref()) {
+            Some(jobs) => {
+                if let Some(job) = jobs.iter().find(|job| job.id == id) {
+                    return Reply::Job(host, job);
+                }
+            }
+            None => reply = Reply::NoAnswer(host),
+        }
+    }
+    reply
+}
+
+/// Returns the requests without a result, each once, the oldest first.
+fn outstanding(runs: &[Past]) -> Vec<Request> {
+    let mut requests: Vec<Request> = Vec::new();
+    let mut index: HashMap<(RequestId, PublicKey), usize> = HashMap::new();
     for record in runs.iter().rev().flat_map(Past::records) {
         if record.state != State::Open {
             continue;
         }
-        let at = *index.entry(record.agent).or_insert_with(|| {
-            agents.push(Agent {
-                key: record.agent,
-                records: Vec::new(),
-            });
-            agents.len() - 1
-        });
-        let records = &mut agents[at].records;
-        match records.iter_mut().find(|known| known.id == record.id) {
+        if let Some(&at) = index.get(&(record.id, record.agent)) {
             // The newer record was made by `attach`; the older one has the time and the command.
-            Some(known) => {
-                let live = known.live || record.live;
-                let (sent, argv) = (known.sent.clone(), known.argv.clone());
-                *known = Record {
-                    argv,
-                    sent,
-                    live,
-                    ..record
-                };
-            }
-            None => records.push(record),
+            let known = &mut requests[at];
+            known.record.live |= record.live;
+            known.hosts.retain(|host| *host != record.host);
+            known.hosts.push(record.host);
+        } else {
+            index.insert((record.id, record.agent), requests.len());
+            let hosts = vec![record.host.clone()];
+            requests.push(Request { record, hosts });
         }
+    }
+    requests
+}
+
+/// Finds the agents of these requests, each once.
+fn agents(requests: &[Request], resolver: &HostResolver, client: &Client) -> Vec<Agent> {
+    let mut seen = HashSet::new();
+    let mut agents = Vec::new();
+    let (mut targets, mut places) = (Vec::new(), Vec::new());
+    for request in requests {
+        for host in &request.hosts {
+            let key = request.record.agent;
+            if !seen.insert((key, host)) {
+                continue;
+            }
+            if let Ok(target) = host.parse::<Target>() {
+                places.push(agents.len());
+                targets.push(target);
+            }
+            agents.push(Agent {
+                key,
+                host: host.clone(),
+                found: Err("its address in the journal cannot be read".to_owned()),
+                jobs: None,
+            });
+        }
+    }
+    for (place, found) in std::iter::zip(places, resolver.find(&targets, client)) {
+        let agent = &mut agents[place];
+        agent.found = match found {
+            Ok(host) if host.agent == agent.key => Ok(host),
+            Ok(_) => {
+                Err("the key known for this host has changed since the request was made".into())
+            }
+            Err(error) => Err(error.to_string()),
+        };
     }
     agents
 }
@@ -165,40 +231,39 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// Adds the requests made to an agent. Jobs of `None`: the agent does not answer.
-    fn add(&mut self, agent: &'a Agent, jobs: Option<&[JobView]>) {
-        for record in &agent.records {
-            let job = jobs.map(|jobs| jobs.iter().find(|job| job.id == record.id));
-            let (view, name) = match job {
-                Some(Some(job)) => (job.clone(), None),
-                Some(None) => (
-                    self.view(record, Outcome::Unknown {}),
-                    Some(Outcome::Unknown {}.row().name),
-                ),
-                None => (
-                    self.view(record, Outcome::Unreachable {}),
-                    Some("no_answer"),
-                ),
-            };
-            if self.args.json {
-                let mut object = object(&record.host, &view);
-                object["attached"] = json!(record.live);
-                if let Some(name) = name {
-                    object["state"] = json!({name: {}});
-                }
-                let _ = writeln!(self.text, "{object}");
-            } else {
-                let lengths = name.is_none().then_some([view.stdout, view.stderr]);
-                let mut words = state(&view);
-                if record.live {
-                    words.push_str(" (attached here)");
-                }
-                let row = line(&view, lengths, &words);
-                self.rows.push((&record.host, row));
+    /// Adds a request.
+    fn add(&mut self, request: &'a Request, reply: &Reply<'a>) {
+        let record = &request.record;
+        let (host, view, name) = match *reply {
+            Reply::Job(host, job) => (host, job.clone(), None),
+            Reply::Unknown(host) => (
+                host,
+                self.view(record, Outcome::Unknown {}),
+                Some(Outcome::Unknown {}.row().name),
+            ),
+            Reply::NoAnswer(host) => (
+                host,
+                self.view(record, Outcome::Unreachable {}),
+                Some("no_answer"),
+            ),
+        };
+        if self.args.json {
+            let mut object = object(host, &view);
+            object["attached"] = json!(record.live);
+            if let Some(name) = name {
+                object["state"] = json!({name: {}});
             }
-            if matches!(job, Some(None)) && !record.live {
-                self.gone.insert((record.id, record.agent));
+            let _ = writeln!(self.text, "{object}");
+        } else {
+            let lengths = name.is_none().then_some([view.stdout, view.stderr]);
+            let mut words = state(&view);
+            if record.live {
+                words.push_str(" (attached here)");
             }
+            self.rows.push((host, line(&view, lengths, &words)));
+        }
+        if matches!(reply, Reply::Unknown(_)) && !record.live {
+            self.gone.insert((record.id, record.agent));
         }
     }
 
