@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -28,7 +30,8 @@ pub struct StatusArgs {
     /// Print one JSON object
     #[arg(long, conflicts_with = "metrics")]
     pub json: bool,
-    /// Print the metrics in the text format of Prometheus, or write them to FILE, which is replaced as a whole
+    /// Print the metrics in the text format of Prometheus, or write them to FILE, which is replaced as a whole; a device
+    /// or named pipe is written to
     #[arg(
         long,
         value_name = "FILE",
@@ -73,7 +76,8 @@ pub fn status(socket: &Path) -> Result<Status, AskError> {
     }
 }
 
-/// Writes metrics to a file, or to standard output for `-`. A reader sees the old or the new text.
+/// Writes metrics to a file, or to standard output for `-`. A reader of a regular file sees the old or the new text; of a
+/// symbolic link the target is replaced. Anything else is written to.
 fn write(path: &Path, text: &str) -> Result<()> {
     if path.as_os_str() == "-" {
         print!("{text}");
@@ -85,8 +89,19 @@ fn write(path: &Path, text: &str) -> Result<()> {
     if directory.is_some_and(|directory| !directory.is_dir()) {
         bail!("{}: there is no such directory", path.display());
     }
-    home::replace(path, text.as_bytes(), Readers::All)?;
-    Ok(())
+    let is_regular = fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    if is_regular || path.symlink_metadata().is_err() {
+        home::replace(path, text.as_bytes(), Readers::All)?;
+        return Ok(());
+    }
+    // Creates the target of a link that has none yet.
+    OpenOptions::new()
+        .write(true)
+        .create(!path.exists())
+        .truncate(false)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| path.display().to_string())
 }
 
 /// Formats a status, a line for each subject.
@@ -205,6 +220,42 @@ fn each(what: &str, counts: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_replace_a_regular_file_and_the_target_of_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        for text in ["longer than the next one", "second", "third"] {
+            write(&link, text).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+            assert!(link.symlink_metadata().unwrap().is_symlink());
+        }
+        let before = fs::File::open(&file).unwrap();
+        write(&file, "fourth").unwrap();
+        assert_eq!(
+            std::io::read_to_string(before).unwrap(),
+            "third",
+            "not written over"
+        );
+        assert!(write(directory.path(), "text").is_err());
+    }
+
+    #[test]
+    fn metrics_are_written_to_a_fifo_and_leave_it_in_its_place() {
+        use std::os::unix::fs::FileTypeExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
+        let path = fifo.clone();
+        let reader = std::thread::spawn(move || fs::read_to_string(path).unwrap());
+        write(&fifo, "text").unwrap();
+        // A file in its place would leave the reader waiting for ever.
+        assert!(fifo.symlink_metadata().unwrap().file_type().is_fifo());
+        assert_eq!(reader.join().unwrap(), "text");
+    }
 
     #[test]
     fn a_status_is_a_line_for_each_subject_without_control_characters() {
