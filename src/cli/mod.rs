@@ -11,3 +11,4 @@ pub mod ctl;
 pub mod failure;
 pub mod man;
 mod memory;
+mod output;

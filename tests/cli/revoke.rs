@@ -108,3 +108,38 @@ fn what_is_not_clear_is_not_revoked() {
         .run();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
+
+#[test]
+fn a_reader_that_has_closed_the_output_ends_no_subcommand_before_its_work_is_done() {
+    let host = User::new();
+    let key = id(&User::new());
+    let path = keys(&host, &format!("{key} ann\n"));
+    let _agent = host.agent();
+    for args in [
+        &["key"][..],
+        &["keys"],
+        &["keys", "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["status", "--metrics"],
+        &["check"],
+        &["check", "ann"],
+        &["invite"],
+        &["revoke", "ann"],
+    ] {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        drop(reader);
+        let mut command = host.command("udpagent");
+        let output = command.args(args).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), stderr.as_str()),
+            (Some(141), ""),
+            "{args:?}"
+        );
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), "");
+    let admitted = host.udpagent(["keys"]).outcome().stdout;
+    let admitted = String::from_utf8(admitted).unwrap();
+    assert!(!admitted.contains(&key), "{admitted}");
+}

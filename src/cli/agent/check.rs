@@ -20,6 +20,7 @@ use crate::agent::config::{Config, Sandbox, Switch};
 use crate::agent::daemon::unix_now;
 use crate::agent::limits::jobs_per_key;
 use crate::agent::sandbox;
+use crate::cli::output::{note, print};
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
 use crate::peer_addr::PeerAddr;
@@ -67,31 +68,29 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         .with_cgroup_limits(config.cgroup_limits);
     problems.extend(policy.ineffective_lines(&HostAccounts(Account::current()), unix_now()));
     for problem in &problems {
-        eprintln!("udpagent: {problem}");
+        note(&format!("udpagent: {problem}"));
     }
     let Some(who) = &args.key else {
         let (sandbox, incomplete) = sandbox(config.sandbox)?;
         if let Some(incomplete) = &incomplete {
-            eprintln!("udpagent: {incomplete}");
+            note(&format!("udpagent: {incomplete}"));
         }
         let cgroups = CgroupsLine::new(&config, &policy.cgroup_controllers());
         cgroups.report();
-        for line in settings(&config, sandbox, cgroups.line) {
-            println!("{line}");
-        }
+        let mut lines = settings(&config, sandbox, cgroups.line);
         let mut members: Vec<&Member> = policy.members().collect();
         members.sort_by(|a, b| (&a.name, a.key.0).cmp(&(&b.name, b.key.0)));
-        for member in members {
-            println!("{}", describe(member));
-        }
-        println!("this user's own controller: {}", policy.own_user());
+        lines.extend(members.into_iter().map(describe));
+        lines.push(format!("this user's own controller: {}", policy.own_user()));
+        print(&(lines.join("\n") + "\n"))?;
         let faults = !problems.is_empty() || incomplete.is_some() || cgroups.is_fault;
         return Ok(u8::from(faults));
     };
     let member = find(&policy, who)?;
     let answer = match member {
         None if who == SAME_USER => {
-            println!("no: this user's own controller is {}", policy.own_user());
+            let own = policy.own_user();
+            print(&format!("no: this user's own controller is {own}\n"))?;
             return Ok(1);
         }
         None => Err(Denied::NotListed.to_string()),
@@ -103,10 +102,10 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
     };
     let place = member.map_or_else(String::new, |member| format!(" ({})", origin(member)));
     match answer {
-        Ok(yes) if args.argv.is_empty() => println!("{yes}"),
-        Ok(yes) => println!("yes: {yes}{place}"),
+        Ok(yes) if args.argv.is_empty() => print(&format!("{yes}\n"))?,
+        Ok(yes) => print(&format!("yes: {yes}{place}\n"))?,
         Err(no) => {
-            println!("no: {no}{place}");
+            print(&format!("no: {no}{place}\n"))?;
             return Ok(1);
         }
     }
@@ -226,7 +225,7 @@ impl CgroupsLine {
 
     fn report(&self) {
         for line in &self.hindered {
-            eprintln!("udpagent: {line}");
+            note(&format!("udpagent: {line}"));
         }
     }
 }

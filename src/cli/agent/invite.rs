@@ -16,6 +16,7 @@ use crate::agent::access::{Options, Problem, Sources, invite};
 use crate::agent::config::Config;
 use crate::agent::daemon::listening;
 use crate::agent::daemon::unix_now;
+use crate::cli::output::{note, print};
 use crate::net::{self, Bind, DEFAULT_PORT, Host, Invite, Target};
 use crate::process::Account;
 
@@ -56,7 +57,7 @@ pub fn run(args: &InviteArgs) -> Result<u8> {
         agent,
         token,
     };
-    println!("{}", invite.command());
+    print(&format!("{}\n", invite.command()))?;
     Ok(0)
 }
 
@@ -79,7 +80,7 @@ fn check(args: &InviteArgs, files: &Files) -> Result<()> {
     let (policy, mut problems) = sources.load();
     problems.extend(policy.ineffective_lines(&accounts, unix_now()));
     for problem in &problems {
-        eprintln!("udpagent: {problem}");
+        note(&format!("udpagent: {problem}"));
     }
     if problems
         .iter()
@@ -113,9 +114,9 @@ fn target(typed: Option<&str>, bound: &[SocketAddr], config: &Config) -> Result<
     };
     let port = bound_port(bound, &host).unwrap_or_else(|| {
         let (port, source) = configured_port(config);
-        eprintln!(
+        note(&format!(
             "udpagent: no agent of this user runs here; the invitation names port {port}, {source}"
-        );
+        ));
         port
     });
     Ok(Target::new(host, port))

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::files::Files;
+use crate::cli::output::print;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,6 +18,6 @@ pub struct KeyArgs {}
 
 /// Prints the key, creating it if there is none yet.
 pub fn run(_: &KeyArgs) -> Result<u8> {
-    println!("{}", Files::locate()?.key()?);
+    print(&format!("{}\n", Files::locate()?.key()?))?;
     Ok(0)
 }

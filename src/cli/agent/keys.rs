@@ -10,6 +10,7 @@ use super::owner::{ago, json};
 use crate::agent::access::{Sources, quote_option};
 use crate::agent::daemon::unix_now;
 use crate::agent::owner::{AskError, KeyView, Reply, Request, ask};
+use crate::cli::output::{note, print};
 use crate::escape;
 use crate::message::limits::NAME;
 
@@ -34,24 +35,28 @@ pub fn run(args: &KeysArgs) -> Result<u8> {
     let (keys, since) = match ask(&socket, Request::Keys) {
         Ok(replies) => answer(replies),
         Err(AskError::NotRunning) => {
-            eprintln!(
+            note(&format!(
                 "udpagent: {}; the keys are those of the files",
                 AskError::NotRunning
-            );
+            ));
             (of_files(files), None)
         }
         Err(error) => return Err(error).with_context(|| socket.display().to_string()),
     };
     if args.json {
-        for key in &keys {
-            println!("{}", json(key));
-        }
+        let lines: Vec<String> = keys.iter().map(|key| json(key) + "\n").collect();
+        print(&lines.concat())?;
         return Ok(0);
     }
-    print!("{}", table(&keys));
+    let mut text = table(&keys);
     if let Some(since) = since {
-        println!("last seen since the start of the agent, {}", ago(&since));
+        let _ = writeln!(
+            text,
+            "last seen since the start of the agent, {}",
+            ago(&since)
+        );
     }
+    print(&text)?;
     Ok(0)
 }
 
@@ -76,7 +81,7 @@ fn of_files(files: Files) -> Vec<KeyView> {
     };
     let (policy, problems) = sources.load();
     for problem in &problems {
-        eprintln!("udpagent: {problem}");
+        note(&format!("udpagent: {problem}"));
     }
     let view = |member: &crate::agent::access::Member| KeyView {
         key: member.key,

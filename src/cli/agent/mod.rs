@@ -29,7 +29,7 @@ use self::reload::ReloadArgs;
 use self::revoke::RevokeArgs;
 use self::serve::ServeArgs;
 use self::status::StatusArgs;
-use super::{failure, memory};
+use super::{failure, memory, output};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
         (true, Some(_)) | (false, _) => run(&line),
     };
     let status = result.unwrap_or_else(|error| {
-        eprintln!("udpagent: {error:#}");
+        output::note(&format!("udpagent: {error:#}"));
         INTERNAL
     });
     // At once: a thread that waits for the terminal must not delay it.

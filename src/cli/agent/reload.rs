@@ -9,6 +9,7 @@ use clap::Args;
 use super::files::Files;
 use super::status::status;
 use crate::agent::owner::{AskError, Reply, Request, Status, ask};
+use crate::cli::output::print;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +50,10 @@ pub fn run(_: &ReloadArgs) -> Result<u8> {
         1 => "1 command runs".to_owned(),
         number => format!("{number} commands run"),
     };
-    println!("version {} has taken over; {running}", after.version);
+    print(&format!(
+        "version {} has taken over; {running}\n",
+        after.version
+    ))?;
     Ok(0)
 }
 

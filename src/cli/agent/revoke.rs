@@ -9,6 +9,7 @@ use clap::Args;
 use super::files::Files;
 use crate::agent::access::{Sources, revoke};
 use crate::agent::owner::{AskError, Reply, Request, ask};
+use crate::cli::output::print;
 use crate::crypto::PublicKey;
 
 const EXAMPLES: &str = "\
@@ -42,10 +43,12 @@ pub fn run(args: &RevokeArgs) -> Result<u8> {
     let revoked = revoke(&sources, &args.key)?;
     let lines: Vec<String> = revoked.lines.iter().map(ToString::to_string).collect();
     let (path, lines, key) = (revoked.path.display(), lines.join(", "), revoked.key);
-    println!("{path}:{lines}: removed {key}");
-    match wait(&socket, &key) {
-        Ok(()) => println!("the agent no longer admits it; its sessions and commands end"),
-        Err(AskError::NotRunning) => println!("{}", AskError::NotRunning),
+    // Nothing is printed before: a reader that has closed the output must not end the wait.
+    let noticed = wait(&socket, &key);
+    print(&format!("{path}:{lines}: removed {key}\n"))?;
+    match noticed {
+        Ok(()) => print("the agent no longer admits it; its sessions and commands end\n")?,
+        Err(AskError::NotRunning) => print(&format!("{}\n", AskError::NotRunning))?,
         Err(AskError::Silent) => bail!("the agent has not noticed it yet; restart the agent"),
         Err(error) => bail!("{error}; check that the agent has noticed it"),
     }

@@ -28,6 +28,7 @@ use crate::agent::supervisor::Store;
 use crate::agent::supervisor::guard::Guard;
 use crate::agent::supervisor::handover::{Inherited, Program, report_trial};
 use crate::agent::{log, sandbox};
+use crate::cli::output::note;
 use crate::control::signals::not_ignored;
 use crate::crypto::{SecretKey, key_file};
 use crate::escape;
@@ -147,7 +148,9 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let recorder = process.pid();
     let guard = Guard::start()
         .inspect_err(|error| {
-            eprintln!("udpagent: {error}; after a crash of the agent its jobs go on");
+            note(&format!(
+                "udpagent: {error}; after a crash of the agent its jobs go on"
+            ));
         })
         .ok();
     let [own, fronts] = logs;

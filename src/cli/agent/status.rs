@@ -14,6 +14,7 @@ use super::owner::{json, span};
 use crate::agent::owner::{
     AskError, Commands, DOWN, DroppedRecords, Reply, Request, Sessions, Status, ask, metrics,
 };
+use crate::cli::output::print;
 use crate::escape;
 use crate::home::{self, Readers};
 
@@ -58,9 +59,9 @@ pub fn run(args: &StatusArgs) -> Result<u8> {
     }
     let status = status.with_context(|| socket.display().to_string())?;
     if args.json {
-        println!("{}", json(&status));
+        print(&(json(&status) + "\n"))?;
     } else if args.metrics.is_none() {
-        print!("{}", text(&status));
+        print(&text(&status))?;
     }
     Ok(0)
 }
@@ -80,8 +81,7 @@ pub fn status(socket: &Path) -> Result<Status, AskError> {
 /// symbolic link the target is replaced. Anything else is written to.
 fn write(path: &Path, text: &str) -> Result<()> {
     if path.as_os_str() == "-" {
-        print!("{text}");
-        return Ok(());
+        return print(text);
     }
     let directory = path
         .parent()

@@ -1,9 +1,8 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result};
 
+pub use crate::cli::output::{note, print};
 use crate::control::client::Client;
 use crate::control::host_resolver::HostResolver;
 use crate::control::journal::Journal;
@@ -11,7 +10,6 @@ use crate::control::stdio::Streams;
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{AgentHome, ControlHome, User, environment};
-use crate::message::status;
 use crate::net;
 use crate::rng::Rng;
 
@@ -66,23 +64,4 @@ pub fn open_client(identity: SecretKey) -> Result<Client> {
 /// Returns the standard streams of this process.
 pub fn streams() -> Result<Streams> {
     Streams::of_process().context("standard streams")
-}
-
-/// Prints to stdout. If its reader has exited, this process ends with the status of SIGPIPE.
-pub fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            std::process::exit(status::BROKEN_PIPE.into())
-        }
-        result => result.context("standard output"),
-    }
-}
-
-/// Prints a line on stderr. A failure is ignored: there is no other place to report it.
-pub fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }
