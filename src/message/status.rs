@@ -77,7 +77,7 @@ const fn agent(number: u8, meaning: &'static str) -> Status {
 }
 
 /// All statuses; those of several targets in order of [`severity`].
-pub const STATUSES: [Status; 20] = [
+pub const STATUSES: [Status; 21] = [
     one(
         USAGE,
         "The command line cannot be understood. Nothing was sent.",
@@ -137,6 +137,10 @@ pub const STATUSES: [Status; 20] = [
         AGENT_FAILURE,
         "A thread of the agent failed: a fault of the program, or the loss of every socket. A line on standard \
          error names the thread and the reason. The agent exits at once, without ending its jobs.",
+    ),
+    agent(
+        BROKEN_PIPE,
+        "The reader of the standard output of a subcommand has closed it.",
     ),
 ];
 

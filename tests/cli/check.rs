@@ -40,11 +40,13 @@ fn check_lists_every_key_with_its_rights() {
          memory='1 MiB' pids=7 cpu=50",
         "admin user=* expires=2001-01-01T00:00:00+02:00",
     ]);
-    user.write_config(
-        "bind = ':7001'\naudit = 'required'\naudit-file = '/var/log/a'\n\
+    let audit = user.path("audit");
+    let audit = audit.display();
+    user.write_config(&format!(
+        "bind = ':7001'\naudit = 'required'\naudit-file = '{audit}'\n\
          [limits]\njobs = 7\nsessions-per-key = 32\nruntime = '90s'\noutput = '1 kB'\nopen-files = 64\n\
-         [cgroup]\nparent = 'off'\npids = 100",
-    );
+         [cgroup]\nparent = 'off'\npids = 100"
+    ));
     let own = own_name();
     let place = user.path("config/udpagent/authorized_keys");
     let place = place.display();
@@ -62,10 +64,10 @@ fn check_lists_every_key_with_its_rights() {
             "listens on :7001\n\
              {sandbox}\n\
              takes 32 sessions of a key\n\
-             runs 7 commands at a time, 6 of one key without max-jobs=, each for 90s at most, each with 1000 bytes of output at most, nofile 64, \
+             runs 7 commands at a time, 6 of one key without max-jobs=, each for 90s at most, each with 1000 bytes of output at most, open-files 64, \
              each with 100 processes at most\n\
              runs commands without cgroups: they are switched off\n\
-             keeps a record of what runs in /var/log/a, and runs nothing that is not recorded\n\
+             keeps a record of what runs in {audit}, and runs nothing that is not recorded\n\
              {} k0 ({place}:1): runs any command as {own}\n\
              {} k1 ({place}:2): chats, and runs no commands; from 192.0.2.0/24 or ::1/128\n\
              {} k2 ({place}:3): runs \"uname -a\" or \"df **\" as no-such-ann, or no-such-bob if asked; 3 at a time; \
@@ -139,6 +141,46 @@ fn check_of_one_command_names_the_user_or_the_reason() {
         0,
         &format!("{} k2 (FILE:3): chats, and runs no commands", keys[2]),
     );
+}
+
+#[test]
+fn check_fails_where_the_agent_would_not_start_and_says_what_is_switched_off() {
+    let (user, keys) = host(&["max-jobs=2"]);
+    let audit = user.path("none/audit");
+    user.write_config(&format!(
+        "exec = false\nplain = false\naudit = 'required'\naudit-file = '{}'",
+        audit.display()
+    ));
+    let identity = user.path("state/udpagent/identity");
+    user.udpagent(["key"]).outcome();
+    std::fs::write(&identity, "junk\n").unwrap();
+    let outcome = user.udpagent(["check"]).outcome();
+    let stderr = outcome.stderr;
+    assert_eq!(outcome.status, 1);
+    assert!(stderr.contains(&identity.display().to_string()), "{stderr}");
+    let consequence = "No such file or directory (os error 2); the agent does not start\n";
+    assert!(stderr.contains(consequence), "{stderr}");
+    let stdout = String::from_utf8(outcome.stdout).unwrap();
+    let place = user.path("config/udpagent/authorized_keys");
+    let lines = [
+        "ignores plain text".to_owned(),
+        "runs no commands".to_owned(),
+        format!(
+            "{} k0 ({}:1): chats, and runs no commands",
+            keys[0],
+            place.display()
+        ),
+    ];
+    for line in &lines {
+        assert!(stdout.lines().any(|there| there == line), "{stdout}");
+    }
+    std::fs::remove_file(identity).unwrap();
+    user.write_config("");
+    let outcome = user.udpagent(["check"]).outcome();
+    let stdout = String::from_utf8(outcome.stdout).unwrap();
+    let line = "keeps a record of what runs in standard error, unless that is a terminal\n";
+    assert!(stdout.contains(line), "{stdout}");
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::chat::ReplyTemplate;
 use super::limits::JOBS;
 pub use super::switch::Switch;
 use crate::net::Bind;
-use crate::process::{CgroupLimits, CgroupParent, Limit};
+use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
 use crate::session::limits::SESSIONS_PER_KEY;
 
 /// Audit records of commands.
@@ -30,6 +30,19 @@ pub enum Audit {
     On,
     /// Records are written. If one cannot be written, the command does not run.
     Required,
+}
+
+/// Returns the name of a resource in `[limits]` of the file; that of the system for one that is not there.
+#[must_use]
+pub fn limit_name(resource: Resource) -> String {
+    let name = match resource {
+        Resource::Nofile => "open-files",
+        Resource::Nproc => "processes",
+        Resource::As => "memory",
+        Resource::Fsize => "file-size",
+        other => return format!("{other:?}").to_lowercase(),
+    };
+    name.to_owned()
 }
 
 /// Format of diagnostics.
@@ -217,7 +230,6 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Resource;
 
     fn reply(n: u16) -> ReplyTemplate {
         format!("reply{n} {{text}}").parse().unwrap()

@@ -3,6 +3,8 @@
 //! Decides nothing: the answers come from the agent's own policy. Anything that depends on the moment, such as
 //! the number of running commands, is left out.
 
+mod files;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
@@ -11,12 +13,13 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Result, bail};
 use clap::Args;
 
+use self::files::{refused_audit, refused_identity};
 use super::files::{ConfigFile, Files};
 use super::host_accounts::HostAccounts;
 use super::serve::{audit, probe};
 use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
-use crate::agent::audit::Demand;
-use crate::agent::config::{Config, Sandbox, Switch};
+use crate::agent::audit::{self, Demand};
+use crate::agent::config::{self, Config, Sandbox, Switch, limit_name};
 use crate::agent::daemon::unix_now;
 use crate::agent::limits::jobs_per_key;
 use crate::agent::sandbox;
@@ -58,6 +61,7 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> Result<u8> {
     let files = Files::locate()?;
     let config = Config::resolve([files.read_config(&args.config)?]);
+    let identity = refused_identity(&files.agent.identity());
     let sources = Sources {
         agent: files.agent,
         control: files.control,
@@ -75,16 +79,23 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         if let Some(incomplete) = &incomplete {
             note(&format!("udpagent: {incomplete}"));
         }
+        let unwritable = audit(&config).and_then(|audit| refused_audit(&audit));
+        let identity = identity.map(|error| error.to_string());
+        let refused: Vec<String> = identity.into_iter().chain(unwritable).collect();
+        for line in &refused {
+            note(&format!("udpagent: {line}"));
+        }
         let cgroups = CgroupsLine::new(&config, &policy.cgroup_controllers());
         cgroups.report();
         let mut lines = settings(&config, sandbox, cgroups.line);
         let mut members: Vec<&Member> = policy.members().collect();
         members.sort_by(|a, b| (&a.name, a.key.0).cmp(&(&b.name, b.key.0)));
+        let describe = |member| describe(member, config.exec);
         lines.extend(members.into_iter().map(describe));
         lines.push(format!("this user's own controller: {}", policy.own_user()));
         print(&(lines.join("\n") + "\n"))?;
-        let faults = !problems.is_empty() || incomplete.is_some() || cgroups.is_fault;
-        return Ok(u8::from(faults));
+        let is_refused = !refused.is_empty() || incomplete.is_some() || cgroups.is_fault;
+        return Ok(u8::from(is_refused || !problems.is_empty()));
     };
     let member = find(&policy, who)?;
     let answer = match member {
@@ -96,7 +107,7 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         None => Err(Denied::NotListed.to_string()),
         Some(member) if args.argv.is_empty() => policy
             .authorize_session(&member.key, from(args), None, unix_now())
-            .map(|_| describe(member))
+            .map(|_| describe(member, config.exec))
             .map_err(|denied| denied.to_string()),
         Some(member) => authorize(&config, &policy, member, args),
     };
@@ -143,7 +154,7 @@ fn authorize(
         .authorize_exec(&member.key, from(args), &exec, &accounts, unix_now())
         .map_err(|denied| denied.to_string())?;
     let cgroups = CgroupsLine::new(config, &grant.cgroup_limits.controllers());
-    if cgroups.is_fault && !grant.cgroup_limits.is_empty() {
+    if !cgroups.hindered.is_empty() && !grant.cgroup_limits.is_empty() {
         return Err(cgroups.hindered.join("; "));
     }
     cgroups.report();
@@ -240,6 +251,9 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
             config.sessions_per_key
         ));
     }
+    if config.plain == Switch::Off {
+        lines.push("ignores plain text".into());
+    }
     if config.exec == Switch::Off {
         lines.push("runs no commands".into());
         return lines;
@@ -258,7 +272,7 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     }
     for limit in &config.resources {
         let (resource, at_most) = (limit.resource, limit.at_most);
-        limits.push(format!("{resource:?} {at_most}").to_lowercase());
+        limits.push(format!("{} {at_most}", limit_name(resource)));
     }
     if !config.cgroup_limits.is_empty() {
         limits.push(format!("each with {} at most", config.cgroup_limits));
@@ -268,11 +282,20 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     if config.keep_jobs == Switch::On {
         lines.push("leaves commands alone when it ends".into());
     }
-    lines.push(match audit(config) {
+    // The agent decides by its own standard error, which is another than that of this program.
+    let may_collect = config.audit == config::Audit::Auto && config.audit_file.is_none();
+    let wanted = may_collect.then_some(audit::Config {
+        file: None,
+        demand: Demand::Wanted,
+    });
+    lines.push(match audit(config).or(wanted) {
         None => "keeps no record of what runs".into(),
         Some(audit) => {
             let place = match &audit.file {
                 Some(path) => path.display().to_string(),
+                None if config.audit == config::Audit::Auto => {
+                    "standard error, unless that is a terminal".into()
+                }
                 None => "standard error".into(),
             };
             let demand = match audit.demand {
@@ -286,22 +309,23 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
 }
 
 /// Describes a key: `KEY NAME (PLACE): CLAUSES`.
-fn describe(member: &Member) -> String {
+fn describe(member: &Member, exec: Switch) -> String {
     let options = &member.options;
     let mut clauses = Vec::new();
-    if options.chat_only {
-        clauses.push("chats, and runs no commands".to_owned());
+    let runs = !options.chat_only && exec == Switch::On;
+    clauses.push(if runs {
+        format!("runs {} as {}", commands(member), users(member))
     } else {
-        clauses.push(format!("runs {} as {}", commands(member), users(member)));
-    }
+        "chats, and runs no commands".to_owned()
+    });
     if !options.from.is_empty() {
         let networks: Vec<String> = options.from.iter().map(ToString::to_string).collect();
         clauses.push(format!("from {}", networks.join(" or ")));
     }
-    if let Some(jobs) = options.max_jobs {
+    if let Some(jobs) = options.max_jobs.filter(|_| runs) {
         clauses.push(format!("{jobs} at a time"));
     }
-    if !options.cgroup_limits.is_empty() {
+    if runs && !options.cgroup_limits.is_empty() {
         clauses.push(format!("each with {} at most", options.cgroup_limits));
     }
     if options.admin {
