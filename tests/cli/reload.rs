@@ -97,7 +97,12 @@ fn another_program_takes_over_and_one_that_cannot_run_does_not() {
     assert_eq!(refused_reload(&mut agent), "out of order");
     put(b"no program");
     let reason = refused_reload(&mut agent);
-    assert!(reason.contains("Exec format error"), "{reason}");
+    let names_it = format!("{}: Exec format error", program.display());
+    assert!(reason.starts_with(&names_it), "{reason}");
+    fs::remove_file(&program).unwrap();
+    let reason = refused_reload(&mut agent);
+    let names_it = format!("{}: No such file", program.display());
+    assert!(reason.starts_with(&names_it), "{reason}");
     assert_eq!(executed(), first);
     put(&fs::read(env!("CARGO_BIN_EXE_udpagent")).unwrap());
     reload(&user, &mut agent);
@@ -146,11 +151,9 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     user.write_config("bind = 3\n");
     let refused = user.udpagent(["reload"]).outcome();
     assert_eq!(refused.status, 1);
-    assert!(
-        refused.stderr.contains("the agent goes on as before") && refused.stderr.contains("bind"),
-        "{}",
-        refused.stderr
-    );
+    let file = user.path("config/udpagent/udpagent.toml");
+    let words = format!("udpagent: the agent goes on as before: {}:1: bind", file.display());
+    assert!(refused.stderr.starts_with(&words), "{}", refused.stderr);
     ends_with(running, &go, 3);
     let status = user.udpagent(["status", "--json"]).outcome();
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
@@ -158,6 +161,33 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     // Counters go on.
     assert_eq!(status["commands"]["accepted"], 2);
     assert_eq!(status["commands"]["ended"]["exited"], 2);
+}
+
+#[test]
+fn udpagent_reload_names_what_is_not_in_force() {
+    let user = User::new();
+    user.write_config("bind = '127.0.0.1:0'\n[limits]\njobs = 2\n");
+    let _agent = Agent::start(&user, &[]);
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    user.write_config(&format!(
+        "bind = ['127.0.0.1:0', '{taken}']\n[limits]\njobs = 3\n"
+    ));
+    let reload = user.udpagent(["reload"]).outcome();
+    assert_eq!(reload.status, 1);
+    assert_eq!(
+        reload.stderr,
+        format!(
+            "udpagent: not in force: bind {taken}: Address already in use (os error 98)\n\
+             udpagent: not in force: jobs = 3: it is 2; more need a restart of the agent and enough descriptors\n"
+        )
+    );
+    let stdout = String::from_utf8(reload.stdout).unwrap();
+    assert!(stdout.contains(" has taken over; 0 commands run"), "{stdout}");
+    let status = user.udpagent(["status"]).outcome().stdout;
+    let status = String::from_utf8(status).unwrap();
+    let lacks = format!("lacks      bind {taken}: ");
+    assert!(status.contains(&lacks), "{status}");
 }
 
 #[test]

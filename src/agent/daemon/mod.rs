@@ -18,6 +18,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
+use rustix::io::Errno;
+
 use super::config::LogFormat;
 use super::front;
 pub use super::ipc::Plain;
@@ -255,6 +257,15 @@ fn open(
     })
 }
 
+/// Returns the line about an address that is not bound. That a machine lacks an address family is no fault of an address
+/// that stands for all.
+fn unbound_line((address, error): &(SocketAddr, io::Error)) -> Option<String> {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let has_no_family = matches!(errno, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL));
+    let is_expected = address.ip().is_unspecified() && has_no_family;
+    (!is_expected).then(|| format!("bind {address}: {error}"))
+}
+
 impl Bound {
     /// Lets the service manager keep descriptors of the jobs.
     pub fn set_store(&mut self, store: Option<Store>) {
@@ -270,6 +281,8 @@ impl Bound {
             name: self.setup.name.clone(),
             key: self.key.to_string(),
             listening: self.addresses.iter().map(SocketAddr::to_string).collect(),
+            unbound: self.unbound.iter().filter_map(unbound_line).collect(),
+            jobs: self.setup.jobs.max_jobs,
         };
         self.supervisor.open_owner(socket, about)
     }

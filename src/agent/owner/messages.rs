@@ -53,6 +53,9 @@ pub struct Status {
     pub key: String,
     /// Addresses that it listens on.
     pub listening: Vec<String>,
+    /// Settings of the configuration that are not in force, with the reasons.
+    #[serde(default)]
+    pub not_in_force: Vec<String>,
     /// Time of its start, RFC 3339.
     pub started: String,
     /// Time since then in milliseconds.

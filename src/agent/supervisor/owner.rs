@@ -31,6 +31,10 @@ pub struct About {
     pub key: String,
     /// Addresses that it listens on.
     pub listening: Vec<String>,
+    /// Addresses of the configuration that are not bound, with the reasons.
+    pub unbound: Vec<String>,
+    /// Number of jobs that the configuration allows.
+    pub jobs: usize,
 }
 
 /// The socket and its connections.
@@ -298,6 +302,18 @@ impl Supervisor {
         frames.queue(&Reply::Done { since });
     }
 
+    /// Returns the settings that are not in force.
+    fn not_in_force(&self, about: &About) -> Vec<String> {
+        let mut lines = about.unbound.clone();
+        if self.max_jobs < about.jobs {
+            lines.push(format!(
+                "jobs = {}: it is {}; more need a restart of the agent and enough descriptors",
+                about.jobs, self.max_jobs
+            ));
+        }
+        lines
+    }
+
     fn status(&self, about: &About, front_answers: bool) -> Status {
         let counts = self.tally.counts();
         let open = self.sessions.count() as u64;
@@ -309,6 +325,7 @@ impl Supervisor {
             name: about.name.clone(),
             key: about.key.clone(),
             listening: about.listening.clone(),
+            not_in_force: self.not_in_force(about),
             started: self.tally.since.clone(),
             uptime_ms: crate::time::micros(Clock.now().since(self.began)) / 1000,
             keys: self.policy.policy().members().count() as u64,

@@ -9,7 +9,8 @@ use clap::Args;
 use super::files::Files;
 use super::status::status;
 use crate::agent::owner::{AskError, Reply, Request, Status, ask};
-use crate::cli::output::print;
+use crate::cli::output::{note, print};
+use crate::escape;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[command(after_help = EXAMPLES)]
 pub struct ReloadArgs {}
 
-/// Orders a reload and waits until the new program serves. If it cannot, the exit status is 1 and the old one goes on.
+/// Orders a reload and waits until the new program serves. If it cannot, the exit status is 1 and the old one goes on. It
+/// is 1 too if a setting is not in force.
 pub fn run(_: &ReloadArgs) -> Result<u8> {
     let socket = Files::locate()?.agent.socket();
     // A tool of another version may not understand it.
@@ -50,11 +52,15 @@ pub fn run(_: &ReloadArgs) -> Result<u8> {
         1 => "1 command runs".to_owned(),
         number => format!("{number} commands run"),
     };
+    for line in &after.not_in_force {
+        let line = escape::line(line.as_bytes(), usize::MAX);
+        note(&format!("udpagent: not in force: {line}"));
+    }
     print(&format!(
         "version {} has taken over; {running}\n",
         after.version
     ))?;
-    Ok(0)
+    Ok(u8::from(!after.not_in_force.is_empty()))
 }
 
 /// Waits until a program serves that has taken over.

@@ -306,7 +306,8 @@ pub fn try_takeover(args: &ServeArgs) -> Result<u8> {
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     key_file::load_or_create(&files.agent.identity(), &mut rng)?;
     if let Some(audit) = audit(&config) {
-        audit::Log::open(audit).context("audit-file")?;
+        let path = audit.file.clone().unwrap_or_default();
+        audit::Log::open(audit).with_context(|| format!("audit-file: {}", path.display()))?;
     }
     if let Err(error) = CgroupsReport::new(&config.cgroup_parent, &BTreeSet::new())
         && config.cgroup_parent.is_chosen()

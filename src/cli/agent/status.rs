@@ -131,7 +131,8 @@ fn of_agent(status: &Status) -> Vec<(&'static str, String)> {
         ended,
     } = &status.commands;
     let ended = each("ended", ended);
-    vec![
+    let not_in_force = status.not_in_force.join("; ");
+    let lines = vec![
         ("agent", format!("{} {}", status.name, status.key)),
         (
             "version",
@@ -154,7 +155,10 @@ fn of_agent(status: &Status) -> Vec<(&'static str, String)> {
             "commands",
             format!("{running} running, {accepted} accepted, {denied} denied{ended}"),
         ),
-    ]
+        ("lacks", not_in_force),
+    ];
+    let is_told = |(subject, words): &(&str, String)| *subject != "lacks" || !words.is_empty();
+    lines.into_iter().filter(is_told).collect()
 }
 
 /// Returns the lines about datagrams, and about what is missing.

@@ -103,13 +103,22 @@ impl Trial {
         let first = lines.next().unwrap_or_default();
         let file = str::from_utf8(first).ok().and_then(FileIdentity::parse);
         // Without the identity, the first line is that of the launcher.
-        let last = lines.next_back().or(file.is_none().then_some(first));
-        match (file, last.unwrap_or_default()) {
-            (Some(file), line) if line == READY.as_bytes() => Ok(file),
-            (_, []) => Err("the program has ended without a word".to_owned()),
-            (_, line) => Err(escape::line(line, REASON).into_owned()),
+        let lines: Vec<&[u8]> = file.is_none().then_some(first).into_iter().chain(lines).collect();
+        match (file, lines.last()) {
+            (Some(file), Some(line)) if *line == READY.as_bytes() => Ok(file),
+            _ => Err(reason(&lines)),
         }
     }
+}
+
+/// Returns the reason for a failure: the last message of this program, or else the first line that was written.
+fn reason(lines: &[&[u8]]) -> String {
+    let own = lines.iter().rev().find_map(|line| line.strip_prefix(b"udpagent: "));
+    let first = lines.iter().find(|line| !line.is_empty()).copied();
+    own.or(first).map_or_else(
+        || "the program has ended without a word".to_owned(),
+        |line| escape::line(line, REASON).into_owned(),
+    )
 }
 
 impl Drop for Trial {
@@ -130,9 +139,12 @@ impl Drop for Trial {
 pub fn launch(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     let mut args = args.into_iter();
     let path = PathBuf::from(args.next().unwrap_or_default());
+    let named = |error| io::Error::other(format!("{}: {error}", path.display()));
     setsid()?;
-    writeln!(io::stdout(), "{}", FileIdentity::of(&path)?)?;
-    let mut child = Command::new(&path).arg0(TRIAL).args(args).spawn()?;
+    let file = FileIdentity::of(&path).map_err(named)?;
+    writeln!(io::stdout(), "{file}")?;
+    let child = Command::new(&path).arg0(TRIAL).args(args).spawn();
+    let mut child = child.map_err(named)?;
     child.wait().map(drop)
 }
 
@@ -145,4 +157,30 @@ pub fn report() -> io::Result<()> {
     io::stdin().read_to_end(&mut text)?;
     State::parse(&text)?;
     writeln!(io::stdout(), "{READY}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_refused_program_is_its_own_message_or_the_first_line_of_another() {
+        for (lines, words) in [
+            (
+                &[&b"udpagent: a warning"[..], b"udpagent: audit-file: /no"][..],
+                "audit-file: /no",
+            ),
+            (
+                &[
+                    b"",
+                    b"udpagent-trial: unrecognized option",
+                    b"Try 'udpagent-trial --help'",
+                ],
+                "udpagent-trial: unrecognized option",
+            ),
+            (&[b""], "the program has ended without a word"),
+        ] {
+            assert_eq!(reason(lines), words);
+        }
+    }
 }
