@@ -44,7 +44,7 @@ fn agents_with_different_state_directories_are_told_apart_and_a_killed_one_is_no
     assert!(
         outcome
             .stderr
-            .ends_with("no agent runs with this state directory\n")
+            .ends_with("no agent answers\n")
     );
     let again = start("one");
     let answer: Value = serde_json::from_slice(&ask("one").stdout).unwrap();

@@ -134,7 +134,7 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     let missing = user.udpagent(["reload"]).outcome();
     assert_eq!(missing.status, 1);
     assert!(
-        missing.stderr.contains("no agent runs"),
+        missing.stderr.contains("no agent answers"),
         "{}",
         missing.stderr
     );

@@ -71,8 +71,9 @@ fn a_key_is_revoked_without_a_running_agent_too() {
     let path = keys(&host, &format!("{key} ann\n"));
     host.udpagent(["revoke", &key])
         .stdout(format!(
-            "{}:1: removed {key}\nno agent runs with this state directory\n",
-            path.display()
+            "{}:1: removed {key}\nno agent answers at {}\n",
+            path.display(),
+            host.path("state/udpagent/agent.sock").display()
         ))
         .run();
     assert_eq!(fs::read_to_string(&path).unwrap(), "");

@@ -31,7 +31,7 @@ pub enum AskError {
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotRunning => "no agent runs with this state directory",
+            Self::NotRunning => "no agent answers",
             Self::Closed => {
                 "the agent refuses to answer: it answers its own user and root only, and tools of its own version"
             }

@@ -48,7 +48,7 @@ pub fn run(args: &InviteArgs) -> Result<u8> {
     let config = Config::resolve([files.read_config(&args.config)?]);
     check(args, &files)?;
     let bound = running(&files)?;
-    let target = target(args.host.as_deref(), &bound, &config)?;
+    let target = target(args.host.as_deref(), &bound, &config, &files)?;
     let agent = files.key()?;
     let mut rng = net::rng().context("cannot get random numbers from the system")?;
     let token = invite::create(&files.agent, &args.options, &mut rng, unix_now())?;
@@ -100,7 +100,12 @@ fn running(files: &Files) -> Result<Vec<SocketAddr>> {
 
 /// Returns the address to put into the invitation. A port that was neither typed nor bound by a running agent
 /// is reported on standard error.
-fn target(typed: Option<&str>, bound: &[SocketAddr], config: &Config) -> Result<Target> {
+fn target(
+    typed: Option<&str>,
+    bound: &[SocketAddr],
+    config: &Config,
+    files: &Files,
+) -> Result<Target> {
     let host = match typed {
         Some(text) => {
             let target: Target = text.parse().with_context(|| format!("--host {text}"))?;
@@ -115,7 +120,8 @@ fn target(typed: Option<&str>, bound: &[SocketAddr], config: &Config) -> Result<
     let port = bound_port(bound, &host).unwrap_or_else(|| {
         let (port, source) = configured_port(config);
         note(&format!(
-            "udpagent: no agent of this user runs here; the invitation names port {port}, {source}"
+            "udpagent: {} names no running agent; the invitation names port {port}, {source}",
+            files.agent.listening().display()
         ));
         port
     });

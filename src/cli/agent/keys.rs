@@ -36,8 +36,8 @@ pub fn run(args: &KeysArgs) -> Result<u8> {
         Ok(replies) => answer(replies),
         Err(AskError::NotRunning) => {
             note(&format!(
-                "udpagent: {}; the keys are those of the files",
-                AskError::NotRunning
+                "udpagent: no agent answers at {}; the keys are those of the files",
+                socket.display()
             ));
             (of_files(files), None)
         }

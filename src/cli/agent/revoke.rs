@@ -48,7 +48,9 @@ pub fn run(args: &RevokeArgs) -> Result<u8> {
     print(&format!("{path}:{lines}: removed {key}\n"))?;
     match noticed {
         Ok(()) => print("the agent no longer admits it; its sessions and commands end\n")?,
-        Err(AskError::NotRunning) => print(&format!("{}\n", AskError::NotRunning))?,
+        Err(AskError::NotRunning) => {
+            print(&format!("no agent answers at {}\n", socket.display()))?;
+        }
         Err(AskError::Silent) => bail!("the agent has not noticed it yet; restart the agent"),
         Err(error) => bail!("{error}; check that the agent has noticed it"),
     }
