@@ -115,6 +115,7 @@ impl Counts {
                 refused(*id, controller, *outcome, denied.as_ref());
             }
             Note::Registered { controller } => registered(controller),
+            Note::AlreadyListed { controller } => already_listed(controller),
         }
     }
 }
@@ -157,6 +158,17 @@ fn refused(id: RequestId, controller: &Controller, outcome: Outcome, denied: Opt
 fn registered(controller: &Controller) {
     let (key, name, address) = who(controller);
     tracing::info!(event = "registered", %key, name, address, "registered by invitation: {name}");
+}
+
+fn already_listed(controller: &Controller) {
+    let (key, name, address) = who(controller);
+    tracing::info!(
+        event = "already_listed",
+        %key,
+        name,
+        address,
+        "invitation used by {name}, which is listed already; its line and its rights stay as they are"
+    );
 }
 
 /// Writes a report about denied sessions.

@@ -82,6 +82,11 @@ pub enum Note {
         /// Reason, if the policy denies it.
         denied: Option<Denied>,
     },
+    /// A key that is listed has used an invitation.
+    AlreadyListed {
+        /// The controller, with its name.
+        controller: Controller,
+    },
     /// An invited key was listed.
     Registered {
         /// The controller, with its name.

@@ -84,6 +84,9 @@ pub enum Reply {
         name: String,
         /// Name of the agent.
         agent: String,
+        /// True if the key was listed before, so that the invitation has changed nothing. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        listed: bool,
     },
     /// Answer to `chat`: this controller is a member.
     Joined {

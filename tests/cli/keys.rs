@@ -285,11 +285,29 @@ fn an_invitation_names_the_port_of_the_running_agent() {
     let outcome = host.udpagent(["invite", "--host", "h"]).outcome();
     assert_eq!(
         outcome.stderr,
-        "udpagent: no agent of this user runs here; the invitation names port 7123, from the configuration\n"
+        format!(
+            "udpagent: {} names no running agent; the invitation names port 7123, from the configuration\n",
+            host.path("state/udpagent/listening").display()
+        )
     );
     assert!(
         String::from_utf8(outcome.stdout)
             .unwrap()
             .contains("h:7123")
     );
+}
+
+#[test]
+fn an_invitation_used_by_a_listed_key_says_that_it_has_no_effect() {
+    let host = User::new();
+    let mut agent = host.agent();
+    let text = host.udpagent(["invite", "chat-only"]).outcome().stdout;
+    let accepted = host.udpctl(["accept", "-"]).stdin(text).outcome();
+    assert_eq!(accepted.status, 0, "{}", accepted.stderr);
+    let words = "this controller was listed there before; its name and its rights stay as they were";
+    assert!(accepted.stderr.contains(words), "{}", accepted.stderr);
+    agent
+        .child
+        .stderr_line(|line| line.contains("which is listed already"));
+    host.udpctl(["exec", &agent.target(), "--", "true"]).run();
 }

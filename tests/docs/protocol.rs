@@ -236,6 +236,7 @@ fn replies() -> Vec<Reply> {
             Reply::Pong { .. } => Reply::Registered {
                 name: name(),
                 agent: name(),
+                listed: true,
             },
             Reply::Registered { .. } => Reply::Joined {
                 name: name(),

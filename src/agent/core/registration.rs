@@ -39,8 +39,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let key = controller.key;
         match (&controller.name, invite) {
             (Some(name), _) => {
-                let (name, agent) = (name.clone(), self.name.clone());
-                self.answer(call, &Reply::Registered { name, agent });
+                let reply = Reply::Registered {
+                    name: name.clone(),
+                    agent: self.name.clone(),
+                    listed: true,
+                };
+                let controller = controller.clone();
+                self.notes.push_back(Note::AlreadyListed { controller });
+                self.answer(call, &reply);
             }
             (None, Some(invite)) => match self.policy.register(&key, &invite, requested) {
                 Registration::Decided(decided) => {
@@ -89,6 +95,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             state.controller.name = Some(name.clone());
         }
         let agent = self.name.clone();
-        self.answer(call, &Reply::Registered { name, agent });
+        let listed = false;
+        self.answer(
+            call,
+            &Reply::Registered {
+                name,
+                agent,
+                listed,
+            },
+        );
     }
 }

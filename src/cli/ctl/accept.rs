@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::{Context, print};
+use super::context::{Context, note, print};
 use super::reply::{unexpected, words};
 use super::trust::on_change;
 use crate::control::host_resolver::Host;
@@ -79,8 +79,12 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         .pop()
         .context("the network thread ended unexpectedly")?;
     let target = &invite.target;
-    let (name, agent) = match answer.reply {
-        Ok(Reply::Registered { name, agent }) => (name, agent),
+    let (name, agent, listed) = match answer.reply {
+        Ok(Reply::Registered {
+            name,
+            agent,
+            listed,
+        }) => (name, agent, listed),
         Ok(Reply::Denied {}) => bail!("{target}: the invitation is no longer valid; {AGAIN}"),
         Ok(reply) => bail!("{target}: {}", words(&unexpected(&reply))),
         Err(error) if error.outcome == (Outcome::Unreachable {}) => {
@@ -102,6 +106,12 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         escape::line(agent.as_bytes(), NAME),
         escape::line(name.as_bytes(), NAME)
     ))?;
+    if listed {
+        note(&format!(
+            "udpctl: {target}: this controller was listed there before; its name and its rights stay as they were, and \
+             the options of the invitation and --name have no effect"
+        ));
+    }
     Ok(0)
 }
 

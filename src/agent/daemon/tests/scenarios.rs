@@ -228,6 +228,7 @@ fn an_invitation_registers_one_controller_once() {
     let registered = Reply::Registered {
         name: "guest".into(),
         agent: agent_name,
+        listed: false,
     };
     assert_eq!(caller.reply(call), registered);
     assert_eq!(caller.run(&["true"]).outcome, exited(0));
