@@ -151,7 +151,7 @@ fn check_fails_where_the_agent_would_not_start_and_says_what_is_switched_off() {
         "exec = false\nplain = false\naudit = 'required'\naudit-file = '{}'",
         audit.display()
     ));
-    let identity = user.path("state/udpagent/identity");
+    let identity = user.path("config/udpagent/identity");
     user.udpagent(["key"]).outcome();
     std::fs::write(&identity, "junk\n").unwrap();
     let outcome = user.udpagent(["check"]).outcome();

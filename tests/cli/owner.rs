@@ -189,10 +189,7 @@ fn metrics_go_to_stdout_or_replace_a_file_as_a_whole() {
         missing.stderr
     );
     fs::create_dir(user.path("metrics")).unwrap();
-    let no_agent = format!(
-        "udpagent: {}: no agent answers\n",
-        socket(&user).display()
-    );
+    let no_agent = format!("udpagent: {}: no agent answers\n", socket(&user).display());
     user.udpagent(["status", &to_file])
         .stderr(no_agent)
         .status(1)

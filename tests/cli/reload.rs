@@ -152,7 +152,10 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     let refused = user.udpagent(["reload"]).outcome();
     assert_eq!(refused.status, 1);
     let file = user.path("config/udpagent/udpagent.toml");
-    let words = format!("udpagent: the agent goes on as before: {}:1: bind", file.display());
+    let words = format!(
+        "udpagent: the agent goes on as before: {}:1: bind",
+        file.display()
+    );
     assert!(refused.stderr.starts_with(&words), "{}", refused.stderr);
     ends_with(running, &go, 3);
     let status = user.udpagent(["status", "--json"]).outcome();
@@ -179,11 +182,14 @@ fn udpagent_reload_names_what_is_not_in_force() {
         reload.stderr,
         format!(
             "udpagent: not in force: bind {taken}: Address already in use (os error 98)\n\
-             udpagent: not in force: jobs = 3: it is 2; more need a restart of the agent and enough descriptors\n"
+             udpagent: not in force: jobs = 3: it is 2 until the agent is restarted\n"
         )
     );
     let stdout = String::from_utf8(reload.stdout).unwrap();
-    assert!(stdout.contains(" has taken over; 0 commands run"), "{stdout}");
+    assert!(
+        stdout.contains(" has taken over; 0 commands run"),
+        "{stdout}"
+    );
     let status = user.udpagent(["status"]).outcome().stdout;
     let status = String::from_utf8(status).unwrap();
     let lacks = format!("lacks      bind {taken}: ");

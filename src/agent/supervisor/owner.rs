@@ -184,7 +184,9 @@ impl Supervisor {
         let mut source = SourceFd(&descriptor);
         self.registry
             .register(&mut source, tokens::OWNER, Interest::READABLE)?;
-        self.owner = Some(Owner::new(socket, about));
+        // As many as the descriptors suffice for: the log has told what is missing to the configured number.
+        let (jobs, _) = super::reserve_descriptors(about.jobs);
+        self.owner = Some(Owner::new(socket, About { jobs, ..about }));
         Ok(())
     }
 
@@ -307,7 +309,7 @@ impl Supervisor {
         let mut lines = about.unbound.clone();
         if self.max_jobs < about.jobs {
             lines.push(format!(
-                "jobs = {}: it is {}; more need a restart of the agent and enough descriptors",
+                "jobs = {}: it is {} until the agent is restarted",
                 about.jobs, self.max_jobs
             ));
         }

@@ -115,16 +115,19 @@ fn examples(command: &Command, page: &mut String) {
 }
 
 /// Date of the pages, which roff requires: that of the version.
-const DATE: &str = "2026-01-01";
+const DATE: &str = "January 1, 2026";
 
 /// Returns the head of a page and its NAME section.
 fn head(title: &str, section: &str, name: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!(".TH {title} {section} {DATE} \"udpagent {version}\" \"udpagent\"\n.SH NAME\n{name}\n")
+    format!(
+        ".TH {title} {section} \"{DATE}\" \"udpagent {version}\" \"udpagent\"\n.SH NAME\n{name}\n"
+    )
 }
 
 fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|sub| !sub.is_hide_set())
+    let is_listed = |sub: &&Command| !sub.is_hide_set() && sub.get_name() != "help";
+    command.get_subcommands().filter(is_listed)
 }
 
 fn display_name(command: &Command) -> String {

@@ -47,11 +47,14 @@ fn an_invited_key_may_only_register() {
     let register = Request::Register { name: name.clone() };
     let call = harness.call(guest, 2, &register);
     let agent = "tower".into();
-    assert_eq!(harness.replies(call), [Reply::Registered {
+    assert_eq!(
+        harness.replies(call),
+        [Reply::Registered {
             name,
             agent,
             listed: false
-        }]);
+        }]
+    );
     harness.call(guest, 3, &Request::Exec(exec(1)));
     assert_eq!(harness.service.processes().spawned.len(), 1);
 }

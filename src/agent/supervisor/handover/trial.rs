@@ -103,7 +103,12 @@ impl Trial {
         let first = lines.next().unwrap_or_default();
         let file = str::from_utf8(first).ok().and_then(FileIdentity::parse);
         // Without the identity, the first line is that of the launcher.
-        let lines: Vec<&[u8]> = file.is_none().then_some(first).into_iter().chain(lines).collect();
+        let lines: Vec<&[u8]> = file
+            .is_none()
+            .then_some(first)
+            .into_iter()
+            .chain(lines)
+            .collect();
         match (file, lines.last()) {
             (Some(file), Some(line)) if *line == READY.as_bytes() => Ok(file),
             _ => Err(reason(&lines)),
@@ -113,7 +118,10 @@ impl Trial {
 
 /// Returns the reason for a failure: the last message of this program, or else the first line that was written.
 fn reason(lines: &[&[u8]]) -> String {
-    let own = lines.iter().rev().find_map(|line| line.strip_prefix(b"udpagent: "));
+    let own = lines
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(b"udpagent: "));
     let first = lines.iter().find(|line| !line.is_empty()).copied();
     own.or(first).map_or_else(
         || "the program has ended without a word".to_owned(),
