@@ -15,10 +15,12 @@ host, port, text = sys.argv[1], int(sys.argv[2]), " ".join(sys.argv[3:])
 family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
 with socket.socket(family, kind, protocol) as peer:
     peer.settimeout(1)
-    peer.sendto(text.encode(), address)
+    # Of a connected socket the system tells that nobody listens.
+    peer.connect(address)
+    peer.send(text.encode())
     try:
-        answer, sender = peer.recvfrom(65535)
-        print(f"{sender[0]}: {answer.decode(errors='replace')}")
+        answer = peer.recv(65535)
+        print(f"{address[0]}: {answer.decode(errors='replace')}")
     except TimeoutError:
         print("no answer; agents answer plain text only with --reply or when someone types", file=sys.stderr)
     except ConnectionRefusedError:

@@ -14,6 +14,10 @@ use crate::message::CloseCode;
 use crate::session::{Closed, Command, Connect, Path, SessionHandle, Ticket, Violation};
 use crate::wire::limits::INVITE;
 
+/// Words for an agent that does not answer, with the likely reasons.
+pub const NO_ANSWER: &str =
+    "no answer (is udpagent running there, and does it know this controller's key?)";
+
 /// Parameters of a contact.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -80,6 +80,12 @@ impl HostResolver {
         })
     }
 
+    /// Returns the errors of lines of the file of known agents.
+    #[must_use]
+    pub fn problems(&self) -> Vec<TrustError> {
+        self.known.problems()
+    }
+
     /// Stores a ticket. One that cannot be stored costs a round trip next time, which is no error.
     pub fn learn(&self, agent: &PublicKey, ticket: &Ticket) {
         let _ = self.tickets.store(agent, ticket);

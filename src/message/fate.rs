@@ -15,6 +15,8 @@ pub enum Fate {
     Denied,
     /// The result is not known.
     Lost,
+    /// The user left before the result was known.
+    Left,
     /// The host did not answer.
     Unreachable,
     /// The run was interrupted before it came to the host.
@@ -31,6 +33,7 @@ impl Fate {
             Self::Stopped => "stopped",
             Self::Denied => "denied",
             Self::Lost => "lost",
+            Self::Left => "lost (left)",
             Self::Unreachable => "unreachable",
             Self::Skipped => "skipped",
         }
@@ -43,7 +46,7 @@ impl Fate {
             Self::Ok => status::SUCCESS,
             Self::Failed => status::SOME_FAILED,
             Self::Stopped => status::SOME_STOPPED,
-            Self::Denied | Self::Lost | Self::Unreachable => status::SOME_UNKNOWN,
+            Self::Denied | Self::Lost | Self::Left | Self::Unreachable => status::SOME_UNKNOWN,
             Self::Skipped => status::INTERRUPTED,
         }
     }
@@ -61,6 +64,7 @@ mod tests {
             Fate::Stopped,
             Fate::Denied,
             Fate::Lost,
+            Fate::Left,
             Fate::Unreachable,
             Fate::Skipped,
         ];

@@ -242,8 +242,8 @@ pub(super) const LOST: Row = Row {
 pub(super) const UNREACHABLE: Row = Row {
     name: "unreachable",
     words: "no answer",
-    meaning: "No answer came at all: wrong address, no agent, a firewall, or a key that the agent does not know, \
-              because agents are silent to strangers. Most likely the request never arrived, but perhaps only the \
+    meaning: "No answer came at all: wrong address, no agent, a firewall, a key that the agent does not know, or \
+              another key of the agent than the one in known_agents, because agents are silent to strangers. Most likely the request never arrived, but perhaps only the \
               answers were lost.",
     ran: Ran::Maybe,
     held: Held::Unknown,
@@ -251,7 +251,7 @@ pub(super) const UNREACHABLE: Row = Row {
     exit_status: status::UDPCTL_FAILURE,
     status: "255",
     reported: Reported::Always,
-    after_signal: AfterSignal::Outcome,
+    after_signal: AfterSignal::Signal,
 };
 
 pub(super) const UNKNOWN: Row = Row {

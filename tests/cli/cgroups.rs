@@ -220,7 +220,10 @@ fn a_limit_without_its_controller_is_named_and_only_its_commands_are_denied() {
     let check = user.udpagent(["check", "me", "--", "true"]).outcome();
     let answer = String::from_utf8(check.stdout).unwrap();
     assert_eq!(check.status, 1);
-    assert!(answer.starts_with(&format!("no: {lack} by an agent")), "{answer}");
+    assert!(
+        answer.starts_with(&format!("no: {lack} by an agent")),
+        "{answer}"
+    );
     let agent = user.agent();
     assert!(
         agent

@@ -91,7 +91,7 @@ fn a_silent_host_is_unreachable_and_never_success() {
         .stdout(format!("{target} is trusted now\n"))
         .run();
     user.udpctl(["exec", &target, "--contact-timeout", "300ms", "--", "true"])
-        .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+        .stderr(format!("udpctl: {target}: no answer (is udpagent running there, and does it know this controller's key?); request ID\n"))
         .status(255)
         .run();
 }

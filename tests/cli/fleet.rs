@@ -159,7 +159,7 @@ fn ping_reports_each_host() {
         .stdout(format!("{silent} is trusted now\n"))
         .run();
     user.udpctl(["ping", &silent, "--contact-timeout", "300ms"])
-        .stderr(format!("udpctl: {silent}: no answer\n"))
+        .stderr(format!("udpctl: {silent}: no answer (is udpagent running there, and does it know this controller's key?)\n"))
         .status(1)
         .run();
 }

@@ -85,7 +85,7 @@ fn an_unknown_controller_gets_no_answer_until_invited() {
             "touch",
             host.path("ran").to_str().unwrap(),
         ])
-        .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+        .stderr(format!("udpctl: {target}: no answer (is udpagent running there, and does it know this controller's key?); request ID\n"))
         .status(255)
         .run();
     assert!(!host.path("ran").exists());
@@ -247,7 +247,7 @@ fn while_authorized_keys_is_group_writable_neither_its_keys_nor_the_own_user_are
         .stderr_line(|line| line.contains("this user's own controller is not admitted until"));
     for user in [&host, &guest] {
         user.udpctl(["exec", &target, "--contact-timeout", "300ms", "--", "true"])
-            .stderr(format!("udpctl: {target}: no answer; request ID\n"))
+            .stderr(format!("udpctl: {target}: no answer (is udpagent running there, and does it know this controller's key?); request ID\n"))
             .status(255)
             .run();
     }
@@ -304,7 +304,8 @@ fn an_invitation_used_by_a_listed_key_says_that_it_has_no_effect() {
     let text = host.udpagent(["invite", "chat-only"]).outcome().stdout;
     let accepted = host.udpctl(["accept", "-"]).stdin(text).outcome();
     assert_eq!(accepted.status, 0, "{}", accepted.stderr);
-    let words = "this controller was listed there before; its name and its rights stay as they were";
+    let words =
+        "this controller was listed there before; its name and its rights stay as they were";
     assert!(accepted.stderr.contains(words), "{}", accepted.stderr);
     agent
         .child

@@ -185,6 +185,9 @@ fn refused() -> Vec<Row> {
     ]
 }
 
+const NO_ANSWER: &str =
+    "no answer (is udpagent running there, and does it know this controller's key?)";
+
 /// Outcomes without an answer, or without a known result.
 fn lost() -> Vec<Row> {
     vec![
@@ -203,7 +206,7 @@ fn lost() -> Vec<Row> {
                 printed
             },
         ),
-        ("unreachable", 255, "no answer", json!({}), |format| {
+        ("unreachable", 255, NO_ANSWER, json!({}), |format| {
             let mut setup = Setup::new(format);
             // A bound socket that never answers.
             let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -41,11 +41,7 @@ fn agents_with_different_state_directories_are_told_apart_and_a_killed_one_is_no
     assert!(user.path("one/agent.sock").exists());
     let outcome = ask("one");
     assert_eq!((outcome.status, outcome.stdout), (1, Vec::new()));
-    assert!(
-        outcome
-            .stderr
-            .ends_with("no agent answers\n")
-    );
+    assert!(outcome.stderr.ends_with("no agent answers\n"));
     let again = start("one");
     let answer: Value = serde_json::from_slice(&ask("one").stdout).unwrap();
     assert_eq!(answer["listening"], json!([again.target()]));

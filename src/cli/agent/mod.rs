@@ -49,7 +49,6 @@ Examples:
     name = "udpagent",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
     after_help = EXAMPLES
 )]

@@ -148,9 +148,8 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
     let recorder = process.pid();
     let guard = Guard::start()
         .inspect_err(|error| {
-            note(&format!(
-                "udpagent: {error}; after a crash of the agent its jobs go on"
-            ));
+            let words = "after a crash of the agent its jobs go on";
+            note(&format!("udpagent: {error}; {words}"));
         })
         .ok();
     let [own, fronts] = logs;
@@ -405,7 +404,7 @@ pub fn host_name() -> String {
 fn addresses(binds: &[Bind]) -> Result<Vec<SocketAddr>> {
     let mut all = Vec::new();
     for bind in binds {
-        for address in bind.resolve().with_context(|| format!("--bind {bind}"))? {
+        for address in bind.resolve().with_context(|| format!("bind {bind}"))? {
             if !all.contains(&address) {
                 all.push(address);
             }

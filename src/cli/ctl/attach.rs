@@ -14,7 +14,7 @@ use crate::control::exec::{
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
 use crate::duration;
-use crate::message::{OsText, RequestId};
+use crate::message::{Held, OsText, RequestId};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,6 +101,18 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         &signals,
     );
     job_host.client.close();
+    if let (Some(from), Some(report)) = (args.from, &finish.report)
+        && report
+            .outcome
+            .is_some_and(|outcome| outcome.row().held == Held::Result)
+        && report.lengths.iter().all(|&length| length < from)
+    {
+        let [stdout, stderr] = report.lengths;
+        note(&format!(
+            "udpctl: {}: --from {from} is beyond the output, which has {stdout} bytes of stdout and {stderr} of stderr",
+            job_host.host.label
+        ));
+    }
     Ok(conclude(&finish, 1))
 }
 

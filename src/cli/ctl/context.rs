@@ -41,7 +41,11 @@ impl Context {
     /// Opens the files about known agents.
     pub fn resolver(&self) -> Result<HostResolver> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
-        Ok(HostResolver::open(&self.home, own_agent.as_ref())?)
+        let resolver = HostResolver::open(&self.home, own_agent.as_ref())?;
+        for problem in resolver.problems() {
+            note(&format!("udpctl: {problem}; the line is passed over"));
+        }
+        Ok(resolver)
     }
 
     /// Returns the journal of requests.

@@ -44,12 +44,7 @@ use crate::message::status::{INTERNAL, UDPCTL_FAILURE, USAGE};
 
 /// Run commands on other machines over UDP and report their true results
 #[derive(Parser, Debug)]
-#[command(
-    name = "udpctl",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "udpctl", version, max_term_width = 100)]
 pub struct Ctl {
     /// The subcommand.
     #[command(subcommand)]

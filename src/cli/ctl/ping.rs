@@ -12,7 +12,7 @@ use clap::Args;
 use super::args::Contact;
 use super::context::{Context, note, print};
 use super::local::Local;
-use super::reply::{unexpected, words};
+use super::reply::{short_words, unexpected, words};
 use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::HostResolver;
@@ -107,7 +107,12 @@ fn ping_all(
             }
             Err(error) => {
                 tally.add(Fate::of(Some(error.outcome)), label);
-                note(&format!("udpctl: {label}: {}", words(&error)));
+                let words = if labels.len() > 1 {
+                    short_words(&error)
+                } else {
+                    words(&error)
+                };
+                note(&format!("udpctl: {label}: {words}"));
             }
         }
     });

@@ -1,5 +1,6 @@
 //! Replies other than the one expected, and the words for them.
 
+use crate::control::contact::NO_ANSWER;
 use crate::control::query::NoReply;
 use crate::escape;
 use crate::message::{Outcome, Reply};
@@ -32,6 +33,14 @@ pub fn unexpected(reply: &Reply) -> NoReply {
 
 /// Returns the reason for a missing reply, in words.
 pub fn words(error: &NoReply) -> String {
+    match (&error.note, error.outcome) {
+        (None, Outcome::Unreachable {}) => NO_ANSWER.to_owned(),
+        (Some(_) | None, _) => short_words(error),
+    }
+}
+
+/// The same for one of many hosts.
+pub fn short_words(error: &NoReply) -> String {
     match &error.note {
         Some(note) => format!("{}: {}", error.outcome, escape::line(note.as_bytes(), 256)),
         None => error.outcome.to_string(),

@@ -20,6 +20,7 @@ use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::message::limits::CHAT_TEXT;
 use crate::net::Target;
+use crate::net::limits::PLAIN;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,7 +49,7 @@ pub struct SendArgs {
 /// Sends the message and reports each agent that did not receive it.
 pub fn run(args: &SendArgs) -> Result<u8> {
     let began = Instant::now();
-    let text = text(&args.text)?;
+    let text = text(args)?;
     if args.plain {
         return send_plain(args, &text);
     }
@@ -121,20 +122,26 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
 }
 
 /// Returns the message: as typed, or all of stdin without its last line break.
-fn text(typed: &str) -> Result<String> {
-    let mut text = typed.to_owned();
-    if typed == "-" {
+fn text(args: &SendArgs) -> Result<String> {
+    let most = if args.plain { PLAIN - 1 } else { CHAT_TEXT };
+    let mut text = args.text.clone();
+    if text == "-" {
         text.clear();
         std::io::stdin()
-            .take(CHAT_TEXT as u64 + 2)
+            .take(most as u64 + 2)
             .read_to_string(&mut text)
             .context("standard input")?;
         if text.ends_with('\n') {
             text.pop();
         }
     }
-    if text.len() > CHAT_TEXT {
-        bail!("a message has at most {CHAT_TEXT} bytes");
+    if text.len() > most {
+        let kind = if args.plain {
+            "plain text"
+        } else {
+            "a message"
+        };
+        bail!("{kind} has at most {most} bytes");
     }
     Ok(text)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::control::contact::Failure;
+use crate::control::contact::{Failure, NO_ANSWER};
 use crate::message::CloseCode;
 use crate::session::Violation;
 use crate::{escape, message};
@@ -59,9 +59,7 @@ impl fmt::Display for End {
             |text: &str| escape::line(text.as_bytes(), message::limits::CHAT_TEXT).into_owned();
         match self {
             Self::Left => f.write_str("left"),
-            Self::Unreachable => f.write_str(
-                "no answer; is udpagent running there, and does it know this controller's key?",
-            ),
+            Self::Unreachable => f.write_str(NO_ANSWER),
             Self::Lost => f.write_str("no answer any more"),
             Self::Denied => f.write_str("denied: this key may not chat there"),
             Self::Refused(reason) => write!(f, "the agent refuses: {}", quoted(reason)),

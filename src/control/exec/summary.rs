@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::show::Capture;
+use crate::control::contact::NO_ANSWER;
 use crate::escape;
 pub use crate::message::Fate;
 use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, status};
@@ -66,13 +67,21 @@ fn missing(report: &Report) -> u64 {
 /// name.
 #[must_use]
 pub fn line(label: &str, report: &Report) -> String {
-    let mut line = format!("{label}: ");
+    let words = report.outcome.map(|outcome| outcome.to_string());
+    described(label, report, words.as_deref().unwrap_or("left running"))
+}
+
+/// Returns the same about the only host, with the likely reasons if it does not answer.
+#[must_use]
+pub fn line_of_one(label: &str, report: &Report) -> String {
     match report.outcome {
-        Some(outcome) => {
-            let _ = write!(line, "{outcome}");
-        }
-        None => line.push_str("left running"),
+        Some(Outcome::Unreachable {}) => described(label, report, NO_ANSWER),
+        Some(_) | None => line(label, report),
     }
+}
+
+fn described(label: &str, report: &Report, words: &str) -> String {
+    let mut line = format!("{label}: {words}");
     if let Some(cause) = report.cause.filter(|&cause| !is_implied(cause)) {
         let _ = write!(line, ": {}", cause.words());
     }

@@ -184,7 +184,7 @@ impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}:{}: {} has the key {}, not {}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
+            "{}:{}: {} has the key {}, not {}; if its agent was given a new key on purpose, trust it with --replace; if not, something else may be in its place",
             self.path.display(),
             self.line,
             self.target,

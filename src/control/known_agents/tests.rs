@@ -158,7 +158,7 @@ fn a_key_is_added_once_and_replaced_only_on_request() {
     assert_eq!(
         error,
         format!(
-            "{}:1: web3:7000 has the key {}, not {}; if its agent was given a new key on purpose, remove this line and try again; if not, something else may be in its place",
+            "{}:1: web3:7000 has the key {}, not {}; if its agent was given a new key on purpose, trust it with --replace; if not, something else may be in its place",
             path.display(),
             key(1),
             key(2)

@@ -61,7 +61,7 @@ pub enum ParseAddressError {
     Bracket,
     /// The text has only digits: a port without its colon.
     BareNumber(String),
-    /// The text has a character that belongs to sets of hosts.
+    /// The text has a character that separates or selects hosts elsewhere.
     Set(char),
 }
 
@@ -329,7 +329,10 @@ impl fmt::Display for ParseAddressError {
                 "{} is a number without a host; write host:{0}, or :{0} to listen",
                 shown(text)
             ),
-            Self::Set(c) => write!(f, "\"{c}\" belongs to sets of hosts; write one host here"),
+            Self::Set(c) => write!(
+                f,
+                "\"{c}\" cannot be part of a host; write several hosts with spaces between them"
+            ),
         }
     }
 }

@@ -70,10 +70,16 @@ fn a_text_that_is_no_target_gives_an_error_that_says_what_to_write() {
         ),
         (
             "web[01-40]",
-            "\"[\" belongs to sets of hosts; write one host here",
+            "\"[\" cannot be part of a host; write several hosts with spaces between them",
         ),
-        ("@db", "\"@\" belongs to sets of hosts; write one host here"),
-        ("a,b", "\",\" belongs to sets of hosts; write one host here"),
+        (
+            "@db",
+            "\"@\" cannot be part of a host; write several hosts with spaces between them",
+        ),
+        (
+            "a,b",
+            "\",\" cannot be part of a host; write several hosts with spaces between them",
+        ),
         (
             "[::1",
             "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",

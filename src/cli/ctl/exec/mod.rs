@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -46,7 +46,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ExecArgs {
-    /// Hosts: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000; all run at the same time
+    /// Hosts: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000; up to 256 run at the same time
     #[arg(
         value_name = "TARGET",
         required_unless_present = "local",
@@ -169,8 +169,22 @@ fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
     }
 }
 
+/// Returns the fault of a line with more hosts than an option takes.
+fn surplus(args: &ExecArgs) -> Option<String> {
+    let hosts = args.targets.len();
+    let window = limits::WINDOW;
+    if args.terminal && hosts > 1 {
+        return Some(format!("-t takes one host, not {hosts}"));
+    }
+    (args.stdin && hosts > window).then(|| format!("-i takes at most {window} hosts, not {hosts}"))
+}
+
 /// Runs the command and returns the exit status.
 pub fn run(args: &ExecArgs) -> Result<u8> {
+    if let Some(fault) = surplus(args) {
+        note(&format!("udpctl: {fault}"));
+        return Ok(status::USAGE);
+    }
     let mut context = Context::new()?;
     let script = args
         .script
@@ -208,12 +222,6 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         })
         .collect();
     let hosts = tasks.len();
-    if args.terminal && hosts > 1 {
-        bail!("-t takes one host, not {hosts}");
-    }
-    if args.stdin && hosts > limits::WINDOW {
-        bail!("-i takes at most {} hosts, not {hosts}", limits::WINDOW);
-    }
     let settings = settings(args, hosts);
     let journal = record(args, &context.journal(), &mut tasks)?;
     let finish = exec::run(

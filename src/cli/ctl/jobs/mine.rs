@@ -63,9 +63,10 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
             }
         }
     }
+    let several = questions.len() > 1;
     run_queries(&client, Some(&resolver), questions, |index, answer| {
         let agent = &mut agents[asked[index]];
-        match listed(&agent.host, answer) {
+        match listed(&agent.host, answer, several) {
             Ok(jobs) => agent.jobs = Some(jobs),
             Err(error) => {
                 failed = true;

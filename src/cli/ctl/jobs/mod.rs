@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::args::ContactTimeout;
 use super::context::{Context, note, print};
-use super::reply::{unexpected, words};
+use super::reply::{short_words, unexpected, words};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::Host;
 use crate::control::query::{Answer, Question, run_queries};
@@ -80,7 +80,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut text = String::new();
     run_queries(&client, Some(&resolver), questions, |index, answer| {
         let label = &labels[index];
-        match listed(label, answer) {
+        match listed(label, answer, several) {
             Ok(jobs) => {
                 tally.add(Fate::Ok, label);
                 for job in jobs {
@@ -125,8 +125,8 @@ pub fn question(args: &JobsArgs, host: Host) -> Question {
     }
 }
 
-/// Returns the jobs in an answer, or the reason for its absence.
-pub fn listed(label: &str, answer: Answer) -> Result<Vec<JobView>, String> {
+/// Returns the jobs in an answer, or the reason for its absence, which is short with `several` hosts.
+pub fn listed(label: &str, answer: Answer, several: bool) -> Result<Vec<JobView>, String> {
     match answer.reply {
         Ok(Reply::Jobs { jobs, left_out }) => {
             if left_out > 0 {
@@ -137,6 +137,7 @@ pub fn listed(label: &str, answer: Answer) -> Result<Vec<JobView>, String> {
             Ok(jobs)
         }
         Ok(reply) => Err(words(&unexpected(&reply))),
+        Err(error) if several => Err(short_words(&error)),
         Err(error) => Err(words(&error)),
     }
 }

@@ -325,6 +325,12 @@ impl RemoteJob {
         self.sent
     }
 
+    /// Returns true if the agent has accepted the request.
+    #[must_use]
+    pub const fn was_accepted(&self) -> bool {
+        self.accepted
+    }
+
     /// Returns true if there is credit for stdin and the process still reads it.
     #[must_use]
     pub const fn wants_stdin(&self) -> bool {

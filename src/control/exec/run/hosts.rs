@@ -132,7 +132,14 @@ impl Run<'_> {
                 let line = (summary::is_worth_a_line(&report)
                     || self.settings.verbosity == Verbosity::Verbose
                     || self.is_fleet() && Fate::of(report.outcome) != Fate::Ok)
-                    .then(|| summary::line(&self.tasks[index].label, &report));
+                    .then(|| {
+                        let label = &self.tasks[index].label;
+                        if self.is_fleet() {
+                            summary::line(label, &report)
+                        } else {
+                            summary::line_of_one(label, &report)
+                        }
+                    });
                 self.ended(index, report, running.began.elapsed(), line);
             }
         }

@@ -13,16 +13,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 use rustix::process::Signal;
 
-use super::RemoteJob;
 use super::plan::{Failure, Finish, Interruption, Settings, Task, Verbosity};
 use super::show::{ByteCount, Show};
-use super::summary::Tally;
+use super::summary::{Fate, Tally};
+use super::{JobRequest, RemoteJob};
 use crate::control::client::Client;
 use crate::control::console::Console;
 use crate::control::host_resolver::HostResolver;
 use crate::control::journal::{Live, State};
 use crate::control::limits;
 use crate::control::stdio::{Ledger, Reader, StdinChunk, Streams, Writer};
+use crate::message::OnDisconnect;
 use crate::session::Ticket;
 
 /// Host in progress.
@@ -180,7 +181,12 @@ impl Run<'_> {
             return false;
         }
         if self.finish.interruption.is_none() {
-            self.say("canceling; press Ctrl-C again to leave at once");
+            let mut running = self.running.iter().flatten();
+            self.say(if running.any(|running| running.job.was_accepted()) {
+                "canceling; press Ctrl-C again to leave at once"
+            } else {
+                "no agent has answered yet; press Ctrl-C again to leave at once"
+            });
             self.interrupt(Interruption::Signal(signal));
             return false;
         }
@@ -198,10 +204,12 @@ impl Run<'_> {
                     self.write_state(index, State::Void);
                 }
                 let label = &self.tasks[index].label;
+                self.finish.tally.add(Fate::Left, label);
                 let id = running.job.id();
                 if interruption == Interruption::Left {
+                    let end = end_of_left(&self.tasks[index].request);
                     self.say_now(&format!(
-                        "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs"
+                        "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs{end}"
                     ));
                 } else {
                     self.say_now(&format!(
@@ -209,6 +217,11 @@ impl Run<'_> {
                     ));
                 }
             }
+        }
+        while let Some(task) = self.tasks.get(self.next) {
+            self.finish.tally.add(Fate::Skipped, &task.label);
+            self.write_state(self.next, State::Void);
+            self.next += 1;
         }
         self.finish.interruption = Some(interruption);
     }
@@ -245,6 +258,23 @@ impl Run<'_> {
 
     fn is_fleet(&self) -> bool {
         self.tasks.len() > 1
+    }
+}
+
+/// Returns what ends a command that was left, in words.
+fn end_of_left(request: &JobRequest) -> String {
+    match request {
+        JobRequest::Exec(exec) => match exec.on_disconnect {
+            OnDisconnect::Keep => String::new(),
+            OnDisconnect::Kill => {
+                let lease = exec.lease_ms.map(Duration::from_millis);
+                let lease = lease.unwrap_or(limits::RETRY_FOR);
+                format!(", at most {lease:?} from now on")
+            }
+        },
+        JobRequest::Attach { .. } => {
+            "; unless it was started to be kept, it is ended after its lease".to_owned()
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::super::show::ByteCount;
-use super::super::{Failure, Interruption, Output, RemoteJob, Verbosity};
+use super::super::{Failure, Goal, Interruption, Output, RemoteJob, Task, Verbosity};
 use super::Run;
 use crate::control::stdio::{Chunk, StdinChunk, Written};
 
@@ -35,8 +35,25 @@ impl Run<'_> {
     fn stream_failed(&mut self, name: &'static str, error: io::Error) {
         let failure = Failure::Stream { name, error };
         self.say(&failure.to_string());
+        if self.settings.goal == Goal::Detach {
+            self.say_ids();
+        }
         self.finish.failure.get_or_insert(failure);
         self.interrupt(Interruption::Failed);
+    }
+
+    /// Names the requests that have ended or were left running, as their ids could not be printed.
+    fn say_ids(&mut self) {
+        let done = |&(index, task): &(usize, &Task)| {
+            index < self.next && self.running[index].is_none() && task.host.is_ok()
+        };
+        let tasks = self.tasks.iter().enumerate().filter(done);
+        let lines: Vec<String> = tasks
+            .map(|(_, task)| format!("{}: request {}", task.label, task.request.id()))
+            .collect();
+        for line in lines {
+            self.say(&line);
+        }
     }
 
     pub(super) fn on_stdin(&mut self, chunk: StdinChunk) {
