@@ -1,6 +1,7 @@
 //! An agent whose log nobody reads, and a recorder that cannot write.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -319,4 +320,66 @@ fn a_required_record_that_the_recorder_does_not_write_in_time_denies_the_command
         assert!(Instant::now() < until, "denied although the log is read");
     }
     drop(lines);
+}
+
+/// Returns the counter of missing audit records.
+fn missing(user: &User) -> u64 {
+    let status = user.udpagent(["status", "--json"]).outcome();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    status["dropped_records"]["audit"].as_u64().unwrap()
+}
+
+#[test]
+fn records_that_could_not_be_written_are_counted_and_the_log_says_when_they_are_again() {
+    // A command has three records; a denied one has none of its acceptance, and its denial.
+    for (demand, status, each) in [("on", 0, 3), ("required", 255, 2)] {
+        let user = User::new();
+        let file = user.path("audit.jsonl");
+        user.write_config(&format!(
+            "audit = '{demand}'\naudit-file = '{}'",
+            file.display()
+        ));
+        let mut agent = user.agent();
+        let target = agent.target();
+        let exec = || {
+            let args = ["exec", &target, "--", "true"];
+            user.udpctl(args).outcome().status
+        };
+        assert_eq!(exec(), 0);
+        eventually("its end is recorded", || events(&user, "ended") == 1);
+        let set_mode = |mode| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(0o602);
+        for _ in 0..4 {
+            assert_eq!(exec(), status, "{demand}");
+        }
+        eventually("all are counted", || missing(&user) == 4 * each);
+        set_mode(0o600);
+        assert_eq!(exec(), 0);
+        eventually("its end is recorded", || events(&user, "ended") == 2);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let records = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let dropped = records.filter(|record: &Value| record["event"] == "dropped");
+        let dropped: Vec<_> = dropped.map(|record| record["records"].clone()).collect();
+        assert_eq!(dropped, [4 * each], "{text}");
+        assert_eq!(missing(&user), 4 * each);
+        agent.child.signal(Signal::TERM);
+        let (_, log) = agent.child.wait();
+        let again = format!(
+            "audit records are written again; {} could not be written",
+            4 * each
+        );
+        assert_eq!(log.matches(&again).count(), 1, "{log}");
+        let denied = log
+            .matches("denied: its audit record cannot be written")
+            .count();
+        assert_eq!(denied, if demand == "on" { 0 } else { 4 }, "{log}");
+        let ended = if demand == "on" {
+            "6 commands, 0 denied"
+        } else {
+            "2 commands, 4 denied"
+        };
+        assert!(log.contains(ended), "{log}");
+    }
 }

@@ -1,22 +1,17 @@
 //! The file to which records are appended, or standard error.
 //!
-//! Not here: the contents of records. A record is one `write(2)` at the end of the file
-//! (`O_APPEND`), complete before the call returns. Invariant: the file opened is at the path itself
-//! and belongs to the agent's user or root; symbolic links and files that others may write are
-//! refused.
+//! Not here: the contents of records, and the [file](super::file) itself. A record is one `write(2)` at its end
+//! (`O_APPEND`), complete before the call returns. Invariant: the file is at the path itself, and is checked with
+//! each record.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::OFlags;
-use rustix::process::geteuid;
 
-use super::{Audit, Record, Unwritten};
+use super::Unwritten;
+use super::file::{AuditFile, OpenError, check, is_torn, open, write};
 
 /// Minimum time between two log messages about a record that could not be written.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -39,55 +34,22 @@ pub struct Config {
     pub demand: Demand,
 }
 
-/// Reason why a file cannot be appended to.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The system reported an error.
-    System(io::Error),
-    /// It is a symbolic link.
-    Link,
-    /// It is a directory, a pipe or another special file.
-    Kind,
-    /// Other users could change it, by its owner or its mode.
-    Permissions,
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(error) => error.fmt(f),
-            Self::Link => f.write_str("is a symbolic link; name the file itself"),
-            Self::Kind => f.write_str("is not a regular file"),
-            Self::Permissions => f.write_str(
-                "others may write to it; it must belong to the agent's user or root, with mode 0600 or 0640",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
 /// Writer of records.
 #[derive(Debug)]
 pub struct Log {
     target: Target,
     demand: Demand,
-    /// True if the last line was written in part.
+    /// True if the last line is there in part.
     torn: bool,
+    /// Number of records in a row that could not be written.
+    failed: u64,
     reported: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Target {
     Stderr,
-    Path(PathBuf, Option<Opened>),
-}
-
-#[derive(Debug)]
-struct Opened {
-    file: File,
-    /// Device and inode.
-    identity: (u64, u64),
+    Path(PathBuf, Option<AuditFile>),
 }
 
 impl Log {
@@ -97,6 +59,7 @@ impl Log {
     /// [`OpenError`] if records are required. Otherwise opening is tried again with every record.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let Config { file, demand } = config;
+        let mut torn = false;
         let target = match file {
             None => Target::Stderr,
             Some(path) => {
@@ -104,32 +67,42 @@ impl Log {
                     (Err(error), Demand::Required) => return Err(error),
                     (opened, _) => opened.ok(),
                 };
+                torn = opened.is_some() && is_torn(&path);
                 Target::Path(path, opened)
             }
         };
         Ok(Self {
             target,
             demand,
-            torn: false,
+            torn,
+            failed: 0,
             reported: None,
         })
     }
 
     fn append(&mut self, line: &[u8]) -> Result<(), OpenError> {
         match &mut self.target {
-            Target::Stderr => write(&mut Stderr(io::stderr().lock()), line, &mut self.torn),
+            Target::Stderr => write(&mut Stderr(io::stderr().lock()), line, &mut self.torn)
+                .map_err(|torn| torn.error),
             Target::Path(path, opened) => {
                 // A rotation moved our file away: the path has another file now, or none.
                 let there = std::fs::symlink_metadata(&*path).ok();
-                let there = there.map(|there| (there.dev(), there.ino()));
-                let opened = match opened.take() {
-                    Some(file) if there == Some(file.identity) => opened.insert(file),
-                    Some(_) | None => {
-                        self.torn = false;
-                        opened.insert(open(path)?)
+                let is_there =
+                    |file: &AuditFile| there.as_ref().is_some_and(|there| file.is(there));
+                let opened = match opened.take().filter(is_there) {
+                    Some(file) => {
+                        if let Some(there) = &there {
+                            check(there)?;
+                        }
+                        opened.insert(file)
+                    }
+                    None => {
+                        let file = open(path)?;
+                        self.torn = is_torn(path);
+                        opened.insert(file)
                     }
                 };
-                write(&mut opened.file, line, &mut self.torn)
+                opened.write(line, &mut self.torn)
             }
         }
         .map_err(OpenError::System)
@@ -154,30 +127,24 @@ impl Log {
             Demand::Required => tracing::error!("{place}: {error}; no command runs"),
         }
     }
-}
 
-impl Log {
-    /// Appends the line of a record.
+    /// Appends the line of a record. A failure is logged, at most once a minute, and so is the first line that is
+    /// written after it.
     ///
     /// # Errors
-    /// [`Unwritten`] if records are required. Otherwise a failure is only logged.
+    /// [`Unwritten`], also if records are not required.
     pub fn append_line(&mut self, line: &[u8]) -> Result<(), Unwritten> {
-        match self.append(line) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.report(&error);
-                match self.demand {
-                    Demand::Wanted => Ok(()),
-                    Demand::Required => Err(Unwritten),
-                }
-            }
+        if let Err(error) = self.append(line) {
+            self.failed = self.failed.saturating_add(1);
+            self.report(&error);
+            return Err(Unwritten);
         }
-    }
-}
-
-impl Audit for Log {
-    fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
-        self.append_line(&record.to_line_now())
+        let failed = std::mem::take(&mut self.failed);
+        if failed > 0 {
+            self.reported = None;
+            tracing::info!("audit records are written again; {failed} could not be written");
+        }
+        Ok(())
     }
 }
 
@@ -210,65 +177,13 @@ pub fn write_stderr(line: &[u8]) -> io::Result<()> {
     Stderr(io::stderr().lock()).write_all(line)
 }
 
-/// Writes a line with one call, if the system accepts it whole, which files do. Begins a new line
-/// if the last one was written in part.
-fn write(to: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
-    let whole = if *torn {
-        [b"\n", line].concat()
-    } else {
-        line.to_owned()
-    };
-    let mut rest = &whole[..];
-    while !rest.is_empty() {
-        match to.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(length) => {
-                rest = &rest[length..];
-                *torn = !rest.is_empty();
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn open(path: &Path) -> Result<Opened, OpenError> {
-    // Without O_NONBLOCK, opening a FIFO would block until it has a reader.
-    let flags = OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(|error| match std::fs::symlink_metadata(path) {
-            Ok(there) if there.is_symlink() => OpenError::Link,
-            Ok(_) | Err(_) => OpenError::System(error),
-        })?;
-    let there = file.metadata().map_err(OpenError::System)?;
-    let identity = (there.dev(), there.ino());
-    // A character device, such as /dev/full or a console, belongs to the system.
-    if !there.file_type().is_char_device() {
-        if !there.is_file() {
-            return Err(OpenError::Kind);
-        }
-        let owner = there.uid();
-        let ours = owner == geteuid().as_raw() || owner == 0;
-        if !ours || there.mode() & 0o022 != 0 {
-            return Err(OpenError::Permissions);
-        }
-    }
-    Ok(Opened { file, identity })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
-    use crate::agent::audit::Event;
+    use crate::agent::audit::{Event, Record};
     use crate::crypto::PublicKey;
     use crate::message::RequestId;
 
@@ -285,6 +200,12 @@ mod tests {
     fn log(path: &Path, demand: Demand) -> Result<Log, OpenError> {
         let file = Some(path.to_owned());
         Log::open(Config { file, demand })
+    }
+
+    impl Log {
+        fn put(&mut self, record: &Record<'_>) -> Result<(), Unwritten> {
+            self.append_line(&record.to_line_now())
+        }
     }
 
     fn lines(path: &Path) -> Vec<serde_json::Value> {
@@ -323,7 +244,7 @@ mod tests {
         symlink(&target, &path).unwrap();
         assert!(matches!(log(&path, Demand::Required), Err(OpenError::Link)));
         let mut lenient = log(&path, Demand::Wanted).unwrap();
-        assert_eq!(lenient.put(&record(1)), Ok(()));
+        assert_eq!(lenient.put(&record(1)), Err(Unwritten));
         assert_eq!(fs::read(&target).unwrap(), b"");
 
         fs::set_permissions(&target, fs::Permissions::from_mode(0o622)).unwrap();
@@ -349,40 +270,31 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_an_error_only_if_a_record_is_required() {
+    fn a_record_on_a_full_disk_is_unwritten_whether_it_is_required_or_not() {
         let full = Path::new("/dev/full");
-        let mut required = log(full, Demand::Required).unwrap();
-        assert_eq!(required.put(&record(1)), Err(Unwritten));
-        assert_eq!(log(full, Demand::Wanted).unwrap().put(&record(1)), Ok(()));
+        for demand in [Demand::Required, Demand::Wanted] {
+            let mut log = log(full, demand).unwrap();
+            assert_eq!(log.put(&record(1)), Err(Unwritten));
+        }
     }
 
     #[test]
-    fn a_line_written_in_part_does_not_damage_the_next() {
-        /// Accepts this many bytes and is full.
-        struct Disk(Vec<u8>, usize);
-
-        impl Write for Disk {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let length = bytes.len().min(self.1);
-                if length == 0 {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-                self.0.extend_from_slice(&bytes[..length]);
-                self.1 -= length;
-                Ok(length)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        let (mut disk, mut torn) = (Disk(Vec::new(), 3), false);
-        assert!(write(&mut disk, b"first\n", &mut torn).is_err());
-        assert!(write(&mut disk, b"second\n", &mut torn).is_err());
-        disk.1 = 100;
-        write(&mut disk, b"third\n", &mut torn).unwrap();
-        write(&mut disk, b"fourth\n", &mut torn).unwrap();
-        assert_eq!(disk.0, b"fir\nthird\nfourth\n");
+    fn a_file_that_others_may_write_to_gets_no_further_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit");
+        let mut log = log(&path, Demand::Wanted).unwrap();
+        log.put(&record(1)).unwrap();
+        let set_mode = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(0o602);
+        assert_eq!(log.put(&record(2)), Err(Unwritten));
+        set_mode(0o640);
+        log.put(&record(3)).unwrap();
+        let pids: Vec<_> = lines(&path)
+            .iter()
+            .map(|line| line["pid"].clone())
+            .collect();
+        assert_eq!(pids, [1, 3]);
     }
 }

@@ -7,13 +7,15 @@
 //! before anything is started, so nothing runs without a record where a record is required.
 
 mod event;
+mod file;
 mod key_change;
 mod log;
 mod record;
 
 pub use event::{Command, Event, Script};
+pub use file::OpenError;
 pub use key_change::{Change, KeyChange, key_changes};
-pub use log::{Config, Demand, Log, OpenError, write_stderr};
+pub use log::{Config, Demand, Log, write_stderr};
 pub use record::{Record, is_front_line, now, visible};
 
 /// Destination of records.

@@ -32,6 +32,7 @@ pub use processes::{
     Started, Status,
 };
 
+pub use refusal::Refusal;
 pub use register::Register;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

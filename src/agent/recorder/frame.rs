@@ -124,7 +124,8 @@ impl Assembler {
 }
 
 /// Answer to a message: true if it was written. On the socket that the recorder is started with, number 0 stands for its
-/// start, and an answer that it could not start carries the reason.
+/// start, and an answer that it could not start carries the reason; another number is that of records that could not be
+/// written.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Answer {
     /// Number of the message.
@@ -136,6 +137,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Returns the answer about a number of records that could not be written.
+    pub(super) const fn unwritten(number: u64) -> Self {
+        Self {
+            number,
+            written: false,
+            reason: String::new(),
+        }
+    }
+
     /// Returns the packet.
     pub(super) fn to_packet(&self) -> Vec<u8> {
         let mut packet = vec![self.written.into()];

@@ -29,7 +29,7 @@ use super::log_format::Lines;
 use super::log_sender::LogSender;
 use super::settings::Settings;
 use super::socket::{ENDS, pair};
-use crate::agent::audit::{self, Event, Record};
+use crate::agent::audit::{self, Event, Record, Unwritten};
 use crate::escape;
 use crate::process::unblock_signals;
 
@@ -90,7 +90,7 @@ fn run(settings: Settings) -> io::Result<()> {
     std::thread::Builder::new()
         .name("audit".into())
         .spawn(move || {
-            write_records(&records, log, progress);
+            write_records(&records, &control, log, progress);
             own.flush(LAST_LINES);
             own.end();
         })?;
@@ -141,39 +141,106 @@ fn receive(socket: &OwnedFd, packet: &mut [u8], flags: RecvFlags) -> Option<usiz
     }
 }
 
-/// Number of the last record that was written, in a file that outlives this process.
+/// Progress of the records, in a file that outlives this process.
 struct Progress {
     file: File,
+    /// Number of the last record that was taken.
     last: u64,
+    /// Records before the next one that are missing, and of which no record says so.
+    missing: u64,
 }
 
 impl Progress {
     fn new(file: File) -> io::Result<Self> {
-        let mut number = [0; 8];
+        let mut numbers = [[0; 8]; 2];
         // The file is empty at first.
-        let length = file.read_at(&mut number, 0)?;
-        let last = if length == number.len() {
-            u64::from_le_bytes(number)
-        } else {
-            0
-        };
-        Ok(Self { file, last })
+        let length = file.read_at(numbers.as_flattened_mut(), 0)?;
+        if length != numbers.as_flattened().len() {
+            numbers = [[0; 8]; 2];
+        }
+        let [last, missing] = numbers.map(u64::from_le_bytes);
+        Ok(Self {
+            file,
+            last,
+            missing,
+        })
     }
 
-    /// Returns the number of records between the last one and this one. They were taken by a recorder that has died.
-    const fn missing(&self, number: u64) -> u64 {
-        number.saturating_sub(self.last).saturating_sub(1)
-    }
-
-    fn written(&mut self, number: u64) {
+    /// Enters a record that was sent. Those between the last one and this one were taken by a recorder that has died.
+    const fn take(&mut self, number: u64) {
+        let lost = number.saturating_sub(self.last).saturating_sub(1);
         self.last = number;
-        // A later recorder counts a record twice then.
-        let _ = self.file.write_all_at(&number.to_le_bytes(), 0);
+        self.missing = self.missing.saturating_add(lost);
+    }
+
+    fn save(&mut self) {
+        let numbers = [self.last, self.missing].map(u64::to_le_bytes);
+        // If it cannot be written, a later recorder counts a record twice.
+        let _ = self.file.write_all_at(numbers.as_flattened(), 0);
+    }
+}
+
+/// The audit log, the progress of its records, and the numbers of those that are missing.
+struct Writer<'a> {
+    control: &'a OwnedFd,
+    log: Option<audit::Log>,
+    progress: Progress,
+    /// Records that could not be written, and that the supervisor was not told of.
+    unreported: u64,
+}
+
+impl Writer<'_> {
+    /// Writes a record, after the number of those that are missing before it.
+    fn write(&mut self, number: u64, line: &[u8]) -> Result<(), Unwritten> {
+        self.progress.take(number);
+        let written = self.write_missing().and_then(|()| self.append(line));
+        if written.is_err() {
+            self.progress.missing = self.progress.missing.saturating_add(1);
+            self.unreported = self.unreported.saturating_add(1);
+        }
+        self.progress.save();
+        self.report();
+        written
+    }
+
+    /// Writes the number of missing records, if there are any.
+    fn write_missing(&mut self) -> Result<(), Unwritten> {
+        let records = self.progress.missing;
+        if records > 0 {
+            let record = Record::of_agent(Event::Dropped { records });
+            self.append(&record.to_line_now())?;
+            self.progress.missing = 0;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, line: &[u8]) -> Result<(), Unwritten> {
+        match &mut self.log {
+            Some(log) => log.append_line(line),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the supervisor of records that could not be written, if it takes that now.
+    fn report(&mut self) {
+        if self.unreported > 0 {
+            let answer = Answer::unwritten(self.unreported);
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            if send(self.control, &answer.to_packet(), flags).is_ok() {
+                self.unreported = 0;
+            }
+        }
     }
 }
 
 /// Writes the records and answers, until the producer has ended.
-fn write_records(socket: &OwnedFd, mut log: Option<audit::Log>, mut progress: Progress) {
+fn write_records(socket: &OwnedFd, control: &OwnedFd, log: Option<audit::Log>, progress: Progress) {
+    let mut writer = Writer {
+        control,
+        log,
+        progress,
+        unreported: 0,
+    };
     let mut assembler = Assembler::new(RECORD);
     // One byte more shows that a packet was cut off.
     let mut packet = vec![0; PACKET + 1];
@@ -181,26 +248,22 @@ fn write_records(socket: &OwnedFd, mut log: Option<audit::Log>, mut progress: Pr
         let Some(message) = assembler.push(&packet[..length]) else {
             continue;
         };
-        let missing = progress.missing(message.number);
-        if missing > 0 {
-            let record = Record::of_agent(Event::Dropped { records: missing });
-            // An error is reported by the log itself.
-            let _ = log
-                .as_mut()
-                .map(|log| log.append_line(&record.to_line_now()));
-        }
-        let result = log.as_mut().map(|log| log.append_line(&message.bytes));
-        progress.written(message.number);
+        let result = writer.write(message.number, &message.bytes);
         if message.wanted == Wanted::Answer {
             let answer = Answer {
                 number: message.number,
-                written: result.is_none_or(|result| result.is_ok()),
+                written: result.is_ok(),
                 reason: String::new(),
             };
             // A producer that has ended needs no answer.
             let _ = send(socket, &answer.to_packet(), SendFlags::NOSIGNAL);
         }
     }
+    if writer.write_missing().is_err() {
+        let records = writer.progress.missing;
+        tracing::error!("{records} audit records are missing at the end and could not be written");
+    }
+    writer.progress.save();
 }
 
 /// Writes the lines of all producers, one of each in turn, until all have ended.

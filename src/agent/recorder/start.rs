@@ -137,6 +137,8 @@ pub enum RecorderEvent {
     Started,
     /// It cannot write, for this reason.
     Failed(String),
+    /// It could not write this number of records, and has logged the reason.
+    Unwritten(u64),
     /// It has ended. It can be [started again](RecorderProcess::restart).
     Ended,
 }
@@ -242,10 +244,16 @@ impl RecorderProcess {
             Err(Errno::AGAIN | Errno::INTR) => None,
             Ok((length @ 1.., _)) => {
                 let answer = packet.get(..length).and_then(Answer::parse)?;
-                Some(if answer.written {
-                    RecorderEvent::Started
-                } else {
-                    RecorderEvent::Failed(answer.reason)
+                Some(match answer {
+                    Answer {
+                        number: 0,
+                        written: true,
+                        ..
+                    } => RecorderEvent::Started,
+                    Answer {
+                        number: 0, reason, ..
+                    } => RecorderEvent::Failed(reason),
+                    Answer { number, .. } => RecorderEvent::Unwritten(number),
                 })
             }
             Ok(_) | Err(_) => {

@@ -34,6 +34,7 @@ mod readiness;
 mod recording;
 mod records;
 mod redemptions;
+mod refusals;
 mod reload;
 mod replay_log;
 mod run;

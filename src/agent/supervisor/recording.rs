@@ -24,7 +24,7 @@ pub struct Recording {
     losses: Losses,
 }
 
-/// Records that a recorder had taken and has not written.
+/// Records that a recorder had taken and has not written, because it died or could not.
 struct Losses {
     lost: u64,
     /// Position of the recorder before.
@@ -48,6 +48,11 @@ impl Losses {
         self.lost = self.lost.saturating_add(lost);
         self.before = at;
         lost
+    }
+
+    /// Counts records that a recorder could not write.
+    const fn add(&mut self, records: u64) {
+        self.lost = self.lost.saturating_add(records);
     }
 
     /// Number of lost records that no recorder reports in their place, because nothing was sent after them. `unsent` is
@@ -84,7 +89,7 @@ impl Recording {
         self.next
     }
 
-    /// Number of records that a recorder had taken and has not written.
+    /// Number of records that a recorder had taken and has not written, because it died or could not.
     pub const fn lost(&self) -> u64 {
         self.losses.lost
     }
@@ -138,6 +143,9 @@ impl Supervisor {
                 RecorderEvent::Started => self.records.on_new_recorder(now),
                 RecorderEvent::Failed(reason) => {
                     tracing::error!("the recorder cannot write: {reason}");
+                }
+                RecorderEvent::Unwritten(records) => {
+                    recording.losses.add(records);
                 }
                 RecorderEvent::Ended => {
                     let at = recording.process.position(self.records.first_unsent());

@@ -13,12 +13,13 @@ use super::child::Child;
 use super::child_io::ChildIo;
 use super::job::{Job, Killed};
 use super::readiness::Part;
+use super::refusals::{request_of, request_of_spec};
 use super::{Supervisor, limits, tokens};
-use crate::agent::access::{Grant, PolicySource as _};
+use crate::agent::access::{Denied, Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
-use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Start, Started, Status};
+use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Refusal, Start, Started};
 use crate::agent::limits::jobs_per_key;
-use crate::message::{Exec, OsText, Outcome, Window};
+use crate::message::{Exec, Outcome, Window};
 use crate::process::{self, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
 
@@ -27,22 +28,27 @@ impl Supervisor {
     pub(super) fn on_start(&mut self, now: Instant, id: JobId, slot: u32, start: Start) {
         if !self.table.is_free(id, slot) || slot >= self.slots {
             // No front that works asks for it.
-            return self.refuse(id, Outcome::Conflict {});
+            return self.report_refusal(id, Outcome::Conflict {});
         }
         let exec = request_of(&start);
         let grant = match self.decide(&start, &exec) {
             Ok(grant) => grant,
-            Err(outcome) => return self.refuse(id, outcome),
+            Err(refusal) => {
+                let command = Command::of(&exec, Some(&start.spec.user));
+                return self.refuse(id, &start.owner, start.request, &refusal, Some(command));
+            }
         };
         let spec = Box::new(self.complete(id, &start, &grant));
         let (owner, request) = (start.owner.clone(), start.request);
         self.table.insert(id, Job::new(slot, start));
-        self.records.counts.command();
         let event = Event::Accepted(Command::of(&exec, Some(&grant.user)));
         let record = Record::of_request(&owner, request, event);
         match self.records.accept(now, &record, id, spec) {
             Ok(()) => self.on_records(now),
-            Err(start) => self.spawn(now, id, *start.spec),
+            Err(start) => {
+                self.records.counts.command();
+                self.spawn(now, id, *start.spec);
+            }
         }
     }
 
@@ -51,13 +57,20 @@ impl Supervisor {
         self.on_recorder(now);
         while let Some((start, written)) = self.records.poll(now) {
             let ended = self.table.get(start.id).and_then(|job| job.cause);
+            if written.is_ok() {
+                self.records.counts.command();
+            }
             match (written, ended) {
                 (Ok(()), None) => self.spawn(now, start.id, *start.spec),
                 // Canceled before anything was started.
                 (Ok(()), Some(_)) => self.settle_unstarted(start.id),
                 (Err(Unwritten), _) => {
-                    self.table.remove_refused(start.id);
-                    self.refuse(start.id, Outcome::Denied {});
+                    if let Some(job) = self.table.remove_refused(start.id) {
+                        let refusal = Denied::Unrecorded.into();
+                        let exec = request_of_spec(job.request, &start.spec);
+                        let command = Command::of(&exec, exec.user.as_deref());
+                        self.refuse(start.id, &job.owner, job.request, &refusal, Some(command));
+                    }
                 }
             }
         }
@@ -80,39 +93,25 @@ impl Supervisor {
     }
 
     /// Decides by the supervisor's own knowledge.
-    fn decide(&self, start: &Start, exec: &Exec) -> Result<Grant, Outcome> {
+    fn decide(&self, start: &Start, exec: &Exec) -> Result<Grant, Refusal> {
         let key = &start.owner.key;
         if self.table.find(key, start.request).is_some() {
-            return Err(Outcome::Conflict {});
+            return Err(Outcome::Conflict {}.into());
         }
         if self.table.register().find(key, start.request).is_some() {
-            return Err(Outcome::Expired {});
+            return Err(Outcome::Expired {}.into());
         }
         let policy = self.policy.policy();
         let (accounts, unix_now) = (self.policy.accounts(), self.policy.unix_now());
         let from = Some(start.owner.remote);
-        let grant = policy
-            .authorize_exec(key, from, exec, accounts, unix_now)
-            .map_err(|denied| {
-                tracing::warn!(%key, "denied by the supervisor: {denied}");
-                Outcome::Denied {}
-            })?;
+        let grant = policy.authorize_exec(key, from, exec, accounts, unix_now)?;
         let (own, all) = self.table.running(key);
         let most = grant.max_jobs.unwrap_or(jobs_per_key(self.max_jobs));
         let full = all >= self.max_jobs || own >= most;
         if full || self.closed {
-            return Err(Outcome::Busy {});
+            return Err(Outcome::Busy {}.into());
         }
         Ok(grant)
-    }
-
-    /// Reports that a job will not be started. Nothing is kept of it.
-    fn refuse(&mut self, id: JobId, outcome: Outcome) {
-        let status = Status {
-            phase: Phase::Refused(outcome),
-            ..Status::STARTING
-        };
-        self.report(id, status, [0; 2]);
     }
 
     /// Starts the process of a job in the table.
@@ -283,28 +282,6 @@ impl Supervisor {
         self.remove_child(id);
     }
 
-    /// Refuses a job because nothing can run as its user, or within its limits. The controller is told only that it is
-    /// denied.
-    fn deny(&mut self, id: JobId, reason: &dyn std::fmt::Display) {
-        let Some(job) = self.table.get_mut(id) else {
-            return;
-        };
-        let outcome = Outcome::Denied {};
-        job.status.phase = Phase::Refused(outcome);
-        job.io.close(&self.registry);
-        let (key, request) = (job.owner.key, job.request);
-        tracing::info!(event = "denied", %key, %request, "denied: {reason}");
-        let event = Event::Denied {
-            outcome,
-            reason: Some(reason.to_string()),
-            command: None,
-        };
-        self.records.counts.denied();
-        self.records
-            .send(&Record::of_request(&job.owner, job.request, event));
-        self.note(id);
-    }
-
     /// Kills the child of a start that has not come about in time, and gives the start up if the child survives that.
     /// Such a child is followed until it is gone.
     pub(super) fn on_start_deadline(&mut self, now: Instant, id: JobId) {
@@ -368,28 +345,6 @@ impl Supervisor {
             job.pending_force = Force::of(signal).or(job.pending_force);
         }
     }
-}
-
-/// Returns the request that a start was made of, as far as a policy looks at it.
-fn request_of(start: &Start) -> Exec {
-    let spec = &start.spec;
-    let mut exec = Exec::new(
-        start.request,
-        spec.argv.iter().cloned().map(OsText).collect(),
-    );
-    exec.env = spec
-        .env
-        .iter()
-        .map(|(name, value)| (OsText(name.clone()), OsText(value.clone())))
-        .collect();
-    exec.cwd = spec.cwd.clone().map(OsText);
-    exec.user = Some(spec.user.clone());
-    exec.terminal.clone_from(&spec.terminal);
-    exec.script = spec
-        .script
-        .clone()
-        .map(|text| OsText(std::os::unix::ffi::OsStringExt::from_vec(text)));
-    exec
 }
 
 /// Returns the size of a window for the system.

@@ -96,11 +96,11 @@ impl Table {
     }
 
     /// Removes a job that was refused: its request may be sent again.
-    pub fn remove_refused(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.remove(&id) {
-            self.slots.remove(&job.slot);
-            self.requests.remove(&(job.owner.key, job.request));
-        }
+    pub fn remove_refused(&mut self, id: JobId) -> Option<Job> {
+        let job = self.jobs.remove(&id)?;
+        self.slots.remove(&job.slot);
+        self.requests.remove(&(job.owner.key, job.request));
+        Some(job)
     }
 
     /// Removes a forgotten job.

@@ -223,7 +223,11 @@ fn commands_go_on_if_the_next_supervisor_dies_before_it_has_stored_anything() {
             kept.start_again();
             let ping = kept.user.udpctl(["ping", &kept.target]).outcome();
             assert_eq!(ping.status, 0, "{}", ping.stderr);
-            assert!(kept.keeper.names().contains(&"stored-job-99-stdin".to_owned()));
+            assert!(
+                kept.keeper
+                    .names()
+                    .contains(&"stored-job-99-stdin".to_owned())
+            );
             kept.kill();
             kept.keeper.is_busy.store(false, Ordering::SeqCst);
             kept.start_again();
