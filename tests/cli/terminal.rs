@@ -135,7 +135,7 @@ fn the_terminal_is_restored_after_udpctl_is_killed_in_an_editor() {
 #[test]
 fn exec_with_a_terminal_works_without_a_local_terminal() {
     let user = User::new();
-    let agent = user.agent();
+    let mut agent = user.agent();
     let script = "test -t 0 && test -t 1 && test -t 2 && stty size; read line; echo \"<$line>\"; cat; exit 4";
     let outcome = user
         .udpctl(["exec", "-t", &agent.target(), "--", "sh", "-c", script])
@@ -149,6 +149,9 @@ fn exec_with_a_terminal_works_without_a_local_terminal() {
         "{stdout}"
     );
     assert!(stdout.ends_with("<typed>\r\n"), "{stdout}");
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (_, log) = agent.child.wait();
+    assert!(!log.contains("WARN"), "its end is no error: {log}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 
 use self::splice::{Moved, grow, move_bytes};
 use super::end_of_input::EndOfInput;
@@ -93,6 +94,8 @@ pub enum Turn {
     Changed,
     /// Output was dropped, because the job has written too much.
     Overflow,
+    /// An output could not be read and was closed.
+    Unreadable(io::ErrorKind),
 }
 
 /// The pipes of one process.
@@ -318,7 +321,12 @@ impl ChildIo {
                 outlet.state = State::Blocked;
                 return Turn::Nothing;
             }
-            Err(error) => tracing::warn!(%error, "an output of a job cannot be read"),
+            // The master of a terminal reads EIO after the last slave was closed.
+            Err(error) if !spliced && Errno::from_io_error(&error) == Some(Errno::IO) => {}
+            Err(error) => {
+                drop_pipe(&mut outlet.pipe, registry);
+                return Turn::Unreadable(error.kind());
+            }
         }
         drop_pipe(&mut outlet.pipe, registry);
         Turn::Changed

@@ -68,6 +68,10 @@ impl Supervisor {
             self.ready.push_back((id, part));
         }
         job.status.overflowed |= turn == Turn::Overflow;
+        if let Turn::Unreadable(error) = turn {
+            let (key, request) = (job.owner.key, job.request);
+            tracing::warn!(%key, %request, "an output of a command cannot be read further: {error}");
+        }
         if turn != Turn::Nothing
             && let Some(draining) = &mut job.draining
         {
