@@ -108,6 +108,10 @@ pub const SHUTDOWN: Duration = Duration::from_secs(6);
 /// Time for which it then waits for their controllers to receive the result.
 pub const LAST_RESULTS: Duration = Duration::from_millis(500);
 
+/// Time for which a session whose key may no longer connect stays open for the results of its commands: the five seconds
+/// of their grace period, two in which the rest of their output is read, and one for the network.
+pub const REVOKED_SESSION: Duration = Duration::from_secs(8);
+
 /// Calls that wait for the end of one job.
 pub const WAITERS: usize = 16;
 

@@ -45,6 +45,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Event::Stream { session, event } => {
                 self.on_stream_event(now, session, event);
                 self.count_usage(now, session);
+                self.close_if_answered(now, session);
             }
             Event::Silent { session } => self.jobs.on_silent(now, session),
             Event::Heard { session } => self.jobs.on_heard(session),
@@ -65,6 +66,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             } => {
                 let call = call_ref(session, stream);
                 match stream.lane() {
+                    lane if self.is_revoked(session) => self.on_late_data(now, call, lane, fin),
                     Lane::Control => self.on_control(now, call, &data, fin),
                     Lane::Data => self.on_data_lane(call, Input { offset, data, fin }),
                     Lane::Stderr => {
@@ -138,6 +140,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             controller,
             opened: now,
             confirmed: false,
+            revoked: false,
             invite,
             calls: BTreeMap::new(),
             counted: Usage::default(),
@@ -335,7 +338,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
-    fn on_fin(&mut self, now: Instant, call: CallRef) {
+    pub(super) fn on_fin(&mut self, now: Instant, call: CallRef) {
         match self.kind(call) {
             Some(CallKind::Unopened) => self.abandon(now, call),
             Some(CallKind::Jobs) => {
@@ -367,7 +370,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Abandons a call with all data in flight.
-    fn abandon(&mut self, now: Instant, call: CallRef) {
+    pub(super) fn abandon(&mut self, now: Instant, call: CallRef) {
         self.forget(now, call);
         self.outbox.release(call);
     }

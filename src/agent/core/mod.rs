@@ -10,6 +10,7 @@
 
 mod dispatch;
 mod registration;
+mod revocation;
 mod session_state;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,8 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     /// Calls that wait for an answer, by number of the question.
     asking: HashMap<u64, (CallRef, Controller)>,
     next_question: u64,
+    /// Sessions whose keys may no longer connect, and when they are closed at the latest; some may be gone.
+    revoked: VecDeque<(Instant, SessionHandle)>,
     phase: Phase,
 }
 
@@ -100,6 +103,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             questions: VecDeque::new(),
             asking: HashMap::new(),
             next_question: 0,
+            revoked: VecDeque::new(),
             phase: Phase::Working,
         }
     }
@@ -137,8 +141,8 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Authorises all sessions and running jobs again, after the policy has changed or something in it has
-    /// expired. Sessions that are denied are closed, and jobs whose commands are denied are ended. Both stay as they
-    /// are while a change of the files cannot be read.
+    /// expired. Jobs whose commands are denied are ended; sessions that are denied are closed, at once or when their
+    /// controllers know how these jobs have ended. Both stay as they are while a change of the files cannot be read.
     pub fn on_policy_changed(&mut self, now: Instant) {
         let policy = &self.policy;
         if policy.policy().is_suspended() {
@@ -149,7 +153,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let address_of = |session| Some(sessions.get(&session)?.controller.remote);
         self.jobs.end_denied(policy, address_of);
         let mut revoked = Vec::new();
-        for (&session, state) in &mut self.sessions {
+        for (&session, state) in self.sessions.iter_mut().filter(|(_, state)| !state.revoked) {
             let controller = &mut state.controller;
             let from = Some(controller.remote);
             match authorize(policy, &controller.key, from, state.invite.as_ref()) {
@@ -158,12 +162,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
         }
         for session in revoked {
-            self.close(
-                now,
-                session,
-                CloseCode::Revoked,
-                "this key may no longer connect",
-            );
+            self.revoke(now, session);
         }
     }
 
@@ -192,6 +191,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     /// Processes all deadlines up to `now`. Harmless if none is due.
     pub fn on_timeout(&mut self, now: Instant) {
         self.jobs.on_timeout(now);
+        self.close_overdue(now);
         match self.phase {
             Phase::Ending(at) if at <= now => {
                 self.jobs.kill_all();
@@ -211,7 +211,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Phase::Ending(at) | Phase::Delivering(at) => Some(at),
             Phase::Working | Phase::Closed => None,
         };
-        self.jobs.poll_timeout().into_iter().chain(phase).min()
+        let revoked = self.revoked.front().map(|first| first.0);
+        let jobs = self.jobs.poll_timeout().into_iter();
+        jobs.chain(phase).chain(revoked).min()
     }
 
     /// Returns the next command for the session layer.

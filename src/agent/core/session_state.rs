@@ -23,6 +23,8 @@ pub struct SessionState {
     pub opened: Instant,
     /// True once the controller has confirmed the session; until then its requests came as early data.
     pub confirmed: bool,
+    /// True once its key may no longer connect.
+    pub revoked: bool,
     /// Invitation that the controller has shown.
     pub invite: Option<[u8; INVITE]>,
     /// Its calls that have not ended.

@@ -3,8 +3,9 @@
 //! Not the decision, and not the sessions of the keys concerned.
 
 use super::job::Job;
-use super::{Jobs, Processes};
+use super::{Jobs, Processes, Role};
 use crate::agent::access::PolicySource;
+use crate::agent::outbox::CallRef;
 use crate::message::Cause;
 use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
@@ -30,5 +31,15 @@ impl<P: Processes> Jobs<P> {
             decided.is_ok()
         };
         self.end_all_but(allowed, Cause::Revoked);
+    }
+
+    /// Returns true if a call receives the result of a job that is being ended or has ended.
+    #[must_use]
+    pub fn is_ending(&self, call: CallRef) -> bool {
+        let job = match self.calls.get(&call) {
+            Some(&(Role::Attached(id) | Role::Waiting(id))) => self.table.get(id),
+            Some(Role::Forgotten) | None => None,
+        };
+        job.is_some_and(|job| job.cause.is_some() || !job.is_running())
     }
 }

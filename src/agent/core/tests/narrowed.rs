@@ -1,10 +1,11 @@
 //! The end of jobs and sessions that a changed line of `authorized_keys` no longer allows.
 
 use super::harness::*;
-use crate::agent::jobs::Force;
+use crate::agent::jobs::{Exit, Force};
 use crate::agent::switch::Switch;
-use crate::message::{CloseCode, OnDisconnect, Outcome, Reply, Request};
+use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request};
 use crate::session::{Closed, Event};
+use crate::wire::Lane;
 
 #[test]
 fn a_job_that_the_line_of_its_key_no_longer_allows_is_ended() {
@@ -99,5 +100,42 @@ fn a_chat_session_is_closed_when_its_key_is_removed() {
     harness.policy.borrow_mut().remove(ALICE);
     harness.service.on_policy_changed(harness.now);
     harness.drain();
+    assert_eq!(harness.closed, [(alice, CloseCode::Revoked as u64)].into());
+}
+
+#[test]
+fn a_session_of_a_removed_key_carries_nothing_but_the_result_of_its_command() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let mut first = exec(1);
+    first.stdin = true;
+    let call = harness.call(alice, 0, &Request::Exec(first));
+    let job = harness.last_job();
+    let chat = harness.call(alice, 1, &Request::Chat { name: None });
+    harness.policy.borrow_mut().remove(ALICE);
+    harness.service.on_policy_changed(harness.now);
+    harness.drain();
+    assert!(harness.released.contains(&chat), "the chat has ended");
+    let spawned = harness.service.processes().spawned.len();
+    let late = harness.call(alice, 2, &Request::Exec(exec(2)));
+    harness.data(call, Lane::Data, b"late", true);
+    assert_eq!(harness.reply(late), None);
+    assert_eq!(harness.service.processes().spawned.len(), spawned);
+    assert_eq!(harness.service.processes().stdin.get(&job), None);
+    let (signal, core) = (15, false);
+    harness.eof(job);
+    harness.exit(job, Exit::Signal { signal, core });
+    let reply = harness.replies(call).pop();
+    let canceled = Reply::Exit {
+        outcome: Outcome::Canceled {},
+        cause: Some(Cause::Revoked),
+        stdout: 0,
+        stderr: 0,
+        streams_open: false,
+        still_running: false,
+    };
+    assert_eq!(reply, Some(canceled));
+    assert_eq!(harness.closed, [].into());
+    harness.data(call, Lane::Control, b"", true);
     assert_eq!(harness.closed, [(alice, CloseCode::Revoked as u64)].into());
 }
