@@ -138,8 +138,18 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
         "{}",
         missing.stderr
     );
-    let agent = user.agent();
-    user.udpctl(["exec", &agent.target(), "--", "true"]).run();
+    let mut agent = user.agent();
+    // A result that is kept is no running command.
+    for args in [&["exec", "--detach"][..], &["wait"]] {
+        let argv: &[&str] = if args[0] == "exec" {
+            &["--", "true"]
+        } else {
+            &[]
+        };
+        let target = agent.target();
+        let args = [args, &[target.as_str()], argv].concat();
+        assert_eq!(user.udpctl(args).outcome().status, 0);
+    }
     let go = user.path("go");
     let running = start_waiting(&user, &agent.target(), &go, 3);
     let version = env!("CARGO_PKG_VERSION");
@@ -148,6 +158,9 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
             "version {version} has taken over; 1 command runs\n"
         ))
         .run();
+    agent
+        .child
+        .stderr_line(|line| line.contains("has taken over, with 1 running command;"));
     user.write_config("bind = 3\n");
     let refused = user.udpagent(["reload"]).outcome();
     assert_eq!(refused.status, 1);
@@ -161,6 +174,7 @@ fn udpagent_reload_waits_for_the_next_program_and_tells_why_there_is_none() {
     let status = user.udpagent(["status", "--json"]).outcome();
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["replacements"], 1);
+    assert_eq!(status["front_restarts"], 0, "the front did not fail");
     // Counters go on.
     assert_eq!(status["commands"]["accepted"], 2);
     assert_eq!(status["commands"]["ended"]["exited"], 2);

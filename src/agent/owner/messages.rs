@@ -66,7 +66,7 @@ pub struct Status {
     pub sandbox: Option<String>,
     /// True if the process that serves the network has reported its counters for this answer.
     pub front_answers: bool,
-    /// Starts of the process that serves the network, after the first.
+    /// Unexpected ends of the process that serves the network, after which another was started.
     pub front_restarts: u64,
     /// Number of times that the program was replaced.
     pub replacements: u64,

@@ -46,7 +46,7 @@ const SINGLE: &[Single] = &[
     ),
     (
         "front_restarts_total",
-        "Restarts of the process that serves the network.",
+        "Unexpected ends of the process that serves the network, after which another was started.",
         |all| all.front_restarts,
     ),
     (

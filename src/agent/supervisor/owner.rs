@@ -334,7 +334,7 @@ impl Supervisor {
             sandbox: self.in_force.map(|in_force| in_force.to_string()),
             front_answers,
             replacements: self.tally.replacements,
-            front_restarts: self.tally.fronts.saturating_sub(1),
+            front_restarts: self.tally.front_restarts(),
             reloads: self.tally.reloads,
             sessions: Sessions {
                 open,

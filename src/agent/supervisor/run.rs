@@ -420,6 +420,7 @@ impl Supervisor {
     /// Lets the front end, after it has sent its last messages.
     fn dismiss_front(&mut self) {
         if let Some(front) = &mut self.front {
+            self.tally.dismissed += 1;
             // What it is told now is for the next one.
             let _ = front.socket().shutdown(Shutdown::Write);
         }

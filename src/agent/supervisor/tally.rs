@@ -24,6 +24,9 @@ pub struct Tally {
     pub replacements: u64,
     /// Number of fronts.
     pub fronts: u64,
+    /// Number of those that were ended for the replacement of the program.
+    #[serde(default)]
+    pub dismissed: u64,
     /// Number of ended commands by the name of their outcome.
     pub ended: BTreeMap<String, u64>,
     seen: HashMap<PublicKey, String>,
@@ -44,6 +47,7 @@ impl Tally {
             reloads: 0,
             replacements: 0,
             fronts: 0,
+            dismissed: 0,
             ended: BTreeMap::new(),
             seen: HashMap::new(),
             gone: FrontCounts::default(),
@@ -51,6 +55,11 @@ impl Tally {
             asked: 0,
             answered: 0,
         }
+    }
+
+    /// Number of fronts that have taken the place of one that had ended unexpectedly.
+    pub const fn front_restarts(&self) -> u64 {
+        self.fronts.saturating_sub(1).saturating_sub(self.dismissed)
     }
 
     /// Counts an ended command.

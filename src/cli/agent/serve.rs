@@ -229,7 +229,7 @@ fn serve(
         guard,
         ..setup(config, files, identity, name.clone())
     };
-    let taken = inherited.as_ref().map(Inherited::jobs);
+    let taken = inherited.as_ref().map(Inherited::running);
     let mut agent = match inherited {
         Some(inherited) => daemon::take_over(setup, inherited)?,
         None if passed.sockets.is_empty() => {
@@ -272,14 +272,18 @@ fn serve(
     Ok(())
 }
 
-/// Writes the first line of the agent, or of a program that has taken over with a number of jobs.
+/// Writes the first line of the agent, or of a program that has taken over with a number of running commands.
 fn announce(taken: Option<usize>, listens: &str) {
     match taken {
         None => tracing::info!(event = "agent_started", "{listens}"),
-        Some(jobs) => tracing::info!(
+        Some(running) => tracing::info!(
             event = "agent_replaced",
-            "version {} has taken over, with {jobs} jobs; {listens}",
-            env!("CARGO_PKG_VERSION")
+            "version {} has taken over, with {}; {listens}",
+            env!("CARGO_PKG_VERSION"),
+            match running {
+                1 => "1 running command".to_owned(),
+                _ => format!("{running} running commands"),
+            }
         ),
     }
 }

@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use super::state::State;
-use crate::agent::jobs::JobId;
+use crate::agent::jobs::{JobId, Phase};
 use crate::process::inherited;
 
 /// Variable that names the process and the descriptor of the state. It is meant for this process only.
@@ -116,9 +116,12 @@ impl Inherited {
         self.state.original_descriptors
     }
 
-    /// Number of jobs.
+    /// Number of running commands.
     #[must_use]
-    pub fn jobs(&self) -> usize {
-        self.state.jobs.len()
+    pub fn running(&self) -> usize {
+        let phases = self.state.jobs.iter().map(|job| job.status.phase);
+        phases
+            .filter(|phase| matches!(phase, Phase::Starting | Phase::Running))
+            .count()
     }
 }
