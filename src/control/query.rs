@@ -186,7 +186,7 @@ impl Query {
                 outcome: Outcome::Unreachable {},
                 note: None,
             })),
-            Err(Failure::Lost) => self.fail(None),
+            Err(Failure::Lost) => self.fail(Some("the agent does not answer".into())),
             Err(Failure::Full) => self.fail(Some("too many sessions here".into())),
             Err(Failure::ByPeer { reason, .. }) => {
                 let note = if reason.is_empty() {

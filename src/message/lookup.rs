@@ -1,6 +1,6 @@
 //! Lookup of outcomes by exit status and by name, for `udpctl explain`.
 
-use super::outcome::{ALL, Outcome};
+use super::outcome::{ALL, Outcome, StartStep};
 use super::signal::MAX_SIGNAL;
 use super::table::Row;
 
@@ -46,6 +46,7 @@ fn with_status(outcome: Outcome, number: u8) -> Option<Outcome> {
         // "Permission denied" (13) stands for every error that is not "no such file" (2).
         Outcome::SpawnFailed { .. } => Some(Outcome::SpawnFailed {
             errno: if number == 127 { 2 } else { 13 },
+            step: StartStep::Program,
         }),
         Outcome::TimedOut {}
         | Outcome::Canceled {}
@@ -100,7 +101,10 @@ mod tests {
         }
         assert_eq!(
             named("Spawn-Failed"),
-            Some(Outcome::SpawnFailed { errno: 2 })
+            Some(Outcome::SpawnFailed {
+                errno: 2,
+                step: StartStep::Program,
+            })
         );
         assert_eq!(named("fine"), None);
     }

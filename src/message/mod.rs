@@ -36,7 +36,7 @@ mod text;
 
 pub use fate::Fate;
 pub use line::{LineError, Lines, to_line};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, StartStep};
 pub use reply::{Cause, JobState, JobView, Reply};
 pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
 pub use table::{AfterSignal, Held, Ran, Reported, Row};

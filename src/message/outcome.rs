@@ -36,6 +36,8 @@ pub enum Outcome {
     SpawnFailed {
         /// Error number (`errno`) of the agent's system.
         errno: i32,
+        /// Step that failed.
+        step: StartStep,
     },
     /// A deadline passed, the request's or the agent's, and the agent ended the command.
     TimedOut {},
@@ -59,6 +61,18 @@ pub enum Outcome {
     Unknown {},
 }
 
+/// Step of the start of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StartStep {
+    /// Entering the working directory that was asked for.
+    Directory,
+    /// Any other, which nearly always is the execution of the program.
+    #[default]
+    Program,
+}
+
 /// One outcome for each row of the table, in the table's order.
 pub const ALL: [Outcome; 12] = [
     Outcome::Exited { code: 0 },
@@ -66,7 +80,10 @@ pub const ALL: [Outcome; 12] = [
         signal: 9,
         core: false,
     },
-    Outcome::SpawnFailed { errno: ENOENT },
+    Outcome::SpawnFailed {
+        errno: ENOENT,
+        step: StartStep::Program,
+    },
     Outcome::TimedOut {},
     Outcome::Canceled {},
     Outcome::Denied {},
@@ -95,7 +112,10 @@ impl Outcome {
                     .map_or(status::UDPCTL_FAILURE, |signal| 128 | signal),
                 ..SIGNALED
             },
-            Self::SpawnFailed { errno: ENOENT } => Row {
+            Self::SpawnFailed {
+                errno: ENOENT,
+                step: StartStep::Program,
+            } => Row {
                 exit_status: NOT_FOUND,
                 ..SPAWN_FAILED
             },
@@ -138,10 +158,13 @@ impl fmt::Display for Outcome {
                 }
                 f.write_str(if core { ", core dumped" } else { "" })
             }
-            Self::SpawnFailed { errno } => {
+            Self::SpawnFailed { errno, step } => {
                 let error = std::io::Error::from_raw_os_error(errno).to_string();
                 let error = error.split(" (os error").next().unwrap_or_default();
-                write!(f, ": {error}")
+                match step {
+                    StartStep::Directory => write!(f, " in its working directory: {error}"),
+                    StartStep::Program => write!(f, ": {error}"),
+                }
             }
             Self::TimedOut {}
             | Self::Canceled {}
@@ -190,13 +213,20 @@ mod tests {
             "ended by signal 11 (SEGV), core dumped"
         );
         assert_eq!(signaled.exit_status(), 139);
-        let missing = Outcome::SpawnFailed { errno: 2 };
+        let failed = |errno, step| Outcome::SpawnFailed { errno, step };
+        let missing = failed(2, StartStep::Program);
         assert_eq!(
             missing.to_string(),
             "could not be started: No such file or directory"
         );
         assert_eq!(missing.exit_status(), 127);
-        assert_eq!(Outcome::SpawnFailed { errno: 13 }.exit_status(), 126);
+        assert_eq!(failed(13, StartStep::Program).exit_status(), 126);
+        let nowhere = failed(2, StartStep::Directory);
+        assert_eq!(
+            nowhere.to_string(),
+            "could not be started in its working directory: No such file or directory"
+        );
+        assert_eq!(nowhere.exit_status(), 126, "the program is not missing");
         assert_eq!(Outcome::Lost {}.exit_status(), 255);
         assert!(ALL.iter().filter(|outcome| outcome.is_success()).count() == 1);
     }

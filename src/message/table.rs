@@ -227,9 +227,10 @@ pub(super) const EXPIRED: Row = Row {
 
 pub(super) const LOST: Row = Row {
     name: "lost",
-    words: "lost: accepted, then no answer",
+    words: "lost: accepted, but its result is not known",
     meaning: "The agent had accepted the command and then did not answer, or it ended and left the command \
-              running, or was killed and does not know how the command has ended.",
+              running, or was killed and does not know how the command has ended, or another controller has attached \
+              to the command.",
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Lost,

@@ -75,6 +75,11 @@ fn the_same_id_runs_once_and_another_request_under_it_conflicts() {
     user.udpctl(["kill", &target, id, "-s", "KILL"]).run();
     let waited = user.udpctl(["wait", &target, id]).outcome();
     assert_eq!(waited.status, 137, "{}", waited.stderr);
+    let ended = "the command has ended already: ended by signal 9 (KILL)";
+    user.udpctl(["kill", &target, id])
+        .stderr(format!("udpctl: {target}: {ended}; request ID\n"))
+        .status(1)
+        .run();
     assert_eq!(std::fs::read_to_string(user.path("count")).unwrap(), "x\n");
 }
 
@@ -268,7 +273,7 @@ fn over_a_restart(keep: &[&str]) -> (String, PathBuf) {
 fn an_agent_with_keep_jobs_leaves_them_running_and_reports_unknown_later() {
     let (stderr, process) = over_a_restart(&["--keep-jobs"]);
     assert!(
-        stderr.contains(": lost: accepted, then no answer: the agent was shut down"),
+        stderr.contains(": lost: accepted, but its result is not known: the agent was shut down"),
         "{stderr}"
     );
     assert!(process.exists());

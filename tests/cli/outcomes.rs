@@ -103,15 +103,22 @@ fn ended() -> Vec<Row> {
             "spawn_failed",
             127,
             "could not be started: No such file or directory: /no/such/program",
-            json!({"errno": 2}),
+            json!({"errno": 2, "step": "program"}),
             |format| Setup::new(format).run(&[], &["/no/such/program"]),
         ),
         (
             "spawn_failed",
             126,
             "could not be started: Permission denied: /etc/passwd",
-            json!({"errno": 13}),
+            json!({"errno": 13, "step": "program"}),
             |format| Setup::new(format).run(&[], &["/etc/passwd"]),
+        ),
+        (
+            "spawn_failed",
+            126,
+            "could not be started in its working directory: No such file or directory: /no/such",
+            json!({"errno": 2, "step": "directory"}),
+            |format| Setup::new(format).run(&["--cwd", "/no/such"], &["true"]),
         ),
     ]
 }
@@ -194,7 +201,7 @@ fn lost() -> Vec<Row> {
         (
             "lost",
             255,
-            "lost: accepted, then no answer",
+            "lost: accepted, but its result is not known: the agent does not answer",
             json!({}),
             |format| {
                 let mut setup = Setup::new(format);

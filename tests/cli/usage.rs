@@ -214,9 +214,10 @@ fn explain_prints_the_table_of_outcomes_and_statuses() {
     let user = User::new();
     user.udpctl(["explain", "lost"])
         .stdout(
-            "lost: accepted, then no answer\n  \
+            "lost: accepted, but its result is not known\n  \
              The agent had accepted the command and then did not answer, or it ended and left the command \
-             running, or was killed and does not know how the command has ended. The command may have run.\n  \
+             running, or was killed and does not know how the command has ended, or another controller has attached \
+             to the command. The command may have run.\n  \
              exit status: 255\n  \
              {\"lost\":{}}\n",
         )

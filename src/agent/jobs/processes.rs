@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::access::Controller;
-use crate::message::{Cause, Outcome, RequestId, Terminal, Window};
+use crate::message::{Cause, Outcome, RequestId, StartStep, Terminal, Window};
 
 /// Number of a job. Counts up and is never reused, also not by a later agent over the same supervisor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -31,12 +31,17 @@ impl Errno {
     pub const NOT_PERMITTED: Self = Self(1);
     /// `E2BIG`.
     pub const TOO_BIG: Self = Self(7);
-    /// `ENOTDIR`.
-    pub const NOT_A_DIRECTORY: Self = Self(20);
     /// `ETIMEDOUT`.
     pub const TIMED_OUT: Self = Self(110);
     /// `EINVAL`.
     pub const INVALID: Self = Self(22);
+
+    /// Returns the outcome of a start that failed at a step.
+    #[must_use]
+    pub const fn at(self, step: StartStep) -> Outcome {
+        let errno = self.0;
+        Outcome::SpawnFailed { errno, step }
+    }
 }
 
 /// An output of a process.
@@ -208,6 +213,9 @@ pub enum Phase {
     Failed {
         /// Error number of the failed step.
         errno: Errno,
+        /// The failed step.
+        #[serde(default)]
+        step: StartStep,
         /// True while the child that tried still exists (it hangs in a file system) and is followed.
         lingering: bool,
     },

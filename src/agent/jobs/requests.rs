@@ -21,7 +21,9 @@ use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::limits::SCRIPT;
 use crate::message::signal::MAX_SIGNAL;
-use crate::message::{self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, Window};
+use crate::message::{
+    self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, StartStep, Window,
+};
 use crate::time::Instant;
 
 /// Returns the beginning of argv that lists show.
@@ -109,11 +111,13 @@ impl<P: Processes> Jobs<P> {
         request: &Request,
         outbox: &mut Outbox,
     ) {
+        let job = self.table.find(owner, id);
         if let &Request::Signal { signal, .. } = request {
-            let reply = self.signal(controller, owner, id, signal);
+            let exit = job.and_then(|id| self.table.get(id)?.exit());
+            let reply = exit.unwrap_or_else(|| self.signal(controller, owner, id, signal));
             return outbox.last_reply(call, &reply);
         }
-        let Some(job) = self.table.find(owner, id) else {
+        let Some(job) = job else {
             return self.answer_unknown(call, owner, id, outbox);
         };
         match *request {
@@ -314,10 +318,22 @@ impl<P: Processes> Jobs<P> {
             terminal: exec.terminal,
         };
         if spec.argv.is_empty() {
-            return self.on_failed(now, id, Errno::INVALID, false, outbox);
+            return self.on_failed(
+                now,
+                id,
+                Errno::INVALID.at(StartStep::Program),
+                false,
+                outbox,
+            );
         }
         if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
-            return self.on_failed(now, id, Errno::TOO_BIG, false, outbox);
+            return self.on_failed(
+                now,
+                id,
+                Errno::TOO_BIG.at(StartStep::Program),
+                false,
+                outbox,
+            );
         }
         let start = Start {
             request,

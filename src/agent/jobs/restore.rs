@@ -11,7 +11,7 @@ use super::stdin::Stdin;
 use super::stored::Stored;
 use super::{JobId, Jobs, Output, Processes};
 use crate::crypto::PublicKey;
-use crate::message::{Cause, Outcome, RequestId, Window};
+use crate::message::{Cause, RequestId, Window};
 use crate::time::Instant;
 
 impl<P: Processes> Jobs<P> {
@@ -135,8 +135,12 @@ fn job(now: Instant, stored: Stored, restored: Restored) -> Job {
             (None, false, false)
         }
         Phase::Refused(outcome) => (Some(outcome), false, false),
-        Phase::Failed { errno, lingering } => {
-            let failed = Outcome::SpawnFailed { errno: errno.0 };
+        Phase::Failed {
+            errno,
+            step,
+            lingering,
+        } => {
+            let failed = errno.at(step);
             let outcome = job.cause.map_or(failed, |_| job.outcome(None));
             (Some(outcome), false, lingering)
         }

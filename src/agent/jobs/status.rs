@@ -4,7 +4,7 @@
 //! is known, so that the same report, or a later one in its place, does no harm.
 
 use super::job::{Job, State};
-use super::processes::{Errno, Phase, Started, Status};
+use super::processes::{Phase, Started, Status};
 use super::replies;
 use super::{JobId, Jobs, Output, Processes, lane_of, screen};
 use crate::agent::audit::Event;
@@ -38,8 +38,12 @@ impl<P: Processes> Jobs<P> {
         match status.phase {
             Phase::Starting | Phase::Running => {}
             Phase::Refused(outcome) => self.on_refused(id, outcome, outbox),
-            Phase::Failed { errno, lingering } => {
-                self.on_failed(now, id, errno, lingering, outbox);
+            Phase::Failed {
+                errno,
+                step,
+                lingering,
+            } => {
+                self.on_failed(now, id, errno.at(step), lingering, outbox);
             }
             Phase::Ended { exit, streams_open } => {
                 let outcome = |job: &Job| job.outcome(Some(exit));
@@ -154,14 +158,13 @@ impl<P: Processes> Jobs<P> {
         &mut self,
         now: Instant,
         id: JobId,
-        errno: Errno,
+        failed: Outcome,
         lingering: bool,
         outbox: &mut Outbox,
     ) {
         let Some(job) = self.table.get(id) else {
             return;
         };
-        let failed = Outcome::SpawnFailed { errno: errno.0 };
         let outcome = job.cause.map_or(failed, |_| job.outcome(None));
         self.settle(now, id, outcome, false, lingering, outbox);
     }

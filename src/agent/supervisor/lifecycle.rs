@@ -188,7 +188,7 @@ impl Supervisor {
         };
         let outcome = match (job.status.phase, job.cause) {
             (Phase::Refused(_) | Phase::Starting | Phase::Running, _) => return,
-            (Phase::Failed { errno, .. }, None) => Outcome::SpawnFailed { errno: errno.0 },
+            (Phase::Failed { errno, step, .. }, None) => errno.at(step),
             (
                 Phase::Ended {
                     exit: Exit::Unknown,
@@ -310,13 +310,9 @@ impl Supervisor {
             return;
         };
         job.io.close(&self.registry);
-        if let Phase::Failed { errno, lingering } = job.status.phase
-            && lingering
+        if let Phase::Failed { lingering, .. } = &mut job.status.phase
+            && std::mem::take(lingering)
         {
-            job.status.phase = Phase::Failed {
-                errno,
-                lingering: false,
-            };
             self.note(id);
         }
         if self.table.get(id).is_some_and(|job| job.forgotten) {

@@ -19,7 +19,7 @@ use crate::agent::access::{Denied, Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
 use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Refusal, Start, Started};
 use crate::agent::limits::jobs_per_key;
-use crate::message::{Exec, Outcome, Window};
+use crate::message::{Exec, Outcome, StartStep, Window};
 use crate::process::{self, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize};
 use crate::time::Instant;
 
@@ -127,7 +127,7 @@ impl Supervisor {
             Ok(starting) => Child::Starting(starting),
             Err(error) => {
                 self.release_cgroup(now, spec.cgroup);
-                return self.fail(id, errno(error), false);
+                return self.fail(id, failure(error), false);
             }
         };
         if let Some(guard) = &mut self.guard {
@@ -151,7 +151,7 @@ impl Supervisor {
             }
             Err(error) => {
                 let errno = error.raw_os_error().map_or(Errno::NOT_PERMITTED, Errno);
-                self.fail(id, errno, false);
+                self.fail(id, (errno, StartStep::Program), false);
             }
         }
     }
@@ -269,14 +269,14 @@ impl Supervisor {
     fn on_start_failed(&mut self, id: JobId, error: SpawnError) {
         match error.cause {
             process::Cause::Account(reason) => self.deny(id, &reason),
-            process::Cause::System(_) => self.fail(id, errno(error), false),
+            process::Cause::System(_) => self.fail(id, failure(error), false),
             process::Cause::Ended => {
                 let killed = self.table.get(id).and_then(|job| job.killed);
                 let errno = match killed {
                     Some(Killed::Late) => Errno::TIMED_OUT,
-                    Some(Killed::Ended) | None => errno(error),
+                    Some(Killed::Ended) | None => Errno(error.errno()),
                 };
-                self.fail(id, errno, false);
+                self.fail(id, (errno, StartStep::Program), false);
             }
         }
         self.remove_child(id);
@@ -297,7 +297,7 @@ impl Supervisor {
         }
         let (key, request) = (job.owner.key, job.request);
         tracing::warn!(event = "unkillable", %key, %request, "the start of a command survives KILL");
-        self.fail(id, Errno::TIMED_OUT, true);
+        self.fail(id, (Errno::TIMED_OUT, StartStep::Program), true);
         self.remove_child(id);
     }
 
@@ -316,11 +316,15 @@ impl Supervisor {
     }
 
     /// Settles a job that was not started. `lingering`: its child could not be killed.
-    fn fail(&mut self, id: JobId, errno: Errno, lingering: bool) {
+    fn fail(&mut self, id: JobId, (errno, step): (Errno, StartStep), lingering: bool) {
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
-        job.status.phase = Phase::Failed { errno, lingering };
+        job.status.phase = Phase::Failed {
+            errno,
+            step,
+            lingering,
+        };
         job.io.close(&self.registry);
         job.update_counters();
         self.record_end(id);
@@ -355,11 +359,13 @@ pub(super) const fn size(window: Window) -> WindowSize {
     }
 }
 
-/// Returns the error number for the controller. A missing directory must not look like a missing program.
-fn errno(error: SpawnError) -> Errno {
-    let missing = error.errno() == rustix::io::Errno::NOENT.raw_os_error();
-    if error.stage == Stage::Directory && missing {
-        return Errno::NOT_A_DIRECTORY;
-    }
-    Errno(error.errno())
+/// Returns the error number and the failed step for the controller.
+const fn failure(error: SpawnError) -> (Errno, StartStep) {
+    let step = match error.stage {
+        Stage::Directory => StartStep::Directory,
+        Stage::Prepare | Stage::Terminal | Stage::User | Stage::Limits | Stage::Execute => {
+            StartStep::Program
+        }
+    };
+    (Errno(error.errno()), step)
 }

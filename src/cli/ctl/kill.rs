@@ -43,6 +43,9 @@ pub fn run(args: &KillArgs) -> Result<u8> {
     };
     match job_host.ask(request, &args.job, args.job.timeout.contact_timeout)? {
         Reply::Done {} => {}
+        Reply::Exit { outcome, .. } => {
+            bail!("{label}: the command has ended already: {outcome}; request {id}")
+        }
         reply => bail!("{label}: {}; request {id}", words(&unexpected(&reply))),
     }
     job_host.client.close();

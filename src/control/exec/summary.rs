@@ -15,7 +15,7 @@ use super::show::Capture;
 use crate::control::contact::NO_ANSWER;
 use crate::escape;
 pub use crate::message::Fate;
-use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, status};
+use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, StartStep, status};
 
 /// Outcome classes of the hosts of a run over several targets.
 #[derive(Clone, Default, Debug)]
@@ -148,10 +148,13 @@ const SHELL: &[char] = &[
     ' ', '\t', '\n', '|', '&', ';', '<', '>', '(', ')', '$', '`', '"', '\'', '*', '?', '=', '~',
 ];
 
-/// Returns the program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
+/// Returns the directory that could not be entered, or the program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
 /// command line: no program splits argv into words.
 #[must_use]
-pub fn unstarted(exec: &Exec) -> String {
+pub fn unstarted(exec: &Exec, step: StartStep) -> String {
+    if let (StartStep::Directory, Some(cwd)) = (step, &exec.cwd) {
+        return escape::shell_word(&cwd.as_os_str().to_string_lossy()).into_owned();
+    }
     let name = exec
         .argv
         .first()
@@ -308,7 +311,7 @@ mod tests {
         lost.note = Some("bye\x1b".into());
         assert_eq!(
             line("web3:7000", &lost),
-            "web3:7000: lost: accepted, then no answer: bye\\u{1b}; request abababababababababababababababab"
+            "web3:7000: lost: accepted, but its result is not known: bye\\u{1b}; request abababababababababababababababab"
         );
     }
 
@@ -348,7 +351,8 @@ mod tests {
 
     #[test]
     fn a_program_that_looks_like_a_shell_line_points_to_the_shell_option() {
-        let name = |argv: &str| unstarted(&Exec::new(RequestId([0; 16]), vec![argv.into()]));
+        let step = StartStep::Program;
+        let name = |argv: &str| unstarted(&Exec::new(RequestId([0; 16]), vec![argv.into()]), step);
         assert_eq!(name("/no/such"), "/no/such");
         assert_eq!(
             name("ls | wc"),
@@ -356,7 +360,9 @@ mod tests {
         );
         let mut exec = Exec::new(RequestId([0; 16]), vec!["deploy.sh".into()]);
         exec.script = Some("#!/no/such".into());
-        assert_eq!(unstarted(&exec), "the interpreter of deploy.sh");
+        assert_eq!(unstarted(&exec, step), "the interpreter of deploy.sh");
+        exec.cwd = Some("/no where".into());
+        assert_eq!(unstarted(&exec, StartStep::Directory), "'/no where'");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::harness::*;
 use crate::agent::jobs::{Errno, Exit, Force, Output, Phase};
 use crate::agent::limits;
-use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StreamCode};
+use crate::message::{
+    Cause, CloseCode, OnDisconnect, Outcome, Reply, Request, StartStep, StreamCode,
+};
 use crate::session::{Closed, Event, StreamEvent};
 use crate::wire::{Lane, StreamId};
 
@@ -74,11 +76,15 @@ fn cancel_deadline_and_signals_work_before_the_process_has_started() {
     harness.say(canceled, &Request::Cancel {});
     let causes = [(second, Cause::Timeout), (third, Cause::Requested)];
     assert_eq!(harness.service.processes().causes, causes);
-    let (errno, lingering) = (Errno(4), false);
+    let (errno, step, lingering) = (Errno(4), StartStep::Program, false);
     for job in [second, third] {
         harness.change(job, |status| {
             status.started = None;
-            status.phase = Phase::Failed { errno, lingering };
+            status.phase = Phase::Failed {
+                errno,
+                step,
+                lingering,
+            };
         });
     }
     for (call, outcome) in [

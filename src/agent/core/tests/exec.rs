@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::harness::*;
 use crate::agent::jobs::{Errno, Exit, Output, Phase, Status};
 use crate::agent::limits;
-use crate::message::{Outcome, Reply, Request, StreamCode};
+use crate::message::{Outcome, Reply, Request, StartStep, StreamCode};
 use crate::wire::Lane;
 
 fn ended(outcome: Outcome) -> Vec<Reply> {
@@ -275,7 +275,7 @@ fn a_command_that_cannot_be_started_is_an_ended_job() {
     let mut harness = Harness::new();
     let alice = harness.open(1, ALICE);
     harness.service.processes().fails = Some(Errno(2));
-    let exit = ended(Outcome::SpawnFailed { errno: 2 });
+    let exit = ended(Errno(2).at(StartStep::Program));
     for number in 0..2 {
         let call = harness.call(alice, number, &Request::Exec(exec(1)));
         let replies = harness.replies(call);
@@ -289,7 +289,7 @@ fn a_command_that_cannot_be_started_is_an_ended_job() {
     let call = harness.call(alice, 2, &Request::Exec(empty));
     assert_eq!(
         harness.replies(call)[1..],
-        ended(Outcome::SpawnFailed { errno: 22 })
+        ended(Errno(22).at(StartStep::Program))
     );
 }
 

@@ -9,7 +9,7 @@ use crate::agent::jobs::{
     Status,
 };
 use crate::agent::limits;
-use crate::message::{Cause, Outcome, Window};
+use crate::message::{Cause, Outcome, StartStep, Window};
 
 /// A supervisor without processes: it records the calls and holds the output that a test writes.
 #[derive(Default)]
@@ -77,8 +77,12 @@ impl Processes for FakeProcesses {
     fn start(&mut self, job: JobId, start: Start) {
         let mut status = Status::STARTING;
         if let Some(errno) = self.fails {
-            let lingering = false;
-            status.phase = Phase::Failed { errno, lingering };
+            let (step, lingering) = (StartStep::Program, false);
+            status.phase = Phase::Failed {
+                errno,
+                step,
+                lingering,
+            };
         } else if let Some(outcome) = self.refuses {
             status.phase = Phase::Refused(outcome);
         } else {

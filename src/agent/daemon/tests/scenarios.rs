@@ -14,7 +14,7 @@ use crate::agent::jobs::{self};
 use crate::agent::{CgroupLimits, CgroupParent};
 use crate::crypto::SecretKey;
 use crate::home::AgentHome;
-use crate::message::{CloseCode, Outcome, Reply, Request};
+use crate::message::{CloseCode, Outcome, Reply, Request, StartStep};
 use crate::net;
 use crate::session::Closed;
 use crate::wire::Lane;
@@ -78,7 +78,13 @@ fn a_command_returns_its_output_and_its_status() {
     assert_eq!(report.stderr, b"oops\n");
     assert!(!report.streams_open);
     let missing = caller.run(&["/nonexistent/program"]);
-    assert_eq!(missing.outcome, Outcome::SpawnFailed { errno: 2 });
+    assert_eq!(
+        missing.outcome,
+        Outcome::SpawnFailed {
+            errno: 2,
+            step: StartStep::Program
+        }
+    );
     let killed = caller.run(&["sh", "-c", "kill -9 $$"]);
     let core = false;
     assert_eq!(killed.outcome, Outcome::Signaled { signal: 9, core });

@@ -159,7 +159,9 @@ impl RemoteJob {
         match self.contact.on_closed(reason) {
             Ok(()) => self.connect_beside(),
             Err(Failure::Unreachable) => self.end(Some(Outcome::Unreachable {})),
-            Err(Failure::Lost) => self.give_up(Outcome::Lost {}, None),
+            Err(Failure::Lost) => {
+                self.give_up(Outcome::Lost {}, Some("the agent does not answer".into()))
+            }
             Err(Failure::Full) => {
                 let outcome = if self.sent {
                     Outcome::Lost {}

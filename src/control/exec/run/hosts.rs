@@ -115,10 +115,10 @@ impl Run<'_> {
             Action::Screen(data) => self.paint(data),
             Action::Flush => self.flush(slot),
             Action::Ended(mut report) => {
-                if let (Some(Outcome::SpawnFailed { .. }), None, JobRequest::Exec(exec)) =
+                if let (Some(Outcome::SpawnFailed { step, .. }), None, JobRequest::Exec(exec)) =
                     (report.outcome, &report.note, &self.tasks[index].request)
                 {
-                    report.note = Some(summary::unstarted(exec));
+                    report.note = Some(summary::unstarted(exec, step));
                 }
                 self.flush(slot);
                 self.restore();

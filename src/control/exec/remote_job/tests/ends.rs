@@ -150,7 +150,10 @@ fn a_detached_job_reports_a_failed_start() {
     });
     connected(&mut job, 0, RUN);
     reply(&mut job, 0, &accepted(0, 0));
-    let failed = Outcome::SpawnFailed { errno: 2 };
+    let failed = Outcome::SpawnFailed {
+        errno: 2,
+        step: crate::message::StartStep::Program,
+    };
     reply(&mut job, 0, &exit(failed, 0, 0));
     assert_eq!(outcome(&drain(&mut job)), Some(failed));
 }
