@@ -171,6 +171,19 @@ fn already_listed(controller: &Controller) {
     );
 }
 
+/// Writes a report about commands that were refused as busy.
+pub fn write_busy(commands: u64, last: &Controller) {
+    let (key, name, address) = who(last);
+    let refused = match commands {
+        1 => "a command was refused".to_owned(),
+        _ => format!("{commands} commands were refused"),
+    };
+    tracing::warn!(
+        event = "denied", %key, name, address, commands,
+        "busy: {refused}, the last one of {name}: as many run as its key or the agent may have"
+    );
+}
+
 /// Writes a report about denied sessions.
 pub fn write_session_denial(denial: &SessionDenial) {
     let name = clean_name(denial.name.as_deref().unwrap_or("(not listed)"));

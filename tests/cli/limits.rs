@@ -145,3 +145,38 @@ fn a_command_has_the_usual_umask_and_oom_score_whatever_the_agent_has() {
         .stdout("0022\n0\n")
         .run();
 }
+
+#[test]
+fn few_descriptors_are_said_at_the_start_and_busy_commands_in_the_log() {
+    // 128 of the agent itself, and 11 for each command.
+    let limit = "ulimit -n 150; exec \"$@\"";
+    let user = User::new();
+    let mut command = user.command("sh");
+    command.args(["-c", limit, "sh"]);
+    command.args([env!("CARGO_BIN_EXE_udpagent"), "--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let target = agent.target();
+    for _ in 0..2 {
+        let args = ["exec", &target, "--detach", "--", "sleep", "600"];
+        assert_eq!(user.udpctl(args).outcome().status, 0);
+    }
+    for _ in 0..3 {
+        user.udpctl(["exec", &target, "--", "true"])
+            .stderr(said(&target, "busy"))
+            .status(255)
+            .run();
+    }
+    let mut command = user.command("sh");
+    command.args(["-c", limit, "sh"]);
+    command.args([env!("CARGO_BIN_EXE_udpagent"), "check"]);
+    let checked = crate::harness::Test::new(command).outcome().stdout;
+    let checked = String::from_utf8(checked).unwrap();
+    let few = "runs 2000 commands at a time, only 2 with the limit of open files of this process,";
+    assert!(checked.contains(few), "{checked}");
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (_, log) = agent.child.wait();
+    let few = "the limit of open files, 150, suffices for 2 of 2000 commands at a time";
+    assert_eq!(log.matches(few).count(), 1, "{log}");
+    let busy = "busy: a command was refused, the last one of ";
+    assert_eq!(log.matches(busy).count(), 1, "once a minute: {log}");
+}

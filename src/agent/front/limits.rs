@@ -20,5 +20,8 @@ pub const DENIAL_INTERVAL: Duration = Duration::from_secs(60);
 /// Keys with such a line in that time. A host with more has another problem than one of its keys.
 pub const DENIALS: usize = 64;
 
+/// Time after which commands that were refused as busy are logged again.
+pub const BUSY_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);

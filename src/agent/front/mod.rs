@@ -7,6 +7,7 @@
 //! needed after its end.
 
 mod audit;
+mod busy;
 mod limits;
 mod policy;
 mod process;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, TryRecvError};
 use mio::Poll;
 
+use super::busy::{BusyCommands, BusyReport};
 use super::limits;
 use super::policy::FrontPolicy;
 use super::remote::Remote;
@@ -18,7 +19,9 @@ use super::terminal::{self, Printer, Typed};
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
+use crate::agent::note::Note;
 use crate::agent::recorder::SharedLog;
+use crate::message::Outcome;
 use crate::net::{Clock, Command, Event, Net, Timer};
 use crate::session;
 use crate::time::Instant;
@@ -53,6 +56,7 @@ pub(super) struct Thread {
     /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
     counts: Counts,
+    busy: BusyCommands,
     /// The log, if it is that of a process of its own.
     log: Option<SharedLog>,
     /// Lines of audit records.
@@ -86,6 +90,7 @@ impl Thread {
             policy,
             expiry: None,
             counts: Counts::default(),
+            busy: BusyCommands::default(),
             log,
             records,
             printer: None,
@@ -307,13 +312,21 @@ impl Thread {
             let line = denial.record().to_line_now();
             self.service.processes().send(&ToSupervisor::Record(line));
         }
+        self.report_busy(now);
+    }
+
+    fn report_busy(&mut self, now: Instant) {
+        if let Some(BusyReport { commands, last }) = self.busy.poll(now) {
+            log::write_busy(commands, &last);
+        }
     }
 
     /// Sets the timer to the next deadline. Returns the timeout of the poll if the timer cannot be used.
     fn set_timer(&mut self) -> Option<Duration> {
         let now = Clock.now();
         let denials = self.policy.denials().poll_timeout();
-        let deadlines = [self.service.poll_timeout(), self.expiry, denials];
+        let busy = self.busy.poll_timeout();
+        let deadlines = [self.service.poll_timeout(), self.expiry, denials, busy];
         let deadline = deadlines.into_iter().flatten().min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);
@@ -351,6 +364,14 @@ impl Thread {
             self.lost = true;
         }
         while let Some(note) = self.service.poll_note() {
+            if let Note::Refused {
+                controller,
+                outcome: Outcome::Busy {},
+                ..
+            } = &note
+            {
+                self.busy.push(controller);
+            }
             self.counts.write(&note);
         }
         let (chat, _) = self.service.chat();

@@ -19,6 +19,7 @@ mod cgroups;
 mod changes;
 mod child;
 mod child_io;
+mod descriptors;
 mod end_of_input;
 mod front_process;
 pub mod guard;
@@ -49,6 +50,7 @@ mod task_process;
 mod tokens;
 mod watch;
 
+pub use descriptors::possible_jobs;
 pub use front_process::FrontProcess;
 pub use owner::About;
 pub use policy::{SharedPolicy, Trust, unix_now};
@@ -63,10 +65,10 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use mio::{Poll, Registry};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::changes::Changes;
 use self::child_io::Shared;
+use self::descriptors::reserve_descriptors;
 use self::guard::Guard;
 use self::owner::Owner;
 use self::readiness::Part;
@@ -420,27 +422,4 @@ fn watch_files(policy: &SharedPolicy, registry: &Registry) -> io::Result<Option<
     // Files may have changed between the first load and the start of the watch.
     policy.load();
     Ok(Some(watch))
-}
-
-/// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most
-/// `wanted`, and the limit before.
-fn reserve_descriptors(wanted: usize) -> (usize, Option<u64>) {
-    let limit = getrlimit(Resource::Nofile);
-    let needed = limits::DESCRIPTORS_OWN + wanted as u64 * limits::DESCRIPTORS_PER_JOB;
-    let maximum = limit.maximum.unwrap_or(limits::DESCRIPTORS);
-    let raised = needed.min(limits::DESCRIPTORS).min(maximum);
-    let current = limit.current.unwrap_or(limits::DESCRIPTORS);
-    let raise = Rlimit {
-        current: Some(raised),
-        maximum: limit.maximum,
-    };
-    if raised <= current || setrlimit(Resource::Nofile, raise).is_err() {
-        return (jobs_within(current, wanted), None);
-    }
-    (jobs_within(raised, wanted), Some(current))
-}
-
-fn jobs_within(descriptors: u64, wanted: usize) -> usize {
-    let jobs = descriptors.saturating_sub(limits::DESCRIPTORS_OWN) / limits::DESCRIPTORS_PER_JOB;
-    usize::try_from(jobs).unwrap_or(wanted).clamp(1, wanted)
 }

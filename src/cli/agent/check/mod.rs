@@ -23,6 +23,7 @@ use crate::agent::config::{self, Config, Sandbox, Switch, limit_name};
 use crate::agent::daemon::unix_now;
 use crate::agent::limits::jobs_per_key;
 use crate::agent::sandbox;
+use crate::agent::supervisor::possible_jobs;
 use crate::cli::output::{note, print};
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
@@ -260,6 +261,12 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     }
     let jobs = config.max_jobs;
     let mut limits = vec![format!("runs {jobs} commands at a time")];
+    let possible = possible_jobs(jobs);
+    if possible < jobs {
+        limits.push(format!(
+            "only {possible} with the limit of open files of this process"
+        ));
+    }
     let share = jobs_per_key(jobs);
     if share < jobs {
         limits.push(format!("{share} of one key without max-jobs="));
