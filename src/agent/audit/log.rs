@@ -128,8 +128,7 @@ impl Log {
         }
     }
 
-    /// Appends the line of a record. A failure is logged, at most once a minute, and so is the first line that is
-    /// written after it.
+    /// Appends the line of a record. A failure is logged, at most once a minute.
     ///
     /// # Errors
     /// [`Unwritten`], also if records are not required.
@@ -139,12 +138,16 @@ impl Log {
             self.report(&error);
             return Err(Unwritten);
         }
+        Ok(())
+    }
+
+    /// Notes that a record was written, and not only the number of those that are missing before it.
+    pub fn on_written(&mut self) {
         let failed = std::mem::take(&mut self.failed);
         if failed > 0 {
             self.reported = None;
             tracing::info!("audit records are written again; {failed} could not be written");
         }
-        Ok(())
     }
 }
 

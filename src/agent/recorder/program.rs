@@ -197,6 +197,8 @@ impl Writer<'_> {
         if written.is_err() {
             self.progress.missing = self.progress.missing.saturating_add(1);
             self.unreported = self.unreported.saturating_add(1);
+        } else if let Some(log) = &mut self.log {
+            log.on_written();
         }
         self.progress.save();
         self.report();

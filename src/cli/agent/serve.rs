@@ -278,12 +278,9 @@ fn announce(taken: Option<usize>, listens: &str) {
         None => tracing::info!(event = "agent_started", "{listens}"),
         Some(running) => tracing::info!(
             event = "agent_replaced",
-            "version {} has taken over, with {}; {listens}",
+            "version {} has taken over, with {running} running {}; {listens}",
             env!("CARGO_PKG_VERSION"),
-            match running {
-                1 => "1 running command".to_owned(),
-                _ => format!("{running} running commands"),
-            }
+            if running == 1 { "command" } else { "commands" }
         ),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::agent::jobs::{Exit, Force};
+use crate::agent::limits;
 use crate::agent::switch::Switch;
 use crate::message::{Cause, CloseCode, OnDisconnect, Outcome, Reply, Request};
 use crate::session::{Closed, Event};
@@ -65,6 +66,7 @@ fn while_the_files_cannot_be_read_nothing_is_started_or_ended() {
     suspend(&mut harness, Switch::On);
     harness.policy.borrow_mut().remove(ALICE);
     suspend(&mut harness, Switch::Off);
+    harness.pass(limits::REVOKED_SESSION);
     assert!(harness.closed.contains_key(&alice));
     assert_eq!(harness.service.processes().ended.len(), 2);
 }
