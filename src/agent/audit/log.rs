@@ -89,19 +89,15 @@ impl Log {
                 let there = std::fs::symlink_metadata(&*path).ok();
                 let is_there =
                     |file: &AuditFile| there.as_ref().is_some_and(|there| file.is(there));
-                let opened = match opened.take().filter(is_there) {
-                    Some(file) => {
-                        if let Some(there) = &there {
-                            check(there)?;
-                        }
-                        opened.insert(file)
-                    }
-                    None => {
-                        let file = open(path)?;
-                        self.torn = is_torn(path);
-                        opened.insert(file)
-                    }
+                let file = if let Some(file) = opened.take().filter(is_there) {
+                    there.as_ref().map(check).transpose()?;
+                    file
+                } else {
+                    let file = open(path)?;
+                    self.torn = is_torn(path);
+                    file
                 };
+                let opened = opened.insert(file);
                 opened.write(line, &mut self.torn)
             }
         }

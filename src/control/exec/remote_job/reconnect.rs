@@ -160,7 +160,7 @@ impl RemoteJob {
             Ok(()) => self.connect_beside(),
             Err(Failure::Unreachable) => self.end(Some(Outcome::Unreachable {})),
             Err(Failure::Lost) => {
-                self.give_up(Outcome::Lost {}, Some("the agent does not answer".into()))
+                self.give_up(Outcome::Lost {}, Some("the agent does not answer".into()));
             }
             Err(Failure::Full) => {
                 let outcome = if self.sent {
