@@ -162,7 +162,7 @@ fn nothing_of_a_collected_command_is_kept_or_taken() {
             assert_eq!(kept.keeper.of_jobs(), 4);
             kept.keeper.is_late.store(false, Ordering::SeqCst);
             kept.start_again();
-            let none = |line: &str| line.contains("has taken over, with 0 jobs");
+            let none = |line: &str| line.contains("has taken over, with 0 running commands");
             let log = kept.agent.child.stderr_seen();
             assert!(log.iter().any(|line| none(line)), "{log:?}");
             eventually("they are discarded", || kept.keeper.of_jobs() == 0);

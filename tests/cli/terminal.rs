@@ -164,7 +164,7 @@ fn a_terminal_for_several_hosts_is_refused() {
     let target = agent.target();
     user.udpctl(["exec", "-t", &target, &target, "--", "true"])
         .stderr("udpctl: -t takes one host, not 2\n")
-        .status(255)
+        .status(2)
         .run();
 }
 

@@ -3,6 +3,7 @@
 //! Not the states: the front is told the state at the time of the report. A start alone is reported with a delay, so
 //! that a short command needs one report, and its controller one datagram. Invariant: a job is in it at most once.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::limits;
@@ -33,9 +34,9 @@ impl Changes {
 
     /// Enters a start, which is reported with the next change of the job or after [`limits::START_REPORT`].
     pub fn add_start(&mut self, now: Instant, id: JobId) {
-        if !self.reported_at.contains_key(&id) {
+        if let Entry::Vacant(place) = self.reported_at.entry(id) {
             let at = now + limits::START_REPORT;
-            self.reported_at.insert(id, Some(at));
+            place.insert(Some(at));
             self.delayed.insert((at, id));
         }
     }

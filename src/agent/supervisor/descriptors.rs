@@ -5,6 +5,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::limits;
+use crate::agent::limits::JOBS;
 
 /// Raises the limit of descriptors of this process. Returns the number of jobs that it suffices for, at most
 /// `wanted`, and the limit before. Fewer jobs than wanted are logged.
@@ -24,10 +25,16 @@ pub(super) fn reserve_descriptors(wanted: usize) -> (usize, Option<u64>) {
     let jobs = jobs_within(now, wanted);
     if jobs < wanted {
         let needed = needed(wanted);
-        tracing::warn!(
+        let text = format!(
             "the limit of open files, {now}, suffices for {jobs} of {wanted} commands at a time, further ones are busy: \
              raise it to {needed}, or lower jobs in udpagent.toml"
         );
+        // The default is more than most agents ever run.
+        if wanted == JOBS && jobs >= limits::ENOUGH_JOBS {
+            tracing::info!("{text}");
+        } else {
+            tracing::warn!("{text}");
+        }
     }
     (jobs, before)
 }

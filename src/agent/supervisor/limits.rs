@@ -30,6 +30,9 @@ pub const START: Duration = Duration::from_secs(10);
 /// Time after which a killed child that is still there is reported as one that cannot be killed.
 pub const KILLED: Duration = Duration::from_secs(1);
 
+/// Commands at a time that an agent without a configured number does not warn of.
+pub const ENOUGH_JOBS: usize = 200;
+
 /// Delay of the report that a command has started, which ends with any other change of the command. Most short commands
 /// end in it.
 pub const START_REPORT: Duration = Duration::from_millis(2);

@@ -185,7 +185,7 @@ impl Supervisor {
         self.registry
             .register(&mut source, tokens::OWNER, Interest::READABLE)?;
         // As many as the descriptors suffice for: the log has told what is missing to the configured number.
-        let (jobs, _) = super::reserve_descriptors(about.jobs);
+        let jobs = super::possible_jobs(about.jobs);
         self.owner = Some(Owner::new(socket, About { jobs, ..about }));
         Ok(())
     }

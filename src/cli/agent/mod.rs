@@ -12,6 +12,7 @@ mod owner;
 mod reload;
 mod revoke;
 mod serve;
+mod serve_args;
 mod status;
 
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ use self::key::KeyArgs;
 use self::keys::KeysArgs;
 use self::reload::ReloadArgs;
 use self::revoke::RevokeArgs;
-use self::serve::ServeArgs;
+use self::serve_args::ServeArgs;
 use self::status::StatusArgs;
 use super::{failure, memory, output};
 use crate::agent::ipc::FRONT;
