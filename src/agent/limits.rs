@@ -61,6 +61,13 @@ pub const SCREEN_CELLS: u64 = 8 * SCREEN_CELLS_PER_KEY;
 /// released. Beyond twice as much a picture is kept at any place.
 pub const PICTURE: u64 = 256 << 10;
 
+/// Output held for all running commands of a key, while their controllers do not write it. A hundred and seventy commands
+/// hold [`LANE`] and [`READ_AHEAD`] of one output each. Beyond it an output holds [`LANE_BEYOND`].
+pub const OUTPUT_PER_KEY: u64 = 256 << 20;
+
+/// Output of one lane that is held beyond [`OUTPUT_PER_KEY`]: what a pipe holds, so that each command goes on.
+pub const LANE_BEYOND: u64 = 64 << 10;
+
 /// Further output of a lane that is read after the process has ended, however slow the reader is.
 /// It is in the pipe already, which holds at most this (`/proc/sys/fs/pipe-max-size`).
 pub const LANE_AT_EXIT: u64 = 1 << 20;

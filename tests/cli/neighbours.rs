@@ -1,7 +1,9 @@
 //! Effects of one key on another, of which there are none: starts that hang, many commands, many results.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::{Pid, Signal};
@@ -312,6 +314,56 @@ fn resident_kib(agent: &Agent) -> u64 {
             .unwrap()
     };
     of(pid) + of(front)
+}
+
+/// Memory of the file with the outputs of an agent's commands, in MiB.
+fn output_mib(agent: &Agent) -> u64 {
+    let folder = format!("/proc/{}/fd", agent.child.pid().as_raw_pid());
+    let mut descriptors = std::fs::read_dir(folder).unwrap().flatten();
+    let is_file = |path: &Path| {
+        let name = std::fs::read_link(path).unwrap_or_default();
+        name.to_string_lossy().contains("udpagent-outputs")
+    };
+    let file = descriptors.find(|entry| is_file(&entry.path()));
+    let file = file.expect("it is open").path();
+    (std::fs::metadata(file).unwrap().blocks() * 512) >> 20
+}
+
+#[test]
+fn output_that_nobody_fetches_takes_bounded_memory_and_is_complete_when_it_is_fetched() {
+    // Each could hold three MiB.
+    const COMMANDS: usize = 120;
+    let (owner, greedy) = (User::new(), User::new());
+    list(
+        &owner,
+        &[line(&owner, "owner", ""), line(&greedy, "greedy", "")],
+    );
+    let agent = owner.agent();
+    let target = agent.target();
+    trust(&greedy, &agent);
+    let much = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait; sleep 600";
+    let mut args = vec!["exec", "--detach"];
+    args.extend(std::iter::repeat_n(target.as_str(), COMMANDS));
+    args.extend(["--shell", much]);
+    assert_eq!(greedy.udpctl(&args).outcome().status, 0);
+    let mut before = 0;
+    eventually("no more is read", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = output_mib(&agent);
+        std::mem::replace(&mut before, now) == now && now >= 250
+    });
+    assert!(before <= 256 + 8 + 10, "{before} MiB");
+    let id = "0000000000000000000000000000cafe";
+    let head = ["--", "head", "-c", "3000000", "/dev/zero"];
+    let last = [&["exec", "--detach", "--id", id, &target][..], &head].concat();
+    assert_eq!(greedy.udpctl(&last).outcome().status, 0);
+    let other = [&["exec", &target][..], &head].concat();
+    assert_eq!(owner.udpctl(&other).outcome().stdout.len(), 3_000_000);
+    let fetched = greedy.udpctl(["attach", &target, id]).outcome();
+    assert_eq!((fetched.status, fetched.stdout.len()), (0, 3_000_000));
+    let jobs = agent.jobs();
+    drop(agent);
+    eventually("all have ended", || jobs.left().is_empty());
 }
 
 #[test]

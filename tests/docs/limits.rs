@@ -262,11 +262,9 @@ fn the_bounds_per_key_shown_are_those_of_the_code() {
         ("terminal screens", agent::SCREEN_CELLS_PER_KEY),
         ("ended commands", agent::JOBS_ENDED_PER_KEY as u64),
         ("output of ended commands", agent::ENDED_OUTPUT_PER_KEY),
+        ("output of running commands", agent::OUTPUT_PER_KEY),
         ("running commands", agent::jobs_per_key(agent::JOBS) as u64),
-        (
-            "request ids of forgotten results",
-            agent::REGISTER_PER_KEY as u64,
-        ),
+        ("ids of forgotten results", agent::REGISTER_PER_KEY as u64),
         ("members of the chat", agent::CHAT_MEMBERS_PER_KEY as u64),
     ]);
     assert_eq!(rows(&section(&page, "BOUNDS PER KEY")), bounds);

@@ -97,6 +97,9 @@ pub struct Job {
     pub on_disconnect: OnDisconnect,
     /// True if its result is kept after it was collected, because its user has chosen its id.
     pub retain: bool,
+    /// True if its output stays held for a repeat after its controller has written it: it was to be retained from the
+    /// beginning, so that the supervisor has room for it.
+    pub keeps_output: bool,
     /// Time since which its controller is silent or gone.
     pub absent: Option<Instant>,
     /// The attached call.
@@ -174,7 +177,7 @@ impl Job {
     pub fn releasable(&self, output: Output) -> u64 {
         let held = &self.outputs[output as usize];
         let mut offset = held.consumed();
-        if self.retain {
+        if self.keeps_output {
             offset = offset.saturating_sub(limits::RETAINED_OUTPUT);
         }
         if output == Output::Out && self.terminal && self.attached.is_none() {

@@ -155,6 +155,8 @@ pub struct Start {
     pub owner: Controller,
     /// The process.
     pub spec: Spec,
+    /// Bytes of each output that stay held after its controller has written them.
+    pub kept: u64,
     /// The job as its table knows it, opaque to the supervisor; returned in [`Restored`].
     pub record: Vec<u8>,
 }

@@ -55,6 +55,16 @@ fn digest(exec: &Exec) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// Bytes of each output that stay held after its controller has written them: for a repeat of a request, and of a
+/// terminal those after the last picture.
+const fn kept_output(retained: bool, on_terminal: bool) -> u64 {
+    match (retained, on_terminal) {
+        (_, true) => 3 * limits::PICTURE,
+        (true, false) => limits::RETAINED_OUTPUT,
+        (false, false) => 0,
+    }
+}
+
 /// Returns the part of the hash that is kept after the job.
 fn short(digest: &[u8; 32]) -> Digest {
     std::array::from_fn(|index| digest[index])
@@ -272,6 +282,7 @@ impl<P: Processes> Jobs<P> {
                 .max(limits::MIN_LEASE),
             on_disconnect: exec.on_disconnect,
             retain: exec.retain,
+            keeps_output: exec.retain,
             absent: None,
             attached: None,
             collected: false,
@@ -339,6 +350,7 @@ impl<P: Processes> Jobs<P> {
             request,
             digest,
             owner,
+            kept: kept_output(exec.retain, spec.terminal.is_some()),
             spec,
             record: record.encode(),
         };

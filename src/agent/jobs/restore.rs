@@ -116,6 +116,7 @@ fn job(now: Instant, stored: Stored, restored: Restored) -> Job {
         lease: stored.lease,
         on_disconnect: stored.on_disconnect,
         retain: stored.retain,
+        keeps_output: stored.retain,
         absent: Some(now),
         attached: None,
         collected: false,

@@ -34,6 +34,8 @@ pub struct Outlet {
     pub base: u64,
     /// True if it was closed on request.
     pub shut: bool,
+    /// Bytes that may be held now.
+    lane: u64,
     /// Free space of the ring that is used at the end of the leader only.
     extra: u64,
     /// True if the pipe was made larger.
@@ -49,6 +51,7 @@ impl Outlet {
             released: 0,
             base: 0,
             shut: false,
+            lane: LANE + READ_AHEAD,
             extra: 0,
             grown: false,
         }
@@ -56,7 +59,7 @@ impl Outlet {
 
     /// Number of bytes that may be read now.
     const fn room(&self) -> u64 {
-        (LANE + READ_AHEAD + self.extra).saturating_sub(self.end - self.released)
+        (self.lane + self.extra).saturating_sub(self.end - self.released)
     }
 
     /// Releases the bytes below an offset.
@@ -271,10 +274,19 @@ impl ChildIo {
         }
     }
 
-    /// Releases bytes of an output. Returns true if it must be queued.
-    pub fn release(&mut self, output: Output, offset: u64) -> bool {
+    /// Releases bytes of an output.
+    pub fn release(&mut self, output: Output, offset: u64) {
         self.outlets[output as usize].release(offset);
-        self.wants_turn(Part::of(output))
+    }
+
+    /// Number of bytes of both outputs that are held.
+    pub fn held(&self) -> u64 {
+        self.outlets.iter().map(|one| one.end - one.released).sum()
+    }
+
+    /// Sets the number of bytes of each output that may be held.
+    pub fn set_lane(&mut self, bytes: u64) {
+        self.outlets.iter_mut().for_each(|one| one.lane = bytes);
     }
 
     /// Reads an output into its ring. `left` is the number of bytes that the job may still write, if that is

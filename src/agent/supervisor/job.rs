@@ -50,6 +50,8 @@ pub struct Job {
     pub digest: Digest,
     /// Controller that has requested it.
     pub owner: Controller,
+    /// Bytes of each output that stay held after its controller has written them.
+    pub kept: u64,
     /// Record of the front.
     pub record: Vec<u8>,
     /// The process, until it is gone.
@@ -82,6 +84,7 @@ impl Job {
             request: start.request,
             digest: start.digest,
             owner: start.owner,
+            kept: start.kept,
             record: start.record,
             child: None,
             io: ChildIo::new(slot, [None, None, None], None),

@@ -40,6 +40,7 @@ impl Supervisor {
 
     fn on_pipe(&mut self, now: Instant, id: JobId, part: Part) {
         self.before_move(id);
+        self.set_lane(id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };

@@ -72,10 +72,7 @@ impl Supervisor {
             ToSupervisor::Serving(in_force) => self.on_serving(in_force),
             ToSupervisor::Start { job, slot, start } => self.on_start(now, job, slot, *start),
             ToSupervisor::Release(id, output, offset) => {
-                let released = self.table.get_mut(id);
-                if released.is_some_and(|job| job.io.release(output, offset)) {
-                    self.ready.push_back((id, Part::of(output)));
-                }
+                self.release(id, output, offset);
             }
             ToSupervisor::Shut(id, output) => self.on_shut(id, output),
             ToSupervisor::Stdin {
@@ -234,6 +231,35 @@ impl Supervisor {
         if let Some(Err(error)) = kept {
             tracing::warn!(%error, "cannot store the fingerprint of a handshake");
             self.replay_log = None;
+        }
+    }
+
+    /// Releases output that its controller has written.
+    fn release(&mut self, id: JobId, output: Output, offset: u64) {
+        let Some(job) = self.table.get_mut(id) else {
+            return;
+        };
+        job.io.release(output, offset);
+        self.count_held(id);
+        self.set_lane(id);
+        let job = self.table.get_mut(id);
+        if job.is_some_and(|job| job.io.wants_turn(Part::of(output))) {
+            self.ready.push_back((id, Part::of(output)));
+        }
+    }
+
+    /// Counts the output that is held for a job that runs.
+    pub(super) fn count_held(&mut self, id: JobId) {
+        if let Some(job) = self.table.get(id) {
+            let bytes = if job.is_settled() { 0 } else { job.io.held() };
+            self.held.set(id, job.owner.key, bytes);
+        }
+    }
+
+    /// Sets the bound of the outputs of a job to the present one of its key.
+    pub(super) fn set_lane(&mut self, id: JobId) {
+        if let Some(job) = self.table.get_mut(id) {
+            job.io.set_lane(self.held.lane(&job.owner.key, job.kept));
         }
     }
 

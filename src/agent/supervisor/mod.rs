@@ -24,6 +24,7 @@ mod end_of_input;
 mod front_process;
 pub mod guard;
 pub mod handover;
+mod held_output;
 mod job;
 mod lifecycle;
 mod limits;
@@ -70,6 +71,7 @@ use self::changes::Changes;
 use self::child_io::Shared;
 use self::descriptors::reserve_descriptors;
 use self::guard::Guard;
+use self::held_output::HeldOutput;
 use self::owner::Owner;
 use self::readiness::Part;
 use self::recording::Recording;
@@ -191,6 +193,7 @@ pub struct Supervisor {
     /// Parts that may have something to do.
     ready: VecDeque<(JobId, Part)>,
     changes: Changes,
+    held: HeldOutput,
     /// Jobs that have ended in this turn and are neither reaped nor recorded.
     finished: Vec<JobId>,
     sessions: Sessions,
@@ -284,6 +287,7 @@ impl Supervisor {
             inputs: BTreeSet::new(),
             ready: VecDeque::new(),
             changes: Changes::default(),
+            held: HeldOutput::default(),
             finished: Vec::new(),
             sessions: Sessions::default(),
             tally: Tally::new(),
@@ -387,6 +391,7 @@ impl Supervisor {
     /// Marks the state of a job as changed.
     fn note(&mut self, id: JobId) {
         self.touch(id);
+        self.count_held(id);
         self.changes.add(id);
     }
 

@@ -250,7 +250,7 @@ impl Supervisor {
                     self.ready.push_back((id, Part::Stdin));
                 }
                 for output in Output::ALL {
-                    if job.io.release(output, 0) {
+                    if job.io.wants_turn(Part::of(output)) {
                         self.ready.push_back((id, Part::of(output)));
                     }
                 }

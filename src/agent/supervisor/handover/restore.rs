@@ -80,6 +80,7 @@ impl Supervisor {
                 }
                 result => result?,
             }
+            self.count_held(id);
             if is_after_death {
                 self.record_unrecorded_end(id);
             }
@@ -226,6 +227,7 @@ fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
         slot: state.slot,
         request: state.request,
         digest: state.digest,
+        kept: state.kept,
         owner: state.owner,
         record: state.record.0,
         child,

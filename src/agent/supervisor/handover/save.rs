@@ -85,6 +85,7 @@ impl Supervisor {
             request: job.request,
             digest: job.digest,
             owner: job.owner.clone(),
+            kept: job.kept,
             record: Octets(job.record.clone()),
             status: job.status,
             cause: job.cause,

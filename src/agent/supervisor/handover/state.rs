@@ -26,7 +26,7 @@ use crate::session::ResetRecord;
 use crate::time::Instant;
 
 /// Number of the format. Members that have a default may be added without a new number.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Octets, as base64 in the text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,6 +116,8 @@ pub struct JobState {
     pub digest: Digest,
     /// Controller that has requested it.
     pub owner: Controller,
+    /// Bytes of each output that stay held after its controller has written them.
+    pub kept: u64,
     /// Record of the front.
     pub record: Octets,
     /// State of the process.
