@@ -35,7 +35,7 @@ pub const LANE: u64 = 1 << 20;
 
 /// Bytes of an output that are read beyond the window of its stream, so that some are there when its controller has
 /// consumed what was sent: without them each window waits for the supervisor.
-pub const READ_AHEAD: u64 = 512 << 10;
+pub const READ_AHEAD: u64 = 1 << 20;
 
 /// Input of one command that was accepted and not yet taken by its pipe: as much as a pipe holds that was made larger,
 /// so that a reader never waits for it. What a controller sends beyond waits in the job table, within its credit.
@@ -61,12 +61,13 @@ pub const SCREEN_CELLS: u64 = 8 * SCREEN_CELLS_PER_KEY;
 /// released. Beyond twice as much a picture is kept at any place.
 pub const PICTURE: u64 = 256 << 10;
 
-/// Output held for all running commands of a key, while their controllers do not write it. A hundred and seventy commands
-/// hold [`LANE`] and [`READ_AHEAD`] of one output each. Beyond it an output holds [`LANE_BEYOND`].
+/// Output held for all running commands of a key, while their controllers do not write it. A hundred and twenty-eight
+/// commands hold [`LANE`] and [`READ_AHEAD`] of one output each. Beyond it an output holds [`LANE_BEYOND`].
 pub const OUTPUT_PER_KEY: u64 = 256 << 20;
 
-/// Output of one lane that is held beyond [`OUTPUT_PER_KEY`]: what a pipe holds, so that each command goes on.
-pub const LANE_BEYOND: u64 = 64 << 10;
+/// Output of one lane that is held beyond [`OUTPUT_PER_KEY`]: more than a read must be worth, so that
+/// each command goes on.
+pub const LANE_BEYOND: u64 = 128 << 10;
 
 /// Further output of a lane that is read after the process has ended, however slow the reader is.
 /// It is in the pipe already, which holds at most this (`/proc/sys/fs/pipe-max-size`).

@@ -10,7 +10,7 @@ pub const READ: usize = 64 << 10;
 pub const MOVE: usize = 256 << 10;
 
 /// Free space of a ring below which a read is not worth a system call.
-pub const WORTH_READING: u64 = 16 << 10;
+pub const WORTH_READING: u64 = 64 << 10;
 
 /// Turns of pipes between two looks at the front's messages: at [`MOVE`] each a few milliseconds of work.
 pub const TURNS: usize = 16;
