@@ -1,4 +1,4 @@
-//! What a controller without an endpoint sends and receives.
+//! Datagrams of a controller without an endpoint.
 
 use std::time::Duration;
 

@@ -185,7 +185,7 @@ impl Keeper {
     }
 }
 
-/// How an agent is started.
+/// Conditions under which an agent is started.
 #[derive(Clone, Copy)]
 pub struct Start {
     /// Number of descriptors that the service manager keeps at most.

@@ -1,4 +1,4 @@
-//! What an agent does with stored descriptors that do not fit, or no longer.
+//! Stored descriptors that do not fit, or no longer.
 
 use std::fs;
 use std::os::fd::OwnedFd;
