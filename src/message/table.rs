@@ -244,8 +244,8 @@ pub(super) const UNREACHABLE: Row = Row {
     name: "unreachable",
     words: "no answer",
     meaning: "No answer came at all: wrong address, no agent, a firewall, a key that the agent does not know, or \
-              another key of the agent than the one in known_agents, because agents are silent to strangers. Most likely the request never arrived, but perhaps only the \
-              answers were lost.",
+              another key of the agent than the one in known_agents, because agents are silent to strangers. Most \
+              likely the request never arrived, but perhaps only the answers were lost.",
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Unreachable,

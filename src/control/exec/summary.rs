@@ -148,8 +148,8 @@ const SHELL: &[char] = &[
     ' ', '\t', '\n', '|', '&', ';', '<', '>', '(', ')', '$', '`', '"', '\'', '*', '?', '=', '~',
 ];
 
-/// Returns the directory that could not be entered, or the program that could not be started, quoted as for a shell, and a hint if its name looks like a whole
-/// command line: no program splits argv into words.
+/// Returns the directory that could not be entered, or the program that could not be started, quoted as for a shell, and
+/// a hint if the program's name looks like a whole command line: no program splits argv into words.
 #[must_use]
 pub fn unstarted(exec: &Exec, step: StartStep) -> String {
     if let (StartStep::Directory, Some(cwd)) = (step, &exec.cwd) {
