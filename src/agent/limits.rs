@@ -69,6 +69,11 @@ pub const OUTPUT_PER_KEY: u64 = 256 << 20;
 /// each command goes on.
 pub const LANE_BEYOND: u64 = 128 << 10;
 
+/// Consumed bytes of an output that are released at once, unless they are all that is held. Fewer are not worth a message
+/// to the supervisor. With what a controller need not report, and what a read must be worth, it fits into
+/// [`LANE_BEYOND`], so that each command goes on.
+pub const RELEASE: u64 = 32 << 10;
+
 /// Further output of a lane that is read after the process has ended, however slow the reader is.
 /// It is in the pipe already, which holds at most this (`/proc/sys/fs/pipe-max-size`).
 pub const LANE_AT_EXIT: u64 = 1 << 20;

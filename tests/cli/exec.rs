@@ -155,6 +155,18 @@ fn output_is_complete_whatever_its_size() {
     assert!(outcome.stdout.iter().all(|&byte| byte == 0));
 }
 
+/// The shell writes each line on its own.
+#[test]
+fn output_in_small_pieces_is_complete_and_in_order() {
+    let user = User::new();
+    let agent = user.agent();
+    let lines = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); echo $i; done";
+    let numbers: Vec<String> = (1..=200_000).map(|number| format!("{number}\n")).collect();
+    user.udpctl(exec(&agent.target(), &["sh", "-c", lines]))
+        .stdout(numbers.concat())
+        .run();
+}
+
 fn held_open(target: &str) -> String {
     format!(
         "udpctl: {target}: a process that the command left behind still holds its output open; \

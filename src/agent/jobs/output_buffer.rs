@@ -1,11 +1,16 @@
 //! Extent of one output: what was written, what is held, and what its reader has consumed.
 //!
-//! Not the bytes, which [`Processes`](super::Processes) holds. Invariant: every byte from `start` to `end` is held.
+//! Not the bytes, which [`Processes`](super::Processes) holds. Invariant: every byte from `start` to `end` is held, and
+//! fewer than [`RELEASE`] below it.
+
+use crate::agent::limits::RELEASE;
 
 /// Extent of one output.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct OutputBuffer {
     start: u64,
+    /// Offset of the last release.
+    released: u64,
     consumed: u64,
     end: u64,
     shut: bool,
@@ -17,6 +22,7 @@ impl OutputBuffer {
         let start = if shut { end } else { start.min(end) };
         Self {
             start,
+            released: start,
             consumed: start,
             end,
             shut,
@@ -61,15 +67,21 @@ impl OutputBuffer {
     /// Drops the held bytes and all further ones.
     pub const fn shut(&mut self) {
         self.start = self.end;
+        self.released = self.end;
         self.consumed = self.end;
         self.shut = true;
     }
 
-    /// Drops every byte below `offset`. Returns true if there were any.
+    /// Drops every byte below `offset`. Returns true if the dropped bytes are to be released: they are enough, or all.
     pub fn release(&mut self, offset: u64) -> bool {
-        let start = offset.clamp(self.start, self.end);
-        self.consumed = self.consumed.max(start);
-        std::mem::replace(&mut self.start, start) < start
+        self.start = offset.clamp(self.start, self.end);
+        self.consumed = self.consumed.max(self.start);
+        let dropped = self.start - self.released;
+        let is_due = dropped >= RELEASE || dropped > 0 && self.start == self.end;
+        if is_due {
+            self.released = self.start;
+        }
+        is_due
     }
 }
 
@@ -85,11 +97,23 @@ mod tests {
         held.consume(6);
         held.consume(5);
         assert_eq!(held.consumed(), 6);
-        assert!(held.release(4));
+        assert!(!held.release(4));
         assert!(!held.release(3));
         assert_eq!((held.start(), held.end(), held.held()), (4, 10, 6));
-        assert!(held.release(u64::MAX));
+        assert!(held.release(u64::MAX), "all of it");
+        assert!(!held.release(u64::MAX));
         assert_eq!((held.start(), held.consumed(), held.held()), (10, 10, 0));
+    }
+
+    #[test]
+    fn few_bytes_are_not_worth_a_release() {
+        let mut held = OutputBuffer::default();
+        held.extend(3 * RELEASE);
+        assert!(!held.release(RELEASE - 1));
+        assert!(held.release(RELEASE));
+        assert!(!held.release(2 * RELEASE - 1));
+        assert!(held.release(3 * RELEASE - 1));
+        assert!(held.release(3 * RELEASE));
     }
 
     #[test]

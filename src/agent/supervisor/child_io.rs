@@ -4,6 +4,7 @@
 //! in order.
 
 mod handover;
+mod outlet;
 mod splice;
 
 use std::io::{self, Read as _};
@@ -12,64 +13,16 @@ use std::os::fd::AsFd as _;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
+use self::outlet::Outlet;
 use self::splice::{Moved, grow, move_bytes};
 use super::end_of_input::EndOfInput;
 use super::limits::{MOVE, READ, WORTH_READING};
 use super::readiness::{Part, State};
 use crate::agent::ipc::{RingFile, RingId};
 use crate::agent::jobs::Output;
-use crate::agent::limits::{LANE, LANE_AT_EXIT, READ_AHEAD};
+use crate::agent::limits::LANE_AT_EXIT;
 use crate::process::{Pipe, Slave, WindowSize};
 use crate::time::Instant;
-
-/// The reading end of an output.
-pub struct Outlet {
-    pipe: Option<Pipe>,
-    state: State,
-    /// Bytes read so far.
-    pub end: u64,
-    /// Offset below which nothing is needed any more.
-    pub released: u64,
-    /// Base of the ring.
-    pub base: u64,
-    /// True if it was closed on request.
-    pub shut: bool,
-    /// Bytes that may be held now.
-    lane: u64,
-    /// Free space of the ring that is used at the end of the leader only.
-    extra: u64,
-    /// True if the pipe was made larger.
-    grown: bool,
-}
-
-impl Outlet {
-    const fn new(pipe: Option<Pipe>) -> Self {
-        Self {
-            pipe,
-            state: State::Ready { queued: false },
-            end: 0,
-            released: 0,
-            base: 0,
-            shut: false,
-            lane: LANE + READ_AHEAD,
-            extra: 0,
-            grown: false,
-        }
-    }
-
-    /// Number of bytes that may be read now.
-    const fn room(&self) -> u64 {
-        (self.lane + self.extra).saturating_sub(self.end - self.released)
-    }
-
-    /// Releases the bytes below an offset.
-    fn release(&mut self, offset: u64) {
-        self.released = self.released.max(offset.min(self.end));
-        if self.released == self.end {
-            self.base = self.end;
-        }
-    }
-}
 
 /// The writing end of stdin.
 pub struct Inlet {
@@ -226,9 +179,7 @@ impl ChildIo {
         token: impl Fn(Part) -> Token,
     ) -> io::Result<()> {
         for (outlet, part) in self.outlets.iter_mut().zip([Part::Stdout, Part::Stderr]) {
-            if let Some(pipe) = &mut outlet.pipe {
-                registry.register(pipe, token(part), Interest::READABLE)?;
-            }
+            outlet.register(registry, token(part))?;
         }
         if let Some(pipe) = &mut self.inlet.pipe {
             registry.register(pipe, token(Part::Stdin), Interest::WRITABLE)?;
@@ -289,10 +240,16 @@ impl ChildIo {
         self.outlets.iter_mut().for_each(|one| one.lane = bytes);
     }
 
+    /// True if an output is to be read again after a pause.
+    pub fn is_paused(&self, output: Output) -> bool {
+        self.outlets[output as usize].state == State::Paused
+    }
+
     /// Reads an output into its ring. `left` is the number of bytes that the job may still write, if that is
     /// limited.
     pub fn read(
         &mut self,
+        now: Instant,
         output: Output,
         left: Option<u64>,
         shared: &mut Shared,
@@ -323,14 +280,14 @@ impl ChildIo {
             Ok(Moved::Dropped(_)) => return Turn::Overflow,
             Ok(Moved::Stored(length)) => {
                 outlet.end += length as u64;
-                if spliced && length >= READ && !std::mem::replace(&mut outlet.grown, true) {
-                    grow(pipe);
+                if spliced {
+                    outlet.on_bytes(now, length, registry);
                 }
                 return Turn::Changed;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Turn::Nothing,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                outlet.state = State::Blocked;
+                outlet.on_empty(registry);
                 return Turn::Nothing;
             }
             // The master of a terminal reads EIO after the last slave was closed.

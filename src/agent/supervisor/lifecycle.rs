@@ -2,12 +2,12 @@
 //!
 //! The exit of the leader is not the end of output: its pipes are read as long as bytes arrive, within bounds.
 
-use super::Supervisor;
 use super::child_io::Turn;
 use super::job::{Draining, Killed};
 use super::owner::Owner;
 use super::readiness::Part;
 use super::recording::Recording;
+use super::{Supervisor, limits};
 use crate::agent::audit::{Event, Record};
 use crate::agent::jobs::{Exit, Force, JobId, Output, Phase};
 use crate::message::{Cause, Outcome};
@@ -22,6 +22,16 @@ impl Supervisor {
             && job.io.on_ready(part, broken)
         {
             self.ready.push_back((id, part));
+        }
+    }
+
+    /// Queues the outputs whose pause is over.
+    pub(super) fn end_pauses(&mut self, now: Instant) {
+        while let Some(&(at, id, part)) = self.paused.front()
+            && at <= now
+        {
+            self.paused.pop_front();
+            self.on_ready(id, part, false);
         }
     }
 
@@ -62,7 +72,11 @@ impl Supervisor {
                 let written: u64 = Output::ALL.iter().map(|&o| job.io.outlet(o).end).sum();
                 let left = self.max_output.map(|most| most.saturating_sub(written));
                 let shared = &mut self.shared;
-                job.io.read(output, left, shared, &self.registry)
+                let turn = job.io.read(now, output, left, shared, &self.registry);
+                if job.io.is_paused(output) {
+                    self.paused.push_back((now + limits::PAUSE, id, part));
+                }
+                turn
             }
         };
         if job.io.wants_turn(part) {
@@ -342,7 +356,7 @@ impl Supervisor {
                 continue;
             }
             // Bytes that have arrived and were not yet read extend the time.
-            if unread && draining.since + super::limits::DRAIN > now {
+            if unread && draining.since + limits::DRAIN > now {
                 draining.active = now;
             } else {
                 self.finish(id);
@@ -385,6 +399,7 @@ impl Supervisor {
         draining
             .chain(inputs)
             .chain(starting)
+            .chain(self.paused.front().map(|first| first.0))
             .chain(self.changes.poll_timeout())
             .chain(self.endings.poll_timeout())
             .chain(self.records.next_deadline())

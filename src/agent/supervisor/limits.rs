@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::agent::limits::{LANE_BEYOND, RELEASE};
+use crate::session::limits::CONSUMED_REPORT;
+
 /// Bytes of one read or write: the default capacity of a pipe.
 pub const READ: usize = 64 << 10;
 
@@ -11,6 +14,12 @@ pub const MOVE: usize = 256 << 10;
 
 /// Free space of a ring below which a read is not worth a system call.
 pub const WORTH_READING: u64 = 64 << 10;
+
+const _: () = assert!(RELEASE + CONSUMED_REPORT + WORTH_READING <= LANE_BEYOND);
+
+/// Time between two reads of an output that is written often in small pieces: one in which a quick program fills a part
+/// of a pipe of [`MOVE`].
+pub const PAUSE: Duration = Duration::from_micros(200);
 
 /// Turns of pipes between two looks at the front's messages: at [`MOVE`] each a few milliseconds of work.
 pub const TURNS: usize = 16;

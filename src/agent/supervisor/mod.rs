@@ -192,6 +192,8 @@ pub struct Supervisor {
     inputs: BTreeSet<JobId>,
     /// Parts that may have something to do.
     ready: VecDeque<(JobId, Part)>,
+    /// Outputs that are read again after a pause, in the order of its end.
+    paused: VecDeque<(Instant, JobId, Part)>,
     changes: Changes,
     held: HeldOutput,
     /// Jobs that have ended in this turn and are neither reaped nor recorded.
@@ -286,6 +288,7 @@ impl Supervisor {
             draining: BTreeSet::new(),
             inputs: BTreeSet::new(),
             ready: VecDeque::new(),
+            paused: VecDeque::new(),
             changes: Changes::default(),
             held: HeldOutput::default(),
             finished: Vec::new(),

@@ -39,13 +39,15 @@ impl Part {
     }
 }
 
-/// Readiness of a pipe, as far as the poll has reported it.
+/// Readiness of a pipe, as far as it was reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Possibly ready. `queued` is true if it is in the queue.
     Ready { queued: bool },
     /// Not ready; the poll will report it.
     Blocked,
+    /// Perhaps ready; the clock will report it.
+    Paused,
 }
 
 impl State {
@@ -58,9 +60,9 @@ impl State {
         idle
     }
 
-    /// Processes a report of the poll.
+    /// Processes a report of the poll or the clock.
     pub const fn wake(&mut self) {
-        if matches!(self, Self::Blocked) {
+        if matches!(self, Self::Blocked | Self::Paused) {
             *self = Self::Ready { queued: false };
         }
     }

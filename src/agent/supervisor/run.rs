@@ -179,6 +179,7 @@ impl Run {
                 true
             }
         };
+        self.supervisor.end_pauses(now);
         for _ in 0..limits::TURNS {
             if !self.supervisor.serve(now) {
                 break;

@@ -77,14 +77,13 @@ impl ChildIo {
 }
 
 fn outlet(state: &OutletState, descriptors: &mut Descriptors) -> io::Result<Outlet> {
-    Ok(Outlet {
-        end: state.end,
-        released: state.released,
-        base: state.base,
-        shut: state.shut,
-        extra: state.extra,
-        ..Outlet::new(take(state.pipe, descriptors)?)
-    })
+    let mut outlet = Outlet::new(take(state.pipe, descriptors)?);
+    outlet.end = state.end;
+    outlet.released = state.released;
+    outlet.base = state.base;
+    outlet.shut = state.shut;
+    outlet.extra = state.extra;
+    Ok(outlet)
 }
 
 fn take(number: Option<RawFd>, descriptors: &mut Descriptors) -> io::Result<Option<Pipe>> {
