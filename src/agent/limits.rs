@@ -29,9 +29,12 @@ pub const JOBS_ENDED_PER_KEY: usize = JOBS_ENDED / 2;
 /// Time for which an ended command waits for its controller.
 pub const RETENTION: Duration = Duration::from_secs(3600);
 
-/// Output of one lane that is held for its reader: the window of a stream. Above it and [`READ_AHEAD`] the process
+/// Output of one lane that is held for its reader: the first window of a stream. Above it and [`READ_AHEAD`] the process
 /// blocks in its write.
-pub const LANE: u64 = 1 << 20;
+pub const LANE: u64 = crate::session::limits::STREAM_WINDOW;
+
+/// That of a lane whose window has grown as far as it can.
+pub const MAX_LANE: u64 = crate::session::limits::MAX_STREAM_WINDOW;
 
 /// Bytes of an output that are read beyond the window of its stream, so that some are there when its controller has
 /// consumed what was sent: without them each window waits for the supervisor.
@@ -82,7 +85,7 @@ pub const LANE_AT_EXIT: u64 = 1 << 20;
 pub const READ: u64 = 16 << 10;
 
 /// Output held for all ended commands. Beyond it the key with the most of it loses its oldest results.
-pub const ENDED_OUTPUT: u64 = 64 << 20;
+pub const ENDED_OUTPUT: u64 = 256 << 20;
 
 /// That of one key: half, so that one key leaves room for the others. Beyond it the key loses its oldest results.
 pub const ENDED_OUTPUT_PER_KEY: u64 = ENDED_OUTPUT / 2;

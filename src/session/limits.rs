@@ -58,8 +58,8 @@ pub const TOKEN_USES: u32 = 1 + INIT_REPEATS;
 /// Number of RETRY tokens whose uses are counted: at 100 bytes each, 400 KiB.
 pub const TOKENS_COUNTED: usize = 4096;
 
-/// Maximum number of bytes beyond gaps that the sessions of one key hold: the windows of eight bulk transfers.
-pub const GAP_BYTES_PER_KEY: u64 = 8 << 20;
+/// Maximum number of bytes beyond gaps that the sessions of one key hold: the largest window, and half of another.
+pub const GAP_BYTES_PER_KEY: u64 = 24 << 20;
 
 /// Maximum number of bytes beyond gaps that all sessions hold. What does not fit is dropped and not acknowledged, so
 /// that the peer sends it again.
@@ -108,11 +108,27 @@ pub const INITIAL_STREAM_CREDIT: u64 = 64 << 10;
 /// Credit of each direction of a session before any MAX_DATA.
 pub const INITIAL_SESSION_CREDIT: u64 = 256 << 10;
 
-/// Default credit of a stream beyond its consumed bytes.
+/// Default credit of a stream beyond its consumed bytes, until it has shown that its path needs more.
 pub const STREAM_WINDOW: u64 = 1 << 20;
 
-/// Default credit of a session beyond its consumed bytes: eight streams at full window, or many at less.
+/// Default upper bound of the credit of a stream beyond its consumed bytes: what 400 Mbit/s over 100 ms need
+/// ([`WINDOW_ROUNDS`]).
+pub const MAX_STREAM_WINDOW: u64 = 16 << 20;
+
+/// Window of a stream in multiples of what its application consumes in a round trip. A sender in start-up has twice the
+/// bandwidth-delay product in flight, and sends 2.77 times as much a round trip later (the gains of BBR).
+pub const WINDOW_ROUNDS: u64 = 6;
+
+/// Default credit of a session beyond its consumed bytes: eight streams at their first window, or many at less. What the
+/// windows of its streams grow is added.
 pub const SESSION_WINDOW: u64 = 8 << 20;
+
+/// Maximum number of bytes by which all windows of an endpoint exceed their first size: the largest windows of four
+/// streams.
+pub const WINDOW_GROWTH: u64 = 4 * MAX_STREAM_WINDOW;
+
+/// Maximum number of those of one key of an agent: half, so that one key leaves room for the others.
+pub const WINDOW_GROWTH_PER_KEY: u64 = WINDOW_GROWTH / 2;
 
 /// Unreported consumed bytes of a stream at which a receiver sends a report at the latest, whatever its
 /// window. An application that waits for its peer to consume may therefore wait only while at least this
@@ -120,9 +136,17 @@ pub const SESSION_WINDOW: u64 = 8 << 20;
 /// some twelve datagrams, so that a report leaves with about every acknowledgement.
 pub const CONSUMED_REPORT: u64 = INITIAL_STREAM_CREDIT / 4;
 
-/// Maximum number of chunks beyond gaps that a stream's receiver keeps. Without a bound, one-byte chunks far
-/// apart would cost memory out of proportion.
+/// Maximum number of chunks beyond gaps that a stream's receiver keeps with its first window. Without a bound, one-byte
+/// chunks far apart would cost memory out of proportion.
 pub const STREAM_GAPS: usize = 1024;
+
+/// Bytes of a larger window for each further chunk beyond gaps: fewer than two datagrams, so that any pattern of loss
+/// is within the bound.
+pub const BYTES_PER_GAP: u64 = 2048;
+
+/// Size at which a chunk beyond a gap grows no more, and the next bytes begin another: what it takes to copy it when it
+/// grows stays small.
+pub const GAP_CHUNK: usize = 64 << 10;
 
 /// Maximum number of bytes sent to an address that is not validated, per byte received from it
 /// (RFC 9000 §8.1).

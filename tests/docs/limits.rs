@@ -145,7 +145,20 @@ fn of_streams() -> Vec<(&'static str, u64)> {
             "credit of a session's direction at first",
             session::INITIAL_SESSION_CREDIT,
         ),
-        ("pieces of a half beyond a gap", session::STREAM_GAPS as u64),
+        (
+            "pieces of a half beyond a gap, at first",
+            session::STREAM_GAPS as u64,
+        ),
+        (
+            "credit of a half beyond what is consumed",
+            session::STREAM_WINDOW,
+        ),
+        (
+            "credit of a half when it has grown",
+            session::MAX_STREAM_WINDOW,
+        ),
+        ("growth of all such credit", session::WINDOW_GROWTH),
+        ("growth of that of a key", session::WINDOW_GROWTH_PER_KEY),
         ("calls open, for a controller", session::CALLS as u64),
         (
             "calls open, until a violation",
@@ -259,6 +272,7 @@ fn the_bounds_per_key_shown_are_those_of_the_code() {
         ("unfinished lines", agent::UNREAD_PER_KEY as u64),
         ("data beyond gaps", session::GAP_BYTES_PER_KEY),
         ("data not yet processed", session::READY_BYTES_PER_KEY),
+        ("larger windows", session::WINDOW_GROWTH_PER_KEY),
         ("terminal screens", agent::SCREEN_CELLS_PER_KEY),
         ("ended commands", agent::JOBS_ENDED_PER_KEY as u64),
         ("output of ended commands", agent::ENDED_OUTPUT_PER_KEY),

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use udpagent::session::limits::{INITIAL_SESSION_CREDIT, INITIAL_STREAM_CREDIT};
-use udpagent::session::{Command, Event, SessionHandle, StreamEvent};
+use udpagent::session::{Command, Config, Event, SessionHandle, StreamEvent};
 use udpagent::wire::{CallId, StreamId};
 
 #[derive(Default)]
@@ -48,11 +48,14 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Creates the checks for an endpoint with these windows.
-    pub fn new(stream_window: u64, session_window: u64) -> Self {
+    /// Creates the checks for an endpoint.
+    pub fn new(config: &Config) -> Self {
+        // Without further growth a small window stands for a test of its own.
+        let fixed = config.max_stream_window <= config.stream_window;
+        let growth = if fixed { 0 } else { config.window_growth };
         Self {
-            stream_window: stream_window.max(INITIAL_STREAM_CREDIT),
-            session_window: session_window.max(INITIAL_SESSION_CREDIT),
+            stream_window: config.max_stream_window.max(INITIAL_STREAM_CREDIT),
+            session_window: config.session_window.max(INITIAL_SESSION_CREDIT) + growth,
             sessions: HashMap::new(),
             over: HashSet::new(),
             most_unread: 0,

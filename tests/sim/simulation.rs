@@ -180,6 +180,7 @@ impl Simulation {
         let mut config = Config::new(node.identity.clone(), authorizer);
         let tuning = node.tuning;
         config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
+        config.max_stream_window = tuning.stream_window.unwrap_or(config.max_stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
         if let Some(per_key) = tuning.sessions_per_key {
@@ -193,14 +194,13 @@ impl Simulation {
             .run
             .as_ref()
             .map_or(self.now + node.clock, |run| run.start);
-        let contract = Contract::new(config.stream_window, config.session_window);
         let random = seeded_rng(self.seed, &format!("endpoint {incarnation:?}"));
         node.host = Some(Host::new(HostConfig {
             id,
             incarnation,
             addresses: node.addresses.clone(),
+            contract: Contract::new(&config),
             endpoint: Endpoint::new(config, random, self.now + node.clock),
-            contract,
             clock: node.clock,
         }));
         self.plan(id);

@@ -77,13 +77,15 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 }
             }
             StreamEvent::Writable {
-                stream, consumed, ..
+                stream,
+                consumed,
+                limit,
             } => {
                 let call = call_ref(session, stream);
                 match stream.lane() {
                     Lane::Control => self.chat.on_consumed(call, consumed, &mut self.outbox),
                     lane @ (Lane::Data | Lane::Stderr) => {
-                        self.jobs.on_consumed(now, call, lane, consumed);
+                        self.jobs.on_consumed(now, call, lane, consumed, limit);
                     }
                 }
             }

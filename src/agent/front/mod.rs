@@ -162,10 +162,12 @@ fn restore(
         match message {
             ToFront::Restored {
                 slot,
-                bases,
+                extents,
+                stdin_base,
                 restored,
             } => {
-                service.processes().restore(slot, bases, &restored);
+                let processes = service.processes();
+                processes.restore(slot, extents, stdin_base, &restored);
                 service.restore(now, *restored);
             }
             ToFront::Remembered(all) => {

@@ -10,7 +10,10 @@ use std::os::unix::net::UnixStream;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::agent::ipc::{FrameError, Frames, Report, RingFile, RingId, ToFront, ToSupervisor};
+use crate::agent::ipc::limits::INPUT_RING;
+use crate::agent::ipc::{
+    Extent, FrameError, Frames, Report, RingFile, RingId, ToFront, ToSupervisor,
+};
 use crate::agent::jobs::{Force, JobId, Output, Phase, Processes, Restored, Start, Status};
 use crate::message::{Cause, Outcome, Window};
 
@@ -23,7 +26,7 @@ const START: Timespec = Timespec {
 /// A job as far as its rings are concerned.
 struct Known {
     slot: u32,
-    bases: [u64; 2],
+    extents: [Extent; 2],
     running: bool,
     stdin_base: u64,
     stdin_end: u64,
@@ -80,12 +83,18 @@ impl Remote {
     }
 
     /// Enters a job of an earlier front. All are entered before the first start.
-    pub fn restore(&mut self, slot: u32, bases: [u64; 3], restored: &Restored) {
+    pub fn restore(
+        &mut self,
+        slot: u32,
+        extents: [Extent; 2],
+        stdin_base: u64,
+        restored: &Restored,
+    ) {
         let known = Known {
             slot,
-            bases: [bases[0], bases[1]],
+            extents,
             running: matches!(restored.status.phase, Phase::Starting | Phase::Running),
-            stdin_base: bases[2],
+            stdin_base,
             stdin_end: restored.stdin_accepted,
             stdin_written: restored.status.stdin_written,
         };
@@ -119,7 +128,7 @@ impl Remote {
 
     fn on_report(&mut self, report: &Report) {
         if let Some(known) = self.jobs.get_mut(&report.job) {
-            known.bases = report.bases;
+            known.extents = report.extents;
             known.stdin_written = report.status.stdin_written;
             known.running = matches!(report.status.phase, Phase::Starting | Phase::Running);
         }
@@ -187,7 +196,7 @@ impl Processes for Remote {
         };
         let known = Known {
             slot,
-            bases: [0; 2],
+            extents: [Extent { base: 0, size: 0 }; 2],
             running: true,
             stdin_base: 0,
             stdin_end: 0,
@@ -204,8 +213,8 @@ impl Processes for Remote {
             return Vec::new();
         };
         let ring = output_ring(known.slot, output);
-        let base = known.bases[output as usize];
-        match self.outputs.read(ring, base, from, to) {
+        let extent = known.extents[output as usize];
+        match self.outputs.read(ring, extent, from, to) {
             Ok(pieces) => pieces,
             // The file is in memory: a panic ends the front, and the next one reads the bytes.
             Err(error) => panic!("cannot read the output of a job: {error}"),
@@ -214,6 +223,10 @@ impl Processes for Remote {
 
     fn release(&mut self, job: JobId, output: Output, offset: u64) {
         self.send(&ToSupervisor::Release(job, output, offset));
+    }
+
+    fn set_window(&mut self, job: JobId, output: Output, bytes: u64) {
+        self.send(&ToSupervisor::Window(job, output, bytes));
     }
 
     fn shut(&mut self, job: JobId, output: Output) {
@@ -228,7 +241,9 @@ impl Processes for Remote {
             known.stdin_base = known.stdin_end;
         }
         let (base, at) = (known.stdin_base, known.stdin_end);
-        let written = self.inputs.write(RingId(known.slot), base, at, &data);
+        let size = INPUT_RING;
+        let extent = Extent { base, size };
+        let written = self.inputs.write(RingId(known.slot), extent, at, &data);
         if let Err(error) = written {
             panic!("cannot write the input of a job: {error}");
         }

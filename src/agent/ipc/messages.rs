@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extent::Extent;
 use crate::agent::access::PolicyFiles;
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::LogFormat;
@@ -88,7 +89,9 @@ pub enum ToFront {
         /// Number of its rings.
         slot: u32,
         /// Bases of the rings of stdout, stderr and stdin.
-        bases: [u64; 3],
+        extents: [Extent; 2],
+        /// Base of the ring of stdin.
+        stdin_base: u64,
         /// The job.
         restored: Box<Restored>,
     },
@@ -145,7 +148,7 @@ pub struct Report {
     /// State of its process.
     pub status: Status,
     /// Bases of the rings of its outputs.
-    pub bases: [u64; 2],
+    pub extents: [Extent; 2],
 }
 
 /// Message of the front.
@@ -164,6 +167,8 @@ pub enum ToSupervisor {
     },
     /// Bytes of an output below the offset are not needed any more.
     Release(JobId, Output, u64),
+    /// The controller lets so many bytes of an output be sent beyond those that it has consumed.
+    Window(JobId, Output, u64),
     /// Close an output.
     Shut(JobId, Output),
     /// The ring of stdin holds the bytes up to `end`.

@@ -10,6 +10,7 @@
 //! packet of a Unix socket may have.
 
 mod descriptors;
+mod extent;
 mod frames;
 pub mod limits;
 mod messages;
@@ -17,6 +18,7 @@ mod rings;
 mod socket_interest;
 
 pub use descriptors::{receive_descriptors, send_descriptors};
+pub use extent::Extent;
 pub use frames::{FrameError, Frames};
 pub use messages::{Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor};
 pub use rings::{RingFile, RingId};

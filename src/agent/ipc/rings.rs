@@ -7,8 +7,7 @@
 //! than a call that copies by pages. Mapped bytes may change at any time, so they are only copied, and by `vm-memory`,
 //! which is made for that; and the file is sealed, so that no process can cause a fault by making it shorter.
 //!
-//! The byte at offset `n` of a stream is at position `(n - base) % size` of its ring. The writer moves `base` to
-//! the present offset when the ring is empty, so that a stream that is consumed quickly uses few pages.
+//! The place of a byte in its ring is that in the [`Extent`] that is in use.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,6 +29,7 @@ use vm_memory::{
     WriteVolatile as _,
 };
 
+use super::extent::Extent;
 use super::limits::MAPPED;
 
 /// Number of a ring in its file.
@@ -104,16 +104,10 @@ impl RingFile {
         self.file.as_fd()
     }
 
-    /// Returns the place of an offset in its ring, and the number of bytes up to the end of the ring there.
-    const fn place(&self, base: u64, offset: u64) -> (u64, u64) {
-        let at = offset.wrapping_sub(base) % self.size;
-        (at, self.size - at)
-    }
-
     /// Returns the position in the file of an offset, and the number of bytes up to the end of the ring there.
     #[must_use]
-    pub fn position(&self, ring: RingId, base: u64, offset: u64) -> (u64, u64) {
-        let (at, contiguous) = self.place(base, offset);
+    pub fn position(&self, ring: RingId, extent: Extent, offset: u64) -> (u64, u64) {
+        let (at, contiguous) = extent.place(offset);
         (u64::from(ring.0) * self.size + at, contiguous)
     }
 
@@ -149,13 +143,13 @@ impl RingFile {
     pub fn fill(
         &mut self,
         ring: RingId,
-        base: u64,
+        extent: Extent,
         offset: u64,
         most: usize,
         from: BorrowedFd<'_>,
     ) -> Option<io::Result<usize>> {
         self.map(ring, offset);
-        let (at, contiguous) = self.place(base, offset);
+        let (at, contiguous) = extent.place(offset);
         let most = most.min(usize::try_from(contiguous).unwrap_or(usize::MAX));
         let mut bytes = self.mapped(ring, at, most).filter(|_| self.writable)?;
         Some((&from).read_volatile(&mut bytes).map_err(into_io))
@@ -168,19 +162,19 @@ impl RingFile {
     pub fn drain(
         &mut self,
         ring: RingId,
-        base: u64,
+        extent: Extent,
         offset: u64,
         most: usize,
         to: BorrowedFd<'_>,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         self.map(ring, offset);
-        let (at, contiguous) = self.place(base, offset);
+        let (at, contiguous) = extent.place(offset);
         let most = most.min(usize::try_from(contiguous).unwrap_or(usize::MAX));
         if let Some(bytes) = self.mapped(ring, at, most) {
             return (&to).write_volatile(&bytes).map_err(into_io);
         }
-        let (position, _) = self.position(ring, base, offset);
+        let (position, _) = self.position(ring, extent, offset);
         let most = most.min(buffer.len());
         let length = pread(&self.file, &mut buffer[..most], position)?;
         Ok(write(to, &buffer[..length])?)
@@ -190,29 +184,35 @@ impl RingFile {
     ///
     /// # Errors
     /// Those of `pread(2)`; `UnexpectedEof` if the file is too short.
-    pub fn read(&mut self, ring: RingId, base: u64, from: u64, to: u64) -> io::Result<Vec<Bytes>> {
+    pub fn read(
+        &mut self,
+        ring: RingId,
+        extent: Extent,
+        from: u64,
+        to: u64,
+    ) -> io::Result<Vec<Bytes>> {
         self.map(ring, to);
         let mut pieces = Vec::with_capacity(2);
         let mut at = from;
         while at < to {
-            let (_, contiguous) = self.place(base, at);
+            let (_, contiguous) = extent.place(at);
             let length = contiguous.min(to - at);
-            let piece = self.read_at(ring, base, at, length)?;
+            let piece = self.read_at(ring, extent, at, length)?;
             at += piece.len() as u64;
             pieces.push(piece);
         }
         Ok(pieces)
     }
 
-    fn read_at(&self, ring: RingId, base: u64, offset: u64, length: u64) -> io::Result<Bytes> {
+    fn read_at(&self, ring: RingId, extent: Extent, offset: u64, length: u64) -> io::Result<Bytes> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let (position, _) = self.position(ring, base, offset);
+        let (position, _) = self.position(ring, extent, offset);
         let mut piece: Vec<u8> = Vec::with_capacity(length + APART);
         let place = usize::try_from(position % PAGE as u64).expect("less than a page");
         let ahead = piece.as_ptr().addr().wrapping_sub(place) % PAGE;
         let skipped = if ahead < APART { APART } else { 0 };
         piece.resize(skipped, 0);
-        let (at, _) = self.place(base, offset);
+        let (at, _) = extent.place(offset);
         if let Some(bytes) = self.mapped(ring, at, length) {
             piece.write_all_volatile(&bytes).map_err(into_io)?;
         } else if pread(&self.file, spare_capacity(&mut piece), position)? == 0 {
@@ -227,11 +227,17 @@ impl RingFile {
     ///
     /// # Errors
     /// Those of `pwrite(2)`: no memory is left.
-    pub fn write(&mut self, ring: RingId, base: u64, offset: u64, data: &[u8]) -> io::Result<()> {
+    pub fn write(
+        &mut self,
+        ring: RingId,
+        extent: Extent,
+        offset: u64,
+        data: &[u8],
+    ) -> io::Result<()> {
         self.map(ring, offset);
         let mut done = 0;
         while done < data.len() {
-            let (at, contiguous) = self.place(base, offset + done as u64);
+            let (at, contiguous) = extent.place(offset + done as u64);
             let contiguous = usize::try_from(contiguous).unwrap_or(usize::MAX);
             let piece = &data[done..data.len().min(done.saturating_add(contiguous))];
             let mapped = self.mapped(ring, at, piece.len());
@@ -239,7 +245,7 @@ impl RingFile {
                 bytes.copy_from(piece);
                 done += piece.len();
             } else {
-                let (position, _) = self.position(ring, base, offset + done as u64);
+                let (position, _) = self.position(ring, extent, offset + done as u64);
                 done += pwrite(&self.file, piece, position)?;
             }
         }
@@ -276,6 +282,15 @@ mod tests {
 
     use super::*;
 
+    const fn small(base: u64) -> Extent {
+        Extent { base, size: 100 }
+    }
+
+    const fn large(base: u64) -> Extent {
+        let size = 16 << 10;
+        Extent { base, size }
+    }
+
     fn all(pieces: &[Bytes]) -> Vec<u8> {
         pieces.concat()
     }
@@ -289,11 +304,11 @@ mod tests {
         ) {
             let mut rings = RingFile::create("test", 3, 100).unwrap();
             let (ring, at) = (RingId(1), base + ahead);
-            rings.write(ring, base, at, &data).unwrap();
+            rings.write(ring, small(base), at, &data).unwrap();
             let end = at + data.len() as u64;
-            prop_assert_eq!(all(&rings.read(ring, base, at, end).unwrap()), data);
+            prop_assert_eq!(all(&rings.read(ring, small(base), at, end).unwrap()), data);
             for other in [RingId(0), RingId(2)] {
-                prop_assert_eq!(all(&rings.read(other, 0, 0, 100).unwrap()), vec![0; 100]);
+                prop_assert_eq!(all(&rings.read(other, small(0), 0, 100).unwrap()), vec![0; 100]);
             }
         }
     }
@@ -317,22 +332,25 @@ mod tests {
             std::io::Write::write_all(&mut into, &data).unwrap();
             let mut end = offset;
             while end - offset < data.len() as u64 {
-                let filled = writer.fill(ring, 0, end, data.len(), source.as_fd());
+                let filled = writer.fill(ring, large(0), end, data.len(), source.as_fd());
                 let Some(filled) = filled else {
                     assert_eq!(offset, MAPPED - 1, "not mapped");
                     let mut rest = vec![0; data.len()];
                     (&source).read_exact(&mut rest).unwrap();
-                    writer.write(ring, 0, offset, &rest).unwrap();
+                    writer.write(ring, large(0), offset, &rest).unwrap();
                     end += rest.len() as u64;
                     break;
                 };
                 end += filled.unwrap() as u64;
             }
-            assert_eq!(all(&reader.read(ring, 0, offset, end).unwrap()), data);
+            assert_eq!(
+                all(&reader.read(ring, large(0), offset, end).unwrap()),
+                data
+            );
             let mut at = offset;
             while at < end {
                 let left = usize::try_from(end - at).unwrap();
-                let drained = writer.drain(ring, 0, at, left, into.as_fd(), &mut buffer);
+                let drained = writer.drain(ring, large(0), at, left, into.as_fd(), &mut buffer);
                 at += drained.unwrap() as u64;
             }
             let mut back = vec![0; data.len()];
@@ -343,7 +361,7 @@ mod tests {
         writer.clear(ring);
         reader.unmap(ring);
         assert!(writer.maps.is_empty() && reader.maps.is_empty());
-        let zeros = reader.read(ring, 0, MAPPED, MAPPED + 10).unwrap();
+        let zeros = reader.read(ring, large(0), MAPPED, MAPPED + 10).unwrap();
         assert_eq!(all(&zeros), [0; 10]);
     }
 
@@ -353,31 +371,39 @@ mod tests {
         let (ring, size) = (RingId(0), 16 << 10);
         for offset in (MAPPED - size..MAPPED + size).step_by(1000) {
             let bytes = offset.to_le_bytes();
-            writer.write(ring, 7, offset, &bytes).unwrap();
+            writer.write(ring, large(7), offset, &bytes).unwrap();
             assert_eq!(
-                all(&reader.read(ring, 7, offset, offset + 8).unwrap()),
+                all(&reader.read(ring, large(7), offset, offset + 8).unwrap()),
                 bytes
             );
-            let (position, _) = writer.position(ring, 7, offset);
+            let (position, _) = writer.position(ring, large(7), offset);
             let mut raw = [0];
             pread(&writer.file, &mut raw, position).unwrap();
             assert_eq!(raw, bytes[..1]);
         }
         assert!(writer.maps.contains_key(&ring));
         // The side that only reads cannot write to the map either.
-        assert!(reader.write(ring, 0, MAPPED, b"x").is_err());
+        assert!(reader.write(ring, large(0), MAPPED, b"x").is_err());
         let (source, _into) = std::io::pipe().unwrap();
-        assert!(reader.fill(ring, 0, MAPPED, 1, source.as_fd()).is_none());
+        assert!(
+            reader
+                .fill(ring, large(0), MAPPED, 1, source.as_fd())
+                .is_none()
+        );
     }
 
     #[test]
     fn no_copy_begins_a_few_bytes_behind_its_source() {
         let (mut writer, mut reader) = both_sides();
-        writer.write(RingId(0), 0, 0, &[1; 16 << 10]).unwrap();
+        writer
+            .write(RingId(0), large(0), 0, &[1; 16 << 10])
+            .unwrap();
         let mut held = Vec::new();
         for offset in (0..12_000_u64).chain(MAPPED..MAPPED + 2000) {
-            let pieces = reader.read(RingId(0), 0, offset, offset + 4096).unwrap();
-            let place = usize::try_from(reader.position(RingId(0), 0, offset).0).unwrap();
+            let pieces = reader
+                .read(RingId(0), large(0), offset, offset + 4096)
+                .unwrap();
+            let place = usize::try_from(reader.position(RingId(0), large(0), offset).0).unwrap();
             let ahead = pieces[0].as_ptr().addr().wrapping_sub(place) % PAGE;
             assert!(ahead >= APART, "{ahead}");
             assert_eq!(all(&pieces), [1; 4096]);
@@ -389,14 +415,19 @@ mod tests {
     fn the_reading_descriptor_sees_the_bytes_and_cannot_write_or_truncate() {
         let mut rings = RingFile::create("test", 1, 100).unwrap();
         let mut reader = RingFile::adopt(rings.read_only().unwrap(), 100);
-        rings.write(RingId(0), 0, 90, b"0123456789abcdef").unwrap();
+        rings
+            .write(RingId(0), small(0), 90, b"0123456789abcdef")
+            .unwrap();
         assert_eq!(
-            all(&reader.read(RingId(0), 0, 90, 106).unwrap()),
+            all(&reader.read(RingId(0), small(0), 90, 106).unwrap()),
             b"0123456789abcdef"
         );
-        assert!(reader.write(RingId(0), 0, 0, b"x").is_err());
+        assert!(reader.write(RingId(0), small(0), 0, b"x").is_err());
         assert!(ftruncate(&rings.file, 10).is_err());
         rings.clear(RingId(0));
-        assert_eq!(all(&reader.read(RingId(0), 0, 90, 106).unwrap()), [0; 16]);
+        assert_eq!(
+            all(&reader.read(RingId(0), small(0), 90, 106).unwrap()),
+            [0; 16]
+        );
     }
 }

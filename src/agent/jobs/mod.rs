@@ -175,8 +175,15 @@ impl<P: Processes> Jobs<P> {
         }
     }
 
-    /// Notes that the controller has consumed a lane up to `consumed`.
-    pub fn on_consumed(&mut self, now: Instant, call: CallRef, lane: Lane, consumed: u64) {
+    /// Notes that the controller has consumed a lane up to `consumed`, and accepts bytes up to `limit`.
+    pub fn on_consumed(
+        &mut self,
+        now: Instant,
+        call: CallRef,
+        lane: Lane,
+        consumed: u64,
+        limit: u64,
+    ) {
         let (Some(&Role::Attached(job)), Some(output)) = (self.calls.get(&call), output_of(lane))
         else {
             return;
@@ -187,8 +194,14 @@ impl<P: Processes> Jobs<P> {
         });
         if let Some(Some(begin)) = begin {
             let offset = begin.saturating_add(consumed);
-            self.table
-                .update(job, |job| job.output(output).consume(offset));
+            let window = limit.saturating_sub(consumed);
+            let grown = self.table.update(job, |job| {
+                job.output(output).consume(offset);
+                job.output(output).set_window(window)
+            });
+            if grown == Some(true) {
+                self.processes.set_window(job, output, window);
+            }
             self.release(job, output);
         }
     }

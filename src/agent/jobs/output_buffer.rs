@@ -3,7 +3,7 @@
 //! Not the bytes, which [`Processes`](super::Processes) holds. Invariant: every byte from `start` to `end` is held, and
 //! fewer than [`RELEASE`] below it.
 
-use crate::agent::limits::RELEASE;
+use crate::agent::limits::{LANE, RELEASE};
 
 /// Extent of one output.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -14,6 +14,8 @@ pub struct OutputBuffer {
     consumed: u64,
     end: u64,
     shut: bool,
+    /// Largest window of a stream that has carried it.
+    window: u64,
 }
 
 impl OutputBuffer {
@@ -26,6 +28,7 @@ impl OutputBuffer {
             consumed: start,
             end,
             shut,
+            window: 0,
         }
     }
 
@@ -62,6 +65,14 @@ impl OutputBuffer {
     /// Notes that a controller has consumed the bytes below `offset`.
     pub fn consume(&mut self, offset: u64) {
         self.consumed = offset.clamp(self.consumed, self.end);
+    }
+
+    /// Notes the window of the stream that carries it. Returns true if it is larger than any before, and than the first
+    /// one.
+    pub fn set_window(&mut self, bytes: u64) -> bool {
+        let grown = bytes > self.window.max(LANE);
+        self.window = self.window.max(bytes);
+        grown
     }
 
     /// Drops the held bytes and all further ones.

@@ -250,8 +250,12 @@ pub trait Processes {
     fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes>;
 
     /// Releases the bytes below `offset`: no controller will ask for them again. The process is read further as far as
-    /// its buffer has room ([`limits::LANE`](crate::agent::limits::LANE), and what is read ahead).
+    /// its buffer has room ([`set_window`](Self::set_window), and what is read ahead).
     fn release(&mut self, job: JobId, output: Output, offset: u64);
+
+    /// Sets the number of bytes of an output that its controller lets be sent beyond those that it has consumed. Until
+    /// then it is [`limits::LANE`](crate::agent::limits::LANE).
+    fn set_window(&mut self, job: JobId, output: Output, bytes: u64);
 
     /// Closes the reading end of an output, so that the process gets a broken pipe.
     fn shut(&mut self, job: JobId, output: Output);

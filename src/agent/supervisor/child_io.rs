@@ -18,7 +18,8 @@ use self::splice::{Moved, grow, move_bytes};
 use super::end_of_input::EndOfInput;
 use super::limits::{MOVE, READ, WORTH_READING};
 use super::readiness::{Part, State};
-use crate::agent::ipc::{RingFile, RingId};
+use crate::agent::ipc::limits::INPUT_RING;
+use crate::agent::ipc::{Extent, RingFile, RingId};
 use crate::agent::jobs::Output;
 use crate::agent::limits::LANE_AT_EXIT;
 use crate::process::{Pipe, Slave, WindowSize};
@@ -138,7 +139,7 @@ impl ChildIo {
         self.end_of_input = None;
         drop_pipe(&mut self.inlet.pipe, registry);
         for outlet in &mut self.outlets {
-            outlet.extra = LANE_AT_EXIT;
+            outlet.set_extra(LANE_AT_EXIT);
         }
         [Part::Stdout, Part::Stderr].map(|part| self.on_ready(part, false))
     }
@@ -235,9 +236,14 @@ impl ChildIo {
         self.outlets.iter().map(|one| one.end - one.released).sum()
     }
 
-    /// Sets the number of bytes of each output that may be held.
-    pub fn set_lane(&mut self, bytes: u64) {
-        self.outlets.iter_mut().for_each(|one| one.lane = bytes);
+    /// Sets the window of the stream of an output.
+    pub fn set_window(&mut self, output: Output, bytes: u64) {
+        self.outlets[output as usize].set_window(bytes);
+    }
+
+    /// Sets the number of bytes of each output that may be held: `most`, or what the window of its stream needs.
+    pub fn set_lane(&mut self, most: Option<u64>) {
+        self.outlets.iter_mut().for_each(|one| one.set_lane(most));
     }
 
     /// True if an output is to be read again after a pause.
@@ -263,8 +269,8 @@ impl ChildIo {
         let Some(pipe) = outlet.pipe.as_mut().filter(|_| room > 0) else {
             return Turn::Nothing;
         };
-        let place = (ring, outlet.base, outlet.end);
-        let (_, contiguous) = shared.outputs.position(ring, outlet.base, outlet.end);
+        let place = (ring, outlet.extent, outlet.end);
+        let (_, contiguous) = outlet.extent.place(outlet.end);
         let most = room.min(contiguous).min(MOVE as u64);
         let most = usize::try_from(most).expect("at most MOVE");
         let read = match left {
@@ -344,9 +350,13 @@ impl ChildIo {
         };
         if !inlet.broken && inlet.accepted > inlet.written {
             let most = usize::try_from(inlet.accepted - inlet.written).unwrap_or(usize::MAX);
-            let (base, offset, most) = (inlet.base, inlet.written, most.min(MOVE));
+            let extent = Extent {
+                base: inlet.base,
+                size: INPUT_RING,
+            };
+            let (offset, most) = (inlet.written, most.min(MOVE));
             let Shared { inputs, buffer, .. } = shared;
-            let written = inputs.drain(self.ring, base, offset, most, pipe.as_fd(), buffer);
+            let written = inputs.drain(self.ring, extent, offset, most, pipe.as_fd(), buffer);
             match written {
                 Ok(length) => {
                     if !self.on_terminal

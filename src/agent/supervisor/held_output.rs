@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::agent::jobs::JobId;
-use crate::agent::limits::{LANE, LANE_BEYOND, OUTPUT_PER_KEY, READ_AHEAD};
+use crate::agent::limits::{LANE_BEYOND, OUTPUT_PER_KEY};
 use crate::crypto::PublicKey;
 
 /// Numbers of bytes.
@@ -34,14 +34,11 @@ impl HeldOutput {
         }
     }
 
-    /// Number of bytes that may be held now of one output of a key, of which `kept` stay after they were written.
-    pub fn lane(&self, key: &PublicKey, kept: u64) -> u64 {
+    /// Number of bytes that may be held now of one output of a key that holds much, of which `kept` stay after they were
+    /// written; `None` for a key that does not.
+    pub fn lane(&self, key: &PublicKey, kept: u64) -> Option<u64> {
         let of_key = self.keys.get(key).copied().unwrap_or(0);
-        if of_key < OUTPUT_PER_KEY {
-            LANE + READ_AHEAD
-        } else {
-            kept + LANE_BEYOND
-        }
+        (of_key >= OUTPUT_PER_KEY).then_some(kept + LANE_BEYOND)
     }
 }
 
@@ -54,12 +51,12 @@ mod tests {
         let [key, other] = [[1; 32], [2; 32]].map(PublicKey);
         let mut held = HeldOutput::default();
         held.set(JobId(1), key, OUTPUT_PER_KEY - 1);
-        assert_eq!(held.lane(&key, 5), LANE + READ_AHEAD);
+        assert_eq!(held.lane(&key, 5), None);
         held.set(JobId(2), key, 1);
-        assert_eq!(held.lane(&key, 5), 5 + LANE_BEYOND);
-        assert_eq!(held.lane(&other, 5), LANE + READ_AHEAD);
+        assert_eq!(held.lane(&key, 5), Some(5 + LANE_BEYOND));
+        assert_eq!(held.lane(&other, 5), None);
         held.set(JobId(1), key, 7);
-        assert_eq!(held.lane(&key, 5), LANE + READ_AHEAD);
+        assert_eq!(held.lane(&key, 5), None);
         held.set(JobId(1), key, 0);
         held.set(JobId(2), key, 0);
         assert!(held.jobs.is_empty() && held.keys.is_empty());

@@ -3,6 +3,7 @@
 //! Not its calls and deadlines, which are the front's. Invariant: `status` is what the front is told, and every counter in
 //! it only grows.
 
+use crate::agent::ipc::Extent;
 use serde::{Deserialize, Serialize};
 
 use super::child::Child;
@@ -122,9 +123,9 @@ impl Job {
         self.status.stdin_closed |= self.io.is_stdin_closed();
     }
 
-    /// Returns the bases of the rings of its outputs.
-    pub fn bases(&self) -> [u64; 2] {
-        Output::ALL.map(|output| self.io.outlet(output).base)
+    /// Returns the parts of the rings of its outputs that are in use.
+    pub fn extents(&self) -> [Extent; 2] {
+        Output::ALL.map(|output| self.io.outlet(output).extent)
     }
 
     /// Returns what a new front needs.

@@ -12,7 +12,7 @@ use super::starts::size;
 use super::{Supervisor, cgroups, child_io};
 use crate::agent::audit::{Event, Record, is_front_line};
 use crate::agent::ipc::limits::INPUT_RING;
-use crate::agent::ipc::{FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
+use crate::agent::ipc::{Extent, FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
 use crate::agent::jobs::{JobId, Output, Phase, Status};
 use crate::agent::limits::SCREEN;
 use crate::message::{Cause, Outcome};
@@ -74,6 +74,7 @@ impl Supervisor {
             ToSupervisor::Release(id, output, offset) => {
                 self.release(id, output, offset);
             }
+            ToSupervisor::Window(id, output, bytes) => self.set_window(id, output, bytes),
             ToSupervisor::Shut(id, output) => self.on_shut(id, output),
             ToSupervisor::Stdin {
                 job: id,
@@ -241,6 +242,19 @@ impl Supervisor {
         };
         job.io.release(output, offset);
         self.count_held(id);
+        self.queue_output(id, output);
+    }
+
+    /// Sets the window of the stream of an output.
+    fn set_window(&mut self, id: JobId, output: Output, bytes: u64) {
+        if let Some(job) = self.table.get_mut(id) {
+            job.io.set_window(output, bytes);
+            self.queue_output(id, output);
+        }
+    }
+
+    /// Queues an output that may be read.
+    fn queue_output(&mut self, id: JobId, output: Output) {
         self.set_lane(id);
         let job = self.table.get_mut(id);
         if job.is_some_and(|job| job.io.wants_turn(Part::of(output))) {
@@ -283,9 +297,15 @@ impl Supervisor {
         }
     }
 
-    /// Queues the state of a job that is not in the table.
-    pub(super) fn report(&mut self, job: JobId, status: Status, bases: [u64; 2]) {
-        self.send(&ToFront::Report(Report { job, status, bases }));
+    /// Queues the state of a job that is not in the table and has no output.
+    pub(super) fn report(&mut self, job: JobId, status: Status) {
+        let extents = [Extent { base: 0, size: 0 }; 2];
+        let report = Report {
+            job,
+            status,
+            extents,
+        };
+        self.send(&ToFront::Report(report));
     }
 
     /// Reports changed states as far as the front takes them. The rest waits in the table.
@@ -296,8 +316,12 @@ impl Supervisor {
                 && let Some(id) = self.changes.pop()
             {
                 if let Some(job) = self.table.get_mut(id) {
-                    let (job, status, bases) = (id, job.status, job.bases());
-                    front.queue(&ToFront::Report(Report { job, status, bases }));
+                    let report = Report {
+                        job: id,
+                        status: job.status,
+                        extents: job.extents(),
+                    };
+                    front.queue(&ToFront::Report(report));
                 }
             }
             let Some(front) = &mut self.front else {
@@ -347,16 +371,16 @@ impl Supervisor {
             .iter()
             .filter(|(_, job)| !job.forgotten && !matches!(job.status.phase, Phase::Refused(_)))
             .map(|(id, job)| {
-                let [stdout, stderr] = job.bases();
-                let bases = [stdout, stderr, job.io.inlet().base];
-                (id, job.slot, bases, job.restored(id))
+                let extents = (job.extents(), job.io.inlet().base);
+                (id, job.slot, extents, job.restored(id))
             })
             .collect();
         jobs.sort_unstable_by_key(|job| job.0);
-        for (_, slot, bases, restored) in jobs {
+        for (_, slot, (extents, stdin_base), restored) in jobs {
             self.send(&ToFront::Restored {
                 slot,
-                bases,
+                extents,
+                stdin_base,
                 restored: Box::new(restored),
             });
         }

@@ -44,7 +44,7 @@ impl Supervisor {
             phase: Phase::Refused(outcome),
             ..Status::STARTING
         };
-        self.report(id, status, [0; 2]);
+        self.report(id, status);
     }
 
     /// Refuses a job because nothing can run as its user, or within its limits. The controller is told only that it is

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::crypto::{PublicKey, ReplayWindow, ResetToken, TrafficKeys};
 use crate::rng::Rng;
-use crate::session::streams::{Side, Streams};
+use crate::session::streams::{Pace, Side, Streams};
 use crate::session::{
     Account, AddressRule, Closed, Command, Config, Connect, Event, Held, InitFingerprint, Path,
     SessionHandle, limits,
@@ -239,7 +239,7 @@ impl Session {
             path_response: None,
             recovery,
             acks: Acks::new(),
-            streams: Streams::new(side, config.stream_window, config.session_window),
+            streams: Streams::new(side, config),
             timers: Timers::default(),
             resp: None,
             init_fingerprint: None,
@@ -377,7 +377,10 @@ impl Session {
             Command::Write {
                 stream, data, fin, ..
             } => self.streams.write(stream, data, fin),
-            Command::Consumed { stream, bytes, .. } => self.streams.consumed(stream, bytes),
+            Command::Consumed { stream, bytes, .. } => {
+                let rtt = self.recovery.rtt.smoothed();
+                self.streams.consumed(stream, bytes, Pace { now, rtt });
+            }
             Command::Reset { stream, code, .. } => self.streams.reset(stream, code),
             Command::Stop { stream, code, .. } => self.streams.stop(stream, code),
             Command::Release { call, .. } => self.streams.release(call),

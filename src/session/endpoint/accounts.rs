@@ -21,12 +21,14 @@ pub(in crate::session) enum Account {
     Invite([u8; INVITE]),
 }
 
-/// Memory of streams: bytes beyond gaps with their overhead, bytes in order, and open calls.
+/// Memory of streams: bytes beyond gaps with their overhead, bytes in order, open calls, and bytes by which windows exceed
+/// their first size.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(in crate::session) struct Held {
     pub(in crate::session) gap_bytes: u64,
     pub(in crate::session) ready_bytes: u64,
     pub(in crate::session) calls: u64,
+    pub(in crate::session) window_growth: u64,
 }
 
 impl Held {
@@ -34,6 +36,8 @@ impl Held {
         self.gap_bytes = self.gap_bytes.saturating_sub(old.gap_bytes) + new.gap_bytes;
         self.ready_bytes = self.ready_bytes.saturating_sub(old.ready_bytes) + new.ready_bytes;
         self.calls = self.calls.saturating_sub(old.calls) + new.calls;
+        self.window_growth =
+            self.window_growth.saturating_sub(old.window_growth) + new.window_growth;
     }
 }
 
@@ -134,6 +138,8 @@ impl Accounts {
                 limits::CALLS_IN_ALL,
                 self.held.calls,
             ),
+            // The bound for all holds for controllers as well, and is the endpoint's.
+            window_growth: limits::WINDOW_GROWTH_PER_KEY.saturating_sub(used.window_growth),
         }
     }
 }
@@ -153,6 +159,7 @@ mod tests {
             gap_bytes: limits::GAP_BYTES_PER_KEY,
             ready_bytes: limits::READY_BYTES_PER_KEY,
             calls: limits::CALLS_PER_KEY,
+            window_growth: limits::WINDOW_GROWTH_PER_KEY,
         };
         assert_eq!(accounts.left(key(1)), full);
         accounts.on_accepted(key(1), SessionHandle(1));

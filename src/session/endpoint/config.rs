@@ -65,10 +65,14 @@ pub struct Config {
     pub identity: SecretKey,
     /// Authorizer of new sessions; `None` for a controller, which accepts none.
     pub authorizer: Option<Box<dyn Authorizer>>,
-    /// Credit of a stream beyond its consumed bytes.
+    /// First credit of a stream beyond its consumed bytes.
     pub stream_window: u64,
-    /// Credit of a session beyond its consumed bytes.
+    /// Upper bound to which that credit grows on a path that needs more.
+    pub max_stream_window: u64,
+    /// First credit of a session beyond its consumed bytes. It grows with those of its streams.
     pub session_window: u64,
+    /// Maximum number of bytes by which all windows exceed their first size.
+    pub window_growth: u64,
     /// Maximum number of sessions of one key at an agent; see
     /// [`limits::SESSIONS_PER_KEY`](crate::session::limits::SESSIONS_PER_KEY).
     pub sessions_per_key: usize,
@@ -107,7 +111,9 @@ impl Config {
             identity,
             authorizer,
             stream_window: limits::STREAM_WINDOW,
+            max_stream_window: limits::MAX_STREAM_WINDOW,
             session_window: limits::SESSION_WINDOW,
+            window_growth: limits::WINDOW_GROWTH,
             sessions_per_key: limits::SESSIONS_PER_KEY,
             segments: 1,
             seen: Vec::new(),

@@ -11,6 +11,7 @@ mod config;
 mod init_queue;
 mod init_register;
 mod lost_sessions;
+mod shares;
 mod token_uses;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -47,6 +48,8 @@ pub struct Endpoint {
     pub(in crate::session) rng: Rng,
     pub(in crate::session) stats: Stats,
     pub(in crate::session) admission: Option<Admission>,
+    /// Bytes by which all windows exceed their first size.
+    window_growth: u64,
     slots: slab::Slab<Slot>,
     by_id: HashMap<SessionId, Index>,
     by_handle: HashMap<SessionHandle, Index>,
@@ -73,6 +76,7 @@ impl Endpoint {
             rng,
             stats: Stats::default(),
             admission,
+            window_growth: 0,
             slots: slab::Slab::new(),
             by_id: HashMap::new(),
             by_handle: HashMap::new(),
@@ -143,27 +147,6 @@ impl Endpoint {
         }
     }
 
-    /// Tells a session of an agent before a datagram what it may hold, and what holds for the address.
-    fn prepare(&mut self, index: Index, path: Path) {
-        let session = &mut self.slots[index].session;
-        let (Some(identity), Some(admission)) = (&session.identity, &self.admission) else {
-            return;
-        };
-        session
-            .streams
-            .set_allowance(admission.accounts.left(identity.account));
-        if !session.is_validated(path.remote)
-            && let Some(authorizer) = &mut self.config.authorizer
-        {
-            let (key, invite) = (&identity.key, identity.invite.as_ref());
-            let authorization = authorizer.authorize_session(key, path.remote, invite);
-            session.address_rule = match authorization {
-                Authorization::Admitted { address, .. } => address,
-                Authorization::Denied => AddressRule::Validated,
-            };
-        }
-    }
-
     /// Asks the authorizer again after an address was validated.
     fn authorize_path(&mut self, now: Instant, index: Index) {
         let session = &mut self.slots[index].session;
@@ -228,7 +211,10 @@ impl Endpoint {
         let Some(&index) = self.by_handle.get(&command.session()) else {
             return;
         };
-        self.slots[index].session.apply(now, command);
+        let allowed = self.window_growth_left(index);
+        let session = &mut self.slots[index].session;
+        session.streams.set_window_allowance(allowed);
+        session.apply(now, command);
         self.schedule(index);
     }
 
@@ -299,16 +285,6 @@ impl Endpoint {
         }
     }
 
-    /// Accounts what a session holds to its key.
-    fn account(&mut self, index: Index) {
-        let session = &mut self.slots[index].session;
-        if let (Some(identity), Some(admission)) = (&session.identity, &mut self.admission) {
-            let held = session.held();
-            let old = std::mem::replace(&mut session.accounted, held);
-            admission.accounts.replace(identity.account, old, held);
-        }
-    }
-
     /// Clears `buf` and writes the next datagrams to send to it; returns `None` if there are none now.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         buf.clear();
@@ -369,6 +345,7 @@ impl Endpoint {
 
     fn remove(&mut self, index: Index) {
         let slot = self.slots.remove(index);
+        self.window_growth -= slot.session.accounted.window_growth;
         if let (Some(identity), Some(admission)) = (&slot.session.identity, &mut self.admission) {
             let accounts = &mut admission.accounts;
             accounts.replace(identity.account, slot.session.accounted, Held::default());

@@ -11,6 +11,8 @@ mod outgoing;
 mod pending;
 mod recv;
 mod send;
+mod shares;
+mod window;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,8 +21,9 @@ use bytes::Bytes;
 pub(super) use recv::RecvHalf;
 pub(super) use send::Chunk;
 use send::SendHalf;
+pub(super) use window::{Pace, Window};
 
-use super::{Fault, Held, StreamEvent, limits};
+use super::{Config, Fault, Held, StreamEvent, limits};
 use crate::wire::{CallId, Lane, StreamId};
 use pending::PendingFrames;
 
@@ -43,8 +46,11 @@ struct Lanes {
 /// All streams of a session.
 pub(super) struct Streams {
     side: Side,
-    stream_window: u64,
+    /// Window of a new stream, and its upper bound.
+    stream_window: (u64, u64),
     session_window: u64,
+    /// Bytes by which the windows of the streams exceed their first size.
+    window_growth: u64,
     calls: BTreeMap<u32, Lanes>,
     /// Lowest call number that is above every number used so far.
     next_call: u32,
@@ -99,11 +105,12 @@ pub(super) enum StreamFrame {
 }
 
 impl Streams {
-    pub(super) fn new(side: Side, stream_window: u64, session_window: u64) -> Self {
+    pub(super) fn new(side: Side, config: &Config) -> Self {
         Self {
             side,
-            stream_window,
-            session_window,
+            stream_window: (config.stream_window, config.max_stream_window),
+            session_window: config.session_window,
+            window_growth: 0,
             calls: BTreeMap::new(),
             next_call: 0,
             sendable: VecDeque::new(),
@@ -125,28 +132,10 @@ impl Streams {
                 gap_bytes: u64::MAX,
                 ready_bytes: u64::MAX,
                 calls: u64::MAX,
+                window_growth: 0,
             },
             refused: false,
         }
-    }
-
-    /// Returns the memory held.
-    pub(super) fn held(&self) -> Held {
-        Held {
-            gap_bytes: self.gap_bytes,
-            ready_bytes: self.ready_bytes,
-            calls: self.calls.len() as u64,
-        }
-    }
-
-    /// Sets the further memory that may be held.
-    pub(super) const fn set_allowance(&mut self, allowance: Held) {
-        self.allowance = allowance;
-    }
-
-    /// Returns true once if a frame did not fit the allowance and was ignored.
-    pub(super) const fn take_refused(&mut self) -> bool {
-        std::mem::replace(&mut self.refused, false)
     }
 
     /// Gives up all calls of a session that is over.
@@ -154,19 +143,7 @@ impl Streams {
         self.calls.clear();
         self.gap_bytes = 0;
         self.ready_bytes = 0;
-    }
-
-    /// Counts a change of the bytes that one half holds: those beyond gaps, and those in order.
-    pub(super) const fn on_bytes(&mut self, before: (u64, u64), after: (u64, u64)) {
-        self.gap_bytes = replaced(self.gap_bytes, before.0, after.0);
-        self.ready_bytes = replaced(self.ready_bytes, before.1, after.1);
-        let allowance = &mut self.allowance;
-        allowance.gap_bytes = allowance
-            .gap_bytes
-            .saturating_sub(after.0.saturating_sub(before.0));
-        allowance.ready_bytes = allowance
-            .ready_bytes
-            .saturating_sub(after.1.saturating_sub(before.1));
+        self.window_growth = 0;
     }
 
     /// Returns the number of open calls.
@@ -201,7 +178,8 @@ impl Streams {
         self.queue(stream);
     }
 
-    pub(super) fn consumed(&mut self, stream: StreamId, bytes: u64) {
+    pub(super) fn consumed(&mut self, stream: StreamId, bytes: u64, pace: Pace) {
+        let allowed = self.allowance.window_growth;
         let Some(half) = self.recv_half(stream) else {
             return;
         };
@@ -209,9 +187,12 @@ impl Streams {
             return;
         }
         let freed = half.on_consumed(bytes);
+        let growth = half.adapt_window(pace, allowed);
         if half.wants_credit() {
             self.pending.add(stream);
         }
+        self.window_growth += growth;
+        self.allowance.window_growth -= growth;
         self.return_session_credit(freed);
     }
 
@@ -231,7 +212,7 @@ impl Streams {
             return;
         };
         let lane = stream.lane() as usize;
-        let half = lanes.recv[lane].get_or_insert_with(|| RecvHalf::new(window));
+        let half = lanes.recv[lane].get_or_insert_with(|| new_half(window));
         if half.is_discarding() {
             return;
         }
@@ -317,7 +298,7 @@ impl Streams {
         let window = self.stream_window;
         let lanes = self.lanes_for_frame(stream)?;
         Ok(lanes.map(|lanes| {
-            lanes.recv[stream.lane() as usize].get_or_insert_with(|| RecvHalf::new(window))
+            lanes.recv[stream.lane() as usize].get_or_insert_with(|| new_half(window))
         }))
     }
 
@@ -332,7 +313,7 @@ impl Streams {
     /// Counts consumed bytes and schedules a MAX_DATA once the limit can rise by a quarter of the window.
     pub(super) fn return_session_credit(&mut self, bytes: u64) {
         self.consumed = self.consumed.saturating_add(bytes);
-        let window = self.session_window;
+        let window = self.session_window.saturating_add(self.window_growth);
         if self.consumed.saturating_add(window) >= self.granted.saturating_add((window / 4).max(1))
             && self.received >= limits::INITIAL_SESSION_CREDIT / 8
         {
@@ -357,29 +338,37 @@ impl Streams {
             .all(|(half, may)| !may || half.as_ref().is_some_and(RecvHalf::is_done));
         let sent = lanes.send.iter().flatten().all(SendHalf::is_done);
         if lanes.released && received && sent {
+            let extra = lanes.recv.iter().flatten().map(RecvHalf::window_extra);
+            self.window_growth -= extra.sum::<u64>();
             self.calls.remove(&call.0);
             self.ended.push_back(call);
         }
     }
 }
 
-/// Returns a sum in which one part has changed.
-const fn replaced(sum: u64, before: u64, after: u64) -> u64 {
-    sum.saturating_sub(before).saturating_add(after)
+fn new_half((first, most): (u64, u64)) -> RecvHalf {
+    RecvHalf::new(Window::new(first, most))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::SecretKey;
+    use crate::rng::Rng;
+
+    fn config() -> Config {
+        Config::new(SecretKey::generate(&mut Rng::from_seed([1; 32])), None)
+    }
 
     #[test]
     fn bytes_that_the_application_has_not_taken_count_against_the_share_of_the_key() {
-        let mut streams = Streams::new(Side::Agent, limits::STREAM_WINDOW, limits::SESSION_WINDOW);
+        let mut streams = Streams::new(Side::Agent, &config());
         let stream = StreamId::new(CallId(0), Lane::Control);
         let share = Held {
             gap_bytes: 0,
             ready_bytes: 10,
             calls: 1,
+            window_growth: 0,
         };
         streams.set_allowance(share);
         streams.on_stream(stream, 0, b"0123456789", false).unwrap();
@@ -400,7 +389,7 @@ mod tests {
 
     #[test]
     fn events_that_nobody_takes_do_not_pile_up() {
-        let mut streams = Streams::new(Side::Agent, limits::STREAM_WINDOW, limits::SESSION_WINDOW);
+        let mut streams = Streams::new(Side::Agent, &config());
         let stream = StreamId::new(CallId(0), Lane::Data);
         for number in 0..1000 {
             streams.on_stream(stream, number, b"x", false).unwrap();

@@ -81,9 +81,10 @@ impl Streams {
     /// Returns the limit of the MAX_DATA to send, if one is pending.
     pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
         std::mem::take(&mut self.max_data_pending).then(|| {
+            let window = self.session_window.saturating_add(self.window_growth);
             self.granted = self
                 .granted
-                .max(self.consumed.saturating_add(self.session_window))
+                .max(self.consumed.saturating_add(window))
                 .min(MAX_VARINT);
             self.granted
         })

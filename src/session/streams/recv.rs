@@ -2,12 +2,13 @@
 //!
 //! Invariants: at most `window` bytes beyond the consumed ones are kept; a final size does not change; no
 //! byte is delivered twice. Bytes in order are kept in one growing buffer, so that many datagrams make one
-//! event; bytes out of order are kept as copies, in at most [`limits::STREAM_GAPS`] chunks.
+//! event; bytes out of order are kept as copies, in a bounded number of chunks.
 
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
+use super::{Pace, Window};
 use crate::session::{Fault, limits};
 use crate::wire::limits::MAX_VARINT;
 
@@ -18,7 +19,7 @@ pub(in crate::session) struct RecvHalf {
     /// Offset of the next byte in order.
     next: u64,
     /// Chunks received beyond a gap, by offset; disjoint.
-    beyond: BTreeMap<u64, Bytes>,
+    beyond: BTreeMap<u64, BytesMut>,
     /// Memory of these chunks.
     gap_bytes: u64,
     /// The highest offset received, which counts against the session's credit.
@@ -32,7 +33,7 @@ pub(in crate::session) struct RecvHalf {
     reported: u64,
     /// True if the last grant was lost and is to be sent again.
     regrant: bool,
-    window: u64,
+    window: Window,
     /// True if the half is in the queue of readable streams.
     readable: bool,
     /// True if the application wants no more bytes: they are counted and discarded.
@@ -51,7 +52,7 @@ enum Fin {
 }
 
 impl RecvHalf {
-    pub(in crate::session) fn new(window: u64) -> Self {
+    pub(in crate::session) fn new(window: Window) -> Self {
         Self {
             ready: BytesMut::new(),
             next: 0,
@@ -177,17 +178,31 @@ impl RecvHalf {
                 .map(|(&start, chunk)| (start, chunk.len() as u64));
             let until = following.map_or(end, |(start, _)| start.min(end));
             if at < until {
-                if self.beyond.len() >= limits::STREAM_GAPS {
-                    return Err(Fault::Gaps);
-                }
                 let slice =
                     |offset_in: u64| usize::try_from(offset_in - offset).expect("within the frame");
-                self.gap_bytes += until - at + limits::GAP_OVERHEAD;
-                self.beyond
-                    .insert(at, Bytes::copy_from_slice(&data[slice(at)..slice(until)]));
+                self.add_chunk(at, &data[slice(at)..slice(until)])?;
             }
             at = following.map_or(end, |(start, length)| start + length);
         }
+        Ok(())
+    }
+
+    /// Keeps bytes that no chunk covers, in the chunk that they continue if it is small.
+    fn add_chunk(&mut self, at: u64, data: &[u8]) -> Result<(), Fault> {
+        let before = self.beyond.range_mut(..at).next_back();
+        let continued = before.filter(|(start, chunk)| {
+            **start + chunk.len() as u64 == at && chunk.len() < limits::GAP_CHUNK
+        });
+        self.gap_bytes += data.len() as u64;
+        if let Some((_, chunk)) = continued {
+            chunk.extend_from_slice(data);
+            return Ok(());
+        }
+        if self.beyond.len() >= self.window.gaps() {
+            return Err(Fault::Gaps);
+        }
+        self.gap_bytes += limits::GAP_OVERHEAD;
+        self.beyond.insert(at, BytesMut::from(data));
         Ok(())
     }
 
@@ -248,6 +263,16 @@ impl RecvHalf {
         bytes
     }
 
+    /// Adapts the window to the consumed bytes, by at most `allowed` bytes. Returns its growth.
+    pub(in crate::session) fn adapt_window(&mut self, pace: Pace, allowed: u64) -> u64 {
+        self.window.on_consumed(pace, self.consumed, allowed)
+    }
+
+    /// Returns the number of bytes by which the window exceeds its first size.
+    pub(in crate::session) const fn window_extra(&self) -> u64 {
+        self.window.extra()
+    }
+
     /// Discards all bytes, also future ones; returns the number of bytes to return to the session's credit.
     pub(in crate::session) fn discard(&mut self) -> u64 {
         self.discarding = true;
@@ -280,19 +305,21 @@ impl RecvHalf {
             && self.final_size.is_none()
             && self.highest >= limits::INITIAL_STREAM_CREDIT / 8
             && (self.regrant
-                || self.consumed.saturating_add(self.window)
-                    >= self.granted.saturating_add((self.window / 4).max(1))
-                || self.consumed
+                || self.consumed.saturating_add(self.window.bytes())
                     >= self
-                        .reported
-                        .saturating_add((self.window / 8).clamp(1, limits::CONSUMED_REPORT)))
+                        .granted
+                        .saturating_add((self.window.bytes() / 4).max(1))
+                || self.consumed
+                    >= self.reported.saturating_add(
+                        (self.window.bytes() / 8).clamp(1, limits::CONSUMED_REPORT),
+                    ))
     }
 
     /// Raises the limit; returns the values for a MAX_STREAM_DATA: consumed and limit.
     pub(in crate::session) fn grant(&mut self) -> (u64, u64) {
         self.granted = self
             .granted
-            .max(self.consumed.saturating_add(self.window))
+            .max(self.consumed.saturating_add(self.window.bytes()))
             .min(MAX_VARINT);
         self.reported = self.consumed;
         self.regrant = false;
@@ -334,7 +361,7 @@ mod tests {
     #[test]
     fn a_reset_after_all_data_is_not_the_end_of_the_data() {
         for data in [&b""[..], b"abc"] {
-            let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+            let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
             half.on_stream(0, data, false, ANY).unwrap();
             half.on_reset(2, data.len() as u64).unwrap();
             // A FIN after the RESET does not make the data complete.
@@ -350,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_reset_after_fin_and_all_data_is_ignored() {
-        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
         half.on_stream(0, b"abc", true, ANY).unwrap();
         half.on_reset(2, 3).unwrap();
         let data = Bytes::from_static(b"abc");
@@ -360,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_reset_after_fin_takes_effect_while_data_is_missing() {
-        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
         half.on_stream(2, b"c", true, ANY).unwrap();
         half.on_reset(2, 3).unwrap();
         half.on_stream(0, b"ab", false, ANY).unwrap();
@@ -369,7 +396,7 @@ mod tests {
 
     #[test]
     fn bytes_for_which_there_is_no_room_are_ignored_as_a_whole() {
-        let mut half = RecvHalf::new(limits::STREAM_WINDOW);
+        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
         let short = (limits::GAP_OVERHEAD + 1, 2);
         assert_eq!(half.on_stream(0, b"abc", false, short), Ok(None));
         assert_eq!(half.on_stream(1, b"bc", false, short), Ok(None));

@@ -60,6 +60,7 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
     );
     config.segments = 8;
     config.stream_window = window;
+    config.max_stream_window = window;
     config.session_window = window.saturating_mul(8);
     let endpoint_key = endpoint.public();
     let endpoint = Endpoint::new(config, rng.fork(), now);

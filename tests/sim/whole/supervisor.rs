@@ -67,6 +67,7 @@ struct Job {
     process: Process,
     status: Status,
     released: [u64; 2],
+    windows: [u64; 2],
     shut: [bool; 2],
     /// Input that the process has not read.
     stdin: VecDeque<Bytes>,
@@ -255,7 +256,7 @@ impl Job {
         };
         for output in Output::ALL {
             let i = output as usize;
-            let room = self.released[i] + limits::LANE + extra;
+            let room = self.released[i] + self.windows[i] + extra;
             let read = self.status.outputs[i];
             let end = self.totals()[i].min(room).min(read + READ);
             if !self.shut[i] && !self.process.end && end > read {
@@ -313,6 +314,7 @@ impl Processes for Handle {
             process,
             status: Status::STARTING,
             released: [0, 0],
+            windows: [limits::LANE; 2],
             shut: [false, false],
             stdin: VecDeque::new(),
             stdin_accepted: 0,
@@ -335,6 +337,10 @@ impl Processes for Handle {
         let middle = from + (to - from) / 2;
         let pattern = Pattern::output(job.process.task.id, lane);
         vec![pattern.bytes(from, middle), pattern.bytes(middle, to)]
+    }
+
+    fn set_window(&mut self, id: JobId, output: Output, bytes: u64) {
+        self.with(id, |job| job.windows[output as usize] = bytes);
     }
 
     fn release(&mut self, id: JobId, output: Output, offset: u64) {

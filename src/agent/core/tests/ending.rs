@@ -278,7 +278,7 @@ fn ended_jobs_are_bounded_in_number_and_in_bytes() {
         harness.exit(job, Exit::Code(0));
         harness.now += Duration::from_millis(1);
     }
-    assert!(held > 2 * limits::ENDED_OUTPUT);
+    assert!(held > limits::ENDED_OUTPUT_PER_KEY * 3 / 2);
     let list = harness.call(alice, 1000, &Request::Jobs { all: false });
     let Some(Reply::Jobs { jobs, .. }) = harness.reply(list) else {
         panic!("no list");

@@ -23,6 +23,8 @@ pub struct FakeProcesses {
     pub statuses: HashMap<JobId, Status>,
     pub written: HashMap<(JobId, Output), Vec<u8>>,
     pub released: HashMap<(JobId, Output), u64>,
+    /// Windows of the streams that carry the outputs, once they have grown.
+    pub lanes: HashMap<(JobId, Output), u64>,
     pub eof: HashSet<(JobId, Output)>,
     pub exits: HashMap<JobId, Exit>,
     pub stdin: HashMap<JobId, (Vec<u8>, bool)>,
@@ -69,7 +71,8 @@ impl FakeProcesses {
     pub fn room(&self, job: JobId, output: Output) -> u64 {
         let held =
             self.statuses[&job].outputs[output as usize].saturating_sub(self.released(job, output));
-        limits::LANE.saturating_sub(held)
+        let window = self.lanes.get(&(job, output)).copied();
+        window.unwrap_or(limits::LANE).saturating_sub(held)
     }
 }
 
@@ -102,6 +105,10 @@ impl Processes for FakeProcesses {
         vec![Bytes::copy_from_slice(
             &self.written[&(job, output)][from..to],
         )]
+    }
+
+    fn set_window(&mut self, job: JobId, output: Output, bytes: u64) {
+        self.lanes.insert((job, output), bytes);
     }
 
     fn release(&mut self, job: JobId, output: Output, offset: u64) {

@@ -21,7 +21,7 @@ impl ChildIo {
                 pipe: number(outlet.pipe.as_ref()),
                 end: outlet.end,
                 released: outlet.released,
-                base: outlet.base,
+                extent: outlet.extent,
                 shut: outlet.shut,
                 extra: outlet.extra,
             }),
@@ -80,7 +80,7 @@ fn outlet(state: &OutletState, descriptors: &mut Descriptors) -> io::Result<Outl
     let mut outlet = Outlet::new(take(state.pipe, descriptors)?);
     outlet.end = state.end;
     outlet.released = state.released;
-    outlet.base = state.base;
+    outlet.extent = state.extent;
     outlet.shut = state.shut;
     outlet.extra = state.extra;
     Ok(outlet)

@@ -10,7 +10,9 @@ use std::io;
 use super::splice::grow;
 use mio::{Interest, Registry, Token};
 
-use crate::agent::limits::{LANE, READ_AHEAD};
+use crate::agent::ipc::Extent;
+use crate::agent::ipc::limits::{FIRST_EXTENT, OUTPUT_RING};
+use crate::agent::limits::{LANE, MAX_LANE, READ_AHEAD};
 use crate::agent::supervisor::limits::{PAUSE, READ, WORTH_READING};
 use crate::agent::supervisor::readiness::State;
 use crate::process::Pipe;
@@ -30,12 +32,14 @@ pub struct Outlet {
     pub end: u64,
     /// Offset below which nothing is needed any more.
     pub released: u64,
-    /// Base of the ring.
-    pub base: u64,
+    /// Part of the ring that is in use.
+    pub extent: Extent,
+    /// Bytes that its controller lets be sent beyond those that it has consumed.
+    window: u64,
     /// True if it was closed on request.
     pub shut: bool,
     /// Bytes that may be held now.
-    pub(super) lane: u64,
+    lane: u64,
     /// Free space of the ring that is used at the end of the leader only.
     pub(super) extra: u64,
     /// True if the pipe was made larger.
@@ -52,7 +56,11 @@ impl Outlet {
             last_read: None,
             end: 0,
             released: 0,
-            base: 0,
+            extent: Extent {
+                base: 0,
+                size: FIRST_EXTENT,
+            },
+            window: LANE,
             shut: false,
             lane: LANE + READ_AHEAD,
             extra: 0,
@@ -61,15 +69,38 @@ impl Outlet {
     }
 
     /// Number of bytes that may be read now.
-    pub(super) const fn room(&self) -> u64 {
-        (self.lane + self.extra).saturating_sub(self.end - self.released)
+    pub(super) fn room(&self) -> u64 {
+        let most = (self.lane + self.extra).min(self.extent.size);
+        most.saturating_sub(self.end - self.released)
+    }
+
+    /// Sets the window of its stream.
+    pub(super) fn set_window(&mut self, bytes: u64) {
+        self.window = bytes.clamp(LANE, MAX_LANE);
+    }
+
+    /// Sets the number of bytes that may be held: `most`, or what the window of its stream needs.
+    pub(super) fn set_lane(&mut self, most: Option<u64>) {
+        self.lane = most.unwrap_or(self.window + READ_AHEAD);
+        self.enlarge();
+    }
+
+    /// Allows more bytes to be held, because the leader has ended.
+    pub(super) fn set_extra(&mut self, bytes: u64) {
+        self.extra = bytes;
+        self.enlarge();
+    }
+
+    fn enlarge(&mut self) {
+        let size = (self.lane + self.extra).clamp(FIRST_EXTENT, OUTPUT_RING);
+        self.extent.enlarge(size, self.released, self.end);
     }
 
     /// Releases the bytes below an offset.
     pub(super) fn release(&mut self, offset: u64) {
         self.released = self.released.max(offset.min(self.end));
         if self.released == self.end {
-            self.base = self.end;
+            self.extent.base = self.end;
         }
     }
 

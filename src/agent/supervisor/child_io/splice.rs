@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 
 use super::Shared;
-use crate::agent::ipc::RingId;
+use crate::agent::ipc::{Extent, RingId};
 use crate::agent::supervisor::limits::MOVE;
 use crate::process::Pipe;
 
@@ -25,10 +25,13 @@ pub(super) fn move_bytes(
     pipe: &Pipe,
     spliced: bool,
     shared: &mut Shared,
-    (ring, base, offset): (RingId, u64, u64),
+    (ring, extent, offset): (RingId, Extent, u64),
     most: usize,
 ) -> io::Result<usize> {
-    match shared.outputs.fill(ring, base, offset, most, pipe.as_fd()) {
+    match shared
+        .outputs
+        .fill(ring, extent, offset, most, pipe.as_fd())
+    {
         Some(Err(error)) if Errno::from_io_error(&error) == Some(Errno::FAULT) => {
             // No memory for a page of the map.
             shared.outputs.unmap(ring);
@@ -36,7 +39,7 @@ pub(super) fn move_bytes(
         Some(filled) => return filled,
         None => {}
     }
-    let (mut position, _) = shared.outputs.position(ring, base, offset);
+    let (mut position, _) = shared.outputs.position(ring, extent, offset);
     if spliced {
         let file = shared.outputs.file();
         let flags = SpliceFlags::NONBLOCK;
@@ -49,7 +52,7 @@ pub(super) fn move_bytes(
     let most = most.min(shared.buffer.len());
     let length = rustix::io::read(pipe, &mut shared.buffer[..most])?;
     let bytes = &shared.buffer[..length];
-    shared.outputs.write(ring, base, offset, bytes)?;
+    shared.outputs.write(ring, extent, offset, bytes)?;
     Ok(length)
 }
 

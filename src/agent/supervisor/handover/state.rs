@@ -12,6 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::agent::access::Controller;
+use crate::agent::ipc::Extent;
 use crate::agent::ipc::Remembered;
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::jobs::{Digest, Force, JobId, Status};
@@ -26,7 +27,7 @@ use crate::session::ResetRecord;
 use crate::time::Instant;
 
 /// Number of the format. Members that have a default may be added without a new number.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Octets, as base64 in the text.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -182,8 +183,8 @@ pub struct OutletState {
     pub end: u64,
     /// Offset below which nothing is needed any more.
     pub released: u64,
-    /// Base of the ring.
-    pub base: u64,
+    /// Part of the ring that is in use.
+    pub extent: Extent,
     /// True if it was closed on request.
     pub shut: bool,
     /// Free space of the ring that is used at the end of the leader only.
