@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         session: SessionHandle(1),
         agent: agent_public,
         path,
+        further: Vec::new(),
         ticket: None,
         invite: None,
         first: Bytes::from_static(b"are you there?"),

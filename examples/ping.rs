@@ -50,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             local: None,
             remote: remote.into(),
         },
+        further: Vec::new(),
         ticket: None,
         invite: None,
         first: to_line(&Request::Ping {}).into(),

@@ -62,6 +62,7 @@ fn main() {
             session: SessionHandle(1),
             agent: agent_public,
             path: agent_path,
+            further: Vec::new(),
             ticket: None,
             invite: None,
             first: Bytes::from_static(b"are you there?"),

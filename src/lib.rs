@@ -43,7 +43,7 @@
 //! 4. [control/exec/run] holds one `RemoteJob` per host and waits for session events, standard input, finished writes
 //!    and signals. This is the only loop; name resolution, reading and writing have threads of their own.
 //! 5. [control/exec/remote_job] decides what happens on one host. Its [contact][control/contact] asks for a session to
-//!    the best address: [`session::Command::Connect`], with the request as the first line of call 0.
+//!    the host's addresses, best first: [`session::Command::Connect`], with the request as the first line of call 0.
 //! 6. [net/handle] puts the command on a bounded channel and wakes the network thread, [net/driver], which passes it
 //!    to [`session::Endpoint::apply`].
 //! 7. [session/connection/handshake] builds INIT: HELLO and, with a ticket, the request itself as an early frame,

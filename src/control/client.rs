@@ -63,15 +63,15 @@ impl Client {
         })
     }
 
-    /// Returns the paths to addresses, in their order, at most [`limits::ADDRESSES`].
+    /// Returns the paths to addresses, best first, at most [`session::limits::PATHS`]: in their order, but with the
+    /// families in turn, so that one without a route delays little (RFC 8305 §4).
     ///
     /// # Errors
     /// If there is no socket for any of them.
     pub fn paths(&self, addresses: &[SocketAddr]) -> Result<Vec<Path>, NoSocket> {
-        let paths: Vec<Path> = addresses
-            .iter()
-            .filter_map(|&remote| self.net.path_to(remote))
-            .take(limits::ADDRESSES)
+        let paths: Vec<Path> = net::families_in_turn(addresses)
+            .filter_map(|remote| self.net.path_to(remote))
+            .take(session::limits::PATHS)
             .collect();
         if paths.is_empty() {
             return Err(NoSocket);

@@ -1,16 +1,16 @@
-//! Contact with one agent: the sessions that a client opens to it, one after another, over its addresses.
+//! Contact with one agent: the sessions that a client opens to it, one after another, each over all its addresses.
 //!
-//! Sans-IO. Not the meaning of what a session carries, which is its user's. Invariants: the handles of a contact's
-//! sessions ascend and none is used twice; with an agent that never answers the whole contact lasts for the
-//! contact timeout and one [`limits::NEXT_ADDRESS`] for each further address.
+//! Sans-IO. Not the meaning of what a session carries, which is its user's; nor the choice among the addresses, which
+//! is the session layer's. Invariants: the handles of a contact's sessions ascend and none is used twice; with an agent
+//! that never answers the whole contact lasts for the contact timeout.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::limits;
 use crate::crypto::PublicKey;
 use crate::message::CloseCode;
+use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Connect, Path, SessionHandle, Ticket, Violation};
 use crate::wire::limits::INVITE;
 
@@ -44,8 +44,6 @@ pub struct Contact {
     config: Config,
     /// Number of sessions opened.
     generation: u16,
-    /// Position in the rotation of the addresses.
-    address: usize,
     /// True once an agent has answered.
     contacted: bool,
     /// Time without an answer since something was last heard, in steps of the contact timeout.
@@ -56,7 +54,10 @@ pub struct Contact {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
     /// No address has answered.
-    Unreachable,
+    Unreachable {
+        /// The addresses, in words, if there are several.
+        tried: Option<String>,
+    },
     /// The agent answered before, and has been silent for the retry time.
     Lost,
     /// This side has no capacity for another session.
@@ -81,7 +82,6 @@ impl Contact {
         Self {
             config,
             generation: 0,
-            address: 0,
             contacted: false,
             silent_for: Duration::ZERO,
         }
@@ -133,21 +133,28 @@ impl Contact {
         self.generation < u16::MAX
     }
 
-    /// Opens the next session, at the next address in rotation, or again at an address that has just answered. `first` begins the control lane of its first call.
+    /// Returns the address that has answered last, if there are several.
+    #[must_use]
+    pub fn answered_at(&self) -> Option<PeerAddr> {
+        let several = self.config.paths.len() > 1;
+        (self.contacted && several).then(|| self.config.paths[0].remote)
+    }
+
+    /// Opens the next session. `first` begins the control lane of its first call.
     /// Requires [`Contact::may_connect`].
     pub fn connect(&mut self, first: Bytes) -> Command {
         let paths = &self.config.paths;
         let connect = Connect {
             session: self.handle(self.generation),
             agent: self.config.agent,
-            path: paths[self.address % paths.len()],
+            path: paths[0],
+            further: paths[1..].to_vec(),
             ticket: self.config.ticket,
             invite: self.config.invite,
             first,
-            timeout: self.timeout(),
+            timeout: self.config.contact_timeout,
         };
         self.generation += 1;
-        self.address = (self.address + 1) % self.config.paths.len();
         Command::Connect(connect)
     }
 
@@ -161,8 +168,12 @@ impl Contact {
         }
     }
 
-    /// The agent has answered.
-    pub const fn on_connected(&mut self, ticket: Ticket) {
+    /// The agent has answered on `path`, which the next session tries first.
+    pub fn on_connected(&mut self, path: Path, ticket: Ticket) {
+        let mut paths = self.config.paths.iter();
+        if let Some(index) = paths.position(|other| other.remote == path.remote) {
+            self.config.paths[..=index].rotate_right(1);
+        }
         self.contacted = true;
         self.config.ticket = Some(ticket);
         self.on_heard();
@@ -189,24 +200,12 @@ impl Contact {
     pub fn on_closed(&mut self, reason: Closed) -> Result<(), Failure> {
         match reason {
             Closed::Unreachable if self.contacted => self.on_silence(),
-            Closed::Unreachable => {
-                // Each address but one is tried twice, see timeout().
-                let tries = self.config.paths.len().saturating_mul(2) - 1;
-                if usize::from(self.generation) < tries && self.may_connect() {
-                    Ok(())
-                } else {
-                    Err(Failure::Unreachable)
-                }
-            }
-            Closed::Lost | Closed::KeyUsedUp => self.retry(),
+            Closed::Unreachable => Err(Failure::Unreachable {
+                tried: self.tried(),
+            }),
+            Closed::Lost | Closed::Reset | Closed::KeyUsedUp => self.retry(),
             Closed::Restarted => {
                 self.contacted = true;
-                self.retry()
-            }
-            Closed::Reset => {
-                // The agent is there, at the address of the session that it has reset.
-                let addresses = self.config.paths.len();
-                self.address = (self.address + addresses - 1) % addresses;
                 self.retry()
             }
             Closed::ByPeer { code, .. } if code == CloseCode::KeyUsedUp as u64 => self.retry(),
@@ -226,21 +225,12 @@ impl Contact {
         }
     }
 
-    /// Time for the next session to be answered. Until an agent has answered, every address gets a short try; the
-    /// last one gets half of the contact timeout, and the others then share the other half.
-    fn timeout(&self) -> Duration {
-        let total = self.config.contact_timeout;
-        let others = u32::try_from(self.config.paths.len() - 1).unwrap_or(u32::MAX);
-        let generation = u32::from(self.generation);
-        if self.contacted || others == 0 {
-            total
-        } else if generation < others {
-            limits::NEXT_ADDRESS
-        } else if generation == others {
-            total / 2
-        } else {
-            total / 2 / others
-        }
+    /// Returns the addresses in words, if there are several. An agent with another key stays silent, so that it is among
+    /// them.
+    fn tried(&self) -> Option<String> {
+        let paths = &self.config.paths;
+        let addresses: Vec<String> = paths.iter().map(|path| path.remote.to_string()).collect();
+        (addresses.len() > 1).then(|| format!("tried {}", addresses.join(", ")))
     }
 
     fn handle(&self, generation: u16) -> SessionHandle {
@@ -294,21 +284,52 @@ mod tests {
         }
     }
 
+    fn ports(connect: &Connect) -> Vec<Option<u16>> {
+        let paths = std::iter::once(&connect.path).chain(&connect.further);
+        paths.map(|path| path.remote.port()).collect()
+    }
+
     #[test]
-    fn every_address_but_the_last_is_tried_twice_within_the_contact_timeout() {
+    fn a_session_is_tried_on_every_address_for_the_contact_timeout_and_all_are_named() {
         let mut contact = contact(3);
-        let (mut ports, mut spent) = (Vec::new(), Duration::ZERO);
-        let failure = loop {
-            let connect = connect(&mut contact);
-            ports.push(connect.path.remote.port());
-            spent += connect.timeout;
-            if let Err(failure) = contact.on_closed(Closed::Unreachable) {
-                break failure;
-            }
-        };
-        assert_eq!(failure, Failure::Unreachable);
-        assert_eq!(ports, [7000, 7001, 7002, 7000, 7001].map(Some));
-        assert_eq!(spent, TIMEOUT + 2 * limits::NEXT_ADDRESS);
+        let connect = connect(&mut contact);
+        assert_eq!(ports(&connect), [7000, 7001, 7002].map(Some));
+        assert_eq!(connect.timeout, TIMEOUT);
+        assert_eq!(contact.answered_at(), None);
+        let tried = "tried 127.0.0.1:7000, 127.0.0.1:7001, 127.0.0.1:7002";
+        assert_eq!(
+            contact.on_closed(Closed::Unreachable),
+            Err(Failure::Unreachable {
+                tried: Some(tried.into())
+            })
+        );
+    }
+
+    #[test]
+    fn the_only_address_is_not_named_again() {
+        let mut contact = contact(1);
+        let connect = connect(&mut contact);
+        assert_eq!(ports(&connect), [Some(7000)]);
+        assert_eq!(
+            contact.on_closed(Closed::Unreachable),
+            Err(Failure::Unreachable { tried: None })
+        );
+        contact.on_connected(connect.path, TICKET);
+        assert_eq!(contact.answered_at(), None);
+    }
+
+    #[test]
+    fn the_next_session_tries_the_address_that_has_answered_first() {
+        let mut contact = contact(3);
+        let first = connect(&mut contact);
+        contact.on_connected(first.further[1], TICKET);
+        assert_eq!(contact.answered_at(), Some(first.further[1].remote));
+        for reason in [Closed::Reset, Closed::Lost, Closed::Unreachable] {
+            assert_eq!(contact.on_closed(reason), Ok(()));
+            let next = connect(&mut contact);
+            assert_eq!(ports(&next), [7002, 7000, 7001].map(Some));
+            assert_eq!(next.ticket, Some(TICKET));
+        }
     }
 
     #[test]
@@ -326,8 +347,8 @@ mod tests {
     #[test]
     fn a_silent_agent_is_retried_for_the_retry_time_with_the_newest_ticket() {
         let mut contact = contact(2);
-        connect(&mut contact);
-        contact.on_connected(TICKET);
+        let path = connect(&mut contact).path;
+        contact.on_connected(path, TICKET);
         assert_eq!(contact.on_silence(), Ok(()));
         let next = connect(&mut contact);
         assert_eq!((next.ticket, next.timeout), (Some(TICKET), TIMEOUT));
@@ -353,28 +374,12 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_reset_is_followed_by_one_to_the_same_address() {
-        let mut contact = contact(3);
-        connect(&mut contact);
-        assert_eq!(contact.on_closed(Closed::Unreachable), Ok(()));
-        let second = connect(&mut contact);
-        contact.on_connected(TICKET);
-        for _ in 0..4 {
-            assert_eq!(contact.on_closed(Closed::Reset), Ok(()));
-            let next = connect(&mut contact);
-            assert_eq!((next.path, next.ticket), (second.path, Some(TICKET)));
-        }
-        assert_eq!(contact.on_closed(Closed::Lost), Ok(()));
-        assert_ne!(connect(&mut contact).path, second.path);
-    }
-
-    #[test]
     fn session_numbers_run_out_without_an_overflow() {
         let mut contact = contact(1);
         for _ in 0..u16::MAX {
             assert!(contact.may_connect());
-            connect(&mut contact);
-            contact.on_connected(TICKET);
+            let path = connect(&mut contact).path;
+            contact.on_connected(path, TICKET);
         }
         assert!(!contact.may_connect());
         assert_eq!(contact.on_closed(Closed::Lost), Err(Failure::Lost));

@@ -5,17 +5,14 @@ use std::time::Duration;
 /// Default time after which an agent that does not answer is given up.
 pub const CONTACT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time after which the next address of a host is tried, as RFC 8305 §5 proposes.
-pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-
 /// Default time for which a silent agent is retried: the lease for which the agent keeps the job by default.
 pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
-/// Addresses of one host that are tried.
-pub const ADDRESSES: usize = 4;
-
 /// Sessions of a job: the one in use, one that has just answered, one that is being opened.
 pub const ATTACHMENTS: usize = 3;
+
+/// Bytes of an explanation that are shown: the addresses of a host, or a sentence of its agent.
+pub const NOTE: usize = 512;
 
 /// Names looked up at a time: a resolver answers several queries at once, and a slow one blocks its thread for
 /// seconds.

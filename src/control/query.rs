@@ -15,6 +15,7 @@ use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
 use crate::net;
+use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Event, StreamEvent, Ticket};
 use crate::wire::limits::INVITE;
 use crate::wire::{CallId, Lane, StreamId};
@@ -41,6 +42,8 @@ pub struct Answer {
     pub reply: Result<Reply, NoReply>,
     /// Ticket of the agent with the round-trip time, if it answered.
     pub ticket: Option<Ticket>,
+    /// Address that has answered, if the host has several.
+    pub address: Option<PeerAddr>,
 }
 
 /// Reason why there is no reply.
@@ -107,8 +110,8 @@ impl Query {
             return;
         }
         match event {
-            Event::Connected { ticket, .. } => {
-                self.contact.on_connected(ticket);
+            Event::Connected { path, ticket, .. } => {
+                self.contact.on_connected(path, ticket);
                 let watch = self.contact.watch(self.contact.session());
                 self.command(watch);
                 if !self.request.may_be_early() {
@@ -182,9 +185,9 @@ impl Query {
         match retry {
             Ok(()) if self.spent => self.fail(Some("the request may have been carried out".into())),
             Ok(()) => self.connect(),
-            Err(Failure::Unreachable) => self.end(Err(NoReply {
+            Err(Failure::Unreachable { tried }) => self.end(Err(NoReply {
                 outcome: Outcome::Unreachable {},
-                note: None,
+                note: tried,
             })),
             Err(Failure::Lost) => self.fail(Some("the agent does not answer".into())),
             Err(Failure::Full) => self.fail(Some("too many sessions here".into())),
@@ -235,6 +238,7 @@ impl Query {
         self.actions.push_back(Action::Ended(Answer {
             reply,
             ticket: ticket.filter(|_| self.contact.is_contacted()),
+            address: self.contact.answered_at(),
         }));
     }
 }
@@ -303,6 +307,14 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
+    fn path(port: u16) -> Path {
+        Path {
+            socket: 0,
+            local: None,
+            remote: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
+        }
+    }
+
     fn query(addresses: u16) -> Query {
         query_of(addresses, Request::Ping {})
     }
@@ -311,13 +323,7 @@ mod tests {
         let host = Host {
             label: "web".into(),
             agent: PublicKey([1; 32]),
-            paths: (0..addresses)
-                .map(|port| Path {
-                    socket: 0,
-                    local: None,
-                    remote: std::net::SocketAddr::from(([127, 0, 0, 1], 7000 + port)).into(),
-                })
-                .collect(),
+            paths: (7000..7000 + addresses).map(path).collect(),
             ticket: None,
         };
         let question = Question {
@@ -347,26 +353,36 @@ mod tests {
     }
 
     #[test]
-    fn a_query_tries_each_address_but_the_last_twice() {
+    fn a_query_tries_all_addresses_and_names_the_one_that_has_answered() {
         let mut query = query(2);
-        let mut ports = Vec::new();
-        let answer = loop {
-            let (opened, answer) = connects(&mut query);
-            if let Some(answer) = answer {
-                break answer;
-            }
-            ports.push(opened[0].path.remote.port());
-            closed(&mut query, opened[0].session, Closed::Unreachable);
-        };
-        assert_eq!(ports, [7000, 7001, 7000].map(Some));
+        let (opened, _) = connects(&mut query);
+        assert_eq!(opened[0].further.len(), 1);
+        closed(&mut query, opened[0].session, Closed::Unreachable);
+        let answer = connects(&mut query).1.unwrap();
+        assert_eq!((answer.ticket, answer.address), (None, None));
         let error = answer.reply.unwrap_err();
         assert_eq!(error.outcome, Outcome::Unreachable {});
-        assert_eq!(answer.ticket, None);
+        let tried = "tried 127.0.0.1:7000, 127.0.0.1:7001";
+        assert_eq!(error.note.as_deref(), Some(tried));
+
+        let mut query = self::query(2);
+        let (opened, _) = connects(&mut query);
+        connected_on(&mut query, opened[0].session, opened[0].further[0]);
+        let stream = StreamId::new(CallId(0), Lane::Control);
+        query.on_data(stream, &to_line(&Reply::Done {}).into(), true);
+        let answer = connects(&mut query).1.unwrap();
+        assert_eq!(answer.reply, Ok(Reply::Done {}));
+        assert_eq!(answer.address, Some(opened[0].further[0].remote));
     }
 
     fn connected(query: &mut Query, session: SessionHandle) {
+        connected_on(query, session, path(7000));
+    }
+
+    fn connected_on(query: &mut Query, session: SessionHandle, path: Path) {
         query.on_event(Event::Connected {
             session,
+            path,
             at: Instant::from_micros(1),
             ticket: Ticket {
                 epoch: 1,
@@ -388,7 +404,7 @@ mod tests {
         let mut query = query_of(2, signal);
         let (first, _) = connects(&mut query);
         assert!(first[0].first.is_empty());
-        closed(&mut query, first[0].session, Closed::Unreachable);
+        closed(&mut query, first[0].session, Closed::Restarted);
         let (second, _) = connects(&mut query);
         assert!(second[0].first.is_empty());
         connected(&mut query, second[0].session);

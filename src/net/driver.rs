@@ -72,7 +72,7 @@ impl BoundCarrier {
 
 /// Continuation of the loop after an iteration.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Work is left over: go on at once.
     Continue,
     /// Nothing to do: sleep.
@@ -143,7 +143,7 @@ impl Driver {
         self.send_remaining();
     }
 
-    fn iterate(&mut self) -> Next {
+    pub(super) fn iterate(&mut self) -> Next {
         let mut more = false;
         for number in 0..self.carriers.len() {
             more |= self.receive(number);
@@ -346,6 +346,7 @@ impl Driver {
         let carrier = self.carriers.get_mut(number);
         let Some(bound) = carrier.filter(|bound| !bound.failed) else {
             self.shared.count_unsent(1);
+            self.endpoint.handle_unsent(Clock.now(), &self.buffer);
             self.outgoing = None;
             return;
         };
@@ -356,6 +357,7 @@ impl Driver {
             Sent::Whole { lost } => {
                 if lost > 0 {
                     self.shared.count_unsent(lost);
+                    self.endpoint.handle_unsent(Clock.now(), &self.buffer);
                 }
                 self.outgoing = None;
             }

@@ -45,7 +45,9 @@ mod shared;
 mod timer;
 mod udp;
 
-pub use address::{Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target};
+pub use address::{
+    Bind, DEFAULT_PORT, Host, ParseAddressError, ResolveError, Target, families_in_turn,
+};
 pub use carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 pub use clock::Clock;
 pub use command::Command;

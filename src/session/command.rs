@@ -18,6 +18,13 @@ pub struct Connect {
     pub agent: PublicKey,
     /// Path to the agent.
     pub path: Path,
+    /// Further paths to it, best first. The handshake begins on each in turn, [`limits::ATTEMPT_DELAY`] after the one
+    /// before, while no path has an answer; [`limits::PATHS`] are tried in all. All INITs count as one for the agent,
+    /// which takes the early data of one only.
+    ///
+    /// [`limits::ATTEMPT_DELAY`]: super::limits::ATTEMPT_DELAY
+    /// [`limits::PATHS`]: super::limits::PATHS
+    pub further: Vec<Path>,
     /// Ticket of an earlier session to this agent; with it, `first` is sent as early data in the INIT, as
     /// far as it fits.
     pub ticket: Option<Ticket>,

@@ -32,6 +32,8 @@ pub enum Event {
     Connected {
         /// Session.
         session: SessionHandle,
+        /// Path on which the agent has answered first, of those in [`Connect`](super::Connect).
+        path: Path,
         /// Time of the RESP.
         at: Instant,
         /// Ticket for the next session to this agent.

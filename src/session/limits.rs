@@ -191,7 +191,7 @@ pub const BUSY: Duration = Duration::from_millis(100);
 /// take the old one for a replay.
 pub const INIT_REPEATS: u32 = 4;
 
-/// Maximum number of outstanding INITs of one session: a first one, and one for each RETRY that may have
+/// Maximum number of outstanding INITs of one session and path: a first one, and one for each RETRY that may have
 /// been forged.
 pub const INITS: usize = 1 + RETRIES as usize;
 
@@ -241,6 +241,16 @@ pub const SENT: usize = 1 << 16;
 /// Maximum number of times that a CLOSE is sent, again for datagrams that arrive after it.
 pub const CLOSE_REPEATS: u32 = 3;
 
-/// Maximum number of RETRYs that one handshake follows: whoever knows the agent's public key and sees an INIT
+/// Maximum number of RETRYs that one handshake follows on a path: whoever knows the agent's public key and sees an INIT
 /// can forge any number.
 pub const RETRIES: u32 = 2;
+
+/// Maximum number of paths on which one handshake is tried: a host with both families, twice over, and as many again.
+/// At [`ATTEMPT_DELAY`], all of them have begun after two seconds.
+pub const PATHS: usize = 8;
+
+/// Time after which a handshake begins on the next path, the Connection Attempt Delay of RFC 8305 §5.
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Lower bound of that time, for a contact timeout in which the paths would not all get their turn (RFC 8305 §5).
+pub const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);

@@ -54,6 +54,7 @@
 //!     session: SessionHandle(1),
 //!     agent: agent_public,
 //!     path: to_agent,
+//!     further: Vec::new(),
 //!     ticket: None,
 //!     invite: None,
 //!     first: Bytes::from_static(b"hello"),

@@ -4,6 +4,7 @@
 //! everything waits on an event with a deadline. Processes are ended by pid, agents as a service manager
 //! ends them, and after that no process of their jobs may be left.
 
+mod addresses;
 mod administrators;
 mod audit;
 mod bounds;

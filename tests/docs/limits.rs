@@ -35,7 +35,10 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
             wire::limits::MIN_DATAGRAM as u64,
         ),
         ("early frames", early as u64),
-        ("INITs of a session under way", session::INITS as u64),
+        (
+            "INITs of a session under way, of an address",
+            session::INITS as u64,
+        ),
         ("repeats of an INIT", session::INIT_REPEATS.into()),
         (
             "resets followed before RESP",
@@ -54,7 +57,10 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
             "interval of repeats, first, after a RETRY",
             ms(session::BUSY),
         ),
-        ("RETRYs followed for a session", session::RETRIES.into()),
+        (
+            "RETRYs followed for a session, of an address",
+            session::RETRIES.into(),
+        ),
         (
             "INITs waiting before RETRY",
             session::HANDSHAKES_BEFORE_RETRY as u64,
@@ -84,6 +90,18 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         (
             "silence until a session is lost, awaiting exit",
             s(control::CONTACT_TIMEOUT),
+        ),
+    ]
+}
+
+/// Rows of LIMITS about a host with several addresses.
+fn of_addresses() -> Vec<(&'static str, u64)> {
+    vec![
+        ("addresses tried for a session", session::PATHS as u64),
+        ("delay before the next address", ms(session::ATTEMPT_DELAY)),
+        (
+            "delay before the next address, at least",
+            ms(session::ATTEMPT_DELAY_MIN),
         ),
     ]
 }
@@ -242,7 +260,14 @@ fn rows(section: &str) -> BTreeMap<&str, u64> {
 fn the_limits_shown_are_those_of_the_code() {
     let limits_section = section(&page(), "LIMITS");
     let shown = rows(&limits_section);
-    let limits = [of_handshakes(), of_shares(), of_streams(), of_messages()].concat();
+    let limits = [
+        of_handshakes(),
+        of_addresses(),
+        of_shares(),
+        of_streams(),
+        of_messages(),
+    ]
+    .concat();
     for &(name, value) in &limits {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }

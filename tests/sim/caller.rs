@@ -150,6 +150,7 @@ impl Caller {
                 local: None,
                 remote: to.into(),
             },
+            further: Vec::new(),
             ticket,
             invite: None,
             first: first.map_or_else(Bytes::new, |task| task.encode()),

@@ -228,9 +228,11 @@ impl Host {
         let now = self.local(context.now);
         for command in self.commands.drain(..) {
             if let Command::Connect(connect) = &command {
-                context
-                    .invariants
-                    .allow_target(self.incarnation, socket_addr(connect.path));
+                for &path in std::iter::once(&connect.path).chain(&connect.further) {
+                    context
+                        .invariants
+                        .allow_target(self.incarnation, socket_addr(path));
+                }
             }
             self.contract.on_command(&command);
             self.endpoint.apply(now, command);

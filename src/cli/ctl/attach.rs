@@ -39,7 +39,7 @@ pub struct AttachArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s",
           env = "UDPCTL_LEASE", hide_env_values = true)]
     pub lease: Duration,
-    /// Report the outcome on standard error even if the command succeeded
+    /// Report the outcome on standard error even if the command succeeded, and which of several addresses answered
     #[arg(short, long)]
     pub verbose: bool,
 }

@@ -119,16 +119,18 @@ fn ping_all(
     printed
 }
 
-/// Formats an answer: `web (udpagent 0.1.0) in 0.41 ms`.
+/// Formats an answer: `web (udpagent 0.1.0) in 0.41 ms`, with the address if the host has several.
 fn pong(answer: &Answer) -> Result<String, NoReply> {
     match answer.reply.clone()? {
         Reply::Pong { name, version } => {
             let rtt = answer.ticket.map_or(Duration::ZERO, |ticket| ticket.rtt);
+            let address = answer.address.map(|address| format!(" from {address}"));
             Ok(format!(
-                "{} (udpagent {}) in {:.2} ms",
+                "{} (udpagent {}) in {:.2} ms{}",
                 escape::line(name.as_bytes(), NAME),
                 escape::line(version.as_bytes(), NAME),
-                rtt.as_secs_f64() * 1000.0
+                rtt.as_secs_f64() * 1000.0,
+                address.unwrap_or_default()
             ))
         }
         reply => Err(unexpected(&reply)),

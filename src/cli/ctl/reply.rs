@@ -1,6 +1,7 @@
 //! Replies other than the one expected, and the words for them.
 
 use crate::control::contact::NO_ANSWER;
+use crate::control::limits;
 use crate::control::query::NoReply;
 use crate::escape;
 use crate::message::{Outcome, Reply};
@@ -33,16 +34,23 @@ pub fn unexpected(reply: &Reply) -> NoReply {
 
 /// Returns the reason for a missing reply, in words.
 pub fn words(error: &NoReply) -> String {
-    match (&error.note, error.outcome) {
-        (None, Outcome::Unreachable {}) => NO_ANSWER.to_owned(),
-        (Some(_) | None, _) => short_words(error),
+    match error.outcome {
+        Outcome::Unreachable {} => described(NO_ANSWER, error),
+        _ => short_words(error),
     }
 }
 
 /// The same for one of many hosts.
 pub fn short_words(error: &NoReply) -> String {
+    described(&error.outcome.to_string(), error)
+}
+
+fn described(words: &str, error: &NoReply) -> String {
     match &error.note {
-        Some(note) => format!("{}: {}", error.outcome, escape::line(note.as_bytes(), 256)),
-        None => error.outcome.to_string(),
+        Some(note) => {
+            let note = escape::line(note.as_bytes(), limits::NOTE);
+            format!("{words}: {note}")
+        }
+        None => words.to_owned(),
     }
 }

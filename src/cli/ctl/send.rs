@@ -114,7 +114,7 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
         Ok(_) => Fate::Ok,
         Err(End::Left) => Fate::Skipped,
         Err(End::Denied | End::Refused(_)) => Fate::Denied,
-        Err(End::Unreachable | End::Full) => Fate::Unreachable,
+        Err(End::Unreachable { .. } | End::Full) => Fate::Unreachable,
         Err(End::Lost | End::PutOut | End::ByPeer(_) | End::Violation(_) | End::LineTooLong) => {
             Fate::Lost
         }

@@ -13,7 +13,10 @@ pub enum End {
     /// This side has left.
     Left,
     /// No agent has answered.
-    Unreachable,
+    Unreachable {
+        /// The addresses, in words, if there are several.
+        tried: Option<String>,
+    },
     /// The agent answered before, and no longer does.
     Lost,
     /// The key may not use the chat.
@@ -36,7 +39,7 @@ impl End {
     /// Returns the end that follows from a failed contact.
     pub(super) fn of(failure: Failure) -> Self {
         match failure {
-            Failure::Unreachable => Self::Unreachable,
+            Failure::Unreachable { tried } => Self::Unreachable { tried },
             Failure::Full => Self::Full,
             Failure::Lost => Self::Lost,
             Failure::ByPeer { code, .. } if code == CloseCode::Revoked as u64 => Self::Denied,
@@ -59,7 +62,8 @@ impl fmt::Display for End {
             |text: &str| escape::line(text.as_bytes(), message::limits::CHAT_TEXT).into_owned();
         match self {
             Self::Left => f.write_str("left"),
-            Self::Unreachable => f.write_str(NO_ANSWER),
+            Self::Unreachable { tried: None } => f.write_str(NO_ANSWER),
+            Self::Unreachable { tried: Some(tried) } => write!(f, "{NO_ANSWER}: {tried}"),
             Self::Lost => f.write_str("no answer any more"),
             Self::Denied => f.write_str("denied: this key may not chat there"),
             Self::Refused(reason) => write!(f, "the agent refuses: {}", quoted(reason)),

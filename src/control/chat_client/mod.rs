@@ -228,10 +228,13 @@ impl ChatClient {
         }
         match event {
             Event::Connected {
-                session, ticket, ..
+                session,
+                path,
+                ticket,
+                ..
             } if session == self.session() => {
                 self.state = State::Connected;
-                self.contact.on_connected(ticket);
+                self.contact.on_connected(path, ticket);
                 self.actions.push_back(Action::Learned(ticket));
                 self.open();
                 self.watch();

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Report;
 use super::show::Capture;
 use crate::control::contact::NO_ANSWER;
+use crate::control::limits;
 use crate::escape;
 pub use crate::message::Fate;
 use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, StartStep, status};
@@ -86,7 +87,7 @@ fn described(label: &str, report: &Report, words: &str) -> String {
         let _ = write!(line, ": {}", cause.words());
     }
     if let Some(note) = &report.note {
-        let _ = write!(line, ": {}", escape::line(note.as_bytes(), 256));
+        let _ = write!(line, ": {}", escape::line(note.as_bytes(), limits::NOTE));
     }
     if missing(report) > 0 {
         let _ = write!(
@@ -233,7 +234,7 @@ pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Durat
         object["still_running"] = json!(true);
     }
     if let Some(note) = &report.note {
-        object["note"] = json!(escape::line(note.as_bytes(), 256));
+        object["note"] = json!(escape::line(note.as_bytes(), limits::NOTE));
     }
     object
 }

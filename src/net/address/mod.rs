@@ -308,6 +308,21 @@ fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     Ok(addresses)
 }
 
+/// Returns addresses with both families in turn, that of the first address first; within a family, in their order.
+pub fn families_in_turn(addresses: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let family = move |is_v4: bool| {
+        let addresses = addresses.iter().copied();
+        addresses.filter(move |address| address.is_ipv4() == is_v4)
+    };
+    let (mut first, mut second) = (family(first_is_v4), family(!first_is_v4));
+    let pairs = std::iter::from_fn(move || {
+        let pair = [first.next(), second.next()];
+        pair.iter().any(Option::is_some).then_some(pair)
+    });
+    pairs.flatten().flatten()
+}
+
 impl fmt::Display for ParseAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The text may have been pasted from an untrusted source.

@@ -183,3 +183,20 @@ fn a_name_that_cannot_be_resolved_gives_the_cause_once() {
     assert_eq!(error.to_string(), "cannot resolve \"web3\": no such name");
     assert!(std::error::Error::source(&error).is_none());
 }
+
+#[test]
+fn the_families_of_addresses_take_turns_and_keep_their_order() {
+    let in_turn = |addresses: &[&str]| {
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        let in_turn = families_in_turn(&addresses);
+        in_turn
+            .map(|address| address.to_string())
+            .collect::<Vec<_>>()
+    };
+    let (a6, b6, c6) = ("[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1");
+    let (a4, b4) = ("192.0.2.1:1", "192.0.2.2:1");
+    assert_eq!(in_turn(&[a6, b6, c6, a4, b4]), [a6, a4, b6, b4, c6]);
+    assert_eq!(in_turn(&[a4, b4, a6]), [a4, a6, b4]);
+    assert_eq!(in_turn(&[b6, a6]), [b6, a6]);
+    assert_eq!(in_turn(&[]), [""; 0]);
+}

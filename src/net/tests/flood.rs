@@ -125,6 +125,7 @@ fn a_peer_whose_events_wait_stops_nobody_elses_datagrams() {
         session: ours,
         agent: secret(1).public(),
         path,
+        further: Vec::new(),
         ticket: None,
         invite: None,
         first: Bytes::from_static(b"hello\n"),

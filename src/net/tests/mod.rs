@@ -2,6 +2,7 @@
 
 mod carriers;
 mod flood;
+mod unsent;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -105,6 +106,7 @@ impl Net {
             session,
             agent: secret(1).public(),
             path,
+            further: Vec::new(),
             ticket: None,
             invite: None,
             first: Bytes::from_static(b"hello\n"),

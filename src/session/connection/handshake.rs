@@ -2,26 +2,30 @@
 //!
 //! An INIT is repeated byte for byte. After [`limits::INIT_REPEATS`] repeats, or on a RETRY, a new one is
 //! made and the older ones stay outstanding, so that neither a forged RETRY or RESP nor a late RESP can
-//! prevent the handshake. All INITs of a session carry the same early data and the same time, so that the
-//! agent accepts that data once.
+//! prevent the handshake. All INITs of a session, to whichever address of the agent, carry the same early data and
+//! the same time, so that the agent accepts that data once.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
+use super::attempts::Attempts;
+use super::init_flight::InitFlight;
 use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
+use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::{Config, Ticket, limits};
+use crate::session::{Config, Connect, Drop, Path, Ticket, limits};
 use crate::time::{Instant, micros};
 use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
-use crate::wire::{self, CallId, Early, Frame, Frames, Hello, Lane, Resp, SessionId, StreamId};
+use crate::wire::{self, CallId, Early, Frame, Hello, Lane, Resp, Retry, SessionId, StreamId};
 
-/// An outstanding INIT.
-struct InitFlight {
-    id: SessionId,
-    initiator: Initiator,
-    datagram: Vec<u8>,
-    created: Instant,
-    repeats: u32,
+/// Session id of a new INIT.
+#[derive(Clone, Copy)]
+pub(in crate::session) struct NewId {
+    pub(in crate::session) id: SessionId,
+    /// Id of the INIT that was discarded for it.
+    pub(in crate::session) replaces: Option<SessionId>,
 }
 
 /// State of a controller's session before it is established.
@@ -31,18 +35,9 @@ pub(in crate::session) struct Connecting {
     ticket: Option<Ticket>,
     invite: Option<Zeroizing<[u8; INVITE]>>,
     first: Bytes,
-    /// Newest last; at most [`limits::INITS`].
-    flights: Vec<InitFlight>,
+    pub(super) attempts: Attempts,
     /// Time at which the first INIT was created.
     began: Option<Instant>,
-    /// Token for the next INIT.
-    token: Option<[u8; TOKEN]>,
-    /// Number of RETRYs followed.
-    retries: u32,
-    /// Number of stateless resets followed.
-    resets: u32,
-    /// True if an INIT is to be sent now.
-    pub(in crate::session) due: bool,
     /// DATA datagrams received before the RESP whose keys open them.
     pub(in crate::session) undecryptable: Vec<Vec<u8>>,
 }
@@ -52,6 +47,8 @@ pub(in crate::session) struct Established {
     pub(in crate::session) keys: TrafficKeys,
     pub(in crate::session) local: SessionId,
     pub(in crate::session) remote: SessionId,
+    /// Path of the INIT that was answered.
+    pub(in crate::session) path: Path,
     pub(in crate::session) hello: Hello,
     /// Frames behind the HELLO of the RESP.
     pub(in crate::session) payload: Vec<u8>,
@@ -62,63 +59,65 @@ pub(in crate::session) struct Established {
 }
 
 impl Connecting {
-    pub(in crate::session) fn new(
-        agent: PublicKey,
-        ticket: Option<Ticket>,
-        invite: Option<[u8; INVITE]>,
-        first: Bytes,
-    ) -> Self {
+    pub(in crate::session) fn new(now: Instant, connect: Connect) -> Self {
         Self {
-            agent,
-            mac: AgentMac::new(&agent),
-            ticket,
-            invite: invite.map(Zeroizing::new),
-            first,
-            flights: Vec::new(),
+            agent: connect.agent,
+            mac: AgentMac::new(&connect.agent),
+            ticket: connect.ticket,
+            invite: connect.invite.map(Zeroizing::new),
+            first: connect.first,
+            attempts: Attempts::new(now, connect.path, connect.further, connect.timeout),
             began: None,
-            token: None,
-            retries: 0,
-            resets: 0,
-            due: true,
             undecryptable: Vec::new(),
         }
     }
 
-    /// Returns the INIT to send now, and its session id if it is a new one. `None` if the agent's key is of
-    /// low order, so that no handshake is possible.
+    /// Returns the INIT to send now, its path, and its session id if it is a new one. `pto` is the time for an answer.
+    /// `None` if none is due, or if the agent's key is of low order, so that no handshake is possible.
     pub(in crate::session) fn datagram(
         &mut self,
         now: Instant,
+        pto: Duration,
         config: &Config,
         rng: &mut Rng,
-    ) -> Option<(&[u8], Option<SessionId>)> {
-        self.due = false;
-        let stale = self
+    ) -> Option<(&[u8], Path, Option<NewId>)> {
+        let index = self.attempts.due()?;
+        let attempt = &mut self.attempts.begun[index];
+        attempt.on_sent(now, pto);
+        let stale = attempt
             .flights
             .last()
             .is_none_or(|flight| flight.repeats >= limits::INIT_REPEATS);
-        if !stale {
-            let flight = self.flights.last_mut()?;
+        let mut new_id = None;
+        if stale {
+            let token = attempt.token.take();
+            let flight = self.new_flight(now, token, config, rng)?;
+            self.began.get_or_insert(now);
+            let flights = &mut self.attempts.begun[index].flights;
+            let replaces = (flights.len() == limits::INITS).then(|| flights.remove(0).id);
+            let id = flight.id;
+            new_id = Some(NewId { id, replaces });
+            flights.push(flight);
+        } else if let Some(flight) = attempt.flights.last_mut() {
             flight.repeats += 1;
-            return Some((&flight.datagram, None));
         }
-        let flight = self.new_flight(now, config, rng)?;
-        self.began.get_or_insert(now);
-        if self.flights.len() == limits::INITS {
-            self.flights.remove(0);
-        }
-        self.flights.push(flight);
-        self.flights
-            .last()
-            .map(|flight| (&flight.datagram[..], Some(flight.id)))
+        let attempt = &self.attempts.begun[index];
+        let flight = attempt.flights.last()?;
+        Some((&flight.datagram, attempt.path, new_id))
     }
 
     /// Creates an INIT. A token is used for one INIT and its repeats only: if they are not answered, it may
     /// have expired or be forged.
-    fn new_flight(&mut self, now: Instant, config: &Config, rng: &mut Rng) -> Option<InitFlight> {
+    fn new_flight(
+        &self,
+        now: Instant,
+        token: Option<[u8; TOKEN]>,
+        config: &Config,
+        rng: &mut Rng,
+    ) -> Option<InitFlight> {
         let id = SessionId(rng.u64());
         let mut datagram = Vec::with_capacity(MIN_DATAGRAM);
-        wire::encode_init(id, self.token.take().as_ref(), &mut datagram);
+        wire::encode_init(id, token.as_ref(), &mut datagram);
         let prologue = datagram.clone();
         let size = MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC;
         let payload = Zeroizing::new(self.payload(now, id, size));
@@ -153,7 +152,7 @@ impl Connecting {
         });
         let hello = Hello {
             epoch: self.ticket.map_or(0, |ticket| ticket.epoch),
-            agent_time: std::time::Duration::from_micros(agent_time),
+            agent_time: Duration::from_micros(agent_time),
             session: id,
             early: Early::Accepted,
             invite: self.invite.as_deref().copied(),
@@ -183,7 +182,7 @@ impl Connecting {
         let fixed = INIT_HEADER + TOKEN + Initiator::OVERHEAD + MAC;
         let hello = Frame::Hello(Hello {
             epoch: 0,
-            agent_time: std::time::Duration::ZERO,
+            agent_time: Duration::ZERO,
             session: SessionId(0),
             early: Early::Accepted,
             invite: self.invite.as_deref().copied(),
@@ -195,70 +194,50 @@ impl Connecting {
         self.first.len().min(space) as u64
     }
 
-    /// Handles a RETRY for one of the INITs; returns true if it is followed.
+    /// Handles a RETRY for one of the INITs.
     pub(in crate::session) fn on_retry(
         &mut self,
-        covered: &[u8],
-        token: [u8; TOKEN],
-        mac: &[u8; MAC],
-    ) -> bool {
-        if self.retries >= limits::RETRIES || self.mac.verify(covered, mac).is_err() {
-            return false;
-        }
-        self.retries += 1;
-        self.token = Some(token);
-        self.renew();
-        true
+        from: PeerAddr,
+        retry: &Retry<'_>,
+    ) -> Result<(), Drop> {
+        let attempt = self.attempts.answered(retry.receiver, from)?;
+        let genuine = self.mac.verify(retry.covered, retry.mac).is_ok();
+        let followed = genuine && attempt.on_retry(*retry.token);
+        followed.then_some(()).ok_or(Drop::Unexpected)
     }
 
-    /// True if the agent has answered with RETRY.
-    pub(in crate::session) const fn has_followed_retry(&self) -> bool {
-        self.retries > 0
+    /// Handles a stateless reset for one of the INITs. An endpoint of the agent that answered the INIT is gone, and the
+    /// next one may take a repeat for a replay.
+    pub(in crate::session) fn on_stateless_reset(
+        &mut self,
+        from: PeerAddr,
+        receiver: SessionId,
+    ) -> Result<(), Drop> {
+        let followed = self
+            .attempts
+            .answered(receiver, from)?
+            .on_stateless_reset(receiver);
+        followed.then_some(()).ok_or(Drop::Unexpected)
     }
 
-    /// Handles a stateless reset for one of the INITs; returns true if it is followed. An endpoint of the agent
-    /// that answered the INIT is gone, and the next one may take a repeat for a replay.
-    pub(in crate::session) fn on_stateless_reset(&mut self, receiver: SessionId) -> bool {
-        let newest = self.flights.last().map(|flight| flight.id);
-        if newest != Some(receiver) || self.resets >= limits::RESETS_FOLLOWED {
-            return false;
-        }
-        self.resets += 1;
-        self.renew();
-        true
-    }
-
-    /// Has a new INIT sent now, in place of further repeats.
-    fn renew(&mut self) {
-        if let Some(flight) = self.flights.last_mut() {
-            flight.repeats = limits::INIT_REPEATS;
-        }
-        self.due = true;
-    }
-
-    /// Handles a RESP. `None` if it is forged; the INITs then stay outstanding.
-    pub(in crate::session) fn on_resp(&mut self, resp: &Resp<'_>) -> Option<Established> {
+    /// Handles a RESP. If it is forged, the INITs stay outstanding.
+    pub(in crate::session) fn on_resp(
+        &mut self,
+        from: PeerAddr,
+        resp: &Resp<'_>,
+    ) -> Result<Established, Drop> {
         let early = self.early();
-        let flight = self
-            .flights
-            .iter_mut()
-            .find(|flight| flight.id == resp.receiver)?;
-        let mut payload = Vec::new();
-        let keys = flight.initiator.finish(resp.noise, &mut payload).ok()?;
-        let mut frames = Frames::new(&payload);
-        let Some(Ok(Frame::Hello(hello))) = frames.next() else {
-            return None;
-        };
-        if hello.session != resp.sender {
-            return None;
-        }
-        let rest = frames.rest().to_vec();
-        Some(Established {
-            keys,
+        let attempt = self.attempts.answered(resp.receiver, from)?;
+        let path = attempt.path;
+        let flight = attempt.flight(resp.receiver).ok_or(Drop::Forged)?;
+        let opened = flight.open_resp(resp).ok_or(Drop::Forged)?;
+        Ok(Established {
+            keys: opened.keys,
             local: flight.id,
             remote: resp.sender,
-            hello,
-            payload: rest,
+            path,
+            hello: opened.hello,
+            payload: opened.payload,
             sent_once: (flight.repeats == 0).then_some(flight.created),
             early,
         })
@@ -277,11 +256,7 @@ impl Connecting {
     }
 
     /// Returns the ticket for the next session.
-    pub(in crate::session) fn ticket(
-        now: Instant,
-        hello: &Hello,
-        rtt: std::time::Duration,
-    ) -> Ticket {
+    pub(in crate::session) fn ticket(now: Instant, hello: &Hello, rtt: Duration) -> Ticket {
         // The agent's time was read half a round trip ago.
         let agent_now = micros(hello.agent_time).saturating_add(micros(rtt / 2));
         let offset =

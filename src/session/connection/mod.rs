@@ -9,9 +9,11 @@
 //! `endpoint::admission`. Invariant: a session that is gone sends nothing, and `Closed` is its last event.
 
 mod acks;
+mod attempts;
 mod closing;
 mod events;
 mod handshake;
+mod init_flight;
 mod path;
 mod receive;
 mod recovery;
@@ -34,6 +36,7 @@ use crate::wire::limits::{INVITE, MIN_DATAGRAM};
 use crate::wire::{CallId, Lane, SessionId, StreamId};
 use acks::Acks;
 use handshake::Connecting;
+pub(super) use handshake::NewId;
 pub(super) use path::PathState;
 use recovery::{Expired, Recovery};
 use timers::{Timer, Timers};
@@ -93,8 +96,6 @@ pub(in crate::session) struct Session {
     watch: Option<Watch>,
     /// True between the events `Silent` and `Heard`.
     pub(in crate::session) silent: bool,
-    /// Number of times that the INIT timer has expired.
-    handshake_repeats: u32,
     pub(in crate::session) events: VecDeque<Event>,
 }
 
@@ -145,18 +146,13 @@ impl Session {
         let rtt = connect.ticket.map_or(limits::INITIAL_RTT, |ticket| {
             ticket.rtt.max(limits::GRANULARITY)
         });
-        let connecting = Connecting::new(
-            connect.agent,
-            connect.ticket,
-            connect.invite,
-            connect.first.clone(),
-        );
-        let state = State::Connecting(Box::new(connecting));
-        let ids = (SessionId(0), SessionId(0));
+        let (session, timeout, first) = (connect.session, connect.timeout, connect.first.clone());
         let path = PathState::validated(connect.path);
+        let state = State::Connecting(Box::new(Connecting::new(now, connect)));
+        let ids = (SessionId(0), SessionId(0));
         let mut this = Self::new(
             now,
-            connect.session,
+            session,
             Side::Controller,
             state,
             ids,
@@ -166,14 +162,11 @@ impl Session {
             rng,
         );
         // An empty write would open the call, and an open call causes keep-alive PINGs.
-        if !connect.first.is_empty() {
-            this.streams.write(
-                StreamId::new(CallId(0), Lane::Control),
-                connect.first,
-                false,
-            );
+        if !first.is_empty() {
+            this.streams
+                .write(StreamId::new(CallId(0), Lane::Control), first, false);
         }
-        this.timers.set(Timer::Contact, now + connect.timeout);
+        this.timers.set(Timer::Contact, now + timeout);
         this
     }
 
@@ -255,7 +248,6 @@ impl Session {
             last_heard: now,
             watch: None,
             silent: false,
-            handshake_repeats: 0,
             events: VecDeque::new(),
         }
     }
@@ -293,9 +285,8 @@ impl Session {
     fn expired(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::Init => {
-                self.handshake_repeats += 1;
                 if let State::Connecting(connecting) = &mut self.state {
-                    connecting.due = true;
+                    connecting.attempts.handle_timeout(now);
                 }
             }
             Timer::Contact => self.end(Closed::Unreachable),
@@ -323,16 +314,6 @@ impl Session {
     /// Returns true if the amplification limit allows no datagram before more bytes come from the address.
     pub(in crate::session) fn is_over_budget(&self) -> bool {
         self.path.budget() < MIN_DATAGRAM as u64
-    }
-
-    /// Returns the time to wait for a RESP before an INIT is sent again. An agent that has sent RETRY is busy.
-    pub(in crate::session) fn init_timeout(&self) -> Duration {
-        let least = match &self.state {
-            State::Connecting(connecting) if connecting.has_followed_retry() => limits::BUSY,
-            _ => Duration::ZERO,
-        };
-        (self.recovery.pto().max(least) * 2_u32.saturating_pow(self.handshake_repeats.min(16)))
-            .min(limits::MAX_INIT_TIMEOUT)
     }
 
     /// Sets the timers that follow from the state.

@@ -19,7 +19,7 @@ use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
 use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
 
 impl Session {
-    /// Opens a RESP for this session, which must come from the agent's address.
+    /// Opens a RESP for this session, which must come from the address that the INIT was sent to.
     pub(in crate::session) fn open_resp(
         &mut self,
         path: Path,
@@ -28,10 +28,7 @@ impl Session {
         let State::Connecting(connecting) = &mut self.state else {
             return Err(Drop::Unexpected);
         };
-        if path.remote != self.path.path.remote {
-            return Err(Drop::Unexpected);
-        }
-        connecting.on_resp(resp).ok_or(Drop::Forged)
+        connecting.on_resp(path.remote, resp)
     }
 
     /// Handles a RETRY for this session.
@@ -43,13 +40,7 @@ impl Session {
         let State::Connecting(connecting) = &mut self.state else {
             return Err(Drop::Unexpected);
         };
-        if path.remote != self.path.path.remote {
-            return Err(Drop::Unexpected);
-        }
-        connecting
-            .on_retry(retry.covered, *retry.token, retry.mac)
-            .then_some(())
-            .ok_or(Drop::Unexpected)
+        connecting.on_retry(path.remote, retry)
     }
 
     /// Controller: handles a stateless reset. Before the RESP has brought the token, it only causes a new INIT.
@@ -58,12 +49,11 @@ impl Session {
         path: Path,
         reset: &wire::StatelessReset<'_>,
     ) -> Result<(), Drop> {
+        if let State::Connecting(connecting) = &mut self.state {
+            return connecting.on_stateless_reset(path.remote, reset.receiver);
+        }
         if self.side == Side::Agent || path.remote != self.path.path.remote {
             return Err(Drop::Unexpected);
-        }
-        if let State::Connecting(connecting) = &mut self.state {
-            let followed = connecting.on_stateless_reset(reset.receiver);
-            return followed.then_some(()).ok_or(Drop::Unexpected);
         }
         let token = self.reset_token.ok_or(Drop::Unexpected)?;
         token.verify(reset.token).map_err(|_| Drop::Forged)?;
@@ -93,6 +83,7 @@ impl Session {
         self.reset_token = established.hello.reset_token.map(ResetToken::from_bytes);
         self.local = established.local;
         self.remote = established.remote;
+        self.path = PathState::validated(established.path);
         self.last_heard = now;
         self.timers.stop(Timer::Init);
         self.timers.stop(Timer::Contact);
@@ -115,6 +106,7 @@ impl Session {
         let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
         self.events.push_back(Event::Connected {
             session: self.id,
+            path: self.path.path,
             at: now,
             ticket,
             early: established.hello.early,

@@ -4,7 +4,7 @@ use crate::time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::session) enum Timer {
-    /// Next INIT, repeated or new.
+    /// Next INIT, repeated or new, or the attempt at the next address.
     Init,
     /// End of a session whose agent did not answer.
     Contact,

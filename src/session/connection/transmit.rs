@@ -8,13 +8,13 @@ use super::path::PathState;
 use super::recovery::Allowance;
 use super::sent::SentFrame;
 use super::timers::Timer;
-use super::{Session, State};
+use super::{NewId, Session, State};
 use crate::rng::Rng;
 use crate::session::streams::StreamFrame;
 use crate::session::{Config, Path, Transmit, limits};
 use crate::time::Instant;
 use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
-use crate::wire::{self, Data, Frame, SessionId};
+use crate::wire::{self, Data, Frame};
 
 /// Maximum size of an ACK frame, so that it leaves space for data.
 const ACK_SPACE: usize = 128;
@@ -30,7 +30,7 @@ impl Session {
         config: &Config,
         rng: &mut Rng,
         buf: &mut Vec<u8>,
-    ) -> (Option<Transmit>, Option<SessionId>) {
+    ) -> (Option<Transmit>, Option<NewId>) {
         let mut new_id = None;
         let transmit = match &self.state {
             State::Connecting(_) => {
@@ -55,19 +55,19 @@ impl Session {
         config: &Config,
         rng: &mut Rng,
         buf: &mut Vec<u8>,
-    ) -> (Option<Transmit>, Option<SessionId>) {
+    ) -> (Option<Transmit>, Option<NewId>) {
         let State::Connecting(connecting) = &mut self.state else {
             return (None, None);
         };
-        if !connecting.due {
-            return (None, None);
-        }
-        let Some((datagram, new_id)) = connecting.datagram(now, config, rng) else {
-            return (None, None);
-        };
-        buf.extend_from_slice(datagram);
-        self.timers.set(Timer::Init, now + self.init_timeout());
-        (Some(single(self.path.path)), new_id)
+        let sent = connecting
+            .datagram(now, self.recovery.pto(), config, rng)
+            .map(|(datagram, path, new_id)| {
+                buf.extend_from_slice(datagram);
+                (single(path), new_id)
+            });
+        self.timers.put(Timer::Init, connecting.attempts.timeout());
+        let new_id = sent.and_then(|(_, new_id)| new_id);
+        (sent.map(|(transmit, _)| transmit), new_id)
     }
 
     fn transmit_established(

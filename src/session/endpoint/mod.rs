@@ -13,11 +13,12 @@ mod init_register;
 mod lost_sessions;
 mod shares;
 mod token_uses;
+mod unsent;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::rng::Rng;
-use crate::session::connection::Session;
+use crate::session::connection::{NewId, Session};
 use crate::session::{
     Closed, Command, Drop, Ecn, Event, Path, SessionHandle, Stats, Transmit, limits,
 };
@@ -51,7 +52,7 @@ pub struct Endpoint {
     /// Bytes by which all windows exceed their first size.
     window_growth: u64,
     slots: slab::Slab<Slot>,
-    by_id: HashMap<SessionId, Index>,
+    pub(in crate::session) by_id: HashMap<SessionId, Index>,
     by_handle: HashMap<SessionHandle, Index>,
     transmit_queue: VecDeque<Index>,
     event_queue: VecDeque<Index>,
@@ -313,13 +314,12 @@ impl Endpoint {
             let (transmit, new_id) =
                 slot.session
                     .poll_transmit(now, &self.config, &mut self.rng, buf);
-            if let Some(id) = new_id {
+            if let Some(NewId { id, replaces }) = new_id {
                 slot.ids.push(id);
                 self.by_id.insert(id, index);
-                // The session has discarded its oldest INIT; the id goes with it.
-                if slot.ids.len() > limits::INITS {
-                    let oldest = slot.ids.remove(0);
-                    self.by_id.remove(&oldest);
+                if let Some(replaced) = replaces {
+                    slot.ids.retain(|&id| id != replaced);
+                    self.by_id.remove(&replaced);
                 }
             }
             self.transmit_queue.pop_front();

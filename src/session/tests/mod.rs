@@ -1,5 +1,6 @@
 //! Two endpoints over a link without loss: transfers, handshakes and violations.
 
+mod addresses;
 pub mod handmade;
 mod inits;
 mod retries;
@@ -113,6 +114,7 @@ impl Pair {
             session,
             agent: self.agent_key,
             path: path(true),
+            further: Vec::new(),
             ticket,
             invite: None,
             first: Bytes::from_static(first),

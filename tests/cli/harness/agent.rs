@@ -138,7 +138,7 @@ impl Agent {
 }
 
 /// A free port below the range of automatically assigned ports (`ip_local_port_range`).
-fn port_to_keep() -> u16 {
+pub fn port_to_keep() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let process = u16::try_from(std::process::id() % 100).unwrap() * 100;
     loop {

@@ -11,7 +11,7 @@ mod test;
 mod trees;
 mod workload;
 
-pub use agent::Agent;
+pub use agent::{Agent, port_to_keep};
 pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually};
 pub use raw_peer::{RawPeer, send_forged};

@@ -186,6 +186,7 @@ impl Handshake {
             session,
             agent: self.peer_key.public(),
             path: path(peer(0)),
+            further: Vec::new(),
             ticket: (input.below(2) == 0).then_some(ticket),
             invite: None,
             first,

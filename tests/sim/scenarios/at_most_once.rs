@@ -114,9 +114,16 @@ impl Trial {
         let mut rng = SimRng::new(seed, "ten thousand");
         let link = any_bad_link(&mut rng);
         let mut sim = Simulation::new(seed, link);
-        let agents: Vec<_> = (0..=rng.below(3))
+        let mut agents: Vec<_> = (0..=rng.below(3))
             .map(|_| WholeAgent::new(&mut sim))
             .collect();
+        // Some agents have a second address, to which the INIT of a session may be sent too.
+        for (number, agent) in agents.iter_mut().enumerate() {
+            if rng.chance(0.5) {
+                let address = format!("203.0.113.{number}:7000");
+                agent.add_address(&mut sim, address.parse().expect("an address"));
+            }
+        }
         let controllers: Vec<_> = (0..=rng.below(3))
             .map(|_| WholeController::new(&mut sim))
             .collect();

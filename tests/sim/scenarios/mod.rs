@@ -18,6 +18,7 @@ mod reset;
 mod restart;
 mod roaming;
 mod round_trips;
+mod several_addresses;
 mod slow_reader;
 mod unauthorized;
 

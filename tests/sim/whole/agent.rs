@@ -104,8 +104,8 @@ pub struct WholeAgent {
     pub host: HostId,
     /// Its public key.
     pub key: PublicKey,
-    /// Its address.
-    pub address: SocketAddr,
+    /// Its addresses, in the order in which a controller tries them.
+    pub addresses: Vec<SocketAddr>,
     /// Record of every start.
     pub log: Rc<RefCell<Log>>,
     app: Rc<RefCell<ServiceApp>>,
@@ -166,13 +166,19 @@ impl WholeAgent {
         let agent = Self {
             host,
             key,
-            address,
+            addresses: vec![address],
             log,
             app,
             run,
         };
         agent.begin(sim);
         agent
+    }
+
+    /// Gives the agent another address, which controllers try after the others.
+    pub fn add_address(&mut self, sim: &mut Simulation, address: SocketAddr) {
+        sim.add_address(self.host, address);
+        self.addresses.push(address);
     }
 
     /// Replaces the supervisor; its jobs end with it.

@@ -101,6 +101,14 @@ fn exec(task: &Task) -> Exec {
     }
 }
 
+fn path(address: &SocketAddr) -> Path {
+    Path {
+        socket: 0,
+        local: None,
+        remote: (*address).into(),
+    }
+}
+
 impl WholeController {
     /// Adds a controller to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
@@ -194,11 +202,7 @@ impl WholeController {
             request,
             goal: Goal::Result,
             agent: agent.key,
-            paths: vec![Path {
-                socket: 0,
-                local: None,
-                remote: agent.address.into(),
-            }],
+            paths: agent.addresses.iter().map(path).collect(),
             ticket: app.tickets.get(&agent.key).copied(),
             begun: now,
             contact_timeout: Duration::from_secs(30),
@@ -262,7 +266,7 @@ impl Runner {
                 Action::Accepted { .. } => {
                     self.accepted.insert(running.task.id);
                 }
-                Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
+                Action::Answered(_) | Action::Gap(..) | Action::Screen(_) | Action::Flush => {}
                 Action::Ended(report) => {
                     assert!(running.attempt.poll().is_none(), "nothing follows the end");
                     if let Some(outputs) = running.judge_kept(&report) {

@@ -64,6 +64,7 @@ impl Caller {
             session: SESSION,
             agent,
             path,
+            further: Vec::new(),
             ticket: None,
             invite,
             first: to_line(&Request::Ping {}).into(),

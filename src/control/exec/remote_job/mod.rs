@@ -29,51 +29,23 @@ use super::{Output, Report};
 use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
-use crate::message::{CloseCode, Exec, Outcome, Request, RequestId, Window, to_line};
+use crate::message::{CloseCode, Outcome, Request, RequestId, Window, to_line};
+use crate::peer_addr::PeerAddr;
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
 use attachment::Attachment;
 use input::Input;
+pub use job_request::JobRequest;
 use progress::{Exit, Progress};
 
 mod attachment;
 mod input;
+mod job_request;
 mod progress;
 mod receive;
 mod reconnect;
 mod terminal;
-
-/// Request to the agent.
-#[derive(Clone, Debug)]
-pub enum JobRequest {
-    /// Run a command. A request with an age is preceded by a probe, which starts nothing.
-    Exec(Exec),
-    /// Attach to a job that is running or has ended.
-    Attach {
-        /// The job.
-        id: RequestId,
-        /// Offset of the first byte of stdout to send. `None`: that of the first byte that no controller has written.
-        stdout: Option<u64>,
-        /// The same for stderr.
-        stderr: Option<u64>,
-        /// Key of its owner, if it is another.
-        key: Option<PublicKey>,
-        /// True if input follows, should the job have a terminal.
-        keyboard: bool,
-    },
-}
-
-impl JobRequest {
-    /// Returns the request id.
-    #[must_use]
-    pub const fn id(&self) -> RequestId {
-        match self {
-            Self::Exec(exec) => exec.id,
-            Self::Attach { id, .. } => *id,
-        }
-    }
-}
 
 /// Condition under which a job is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,6 +92,8 @@ pub enum Action {
     Gap(Output, u64, u64),
     /// Ticket to store.
     Learned(Ticket),
+    /// Address that has answered, of a host with several.
+    Answered(PeerAddr),
     /// The agent has accepted the request.
     Accepted {
         /// True if the job has a terminal.
@@ -233,10 +207,11 @@ impl RemoteJob {
         match event {
             Event::Connected {
                 session,
+                path,
                 at,
                 ticket,
                 ..
-            } => self.on_connected(session, at, ticket),
+            } => self.on_connected(session, path, at, ticket),
             Event::Stream { session, event } => self.on_stream_event(session, event),
             Event::Silent { .. } => self.on_silence(),
             Event::Heard { .. } => self.contact.on_heard(),

@@ -8,7 +8,7 @@ use crate::control::contact::{self, Failure};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{CloseCode, Exec, Outcome, Request, to_line};
-use crate::session::{Closed, SessionHandle, Ticket};
+use crate::session::{Closed, Path, SessionHandle, Ticket};
 use crate::time::{Instant, micros};
 use crate::wire::Lane;
 
@@ -86,12 +86,20 @@ impl RemoteJob {
         }
     }
 
-    pub(super) fn on_connected(&mut self, session: SessionHandle, at: Instant, ticket: Ticket) {
+    pub(super) fn on_connected(
+        &mut self,
+        session: SessionHandle,
+        path: Path,
+        at: Instant,
+        ticket: Ticket,
+    ) {
         let Some(index) = self.index(session) else {
             return;
         };
-        self.contact.on_connected(ticket);
+        self.contact.on_connected(path, ticket);
         self.actions.push_back(Action::Learned(ticket));
+        let address = self.contact.answered_at();
+        self.actions.extend(address.map(Action::Answered));
         self.older = started_by(ticket) < self.first_asked();
         self.attachments[index].epoch = Some(ticket.epoch);
         if self.attachments[index].asked == Asked::Nothing {
@@ -158,7 +166,7 @@ impl RemoteJob {
         }
         match self.contact.on_closed(reason) {
             Ok(()) => self.connect_beside(),
-            Err(Failure::Unreachable) => self.end(Some(Outcome::Unreachable {})),
+            Err(Failure::Unreachable { tried }) => self.give_up(Outcome::Unreachable {}, tried),
             Err(Failure::Lost) => {
                 self.give_up(Outcome::Lost {}, Some("the agent does not answer".into()));
             }

@@ -104,6 +104,12 @@ impl Run<'_> {
                     running.learned = Some(ticket);
                 }
             }
+            Action::Answered(address) => {
+                if self.settings.verbosity == Verbosity::Verbose {
+                    let label = &self.tasks[index].label;
+                    self.say(&format!("{label}: answered at {address}"));
+                }
+            }
             Action::Accepted { terminal, places } => {
                 if let Some(journal) = &mut self.journal {
                     journal.place(index, (!terminal).then_some(places));

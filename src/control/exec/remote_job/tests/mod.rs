@@ -6,8 +6,7 @@ mod terminal;
 
 use super::*;
 use crate::control::exec::Output::{Stderr, Stdout};
-use crate::control::limits;
-use crate::message::{Lines, Reply};
+use crate::message::{Exec, Lines, Reply};
 use crate::session::Closed;
 use crate::wire::{CallId, Early};
 
@@ -44,19 +43,21 @@ fn exec() -> Exec {
     }
 }
 
+fn path(port: u16) -> Path {
+    Path {
+        socket: 0,
+        local: None,
+        remote: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
+    }
+}
+
 fn config(addresses: u16, ticket: Option<Ticket>) -> Config {
     Config {
         slot: 3,
         request: JobRequest::Exec(exec()),
         goal: Goal::Result,
         agent: PublicKey([1; 32]),
-        paths: (0..addresses)
-            .map(|port| Path {
-                socket: 0,
-                local: None,
-                remote: std::net::SocketAddr::from(([127, 0, 0, 1], 7000 + port)).into(),
-            })
-            .collect(),
+        paths: (7000..7000 + addresses).map(path).collect(),
         ticket,
         begun: Instant::from_micros(1_000_000),
         contact_timeout: Duration::from_secs(10),
@@ -134,6 +135,7 @@ fn drain(job: &mut RemoteJob) -> Wanted {
             Action::Command(Command::Watch { .. } | Command::Release { .. })
             | Action::Gap(..)
             | Action::Learned(_)
+            | Action::Answered(_)
             | Action::Accepted { .. }
             | Action::Flush => {}
         }
@@ -144,6 +146,7 @@ fn drain(job: &mut RemoteJob) -> Wanted {
 fn connected(job: &mut RemoteJob, generation: u64, epoch: u64) {
     job.on_event(Event::Connected {
         session: attachment(generation),
+        path: path(7000),
         at: AT,
         ticket: ticket(epoch, if epoch == RUN { 0 } else { 2_000_000 }),
         early: Early::Accepted,

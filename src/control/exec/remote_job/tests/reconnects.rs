@@ -60,24 +60,20 @@ fn an_agent_without_an_answer_is_unreachable() {
 }
 
 #[test]
-fn every_address_is_tried_within_the_contact_timeout() {
+fn every_address_is_tried_in_one_session_that_has_the_contact_timeout() {
     let mut job = RemoteJob::new(config(2, None));
-    let mut ports = Vec::new();
-    let mut spent = Duration::ZERO;
-    for generation in 0.. {
-        let wanted = drain(&mut job);
-        if wanted.report.is_some() {
-            assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
-            break;
-        }
-        let connect = &wanted.connects[0];
-        assert!(wanted.requests.is_empty(), "no agent has answered");
-        ports.push(connect.path.remote.port().unwrap());
-        spent += connect.timeout;
-        closed(&mut job, generation, Closed::Unreachable);
-    }
-    assert_eq!(ports, [7000, 7001, 7000]);
-    assert_eq!(spent, Duration::from_secs(10) + limits::NEXT_ADDRESS);
+    let wanted = drain(&mut job);
+    assert!(wanted.requests.is_empty(), "no agent has answered");
+    let connect = &wanted.connects[0];
+    assert_eq!(connect.path, path(7000));
+    assert_eq!(connect.further, [path(7001)]);
+    assert_eq!(connect.timeout, Duration::from_secs(10));
+    closed(&mut job, 0, Closed::Unreachable);
+    let wanted = drain(&mut job);
+    assert!(wanted.connects.is_empty());
+    assert_eq!(outcome(&wanted), Some(Outcome::Unreachable {}));
+    let note = wanted.report.unwrap().note.unwrap();
+    assert_eq!(note, "tried 127.0.0.1:7000, 127.0.0.1:7001");
 }
 
 #[test]
@@ -103,15 +99,16 @@ fn an_agent_that_ends_session_after_session_uses_up_the_numbers_and_nothing_over
 
 #[test]
 fn a_request_that_may_have_been_taken_is_attached_to_and_not_sent_again() {
-    // The first datagram carried the command, and nothing answered.
+    // The first datagram carried the command, and the session is lost.
     let mut job = RemoteJob::new(config(2, Some(ticket(RUN, 0))));
     assert!(matches!(drain(&mut job).requests[0].2, Request::Exec(_)));
-    closed(&mut job, 0, Closed::Unreachable);
+    connected(&mut job, 0, RUN);
+    closed(&mut job, 0, Closed::Lost);
     assert!(matches!(
         drain(&mut job).requests[0].2,
         Request::Attach { .. }
     ));
-    // The same run of the agent answers at the other address that it has not seen it.
+    // The same run of the agent answers that it has not seen it.
     connected(&mut job, 1, RUN);
     reply(&mut job, 1, &Reply::NoJob {});
     let wanted = drain(&mut job);
@@ -123,7 +120,7 @@ fn a_request_that_may_have_been_taken_is_attached_to_and_not_sent_again() {
 #[test]
 fn a_younger_agent_that_does_not_know_the_request_is_not_asked_to_start_it() {
     let mut job = RemoteJob::new(config(2, Some(ticket(RUN, 0))));
-    closed(&mut job, 0, Closed::Unreachable);
+    closed(&mut job, 0, Closed::Restarted);
     connected(&mut job, 1, NEXT_RUN);
     reply(&mut job, 1, &Reply::NoJob {});
     let wanted = drain(&mut job);
@@ -153,17 +150,16 @@ fn the_session_that_answers_first_is_kept_and_the_other_closed() {
 fn a_request_without_a_ticket_is_sent_once_an_agent_has_answered() {
     let mut job = RemoteJob::new(config(2, None));
     job.on_stdin(Bytes::from_static(b"input"), true);
-    closed(&mut job, 0, Closed::Unreachable);
     let wanted = drain(&mut job);
     assert!(wanted.requests.is_empty() && wanted.stdin.is_empty());
     assert!(!job.may_be_there());
-    connected(&mut job, 1, RUN);
+    connected(&mut job, 0, RUN);
     let wanted = drain(&mut job);
     // Nobody else has the id, so an agent of any age may start it.
     assert_eq!(ages(&wanted), [0]);
     assert_eq!((&wanted.stdin[..], wanted.stdin_fin), (&b"input"[..], true));
     assert!(job.may_be_there());
-    reply(&mut job, 1, &accepted(0, 0));
+    reply(&mut job, 0, &accepted(0, 0));
     assert!(drain(&mut job).stdin.is_empty(), "no byte is sent twice");
 }
 
@@ -275,6 +271,7 @@ fn a_repeat_is_not_started_by_an_agent_that_may_be_younger() {
         };
         job.on_event(Event::Connected {
             session: attachment(0),
+            path: path(7000),
             at: AT,
             ticket,
             early: Early::Accepted,
