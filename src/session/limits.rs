@@ -170,8 +170,22 @@ pub const GRANULARITY: Duration = Duration::from_millis(1);
 /// Maximum delay of an acknowledgement (25 ms by default in RFC 9000 §18.2).
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(10);
 
-/// Packet reordering threshold (RFC 9002 §6.1.1).
+/// Packet reordering threshold at first (RFC 9002 §6.1.1).
 pub const PACKET_THRESHOLD: u64 = 3;
+
+/// Upper bound of the packet reordering threshold, which rises after spurious losses. A loss is then declared by the
+/// time threshold at the latest.
+pub const MAX_PACKET_THRESHOLD: u64 = 256;
+
+/// Time reordering threshold at first, in eighths of a round trip (RFC 9002 §6.1.2).
+pub const TIME_THRESHOLD: u32 = 9;
+
+/// Upper bound of the time reordering threshold, which rises after spurious losses: two round trips.
+pub const MAX_TIME_THRESHOLD: u32 = 16;
+
+/// Number of datagrams declared lost that are remembered, to recognize a spurious loss: four times the largest
+/// packet threshold.
+pub const LOST_REMEMBERED: usize = 1024;
 
 /// Upper bound of the probe timeout with backoff, so that a path that works again is noticed soon.
 pub const MAX_PTO: Duration = Duration::from_secs(3);

@@ -104,17 +104,24 @@ impl RttEstimator {
         self.smoothed + (self.var * 4).max(GRANULARITY) + MAX_ACK_DELAY
     }
 
-    /// Returns the time threshold of loss detection: the age at which a datagram sent before an acknowledged
-    /// one counts as lost (§6.1.2).
+    /// Returns the age at which a datagram sent before an acknowledged one counts as lost, for a time threshold
+    /// in eighths of a round trip (§6.1.2).
     #[must_use]
-    pub fn loss_delay(&self) -> Duration {
-        (self.smoothed.max(self.latest()) * 9 / 8).max(GRANULARITY)
+    pub fn loss_delay(&self, time_threshold: u32) -> Duration {
+        (self.longest_recent() * time_threshold / 8).max(GRANULARITY)
+    }
+
+    /// Returns the longer of the smoothed and the latest round-trip time, to which the time threshold refers.
+    #[must_use]
+    pub fn longest_recent(&self) -> Duration {
+        self.smoothed.max(self.latest())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::limits::TIME_THRESHOLD;
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -146,7 +153,7 @@ mod tests {
         rtt.on_sample(ms(120), ms(0));
         assert_eq!(rtt.smoothed(), ms(85));
         assert_eq!(rtt.var(), ms(40));
-        assert_eq!(rtt.loss_delay(), ms(135));
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD), ms(135));
     }
 
     #[test]
@@ -184,6 +191,6 @@ mod tests {
             rtt.on_sample(Duration::from_micros(100), ms(0));
         }
         assert!(rtt.pto() >= Duration::from_micros(100) + GRANULARITY + MAX_ACK_DELAY);
-        assert_eq!(rtt.loss_delay(), GRANULARITY);
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD), GRANULARITY);
     }
 }

@@ -158,5 +158,9 @@ pub const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 /// `ProbeRTTDuration`).
 pub const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 
+/// Rounds after its first loss for which an episode of losses can be undone. Ours: packets that arrive
+/// later than that are seen by the time threshold of loss detection, at most two round trips.
+pub const UNDO_ROUNDS: u64 = 3;
+
 /// Rounds for which the degree of ACK aggregation is remembered (BBR, `ExtraAckedFilterLen`).
 pub const AGGREGATION_ROUNDS: u64 = 10;

@@ -58,6 +58,9 @@ pub trait Controller: Send {
     fn on_acked(&mut self, now: Instant, acked: &Acked);
     /// Processes a loss.
     fn on_lost(&mut self, now: Instant, lost: &Lost);
+    /// Processes a spurious loss: packets of `bytes` bytes that were reported lost have arrived after all. Called
+    /// before [`on_acked`](Self::on_acked) for the same ACK, which counts them as acknowledged.
+    fn on_spurious(&mut self, now: Instant, bytes: u64);
     /// Returns the congestion window: the bytes that may be in flight.
     fn window(&self) -> u64;
     /// Returns the pacing rate in bytes per second.

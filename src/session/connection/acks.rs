@@ -1,8 +1,9 @@
 //! Received counters, and the time of the next acknowledgement (RFC 9000 §13.2).
 //!
-//! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, is acknowledged at once. Any other
-//! acknowledgement is delayed by an eighth of a round trip, at most [`limits::MAX_ACK_DELAY`], so that it
-//! can cover several datagrams.
+//! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, is acknowledged at once; reordering not
+//! within [`limits::GRANULARITY`] of the last ACK, so that a path that reorders all the time does not cost an ACK for
+//! each datagram. Any other acknowledgement is delayed by an eighth of a round trip, at most [`limits::MAX_ACK_DELAY`],
+//! so that it can cover several datagrams.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(in crate::session) struct Acks {
     largest_at: Instant,
     /// Number of ack-eliciting datagrams since the last ACK.
     unreported: u32,
+    /// Time of the last ACK.
+    written_at: Option<Instant>,
     due: Option<Instant>,
 }
 
@@ -26,6 +29,7 @@ impl Acks {
             received: RangeSet::new(limits::RECEIVED_RANGES),
             largest_at: Instant::ZERO,
             unreported: 0,
+            written_at: None,
             due: None,
         }
     }
@@ -50,12 +54,15 @@ impl Acks {
             return;
         }
         self.unreported = self.unreported.saturating_add(1);
-        if counter != expected || self.unreported >= limits::ACK_EVERY {
-            self.due = Some(now);
-        } else if self.due.is_none() {
-            self.due =
-                Some(now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY));
-        }
+        let at = if self.unreported >= limits::ACK_EVERY {
+            now
+        } else if counter == expected {
+            now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY)
+        } else {
+            self.written_at
+                .map_or(now, |written| now.max(written + limits::GRANULARITY))
+        };
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     pub(in crate::session) fn timeout(&self) -> Option<Instant> {
@@ -83,6 +90,7 @@ impl Acks {
             return None;
         }
         self.unreported = 0;
+        self.written_at = Some(now);
         self.due = None;
         Some(largest)
     }
@@ -92,5 +100,43 @@ impl Acks {
     pub(in crate::session) fn on_ack_arrived(&mut self, largest: u64) {
         self.received
             .remove_below(largest.saturating_sub(limits::ACK_HISTORY));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_acknowledged_at_once_and_constant_reordering_once_a_millisecond() {
+        let mut acks = Acks::new();
+        let (mut now, mut written) = (Instant::from_micros(1_000_000), 0);
+        let rtt = Duration::from_millis(40);
+        acks.on_received(now, 1, true, rtt);
+        assert!(!acks.is_due(now));
+        acks.on_received(now, 3, true, rtt);
+        assert!(acks.is_due(now));
+        assert!(acks.write(now, 100, &mut Vec::new()).is_some());
+        // Pairs in the wrong order: 500 datagrams in 100 ms.
+        for pair in 2..252 {
+            for counter in [2 * pair + 1, 2 * pair] {
+                now += Duration::from_micros(200);
+                acks.on_received(now, counter, true, rtt);
+                if acks.is_due(now) {
+                    acks.write(now, 100, &mut Vec::new());
+                    written += 1;
+                }
+            }
+        }
+        assert_eq!(written, 100);
+        // On a faster path, every tenth.
+        for counter in (1001..1101).rev() {
+            acks.on_received(now, counter, true, rtt);
+            if acks.is_due(now) {
+                acks.write(now, 100, &mut Vec::new());
+                written += 1;
+            }
+        }
+        assert_eq!(written, 110);
     }
 }

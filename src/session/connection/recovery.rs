@@ -1,13 +1,14 @@
-//! Loss detection and the probe timer (RFC 9002), and the interface to congestion control.
+//! Acknowledgements and the probe timer (RFC 9002), and the interface to congestion control.
 //!
 //! Returns the datagrams that were acknowledged or lost; the session passes their frames on to the
-//! streams. Invariants: an ACK for a counter that was never sent is a violation; a probe timeout declares
+//! streams. Loss detection is in `loss`. Invariants: an ACK for a counter that was never sent is a violation; a probe timeout declares
 //! nothing lost, it only sends frames again.
 
 use std::time::Duration;
 
+use super::reordering::Reordering;
 use super::sent::{SentFrame, SentPacket, SentPackets};
-use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer};
+use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Pacer};
 use crate::session::rtt::RttEstimator;
 use crate::session::{Fault, limits};
 use crate::time::Instant;
@@ -16,19 +17,20 @@ use crate::wire::Ack;
 pub(in crate::session) struct Recovery {
     pub(in crate::session) sent: SentPackets,
     pub(in crate::session) rtt: RttEstimator,
-    congestion: Box<dyn Controller>,
+    pub(super) congestion: Box<dyn Controller>,
     pacer: Pacer,
-    delivery: DeliveryRate,
-    largest_acked: Option<u64>,
+    pub(super) delivery: DeliveryRate,
+    pub(super) largest_acked: Option<u64>,
+    pub(super) reordering: Reordering,
     /// Time at which the next datagram will be declared lost.
-    loss_time: Option<Instant>,
+    pub(super) loss_time: Option<Instant>,
     /// Time at which the last ack-eliciting datagram was sent, or the probe timer expired.
     last_eliciting: Instant,
     /// Number of probe timeouts without an acknowledgement.
     backoff: u32,
     /// Number of probes to send, regardless of the window.
     probes: u8,
-    first_rtt_sample: Option<Instant>,
+    pub(super) first_rtt_sample: Option<Instant>,
 }
 
 /// Datagrams that an ACK or the loss timer has settled.
@@ -61,6 +63,7 @@ impl Recovery {
             pacer: Pacer::new(now),
             delivery: DeliveryRate::default(),
             largest_acked: None,
+            reordering: Reordering::new(),
             loss_time: None,
             last_eliciting: now,
             backoff: 0,
@@ -144,55 +147,33 @@ impl Recovery {
         if ack.largest >= self.sent.next_counter() {
             return Err(Fault::NeverSent);
         }
+        let spurious = self.take_spurious(now, ack);
         let mut outcome = AckOutcome::default();
-        let base = self.sent.base();
-        let mut ranges: Vec<_> = ack
-            .ranges()
-            .take_while(|range| *range.end() >= base)
-            .collect();
-        ranges.reverse();
-        let mut largest_newly = None;
-        let mut eliciting = false;
-        for range in ranges {
-            for counter in (*range.start()).max(base)..=*range.end() {
-                let Some(packet) = self.sent.take(counter) else {
-                    continue;
-                };
-                if packet.eliciting {
-                    // Bare ACKs are acknowledged by the hundred, together with the next ack-eliciting
-                    // datagram. Counted as delivered in that round trip, they would inflate the rate.
-                    self.delivery
-                        .on_acked(now, &packet.rate, packet.time, packet.bytes);
-                    eliciting = true;
-                }
-                largest_newly = Some((counter, packet.time));
-                outcome.acked.push(packet);
-            }
-        }
-        self.sent.trim();
-        let Some((newest, sent_at)) = largest_newly else {
+        let newest = self.take_acked(now, ack, &mut outcome.acked);
+        if newest.is_none() && spurious == 0 {
             return Ok(outcome);
-        };
+        }
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
-        let mut sample = None;
-        if newest == ack.largest && eliciting {
-            let latest = now.since(sent_at);
+        let mut acked_bytes = spurious;
+        for packet in outcome.acked.iter().filter(|packet| packet.eliciting) {
+            acked_bytes += packet.bytes;
+        }
+        let sample = newest
+            .filter(|&(counter, _)| counter == ack.largest && acked_bytes > spurious)
+            .map(|(_, sent_at)| now.since(sent_at));
+        if let Some(latest) = sample {
             self.rtt.on_sample(latest, ack.delay);
             self.first_rtt_sample.get_or_insert(now);
-            sample = Some(latest);
         }
         self.backoff = 0;
         self.probes = 0;
+        if spurious > 0 {
+            self.congestion.on_spurious(now, spurious);
+        }
         outcome.lost = self.detect_lost(now);
-        let bytes = outcome
-            .acked
-            .iter()
-            .filter(|packet| packet.eliciting)
-            .map(|packet| packet.bytes)
-            .sum();
         let rate = self.delivery.take_sample(self.rtt.min());
         let acked = Acked {
-            bytes,
+            bytes: acked_bytes,
             in_flight: self.sent.in_flight(),
             rtt: sample,
             min_rtt: self.rtt.min(),
@@ -204,82 +185,37 @@ impl Recovery {
         Ok(outcome)
     }
 
-    /// Removes and returns the datagrams that the packet and the time threshold declare lost (RFC 9002 §6.1).
-    fn detect_lost(&mut self, now: Instant) -> Vec<SentPacket> {
-        self.loss_time = None;
-        let Some(largest) = self.largest_acked else {
-            return Vec::new();
-        };
-        let delay = self.rtt.loss_delay();
-        let mut lost = Vec::new();
-        for (counter, packet) in self.sent.iter() {
-            if counter >= largest {
-                break;
-            }
-            let due = packet.time + delay;
-            if largest - counter >= limits::PACKET_THRESHOLD || due <= now {
-                lost.push(counter);
-            } else {
-                self.loss_time = Some(self.loss_time.map_or(due, |time| time.min(due)));
-            }
-        }
-        let persistent = self.is_persistent(&lost);
-        if persistent {
-            self.rtt.forget_min();
-        }
-        let packets: Vec<_> = lost
-            .iter()
-            .filter_map(|&counter| self.sent.take(counter))
+    /// Moves the datagrams that an ACK newly acknowledges to `acked`; returns counter and send time of the newest.
+    fn take_acked(
+        &mut self,
+        now: Instant,
+        ack: &Ack<'_>,
+        acked: &mut Vec<SentPacket>,
+    ) -> Option<(u64, Instant)> {
+        let base = self.sent.base();
+        let mut ranges: Vec<_> = ack
+            .ranges()
+            .take_while(|range| *range.end() >= base)
             .collect();
-        self.sent.trim();
-        let bytes = packets
-            .iter()
-            .filter(|packet| packet.eliciting)
-            .map(|packet| packet.bytes)
-            .sum();
-        if bytes > 0 {
-            let newest_sent = packets
-                .iter()
-                .map(|packet| packet.time)
-                .max()
-                .unwrap_or(now);
-            let in_flight = self.sent.in_flight();
-            self.congestion.on_lost(
-                now,
-                &Lost {
-                    bytes,
-                    in_flight,
-                    newest_sent,
-                    persistent,
-                },
-            );
-        }
-        packets
-    }
-
-    /// Returns true for persistent congestion (RFC 9002 §7.6): consecutive lost counters over more than
-    /// three probe timeouts, all sent after the first round-trip sample.
-    fn is_persistent(&self, lost: &[u64]) -> bool {
-        let Some(first_sample) = self.first_rtt_sample else {
-            return false;
-        };
-        let limit = self.rtt.pto() * 3;
-        let mut run: Option<(u64, Instant)> = None;
-        let packets = self.sent.iter().filter(|(counter, packet)| {
-            packet.eliciting && packet.time >= first_sample && lost.binary_search(counter).is_ok()
-        });
-        for (counter, packet) in packets {
-            match run {
-                Some((previous, start)) if previous + 1 == counter => {
-                    if packet.time.since(start) > limit {
-                        return true;
-                    }
-                    run = Some((counter, start));
+        ranges.reverse();
+        let mut newest = None;
+        for range in ranges {
+            for counter in (*range.start()).max(base)..=*range.end() {
+                let Some(packet) = self.sent.take(counter) else {
+                    continue;
+                };
+                if packet.eliciting {
+                    // Bare ACKs are acknowledged by the hundred, together with the next ack-eliciting
+                    // datagram. Counted as delivered in that round trip, they would inflate the rate.
+                    self.delivery
+                        .on_acked(now, &packet.rate, packet.time, packet.bytes);
                 }
-                _ => run = Some((counter, packet.time)),
+                newest = Some((counter, packet.time));
+                acked.push(packet);
             }
         }
-        false
+        self.sent.trim();
+        newest
     }
 
     /// Returns the time at which [`expired`](Self::expired) is due.

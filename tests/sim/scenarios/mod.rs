@@ -13,6 +13,7 @@ mod loss;
 mod network_model;
 mod per_key;
 mod progress;
+mod reordering;
 mod replay;
 mod reset;
 mod restart;

@@ -6,8 +6,8 @@
 //! halves at every loss, the model reacts only to loss beyond what the path has at random
 //! ([`signals`], [`own_loss`]).
 //!
-//! Left out of version 3: undo after spurious loss, precautionary probes, and reactions to marks
-//! finer than one congested round. Not here: pacing and delivery-rate samples, which every
+//! Left out of version 3: precautionary probes, and reactions to marks finer than one congested
+//! round. Not here: pacing and delivery-rate samples, which every
 //! controller needs.
 //!
 //! Invariants: the window is never below four datagrams and the pacing rate is never 0. An
@@ -23,6 +23,7 @@ mod signals;
 mod startup;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use super::limits::{
     INITIAL_WINDOW_BYTES, INITIAL_WINDOW_DATAGRAMS, MIN_WINDOW_DATAGRAMS, NOMINAL_RTT,
@@ -37,6 +38,7 @@ use probe_bw::{Bounds, Cycle};
 use probe_rtt::RttProbe;
 use signals::{Signals, Verdict};
 use startup::FullPipe;
+use undo::Undo;
 
 /// A BBR controller.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub struct Bbr {
     bounds: Bounds,
     cycle: Cycle,
     rtt_probe: Option<RttProbe>,
+    undo: Option<Undo>,
     window: u64,
     /// Window before `ProbeRTT`.
     window_before: u64,
@@ -101,6 +104,7 @@ impl Bbr {
             bounds: Bounds::default(),
             cycle: Cycle::new(now, seed),
             rtt_probe: None,
+            undo: None,
             window,
             window_before: 0,
             first_window: window,
@@ -263,11 +267,18 @@ impl Controller for Bbr {
     }
 
     fn on_lost(&mut self, now: Instant, lost: &Lost) {
+        self.save_upon_loss(lost.bytes);
         self.signals.on_lost(lost.bytes);
         self.own_loss.on_lost(lost.bytes);
         if lost.persistent {
             self.start_over(now);
         }
+    }
+
+    fn on_spurious(&mut self, now: Instant, bytes: u64) {
+        self.signals.on_spurious(bytes);
+        self.own_loss.on_spurious(bytes);
+        self.undo_spurious(now, bytes);
     }
 
     fn window(&self) -> u64 {

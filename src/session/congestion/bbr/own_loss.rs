@@ -50,6 +50,13 @@ impl OwnLoss {
         }
     }
 
+    /// Takes losses back that were spurious.
+    pub fn on_spurious(&mut self, bytes: u64) {
+        if self.counting {
+            self.lost = self.lost.saturating_sub(bytes);
+        }
+    }
+
     /// Returns true if enough datagrams were counted for an estimate.
     pub fn is_measured(&self, datagram: u64) -> bool {
         self.lost.saturating_add(self.acked) >= LOOK_DATAGRAMS.saturating_mul(datagram)
@@ -71,6 +78,11 @@ impl OwnLoss {
         let share = if share > OWN_LOSS_MAX { 0 } else { share };
         self.known = Some((share, now));
         (self.lost, self.acked) = (0, 0);
+    }
+
+    /// Ends counting without an estimate.
+    pub fn abandon(&mut self) {
+        self.counting = false;
     }
 
     /// Returns true if there is no estimate, or one too old to decide about a suspicious round.

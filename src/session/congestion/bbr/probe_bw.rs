@@ -10,7 +10,7 @@ use super::{Bbr, Phase, Turn};
 use crate::time::{Instant, micros};
 
 /// Bounds of the path. `None` means that no bound was met.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
     /// Largest volume found by probing (BBR, `inflight_longterm`).
     pub volume_high: Option<u64>,
@@ -24,6 +24,16 @@ impl Bounds {
     pub fn forget_recent(&mut self) {
         self.volume_low = None;
         self.rate_low = None;
+    }
+
+    /// Returns the looser of each bound.
+    pub fn looser(self, other: Self) -> Self {
+        let looser = |one: Option<u64>, other: Option<u64>| Some(one?.max(other?));
+        Self {
+            volume_high: looser(self.volume_high, other.volume_high),
+            volume_low: looser(self.volume_low, other.volume_low),
+            rate_low: looser(self.rate_low, other.rate_low),
+        }
     }
 }
 
@@ -175,11 +185,16 @@ impl Bbr {
     }
 
     fn start_up(&mut self, turn: &Turn) {
-        self.cycle.feedback = Feedback::Probe;
-        self.cycle.up_since = turn.now;
         self.rounds.restart(turn.sample.delivered);
         self.signals.begin(turn.in_flight);
         self.pipe.restart(turn.sample.rate);
+        self.resume_up(turn.now);
+    }
+
+    /// Begins Up, also after a spurious loss ended it.
+    pub(super) fn resume_up(&mut self, now: Instant) {
+        self.cycle.feedback = Feedback::Probe;
+        self.cycle.up_since = now;
         self.phase = Phase::Up;
         self.steepen();
     }
@@ -240,6 +255,7 @@ impl Bbr {
 
     /// Lowers the long-term bound after a probe that met it, once per probe.
     fn on_probe_too_high(&mut self, turn: &Turn) {
+        self.note_reaction();
         self.cycle.feedback = Feedback::None;
         if !turn.sample.app_limited {
             let target = self.inflight(Ratio::ONE).min(self.window);
@@ -289,6 +305,7 @@ impl Bbr {
         if answered || self.verdict() == Verdict::Clear {
             return;
         }
+        self.note_reaction();
         let rate = self.bounds.rate_low.unwrap_or(self.max_rate.best());
         let volume = self.bounds.volume_low.unwrap_or(self.window);
         self.bounds.rate_low = Some(self.signals.rate().max(BETA.of(rate)));

@@ -68,6 +68,7 @@ impl Bbr {
             loss: self.signals.loss(self.datagram),
             high,
         };
+        self.note_reaction();
         self.start_probe_rtt(turn, Purpose::Suspicion(suspicion));
     }
 
@@ -128,11 +129,29 @@ impl Bbr {
         if let Purpose::Suspicion(suspicion) = probe.purpose {
             self.conclude(now, suspicion);
         }
+        self.continue_after_probe();
+    }
+
+    /// Continues with Cruise, or with Startup if the pipe was never full.
+    fn continue_after_probe(&mut self) {
         self.phase = if self.pipe.ever {
             Phase::Cruise
         } else {
             Phase::Startup
         };
+    }
+
+    /// Ends a probe whose reason was a loss that was spurious.
+    pub(super) fn cancel_suspicion(&mut self, now: Instant) {
+        let is_suspicion = |probe: &mut RttProbe| matches!(probe.purpose, Purpose::Suspicion(_));
+        if self.rtt_probe.take_if(is_suspicion).is_none() {
+            return;
+        }
+        self.window = self.window.max(self.window_before);
+        self.window_before = 0;
+        self.own_loss.abandon();
+        self.cycle.restart(now);
+        self.continue_after_probe();
     }
 
     /// Decides about a suspicious loss, with the path's own loss measured.

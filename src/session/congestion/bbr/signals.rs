@@ -44,6 +44,14 @@ pub struct RoundLoss {
 }
 
 impl RoundLoss {
+    /// Converts bytes to datagrams.
+    pub fn new(lost: u64, total: u64, datagram: u64) -> Self {
+        Self {
+            lost: lost / datagram.max(1),
+            total: total / datagram.max(1),
+        }
+    }
+
     pub fn total(self) -> u64 {
         self.total
     }
@@ -92,6 +100,11 @@ impl Signals {
         self.lost = self.lost.saturating_add(bytes);
     }
 
+    /// Takes losses back that were spurious.
+    pub fn on_spurious(&mut self, bytes: u64) {
+        self.lost = self.lost.saturating_sub(bytes);
+    }
+
     /// Begins a round.
     pub fn begin(&mut self, in_flight: u64) {
         *self = Self {
@@ -127,10 +140,7 @@ impl Signals {
     /// Loss of the round so far.
     pub fn loss(&self, datagram: u64) -> RoundLoss {
         let total = self.flight.max(self.acked.saturating_add(self.lost));
-        RoundLoss {
-            lost: self.lost / datagram.max(1),
-            total: total / datagram.max(1),
-        }
+        RoundLoss::new(self.lost, total, datagram)
     }
 
     /// Queue that the round trips of the round show so far.

@@ -49,6 +49,7 @@ impl Bbr {
             return;
         }
         if turn.loss_round_ended && self.verdict() != Verdict::Clear {
+            self.note_reaction();
             self.pipe.ever = true;
             self.bounds.volume_high = Some(self.inflight(Ratio::ONE).max(self.proven_volume()));
         }

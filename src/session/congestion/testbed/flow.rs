@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Fate, Path};
 use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Lost, Pacer, PacketState};
+use crate::session::limits::{PACKET_THRESHOLD, TIME_THRESHOLD};
 use crate::session::rtt::RttEstimator;
 use crate::time::Instant;
 
@@ -175,11 +176,13 @@ impl Flow {
         let Some(largest) = self.largest_acked else {
             return;
         };
-        let delay = self.rtt.loss_delay();
+        let delay = self.rtt.loss_delay(TIME_THRESHOLD);
         let lost: Vec<u64> = self
             .flight
             .range(..largest)
-            .take_while(|(packet, sent)| **packet + 3 <= largest || sent.at + delay <= now)
+            .take_while(|(packet, sent)| {
+                **packet + PACKET_THRESHOLD <= largest || sent.at + delay <= now
+            })
             .map(|(packet, _)| *packet)
             .collect();
         self.lose(now, &lost);
@@ -217,7 +220,7 @@ impl Flow {
     fn timer(&self) -> Option<Instant> {
         let (packet, first) = self.flight.first_key_value()?;
         if self.largest_acked.is_some_and(|largest| *packet < largest) {
-            return Some(first.at + self.rtt.loss_delay());
+            return Some(first.at + self.rtt.loss_delay(TIME_THRESHOLD));
         }
         let newest = self.flight.last_key_value()?.1;
         Some(newest.at + self.rtt.pto() * 2u32.pow(self.pto_backoff.min(5)))
