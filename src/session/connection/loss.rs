@@ -9,7 +9,8 @@ use crate::time::Instant;
 use crate::wire::Ack;
 
 impl Recovery {
-    /// Removes and returns the datagrams that the packet and the time threshold declare lost.
+    /// Removes and returns the datagrams that the packet and the time threshold declare lost: the oldest ones, because
+    /// counters and times ascend together.
     pub(super) fn detect_lost(&mut self, now: Instant) -> Vec<SentPacket> {
         self.loss_time = None;
         let Some(largest) = self.largest_acked else {
@@ -17,40 +18,37 @@ impl Recovery {
         };
         let delay = self.rtt.loss_delay(self.reordering.time_threshold());
         let mut lost = Vec::new();
-        for (counter, packet) in self.sent.iter() {
-            if counter >= largest {
+        while let Some((counter, packet)) = self.sent.oldest()
+            && counter < largest
+        {
+            let due = packet.time + delay;
+            if largest - counter < self.reordering.packet_threshold() && due > now {
+                self.loss_time = Some(due);
                 break;
             }
-            let due = packet.time + delay;
-            if largest - counter >= self.reordering.packet_threshold() || due <= now {
-                lost.push(counter);
-            } else {
-                self.loss_time = Some(self.loss_time.map_or(due, |time| time.min(due)));
-            }
+            lost.extend(self.sent.take(counter).map(|packet| (counter, packet)));
         }
+        self.report_lost(now, &lost);
+        lost.into_iter().map(|(_, packet)| packet).collect()
+    }
+
+    /// Reports the ack-eliciting datagrams of the present path to the congestion controller.
+    fn report_lost(&mut self, now: Instant, lost: &[(u64, SentPacket)]) {
+        let lost: Vec<_> = lost
+            .iter()
+            .filter(|(counter, _)| self.sent.is_of_path(*counter))
+            .collect();
         let persistent = self.is_persistent(&lost);
         if persistent {
             self.rtt.forget_min();
         }
-        let mut packets = Vec::new();
-        for counter in lost {
-            if let Some(packet) = self.sent.take(counter) {
-                self.reordering.on_lost(counter, &packet);
-                packets.push(packet);
-            }
+        let (mut bytes, mut newest_sent) = (0, now);
+        for (counter, packet) in lost.iter().filter(|(_, packet)| packet.eliciting) {
+            self.reordering.on_lost(*counter, packet);
+            bytes += packet.bytes;
+            newest_sent = packet.time;
         }
-        self.sent.trim();
-        let bytes = packets
-            .iter()
-            .filter(|packet| packet.eliciting)
-            .map(|packet| packet.bytes)
-            .sum();
         if bytes > 0 {
-            let newest_sent = packets
-                .iter()
-                .map(|packet| packet.time)
-                .max()
-                .unwrap_or(now);
             let in_flight = self.sent.in_flight();
             self.congestion.on_lost(
                 now,
@@ -62,7 +60,6 @@ impl Recovery {
                 },
             );
         }
-        packets
     }
 
     /// Handles the datagrams that an ACK acknowledges after they were declared lost: raises the thresholds, and
@@ -87,26 +84,25 @@ impl Recovery {
         bytes
     }
 
-    /// Returns true for persistent congestion (RFC 9002 §7.6): consecutive lost counters over more than
-    /// three probe timeouts, all sent after the first round-trip sample.
-    fn is_persistent(&self, lost: &[u64]) -> bool {
+    /// Returns true for persistent congestion (RFC 9002 §7.6): ack-eliciting datagrams sent more than three probe
+    /// timeouts apart, and after the first round-trip sample, are lost, and none between them was acknowledged.
+    fn is_persistent(&self, lost: &[&(u64, SentPacket)]) -> bool {
         let Some(first_sample) = self.first_rtt_sample else {
             return false;
         };
         let limit = self.rtt.pto() * 3;
-        let mut run: Option<(u64, Instant)> = None;
-        let packets = self.sent.iter().filter(|(counter, packet)| {
-            packet.eliciting && packet.time >= first_sample && lost.binary_search(counter).is_ok()
-        });
-        for (counter, packet) in packets {
-            match run {
-                Some((previous, start)) if previous + 1 == counter => {
-                    if packet.time.since(start) > limit {
-                        return true;
-                    }
-                    run = Some((counter, start));
+        let (mut previous, mut start) = (None, None);
+        for (counter, packet) in lost {
+            // What was sent between two datagrams that are lost together was acknowledged.
+            if previous.is_some_and(|previous| previous + 1 != *counter) {
+                start = None;
+            }
+            previous = Some(*counter);
+            if packet.eliciting && packet.time >= first_sample {
+                let start = *start.get_or_insert(packet.time);
+                if packet.time.since(start) > limit {
+                    return true;
                 }
-                _ => run = Some((counter, packet.time)),
             }
         }
         false
@@ -260,5 +256,102 @@ mod tests {
             sender.recovery.reordering.packet_threshold(),
             limits::PACKET_THRESHOLD
         );
+    }
+
+    #[test]
+    fn an_ack_looks_only_at_what_it_settles_however_much_is_in_flight() {
+        let mut sender = Sender::new();
+        sender.reorder(limits::MAX_PACKET_THRESHOLD);
+        let steps = |sender: &Sender| sender.recovery.sent.steps.get();
+        let flight = 5000;
+        let first = sender.recovery.sent.next_counter();
+        sender.send(flight);
+        let before = steps(&sender);
+        // Every tenth is missing, and is lost by the threshold while the others are acknowledged one by one.
+        let mut lost = 0;
+        for counter in (first..first + flight).filter(|counter| counter % 10 > 0) {
+            lost += sender.ack(&[counter..=counter]).lost.len();
+        }
+        assert!(lost > 400);
+        let steps = steps(&sender) - before;
+        assert!(steps < 5 * flight, "{steps} steps");
+    }
+
+    /// Sends ten datagrams over `seconds`, of which those with numbers in `arrived` arrive, and then one that does;
+    /// returns true if that is persistent congestion.
+    fn persists(seconds: u64, arrived: &[u64], eliciting: bool) -> bool {
+        let mut sender = Sender::new();
+        let sampled = sender.send(1);
+        sender.now += ROUND_TRIP;
+        sender.ack(&[sampled..=sampled]);
+        for number in 0..10 {
+            sender.now += Duration::from_secs(seconds) / 10;
+            // Bare ACKs in between do not interrupt the loss.
+            let eliciting = number == 0 || number == 9 || eliciting;
+            sender
+                .recovery
+                .on_sent(sender.now, 1200, eliciting, Vec::new());
+        }
+        let last = sender.send(4);
+        sender.now += ROUND_TRIP * 3 / 2;
+        let mut ranges = vec![last - 3..=last];
+        ranges.extend(arrived.iter().map(|number| {
+            let counter = last - 13 + number;
+            counter..=counter
+        }));
+        sender.ack(&ranges);
+        // The minimum is forgotten.
+        sender.recovery.rtt.min() > ROUND_TRIP
+    }
+
+    #[test]
+    fn persistent_congestion_is_a_loss_over_three_probe_timeouts_without_an_arrival_between() {
+        assert!(persists(5, &[], true));
+        assert!(persists(5, &[], false), "bare ACKs are lost like others");
+        assert!(!persists(1, &[], true), "too short");
+        assert!(!persists(2, &[5], true), "interrupted");
+    }
+
+    #[test]
+    fn what_the_former_path_lost_or_delivers_late_does_not_count_on_a_new_one() {
+        for (acked, late) in [(0, false), (30, false), (30, true)] {
+            let mut moved = Sender::new();
+            let sampled = moved.send(1);
+            moved.now += ROUND_TRIP * 3;
+            moved.ack(&[sampled..=sampled]);
+            let last_of_old = moved.send(60);
+            moved.recovery.on_new_path(moved.now, 1200, 1);
+            let mut fresh = Sender::new();
+            fresh.now = moved.now;
+            fresh.recovery = Recovery::new(fresh.now, limits::INITIAL_RTT, 1200, 1);
+            let mut lost = 0;
+            for round in 0..8 {
+                for sender in [&mut moved, &mut fresh] {
+                    let first = sender.recovery.sent.next_counter();
+                    let last = sender.send(10 << round);
+                    sender.now += ROUND_TRIP;
+                    let mut ranges = vec![first..=last];
+                    if first > last_of_old && acked > 0 {
+                        ranges.push(last_of_old - acked..=last_of_old - acked / 2);
+                    }
+                    lost += sender.ack(&ranges).lost.len();
+                    // Late arrivals of the former path, after they were declared lost.
+                    if first > last_of_old && late {
+                        sender.ack(&[0..=last]);
+                    }
+                }
+                let state = |sender: &Sender| {
+                    let recovery = &sender.recovery;
+                    (
+                        (recovery.congestion.window(), recovery.sent.in_flight()),
+                        recovery.congestion.pacing_rate(),
+                        (recovery.rtt.smoothed(), recovery.rtt.min()),
+                        recovery.reordering.packet_threshold(),
+                    )
+                };
+                assert_eq!(state(&moved), state(&fresh), "round {round}");
+            }
+            assert!(lost >= 60 - 16, "the frames are sent again: {lost}");
+        }
     }
 }

@@ -40,6 +40,14 @@ pub(in crate::session) struct AckOutcome {
     pub(in crate::session) lost: Vec<SentPacket>,
 }
 
+/// Sum over the datagrams of the present path that an ACK newly acknowledges.
+struct NewlyAcked {
+    /// Bytes of the ack-eliciting ones.
+    bytes: u64,
+    /// Round-trip sample (RFC 9002 §5.1).
+    rtt: Option<Duration>,
+}
+
 /// Result of an expired loss-detection timer.
 #[derive(Debug)]
 pub(in crate::session) enum Expired {
@@ -72,11 +80,16 @@ impl Recovery {
         }
     }
 
-    /// Resets round-trip estimate and congestion control for a new path (RFC 9000 §9.4).
+    /// Resets round-trip estimate and congestion control for a new path (RFC 9000 §9.4). What was sent before may
+    /// still be acknowledged or lost, without effect on them.
     pub(in crate::session) fn on_new_path(&mut self, now: Instant, datagram: u64, seed: u64) {
+        self.sent.on_new_path();
         self.rtt = RttEstimator::new(limits::INITIAL_RTT);
+        self.first_rtt_sample = None;
         self.congestion = congestion::new(now, datagram, seed);
         self.pacer = Pacer::new(now);
+        self.delivery = DeliveryRate::default();
+        self.reordering = Reordering::new();
         self.backoff = 0;
     }
 
@@ -149,19 +162,12 @@ impl Recovery {
         }
         let spurious = self.take_spurious(now, ack);
         let mut outcome = AckOutcome::default();
-        let newest = self.take_acked(now, ack, &mut outcome.acked);
-        if newest.is_none() && spurious == 0 {
+        let newly = self.take_acked(now, ack, &mut outcome.acked);
+        if outcome.acked.is_empty() && spurious == 0 {
             return Ok(outcome);
         }
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
-        let mut acked_bytes = spurious;
-        for packet in outcome.acked.iter().filter(|packet| packet.eliciting) {
-            acked_bytes += packet.bytes;
-        }
-        let sample = newest
-            .filter(|&(counter, _)| counter == ack.largest && acked_bytes > spurious)
-            .map(|(_, sent_at)| now.since(sent_at));
-        if let Some(latest) = sample {
+        if let Some(latest) = newly.rtt {
             self.rtt.on_sample(latest, ack.delay);
             self.first_rtt_sample.get_or_insert(now);
         }
@@ -173,9 +179,9 @@ impl Recovery {
         outcome.lost = self.detect_lost(now);
         let rate = self.delivery.take_sample(self.rtt.min());
         let acked = Acked {
-            bytes: acked_bytes,
+            bytes: newly.bytes + spurious,
             in_flight: self.sent.in_flight(),
-            rtt: sample,
+            rtt: newly.rtt,
             min_rtt: self.rtt.min(),
             app_limited: rate.is_some_and(|rate| rate.app_limited),
             rate,
@@ -185,37 +191,39 @@ impl Recovery {
         Ok(outcome)
     }
 
-    /// Moves the datagrams that an ACK newly acknowledges to `acked`; returns counter and send time of the newest.
+    /// Moves the datagrams that an ACK newly acknowledges to `acked`, oldest first.
     fn take_acked(
         &mut self,
         now: Instant,
         ack: &Ack<'_>,
         acked: &mut Vec<SentPacket>,
-    ) -> Option<(u64, Instant)> {
-        let base = self.sent.base();
+    ) -> NewlyAcked {
+        let oldest = self.sent.oldest().map_or(u64::MAX, |(counter, _)| counter);
         let mut ranges: Vec<_> = ack
             .ranges()
-            .take_while(|range| *range.end() >= base)
+            .take_while(|range| *range.end() >= oldest)
             .collect();
         ranges.reverse();
-        let mut newest = None;
+        let (mut bytes, mut largest_sent) = (0, None);
         for range in ranges {
-            for counter in (*range.start()).max(base)..=*range.end() {
-                let Some(packet) = self.sent.take(counter) else {
-                    continue;
-                };
-                if packet.eliciting {
+            while let Some((counter, packet)) = self.sent.take_from(range.clone()) {
+                if packet.eliciting && self.sent.is_of_path(counter) {
                     // Bare ACKs are acknowledged by the hundred, together with the next ack-eliciting
                     // datagram. Counted as delivered in that round trip, they would inflate the rate.
                     self.delivery
                         .on_acked(now, &packet.rate, packet.time, packet.bytes);
+                    bytes += packet.bytes;
                 }
-                newest = Some((counter, packet.time));
+                if counter == ack.largest && self.sent.is_of_path(counter) {
+                    largest_sent = Some(packet.time);
+                }
                 acked.push(packet);
             }
         }
-        self.sent.trim();
-        newest
+        let rtt = largest_sent
+            .filter(|_| bytes > 0)
+            .map(|sent| now.since(sent));
+        NewlyAcked { bytes, rtt }
     }
 
     /// Returns the time at which [`expired`](Self::expired) is due.

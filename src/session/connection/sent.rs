@@ -1,10 +1,11 @@
 //! Sent datagrams that are neither acknowledged nor lost, by counter, and the frames in them.
 //!
-//! A ring over consecutive counters. Invariants: `in_flight` is the sum of the sizes of the
-//! ack-eliciting datagrams in it. A datagram that is not ack-eliciting may never be acknowledged: beyond
+//! Invariants: `in_flight` is the sum of the sizes of the ack-eliciting datagrams that were sent since the path was
+//! new. Only what is taken is looked at, however much is in flight. A datagram that is not ack-eliciting may never be acknowledged: beyond
 //! [`limits::SENT_NON_ELICITING`] datagrams it is discarded, unless an older ack-eliciting one is kept.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::session::congestion::PacketState;
 use crate::session::limits;
@@ -33,22 +34,29 @@ pub(in crate::session) struct SentPacket {
 
 #[derive(Default, Debug)]
 pub(in crate::session) struct SentPackets {
-    base: u64,
-    packets: VecDeque<Option<SentPacket>>,
+    next: u64,
+    /// By counter.
+    packets: BTreeMap<u64, SentPacket>,
+    /// First counter of the present path.
+    path_start: u64,
     in_flight: u64,
     eliciting: usize,
+    /// Number of datagrams looked at.
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<u64>,
 }
 
 impl SentPackets {
     /// Returns the counter of the next datagram.
-    pub(in crate::session) fn next_counter(&self) -> u64 {
-        self.base + self.packets.len() as u64
+    pub(in crate::session) const fn next_counter(&self) -> u64 {
+        self.next
     }
 
     pub(in crate::session) const fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
+    /// Returns true if an ack-eliciting datagram is kept, on whatever path it was sent.
     pub(in crate::session) const fn has_eliciting(&self) -> bool {
         self.eliciting > 0
     }
@@ -59,17 +67,13 @@ impl SentPackets {
             self.in_flight += packet.bytes;
             self.eliciting += 1;
         }
-        self.packets.push_back(Some(packet));
+        self.packets.insert(self.next, packet);
+        self.next += 1;
         while self.packets.len() > limits::SENT_NON_ELICITING
-            && let Some(
-                None
-                | Some(SentPacket {
-                    eliciting: false, ..
-                }),
-            ) = self.packets.front()
+            && let Some(oldest) = self.packets.first_entry()
+            && !oldest.get().eliciting
         {
-            self.packets.pop_front();
-            self.base += 1;
+            oldest.remove();
         }
     }
 
@@ -79,41 +83,70 @@ impl SentPackets {
         self.packets.len() > limits::SENT
     }
 
-    /// Skips a counter, used by a datagram that is not tracked.
-    pub(in crate::session) fn skip(&mut self) {
-        self.packets.push_back(None);
-        self.trim();
+    /// Skips a counter.
+    pub(in crate::session) const fn skip(&mut self) {
+        self.next += 1;
     }
 
     /// Removes a datagram.
     pub(in crate::session) fn take(&mut self, counter: u64) -> Option<SentPacket> {
-        let index = usize::try_from(counter.checked_sub(self.base)?).ok()?;
-        let packet = self.packets.get_mut(index)?.take()?;
+        self.count_step();
+        let packet = self.packets.remove(&counter)?;
         if packet.eliciting {
-            self.in_flight -= packet.bytes;
             self.eliciting -= 1;
+            if self.is_of_path(counter) {
+                self.in_flight -= packet.bytes;
+            }
         }
         Some(packet)
     }
 
-    /// Discards the leading counters whose datagrams were removed. Called after `take`.
-    pub(in crate::session) fn trim(&mut self) {
-        while let Some(None) = self.packets.front() {
-            self.packets.pop_front();
-            self.base += 1;
-        }
+    /// Removes the oldest datagram with a counter in `range`.
+    pub(in crate::session) fn take_from(
+        &mut self,
+        range: RangeInclusive<u64>,
+    ) -> Option<(u64, SentPacket)> {
+        let (&counter, _) = self.packets.range(range).next()?;
+        Some((counter, self.take(counter)?))
     }
 
-    /// Returns the oldest counter that is kept, or the next one if none is.
-    pub(in crate::session) const fn base(&self) -> u64 {
-        self.base
+    /// Returns the oldest datagram.
+    pub(in crate::session) fn oldest(&self) -> Option<(u64, &SentPacket)> {
+        self.count_step();
+        let (&counter, packet) = self.packets.first_key_value()?;
+        Some((counter, packet))
     }
 
     /// Returns the datagrams in order of their counters.
     pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
-        (self.base..)
-            .zip(&self.packets)
-            .filter_map(|(counter, packet)| Some((counter, packet.as_ref()?)))
+        self.packets.iter().map(|(&counter, packet)| {
+            self.count_step();
+            (counter, packet)
+        })
+    }
+
+    /// Begins the flight of a new path: datagrams sent before are no longer in flight.
+    pub(in crate::session) const fn on_new_path(&mut self) {
+        self.path_start = self.next;
+        self.in_flight = 0;
+    }
+
+    /// Returns true if the datagram with this counter was sent since the path was new.
+    pub(in crate::session) const fn is_of_path(&self, counter: u64) -> bool {
+        counter >= self.path_start
+    }
+
+    #[cfg_attr(
+        not(test),
+        allow(
+            clippy::unused_self,
+            clippy::missing_const_for_fn,
+            reason = "counts in tests"
+        )
+    )]
+    fn count_step(&self) {
+        #[cfg(test)]
+        self.steps.set(self.steps.get() + 1);
     }
 }
 
