@@ -24,6 +24,8 @@ pub enum Fault {
     NotAllowed,
     /// An ACK names a counter that was never sent.
     NeverSent,
+    /// An ACK names a counter that was skipped on purpose: the peer acknowledges what it has not received.
+    Skipped,
     /// An octet or a final size lies above the limit of the half.
     StreamCredit,
     /// The octets of all streams exceed the limit of the session.
@@ -61,6 +63,7 @@ impl fmt::Display for Fault {
             Self::Malformed => "malformed frame",
             Self::NotAllowed => "frame not allowed here",
             Self::NeverSent => "acknowledges a counter that was never sent",
+            Self::Skipped => "acknowledges a counter that was skipped",
             Self::StreamCredit => "limit of the stream exceeded",
             Self::SessionCredit => "limit of the session exceeded",
             Self::FinalSizeChanged => "final size changed",

@@ -59,6 +59,7 @@ impl Acks {
         } else if counter == expected {
             now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY)
         } else {
+            // Late, or after a gap: of a loss, or of a counter that the peer has skipped.
             self.written_at
                 .map_or(now, |written| now.max(written + limits::GRANULARITY))
         };
@@ -138,5 +139,20 @@ mod tests {
             }
         }
         assert_eq!(written, 110);
+    }
+
+    #[test]
+    fn a_skipped_counter_costs_one_immediate_ack() {
+        let mut acks = Acks::new();
+        let now = Instant::from_micros(1_000_000);
+        let rtt = Duration::from_millis(40);
+        acks.on_received(now, 1, true, rtt);
+        acks.on_received(now, 3, true, rtt);
+        assert!(acks.is_due(now));
+        acks.write(now, 100, &mut Vec::new());
+        for counter in 4..12 {
+            acks.on_received(now, counter, true, rtt);
+            assert!(!acks.is_due(now));
+        }
     }
 }

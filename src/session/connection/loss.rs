@@ -94,7 +94,7 @@ impl Recovery {
         let (mut previous, mut start) = (None, None);
         for (counter, packet) in lost {
             // What was sent between two datagrams that are lost together was acknowledged.
-            if previous.is_some_and(|previous| previous + 1 != *counter) {
+            if previous.is_some_and(|previous| !self.are_adjacent(previous, *counter)) {
                 start = None;
             }
             previous = Some(*counter);
@@ -106,6 +106,12 @@ impl Recovery {
             }
         }
         false
+    }
+
+    /// Returns true if no datagram was sent between two others: at most one counter is skipped at a time.
+    fn are_adjacent(&self, former: u64, latter: u64) -> bool {
+        let between = former + 1..=latter - 1;
+        between.is_empty() || former + 2 == latter && self.skipped.intersects(&between)
     }
 }
 

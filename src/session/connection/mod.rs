@@ -20,6 +20,7 @@ mod receive;
 mod recovery;
 mod reordering;
 mod sent;
+mod skipped;
 mod timers;
 mod transmit;
 

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use super::reordering::Reordering;
 use super::sent::{SentFrame, SentPacket, SentPackets};
+use super::skipped::SkippedCounters;
+use crate::rng::Rng;
 use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Pacer};
 use crate::session::rtt::RttEstimator;
 use crate::session::{Fault, limits};
 use crate::time::Instant;
 use crate::wire::Ack;
+use crate::wire::limits::MIN_DATAGRAM;
 
 pub(in crate::session) struct Recovery {
     pub(in crate::session) sent: SentPackets,
@@ -22,6 +25,7 @@ pub(in crate::session) struct Recovery {
     pub(super) delivery: DeliveryRate,
     pub(super) largest_acked: Option<u64>,
     pub(super) reordering: Reordering,
+    pub(in crate::session) skipped: SkippedCounters,
     /// Time at which the next datagram will be declared lost.
     pub(super) loss_time: Option<Instant>,
     /// Time at which the last ack-eliciting datagram was sent, or the probe timer expired.
@@ -72,6 +76,7 @@ impl Recovery {
             delivery: DeliveryRate::default(),
             largest_acked: None,
             reordering: Reordering::new(),
+            skipped: SkippedCounters::default(),
             loss_time: None,
             last_eliciting: now,
             backoff: 0,
@@ -96,6 +101,14 @@ impl Recovery {
     /// Resets the backoff, so that the next probe is sent soon.
     pub(in crate::session) fn forget_backoff(&mut self) {
         self.backoff = 0;
+    }
+
+    /// Skips the next counter now and then, against optimistic ACKs.
+    pub(in crate::session) fn skip_at_random(&mut self, rng: &mut Rng) {
+        let window = self.congestion.window() / MIN_DATAGRAM as u64;
+        if self.skipped.skips(self.sent.next_counter(), window, rng) {
+            self.sent.skip();
+        }
     }
 
     pub(in crate::session) fn on_sent(
@@ -159,6 +172,9 @@ impl Recovery {
     ) -> Result<AckOutcome, Fault> {
         if ack.largest >= self.sent.next_counter() {
             return Err(Fault::NeverSent);
+        }
+        if ack.ranges().any(|range| self.skipped.intersects(&range)) {
+            return Err(Fault::Skipped);
         }
         let spurious = self.take_spurious(now, ack);
         let mut outcome = AckOutcome::default();

@@ -2,7 +2,7 @@
 //!
 //! ACK, PATH_CHALLENGE and PATH_RESPONSE are sent regardless of the congestion window; all other frames
 //! wait for window and pacer. Nothing exceeds the budget of an address that is not validated. Invariant:
-//! every sealed datagram takes the next counter.
+//! every sealed datagram takes a counter above all before.
 
 use super::path::PathState;
 use super::recovery::Allowance;
@@ -93,7 +93,7 @@ impl Session {
             self.path.challenge = Some(data);
             return self.transmit_path(now, self.path.path, Frame::PathChallenge(data), buf);
         }
-        self.transmit_batch(now, config, buf)
+        self.transmit_batch(now, config, rng, buf)
     }
 
     fn transmit_resp(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
@@ -145,6 +145,7 @@ impl Session {
         &mut self,
         now: Instant,
         config: &Config,
+        rng: &mut Rng,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
         self.timers.stop(Timer::Pacing);
@@ -154,7 +155,7 @@ impl Session {
             if self.is_over_budget() {
                 break;
             }
-            self.build(now, buf);
+            self.build(now, rng, buf);
             if buf.len() == before {
                 break;
             }
@@ -181,7 +182,7 @@ impl Session {
     }
 
     /// Writes one datagram, if there is anything to send.
-    fn build(&mut self, now: Instant, buf: &mut Vec<u8>) {
+    fn build(&mut self, now: Instant, rng: &mut Rng, buf: &mut Vec<u8>) {
         let wanted = self.wants_window();
         if !wanted {
             self.recovery.on_app_limited();
@@ -190,6 +191,7 @@ impl Session {
         if !allowed && (!self.acks.is_due(now) || self.recovery.sent.is_overfull()) {
             return;
         }
+        self.recovery.skip_at_random(rng);
         let start = self.begin(buf);
         let end = start + MIN_DATAGRAM - AEAD_TAG;
         let mut frames = Vec::new();

@@ -69,6 +69,48 @@ fn an_ack_for_a_counter_that_was_never_sent_closes_the_session() {
     );
 }
 
+/// Returns a pair of which the agent has sent enough to have skipped counters, and the last of these.
+fn after_a_transfer() -> (Pair, u64) {
+    let mut pair = Pair::new(Duration::from_millis(5));
+    let session = pair.connect(1, None, b"x");
+    let stream = StreamId::new(CallId(0), Lane::Data);
+    pair.apply(Command::Write {
+        session,
+        stream,
+        data: vec![1; 4_000_000].into(),
+        fin: true,
+    });
+    pair.run(pair.now + SECOND * 60);
+    assert_eq!(pair.received(Lane::Data).len(), 4_000_000);
+    let recovery = &pair.agent.session(0).unwrap().recovery;
+    let is_skipped = |counter: &u64| recovery.skipped.intersects(&(*counter..=*counter));
+    let skipped = (0..recovery.sent.next_counter()).rev().find(is_skipped);
+    (pair, skipped.expect("thousands of datagrams were sent"))
+}
+
+#[test]
+fn an_ack_for_a_skipped_counter_closes_the_session_and_one_without_it_does_not() {
+    for (is_covered, fault) in [
+        (true, Some((Some(FrameType::Ack), Fault::Skipped))),
+        (false, None),
+    ] {
+        let (mut pair, skipped) = after_a_transfer();
+        let peer = pair.controller.session(0).unwrap();
+        let mut datagram = Vec::new();
+        let start = peer.begin(&mut datagram);
+        let ranges = if is_covered {
+            vec![skipped - 1..=skipped + 1]
+        } else {
+            vec![skipped + 1..=skipped + 1, skipped - 1..=skipped - 1]
+        };
+        encode_ack(ranges.into_iter(), Duration::ZERO, 100, &mut datagram);
+        peer.finish(pair.now, &mut datagram, start, true, Vec::new());
+        pair.wire.push((pair.now, true, datagram));
+        pair.run(pair.now + SECOND);
+        assert_eq!(violation(&pair), fault);
+    }
+}
+
 #[test]
 fn data_beyond_the_credit_of_a_stream_closes_the_session() {
     let pair = after(|out| {

@@ -110,7 +110,6 @@ mod tests {
     use std::time::Duration;
 
     use super::super::super::Lost;
-    use super::super::super::Lost;
     use super::super::super::testbed::{Link, Testbed};
 
     /// A flow on a path of 100 Mbit/s and 50 ms, after `time`.
