@@ -152,6 +152,9 @@ pub const GAP_CHUNK: usize = 64 << 10;
 /// (RFC 9000 §8.1).
 pub const AMPLIFICATION: u64 = 3;
 
+/// Number of PATH_CHALLENGEs in a validation of a path: one each probe timeout (RFC 9000 §8.2.1).
+pub const CHALLENGES: usize = 3;
+
 /// Number of forged datagrams at which a session ends. RFC 9001 §6.6 allows 2^52 for AES-GCM; this limit is
 /// stricter.
 pub const FORGERIES: u64 = 1 << 36;

@@ -154,6 +154,10 @@ fn of_streams() -> Vec<(&'static str, u64)> {
             "round-trip time before the first sample",
             ms(session::INITIAL_RTT),
         ),
+        (
+            "PATH_CHALLENGE, sent in all to an address",
+            session::CHALLENGES as u64,
+        ),
         ("packet threshold at first", session::PACKET_THRESHOLD),
         ("packet threshold, at most", session::MAX_PACKET_THRESHOLD),
         ("probe timeout, at most", ms(session::MAX_PTO)),

@@ -15,6 +15,7 @@ mod events;
 mod handshake;
 mod init_flight;
 mod loss;
+mod migration;
 mod path;
 mod receive;
 mod recovery;
@@ -299,11 +300,8 @@ impl Session {
                 Expired::Lost(outcome) => self.apply_ack_outcome(outcome),
                 Expired::Probe(frames) => self.on_lost(frames),
             },
-            Timer::Path => {
-                if let Some(previous_path) = self.previous_path.take() {
-                    self.path = previous_path;
-                }
-            }
+            Timer::Path => self.on_validation_failed(),
+            Timer::Challenge => self.repeat_challenges(now),
             Timer::KeepAlive => self.ping_due = true,
             Timer::Silence => {
                 self.silent = true;
@@ -312,11 +310,6 @@ impl Session {
             // These only wake the driver: building datagrams finds out what is due.
             Timer::Ack | Timer::Pacing => {}
         }
-    }
-
-    /// Returns true if the amplification limit allows no datagram before more bytes come from the address.
-    pub(in crate::session) fn is_over_budget(&self) -> bool {
-        self.path.budget() < MIN_DATAGRAM as u64
     }
 
     /// Sets the timers that follow from the state.

@@ -11,8 +11,8 @@ pub(in crate::session) struct PathState {
     pub(in crate::session) validated: bool,
     received: u64,
     sent: u64,
-    /// Data of the last PATH_CHALLENGE, which a PATH_RESPONSE must return.
-    pub(in crate::session) challenge: Option<[u8; 8]>,
+    /// Data of the PATH_CHALLENGEs sent, one of which a PATH_RESPONSE must return.
+    challenges: [Option<[u8; 8]>; limits::CHALLENGES],
     /// True if a PATH_CHALLENGE is to be sent.
     pub(in crate::session) challenge_due: bool,
 }
@@ -25,7 +25,7 @@ impl PathState {
             validated: true,
             received: 0,
             sent: 0,
-            challenge: None,
+            challenges: [None; limits::CHALLENGES],
             challenge_due: false,
         }
     }
@@ -37,6 +37,29 @@ impl PathState {
             received: received as u64,
             ..Self::validated(path)
         }
+    }
+
+    /// Begins a validation, with a PATH_CHALLENGE that is due now.
+    pub(in crate::session) const fn begin_validation(&mut self) {
+        self.challenges = [None; limits::CHALLENGES];
+        self.challenge_due = true;
+    }
+
+    /// Has a PATH_CHALLENGE sent again, if not enough were sent.
+    pub(in crate::session) fn repeat_challenge(&mut self) {
+        self.challenge_due = self.challenges.contains(&None);
+    }
+
+    pub(in crate::session) fn on_challenge_sent(&mut self, data: [u8; 8]) {
+        self.challenge_due = false;
+        if let Some(free) = self.challenges.iter_mut().find(|sent| sent.is_none()) {
+            *free = Some(data);
+        }
+    }
+
+    /// Returns true if `data` is that of a PATH_CHALLENGE of the present validation.
+    pub(in crate::session) fn was_challenged(&self, data: [u8; 8]) -> bool {
+        self.challenges.contains(&Some(data))
     }
 
     pub(in crate::session) fn on_received(&mut self, bytes: usize) {

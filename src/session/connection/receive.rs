@@ -15,7 +15,7 @@ use crate::crypto::ResetToken;
 use crate::session::streams::Side;
 use crate::session::{AddressRule, Closed, Drop, Event, Fault, Path, Violation, limits};
 use crate::time::Instant;
-use crate::wire::limits::{DATA_HEADER, MIN_DATAGRAM};
+use crate::wire::limits::DATA_HEADER;
 use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
 
 impl Session {
@@ -215,40 +215,6 @@ impl Session {
         }
     }
 
-    /// Handles the path of a datagram: follows a controller whose newest datagram came from another address.
-    fn on_path(&mut self, now: Instant, path: Path, counter: u64, bytes: usize) {
-        if path == self.path.path {
-            self.path.on_received(bytes);
-            return;
-        }
-        if self.side == Side::Controller || counter < self.newest {
-            return;
-        }
-        if path.remote == self.path.path.remote {
-            // Only the local address or socket has changed.
-            self.path.path = path;
-            return;
-        }
-        let previous_path = self.previous_path.take();
-        let new = match previous_path {
-            // The controller has returned before the migration was validated.
-            Some(previous_path) if previous_path.path.remote == path.remote => previous_path,
-            _ => PathState::unvalidated(path, bytes),
-        };
-        let old = std::mem::replace(&mut self.path, new);
-        if self.path.validated {
-            self.timers.stop(Timer::Path);
-        } else {
-            self.path.challenge_due = true;
-            self.timers.set(Timer::Path, now + self.recovery.pto() * 3);
-            self.previous_path = if old.validated {
-                Some(old)
-            } else {
-                previous_path
-            };
-        }
-    }
-
     /// Handles only the frames that validate the path of a datagram. The others wait: they are not acknowledged, and
     /// the peer sends them again.
     fn on_path_frames(&mut self, now: Instant, path: Path, payload: &[u8]) {
@@ -327,29 +293,6 @@ impl Session {
             Frame::Hello(_) | Frame::Rekey { .. } => return Err(Fault::NotAllowed),
         }
         Ok(())
-    }
-
-    fn on_path_response(&mut self, now: Instant, path: Path, data: [u8; 8]) {
-        if self.path.challenge != Some(data)
-            || self.path.path.remote != path.remote
-            || self.path.validated
-        {
-            return;
-        }
-        self.path.validated = true;
-        self.moved = true;
-        self.timers.stop(Timer::Path);
-        let previous_path = self.previous_path.take();
-        // If only the port has changed, the path is the same behind another NAT binding, and its estimates
-        // stay valid (RFC 9000 §9.4).
-        if previous_path
-            .is_none_or(|previous_path| !previous_path.path.remote.is_same_host(&path.remote))
-        {
-            self.recovery
-                .on_new_path(now, MIN_DATAGRAM as u64, u64::from_be_bytes(data));
-        }
-        self.recovery.forget_backoff();
-        self.push_moved(path);
     }
 
     /// Tells streams and acknowledgements which of their frames were acknowledged or lost.

@@ -18,6 +18,8 @@ pub(in crate::session) enum Timer {
     Pacing,
     /// End of the validation of a new path, after which the previous one is used again.
     Path,
+    /// Next PATH_CHALLENGE of that validation.
+    Challenge,
     /// PING on an idle session.
     KeepAlive,
     /// Silence of which the application is notified.
@@ -29,7 +31,7 @@ pub(in crate::session) enum Timer {
 }
 
 impl Timer {
-    pub(in crate::session) const ALL: [Self; 11] = [
+    pub(in crate::session) const ALL: [Self; 12] = [
         Self::Init,
         Self::Contact,
         Self::Unconfirmed,
@@ -37,6 +39,7 @@ impl Timer {
         Self::Ack,
         Self::Pacing,
         Self::Path,
+        Self::Challenge,
         Self::KeepAlive,
         Self::Silence,
         Self::Idle,

@@ -4,7 +4,6 @@
 //! wait for window and pacer. Nothing exceeds the budget of an address that is not validated. Invariant:
 //! every sealed datagram takes a counter above all before.
 
-use super::path::PathState;
 use super::recovery::Allowance;
 use super::sent::SentFrame;
 use super::timers::Timer;
@@ -84,14 +83,8 @@ impl Session {
         if let Some(transmit) = self.transmit_resp(now, buf) {
             return Some(transmit);
         }
-        if let Some((path, data)) = self.path_response.take() {
-            return self.transmit_path(now, path, Frame::PathResponse(data), buf);
-        }
-        if self.path.challenge_due {
-            self.path.challenge_due = false;
-            let data = rng.bytes();
-            self.path.challenge = Some(data);
-            return self.transmit_path(now, self.path.path, Frame::PathChallenge(data), buf);
+        if let Some(transmit) = self.transmit_path_frames(now, rng, buf) {
+            return Some(transmit);
         }
         self.transmit_batch(now, config, rng, buf)
     }
@@ -110,36 +103,6 @@ impl Session {
         Some(single(self.path.path))
     }
 
-    /// Writes a datagram that holds only a PATH_CHALLENGE or PATH_RESPONSE, for a path that may not be the
-    /// current one.
-    fn transmit_path(
-        &mut self,
-        now: Instant,
-        path: Path,
-        frame: Frame<'_>,
-        buf: &mut Vec<u8>,
-    ) -> Option<Transmit> {
-        let length = DATA_HEADER + frame.size() + AEAD_TAG;
-        let to = self.path_state(path)?;
-        if to.budget() < length as u64 {
-            return None;
-        }
-        to.on_sent(length);
-        let start = self.begin(buf);
-        frame.encode(buf);
-        self.finish(now, buf, start, true, Vec::new());
-        Some(single(path))
-    }
-
-    fn path_state(&mut self, path: Path) -> Option<&mut PathState> {
-        if self.path.path.remote == path.remote {
-            return Some(&mut self.path);
-        }
-        self.previous_path
-            .as_mut()
-            .filter(|previous_path| previous_path.path.remote == path.remote)
-    }
-
     /// Writes as many datagrams of one size as limits and frames allow.
     fn transmit_batch(
         &mut self,
@@ -152,9 +115,6 @@ impl Session {
         let mut segments = 0;
         while segments < config.segments.max(1) {
             let before = buf.len();
-            if self.is_over_budget() {
-                break;
-            }
             self.build(now, rng, buf);
             if buf.len() == before {
                 break;
@@ -187,16 +147,22 @@ impl Session {
         if !wanted {
             self.recovery.on_app_limited();
         }
-        let allowed = wanted && self.may_send(now);
+        // An address that is not validated has a budget, of which less than a datagram still holds an ACK.
+        let space = usize::try_from(self.path.budget())
+            .map_or(MIN_DATAGRAM, |budget| budget.min(MIN_DATAGRAM));
+        let allowed = wanted && space == MIN_DATAGRAM && self.may_send(now);
         if !allowed && (!self.acks.is_due(now) || self.recovery.sent.is_overfull()) {
+            return;
+        }
+        if space < DATA_HEADER + AEAD_TAG {
             return;
         }
         self.recovery.skip_at_random(rng);
         let start = self.begin(buf);
-        let end = start + MIN_DATAGRAM - AEAD_TAG;
+        let end = start + space - AEAD_TAG;
         let mut frames = Vec::new();
         if self.acks.is_pending()
-            && let Some(largest) = self.acks.write(now, ACK_SPACE, buf)
+            && let Some(largest) = self.acks.write(now, ACK_SPACE.min(end - buf.len()), buf)
         {
             frames.push(SentFrame::Ack(largest));
         }

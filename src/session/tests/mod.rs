@@ -3,6 +3,7 @@
 mod addresses;
 pub mod handmade;
 mod inits;
+mod migration;
 mod retries;
 mod violations;
 
