@@ -144,12 +144,13 @@ mod tests {
     #[test]
     fn a_skipped_counter_costs_one_immediate_ack() {
         let mut acks = Acks::new();
-        let now = Instant::from_micros(1_000_000);
+        let mut now = Instant::from_micros(1_000_000);
         let rtt = Duration::from_millis(40);
         acks.on_received(now, 1, true, rtt);
         acks.on_received(now, 3, true, rtt);
         assert!(acks.is_due(now));
         acks.write(now, 100, &mut Vec::new());
+        now += Duration::from_millis(2);
         for counter in 4..12 {
             acks.on_received(now, counter, true, rtt);
             assert!(!acks.is_due(now));

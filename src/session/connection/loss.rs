@@ -122,6 +122,7 @@ mod tests {
 
     use super::super::recovery::AckOutcome;
     use super::*;
+    use crate::rng::Rng;
     use crate::session::limits;
     use crate::wire::{Frame, Frames, encode_ack};
 
@@ -316,6 +317,38 @@ mod tests {
         assert!(persists(5, &[], false), "bare ACKs are lost like others");
         assert!(!persists(1, &[], true), "too short");
         assert!(!persists(2, &[5], true), "interrupted");
+    }
+
+    #[test]
+    fn a_skipped_counter_does_not_hide_persistent_congestion() {
+        let mut checked = 0;
+        for seed in 0..50 {
+            let mut sender = Sender::new();
+            let sampled = sender.send(1);
+            sender.now += ROUND_TRIP;
+            sender.ack(&[sampled..=sampled]);
+            let mut rng = Rng::from_seed([seed; 32]);
+            let (mut start, mut longest) = (sender.now, Duration::ZERO);
+            for _ in 0..3000 {
+                sender.now += INTERVAL * 5;
+                let next = sender.recovery.sent.next_counter();
+                sender.recovery.skip_at_random(&mut rng);
+                longest = longest.max(sender.now.since(start));
+                if sender.recovery.sent.next_counter() > next {
+                    start = sender.now;
+                }
+                sender.recovery.on_sent(sender.now, 1200, true, Vec::new());
+            }
+            // Less than three probe timeouts without a skipped counter.
+            if longest < Duration::from_millis(900) {
+                let last = sender.send(1);
+                sender.now += ROUND_TRIP * 3 / 2;
+                sender.ack(&[last..=last]);
+                assert!(sender.recovery.rtt.min() > ROUND_TRIP, "seed {seed}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 5, "{checked}");
     }
 
     #[test]

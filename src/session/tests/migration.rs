@@ -46,7 +46,7 @@ impl Moving {
     }
 
     /// Delivers a datagram to the agent; withholds what the agent sends.
-    fn to_agent(&mut self, from: Path, datagram: &[u8]) {
+    fn deliver(&mut self, from: Path, datagram: &[u8]) {
         let mut datagram = datagram.to_vec();
         self.pair
             .agent
@@ -123,14 +123,14 @@ fn a_lost_challenge_is_repeated_and_the_answer_to_any_of_them_validates_the_path
         let mut moving = Moving::new();
         // The budget of a bare PING suffices for one challenge.
         let ping = moving.ping(100);
-        moving.to_agent(new, &ping);
+        moving.deliver(new, &ping);
         moving.wait(MS * 929);
         let sent = moving.sent_to(new);
         let challenges: Vec<_> = sent.iter().filter(|sent| sent.len() == 45).collect();
         assert_eq!(challenges.len(), limits::CHALLENGES);
         assert_eq!(moving.path(), (new, false));
         for answer in moving.answers(challenges[answered]) {
-            moving.to_agent(new, &answer);
+            moving.deliver(new, &answer);
         }
         assert_eq!(moving.path(), (new, true), "{answered}");
         assert_eq!(moving.moves(), 1);
@@ -145,7 +145,7 @@ fn a_lost_challenge_is_repeated_and_the_answer_to_any_of_them_validates_the_path
 fn a_validation_without_an_answer_ends_on_the_former_path() {
     let (mut moving, new) = (Moving::new(), from("198.51.100.9:9"));
     let ping = moving.ping(0);
-    moving.to_agent(new, &ping);
+    moving.deliver(new, &ping);
     moving.wait(MS * 929);
     assert_eq!(moving.path(), (new, false));
     moving.wait(MS * 2);
@@ -157,7 +157,7 @@ fn a_validation_without_an_answer_ends_on_the_former_path() {
     moving.wait(SECOND);
     assert!(moving.sent_to(new).is_empty());
     for answer in moving.answers(&challenge) {
-        moving.to_agent(new, &answer);
+        moving.deliver(new, &answer);
     }
     assert_eq!(moving.path(), (new, false), "a new validation");
 }
@@ -167,17 +167,17 @@ fn an_attacker_who_forwards_a_datagram_first_loses_the_session_to_the_answer_fro
  {
     let (mut moving, attacker) = (Moving::new(), from("203.0.113.66:666"));
     let ping = moving.ping(0);
-    moving.to_agent(attacker, &ping);
+    moving.deliver(attacker, &ping);
     // The genuine copy comes later.
     let home = moving.home;
-    moving.to_agent(home, &ping);
+    moving.deliver(home, &ping);
     assert_eq!(moving.path(), (attacker, false));
     let challenge = moving.sent_to(home);
     assert_eq!(challenge.len(), 1, "the former address is challenged");
     let answers = moving.answers(&challenge[0]);
     assert!(!answers.is_empty());
     for answer in answers {
-        moving.to_agent(home, &answer);
+        moving.deliver(home, &answer);
     }
     assert_eq!(moving.path(), (home, true));
     moving.withheld.clear();
@@ -193,7 +193,7 @@ fn a_small_datagram_from_an_unvalidated_address_is_acknowledged_within_its_budge
     for _ in 0..20 {
         let ping = moving.ping(0);
         received += ping.len();
-        moving.to_agent(new, &ping);
+        moving.deliver(new, &ping);
         moving.wait(MS * 15);
     }
     let sent = moving.sent_to(new);
