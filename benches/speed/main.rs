@@ -1,6 +1,6 @@
-//! `cargo bench`: the cost of the parts, side by side with alternatives, in one run.
+//! `cargo bench --bench speed`: the cost of the parts, side by side with alternatives, in one run.
 //!
-//! `cargo bench -- seal` runs the sections whose name contains `seal`. Without `--bench`, as under
+//! `cargo bench --bench speed -- seal` runs the sections whose name contains `seal`. Without `--bench`, as under
 //! `cargo test --all-targets`, everything runs once, as a test.
 
 mod exec;
