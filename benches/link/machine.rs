@@ -1,4 +1,4 @@
-//! What the machine offers, and its description beside the figures.
+//! Requirements of the bench on the machine, and the description of it beside the figures.
 
 use std::path::Path;
 use std::process::Command;

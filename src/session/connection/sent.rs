@@ -1,8 +1,9 @@
 //! Sent datagrams that are neither acknowledged nor lost, by counter, and the frames in them.
 //!
 //! Invariants: `in_flight` is the sum of the sizes of the ack-eliciting datagrams that were sent since the path was
-//! new. Only what is taken is looked at, however much is in flight. A datagram that is not ack-eliciting may never be acknowledged: beyond
-//! [`limits::SENT_NON_ELICITING`] datagrams it is discarded, unless an older ack-eliciting one is kept.
+//! new. Only what is taken is looked at, however much is in flight. A datagram that is not ack-eliciting may never be
+//! acknowledged: beyond [`limits::SENT_NON_ELICITING`] datagrams it is discarded, unless an older ack-eliciting one is
+//! kept.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

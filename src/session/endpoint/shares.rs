@@ -1,4 +1,4 @@
-//! What the sessions hold, and may hold, within the bounds of their keys and of the endpoint.
+//! Shares of the sessions in the bounds of their keys and of the endpoint.
 //!
 //! Not the counts of the keys, which are in `accounts`. Invariant: what a session holds is counted once.
 
