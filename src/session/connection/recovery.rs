@@ -1,8 +1,8 @@
 //! Acknowledgements and the probe timer (RFC 9002), and the interface to congestion control.
 //!
 //! Returns the datagrams that were acknowledged or lost; the session passes their frames on to the
-//! streams. Loss detection is in `loss`. Invariants: an ACK for a counter that was never sent is a violation; a probe timeout declares
-//! nothing lost, it only sends frames again.
+//! streams. Loss detection is in `loss`. Invariants: an ACK for a counter that was never sent is a violation; a probe
+//! timeout declares nothing lost, it only sends frames again.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Adaption of loss detection to the reordering of a path (RFC 9002 §6.1.1).
+//! Adaptation of loss detection to the reordering of a path (RFC 9002 §6.1.1).
 //!
 //! The datagrams that were declared lost last are remembered. An ACK for one of them shows that the loss was
 //! spurious: the datagram was only late, and the thresholds rise above its delay. Invariants: the thresholds of

@@ -381,12 +381,18 @@ fn early_data_whose_first_answer_is_the_first_to_arrive_is_not_sent_again() {
 
 #[test]
 fn the_token_of_a_retry_goes_to_the_address_that_it_came_from() {
-    let mut scene = Scene::with(&[NOBODY, agent(10)], || Box::new(Validated));
-    scene.connect(1, None, TIMEOUT);
-    scene.run(SECOND);
-    assert_eq!(scene.connected(), Some((290, 1)));
-    let tokens: Vec<_> = scene.inits.iter().filter(|init| init.2).collect();
-    assert_eq!(tokens, [&(270, 1, true)]);
+    // Both addresses have an attempt when the RETRY comes.
+    for (addresses, retry, connected) in [
+        ([NOBODY, agent(10)], (270, 1, true), (290, 1)),
+        ([agent(140), NOBODY], (280, 0, true), (560, 0)),
+    ] {
+        let mut scene = Scene::with(&addresses, || Box::new(Validated));
+        scene.connect(1, None, TIMEOUT);
+        scene.run(SECOND);
+        assert_eq!(scene.connected(), Some(connected));
+        let tokens: Vec<_> = scene.inits.iter().filter(|init| init.2).collect();
+        assert_eq!(tokens, [&retry]);
+    }
 }
 
 #[test]
