@@ -62,7 +62,7 @@ pub trait Carrier: Send {
     /// Number of datagrams to one peer that [`Carrier::send`] passes on at once.
     fn segments(&self) -> usize;
 
-    /// Largest datagram in octets.
+    /// Largest datagram in octets that can be received, and sent without fragmentation if the route's MTU allows it.
     fn max_datagram(&self) -> usize;
 
     /// True if no peer can send from the address of another, as over connections. RFC 9000 §8.1 asks for no
@@ -112,9 +112,19 @@ pub enum Sent {
     Whole {
         /// Number of datagrams that were refused.
         lost: u64,
+        /// True if some of them were refused because they are larger than the route's MTU.
+        too_large: bool,
     },
     /// The carrier is full; the rest can be sent after a writable event.
     Blocked,
+}
+
+impl Sent {
+    /// Result for datagrams that were all sent.
+    pub const ALL: Self = Self::Whole {
+        lost: 0,
+        too_large: false,
+    };
 }
 
 impl Inbox {

@@ -304,11 +304,7 @@ impl Driver {
         }
         self.buffer.clear();
         self.buffer.extend_from_slice(text);
-        self.begin(Transmit {
-            path,
-            segment: None,
-            ecn: None,
-        });
+        self.begin(Transmit::single(path));
     }
 
     /// Sends what the machine has, at most `at_most` transmits. Returns true if there may be more to send.
@@ -354,12 +350,20 @@ impl Driver {
             return;
         }
         match bound.carrier.send(outgoing, &self.buffer) {
-            Sent::Whole { lost } => {
-                if lost > 0 {
+            Sent::Whole { lost, too_large } => {
+                let Transmit {
+                    session, segment, ..
+                } = outgoing.transmit;
+                self.outgoing = None;
+                let size = segment.unwrap_or(self.buffer.len());
+                let was_probe = too_large
+                    && session.is_some_and(|session| {
+                        self.endpoint.handle_too_large(Clock.now(), session, size)
+                    });
+                if lost > 0 && !was_probe {
                     self.shared.count_unsent(lost);
                     self.endpoint.handle_unsent(Clock.now(), &self.buffer);
                 }
-                self.outgoing = None;
             }
             Sent::Blocked => bound.set_blocked(self.poll.registry(), true),
         }

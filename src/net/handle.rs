@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::{self, Path};
-use crate::wire::limits::MIN_DATAGRAM;
+use crate::wire::limits::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// A running network thread. It ends after [`Command::Shutdown`], when the last [`Handle`] is dropped, or by a
 /// panic when it cannot work any more: no carrier is left, or the poll fails. Then [`Events::channel`] is
@@ -112,6 +112,12 @@ pub fn start(
         .min()
         .unwrap_or(1)
         .clamp(1, session::limits::SEGMENTS);
+    config.max_datagram = carriers
+        .iter()
+        .map(|carrier| carrier.max_datagram())
+        .min()
+        .unwrap_or(MIN_DATAGRAM)
+        .min(MAX_DATAGRAM);
 
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(poll.registry())?);

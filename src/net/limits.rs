@@ -41,5 +41,6 @@ pub const RECEIVE_ERRORS: u32 = 64;
 /// Time that a thread which ends spends on sending what is due.
 pub const SHUTDOWN_TIME: Duration = Duration::from_millis(100);
 
-/// Datagrams on their way to one end of a pair in memory: 5 MB of full ones, more than a window.
+/// Datagrams on their way to one end of a pair in memory: more than a window of the smallest full ones. The windows of
+/// the sessions bound their bytes.
 pub const MEMORY_QUEUE: usize = 4096;

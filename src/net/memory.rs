@@ -33,6 +33,7 @@ pub struct MemoryCarrier {
     outgoing: Sender<Datagram>,
     peer_arrival: Arc<OwnedFd>,
     loss: Option<Loss>,
+    mtu: usize,
 }
 
 impl MemoryCarrier {
@@ -56,6 +57,7 @@ impl MemoryCarrier {
                 outgoing: to_far,
                 peer_arrival: Arc::clone(&far_arrival),
                 loss: None,
+                mtu: limits::RECEIVE,
             },
             Self {
                 local: far,
@@ -65,6 +67,7 @@ impl MemoryCarrier {
                 outgoing: to_near,
                 peer_arrival: near_arrival,
                 loss: None,
+                mtu: limits::RECEIVE,
             },
         ))
     }
@@ -73,6 +76,13 @@ impl MemoryCarrier {
     #[must_use]
     pub fn with_loss(mut self, loss: impl FnMut(&[u8]) -> bool + Send + 'static) -> Self {
         self.loss = Some(Box::new(loss));
+        self
+    }
+
+    /// Refuses each datagram from this end with more than `mtu` octets, as a route with that MTU does.
+    #[must_use]
+    pub fn with_mtu(mut self, mtu: usize) -> Self {
+        self.mtu = mtu;
         self
     }
 
@@ -141,9 +151,10 @@ impl Carrier for MemoryCarrier {
         let segment = outgoing.transmit.segment.unwrap_or(rest.len()).max(1);
         outgoing.done = buffer.len();
         let datagrams = rest.chunks(segment);
-        if outgoing.transmit.path.remote != self.peer || segment > self.max_datagram() {
+        if outgoing.transmit.path.remote != self.peer || segment > self.mtu {
             let lost = datagrams.len() as u64;
-            return Sent::Whole { lost };
+            let too_large = segment > self.mtu;
+            return Sent::Whole { lost, too_large };
         }
         for datagram in datagrams {
             let is_lost = self.loss.as_mut().is_some_and(|loss| loss(datagram));
@@ -156,7 +167,7 @@ impl Carrier for MemoryCarrier {
         }
         // Every write is a new edge, so the counter is never read. It can only fail when the counter is full.
         let _ = rustix::io::write(&*self.peer_arrival, &1_u64.to_ne_bytes());
-        Sent::Whole { lost: 0 }
+        Sent::ALL
     }
 
     fn segments(&self) -> usize {

@@ -1,4 +1,5 @@
-//! UDP as a carrier: a bound, non-blocking socket with GSO, GRO, ECN and packet info.
+//! UDP as a carrier: a bound, non-blocking socket with GSO, GRO, ECN and packet info, whose datagrams are never
+//! fragmented (`UdpSocketState::new` sets that up).
 //!
 //! Not here: readiness and scheduling (`driver`). Invariant: an answer leaves from the address that the
 //! request came to, as long as this machine has that address.
@@ -17,7 +18,7 @@ use super::carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 use super::limits;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Ecn, Transmit};
-use crate::wire::limits::MAX_DATAGRAM;
+use crate::wire::limits::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// A bound UDP socket.
 pub struct UdpCarrier {
@@ -183,9 +184,13 @@ impl UdpCarrier {
     /// Turns segmentation on again after EINVAL. quinn-udp takes that for a device without GSO and never
     /// tries again, but a bad address causes it too, and must not slow all other peers down.
     fn restore_offload(&mut self, error: &io::Error) {
-        if Errno::from_io_error(error) == Some(Errno::INVAL)
-            && let Ok(state) = UdpSocketState::new((&self.io).into())
-        {
+        if Errno::from_io_error(error) == Some(Errno::INVAL) {
+            self.renew();
+        }
+    }
+
+    fn renew(&mut self) {
+        if let Ok(state) = UdpSocketState::new((&self.io).into()) {
             self.state = state;
         }
     }
@@ -241,7 +246,7 @@ impl Carrier for UdpCarrier {
     }
 
     fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
-        let mut lost = 0;
+        let (mut lost, mut too_large, mut batch_refused) = (0, false, false);
         while outgoing.done < buffer.len() {
             let rest = &buffer[outgoing.done..];
             let segment = outgoing.transmit.segment.unwrap_or(rest.len()).max(1);
@@ -252,7 +257,7 @@ impl Carrier for UdpCarrier {
                 Ok(()) => outgoing.done += chunk.len(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
                 // The device cannot segment: quinn-udp has taken note, the rest goes one by one.
-                Err(error) if batch && is_offload_refused(&error) => {}
+                Err(error) if batch && is_offload_refused(&error) => batch_refused = true,
                 // The address that the request came to is gone, or was a broadcast address: the
                 // system chooses another.
                 Err(error)
@@ -263,12 +268,19 @@ impl Carrier for UdpCarrier {
                 }
                 Err(error) => {
                     self.restore_offload(&error);
+                    if is_too_large(&error) {
+                        too_large = true;
+                        if std::mem::take(&mut batch_refused) {
+                            // The size was refused, not the batch.
+                            self.renew();
+                        }
+                    }
                     lost += chunk.len().div_ceil(segment) as u64;
                     outgoing.done += chunk.len();
                 }
             }
         }
-        Sent::Whole { lost }
+        Sent::Whole { lost, too_large }
     }
 
     fn segments(&self) -> usize {
@@ -276,7 +288,12 @@ impl Carrier for UdpCarrier {
     }
 
     fn max_datagram(&self) -> usize {
-        MAX_DATAGRAM
+        // A probe that can be fragmented on its way says nothing about the path.
+        if self.state.may_fragment() {
+            MIN_DATAGRAM
+        } else {
+            MAX_DATAGRAM
+        }
     }
 
     fn validates_addresses(&self) -> bool {
@@ -287,6 +304,11 @@ impl Carrier for UdpCarrier {
 /// True if sendmsg failed because the device cannot do GSO (udp(7), and `udp_send_skb` in the kernel).
 fn is_offload_refused(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::INVAL))
+}
+
+/// True if sendmsg failed because the datagram is larger than the MTU of the route (ip(7), `IP_MTU_DISCOVER`).
+fn is_too_large(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::MSGSIZE)
 }
 
 /// True if sendmsg failed because the source address is not one of this machine: the first error for IPv4,

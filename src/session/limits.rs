@@ -247,7 +247,7 @@ pub const RESETS_FOLLOWED: u32 = 2;
 /// Maximum number of DATA datagrams kept per handshake until the RESP gives the keys (RFC 9001 §5.7).
 pub const UNDECRYPTABLE: usize = 4;
 
-/// Maximum number of datagrams in one GSO batch: as many as the kernel's limit of 64 KiB allows.
+/// Maximum number of datagrams in one GSO batch: as many of the smallest full ones as the kernel's limit of 64 KiB allows.
 pub const SEGMENTS: usize = MAX_DATAGRAM / MIN_DATAGRAM;
 
 /// Number of datagrams sent when the probe timer expires (RFC 9002 §6.2.4).
@@ -259,6 +259,26 @@ pub const RECEIVED_RANGES: usize = 2 * crate::wire::limits::ACK_RANGES;
 /// Number of ack-eliciting datagrams after which an ACK is sent at once. RFC 9000 §13.2.2 suggests two; fewer
 /// acknowledgements cost a bulk sender less, and its pacing does not depend on them.
 pub const ACK_EVERY: u32 = 10;
+
+/// Bytes in ack-eliciting datagrams after which an ACK is sent at once: two of the largest datagrams.
+pub const ACK_BYTES: usize = 64 << 10;
+
+/// Bytes that a session sends before it probes for larger datagrams: a command with little output needs none.
+pub const SIZE_PROBING_BYTES: u64 = 64 << 10;
+
+/// Number of lost probes that rule out a size (`MAX_PROBES` of RFC 8899 §5.1.2).
+pub const SIZE_PROBES: u32 = 3;
+
+/// Time after which a size that did not pass is probed again (`PMTU_RAISE_TIMER` of RFC 8899 §5.1.1).
+pub const SIZE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Number of large datagrams that are lost in a row, while small ones arrive, on a path that does not carry them any
+/// more.
+pub const BLACK_HOLE: u32 = 6;
+
+/// Maximum time that the path takes for a datagram beyond the size of Ethernet, because all others wait for so long (as
+/// Linux sizes segments of TCP, `tcp_tso_autosize`).
+pub const DATAGRAM_TIME: Duration = Duration::from_millis(1);
 
 /// Number of counters below the largest reported one known to have arrived that ACK frames report again, so
 /// that late arrivals among them do not look like gaps.

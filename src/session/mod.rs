@@ -3,8 +3,8 @@
 //! The layer has no socket, clock, thread or operating-system randomness. The driver passes time and
 //! bytes in, and takes datagrams, events and the next deadline out, under one contract:
 //!
-//! **After every call that changes something (`handle_datagram`, `handle_timeout`, `apply`) the driver
-//! drains `poll_transmit` and `poll_event` until both are empty, then sleeps until `poll_timeout`.**
+//! **After every call that changes something (`handle_datagram`, `handle_too_large`, `handle_timeout`,
+//! `apply`) the driver drains `poll_transmit` and `poll_event` until both are empty, then sleeps until `poll_timeout`.**
 //! Spurious calls are harmless. A driver whose application is busy may leave events for later: they stay in their
 //! sessions, and `poll_event` takes one of each session in turn.
 //!
@@ -145,6 +145,21 @@ pub struct Transmit {
     pub segment: Option<usize>,
     /// ECN codepoint to set.
     pub ecn: Option<Ecn>,
+    /// Session of the datagrams, which [`Endpoint::handle_too_large`] is told if the system refuses their size.
+    pub session: Option<SessionHandle>,
+}
+
+impl Transmit {
+    /// Describes one datagram.
+    #[must_use]
+    pub const fn single(path: Path) -> Self {
+        Self {
+            path,
+            segment: None,
+            ecn: None,
+            session: None,
+        }
+    }
 }
 
 /// Reason for dropping a datagram. Drops are counted by reason, never logged one by one.

@@ -1,11 +1,11 @@
 //! HELLO: the first frame of INIT and of RESP.
 //!
-//! Not here: the check of an epoch or an invite. Invariant: the size depends only on the presence
-//! of an invite and of a reset token. Parameters that a later version adds are ignored.
+//! Not here: the check of an epoch or an invite. Invariant: the size depends only on the invite and the
+//! parameters. Parameters that a later version adds are ignored.
 
 use std::time::Duration;
 
-use super::limits::{INVITE, RESET_TOKEN};
+use super::limits::{INVITE, MIN_DATAGRAM, RESET_TOKEN};
 use super::{Malformed, Reader, SessionId, VarInt};
 use crate::time::micros;
 
@@ -16,6 +16,9 @@ const HAS_PARAMETERS: u8 = 4;
 
 /// Id of the parameter that holds the reset token.
 const RESET_TOKEN_ID: u64 = 1;
+
+/// Id of the parameter that holds the largest datagram that its sender accepts.
+const MAX_DATAGRAM_ID: u64 = 2;
 
 /// Outcome of the early data: the frames that came inside INIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +33,7 @@ pub enum Early {
 ///
 /// Layout: epoch 8, agent time (µs) 8, session id 8, flags 1 (bit 0: early data refused; bit 1: an
 /// invite follows; bit 2: parameters follow), invite 16 if flagged, parameters if flagged: their size,
-/// then for each an id, a size and as many octets. The widths before them are fixed, so that the first
-/// datagram has one size.
+/// then for each an id, a size and as many octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hello {
     /// Epoch of the agent. In INIT the epoch that the controller remembers, or 0.
@@ -47,21 +49,36 @@ pub struct Hello {
     pub invite: Option<[u8; INVITE]>,
     /// In RESP the token of a stateless reset of the session.
     pub reset_token: Option<[u8; RESET_TOKEN]>,
+    /// Largest datagram that the sender accepts. [`MIN_DATAGRAM`] is the default, which is not written.
+    pub max_datagram: u64,
 }
 
 impl Hello {
     /// Size without invite and parameters.
     const FIXED: usize = 8 + 8 + 8 + 1;
 
-    /// Size of the parameter that holds the reset token: id, size, octets.
-    const RESET_TOKEN_PARAMETER: usize = 1 + 1 + RESET_TOKEN;
-
     /// Size after the frame type.
     pub(super) fn size(&self) -> usize {
-        let parameters = self
-            .reset_token
-            .map_or(0, |_| 1 + Self::RESET_TOKEN_PARAMETER);
+        let parameters = match self.parameters_size() {
+            0 => 0,
+            size => VarInt(size as u64).size() + size,
+        };
         Self::FIXED + self.invite.map_or(0, |token| token.len()) + parameters
+    }
+
+    /// Size of all parameters, without the field that holds it; 0 if there are none.
+    fn parameters_size(&self) -> usize {
+        let token = self
+            .reset_token
+            .map_or(0, |token| parameter_size(RESET_TOKEN_ID, token.len()));
+        let max_datagram = self
+            .written_max_datagram()
+            .map_or(0, |max| parameter_size(MAX_DATAGRAM_ID, max.size()));
+        token + max_datagram
+    }
+
+    fn written_max_datagram(&self) -> Option<VarInt> {
+        (self.max_datagram != MIN_DATAGRAM as u64).then_some(VarInt(self.max_datagram))
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -82,11 +99,11 @@ impl Hello {
         } else {
             Some(*reader.array()?)
         };
-        let reset_token = if flags & HAS_PARAMETERS == 0 {
-            None
+        let parameters = if flags & HAS_PARAMETERS == 0 {
+            Parameters::default()
         } else {
             let size = reader.varint()?;
-            decode_parameters(take(reader, size)?)?
+            Parameters::decode(take(reader, size)?)?
         };
         Ok(Self {
             epoch,
@@ -94,7 +111,8 @@ impl Hello {
             session,
             early,
             invite,
-            reset_token,
+            reset_token: parameters.reset_token,
+            max_datagram: parameters.max_datagram.unwrap_or(MIN_DATAGRAM as u64),
         })
     }
 
@@ -107,14 +125,23 @@ impl Hello {
         out.extend_from_slice(&self.epoch.to_be_bytes());
         out.extend_from_slice(&micros(self.agent_time).to_be_bytes());
         out.extend_from_slice(&self.session.0.to_be_bytes());
-        let parameters = self.reset_token.map_or(0, |_| HAS_PARAMETERS);
+        let size = self.parameters_size();
+        let parameters = if size == 0 { 0 } else { HAS_PARAMETERS };
         out.push(early | invite | parameters);
         out.extend_from_slice(self.invite.as_ref().map_or(&[], |token| token));
+        if size == 0 {
+            return;
+        }
+        VarInt(size as u64).encode(out);
         if let Some(token) = &self.reset_token {
-            VarInt(Self::RESET_TOKEN_PARAMETER as u64).encode(out);
             VarInt(RESET_TOKEN_ID).encode(out);
-            VarInt(RESET_TOKEN as u64).encode(out);
+            VarInt(token.len() as u64).encode(out);
             out.extend_from_slice(token);
+        }
+        if let Some(max) = self.written_max_datagram() {
+            VarInt(MAX_DATAGRAM_ID).encode(out);
+            VarInt(max.size() as u64).encode(out);
+            max.encode(out);
         }
     }
 }
@@ -123,19 +150,51 @@ fn take<'a>(reader: &mut Reader<'a>, size: u64) -> Result<&'a [u8], Malformed> {
     reader.take(usize::try_from(size).map_err(|_| Malformed::Truncated)?)
 }
 
-/// Returns the reset token, if it is among the parameters. Unknown ones are ignored.
-fn decode_parameters(bytes: &[u8]) -> Result<Option<[u8; RESET_TOKEN]>, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let mut reset_token = None;
-    while !reader.is_empty() {
-        let (id, size) = (reader.varint()?, reader.varint()?);
-        let value = take(&mut reader, size)?;
-        if id == RESET_TOKEN_ID {
-            let token = value.try_into().map_err(|_| Malformed::Range)?;
-            if reset_token.replace(token).is_some() {
+/// Size of a parameter: id, size, octets.
+fn parameter_size(id: u64, octets: usize) -> usize {
+    VarInt(id).size() + VarInt(octets as u64).size() + octets
+}
+
+/// The parameters that this version knows. Others are ignored.
+#[derive(Default)]
+struct Parameters {
+    reset_token: Option<[u8; RESET_TOKEN]>,
+    max_datagram: Option<u64>,
+}
+
+impl Parameters {
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut this = Self::default();
+        let mut reader = Reader::new(bytes);
+        while !reader.is_empty() {
+            let (id, size) = (reader.varint()?, reader.varint()?);
+            let value = take(&mut reader, size)?;
+            let repeated = match id {
+                RESET_TOKEN_ID => {
+                    let token = value.try_into().map_err(|_| Malformed::Range)?;
+                    this.reset_token.replace(token).is_some()
+                }
+                MAX_DATAGRAM_ID => {
+                    let max = decode_max_datagram(value)?;
+                    this.max_datagram.replace(max).is_some()
+                }
+                _ => false,
+            };
+            if repeated {
                 return Err(Malformed::Range);
             }
         }
+        Ok(this)
     }
-    Ok(reset_token)
+}
+
+/// A value below the size of an INIT is invalid, as in RFC 9000 §18.2.
+fn decode_max_datagram(value: &[u8]) -> Result<u64, Malformed> {
+    let mut reader = Reader::new(value);
+    let max = reader.varint()?;
+    if reader.is_empty() && max >= MIN_DATAGRAM as u64 {
+        Ok(max)
+    } else {
+        Err(Malformed::Range)
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::limits::MAX_VARINT;
+use super::limits::{MAX_VARINT, MIN_DATAGRAM};
 use super::{CallId, Early, Frame, Frames, Hello, Lane, SessionId, StreamId, encode_ack};
 
 static BYTES: [u8; 2000] = [0x5A; 2000];
@@ -34,8 +34,8 @@ fn stream() -> impl Strategy<Value = Frame<'static>> {
 fn hello() -> impl Strategy<Value = Frame<'static>> {
     let early = prop::sample::select(vec![Early::Accepted, Early::Refused]);
     let token = any::<Option<[u8; 16]>>;
-    (any::<[u64; 3]>(), early, token(), token()).prop_map(
-        |(numbers, early, invite, reset_token)| {
+    (any::<[u64; 3]>(), early, token(), token(), varint()).prop_map(
+        |(numbers, early, invite, reset_token, max_datagram)| {
             Frame::Hello(Hello {
                 epoch: numbers[0],
                 agent_time: Duration::from_micros(numbers[1]),
@@ -43,6 +43,7 @@ fn hello() -> impl Strategy<Value = Frame<'static>> {
                 early,
                 invite,
                 reset_token,
+                max_datagram: max_datagram.max(MIN_DATAGRAM as u64),
             })
         },
     )
@@ -189,6 +190,7 @@ fn the_encoding_of_each_session_frame_is_that_of_version_1() {
                 early: Early::Refused,
                 invite: Some(*b"0123456789abcdef"),
                 reset_token: None,
+                max_datagram: MIN_DATAGRAM as u64,
             }),
             b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x030123456789abcdef",
         ),
@@ -200,8 +202,9 @@ fn the_encoding_of_each_session_frame_is_that_of_version_1() {
                 early: Early::Accepted,
                 invite: None,
                 reset_token: Some(*b"0123456789abcdef"),
+                max_datagram: 65_507,
             }),
-            b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x04\x12\x01\x100123456789abcdef",
+            b"\x0D\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x04\x18\x01\x100123456789abcdef\x02\x04\x80\0\xFF\xE3",
         ),
         (
             Frame::Close {
@@ -221,7 +224,7 @@ fn unknown_parameters_of_hello_are_ignored_and_malformed_ones_refused() {
         octets.push(4);
         octets.extend(parameters);
         match Frames::new(&octets).next() {
-            Some(Ok(Frame::Hello(hello))) => Ok(hello.reset_token),
+            Some(Ok(Frame::Hello(hello))) => Ok((hello.reset_token, hello.max_datagram)),
             other => Err(format!("{other:?}")),
         }
     };
@@ -230,12 +233,24 @@ fn unknown_parameters_of_hello_are_ignored_and_malformed_ones_refused() {
         let size = u8::try_from(parameters.len()).unwrap();
         [&[size][..], parameters].concat()
     };
-    assert_eq!(hello(&[0]), Ok(None));
-    let both = [token(9, 3), token(1, 16), token(2, 0)].concat();
-    assert_eq!(hello(&with_size(&both)), Ok(Some([7; 16])));
+    assert_eq!(hello(&[0]), Ok((None, 1200)));
+    let known = [
+        token(9, 3),
+        token(1, 16),
+        token(3, 0),
+        vec![2, 2, 0x45, 0xC0],
+    ]
+    .concat();
+    assert_eq!(hello(&with_size(&known)), Ok((Some([7; 16]), 1472)));
+    assert_eq!(hello(&with_size(&[2, 2, 0x44, 0xB0])), Ok((None, 1200)));
     for malformed in [
         with_size(&token(1, 15)),
         with_size(&[token(1, 16), token(1, 16)].concat()),
+        // A largest datagram of 1199 octets, one that is no varint, one with an octet behind it, two of them.
+        with_size(&[2, 2, 0x44, 0xAF]),
+        with_size(&[2, 1, 0x45]),
+        with_size(&[2, 3, 0x45, 0xC0, 0]),
+        with_size(&[2, 2, 0x45, 0xC0, 2, 2, 0x45, 0xC0]),
         with_size(&[9]),
         with_size(&[9, 1]),
         vec![5, 1],

@@ -116,6 +116,27 @@ fn status_counts_sessions_commands_and_datagrams() {
 }
 
 #[test]
+fn a_bulk_transfer_over_loopback_uses_large_datagrams_and_a_short_one_does_not() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let sent = || {
+        let datagrams = &status(&user)["datagrams"];
+        [&datagrams["sent"], &datagrams["sent_bytes"]].map(|value| value.as_u64().unwrap())
+    };
+    user.udpctl(["exec", &target, "--", "true"]).run();
+    let [datagrams, bytes] = sent();
+    assert!(bytes <= 1200 * datagrams, "{datagrams}: {bytes}");
+    let zeros = ["exec", &target, "--", "head", "-c", "50000000", "/dev/zero"];
+    let output = user.udpctl(zeros).outcome();
+    assert_eq!((output.status, output.stdout.len()), (0, 50_000_000));
+    let [more, further] = sent();
+    let average = (further - bytes) / (more - datagrams);
+    assert!(average > 30_000, "{average} octets in a datagram");
+    assert_eq!(status(&user)["datagrams"]["unsent"], 0);
+}
+
+#[test]
 fn an_init_under_another_agents_key_is_counted_as_refused() {
     let user = User::new();
     let agent = user.agent();

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use udpagent::crypto::{AgentMac, Initiator, Responder, SealingKey, SecretKey, TrafficKeys};
 use udpagent::message::{Exec, Outcome, Reply, Request, RequestId, to_line};
 use udpagent::rng::Rng;
-use udpagent::wire::limits::{DATA_HEADER, MAC, MIN_DATAGRAM, RESET_TOKEN};
+use udpagent::wire::limits::{DATA_HEADER, MAC, MAX_DATAGRAM, MIN_DATAGRAM, RESET_TOKEN};
 use udpagent::wire::{
     self, CallId, Data, Datagram, Early, Frame, Frames, Hello, Lane, SessionId, StreamId,
     encode_ack,
@@ -27,7 +27,7 @@ const AGENT_TIME: Duration = Duration::from_secs(5);
 const ACK_DELAY: Duration = Duration::from_micros(250);
 
 /// Octets of the Noise message of INIT that the page shows: both keys and HELLO.
-const SHOWN: usize = 32 + 48 + 26;
+const SHOWN: usize = 32 + 48 + 33;
 
 /// The octets `first`, `first + 1`, …
 fn counting<const N: usize>(first: u8) -> [u8; N] {
@@ -62,6 +62,7 @@ fn hello(
         early,
         invite: None,
         reset_token,
+        max_datagram: MAX_DATAGRAM as u64,
     };
     frames(&[Frame::Hello(hello)])
 }
@@ -140,7 +141,7 @@ impl Exchange {
         .unwrap();
         let mac = AgentMac::new(&public).tag(&init);
         let noise = &init[prologue.len()..];
-        self.put("INIT Noise message, first 106 octets", &noise[..SHOWN]);
+        self.put("INIT Noise message, first 113 octets", &noise[..SHOWN]);
         self.put(
             "INIT Noise message, last 16 octets",
             &noise[noise.len() - 16..],

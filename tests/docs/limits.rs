@@ -25,6 +25,7 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
         early: wire::Early::Accepted,
         invite: None,
         reset_token: None,
+        max_datagram: wire::limits::MAX_DATAGRAM as u64,
     });
     let fixed = wire::limits::INIT_HEADER + wire::limits::TOKEN + Initiator::OVERHEAD;
     let early = wire::limits::MIN_DATAGRAM - fixed - hello.size() - wire::limits::MAC;
@@ -150,6 +151,16 @@ fn of_streams() -> Vec<(&'static str, u64)> {
         ("ranges in an ACK", wire::limits::ACK_RANGES as u64),
         ("acknowledgement delay", ms(session::MAX_ACK_DELAY)),
         ("datagrams until an ACK is due", session::ACK_EVERY.into()),
+        ("octets until an ACK is due", session::ACK_BYTES as u64),
+        (
+            "octets sent before larger datagrams are probed",
+            session::SIZE_PROBING_BYTES,
+        ),
+        (
+            "lost probes that rule a size out",
+            session::SIZE_PROBES.into(),
+        ),
+        ("size ruled out for", session::SIZE_LIFETIME.as_secs()),
         (
             "round-trip time before the first sample",
             ms(session::INITIAL_RTT),

@@ -24,6 +24,7 @@ pub fn init(
         early: Early::Accepted,
         invite: None,
         reset_token: None,
+        max_datagram: MIN_DATAGRAM as u64,
     })
     .encode(&mut payload);
     let mut datagram = Vec::new();

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::rng::SimRng;
 
+/// Payload of an Ethernet frame over IPv4.
+pub const ETHERNET: usize = 1472;
+
 /// One direction of a path between two hosts.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -42,7 +45,7 @@ impl Link {
             rate: None,
             queue: u64::MAX,
             mark_above: u64::MAX,
-            mtu: 65_507,
+            mtu: ETHERNET,
         }
     }
 

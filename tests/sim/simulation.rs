@@ -13,6 +13,7 @@ use udpagent::session::{
     Authorizer, Command, Config, Endpoint, InitFingerprint, SessionHandle, Ticket,
 };
 use udpagent::time::Instant;
+use udpagent::wire::limits::MAX_DATAGRAM;
 
 use crate::caller::Caller;
 use crate::contract::Contract;
@@ -183,9 +184,8 @@ impl Simulation {
         config.max_stream_window = tuning.stream_window.unwrap_or(config.max_stream_window);
         config.session_window = tuning.session_window.unwrap_or(config.session_window);
         config.segments = tuning.segments.unwrap_or(config.segments);
-        if let Some(per_key) = tuning.sessions_per_key {
-            config.sessions_per_key = per_key;
-        }
+        config.max_datagram = MAX_DATAGRAM;
+        config.sessions_per_key = tuning.sessions_per_key.unwrap_or(config.sessions_per_key);
         change(&mut config);
         for reset in &config.resets {
             self.invariants.allow_reset(incarnation, reset.path);

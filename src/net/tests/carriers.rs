@@ -10,6 +10,9 @@ use super::*;
 
 const MEBIBYTE: usize = 1 << 20;
 
+/// Payload of an Ethernet frame: a mebibyte takes hundreds of datagrams.
+const ETHERNET: usize = 1472;
+
 /// An agent and a controller over a pair in memory, and the controller's path to the agent.
 fn over_memory((near, far): (MemoryCarrier, MemoryCarrier)) -> (Net, Net, Path) {
     let path = Path {
@@ -74,8 +77,8 @@ fn a_session_over_memory_survives_the_loss_of_every_fifth_datagram() {
     let (near, far) = MemoryCarrier::pair().unwrap();
     // The first INIT is lost as well.
     let pair = (
-        near.with_loss(every_fifth(4)),
-        far.with_loss(every_fifth(0)),
+        near.with_mtu(ETHERNET).with_loss(every_fifth(4)),
+        far.with_mtu(ETHERNET).with_loss(every_fifth(0)),
     );
     let (agent, controller, path) = over_memory(pair);
     exchange(&agent, &controller, path);
@@ -235,7 +238,7 @@ fn a_transmit_that_finds_the_carrier_full_is_sent_after_a_writable_event() {
     };
     let [near, far] = [near, far].map(|inner| -> Vec<Box<dyn Carrier>> {
         vec![Box::new(Stuttering {
-            inner,
+            inner: inner.with_mtu(ETHERNET),
             full: false,
             blocked: Arc::clone(&blocked),
         })]
@@ -248,6 +251,42 @@ fn a_transmit_that_finds_the_carrier_full_is_sent_after_a_writable_event() {
     assert!(blocked.load(Ordering::Relaxed) > 100, "{blocked:?}");
     controller.end();
     agent.end();
+}
+
+#[test]
+fn a_route_that_refuses_large_datagrams_is_used_with_the_largest_that_it_takes() {
+    let (near, far) = MemoryCarrier::pair().unwrap();
+    let (agent, controller, path) = over_memory((near.with_mtu(9000), far.with_mtu(9000)));
+    exchange(&agent, &controller, path);
+    for net in [agent, controller] {
+        net.handle.send(Command::Count(1)).unwrap();
+        let counts = net.wait(|event| match event {
+            Event::Counted { counts, .. } => Some(counts),
+            _ => None,
+        });
+        let average = counts.sent_bytes / counts.sent;
+        assert!((2400..9000).contains(&average), "{counts:?}");
+        // The refusal of a probe is no fault.
+        assert_eq!(counts.unsent, 0);
+        net.end();
+    }
+}
+
+#[test]
+fn a_datagram_that_udp_cannot_carry_is_reported_as_too_large() {
+    let mut carrier = UdpCarrier::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let path = Path {
+        socket: 0,
+        local: None,
+        remote: carrier.local_addr(),
+    };
+    let mut send = |size| {
+        let transmit = session::Transmit::single(path);
+        carrier.send(&mut Outgoing { transmit, done: 0 }, &vec![1; size])
+    };
+    assert_eq!(send(65_507), Sent::ALL);
+    let (lost, too_large) = (1, true);
+    assert_eq!(send(65_508), Sent::Whole { lost, too_large });
 }
 
 /// A carrier of which only the largest datagram matters.
@@ -276,7 +315,7 @@ impl Carrier for Narrow {
 
     fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
         outgoing.done = buffer.len();
-        Sent::Whole { lost: 0 }
+        Sent::ALL
     }
 
     fn segments(&self) -> usize {

@@ -294,18 +294,17 @@ fn plain_text_of_any_size_arrives_datagram_by_datagram_and_tagged_bytes_never_do
     let sender = UdpCarrier::bind("127.0.0.1:0".parse().unwrap());
     let mut outgoing = Outgoing {
         transmit: session::Transmit {
-            path: Path {
+            segment: Some(4),
+            ..session::Transmit::single(Path {
                 socket: 0,
                 local: None,
                 remote: to.into(),
-            },
-            segment: Some(4),
-            ecn: None,
+            })
         },
         done: 0,
     };
     let sent = sender.unwrap().send(&mut outgoing, b"one.two.six.end");
-    assert_eq!(sent, Sent::Whole { lost: 0 });
+    assert_eq!(sent, Sent::ALL);
     let mut received = Vec::new();
     while received.len() < 6 {
         if let Event::Plain { text, length, .. } = agent.next() {
@@ -328,18 +327,17 @@ fn an_answer_leaves_although_its_source_address_is_gone() {
     for (local, segment) in [([192, 0, 2, 1], None), ([255, 255, 255, 255], Some(3))] {
         let mut outgoing = Outgoing {
             transmit: session::Transmit {
-                path: Path {
+                segment,
+                ..session::Transmit::single(Path {
                     socket: 0,
                     local: Some(local.into()),
                     remote: receiver.local_addr().unwrap().into(),
-                },
-                segment,
-                ecn: None,
+                })
             },
             done: 0,
         };
         let sent = socket.send(&mut outgoing, b"abcdef");
-        assert_eq!(sent, Sent::Whole { lost: 0 });
+        assert_eq!(sent, Sent::ALL);
         let mut received = Vec::new();
         while received.len() < 6 {
             let mut buffer = [0; 10];

@@ -22,9 +22,6 @@ impl Ratio {
     }
 }
 
-/// Datagrams that may always leave in one burst: the initial window (RFC 9002 §7.7).
-pub const BURST_DATAGRAMS: u64 = 10;
-
 /// Length of a burst on a fast path. Ours: the bytes of two timer ticks, so that one late wake-up
 /// loses no throughput.
 pub const BURST_TIME: Duration = Duration::from_millis(2);
@@ -41,6 +38,12 @@ pub const INITIAL_WINDOW_DATAGRAMS: u64 = 10;
 
 /// Upper bound of the initial window in bytes, unless two datagrams are more (RFC 9002 §7.2).
 pub const INITIAL_WINDOW_BYTES: u64 = 14_720;
+
+/// Returns the initial window for datagrams of this size.
+#[must_use]
+pub fn initial_window(datagram: u64) -> u64 {
+    (INITIAL_WINDOW_DATAGRAMS * datagram).min(INITIAL_WINDOW_BYTES.max(2 * datagram))
+}
 
 /// Minimum window in datagrams (BBR, `MinPipeCwnd`).
 pub const MIN_WINDOW_DATAGRAMS: u64 = 4;

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::limits::{BURST_DATAGRAMS, BURST_TIME, QUANTUM_MAX, QUANTUM_TIME};
+use super::limits::{BURST_TIME, QUANTUM_MAX, QUANTUM_TIME, initial_window};
 use crate::time::{Instant, micros};
 use crate::wire::limits::MIN_DATAGRAM;
 
@@ -35,7 +35,7 @@ impl Pacer {
     pub fn new(now: Instant) -> Self {
         let datagram = MIN_DATAGRAM as u64;
         Self {
-            credit: units(BURST_DATAGRAMS * datagram),
+            credit: units(initial_window(datagram)),
             earned: now,
             datagram,
         }
@@ -58,7 +58,7 @@ impl Pacer {
     /// Spends credit for `bytes` sent. They may exceed the allowance; a debt of more than one
     /// bucket is forgiven.
     pub fn on_sent(&mut self, bytes: u64) {
-        let floor = -units(BURST_DATAGRAMS * self.datagram);
+        let floor = -units(initial_window(self.datagram));
         self.credit = self.credit.saturating_sub(units(bytes)).max(floor);
     }
 
@@ -83,10 +83,10 @@ impl Pacer {
             .min(units(self.capacity(rate)))
     }
 
-    /// Size of the bucket in bytes.
+    /// Size of the bucket in bytes: at least the initial window, which may always leave in one burst (RFC 9002 §7.7).
     fn capacity(&self, rate: u64) -> u64 {
         let time = u64::try_from(earned(rate, BURST_TIME)).unwrap_or(0) / UNIT;
-        time.max(BURST_DATAGRAMS * self.datagram)
+        time.max(initial_window(self.datagram))
     }
 }
 
@@ -150,6 +150,13 @@ mod tests {
         assert_eq!(pacer.allowance(at(1_000_000), 14_000_000), 28_000);
     }
 
+    #[test]
+    fn a_burst_of_large_datagrams_is_two_of_them() {
+        let mut pacer = Pacer::new(at(0));
+        pacer.on_datagram_size(9000);
+        assert_eq!(pacer.allowance(at(60_000_000), 300), 18_000);
+    }
+
     proptest! {
         #[test]
         fn at_the_ready_time_the_bytes_are_allowed_and_before_it_they_are_not(
@@ -160,7 +167,7 @@ mod tests {
             let mut now = at(0);
             for (wait, bytes) in steps {
                 now += Duration::from_micros(wait);
-                let bytes = bytes.min(BURST_DATAGRAMS * DATAGRAM);
+                let bytes = bytes.min(initial_window(DATAGRAM));
                 let allowed = pacer.allowance(now, rate);
                 let ready = pacer.ready_at(now, bytes, rate);
                 if allowed >= bytes {

@@ -1,9 +1,9 @@
 //! Received counters, and the time of the next acknowledgement (RFC 9000 §13.2).
 //!
-//! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, is acknowledged at once; reordering not
-//! within [`limits::GRANULARITY`] of the last ACK, so that a path that reorders all the time does not cost an ACK for
-//! each datagram. Any other acknowledgement is delayed by an eighth of a round trip, at most [`limits::MAX_ACK_DELAY`],
-//! so that it can cover several datagrams.
+//! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, or fewer that bring [`limits::ACK_BYTES`], is
+//! acknowledged at once; reordering not within [`limits::GRANULARITY`] of the last ACK, so that a path that reorders all
+//! the time does not cost an ACK for each datagram. Any other acknowledgement is delayed by an eighth of a round trip, at
+//! most [`limits::MAX_ACK_DELAY`], so that it can cover several datagrams.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(in crate::session) struct Acks {
     unreported: u32,
     /// Time of the last ACK.
     written_at: Option<Instant>,
+    /// Bytes in them.
+    unreported_bytes: usize,
     due: Option<Instant>,
 }
 
@@ -30,16 +32,17 @@ impl Acks {
             largest_at: Instant::ZERO,
             unreported: 0,
             written_at: None,
+            unreported_bytes: 0,
             due: None,
         }
     }
 
-    /// Records the counter of a new datagram that was opened.
+    /// Records the counter of a new datagram that was opened. `eliciting` is its size if it is ack-eliciting.
     pub(in crate::session) fn on_received(
         &mut self,
         now: Instant,
         counter: u64,
-        eliciting: bool,
+        eliciting: Option<usize>,
         smoothed_rtt: Duration,
     ) {
         let expected = self
@@ -50,11 +53,12 @@ impl Acks {
             self.largest_at = now;
         }
         self.received.insert(counter);
-        if !eliciting {
-            return;
-        }
+        let Some(bytes) = eliciting else { return };
         self.unreported = self.unreported.saturating_add(1);
-        let at = if self.unreported >= limits::ACK_EVERY {
+        self.unreported_bytes = self.unreported_bytes.saturating_add(bytes);
+        let enough =
+            self.unreported >= limits::ACK_EVERY || self.unreported_bytes >= limits::ACK_BYTES;
+        let at = if enough {
             now
         } else if counter == expected {
             now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY)
@@ -92,6 +96,7 @@ impl Acks {
         }
         self.unreported = 0;
         self.written_at = Some(now);
+        self.unreported_bytes = 0;
         self.due = None;
         Some(largest)
     }
@@ -113,16 +118,16 @@ mod tests {
         let mut acks = Acks::new();
         let (mut now, mut written) = (Instant::from_micros(1_000_000), 0);
         let rtt = Duration::from_millis(40);
-        acks.on_received(now, 1, true, rtt);
+        acks.on_received(now, 1, Some(1200), rtt);
         assert!(!acks.is_due(now));
-        acks.on_received(now, 3, true, rtt);
+        acks.on_received(now, 3, Some(1200), rtt);
         assert!(acks.is_due(now));
         assert!(acks.write(now, 100, &mut Vec::new()).is_some());
         // Pairs in the wrong order: 500 datagrams in 100 ms.
         for pair in 2..252 {
             for counter in [2 * pair + 1, 2 * pair] {
                 now += Duration::from_micros(200);
-                acks.on_received(now, counter, true, rtt);
+                acks.on_received(now, counter, Some(1200), rtt);
                 if acks.is_due(now) {
                     acks.write(now, 100, &mut Vec::new());
                     written += 1;
@@ -132,7 +137,7 @@ mod tests {
         assert_eq!(written, 100);
         // On a faster path, every tenth.
         for counter in (1001..1101).rev() {
-            acks.on_received(now, counter, true, rtt);
+            acks.on_received(now, counter, Some(1200), rtt);
             if acks.is_due(now) {
                 acks.write(now, 100, &mut Vec::new());
                 written += 1;
@@ -146,14 +151,32 @@ mod tests {
         let mut acks = Acks::new();
         let mut now = Instant::from_micros(1_000_000);
         let rtt = Duration::from_millis(40);
-        acks.on_received(now, 1, true, rtt);
-        acks.on_received(now, 3, true, rtt);
+        acks.on_received(now, 1, Some(1200), rtt);
+        acks.on_received(now, 3, Some(1200), rtt);
         assert!(acks.is_due(now));
         acks.write(now, 100, &mut Vec::new());
         now += Duration::from_millis(2);
         for counter in 4..12 {
-            acks.on_received(now, counter, true, rtt);
+            acks.on_received(now, counter, Some(1200), rtt);
             assert!(!acks.is_due(now));
         }
+    }
+
+    /// Returns the number of datagrams of a size after which an ACK is due at once.
+    fn due_after(bytes: usize) -> u64 {
+        let now = Instant::from_micros(1);
+        let mut acks = Acks::new();
+        (1..100)
+            .find(|&counter| {
+                acks.on_received(now, counter, Some(bytes), Duration::from_secs(1));
+                acks.is_due(now)
+            })
+            .expect("a number of datagrams")
+    }
+
+    #[test]
+    fn large_datagrams_are_acknowledged_by_their_bytes() {
+        assert_eq!([1164, 1436].map(due_after), [10, 10]);
+        assert_eq!([8936, 65_471, 65_536].map(due_after), [8, 2, 1]);
     }
 }

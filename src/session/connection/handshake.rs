@@ -36,6 +36,8 @@ pub(in crate::session) struct Connecting {
     invite: Option<Zeroizing<[u8; INVITE]>>,
     first: Bytes,
     pub(super) attempts: Attempts,
+    /// Largest datagram that this endpoint accepts.
+    max_datagram: usize,
     /// Time at which the first INIT was created.
     began: Option<Instant>,
     /// DATA datagrams received before the RESP whose keys open them.
@@ -59,13 +61,14 @@ pub(in crate::session) struct Established {
 }
 
 impl Connecting {
-    pub(in crate::session) fn new(now: Instant, connect: Connect) -> Self {
+    pub(in crate::session) fn new(now: Instant, connect: Connect, max_datagram: usize) -> Self {
         Self {
             agent: connect.agent,
             mac: AgentMac::new(&connect.agent),
             ticket: connect.ticket,
             invite: connect.invite.map(Zeroizing::new),
             first: connect.first,
+            max_datagram,
             attempts: Attempts::new(now, connect.path, connect.further, connect.timeout),
             began: None,
             undecryptable: Vec::new(),
@@ -150,15 +153,8 @@ impl Connecting {
         let agent_time = self.ticket.map_or(0, |ticket| {
             began.as_micros().saturating_add_signed(ticket.offset)
         });
-        let hello = Hello {
-            epoch: self.ticket.map_or(0, |ticket| ticket.epoch),
-            agent_time: Duration::from_micros(agent_time),
-            session: id,
-            early: Early::Accepted,
-            invite: self.invite.as_deref().copied(),
-            reset_token: None,
-        };
-        Frame::Hello(hello).encode(&mut payload);
+        let agent_time = Duration::from_micros(agent_time);
+        Frame::Hello(self.hello(agent_time, id)).encode(&mut payload);
         let early = usize::try_from(self.early()).expect("less than a datagram");
         if early > 0 {
             let stream = StreamId::new(CallId(0), Lane::Control);
@@ -174,20 +170,25 @@ impl Connecting {
         payload
     }
 
+    fn hello(&self, agent_time: std::time::Duration, id: SessionId) -> Hello {
+        Hello {
+            epoch: self.ticket.map_or(0, |ticket| ticket.epoch),
+            agent_time,
+            session: id,
+            early: Early::Accepted,
+            invite: self.invite.as_deref().copied(),
+            reset_token: None,
+            max_datagram: self.max_datagram as u64,
+        }
+    }
+
     /// Returns the number of early bytes in each INIT, which does not depend on a token.
     fn early(&self) -> u64 {
         if self.ticket.is_none() {
             return 0;
         }
         let fixed = INIT_HEADER + TOKEN + Initiator::OVERHEAD + MAC;
-        let hello = Frame::Hello(Hello {
-            epoch: 0,
-            agent_time: Duration::ZERO,
-            session: SessionId(0),
-            early: Early::Accepted,
-            invite: self.invite.as_deref().copied(),
-            reset_token: None,
-        });
+        let hello = Frame::Hello(self.hello(Duration::ZERO, SessionId(0)));
         let stream = StreamId::new(CallId(0), Lane::Control);
         let space =
             MIN_DATAGRAM - fixed - hello.size() - wire::stream_overhead(stream, 0, MIN_DATAGRAM);

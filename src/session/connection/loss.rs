@@ -32,11 +32,12 @@ impl Recovery {
         lost.into_iter().map(|(_, packet)| packet).collect()
     }
 
-    /// Reports the ack-eliciting datagrams of the present path to the congestion controller.
+    /// Reports the ack-eliciting datagrams of the present path to the congestion controller. Probes of a larger size are
+    /// left out.
     fn report_lost(&mut self, now: Instant, lost: &[(u64, SentPacket)]) {
         let lost: Vec<_> = lost
             .iter()
-            .filter(|(counter, _)| self.sent.is_of_path(*counter))
+            .filter(|(counter, packet)| self.sent.is_of_path(*counter) && !packet.is_size_probe())
             .collect();
         let persistent = self.is_persistent(&lost);
         if persistent {

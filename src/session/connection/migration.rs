@@ -160,11 +160,7 @@ impl Session {
         frame.encode(buf);
         // On a path that may not carry it, its loss is no sign of congestion, and no probe repeats it.
         self.finish(now, buf, start, false, Vec::new());
-        Some(Transmit {
-            path,
-            segment: None,
-            ecn: None,
-        })
+        Some(Transmit::single(path))
     }
 
     fn path_state(&mut self, path: Path) -> Option<&mut PathState> {

@@ -11,6 +11,7 @@
 mod acks;
 mod attempts;
 mod closing;
+mod datagram_size;
 mod events;
 mod handshake;
 mod init_flight;
@@ -39,6 +40,7 @@ use crate::time::Instant;
 use crate::wire::limits::{INVITE, MIN_DATAGRAM};
 use crate::wire::{CallId, Lane, SessionId, StreamId};
 use acks::Acks;
+use datagram_size::DatagramSize;
 use handshake::Connecting;
 pub(super) use handshake::NewId;
 pub(super) use path::PathState;
@@ -72,6 +74,7 @@ pub(in crate::session) struct Session {
     /// PATH_RESPONSE to send, and its path.
     pub(in crate::session) path_response: Option<(Path, [u8; 8])>,
     pub(in crate::session) recovery: Recovery,
+    pub(in crate::session) datagram_size: DatagramSize,
     pub(in crate::session) acks: Acks,
     pub(in crate::session) streams: Streams,
     pub(in crate::session) timers: Timers,
@@ -120,6 +123,8 @@ pub(in crate::session) struct Accept {
     pub(in crate::session) path: PathState,
     /// RESP to the INIT.
     pub(in crate::session) resp: Vec<u8>,
+    /// Largest datagram that the controller accepts.
+    pub(in crate::session) max_datagram: u64,
 }
 
 /// RESP of a session that is not confirmed yet.
@@ -152,7 +157,7 @@ impl Session {
         });
         let (session, timeout, first) = (connect.session, connect.timeout, connect.first.clone());
         let path = PathState::validated(connect.path);
-        let state = State::Connecting(Box::new(Connecting::new(now, connect)));
+        let state = State::Connecting(Box::new(Connecting::new(now, connect, config.max_datagram)));
         let ids = (SessionId(0), SessionId(0));
         let mut this = Self::new(
             now,
@@ -194,6 +199,7 @@ impl Session {
             rng,
         );
         this.keys = Some(accept.keys);
+        this.datagram_size.on_peer_limit(accept.max_datagram);
         this.resp = Some(Resp {
             datagram: accept.resp,
             due: true,
@@ -235,6 +241,7 @@ impl Session {
             previous_path: None,
             path_response: None,
             recovery,
+            datagram_size: DatagramSize::new(config.max_datagram, path.path.remote),
             acks: Acks::new(),
             streams: Streams::new(side, config),
             timers: Timers::default(),

@@ -80,6 +80,8 @@ impl Session {
             return;
         };
         self.keys = Some(established.keys);
+        self.datagram_size
+            .on_peer_limit(established.hello.max_datagram);
         self.reset_token = established.hello.reset_token.map(ResetToken::from_bytes);
         self.local = established.local;
         self.remote = established.remote;
@@ -253,8 +255,9 @@ impl Session {
         }
         // A datagram of which a part did not fit is not acknowledged.
         if !self.streams.take_refused() && counter > 0 {
+            let elicits = eliciting.then_some(payload.len());
             self.acks
-                .on_received(now, counter, eliciting, self.recovery.rtt.smoothed());
+                .on_received(now, counter, elicits, self.recovery.rtt.smoothed());
         }
         Ok(())
     }
@@ -298,16 +301,18 @@ impl Session {
     /// Tells streams and acknowledgements which of their frames were acknowledged or lost.
     pub(in crate::session) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
         for packet in outcome.acked {
+            self.datagram_size.on_acked(&packet);
             for frame in packet.frames {
                 match frame {
                     SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_acked(stream, &chunk),
                     SentFrame::Frame(frame) => self.streams.on_frame_acked(frame),
                     SentFrame::Ack(largest) => self.acks.on_ack_arrived(largest),
-                    SentFrame::MaxData => {}
+                    SentFrame::MaxData | SentFrame::SizeProbe => {}
                 }
             }
         }
         for packet in outcome.lost {
+            self.datagram_size.on_lost(&packet);
             self.on_lost(packet.frames);
         }
     }
@@ -318,7 +323,7 @@ impl Session {
                 SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),
                 SentFrame::Frame(frame) => self.streams.on_frame_lost(frame),
                 SentFrame::MaxData => self.streams.on_max_data_lost(),
-                SentFrame::Ack(_) => {}
+                SentFrame::Ack(_) | SentFrame::SizeProbe => {}
             }
         }
     }

@@ -98,6 +98,17 @@ impl Recovery {
         self.backoff = 0;
     }
 
+    /// Adopts the size of datagrams from now on.
+    pub(in crate::session) fn on_datagram_size(&mut self, bytes: u64) {
+        self.congestion.on_datagram_size(bytes);
+        self.pacer.on_datagram_size(bytes);
+    }
+
+    /// Returns the pacing rate in bytes per second.
+    pub(in crate::session) fn pacing_rate(&self) -> u64 {
+        self.congestion.pacing_rate()
+    }
+
     /// Resets the backoff, so that the next probe is sent soon.
     pub(in crate::session) fn forget_backoff(&mut self) {
         self.backoff = 0;
@@ -122,6 +133,9 @@ impl Recovery {
         if eliciting {
             self.last_eliciting = now;
             self.probes = self.probes.saturating_sub(1);
+        }
+        let size_probe = matches!(frames[..], [SentFrame::SizeProbe]);
+        if eliciting && !size_probe {
             self.pacer.on_sent(bytes);
         }
         self.sent.push(SentPacket {
@@ -131,7 +145,7 @@ impl Recovery {
             rate,
             frames,
         });
-        if eliciting {
+        if eliciting && !size_probe {
             self.congestion.on_sent(now, bytes, self.sent.in_flight());
         }
     }
@@ -272,7 +286,7 @@ impl Recovery {
         let oldest = self
             .sent
             .iter()
-            .filter(|(_, packet)| packet.eliciting)
+            .filter(|(_, packet)| packet.eliciting && !packet.is_size_probe())
             .take(usize::from(limits::PROBES));
         Expired::Probe(
             oldest
@@ -297,6 +311,9 @@ pub(in crate::session) enum Allowance {
     /// Nothing may be sent before this time.
     Paced(Instant),
 }
+
+#[cfg(test)]
+mod size_probes;
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,9 @@ use super::timers::Timer;
 use super::{NewId, Session, State};
 use crate::rng::Rng;
 use crate::session::streams::StreamFrame;
-use crate::session::{Config, Path, Transmit, limits};
+use crate::session::{Config, Transmit, limits};
 use crate::time::Instant;
-use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MIN_DATAGRAM};
+use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MAX_DATAGRAM};
 use crate::wire::{self, Data, Frame};
 
 /// Maximum size of an ACK frame, so that it leaves space for data.
@@ -62,7 +62,7 @@ impl Session {
             .datagram(now, self.recovery.pto(), config, rng)
             .map(|(datagram, path, new_id)| {
                 buf.extend_from_slice(datagram);
-                (single(path), new_id)
+                (Transmit::single(path), new_id)
             });
         self.timers.put(Timer::Init, connecting.attempts.timeout());
         let new_id = sent.and_then(|(_, new_id)| new_id);
@@ -86,7 +86,9 @@ impl Session {
         if let Some(transmit) = self.transmit_path_frames(now, rng, buf) {
             return Some(transmit);
         }
-        self.transmit_batch(now, config, rng, buf)
+        self.adopt_datagram_size();
+        self.transmit_size_probe(now, rng, buf)
+            .or_else(|| self.transmit_batch(now, config, rng, buf))
     }
 
     fn transmit_resp(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
@@ -100,7 +102,7 @@ impl Session {
         resp.sent = true;
         buf.extend_from_slice(&resp.datagram);
         self.path.on_sent(resp.datagram.len());
-        Some(single(self.path.path))
+        Some(Transmit::single(self.path.path))
     }
 
     /// Writes as many datagrams of one size as limits and frames allow.
@@ -112,24 +114,27 @@ impl Session {
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
         self.timers.stop(Timer::Pacing);
+        let size = self.next_size();
+        let most = config.segments.min(MAX_DATAGRAM / size).max(1);
         let mut segments = 0;
-        while segments < config.segments.max(1) {
+        while segments < most {
             let before = buf.len();
-            self.build(now, rng, buf);
+            self.build(now, size, rng, buf);
             if buf.len() == before {
                 break;
             }
-            self.path.on_sent(buf.len() - before);
+            let length = buf.len() - before;
+            self.path.on_sent(length);
+            self.datagram_size.on_sent(length);
             segments += 1;
-            if buf.len() - before < MIN_DATAGRAM {
+            if length < size {
                 break;
             }
         }
-        let segment = (segments > 1).then_some(MIN_DATAGRAM);
+        let segment = (segments > 1).then_some(size);
         (segments > 0).then_some(Transmit {
-            path: self.path.path,
             segment,
-            ecn: None,
+            ..Transmit::single(self.path.path)
         })
     }
 
@@ -141,16 +146,15 @@ impl Session {
             || self.recovery.is_probe_due()
     }
 
-    /// Writes one datagram, if there is anything to send.
-    fn build(&mut self, now: Instant, rng: &mut Rng, buf: &mut Vec<u8>) {
+    /// Writes one datagram of at most `size` bytes, if there is anything to send.
+    fn build(&mut self, now: Instant, size: usize, rng: &mut Rng, buf: &mut Vec<u8>) {
         let wanted = self.wants_window();
         if !wanted {
             self.recovery.on_app_limited();
         }
         // An address that is not validated has a budget, of which less than a datagram still holds an ACK.
-        let space = usize::try_from(self.path.budget())
-            .map_or(MIN_DATAGRAM, |budget| budget.min(MIN_DATAGRAM));
-        let allowed = wanted && space == MIN_DATAGRAM && self.may_send(now);
+        let space = usize::try_from(self.path.budget()).map_or(size, |budget| budget.min(size));
+        let allowed = wanted && space == size && self.may_send(now, size);
         if !allowed && (!self.acks.is_due(now) || self.recovery.sent.is_overfull()) {
             return;
         }
@@ -185,8 +189,8 @@ impl Session {
     }
 
     /// Returns true if window and pacer allow a datagram now; sets the timer if the pacer allows it later.
-    fn may_send(&mut self, now: Instant) -> bool {
-        match self.recovery.allowance(now, MIN_DATAGRAM as u64) {
+    fn may_send(&mut self, now: Instant, size: usize) -> bool {
+        match self.recovery.allowance(now, size as u64) {
             Allowance::Bytes(_) => true,
             Allowance::Window => false,
             Allowance::Paced(at) => {
@@ -305,7 +309,7 @@ impl Session {
         if let State::Closing { reason: kept, .. } = &mut self.state {
             *kept = reason;
         }
-        Some(single(self.path.path))
+        Some(Transmit::single(self.path.path))
     }
 
     /// Writes the header of the next datagram; returns the position of its first byte.
@@ -336,13 +340,5 @@ impl Session {
         keys.seal.seal(counter, &header, buf, start + DATA_HEADER);
         self.recovery
             .on_sent(now, (buf.len() - start) as u64, eliciting, frames);
-    }
-}
-
-const fn single(path: Path) -> Transmit {
-    Transmit {
-        path,
-        segment: None,
-        ecn: None,
     }
 }

@@ -62,6 +62,7 @@ impl Endpoint {
             early,
             invite: None,
             reset_token: Some(*reset.token.bytes()),
+            max_datagram: self.config.max_datagram as u64,
         };
         let mut resp = Vec::new();
         wire::encode_resp(local, init.sender, &mut resp);
@@ -86,6 +87,7 @@ impl Endpoint {
             keys,
             path,
             resp,
+            max_datagram: opened.hello.max_datagram,
         };
         let mut session = Session::accept(now, accept, &self.config, &mut self.rng);
         session.init_fingerprint = Some(fingerprint);

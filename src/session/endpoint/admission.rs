@@ -264,11 +264,7 @@ impl Endpoint {
         let path = self.lost.poll_transmit(buf)?;
         self.stats.sent += 1;
         self.stats.resets += 1;
-        Some(Transmit {
-            path,
-            segment: None,
-            ecn: None,
-        })
+        Some(Transmit::single(path))
     }
 
     /// Writes the next RETRY.
@@ -279,11 +275,7 @@ impl Endpoint {
         let mac = admission.mac.tag(buf);
         buf.extend_from_slice(&mac);
         self.stats.retries += 1;
-        Some(Transmit {
-            path,
-            segment: None,
-            ecn: None,
-        })
+        Some(Transmit::single(path))
     }
 
     /// Processes one pending INIT; returns false if there is none, or this turn has processed enough.

@@ -4,7 +4,7 @@ use crate::crypto::{PublicKey, SecretKey};
 use crate::peer_addr::PeerAddr;
 use crate::session::{InitFingerprint, ResetRecord, limits};
 use crate::time::Instant;
-use crate::wire::limits::INVITE;
+use crate::wire::limits::{INVITE, MIN_DATAGRAM};
 
 /// Decision about new sessions.
 pub trait Authorizer: Send {
@@ -79,6 +79,8 @@ pub struct Config {
     /// Maximum number of datagrams per [`Transmit`](crate::session::Transmit), as many as the driver's sockets send in one
     /// call.
     pub segments: usize,
+    /// Largest datagram that the driver's carriers receive and send without fragmentation, at least [`MIN_DATAGRAM`].
+    pub max_datagram: usize,
     /// Fingerprints of INITs that an earlier run answered
     /// ([`Event::InitSeen`](crate::session::Event::InitSeen)).
     pub seen: Vec<InitFingerprint>,
@@ -116,6 +118,7 @@ impl Config {
             window_growth: limits::WINDOW_GROWTH,
             sessions_per_key: limits::SESSIONS_PER_KEY,
             segments: 1,
+            max_datagram: MIN_DATAGRAM,
             seen: Vec::new(),
             run: None,
             resets: Vec::new(),

@@ -13,6 +13,7 @@ mod init_register;
 mod lost_sessions;
 mod shares;
 mod token_uses;
+mod too_large;
 mod unsent;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -323,7 +324,8 @@ impl Endpoint {
                 }
             }
             self.transmit_queue.pop_front();
-            if let Some(transmit) = transmit {
+            if let Some(mut transmit) = transmit {
+                transmit.session = Some(slot.session.id);
                 // Round robin: a session that may have more to send goes to the end of the queue.
                 self.transmit_queue.push_back(index);
                 self.schedule(index);

@@ -23,6 +23,7 @@ pub fn init(
         early: Early::Accepted,
         invite: None,
         reset_token: None,
+        max_datagram: MIN_DATAGRAM as u64,
     })
     .encode(&mut payload);
     for frame in early {

@@ -1,6 +1,7 @@
 //! Two endpoints over a link without loss: transfers, handshakes and violations.
 
 mod addresses;
+mod datagram_sizes;
 pub mod handmade;
 mod inits;
 mod migration;
@@ -16,8 +17,9 @@ use super::*;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::limits::INVITE;
+use crate::wire::limits::{INVITE, MAX_DATAGRAM};
 use crate::wire::{CallId, Early, Lane, StreamId};
+use datagram_sizes::Sizes;
 
 /// An authorizer that admits every controller.
 struct Open;
@@ -46,6 +48,7 @@ struct Pair {
     agent_events: Vec<Event>,
     /// True if the agent consumes all data and sends it back.
     echo: bool,
+    sizes: Sizes,
 }
 
 fn address(agent: bool) -> PeerAddr {
@@ -82,6 +85,7 @@ impl Pair {
         let now = Instant::from_micros(1_000_000);
         let config = |identity, authorizer| Config {
             segments: 8,
+            max_datagram: MAX_DATAGRAM,
             ..Config::new(identity, authorizer)
         };
         Self {
@@ -101,6 +105,7 @@ impl Pair {
             controller_events: Vec::new(),
             agent_events: Vec::new(),
             echo: true,
+            sizes: Sizes::default(),
         }
     }
 
@@ -150,9 +155,8 @@ impl Pair {
                 &mut self.agent
             };
             while let Some(transmit) = endpoint.poll_transmit(self.now, &mut buf) {
-                for datagram in buf.chunks(transmit.segment.unwrap_or(buf.len())) {
-                    self.wire
-                        .push((self.now + self.delay, to_agent, datagram.to_vec()));
+                for datagram in self.sizes.carried(self.now, endpoint, &transmit, &buf) {
+                    self.wire.push((self.now + self.delay, to_agent, datagram));
                 }
             }
         }

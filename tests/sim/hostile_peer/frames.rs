@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use udpagent::wire::limits::MAX_VARINT;
+use udpagent::wire::limits::{MAX_VARINT, MIN_DATAGRAM};
 use udpagent::wire::{CallId, Early, Frame, Hello, Lane, SessionId, StreamId, encode_ack};
 
 use super::Role;
@@ -85,6 +85,7 @@ impl Frames {
                 early: Early::Refused,
                 invite: None,
                 reset_token: None,
+                max_datagram: MIN_DATAGRAM as u64,
             })
             .encode(out),
             16 => {

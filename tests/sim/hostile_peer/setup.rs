@@ -12,7 +12,7 @@ use udpagent::session::{
 };
 use udpagent::session::{Command, limits};
 use udpagent::time::Instant;
-use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM};
+use udpagent::wire::limits::{INIT_HEADER, INVITE, MAC, MAX_DATAGRAM, MIN_DATAGRAM};
 use udpagent::wire::{Datagram, Early, Frame, Hello, SessionId, encode_init, encode_resp};
 
 use super::frames::Frames;
@@ -59,6 +59,7 @@ pub fn run(role: Role, frames: Frames, input: &mut Input<'_>) -> Option<Run> {
         (role == Role::Agent).then(|| Box::new(AdmitAll) as Box<dyn Authorizer>),
     );
     config.segments = 8;
+    config.max_datagram = MAX_DATAGRAM;
     config.stream_window = window;
     config.max_stream_window = window;
     config.session_window = window.saturating_mul(8);
@@ -116,6 +117,7 @@ impl Handshake {
             early: [Early::Accepted, Early::Refused][usize::from(input.below(2))],
             invite: None,
             reset_token: None,
+            max_datagram: input.varint().max(MIN_DATAGRAM as u64),
         })
         .encode(&mut payload);
         for _ in 0..input.below(4) {

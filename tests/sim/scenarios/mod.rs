@@ -2,6 +2,7 @@
 
 mod at_most_once;
 mod chaos;
+mod datagram_size;
 mod from_option;
 mod front_crashes;
 mod goodput;

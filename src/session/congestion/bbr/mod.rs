@@ -26,8 +26,8 @@ mod tests;
 mod undo;
 
 use super::limits::{
-    INITIAL_WINDOW_BYTES, INITIAL_WINDOW_DATAGRAMS, MIN_WINDOW_DATAGRAMS, NOMINAL_RTT,
-    PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio, STARTUP_GAIN, SUSPECT_DATAGRAMS,
+    MIN_WINDOW_DATAGRAMS, NOMINAL_RTT, PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio,
+    STARTUP_GAIN, SUSPECT_DATAGRAMS, initial_window,
 };
 use super::{Acked, Controller, Lost, RateSample};
 use crate::time::{Instant, micros};
@@ -304,9 +304,4 @@ impl Controller for Bbr {
         self.datagram = bytes.max(1);
         self.window = self.window.max(self.least());
     }
-}
-
-/// Initial window (RFC 9002 §7.2).
-fn initial_window(datagram: u64) -> u64 {
-    (INITIAL_WINDOW_DATAGRAMS * datagram).min(INITIAL_WINDOW_BYTES.max(2 * datagram))
 }
