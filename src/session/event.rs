@@ -210,8 +210,8 @@ pub enum Closed {
         /// Reason in the CLOSE, for people.
         reason: String,
     },
-    /// The key has sealed [`limits::DATAGRAMS_PER_KEY`](super::limits::DATAGRAMS_PER_KEY) datagrams. The
-    /// application can continue in a new session.
+    /// The key has sealed [`limits::BYTES_PER_KEY`](super::limits::BYTES_PER_KEY). The application can continue in a
+    /// new session.
     KeyUsedUp,
     /// The peer violated the protocol.
     Violation(Violation),

@@ -159,9 +159,12 @@ pub const CHALLENGES: usize = 3;
 /// stricter.
 pub const FORGERIES: u64 = 1 << 36;
 
-/// Maximum number of datagrams sealed under one key: 2^23 for AES-GCM with datagrams up to 64 KiB
-/// (RFC 9001 §6.6).
-pub const DATAGRAMS_PER_KEY: u64 = 1 << 23;
+/// Maximum number of bytes sealed under one key. AES-GCM allows 2^35 blocks of 16 bytes (RFC 9001 §B.1.1: `q <= 2^35 / l`,
+/// which is 2^28 datagrams of 2^11 bytes, or 2^23 of 2^16).
+pub const BYTES_PER_KEY: u64 = BLOCK << 35;
+
+/// Size of a block of AES.
+pub const BLOCK: u64 = 16;
 
 /// Initial RTT if no ticket has one. RFC 9002 §6.2.2 recommends 333 ms; here less is safe, because the
 /// first flight is a single INIT.
@@ -279,6 +282,9 @@ pub const BLACK_HOLE: u32 = 6;
 /// Maximum time that the path takes for a datagram beyond the size of Ethernet, because all others wait for so long (as
 /// Linux sizes segments of TCP, `tcp_tso_autosize`).
 pub const DATAGRAM_TIME: Duration = Duration::from_millis(1);
+
+/// Number of marked datagrams that test whether a path carries ECN marks (RFC 9000 §A.4).
+pub const ECN_TESTED: u64 = 10;
 
 /// Number of counters below the largest reported one known to have arrived that ACK frames report again, so
 /// that late arrivals among them do not look like gaps.

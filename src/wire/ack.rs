@@ -14,21 +14,72 @@ use crate::time::micros;
 /// Frame type of ACK.
 pub(super) const ACK: u8 = 0x02;
 
+/// Frame type of ACK with ECN counts.
+pub(super) const ACK_ECN: u8 = 0x03;
+
 /// The count of ranges is patched in after the ranges were written, so it must be a one-byte
 /// varint.
 const _: () = assert!(ACK_RANGES <= 0x40);
+
+/// Numbers of datagrams received with each ECN codepoint, since the session began (RFC 9000 §19.3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct EcnCounts {
+    /// Number with ECT(0).
+    pub ect0: u64,
+    /// Number with ECT(1).
+    pub ect1: u64,
+    /// Number with CE, Congestion Experienced.
+    pub ce: u64,
+}
+
+impl EcnCounts {
+    /// Returns the difference of each count; `None` if one is negative.
+    #[must_use]
+    pub fn checked_sub(&self, earlier: &Self) -> Option<Self> {
+        Some(Self {
+            ect0: self.ect0.checked_sub(earlier.ect0)?,
+            ect1: self.ect1.checked_sub(earlier.ect1)?,
+            ce: self.ce.checked_sub(earlier.ce)?,
+        })
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            ect0: reader.varint()?,
+            ect1: reader.varint()?,
+            ce: reader.varint()?,
+        })
+    }
+
+    fn fields(&self) -> [VarInt; 3] {
+        [self.ect0, self.ect1, self.ce].map(VarInt)
+    }
+
+    fn size(&self) -> usize {
+        self.fields().map(VarInt::size).iter().sum()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        for field in self.fields() {
+            field.encode(out);
+        }
+    }
+}
 
 /// An acknowledgement: largest counter, delay, then ranges downwards.
 ///
 /// Layout: largest, delay (µs), count of further ranges (below
 /// [`limits::ACK_RANGES`](super::limits::ACK_RANGES)), length of the first range minus one, then
-/// gap and length of each further range, each minus one (as in RFC 9000 §19.3.1).
+/// gap and length of each further range, each minus one (as in RFC 9000 §19.3.1). In ACK with ECN counts, these follow:
+/// ECT(0), ECT(1), CE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ack<'a> {
     /// Largest counter received.
     pub largest: u64,
     /// Time for which the receiver held the acknowledgement of the largest counter.
     pub delay: Duration,
+    /// ECN counts, if the receiver reports them.
+    pub ecn: Option<EcnCounts>,
     ranges: &'a [u8],
     count: usize,
 }
@@ -46,7 +97,7 @@ impl<'a> Ack<'a> {
     }
 
     /// Decodes the fields that follow the frame type.
-    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader<'a>, with_ecn: bool) -> Result<Self, Malformed> {
         let largest = reader.varint()?;
         let delay = Duration::from_micros(reader.varint()?);
         let further = usize::try_from(reader.varint()?).map_err(|_| Malformed::Range)?;
@@ -64,27 +115,34 @@ impl<'a> Ack<'a> {
         for _ in 0..count {
             walk.advance()?;
         }
+        let ranges = &bytes[..bytes.len() - walk.rest.rest().len()];
         *reader = walk.rest;
+        let ecn = with_ecn.then(|| EcnCounts::decode(reader)).transpose()?;
         Ok(Self {
             largest,
             delay,
-            ranges: &bytes[..bytes.len() - reader.rest().len()],
+            ecn,
+            ranges,
             count,
         })
     }
 
     pub(super) fn size(&self) -> usize {
         let [largest, delay, further] = self.head().map(VarInt::size);
-        1 + largest + delay + further + self.ranges.len()
+        let ecn = self.ecn.map_or(0, |counts| counts.size());
+        1 + largest + delay + further + self.ranges.len() + ecn
     }
 
     /// Encodes the frame as it was decoded.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.push(ACK);
+        out.push(frame_type(self.ecn));
         for field in self.head() {
             field.encode(out);
         }
         out.extend_from_slice(self.ranges);
+        if let Some(counts) = self.ecn {
+            counts.encode(out);
+        }
     }
 
     fn head(&self) -> [VarInt; 3] {
@@ -133,6 +191,13 @@ impl Iterator for AckRanges<'_> {
     }
 }
 
+const fn frame_type(ecn: Option<EcnCounts>) -> u8 {
+    match ecn {
+        Some(_) => ACK_ECN,
+        None => ACK,
+    }
+}
+
 /// Appends an ACK frame for inclusive ranges, given from the highest down: at most
 /// [`limits::ACK_RANGES`](super::limits::ACK_RANGES) of them, and as many as fit into `space`
 /// bytes. Appends nothing and returns false if not even the first range fits.
@@ -141,6 +206,7 @@ impl Iterator for AckRanges<'_> {
 pub fn encode_ack(
     mut ranges: impl Iterator<Item = RangeInclusive<u64>>,
     delay: Duration,
+    ecn: Option<EcnCounts>,
     space: usize,
     out: &mut Vec<u8>,
 ) -> bool {
@@ -151,11 +217,12 @@ pub fn encode_ack(
         return false;
     };
     let (largest, delay) = (VarInt(*first.end()), delay_field(delay));
-    let mut used = 1 + largest.size() + delay.size() + 1 + length.size();
+    let counts = ecn.map_or(0, |counts| counts.size());
+    let mut used = 1 + largest.size() + delay.size() + 1 + length.size() + counts;
     if used > space || largest.0 > MAX_VARINT {
         return false;
     }
-    out.push(ACK);
+    out.push(frame_type(ecn));
     largest.encode(out);
     delay.encode(out);
     let further_at = out.len();
@@ -176,6 +243,9 @@ pub fn encode_ack(
         length.encode(out);
         out[further_at] = out[further_at].saturating_add(1);
         above = *range.start();
+    }
+    if let Some(counts) = ecn {
+        counts.encode(out);
     }
     true
 }
@@ -213,10 +283,19 @@ mod tests {
     }
 
     fn written(ranges: &[RangeInclusive<u64>], space: usize) -> Vec<u8> {
+        written_with(None, ranges, space)
+    }
+
+    fn written_with(
+        ecn: Option<EcnCounts>,
+        ranges: &[RangeInclusive<u64>],
+        space: usize,
+    ) -> Vec<u8> {
         let mut out = Vec::new();
         let fits = encode_ack(
             ranges.iter().cloned(),
             Duration::from_micros(77),
+            ecn,
             space,
             &mut out,
         );
@@ -283,20 +362,24 @@ mod tests {
             top in 0..=MAX_VARINT,
             steps in prop::collection::vec((0..2000u64, 0..2000u64), 1..2 * ACK_RANGES),
             space in 0..300usize,
+            ecn in prop::option::of((0..=MAX_VARINT, 0..=MAX_VARINT, 0..=MAX_VARINT)),
         ) {
             let given = ranges(top, &steps);
-            let bytes = written(&given, space);
+            let ecn = ecn.map(|(ect0, ect1, ce)| EcnCounts { ect0, ect1, ce });
+            let bytes = written_with(ecn, &given, space);
             prop_assert!(bytes.len() <= space);
             let (mut found, mut delay) = (Vec::new(), None);
             if !bytes.is_empty() {
                 let ack = read(&bytes).unwrap();
                 prop_assert_eq!(ack.largest, *given[0].end());
+                prop_assert_eq!(ack.ecn, ecn);
+                prop_assert_eq!(ack.size(), bytes.len());
                 (found, delay) = (ack.ranges().collect(), Some(ack.delay));
             }
             prop_assert_eq!(&found[..], &given[..found.len()]);
             prop_assert_eq!(delay, (!found.is_empty()).then_some(Duration::from_micros(77)));
             // It stopped only for want of space or of ranges.
-            let more = written(&given[..given.len().min(found.len() + 1)], 1200);
+            let more = written_with(ecn, &given[..given.len().min(found.len() + 1)], 1200);
             prop_assert!(found.len() == given.len().min(ACK_RANGES) || more.len() > space);
         }
     }

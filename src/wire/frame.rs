@@ -5,7 +5,7 @@
 //! frame is an error and closes the session (as in RFC 9000 §12.4). The frames are those of RFC
 //! 9000 §19 where they have the same name.
 
-use super::ack::ACK;
+use super::ack::{ACK, ACK_ECN};
 use super::limits::{CLOSE_REASON, MAX_VARINT};
 use super::{Ack, Hello, Malformed, Reader, StreamId, VarInt};
 
@@ -30,7 +30,7 @@ pub enum Frame<'a> {
     Padding,
     /// 0x01: asks for an acknowledgement (RFC 9000 §19.2).
     Ping,
-    /// 0x02: an acknowledgement.
+    /// 0x02, or 0x03 with ECN counts: an acknowledgement (RFC 9000 §19.3).
     Ack(Ack<'a>),
     /// 0x04, or 0x05 with FIN: stream, offset, length, bytes (RFC 9000 §19.8). The length is always
     /// present.
@@ -142,7 +142,7 @@ impl<'a> Frame<'a> {
                 Self::Padding
             }
             PING => Self::Ping,
-            ACK => Self::Ack(Ack::decode(reader)?),
+            kind @ (ACK | ACK_ECN) => Self::Ack(Ack::decode(reader, kind == ACK_ECN)?),
             kind @ (STREAM | STREAM_FIN) => decode_stream(reader, kind == STREAM_FIN)?,
             MAX_DATA => Self::MaxData(reader.varint()?),
             MAX_STREAM_DATA => {

@@ -36,7 +36,7 @@ pub mod limits;
 mod tests;
 mod varint;
 
-pub use ack::{Ack, AckRanges, encode_ack};
+pub use ack::{Ack, AckRanges, EcnCounts, encode_ack};
 pub use close_code::CloseCode;
 pub use frame::{Frame, Frames, encode_stream_header, stream_overhead};
 pub use frame_type::FrameType;

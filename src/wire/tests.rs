@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::limits::{MAX_VARINT, MIN_DATAGRAM};
-use super::{CallId, Early, Frame, Frames, Hello, Lane, SessionId, StreamId, encode_ack};
+use super::{
+    CallId, Early, EcnCounts, Frame, Frames, Hello, Lane, SessionId, StreamId, encode_ack,
+};
 
 static BYTES: [u8; 2000] = [0x5A; 2000];
 static TEXT: &str = "closed: the agent is told to stop — уходим 再見";
@@ -260,17 +262,25 @@ fn unknown_parameters_of_hello_are_ignored_and_malformed_ones_refused() {
     }
 }
 
+const COUNTS: EcnCounts = EcnCounts {
+    ect0: 100,
+    ect1: 0,
+    ce: 3,
+};
+
 #[test]
 fn the_encoding_of_an_ack_is_that_of_version_1() {
-    let mut ack = Vec::new();
-    encode_ack(
-        [90..=99, 5..=7].into_iter(),
-        Duration::from_micros(8),
-        100,
-        &mut ack,
-    );
+    let ack = |ecn| {
+        let (ranges, delay) = ([90..=99, 5..=7], Duration::from_micros(8));
+        let mut ack = Vec::new();
+        encode_ack(ranges.into_iter(), delay, ecn, 100, &mut ack);
+        ack
+    };
     // Largest 99 (two bytes), delay, one further range, length 10; a gap of 82, length 3.
-    assert_eq!(ack, [0x02, 0x40, 99, 8, 1, 9, 0x40, 81, 2]);
+    assert_eq!(ack(None), [0x02, 0x40, 99, 8, 1, 9, 0x40, 81, 2]);
+    // The same, then the counts of ECT(0) (two bytes), ECT(1), and CE.
+    let with_counts = [0x03, 0x40, 99, 8, 1, 9, 0x40, 81, 2, 0x40, 100, 0, 3];
+    assert_eq!(ack(Some(COUNTS)), with_counts);
 }
 
 proptest! {
@@ -292,9 +302,11 @@ proptest! {
         frames in prop::collection::vec(frame(), 1..4),
         at: prop::sample::Index,
         byte: u8,
+        with_ecn: bool,
     ) {
         let mut bytes = Vec::new();
-        encode_ack([90..=99, 5..=7].into_iter(), Duration::from_secs(1), 100, &mut bytes);
+        let ecn = with_ecn.then_some(COUNTS);
+        encode_ack([90..=99, 5..=7].into_iter(), Duration::from_secs(1), ecn, 100, &mut bytes);
         bytes.extend_from_slice(&written(&frames));
         let at = at.index(bytes.len());
         read_all(&bytes[..at]);

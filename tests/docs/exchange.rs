@@ -80,6 +80,7 @@ fn ack(counters: std::ops::RangeInclusive<u64>) -> Vec<u8> {
     assert!(encode_ack(
         std::iter::once(counters),
         ACK_DELAY,
+        None,
         1200,
         &mut out
     ));

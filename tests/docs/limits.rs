@@ -147,7 +147,7 @@ fn of_shares() -> Vec<(&'static str, u64)> {
 /// Rows of LIMITS about DATA, recovery and streams.
 fn of_streams() -> Vec<(&'static str, u64)> {
     vec![
-        ("datagrams under one key", session::DATAGRAMS_PER_KEY),
+        ("octets under one key", session::BYTES_PER_KEY),
         ("ranges in an ACK", wire::limits::ACK_RANGES as u64),
         ("acknowledgement delay", ms(session::MAX_ACK_DELAY)),
         ("datagrams until an ACK is due", session::ACK_EVERY.into()),

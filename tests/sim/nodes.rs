@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use udpagent::agent::access::{Policy, PolicyBuilder, authorization};
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{Authorization, Authorizer, Run};
+use udpagent::session::{Authorization, Authorizer, Config, Run};
 use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
@@ -71,8 +71,29 @@ pub struct Tuning {
     pub session_window: Option<u64>,
     /// Replaces `Config::sessions_per_key`.
     pub sessions_per_key: Option<usize>,
+    /// Replaces `Config::bytes_per_key`.
+    pub bytes_per_key: Option<u64>,
     /// Replaces `Config::segments`.
     pub segments: Option<usize>,
+}
+
+impl Tuning {
+    /// Changes a configuration as these settings say.
+    pub fn apply(self, config: &mut Config) {
+        let Self {
+            stream_window,
+            session_window,
+            sessions_per_key,
+            bytes_per_key,
+            segments,
+        } = self;
+        config.stream_window = stream_window.unwrap_or(config.stream_window);
+        config.max_stream_window = stream_window.unwrap_or(config.max_stream_window);
+        config.session_window = session_window.unwrap_or(config.session_window);
+        config.sessions_per_key = sessions_per_key.unwrap_or(config.sessions_per_key);
+        config.bytes_per_key = bytes_per_key.unwrap_or(config.bytes_per_key);
+        config.segments = segments.unwrap_or(config.segments);
+    }
 }
 
 /// Keys that the agents of a simulation authorise.

@@ -179,13 +179,8 @@ impl Simulation {
             Role::Controller | Role::Unauthorized => None,
         };
         let mut config = Config::new(node.identity.clone(), authorizer);
-        let tuning = node.tuning;
-        config.stream_window = tuning.stream_window.unwrap_or(config.stream_window);
-        config.max_stream_window = tuning.stream_window.unwrap_or(config.max_stream_window);
-        config.session_window = tuning.session_window.unwrap_or(config.session_window);
-        config.segments = tuning.segments.unwrap_or(config.segments);
         config.max_datagram = MAX_DATAGRAM;
-        config.sessions_per_key = tuning.sessions_per_key.unwrap_or(config.sessions_per_key);
+        node.tuning.apply(&mut config);
         change(&mut config);
         for reset in &config.resets {
             self.invariants.allow_reset(incarnation, reset.path);

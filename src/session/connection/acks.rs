@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use crate::session::limits;
 use crate::session::range_set::RangeSet;
+use crate::session::{Ecn, limits};
 use crate::time::Instant;
-use crate::wire::encode_ack;
+use crate::wire::{EcnCounts, encode_ack};
 
 pub(in crate::session) struct Acks {
     received: RangeSet,
@@ -23,6 +23,17 @@ pub(in crate::session) struct Acks {
     /// Bytes in them.
     unreported_bytes: usize,
     due: Option<Instant>,
+    /// ECN marks received.
+    ecn: EcnCounts,
+}
+
+/// Properties of a received datagram that decide about its acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::session) struct Arrival {
+    pub(in crate::session) counter: u64,
+    /// Its size, if it is ack-eliciting.
+    pub(in crate::session) eliciting: Option<usize>,
+    pub(in crate::session) ecn: Option<Ecn>,
 }
 
 impl Acks {
@@ -34,17 +45,28 @@ impl Acks {
             written_at: None,
             unreported_bytes: 0,
             due: None,
+            ecn: EcnCounts::default(),
         }
     }
 
-    /// Records the counter of a new datagram that was opened. `eliciting` is its size if it is ack-eliciting.
+    /// Records a new datagram that was opened.
     pub(in crate::session) fn on_received(
         &mut self,
         now: Instant,
-        counter: u64,
-        eliciting: Option<usize>,
+        arrival: Arrival,
         smoothed_rtt: Duration,
     ) {
+        let Arrival {
+            counter,
+            eliciting,
+            ecn,
+        } = arrival;
+        match ecn {
+            Some(Ecn::Ect0) => self.ecn.ect0 += 1,
+            Some(Ecn::Ect1) => self.ecn.ect1 += 1,
+            Some(Ecn::Ce) => self.ecn.ce += 1,
+            None => {}
+        }
         let expected = self
             .received
             .highest()
@@ -56,8 +78,10 @@ impl Acks {
         let Some(bytes) = eliciting else { return };
         self.unreported = self.unreported.saturating_add(1);
         self.unreported_bytes = self.unreported_bytes.saturating_add(bytes);
-        let enough =
-            self.unreported >= limits::ACK_EVERY || self.unreported_bytes >= limits::ACK_BYTES;
+        // Congestion is reported at once, as RFC 9000 §13.2.1 asks for.
+        let enough = self.unreported >= limits::ACK_EVERY
+            || self.unreported_bytes >= limits::ACK_BYTES
+            || ecn == Some(Ecn::Ce);
         let at = if enough {
             now
         } else if counter == expected {
@@ -91,7 +115,9 @@ impl Acks {
         out: &mut Vec<u8>,
     ) -> Option<u64> {
         let largest = self.received.highest()?;
-        if !encode_ack(self.received.iter(), now.since(self.largest_at), space, out) {
+        let delay = now.since(self.largest_at);
+        let ecn = (self.ecn != EcnCounts::default()).then_some(self.ecn);
+        if !encode_ack(self.received.iter(), delay, ecn, space, out) {
             return None;
         }
         self.unreported = 0;
@@ -112,22 +138,31 @@ impl Acks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{Frame, Frames};
+
+    fn arrival(counter: u64, bytes: usize) -> Arrival {
+        Arrival {
+            counter,
+            eliciting: Some(bytes),
+            ecn: None,
+        }
+    }
 
     #[test]
     fn a_gap_is_acknowledged_at_once_and_constant_reordering_once_a_millisecond() {
         let mut acks = Acks::new();
         let (mut now, mut written) = (Instant::from_micros(1_000_000), 0);
         let rtt = Duration::from_millis(40);
-        acks.on_received(now, 1, Some(1200), rtt);
+        acks.on_received(now, arrival(1, 1200), rtt);
         assert!(!acks.is_due(now));
-        acks.on_received(now, 3, Some(1200), rtt);
+        acks.on_received(now, arrival(3, 1200), rtt);
         assert!(acks.is_due(now));
         assert!(acks.write(now, 100, &mut Vec::new()).is_some());
         // Pairs in the wrong order: 500 datagrams in 100 ms.
         for pair in 2..252 {
             for counter in [2 * pair + 1, 2 * pair] {
                 now += Duration::from_micros(200);
-                acks.on_received(now, counter, Some(1200), rtt);
+                acks.on_received(now, arrival(counter, 1200), rtt);
                 if acks.is_due(now) {
                     acks.write(now, 100, &mut Vec::new());
                     written += 1;
@@ -137,7 +172,7 @@ mod tests {
         assert_eq!(written, 100);
         // On a faster path, every tenth.
         for counter in (1001..1101).rev() {
-            acks.on_received(now, counter, Some(1200), rtt);
+            acks.on_received(now, arrival(counter, 1200), rtt);
             if acks.is_due(now) {
                 acks.write(now, 100, &mut Vec::new());
                 written += 1;
@@ -151,13 +186,13 @@ mod tests {
         let mut acks = Acks::new();
         let mut now = Instant::from_micros(1_000_000);
         let rtt = Duration::from_millis(40);
-        acks.on_received(now, 1, Some(1200), rtt);
-        acks.on_received(now, 3, Some(1200), rtt);
+        acks.on_received(now, arrival(1, 1200), rtt);
+        acks.on_received(now, arrival(3, 1200), rtt);
         assert!(acks.is_due(now));
         acks.write(now, 100, &mut Vec::new());
         now += Duration::from_millis(2);
         for counter in 4..12 {
-            acks.on_received(now, counter, Some(1200), rtt);
+            acks.on_received(now, arrival(counter, 1200), rtt);
             assert!(!acks.is_due(now));
         }
     }
@@ -168,7 +203,7 @@ mod tests {
         let mut acks = Acks::new();
         (1..100)
             .find(|&counter| {
-                acks.on_received(now, counter, Some(bytes), Duration::from_secs(1));
+                acks.on_received(now, arrival(counter, bytes), Duration::from_secs(1));
                 acks.is_due(now)
             })
             .expect("a number of datagrams")
@@ -178,5 +213,31 @@ mod tests {
     fn large_datagrams_are_acknowledged_by_their_bytes() {
         assert_eq!([1164, 1436].map(due_after), [10, 10]);
         assert_eq!([8936, 65_471, 65_536].map(due_after), [8, 2, 1]);
+    }
+
+    #[test]
+    fn congestion_is_reported_at_once_and_marks_are_counted() {
+        let now = Instant::from_micros(1_000_000);
+        let mut acks = Acks::new();
+        let mut report = |counter, ecn| {
+            let ecn = Some(ecn);
+            let arrival = Arrival {
+                ecn,
+                ..arrival(counter, 1200)
+            };
+            acks.on_received(now, arrival, Duration::from_secs(1));
+            let is_due = acks.is_due(now);
+            let mut frame = Vec::new();
+            acks.write(now, 100, &mut frame).expect("an ACK");
+            let Some(Ok(Frame::Ack(ack))) = Frames::new(&frame).next() else {
+                panic!("an ACK");
+            };
+            let counts = ack.ecn.expect("counts");
+            (is_due, [counts.ect0, counts.ect1, counts.ce])
+        };
+        assert_eq!(report(1, Ecn::Ect0), (false, [1, 0, 0]));
+        assert_eq!(report(2, Ecn::Ect0), (false, [2, 0, 0]));
+        assert_eq!(report(3, Ecn::Ect1), (false, [2, 1, 0]));
+        assert_eq!(report(4, Ecn::Ce), (true, [2, 1, 1]));
     }
 }

@@ -20,7 +20,7 @@ impl Session {
             .set(Timer::Linger, now + self.recovery.pto() * 3);
     }
 
-    /// Closes a session whose key has sealed as many datagrams as is safe.
+    /// Closes a session whose key has sealed as much as is safe.
     pub(in crate::session) fn retire_key(&mut self, now: Instant) {
         self.close(
             now,

@@ -15,7 +15,7 @@ use super::init_flight::InitFlight;
 use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
-use crate::session::{Config, Connect, Drop, Path, Ticket, limits};
+use crate::session::{Config, Connect, Drop, Ecn, Path, Ticket, limits};
 use crate::time::{Instant, micros};
 use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
 use crate::wire::{self, CallId, Early, Frame, Hello, Lane, Resp, Retry, SessionId, StreamId};
@@ -41,7 +41,7 @@ pub(in crate::session) struct Connecting {
     /// Time at which the first INIT was created.
     began: Option<Instant>,
     /// DATA datagrams received before the RESP whose keys open them.
-    pub(in crate::session) undecryptable: Vec<Vec<u8>>,
+    pub(in crate::session) undecryptable: Vec<(Option<Ecn>, Vec<u8>)>,
 }
 
 /// Result of a successful handshake.

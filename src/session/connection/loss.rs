@@ -26,7 +26,11 @@ impl Recovery {
                 self.loss_time = Some(due);
                 break;
             }
-            lost.extend(self.sent.take(counter).map(|packet| (counter, packet)));
+            let packet = self.sent.take(counter).expect("it is the oldest");
+            if packet.marked && self.sent.is_of_path(counter) {
+                self.ecn.on_lost();
+            }
+            lost.push((counter, packet));
         }
         self.report_lost(now, &lost);
         lost.into_iter().map(|(_, packet)| packet).collect()
@@ -158,7 +162,7 @@ mod tests {
         fn ack(&mut self, ranges: &[RangeInclusive<u64>]) -> AckOutcome {
             let mut payload = Vec::new();
             let ranges = ranges.iter().cloned();
-            assert!(encode_ack(ranges, Duration::ZERO, 1000, &mut payload));
+            assert!(encode_ack(ranges, Duration::ZERO, None, 1000, &mut payload));
             let Some(Ok(Frame::Ack(ack))) = Frames::new(&payload).next() else {
                 panic!("an ACK");
             };

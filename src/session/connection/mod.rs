@@ -12,6 +12,7 @@ mod acks;
 mod attempts;
 mod closing;
 mod datagram_size;
+mod ecn;
 mod events;
 mod handshake;
 mod init_flight;
@@ -65,6 +66,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) side: Side,
     pub(in crate::session) state: State,
     pub(in crate::session) keys: Option<TrafficKeys>,
+    /// Bytes sealed with them, each datagram rounded up to blocks.
+    pub(in crate::session) sealed: u64,
     /// Session id that this endpoint chose, and the peer's.
     pub(in crate::session) local: SessionId,
     pub(in crate::session) remote: SessionId,
@@ -235,6 +238,7 @@ impl Session {
             side,
             state,
             keys: None,
+            sealed: 0,
             local,
             remote,
             path,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::acks::Arrival;
 use super::handshake::{Connecting, Established};
 use super::path::PathState;
 use super::recovery::AckOutcome;
@@ -13,10 +14,25 @@ use super::timers::Timer;
 use super::{Session, State};
 use crate::crypto::ResetToken;
 use crate::session::streams::Side;
-use crate::session::{AddressRule, Closed, Drop, Event, Fault, Path, Violation, limits};
+use crate::session::{AddressRule, Closed, Drop, Ecn, Event, Fault, Path, Violation, limits};
 use crate::time::Instant;
 use crate::wire::limits::DATA_HEADER;
 use crate::wire::{self, CallId, CloseCode, Datagram, Early, Frame, Frames, Lane, StreamId};
+
+/// Counter and ECN codepoint of a datagram whose frames are handled.
+#[derive(Clone, Copy, Debug)]
+struct Receipt {
+    /// 0 for INIT and RESP, which are not acknowledged.
+    counter: u64,
+    ecn: Option<Ecn>,
+}
+
+impl Receipt {
+    const HANDSHAKE: Self = Self {
+        counter: 0,
+        ecn: None,
+    };
+}
 
 impl Session {
     /// Opens a RESP for this session, which must come from the address that the INIT was sent to.
@@ -68,7 +84,7 @@ impl Session {
 
     /// Agent: handles the accepted early frames of the INIT.
     pub(in crate::session) fn on_early(&mut self, now: Instant, payload: &[u8]) {
-        if let Err(violation) = self.on_frames(now, self.path.path, payload, 0) {
+        if let Err(violation) = self.on_frames(now, self.path.path, payload, Receipt::HANDSHAKE) {
             self.violate(now, violation);
         }
     }
@@ -115,12 +131,17 @@ impl Session {
         });
         // A PING confirms the handshake to the agent, and is repeated if it is lost.
         self.ping_due = true;
-        let outcome = self.on_frames(now, self.path.path, &established.payload, 0);
+        let outcome = self.on_frames(
+            now,
+            self.path.path,
+            &established.payload,
+            Receipt::HANDSHAKE,
+        );
         if let Err(violation) = outcome {
             self.violate(now, violation);
         }
-        for mut datagram in connecting.undecryptable {
-            let _ = self.on_sealed(now, self.path.path, &mut datagram);
+        for (ecn, mut datagram) in connecting.undecryptable {
+            let _ = self.on_sealed(now, self.path.path, ecn, &mut datagram);
         }
         self.rearm(now);
     }
@@ -130,6 +151,7 @@ impl Session {
         &mut self,
         now: Instant,
         path: Path,
+        ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) -> Result<(), Drop> {
         match &mut self.state {
@@ -137,11 +159,11 @@ impl Session {
                 if connecting.undecryptable.len() >= limits::UNDECRYPTABLE {
                     return Err(Drop::Full);
                 }
-                connecting.undecryptable.push(datagram.to_vec());
+                connecting.undecryptable.push((ecn, datagram.to_vec()));
                 Ok(())
             }
             State::Established | State::Closing { .. } => {
-                let outcome = self.on_sealed(now, path, datagram);
+                let outcome = self.on_sealed(now, path, ecn, datagram);
                 self.rearm(now);
                 outcome
             }
@@ -149,7 +171,13 @@ impl Session {
         }
     }
 
-    fn on_sealed(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Drop> {
+    fn on_sealed(
+        &mut self,
+        now: Instant,
+        path: Path,
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+    ) -> Result<(), Drop> {
         let size = datagram.len();
         if self.side == Side::Controller && path.remote != self.path.path.remote {
             return Err(Drop::Unexpected);
@@ -184,7 +212,11 @@ impl Session {
             self.on_path_frames(now, path, payload);
             return Ok(());
         }
-        if let Err(violation) = self.on_frames(now, path, payload, header.counter) {
+        let receipt = Receipt {
+            counter: header.counter,
+            ecn,
+        };
+        if let Err(violation) = self.on_frames(now, path, payload, receipt) {
             self.violate(now, violation);
         }
         Ok(())
@@ -235,7 +267,7 @@ impl Session {
         now: Instant,
         path: Path,
         payload: &[u8],
-        counter: u64,
+        Receipt { counter, ecn }: Receipt,
     ) -> Result<(), Violation> {
         let mut eliciting = counter == 0;
         for frame in Frames::new(payload) {
@@ -255,9 +287,13 @@ impl Session {
         }
         // A datagram of which a part did not fit is not acknowledged.
         if !self.streams.take_refused() && counter > 0 {
-            let elicits = eliciting.then_some(payload.len());
+            let arrival = Arrival {
+                counter,
+                eliciting: eliciting.then_some(payload.len()),
+                ecn,
+            };
             self.acks
-                .on_received(now, counter, elicits, self.recovery.rtt.smoothed());
+                .on_received(now, arrival, self.recovery.rtt.smoothed());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::ecn::EcnValidation;
 use super::reordering::Reordering;
 use super::sent::{SentFrame, SentPacket, SentPackets};
 use super::skipped::SkippedCounters;
@@ -26,6 +27,7 @@ pub(in crate::session) struct Recovery {
     pub(super) largest_acked: Option<u64>,
     pub(super) reordering: Reordering,
     pub(in crate::session) skipped: SkippedCounters,
+    pub(super) ecn: EcnValidation,
     /// Time at which the next datagram will be declared lost.
     pub(super) loss_time: Option<Instant>,
     /// Time at which the last ack-eliciting datagram was sent, or the probe timer expired.
@@ -50,6 +52,8 @@ struct NewlyAcked {
     bytes: u64,
     /// Round-trip sample (RFC 9002 §5.1).
     rtt: Option<Duration>,
+    /// Number of those that were marked ECT(0).
+    marked: u64,
 }
 
 /// Result of an expired loss-detection timer.
@@ -77,6 +81,7 @@ impl Recovery {
             largest_acked: None,
             reordering: Reordering::new(),
             skipped: SkippedCounters::default(),
+            ecn: EcnValidation::new(),
             loss_time: None,
             last_eliciting: now,
             backoff: 0,
@@ -95,6 +100,7 @@ impl Recovery {
         self.pacer = Pacer::new(now);
         self.delivery = DeliveryRate::default();
         self.reordering = Reordering::new();
+        self.ecn.on_new_path();
         self.backoff = 0;
     }
 
@@ -142,6 +148,7 @@ impl Recovery {
             time: now,
             bytes,
             eliciting,
+            marked: self.ecn.on_sent(),
             rate,
             frames,
         });
@@ -196,6 +203,8 @@ impl Recovery {
         if outcome.acked.is_empty() && spurious == 0 {
             return Ok(outcome);
         }
+        // Counts that arrive late say nothing (RFC 9000 §13.4.2.1).
+        let ce = Some(ack.largest) > self.largest_acked && self.ecn.on_ack(ack.ecn, newly.marked);
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
         if let Some(latest) = newly.rtt {
             self.rtt.on_sample(latest, ack.delay);
@@ -215,7 +224,7 @@ impl Recovery {
             min_rtt: self.rtt.min(),
             app_limited: rate.is_some_and(|rate| rate.app_limited),
             rate,
-            ce: false,
+            ce,
         };
         self.congestion.on_acked(now, &acked);
         Ok(outcome)
@@ -234,7 +243,7 @@ impl Recovery {
             .take_while(|range| *range.end() >= oldest)
             .collect();
         ranges.reverse();
-        let (mut bytes, mut largest_sent) = (0, None);
+        let (mut bytes, mut largest_sent, mut marked) = (0, None, 0);
         for range in ranges {
             while let Some((counter, packet)) = self.sent.take_from(range.clone()) {
                 if packet.eliciting && self.sent.is_of_path(counter) {
@@ -244,6 +253,7 @@ impl Recovery {
                         .on_acked(now, &packet.rate, packet.time, packet.bytes);
                     bytes += packet.bytes;
                 }
+                marked += u64::from(packet.marked && self.sent.is_of_path(counter));
                 if counter == ack.largest && self.sent.is_of_path(counter) {
                     largest_sent = Some(packet.time);
                 }
@@ -253,7 +263,7 @@ impl Recovery {
         let rtt = largest_sent
             .filter(|_| bytes > 0)
             .map(|sent| now.since(sent));
-        NewlyAcked { bytes, rtt }
+        NewlyAcked { bytes, rtt, marked }
     }
 
     /// Returns the time at which [`expired`](Self::expired) is due.
@@ -293,6 +303,11 @@ impl Recovery {
                 .flat_map(|(_, packet)| packet.frames.clone())
                 .collect(),
         )
+    }
+
+    /// Begins a batch of datagrams of one ECN codepoint.
+    pub(in crate::session) const fn begin_batch(&mut self) {
+        self.ecn.begin_batch(self.backoff > 0);
     }
 
     /// Returns true if a probe is to be sent, even if there is nothing else to send.
@@ -335,6 +350,7 @@ mod tests {
             encode_ack(
                 std::iter::once(0..=bare),
                 Duration::ZERO,
+                None,
                 1000,
                 &mut payload,
             );

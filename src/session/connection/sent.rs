@@ -32,6 +32,8 @@ pub(in crate::session) struct SentPacket {
     pub(in crate::session) time: Instant,
     pub(in crate::session) bytes: u64,
     pub(in crate::session) eliciting: bool,
+    /// True if it was marked ECT(0).
+    pub(in crate::session) marked: bool,
     pub(in crate::session) rate: PacketState,
     pub(in crate::session) frames: Vec<SentFrame>,
 }
@@ -242,6 +244,7 @@ mod tests {
             time: now,
             bytes: 30,
             eliciting,
+            marked: false,
             rate: DeliveryRate::default().on_sent(now, 0),
             frames: Vec::new(),
         }

@@ -10,7 +10,7 @@ use super::timers::Timer;
 use super::{NewId, Session, State};
 use crate::rng::Rng;
 use crate::session::streams::StreamFrame;
-use crate::session::{Config, Transmit, limits};
+use crate::session::{Config, Ecn, Transmit, limits};
 use crate::time::Instant;
 use crate::wire::limits::{AEAD_TAG, CLOSE_REASON, DATA_HEADER, MAX_DATAGRAM};
 use crate::wire::{self, Data, Frame};
@@ -76,13 +76,26 @@ impl Session {
         rng: &mut Rng,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        if self.recovery.sent.next_counter() >= limits::DATAGRAMS_PER_KEY {
+        if self.sealed >= config.bytes_per_key {
             self.retire_key(now);
             return self.transmit_close(now, buf);
         }
         if let Some(transmit) = self.transmit_resp(now, buf) {
             return Some(transmit);
         }
+        self.recovery.begin_batch();
+        let mut transmit = self.transmit_frames(now, config, rng, buf)?;
+        transmit.ecn = self.recovery.ecn.is_marking().then_some(Ecn::Ect0);
+        Some(transmit)
+    }
+
+    fn transmit_frames(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        rng: &mut Rng,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
         if let Some(transmit) = self.transmit_path_frames(now, rng, buf) {
             return Some(transmit);
         }
@@ -338,7 +351,8 @@ impl Session {
         header.copy_from_slice(&buf[start..start + DATA_HEADER]);
         let keys = self.keys.as_ref().expect("established sessions have keys");
         keys.seal.seal(counter, &header, buf, start + DATA_HEADER);
-        self.recovery
-            .on_sent(now, (buf.len() - start) as u64, eliciting, frames);
+        let size = (buf.len() - start) as u64;
+        self.sealed += size.next_multiple_of(limits::BLOCK);
+        self.recovery.on_sent(now, size, eliciting, frames);
     }
 }

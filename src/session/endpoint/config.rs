@@ -81,6 +81,8 @@ pub struct Config {
     pub segments: usize,
     /// Largest datagram that the driver's carriers receive and send without fragmentation, at least [`MIN_DATAGRAM`].
     pub max_datagram: usize,
+    /// Bytes that a session's key seals before the session ends, at most [`limits::BYTES_PER_KEY`].
+    pub bytes_per_key: u64,
     /// Fingerprints of INITs that an earlier run answered
     /// ([`Event::InitSeen`](crate::session::Event::InitSeen)).
     pub seen: Vec<InitFingerprint>,
@@ -119,6 +121,7 @@ impl Config {
             sessions_per_key: limits::SESSIONS_PER_KEY,
             segments: 1,
             max_datagram: MIN_DATAGRAM,
+            bytes_per_key: limits::BYTES_PER_KEY,
             seen: Vec::new(),
             run: None,
             resets: Vec::new(),

@@ -99,15 +99,19 @@ impl Endpoint {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        // ECN marks are not reported to the peer yet, so none are set either.
-        let _ = ecn;
         self.stats.received += 1;
-        if let Err(reason) = self.receive(now, path, datagram) {
+        if let Err(reason) = self.receive(now, path, ecn, datagram) {
             self.stats.dropped[reason as usize] += 1;
         }
     }
 
-    fn receive(&mut self, now: Instant, path: Path, datagram: &mut [u8]) -> Result<(), Drop> {
+    fn receive(
+        &mut self,
+        now: Instant,
+        path: Path,
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+    ) -> Result<(), Drop> {
         match Datagram::parse(datagram)
             .map_err(|_| Drop::Malformed)?
             .ok_or(Drop::Malformed)?
@@ -117,7 +121,7 @@ impl Endpoint {
                     self.lost.on_data(now, path, data.receiver);
                 })?;
                 self.prepare(index, path);
-                let outcome = self.slots[index].session.on_data(now, path, datagram);
+                let outcome = self.slots[index].session.on_data(now, path, ecn, datagram);
                 self.authorize_path(now, index);
                 self.schedule(index);
                 outcome

@@ -61,7 +61,7 @@ fn valid_frames_are_no_violation() {
 #[test]
 fn an_ack_for_a_counter_that_was_never_sent_closes_the_session() {
     let pair = after(|out| {
-        encode_ack(std::iter::once(1..=5000), Duration::ZERO, 100, out);
+        encode_ack(std::iter::once(1..=5000), Duration::ZERO, None, 100, out);
     });
     assert_eq!(
         violation(&pair),
@@ -103,7 +103,7 @@ fn an_ack_for_a_skipped_counter_closes_the_session_and_one_without_it_does_not()
         } else {
             vec![skipped + 1..=skipped + 1, skipped - 1..=skipped - 1]
         };
-        encode_ack(ranges.into_iter(), Duration::ZERO, 100, &mut datagram);
+        encode_ack(ranges.into_iter(), Duration::ZERO, None, 100, &mut datagram);
         peer.finish(pair.now, &mut datagram, start, true, Vec::new());
         pair.wire.push((pair.now, true, datagram));
         pair.run(pair.now + SECOND);

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use udpagent::wire::limits::{MAX_VARINT, MIN_DATAGRAM};
-use udpagent::wire::{CallId, Early, Frame, Hello, Lane, SessionId, StreamId, encode_ack};
+use udpagent::wire::{
+    CallId, Early, EcnCounts, Frame, Hello, Lane, SessionId, StreamId, encode_ack,
+};
 
 use super::Role;
 use super::input::Input;
@@ -215,7 +217,12 @@ fn acknowledge(
     out: &mut Vec<u8>,
 ) {
     let delay = Duration::from_micros(input.varint());
-    encode_ack(ranges, delay, 400, out);
+    let ecn = (input.below(2) == 0).then(|| EcnCounts {
+        ect0: input.varint(),
+        ect1: input.varint(),
+        ce: input.varint(),
+    });
+    encode_ack(ranges, delay, ecn, 400, out);
 }
 
 /// Returns the ranges of counters that come in descending order.

@@ -40,6 +40,7 @@ fn any_simulation(seed: u64) -> (Simulation, Vec<Agent>, Vec<Controller>) {
         sessions_per_key: None,
         stream_window: rng.chance(0.5).then(|| 1_000 + rng.below(200_000)),
         session_window: rng.chance(0.5).then(|| 5_000 + rng.below(1_000_000)),
+        bytes_per_key: None,
         segments: rng.chance(0.5).then(|| 1 + rng.index(32)),
     };
     if rng.chance(0.3) {

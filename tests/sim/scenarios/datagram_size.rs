@@ -34,8 +34,8 @@ fn a_download_uses_the_datagrams_that_the_link_carries() {
         let small = download(seed, 1200, 0.0).0;
         for (mtu, most) in [
             (1472, small * 9 / 10),
-            (8972, small / 4),
-            (65_507, small / 10),
+            (8972, small / 3),
+            (65_507, small / 3),
         ] {
             let (sent, oversized) = download(seed, mtu, 0.0);
             assert!(sent < most, "{sent} of {small} datagrams of {mtu}");

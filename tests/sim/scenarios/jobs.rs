@@ -84,6 +84,39 @@ fn after_an_agent_restart_a_command_takes_two_and_runs_once() {
 }
 
 #[test]
+fn keys_that_are_used_up_in_mid_transfer_lose_no_byte_and_start_nothing_twice() {
+    seeds::each(10, |seed| {
+        let mut sim = Simulation::new(seed, Link::lossy(MS * 20, 0.02));
+        sim.tuning.bytes_per_key = Some(300_000);
+        let agent = WholeAgent::new(&mut sim);
+        let controller = WholeController::new(&mut sim);
+        let tasks = [1, 4].map(|id| Task {
+            id,
+            out: 2_000_000,
+            err: 100_000,
+            stdin: if id == 4 { 700_000 } else { 0 },
+            takes: Duration::ZERO,
+            bound: 0,
+        });
+        for task in &tasks {
+            controller.run(&mut sim, &agent, *task);
+        }
+        finish(&mut sim, &controller, SECOND * 200);
+        all_true(&controller, &tasks);
+        assert!(
+            agent
+                .log
+                .borrow()
+                .starts
+                .values()
+                .all(|starts| *starts == 1)
+        );
+        let handshakes = sim.endpoint(agent.host).stats().handshakes;
+        assert!(handshakes > 10, "{handshakes} keys");
+    });
+}
+
+#[test]
 fn at_30_percent_loss_every_report_is_true() {
     seeds::each(6, |seed| {
         let (mut sim, agent, controller) = two(seed, Link::lossy(MS * 20, 0.3));

@@ -40,6 +40,7 @@ fn a_stream_with_a_willing_writer_and_reader_makes_progress() {
                 sessions_per_key: None,
                 stream_window: Some(1 + sim.rng.below(2 << 20)),
                 session_window: Some(1 + sim.rng.below(8 << 20)),
+                bytes_per_key: None,
                 segments: None,
             };
         }

@@ -97,6 +97,7 @@ fn slow_readers_small_windows_and_loss_together_lose_nothing() {
             sessions_per_key: None,
             stream_window: Some(1 + sim.rng.below(80_000)),
             session_window: Some(1 + sim.rng.below(300_000)),
+            bytes_per_key: None,
             segments: None,
         };
         let (agent, controller) = (sim.agent(), sim.controller());

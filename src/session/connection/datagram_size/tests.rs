@@ -25,6 +25,7 @@ fn packet(time: Instant, bytes: usize, frames: Vec<SentFrame>) -> SentPacket {
         time,
         bytes: bytes as u64,
         eliciting: true,
+        marked: false,
         rate: DeliveryRate::default().on_sent(time, 0),
         frames,
     }

@@ -41,7 +41,13 @@ fn a_lost_probe_of_a_larger_size_is_no_sign_of_congestion() {
     };
     assert!(frames.is_empty(), "{frames:?}");
     let mut payload = Vec::new();
-    encode_ack(std::iter::once(4..=10), Duration::ZERO, 1000, &mut payload);
+    encode_ack(
+        std::iter::once(4..=10),
+        Duration::ZERO,
+        None,
+        1000,
+        &mut payload,
+    );
     let Some(Ok(Frame::Ack(ack))) = Frames::new(&payload).next() else {
         panic!("an ACK");
     };
