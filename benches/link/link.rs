@@ -8,10 +8,11 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::process::{Daemon, output};
+use crate::common::namespace::Namespace;
+use crate::common::process::Daemon;
 use crate::tcp::Congestion;
 
 /// Subnet of both ends, on the device `wire` that the emulator makes.
@@ -75,7 +76,7 @@ impl Link {
         } = shape;
         let loss = f64::from(loss) / 10.0;
         let mut command = Command::new(emulator);
-        command.args([&controller.name, &agent.name]).args([
+        command.args([controller.name(), agent.name()]).args([
             format!("delay={delay}"),
             format!("rate={rate}"),
             format!("queue={queue}"),
@@ -90,6 +91,11 @@ impl Link {
         }
     }
 
+    /// The controller's end and the agent's.
+    pub const fn ends(&self) -> [&Namespace; 2] {
+        [&self.controller, &self.agent]
+    }
+
     const fn namespace(&self, end: End) -> &Namespace {
         match end {
             End::Controller => &self.controller,
@@ -97,17 +103,9 @@ impl Link {
         }
     }
 
-    /// Command that runs a program at one end.
-    pub fn command(&self, end: End, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace(end).name]);
-        command.arg(program.as_ref());
-        command
-    }
-
     /// Runs `work` at one end. Sockets made there stay there.
     pub fn within<T: Send>(&self, end: End, work: impl FnOnce() -> T + Send) -> T {
-        let path = Path::new("/run/netns").join(&self.namespace(end).name);
+        let path = Path::new("/run/netns").join(self.namespace(end).name());
         let enter_and_work = || {
             let file = File::open(path).expect("a namespace has a file");
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
@@ -123,11 +121,9 @@ impl Link {
     pub fn set_congestion_control(&self, congestion: Congestion) {
         // The route has it, as a namespace's default may only be an algorithm that is free to every user.
         for end in [End::Controller, End::Agent] {
-            let name = &self.namespace(end).name;
             let route = ["route", "change", SUBNET, "dev", "wire", "congctl"];
-            output(ip(
-                &[&["-n", name], &route[..], &[congestion.name()]].concat()
-            ));
+            let namespace = self.namespace(end);
+            namespace.ip(&[&route[..], &[congestion.name()]].concat());
         }
     }
 
@@ -149,36 +145,4 @@ fn count_after(line: &str, name: &str) -> f64 {
     let mut words = line.split(' ').skip_while(|word| *word != name).skip(1);
     let number = words.next().and_then(|word| word.parse().ok());
     number.unwrap_or_else(|| panic!("no {name} in {line:?}"))
-}
-
-/// A network namespace. Deleted when dropped, after all its processes were killed.
-struct Namespace {
-    name: String,
-}
-
-impl Namespace {
-    fn new(end: &str) -> Self {
-        let name = format!("udpagent-bench-{}-{end}", std::process::id());
-        output(ip(&["netns", "add", &name]));
-        Self { name }
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        if let Ok(pids) = ip(&["netns", "pids", &self.name]).output() {
-            let pids = String::from_utf8_lossy(&pids.stdout);
-            let pids = pids.lines().filter_map(|pid| pid.parse().ok());
-            for pid in pids.filter_map(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-        let _ = ip(&["netns", "del", &self.name]).status();
-    }
-}
-
-fn ip(arguments: &[&str]) -> Command {
-    let mut command = Command::new("ip");
-    command.args(arguments);
-    command
 }

@@ -10,19 +10,23 @@
 //! programs than those of this build, to compare two builds. Without `--bench`, as under
 //! `cargo test --all-targets`, nothing is measured.
 
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod common;
+mod ending;
 mod link;
-mod machine;
 mod manners;
-mod process;
-mod programs;
-mod ssh;
+mod payload;
 mod tcp;
 mod transfers;
 
-use std::process::ExitCode;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-use programs::Programs;
-use ssh::Ssh;
+use common::programs::{Agent, Programs};
+use common::ssh::Ssh;
+use common::{machine, process};
+use link::{End, Link, Shape};
 use tcp::Congestion;
 
 /// Runs of each transfer, of which the median is printed.
@@ -35,6 +39,8 @@ const MANNERS: &str = "manners";
 struct Bench {
     runs: usize,
     programs: Programs,
+    /// Path of the link's emulator.
+    emulator: PathBuf,
     /// None if it is not installed.
     ssh: Option<Ssh>,
     /// Algorithms that the kernel has.
@@ -64,7 +70,8 @@ fn main() -> ExitCode {
     if cases.is_empty() && !is_wanted(MANNERS) {
         return ExitCode::SUCCESS;
     }
-    let missing = machine::missing();
+    let mut missing = machine::missing(machine::NAMESPACE);
+    missing.extend(machine::missing(&["gcc", "/dev/net/tun"]));
     if !missing.is_empty() {
         println!("link: skipped, for lack of {}", missing.join(", "));
         return ExitCode::SUCCESS;
@@ -91,9 +98,17 @@ fn main() -> ExitCode {
 impl Bench {
     fn new(runs: usize) -> Self {
         let programs = Programs::new();
-        let lacking = machine::missing_for_ssh();
+        let emulator = programs.directory().join("linkem");
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-O2", "-o"]).arg(&emulator);
+        compiler.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/benches/link/linkem.c"
+        ));
+        process::output(compiler);
+        let lacking = machine::missing(machine::SSH);
         let ssh = if lacking.is_empty() {
-            Some(Ssh::new(programs.directory()))
+            Some(Ssh::new(programs.directory(), End::Agent.address()))
         } else {
             println!("link: without ssh, for lack of {}", lacking.join(", "));
             None
@@ -106,8 +121,20 @@ impl Bench {
         Self {
             runs,
             programs,
+            emulator,
             ssh,
             congestion,
         }
+    }
+
+    fn link(&self, shape: Shape) -> Link {
+        Link::up(&self.emulator, shape)
+    }
+
+    /// Starts an agent at its end of the link.
+    fn agent<'a>(&'a self, link: &'a Link) -> Agent<'a> {
+        let bind = format!("{}:7000", End::Agent.address());
+        let [controller, agents_end] = link.ends();
+        self.programs.agent(&bind, agents_end, controller)
     }
 }

@@ -15,9 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
+use crate::common::process::{Running, TICK, check_signals};
+use crate::common::programs::Agent;
 use crate::link::{End, Link};
-use crate::process::{Running, check_signals, pause};
-use crate::programs::Agent;
 use crate::tcp::{Congestion, Download};
 use crate::transfers::usual;
 
@@ -75,8 +75,8 @@ pub fn run(bench: &Bench) {
 }
 
 fn shares(bench: &Bench, first: Sender, second: Sender) {
-    let link = bench.programs.link(usual(0));
-    let agent = bench.programs.agent(&link);
+    let link = bench.link(usual(0));
+    let agent = bench.agent(&link);
     let flows = [first, second].map(|sender| Flow::start(sender, &link, &agent));
     flows.iter().for_each(Flow::await_begin);
     let begin = Instant::now();
@@ -95,8 +95,8 @@ fn shares(bench: &Bench, first: Sender, second: Sender) {
 }
 
 fn queue(bench: &Bench, sender: Sender) {
-    let link = bench.programs.link(usual(0));
-    let agent = bench.programs.agent(&link);
+    let link = bench.link(usual(0));
+    let agent = bench.agent(&link);
     let mut probe = Probe::new(&link);
     let idle = probe.median(IDLE);
     let flow = Flow::start(sender, &link, &agent);
@@ -114,6 +114,19 @@ fn queue(bench: &Bench, sender: Sender) {
         ms(loaded),
         rate(received, begin.elapsed())
     );
+}
+
+/// Sleeps, and panics when the bench is asked to end.
+fn pause(time: Duration) {
+    let end = Instant::now() + time;
+    loop {
+        check_signals();
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        thread::sleep(left.min(TICK));
+    }
 }
 
 /// Mbit/s of bytes received within `time`.

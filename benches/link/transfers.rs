@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::Bench;
+use crate::common::programs::Agent;
+use crate::common::ssh::Server;
+use crate::ending::{Ending, transfer};
 use crate::link::Shape;
-use crate::process::{Ending, transfer};
-use crate::programs::{Agent, Payload};
-use crate::ssh::Server;
+use crate::payload::Payload;
 use crate::tcp::Congestion;
 
 /// Longest time for one transfer. TCP CUBIC would take minutes over some of the links.
@@ -95,7 +96,7 @@ pub fn run(bench: &Bench, cases: &[&Case]) -> usize {
     println!("|{}", "---|".repeat(5 + columns.len()));
     let mut failures = 0;
     for case in cases {
-        let payload = bench.programs.payload(case.bytes);
+        let payload = Payload::new(bench.programs.directory(), case.bytes);
         failures += row(bench, case, &payload, &columns);
         let _ = std::fs::remove_file(&payload.path);
     }
@@ -116,9 +117,13 @@ fn columns(bench: &Bench) -> Vec<Column> {
 }
 
 fn row(bench: &Bench, case: &Case, payload: &Payload, columns: &[Column]) -> usize {
-    let link = bench.programs.link(case.shape);
-    let agent = bench.programs.agent(&link);
-    let server = bench.ssh.as_ref().map(|ssh| ssh.server(&link));
+    let link = bench.link(case.shape);
+    let agent = bench.agent(&link);
+    let [controller, agents_end] = link.ends();
+    let server = bench
+        .ssh
+        .as_ref()
+        .map(|ssh| ssh.server(agents_end, controller));
     let mut endings = vec![Vec::new(); columns.len()];
     for _ in 0..bench.runs {
         for (column, endings) in columns.iter().zip(&mut endings) {
@@ -175,7 +180,7 @@ fn measure(
         }
         Tool::Ssh(_) => server
             .expect("ssh has a column only if installed")
-            .exec(&argv),
+            .exec(&[], &argv),
     };
     transfer(command, input, expected, LIMIT)
 }

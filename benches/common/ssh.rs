@@ -1,12 +1,15 @@
-//! ssh over the link: a server and a client with keys and configuration of their own.
+//! ssh: a server and a client with keys and configuration of their own.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::link::{End, Link};
-use crate::process::{Daemon, output};
+use super::Place;
+use super::process::{Daemon, PATIENCE, children, output};
 
 /// Path of the server, which wants to be started by an absolute one.
 pub const SSHD: &str = "/usr/sbin/sshd";
@@ -20,13 +23,14 @@ const PRIVILEGE_SEPARATION: &str = "/run/sshd";
 /// Keys and configuration for servers and clients.
 pub struct Ssh {
     directory: PathBuf,
+    address: Ipv4Addr,
     /// True if the server's directory was made by the bench.
     made: bool,
 }
 
 impl Ssh {
-    /// Makes keys in `directory`.
-    pub fn new(directory: &Path) -> Self {
+    /// Makes keys in `directory`, for servers at `address`.
+    pub fn new(directory: &Path, address: Ipv4Addr) -> Self {
         for name in ["host", "user"] {
             let mut keygen = Command::new("ssh-keygen");
             keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
@@ -34,7 +38,6 @@ impl Ssh {
             output(keygen);
         }
         let path = directory.display();
-        let address = End::Agent.address();
         // With SHLVL=1, Debian's bash reads ~/.bashrc for each command.
         let configuration = format!(
             "ListenAddress {address}\nPort {PORT}\nHostKey {path}/host\nAuthorizedKeysFile {path}/user.pub\n\
@@ -45,23 +48,24 @@ impl Ssh {
         let made = std::fs::create_dir(PRIVILEGE_SEPARATION).is_ok();
         Self {
             directory: directory.to_owned(),
+            address,
             made,
         }
     }
 
-    /// Starts a server at the agent's end of the link, to which the client has connected once.
-    pub fn server<'a>(&'a self, link: &'a Link) -> Server<'a> {
-        let mut command = link.command(End::Agent, SSHD);
+    /// Starts a server, to which the client has connected once.
+    pub fn server<'a>(&'a self, place: &dyn Place, client: &'a dyn Place) -> Server<'a> {
+        let mut command = place.command(SSHD.as_ref());
         command.args(["-D", "-e", "-f"]);
         command.arg(self.directory.join("sshd_config"));
         let daemon = Daemon::start(command);
         daemon.line("Server listening on");
         let server = Server {
             ssh: self,
-            link,
+            client,
             daemon,
         };
-        output(server.exec(&["true"]));
+        output(server.exec(&[], &["true"]));
         server
     }
 }
@@ -77,14 +81,14 @@ impl Drop for Ssh {
 /// A running server.
 pub struct Server<'a> {
     ssh: &'a Ssh,
-    link: &'a Link,
+    client: &'a dyn Place,
     daemon: Daemon,
 }
 
 impl Server<'_> {
-    /// `ssh HOST ARGV` at the controller's end.
-    pub fn exec(&self, argv: &[&str]) -> Command {
-        let mut command = self.link.command(End::Controller, "ssh");
+    /// `ssh OPTIONS HOST ARGV` at the client's end.
+    pub fn exec(&self, options: &[&str], argv: &[&str]) -> Command {
+        let mut command = self.client.command("ssh".as_ref());
         command.args(["-F", "none", "-p", PORT, "-i"]);
         command.arg(self.ssh.directory.join("user"));
         for option in [
@@ -96,21 +100,29 @@ impl Server<'_> {
         ] {
             command.args(["-o", option]);
         }
-        command.arg(format!("root@{}", End::Agent.address()));
+        command.args(options);
+        command.arg(format!("root@{}", self.ssh.address));
         command.args(argv);
         command
     }
 
+    pub fn pid(&self) -> Pid {
+        self.daemon.pid()
+    }
+
     /// Kills the processes of sessions, so that a transfer whose client was killed leaves the link.
     pub fn end_sessions(&self) {
-        let pid = self.daemon.pid().as_raw_nonzero();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let children = std::fs::read_to_string(path).unwrap_or_default();
-        let pids = children
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok());
-        for pid in pids.filter_map(Pid::from_raw) {
+        for pid in children(self.pid()) {
             let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
+    /// Waits until the server has waited for all processes of sessions.
+    pub fn await_idle(&self) {
+        let end = Instant::now() + PATIENCE;
+        while !children(self.pid()).is_empty() {
+            assert!(Instant::now() < end, "a session does not end");
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

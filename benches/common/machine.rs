@@ -1,39 +1,33 @@
-//! Requirements of the bench on the machine, and the description of it beside the figures.
+//! Requirements of a bench on the machine, and the description of it beside the figures.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::ssh::SSHD;
+use super::ssh::SSHD;
 
-/// Returns the names of what the bench cannot do without.
-pub fn missing() -> Vec<&'static str> {
-    let mut missing = Vec::new();
-    if !rustix::process::geteuid().is_root() {
-        missing.push("root");
-    }
-    missing.extend(["gcc", "ip"].into_iter().filter(|name| !is_installed(name)));
-    missing.extend(absent("/dev/net/tun"));
-    missing
-}
+/// User that some benches have to run as.
+const ROOT: &str = "root";
 
-/// Returns the names of what ssh needs besides.
-pub fn missing_for_ssh() -> Vec<&'static str> {
-    let programs = ["ssh", "ssh-keygen"];
-    let mut missing: Vec<_> = programs
-        .into_iter()
-        .filter(|name| !is_installed(name))
-        .collect();
-    missing.extend(absent(SSHD));
-    missing
+/// Needs of ssh.
+pub const SSH: &[&str] = &[ROOT, "ssh", "ssh-keygen", SSHD];
+
+/// Needs of a network namespace.
+pub const NAMESPACE: &[&str] = &[ROOT, "ip"];
+
+/// Returns those of `needs` that are not there: programs, files by absolute paths, or the user root.
+pub fn missing(needs: &[&'static str]) -> Vec<&'static str> {
+    let is_there = |need: &str| match need {
+        ROOT => rustix::process::geteuid().is_root(),
+        path if path.starts_with('/') => Path::new(path).exists(),
+        program => is_installed(program),
+    };
+    let needs = needs.iter().copied();
+    needs.filter(|need| !is_there(need)).collect()
 }
 
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn absent(path: &str) -> Option<&str> {
-    (!Path::new(path).exists()).then_some(path)
 }
 
 /// Returns a line that says on what machine, and beside what other load, the figures were measured.

@@ -1,9 +1,7 @@
 //! Programs that the bench starts: each is ended by its id when it is dropped.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
@@ -11,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// Time for a daemon to start, and to end after SIGTERM.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Interval at which the end by a signal is noticed.
-const TICK: Duration = Duration::from_millis(200);
+pub const TICK: Duration = Duration::from_millis(200);
 
 /// True once the bench was asked to end.
 static SIGNALLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
@@ -33,19 +31,6 @@ pub fn end_on_signals() {
 /// Panics if the bench was asked to end.
 pub fn check_signals() {
     assert!(!SIGNALLED.load(Ordering::Relaxed), "ended by a signal");
-}
-
-/// Sleeps, and panics when the bench is asked to end.
-pub fn pause(time: Duration) {
-    let end = Instant::now() + time;
-    loop {
-        check_signals();
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        thread::sleep(left.min(TICK));
-    }
 }
 
 /// Runs a program that has to succeed, and returns its output.
@@ -116,6 +101,16 @@ impl Drop for Daemon {
     }
 }
 
+/// Children of a process that has one thread.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let pid = pid.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.expect("a running process has a list of its children");
+    let pids = children.split_whitespace().map(str::parse::<i32>);
+    pids.filter_map(|pid| Pid::from_raw(pid.expect("an id is a number")))
+        .collect()
+}
+
 /// A program whose output is read. Killed when dropped.
 pub struct Running(pub Child);
 
@@ -126,63 +121,8 @@ impl Drop for Running {
     }
 }
 
-/// End of a transfer.
-#[derive(Clone, Copy)]
-pub enum Ending {
-    /// Succeeded with the output expected, after this time.
-    Finished(Duration),
-    /// Killed after the longest time allowed.
-    TimedOut,
-    /// Failed, or its output was not the one expected.
-    Failed,
-}
-
-/// Runs a program with `input`, and compares its output with the one expected.
-pub fn transfer(
-    mut command: Command,
-    input: Option<&Path>,
-    expected: &[u8],
-    limit: Duration,
-) -> Ending {
-    let stdin = input.map_or_else(Stdio::null, |path| {
-        File::open(path).expect("the input can be read").into()
-    });
-    command.stdin(stdin).stdout(Stdio::piped());
-    let begin = Instant::now();
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut running = Running(child);
-    let stdout = running.0.stdout.take().expect("stdout is a pipe");
-    let pid = Pid::from_child(&running.0);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("a child has a pidfd until its wait");
-    let (same, in_time) = thread::scope(|scope| {
-        let watchdog = scope.spawn(|| {
-            let in_time = ends_within(&pidfd, limit);
-            if !in_time {
-                let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-            }
-            in_time
-        });
-        let same = yields(stdout, expected);
-        (same, watchdog.join().expect("it does not panic"))
-    });
-    let status = running.0.wait().expect("a child can be waited for");
-    let time = begin.elapsed();
-    check_signals();
-    match (in_time, same) {
-        (false, _) => Ending::TimedOut,
-        (true, Ok(())) if status.success() => Ending::Finished(time),
-        (true, same) => {
-            let reason = same.err().unwrap_or_default();
-            eprintln!("link: {command:?}: {status} {reason}");
-            Ending::Failed
-        }
-    }
-}
-
 /// Returns false if the process still runs after `limit`, or when the bench is asked to end.
-fn ends_within(pidfd: impl AsFd, limit: Duration) -> bool {
+pub fn ends_within(pidfd: impl AsFd, limit: Duration) -> bool {
     let end = Instant::now() + limit;
     loop {
         let left = end.saturating_duration_since(Instant::now()).min(TICK);
@@ -197,26 +137,5 @@ fn ends_within(pidfd: impl AsFd, limit: Duration) -> bool {
             }
             ended => return ended.is_ok(),
         }
-    }
-}
-
-/// Reads to the end, and says how the bytes differ from those expected.
-fn yields(mut stdout: impl Read, mut expected: &[u8]) -> Result<(), String> {
-    let total = expected.len();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = stdout
-            .read(&mut buffer)
-            .map_err(|error| format!("while its output was read: {error}"))?;
-        if count == 0 && expected.is_empty() {
-            return Ok(());
-        }
-        let at = total - expected.len();
-        if count == 0 {
-            return Err(format!("after {at} of {total} bytes"));
-        }
-        expected = expected
-            .strip_prefix(&buffer[..count])
-            .ok_or_else(|| format!("with other bytes than expected after {at}"))?;
     }
 }
