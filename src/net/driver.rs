@@ -398,6 +398,7 @@ mod tests {
     use super::*;
     use crate::crypto::SecretKey;
     use crate::net::UdpCarrier;
+    use crate::net::event_queue;
 
     /// A carrier from which the system refuses to receive.
     fn broken() -> Box<dyn Carrier> {
@@ -414,7 +415,7 @@ mod tests {
         let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
         let config = session::Config::new(identity, None);
         let (_commands, commands) = bounded(1);
-        let (events, _events) = bounded(1);
+        let (events, _events) = event_queue::channel();
         let driver = Driver::new(
             poll,
             vec![broken(), broken()],

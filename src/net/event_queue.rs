@@ -8,15 +8,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::Event;
+use super::limits;
 use super::shared::Shared;
 
 /// The application's end of the event channel.
 pub struct Events {
     channel: Receiver<Event>,
     shared: Arc<Shared>,
+}
+
+/// Creates an event channel. It takes memory for the events that are in it, unlike a bounded channel, which fills the
+/// memory of all that it could hold when it is created. Its one sender, the [`EventQueue`], bounds it.
+pub(super) fn channel() -> (Sender<Event>, Receiver<Event>) {
+    unbounded()
 }
 
 impl Events {
@@ -90,7 +97,7 @@ impl EventQueue {
 
     /// True if the next event goes into the channel at once.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.is_empty() && !self.channel.is_full()
+        self.waiting.is_empty() && self.channel.len() < limits::EVENTS
     }
 
     /// Returns whether `next` returned an event, and whether events may be left because there was no room.
@@ -117,16 +124,15 @@ impl EventQueue {
     }
 
     fn offer(&mut self, event: Event) -> Result<(), Event> {
-        match self.channel.try_send(event) {
-            Ok(()) => {
-                // With more than this one in it, the application has yet to take one and will come again.
-                self.wake_due |= self.channel.len() <= 1;
-                Ok(())
-            }
-            Err(TrySendError::Full(event)) => Err(event),
-            // The application has dropped its end.
-            Err(TrySendError::Disconnected(_)) => Ok(()),
+        if self.channel.len() >= limits::EVENTS {
+            return Err(event);
         }
+        // It fails if the application has dropped its end.
+        if self.channel.send(event).is_ok() {
+            // With more than this one in it, the application has yet to take one and will come again.
+            self.wake_due |= self.channel.len() <= 1;
+        }
+        Ok(())
     }
 }
 
@@ -135,13 +141,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::limits;
 
     #[test]
     fn events_that_find_the_channel_full_wait_and_leave_in_order() {
         let mut poll = mio::Poll::new().unwrap();
         let shared = Arc::new(Shared::new(poll.registry()).unwrap());
-        let (sender, receiver) = crossbeam_channel::bounded(limits::EVENTS);
+        let (sender, receiver) = channel();
         let taker = Events::new(receiver, Arc::clone(&shared));
         let all = 4 * limits::EVENTS as u64;
         let thread = std::thread::spawn(move || {

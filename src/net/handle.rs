@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::carrier::Carrier;
 use super::command::Command;
 use super::driver::Driver;
-use super::event_queue::{EventQueue, Events};
+use super::event_queue::{self, EventQueue, Events};
 use super::limits;
 use super::plain::PlainSink;
 use super::shared::Shared;
@@ -122,7 +122,7 @@ pub fn start(
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(poll.registry())?);
     let (command_sender, commands) = bounded(limits::COMMANDS);
-    let (event_sender, events) = bounded(limits::EVENTS);
+    let (event_sender, events) = event_queue::channel();
     let driver = Driver::new(
         poll,
         carriers,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Commands that wait in the channel to the network thread.
-pub const COMMANDS: usize = 4096;
+/// Commands that wait in the channel to the network thread: those of one iteration. Its memory is filled when a program
+/// starts, and the page faults of a larger one delay the first datagram.
+pub const COMMANDS: usize = COMMANDS_PER_ITERATION;
 
 /// Events that wait in the channel from it; more wait in their sessions, bounded by their windows.
 pub const EVENTS: usize = 4096;

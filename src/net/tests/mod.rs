@@ -2,6 +2,7 @@
 
 mod carriers;
 mod flood;
+mod page_faults;
 mod unsent;
 
 use std::net::{SocketAddr, UdpSocket};

@@ -3,7 +3,7 @@
 use crossbeam_channel::bounded;
 
 use super::super::driver::Driver;
-use super::super::event_queue::EventQueue;
+use super::super::event_queue::{self, EventQueue};
 use super::super::shared::Shared;
 use super::*;
 use crate::session::limits::PATHS;
@@ -13,7 +13,7 @@ fn an_init_that_is_refused_is_followed_by_one_to_the_next_address_at_once() {
     let poll = mio::Poll::new().unwrap();
     let shared = Arc::new(Shared::new(poll.registry()).unwrap());
     let (commands, receiver) = bounded(1);
-    let (events, _events) = bounded(1);
+    let (events, _events) = event_queue::channel();
     let carrier = UdpCarrier::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let mut driver = Driver::new(
         poll,
