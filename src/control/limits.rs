@@ -50,6 +50,10 @@ pub const EVENTS_AT_ONCE: usize = 64;
 /// Clock difference below which a ticket is not stored anew: agents accept 30 s.
 pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
 
+/// Difference of round-trip times below which a ticket is not stored anew. A probe timeout exceeds the round trip by
+/// more than that, and replacing a file may wait for the disk.
+pub const TICKET_RTT: Duration = Duration::from_millis(10);
+
 /// Bytes of messages in flight to an agent: half of the initial credit of a call's control lane, as JSON adds
 /// quotes and escapes.
 pub const CHAT_BYTES: usize = 32 << 10;
