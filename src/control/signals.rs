@@ -2,11 +2,15 @@
 //!
 //! Not their meaning, which the receiver decides.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
+
+/// Room for the state of a process in most cases: a file of the kernel's does not tell its length.
+const STATUS: usize = 4096;
 
 /// Signals that are queued until the loop takes the first. The second one already ends a program at once.
 const PENDING: usize = 16;
@@ -51,7 +55,9 @@ pub fn not_ignored(signals: impl IntoIterator<Item = i32>) -> impl Iterator<Item
 
 /// Returns the signals that this process ignores, one bit each; see proc_pid_status(5).
 fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut status = String::with_capacity(STATUS);
+    // What cannot be read ignores nothing.
+    let _ = File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)

@@ -3,7 +3,10 @@
 //! One small JSON file per agent key. A ticket is a hint: one that is missing, unreadable or of an
 //! earlier boot costs a round trip and nothing else, so reading never fails.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::PublicKey;
 use crate::home::{self, FileError, Readers};
 use crate::session::Ticket;
+
+/// Room for the id of a boot and the end of its file: a file of the kernel's does not tell its length.
+const BOOT_ID: usize = 128;
 
 /// Directory of tickets.
 #[derive(Clone, Debug)]
@@ -77,9 +83,14 @@ impl Tickets {
 /// Returns the id of the running kernel's boot; empty, which matches no ticket, if the system has none.
 #[must_use]
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
+    static BOOT: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let mut text = String::with_capacity(BOOT_ID);
+        let mut file = File::open("/proc/sys/kernel/random/boot_id")?;
+        file.read_to_string(&mut text)?;
+        Ok::<_, io::Error>(text.trim().to_owned())
+    };
+    BOOT.get_or_init(|| read().unwrap_or_default()).clone()
 }
 
 #[cfg(test)]

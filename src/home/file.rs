@@ -13,6 +13,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Upper bound of a file that is read, in bytes: ten thousand lines of 400 bytes.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -97,9 +98,13 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
 /// [`FileError`]
 pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, FileError> {
     let failed = |error| FileError::Io(path.to_owned(), error);
-    // Without NONBLOCK, opening a FIFO would block until a process opens it for writing.
-    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    let (file, is_link) = match open(path, OFlags::NOFOLLOW) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            (open(path, OFlags::empty()), true)
+        }
+        opened => (opened, false),
+    };
+    let file = match file {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
@@ -109,13 +114,14 @@ pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, File
         return Err(FileError::NotAFile(path.to_owned()));
     }
     check_access(path, &meta, readers)?;
-    let real = fs::canonicalize(path).map_err(failed)?;
+    check_directory(path)?;
     // If the path is a symbolic link, who may write its directory chooses the file.
-    for directory in [directory_of(path), directory_of(&real)] {
-        let meta = fs::metadata(directory).map_err(failed)?;
-        check_access(directory, &meta, Readers::All)?;
+    if is_link {
+        check_directory(&fs::canonicalize(path).map_err(failed)?)?;
     }
-    let mut bytes = Vec::new();
+    // One more, so that the end is seen without a buffer that grows.
+    let length = usize::try_from(meta.len().min(MAX_FILE) + 1).map_err(io::Error::other);
+    let mut bytes = Vec::with_capacity(length.map_err(failed)?);
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
@@ -123,6 +129,23 @@ pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, File
         return Err(FileError::TooLarge(path.to_owned()));
     }
     Ok(Some(bytes))
+}
+
+/// Opens a file for reading.
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    // Without NONBLOCK, opening a FIFO would block until a process opens it for writing.
+    let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.cast_signed());
+    options.open(path)
+}
+
+/// Checks that other users cannot have replaced a file of this path.
+fn check_directory(path: &Path) -> Result<(), FileError> {
+    let directory = directory_of(path);
+    let failed = |error| FileError::Io(path.to_owned(), error);
+    let meta = fs::metadata(directory).map_err(failed)?;
+    check_access(directory, &meta, Readers::All)
 }
 
 impl Readers {
@@ -351,6 +374,20 @@ mod tests {
         );
         chmod(path.parent().unwrap(), 0o1777);
         assert!(read(&path, Readers::All).is_ok(), "as in /tmp");
+    }
+
+    #[test]
+    fn a_link_is_read_only_if_the_directory_of_its_target_is_safe_too() {
+        let (directory, path) = directory();
+        replace(&path, b"x", Readers::All).unwrap();
+        let link = directory.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(read(&link, Readers::All).unwrap().as_deref(), Some("x"));
+        chmod(path.parent().unwrap(), 0o777);
+        let result = read(&link, Readers::All);
+        assert!(matches!(result, Err(FileError::TooOpen(..))), "{result:?}");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read(&link, Readers::All).unwrap(), None);
     }
 
     #[test]
