@@ -5,12 +5,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::limits;
 use crate::crypto::SecretKey;
-use crate::net::{self, Command, Event, Net, PlainSink};
+use crate::net::{self, Carrier, Command, Event, Net, PlainSink, UdpCarriers};
 use crate::session::{self, Path};
 
 /// Handle of the network thread, with a socket for each address family.
@@ -19,6 +19,12 @@ pub struct Client {
     /// First slot that has not been given out.
     next_slot: AtomicU32,
 }
+
+/// Any address and port of each family.
+const UNSPECIFIED: [SocketAddr; 2] = [
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0)),
+];
 
 /// Error of an address whose family no socket here has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +47,23 @@ impl Client {
         Self::start(identity, None)
     }
 
+    /// Does the same for contacts to `addresses` alone: a family without one of them needs no socket, which the first
+    /// datagram would wait for. A family that cannot be bound is an error of its addresses ([`Client::paths`]).
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open_for(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
+        let is_needed = |bind: &SocketAddr| {
+            let mut addresses = addresses.iter();
+            addresses.any(|address| address.is_ipv4() == bind.is_ipv4())
+        };
+        let binds: Vec<SocketAddr> = UNSPECIFIED.into_iter().filter(is_needed).collect();
+        match net::bind_udp(&binds) {
+            Ok(UdpCarriers { carriers, .. }) => Self::run(carriers, identity, None),
+            Err(_) => Self::open(identity),
+        }
+    }
+
     /// Does the same for plain text that `sink` admits, with a key that is not kept.
     ///
     /// # Errors
@@ -51,12 +74,15 @@ impl Client {
     }
 
     fn start(identity: SecretKey, plain: Option<Box<dyn PlainSink>>) -> io::Result<Self> {
-        let binds = [
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        ];
+        Self::run(net::bind_udp(&UNSPECIFIED)?.carriers, identity, plain)
+    }
+
+    fn run(
+        carriers: Vec<Box<dyn Carrier>>,
+        identity: SecretKey,
+        plain: Option<Box<dyn PlainSink>>,
+    ) -> io::Result<Self> {
         let config = session::Config::new(identity, None);
-        let carriers = net::bind_udp(&binds)?.carriers;
         Ok(Self {
             net: net::start(carriers, config, net::rng()?, plain, None)?,
             next_slot: AtomicU32::new(0),
@@ -115,5 +141,30 @@ impl Client {
         while self.net.events.channel().recv_deadline(deadline).is_ok() {
             self.net.events.taken();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn only_families_with_an_address_get_a_socket() {
+        let v4 = SocketAddr::from(([192, 0, 2, 1], 7000));
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 7000));
+        let open = |addresses: &[SocketAddr]| {
+            let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
+            Client::open_for(identity, addresses).unwrap()
+        };
+        let client = open(&[v4]);
+        assert_eq!(client.net.addresses.len(), 1);
+        assert!(client.paths(&[v4]).is_ok());
+        assert!(matches!(client.paths(&[v6]), Err(NoSocket)));
+        client.close();
+        // Without any address, nothing is known of the families.
+        let client = open(&[]);
+        assert!(client.paths(&[v4]).is_ok());
+        client.close();
     }
 }

@@ -38,6 +38,9 @@ pub struct Host {
     pub ticket: Option<Ticket>,
 }
 
+/// Addresses of a target.
+pub type Resolved = Result<Vec<SocketAddr>, ResolveError>;
+
 /// Reason why a target cannot be contacted. Its text does not name the target.
 #[derive(Debug)]
 pub enum HostError {
@@ -94,7 +97,18 @@ impl HostResolver {
     /// Resolves targets and returns the hosts in the same order.
     #[must_use]
     pub fn find(&self, targets: &[Target], client: &Client) -> Vec<Result<Host, HostError>> {
-        std::iter::zip(targets, resolve_all(targets))
+        self.hosts(targets, resolve_all(targets), client)
+    }
+
+    /// Returns the hosts of targets that were [resolved](resolve_all), in the same order.
+    #[must_use]
+    pub fn hosts(
+        &self,
+        targets: &[Target],
+        addresses: Vec<Resolved>,
+        client: &Client,
+    ) -> Vec<Result<Host, HostError>> {
+        std::iter::zip(targets, addresses)
             .map(|(target, addresses)| {
                 let addresses = addresses.map_err(HostError::Resolve)?;
                 let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
@@ -114,7 +128,8 @@ impl HostResolver {
 }
 
 /// Looks up all names, [`limits::RESOLVERS`] at a time.
-fn resolve_all(targets: &[Target]) -> Vec<Result<Vec<SocketAddr>, ResolveError>> {
+#[must_use]
+pub fn resolve_all(targets: &[Target]) -> Vec<Resolved> {
     let threads = targets.len().min(limits::RESOLVERS);
     if threads <= 1 {
         return targets.iter().map(Target::resolve).collect();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::Context;
+use super::context::{Context, Network};
 use crate::control::chat::{self, PlainSource};
 use crate::control::client::Client;
 use crate::control::signals;
@@ -50,10 +50,12 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         return Ok(status);
     }
     let mut context = Context::new()?;
-    let client = context.link()?;
-    let resolver = context.resolver()?;
-    let host = resolver
-        .find(std::slice::from_ref(&args.target), &client)
+    let Network {
+        client,
+        resolver,
+        mut hosts,
+    } = context.network(std::slice::from_ref(&args.target))?;
+    let host = hosts
         .pop()
         .expect("one target, one host")
         .with_context(|| args.target.label().to_owned())?;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::Context;
+use super::context::{Context, Network};
 use super::reply::{unexpected, words};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
@@ -70,10 +70,12 @@ impl JobHost {
     /// Finds the agent and opens the network.
     pub fn find(args: &JobArgs) -> Result<Self> {
         let mut context = Context::new()?;
-        let client = context.link()?;
-        let resolver = context.resolver()?;
-        let host = resolver
-            .find(std::slice::from_ref(&args.target), &client)
+        let Network {
+            client,
+            resolver,
+            mut hosts,
+        } = context.network(std::slice::from_ref(&args.target))?;
+        let host = hosts
             .pop()
             .expect("one target, one host")
             .with_context(|| args.target.label().to_owned())?;

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::args::Contact;
-use super::context::{Context, note, print};
+use super::context::{Context, Network, note, print};
 use super::local::Local;
 use super::reply::{short_words, unexpected, words};
 use crate::control::client::Client;
@@ -63,10 +63,13 @@ pub fn run(args: &PingArgs) -> Result<u8> {
         printed?;
         return Ok(u8::from(tally.exit_status() != 0));
     }
-    let client = context.link()?;
-    let resolver = context.resolver()?;
+    let Network {
+        client,
+        resolver,
+        hosts,
+    } = context.network(&args.targets)?;
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
+    for (target, host) in std::iter::zip(&args.targets, hosts) {
         match host {
             Ok(host) => questions.push(question(host)),
             Err(error) => {

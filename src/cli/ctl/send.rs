@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::{Context, note};
+use super::context::{Context, Network, note};
 use crate::control::chat::{self, PlainSource};
 use crate::control::chat_client::End;
 use crate::control::client::Client;
@@ -55,11 +55,14 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     }
     let signals = signals::catch_end(&[])?;
     let mut context = Context::new()?;
-    let client = context.link()?;
-    let resolver = context.resolver()?;
+    let Network {
+        client,
+        resolver,
+        hosts: found,
+    } = context.network(&args.targets)?;
     let mut tally = Tally::default();
     let mut hosts = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
+    for (target, host) in std::iter::zip(&args.targets, found) {
         match host {
             Ok(host) => hosts.push(host),
             Err(error) => {

@@ -19,7 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::record::record;
 use super::args::Contact;
-use super::context::{Context, note, streams};
+use super::context::{Context, Network, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
     self, Escaping, Finish, Goal, Interruption, Settings, Style, Task, TerminalMode, Verbosity,
@@ -211,10 +211,12 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         local.stop();
         return Ok(conclude(&finish, 1));
     }
-    let client = context.link()?;
-    let resolver = context.resolver()?;
-    let found = resolver.find(&args.targets, &client);
-    let mut tasks: Vec<Task> = std::iter::zip(&args.targets, found)
+    let Network {
+        client,
+        resolver,
+        hosts,
+    } = context.network(&args.targets)?;
+    let mut tasks: Vec<Task> = std::iter::zip(&args.targets, hosts)
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,

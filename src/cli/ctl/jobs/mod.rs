@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::args::ContactTimeout;
-use super::context::{Context, note, print};
+use super::context::{Context, Network, note, print};
 use super::reply::{short_words, unexpected, words};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::Host;
@@ -58,11 +58,14 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         return mine::run(args);
     }
     let mut context = Context::new()?;
-    let client = context.link()?;
-    let resolver = context.resolver()?;
+    let Network {
+        client,
+        resolver,
+        hosts,
+    } = context.network(&args.targets)?;
     let mut tally = Tally::default();
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
+    for (target, host) in std::iter::zip(&args.targets, hosts) {
         match host {
             Ok(host) => questions.push(question(args, host)),
             Err(error) => {
