@@ -23,6 +23,7 @@ pub(super) mod exit_info;
 pub(super) mod inherited;
 mod kernel;
 pub(super) mod replace;
+mod signals;
 pub(super) mod user_database;
 
 use std::ffi::{CStr, c_int};
@@ -38,15 +39,12 @@ use rustix::process::{chdir, ioctl_tiocsctty, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use self::ends::Ends;
-use self::kernel::{CloneArguments, number};
+use self::kernel::CloneArguments;
+use self::signals::{SignalSet, ignored, reset_signals, set_mask};
 use super::image::{Credentials, Image};
 use super::report::Record;
 use super::streams::Descriptors;
 use super::{Pid, SpawnError, Stage};
-
-/// Signal numbers of Linux (`signal(7)`). A signal set has one bit for each.
-const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
-type SignalSet = u64;
 
 /// Size of the child's stack, in units. It needs a few KiB; the C library's `posix_spawn` uses 32 KiB.
 const STACK: usize = (64 << 10) / size_of::<StackUnit>();
@@ -97,6 +95,8 @@ struct Contents {
 struct Prepared {
     image: Box<Image>,
     ends: Ends,
+    /// Signals whose dispositions it sets to the default.
+    signals: SignalSet,
 }
 
 // SAFETY: the pointers in an image point to strings that it owns.
@@ -118,13 +118,18 @@ impl Memory {
 
 /// Makes a child and returns at once. The child writes a [`Record`] for each result to its report pipe.
 pub(super) fn launch(plan: Plan, descriptors: &Descriptors) -> io::Result<Child> {
+    launch_with(plan, descriptors, kernel::CLEAR_SIGHAND)
+}
+
+/// Does the same with a flag by which the kernel resets the signals that the parent catches. 0: it has none.
+pub(super) fn launch_with(plan: Plan, descriptors: &Descriptors, clear: u64) -> io::Result<Child> {
     let ends = Ends::of(descriptors);
     // Signals stay blocked while the child has the parent's handlers, which write to shared pipes.
     let mask = set_mask(SignalSet::MAX);
     let made = match plan {
-        Plan::Ready(image) if shares_memory() => clone(image, ends),
-        Plan::Ready(image) => copy(ends, || Ok(image)),
-        Plan::LookUp(look_up) => copy(ends, look_up),
+        Plan::Ready(image) if shares_memory() => clone(image, ends, clear),
+        Plan::Ready(image) => copy(ends, || Ok(image), clear),
+        Plan::LookUp(look_up) => copy(ends, look_up, clear),
     };
     set_mask(mask);
     made
@@ -143,16 +148,31 @@ fn shares_memory() -> bool {
     })
 }
 
-/// Makes a child that shares the memory.
-fn clone(image: Box<Image>, ends: Ends) -> io::Result<Child> {
+/// Returns the signals that a child of this flag has to reset itself.
+fn to_reset(clear: u64) -> SignalSet {
+    if clear == 0 {
+        SignalSet::MAX
+    } else {
+        ignored()
+    }
+}
+
+/// Makes a child that shares the memory. `clear` is the flag that spares it the reset of every signal; a kernel that does
+/// not know it makes the child without.
+fn clone(image: Box<Image>, ends: Ends, clear: u64) -> io::Result<Child> {
+    let signals = to_reset(clear);
     let mut contents = ManuallyDrop::new(Contents {
-        prepared: Box::new(Prepared { image, ends }),
+        prepared: Box::new(Prepared {
+            image,
+            ends,
+            signals,
+        }),
         stack: Box::new_uninit_slice(STACK),
     });
     let mut pidfd: c_int = -1;
     let stack = contents.stack.as_mut_ptr();
     let arguments = CloneArguments {
-        flags: (libc::CLONE_VM | libc::CLONE_PIDFD).cast_unsigned().into(),
+        flags: u64::from((libc::CLONE_VM | libc::CLONE_PIDFD).cast_unsigned()) | clear,
         pidfd: (&raw mut pidfd).expose_provenance() as u64,
         exit_signal: libc::SIGCHLD.cast_unsigned().into(),
         stack: stack.expose_provenance() as u64,
@@ -175,6 +195,7 @@ fn clone(image: Box<Image>, ends: Ends) -> io::Result<Child> {
         Err(errno) => {
             let Contents { prepared, .. } = ManuallyDrop::into_inner(contents);
             match errno {
+                Errno::INVAL if clear != 0 => clone(prepared.image, ends, 0),
                 // A container that refuses the call, because it cannot look at its arguments.
                 Errno::NOSYS | Errno::PERM => fork(ends.moving(), || Ok(prepared.image)),
                 errno => Err(errno.into()),
@@ -187,28 +208,34 @@ fn clone(image: Box<Image>, ends: Ends) -> io::Result<Child> {
 ///
 /// The C library does not know of a child that is made without its fork(3). The program has a single thread, so that
 /// no lock is held by another and the library's locks, which compare ids of threads, work with the old one.
-fn copy(ends: Ends, image: impl FnOnce() -> Result<Box<Image>, SpawnError>) -> io::Result<Child> {
+fn copy(
+    ends: Ends,
+    image: impl FnOnce() -> Result<Box<Image>, SpawnError>,
+    clear: u64,
+) -> io::Result<Child> {
     if ends.cgroup().is_none() {
         return fork(ends, image);
     }
     let mut pidfd: c_int = -1;
     let arguments = CloneArguments {
-        flags: libc::CLONE_PIDFD.cast_unsigned().into(),
+        flags: u64::from(libc::CLONE_PIDFD.cast_unsigned()) | clear,
         pidfd: (&raw mut pidfd).expose_provenance() as u64,
         exit_signal: libc::SIGCHLD.cast_unsigned().into(),
         ..CloneArguments::default()
     }
     .into_cgroup(ends.cgroup());
+    let signals = to_reset(clear);
     // SAFETY: as for fork(3): the child has a copy of all memory, and uses the C library only if the program has a
     // single thread (`Plan::LookUp`).
     match unsafe { kernel::clone_copy(&arguments) } {
-        Ok(0) => run_copy(&ends, image),
+        Ok(0) => run_copy(&ends, image, signals),
         Ok(pid) => Ok(Child {
             pid: as_pid(pid),
             // SAFETY: the kernel opened it for this call, and no other owner exists.
             pidfd: Some(unsafe { OwnedFd::from_raw_fd(pidfd) }),
             memory: None,
         }),
+        Err(Errno::INVAL) if clear != 0 => copy(ends, image, 0),
         Err(Errno::NOSYS | Errno::PERM) => fork(ends.moving(), image),
         Err(errno) => Err(errno.into()),
     }
@@ -218,7 +245,7 @@ fn copy(ends: Ends, image: impl FnOnce() -> Result<Box<Image>, SpawnError>) -> i
 fn fork(ends: Ends, image: impl FnOnce() -> Result<Box<Image>, SpawnError>) -> io::Result<Child> {
     // SAFETY: the child calls the C library only if the program has a single thread (`Plan::LookUp`).
     let pid = match unsafe { libc::fork() } {
-        0 => run_copy(&ends, image),
+        0 => run_copy(&ends, image, SignalSet::MAX),
         -1 => return Err(io::Error::last_os_error()),
         pid => as_pid(pid),
     };
@@ -236,9 +263,13 @@ fn as_pid(pid: c_int) -> Pid {
 /// Entry point of a child that shares the memory.
 extern "C" fn run_prepared(prepared: *const Prepared) -> ! {
     // SAFETY: `clone` passed a pointer to this type, which nobody changes.
-    let Prepared { image, ends } = unsafe { &*prepared };
+    let Prepared {
+        image,
+        ends,
+        signals,
+    } = unsafe { &*prepared };
     let failure = match ends.separate() {
-        Ok(()) => image.run(ends),
+        Ok(()) => image.run(ends, *signals),
         Err(failure) => failure,
     };
     ends.fail(failure)
@@ -246,23 +277,23 @@ extern "C" fn run_prepared(prepared: *const Prepared) -> ! {
 
 /// Entry point of a child with a copy of the memory. A panic aborts it here, instead of unwinding into the
 /// parent's code.
-extern "C" fn run_copy<F>(ends: &Ends, image: F) -> !
+extern "C" fn run_copy<F>(ends: &Ends, image: F, signals: SignalSet) -> !
 where
     F: FnOnce() -> Result<Box<Image>, SpawnError>,
 {
     let separated = ends.enter_cgroup().and_then(|()| ends.separate());
     let begun = separated.map(|()| write_file(OOM_SCORE_ADJ, b"0"));
     let failure = match begun.and_then(|()| image()) {
-        Ok(image) => image.run(ends),
+        Ok(image) => image.run(ends, signals),
         Err(failure) => failure,
     };
     ends.fail(failure)
 }
 
 impl Image {
-    /// Replaces the child with the program. Returns only on failure.
-    fn run(&self, ends: &Ends) -> SpawnError {
-        match self.prepare(ends) {
+    /// Replaces the child with the program, after a reset of `signals`. Returns only on failure.
+    fn run(&self, ends: &Ends, signals: SignalSet) -> SpawnError {
+        match self.prepare(ends, signals) {
             Ok(()) => SpawnError::of_errno(Stage::Execute)(self.execute()),
             Err(failure) => failure,
         }
@@ -270,7 +301,7 @@ impl Image {
 
     /// Sets the attributes of the process. The order matters: limits and the login uid may need the privilege
     /// that the change of user drops, and the directory is entered with the rights of the new user.
-    fn prepare(&self, ends: &Ends) -> Result<(), SpawnError> {
+    fn prepare(&self, ends: &Ends, signals: SignalSet) -> Result<(), SpawnError> {
         if self.on_terminal {
             self.take_terminal()
                 .map_err(SpawnError::of_errno(Stage::Terminal))?;
@@ -294,7 +325,7 @@ impl Image {
             }
         };
         ends.close_others_on_exec();
-        reset_signals();
+        reset_signals(signals);
         ends.report(Record::Executing { home });
         Ok(())
     }
@@ -345,37 +376,4 @@ fn write_file(path: &CStr, value: &[u8]) {
     if let Ok(file) = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
         let _ = write(&file, value);
     }
-}
-
-/// Sets default dispositions, then an empty mask. An ignored signal, such as SIGPIPE in a Rust program, would
-/// stay ignored across `exec`. In this order a pending signal has its default action.
-fn reset_signals() {
-    // At least the size of the kernel's `struct sigaction`. All zeros mean SIG_DFL, no flags and an empty
-    // mask, whatever the order of the fields on an architecture.
-    let default = [0_u64; 8];
-    for signal in SIGNALS {
-        let action = default.as_ptr().expose_provenance();
-        let args = [number(signal), action, 0, size_of::<SignalSet>(), 0];
-        // SAFETY: reads `default`, writes nothing, installs no handler; the child's dispositions are its own.
-        // A direct system call, because the C library reserves two signals and would leave them ignored.
-        // The kernel refuses KILL and STOP.
-        let _ = unsafe { kernel::call(libc::SYS_rt_sigaction, args) };
-    }
-    set_mask(0);
-}
-
-/// Sets this thread's signal mask, including the C library's reserved signals, and returns the old mask.
-fn set_mask(new: SignalSet) -> SignalSet {
-    let mut old = new;
-    let args = [
-        number(libc::SIG_SETMASK),
-        (&raw const new).expose_provenance(),
-        (&raw mut old).expose_provenance(),
-        size_of::<SignalSet>(),
-        0,
-    ];
-    // SAFETY: reads one set and writes the other. It cannot fail with these arguments; if it did, `old`
-    // would equal `new`.
-    let _ = unsafe { kernel::call(libc::SYS_rt_sigprocmask, args) };
-    old
 }

@@ -13,6 +13,10 @@ pub(super) const SHARES_MEMORY: bool = cfg!(any(target_arch = "x86_64", target_a
 /// Flag for a child in another cgroup, `CLONE_INTO_CGROUP`. The C library has no name for it.
 const INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Flag for a child whose signals have their default dispositions, except those that are ignored,
+/// `CLONE_CLEAR_SIGHAND` (Linux 5.5). The C library has no name for it.
+pub(super) const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
 /// Number of arguments of a system call here: the most that the child needs.
 const ARGUMENTS: usize = 5;
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::ptr;
 
 use super::kernel;
-use super::{SignalSet, set_mask};
+use super::signals::{SignalSet, set_mask};
 
 /// A program to execute in the place of this one.
 #[derive(Debug)]

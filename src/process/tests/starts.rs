@@ -6,7 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use super::child::Plan;
+use super::image::Image;
 use super::*;
 
 #[test]
@@ -84,6 +87,22 @@ fn a_process_starts_with_no_signal_ignored_or_blocked() {
             .all(|line| line.ends_with("0000000000000000")),
         "{status}"
     );
+}
+
+#[test]
+fn a_kernel_that_resets_no_signals_makes_the_same_child() {
+    let spec = spec(&["grep", "^SigIgn", "/proc/self/status"]);
+    // One that it does not know, and none.
+    for flag in [1 << 63, 0] {
+        let (streams, _report, ends) = streams::open(&spec).unwrap();
+        let image = Box::new(Image::new(&spec, &Account::current(), None).unwrap());
+        let made = child::launch_with(Plan::Ready(image), &ends, flag).unwrap();
+        drop(ends);
+        let stdout = read_to_end(streams.stdout.unwrap());
+        assert_eq!(stdout, b"SigIgn:\t0000000000000000\n", "{flag:x}");
+        waitid(WaitId::Pid(made.pid), WaitIdOptions::EXITED).unwrap();
+        made.memory.unwrap().free();
+    }
 }
 
 #[test]
