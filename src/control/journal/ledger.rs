@@ -3,11 +3,10 @@
 //! Invariant: before a byte is handed to the kernel, `begun` of its output is above it; `written` moves above it
 //! only afterwards.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::slots::{self, Offsets};
+use super::slots::{Offsets, SlotFile};
 use crate::control::exec::{ByteCount, Output};
 use crate::control::stdio::{Ledger, Part};
 
@@ -15,7 +14,7 @@ use crate::control::stdio::{Ledger, Part};
 /// the two threads never write the same bytes.
 #[derive(Debug)]
 pub struct SlotLedger {
-    slots: Arc<File>,
+    slots: Arc<SlotFile>,
     untracked: Arc<AtomicBool>,
     first: u32,
 }
@@ -28,7 +27,7 @@ struct Standing {
 }
 
 impl SlotLedger {
-    pub(super) const fn new(slots: Arc<File>, untracked: Arc<AtomicBool>, first: u32) -> Self {
+    pub(super) const fn new(slots: Arc<SlotFile>, untracked: Arc<AtomicBool>, first: u32) -> Self {
         Self {
             slots,
             untracked,
@@ -81,7 +80,9 @@ impl SlotLedger {
         for standing in all {
             let slot = u64::from(standing.slot - self.first);
             // If the disk is full, the next controller sees some bytes twice.
-            let _ = slots::write_offsets(&self.slots, slot, standing.output, standing.offsets);
+            let _ = self
+                .slots
+                .write_offsets(slot, standing.output, standing.offsets);
         }
     }
 }

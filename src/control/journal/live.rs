@@ -3,9 +3,9 @@
 //! Not what other processes see of it: that is [`Past`](super::Past). Invariant: the files appear whole and locked.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::ledger::SlotLedger;
 use super::record::{self, Heading, Keeping, Line};
-use super::slots::{self, Offsets, SLOT, State};
+use super::slots::{Offsets, SlotFile, State, new_file};
 use super::{Journal, Moment, failed};
 use crate::control::exec::Output;
 use crate::control::limits;
@@ -66,7 +66,7 @@ pub struct Live {
     keeping: Keeping,
     /// Held open for its lock.
     lines: File,
-    slots: Arc<File>,
+    slots: Arc<SlotFile>,
     /// True if the offsets of outputs are not recorded.
     untracked: Arc<AtomicBool>,
     states: Vec<State>,
@@ -138,7 +138,7 @@ impl Live {
                 known.is_some_and(|known| known.offsets[output as usize] == Offsets::UNKNOWN);
             if begin.is_none() || is_news {
                 let begin = begin.unwrap_or(Offsets::UNKNOWN);
-                let _ = slots::write_offsets(&self.slots, place as u64, output, begin);
+                let _ = self.slots.write_offsets(place as u64, output, begin);
             }
         }
     }
@@ -155,7 +155,7 @@ impl Live {
         }
         // When everything is settled the files are removed at the end; until then other processes read them.
         if self.states.contains(&State::Open) {
-            let _ = slots::write_state(&self.slots, place as u64, state);
+            let _ = self.slots.write_state(place as u64, state);
         }
     }
 
@@ -166,7 +166,7 @@ impl Live {
             record::remove(&self.journal.directory, &self.name);
         } else {
             for (slot, state) in (0..).zip(&self.states) {
-                let _ = slots::write_state(&self.slots, slot, *state);
+                let _ = self.slots.write_state(slot, *state);
             }
         }
         drop(self.lines);
@@ -214,22 +214,22 @@ fn shown(argv: &[OsText]) -> Vec<OsText> {
         .collect()
 }
 
-fn create(path: &Path, requests: &[Option<Request>]) -> io::Result<File> {
-    let file = new_file(path)?;
+/// Returns the file of slots. It is created if requests were made before and have offsets.
+fn create(path: &Path, requests: &[Option<Request>]) -> io::Result<SlotFile> {
+    let slots = SlotFile::new(path.to_owned());
     let filled = (|| {
-        file.set_len(requests.len() as u64 * SLOT)?;
         for (slot, request) in (0..).zip(requests) {
             let Some(request) = request else { continue };
             for (output, offsets) in Output::ALL.into_iter().zip(request.offsets) {
                 if offsets != Offsets::default() {
-                    slots::write_offsets(&file, slot, output, offsets)?;
+                    slots.write_offsets(slot, output, offsets)?;
                 }
             }
         }
         Ok(())
     })();
     match filled {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(slots),
         Err(error) => {
             let _ = fs::remove_file(path);
             Err(error)
@@ -255,12 +255,4 @@ fn publish(directory: &Path, path: &Path, text: &[u8]) -> io::Result<File> {
             Err(error)
         }
     }
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
 }

@@ -3,6 +3,7 @@
 //! Not the writing of a run in progress. Invariant: a file that cannot be understood is skipped, never an error.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +93,14 @@ impl Past {
         // Checked before the content is read: a run that ends meanwhile then counts as in progress, which is harmless.
         let live = is_live(directory, name);
         let text = home::read(&path(directory, name, LINES), Readers::Owner).ok()??;
-        let slots = fs::read(path(directory, name, SLOTS)).ok()?;
+        let slots = match fs::read(path(directory, name, SLOTS)) {
+            Ok(slots) => slots,
+            // Nothing has been said yet, unless the run is being removed: then the lines are gone, too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path(directory, name, LINES).exists().then(Vec::new)?
+            }
+            Err(_) => return None,
+        };
         let mut lines = text.lines();
         let heading: Heading = serde_json::from_str(lines.next()?).ok()?;
         let sent = Moment {
@@ -142,6 +150,9 @@ impl Past {
         }
         if let Ok(file) = OpenOptions::new()
             .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path(&self.directory, &self.name, SLOTS))
         {

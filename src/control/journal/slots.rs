@@ -1,4 +1,6 @@
-//! File of slots: state and output offsets of each request of a run.
+//! File of slots: state and output offsets of each request of a run. A file that does not exist, and what is beyond the
+//! end of one, counts as zeros: requests that are open and have no output. So it is created only with the first value
+//! that is not known when the request is sent, and the first datagram does not wait for it.
 //!
 //! A slot has 64 bytes, so that none lies across a page and a write to a part of it is seen as a whole or not
 //! at all. Numbers are little-endian:
@@ -7,9 +9,11 @@
 //! 0 state │ 8 stdout written │ 16 stdout begun │ 24 stderr written │ 32 stderr begun │ 40 unused
 //! ```
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::control::exec::Output;
 use crate::message::{Held, Outcome, Ran};
@@ -88,22 +92,60 @@ impl State {
     }
 }
 
+/// File of slots of a run in progress. The threads of both outputs write to it.
+#[derive(Debug)]
+pub(super) struct SlotFile {
+    path: PathBuf,
+    /// `None` if it could not be created.
+    file: OnceLock<Option<File>>,
+}
+
+impl SlotFile {
+    /// Returns the file of this path, which is created with the first write.
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: OnceLock::new(),
+        }
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        let created = self.file.get_or_init(|| new_file(&self.path).ok());
+        created.as_ref().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    /// Sets a slot's state.
+    pub(super) fn write_state(&self, slot: u64, state: State) -> io::Result<()> {
+        write_state(self.file()?, slot, state)
+    }
+
+    /// Sets the offsets of one output.
+    pub(super) fn write_offsets(
+        &self,
+        slot: u64,
+        output: Output,
+        offsets: Offsets,
+    ) -> io::Result<()> {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&offsets.written.to_le_bytes());
+        bytes[8..].copy_from_slice(&offsets.begun.to_le_bytes());
+        let at = slot * SLOT + 8 + 16 * output as u64;
+        self.file()?.write_all_at(&bytes, at)
+    }
+}
+
+/// Creates a file that only its owner may read.
+pub(super) fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
 /// Sets a slot's state.
 pub(super) fn write_state(file: &File, slot: u64, state: State) -> io::Result<()> {
     file.write_all_at(&state.number().to_le_bytes(), slot * SLOT)
-}
-
-/// Sets the offsets of one output.
-pub(super) fn write_offsets(
-    file: &File,
-    slot: u64,
-    output: Output,
-    offsets: Offsets,
-) -> io::Result<()> {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&offsets.written.to_le_bytes());
-    bytes[8..].copy_from_slice(&offsets.begun.to_le_bytes());
-    file.write_all_at(&bytes, slot * SLOT + 8 + 16 * output as u64)
 }
 
 /// Reads a slot. Bytes beyond the end of the file were never written and count as zero.

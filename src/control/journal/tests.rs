@@ -189,6 +189,34 @@ fn pruning_removes_old_runs_and_the_oldest_of_too_many() {
 }
 
 #[test]
+fn a_run_without_output_has_one_file_and_its_requests_are_open() {
+    let (_directory, journal) = journal();
+    let mut live = journal.begin(plan(&[1])).unwrap();
+    // No second file is created before the first datagram.
+    assert_eq!(files(&journal).len(), 1);
+    let record = find(&journal, id(1)).unwrap();
+    assert_eq!(
+        (record.state, record.offsets),
+        (State::Open, [Offsets::default(); 2])
+    );
+    live.settle(0, State::Settled);
+    live.close();
+    assert!(files(&journal).is_empty());
+}
+
+#[test]
+fn a_run_that_was_killed_before_any_output_is_settled_by_another() {
+    let (_directory, journal) = journal();
+    drop(journal.begin(plan(&[1, 2])).unwrap());
+    assert_eq!(files(&journal).len(), 1);
+    journal.settle(&HashSet::from([(id(2), agent())]));
+    assert_eq!(find(&journal, id(1)).unwrap().state, State::Open);
+    assert_eq!(find(&journal, id(2)).unwrap().state, State::Settled);
+    journal.settle(&HashSet::from([(id(1), agent())]));
+    assert!(files(&journal).is_empty());
+}
+
+#[test]
 fn files_that_cannot_be_read_are_skipped() {
     let (_directory, journal) = journal();
     journal.begin(plan(&[1])).unwrap().close();
