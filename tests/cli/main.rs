@@ -13,6 +13,7 @@ mod chat;
 mod chat_terminal;
 mod check;
 mod client;
+mod datagrams;
 mod endings;
 mod exec;
 mod fleet;
