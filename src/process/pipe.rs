@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::termios::tcsetwinsize;
@@ -32,6 +33,13 @@ impl Pipe {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self(fd))
+    }
+
+    /// Returns true if a read would return bytes or the end, without a wait.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Changes the size of the terminal's window. Its foreground processes get SIGWINCH.
@@ -80,5 +88,23 @@ impl Source for Pipe {
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         SourceFd(&self.0.as_raw_fd()).deregister(registry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_the_end_are_readable_and_an_open_pipe_without_bytes_is_not() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut pipe = Pipe::new(reader).unwrap();
+        assert!(!pipe.is_readable());
+        rustix::io::write(&writer, b"x").unwrap();
+        assert!(pipe.is_readable());
+        assert_eq!(pipe.read(&mut [0; 2]).unwrap(), 1);
+        assert!(!pipe.is_readable());
+        drop(writer);
+        assert!(pipe.is_readable());
     }
 }

@@ -307,13 +307,13 @@ impl ChildIo {
         Turn::Changed
     }
 
-    /// Returns true if an open output holds unread bytes.
+    /// Returns true if the bytes or the end of an open output were not read yet.
     pub fn unread(&self) -> bool {
         let mut pipes = self
             .outlets
             .iter()
             .filter_map(|outlet| outlet.pipe.as_ref());
-        pipes.any(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0))
+        pipes.any(Pipe::is_readable)
     }
 
     /// Closes an output at the request of its reader. Its bytes are not needed any more.

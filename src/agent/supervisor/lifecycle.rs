@@ -355,7 +355,7 @@ impl Supervisor {
             if draining.deadline() > now {
                 continue;
             }
-            // Bytes that have arrived and were not yet read extend the time.
+            // Bytes, or an end, that have arrived and were not yet read extend the time.
             if unread && draining.since + limits::DRAIN > now {
                 draining.active = now;
             } else {
