@@ -111,13 +111,14 @@ pub const INITIAL_SESSION_CREDIT: u64 = 256 << 10;
 /// Default credit of a stream beyond its consumed bytes, until it has shown that its path needs more.
 pub const STREAM_WINDOW: u64 = 1 << 20;
 
-/// Default upper bound of the credit of a stream beyond its consumed bytes: what 400 Mbit/s over 100 ms need
-/// ([`WINDOW_ROUNDS`]).
+/// Default upper bound of the credit of a stream beyond its consumed bytes: what 400 Mbit/s over 100 ms need,
+/// three times over.
 pub const MAX_STREAM_WINDOW: u64 = 16 << 20;
 
 /// Window of a stream in multiples of what its application consumes in a round trip. A sender in start-up has twice the
-/// bandwidth-delay product in flight, and sends 2.77 times as much a round trip later (the gains of BBR).
-pub const WINDOW_ROUNDS: u64 = 6;
+/// bandwidth-delay product in flight, and sends 2.77 times as much a round trip later (the gains of BBR); a loss delays
+/// what is consumed by another round trip, in which the rate doubles.
+pub const WINDOW_ROUNDS: u64 = 12;
 
 /// Default credit of a session beyond its consumed bytes: eight streams at their first window, or many at less. What the
 /// windows of its streams grow is added.

@@ -99,8 +99,11 @@ impl DatagramSize {
     }
 
     /// Returns the largest size worth using at a rate: on a slow path a large datagram holds all others up, and fills a
-    /// queue that holds few of them.
+    /// queue that holds few of them. The loopback interface is never slow, however small the share of a session is.
     fn most_at(&self, rate: u64) -> usize {
+        if self.remote.ip().is_some_and(|ip| ip.is_loopback()) {
+            return usize::MAX;
+        }
         let bytes = rate.saturating_mul(micros(limits::DATAGRAM_TIME)) / 1_000_000;
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         bytes.max(ETHERNET_MTU - self.headers())
@@ -138,7 +141,7 @@ impl DatagramSize {
             .take_if(|refused| now.since(refused.at) >= limits::SIZE_LIFETIME);
         let refused = self.refused.map_or(usize::MAX, |refused| refused.size);
         let common = COMMON_MTUS.map(|mtu| mtu - self.headers());
-        let bound = refused.min(self.limit.min(self.most_at(rate)) + 1);
+        let bound = refused.min(self.limit.min(self.most_at(rate)).saturating_add(1));
 
         let mut sizes = common.into_iter().chain([self.limit]);
         if let Some(size) = sizes.find(|&size| self.size < size && size < bound) {

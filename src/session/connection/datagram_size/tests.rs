@@ -118,6 +118,11 @@ fn a_slow_path_has_no_datagrams_that_would_hold_others_up() {
     search.size = 65_507;
     assert_eq!(search.size_at(0), ETHERNET);
     assert_eq!(search.size_at(8_971_999), 8971);
+    for address in ["127.0.0.2:9", "[::1]:9"] {
+        let mut search = begun(address);
+        search.size = 65_507;
+        assert_eq!(search.size_at(0), 65_507, "loopback is not slow");
+    }
     assert_eq!(search.size_at(u64::MAX), 65_507);
 }
 
