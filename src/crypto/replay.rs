@@ -14,8 +14,9 @@ const WORDS: usize = (WINDOW / WORD) as usize + 1;
 #[derive(Clone, Debug)]
 pub struct ReplayWindow {
     newest: u64,
-    /// Ring of bits: that of a counter is in word `counter / 64`, modulo the length.
-    seen: [u64; WORDS],
+    /// Ring of bits: that of a counter is in word `counter / 64`, modulo [`WORDS`]. Words that no counter has needed are
+    /// not there yet.
+    seen: Vec<u64>,
 }
 
 impl ReplayWindow {
@@ -24,22 +25,27 @@ impl ReplayWindow {
     pub const fn new() -> Self {
         Self {
             newest: 0,
-            seen: [0; WORDS],
+            seen: Vec::new(),
         }
     }
 
     /// Returns true if `counter` is new: neither received nor older than the window.
     #[must_use]
-    pub const fn check(&self, counter: u64) -> bool {
+    pub fn check(&self, counter: u64) -> bool {
         if counter > self.newest {
             return true;
         }
         let (word, bit) = place(counter / WORD, counter);
-        self.newest - counter < WINDOW && self.seen[word] & bit == 0
+        let seen = self.seen.get(word).copied().unwrap_or(0);
+        self.newest - counter < WINDOW && seen & bit == 0
     }
 
     /// Marks `counter` as received.
     pub fn mark(&mut self, counter: u64) {
+        let needed = usize::try_from(counter / WORD).map_or(WORDS, |word| WORDS.min(word + 1));
+        if self.seen.len() < needed {
+            self.seen.resize(needed, 0);
+        }
         if counter > self.newest {
             // Words that enter the window still hold the bits of older counters.
             let (newest, next) = (self.newest / WORD, counter / WORD);

@@ -9,6 +9,8 @@
 //! Not here: the loss of a probe is no sign of congestion (`recovery`). Invariant: the size is at least the minimum,
 //! and at most what both endpoints accept.
 
+use smallvec::smallvec;
+
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::connection::Session;
@@ -259,7 +261,7 @@ impl Session {
         let start = self.begin(buf);
         Frame::Ping.encode(buf);
         buf.resize(start + size - AEAD_TAG, 0);
-        self.finish(now, buf, start, true, vec![SentFrame::SizeProbe]);
+        self.finish(now, buf, start, true, smallvec![SentFrame::SizeProbe]);
         self.path.on_sent(size);
         self.datagram_size.probe = Some(Probe {
             size,

@@ -126,6 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::recovery::AckOutcome;
+    use super::super::sent::SentFrames;
     use super::*;
     use crate::rng::Rng;
     use crate::session::limits;
@@ -153,7 +154,8 @@ mod tests {
         fn send(&mut self, count: u64) -> u64 {
             for _ in 0..count {
                 self.now += INTERVAL;
-                self.recovery.on_sent(self.now, 1200, true, Vec::new());
+                self.recovery
+                    .on_sent(self.now, 1200, true, SentFrames::new());
             }
             self.recovery.sent.next_counter() - 1
         }
@@ -302,7 +304,7 @@ mod tests {
             let eliciting = number == 0 || number == 9 || eliciting;
             sender
                 .recovery
-                .on_sent(sender.now, 1200, eliciting, Vec::new());
+                .on_sent(sender.now, 1200, eliciting, SentFrames::new());
         }
         let last = sender.send(4);
         sender.now += ROUND_TRIP * 3 / 2;
@@ -342,7 +344,9 @@ mod tests {
                 if sender.recovery.sent.next_counter() > next {
                     start = sender.now;
                 }
-                sender.recovery.on_sent(sender.now, 1200, true, Vec::new());
+                sender
+                    .recovery
+                    .on_sent(sender.now, 1200, true, SentFrames::new());
             }
             // Less than three probe timeouts without a skipped counter.
             if longest < Duration::from_millis(900) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Session;
 use super::path::PathState;
+use super::sent::SentFrames;
 use super::timers::Timer;
 use crate::rng::Rng;
 use crate::session::rtt::RttEstimator;
@@ -159,7 +160,7 @@ impl Session {
         let start = self.begin(buf);
         frame.encode(buf);
         // On a path that may not carry it, its loss is no sign of congestion, and no probe repeats it.
-        self.finish(now, buf, start, false, Vec::new());
+        self.finish(now, buf, start, false, SentFrames::new());
         Some(Transmit::single(path))
     }
 

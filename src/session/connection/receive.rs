@@ -335,8 +335,8 @@ impl Session {
     }
 
     /// Tells streams and acknowledgements which of their frames were acknowledged or lost.
-    pub(in crate::session) fn apply_ack_outcome(&mut self, outcome: AckOutcome) {
-        for packet in outcome.acked {
+    pub(in crate::session) fn apply_ack_outcome(&mut self, mut outcome: AckOutcome) {
+        for packet in outcome.acked.drain(..) {
             self.datagram_size.on_acked(&packet);
             for frame in packet.frames {
                 match frame {
@@ -347,13 +347,14 @@ impl Session {
                 }
             }
         }
-        for packet in outcome.lost {
+        for packet in outcome.lost.drain(..) {
             self.datagram_size.on_lost(&packet);
             self.on_lost(packet.frames);
         }
+        self.recovery.reuse(outcome);
     }
 
-    pub(in crate::session) fn on_lost(&mut self, frames: Vec<SentFrame>) {
+    pub(in crate::session) fn on_lost(&mut self, frames: impl IntoIterator<Item = SentFrame>) {
         for frame in frames {
             match frame {
                 SentFrame::Chunk(stream, chunk) => self.streams.on_chunk_lost(stream, &chunk),

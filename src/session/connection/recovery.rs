@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::ecn::EcnValidation;
 use super::reordering::Reordering;
-use super::sent::{SentFrame, SentPacket, SentPackets};
+use super::sent::{SentFrame, SentFrames, SentPacket, SentPackets};
 use super::skipped::SkippedCounters;
 use crate::rng::Rng;
 use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Pacer};
@@ -37,6 +39,8 @@ pub(in crate::session) struct Recovery {
     /// Number of probes to send, regardless of the window.
     probes: u8,
     pub(super) first_rtt_sample: Option<Instant>,
+    /// Memory of the last outcome, for the next one.
+    spare: AckOutcome,
 }
 
 /// Datagrams that an ACK or the loss timer has settled.
@@ -87,6 +91,7 @@ impl Recovery {
             backoff: 0,
             probes: 0,
             first_rtt_sample: None,
+            spare: AckOutcome::default(),
         }
     }
 
@@ -133,7 +138,7 @@ impl Recovery {
         now: Instant,
         bytes: u64,
         eliciting: bool,
-        frames: Vec<SentFrame>,
+        frames: SentFrames,
     ) {
         let rate = self.delivery.on_sent(now, self.sent.in_flight());
         if eliciting {
@@ -198,7 +203,7 @@ impl Recovery {
             return Err(Fault::Skipped);
         }
         let spurious = self.take_spurious(now, ack);
-        let mut outcome = AckOutcome::default();
+        let mut outcome = std::mem::take(&mut self.spare);
         let newly = self.take_acked(now, ack, &mut outcome.acked);
         if outcome.acked.is_empty() && spurious == 0 {
             return Ok(outcome);
@@ -238,7 +243,7 @@ impl Recovery {
         acked: &mut Vec<SentPacket>,
     ) -> NewlyAcked {
         let oldest = self.sent.oldest().map_or(u64::MAX, |(counter, _)| counter);
-        let mut ranges: Vec<_> = ack
+        let mut ranges: SmallVec<[_; 8]> = ack
             .ranges()
             .take_while(|range| *range.end() >= oldest)
             .collect();
@@ -264,6 +269,13 @@ impl Recovery {
             .filter(|_| bytes > 0)
             .map(|sent| now.since(sent));
         NewlyAcked { bytes, rtt, marked }
+    }
+
+    /// Takes back an outcome that was applied, for its memory.
+    pub(in crate::session) fn reuse(&mut self, outcome: AckOutcome) {
+        if self.sent.in_flight() > 0 && outcome.acked.capacity() <= limits::ACK_MEMORY {
+            self.spare = outcome;
+        }
     }
 
     /// Returns the time at which [`expired`](Self::expired) is due.
@@ -342,10 +354,10 @@ mod tests {
             let mut now = Instant::from_micros(1);
             let mut recovery = Recovery::new(now, round_trip, 1200, 1);
             for _ in 0..bare {
-                recovery.on_sent(now, 60, false, Vec::new());
+                recovery.on_sent(now, 60, false, SentFrames::new());
                 now += Duration::from_millis(5);
             }
-            recovery.on_sent(now, 60, true, Vec::new());
+            recovery.on_sent(now, 60, true, SentFrames::new());
             let mut payload = Vec::new();
             encode_ack(
                 std::iter::once(0..=bare),

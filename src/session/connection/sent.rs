@@ -9,6 +9,8 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
+use smallvec::SmallVec;
+
 use crate::session::congestion::PacketState;
 use crate::session::limits;
 use crate::session::streams::{Chunk, StreamFrame};
@@ -27,6 +29,9 @@ pub(in crate::session) enum SentFrame {
     SizeProbe,
 }
 
+/// Frames of a datagram: a chunk, or an ACK and credit. More are rare, and allocate.
+pub(in crate::session) type SentFrames = SmallVec<[SentFrame; 2]>;
+
 #[derive(Debug)]
 pub(in crate::session) struct SentPacket {
     pub(in crate::session) time: Instant,
@@ -35,7 +40,7 @@ pub(in crate::session) struct SentPacket {
     /// True if it was marked ECT(0).
     pub(in crate::session) marked: bool,
     pub(in crate::session) rate: PacketState,
-    pub(in crate::session) frames: Vec<SentFrame>,
+    pub(in crate::session) frames: SentFrames,
 }
 
 impl SentPacket {
@@ -202,6 +207,10 @@ impl SentPackets {
             self.slots.pop_front();
             self.base += 1;
         }
+        if self.slots.is_empty() {
+            // An idle session holds no memory for what it might send.
+            self.slots = VecDeque::new();
+        }
     }
 
     /// Begins the flight of a new path: datagrams sent before are no longer in flight.
@@ -246,7 +255,7 @@ mod tests {
             eliciting,
             marked: false,
             rate: DeliveryRate::default().on_sent(now, 0),
-            frames: Vec::new(),
+            frames: SentFrames::new(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! every sealed datagram takes a counter above all before.
 
 use super::recovery::Allowance;
-use super::sent::SentFrame;
+use super::sent::{SentFrame, SentFrames};
 use super::timers::Timer;
 use super::{NewId, Session, State};
 use crate::rng::Rng;
@@ -177,7 +177,7 @@ impl Session {
         self.recovery.skip_at_random(rng);
         let start = self.begin(buf);
         let end = start + space - AEAD_TAG;
-        let mut frames = Vec::new();
+        let mut frames = SentFrames::new();
         if self.acks.is_pending()
             && let Some(largest) = self.acks.write(now, ACK_SPACE.min(end - buf.len()), buf)
         {
@@ -218,7 +218,7 @@ impl Session {
         &mut self,
         buf: &mut Vec<u8>,
         end: usize,
-        frames: &mut Vec<SentFrame>,
+        frames: &mut SentFrames,
     ) -> bool {
         let before = buf.len();
         if end - buf.len() >= SMALL_FRAME
@@ -258,12 +258,7 @@ impl Session {
     }
 
     /// Writes STREAM frames; returns true if there were any.
-    fn write_streams(
-        &mut self,
-        buf: &mut Vec<u8>,
-        end: usize,
-        frames: &mut Vec<SentFrame>,
-    ) -> bool {
+    fn write_streams(&mut self, buf: &mut Vec<u8>, end: usize, frames: &mut SentFrames) -> bool {
         let before = buf.len();
         // In less space than this, the header outweighs the data.
         while end.saturating_sub(buf.len()) > SMALL_FRAME {
@@ -318,7 +313,7 @@ impl Session {
         let start = self.begin(buf);
         buf.extend_from_slice(&ack);
         frame.encode(buf);
-        self.finish(now, buf, start, false, Vec::new());
+        self.finish(now, buf, start, false, SentFrames::new());
         if let State::Closing { reason: kept, .. } = &mut self.state {
             *kept = reason;
         }
@@ -344,7 +339,7 @@ impl Session {
         buf: &mut Vec<u8>,
         start: usize,
         eliciting: bool,
-        frames: Vec<SentFrame>,
+        frames: SentFrames,
     ) {
         let counter = self.recovery.sent.next_counter();
         let mut header = [0; DATA_HEADER];

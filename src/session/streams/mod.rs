@@ -51,7 +51,8 @@ pub(super) struct Streams {
     session_window: u64,
     /// Bytes by which the windows of the streams exceed their first size.
     window_growth: u64,
-    calls: BTreeMap<u32, Lanes>,
+    /// Boxed, because a node of the map has space for eleven.
+    calls: BTreeMap<u32, Box<Lanes>>,
     /// Lowest call number that is above every number used so far.
     next_call: u32,
     /// Streams with something to send, each at most once.
@@ -284,11 +285,11 @@ impl Streams {
             };
             self.allowance.calls = left;
             for between in self.next_call..=call {
-                self.calls.insert(between, Lanes::default());
+                self.calls.insert(between, Box::default());
             }
             self.next_call = call.checked_add(1).ok_or(Fault::CallNumber)?;
         }
-        Ok(self.calls.get_mut(&call))
+        Ok(self.calls.get_mut(&call).map(AsMut::as_mut))
     }
 
     fn half_for_frame(&mut self, stream: StreamId) -> Result<Option<&mut RecvHalf>, Fault> {

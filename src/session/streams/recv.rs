@@ -114,8 +114,7 @@ impl RecvHalf {
         }
         if offset <= self.next {
             let skip = usize::try_from(self.next - offset).expect("within the frame");
-            self.ready.extend_from_slice(&data[skip..]);
-            self.next = end;
+            self.append(&data[skip..]);
             self.join();
         } else {
             self.keep(offset, data)?;
@@ -146,6 +145,17 @@ impl RecvHalf {
         Ok(grown)
     }
 
+    /// Appends to the bytes in order. Memory is taken in blocks, so that few datagrams need any.
+    fn append(&mut self, data: &[u8]) {
+        if self.ready.capacity() - self.ready.len() < data.len() {
+            let block = (self.next / 4).min(limits::READY_BLOCK);
+            // Fits: a block is a few hundred KiB.
+            self.ready.reserve(data.len().max(block as usize));
+        }
+        self.ready.extend_from_slice(data);
+        self.next += data.len() as u64;
+    }
+
     /// Appends the chunks that have become contiguous to the bytes in order.
     fn join(&mut self) {
         while let Some(entry) = self.beyond.first_entry() {
@@ -157,8 +167,7 @@ impl RecvHalf {
             self.gap_bytes -= chunk.len() as u64 + limits::GAP_OVERHEAD;
             if end > self.next {
                 let skip = usize::try_from(self.next - offset).expect("within the chunk");
-                self.ready.extend_from_slice(&chunk[skip..]);
-                self.next = end;
+                self.append(&chunk[skip..]);
             }
         }
     }

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_keeps_the_first_window() {
-        assert_eq!(after_rounds(MIB / 8, 100, ANY).bytes(), MIB);
+        assert_eq!(after_rounds(MIB / 16, 100, ANY).bytes(), MIB);
         assert_eq!(after_rounds(0, 100, ANY).bytes(), MIB);
     }
 
@@ -139,6 +139,6 @@ mod tests {
             rtt: RTT,
         };
         assert_eq!(window.on_consumed(pace(0), 0, ANY), 0);
-        assert_eq!(window.on_consumed(pace(1000), 3 * MIB, ANY), 0);
+        assert_eq!(window.on_consumed(pace(1000), MIB, ANY), 0);
     }
 }

@@ -9,7 +9,7 @@ const ETHERNET: usize = 1472;
 /// Sizes of datagrams over a link.
 pub(super) struct Sizes {
     /// Largest that the link carries.
-    mtu: usize,
+    pub(super) mtu: usize,
     /// Largest that the system sends.
     route: usize,
     /// Largest that was sent.

@@ -1,5 +1,7 @@
 //! Moves of the controller: validation of the new address, the former one, and attackers who only forward.
 
+use smallvec::SmallVec;
+
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -41,7 +43,7 @@ impl Moving {
         let start = peer.begin(&mut datagram);
         crate::wire::Frame::Ping.encode(&mut datagram);
         datagram.resize(datagram.len() + padding, 0);
-        peer.finish(self.pair.now, &mut datagram, start, true, Vec::new());
+        peer.finish(self.pair.now, &mut datagram, start, true, SmallVec::new());
         datagram
     }
 

@@ -1,6 +1,7 @@
 //! Two endpoints over a link without loss: transfers, handshakes and violations.
 
 mod addresses;
+mod allocations;
 mod datagram_sizes;
 pub mod handmade;
 mod inits;

@@ -1,6 +1,8 @@
 //! Authenticated peers that violate the protocol: the session is closed with a reason, and memory stays
 //! bounded.
 
+use smallvec::SmallVec;
+
 use super::*;
 use crate::wire::limits::{DATA_HEADER, MAX_COUNTER};
 use crate::wire::{Data, Frame, FrameType, encode_ack};
@@ -14,7 +16,7 @@ fn after(write: impl Fn(&mut Vec<u8>)) -> Pair {
     let mut datagram = Vec::new();
     let start = peer.begin(&mut datagram);
     write(&mut datagram);
-    peer.finish(pair.now, &mut datagram, start, true, Vec::new());
+    peer.finish(pair.now, &mut datagram, start, true, SmallVec::new());
     pair.wire.push((pair.now, true, datagram));
     pair.run(pair.now + SECOND);
     pair
@@ -104,7 +106,7 @@ fn an_ack_for_a_skipped_counter_closes_the_session_and_one_without_it_does_not()
             vec![skipped + 1..=skipped + 1, skipped - 1..=skipped - 1]
         };
         encode_ack(ranges.into_iter(), Duration::ZERO, None, 100, &mut datagram);
-        peer.finish(pair.now, &mut datagram, start, true, Vec::new());
+        peer.finish(pair.now, &mut datagram, start, true, SmallVec::new());
         pair.wire.push((pair.now, true, datagram));
         pair.run(pair.now + SECOND);
         assert_eq!(violation(&pair), fault);
@@ -271,7 +273,7 @@ fn a_datagram_with_a_changed_bit_is_dropped_and_counted() {
     let mut datagram = Vec::new();
     let start = peer.begin(&mut datagram);
     Frame::Ping.encode(&mut datagram);
-    peer.finish(pair.now, &mut datagram, start, true, Vec::new());
+    peer.finish(pair.now, &mut datagram, start, true, SmallVec::new());
     let before = pair.agent.stats();
     for index in 0..datagram.len() {
         let mut changed = datagram.clone();

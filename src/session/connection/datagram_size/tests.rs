@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::session::congestion::DeliveryRate;
+use crate::session::connection::sent::SentFrames;
 use crate::wire::limits::MAX_DATAGRAM;
 
 /// Pacing rate of a path that is fast enough for every size.
@@ -20,7 +21,7 @@ fn remote(text: &str) -> PeerAddr {
     text.parse::<std::net::SocketAddr>().unwrap().into()
 }
 
-fn packet(time: Instant, bytes: usize, frames: Vec<SentFrame>) -> SentPacket {
+fn packet(time: Instant, bytes: usize, frames: SentFrames) -> SentPacket {
     SentPacket {
         time,
         bytes: bytes as u64,
@@ -47,7 +48,7 @@ fn send_probe(search: &mut DatagramSize, now: Instant) -> Option<SentPacket> {
         sent: now,
     });
     assert_eq!(search.next_probe(now, FAST), None, "one at a time");
-    Some(packet(now, size, vec![SentFrame::SizeProbe]))
+    Some(packet(now, size, smallvec![SentFrame::SizeProbe]))
 }
 
 /// Probes a path until there is nothing to probe; returns the sizes of the probes.
@@ -155,20 +156,20 @@ fn a_size_that_did_not_pass_is_probed_again_after_ten_minutes() {
 fn large_datagrams_lost_in_a_row_while_small_ones_arrive_are_a_black_hole() {
     let mut search = begun("192.0.2.1:9");
     probe_all(&mut search, ETHERNET);
-    search.on_acked(&packet(at(1000), ETHERNET, Vec::new()));
+    search.on_acked(&packet(at(1000), ETHERNET, SentFrames::new()));
     // Sent before one that has arrived, or small: no sign.
     for time in 900..1000 {
-        search.on_lost(&packet(at(time), ETHERNET, Vec::new()));
-        search.on_lost(&packet(at(time + 1000), 1200, Vec::new()));
+        search.on_lost(&packet(at(time), ETHERNET, SentFrames::new()));
+        search.on_lost(&packet(at(time + 1000), 1200, SentFrames::new()));
     }
     for time in 1001..1006 {
-        search.on_lost(&packet(at(time), ETHERNET, Vec::new()));
+        search.on_lost(&packet(at(time), ETHERNET, SentFrames::new()));
     }
-    search.on_acked(&packet(at(1007), 1200, Vec::new()));
+    search.on_acked(&packet(at(1007), 1200, SentFrames::new()));
     assert_eq!(search.size, ETHERNET);
-    search.on_lost(&packet(at(1008), ETHERNET - 20, Vec::new()));
+    search.on_lost(&packet(at(1008), ETHERNET - 20, SentFrames::new()));
     assert_eq!(search.size, MIN_DATAGRAM);
-    search.on_lost(&packet(at(1009), ETHERNET, Vec::new()));
+    search.on_lost(&packet(at(1009), ETHERNET, SentFrames::new()));
     let sizes = probe_all(&mut search, 1300);
     assert!((1272..=1300).contains(&search.size), "{sizes:?}");
 }
@@ -180,9 +181,9 @@ fn losses_between_large_datagrams_that_arrive_are_no_black_hole() {
     for round in 0..10 {
         let start = 1000 + round * 10;
         for time in start..start + 5 {
-            search.on_lost(&packet(at(time), ETHERNET, Vec::new()));
+            search.on_lost(&packet(at(time), ETHERNET, SentFrames::new()));
         }
-        search.on_acked(&packet(at(start + 5), ETHERNET - 20, Vec::new()));
+        search.on_acked(&packet(at(start + 5), ETHERNET - 20, SentFrames::new()));
     }
     assert_eq!(search.size, ETHERNET);
 }

@@ -1,5 +1,7 @@
 //! Probes of larger datagrams, in loss detection.
 
+use smallvec::smallvec;
+
 use super::*;
 use crate::session::congestion::Lost;
 use crate::wire::{Frame, Frames, encode_ack};
@@ -31,10 +33,10 @@ fn a_lost_probe_of_a_larger_size_is_no_sign_of_congestion() {
     recovery.congestion = Box::new(Losses(sender));
     let credit = |recovery: &mut Recovery| recovery.pacer.allowance(now, 1);
     let before = credit(&mut recovery);
-    recovery.on_sent(now, 9000, true, vec![SentFrame::SizeProbe]);
+    recovery.on_sent(now, 9000, true, smallvec![SentFrame::SizeProbe]);
     assert_eq!(credit(&mut recovery), before);
     for _ in 0..10 {
-        recovery.on_sent(now, 1000, true, Vec::new());
+        recovery.on_sent(now, 1000, true, SentFrames::new());
     }
     let Expired::Probe(frames) = recovery.expired(now) else {
         panic!("a probe timeout");
