@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use super::*;
 use crate::wire::limits::MAX_DATAGRAM;
 
-/// A transfer from the controller to the agent, without delay.
+/// A transfer from the controller to the agent. What is sent arrives a step later.
 struct Transfer {
     pair: Pair,
     session: SessionHandle,
@@ -16,6 +16,8 @@ struct Transfer {
     received: u64,
     datagrams: u64,
     allocations: u64,
+    /// Datagrams to the controller and to the agent that were sent in the last step.
+    wires: [VecDeque<Vec<u8>>; 2],
 }
 
 impl Transfer {
@@ -33,6 +35,7 @@ impl Transfer {
             received: 0,
             datagrams: 0,
             allocations: 0,
+            wires: Default::default(),
         }
     }
 
@@ -77,7 +80,8 @@ impl Transfer {
 
     /// Passes on what one endpoint sends, and handles the events of the other.
     fn pass(&mut self, to_agent: bool, buf: &mut Vec<u8>) {
-        let mut wire = VecDeque::new();
+        let mut wire = std::mem::take(&mut self.wires[usize::from(to_agent)]);
+        let arriving = wire.len();
         while let Some(transmit) = self.count(|pair| {
             let (now, endpoint) = (pair.now, pair.sender(to_agent));
             endpoint.poll_transmit(now, buf)
@@ -88,13 +92,14 @@ impl Transfer {
             wire.extend(sizes.carried(now, endpoint, &transmit, buf));
             self.pair.sizes = sizes;
         }
-        for mut datagram in wire {
+        for mut datagram in wire.drain(..arriving) {
             self.datagrams += 1;
             self.count(|pair| {
                 let (now, endpoint) = (pair.now, pair.sender(!to_agent));
                 endpoint.handle_datagram(now, path(!to_agent), None, &mut datagram);
             });
         }
+        self.wires[usize::from(to_agent)] = wire;
         while let Some(event) = self.count(|pair| pair.sender(!to_agent).poll_event()) {
             let Event::Stream {
                 session,
@@ -143,13 +148,13 @@ fn a_bulk_transfer_allocates_for_few_of_its_datagrams() {
     let (datagrams, allocations) = transfer(1472);
     assert!(datagrams > 13_000, "{datagrams} datagrams");
     assert!(
-        allocations * 30 < datagrams,
+        allocations * 50 < datagrams,
         "{allocations} allocations, {datagrams} datagrams"
     );
     let (datagrams, allocations) = transfer(MAX_DATAGRAM);
     assert!(datagrams < 2000, "{datagrams} datagrams");
     assert!(
-        allocations * 10 < datagrams,
+        allocations * 40 < datagrams,
         "{allocations} allocations, {datagrams} datagrams"
     );
 }
@@ -217,5 +222,5 @@ fn bytes_per_idle_session(count: u16) -> i64 {
 #[test]
 fn an_idle_session_takes_less_than_four_kib() {
     let bytes = bytes_per_idle_session(1000);
-    assert!((500..4096).contains(&bytes), "{bytes} bytes");
+    assert!((1000..4096).contains(&bytes), "{bytes} bytes");
 }

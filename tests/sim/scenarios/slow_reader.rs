@@ -35,7 +35,7 @@ fn a_reader_that_stops_stalls_the_writer_and_then_gets_every_byte() {
     assert!(more < 20, "{more} datagrams sent while nothing can move");
 
     controller.app.borrow_mut().wake(Pace::Slow {
-        bytes: 64 << 10,
+        bytes: 16 << 10,
         every: MS * 10,
     });
     sim.act(controller.host, Vec::new());
