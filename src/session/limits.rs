@@ -287,8 +287,8 @@ pub const DATAGRAM_TIME: Duration = Duration::from_millis(1);
 /// Number of acknowledged datagrams whose memory a session keeps for its next ACK.
 pub const ACK_MEMORY: usize = 256;
 
-/// Largest block of memory for received bytes in order, which are handed out piece by piece. A stream's blocks grow with
-/// what it has received.
+/// Largest block of memory for received bytes in order, which are handed out piece by piece: as much as a window grows by
+/// at least.
 pub const READY_BLOCK: u64 = 256 << 10;
 
 /// Number of marked datagrams that test whether a path carries ECN marks (RFC 9000 §A.4).

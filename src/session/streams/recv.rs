@@ -145,10 +145,11 @@ impl RecvHalf {
         Ok(grown)
     }
 
-    /// Appends to the bytes in order. Memory is taken in blocks, so that few datagrams need any.
+    /// Appends to the bytes in order. A stream whose window has grown takes memory in blocks, so that few datagrams need
+    /// any: what is left of a block counts against that growth, which is bounded per key.
     fn append(&mut self, data: &[u8]) {
         if self.ready.capacity() - self.ready.len() < data.len() {
-            let block = (self.next / 4).min(limits::READY_BLOCK);
+            let block = self.window.extra().min(limits::READY_BLOCK);
             // Fits: a block is a few hundred KiB.
             self.ready.reserve(data.len().max(block as usize));
         }
@@ -245,6 +246,9 @@ impl RecvHalf {
             self.fin = Fin::Delivered;
         }
         let data = self.ready.split().freeze();
+        if self.window.extra() == 0 {
+            self.ready = BytesMut::new();
+        }
         Some((self.next - data.len() as u64, data, fin))
     }
 
@@ -363,7 +367,10 @@ impl RecvHalf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::time::Instant;
 
     const ANY: (u64, u64) = (u64::MAX, u64::MAX);
 
@@ -416,5 +423,22 @@ mod tests {
         assert_eq!(half.on_stream(0, b"abc", false, (0, 0)), Ok(Some(0)));
         assert!(half.take_ready().is_some());
         assert_eq!(half.bytes(), (0, 0));
+    }
+
+    #[test]
+    fn only_a_stream_whose_window_has_grown_keeps_memory_for_what_comes_next() {
+        for (consumed, kept) in [(1000, 0), (1 << 20, limits::READY_BLOCK - 1000)] {
+            let mut half = RecvHalf::new(Window::new(1 << 20, 16 << 20));
+            let mut pace = Pace {
+                now: Instant::ZERO,
+                rtt: Duration::from_millis(50),
+            };
+            half.window.on_consumed(pace, 0, u64::MAX);
+            pace.now += pace.rtt;
+            half.window.on_consumed(pace, consumed, u64::MAX);
+            half.on_stream(0, &[1; 1000], false, ANY).unwrap();
+            assert!(half.take_ready().is_some());
+            assert_eq!(half.ready.capacity() as u64, kept);
+        }
     }
 }
