@@ -1,9 +1,10 @@
 //! Journal of requests that this user's `udpctl` has sent and has no result of.
 //!
 //! A run records its requests before its first datagram, in two files of one name: `NAME.jsonl` has a line
-//! about the run and one for each request, and `NAME.slots`, once there is something to be said, has the state of each
-//! request and the offsets up to which its outputs were written, both kept up to date. The run holds a lock on the first file, which distinguishes
-//! a run in progress from one that crashed. Both files are removed when every request is settled.
+//! about the run and one for each request, and `NAME.slots` has the state of each request and the offsets up to
+//! which its outputs were written, both kept up to date; it is created with the first of them. The run holds a lock on
+//! the first file, which distinguishes a run in progress from one that crashed. Both files are removed when every request
+//! is settled.
 //!
 //! The protocol does not depend on the journal. It serves users who attach later, and it keeps a request id that
 //! was given by hand from being started again by an agent that has restarted. It outlives the process, not the

@@ -18,10 +18,10 @@ pub(in crate::session) struct Acks {
     largest_at: Instant,
     /// Number of ack-eliciting datagrams since the last ACK.
     unreported: u32,
-    /// Time of the last ACK.
-    written_at: Option<Instant>,
     /// Bytes in them.
     unreported_bytes: usize,
+    /// Time of the last ACK.
+    written_at: Option<Instant>,
     due: Option<Instant>,
     /// ECN marks received.
     ecn: EcnCounts,

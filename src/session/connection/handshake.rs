@@ -170,7 +170,7 @@ impl Connecting {
         payload
     }
 
-    fn hello(&self, agent_time: std::time::Duration, id: SessionId) -> Hello {
+    fn hello(&self, agent_time: Duration, id: SessionId) -> Hello {
         Hello {
             epoch: self.ticket.map_or(0, |ticket| ticket.epoch),
             agent_time,
