@@ -65,14 +65,18 @@ pub trait Carrier: Send {
     /// Largest datagram in octets that can be received, and sent without fragmentation if the route's MTU allows it.
     fn max_datagram(&self) -> usize;
 
+    /// Octets of datagrams that it keeps until they are received.
+    fn receive_buffer(&self) -> usize;
+
     /// True if no peer can send from the address of another, as over connections. RFC 9000 §8.1 asks for no
     /// limit on amplification then; the session machine keeps its limit over every carrier.
     fn validates_addresses(&self) -> bool;
 }
 
-/// Buffers for what one [`Carrier::receive`] brings.
+/// Buffers for what one [`Carrier::receive`] brings. Each begins at a page.
 pub struct Inbox {
-    buffers: Box<[u8]>,
+    /// The buffers, behind what precedes the first page.
+    memory: Box<[u8]>,
     metas: [ReceiveMeta; limits::RECEIVE_BATCH],
 }
 
@@ -137,14 +141,15 @@ impl Inbox {
             stride: 0,
         };
         Self {
-            buffers: vec![0; limits::RECEIVE_BATCH * limits::RECEIVE].into(),
+            memory: vec![0; limits::PAGE + limits::RECEIVE_BATCH * limits::RECEIVE].into(),
             metas: [meta; limits::RECEIVE_BATCH],
         }
     }
 
     /// The buffers, each of [`limits::RECEIVE`] octets.
     pub fn buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        self.buffers.chunks_exact_mut(limits::RECEIVE)
+        let before = self.memory.as_ptr().align_offset(limits::PAGE);
+        self.memory[before..].chunks_exact_mut(limits::RECEIVE)
     }
 
     /// Says what the buffer of this index holds.
@@ -157,11 +162,12 @@ impl Inbox {
 
     /// The first `count` buffers.
     pub(super) fn received(&mut self, count: usize) -> impl Iterator<Item = Received<'_>> {
-        self.metas
-            .iter()
-            .zip(self.buffers.chunks_exact_mut(limits::RECEIVE))
+        let metas = self.metas;
+        metas
+            .into_iter()
+            .zip(self.buffers())
             .take(count)
-            .map(|(&meta, buffer)| Received {
+            .map(|(meta, buffer)| Received {
                 meta,
                 bytes: &mut buffer[..meta.length.min(limits::RECEIVE)],
             })
@@ -184,5 +190,21 @@ impl Received<'_> {
         let empty = self.bytes.is_empty().then(<&mut [u8]>::default);
         let stride = self.meta.stride.max(1);
         empty.into_iter().chain(self.bytes.chunks_mut(stride))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_receive_buffer_begins_at_a_page() {
+        let mut inbox = Inbox::new();
+        let begins: Vec<_> = inbox
+            .buffers()
+            .map(|buffer| buffer.as_ptr().addr())
+            .collect();
+        assert_eq!(begins.len(), limits::RECEIVE_BATCH);
+        assert!(begins.iter().all(|begin| begin % limits::PAGE == 0));
     }
 }

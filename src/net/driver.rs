@@ -2,8 +2,8 @@
 //!
 //! Each iteration of its loop does a bounded amount of each kind of work, so that none starves the others. If
 //! work is left over the next iteration follows at once; otherwise the thread sleeps until a carrier, a
-//! command or the machine's next deadline wakes it. Invariants: it blocks nowhere else; an idle thread is never
-//! woken; it receives for all however slowly the application takes events, because those that it has not taken
+//! command or the machine's next deadline wakes it. Invariants: it blocks nowhere else, except for a moment while
+//! datagrams arrive in bulk ([`Moderation`]); an idle thread is never woken; it receives for all however slowly the application takes events, because those that it has not taken
 //! wait in their sessions, each within its windows.
 
 use std::io;
@@ -21,6 +21,7 @@ use super::demux::demux;
 use super::event::Event;
 use super::event_queue::EventQueue;
 use super::limits;
+use super::moderation::Moderation;
 use super::plain::{Plain, PlainSink};
 use super::shared::Shared;
 use super::timer::Timer;
@@ -92,6 +93,7 @@ pub(super) struct Driver {
     plain: Plain,
     shared: Arc<Shared>,
     inbox: Inbox,
+    moderation: Moderation,
     /// The transmit whose datagrams stand in `buffer`.
     outgoing: Option<Outgoing>,
     buffer: Vec<u8>,
@@ -109,11 +111,13 @@ impl Driver {
         plain: Option<Box<dyn PlainSink>>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
-        let carriers = (0..)
+        let carriers: Vec<_> = (0..)
             .zip(carriers)
             .map(|(number, carrier)| BoundCarrier::register(carrier, number, poll.registry()))
             .collect::<io::Result<_>>()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
+        let buffers = carriers.iter().map(|bound| bound.carrier.receive_buffer());
+        let buffer = buffers.min().unwrap_or_default() as u64;
         Ok(Self {
             poll,
             carriers,
@@ -124,6 +128,7 @@ impl Driver {
             plain: Plain::new(plain),
             shared,
             inbox: Inbox::new(),
+            moderation: Moderation::new(Clock.now(), buffer),
             outgoing: None,
             buffer: Vec::new(),
             counts: Counts::default(),
@@ -182,6 +187,10 @@ impl Driver {
         let deadlines = [self.endpoint.poll_timeout(), plain];
         let deadline = deadlines.into_iter().flatten().min();
         let now = Clock.now();
+        if let Some(pause) = self.moderation.pause(now) {
+            let until_due = deadline.map_or(pause, |at| at.since(now));
+            std::thread::sleep(pause.min(until_due));
+        }
         let mut timeout = None;
         if deadline.is_some_and(|at| at <= now) {
             timeout = Some(Duration::ZERO);
@@ -231,6 +240,7 @@ impl Driver {
                     bound.readable = count == limits::RECEIVE_BATCH;
                     let now = Clock.now();
                     for received in self.inbox.received(count) {
+                        self.moderation.on_received(received.meta.length);
                         demux(
                             now,
                             bound.number,

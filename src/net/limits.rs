@@ -21,14 +21,32 @@ pub const RECEIVE_BUFFER: usize = 4 << 20;
 /// Send buffer asked of the kernel, in octets.
 pub const SEND_BUFFER: usize = 2 << 20;
 
-/// Octets of one receive buffer: the longest run of datagrams that the kernel joins (GRO).
-pub const RECEIVE: usize = 65_535;
+/// Octets of one receive buffer: the longest run of datagrams that the kernel joins (GRO), in whole pages.
+pub const RECEIVE: usize = 64 << 10;
+
+/// Alignment of receive buffers in octets. The kernel keeps the bytes of large datagrams from the beginning of a page on,
+/// and processors of AMD since Zen 3 copy a tenth as fast to a place that is up to 31 octets further in its page than the
+/// source (`rep movsb`): 1.4 instead of 18 GB/s.
+pub const PAGE: usize = 4096;
 
 /// Receive buffers per system call: half a mebibyte of buffers, which a second-level cache holds.
 pub const RECEIVE_BATCH: usize = 8;
 
 /// Batches received from one carrier in an iteration of the thread's loop.
 pub const RECEIVES_PER_ITERATION: usize = 4;
+
+/// Received octets a second from which on wake-ups are moderated: a gigabit a second.
+pub const BULK_RATE: u64 = 1_000_000_000 / 8;
+
+/// Interval of the measurement of that rate.
+pub const BULK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Longest pause in which datagrams are not waited for: four of the largest ones at a GiB a second. It is also how long a
+/// datagram of another session may wait.
+pub const PAUSE: Duration = Duration::from_micros(250);
+
+/// Shortest pause that is worth a system call: the kernel adds as much to it (`PR_SET_TIMERSLACK`).
+pub const PAUSE_MIN: Duration = Duration::from_micros(50);
 
 /// Commands taken in an iteration.
 pub const COMMANDS_PER_ITERATION: usize = 256;

@@ -16,6 +16,7 @@ use super::carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 use super::limits;
 use crate::peer_addr::PeerAddr;
 use crate::session;
+use crate::wire::limits::{MAX_DATAGRAM, MIN_DATAGRAM};
 
 /// A datagram and its ECN mark.
 type Datagram = (Vec<u8>, Option<session::Ecn>);
@@ -57,7 +58,7 @@ impl MemoryCarrier {
                 outgoing: to_far,
                 peer_arrival: Arc::clone(&far_arrival),
                 loss: None,
-                mtu: limits::RECEIVE,
+                mtu: MAX_DATAGRAM,
             },
             Self {
                 local: far,
@@ -67,7 +68,7 @@ impl MemoryCarrier {
                 outgoing: to_near,
                 peer_arrival: near_arrival,
                 loss: None,
-                mtu: limits::RECEIVE,
+                mtu: MAX_DATAGRAM,
             },
         ))
     }
@@ -175,7 +176,11 @@ impl Carrier for MemoryCarrier {
     }
 
     fn max_datagram(&self) -> usize {
-        limits::RECEIVE
+        MAX_DATAGRAM
+    }
+
+    fn receive_buffer(&self) -> usize {
+        limits::MEMORY_QUEUE * MIN_DATAGRAM
     }
 
     fn validates_addresses(&self) -> bool {

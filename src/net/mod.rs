@@ -39,6 +39,7 @@ mod handle;
 mod invite;
 pub mod limits;
 mod memory;
+mod moderation;
 mod plain;
 mod seed;
 mod shared;

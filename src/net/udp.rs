@@ -296,6 +296,11 @@ impl Carrier for UdpCarrier {
         }
     }
 
+    fn receive_buffer(&self) -> usize {
+        // The kernel reports twice what it was asked for, and counts its own structures against that (socket(7)).
+        sockopt::socket_recv_buffer_size(&self.io).unwrap_or_default()
+    }
+
     fn validates_addresses(&self) -> bool {
         false
     }

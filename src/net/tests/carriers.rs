@@ -222,6 +222,10 @@ impl Carrier for Stuttering {
         self.inner.max_datagram()
     }
 
+    fn receive_buffer(&self) -> usize {
+        self.inner.receive_buffer()
+    }
+
     fn validates_addresses(&self) -> bool {
         self.inner.validates_addresses()
     }
@@ -324,6 +328,10 @@ impl Carrier for Narrow {
 
     fn max_datagram(&self) -> usize {
         self.0
+    }
+
+    fn receive_buffer(&self) -> usize {
+        0
     }
 
     fn validates_addresses(&self) -> bool {
