@@ -52,6 +52,15 @@ pub const SESSIONS_PER_KEY: usize = SESSIONS / 4;
 /// Maximum number of keys whose use is remembered although they have no session: their INITs of the last seconds.
 pub const ACCOUNTS: usize = 4096;
 
+/// Number of keys of which paths are remembered.
+pub const KNOWN_PATHS_KEYS: usize = 1024;
+
+/// Number of addresses of one key whose paths are remembered: at 100 bytes each, 3 MiB for all keys.
+pub const KNOWN_PATHS_PER_KEY: usize = 32;
+
+/// Time for which a path is remembered: that of the work with a host at a stretch.
+pub const KNOWN_PATH_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// Number of uses of a RETRY token: an INIT and its repeats.
 pub const TOKEN_USES: u32 = 1 + INIT_REPEATS;
 

@@ -50,6 +50,15 @@ pub struct Lost {
     pub persistent: bool,
 }
 
+/// What is known of a path from an earlier session over it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KnownPath {
+    /// Bytes in flight that filled it: its bandwidth-delay product.
+    pub window: u64,
+    /// Its round-trip time without a queue.
+    pub rtt: Duration,
+}
+
 /// A congestion controller. Sans-IO, like everything in this layer.
 pub trait Controller: Send {
     /// Notes that a datagram of `bytes` bytes was sent. `in_flight` includes it.
@@ -67,6 +76,10 @@ pub trait Controller: Send {
     fn pacing_rate(&self) -> u64;
     /// Adopts a new datagram size of the path.
     fn on_datagram_size(&mut self, bytes: u64);
+    /// Begins with what an earlier session has learned of the path. Called before anything is sent.
+    fn resume(&mut self, known: KnownPath);
+    /// Returns what was learned of the path, if it was ever filled.
+    fn known_path(&self) -> Option<KnownPath>;
 }
 
 /// Returns the controller for a new path whose datagrams have `datagram` bytes. The `seed`

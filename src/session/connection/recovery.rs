@@ -13,7 +13,7 @@ use super::reordering::Reordering;
 use super::sent::{SentFrame, SentFrames, SentPacket, SentPackets};
 use super::skipped::SkippedCounters;
 use crate::rng::Rng;
-use crate::session::congestion::{self, Acked, Controller, DeliveryRate, Pacer};
+use crate::session::congestion::{self, Acked, Controller, DeliveryRate, KnownPath, Pacer};
 use crate::session::rtt::RttEstimator;
 use crate::session::{Fault, limits};
 use crate::time::Instant;
@@ -107,6 +107,16 @@ impl Recovery {
         self.reordering = Reordering::new();
         self.ecn.on_new_path();
         self.backoff = 0;
+    }
+
+    /// Begins with what an earlier session has learned of the path.
+    pub(in crate::session) fn resume(&mut self, known: KnownPath) {
+        self.congestion.resume(known);
+    }
+
+    /// Returns what was learned of the path, if it was ever filled.
+    pub(in crate::session) fn known_path(&self) -> Option<KnownPath> {
+        self.congestion.known_path()
     }
 
     /// Adopts the size of datagrams from now on.

@@ -108,6 +108,7 @@ impl Endpoint {
             reset: Box::new(reset),
         });
         session.push_event(Event::InitSeen { fingerprint });
+        self.resume_path(now, &mut session);
         if early == Early::Accepted {
             session.on_early(now, &opened.early_frames);
         }

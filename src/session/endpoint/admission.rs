@@ -25,6 +25,7 @@ use super::buckets::{Bucket, Network, Networks};
 use super::config::{AddressRule, AdmittedBy, Authorization};
 use super::init_queue::{InitQueue, PendingInit};
 use super::init_register::{EarlyFingerprint, InitRegister};
+use super::known_paths::KnownPaths;
 use super::token_uses::TokenUses;
 use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::peer_addr::PeerAddr;
@@ -62,6 +63,7 @@ pub(in crate::session) struct Admission {
     networks: Networks,
     token_uses: TokenUses,
     pub(super) accounts: Accounts,
+    pub(super) known_paths: KnownPaths,
     /// RETRYs to send.
     retries: VecDeque<(Path, SessionId, [u8; TOKEN])>,
     register: InitRegister,
@@ -89,6 +91,7 @@ impl Admission {
             networks: Networks::new(rng),
             token_uses: TokenUses::default(),
             accounts: Accounts::default(),
+            known_paths: KnownPaths::default(),
             retries: VecDeque::new(),
             register: InitRegister::new(&config.seen, run.map_or(&[], |run| &run.seen)),
             unconfirmed: HashMap::new(),

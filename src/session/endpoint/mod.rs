@@ -10,6 +10,7 @@ mod buckets;
 mod config;
 mod init_queue;
 mod init_register;
+mod known_paths;
 mod lost_sessions;
 mod shares;
 mod token_uses;
@@ -272,6 +273,7 @@ impl Endpoint {
             self.forget_unconfirmed(fingerprint);
         }
         self.account(index);
+        self.remember_path(index);
         let slot = &mut self.slots[index];
         if slot.session.has_events() && !std::mem::replace(&mut slot.in_event_queue, true) {
             self.event_queue.push_back(index);

@@ -11,6 +11,7 @@ mod hostile;
 mod idle;
 mod init_flood;
 mod jobs;
+mod known_path;
 mod loss;
 mod network_model;
 mod per_key;

@@ -19,6 +19,7 @@ mod own_loss;
 mod phase;
 mod probe_bw;
 mod probe_rtt;
+mod resume;
 mod signals;
 mod startup;
 #[cfg(test)]
@@ -29,13 +30,14 @@ use super::limits::{
     MIN_WINDOW_DATAGRAMS, NOMINAL_RTT, PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio,
     STARTUP_GAIN, SUSPECT_DATAGRAMS, initial_window,
 };
-use super::{Acked, Controller, Lost, RateSample};
+use super::{Acked, Controller, KnownPath, Lost, RateSample};
 use crate::time::{Instant, micros};
 use filters::{Aggregation, MaxRate, MinRtt, Rounds, volume};
 use own_loss::{OwnLoss, Queue};
 use phase::Phase;
 use probe_bw::{Bounds, Cycle};
 use probe_rtt::RttProbe;
+use resume::Resume;
 use signals::{Signals, Verdict};
 use startup::FullPipe;
 use undo::Undo;
@@ -59,6 +61,8 @@ pub struct Bbr {
     cycle: Cycle,
     rtt_probe: Option<RttProbe>,
     undo: Option<Undo>,
+    /// Progress of the use of an earlier session's knowledge.
+    resume: Option<Resume>,
     window: u64,
     /// Window before `ProbeRTT`.
     window_before: u64,
@@ -105,6 +109,7 @@ impl Bbr {
             cycle: Cycle::new(now, seed),
             rtt_probe: None,
             undo: None,
+            resume: None,
             window,
             window_before: 0,
             first_window: window,
@@ -213,6 +218,7 @@ impl Controller for Bbr {
         if in_flight <= bytes && self.delivered > 0 {
             self.idle_restart = true;
             self.aggregation.restart(now);
+            self.forget_unused_jump(now);
             self.leave_probe_rtt(now, in_flight, self.delivered);
         }
         if in_flight.saturating_add(self.datagram) > self.window {
@@ -256,6 +262,7 @@ impl Controller for Bbr {
         self.steady(&turn);
         let freshness = self.min_rtt.on_sample(now, acked.rtt);
         self.probe_rtt(&turn, freshness);
+        self.resume_path(now);
         self.idle_restart = false;
         if turn.loss_round_ended {
             self.signals.begin(turn.in_flight);
@@ -297,11 +304,24 @@ impl Controller for Bbr {
         }
         let rtt = self.min_rtt.estimate().unwrap_or(NOMINAL_RTT);
         let first = self.first_window.saturating_mul(1_000_000) / micros(rtt).max(1);
-        known.max(STARTUP_GAIN.of(first)).max(1)
+        known
+            .max(STARTUP_GAIN.of(first))
+            .max(self.resumed_rate())
+            .max(1)
     }
 
     fn on_datagram_size(&mut self, bytes: u64) {
         self.datagram = bytes.max(1);
         self.window = self.window.max(self.least());
+    }
+
+    fn resume(&mut self, known: KnownPath) {
+        self.resume = Some(Resume::Remembered(known));
+    }
+
+    fn known_path(&self) -> Option<KnownPath> {
+        let rtt = self.min_rtt.estimate().filter(|_| self.pipe.ever)?;
+        let window = volume(self.rate(), rtt);
+        (window > 0).then_some(KnownPath { window, rtt })
     }
 }

@@ -23,6 +23,12 @@ impl Controller for Losses {
         1 << 30
     }
     fn on_datagram_size(&mut self, _: u64) {}
+
+    fn resume(&mut self, _: KnownPath) {}
+
+    fn known_path(&self) -> Option<KnownPath> {
+        None
+    }
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! Careful Resume (RFC 9959): a start with what an earlier session has learned of the same path.
+//!
+//! The first round trip is sent as on any path. If its round-trip time is about what is remembered and nothing was lost,
+//! the window jumps to half of the remembered one, and the round after it is paced at that rate. From
+//! then on Startup continues with the rate that was measured. Invariants: a jump happens once, in Startup, before
+//! any loss; without acknowledgements of what it sends, no rate is believed.
+
+use std::time::Duration;
+
+use super::super::KnownPath;
+use super::super::limits::{MIN_RTT_AGE, Ratio, initial_window};
+use super::{Bbr, Phase};
+use crate::time::{Instant, micros};
+
+/// Part of the remembered window that is used without a measurement (RFC 9959, `jump_cwnd`).
+const JUMP: Ratio = Ratio(1, 2);
+
+/// Rounds for which the rate of the jump is a lower bound: the one that it sends, and the one in which it is measured.
+const JUMP_ROUNDS: u64 = 2;
+
+/// Progress of the resumption.
+#[derive(Debug)]
+pub enum Resume {
+    /// The first round trip is under way.
+    Remembered(KnownPath),
+    /// The window has jumped.
+    Jumped {
+        /// Rate of the jump in bytes per second.
+        rate: u64,
+        at: Instant,
+        /// Round in which the measurement is there.
+        until_round: u64,
+    },
+}
+
+impl Bbr {
+    /// Decides about the jump, and about the end of its rate.
+    pub(super) fn resume_path(&mut self, now: Instant) {
+        match self.resume {
+            Some(Resume::Remembered(known)) => self.jump(now, known),
+            Some(Resume::Jumped { until_round, .. })
+                if self.phase != Phase::Startup || self.rounds.count() >= until_round =>
+            {
+                self.resume = None;
+            }
+            Some(Resume::Jumped { .. }) | None => {}
+        }
+    }
+
+    fn jump(&mut self, now: Instant, known: KnownPath) {
+        let Some(rtt) = self.min_rtt.estimate() else {
+            return;
+        };
+        self.resume = None;
+        let window = JUMP.of(known.window);
+        let is_same_path = is_similar(rtt, known.rtt);
+        let has_lost = self.undo.is_some();
+        if self.phase != Phase::Startup || !is_same_path || has_lost || window <= self.window {
+            return;
+        }
+        self.window = window;
+        self.pipe.restart(self.max_rate.best());
+        self.resume = Some(Resume::Jumped {
+            rate: window.saturating_mul(1_000_000) / micros(rtt).max(1),
+            at: now,
+            until_round: self.rounds.count() + JUMP_ROUNDS,
+        });
+    }
+
+    /// Lower bound of the pacing rate in bytes per second.
+    pub(super) fn resumed_rate(&self) -> u64 {
+        match self.resume {
+            Some(Resume::Jumped { rate, .. }) => rate,
+            Some(Resume::Remembered(_)) | None => 0,
+        }
+    }
+
+    /// Forgets a jump that was not used for long, before a flow that has nothing in flight sends again.
+    pub(super) fn forget_unused_jump(&mut self, now: Instant) {
+        if let Some(Resume::Jumped { at, .. }) = self.resume
+            && now.since(at) > MIN_RTT_AGE
+        {
+            self.resume = None;
+            self.window = self.window.min(initial_window(self.datagram));
+        }
+    }
+}
+
+/// True if a round-trip time may be that of the same path (RFC 9959 §3.2.1: more than half of the remembered one; its
+/// upper bound is ten times as much, ours twice, because a longer one is a path with a queue).
+fn is_similar(rtt: Duration, remembered: Duration) -> bool {
+    rtt * 2 >= remembered && rtt <= remembered * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testbed::{Link, Testbed};
+    use super::*;
+
+    const LONG: (u64, u64) = (100, 200);
+
+    fn known(megabits: u64, rtt_ms: u64) -> KnownPath {
+        KnownPath {
+            window: megabits * 125 * rtt_ms,
+            rtt: Duration::from_millis(rtt_ms),
+        }
+    }
+
+    fn testbed((megabits, rtt_ms): (u64, u64), known: Option<KnownPath>) -> Testbed {
+        let mut testbed = Testbed::new(Link::new(megabits, rtt_ms, 100, 0), 1);
+        if let Some(known) = known {
+            testbed.flows[0].controller.resume(known);
+        }
+        testbed
+    }
+
+    #[test]
+    fn what_a_flow_has_learned_fills_the_path_again_in_a_few_round_trips() {
+        let mut first = testbed(LONG, None);
+        first.run(Duration::from_secs(5));
+        let learned = first.flows[0].controller.known_path().unwrap();
+        assert!(
+            (2_200_000..2_800_000).contains(&learned.window),
+            "{learned:?}"
+        );
+        let share = |known| {
+            let mut testbed = testbed(LONG, known);
+            testbed.run(Duration::from_millis(600));
+            testbed.run(Duration::from_secs(1)).delivered
+        };
+        let (fresh, resumed) = (share(None), share(Some(learned)));
+        // The path carries 12.5 MB in a second.
+        assert!(
+            resumed > 11_000_000 && fresh < 4_000_000,
+            "{fresh} {resumed}"
+        );
+    }
+
+    #[test]
+    fn a_flow_that_has_not_filled_the_path_has_learned_nothing() {
+        let mut testbed = testbed(LONG, None);
+        testbed.run(Duration::from_millis(600));
+        assert!(testbed.flows[0].controller.known_path().is_none());
+    }
+
+    #[test]
+    fn another_round_trip_time_is_another_path() {
+        for rtt_ms in [90, 410] {
+            let mut testbed = testbed((100, rtt_ms), Some(known(100, 200)));
+            testbed.run(Duration::from_millis(rtt_ms * 3 / 2));
+            assert!(testbed.window() < 100_000, "{rtt_ms}: {}", testbed.window());
+        }
+    }
+
+    #[test]
+    fn a_path_that_has_become_slow_is_measured_anew() {
+        let mut testbed = testbed((10, 200), Some(known(100, 200)));
+        testbed.run(Duration::from_secs(3));
+        let seen = testbed.run(Duration::from_secs(3));
+        assert!(
+            seen.delivered > 3_000_000 && seen.dropped < seen.sent / 50,
+            "{seen:?}"
+        );
+    }
+
+    #[test]
+    fn a_jump_that_was_not_used_is_forgotten() {
+        let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
+        bbr.min_rtt
+            .on_sample(Instant::ZERO, Some(Duration::from_millis(200)));
+        bbr.jump(Instant::ZERO, known(100, 200));
+        assert_eq!(bbr.window, 1_250_000);
+        bbr.forget_unused_jump(Instant::ZERO + MIN_RTT_AGE);
+        assert_eq!(bbr.window, 1_250_000);
+        bbr.forget_unused_jump(Instant::ZERO + MIN_RTT_AGE * 2);
+        assert_eq!((bbr.window, bbr.resumed_rate()), (12_000, 0));
+    }
+}

@@ -1,0 +1,162 @@
+//! What the sessions of each key have learned of their paths, for later sessions of the key from the same address.
+//!
+//! Only a hint for congestion control, which checks it against the path. Invariants: nothing is remembered of an address
+//! that was not validated; the memory is bounded, and a key has its own share of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use super::accounts::Account;
+use super::{Endpoint, Index};
+use crate::session::congestion::KnownPath;
+use crate::session::connection::Session;
+use crate::session::limits;
+use crate::time::Instant;
+
+struct Entry {
+    address: IpAddr,
+    path: KnownPath,
+    learned: Instant,
+}
+
+#[derive(Default)]
+pub(super) struct KnownPaths {
+    /// Of each key, the one learned last at the end.
+    of: HashMap<Account, VecDeque<Entry>>,
+}
+
+impl KnownPaths {
+    fn store(&mut self, account: Account, entry: Entry) {
+        let now = entry.learned;
+        if self.of.len() >= limits::KNOWN_PATHS_KEYS && !self.of.contains_key(&account) {
+            self.of
+                .retain(|_, entries| entries.back().is_some_and(|last| is_fresh(last, now)));
+            if self.of.len() >= limits::KNOWN_PATHS_KEYS {
+                return;
+            }
+        }
+        let entries = self.of.entry(account).or_default();
+        entries.retain(|known| known.address != entry.address && is_fresh(known, now));
+        if entries.len() >= limits::KNOWN_PATHS_PER_KEY {
+            entries.pop_front();
+        }
+        entries.push_back(entry);
+    }
+
+    fn load(&self, now: Instant, account: Account, address: IpAddr) -> Option<KnownPath> {
+        let entries = self.of.get(&account)?;
+        let known = entries.iter().find(|known| known.address == address)?;
+        is_fresh(known, now).then_some(known.path)
+    }
+}
+
+fn is_fresh(entry: &Entry, now: Instant) -> bool {
+    now.since(entry.learned) < limits::KNOWN_PATH_LIFETIME
+}
+
+impl Endpoint {
+    /// Remembers the path of an agent's session that is over.
+    pub(super) fn remember_path(&mut self, index: Index) {
+        let session = &self.slots[index].session;
+        if session.is_established() {
+            return;
+        }
+        if let Some(admission) = &mut self.admission
+            && let Some(identity) = &session.identity
+            && session.path.validated
+            && let Some(address) = session.path.path.remote.ip()
+            && let Some(path) = session.recovery.known_path()
+        {
+            let learned = session.last_heard;
+            let entry = Entry {
+                address,
+                path,
+                learned,
+            };
+            admission.known_paths.store(identity.account, entry);
+        }
+    }
+
+    /// Passes on what is remembered of the path of a new session of an agent.
+    pub(super) fn resume_path(&self, now: Instant, session: &mut Session) {
+        if let Some(admission) = &self.admission
+            && let Some(identity) = &session.identity
+            && let Some(address) = session.path.path.remote.ip()
+            && let Some(known) = admission.known_paths.load(now, identity.account, address)
+        {
+            session.recovery.resume(known);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::crypto::PublicKey;
+
+    fn key(number: u64) -> Account {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Account::Key(PublicKey(bytes))
+    }
+
+    fn address(number: usize) -> IpAddr {
+        Ipv4Addr::from(u32::try_from(number).unwrap()).into()
+    }
+
+    fn entry(number: usize, window: u64, learned: Instant) -> Entry {
+        Entry {
+            address: address(number),
+            path: KnownPath {
+                window,
+                rtt: Duration::from_millis(50),
+            },
+            learned,
+        }
+    }
+
+    fn window(paths: &KnownPaths, now: Instant, account: Account, number: usize) -> Option<u64> {
+        let known = paths.load(now, account, address(number));
+        known.map(|path| path.window)
+    }
+
+    #[test]
+    fn a_path_is_that_of_a_key_and_an_address_and_the_latest_counts() {
+        let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
+        paths.store(key(1), entry(1, 100, now));
+        paths.store(key(1), entry(2, 200, now));
+        paths.store(key(1), entry(1, 300, now));
+        assert_eq!(window(&paths, now, key(1), 1), Some(300));
+        assert_eq!(window(&paths, now, key(1), 2), Some(200));
+        assert_eq!(window(&paths, now, key(1), 3), None);
+        assert_eq!(window(&paths, now, key(2), 1), None);
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let mut paths = KnownPaths::default();
+        paths.store(key(1), entry(1, 100, Instant::ZERO));
+        let later = Instant::ZERO + limits::KNOWN_PATH_LIFETIME;
+        assert_eq!(window(&paths, later, key(1), 1), None);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_one_key_takes_its_share() {
+        let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
+        for number in 0..2 * limits::KNOWN_PATHS_PER_KEY {
+            paths.store(key(0), entry(number, 1, now));
+        }
+        assert_eq!(paths.of[&key(0)].len(), limits::KNOWN_PATHS_PER_KEY);
+        for number in 0..2 * limits::KNOWN_PATHS_KEYS as u64 {
+            paths.store(key(number), entry(1, 1, now));
+        }
+        assert_eq!(paths.of.len(), limits::KNOWN_PATHS_KEYS);
+        // Old ones make room.
+        let later = now + limits::KNOWN_PATH_LIFETIME;
+        paths.store(key(u64::MAX), entry(1, 1, later));
+        assert_eq!(paths.of.len(), 1);
+    }
+}

@@ -1,0 +1,68 @@
+//! What an agent has learned of a path serves the next session of the same key over it.
+
+use std::time::Duration;
+
+use udpagent::session::{Command, SessionHandle, limits};
+use udpagent::wire::CloseCode;
+
+use super::{MS, SECOND, connect_and_get_ticket, took};
+use crate::link::Link;
+use crate::nodes::{Agent, Controller, Tuning};
+use crate::simulation::Simulation;
+use crate::task::Task;
+
+const RTT: Duration = Duration::from_millis(200);
+
+/// Bytes per second of the link towards the controller.
+const RATE: u64 = 2_500_000;
+
+fn two() -> (Simulation, Agent, Controller) {
+    let mut sim = Simulation::new(1, Link::perfect(RTT / 2));
+    sim.tuning = Tuning {
+        segments: Some(limits::SEGMENTS),
+        ..Tuning::default()
+    };
+    let (agent, controller) = (sim.agent(), sim.controller());
+    let queue = RATE / 5;
+    let link = Link::narrow(RTT / 2, RATE, queue);
+    sim.network.set_link(agent.host, controller.host, link);
+    (sim, agent, controller)
+}
+
+/// Time of a download of four seconds in a new session, which is then closed.
+fn download(sim: &mut Simulation, controller: &Controller, agent: &Agent, number: u64) -> Duration {
+    let (session, _) = connect_and_get_ticket(sim, controller, agent);
+    let task = Task::cat(number, 4 * RATE);
+    sim.ask(controller, session, task);
+    let time = took(sim, controller, task);
+    close(sim, controller, session);
+    time
+}
+
+fn close(sim: &mut Simulation, controller: &Controller, session: SessionHandle) {
+    let command = Command::Close {
+        session,
+        code: CloseCode::Done as u64,
+        reason: String::new(),
+    };
+    sim.act(controller.host, vec![command]);
+    sim.run_for(SECOND);
+}
+
+#[test]
+fn a_later_session_of_a_key_from_the_same_address_fills_the_path_sooner() {
+    let (mut sim, agent, controller) = two();
+    let first = download(&mut sim, &controller, &agent, 1);
+    let second = download(&mut sim, &controller, &agent, 2);
+    assert!(second + 2 * RTT < first, "{first:?} {second:?}");
+    // Another key learns for itself, and so does everybody after an hour.
+    let other = sim.controller();
+    let link = Link::narrow(RTT / 2, RATE, RATE / 5);
+    sim.network.set_link(agent.host, other.host, link);
+    let third = download(&mut sim, &other, &agent, 3);
+    sim.run_for(limits::KNOWN_PATH_LIFETIME);
+    let fourth = download(&mut sim, &controller, &agent, 4);
+    for late in [third, fourth] {
+        assert!(late + 100 * MS > first, "{first:?} {late:?}");
+    }
+}
