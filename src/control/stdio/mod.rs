@@ -6,6 +6,7 @@
 mod batch_write;
 mod reader;
 mod sink;
+mod slot;
 mod writer;
 
 pub use batch_write::{Chunk, Ledger, Part};

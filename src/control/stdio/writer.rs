@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::batch_write::{Chunk, Ledger, Target, write_all};
 use super::sink::Sink;
+use super::slot::{Putter, slot};
 
 /// Report on a batch.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub struct Writer<T> {
     queue: VecDeque<Chunk<T>>,
     /// Ledger, until the thread takes it.
     ledger: Option<Box<dyn Ledger<T>>>,
-    /// Channel to the thread, which is started with the first batch.
-    thread: Option<Sender<Vec<Chunk<T>>>>,
+    /// Place for the batch of the thread, which is started with the first one.
+    thread: Option<Putter<Vec<Chunk<T>>>>,
     busy: bool,
     broken: bool,
     reports: (Sender<Written<T>>, Receiver<Written<T>>),
@@ -79,7 +80,7 @@ impl<T: Send + 'static> Writer<T> {
         let thread = self
             .thread
             .get_or_insert_with(|| start(sink.clone(), ledger.take(), reports.clone()));
-        self.busy = thread.send(batch).is_ok();
+        self.busy = thread.put(batch);
     }
 
     /// Returns the channel of reports. Each one received must be passed to [`Writer::on_report`].
@@ -109,8 +110,8 @@ fn start<T: Send + 'static>(
     sink: Sink,
     mut ledger: Option<Box<dyn Ledger<T>>>,
     reports: Sender<Written<T>>,
-) -> Sender<Vec<Chunk<T>>> {
-    let (sender, batches) = bounded::<Vec<Chunk<T>>>(1);
+) -> Putter<Vec<Chunk<T>>> {
+    let (putter, batches) = slot::<Vec<Chunk<T>>>();
     let thread = std::thread::Builder::new().name("output".into());
     let writing = thread.spawn(move || {
         for batch in batches {
@@ -130,7 +131,7 @@ fn start<T: Send + 'static>(
         }
     });
     writing.expect("the system has another thread to give");
-    sender
+    putter
 }
 
 #[cfg(test)]
