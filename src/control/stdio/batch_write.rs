@@ -83,6 +83,36 @@ impl Target<'_> {
     }
 }
 
+/// Place in a batch: the index of a chunk, and of a byte in it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Position {
+    chunk: usize,
+    offset: usize,
+}
+
+impl Position {
+    /// Moves past what was written of these parts.
+    fn advance<T>(&mut self, parts: &[Part<'_, T>], mut written: usize) {
+        for part in parts {
+            let taken = written.min(part.end - part.start);
+            written -= taken;
+            self.offset = part.start + taken;
+            if self.offset < part.of {
+                return;
+            }
+            *self = Self {
+                chunk: self.chunk + 1,
+                offset: 0,
+            };
+        }
+    }
+
+    /// Returns true at the end of a batch.
+    pub(super) const fn is_end<T>(self, chunks: &[Chunk<T>]) -> bool {
+        self.chunk >= chunks.len()
+    }
+}
+
 /// Way to write to a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WriteMode {
@@ -119,16 +149,58 @@ impl WriteMode {
     }
 }
 
-/// Writes all chunks, also to a descriptor that another process has made non-blocking.
+/// Writes what the descriptor takes without a wait, as far as the kernel can tell (`RWF_NOWAIT`). Returns the place of the
+/// first byte that is left, and false if it can never tell for this descriptor. An error is left to
+/// [`write_all`].
+pub(super) fn write_ready<T>(
+    file: &File,
+    chunks: &[Chunk<T>],
+    mut ledger: Option<&mut (dyn Ledger<T> + 'static)>,
+) -> (Position, bool) {
+    let mut at = Position::default();
+    while !at.is_end(chunks) {
+        let parts = next(chunks, at, limits::PIPE_WRITE);
+        let slices = slices(chunks, at, &parts);
+        if let Some(ledger) = &mut ledger {
+            ledger.begin(&parts);
+        }
+        let result = WriteMode::NoWait.write(file, &slices);
+        if let Some(ledger) = &mut ledger {
+            ledger.done(&parts, *result.as_ref().unwrap_or(&0));
+        }
+        match result {
+            Ok(written) => {
+                let whole = slices.iter().map(|slice| slice.len()).sum::<usize>();
+                at.advance(&parts, written);
+                if written < whole {
+                    return (at, true);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (at, !is_unsupported(&error)),
+        }
+    }
+    (at, true)
+}
+
+/// True for the error of a descriptor or a kernel that does not know `RWF_NOWAIT`.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
+    )
+}
+
+/// Writes all chunks from a place on, also to a descriptor that another process has made non-blocking.
 pub(super) fn write_all<T>(
     mut target: Target<'_>,
     chunks: &[Chunk<T>],
+    mut at: Position,
     mut ledger: Option<&mut (dyn Ledger<T> + 'static)>,
 ) -> io::Result<()> {
     let mut mode = target.mode();
-    let (mut chunk, mut offset) = (0, 0);
     loop {
-        let parts = next(chunks, chunk, offset, mode.most());
+        let parts = next(chunks, at, mode.most());
         if parts.is_empty() {
             return target.flush();
         }
@@ -138,9 +210,7 @@ pub(super) fn write_all<T>(
         if let Some(ledger) = &mut ledger {
             ledger.begin(&parts);
         }
-        let slices: Vec<IoSlice<'_>> = std::iter::zip(&chunks[chunk..], &parts)
-            .map(|(chunk, part)| IoSlice::new(&chunk.data[part.start..part.end]))
-            .collect();
+        let slices = slices(chunks, at, &parts);
         let result = target.write(mode, &slices);
         if let Some(ledger) = &mut ledger {
             ledger.done(&parts, *result.as_ref().unwrap_or(&0));
@@ -149,30 +219,16 @@ pub(super) fn write_all<T>(
             Ok(0) if parts.iter().any(|part| part.start < part.end) => {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            Ok(mut written) => {
+            Ok(written) => {
                 let full = written < slices.iter().map(|slice| slice.len()).sum();
-                for part in &parts {
-                    let taken = written.min(part.end - part.start);
-                    written -= taken;
-                    offset = part.start + taken;
-                    if offset < part.of {
-                        break;
-                    }
-                    (chunk, offset) = (chunk + 1, 0);
-                }
+                at.advance(&parts, written);
                 if full && mode == WriteMode::NoWait {
                     target.wait()?;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => target.wait()?,
-            Err(error)
-                if mode == WriteMode::NoWait
-                    && matches!(
-                        Errno::from_io_error(&error),
-                        Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
-                    ) =>
-            {
+            Err(error) if mode == WriteMode::NoWait && is_unsupported(&error) => {
                 mode = WriteMode::Careful;
             }
             Err(error) => return Err(error),
@@ -180,12 +236,19 @@ pub(super) fn write_all<T>(
     }
 }
 
-/// Returns the parts of the next write, together at most `most` bytes, beginning at `offset` of the chunk `first`.
-fn next<T>(chunks: &[Chunk<T>], first: usize, offset: usize, most: usize) -> Vec<Part<'_, T>> {
+/// Returns the bytes of the parts of a write that begins at a place.
+fn slices<'a, T>(chunks: &'a [Chunk<T>], at: Position, parts: &[Part<'_, T>]) -> Vec<IoSlice<'a>> {
+    std::iter::zip(&chunks[at.chunk..], parts)
+        .map(|(chunk, part)| IoSlice::new(&chunk.data[part.start..part.end]))
+        .collect()
+}
+
+/// Returns the parts of the next write, which begins at a place and has at most `most` bytes.
+fn next<T>(chunks: &[Chunk<T>], at: Position, most: usize) -> Vec<Part<'_, T>> {
     let mut left = most;
-    let mut start = offset;
+    let mut start = at.offset;
     let mut parts = Vec::new();
-    for chunk in &chunks[first..] {
+    for chunk in &chunks[at.chunk..] {
         let of = chunk.data.len();
         let end = of.min(start + left);
         left -= end - start;
@@ -212,125 +275,4 @@ fn wait(file: &File) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read as _;
-    use std::sync::mpsc::{Sender, channel};
-
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::control::stdio::Chunk;
-
-    /// Counts bytes, and sends the range in doubt before and after every write.
-    struct Counter {
-        done: usize,
-        ranges: Sender<(usize, usize)>,
-    }
-
-    impl Ledger<u8> for Counter {
-        fn begin(&mut self, parts: &[Part<'_, u8>]) {
-            let bytes: usize = parts.iter().map(|part| part.end - part.start).sum();
-            self.ranges.send((self.done, self.done + bytes)).unwrap();
-        }
-
-        fn done(&mut self, _: &[Part<'_, u8>], written: usize) {
-            self.done += written;
-            self.ranges.send((self.done, self.done)).unwrap();
-        }
-    }
-
-    fn chunks(length: usize) -> Vec<Chunk<u8>> {
-        let bytes: Vec<u8> = (0..length)
-            .map(|at| u8::try_from(at % 251).unwrap())
-            .collect();
-        bytes
-            .chunks(70_001)
-            .map(|chunk| Chunk {
-                tag: 0,
-                data: Bytes::copy_from_slice(chunk),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_slow_reader_leaves_no_byte_in_doubt_during_a_wait() {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let (ranges, received) = channel();
-        let whole = 300_000;
-        let thread = std::thread::spawn(move || {
-            let mut counter = Counter { done: 0, ranges };
-            let file = File::from(writer);
-            let target = Target::Descriptor(&file);
-            write_all(target, &chunks(whole), Some(&mut counter)).unwrap();
-        });
-        // The pipe is full: the last range before the wait is exact.
-        let mut reader = File::from(reader);
-        let mut last = (0, 0);
-        let capacity = rustix::pipe::fcntl_getpipe_size(&reader).unwrap();
-        while last != (capacity, capacity) {
-            last = received
-                .recv_timeout(std::time::Duration::from_secs(10))
-                .unwrap();
-        }
-        let mut got = Vec::new();
-        reader.read_to_end(&mut got).unwrap();
-        thread.join().unwrap();
-        let sent: Vec<u8> = chunks(whole)
-            .iter()
-            .flat_map(|chunk| chunk.data.to_vec())
-            .collect();
-        assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
-        assert_eq!(received.try_iter().last(), Some((whole, whole)));
-    }
-
-    #[test]
-    fn a_named_pipe_is_polled_before_each_write() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
-        let both = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .unwrap();
-        let mut reader = File::open(&path).unwrap();
-        let thread = std::thread::spawn(move || {
-            write_all(Target::Descriptor(&both), &chunks(200_000), None).unwrap();
-        });
-        let mut got = vec![0; 200_000];
-        reader.read_exact(&mut got).unwrap();
-        thread.join().unwrap();
-        assert_eq!(got[199_999], u8::try_from(199_999 % 251).unwrap());
-    }
-
-    #[test]
-    fn empty_pieces_do_not_stop_a_batch() {
-        let (mut reader, writer) = {
-            let (reader, writer) = rustix::pipe::pipe().unwrap();
-            (File::from(reader), File::from(writer))
-        };
-        let chunk = |text: &'static [u8]| Chunk {
-            tag: 0,
-            data: Bytes::from_static(text),
-        };
-        let target = Target::Descriptor(&writer);
-        write_all(target, &[chunk(b""), chunk(b"ab"), chunk(b"")], None).unwrap();
-        drop(writer);
-        let mut got = String::new();
-        reader.read_to_string(&mut got).unwrap();
-        assert_eq!(got, "ab");
-    }
-
-    #[test]
-    fn a_writer_gets_every_byte_and_the_ledger_counts_them() {
-        let (ranges, received) = channel();
-        let mut counter = Counter { done: 0, ranges };
-        let mut got = Vec::new();
-        let whole = 200_000;
-        let target = Target::Writer(&mut got);
-        write_all(target, &chunks(whole), Some(&mut counter)).unwrap();
-        assert_eq!(got[whole - 1], u8::try_from((whole - 1) % 251).unwrap());
-        assert_eq!(got.len(), whole);
-        assert_eq!(received.try_iter().last(), Some((whole, whole)));
-    }
-}
+mod tests;

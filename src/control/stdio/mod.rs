@@ -1,4 +1,4 @@
-//! Streams of a run, each on a thread of its own, so that a stopped terminal or a full pipe blocks only itself.
+//! Streams of a run. Each waits on a thread of its own, so that a stopped terminal or a full pipe blocks only itself.
 //!
 //! Not the form of the output. Invariant: a thread has at most one batch at a time; the queue behind it is bounded
 //! by the credit of the hosts whose output it holds.

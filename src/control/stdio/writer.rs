@@ -1,14 +1,15 @@
 //! Writing to a sink in batches, with a report on each.
 //!
-//! Not the writing itself, which is on the thread. Invariant: every tag comes back exactly once.
+//! What a descriptor takes without a wait is written at once, so that nobody has to be woken for it. All other writes are
+//! on the thread. Invariant: every tag comes back exactly once.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::batch_write::{Chunk, Ledger, Target, write_all};
+use super::batch_write::{Chunk, Ledger, Position, Target, write_all, write_ready};
 use super::sink::Sink;
 use super::slot::{Putter, slot};
 
@@ -25,13 +26,23 @@ pub struct Written<T> {
 pub struct Writer<T> {
     sink: Sink,
     queue: VecDeque<Chunk<T>>,
-    /// Ledger, until the thread takes it.
-    ledger: Option<Box<dyn Ledger<T>>>,
+    ledger: SharedLedger<T>,
     /// Place for the batch of the thread, which is started with the first one.
-    thread: Option<Putter<Vec<Chunk<T>>>>,
+    thread: Option<Putter<Batch<T>>>,
+    /// False if the sink has to be left to the thread.
+    is_ready_known: bool,
     busy: bool,
     broken: bool,
     reports: (Sender<Written<T>>, Receiver<Written<T>>),
+}
+
+/// The ledger, which is used for one batch at a time, here or on the thread.
+type SharedLedger<T> = Option<Arc<Mutex<Box<dyn Ledger<T>>>>>;
+
+/// Chunks for the thread, and the place of the first byte that is not written.
+struct Batch<T> {
+    chunks: Vec<Chunk<T>>,
+    at: Position,
 }
 
 /// Chunks in a batch: as many as one `writev` takes (`IOV_MAX` is 1024).
@@ -42,9 +53,10 @@ impl<T: Send + 'static> Writer<T> {
     #[must_use]
     pub fn new(sink: Sink, ledger: Option<Box<dyn Ledger<T>>>) -> Self {
         Self {
+            is_ready_known: matches!(sink, Sink::Descriptor(_)),
             sink,
             queue: VecDeque::new(),
-            ledger,
+            ledger: ledger.map(|ledger| Arc::new(Mutex::new(ledger))),
             thread: None,
             busy: false,
             broken: false,
@@ -69,18 +81,38 @@ impl<T: Send + 'static> Writer<T> {
         self.sink.write_now(bytes);
     }
 
-    /// Gives the next batch to the thread, if the last one is reported.
+    /// Writes the next batch, if the last one is reported. The thread writes what would have to wait.
     pub fn flush(&mut self) {
         if self.busy || self.broken || self.queue.is_empty() {
             return;
         }
-        let batch = self.queue.drain(..self.queue.len().min(BATCH)).collect();
-        let (sink, reports) = (&self.sink, &self.reports.0);
-        let ledger = &mut self.ledger;
-        let thread = self
-            .thread
-            .get_or_insert_with(|| start(sink.clone(), ledger.take(), reports.clone()));
-        self.busy = thread.put(batch);
+        let most = self.queue.len().min(BATCH);
+        let chunks: Vec<_> = self.queue.drain(..most).collect();
+        let at = self.write_ready(&chunks);
+        self.busy = if at.is_end(&chunks) {
+            // There is room: the report before was received.
+            self.reports.0.try_send(report(chunks, None)).is_ok()
+        } else {
+            let (sink, reports, ledger) = (&self.sink, &self.reports.0, &self.ledger);
+            let thread = self
+                .thread
+                .get_or_insert_with(|| start(sink.clone(), ledger.clone(), reports.clone()));
+            thread.put(Batch { chunks, at })
+        };
+    }
+
+    fn write_ready(&mut self, chunks: &[Chunk<T>]) -> Position {
+        let Sink::Descriptor(file) = &self.sink else {
+            return Position::default();
+        };
+        if !self.is_ready_known {
+            return Position::default();
+        }
+        let mut ledger = self.ledger.as_deref().map(lock);
+        let ledger = ledger.as_mut().map(|ledger| &mut ***ledger);
+        let (at, is_known) = write_ready(file, chunks, ledger);
+        self.is_ready_known = is_known;
+        at
     }
 
     /// Returns the channel of reports. Each one received must be passed to [`Writer::on_report`].
@@ -106,26 +138,35 @@ impl<T: Send + 'static> Writer<T> {
     }
 }
 
+fn lock<L>(ledger: &Mutex<L>) -> std::sync::MutexGuard<'_, L> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn report<T>(chunks: Vec<Chunk<T>>, error: Option<io::Error>) -> Written<T> {
+    let tags = chunks.into_iter().map(|chunk| chunk.tag).collect();
+    Written { tags, error }
+}
+
 fn start<T: Send + 'static>(
     sink: Sink,
-    mut ledger: Option<Box<dyn Ledger<T>>>,
+    ledger: SharedLedger<T>,
     reports: Sender<Written<T>>,
-) -> Putter<Vec<Chunk<T>>> {
-    let (putter, batches) = slot::<Vec<Chunk<T>>>();
+) -> Putter<Batch<T>> {
+    let (putter, batches) = slot::<Batch<T>>();
     let thread = std::thread::Builder::new().name("output".into());
     let writing = thread.spawn(move || {
-        for batch in batches {
-            let ledger = ledger.as_deref_mut();
+        for Batch { chunks, at } in batches {
+            let mut ledger = ledger.as_deref().map(lock);
+            let ledger = ledger.as_mut().map(|ledger| &mut ***ledger);
             let error = match &sink {
-                Sink::Descriptor(file) => write_all(Target::Descriptor(file), &batch, ledger),
+                Sink::Descriptor(file) => write_all(Target::Descriptor(file), &chunks, at, ledger),
                 Sink::Writer(writer) => {
                     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                    write_all(Target::Writer(&mut *writer), &batch, ledger)
+                    write_all(Target::Writer(&mut *writer), &chunks, at, ledger)
                 }
             }
             .err();
-            let tags = batch.into_iter().map(|chunk| chunk.tag).collect();
-            if reports.send(Written { tags, error }).is_err() {
+            if reports.send(report(chunks, error)).is_err() {
                 return;
             }
         }
