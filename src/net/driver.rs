@@ -3,8 +3,8 @@
 //! Each iteration of its loop does a bounded amount of each kind of work, so that none starves the others. If
 //! work is left over the next iteration follows at once; otherwise the thread sleeps until a carrier, a
 //! command or the machine's next deadline wakes it. Invariants: it blocks nowhere else, except for a moment while
-//! datagrams arrive in bulk ([`Moderation`]); an idle thread is never woken; it receives for all however slowly the application takes events, because those that it has not taken
-//! wait in their sessions, each within its windows.
+//! datagrams arrive in bulk ([`Moderation`]); an idle thread is never woken; it receives for all however slowly the
+//! application takes events, because those that it has not taken wait in their sessions, each within its windows.
 
 use std::io;
 use std::sync::Arc;

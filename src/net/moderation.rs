@@ -2,8 +2,8 @@
 //!
 //! On a fast path every datagram would wake the thread, and the wake-ups would cost more than the datagrams. So the thread
 //! pauses before it waits for the next one, and finds several. Not a limit of the rate: what arrives in a pause
-//! stays in the carrier's buffer. Invariant: a pause is at most [`limits::PAUSE`], and a carrier whose
-//! buffer would be an eighth full before is not left alone for longer.
+//! stays in the carrier's buffer. Invariant: no pause is asked for that is longer than
+//! [`limits::PAUSE`], or than a carrier takes to fill an eighth of its buffer.
 
 use std::time::Duration;
 

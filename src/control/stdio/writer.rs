@@ -131,7 +131,7 @@ impl<T: Send + 'static> Writer<T> {
         self.queue.drain(..).map(|chunk| chunk.tag).collect()
     }
 
-    /// Returns true if nothing is queued and no batch is with the thread.
+    /// Returns true if nothing is queued and every batch is reported.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.busy && self.queue.is_empty()

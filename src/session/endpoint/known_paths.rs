@@ -17,6 +17,8 @@ struct Entry {
     address: IpAddr,
     path: KnownPath,
     learned: Instant,
+    /// A session has it that is not over: two that jump at once would be too much for the path.
+    lent: bool,
 }
 
 #[derive(Default)]
@@ -36,6 +38,11 @@ impl KnownPaths {
             }
         }
         let entries = self.of.entry(account).or_default();
+        let is_newer =
+            |known: &Entry| known.address == entry.address && known.learned > entry.learned;
+        if entries.iter().any(is_newer) {
+            return;
+        }
         entries.retain(|known| known.address != entry.address && is_fresh(known, now));
         if entries.len() >= limits::KNOWN_PATHS_PER_KEY {
             entries.pop_front();
@@ -43,10 +50,26 @@ impl KnownPaths {
         entries.push_back(entry);
     }
 
-    fn load(&self, now: Instant, account: Account, address: IpAddr) -> Option<KnownPath> {
-        let entries = self.of.get(&account)?;
-        let known = entries.iter().find(|known| known.address == address)?;
-        is_fresh(known, now).then_some(known.path)
+    /// Lends what is known to one session.
+    fn lend(&mut self, now: Instant, account: Account, address: IpAddr) -> Option<KnownPath> {
+        let known = self.find(account, address)?;
+        if known.lent || !is_fresh(known, now) {
+            return None;
+        }
+        known.lent = true;
+        Some(known.path)
+    }
+
+    /// Takes it back from a session that has learned nothing.
+    fn give_back(&mut self, account: Account, address: IpAddr) {
+        if let Some(known) = self.find(account, address) {
+            known.lent = false;
+        }
+    }
+
+    fn find(&mut self, account: Account, address: IpAddr) -> Option<&mut Entry> {
+        let entries = self.of.get_mut(&account)?;
+        entries.iter_mut().find(|known| known.address == address)
     }
 }
 
@@ -63,26 +86,31 @@ impl Endpoint {
         }
         if let Some(admission) = &mut self.admission
             && let Some(identity) = &session.identity
-            && session.path.validated
             && let Some(address) = session.path.path.remote.ip()
-            && let Some(path) = session.recovery.known_path()
         {
-            let learned = session.last_heard;
-            let entry = Entry {
-                address,
-                path,
-                learned,
-            };
-            admission.known_paths.store(identity.account, entry);
+            let paths = &mut admission.known_paths;
+            let learned = session.recovery.known_path();
+            match learned.filter(|_| session.path.validated) {
+                Some(path) => {
+                    let entry = Entry {
+                        address,
+                        path,
+                        learned: session.last_heard,
+                        lent: false,
+                    };
+                    paths.store(identity.account, entry);
+                }
+                None => paths.give_back(identity.account, address),
+            }
         }
     }
 
     /// Passes on what is remembered of the path of a new session of an agent.
-    pub(super) fn resume_path(&self, now: Instant, session: &mut Session) {
-        if let Some(admission) = &self.admission
+    pub(super) fn resume_path(&mut self, now: Instant, session: &mut Session) {
+        if let Some(admission) = &mut self.admission
             && let Some(identity) = &session.identity
             && let Some(address) = session.path.path.remote.ip()
-            && let Some(known) = admission.known_paths.load(now, identity.account, address)
+            && let Some(known) = admission.known_paths.lend(now, identity.account, address)
         {
             session.recovery.resume(known);
         }
@@ -115,11 +143,24 @@ mod tests {
                 rtt: Duration::from_millis(50),
             },
             learned,
+            lent: false,
         }
     }
 
-    fn window(paths: &KnownPaths, now: Instant, account: Account, number: usize) -> Option<u64> {
-        let known = paths.load(now, account, address(number));
+    /// Window of a path that is lent and given back.
+    fn window(
+        paths: &mut KnownPaths,
+        now: Instant,
+        account: Account,
+        number: usize,
+    ) -> Option<u64> {
+        let known = paths.lend(now, account, address(number));
+        assert_eq!(
+            paths.lend(now, account, address(number)),
+            None,
+            "to one at a time"
+        );
+        paths.give_back(account, address(number));
         known.map(|path| path.window)
     }
 
@@ -128,11 +169,13 @@ mod tests {
         let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
         paths.store(key(1), entry(1, 100, now));
         paths.store(key(1), entry(2, 200, now));
-        paths.store(key(1), entry(1, 300, now));
-        assert_eq!(window(&paths, now, key(1), 1), Some(300));
-        assert_eq!(window(&paths, now, key(1), 2), Some(200));
-        assert_eq!(window(&paths, now, key(1), 3), None);
-        assert_eq!(window(&paths, now, key(2), 1), None);
+        paths.store(key(1), entry(1, 300, now + Duration::from_secs(1)));
+        // A session that was over before and is heard of again.
+        paths.store(key(1), entry(1, 100, now));
+        assert_eq!(window(&mut paths, now, key(1), 1), Some(300));
+        assert_eq!(window(&mut paths, now, key(1), 2), Some(200));
+        assert_eq!(window(&mut paths, now, key(1), 3), None);
+        assert_eq!(window(&mut paths, now, key(2), 1), None);
     }
 
     #[test]
@@ -140,7 +183,7 @@ mod tests {
         let mut paths = KnownPaths::default();
         paths.store(key(1), entry(1, 100, Instant::ZERO));
         let later = Instant::ZERO + limits::KNOWN_PATH_LIFETIME;
-        assert_eq!(window(&paths, later, key(1), 1), None);
+        assert_eq!(window(&mut paths, later, key(1), 1), None);
     }
 
     #[test]

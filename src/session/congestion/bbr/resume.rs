@@ -1,14 +1,15 @@
 //! Careful Resume (RFC 9959): a start with what an earlier session has learned of the same path.
 //!
-//! The first round trip is sent as on any path. If its round-trip time is about what is remembered and nothing was lost,
-//! the window jumps to half of the remembered one, and the round after it is paced at that rate. From
-//! then on Startup continues with the rate that was measured. Invariants: a jump happens once, in Startup, before
-//! any loss; without acknowledgements of what it sends, no rate is believed.
+//! The first round trip is sent as on any path. If its first acknowledgement shows about the round-trip time that is
+//! remembered and no loss, the window jumps to half of the remembered one, and the round after it is paced at that
+//! rate. Then Startup continues with what was measured. Invariants: a jump happens once, in Startup; it ends at the
+//! first sign of congestion; the window after it is what was measured, so a jump that was not used leaves nothing.
 
 use std::time::Duration;
 
 use super::super::KnownPath;
 use super::super::limits::{MIN_RTT_AGE, Ratio, initial_window};
+use super::signals::Verdict;
 use super::{Bbr, Phase};
 use crate::time::{Instant, micros};
 
@@ -39,12 +40,23 @@ impl Bbr {
         match self.resume {
             Some(Resume::Remembered(known)) => self.jump(now, known),
             Some(Resume::Jumped { until_round, .. })
-                if self.phase != Phase::Startup || self.rounds.count() >= until_round =>
+                if self.phase != Phase::Startup
+                    || self.rounds.count() >= until_round
+                    || self.verdict() != Verdict::Clear =>
             {
-                self.resume = None;
+                self.end_jump();
             }
             Some(Resume::Jumped { .. }) | None => {}
         }
+    }
+
+    /// Ends the jump: from now on the window is what was measured.
+    fn end_jump(&mut self) {
+        self.resume = None;
+        let measured = self.inflight(self.phase.window_gain());
+        let measured = measured.max(initial_window(self.datagram));
+        self.window = self.window.min(measured);
+        self.window_before = self.window_before.min(measured);
     }
 
     fn jump(&mut self, now: Instant, known: KnownPath) {
@@ -80,8 +92,7 @@ impl Bbr {
         if let Some(Resume::Jumped { at, .. }) = self.resume
             && now.since(at) > MIN_RTT_AGE
         {
-            self.resume = None;
-            self.window = self.window.min(initial_window(self.datagram));
+            self.end_jump();
         }
     }
 }
@@ -161,6 +172,17 @@ mod tests {
             seen.delivered > 3_000_000 && seen.dropped < seen.sent / 50,
             "{seen:?}"
         );
+    }
+
+    #[test]
+    fn the_jump_ends_at_the_first_sign_of_congestion() {
+        let mut testbed = Testbed::new(Link::new(10, 200, 25, 0), 1);
+        testbed.flows[0].controller.resume(known(100, 200));
+        // The jump begins after a round trip, and what it overflows is known after two more.
+        testbed.run(Duration::from_millis(650));
+        let seen = testbed.run(Duration::from_millis(400));
+        assert!(testbed.window() < 700_000, "{}", testbed.window());
+        assert!(seen.sent < 900_000, "{seen:?}");
     }
 
     #[test]
