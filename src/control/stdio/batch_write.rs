@@ -83,7 +83,7 @@ impl Target<'_> {
     }
 }
 
-/// Place in a batch: the index of a chunk, and of a byte in it.
+/// Position in a batch: the index of a chunk, and of a byte in it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Position {
     chunk: usize,
@@ -149,8 +149,8 @@ impl WriteMode {
     }
 }
 
-/// Writes what the descriptor takes without a wait, as far as the kernel can tell (`RWF_NOWAIT`). Returns the place of the
-/// first byte that is left, and false if it can never tell for this descriptor. An error is left to
+/// Writes what the descriptor takes without a wait, as far as the kernel can tell (`RWF_NOWAIT`). Returns the position of
+/// the first byte that is left, and false if it can never tell for this descriptor. An error is left to
 /// [`write_all`].
 pub(super) fn write_ready<T>(
     file: &File,
@@ -191,7 +191,7 @@ fn is_unsupported(error: &io::Error) -> bool {
     )
 }
 
-/// Writes all chunks from a place on, also to a descriptor that another process has made non-blocking.
+/// Writes all chunks from a position on, also to a descriptor that another process has made non-blocking.
 pub(super) fn write_all<T>(
     mut target: Target<'_>,
     chunks: &[Chunk<T>],
@@ -236,14 +236,14 @@ pub(super) fn write_all<T>(
     }
 }
 
-/// Returns the bytes of the parts of a write that begins at a place.
+/// Returns the bytes of the parts of a write that begins at a position.
 fn slices<'a, T>(chunks: &'a [Chunk<T>], at: Position, parts: &[Part<'_, T>]) -> Vec<IoSlice<'a>> {
     std::iter::zip(&chunks[at.chunk..], parts)
         .map(|(chunk, part)| IoSlice::new(&chunk.data[part.start..part.end]))
         .collect()
 }
 
-/// Returns the parts of the next write, which begins at a place and has at most `most` bytes.
+/// Returns the parts of the next write, which begins at a position and has at most `most` bytes.
 fn next<T>(chunks: &[Chunk<T>], at: Position, most: usize) -> Vec<Part<'_, T>> {
     let mut left = most;
     let mut start = at.offset;

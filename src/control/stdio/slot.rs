@@ -1,4 +1,4 @@
-//! A place for one value, from one thread to another that sleeps until it is there.
+//! Slot for one value, from one thread to another that sleeps until it is there.
 //!
 //! A channel would spin before it sleeps, for every value: its waits are made for values that come soon. Invariant: every
 //! value that was put is taken, unless the receiving end is gone.
@@ -33,7 +33,7 @@ pub(super) struct Putter<T>(Arc<Shared<T>>);
 /// The end that takes them.
 pub(super) struct Taker<T>(Arc<Shared<T>>);
 
-/// Creates an empty place.
+/// Creates an empty slot.
 pub(super) fn slot<T>() -> (Putter<T>, Taker<T>) {
     let state = State {
         value: None,

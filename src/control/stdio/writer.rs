@@ -1,7 +1,7 @@
 //! Writing to a sink in batches, with a report on each.
 //!
-//! What a descriptor takes without a wait is written at once, so that nobody has to be woken for it. All other writes are
-//! on the thread. Invariant: every tag comes back exactly once.
+//! Writes that a descriptor takes without a wait are made at once, so that nobody has to be woken for them; all others
+//! are made by the thread. The ledger's own writes, to a file, are made with either. Invariant: every tag comes back exactly once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,7 +27,7 @@ pub struct Writer<T> {
     sink: Sink,
     queue: VecDeque<Chunk<T>>,
     ledger: SharedLedger<T>,
-    /// Place for the batch of the thread, which is started with the first one.
+    /// Slot for the batch of the thread, which is started with the first one.
     thread: Option<Putter<Batch<T>>>,
     /// False if the sink has to be left to the thread.
     is_ready_known: bool,
@@ -39,7 +39,7 @@ pub struct Writer<T> {
 /// The ledger, which is used for one batch at a time, here or on the thread.
 type SharedLedger<T> = Option<Arc<Mutex<Box<dyn Ledger<T>>>>>;
 
-/// Chunks for the thread, and the place of the first byte that is not written.
+/// Chunks for the thread, and the position of the first byte that is not written.
 struct Batch<T> {
     chunks: Vec<Chunk<T>>,
     at: Position,

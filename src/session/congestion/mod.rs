@@ -50,7 +50,7 @@ pub struct Lost {
     pub persistent: bool,
 }
 
-/// What is known of a path from an earlier session over it.
+/// Knowledge of a path from an earlier session over it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KnownPath {
     /// Bytes in flight that filled it: its bandwidth-delay product.

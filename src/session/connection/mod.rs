@@ -91,6 +91,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) identity: Option<Identity>,
     /// Agent: rule for the address of the datagram that is processed.
     pub(in crate::session) address_rule: AddressRule,
+    /// Address of the remembered path that the endpoint has lent to the session.
+    pub(in crate::session) known_path_of: Option<std::net::IpAddr>,
     /// Agent: true if another address was validated, until the endpoint has asked the authorizer.
     pub(in crate::session) moved: bool,
     /// Memory of streams as it was last accounted to the key.
@@ -255,6 +257,7 @@ impl Session {
             identity: None,
             address_rule: AddressRule::Any,
             moved: false,
+            known_path_of: None,
             accounted: Held::default(),
             ping_due: false,
             replay: ReplayWindow::new(),

@@ -1,7 +1,7 @@
-//! What the sessions of each key have learned of their paths, for later sessions of the key from the same address.
+//! Memory of the paths of each key's sessions, for its later sessions from the same address.
 //!
 //! Only a hint for congestion control, which checks it against the path. Invariants: nothing is remembered of an address
-//! that was not validated; the memory is bounded, and a key has its own share of it.
+//! that was not validated; the memory is bounded, and a key has its own share of it; one session at a time uses an entry.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ pub(super) struct KnownPaths {
 }
 
 impl KnownPaths {
-    fn store(&mut self, account: Account, entry: Entry) {
+    fn store(&mut self, account: Account, mut entry: Entry) {
         let now = entry.learned;
         if self.of.len() >= limits::KNOWN_PATHS_KEYS && !self.of.contains_key(&account) {
             self.of
@@ -43,6 +43,10 @@ impl KnownPaths {
         if entries.iter().any(is_newer) {
             return;
         }
+        // Another session may have it.
+        entry.lent |= entries
+            .iter()
+            .any(|known| known.address == entry.address && known.lent);
         entries.retain(|known| known.address != entry.address && is_fresh(known, now));
         if entries.len() >= limits::KNOWN_PATHS_PER_KEY {
             entries.pop_front();
@@ -60,7 +64,7 @@ impl KnownPaths {
         Some(known.path)
     }
 
-    /// Takes it back from a session that has learned nothing.
+    /// Takes it back from that session.
     fn give_back(&mut self, account: Account, address: IpAddr) {
         if let Some(known) = self.find(account, address) {
             known.lent = false;
@@ -80,27 +84,29 @@ fn is_fresh(entry: &Entry, now: Instant) -> bool {
 impl Endpoint {
     /// Remembers the path of an agent's session that is over.
     pub(super) fn remember_path(&mut self, index: Index) {
-        let session = &self.slots[index].session;
+        let session = &mut self.slots[index].session;
         if session.is_established() {
             return;
         }
+        let borrowed = session.known_path_of.take();
         if let Some(admission) = &mut self.admission
             && let Some(identity) = &session.identity
             && let Some(address) = session.path.path.remote.ip()
         {
             let paths = &mut admission.known_paths;
-            let learned = session.recovery.known_path();
-            match learned.filter(|_| session.path.validated) {
-                Some(path) => {
-                    let entry = Entry {
-                        address,
-                        path,
-                        learned: session.last_heard,
-                        lent: false,
-                    };
-                    paths.store(identity.account, entry);
-                }
-                None => paths.give_back(identity.account, address),
+            if let Some(borrowed) = borrowed {
+                paths.give_back(identity.account, borrowed);
+            }
+            if let Some(path) = session.recovery.known_path()
+                && session.path.validated
+            {
+                let entry = Entry {
+                    address,
+                    path,
+                    learned: session.last_heard,
+                    lent: false,
+                };
+                paths.store(identity.account, entry);
             }
         }
     }
@@ -113,6 +119,7 @@ impl Endpoint {
             && let Some(known) = admission.known_paths.lend(now, identity.account, address)
         {
             session.recovery.resume(known);
+            session.known_path_of = Some(address);
         }
     }
 }
@@ -176,6 +183,17 @@ mod tests {
         assert_eq!(window(&mut paths, now, key(1), 2), Some(200));
         assert_eq!(window(&mut paths, now, key(1), 3), None);
         assert_eq!(window(&mut paths, now, key(2), 1), None);
+    }
+
+    #[test]
+    fn what_another_session_learns_does_not_end_a_loan() {
+        let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
+        paths.store(key(1), entry(1, 100, now));
+        assert!(paths.lend(now, key(1), address(1)).is_some());
+        paths.store(key(1), entry(1, 200, now));
+        assert_eq!(paths.lend(now, key(1), address(1)), None);
+        paths.give_back(key(1), address(1));
+        assert_eq!(window(&mut paths, now, key(1), 1), Some(200));
     }
 
     #[test]

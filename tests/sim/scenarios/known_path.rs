@@ -1,4 +1,4 @@
-//! What an agent has learned of a path serves the next session of the same key over it.
+//! Use of what an agent has learned of a path in the next session of the same key over it.
 
 use std::time::Duration;
 

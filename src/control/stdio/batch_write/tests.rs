@@ -39,6 +39,12 @@ fn chunks(length: usize) -> Vec<Chunk<u8>> {
         .collect()
 }
 
+/// Writes chunks of this length together, from their beginning.
+fn write_whole(target: Target<'_>, length: usize, ledger: Option<&mut Counter>) {
+    let ledger = ledger.map(|counter| counter as &mut dyn Ledger<u8>);
+    write_all(target, &chunks(length), Position::default(), ledger).unwrap();
+}
+
 #[test]
 fn a_slow_reader_leaves_no_byte_in_doubt_during_a_wait() {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
@@ -48,13 +54,7 @@ fn a_slow_reader_leaves_no_byte_in_doubt_during_a_wait() {
         let mut counter = Counter { done: 0, ranges };
         let file = File::from(writer);
         let target = Target::Descriptor(&file);
-        write_all(
-            target,
-            &chunks(whole),
-            Position::default(),
-            Some(&mut counter),
-        )
-        .unwrap();
+        write_whole(target, whole, Some(&mut counter));
     });
     // The pipe is full: the last range before the wait is exact.
     let mut reader = File::from(reader);
@@ -134,13 +134,7 @@ fn a_named_pipe_is_polled_before_each_write() {
         .unwrap();
     let mut reader = File::open(&path).unwrap();
     let thread = std::thread::spawn(move || {
-        write_all(
-            Target::Descriptor(&both),
-            &chunks(200_000),
-            Position::default(),
-            None,
-        )
-        .unwrap();
+        write_whole(Target::Descriptor(&both), 200_000, None);
     });
     let mut got = vec![0; 200_000];
     reader.read_exact(&mut got).unwrap();
@@ -179,13 +173,7 @@ fn a_writer_gets_every_byte_and_the_ledger_counts_them() {
     let mut got = Vec::new();
     let whole = 200_000;
     let target = Target::Writer(&mut got);
-    write_all(
-        target,
-        &chunks(whole),
-        Position::default(),
-        Some(&mut counter),
-    )
-    .unwrap();
+    write_whole(target, whole, Some(&mut counter));
     assert_eq!(got[whole - 1], u8::try_from((whole - 1) % 251).unwrap());
     assert_eq!(got.len(), whole);
     assert_eq!(received.try_iter().last(), Some((whole, whole)));

@@ -97,8 +97,8 @@ impl Bbr {
     }
 }
 
-/// True if a round-trip time may be that of the same path (RFC 9959 §3.2.1: more than half of the remembered one; its
-/// upper bound is ten times as much, ours twice, because a longer one is a path with a queue).
+/// Returns true if a round-trip time may be that of the same path, as RFC 9959 asks to be checked. Ours: half to twice of
+/// the remembered one; a longer one shows another path, or a queue.
 fn is_similar(rtt: Duration, remembered: Duration) -> bool {
     rtt * 2 >= remembered && rtt <= remembered * 2
 }
