@@ -52,6 +52,11 @@ pub const SESSIONS_PER_KEY: usize = SESSIONS / 4;
 /// Maximum number of keys whose use is remembered although they have no session: their INITs of the last seconds.
 pub const ACCOUNTS: usize = 4096;
 
+/// Bytes that may be sent to an address that is not validated, but from which a session of the same key was confirmed
+/// within [`KNOWN_PATH_LIFETIME`]: RESP and a first window. Once for one session at a time, so that INITs that are held
+/// back and sent from such an address cause no flood there.
+pub const KNOWN_ADDRESS_BUDGET: u64 = 48 << 10;
+
 /// Number of keys of which paths are remembered.
 pub const KNOWN_PATHS_KEYS: usize = 1024;
 

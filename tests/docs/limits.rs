@@ -76,10 +76,6 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
             "error of the agent time for early frames",
             s(session::EARLY_SKEW),
         ),
-        (
-            "octets sent per octet received, not validated",
-            session::AMPLIFICATION,
-        ),
         ("session not confirmed", s(session::UNCONFIRMED)),
         ("sessions of an agent", session::SESSIONS as u64),
         ("silence until a session is over", s(session::IDLE)),
@@ -95,7 +91,7 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// Rows of LIMITS about a host with several addresses.
+/// Rows of LIMITS about addresses: the amplification limit, and a host with several.
 fn of_addresses() -> Vec<(&'static str, u64)> {
     vec![
         ("addresses tried for a session", session::PATHS as u64),
@@ -103,6 +99,14 @@ fn of_addresses() -> Vec<(&'static str, u64)> {
         (
             "delay before the next address, at least",
             ms(session::ATTEMPT_DELAY_MIN),
+        ),
+        (
+            "octets sent per octet received, not validated",
+            session::AMPLIFICATION,
+        ),
+        (
+            "octets sent besides, not validated, but remembered",
+            session::KNOWN_ADDRESS_BUDGET,
         ),
     ]
 }

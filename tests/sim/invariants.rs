@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use udpagent::session::limits::AMPLIFICATION;
+use udpagent::session::limits::{AMPLIFICATION, KNOWN_ADDRESS_BUDGET};
 use udpagent::session::{Path, SessionHandle};
 use udpagent::time::Instant;
 use udpagent::wire::limits::{MIN_DATAGRAM, RETRY, STATELESS_RESET};
@@ -280,12 +280,22 @@ impl Invariants {
         };
         let budget = self.budgets.entry((incarnation, session, to)).or_default();
         budget.sent += len;
-        assert!(
-            budget.validated || budget.sent <= AMPLIFICATION * budget.received,
-            "{} bytes to {to}, unproved, for {} received",
-            budget.sent,
-            budget.received
-        );
+        let &mut Budget { sent, received, .. } = budget;
+        let allowed = AMPLIFICATION * received;
+        if !budget.validated && sent > allowed {
+            let is_known = self.is_known(incarnation, session, to);
+            assert!(
+                is_known && sent <= allowed + KNOWN_ADDRESS_BUDGET,
+                "{sent} bytes to {to}, unproved, for {received} received; known: {is_known}"
+            );
+        }
+    }
+
+    /// Returns true if an address was validated in another session.
+    fn is_known(&self, incarnation: Incarnation, session: SessionId, address: SocketAddr) -> bool {
+        self.budgets.iter().any(|(&(run, other, to), budget)| {
+            run == incarnation && other != session && to.ip() == address.ip() && budget.validated
+        })
     }
 
     fn on_agent_receive(

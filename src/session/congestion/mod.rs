@@ -50,11 +50,11 @@ pub struct Lost {
     pub persistent: bool,
 }
 
-/// Knowledge of a path from an earlier session over it.
+/// Knowledge of a path from an earlier session over it, or from the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KnownPath {
-    /// Bytes in flight that filled it: its bandwidth-delay product.
-    pub window: u64,
+    /// Bytes in flight that filled it, its bandwidth-delay product; `None` if it was never filled.
+    pub window: Option<u64>,
     /// Its round-trip time without a queue.
     pub rtt: Duration,
 }
@@ -76,9 +76,9 @@ pub trait Controller: Send {
     fn pacing_rate(&self) -> u64;
     /// Adopts a new datagram size of the path.
     fn on_datagram_size(&mut self, bytes: u64);
-    /// Begins with what an earlier session has learned of the path. Called before anything is sent.
+    /// Begins with what is known of the path. Without effect once anything was acknowledged.
     fn resume(&mut self, known: KnownPath);
-    /// Returns what was learned of the path, if it was ever filled.
+    /// Returns what was learned of the path, if anything was acknowledged.
     fn known_path(&self) -> Option<KnownPath>;
 }
 

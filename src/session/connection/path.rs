@@ -1,7 +1,8 @@
 //! Path of a session, its validation, and the amplification limit before it.
 //!
 //! Only the controller migrates. Invariant: an address that is not validated is sent at most
-//! [`limits::AMPLIFICATION`] times the bytes received from it (RFC 9000 §8.1).
+//! [`limits::AMPLIFICATION`] times the bytes received from it (RFC 9000 §8.1), and once
+//! [`limits::KNOWN_ADDRESS_BUDGET`] if it is remembered.
 
 use crate::session::{Path, limits};
 
@@ -11,6 +12,8 @@ pub(in crate::session) struct PathState {
     pub(in crate::session) validated: bool,
     received: u64,
     sent: u64,
+    /// Bytes that may be sent besides those that the received ones allow.
+    granted: u64,
     /// Data of the PATH_CHALLENGEs sent, one of which a PATH_RESPONSE must return.
     challenges: [Option<[u8; 8]>; limits::CHALLENGES],
     /// True if a PATH_CHALLENGE is to be sent.
@@ -25,6 +28,7 @@ impl PathState {
             validated: true,
             received: 0,
             sent: 0,
+            granted: 0,
             challenges: [None; limits::CHALLENGES],
             challenge_due: false,
         }
@@ -37,6 +41,11 @@ impl PathState {
             received: received as u64,
             ..Self::validated(path)
         }
+    }
+
+    /// Allows a first window towards an address at which the peer was lately.
+    pub(in crate::session) const fn trust_address(&mut self) {
+        self.granted = limits::KNOWN_ADDRESS_BUDGET;
     }
 
     /// Begins a validation, with a PATH_CHALLENGE that is due now.
@@ -77,6 +86,7 @@ impl PathState {
         }
         self.received
             .saturating_mul(limits::AMPLIFICATION)
+            .saturating_add(self.granted)
             .saturating_sub(self.sent)
     }
 }

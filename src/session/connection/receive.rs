@@ -3,8 +3,6 @@
 //! Invariants: before the AEAD has opened a datagram, only the count of forgeries changes; every field is
 //! checked where it is used, and a violation of the peer closes the session with a reason.
 
-use std::time::Duration;
-
 use super::acks::Arrival;
 use super::handshake::{Connecting, Established};
 use super::path::PathState;
@@ -106,7 +104,7 @@ impl Session {
         self.timers.stop(Timer::Init);
         self.timers.stop(Timer::Contact);
         if let Some(sent) = established.sent_once {
-            self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
+            self.recovery.on_handshake_rtt(now.since(sent));
         }
         if established.early > 0 && established.hello.early == Early::Accepted {
             self.streams
@@ -244,7 +242,7 @@ impl Session {
             self.path.validated = true;
             self.events.push_back(Event::Confirmed { session: self.id });
             if let Some(sent) = resp.sent_once {
-                self.recovery.rtt.on_sample(now.since(sent), Duration::ZERO);
+                self.recovery.on_handshake_rtt(now.since(sent));
             }
         }
     }

@@ -109,14 +109,20 @@ impl Recovery {
         self.backoff = 0;
     }
 
-    /// Begins with what an earlier session has learned of the path.
+    /// Begins with what is known of the path.
     pub(in crate::session) fn resume(&mut self, known: KnownPath) {
         self.congestion.resume(known);
     }
 
-    /// Returns what was learned of the path, if it was ever filled.
+    /// Returns what was learned of the path, if anything.
     pub(in crate::session) fn known_path(&self) -> Option<KnownPath> {
         self.congestion.known_path()
+    }
+
+    /// Handles the round-trip time of the handshake.
+    pub(in crate::session) fn on_handshake_rtt(&mut self, rtt: Duration) {
+        self.rtt.on_sample(rtt, Duration::ZERO);
+        self.congestion.resume(KnownPath { window: None, rtt });
     }
 
     /// Adopts the size of datagrams from now on.

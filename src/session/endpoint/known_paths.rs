@@ -1,7 +1,8 @@
 //! Memory of the paths of each key's sessions, for its later sessions from the same address.
 //!
-//! Only a hint for congestion control, which checks it against the path. Invariants: nothing is remembered of an address
-//! that was not validated; the memory is bounded, and a key has its own share of it; one session at a time uses an entry.
+//! A hint for congestion control, which checks it against the path, and a budget until the address is validated again.
+//! Invariants: nothing is remembered of an address that was not validated; the memory is bounded, and a key has its own
+//! share of it; one session at a time uses an entry.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ struct Entry {
     address: IpAddr,
     path: KnownPath,
     learned: Instant,
+    /// Time at which its window was learned.
+    filled: Instant,
     /// A session has it that is not over: two that jump at once would be too much for the path.
     lent: bool,
 }
@@ -43,10 +46,15 @@ impl KnownPaths {
         if entries.iter().any(is_newer) {
             return;
         }
-        // Another session may have it.
-        entry.lent |= entries
-            .iter()
-            .any(|known| known.address == entry.address && known.lent);
+        if let Some(known) = entries.iter().find(|known| known.address == entry.address) {
+            // Another session may have it.
+            entry.lent |= known.lent;
+            // A session that did not fill the path knows nothing better.
+            if entry.path.window.is_none() {
+                entry.path.window = known.path.window;
+                entry.filled = known.filled;
+            }
+        }
         entries.retain(|known| known.address != entry.address && is_fresh(known, now));
         if entries.len() >= limits::KNOWN_PATHS_PER_KEY {
             entries.pop_front();
@@ -61,7 +69,9 @@ impl KnownPaths {
             return None;
         }
         known.lent = true;
-        Some(known.path)
+        let mut path = known.path;
+        path.window = path.window.filter(|_| is_recent(known.filled, now));
+        Some(path)
     }
 
     /// Takes it back from that session.
@@ -78,7 +88,11 @@ impl KnownPaths {
 }
 
 fn is_fresh(entry: &Entry, now: Instant) -> bool {
-    now.since(entry.learned) < limits::KNOWN_PATH_LIFETIME
+    is_recent(entry.learned, now)
+}
+
+fn is_recent(learned: Instant, now: Instant) -> bool {
+    now.since(learned) < limits::KNOWN_PATH_LIFETIME
 }
 
 impl Endpoint {
@@ -104,6 +118,7 @@ impl Endpoint {
                     address,
                     path,
                     learned: session.last_heard,
+                    filled: session.last_heard,
                     lent: false,
                 };
                 paths.store(identity.account, entry);
@@ -119,6 +134,7 @@ impl Endpoint {
             && let Some(known) = admission.known_paths.lend(now, identity.account, address)
         {
             session.recovery.resume(known);
+            session.path.trust_address();
             session.known_path_of = Some(address);
         }
     }
@@ -146,10 +162,11 @@ mod tests {
         Entry {
             address: address(number),
             path: KnownPath {
-                window,
+                window: Some(window),
                 rtt: Duration::from_millis(50),
             },
             learned,
+            filled: learned,
             lent: false,
         }
     }
@@ -168,7 +185,7 @@ mod tests {
             "to one at a time"
         );
         paths.give_back(account, address(number));
-        known.map(|path| path.window)
+        known.and_then(|path| path.window)
     }
 
     #[test]
@@ -183,6 +200,20 @@ mod tests {
         assert_eq!(window(&mut paths, now, key(1), 2), Some(200));
         assert_eq!(window(&mut paths, now, key(1), 3), None);
         assert_eq!(window(&mut paths, now, key(2), 1), None);
+    }
+
+    #[test]
+    fn a_session_that_does_not_fill_the_path_renews_the_address_and_not_the_window() {
+        let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
+        paths.store(key(1), entry(1, 100, now));
+        let half = limits::KNOWN_PATH_LIFETIME / 2;
+        let mut short = entry(1, 0, now + half);
+        short.path.window = None;
+        paths.store(key(1), short);
+        assert_eq!(window(&mut paths, now + half, key(1), 1), Some(100));
+        let later = now + half * 2;
+        let known = paths.lend(later, key(1), address(1)).unwrap();
+        assert_eq!(known.window, None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Use of what an agent has learned of a path in the next session of the same key over it.
+//! Use of what an agent has learned of a path and its address in the next session of the same key over it.
 
 use std::time::Duration;
 
-use udpagent::session::{Command, SessionHandle, limits};
+use udpagent::session::{Command, SessionHandle, Ticket, limits};
 use udpagent::wire::CloseCode;
 
 use super::{MS, SECOND, connect_and_get_ticket, took};
@@ -54,7 +54,7 @@ fn a_later_session_of_a_key_from_the_same_address_fills_the_path_sooner() {
     let (mut sim, agent, controller) = two();
     let first = download(&mut sim, &controller, &agent, 1);
     let second = download(&mut sim, &controller, &agent, 2);
-    assert!(second + 2 * RTT < first, "{first:?} {second:?}");
+    assert!(second + RTT < first, "{first:?} {second:?}");
     // Another key learns for itself, and so does everybody after an hour.
     let other = sim.controller();
     let link = Link::narrow(RTT / 2, RATE, RATE / 5);
@@ -65,4 +65,40 @@ fn a_later_session_of_a_key_from_the_same_address_fills_the_path_sooner() {
     for late in [third, fourth] {
         assert!(late + 100 * MS > first, "{first:?} {late:?}");
     }
+}
+
+/// Time of a command with 30 kB of output in the first datagram of a new session.
+fn early_command(
+    sim: &mut Simulation,
+    controller: &Controller,
+    agent: &Agent,
+    (number, ticket): (u64, Ticket),
+) -> (SessionHandle, Duration) {
+    let task = Task::cat(number, 30_000);
+    let session = sim.connect(controller, agent, Some(ticket), Some(task));
+    (session, took(sim, controller, task))
+}
+
+#[test]
+fn a_known_address_gets_a_first_window_at_once_in_one_session_at_a_time() {
+    let (mut sim, agent, controller) = two();
+    let (first, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
+    // Nothing is known until the first session is over: its budget is three times what came.
+    let (second, unknown) = early_command(&mut sim, &controller, &agent, (1, ticket));
+    assert!(unknown > RTT * 2, "{unknown:?}");
+    close(&mut sim, &controller, second);
+    let (third, known) = early_command(&mut sim, &controller, &agent, (2, ticket));
+    assert!(known < RTT * 3 / 2, "{known:?}");
+    let (fourth, beside) = early_command(&mut sim, &controller, &agent, (3, ticket));
+    assert!(beside > RTT * 2, "{beside:?}");
+    for session in [first, third, fourth] {
+        close(&mut sim, &controller, session);
+    }
+    // It is free again, and forgotten after an hour.
+    let (fifth, known) = early_command(&mut sim, &controller, &agent, (4, ticket));
+    assert!(known < RTT * 3 / 2, "{known:?}");
+    close(&mut sim, &controller, fifth);
+    sim.run_for(limits::KNOWN_PATH_LIFETIME);
+    let (_, late) = early_command(&mut sim, &controller, &agent, (5, ticket));
+    assert!(late > RTT * 2, "{late:?}");
 }

@@ -26,6 +26,8 @@ mod startup;
 mod tests;
 mod undo;
 
+use std::time::Duration;
+
 use super::limits::{
     MIN_WINDOW_DATAGRAMS, NOMINAL_RTT, PACING_MARGIN, QUANTUM_MAX, QUANTUM_TIME, Ratio,
     STARTUP_GAIN, SUSPECT_DATAGRAMS, initial_window,
@@ -68,6 +70,8 @@ pub struct Bbr {
     window_before: u64,
     /// Window with which the path was begun. Determines the pacing rate until a rate is known.
     first_window: u64,
+    /// Round-trip time assumed until one is measured.
+    first_rtt: Duration,
     /// True if the window limited the sender in this round or the last.
     window_limited: bool,
     window_limited_next: bool,
@@ -113,6 +117,7 @@ impl Bbr {
             window,
             window_before: 0,
             first_window: window,
+            first_rtt: NOMINAL_RTT,
             window_limited: false,
             window_limited_next: false,
             idle_restart: false,
@@ -302,7 +307,7 @@ impl Controller for Bbr {
         if self.pipe.ever {
             return known.max(1);
         }
-        let rtt = self.min_rtt.estimate().unwrap_or(NOMINAL_RTT);
+        let rtt = self.min_rtt.estimate().unwrap_or(self.first_rtt);
         let first = self.first_window.saturating_mul(1_000_000) / micros(rtt).max(1);
         known
             .max(STARTUP_GAIN.of(first))
@@ -316,12 +321,13 @@ impl Controller for Bbr {
     }
 
     fn resume(&mut self, known: KnownPath) {
-        self.resume = Some(Resume::Remembered(known));
+        self.begin_with(known);
     }
 
     fn known_path(&self) -> Option<KnownPath> {
-        let rtt = self.min_rtt.estimate().filter(|_| self.pipe.ever)?;
-        let window = volume(self.rate(), rtt);
-        (window > 0).then_some(KnownPath { window, rtt })
+        let rtt = self.min_rtt.estimate()?;
+        let window = self.pipe.ever.then(|| volume(self.rate(), rtt));
+        let window = window.filter(|&window| window > 0);
+        Some(KnownPath { window, rtt })
     }
 }

@@ -1,6 +1,7 @@
-//! Careful Resume (RFC 9959): a start with what an earlier session has learned of the same path.
+//! A start with what is known of the path: its round-trip time, and what an earlier session has learned of it (Careful
+//! Resume, RFC 9959).
 //!
-//! The first round trip is sent as on any path. If its first acknowledgement shows about the round-trip time that is
+//! A known round-trip time makes the first window larger, as it is spread over that time. The first round trip is sent as on any path. If its first acknowledgement shows about the round-trip time that is
 //! remembered and no loss, the window jumps to half of the remembered one, and the round after it is paced at that
 //! rate. Then Startup continues with what was measured. Invariants: a jump happens once, in Startup; it ends at the
 //! first sign of congestion; the window after it is what was measured, so a jump that was not used leaves nothing.
@@ -8,7 +9,7 @@
 use std::time::Duration;
 
 use super::super::KnownPath;
-use super::super::limits::{MIN_RTT_AGE, Ratio, initial_window};
+use super::super::limits::{MIN_RTT_AGE, Ratio, initial_window, spread_window};
 use super::signals::Verdict;
 use super::{Bbr, Phase};
 use crate::time::{Instant, micros};
@@ -23,7 +24,11 @@ const JUMP_ROUNDS: u64 = 2;
 #[derive(Debug)]
 pub enum Resume {
     /// The first round trip is under way.
-    Remembered(KnownPath),
+    Remembered {
+        /// Bytes in flight that filled the path.
+        window: u64,
+        rtt: Duration,
+    },
     /// The window has jumped.
     Jumped {
         /// Rate of the jump in bytes per second.
@@ -35,10 +40,24 @@ pub enum Resume {
 }
 
 impl Bbr {
+    /// Begins with what is known, unless something better was measured.
+    pub(super) fn begin_with(&mut self, known: KnownPath) {
+        if self.delivered > 0 || self.undo.is_some() {
+            return;
+        }
+        self.first_rtt = known.rtt;
+        self.first_window = spread_window(self.datagram);
+        self.window = self.window.max(self.first_window);
+        if let Some(window) = known.window {
+            let rtt = known.rtt;
+            self.resume = Some(Resume::Remembered { window, rtt });
+        }
+    }
+
     /// Decides about the jump, and about the end of its rate.
     pub(super) fn resume_path(&mut self, now: Instant) {
         match self.resume {
-            Some(Resume::Remembered(known)) => self.jump(now, known),
+            Some(Resume::Remembered { window, rtt }) => self.jump(now, JUMP.of(window), rtt),
             Some(Resume::Jumped { until_round, .. })
                 if self.phase != Phase::Startup
                     || self.rounds.count() >= until_round
@@ -59,13 +78,12 @@ impl Bbr {
         self.window_before = self.window_before.min(measured);
     }
 
-    fn jump(&mut self, now: Instant, known: KnownPath) {
+    fn jump(&mut self, now: Instant, window: u64, remembered: Duration) {
         let Some(rtt) = self.min_rtt.estimate() else {
             return;
         };
         self.resume = None;
-        let window = JUMP.of(known.window);
-        let is_same_path = is_similar(rtt, known.rtt);
+        let is_same_path = is_similar(rtt, remembered);
         let has_lost = self.undo.is_some();
         if self.phase != Phase::Startup || !is_same_path || has_lost || window <= self.window {
             return;
@@ -83,7 +101,7 @@ impl Bbr {
     pub(super) fn resumed_rate(&self) -> u64 {
         match self.resume {
             Some(Resume::Jumped { rate, .. }) => rate,
-            Some(Resume::Remembered(_)) | None => 0,
+            Some(Resume::Remembered { .. }) | None => 0,
         }
     }
 
@@ -105,6 +123,8 @@ fn is_similar(rtt: Duration, remembered: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Controller as _;
+    use super::super::super::limits::STARTUP_GAIN;
     use super::super::super::testbed::{Link, Testbed};
     use super::*;
 
@@ -112,7 +132,7 @@ mod tests {
 
     fn known(megabits: u64, rtt_ms: u64) -> KnownPath {
         KnownPath {
-            window: megabits * 125 * rtt_ms,
+            window: Some(megabits * 125 * rtt_ms),
             rtt: Duration::from_millis(rtt_ms),
         }
     }
@@ -131,7 +151,7 @@ mod tests {
         first.run(Duration::from_secs(5));
         let learned = first.flows[0].controller.known_path().unwrap();
         assert!(
-            (2_200_000..2_800_000).contains(&learned.window),
+            (2_200_000..2_800_000).contains(&learned.window.unwrap()),
             "{learned:?}"
         );
         let share = |known| {
@@ -148,10 +168,31 @@ mod tests {
     }
 
     #[test]
+    fn the_window_for_a_known_round_trip_time_is_spread_over_it() {
+        let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
+        let rtt = Duration::from_millis(200);
+        bbr.begin_with(KnownPath { window: None, rtt });
+        assert_eq!(bbr.window(), 32 * 1200);
+        assert_eq!(bbr.pacing_rate(), STARTUP_GAIN.of(32 * 1200 * 5));
+    }
+
+    #[test]
+    fn what_is_known_changes_nothing_once_a_flow_has_measured() {
+        let mut testbed = testbed(LONG, None);
+        testbed.run(Duration::from_millis(600));
+        let controller = &mut testbed.flows[0].controller;
+        let before = (controller.window(), controller.pacing_rate());
+        controller.resume(known(1000, 200));
+        assert_eq!((controller.window(), controller.pacing_rate()), before);
+        assert!(testbed.window() < 1_000_000);
+    }
+
+    #[test]
     fn a_flow_that_has_not_filled_the_path_has_learned_nothing() {
         let mut testbed = testbed(LONG, None);
         testbed.run(Duration::from_millis(600));
-        assert!(testbed.flows[0].controller.known_path().is_none());
+        let learned = testbed.flows[0].controller.known_path().unwrap();
+        assert_eq!(learned.window, None);
     }
 
     #[test]
@@ -190,7 +231,7 @@ mod tests {
         let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
         bbr.min_rtt
             .on_sample(Instant::ZERO, Some(Duration::from_millis(200)));
-        bbr.jump(Instant::ZERO, known(100, 200));
+        bbr.jump(Instant::ZERO, 1_250_000, Duration::from_millis(200));
         assert_eq!(bbr.window, 1_250_000);
         bbr.forget_unused_jump(Instant::ZERO + MIN_RTT_AGE);
         assert_eq!(bbr.window, 1_250_000);
