@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use udpagent::crypto::{OpeningKey, ReplayWindow, SealingKey, suite};
 use udpagent::wire::{Data, SessionId, limits::DATA_HEADER};
 
@@ -53,7 +53,7 @@ fn seal(bench: &Bench) -> Cost {
     })
 }
 
-/// Seals in the same way with another algorithm of ring.
+/// Seals in the same way with another algorithm of the crate.
 fn seal_with(bench: &Bench, algorithm: &'static aead::Algorithm) -> Cost {
     let key = vec![1; algorithm.key_len()];
     let key = UnboundKey::new(algorithm, &key).expect("the key has the length of the algorithm");

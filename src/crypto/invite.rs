@@ -6,9 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest;
 
 use crate::rng::Rng;
 use crate::wire::limits::INVITE;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::x25519::X25519;
 use crate::rng::Rng;
 
 /// Prefix of the text form of a public key.
@@ -62,8 +63,7 @@ impl SecretKey {
     /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        let secret = x25519_dalek::StaticSecret::from(self.0);
-        PublicKey(x25519_dalek::PublicKey::from(&secret).to_bytes())
+        PublicKey(*X25519::new(self.0).public())
     }
 
     /// Returns the text form, `ua1-secret:` and 43 characters, for the key file only.
@@ -237,12 +237,11 @@ mod tests {
 
     #[test]
     fn points_of_low_order_are_refused() {
-        let scalar = x25519_dalek::StaticSecret::from(ALICE);
+        let secret = X25519::new(ALICE);
         for mut point in LOW_ORDER {
             for top in [0, 0x80] {
                 point[31] ^= top;
-                let shared = scalar.diffie_hellman(&x25519_dalek::PublicKey::from(point));
-                assert!(!shared.was_contributory(), "{point:x?} is not of low order");
+                assert_eq!(secret.agree(&point), None, "{point:x?} is not of low order");
                 let text = PublicKey(point).to_string();
                 assert_eq!(text.parse::<PublicKey>(), Err(ParseKeyError::LowOrder));
             }

@@ -3,7 +3,7 @@
 //! It proves that the sender knows the agent's public key, so that an agent does not answer scans. It is
 //! not authentication: the public key may be known to many.
 
-use ring::{digest, hmac};
+use aws_lc_rs::{digest, hmac};
 use subtle::ConstantTimeEq as _;
 
 use super::{Forged, PublicKey};

@@ -1,14 +1,18 @@
-//! The primitives for snow: cipher and hash of ring, X25519 with a check, injected randomness.
+//! The primitives for snow: cipher, hash and X25519 of aws-lc-rs, injected randomness.
 //!
 //! There is one suite and no choice. Invariant: a resolver serves one handshake, so that no two handshakes
 //! draw the same ephemeral key.
 
+use aws_lc_rs::aead::{Aad, LessSafeKey};
+use aws_lc_rs::digest::{Context, SHA256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
-use snow::resolvers::{CryptoResolver, RingResolver};
+use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
-use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
+use super::seal::{expand, nonce};
+use super::suite;
+use super::x25519::X25519;
 use crate::rng::Rng;
 
 /// The primitives of one handshake.
@@ -30,15 +34,15 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn Dh>)
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(Key(None)) as Box<dyn Dh>)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        RingResolver.resolve_hash(choice)
+        matches!(choice, HashChoice::SHA256).then(|| Box::new(Sha256::new()) as Box<dyn Hash>)
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        RingResolver.resolve_cipher(choice)
+        matches!(choice, CipherChoice::AESGCM).then(|| Box::new(AesGcm::new()) as Box<dyn Cipher>)
     }
 }
 
@@ -52,22 +56,16 @@ impl Random for Ephemeral {
     }
 }
 
-/// X25519 that refuses an all-zero result, to which the peer did not contribute (RFC 7748 §6.1).
-struct X25519 {
-    secret: StaticSecret,
-    public: [u8; 32],
-}
+/// A key of one side, once it is set.
+struct Key(Option<X25519>);
 
-impl Default for X25519 {
-    fn default() -> Self {
-        Self {
-            secret: StaticSecret::from([0; 32]),
-            public: [0; 32],
-        }
+impl Key {
+    fn get(&self) -> &X25519 {
+        self.0.as_ref().expect("a key is set before it is used")
     }
 }
 
-impl Dh for X25519 {
+impl Dh for Key {
     fn name(&self) -> &'static str {
         "25519"
     }
@@ -81,10 +79,7 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, secret: &[u8]) {
-        let secret: Zeroizing<[u8; 32]> =
-            Zeroizing::new(secret.try_into().expect("keys are 32 bytes"));
-        self.secret = StaticSecret::from(*secret);
-        self.public = x25519_dalek::PublicKey::from(&self.secret).to_bytes();
+        self.0 = Some(X25519::new(secret.try_into().expect("keys are 32 bytes")));
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
@@ -95,54 +90,100 @@ impl Dh for X25519 {
     }
 
     fn pubkey(&self) -> &[u8] {
-        &self.public
+        self.get().public()
     }
 
     fn privkey(&self) -> &[u8] {
-        self.secret.as_bytes()
+        self.get().secret()
     }
 
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
         // The buffers of snow are long enough for keys of larger curves.
         let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
-        let shared = self
-            .secret
-            .diffie_hellman(&x25519_dalek::PublicKey::from(*public));
-        if !shared.was_contributory() {
-            return Err(snow::Error::Dh);
-        }
-        out[..32].copy_from_slice(shared.as_bytes());
+        let shared = self.get().agree(public).ok_or(snow::Error::Dh)?;
+        out[..32].copy_from_slice(&*shared);
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct AesGcm(LessSafeKey);
 
-    fn bytes(hex: &str) -> Vec<u8> {
-        let pairs = hex.as_bytes().chunks(2);
-        pairs
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect()
+impl AesGcm {
+    /// Creates a cipher whose key is set before it is used.
+    fn new() -> Self {
+        Self(expand(&[0; suite::KEY]))
+    }
+}
+
+impl Cipher for AesGcm {
+    fn name(&self) -> &'static str {
+        "AESGCM"
     }
 
-    /// RFC 7748 §6.1.
-    #[test]
-    fn the_shared_secret_is_that_of_rfc_7748() {
-        let mut alice = X25519::default();
-        alice.set(&bytes(
-            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
-        ));
-        let mut bob = X25519::default();
-        bob.set(&bytes(
-            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
-        ));
-        let expected = bytes("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-        for (ours, theirs) in [(&alice, &bob), (&bob, &alice)] {
-            let mut shared = [0; 32];
-            ours.dh(theirs.pubkey(), &mut shared).unwrap();
-            assert_eq!(shared, expected[..]);
-        }
+    fn set(&mut self, key: &[u8; suite::KEY]) {
+        self.0 = expand(key);
+    }
+
+    fn encrypt(&self, number: u64, covered: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+        let (text, rest) = out.split_at_mut(plaintext.len());
+        text.copy_from_slice(plaintext);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce(number), Aad::from(covered), text)
+            .expect("a message is shorter than 64 KiB");
+        rest[..suite::TAG].copy_from_slice(tag.as_ref());
+        plaintext.len() + suite::TAG
+    }
+
+    fn decrypt(
+        &self,
+        number: u64,
+        covered: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, snow::Error> {
+        let length = sealed.len().checked_sub(suite::TAG);
+        let length = length.ok_or(snow::Error::Decrypt)?;
+        let (text, tag) = sealed.split_at(length);
+        let out = out.get_mut(..length).ok_or(snow::Error::Decrypt)?;
+        self.0
+            .open_separate_gather(nonce(number), Aad::from(covered), text, tag, out)
+            .map_err(|_| snow::Error::Decrypt)?;
+        Ok(length)
+    }
+}
+
+struct Sha256(Context);
+
+impl Sha256 {
+    fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Hash for Sha256 {
+    fn name(&self) -> &'static str {
+        "SHA256"
+    }
+
+    fn block_len(&self) -> usize {
+        SHA256.block_len()
+    }
+
+    fn hash_len(&self) -> usize {
+        SHA256.output_len()
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    fn input(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn result(&mut self, out: &mut [u8]) {
+        let digest = self.0.clone().finish();
+        out[..digest.as_ref().len()].copy_from_slice(digest.as_ref());
     }
 }

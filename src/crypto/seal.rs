@@ -3,7 +3,7 @@
 //! Not here: replay protection (see `replay`). Invariant, which the caller keeps: a counter is used once
 //! per sealing key.
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::{Forged, suite};
 
@@ -57,12 +57,13 @@ impl OpeningKey {
     }
 }
 
-fn expand(key: &[u8; suite::KEY]) -> LessSafeKey {
+/// Creates the key schedule of the suite's AEAD.
+pub(super) fn expand(key: &[u8; suite::KEY]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the key has the size of the suite"))
 }
 
 /// Returns the nonce of a counter: four zero bytes and the counter, big-endian (Noise §12.4).
-fn nonce(counter: u64) -> Nonce {
+pub(super) fn nonce(counter: u64) -> Nonce {
     let mut bytes = [0; NONCE_LEN];
     bytes[4..].copy_from_slice(&counter.to_be_bytes());
     Nonce::assume_unique_for_key(bytes)

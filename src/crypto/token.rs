@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ring::hmac;
+use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 

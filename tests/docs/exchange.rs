@@ -148,7 +148,7 @@ impl Exchange {
             &noise[noise.len() - 16..],
         );
         let label = [&b"udpagent mac v1"[..], &public.0].concat();
-        let key = ring::digest::digest(&ring::digest::SHA256, &label);
+        let key = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &label);
         self.put("mac key", key.as_ref());
         self.put("INIT mac", &mac);
 

@@ -51,7 +51,7 @@ fn digest(exec: &Exec) -> [u8; 32] {
         };
     }
     let line = message::to_line(&Request::Exec(first));
-    let digest = ring::digest::digest(&ring::digest::SHA256, &line);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &line);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
