@@ -22,5 +22,12 @@ pub const INPUT_RING: u64 = 1 << 20;
 /// Offset from which on a ring is mapped: a job with less output or input is served by a few system calls.
 pub const MAPPED: u64 = 64 << 10;
 
+/// Bytes of a piece that is read from a mapped ring.
+pub const PIECE: usize = 128 << 10;
+
+/// Bytes of such pieces whose memory is kept to be used again, while any ring is mapped: what a fast transfer has between
+/// ring and socket.
+pub const SPARE: usize = 4 << 20;
+
 /// Descriptors passed in one message. Linux takes 253.
 pub const DESCRIPTORS: usize = 64;

@@ -16,6 +16,7 @@ pub mod limits;
 mod messages;
 mod rings;
 mod socket_interest;
+mod spare;
 
 pub use descriptors::{receive_descriptors, send_descriptors};
 pub use extent::Extent;

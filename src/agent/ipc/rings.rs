@@ -30,7 +30,8 @@ use vm_memory::{
 };
 
 use super::extent::Extent;
-use super::limits::MAPPED;
+use super::limits::{MAPPED, PIECE};
+use super::spare::Spare;
 
 /// Number of a ring in its file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -52,6 +53,7 @@ pub struct RingFile {
     writable: bool,
     /// Mapped rings; `None` for those that cannot be.
     maps: HashMap<RingId, Option<MmapRegion>>,
+    spare: Spare,
 }
 
 impl RingFile {
@@ -76,6 +78,7 @@ impl RingFile {
             size,
             writable: true,
             maps: HashMap::new(),
+            spare: Spare::default(),
         }
     }
 
@@ -196,7 +199,7 @@ impl RingFile {
         let mut at = from;
         while at < to {
             let (_, contiguous) = extent.place(at);
-            let length = contiguous.min(to - at);
+            let length = contiguous.min(to - at).min((PIECE - APART) as u64);
             let piece = self.read_at(ring, extent, at, length)?;
             at += piece.len() as u64;
             pieces.push(piece);
@@ -204,10 +207,16 @@ impl RingFile {
         Ok(pieces)
     }
 
-    fn read_at(&self, ring: RingId, extent: Extent, offset: u64, length: u64) -> io::Result<Bytes> {
+    fn read_at(
+        &mut self,
+        ring: RingId,
+        extent: Extent,
+        offset: u64,
+        length: u64,
+    ) -> io::Result<Bytes> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
         let (position, _) = self.position(ring, extent, offset);
-        let mut piece: Vec<u8> = Vec::with_capacity(length + APART);
+        let mut piece = self.spare.take(length + APART);
         let place = usize::try_from(position % PAGE as u64).expect("less than a page");
         let ahead = piece.as_ptr().addr().wrapping_sub(place) % PAGE;
         let skipped = if ahead < APART { APART } else { 0 };
@@ -220,7 +229,9 @@ impl RingFile {
         }
         // The allocation is larger than asked for.
         piece.truncate(skipped + length);
-        Ok(Bytes::from(piece).slice(skipped..))
+        let piece = Bytes::from(piece);
+        self.spare.note(&piece);
+        Ok(piece.slice(skipped..))
     }
 
     /// Writes `data` at `offset`. It must not exceed the free space of the ring.
@@ -255,6 +266,9 @@ impl RingFile {
     /// Ends the use of a ring by its present job.
     pub fn unmap(&mut self, ring: RingId) {
         self.maps.remove(&ring);
+        if self.maps.is_empty() {
+            self.spare.clear();
+        }
     }
 
     /// Returns the memory of a ring to the system; its bytes become zero.
