@@ -1,4 +1,4 @@
-//! The primitives for snow: cipher, hash and X25519 of aws-lc-rs, injected randomness.
+//! The primitives for snow: cipher and hash of aws-lc-rs, X25519 with a check, injected randomness.
 //!
 //! There is one suite and no choice. Invariant: a resolver serves one handshake, so that no two handshakes
 //! draw the same ephemeral key.

@@ -2,27 +2,21 @@
 //!
 //! Invariant: an all-zero result, to which the peer did not contribute (§6.1), is none.
 
-use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, agree};
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 /// A secret key and its public one.
 pub(super) struct X25519 {
-    secret: Zeroizing<[u8; 32]>,
-    key: PrivateKey,
+    secret: StaticSecret,
     public: [u8; 32],
 }
 
 impl X25519 {
     pub(super) fn new(secret: [u8; 32]) -> Self {
-        let secret = Zeroizing::new(secret);
-        let key = PrivateKey::from_private_key(&agreement::X25519, &*secret)
-            .expect("any 32 bytes are a secret key");
-        let public = key.compute_public_key().expect("a secret key has one");
-        let public = public.as_ref().try_into().expect("keys are 32 bytes");
+        let secret = StaticSecret::from(secret);
         Self {
+            public: PublicKey::from(&secret).to_bytes(),
             secret,
-            key,
-            public,
         }
     }
 
@@ -31,18 +25,14 @@ impl X25519 {
     }
 
     pub(super) fn secret(&self) -> &[u8; 32] {
-        &self.secret
+        self.secret.as_bytes()
     }
 
     /// Returns the shared secret with the peer that has this public key; `None` if it is all zero.
     pub(super) fn agree(&self, public: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
-        let public = UnparsedPublicKey::new(&agreement::X25519, public);
-        agree(&self.key, public, (), |shared| {
-            Ok(Zeroizing::new(
-                shared.try_into().expect("the result is 32 bytes"),
-            ))
-        })
-        .ok()
+        let shared = self.secret.diffie_hellman(&PublicKey::from(*public));
+        let contributory = shared.was_contributory();
+        contributory.then(|| Zeroizing::new(shared.to_bytes()))
     }
 }
 
