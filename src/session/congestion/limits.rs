@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::time::micros;
+
 /// A rational factor: numerator and denominator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ratio(pub u64, pub u64);
@@ -45,15 +47,21 @@ pub fn initial_window(datagram: u64) -> u64 {
     (INITIAL_WINDOW_DATAGRAMS * datagram).min(INITIAL_WINDOW_BYTES.max(2 * datagram))
 }
 
-/// Initial window in datagrams on a path whose round-trip time is known, over which it is spread. Ours: a burst is not
-/// larger than without ([`INITIAL_WINDOW_DATAGRAMS`]), and a long path is filled 1.7 round trips sooner.
+/// Round-trip time up to which the initial window is that of RFC 9002. On a longer path, if its round-trip time is known,
+/// the window is larger in proportion and spread over that time, so that the rate is the same. Ours: a flow over a long
+/// path starts as fast as one over a short path, and takes nothing more from it.
+pub const SPREAD_RTT: Duration = Duration::from_micros(62_500);
+
+/// Upper bound of that window in datagrams. Ours: that of a path of 200 ms, which is filled 1.7 round trips sooner.
 pub const SPREAD_WINDOW_DATAGRAMS: u64 = 32;
 
 /// Returns the initial window for datagrams of this size on a path whose round-trip time is known.
 #[must_use]
-pub fn spread_window(datagram: u64) -> u64 {
-    let factor = Ratio(SPREAD_WINDOW_DATAGRAMS, INITIAL_WINDOW_DATAGRAMS);
-    factor.of(initial_window(datagram))
+pub fn spread_window(datagram: u64, rtt: Duration) -> u64 {
+    let least = initial_window(datagram);
+    let most = Ratio(SPREAD_WINDOW_DATAGRAMS, INITIAL_WINDOW_DATAGRAMS).of(least);
+    let in_proportion = Ratio(micros(rtt), micros(SPREAD_RTT)).of(least);
+    in_proportion.clamp(least, most)
 }
 
 /// Minimum window in datagrams (BBR, `MinPipeCwnd`).

@@ -46,7 +46,7 @@ impl Bbr {
             return;
         }
         self.first_rtt = known.rtt;
-        self.first_window = spread_window(self.datagram);
+        self.first_window = spread_window(self.datagram, known.rtt);
         self.window = self.window.max(self.first_window);
         if let Some(window) = known.window {
             let rtt = known.rtt;
@@ -168,12 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn the_window_for_a_known_round_trip_time_is_spread_over_it() {
-        let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
-        let rtt = Duration::from_millis(200);
-        bbr.begin_with(KnownPath { window: None, rtt });
-        assert_eq!(bbr.window(), 32 * 1200);
-        assert_eq!(bbr.pacing_rate(), STARTUP_GAIN.of(32 * 1200 * 5));
+    fn the_window_for_a_known_round_trip_time_grows_with_it_and_is_spread_over_it() {
+        for (rtt_ms, datagrams) in [(1, 10), (50, 10), (125, 20), (200, 32), (900, 32)] {
+            let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
+            let rtt = Duration::from_millis(rtt_ms);
+            bbr.begin_with(KnownPath { window: None, rtt });
+            let window = datagrams * 1200;
+            assert_eq!(bbr.window(), window);
+            assert_eq!(bbr.pacing_rate(), STARTUP_GAIN.of(window * 1000 / rtt_ms));
+        }
     }
 
     #[test]
