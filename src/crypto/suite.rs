@@ -18,7 +18,7 @@
 //! - AES-128-GCM saves a seventh at most: too little to give up the 256-bit keys that Noise requires of a cipher.
 //! - aws-lc-rs uses the whole width of the vectors; without AVX-512 ring is within a tenth of it. Its X25519 takes
 //!   half the time of x25519-dalek (16 and 36 µs for a shared secret), but brings 1.7 MB of other public-key
-//!   algorithms into each program, which are a third larger then.
+//!   algorithms into each program, which are a quarter larger then.
 //!
 //! The hash is SHA-256, because processors implement it too.
 
