@@ -63,7 +63,7 @@ impl SecretKey {
     /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(*X25519::new(self.0).public())
+        PublicKey(*X25519::new(&self.0).public())
     }
 
     /// Returns the text form, `ua1-secret:` and 43 characters, for the key file only.
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn points_of_low_order_are_refused() {
-        let secret = X25519::new(ALICE);
+        let secret = X25519::new(&ALICE);
         for mut point in LOW_ORDER {
             for top in [0, 0x80] {
                 point[31] ^= top;

@@ -3,7 +3,7 @@
 //! Sans-IO, except for `key_file`. The suite is fixed (see [`suite`]): another suite is another protocol
 //! version. Not here: the time to rekey, the meaning of payloads, and authorization.
 //!
-//! Invariants: this module's copies of secrets are wiped when dropped (those in snow are not) and
+//! Invariants: this module's copies of secrets are wiped when dropped (those in aws-lc-rs and snow are not) and
 //! never printed; comparisons of secrets take constant time; randomness is injected, and only `key_file`
 //! touches files.
 //!

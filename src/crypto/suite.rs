@@ -16,7 +16,7 @@
 //! - ChaCha20-Poly1305 takes more than three times as long here. It is faster on processors without AES
 //!   instructions, but few of those run agents.
 //! - AES-128-GCM saves a seventh at most: too little to give up the 256-bit keys that Noise requires of a cipher.
-//! - aws-lc-rs uses the whole width of the vectors; without AVX-512 ring is within a tenth of it. Its X25519 takes
+//! - aws-lc-rs uses the whole width of the vectors; where it does not, the two are within a tenth. Its X25519 takes
 //!   half the time of x25519-dalek (16 and 36 µs for a shared secret), but brings 1.7 MB of other public-key
 //!   algorithms into each program, which are a quarter larger then.
 //!

@@ -12,8 +12,8 @@ pub(super) struct X25519 {
 }
 
 impl X25519 {
-    pub(super) fn new(secret: [u8; 32]) -> Self {
-        let secret = StaticSecret::from(secret);
+    pub(super) fn new(secret: &[u8; 32]) -> Self {
+        let secret = StaticSecret::from(*secret);
         Self {
             public: PublicKey::from(&secret).to_bytes(),
             secret,
@@ -51,10 +51,10 @@ mod tests {
     /// RFC 7748 §6.1.
     #[test]
     fn the_shared_secret_is_that_of_rfc_7748() {
-        let alice = X25519::new(bytes(
+        let alice = X25519::new(&bytes(
             "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
         ));
-        let bob = X25519::new(bytes(
+        let bob = X25519::new(&bytes(
             "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
         ));
         let expected = bytes("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
@@ -66,7 +66,7 @@ mod tests {
     /// RFC 7748 §5.2: the top bit of a public key is ignored.
     #[test]
     fn the_top_bit_of_a_public_key_is_ignored() {
-        let (alice, mut public) = (X25519::new([1; 32]), *X25519::new([2; 32]).public());
+        let (alice, mut public) = (X25519::new(&[1; 32]), *X25519::new(&[2; 32]).public());
         let shared = alice.agree(&public);
         public[31] |= 0x80;
         assert!(shared.is_some() && shared == alice.agree(&public));

@@ -55,6 +55,8 @@ fn a_later_session_of_a_key_from_the_same_address_fills_the_path_sooner() {
     let first = download(&mut sim, &controller, &agent, 1);
     let second = download(&mut sim, &controller, &agent, 2);
     assert!(second + RTT < first, "{first:?} {second:?}");
+    // Four seconds at the rate of the link, and what the start costs.
+    assert!(second < 4 * SECOND + 900 * MS, "{second:?}");
     // Another key learns for itself, and so does everybody after an hour.
     let other = sim.controller();
     let link = Link::narrow(RTT / 2, RATE, RATE / 5);
