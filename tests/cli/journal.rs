@@ -109,8 +109,9 @@ fn attach_names_output_that_is_no_longer_held() {
         let user = User::new();
         let agent = user.agent();
         let target = agent.target();
-        let all = numbers(&user, 10 << 20);
-        killed_in_the_middle(&user, &target, &[], 3 << 20);
+        let all = numbers(&user, 40 << 20);
+        // More than the agent holds at most: the largest window of a stream, and what it reads ahead.
+        killed_in_the_middle(&user, &target, &[], 24 << 20);
         let mut args = vec!["attach", &target, ID, "--from", "0"];
         args.extend(json.then_some("--json"));
         let outcome = user.udpctl(args).outcome();
