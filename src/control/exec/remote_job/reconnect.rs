@@ -114,18 +114,24 @@ impl RemoteJob {
     }
 
     /// Sends the first request on a session that was opened without it. Another controller may have sent a request with a
-    /// chosen id to an earlier run of the agent, and this one may have sent it itself: then it has its age, and an agent
-    /// that was started after it was made starts nothing. An id that was drawn for this job has reached nobody yet.
+    /// chosen id to an earlier run of the agent, and this one may have sent it itself: then it has its age, and it starts
+    /// nothing unless this agent was certainly started before the job began. An id that was drawn for this job has
+    /// reached nobody yet.
     fn ask(&mut self, index: usize, at: Instant) {
         let JobRequest::Exec(exec) = &self.request else {
             return;
         };
         let may_be_known = self.sent || exec.retain;
-        let age = may_be_known.then(|| at.since(self.begun));
-        let age = age.unwrap_or_default().as_millis();
-        let exec = Exec {
-            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
-            ..exec.clone()
+        let exec = if !may_be_known {
+            exec.clone()
+        } else if self.older {
+            let age_ms = u64::try_from(at.since(self.begun).as_millis()).unwrap_or(u64::MAX);
+            Exec {
+                age_ms,
+                ..exec.clone()
+            }
+        } else {
+            probe(exec)
         };
         self.attachments[index].asked = Asked::Exec;
         let line = to_line(&Request::Exec(exec)).into();

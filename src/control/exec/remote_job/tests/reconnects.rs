@@ -175,16 +175,23 @@ fn a_request_without_a_ticket_has_its_age_once_it_was_sent() {
 }
 
 #[test]
-fn a_request_with_a_chosen_id_that_the_agent_is_too_young_for_is_not_sent_again() {
-    let mut job = RemoteJob::new(Config {
-        request: JobRequest::Exec(Exec {
-            retain: true,
-            ..exec()
-        }),
-        ..config(1, None)
-    });
-    connected(&mut job, 0, NEXT_RUN);
+fn a_request_with_a_chosen_id_starts_nothing_on_an_agent_that_may_be_younger() {
+    let chosen = || {
+        RemoteJob::new(Config {
+            request: JobRequest::Exec(Exec {
+                retain: true,
+                ..exec()
+            }),
+            ..config(1, None)
+        })
+    };
+    let mut job = chosen();
+    connected(&mut job, 0, RUN);
     assert_eq!(ages(&drain(&mut job)), [40]);
+    // However long the request is on its way, it must not seem to be younger than the agent.
+    let mut job = chosen();
+    connected(&mut job, 0, NEXT_RUN);
+    assert_eq!(ages(&drain(&mut job)), [u64::MAX]);
     reply(&mut job, 0, &exit(Outcome::Unknown {}, 0, 0));
     let wanted = drain(&mut job);
     assert_eq!(outcome(&wanted), Some(Outcome::Unknown {}));
