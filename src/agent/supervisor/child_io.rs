@@ -16,12 +16,11 @@ use rustix::io::Errno;
 use self::outlet::Outlet;
 use self::splice::{Moved, grow, move_bytes};
 use super::end_of_input::EndOfInput;
-use super::limits::{MOVE, READ, WORTH_READING};
+use super::limits::{MOVE, READ};
 use super::readiness::{Part, State};
 use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{Extent, RingFile, RingId};
 use crate::agent::jobs::Output;
-use crate::agent::limits::LANE_AT_EXIT;
 use crate::process::{Pipe, Slave, WindowSize};
 use crate::time::Instant;
 
@@ -139,7 +138,7 @@ impl ChildIo {
         self.end_of_input = None;
         drop_pipe(&mut self.inlet.pipe, registry);
         for outlet in &mut self.outlets {
-            outlet.set_extra(LANE_AT_EXIT);
+            outlet.on_exit();
         }
         [Part::Stdout, Part::Stderr].map(|part| self.on_ready(part, false))
     }
@@ -221,7 +220,7 @@ impl ChildIo {
             }
             Part::Stdout | Part::Stderr => {
                 let outlet = self.outlet_mut(part);
-                outlet.pipe.is_some() && outlet.room() >= WORTH_READING && outlet.state.want()
+                outlet.pipe.is_some() && outlet.is_worth_reading() && outlet.state.want()
             }
         }
     }
@@ -233,7 +232,7 @@ impl ChildIo {
 
     /// Number of bytes of both outputs that are held.
     pub fn held(&self) -> u64 {
-        self.outlets.iter().map(|one| one.end - one.released).sum()
+        self.outlets.iter().map(Outlet::held).sum()
     }
 
     /// Sets the window of the stream of an output.

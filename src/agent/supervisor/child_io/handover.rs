@@ -23,7 +23,7 @@ impl ChildIo {
                 released: outlet.released,
                 extent: outlet.extent,
                 shut: outlet.shut,
-                extra: outlet.extra,
+                at_exit: outlet.at_exit,
             }),
             inlet: InletState {
                 pipe: number(self.inlet.pipe.as_ref()),
@@ -82,7 +82,7 @@ fn outlet(state: &OutletState, descriptors: &mut Descriptors) -> io::Result<Outl
     outlet.released = state.released;
     outlet.extent = state.extent;
     outlet.shut = state.shut;
-    outlet.extra = state.extra;
+    outlet.at_exit = state.at_exit;
     Ok(outlet)
 }
 

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::agent::ipc::Extent;
 use crate::agent::ipc::limits::{FIRST_EXTENT, OUTPUT_RING};
-use crate::agent::limits::{LANE, MAX_LANE, READ_AHEAD};
+use crate::agent::limits::{LANE, LANE_AT_EXIT, MAX_LANE, READ_AHEAD};
 use crate::agent::supervisor::limits::{PAUSE, READ, WORTH_READING};
 use crate::agent::supervisor::readiness::State;
 use crate::process::Pipe;
@@ -40,8 +40,8 @@ pub struct Outlet {
     pub shut: bool,
     /// Bytes that may be held now.
     lane: u64,
-    /// Free space of the ring that is used at the end of the leader only.
-    pub(super) extra: u64,
+    /// Bytes that may be held since the end of the leader: [`LANE_AT_EXIT`] more than then.
+    pub(super) at_exit: Option<u64>,
     /// True if the pipe was made larger.
     grown: bool,
 }
@@ -63,15 +63,28 @@ impl Outlet {
             window: LANE,
             shut: false,
             lane: LANE + READ_AHEAD,
-            extra: 0,
+            at_exit: None,
             grown: false,
         }
     }
 
-    /// Number of bytes that may be read now.
+    /// Number of bytes that are held.
+    pub(super) const fn held(&self) -> u64 {
+        self.end - self.released
+    }
+
+    /// Number of bytes that may be read now. The last [`LANE_AT_EXIT`] of the part of the ring are free until the leader
+    /// has ended: what a pipe has then fits in, wherever the held bytes are and however slowly they are released.
     pub(super) fn room(&self) -> u64 {
-        let most = (self.lane + self.extra).min(self.extent.size);
-        most.saturating_sub(self.end - self.released)
+        let before = || self.lane.min(self.extent.size.saturating_sub(LANE_AT_EXIT));
+        let most = self.at_exit.unwrap_or_else(before).min(self.extent.size);
+        most.saturating_sub(self.held())
+    }
+
+    /// True if a read is worth a system call. Once the leader has ended, nothing of what the pipe has may be left.
+    pub(super) fn is_worth_reading(&self) -> bool {
+        let least = self.at_exit.map_or(WORTH_READING, |_| 1);
+        self.room() >= least
     }
 
     /// Sets the window of its stream.
@@ -86,13 +99,12 @@ impl Outlet {
     }
 
     /// Allows more bytes to be held, because the leader has ended.
-    pub(super) fn set_extra(&mut self, bytes: u64) {
-        self.extra = bytes;
-        self.enlarge();
+    pub(super) fn on_exit(&mut self) {
+        self.at_exit = Some(self.lane.max(self.held()) + LANE_AT_EXIT);
     }
 
     fn enlarge(&mut self) {
-        let size = (self.lane + self.extra).clamp(FIRST_EXTENT, OUTPUT_RING);
+        let size = (self.lane + LANE_AT_EXIT).clamp(FIRST_EXTENT, OUTPUT_RING);
         self.extent.enlarge(size, self.released, self.end);
     }
 
@@ -168,6 +180,7 @@ mod tests {
     use mio::{Events, Poll};
 
     use super::*;
+    use crate::agent::limits::LANE_BEYOND;
 
     const NOW: Instant = Instant::ZERO;
     const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
@@ -204,6 +217,31 @@ mod tests {
         outlet.on_empty(poll.registry());
         assert_eq!(outlet.state, State::Blocked);
         assert!(is_reported(&mut poll), "also what was written before");
+    }
+
+    #[test]
+    fn what_a_pipe_has_at_the_end_of_the_leader_fits_in_wherever_the_held_bytes_are() {
+        let poll = Poll::new().unwrap();
+        for most in [None, Some(LANE_BEYOND)] {
+            let (mut outlet, _writer) = outlet(&poll);
+            outlet.set_window(MAX_LANE / 2);
+            outlet.set_lane(None);
+            // Held bytes wrap, and the reader releases no more of them.
+            outlet.end = outlet.extent.size - 1000;
+            outlet.release(outlet.end - 1000);
+            outlet.end += outlet.room();
+            assert_eq!(outlet.room(), 0);
+            outlet.set_window(MAX_LANE);
+            outlet.set_lane(most);
+            outlet.on_exit();
+            outlet.set_lane(most);
+            assert_eq!(outlet.room(), LANE_AT_EXIT);
+            outlet.end += LANE_AT_EXIT - 1;
+            assert!(outlet.is_worth_reading(), "the last byte");
+            outlet.end += 1;
+            assert!(!outlet.is_worth_reading());
+            assert!(outlet.held() <= outlet.extent.size);
+        }
     }
 
     #[test]

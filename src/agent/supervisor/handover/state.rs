@@ -187,8 +187,8 @@ pub struct OutletState {
     pub extent: Extent,
     /// True if it was closed on request.
     pub shut: bool,
-    /// Free space of the ring that is used at the end of the leader only.
-    pub extra: u64,
+    /// Bytes that may be held since the end of the leader.
+    pub at_exit: Option<u64>,
 }
 
 /// State of stdin.
