@@ -53,9 +53,13 @@ pub const SESSIONS_PER_KEY: usize = SESSIONS / 4;
 pub const ACCOUNTS: usize = 4096;
 
 /// Bytes that may be sent to an address that is not validated, but from which a session of the same key was confirmed
-/// within [`KNOWN_PATH_LIFETIME`]: RESP and a first window. Once for one session at a time, so that INITs that are held
-/// back and sent from such an address cause no flood there.
+/// within [`KNOWN_PATH_LIFETIME`]: RESP and a first window. Once for each of [`KNOWN_PATH_SESSIONS`] at a time, so that
+/// INITs that are held back and sent from such an address cause no flood there.
 pub const KNOWN_ADDRESS_BUDGET: u64 = 48 << 10;
+
+/// Sessions that use at a time what is remembered of one path. Each begins with half of its window, so two fill it and
+/// get equal shares; one that is a round trip ahead of another keeps most of the path for long.
+pub const KNOWN_PATH_SESSIONS: usize = 2;
 
 /// Number of keys of which paths are remembered.
 pub const KNOWN_PATHS_KEYS: usize = 1024;

@@ -2,7 +2,7 @@
 //!
 //! A hint for congestion control, which checks it against the path, and a budget until the address is validated again.
 //! Invariants: nothing is remembered of an address that was not validated; the memory is bounded, and a key has its own
-//! share of it; one session at a time uses an entry.
+//! share of it; [`limits::KNOWN_PATH_SESSIONS`] at a time use an entry.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -20,8 +20,8 @@ struct Entry {
     learned: Instant,
     /// Time at which its window was learned.
     filled: Instant,
-    /// A session has it that is not over: two that jump at once would be too much for the path.
-    lent: bool,
+    /// Number of sessions that have it and are not over.
+    lent: usize,
 }
 
 #[derive(Default)]
@@ -47,8 +47,8 @@ impl KnownPaths {
             return;
         }
         if let Some(known) = entries.iter().find(|known| known.address == entry.address) {
-            // Another session may have it.
-            entry.lent |= known.lent;
+            // Other sessions may have it.
+            entry.lent = known.lent;
             // A session that did not fill the path knows nothing better.
             if entry.path.window.is_none() {
                 entry.path.window = known.path.window;
@@ -62,22 +62,22 @@ impl KnownPaths {
         entries.push_back(entry);
     }
 
-    /// Lends what is known to one session.
+    /// Lends what is known to a session.
     fn lend(&mut self, now: Instant, account: Account, address: IpAddr) -> Option<KnownPath> {
         let known = self.find(account, address)?;
-        if known.lent || !is_fresh(known, now) {
+        if known.lent >= limits::KNOWN_PATH_SESSIONS || !is_fresh(known, now) {
             return None;
         }
-        known.lent = true;
+        known.lent += 1;
         let mut path = known.path;
         path.window = path.window.filter(|_| is_recent(known.filled, now));
         Some(path)
     }
 
-    /// Takes it back from that session.
+    /// Takes it back from such a session.
     fn give_back(&mut self, account: Account, address: IpAddr) {
         if let Some(known) = self.find(account, address) {
-            known.lent = false;
+            known.lent = known.lent.saturating_sub(1);
         }
     }
 
@@ -119,7 +119,7 @@ impl Endpoint {
                     path,
                     learned: session.last_heard,
                     filled: session.last_heard,
-                    lent: false,
+                    lent: 0,
                 };
                 paths.store(identity.account, entry);
             }
@@ -167,7 +167,7 @@ mod tests {
             },
             learned,
             filled: learned,
-            lent: false,
+            lent: 0,
         }
     }
 
@@ -178,13 +178,15 @@ mod tests {
         account: Account,
         number: usize,
     ) -> Option<u64> {
-        let known = paths.lend(now, account, address(number));
-        assert_eq!(
-            paths.lend(now, account, address(number)),
-            None,
-            "to one at a time"
-        );
-        paths.give_back(account, address(number));
+        let mut lend = || paths.lend(now, account, address(number));
+        let known = lend();
+        for _ in 1..limits::KNOWN_PATH_SESSIONS {
+            assert_eq!(lend(), known);
+        }
+        assert_eq!(lend(), None, "to so many at a time");
+        for _ in 0..limits::KNOWN_PATH_SESSIONS {
+            paths.give_back(account, address(number));
+        }
         known.and_then(|path| path.window)
     }
 
@@ -220,10 +222,14 @@ mod tests {
     fn what_another_session_learns_does_not_end_a_loan() {
         let (mut paths, now) = (KnownPaths::default(), Instant::ZERO);
         paths.store(key(1), entry(1, 100, now));
-        assert!(paths.lend(now, key(1), address(1)).is_some());
+        for _ in 0..limits::KNOWN_PATH_SESSIONS {
+            assert!(paths.lend(now, key(1), address(1)).is_some());
+        }
         paths.store(key(1), entry(1, 200, now));
         assert_eq!(paths.lend(now, key(1), address(1)), None);
-        paths.give_back(key(1), address(1));
+        for _ in 0..limits::KNOWN_PATH_SESSIONS {
+            paths.give_back(key(1), address(1));
+        }
         assert_eq!(window(&mut paths, now, key(1), 1), Some(200));
     }
 

@@ -82,25 +82,35 @@ fn early_command(
 }
 
 #[test]
-fn a_known_address_gets_a_first_window_at_once_in_one_session_at_a_time() {
+fn a_known_address_gets_a_first_window_at_once_in_two_sessions_at_a_time() {
     let (mut sim, agent, controller) = two();
     let (first, ticket) = connect_and_get_ticket(&mut sim, &controller, &agent);
     // Nothing is known until the first session is over: its budget is three times what came.
     let (second, unknown) = early_command(&mut sim, &controller, &agent, (1, ticket));
     assert!(unknown > RTT * 2, "{unknown:?}");
     close(&mut sim, &controller, second);
-    let (third, known) = early_command(&mut sim, &controller, &agent, (2, ticket));
-    assert!(known < RTT * 3 / 2, "{known:?}");
-    let (fourth, beside) = early_command(&mut sim, &controller, &agent, (3, ticket));
+    let mut open = vec![first];
+    let mut number = 1;
+    let mut again = |sim: &mut Simulation| {
+        number += 1;
+        early_command(sim, &controller, &agent, (number, ticket))
+    };
+    for _ in 0..limits::KNOWN_PATH_SESSIONS {
+        let (session, known) = again(&mut sim);
+        assert!(known < RTT * 3 / 2, "{known:?}");
+        open.push(session);
+    }
+    let (session, beside) = again(&mut sim);
     assert!(beside > RTT * 2, "{beside:?}");
-    for session in [first, third, fourth] {
+    open.push(session);
+    for session in open {
         close(&mut sim, &controller, session);
     }
     // It is free again, and forgotten after an hour.
-    let (fifth, known) = early_command(&mut sim, &controller, &agent, (4, ticket));
+    let (session, known) = again(&mut sim);
     assert!(known < RTT * 3 / 2, "{known:?}");
-    close(&mut sim, &controller, fifth);
+    close(&mut sim, &controller, session);
     sim.run_for(limits::KNOWN_PATH_LIFETIME);
-    let (_, late) = early_command(&mut sim, &controller, &agent, (5, ticket));
+    let (_, late) = again(&mut sim);
     assert!(late > RTT * 2, "{late:?}");
 }
