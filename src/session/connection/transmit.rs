@@ -4,6 +4,8 @@
 //! wait for window and pacer. Nothing exceeds the budget of an address that is not validated. Invariant:
 //! every sealed datagram takes a counter above all before.
 
+use bytes::Bytes;
+
 use super::recovery::Allowance;
 use super::sent::{SentFrame, SentFrames};
 use super::timers::Timer;
@@ -184,9 +186,12 @@ impl Session {
             frames.push(SentFrame::Ack(largest));
         }
         let mut eliciting = false;
+        let mut tail = Bytes::new();
         if allowed {
             eliciting |= self.write_pending_frames(buf, end, &mut frames);
-            eliciting |= self.write_streams(buf, end, &mut frames);
+            let before = buf.len();
+            tail = self.write_streams(buf, end, &mut frames);
+            eliciting |= buf.len() > before;
             // Any other ack-eliciting frame serves as a PING or probe as well.
             if !eliciting && (self.ping_due || self.recovery.is_probe_due()) {
                 Frame::Ping.encode(buf);
@@ -198,7 +203,7 @@ impl Session {
             buf.truncate(start);
             return;
         }
-        self.finish(now, buf, start, eliciting, frames);
+        self.seal(now, buf, start, &tail, eliciting, frames);
     }
 
     /// Returns true if window and pacer allow a datagram now; sets the timer if the pacer allows it later.
@@ -257,9 +262,9 @@ impl Session {
         buf.len() > before
     }
 
-    /// Writes STREAM frames; returns true if there were any.
-    fn write_streams(&mut self, buf: &mut Vec<u8>, end: usize, frames: &mut SentFrames) -> bool {
-        let before = buf.len();
+    /// Writes STREAM frames. If the last one fills the datagram, the last piece of its bytes is not written but returned,
+    /// to be sealed from where it is.
+    fn write_streams(&mut self, buf: &mut Vec<u8>, end: usize, frames: &mut SentFrames) -> Bytes {
         // In less space than this, the header outweighs the data.
         while end.saturating_sub(buf.len()) > SMALL_FRAME {
             let space = end - buf.len();
@@ -270,10 +275,15 @@ impl Session {
             let length = usize::try_from(chunk.range.end - chunk.range.start)
                 .expect("a chunk fits a datagram");
             wire::encode_stream_header(stream, chunk.range.start, length, chunk.fin, buf);
-            self.streams.copy(stream, &chunk, buf);
+            let left = end.saturating_sub(buf.len() + length);
+            let tail = self.streams.copy(stream, &chunk, buf);
             frames.push(SentFrame::Chunk(stream, chunk));
+            if left <= SMALL_FRAME {
+                return tail;
+            }
+            buf.extend_from_slice(&tail);
         }
-        buf.len() > before
+        Bytes::new()
     }
 
     fn transmit_close(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
@@ -341,11 +351,25 @@ impl Session {
         eliciting: bool,
         frames: SentFrames,
     ) {
+        self.seal(now, buf, start, &[], eliciting, frames);
+    }
+
+    /// Does so with the bytes of `tail` behind those that are written.
+    fn seal(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        start: usize,
+        tail: &[u8],
+        eliciting: bool,
+        frames: SentFrames,
+    ) {
         let counter = self.recovery.sent.next_counter();
         let mut header = [0; DATA_HEADER];
         header.copy_from_slice(&buf[start..start + DATA_HEADER]);
         let keys = self.keys.as_ref().expect("established sessions have keys");
-        keys.seal.seal(counter, &header, buf, start + DATA_HEADER);
+        keys.seal
+            .seal_with_tail(counter, &header, buf, start + DATA_HEADER, tail);
         let size = (buf.len() - start) as u64;
         self.sealed += size.next_multiple_of(limits::BLOCK);
         self.recovery.on_sent(now, size, eliciting, frames);

@@ -2,6 +2,8 @@
 //!
 //! Streams take turns (round robin); on each, lost bytes are sent before new ones.
 
+use bytes::Bytes;
+
 use super::send::Chunk;
 use super::{SendHalf, StreamFrame, Streams};
 use crate::session::{StreamEvent, limits};
@@ -62,15 +64,18 @@ impl Streams {
         None
     }
 
-    /// Copies the bytes of a chunk that [`next_chunk`](Self::next_chunk) returned.
-    pub(in crate::session) fn copy(&self, stream: StreamId, chunk: &Chunk, out: &mut Vec<u8>) {
-        if let Some(half) = self
-            .calls
+    /// Copies the bytes of a chunk that [`next_chunk`](Self::next_chunk) returned, apart from those of its last piece,
+    /// which are returned.
+    pub(in crate::session) fn copy(
+        &self,
+        stream: StreamId,
+        chunk: &Chunk,
+        out: &mut Vec<u8>,
+    ) -> Bytes {
+        self.calls
             .get(&stream.call().0)
             .and_then(|lanes| lanes.send[stream.lane() as usize].as_ref())
-        {
-            half.copy(&chunk.range, out);
-        }
+            .map_or_else(Bytes::new, |half| half.copy(&chunk.range, out))
     }
 
     /// Returns true if a MAX_DATA, MAX_STREAM_DATA, RESET or STOP frame is to be sent.

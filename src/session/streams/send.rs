@@ -243,8 +243,9 @@ impl SendHalf {
         Chunk { range, fin }
     }
 
-    /// Appends the bytes of a range, none of which is acknowledged, to `out`.
-    pub(in crate::session) fn copy(&self, range: &Range<u64>, out: &mut Vec<u8>) {
+    /// Appends the bytes of a range, none of which is acknowledged, to `out`, apart from those of its last piece, which
+    /// are returned.
+    pub(in crate::session) fn copy(&self, range: &Range<u64>, out: &mut Vec<u8>) -> Bytes {
         let mut at = range.start;
         let mut index = self
             .chunks
@@ -254,10 +255,15 @@ impl SendHalf {
             let (offset, data) = &self.chunks[index];
             let from = at - offset;
             let until = (range.end - offset).min(data.len() as u64);
-            out.extend_from_slice(&data[as_index(from)..as_index(until)]);
             at = offset + until;
+            let piece = as_index(from)..as_index(until);
+            if at == range.end {
+                return data.slice(piece);
+            }
+            out.extend_from_slice(&data[piece]);
             index += 1;
         }
+        Bytes::new()
     }
 
     /// Records that the first `bytes` were sent as early data; returns the number of those that did not count
