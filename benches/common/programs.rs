@@ -49,15 +49,17 @@ impl Programs {
         let ready = daemon.line(" listens on ");
         let key = ready.split(' ').find(|word| word.starts_with("ua1:"));
         let address = ready.rsplit(' ').next().expect("a line has a last word");
+        let key = key.expect("it prints its key");
         let agent = Agent {
             programs: self,
             controller,
             address: address.to_owned(),
+            key: key.to_owned(),
             daemon,
             home,
         };
         let mut trust = agent.udpctl();
-        trust.args(["trust", address, key.expect("it prints its key")]);
+        trust.args(["trust", address, key]);
         output(trust);
         // The first contact costs an additional round trip and is not measured.
         output(agent.exec(&[], &["true"]));
@@ -70,6 +72,7 @@ pub struct Agent<'a> {
     programs: &'a Programs,
     controller: &'a dyn Place,
     address: String,
+    key: String,
     daemon: Daemon,
     /// Configuration and state of both ends, new for each agent.
     home: TempDir,
@@ -82,6 +85,13 @@ impl Agent<'_> {
         command.arg("exec").args(options);
         command.args([&self.address, "--"]).args(argv);
         command
+    }
+
+    /// Its address, its key, and the file of the controller's key, for another program.
+    pub fn contact(&self) -> [String; 3] {
+        let identity = self.home.path().join("config/udpctl/identity");
+        let identity = identity.to_str().expect("its name is UTF-8");
+        [self.address.clone(), self.key.clone(), identity.to_owned()]
     }
 
     fn udpctl(&self) -> Command {

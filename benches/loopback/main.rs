@@ -16,6 +16,7 @@
 mod common;
 mod cpu;
 mod quinn;
+mod streams;
 mod table;
 mod transfer;
 
@@ -56,6 +57,12 @@ struct Bench {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((streams::RECEIVE, rest)) = arguments
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
+        return streams::receive(rest);
+    }
     let (flags, words): (Vec<_>, Vec<_>) = arguments
         .into_iter()
         .partition(|argument| argument.starts_with("--"));

@@ -16,6 +16,7 @@ use crate::common::programs::Agent;
 use crate::common::ssh::Server;
 use crate::cpu::Usage;
 use crate::quinn::Sender;
+use crate::streams;
 
 /// Bytes of a transfer, all streams together.
 pub const BYTES: usize = 1 << 30;
@@ -35,6 +36,10 @@ pub enum Tool {
     UdpctlHead,
     /// The same of a command that reads a file.
     UdpctlCat,
+    /// The commands of `UdpctlHead` in one session of one process, a receiver of our own.
+    SessionHead,
+    /// Those of `UdpctlCat`.
+    SessionCat,
     Ssh,
     Quinn,
 }
@@ -44,6 +49,8 @@ impl fmt::Display for Tool {
         f.write_str(match self {
             Self::UdpctlHead => "udpctl, `head /dev/zero`",
             Self::UdpctlCat => "udpctl, `cat` of a file",
+            Self::SessionHead => "one session, `head /dev/zero`",
+            Self::SessionCat => "one session, `cat` of a file",
             Self::Ssh => "ssh, `head /dev/zero`",
             Self::Quinn => "quinn",
         })
@@ -66,6 +73,7 @@ pub struct Servers<'a> {
     agent: Agent<'a>,
     /// The agent's processes.
     agent_pids: Vec<Pid>,
+    place: &'a dyn Place,
     ssh: Option<Server<'a>>,
     quinn: Option<Sender<'a>>,
     file: PathBuf,
@@ -79,13 +87,12 @@ impl<'a> Servers<'a> {
         agent_pids.push(agent.pid());
         // A hole, whose pages the first reader makes.
         let file = bench.programs.directory().join("file");
-        File::create(&file)
-            .and_then(|file| file.set_len(BYTES as u64))
-            .expect("a file can be made");
+        File::create(&file).expect("a file can be made");
         let quinn = bench.quinn.as_deref();
         Self {
             agent,
             agent_pids,
+            place,
             ssh: bench.ssh.as_ref().map(|ssh| ssh.server(place, place)),
             quinn: quinn.map(|program| Sender::start(program, place)),
             file,
@@ -98,6 +105,8 @@ impl<'a> Servers<'a> {
         if streams == 1 {
             tools.push(Tool::UdpctlCat);
             tools.extend(self.ssh.iter().map(|_| Tool::Ssh));
+        } else {
+            tools.extend([Tool::SessionHead, Tool::SessionCat]);
         }
         tools.extend(self.quinn.iter().map(|_| Tool::Quinn));
         tools
@@ -108,24 +117,40 @@ impl<'a> Servers<'a> {
         let bytes = BYTES / streams;
         let count = bytes.to_string();
         let head = ["head", "-c", &count, "/dev/zero"];
+        let file = &self.file;
+        let cut = File::options().write(true).open(file);
+        cut.and_then(|cut| cut.set_len(bytes as u64))
+            .expect("the file can be cut");
+        let cat = ["cat", file.to_str().expect("its name is UTF-8")];
         match tool {
             Tool::UdpctlHead => self.udpctl(&head, streams),
-            Tool::UdpctlCat => {
-                let file = self.file.to_str().expect("its name is UTF-8");
-                self.udpctl(&["cat", file], streams)
-            }
+            Tool::UdpctlCat => self.udpctl(&cat, streams),
+            Tool::SessionHead => self.session(&head, streams, bytes),
+            Tool::SessionCat => self.session(&cat, streams, bytes),
             Tool::Ssh => self.ssh(&[&head[..], &[REPORT]].concat()),
             Tool::Quinn => self.quinn(streams, bytes),
         }
     }
 
     fn udpctl(&self, argv: &[&str], streams: usize) -> Cost {
+        let commands = (0..streams).map(|_| self.agent.exec(&[], argv)).collect();
+        self.receive(commands)
+    }
+
+    fn session(&self, argv: &[&str], streams: usize, bytes: usize) -> Cost {
+        let bench = std::env::current_exe().expect("the bench has a file");
+        let mut command = self.place.command(&bench);
+        command.args([streams::RECEIVE, &streams.to_string(), &bytes.to_string()]);
+        command.args(self.agent.contact()).args(argv);
+        self.receive(vec![command])
+    }
+
+    fn receive(&self, commands: Vec<Command>) -> Cost {
         let usage = || {
             let usages = self.agent_pids.iter().map(|pid| Usage::of(*pid).own);
             usages.sum::<f64>()
         };
         let before = usage();
-        let commands = (0..streams).map(|_| self.agent.exec(&[], argv)).collect();
         let Ended { time, cpu, .. } = run(commands);
         Cost {
             time,

@@ -86,6 +86,7 @@ impl Session {
             return Some(transmit);
         }
         self.recovery.begin_batch();
+        self.streams.begin_batch();
         let mut transmit = self.transmit_frames(now, config, rng, buf)?;
         transmit.ecn = self.recovery.ecn.is_marking().then_some(Ecn::Ect0);
         Some(transmit)

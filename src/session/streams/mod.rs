@@ -57,6 +57,8 @@ pub(super) struct Streams {
     next_call: u32,
     /// Streams with something to send, each at most once.
     sendable: VecDeque<StreamId>,
+    /// The one of them that has sent last in this batch.
+    turn: Option<StreamId>,
     /// Streams with data or a reset for the application, each at most once.
     readable: VecDeque<StreamId>,
     /// Streams with credit or consumption that the application has not been told, each at most once.
@@ -115,6 +117,7 @@ impl Streams {
             calls: BTreeMap::new(),
             next_call: 0,
             sendable: VecDeque::new(),
+            turn: None,
             readable: VecDeque::new(),
             writable: VecDeque::new(),
             ended: VecDeque::new(),
@@ -353,6 +356,8 @@ fn new_half((first, most): (u64, u64)) -> RecvHalf {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::crypto::SecretKey;
     use crate::rng::Rng;
@@ -406,5 +411,29 @@ mod tests {
             panic!("{events:?}");
         };
         assert_eq!((data.len(), *limit), (1000, (1 << 20) + 999));
+    }
+
+    #[test]
+    fn a_stream_has_its_turn_until_the_batch_is_full_or_it_has_nothing_more() {
+        let mut streams = Streams::new(Side::Agent, &config());
+        let [one, other] = [0, 1].map(|call| StreamId::new(CallId(call), Lane::Data));
+        for stream in [one, other] {
+            streams.on_stream(stream, 0, b"", false).unwrap();
+            streams.write(stream, Bytes::from_static(&[0; 40]), false);
+        }
+        let batch = |streams: &mut Streams, datagrams: usize| {
+            streams.begin_batch();
+            let chunks = (0..datagrams).map_while(|_| streams.next_chunk(|_, _| 10));
+            chunks
+                .map(|(stream, _)| stream.call().0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(batch(&mut streams, 2), [0, 0]);
+        assert_eq!(batch(&mut streams, 2), [1, 1]);
+        assert_eq!(batch(&mut streams, 1), [0]);
+        assert_eq!(batch(&mut streams, 1), [1]);
+        // The first has ten bytes left.
+        assert_eq!(batch(&mut streams, 2), [0, 1]);
+        assert!(batch(&mut streams, 1).is_empty());
     }
 }

@@ -1,6 +1,8 @@
 //! Frames to send for streams, and their acknowledgement or loss.
 //!
-//! Streams take turns (round robin); on each, lost bytes are sent before new ones.
+//! Streams take turns (round robin), each until it has nothing to send or the batch of datagrams is full, so that the
+//! receiver gets long runs of one stream from a fast sender, and no stream waits for long for a slow one. On each
+//! stream, lost bytes are sent before new ones.
 
 use bytes::Bytes;
 
@@ -13,12 +15,23 @@ use crate::wire::{CallId, StreamId};
 impl Streams {
     /// Puts a stream at the end of the queue if it has anything to send.
     pub(super) fn queue(&mut self, stream: StreamId) {
-        let credit = self.credit();
-        if self
-            .send_half(stream)
-            .is_some_and(|half| half.is_sendable(credit.max(1)) && half.mark_queued())
-        {
+        if self.is_to_be_queued(stream) {
             self.sendable.push_back(stream);
+        }
+    }
+
+    fn is_to_be_queued(&mut self, stream: StreamId) -> bool {
+        let credit = self.credit();
+        self.send_half(stream)
+            .is_some_and(|half| half.is_sendable(credit.max(1)) && half.mark_queued())
+    }
+
+    /// Ends the turn of the stream that sent last.
+    pub(in crate::session) fn begin_batch(&mut self) {
+        if let Some(stream) = self.turn.take()
+            && self.sendable.front() == Some(&stream)
+        {
+            self.sendable.rotate_left(1);
         }
     }
 
@@ -56,10 +69,15 @@ impl Streams {
             if let Some((_, fresh)) = &taken {
                 self.sent = self.sent.saturating_add(*fresh);
             }
-            self.queue(stream);
-            if let Some((chunk, _)) = taken {
-                return Some((stream, chunk));
+            let Some((chunk, _)) = taken else {
+                self.queue(stream);
+                continue;
+            };
+            if self.is_to_be_queued(stream) {
+                self.sendable.push_front(stream);
             }
+            self.turn = Some(stream);
+            return Some((stream, chunk));
         }
         None
     }
