@@ -111,3 +111,9 @@ pub const CAREFUL_WRITE: usize = 4096;
 
 /// Forwarded signals that are kept until the command runs: each of the six that can be forwarded, and two repeats.
 pub const SIGNALS: usize = 8;
+
+/// Targets of one command, and members of one set of numbers. A larger set is a slip of the finger.
+pub const TARGETS: u64 = 1_000_000;
+
+/// Bytes of a name that are shown in an error about it.
+pub const NAME_SHOWN: usize = 256;

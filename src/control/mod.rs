@@ -21,4 +21,6 @@ pub mod send;
 #[cfg(feature = "cli")]
 pub mod signals;
 pub mod stdio;
+#[cfg(feature = "cli")]
+pub mod targets;
 pub mod tickets;

@@ -214,6 +214,12 @@ impl ControlHome {
         self.config.join("known_agents")
     }
 
+    /// Returns the file of groups and hosts.
+    #[must_use]
+    pub fn inventory(&self) -> PathBuf {
+        self.config.join("hosts.toml")
+    }
+
     /// Returns the directory of the tickets.
     #[must_use]
     pub fn tickets(&self) -> PathBuf {

@@ -53,7 +53,7 @@ impl Kind {
         Self::LeftToItself,
     ];
 
-    fn run(self, user: &User, target: &str, jobs: usize) {
+    fn run(self, user: &User, targets: &[String]) {
         let (options, argv, status): (&[&str], &[&str], i32) = match self {
             Self::Plain => (&[], &["true"], 0),
             Self::NotStarted => (&[], &["/no/such/program"], 5),
@@ -61,7 +61,7 @@ impl Kind {
             Self::LeftToItself => (&["--detach"], &["true"], 0),
         };
         let mut args = vec!["exec"];
-        args.extend(std::iter::repeat_n(target, jobs));
+        args.extend(targets.iter().map(String::as_str));
         args.extend(options);
         args.push("--");
         args.extend(argv);
@@ -79,8 +79,8 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     std::fs::create_dir_all(&config).unwrap();
     // As many as one run of udpctl has in flight, and those that end meanwhile.
     std::fs::write(config.join("udpagent.toml"), "[limits]\njobs = 1000\n").unwrap();
-    let agent = user.agent();
-    let target = agent.target();
+    let agent = Agent::start(&user, &["--bind", "0.0.0.0:0"]);
+    let (target, targets) = (agent.target(), agent.targets(RUN));
     let first = "00000000000000000000000000000001";
     let detached = ["exec", &target, "--detach", "--id", first, "--", "true"];
     assert_eq!(user.udpctl(detached).outcome().status, 0);
@@ -88,7 +88,7 @@ fn ten_thousand_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     let before = descriptors(&agent);
     let mut resident = None;
     for (run, kind) in (0..jobs.div_ceil(RUN)).zip(Kind::ALL.into_iter().cycle()) {
-        kind.run(&user, &target, RUN);
+        kind.run(&user, &targets);
         // After one command of each kind the tables have their final size.
         if run + 1 == 2 * Kind::ALL.len() {
             resident = Some(resident_kib(&agent));

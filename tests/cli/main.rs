@@ -43,6 +43,7 @@ mod service;
 mod signals;
 mod stdin;
 mod store;
+mod targets;
 mod terminal;
 mod trees;
 mod usage;

@@ -203,9 +203,9 @@ fn the_results_of_one_key_do_not_displace_those_of_another() {
         &[line(&owner, "owner", ""), line(&greedy, "greedy", "")],
     );
     owner.write_config("[limits]\njobs = 2000\n");
-    let agent = owner.agent();
+    let agent = Agent::start(&owner, &["--bind", "0.0.0.0:0"]);
     let target = agent.target();
-    trust(&greedy, &agent);
+    agent.is_trusted_by(&greedy, 100);
     let id = "0000000000000000000000000000cafe";
     let detached = [
         "exec", "--detach", "--id", id, &target, "--", "echo", "kept",
@@ -214,7 +214,8 @@ fn the_results_of_one_key_do_not_displace_those_of_another() {
     owner.udpctl(["wait", &target, id]).outcome();
     let run = |times: usize, argv: &[&str]| {
         let mut args = vec!["exec", "--detach"];
-        args.extend(std::iter::repeat_n(target.as_str(), times));
+        let targets = agent.targets(times);
+        args.extend(targets.iter().map(String::as_str));
         args.push("--");
         args.extend(argv);
         let outcome = greedy.udpctl(args).outcome();
@@ -266,14 +267,14 @@ fn more_commands_run_than_the_soft_limit_of_descriptors_allows_and_get_that_limi
     user.write_config("[limits]\njobs = 2000\n");
     let mut command = user.command("prlimit");
     command.args(["--nofile=1024:", env!("CARGO_BIN_EXE_udpagent")]);
-    command.args(["--bind", "127.0.0.1:0"]);
+    command.args(["--bind", "0.0.0.0:0"]);
     let agent = Agent::from(command);
-    let target = agent.target();
+    let (target, targets) = (agent.target(), agent.targets(800));
     // Each waits until the other end is opened, at no cost.
     mkfifoat(CWD, &go, Mode::RWXU).unwrap();
     let script = format!("ulimit -n; : <{}", go.display());
     let mut args = vec!["exec", "--detach"];
-    args.extend(std::iter::repeat_n(target.as_str(), 800));
+    args.extend(targets.iter().map(String::as_str));
     args.extend(["--shell", &script]);
     let outcome = user.udpctl(args).outcome();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
@@ -338,12 +339,12 @@ fn output_that_nobody_fetches_takes_bounded_memory_and_is_complete_when_it_is_fe
         &owner,
         &[line(&owner, "owner", ""), line(&greedy, "greedy", "")],
     );
-    let agent = owner.agent();
-    let target = agent.target();
-    trust(&greedy, &agent);
+    let agent = Agent::start(&owner, &["--bind", "0.0.0.0:0"]);
+    let (target, targets) = (agent.target(), agent.targets(COMMANDS));
+    agent.is_trusted_by(&greedy, COMMANDS);
     let much = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait; sleep 600";
     let mut args = vec!["exec", "--detach"];
-    args.extend(std::iter::repeat_n(target.as_str(), COMMANDS));
+    args.extend(targets.iter().map(String::as_str));
     args.extend(["--shell", much]);
     assert_eq!(greedy.udpctl(&args).outcome().status, 0);
     let mut before = 0;

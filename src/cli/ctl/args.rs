@@ -2,10 +2,12 @@
 //!
 //! Definitions only; help, manual page and completions are made from them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::control::targets::{Expression, ParseExpressionError};
 use crate::duration;
 
 /// Time limit for the first answer of an agent.
@@ -21,9 +23,44 @@ pub struct ContactTimeout {
 #[derive(Args, Debug)]
 pub struct Contact {
     /// Start an agent inside this process, with throw-away keys, and talk to it over real UDP
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["hosts", "exclude", "group", "all_hosts", "hostfile"])]
     pub local: bool,
     /// Time limit of the first answer.
     #[command(flatten)]
     pub timeout: ContactTimeout,
+}
+
+/// Choice of hosts besides those that are named as arguments.
+#[derive(Args, Debug)]
+pub struct HostOptions {
+    /// Add the hosts of SET; may be repeated
+    #[arg(short = 'w', long = "hosts", value_name = "SET")]
+    pub hosts: Vec<Expression>,
+    /// Leave out the hosts of SET; may be repeated
+    #[arg(short = 'x', long, value_name = "SET")]
+    pub exclude: Vec<Expression>,
+    /// Add the hosts of the group NAME of hosts.toml; may be repeated
+    #[arg(short = 'g', long, value_name = "NAME", value_parser = group)]
+    pub group: Vec<Expression>,
+    /// Add all hosts of hosts.toml
+    #[arg(short = 'a', long = "all")]
+    pub all_hosts: bool,
+    /// Add the hosts of FILE, which has sets and comments that begin with "#"; "-" is standard input
+    #[arg(long, value_name = "FILE")]
+    pub hostfile: Vec<PathBuf>,
+}
+
+impl HostOptions {
+    /// True if a list of hosts is read from standard input.
+    pub fn reads_stdin(&self) -> bool {
+        self.hostfile.iter().any(|file| file.as_os_str() == "-")
+    }
+}
+
+/// Parses `NAME` or `NAME,NAME` as groups.
+fn group(text: &str) -> Result<Expression, ParseExpressionError> {
+    let groups = text
+        .split(',')
+        .map(|name| format!("@{}", name.trim_start_matches('@')));
+    groups.collect::<Vec<_>>().join(",").parse()
 }

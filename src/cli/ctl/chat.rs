@@ -41,24 +41,25 @@ pub struct ChatArgs {
 /// Chats until one side leaves.
 pub fn run(args: &ChatArgs) -> Result<u8> {
     let signals = signals::catch_end(chat::signals())?;
+    let mut context = Context::new()?;
+    let target = context.target(&args.target)?;
     if args.plain {
-        let addresses = args.target.resolve()?;
+        let addresses = target.resolve()?;
         let client = Client::open_plain(Box::new(PlainSource::new(&addresses)))?;
         let path = client.paths(&addresses)?[0];
         let status = chat::chat_plain(&client, path, &signals)?;
         client.close();
         return Ok(status);
     }
-    let mut context = Context::new()?;
     let Network {
         client,
         resolver,
         mut hosts,
-    } = context.network(std::slice::from_ref(&args.target))?;
+    } = context.network(std::slice::from_ref(&target))?;
     let host = hosts
         .pop()
         .expect("one target, one host")
-        .with_context(|| args.target.label().to_owned())?;
+        .with_context(|| target.label().to_owned())?;
     let options = chat::Options {
         name: args.name.clone(),
         contact_timeout: args.timeout.contact_timeout,

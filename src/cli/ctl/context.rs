@@ -1,15 +1,23 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
+use std::io::Read as _;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
+
+use super::args::HostOptions;
 
 pub use crate::cli::output::{note, print};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostError, HostResolver, resolve_all};
 use crate::control::journal::Journal;
 use crate::control::stdio::Streams;
+use crate::control::targets::{
+    Expression, GroupName, Groups as _, Inventory, Selection, TargetsError,
+};
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
-use crate::home::{AgentHome, ControlHome, User, environment};
+use crate::home::{self, AgentHome, ControlHome, Readers, User, environment};
 use crate::net::{self, Target};
 use crate::rng::Rng;
 
@@ -66,6 +74,42 @@ impl Context {
         Journal::new(self.home.requests(), boot_id())
     }
 
+    /// Reads the groups and hosts of `hosts.toml`.
+    pub fn inventory(&self) -> Result<Inventory, TargetsError> {
+        Inventory::load(&self.home.inventory())
+    }
+
+    /// Returns the target that a name stands for.
+    pub fn target(&self, target: &Target) -> Result<Target, TargetsError> {
+        Ok(self.inventory()?.resolve(target.clone()))
+    }
+
+    /// Returns the targets of sets, in order; at least one, unless there is no set.
+    pub fn targets_of(&self, sets: &[Expression]) -> Result<Vec<Target>, TargetsError> {
+        let selection = Selection {
+            of: sets.to_vec(),
+            without: Vec::new(),
+        };
+        let targets = selection.targets(&mut self.inventory()?)?;
+        if targets.is_empty() && !sets.is_empty() {
+            return Err(TargetsError::Nothing);
+        }
+        Ok(targets)
+    }
+
+    /// Returns the targets of a command, in order; at least one.
+    pub fn targets(
+        &self,
+        sets: &[Expression],
+        options: &HostOptions,
+    ) -> Result<Vec<Target>, TargetsError> {
+        let targets = select(sets, options)?.targets(&mut self.inventory()?)?;
+        if targets.is_empty() {
+            return Err(TargetsError::Nothing);
+        }
+        Ok(targets)
+    }
+
     /// Resolves targets and opens the network to them under this controller's key.
     pub fn network(&mut self, targets: &[Target]) -> Result<Network> {
         let identity = self.identity()?;
@@ -96,4 +140,38 @@ pub fn open_client(identity: SecretKey) -> Result<Client> {
 /// Returns the standard streams of this process.
 pub fn streams() -> Result<Streams> {
     Streams::of_process().context("standard streams")
+}
+
+/// Collects the sets of a command line.
+pub fn select(sets: &[Expression], options: &HostOptions) -> Result<Selection, TargetsError> {
+    let mut selection = Selection {
+        of: [sets, &options.hosts, &options.group].concat(),
+        without: options.exclude.clone(),
+    };
+    if options.all_hosts {
+        selection.of.push(Expression::of_group(GroupName::All));
+    }
+    for file in &options.hostfile {
+        let (name, text) = read_hostfile(file)?;
+        selection.add_list(&name, &text)?;
+    }
+    Ok(selection)
+}
+
+fn read_hostfile(file: &Path) -> Result<(String, String), TargetsError> {
+    if file.as_os_str() != "-" {
+        let text = home::read(file, Readers::All).map_err(TargetsError::File)?;
+        let missing = || TargetsError::Inventory {
+            path: file.display().to_string(),
+            words: "no such file".into(),
+        };
+        return Ok((file.display().to_string(), text.ok_or_else(missing)?));
+    }
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(home::MAX_FILE)
+        .read_to_string(&mut text);
+    read.map_err(TargetsError::Stdin)?;
+    Ok(("standard input".into(), text))
 }

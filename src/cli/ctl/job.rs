@@ -70,11 +70,12 @@ impl JobHost {
     /// Finds the agent and opens the network.
     pub fn find(args: &JobArgs) -> Result<Self> {
         let mut context = Context::new()?;
+        let target = context.target(&args.target)?;
         let Network {
             client,
             resolver,
             mut hosts,
-        } = context.network(std::slice::from_ref(&args.target))?;
+        } = context.network(std::slice::from_ref(&target))?;
         let host = hosts
             .pop()
             .expect("one target, one host")

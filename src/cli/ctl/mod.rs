@@ -16,6 +16,7 @@ mod local;
 mod ping;
 mod reply;
 mod send;
+mod targets;
 mod trust;
 mod usage;
 mod wait;
@@ -37,9 +38,11 @@ use self::jobs::JobsArgs;
 use self::kill::KillArgs;
 use self::ping::PingArgs;
 use self::send::SendArgs;
+use self::targets::TargetsArgs;
 use self::trust::TrustArgs;
 use self::wait::WaitArgs;
 use super::{failure, memory};
+use crate::control::targets::TargetsError;
 use crate::message::status::{INTERNAL, UDPCTL_FAILURE, USAGE};
 
 /// Run commands on other machines over UDP and report their true results
@@ -55,7 +58,7 @@ pub struct Ctl {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run a command on one or more hosts
-    Exec(ExecArgs),
+    Exec(Box<ExecArgs>),
     /// List commands that run at agents or whose results are kept there
     Jobs(JobsArgs),
     /// Attach to a command: print the rest of its output and exit with its status
@@ -70,6 +73,8 @@ pub enum Command {
     Send(SendArgs),
     /// Check that agents answer, and measure the round-trip time
     Ping(PingArgs),
+    /// Print the targets of sets, one a line; no host is contacted
+    Targets(TargetsArgs),
     /// Accept an invitation from "udpagent invite": register this key there and trust the agent's key
     Accept(AcceptArgs),
     /// Trust an agent's public key
@@ -95,7 +100,11 @@ pub fn main() -> ExitCode {
     failure::install("udpctl", failed);
     let status = run(&ctl.command).unwrap_or_else(|error| {
         context::note(&format!("udpctl: {error:#}"));
-        failed
+        if error.is::<TargetsError>() {
+            USAGE
+        } else {
+            failed
+        }
     });
     // At once: threads that wait for a terminal or a pipe must not delay it.
     std::process::exit(status.into())
@@ -120,6 +129,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Chat(args) => chat::run(args),
         Command::Send(args) => send::run(args),
         Command::Ping(args) => ping::run(args),
+        Command::Targets(args) => targets::run(args),
         Command::Accept(args) => accept::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Id(args) => id::run(args),
@@ -139,6 +149,7 @@ const fn failure_status(command: &Command) -> u8 {
         | Command::Kill(_)
         | Command::Send(_)
         | Command::Ping(_)
+        | Command::Targets(_)
         | Command::Accept(_)
         | Command::Trust(_)
         | Command::Id(_)

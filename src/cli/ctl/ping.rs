@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 
-use super::args::Contact;
+use super::args::{Contact, HostOptions};
 use super::context::{Context, Network, note, print};
 use super::local::Local;
 use super::reply::{short_words, unexpected, words};
@@ -17,10 +17,10 @@ use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::HostResolver;
 use crate::control::query::{Answer, NoReply, Question, run_queries};
+use crate::control::targets::Expression;
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Reply, Request};
-use crate::net::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,13 +31,16 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct PingArgs {
-    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
         value_name = "TARGET",
-        required_unless_present = "local",
+        required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile"],
         conflicts_with = "local"
     )]
-    pub targets: Vec<Target>,
+    pub targets: Vec<Expression>,
+    /// Further agents.
+    #[command(flatten)]
+    pub hosts: HostOptions,
     /// Location of the agents.
     #[command(flatten)]
     pub contact: Contact,
@@ -63,13 +66,14 @@ pub fn run(args: &PingArgs) -> Result<u8> {
         printed?;
         return Ok(u8::from(tally.exit_status() != 0));
     }
+    let targets = context.targets(&args.targets, &args.hosts)?;
     let Network {
         client,
         resolver,
         hosts,
-    } = context.network(&args.targets)?;
+    } = context.network(&targets)?;
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, hosts) {
+    for (target, host) in std::iter::zip(&targets, hosts) {
         match host {
             Ok(host) => questions.push(question(host)),
             Err(error) => {
@@ -81,7 +85,7 @@ pub fn run(args: &PingArgs) -> Result<u8> {
     let printed = ping_all(&client, Some(&resolver), questions, &mut tally);
     client.close();
     printed?;
-    if args.targets.len() > 1 {
+    if targets.len() > 1 {
         note(&tally.line(began.elapsed()));
         return Ok(tally.exit_status());
     }

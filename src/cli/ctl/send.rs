@@ -18,6 +18,7 @@ use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
+use crate::control::targets::Expression;
 use crate::message::limits::CHAT_TEXT;
 use crate::net::Target;
 use crate::net::limits::PLAIN;
@@ -32,9 +33,9 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
-    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(value_name = "TARGET", required = true)]
-    pub targets: Vec<Target>,
+    pub targets: Vec<Expression>,
     /// Message, or "-" to read it from standard input
     #[arg(value_name = "TEXT", required = true)]
     pub text: String,
@@ -50,19 +51,20 @@ pub struct SendArgs {
 pub fn run(args: &SendArgs) -> Result<u8> {
     let began = Instant::now();
     let text = text(args)?;
+    let mut context = Context::new()?;
+    let targets = context.targets_of(&args.targets)?;
     if args.plain {
-        return send_plain(args, &text);
+        return send_plain(&targets, &text);
     }
     let signals = signals::catch_end(&[])?;
-    let mut context = Context::new()?;
     let Network {
         client,
         resolver,
         hosts: found,
-    } = context.network(&args.targets)?;
+    } = context.network(&targets)?;
     let mut tally = Tally::default();
     let mut hosts = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, found) {
+    for (target, host) in std::iter::zip(&targets, found) {
         match host {
             Ok(host) => hosts.push(host),
             Err(error) => {
@@ -87,7 +89,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         }
     });
     client.close();
-    if args.targets.len() > 1 {
+    if targets.len() > 1 {
         note(&tally.line(began.elapsed()));
         return Ok(tally.exit_status());
     }
@@ -95,10 +97,10 @@ pub fn run(args: &SendArgs) -> Result<u8> {
 }
 
 /// Sends bare datagrams, whose delivery is unknown.
-fn send_plain(args: &SendArgs, text: &str) -> Result<u8> {
+fn send_plain(targets: &[Target], text: &str) -> Result<u8> {
     let client = Client::open_plain(Box::new(PlainSource::new(&[])))?;
     let mut paths = Vec::new();
-    for target in &args.targets {
+    for target in targets {
         let addresses = target.resolve()?;
         paths.push(
             client

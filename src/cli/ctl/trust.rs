@@ -35,16 +35,17 @@ pub struct TrustArgs {
 /// Enters the key in known_agents.
 pub fn run(args: &TrustArgs) -> Result<u8> {
     let context = Context::new()?;
+    let target = context.target(&args.target)?;
     let added = known_agents::add(
         &context.home.known_agents(),
-        &args.target,
+        &target,
         &args.key,
         on_change(args.replace),
     )?;
     print(&match added {
-        Added::New => format!("{} is trusted now\n", args.target),
-        Added::Already => format!("{} was trusted already\n", args.target),
-        Added::Replaced => format!("{} has a new key now\n", args.target),
+        Added::New => format!("{target} is trusted now\n"),
+        Added::Already => format!("{target} was trusted already\n"),
+        Added::Replaced => format!("{target} has a new key now\n"),
     })?;
     Ok(0)
 }

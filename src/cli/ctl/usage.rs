@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Ctl;
+use crate::control::targets::ParseExpressionError;
 use crate::escape;
 use crate::net::Target;
 
@@ -25,7 +26,7 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         .map(|word| word.to_str())
         .collect::<Option<_>>()?;
     let concerns_target = match error.kind() {
-        ErrorKind::ValueValidation => is_about(error, "TARGET"),
+        ErrorKind::ValueValidation => is_about(error, "TARGET") || is_about(error, "SET"),
         ErrorKind::MissingRequiredArgument
         | ErrorKind::UnknownArgument
         | ErrorKind::DisplayHelp => true,
@@ -34,13 +35,27 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
     if !concerns_target {
         return None;
     }
-    match (words.first(), error.kind()) {
-        (Some(&"exec"), kind) => ExecLine::parse(&words[1..])?.hint(kind),
+    let hint = match (words.first(), error.kind()) {
+        (Some(&"exec"), kind) => ExecLine::parse(&words[1..]).and_then(|line| line.hint(kind)),
         (Some(subcommand), ErrorKind::ValueValidation) => {
             host_alone(subcommand, &words[1..], error)
         }
         _ => None,
-    }
+    };
+    hint.or_else(|| mistake(error))
+}
+
+/// Returns the mistake in a set, with its place.
+fn mistake(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
+    let mistake = std::error::Error::source(error)?.downcast_ref::<ParseExpressionError>()?;
+    let shown = escape::line(refused.as_bytes(), SHOWN);
+    Some(match mistake {
+        ParseExpressionError::Syntax(_) => format!("\"{shown}\": {mistake}"),
+        ParseExpressionError::Name(..) => mistake.to_string(),
+    })
 }
 
 /// True if the argument that was refused is called `name`.
@@ -250,10 +265,15 @@ fn find_option<'a>(command: &'a Command, word: &str) -> Option<(&'a Arg, bool)> 
             .find(move |option| option.get_short() == Some(letter))
     };
     let first = find(letter)?;
-    // No short option of exec takes a value, so that all letters are options.
-    letters
-        .all(|letter| find(letter).is_some())
-        .then_some((first, false))
+    let mut last = first;
+    // Behind the letter of an option with a value is the value.
+    while !last.get_action().takes_values()
+        && let Some(letter) = letters.next()
+    {
+        last = find(letter)?;
+    }
+    let takes_next = last.get_action().takes_values() && letters.next().is_none();
+    Some((first, takes_next))
 }
 
 /// True if a word looks like one more target beside `target`: `web2` beside `web1`, or `db:7001`.

@@ -94,6 +94,13 @@ impl Target {
         }
     }
 
+    /// Builds a target that is called `label`.
+    #[must_use]
+    pub fn labelled(label: &str, host: Host, port: u16) -> Self {
+        let label = label.to_owned();
+        Self { label, host, port }
+    }
+
     /// Returns the text that the user typed. It names the target in all output.
     #[must_use]
     pub fn label(&self) -> &str {

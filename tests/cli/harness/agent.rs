@@ -1,6 +1,6 @@
 //! A running udpagent.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -60,7 +60,31 @@ impl Agent {
 
     /// Its first address, as a target.
     pub fn target(&self) -> String {
-        self.addresses[0].to_string()
+        let mut address = self.addresses[0];
+        if address.ip() == Ipv4Addr::UNSPECIFIED {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address.to_string()
+    }
+
+    /// Different targets that are all this agent, which listens on every IPv4 address.
+    pub fn targets(&self, count: usize) -> Vec<String> {
+        assert!(self.addresses[0].ip().is_unspecified());
+        let port = self.addresses[0].port();
+        (0..count)
+            .map(|number| format!("127.0.{}.{}:{port}", number / 200, 1 + number % 200))
+            .collect()
+    }
+
+    /// Makes `user` trust this agent at so many targets.
+    pub fn is_trusted_by(&self, user: &User, count: usize) {
+        let lines = self.targets(count).into_iter();
+        let lines: Vec<String> = lines
+            .map(|target| format!("{target} {}\n", self.key))
+            .collect();
+        let directory = user.path("config/udpctl");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("known_agents"), lines.concat()).unwrap();
     }
 
     pub fn addresses(&self) -> &[SocketAddr] {

@@ -18,19 +18,19 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::record::record;
-use super::args::Contact;
+use super::args::{Contact, HostOptions};
 use super::context::{Context, Network, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
     self, Escaping, Finish, Goal, Interruption, Settings, Style, Task, TerminalMode, Verbosity,
     summary,
 };
+use crate::control::targets::Expression;
 use crate::control::{console, limits, signals};
 use crate::duration;
 use crate::message::signal::signal_number;
 use crate::message::status::UDPCTL_FAILURE;
 use crate::message::{OnDisconnect, RequestId, status};
-use crate::net::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,16 +46,20 @@ Examples:
 #[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ExecArgs {
-    /// Hosts: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000; up to 256 run at the same time
+    /// Hosts: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000; up to 256 run at
+    /// the same time
     #[arg(
         value_name = "TARGET",
-        required_unless_present = "local",
+        required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile"],
         conflicts_with = "local"
     )]
-    pub targets: Vec<Target>,
+    pub targets: Vec<Expression>,
     /// Program and arguments, each passed on unchanged
     #[arg(value_name = "ARGV", last = true, required_unless_present_any = ["shell", "script"])]
     pub argv: Vec<OsString>,
+    /// Further hosts.
+    #[command(flatten)]
+    pub hosts: HostOptions,
     /// Location of the agents.
     #[command(flatten)]
     pub contact: Contact,
@@ -170,22 +174,29 @@ fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
 }
 
 /// Returns the fault of a line with more hosts than an option takes.
-fn surplus(args: &ExecArgs) -> Option<String> {
-    let hosts = args.targets.len();
+fn surplus(args: &ExecArgs, hosts: usize) -> Option<String> {
     let window = limits::WINDOW;
     if args.terminal && hosts > 1 {
         return Some(format!("-t takes one host, not {hosts}"));
+    }
+    if args.stdin && args.hosts.reads_stdin() {
+        return Some("-i and --hostfile - both read standard input".into());
     }
     (args.stdin && hosts > window).then(|| format!("-i takes at most {window} hosts, not {hosts}"))
 }
 
 /// Runs the command and returns the exit status.
 pub fn run(args: &ExecArgs) -> Result<u8> {
-    if let Some(fault) = surplus(args) {
+    let mut context = Context::new()?;
+    let targets = if args.contact.local {
+        Vec::new()
+    } else {
+        context.targets(&args.targets, &args.hosts)?
+    };
+    if let Some(fault) = surplus(args, targets.len()) {
         note(&format!("udpctl: {fault}"));
         return Ok(status::USAGE);
     }
-    let mut context = Context::new()?;
     let script = args
         .script
         .as_deref()
@@ -215,8 +226,8 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         client,
         resolver,
         hosts,
-    } = context.network(&args.targets)?;
-    let mut tasks: Vec<Task> = std::iter::zip(&args.targets, hosts)
+    } = context.network(&targets)?;
+    let mut tasks: Vec<Task> = std::iter::zip(&targets, hosts)
         .map(|(target, host)| Task {
             label: target.label().to_owned(),
             host,
@@ -318,7 +329,7 @@ mod tests {
     fn exec(line: &[&str]) -> Result<ExecArgs, clap::Error> {
         let ctl = Ctl::try_parse_from(["udpctl", "exec"].iter().chain(line))?;
         match ctl.command {
-            Command::Exec(args) => Ok(args),
+            Command::Exec(args) => Ok(*args),
             command => panic!("{command:?}"),
         }
     }

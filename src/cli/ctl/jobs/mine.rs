@@ -31,9 +31,10 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut requests = outstanding(&journal.runs());
     let mut agents = agents(&requests, &resolver, &client);
     let mut failed = false;
-    if !args.targets.is_empty() {
+    let targets = context.targets_of(&args.targets)?;
+    if !targets.is_empty() {
         let mut wanted = Vec::new();
-        for (target, host) in std::iter::zip(&args.targets, resolver.find(&args.targets, &client)) {
+        for (target, host) in std::iter::zip(&targets, resolver.find(&targets, &client)) {
             match host {
                 Ok(host) => wanted.push(host),
                 Err(error) => {

@@ -18,9 +18,9 @@ use super::reply::{short_words, unexpected, words};
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::Host;
 use crate::control::query::{Answer, Question, run_queries};
+use crate::control::targets::Expression;
 use crate::escape;
 use crate::message::{JobState, JobView, Reply, Request};
-use crate::net::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,9 +33,9 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct JobsArgs {
-    /// Agents: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(value_name = "TARGET", required_unless_present = "mine")]
-    pub targets: Vec<Target>,
+    pub targets: Vec<Expression>,
     /// List requests made from this machine that have no result yet, also those whose agent does not
     /// answer; without TARGET, at every agent
     #[arg(long)]
@@ -58,14 +58,15 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         return mine::run(args);
     }
     let mut context = Context::new()?;
+    let targets = context.targets_of(&args.targets)?;
     let Network {
         client,
         resolver,
         hosts,
-    } = context.network(&args.targets)?;
+    } = context.network(&targets)?;
     let mut tally = Tally::default();
     let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&args.targets, hosts) {
+    for (target, host) in std::iter::zip(&targets, hosts) {
         match host {
             Ok(host) => questions.push(question(args, host)),
             Err(error) => {
@@ -78,7 +79,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         .iter()
         .map(|question| question.host.label.clone())
         .collect();
-    let several = args.targets.len() > 1;
+    let several = targets.len() > 1;
     let mut rows = Vec::new();
     let mut text = String::new();
     run_queries(&client, Some(&resolver), questions, |index, answer| {

@@ -1,0 +1,63 @@
+//! Reasons why the targets of a command are not known.
+
+use std::fmt;
+
+use super::group_name::GroupName;
+use super::syntax::ParseExpressionError;
+use crate::control::limits;
+use crate::escape;
+use crate::home::FileError;
+
+/// Reason why the targets of a command are not known.
+#[derive(Debug)]
+pub enum TargetsError {
+    /// No group has this name.
+    NoGroup(GroupName),
+    /// Groups that name each other, the first once more at the end.
+    Cycle(Vec<String>),
+    /// The sets of groups in the inventory, or its lines, are not as they have to be.
+    Inventory { path: String, words: String },
+    /// A line of a list of targets is no set.
+    Line {
+        path: String,
+        number: usize,
+        error: ParseExpressionError,
+    },
+    /// A file cannot be read.
+    File(FileError),
+    /// Standard input cannot be read.
+    Stdin(std::io::Error),
+    /// There are more than [`limits::TARGETS`].
+    TooMany,
+    /// The set is empty.
+    Nothing,
+}
+
+impl fmt::Display for TargetsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |text: &str| escape::line(text.as_bytes(), limits::NAME_SHOWN).into_owned();
+        match self {
+            Self::NoGroup(name) => {
+                let name = line(&name.to_string());
+                write!(f, "{name}: the inventory has no such group")
+            }
+            Self::Cycle(names) => {
+                let names: Vec<String> =
+                    names.iter().map(|name| line(&format!("@{name}"))).collect();
+                write!(f, "groups that contain themselves: {}", names.join(" in "))
+            }
+            Self::Inventory { path, words } => write!(f, "{}: {}", line(path), line(words)),
+            Self::Line {
+                path,
+                number,
+                error,
+            } => write!(f, "{}: line {number}: {error}", line(path)),
+            Self::File(error) => error.fmt(f),
+            Self::Stdin(error) => write!(f, "standard input: {error}"),
+            Self::TooMany => write!(f, "more than {} targets", limits::TARGETS),
+            Self::Nothing => f.write_str("the set of targets is empty"),
+        }
+    }
+}
+
+impl std::error::Error for TargetsError {}

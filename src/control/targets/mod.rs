@@ -1,0 +1,80 @@
+//! The targets of a command: sets in ClusterShell's notation, groups and names of the inventory, lists in files.
+//!
+//! Not their addresses, which [`host_resolver`](super::host_resolver) finds. Invariant: a target is in a selection once,
+//! and one selection has at most [`limits::TARGETS`](super::limits::TARGETS).
+
+mod error;
+mod expression;
+mod fold;
+mod group_name;
+mod inventory;
+mod pattern;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+pub use error::TargetsError;
+pub use expression::{Expression, Groups};
+pub use fold::fold;
+pub use group_name::GroupName;
+pub use inventory::Inventory;
+pub use syntax::{ParseExpressionError, SyntaxError};
+
+use indexmap::IndexSet;
+
+use super::limits;
+use crate::net::Target;
+
+/// Sets to add, and sets to leave out.
+#[derive(Default, Debug)]
+pub struct Selection {
+    /// Sets of which the targets are.
+    pub of: Vec<Expression>,
+    /// Sets of which they are not.
+    pub without: Vec<Expression>,
+}
+
+impl Selection {
+    /// Adds the sets of a list: one a line, `#` begins a comment. `path` names it in errors.
+    ///
+    /// # Errors
+    /// [`TargetsError::Line`]: a line is no set.
+    pub fn add_list(&mut self, path: &str, text: &str) -> Result<(), TargetsError> {
+        for (index, line) in text.lines().enumerate() {
+            let set = line.split('#').next().unwrap_or_default().trim();
+            for word in set.split_whitespace() {
+                let set = word.parse().map_err(|error| TargetsError::Line {
+                    path: path.to_owned(),
+                    number: index + 1,
+                    error,
+                })?;
+                self.of.push(set);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the targets, in order.
+    ///
+    /// # Errors
+    /// [`TargetsError`]: a group is not known, or there are too many.
+    pub fn targets(&self, groups: &mut dyn Groups) -> Result<Vec<Target>, TargetsError> {
+        let mut all = IndexSet::new();
+        for set in &self.of {
+            let targets = set.targets(groups)?;
+            if all.is_empty() {
+                all = targets;
+            } else {
+                all.extend(targets);
+            }
+        }
+        for set in &self.without {
+            let without = set.targets(groups)?;
+            all.retain(|target| !without.contains(target));
+        }
+        if all.len() as u64 > limits::TARGETS {
+            return Err(TargetsError::TooMany);
+        }
+        Ok(all.into_iter().collect())
+    }
+}

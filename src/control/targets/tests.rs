@@ -1,0 +1,298 @@
+//! Sets against a model and against `nodeset`, groups, folding, lists.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn labels(targets: &[Target]) -> Vec<&str> {
+    targets.iter().map(Target::label).collect()
+}
+
+fn targets_in(inventory: &str, set: &str) -> Result<Vec<Target>, TargetsError> {
+    let mut inventory = Inventory::parse(inventory).unwrap();
+    let targets = set.parse::<Expression>().unwrap().targets(&mut inventory)?;
+    Ok(targets.into_iter().collect())
+}
+
+fn expand(set: &str) -> String {
+    labels(&targets_in("", set).unwrap()).join(" ")
+}
+
+#[test]
+fn operators_count_from_left_to_right_and_each_target_is_there_once() {
+    for (set, names) in [
+        ("b,a,b", "b a"),
+        ("web1,WEB1,web1:7000,web1:7001", "web1 web1:7001"),
+        ("a[1-5]!a[2-3]^a[3-6]", "a1 a3 a6"),
+        ("a[1-3]&a[2-9]", "a2 a3"),
+        ("a[1-3]&a[2-9],b", "a2 a3 b"),
+        ("a1 , a2", "a1 a2"),
+        ("a!a", ""),
+        ("[::1]:7001,::1", "[::1]:7001 ::1"),
+    ] {
+        assert_eq!(expand(set), names, "{set}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    for (set, words) in [
+        ("web[1-3", "the bracket is not closed, at character 4"),
+        ("a,web[1,x]", "not a number, at character 9"),
+        ("a,", "a name is missing, at character 3"),
+        (",a", "a name is missing, at character 1"),
+        ("a!!b", "a name is missing, at character 3"),
+        ("@", "this is no name of a group, at character 1"),
+        ("b,@x/y", "this is no name of a group, at character 3"),
+        ("a,b:0", "b:0: port 0 cannot be reached"),
+    ] {
+        let error = set.parse::<Expression>().unwrap_err().to_string();
+        assert!(error.starts_with(words), "{set}: {error}");
+    }
+}
+
+const INVENTORY: &str = r#"
+[defaults]
+port = 7100
+
+[groups]
+web = "web[1-3]"
+db = "db[1-2]:7005"
+all = "@web,@db!db1:7005"
+rack1 = "web1"
+rack2 = "web2"
+
+[hosts.web1]
+address = "192.0.2.1"
+tags = ["blue"]
+
+[hosts.web2]
+address = "192.0.2.2:7002"
+port = 7003
+tags = ["blue", "new"]
+"#;
+
+#[test]
+fn groups_tags_and_names_are_those_of_the_inventory() {
+    for (set, names) in [
+        (
+            "@web",
+            "web1=192.0.2.1:7100 web2=192.0.2.2:7003 web3=web3:7100",
+        ),
+        ("@all&@db", "db2:7005=db2:7005"),
+        ("@rack[1-2]", "web1=192.0.2.1:7100 web2=192.0.2.2:7003"),
+        ("@tag:new", "web2=192.0.2.2:7003"),
+        ("@tag:blue!@tag:new", "web1=192.0.2.1:7100"),
+        ("WEB1:7000", "WEB1:7000=192.0.2.1:7000"),
+        ("192.0.2.9", "192.0.2.9=192.0.2.9:7000"),
+    ] {
+        let targets = targets_in(INVENTORY, set).unwrap();
+        let words: Vec<String> = targets
+            .iter()
+            .map(|one| format!("{}={one}", one.label()))
+            .collect();
+        assert_eq!(words.join(" "), names, "{set}");
+    }
+    let all = targets_in(INVENTORY, "@*").unwrap();
+    assert_eq!(
+        labels(&all),
+        ["web1", "web2", "web3", "db2:7005", "db1:7005"]
+    );
+    let inventory = Inventory::parse(INVENTORY).unwrap();
+    let names = [
+        "@all",
+        "@db",
+        "@rack1",
+        "@rack2",
+        "@web",
+        "@tag:blue",
+        "@tag:new",
+    ];
+    assert_eq!(inventory.group_names(), names);
+}
+
+#[test]
+fn what_is_wrong_with_groups_is_told() {
+    let cycle = "[groups]\na = \"@b\"\nb = \"x,@c\"\nc = \"@a\"";
+    for (inventory, set, words) in [
+        (
+            cycle,
+            "@a",
+            "groups that contain themselves: @a in @c in @b in @a",
+        ),
+        ("", "@web", "@web: the inventory has no such group"),
+        (
+            INVENTORY,
+            "@tag:old",
+            "@tag:old: the inventory has no such group",
+        ),
+        (
+            INVENTORY,
+            "@other:web",
+            "@other:web: the inventory has no such group",
+        ),
+    ] {
+        assert_eq!(targets_in(inventory, set).unwrap_err().to_string(), words);
+    }
+    for (inventory, words) in [
+        (
+            "[groups]\nweb = \"web[\"",
+            "group web: the bracket is not closed, at character 4",
+        ),
+        (
+            "[groups]\nweb = 1",
+            "line 2: invalid type: integer `1`, expected a string",
+        ),
+        (
+            "[hosts.web1]\nadress = \"x\"",
+            "line 2: unknown field `adress`, expected one of `address`, `port`, `tags`",
+        ),
+        (
+            "[hosts.\"10.0.0.1\"]",
+            "host 10.0.0.1: not a name of a host",
+        ),
+        ("[hosts.a]\nport = 0", "host a: port 0 cannot be reached"),
+    ] {
+        assert_eq!(Inventory::parse(inventory).unwrap_err(), words);
+    }
+}
+
+#[test]
+fn a_list_has_sets_comments_and_blank_lines() {
+    let mut selection = Selection::default();
+    let list = "# all\nweb[1-2]  # front\n\n\tdb1 db2,db3\r\n";
+    selection.add_list("hosts", list).unwrap();
+    selection.without.push("web2,db2".parse().unwrap());
+    let targets = selection.targets(&mut Inventory::default()).unwrap();
+    assert_eq!(labels(&targets), ["web1", "db1", "db3"]);
+    let error = selection.add_list("hosts", "a\nb[").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "hosts: line 2: the bracket is not closed, at character 2"
+    );
+}
+
+#[test]
+fn names_are_folded_as_clustershell_folds_them() {
+    for (names, folded) in [
+        ("b a", "a,b"),
+        ("n1 n2 n3 n5", "n[1-3,5]"),
+        ("n1 n01", "n[1,01]"),
+        ("n9 n09 n10", "n[9,09-10]"),
+        ("n8 n9 n10 n011", "n[8-10,011]"),
+        ("foo2 bar foo foo1", "bar,foo,foo[1-2]"),
+        ("n1m n2m n1k n2k", "n[1-2]k,n[1-2]m"),
+        ("n1:7000 n2:7000", "n[1-2]:7000"),
+        ("10.1.0.1 10.1.0.2 10.1.1.1 10.1.1.2", "10.1.[0-1].[1-2]"),
+        ("r3n1 r1n1 r1n2 r2n1 r2n2", "r[1-2]n[1-2],r3n1"),
+        (
+            "r1n1 r1n2 r1n3 r2n1 r2n2 r2n3 r3n2 r3n3 r3n4",
+            "r[1-2]n[1-3],r3n[2-4]",
+        ),
+        ("::1 [2001:db8::1]:7001", "::1,[2001:db8::1]:7001"),
+        (
+            "n1234567890123456789 n1234567890123456780",
+            "n1234567890123456780,n1234567890123456789",
+        ),
+        ("", ""),
+    ] {
+        assert_eq!(fold(names.split_whitespace()), folded);
+    }
+}
+
+/// A name with up to two numbers.
+fn name() -> impl Strategy<Value = String> {
+    prop::string::string_regex("[ab]{1,2}[0-3]{0,2}(-[0-2]{1,2})?").unwrap()
+}
+
+/// Runs `nodeset` if it is installed.
+fn nodeset(option: &str, set: &str) -> Option<String> {
+    let output = std::process::Command::new("nodeset")
+        .args([option, "--", set])
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{set}");
+    Some(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned(),
+    )
+}
+
+#[test]
+fn sets_have_the_members_that_nodeset_finds() {
+    for set in [
+        "web[01-40,50]:7000",
+        "n[0-98/2]",
+        "r[1-4]n[1-16]!r2n[3-5]",
+        "127.0.[0-3].[1-25]&127.0.[2-9].[20-30]",
+        "a[1-5]!a[2-3]^a[3-9],b&a[1-8]",
+        "n[001-003,010],n[1-3],n01",
+        "n[1-3]5x[08-11]",
+    ] {
+        let Some(members) = nodeset("-e", set) else {
+            return;
+        };
+        let ours: BTreeSet<String> = expand(set).split(' ').map(str::to_owned).collect();
+        let theirs: BTreeSet<String> = members.split(' ').map(str::to_owned).collect();
+        assert_eq!(ours, theirs, "{set}");
+        let targets = targets_in("", set).unwrap();
+        assert_eq!(fold(labels(&targets)), nodeset("-f", set).unwrap(), "{set}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_folded_set_has_exactly_its_names(names in prop::collection::btree_set(name(), 0..40)) {
+        let folded = fold(names.iter().map(String::as_str));
+        if names.is_empty() {
+            prop_assert_eq!(folded, "");
+        } else {
+            let mut members = targets_in("", &folded).unwrap();
+            members.sort_by(|one, other| one.label().cmp(other.label()));
+            prop_assert_eq!(labels(&members), names.iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn operators_are_those_of_sets(
+        first in prop::collection::vec(name(), 1..10),
+        rest in prop::collection::vec((0..4_usize, prop::collection::vec(name(), 1..10)), 0..4),
+    ) {
+        let mut text = first.join(",");
+        // Left to right, the names of a term one after the other.
+        let mut set: Vec<String> = Vec::new();
+        let apply = |operator: char, name: &String, set: &mut Vec<String>| {
+            let there = set.contains(name);
+            match operator {
+                ',' if !there => set.push(name.clone()),
+                '!' => set.retain(|one| one != name),
+                '&' => set.retain(|one| one == name),
+                '^' if there => set.retain(|one| one != name),
+                '^' => set.push(name.clone()),
+                _ => {}
+            }
+        };
+        for name in &first {
+            apply(',', name, &mut set);
+        }
+        for (operator, names) in &rest {
+            let operator = [',', '!', '&', '^'][*operator];
+            for name in names {
+                text.push(operator);
+                text.push_str(name);
+                apply(operator, name, &mut set);
+            }
+        }
+        let targets = targets_in("", &text).unwrap();
+        prop_assert_eq!(labels(&targets), set);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[a-c0-9@,!&^:/\\[\\] -]{0,30}") {
+        let _ = text.parse::<Expression>();
+    }
+}

@@ -1,0 +1,161 @@
+//! Sets of targets: `udpctl targets`, groups and names of hosts.toml, and commands on sets.
+
+use std::fs;
+
+use crate::harness::{Agent, User};
+
+const HOSTS: &str = r#"
+[groups]
+web = "web[01-03]"
+site = "@web,db1!web02"
+inner = "@outer"
+outer = "@inner"
+
+[hosts.hall]
+address = "127.0.0.1"
+port = PORT
+tags = ["blue"]
+"#;
+
+/// Writes hosts.toml, in which `hall` is at a port.
+fn write_hosts(user: &User, port: u16) {
+    let directory = user.path("config/udpctl");
+    fs::create_dir_all(&directory).unwrap();
+    let text = HOSTS.replace("PORT", &port.to_string());
+    fs::write(directory.join("hosts.toml"), text).unwrap();
+}
+
+#[test]
+fn targets_are_printed_in_order_folded_and_counted() {
+    let user = User::new();
+    write_hosts(&user, 7001);
+    fs::write(user.path("list"), "# hosts\nn[1-2] n3 # three\n\nn2\n").unwrap();
+    let list = user.path("list").display().to_string();
+    for (args, stdout) in [
+        (&["b,a[08-10]", "b"][..], "b\na08\na09\na10\n"),
+        (&["r[1-2]n[1-2]", "-x", "r1n2", "--fold"], "r2n[1-2],r1n1\n"),
+        (&["n[1-1000]!n5", "--count"], "999\n"),
+        (&["-w", "b", "-w", "a", "-x", "b"], "a\n"),
+        (&["-g", "site"], "web01\nweb03\ndb1\n"),
+        (
+            &["-g", "web,tag:blue", "c"],
+            "c\nweb01\nweb02\nweb03\nhall\n",
+        ),
+        (&["@tag:blue^hall,x"], "x\n"),
+        (&["--hostfile", &list, "--fold"], "n[1-3]\n"),
+        (&["--groups"], "@inner\n@outer\n@site\n@web\n@tag:blue\n"),
+        (&["a!a"], ""),
+        (&["a!a", "--fold"], ""),
+        (&["a!a", "--count"], "0\n"),
+    ] {
+        let args = [&["targets"], args].concat();
+        user.udpctl(args).stdout(stdout).run();
+    }
+    user.udpctl(["targets", "--hostfile", "-"])
+        .stdin("n[1-2]\n")
+        .stdout("n1\nn2\n")
+        .run();
+}
+
+#[test]
+fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
+    let user = User::new();
+    write_hosts(&user, 7001);
+    fs::write(user.path("list"), "a\nb[2-1]\n").unwrap();
+    let list = user.path("list").display().to_string();
+    for (args, stderr) in [
+        (
+            &["targets", "web[1-3"][..],
+            "\"web[1-3\": the bracket is not closed, at character 4",
+        ),
+        (
+            &["ping", "a,b[3-1]"],
+            "\"a,b[3-1]\": the range runs backwards, at character 5",
+        ),
+        (
+            &["exec", "a,,b", "--", "true"],
+            "\"a,,b\": a name is missing, at character 3",
+        ),
+        (
+            &["exec", "-w", "a[", "--", "true"],
+            "\"a[\": the bracket is not closed, at character 2",
+        ),
+        (
+            &["exec", "host:notaport", "--", "id"],
+            "\"notaport\" is not a port; write 1 to 65535",
+        ),
+        (
+            &["ping", "a,h_ st"],
+            "\"h_ st\" is neither an address nor a host name",
+        ),
+        (&["jobs", "@nope"], "@nope: the inventory has no such group"),
+        (
+            &["exec", "@inner", "--", "true"],
+            "groups that contain themselves: @inner in @outer in @inner",
+        ),
+        (
+            &["exec", "a!a", "--", "true"],
+            "the set of targets is empty",
+        ),
+        (&["send", "a!a", "text"], "the set of targets is empty"),
+        (
+            &["targets", "--hostfile", &list],
+            &format!("{list}: line 2: the range runs backwards, at character 3"),
+        ),
+        (
+            &["exec", "-i", "--hostfile", "-", "--", "true"],
+            "-i and --hostfile - both read standard input",
+        ),
+    ] {
+        let stderr = format!("udpctl: {stderr}\n");
+        user.udpctl(args)
+            .stdin("a\n")
+            .stderr(stderr)
+            .status(2)
+            .run();
+    }
+    fs::write(user.path("config/udpctl/hosts.toml"), "[groups]\nweb = 3\n").unwrap();
+    let outcome = user.udpctl(["targets", "a"]).outcome();
+    assert_eq!(outcome.status, 2);
+    assert!(
+        outcome.stderr.contains("hosts.toml: line 2: invalid type"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn commands_run_on_the_hosts_of_a_set_under_the_names_of_the_inventory() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--bind", "127.0.0.2:0"]);
+    let [first, second] = agent.addresses() else {
+        panic!("two addresses");
+    };
+    write_hosts(&user, first.port());
+    for target in ["hall", &second.to_string()] {
+        let trusted = user.udpctl(["trust", target, agent.key()]).outcome();
+        assert_eq!(trusted.status, 0, "{}", trusted.stderr);
+    }
+    user.udpctl(["exec", "hall", "--", "echo", "hi"])
+        .stdout("hi\n")
+        .run();
+    // Both names are one target, and the label is the first.
+    let both = format!("hall,{first},{second}");
+    let outcome = user
+        .udpctl(["exec", &both, "-x", "other", "--", "echo", "hi"])
+        .outcome();
+    let mut lines: Vec<&str> = std::str::from_utf8(&outcome.stdout)
+        .unwrap()
+        .lines()
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [format!("{second}: hi"), "hall: hi".to_owned()]);
+    for args in [
+        &["ping", "@tag:blue"][..],
+        &["ping", "-g", "tag:blue", "-x", "web[01-03]"],
+        &["jobs", "hall"],
+    ] {
+        let outcome = user.udpctl(args).outcome();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    }
+}
