@@ -115,5 +115,11 @@ pub const SIGNALS: usize = 8;
 /// Targets of one command, and members of one set of numbers. A larger set is a slip of the finger.
 pub const TARGETS: u64 = 1_000_000;
 
+/// Time for a command that names the members of a group.
+pub const GROUP_COMMAND: Duration = Duration::from_secs(10);
+
+/// Time for which its output is used again: the commands of a script, and less than an inventory takes to change.
+pub const GROUP_KEPT: Duration = Duration::from_secs(60);
+
 /// Bytes of a name that are shown in an error about it.
 pub const NAME_SHOWN: usize = 256;

@@ -220,6 +220,12 @@ impl ControlHome {
         self.config.join("hosts.toml")
     }
 
+    /// Returns the directory of what commands have named as members of groups.
+    #[must_use]
+    pub fn groups(&self) -> PathBuf {
+        self.state.join("groups")
+    }
+
     /// Returns the directory of the tickets.
     #[must_use]
     pub fn tickets(&self) -> PathBuf {

@@ -10,6 +10,8 @@ web = "web[01-03]"
 site = "@web,db1!web02"
 inner = "@outer"
 outer = "@inner"
+cloud = { exec = "echo x >> asked; echo 'c[1-2] @web # some'" }
+broken = { exec = "echo c1; exit 3" }
 
 [hosts.hall]
 address = "127.0.0.1"
@@ -43,7 +45,12 @@ fn targets_are_printed_in_order_folded_and_counted() {
         ),
         (&["@tag:blue^hall,x"], "x\n"),
         (&["--hostfile", &list, "--fold"], "n[1-3]\n"),
-        (&["--groups"], "@inner\n@outer\n@site\n@web\n@tag:blue\n"),
+        (&["@cloud", "--fold"], "c[1-2],web[01-03]\n"),
+        (&["@cloud&c2"], "c2\n"),
+        (
+            &["--groups"],
+            "@broken\n@cloud\n@inner\n@outer\n@site\n@web\n@tag:blue\n",
+        ),
         (&["a!a"], ""),
         (&["a!a", "--fold"], ""),
         (&["a!a", "--count"], "0\n"),
@@ -51,6 +58,8 @@ fn targets_are_printed_in_order_folded_and_counted() {
         let args = [&["targets"], args].concat();
         user.udpctl(args).stdout(stdout).run();
     }
+    let asked = fs::read_to_string(user.path("asked")).unwrap();
+    assert_eq!(asked, "x\n", "its output is kept for a minute");
     user.udpctl(["targets", "--hostfile", "-"])
         .stdin("n[1-2]\n")
         .stdout("n1\nn2\n")
@@ -114,6 +123,10 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
             .status(2)
             .run();
     }
+    let outcome = user.udpctl(["targets", "@broken"]).outcome();
+    assert_eq!((outcome.status, outcome.stdout.len()), (2, 0));
+    let words = "hosts.toml: group broken: the command failed: exit status: 3\n";
+    assert!(outcome.stderr.ends_with(words), "{}", outcome.stderr);
     fs::write(user.path("config/udpctl/hosts.toml"), "[groups]\nweb = 3\n").unwrap();
     let outcome = user.udpctl(["targets", "a"]).outcome();
     assert_eq!(outcome.status, 2);

@@ -76,7 +76,7 @@ impl Context {
 
     /// Reads the groups and hosts of `hosts.toml`.
     pub fn inventory(&self) -> Result<Inventory, TargetsError> {
-        Inventory::load(&self.home.inventory())
+        Inventory::load(&self.home.inventory(), self.home.groups())
     }
 
     /// Returns the target that a name stands for.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use indexmap::IndexSet;
 
 use super::error::TargetsError;
-use super::group_name::GroupName;
+use super::group_name::{GroupName, is_group_name};
 use super::pattern::Pattern;
 use super::syntax::{ParseExpressionError, SyntaxError};
 use crate::net::Target;
@@ -109,13 +109,7 @@ fn operand(text: &str, at: usize) -> Result<Operand, ParseExpressionError> {
         None => (None, name),
     });
     let names = names.map(|(source, name)| {
-        let is_word = |word: &str| {
-            !word.is_empty()
-                && word
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || "-_.".contains(c))
-        };
-        if !is_word(&name) || !source.as_deref().is_none_or(is_word) {
+        if !is_group_name(&name) || !source.as_deref().is_none_or(is_group_name) {
             return Err(SyntaxError::new(at, "this is no name of a group"));
         }
         Ok(match source {

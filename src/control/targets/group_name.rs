@@ -22,3 +22,11 @@ impl fmt::Display for GroupName {
         }
     }
 }
+
+/// True if a word can be the name of a group or of a source of groups.
+pub fn is_group_name(word: &str) -> bool {
+    !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}

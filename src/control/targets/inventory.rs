@@ -1,16 +1,23 @@
-//! The file `hosts.toml`: groups of hosts, and hosts with another address, port or tags.
+//! The file `hosts.toml`: groups of hosts, also those that a command names, and hosts with another address, port or tags.
 //!
 //! Not keys, which `known_agents` has. Invariant: a group that contains itself has no members and is an error.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexSet;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::error::TargetsError;
+use super::exec_group;
 use super::expression::{Expression, Groups};
-use super::group_name::GroupName;
+use super::group_name::{GroupName, is_group_name};
+use super::list::sets_of_list;
+use crate::control::limits;
+use crate::escape;
 use crate::home::{self, Readers};
 use crate::net::{DEFAULT_PORT, Host, Target};
 
@@ -20,12 +27,21 @@ const TAG: &str = "tag";
 /// Groups and hosts.
 #[derive(Default, Debug)]
 pub struct Inventory {
-    groups: BTreeMap<String, Expression>,
+    groups: BTreeMap<String, Group>,
     hosts: BTreeMap<String, Entry>,
     port: Option<u16>,
+    /// The file, for errors, and the directory of what commands have named.
+    files: (PathBuf, PathBuf),
     /// Groups whose members are being looked up.
     path: Vec<String>,
     known: HashMap<String, IndexSet<Target>>,
+}
+
+#[derive(Clone, Debug)]
+enum Group {
+    Set(Expression),
+    /// Command whose output is sets.
+    Exec(String),
 }
 
 #[derive(Debug)]
@@ -40,9 +56,41 @@ struct File {
     #[serde(default)]
     defaults: Defaults,
     #[serde(default)]
-    groups: BTreeMap<String, String>,
+    groups: BTreeMap<String, GroupText>,
     #[serde(default)]
     hosts: BTreeMap<String, HostTable>,
+}
+
+/// A set, or a table with a command.
+enum GroupText {
+    Set(String),
+    Exec(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExecTable {
+    exec: String,
+}
+
+impl<'de> Deserialize<'de> for GroupText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = GroupText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a set, or a table with \"exec\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<GroupText, E> {
+                Ok(GroupText::Set(text.to_owned()))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<GroupText, M::Error> {
+                let table = ExecTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(GroupText::Exec(table.exec))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -61,23 +109,23 @@ struct HostTable {
 }
 
 impl Inventory {
-    /// Reads the file; a missing one is empty.
+    /// Reads the file; a missing one is empty. `cache` is the directory for what commands name.
     ///
     /// # Errors
     /// The file cannot be read, or is not as it has to be.
-    pub fn load(path: &Path) -> Result<Self, TargetsError> {
+    pub fn load(path: &Path, cache: PathBuf) -> Result<Self, TargetsError> {
         let text = home::read(path, Readers::All).map_err(TargetsError::File)?;
-        Self::parse(text.as_deref().unwrap_or_default()).map_err(|words| TargetsError::Inventory {
-            path: path.display().to_string(),
-            words,
-        })
+        let inventory = Self::parse(text.as_deref().unwrap_or_default());
+        let mut inventory = inventory.map_err(|words| mistake(path, words))?;
+        inventory.files = (path.to_owned(), cache);
+        Ok(inventory)
     }
 
     /// Parses the text of the file.
     ///
     /// # Errors
     /// A sentence about the mistake.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
                 1 + text[..span.start.min(text.len())].matches('\n').count()
@@ -88,10 +136,19 @@ impl Inventory {
             port: file.defaults.port.map(port).transpose()?,
             ..Self::default()
         };
-        for (name, set) in file.groups {
-            let set = set.parse();
-            let set = set.map_err(|error| format!("group {name}: {error}"))?;
-            inventory.groups.insert(name, set);
+        for (name, text) in file.groups {
+            if !is_group_name(&name) {
+                let name = escape::line(name.as_bytes(), limits::NAME_SHOWN);
+                return Err(format!("group {name}: not a name of a group"));
+            }
+            let group = match text {
+                GroupText::Exec(command) => Group::Exec(command),
+                GroupText::Set(set) => {
+                    let set = set.parse();
+                    Group::Set(set.map_err(|error| format!("group {name}: {error}"))?)
+                }
+            };
+            inventory.groups.insert(name, group);
         }
         for (name, table) in file.hosts {
             let entry = inventory.entry(&name, table);
@@ -139,15 +196,37 @@ impl Inventory {
             cycle.reverse();
             return Err(TargetsError::Cycle(cycle));
         }
-        let Some(set) = self.groups.get(name).cloned() else {
+        let Some(group) = self.groups.get(name).cloned() else {
             return Err(TargetsError::NoGroup(GroupName::Named(name.to_owned())));
         };
         self.path.push(name.to_owned());
-        let members = set.targets(self);
+        let members = match group {
+            Group::Set(set) => set.targets(self),
+            Group::Exec(command) => self.named_by(name, &command),
+        };
         self.path.pop();
         let members = members?;
         self.known.insert(name.to_owned(), members.clone());
         Ok(members)
+    }
+
+    /// Returns the members that a command names.
+    fn named_by(&mut self, name: &str, command: &str) -> Result<IndexSet<Target>, TargetsError> {
+        let (file, cache) = &self.files;
+        let failed = |words| mistake(file, format!("group {name}: {words}"));
+        let text = exec_group::output(command, &cache.join(name)).map_err(failed)?;
+        let mut members = IndexSet::new();
+        for set in sets_of_list(&format!("the command of group {name}"), &text)? {
+            members.extend(set.targets(self)?);
+        }
+        Ok(members)
+    }
+}
+
+fn mistake(path: &Path, words: String) -> TargetsError {
+    TargetsError::Inventory {
+        path: path.display().to_string(),
+        words,
     }
 }
 

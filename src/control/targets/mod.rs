@@ -4,10 +4,12 @@
 //! and one selection has at most [`limits::TARGETS`](super::limits::TARGETS).
 
 mod error;
+mod exec_group;
 mod expression;
 mod fold;
 mod group_name;
 mod inventory;
+mod list;
 mod pattern;
 mod syntax;
 #[cfg(test)]
@@ -22,6 +24,7 @@ pub use syntax::{ParseExpressionError, SyntaxError};
 
 use indexmap::IndexSet;
 
+use self::list::sets_of_list;
 use super::limits;
 use crate::net::Target;
 
@@ -40,17 +43,7 @@ impl Selection {
     /// # Errors
     /// [`TargetsError::Line`]: a line is no set.
     pub fn add_list(&mut self, path: &str, text: &str) -> Result<(), TargetsError> {
-        for (index, line) in text.lines().enumerate() {
-            let set = line.split('#').next().unwrap_or_default().trim();
-            for word in set.split_whitespace() {
-                let set = word.parse().map_err(|error| TargetsError::Line {
-                    path: path.to_owned(),
-                    number: index + 1,
-                    error,
-                })?;
-                self.of.push(set);
-            }
-        }
+        self.of.extend(sets_of_list(path, text)?);
         Ok(())
     }
 

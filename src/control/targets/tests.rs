@@ -143,7 +143,15 @@ fn what_is_wrong_with_groups_is_told() {
         ),
         (
             "[groups]\nweb = 1",
-            "line 2: invalid type: integer `1`, expected a string",
+            "line 2: invalid type: integer `1`, expected a set, or a table with \"exec\"",
+        ),
+        (
+            "[groups]\nweb = { run = \"x\" }",
+            "line 2: unknown field `run`, expected `exec`",
+        ),
+        (
+            "[groups]\n\"../x\" = \"a\"",
+            "group ../x: not a name of a group",
         ),
         (
             "[hosts.web1]\nadress = \"x\"",

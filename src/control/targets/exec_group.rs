@@ -1,0 +1,135 @@
+//! Groups whose members a command of this machine names.
+//!
+//! The command runs with `/bin/sh` when the group is needed, and its output is kept for a minute, so that the commands
+//! of a script do not ask again and again. Invariant: a command that fails, or does not end in time, gives no members.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use crossbeam_channel::bounded;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::control::limits;
+use crate::home;
+
+/// Returns the output of a command, or that of an earlier run that is kept in the file `cache`.
+///
+/// # Errors
+/// A sentence about what went wrong.
+pub fn output(command: &str, cache: &Path) -> Result<String, String> {
+    // The first line tells it from the output of another command.
+    let head = format!("{command:?}\n");
+    if let Some(kept) = kept(cache)
+        .as_deref()
+        .and_then(|text| text.strip_prefix(&head))
+    {
+        return Ok(kept.to_owned());
+    }
+    let output = run(command)?;
+    // Without it, the next command runs it again.
+    let _ = home::replace_hint(cache, (head + &output).as_bytes());
+    Ok(output)
+}
+
+/// Returns the text of the file, if it is new.
+fn kept(cache: &Path) -> Option<String> {
+    let modified = fs::metadata(cache).ok()?.modified().ok()?;
+    let age = SystemTime::now().duration_since(modified).ok()?;
+    let text = home::read(cache, home::Readers::Owner).ok()?;
+    text.filter(|_| age < limits::GROUP_KEPT)
+}
+
+fn run(command: &str) -> Result<String, String> {
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("cannot start /bin/sh: {error}"))?;
+    let stdout = child.stdout.take().expect("stdout is a pipe");
+    let (sender, receiver) = bounded(1);
+    let reader = std::thread::Builder::new().name("group".into());
+    let reader = reader.spawn(move || {
+        let mut text = String::new();
+        let read = stdout.take(home::MAX_FILE + 1).read_to_string(&mut text);
+        let _ = sender.send(read.map(|_| text));
+    });
+    reader.map_err(|error| format!("cannot start a thread: {error}"))?;
+    let read = receiver.recv_timeout(limits::GROUP_COMMAND);
+    if !matches!(&read, Ok(Ok(text)) if text.len() as u64 <= home::MAX_FILE) {
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    let text = match read {
+        Err(_) => {
+            return Err(format!(
+                "the command does not end within {:?}",
+                limits::GROUP_COMMAND
+            ));
+        }
+        Ok(Err(error)) => return Err(format!("the output of the command: {error}")),
+        Ok(Ok(text)) if text.len() as u64 > home::MAX_FILE => {
+            return Err(format!(
+                "the command writes more than {} bytes",
+                home::MAX_FILE
+            ));
+        }
+        Ok(Ok(text)) => text,
+    };
+    if !status.success() {
+        return Err(format!("the command failed: {status}"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_of_a_command_is_kept_for_the_same_command_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("cache/web");
+        let count = directory.path().join("count");
+        let command = format!("echo x >> {}; echo 'web[1-2]'", count.display());
+        for _ in 0..3 {
+            assert_eq!(output(&command, &cache).unwrap(), "web[1-2]\n");
+        }
+        assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");
+        assert_eq!(output("echo db", &cache).unwrap(), "db\n");
+        let old = SystemTime::now() - limits::GROUP_KEPT;
+        fs::File::options()
+            .append(true)
+            .open(&cache)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        assert_eq!(
+            output(&format!("{command}; :"), &cache).unwrap(),
+            "web[1-2]\n"
+        );
+    }
+
+    #[test]
+    fn a_command_that_fails_or_writes_too_much_gives_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("web");
+        for (command, words) in [
+            ("echo web1; exit 3", "the command failed: exit status: 3"),
+            ("kill -9 $$", "the command failed: signal: 9 (SIGKILL)"),
+            ("yes", "the command writes more than 4194304 bytes"),
+            (
+                "printf '\\377'",
+                "the output of the command: stream did not contain valid UTF-8",
+            ),
+        ] {
+            assert_eq!(output(command, &cache).unwrap_err(), words);
+            assert!(!cache.exists());
+        }
+    }
+}
