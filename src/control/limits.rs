@@ -115,6 +115,9 @@ pub const SIGNALS: usize = 8;
 /// Targets of one command, and members of one set of numbers. A larger set is a slip of the finger.
 pub const TARGETS: u64 = 1_000_000;
 
+/// Groups within groups: far more than anybody follows, and far less than a stack holds.
+pub const GROUP_DEPTH: usize = 100;
+
 /// Time for a command that names the members of a group.
 pub const GROUP_COMMAND: Duration = Duration::from_secs(10);
 

@@ -8,6 +8,8 @@ const HOSTS: &str = r#"
 [groups]
 web = "web[01-03]"
 site = "@web,db1!web02"
+in1 = "web01"
+in2 = "web02,web03"
 inner = "@outer"
 outer = "@inner"
 cloud = { exec = "echo x >> asked; echo 'c[1-2] @web # some'" }
@@ -46,10 +48,16 @@ fn targets_are_printed_in_order_folded_and_counted() {
         (&["@tag:blue^hall,x"], "x\n"),
         (&["--hostfile", &list, "--fold"], "n[1-3]\n"),
         (&["@cloud", "--fold"], "c[1-2],web[01-03]\n"),
+        (
+            &["db[1-3]:7005,db4:7006", "-x", "db[1-2],db4:7000"],
+            "db3:7005\ndb4:7006\n",
+        ),
+        (&["db[1-3]:7005!db1&db[1-2]"], "db2:7005\n"),
+        (&["-g", "in[1,2],web"], "web01\nweb02\nweb03\n"),
         (&["@cloud&c2"], "c2\n"),
         (
             &["--groups"],
-            "@broken\n@cloud\n@inner\n@outer\n@site\n@web\n@tag:blue\n",
+            "@broken\n@cloud\n@in1\n@in2\n@inner\n@outer\n@site\n@web\n@tag:blue\n",
         ),
         (&["a!a"], ""),
         (&["a!a", "--fold"], ""),
@@ -97,6 +105,22 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
             &["ping", "a,h_ st"],
             "\"h_ st\" is neither an address nor a host name",
         ),
+        (
+            &["targets", "10.0.0.[008-010]"],
+            "\"10.0.0.008\" is neither an address nor a host name",
+        ),
+        (
+            &["targets", "-g", "web!web02"],
+            "\"web!web02\": this is no name of a group, at character 1",
+        ),
+        (
+            &["exec", "-w", "web1", "uptime", "-p"],
+            "put \"--\" before the command: udpctl exec -w web1 -- uptime -p",
+        ),
+        (
+            &["exec", "root@web[1-2]", "--", "id"],
+            "root@web[1-2] is not a target; to run as another user: udpctl exec --user root 'web[1-2]' -- id",
+        ),
         (&["jobs", "@nope"], "@nope: the inventory has no such group"),
         (
             &["exec", "@inner", "--", "true"],
@@ -123,6 +147,12 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
             .status(2)
             .run();
     }
+}
+
+#[test]
+fn what_is_wrong_in_hosts_toml_or_in_a_list_is_told_and_nothing_is_cut_off() {
+    let user = User::new();
+    write_hosts(&user, 7001);
     let outcome = user.udpctl(["targets", "@broken"]).outcome();
     assert_eq!((outcome.status, outcome.stdout.len()), (2, 0));
     let words = "hosts.toml: group broken: the command failed: exit status: 3\n";
@@ -134,6 +164,16 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
         outcome.stderr.contains("hosts.toml: line 2: invalid type"),
         "{}",
         outcome.stderr
+    );
+    fs::remove_file(user.path("config/udpctl/hosts.toml")).unwrap();
+    let outcome = user
+        .udpctl(["targets", "--hostfile", "-"])
+        .stdin("web1\n".repeat(1_000_000))
+        .outcome();
+    assert_eq!((outcome.status, outcome.stdout.len()), (2, 0));
+    assert_eq!(
+        outcome.stderr,
+        "udpctl: standard input: larger than 4194304 bytes\n"
     );
 }
 

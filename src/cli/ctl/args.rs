@@ -59,8 +59,20 @@ impl HostOptions {
 
 /// Parses `NAME` or `NAME,NAME` as groups.
 fn group(text: &str) -> Result<Expression, ParseExpressionError> {
-    let groups = text
-        .split(',')
-        .map(|name| format!("@{}", name.trim_start_matches('@')));
-    groups.collect::<Vec<_>>().join(",").parse()
+    let (mut set, mut inside, mut begins) = (String::new(), false, true);
+    for letter in text.chars() {
+        if begins && letter != '@' {
+            set.push('@');
+        }
+        match letter {
+            '[' => inside = true,
+            ']' => inside = false,
+            // No operators: they are part of the name, which is refused.
+            '!' | '&' | '^' => set.push('@'),
+            _ => {}
+        }
+        set.push(letter);
+        begins = letter == ',' && !inside;
+    }
+    set.parse()
 }

@@ -168,10 +168,17 @@ fn read_hostfile(file: &Path) -> Result<(String, String), TargetsError> {
         return Ok((file.display().to_string(), text.ok_or_else(missing)?));
     }
     let mut text = String::new();
+    let name = "standard input";
     let read = std::io::stdin()
         .lock()
-        .take(home::MAX_FILE)
+        .take(home::MAX_FILE + 1)
         .read_to_string(&mut text);
     read.map_err(TargetsError::Stdin)?;
-    Ok(("standard input".into(), text))
+    if text.len() as u64 > home::MAX_FILE {
+        return Err(TargetsError::Inventory {
+            path: name.into(),
+            words: format!("larger than {} bytes", home::MAX_FILE),
+        });
+    }
+    Ok((name.into(), text))
 }

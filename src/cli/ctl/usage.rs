@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Ctl;
-use crate::control::targets::ParseExpressionError;
+use crate::control::targets::{Expression, ParseExpressionError};
 use crate::escape;
 use crate::net::Target;
 
@@ -33,7 +33,7 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         _ => false,
     };
     if !concerns_target {
-        return None;
+        return mistake(error);
     }
     let hint = match (words.first(), error.kind()) {
         (Some(&"exec"), kind) => ExecLine::parse(&words[1..]).and_then(|line| line.hint(kind)),
@@ -84,7 +84,7 @@ fn host_alone(subcommand: &str, words: &[&str], error: &clap::Error) -> Option<S
 /// Splits `user@host`.
 fn user_and_host(word: &str) -> Option<(&str, &str)> {
     let (user, host) = word.rsplit_once('@')?;
-    (!user.is_empty() && host.parse::<Target>().is_ok()).then_some((user, host))
+    (!user.is_empty() && host.parse::<Expression>().is_ok()).then_some((user, host))
 }
 
 /// Formats `udpctl WORDS`, quoted for a shell.
@@ -108,6 +108,8 @@ struct ExecLine<'a> {
     dashes: Option<usize>,
     /// True if `--shell` or `--script` says what to run.
     has_text: bool,
+    /// True if options before the first word name hosts.
+    has_hosts: bool,
     /// True if `--user` is there already.
     has_user: bool,
     /// Position of the first `-h` or `--help`.
@@ -125,6 +127,7 @@ impl<'a> ExecLine<'a> {
             positional: Vec::new(),
             dashes: None,
             has_text: false,
+            has_hosts: false,
             has_user: false,
             help: None,
         };
@@ -140,6 +143,8 @@ impl<'a> ExecLine<'a> {
                 };
                 let id = option.get_id().as_str();
                 line.has_text |= ["shell", "script"].contains(&id);
+                line.has_hosts |= line.positional.is_empty()
+                    && ["hosts", "group", "all_hosts", "hostfile"].contains(&id);
                 line.has_user |= id == "user";
                 if id == "help" {
                     line.help.get_or_insert(position);
@@ -165,7 +170,9 @@ impl<'a> ExecLine<'a> {
         if let Some(hint) = self.other_user(targets, command) {
             return Some(hint);
         }
-        if targets.is_empty() || kind == ErrorKind::ValueValidation && command.is_none() {
+        if targets.is_empty() && !self.has_hosts
+            || kind == ErrorKind::ValueValidation && command.is_none()
+        {
             return None;
         }
         if command.is_some() {
@@ -190,6 +197,9 @@ impl<'a> ExecLine<'a> {
     /// like one more target, or the last word.
     fn command(&self) -> Option<usize> {
         let (first, others) = self.positional.split_first()?;
+        if self.has_hosts {
+            return Some(*first);
+        }
         others
             .iter()
             .find(|&&at| !are_alike(self.words[*first], self.words[at]))

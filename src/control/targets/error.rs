@@ -27,6 +27,8 @@ pub enum TargetsError {
     File(FileError),
     /// Standard input cannot be read.
     Stdin(std::io::Error),
+    /// Groups are nested deeper than [`limits::GROUP_DEPTH`].
+    TooDeep,
     /// There are more than [`limits::TARGETS`].
     TooMany,
     /// The set is empty.
@@ -54,6 +56,11 @@ impl fmt::Display for TargetsError {
             } => write!(f, "{}: line {number}: {error}", line(path)),
             Self::File(error) => error.fmt(f),
             Self::Stdin(error) => write!(f, "standard input: {error}"),
+            Self::TooDeep => write!(
+                f,
+                "more than {} groups within each other",
+                limits::GROUP_DEPTH
+            ),
             Self::TooMany => write!(f, "more than {} targets", limits::TARGETS),
             Self::Nothing => f.write_str("the set of targets is empty"),
         }

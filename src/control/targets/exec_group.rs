@@ -5,16 +5,13 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::SystemTime;
-
-use crossbeam_channel::bounded;
-use rustix::process::{Pid, Signal, kill_process_group};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::control::limits;
 use crate::home;
+use crossbeam_channel::bounded;
 
 /// Returns the output of a command, or that of an earlier run that is kept in the file `cache`.
 ///
@@ -48,7 +45,6 @@ fn run(command: &str) -> Result<String, String> {
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot start /bin/sh: {error}"))?;
     let stdout = child.stdout.take().expect("stdout is a pipe");
@@ -60,11 +56,10 @@ fn run(command: &str) -> Result<String, String> {
         let _ = sender.send(read.map(|_| text));
     });
     reader.map_err(|error| format!("cannot start a thread: {error}"))?;
-    let read = receiver.recv_timeout(limits::GROUP_COMMAND);
-    if !matches!(&read, Ok(Ok(text)) if text.len() as u64 <= home::MAX_FILE) {
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
+    let end = Instant::now() + limits::GROUP_COMMAND;
+    let read = receiver.recv_deadline(end);
+    let is_complete = matches!(&read, Ok(Ok(text)) if text.len() as u64 <= home::MAX_FILE);
+    let status = ended(&mut child, if is_complete { end } else { Instant::now() });
     let text = match read {
         Err(_) => {
             return Err(format!(
@@ -81,10 +76,29 @@ fn run(command: &str) -> Result<String, String> {
         }
         Ok(Ok(text)) => text,
     };
-    if !status.success() {
-        return Err(format!("the command failed: {status}"));
+    match status {
+        None => Err(format!(
+            "the command does not end within {:?}",
+            limits::GROUP_COMMAND
+        )),
+        Some(status) if !status.success() => Err(format!("the command failed: {status}")),
+        Some(_) => Ok(text),
     }
-    Ok(text)
+}
+
+/// Waits for the end of the command, and kills it if that does not come in time.
+fn ended(child: &mut Child, end: Instant) -> Option<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +136,10 @@ mod tests {
         for (command, words) in [
             ("echo web1; exit 3", "the command failed: exit status: 3"),
             ("kill -9 $$", "the command failed: signal: 9 (SIGKILL)"),
+            (
+                "exec >&-; exec sleep 600",
+                "the command does not end within 10s",
+            ),
             ("yes", "the command writes more than 4194304 bytes"),
             (
                 "printf '\\377'",

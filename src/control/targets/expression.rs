@@ -3,6 +3,7 @@
 //!
 //! Invariant: a target is in a result once, at the place where it came first.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use indexmap::IndexSet;
@@ -11,12 +12,12 @@ use super::error::TargetsError;
 use super::group_name::{GroupName, is_group_name};
 use super::pattern::Pattern;
 use super::syntax::{ParseExpressionError, SyntaxError};
-use crate::net::Target;
+use crate::control::limits;
+use crate::net::{Host, Target};
 
 /// A set of targets as the user writes it.
 #[derive(Clone, Debug)]
 pub struct Expression {
-    text: String,
     terms: Vec<(Operator, Operand)>,
 }
 
@@ -47,6 +48,15 @@ pub trait Groups {
     fn resolve(&self, target: Target) -> Target;
 }
 
+impl Operand {
+    const fn count(&self) -> usize {
+        match self {
+            Self::Targets(targets) => targets.len(),
+            Self::Groups(names) => names.len(),
+        }
+    }
+}
+
 impl Operator {
     const fn of(letter: char) -> Option<Self> {
         match letter {
@@ -64,6 +74,7 @@ impl FromStr for Expression {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut terms = Vec::new();
+        let (mut count, mut place) = (0, 0);
         let (mut operator, mut start, mut inside) = (Operator::Union, 0, false);
         for (at, letter) in text.char_indices().chain([(text.len(), ',')]) {
             match letter {
@@ -73,13 +84,20 @@ impl FromStr for Expression {
             }
             let at_end = at == text.len();
             if let Some(next) = Operator::of(letter).filter(|_| !inside || at_end) {
-                let place = text[..start].chars().count();
-                terms.push((operator, operand(&text[start..at], place)?));
+                let length = text[start..at].chars().count();
+                let operand = operand(&text[start..at], place)?;
+                count += operand.count();
+                if count as u64 > limits::TARGETS {
+                    return Err(
+                        SyntaxError::new(place, "the set has more than a million members").into(),
+                    );
+                }
+                terms.push((operator, operand));
                 (operator, start) = (next, at + letter.len_utf8());
+                place += length + 1;
             }
         }
-        let text = text.to_owned();
-        Ok(Self { text, terms })
+        Ok(Self { terms })
     }
 }
 
@@ -124,24 +142,8 @@ impl Expression {
     /// Returns the set of a group.
     #[must_use]
     pub fn of_group(name: GroupName) -> Self {
-        let text = name.to_string();
         let terms = vec![(Operator::Union, Operand::Groups(vec![name]))];
-        Self { text, terms }
-    }
-
-    /// Returns the text as the user has written it.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns its only target, if it is written as one without numbers in brackets or groups.
-    #[must_use]
-    pub fn single(&self) -> Option<&Target> {
-        match &self.terms[..] {
-            [(_, Operand::Targets(targets))] if targets.len() == 1 => targets.first(),
-            _ => None,
-        }
+        Self { terms }
     }
 
     /// Returns the targets, in order.
@@ -167,13 +169,26 @@ impl Expression {
             match operator {
                 Operator::Union if all.is_empty() => all = members,
                 Operator::Union => all.extend(members),
-                Operator::Difference => all.retain(|target| !members.contains(target)),
-                Operator::Intersection => all.retain(|target| members.contains(target)),
+                Operator::Difference => {
+                    let matches = matcher(&members);
+                    all.retain(|target| !matches(target));
+                }
+                Operator::Intersection => all.retain(matcher(&members)),
                 Operator::SymmetricDifference => {
-                    all = all.symmetric_difference(&members).cloned().collect();
+                    let (both, rest): (IndexSet<_>, IndexSet<_>) =
+                        members.into_iter().partition(|target| all.contains(target));
+                    all.retain(|target| !both.contains(target));
+                    all.extend(rest);
                 }
             }
         }
         Ok(all)
     }
+}
+
+/// Returns what is true for targets of a set. One that is typed without a port stands for every port of its host.
+pub fn matcher(members: &IndexSet<Target>) -> impl Fn(&Target) -> bool {
+    let hosts = members.iter().filter(|member| !member.names_port());
+    let hosts: HashSet<&Host> = hosts.map(Target::host).collect();
+    move |target| members.contains(target) || hosts.contains(target.host())
 }

@@ -153,7 +153,9 @@ impl Inventory {
         for (name, table) in file.hosts {
             let entry = inventory.entry(&name, table);
             let entry = entry.map_err(|words| format!("host {name}: {words}"))?;
-            inventory.hosts.insert(name.to_lowercase(), entry);
+            if inventory.hosts.insert(name.to_lowercase(), entry).is_some() {
+                return Err(format!("host {name}: it is there twice"));
+            }
         }
         Ok(inventory)
     }
@@ -168,8 +170,12 @@ impl Inventory {
             return Err("not a name of a host".into());
         }
         let address = table.address.as_deref().map_or(Ok(named), parse)?;
-        let given = table.port.map(port).transpose()?.or(self.port);
-        let port = given.unwrap_or(address.port());
+        let typed = address.names_port().then(|| address.port());
+        let given = table.port.map(port).transpose()?.or(typed).or(self.port);
+        let port = given.unwrap_or(DEFAULT_PORT);
+        if let Some(tag) = table.tags.iter().find(|tag| !is_group_name(tag)) {
+            return Err(format!("{tag:?} cannot be a tag"));
+        }
         Ok(Entry {
             target: Target::labelled(name, address.host().clone(), port),
             tags: table.tags,
@@ -199,6 +205,9 @@ impl Inventory {
         let Some(group) = self.groups.get(name).cloned() else {
             return Err(TargetsError::NoGroup(GroupName::Named(name.to_owned())));
         };
+        if self.path.len() >= limits::GROUP_DEPTH {
+            return Err(TargetsError::TooDeep);
+        }
         self.path.push(name.to_owned());
         let members = match group {
             Group::Set(set) => set.targets(self),
@@ -263,8 +272,7 @@ impl Groups for Inventory {
         let Host::Name(name) = target.host() else {
             return target;
         };
-        // A name has no colon but that before its port.
-        let given = target.label().contains(':').then(|| target.port());
+        let given = target.names_port().then(|| target.port());
         let (host, port) = match self.hosts.get(name) {
             Some(entry) => (entry.target.host().clone(), entry.target.port()),
             None => (target.host().clone(), self.port.unwrap_or(DEFAULT_PORT)),

@@ -24,6 +24,7 @@ pub use syntax::{ParseExpressionError, SyntaxError};
 
 use indexmap::IndexSet;
 
+use self::expression::matcher;
 use self::list::sets_of_list;
 use super::limits;
 use crate::net::Target;
@@ -60,13 +61,14 @@ impl Selection {
             } else {
                 all.extend(targets);
             }
+            if all.len() as u64 > limits::TARGETS {
+                return Err(TargetsError::TooMany);
+            }
         }
         for set in &self.without {
             let without = set.targets(groups)?;
-            all.retain(|target| !without.contains(target));
-        }
-        if all.len() as u64 > limits::TARGETS {
-            return Err(TargetsError::TooMany);
+            let matches = matcher(&without);
+            all.retain(|target| !matches(target));
         }
         Ok(all.into_iter().collect())
     }

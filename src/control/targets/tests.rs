@@ -46,6 +46,10 @@ fn mistakes_are_told_with_their_place() {
         ("a!!b", "a name is missing, at character 3"),
         ("@", "this is no name of a group, at character 1"),
         ("b,@x/y", "this is no name of a group, at character 3"),
+        (
+            "n[1-600000],b,m[1-600000]",
+            "the set has more than a million members, at character 15",
+        ),
         ("a,b:0", "b:0: port 0 cannot be reached"),
     ] {
         let error = set.parse::<Expression>().unwrap_err().to_string();
@@ -146,6 +150,11 @@ fn what_is_wrong_with_groups_is_told() {
             "line 2: invalid type: integer `1`, expected a set, or a table with \"exec\"",
         ),
         (
+            "[hosts.a]\ntags = [\"a b\"]",
+            "host a: \"a b\" cannot be a tag",
+        ),
+        ("[hosts.a]\n[hosts.A]", "host a: it is there twice"),
+        (
             "[groups]\nweb = { run = \"x\" }",
             "line 2: unknown field `run`, expected `exec`",
         ),
@@ -165,6 +174,25 @@ fn what_is_wrong_with_groups_is_told() {
     ] {
         assert_eq!(Inventory::parse(inventory).unwrap_err(), words);
     }
+}
+
+#[test]
+fn a_port_in_an_address_counts_more_than_the_default_one() {
+    let inventory = "[defaults]\nport = 7100\n[hosts.a]\naddress = \"192.0.2.1:7002\"\n[hosts.b]\naddress = \"::1\"";
+    let targets = targets_in(inventory, "a,b,c,a:7003").unwrap();
+    let words: Vec<String> = targets.iter().map(Target::to_string).collect();
+    assert_eq!(
+        words,
+        ["192.0.2.1:7002", "[::1]:7100", "c:7100", "192.0.2.1:7003"]
+    );
+}
+
+#[test]
+fn groups_are_not_nested_without_end() {
+    let lines = (0..5000).map(|n| format!("g{n} = \"@g{}\"\n", n + 1));
+    let inventory = format!("[groups]\n{}", lines.collect::<Vec<_>>().concat());
+    let error = targets_in(&inventory, "@g0").unwrap_err();
+    assert_eq!(error.to_string(), "more than 100 groups within each other");
 }
 
 #[test]

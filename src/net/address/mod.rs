@@ -119,6 +119,12 @@ impl Target {
         self.port
     }
 
+    /// Returns true if the text that the user typed has a port.
+    #[must_use]
+    pub fn names_port(&self) -> bool {
+        self.label.contains("]:") || self.label.matches(':').count() == 1
+    }
+
     /// Resolves the name. May take seconds.
     ///
     /// # Errors
@@ -284,7 +290,10 @@ fn parse_host(text: &str) -> Result<Host, ParseAddressError> {
     };
     // A trailing dot makes a name absolute.
     let parts = text.strip_suffix('.').unwrap_or(text);
-    if parts.len() > MAX_NAME || !parts.split('.').all(good) {
+    // What ends in a number is an address (RFC 1123 §2.1): resolvers take 10.0.0.010 for 10.0.0.8.
+    let last = parts.rsplit('.').next().unwrap_or_default();
+    let is_address = last.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.len() > MAX_NAME || is_address || !parts.split('.').all(good) {
         return Err(ParseAddressError::Host(text.to_owned()));
     }
     Ok(Host::Name(text.to_ascii_lowercase()))
@@ -351,10 +360,7 @@ impl fmt::Display for ParseAddressError {
                 "{} is a number without a host; write host:{0}, or :{0} to listen",
                 shown(text)
             ),
-            Self::Set(c) => write!(
-                f,
-                "\"{c}\" cannot be part of a host; write several hosts with spaces between them"
-            ),
+            Self::Set(c) => write!(f, "\"{c}\" cannot be part of a host"),
         }
     }
 }

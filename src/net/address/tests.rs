@@ -68,18 +68,9 @@ fn a_text_that_is_no_target_gives_an_error_that_says_what_to_write() {
             "7000",
             "7000 is a number without a host; write host:7000, or :7000 to listen",
         ),
-        (
-            "web[01-40]",
-            "\"[\" cannot be part of a host; write several hosts with spaces between them",
-        ),
-        (
-            "@db",
-            "\"@\" cannot be part of a host; write several hosts with spaces between them",
-        ),
-        (
-            "a,b",
-            "\",\" cannot be part of a host; write several hosts with spaces between them",
-        ),
+        ("web[01-40]", "\"[\" cannot be part of a host"),
+        ("@db", "\"@\" cannot be part of a host"),
+        ("a,b", "\",\" cannot be part of a host"),
         (
             "[::1",
             "brackets hold one IPv6 address; write [::1]:7000 or [fe80::1%eth0]:7000",
