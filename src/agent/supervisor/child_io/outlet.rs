@@ -231,7 +231,10 @@ mod tests {
             outlet.release(outlet.end - 1000);
             outlet.end += outlet.room();
             assert_eq!(outlet.room(), 0);
+            // The window grows, and the part of the ring cannot.
             outlet.set_window(MAX_LANE);
+            outlet.set_lane(None);
+            outlet.end += outlet.room();
             outlet.set_lane(most);
             outlet.on_exit();
             outlet.set_lane(most);
