@@ -65,7 +65,7 @@ impl Report {
 impl<'a> Exec<'a> {
     pub(super) fn new(client: &'a mut Client, host: &Host, argv: Vec<OsString>) -> Self {
         let id = RequestId(client.rng.bytes());
-        let argv = argv.into_iter().map(OsText).collect();
+        let argv = argv.into_iter().map(OsText::from).collect();
         Self {
             client,
             host: host.clone(),
@@ -81,7 +81,7 @@ impl<'a> Exec<'a> {
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        let variable = (OsText(name.into()), OsText(value.into()));
+        let variable = (OsText::from(name.into()), OsText::from(value.into()));
         self.request.env.push(variable);
         self
     }
@@ -89,7 +89,7 @@ impl<'a> Exec<'a> {
     /// Sets the working directory. Default: the user's home directory.
     #[must_use]
     pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.request.cwd = Some(OsText(directory.into().into_os_string()));
+        self.request.cwd = Some(OsText::from(directory.into().into_os_string()));
         self
     }
 

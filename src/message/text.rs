@@ -4,14 +4,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Argument, path or variable, byte for byte.
+/// Argument, path, variable or script, byte for byte. Clones share the bytes, so that the requests to many hosts hold
+/// them once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct OsText(pub OsString);
+pub struct OsText(Arc<OsStr>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
@@ -26,17 +28,23 @@ impl OsText {
     pub fn as_os_str(&self) -> &OsStr {
         &self.0
     }
+
+    /// Returns the string as the operating system takes it.
+    #[must_use]
+    pub fn into_os_string(self) -> OsString {
+        self.0.as_ref().to_owned()
+    }
 }
 
 impl From<&str> for OsText {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self(OsStr::new(text).into())
     }
 }
 
 impl From<OsString> for OsText {
     fn from(text: OsString) -> Self {
-        Self(text)
+        Self(text.into())
     }
 }
 
@@ -58,13 +66,13 @@ impl Serialize for OsText {
 impl<'de> Deserialize<'de> for OsText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
-            return Ok(Self(OsString::from_vec(Vec::deserialize(deserializer)?)));
+            return Ok(OsString::from_vec(Vec::deserialize(deserializer)?).into());
         }
-        Ok(Self(match Wire::deserialize(deserializer)? {
-            Wire::Text(text) => text.into(),
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => OsString::from(text).into(),
             Wire::Bytes { b64 } => {
-                OsString::from_vec(STANDARD.decode(b64).map_err(serde::de::Error::custom)?)
+                OsString::from_vec(STANDARD.decode(b64).map_err(serde::de::Error::custom)?).into()
             }
-        }))
+        })
     }
 }

@@ -97,7 +97,7 @@ impl PolicyFile {
     /// Reads a file.
     pub(super) fn read(path: &Path, readers: Readers) -> Self {
         let content = match home::read_bytes(path, readers) {
-            Ok(Some(bytes)) => Content::Bytes(OsText(OsString::from_vec(bytes))),
+            Ok(Some(bytes)) => Content::Bytes(OsText::from(OsString::from_vec(bytes))),
             // A symbolic link without a target may lead to a file system that is not mounted.
             Ok(None) => match std::fs::read_link(path) {
                 Ok(target) => Content::Unusable(FileFault {
@@ -112,7 +112,7 @@ impl PolicyFile {
             },
             Err(error) => Content::Unusable(error.into()),
         };
-        let path = OsText(path.as_os_str().to_owned());
+        let path = OsText::from(path.as_os_str().to_owned());
         Self { path, content }
     }
 

@@ -142,7 +142,7 @@ fn without(bytes: &[u8], mark: usize, lines: &[usize]) -> Vec<u8> {
 fn admits_more(files: &PolicyFiles, key: &PublicKey, rest: &[u8]) -> bool {
     let mut changed = files.clone();
     let rest = std::ffi::OsString::from_vec(rest.to_vec());
-    changed.authorized_keys.content = Content::Bytes(OsText(rest));
+    changed.authorized_keys.content = Content::Bytes(OsText::from(rest));
     let (before, after) = (files.policy().0, changed.policy().0);
     let known = |new: &PublicKey| before.members().any(|member| member.key == *new);
     after

@@ -239,7 +239,9 @@ mod tests {
     #[test]
     fn hostile_input_becomes_one_printable_line_that_parses_equal() {
         let hostile = "a\n{\"event\":\"accepted\"}\r\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{200b}\u{2028}é\u{e0001}";
-        let bytes = OsText(std::os::unix::ffi::OsStringExt::from_vec(vec![0xff, b'\n']));
+        let bytes = OsText::from(
+            <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(vec![0xff, b'\n']),
+        );
         let exec = exec(vec![hostile.into(), bytes]);
         let line = written(Event::Denied {
             outcome: Outcome::Busy {},

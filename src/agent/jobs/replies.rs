@@ -28,7 +28,7 @@ pub(super) fn send_accepted(
             stderr: begin[1],
             stdin: job.stdin.taken(),
             terminal: job.terminal,
-            screen: screen.map(|bytes| OsText(OsString::from_vec(bytes))),
+            screen: screen.map(|bytes| OsText::from(OsString::from_vec(bytes))),
         },
     );
     if let Some(process) = job.started {

@@ -317,12 +317,16 @@ impl<P: Processes> Jobs<P> {
             terminal: exec.terminal.as_ref().map(|terminal| terminal.window),
             retain: job.retain,
         };
-        let plain = |text: OsText| text.0;
+        let plain = OsText::into_os_string;
         let pairs = exec.env.into_iter();
         let spec = Spec {
             argv: exec.argv.into_iter().map(plain).collect(),
-            script: exec.script.map(|text| text.0.into_encoded_bytes()),
-            env: pairs.map(|(name, value)| (name.0, value.0)).collect(),
+            script: exec
+                .script
+                .map(|text| text.into_os_string().into_encoded_bytes()),
+            env: pairs
+                .map(|(name, value)| (plain(name), plain(value)))
+                .collect(),
             cwd: exec.cwd.map(plain),
             user: grant.user,
             stdin: exec.stdin,

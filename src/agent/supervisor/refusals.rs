@@ -75,36 +75,42 @@ pub(super) fn request_of(start: &Start) -> Exec {
     let spec = &start.spec;
     let mut exec = Exec::new(
         start.request,
-        spec.argv.iter().cloned().map(OsText).collect(),
+        spec.argv.iter().cloned().map(OsText::from).collect(),
     );
     exec.env = spec
         .env
         .iter()
-        .map(|(name, value)| (OsText(name.clone()), OsText(value.clone())))
+        .map(|(name, value)| (OsText::from(name.clone()), OsText::from(value.clone())))
         .collect();
-    exec.cwd = spec.cwd.clone().map(OsText);
+    exec.cwd = spec.cwd.clone().map(OsText::from);
     exec.user = Some(spec.user.clone());
     exec.terminal.clone_from(&spec.terminal);
     exec.script = spec
         .script
         .clone()
-        .map(|text| OsText(OsString::from_vec(text)));
+        .map(|text| OsText::from(OsString::from_vec(text)));
     exec
 }
 
 /// Returns the request that a process was specified by, as far as it is recorded.
 pub(super) fn request_of_spec(request: RequestId, spec: &process::Spec) -> Exec {
-    let mut exec = Exec::new(request, spec.argv.iter().cloned().map(OsText).collect());
-    let text = |text: &OsString| OsText(text.clone());
+    let mut exec = Exec::new(
+        request,
+        spec.argv.iter().cloned().map(OsText::from).collect(),
+    );
+    let text = |text: &OsString| OsText::from(text.clone());
     let variables = spec.variables.iter();
     exec.env = variables
         .map(|(name, value)| (text(name), text(value)))
         .collect();
-    exec.cwd = spec.cwd.clone().map(|cwd| OsText(cwd.into_os_string()));
+    exec.cwd = spec
+        .cwd
+        .clone()
+        .map(|cwd| OsText::from(cwd.into_os_string()));
     exec.script = spec
         .script
         .clone()
-        .map(|text| OsText(OsString::from_vec(text)));
+        .map(|text| OsText::from(OsString::from_vec(text)));
     exec.user = Some(match &spec.user {
         User::Own(account) => account.name.to_string_lossy().into_owned(),
         User::Named(name) => name.clone(),

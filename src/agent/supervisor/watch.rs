@@ -79,7 +79,9 @@ impl Watch {
     /// Takes what [`follow`] has found.
     pub fn set_targets(&mut self, watched: Watched) {
         let targets = watched.targets.into_iter();
-        self.targets = targets.map(|target| PathBuf::from(target.0)).collect();
+        self.targets = targets
+            .map(|target| PathBuf::from(target.into_os_string()))
+            .collect();
         for failed in watched.failed {
             tracing::warn!("cannot watch {failed}");
         }
@@ -115,7 +117,9 @@ pub fn follow(descriptor: BorrowedFd<'_>, files: &[PathBuf]) -> Watched {
             failed.push(format!("{}: {error}", directory.display()));
         }
     }
-    let targets = targets.into_iter().map(|path| OsText(path.into()));
+    let targets = targets
+        .into_iter()
+        .map(|path| OsText::from(path.into_os_string()));
     Watched {
         targets: targets.collect(),
         failed,

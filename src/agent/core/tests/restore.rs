@@ -216,7 +216,9 @@ fn on_terminal(number: u8) -> Request {
 fn screen(reply: Option<Reply>) -> (u64, Option<String>) {
     match reply {
         Some(Reply::Accepted { stdout, screen, .. }) => {
-            let text = |OsText(screen)| String::from_utf8(screen.into_encoded_bytes()).unwrap();
+            let text = |screen: OsText| {
+                String::from_utf8(screen.into_os_string().into_encoded_bytes()).unwrap()
+            };
             (stdout, screen.map(text))
         }
         reply => panic!("{reply:?}"),

@@ -40,7 +40,9 @@ fn accepted_screen(reply: Option<Reply>) -> (u64, Option<String>) {
             screen,
             ..
         }) => {
-            let text = |OsText(screen)| String::from_utf8(screen.into_encoded_bytes()).unwrap();
+            let text = |screen: OsText| {
+                String::from_utf8(screen.into_os_string().into_encoded_bytes()).unwrap()
+            };
             (stdout, screen.map(text))
         }
         reply => panic!("{reply:?}"),

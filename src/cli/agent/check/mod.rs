@@ -147,7 +147,7 @@ fn authorize(
     member: &Member,
     args: &CheckArgs,
 ) -> Result<String, String> {
-    let argv = args.argv.iter().cloned().map(OsText).collect();
+    let argv = args.argv.iter().cloned().map(OsText::from).collect();
     let mut exec = Exec::new(RequestId([0; 16]), argv);
     exec.user.clone_from(&args.user);
     let accounts = HostAccounts(Account::current());

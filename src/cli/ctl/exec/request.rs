@@ -23,9 +23,9 @@ pub(super) fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rn
         id: args.id.unwrap_or_else(|| RequestId(rng.bytes())),
         argv: argv(args),
         env: env
-            .map(|(name, value)| (OsText(name), OsText(value)))
+            .map(|(name, value)| (OsText::from(name), OsText::from(value)))
             .collect(),
-        cwd: args.cwd.clone().map(OsText),
+        cwd: args.cwd.clone().map(OsText::from),
         stdin: args.stdin,
         timeout_ms: args.timeout.map(millis),
         lease_ms: Some(millis(args.lease)),
@@ -50,7 +50,7 @@ pub(super) fn read_script(file: &Path) -> Result<OsText> {
     if text.len() > SCRIPT {
         bail!("{}: a script has at most {SCRIPT} bytes", name());
     }
-    let text = OsText(OsString::from_vec(text));
+    let text = OsText::from(OsString::from_vec(text));
     // JSON takes six bytes for a control character.
     let length = serde_json::to_string(&text).with_context(name)?.len();
     if length > LINE / 2 {
@@ -75,7 +75,7 @@ pub(super) fn argv(args: &ExecArgs) -> Vec<OsText> {
         argv.push(name.to_owned());
     }
     argv.extend(args.argv.iter().cloned());
-    argv.into_iter().map(OsText).collect()
+    argv.into_iter().map(OsText::from).collect()
 }
 
 /// Returns type and size of the user's terminal.

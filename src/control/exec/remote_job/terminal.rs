@@ -14,8 +14,8 @@ impl RemoteJob {
             self.actions
                 .push_back(Action::Accepted { terminal, places });
         }
-        if let Some(OsText(screen)) = screen {
-            let bytes = std::os::unix::ffi::OsStringExt::into_vec(screen);
+        if let Some(screen) = screen {
+            let bytes = screen.into_os_string().into_encoded_bytes();
             self.actions.push_back(Action::Screen(bytes.into()));
         }
         let keyboard = matches!(self.request, JobRequest::Attach { keyboard: true, .. });
