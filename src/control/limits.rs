@@ -126,3 +126,10 @@ pub const GROUP_KEPT: Duration = Duration::from_secs(60);
 
 /// Bytes of a name that are shown in an error about it.
 pub const NAME_SHOWN: usize = 256;
+
+/// Names of hosts of one outcome class that a summary always has: as many as can be looked through.
+pub const SUMMARY_NAMES: usize = 300;
+
+/// Bytes of a summary's line for more names than that: eight screens of a terminal. Names that fold need little of it, and
+/// each host that was contacted has a line of its own before.
+pub const SUMMARY_LINE: usize = 16 << 10;

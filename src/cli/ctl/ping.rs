@@ -86,7 +86,7 @@ pub fn run(args: &PingArgs) -> Result<u8> {
     client.close();
     printed?;
     if targets.len() > 1 {
-        note(&tally.line(began.elapsed()));
+        note(&tally.lines(began.elapsed()).join("\n"));
         return Ok(tally.exit_status());
     }
     Ok(u8::from(tally.exit_status() != 0))

@@ -90,7 +90,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     });
     client.close();
     if targets.len() > 1 {
-        note(&tally.line(began.elapsed()));
+        note(&tally.lines(began.elapsed()).join("\n"));
         return Ok(tally.exit_status());
     }
     Ok(if tally.exit_status() == 0 { 0 } else { 255 })

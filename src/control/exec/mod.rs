@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod show;
 pub mod summary;
+mod tally;
 
 pub use plan::{Failure, Finish, Interruption, Settings, Task, TerminalMode, Verbosity};
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};

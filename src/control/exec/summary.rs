@@ -1,8 +1,8 @@
-//! End of a run: a line or a JSON object for a host, a summary line for several, an exit status for both.
+//! End of a run: a line or a JSON object for a host, and the exit status for one.
 //!
-//! Sans-IO. Not the meaning of outcomes, which comes from the table in `message`.
+//! Sans-IO. Not the meaning of outcomes, which comes from the table in `message`, nor the count of several hosts, which
+//! is in [`tally`](super::tally).
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,52 +12,12 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::show::Capture;
+pub use super::tally::Tally;
 use crate::control::contact::NO_ANSWER;
 use crate::control::limits;
 use crate::escape;
 pub use crate::message::Fate;
 use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, StartStep, status};
-
-/// Outcome classes of the hosts of a run over several targets.
-#[derive(Clone, Default, Debug)]
-pub struct Tally {
-    hosts: BTreeMap<Fate, Vec<String>>,
-}
-
-impl Tally {
-    /// Counts a host.
-    pub fn add(&mut self, fate: Fate, label: &str) {
-        self.hosts.entry(fate).or_default().push(label.to_owned());
-    }
-
-    /// Returns the summary line, as in
-    /// `117 ok, 2 failed, 1 unreachable of 120 in 0.84s; failed: a, b; unreachable: c`.
-    #[must_use]
-    pub fn line(&self, took: Duration) -> String {
-        let ok = self.hosts.get(&Fate::Ok).map_or(0, Vec::len);
-        let others = || self.hosts.iter().filter(|(fate, _)| **fate != Fate::Ok);
-        let mut line = format!("{ok} {}", Fate::Ok.name());
-        for (fate, labels) in others() {
-            let _ = write!(line, ", {} {}", labels.len(), fate.name());
-        }
-        let hosts: usize = self.hosts.values().map(Vec::len).sum();
-        let _ = write!(line, " of {hosts} in {:.2}s", took.as_secs_f64());
-        for (fate, labels) in others() {
-            let _ = write!(line, "; {}: {}", fate.name(), labels.join(", "));
-        }
-        line
-    }
-
-    /// Returns the exit status of `udpctl`: that of the gravest class, by [`status::severity`].
-    #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        self.hosts
-            .keys()
-            .map(|fate| fate.exit_status())
-            .max_by_key(|&number| status::severity(number))
-            .unwrap_or(status::SUCCESS)
-    }
-}
 
 /// Returns the number of bytes of output that the agent no longer held.
 fn missing(report: &Report) -> u64 {
@@ -270,39 +230,6 @@ mod tests {
             pid: None,
             home: None,
             note: None,
-        }
-    }
-
-    #[test]
-    fn the_summary_line_counts_all_hosts_and_names_those_that_are_not_ok() {
-        let mut tally = Tally::default();
-        tally.add(Fate::Unreachable, "c");
-        for _ in 0..117 {
-            tally.add(Fate::Ok, "x");
-        }
-        tally.add(Fate::Failed, "a");
-        tally.add(Fate::Failed, "b");
-        assert_eq!(
-            tally.line(Duration::from_millis(842)),
-            "117 ok, 2 failed, 1 unreachable of 120 in 0.84s; failed: a, b; unreachable: c"
-        );
-        assert_eq!(tally.exit_status(), 4);
-    }
-
-    #[test]
-    fn the_gravest_class_decides_the_exit_status() {
-        for (fates, status) in [
-            (&[Fate::Ok][..], 0),
-            (&[Fate::Ok, Fate::Failed], 5),
-            (&[Fate::Stopped, Fate::Failed], 3),
-            (&[Fate::Stopped, Fate::Denied, Fate::Failed], 4),
-            (&[Fate::Skipped, Fate::Lost], 130),
-        ] {
-            let mut tally = Tally::default();
-            for &fate in fates {
-                tally.add(fate, "h");
-            }
-            assert_eq!(tally.exit_status(), status, "{fates:?}");
         }
     }
 

@@ -256,7 +256,7 @@ pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
         return status_of_one(finish);
     }
     if finish.interruption != Some(Interruption::BrokenPipe) {
-        note(&finish.tally.line(finish.took));
+        note(&finish.tally.lines(finish.took).join("\n"));
     }
     match finish.interruption {
         None => finish.tally.exit_status(),
