@@ -25,6 +25,14 @@ pub const CLOSE: Duration = Duration::from_millis(500);
 /// outputs, together 32 MiB.
 pub const WINDOW: usize = 256;
 
+/// Time after which a host that has not answered loses its place in the window, and stays asked: several round trips of
+/// the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
+pub const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Maximum number of hosts that have lost their places: with [`WINDOW`] of them a second, more than in
+/// [`CONTACT_TIMEOUT`]. Each costs an INIT a second, together 5 MB/s.
+pub const OVERDUE: usize = 4096;
+
 /// Bytes of a line that are held until it ends; a longer line is shown in pieces. Well below the credit of a
 /// stream, so that a line without end does not stop its host.
 pub const PARTIAL_LINE: usize = 16 << 10;

@@ -24,3 +24,4 @@ pub mod stdio;
 #[cfg(feature = "cli")]
 pub mod targets;
 pub mod tickets;
+pub mod window;

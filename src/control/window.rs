@@ -1,0 +1,243 @@
+//! Number of hosts that may be begun now, of a run with many.
+//!
+//! Sans-IO. Not the order of the hosts, nor what is done with them. Invariants: a host that has answered holds a place
+//! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for
+//! [`limits::ANSWER_TIME`] and no longer, and is counted until it answers or ends, so that the hosts in progress are
+//! bounded.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::limits;
+use crate::time::Instant;
+
+/// Places for the hosts in progress.
+#[derive(Debug)]
+pub struct Window {
+    places: usize,
+    /// Maximum number of hosts that hold a place and have not answered.
+    first_contacts: usize,
+    hosts: HashMap<u32, Phase>,
+    /// Hosts that wait for their first answer, in the order of their beginnings, with the ends of their places. The first
+    /// one does wait; others may have answered or ended since.
+    waiting: VecDeque<(Instant, u32)>,
+    /// Number of hosts in each phase.
+    counts: [usize; 3],
+}
+
+/// Phase of a host in progress.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// It has a place and has not answered.
+    Waiting,
+    /// It has lost its place and has not answered.
+    Overdue,
+    /// It has answered and holds a place.
+    Answered,
+}
+
+impl Window {
+    /// Creates a window for `places` hosts at a time; at least one.
+    #[must_use]
+    pub fn new(places: usize) -> Self {
+        let places = places.max(1);
+        Self {
+            places,
+            first_contacts: places,
+            hosts: HashMap::new(),
+            waiting: VecDeque::new(),
+            counts: [0; 3],
+        }
+    }
+
+    /// Limits the hosts that hold a place and have not answered to `first_contacts`, at least one: their answers may
+    /// arrive together.
+    #[must_use]
+    pub fn with_first_contacts(mut self, first_contacts: usize) -> Self {
+        self.first_contacts = first_contacts.max(1);
+        self
+    }
+
+    /// Returns true if a host may be begun.
+    pub fn has_room(&mut self, now: Instant) -> bool {
+        self.expire(now);
+        self.count(Phase::Waiting) + self.count(Phase::Answered) < self.places
+            && self.count(Phase::Waiting) < self.first_contacts
+            && self.count(Phase::Overdue) < limits::OVERDUE
+    }
+
+    /// A host has begun.
+    pub fn begin(&mut self, now: Instant, slot: u32) {
+        self.set(slot, Some(Phase::Waiting));
+        self.waiting.push_back((now + limits::ANSWER_TIME, slot));
+    }
+
+    /// A host has answered. Harmless if it has answered before or is not in progress.
+    pub fn answered(&mut self, slot: u32) {
+        if self.hosts.contains_key(&slot) {
+            self.set(slot, Some(Phase::Answered));
+            self.trim();
+        }
+    }
+
+    /// A host has ended. Harmless if it is not in progress.
+    pub fn ended(&mut self, slot: u32) {
+        self.set(slot, None);
+        self.trim();
+    }
+
+    /// Returns the time at which the next host loses its place. Of interest while there is no room and hosts are left to
+    /// begin.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.front().map(|&(end, _)| end)
+    }
+
+    /// Returns the number of hosts in progress.
+    #[must_use]
+    pub fn in_progress(&self) -> usize {
+        self.hosts.len()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(&(end, slot)) = self.waiting.front()
+            && end <= now
+        {
+            self.set(slot, Some(Phase::Overdue));
+            self.trim();
+        }
+    }
+
+    /// Removes hosts that do not wait any more from the front.
+    fn trim(&mut self) {
+        while let Some((_, slot)) = self.waiting.front()
+            && self.hosts.get(slot) != Some(&Phase::Waiting)
+        {
+            self.waiting.pop_front();
+        }
+    }
+
+    fn set(&mut self, slot: u32, phase: Option<Phase>) {
+        let earlier = match phase {
+            Some(phase) => self.hosts.insert(slot, phase),
+            None => self.hosts.remove(&slot),
+        };
+        if let Some(phase) = earlier {
+            self.counts[phase as usize] -= 1;
+        }
+        if let Some(phase) = phase {
+            self.counts[phase as usize] += 1;
+        }
+    }
+
+    const fn count(&self, phase: Phase) -> usize {
+        self.counts[phase as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const START: Instant = Instant::ZERO;
+
+    /// Begins hosts from `slot` on while there is room, and returns the next slot.
+    fn fill(window: &mut Window, now: Instant, mut slot: u32) -> u32 {
+        while window.has_room(now) {
+            window.begin(now, slot);
+            slot += 1;
+        }
+        slot
+    }
+
+    #[test]
+    fn the_next_host_begins_when_one_ends() {
+        let mut window = Window::new(4);
+        assert_eq!(fill(&mut window, START, 0), 4);
+        window.answered(2);
+        assert!(!window.has_room(START));
+        window.ended(2);
+        assert_eq!(fill(&mut window, START, 4), 5);
+        assert_eq!(window.in_progress(), 4);
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_loses_its_place_and_is_still_in_progress() {
+        let mut window = Window::new(2);
+        fill(&mut window, START, 0);
+        window.answered(1);
+        let end = window.next_deadline().unwrap();
+        assert_eq!(end, START + limits::ANSWER_TIME);
+        assert!(!window.has_room(end - Duration::from_micros(1)));
+        assert_eq!(fill(&mut window, end, 2), 3);
+        assert_eq!(window.in_progress(), 3);
+        // It needs a place when it answers after all, which is one too many.
+        window.answered(0);
+        window.ended(1);
+        assert!(!window.has_room(end));
+        window.ended(0);
+        assert!(window.has_room(end));
+    }
+
+    #[test]
+    fn a_host_that_has_answered_keeps_its_place_however_long_it_takes() {
+        let mut window = Window::new(1);
+        window.begin(START, 7);
+        window.answered(7);
+        assert_eq!(window.next_deadline(), None);
+        assert!(!window.has_room(START + 1000 * limits::ANSWER_TIME));
+    }
+
+    #[test]
+    fn the_hosts_whose_answers_may_arrive_together_are_limited() {
+        let mut window = Window::new(8).with_first_contacts(3);
+        assert_eq!(fill(&mut window, START, 0), 3);
+        window.answered(0);
+        window.answered(0);
+        assert_eq!(fill(&mut window, START, 3), 4);
+    }
+
+    #[test]
+    fn the_hosts_that_do_not_answer_are_bounded() {
+        let mut window = Window::new(256);
+        let (mut now, mut slot) = (START, 0);
+        for _ in 0..100 {
+            slot = fill(&mut window, now, slot);
+            now += limits::ANSWER_TIME;
+        }
+        assert_eq!(window.in_progress(), limits::OVERDUE);
+        window.ended(0);
+        assert!(window.has_room(now));
+    }
+
+    #[test]
+    fn a_window_without_places_lets_one_host_begin_at_a_time() {
+        let mut window = Window::new(0).with_first_contacts(0);
+        assert_eq!(fill(&mut window, START, 0), 1);
+    }
+
+    proptest! {
+        /// Each step: a host, what happens to it, and the time that passes.
+        #[test]
+        fn any_order_of_events_keeps_the_counts(steps: Vec<(u8, u8, u16)>) {
+            let mut window = Window::new(5);
+            let mut now = START;
+            for (slot, event, pause) in steps {
+                now += Duration::from_millis(pause.into());
+                let slot = u32::from(slot);
+                match event % 3 {
+                    0 if window.has_room(now) && !window.hosts.contains_key(&slot) => window.begin(now, slot),
+                    0 | 1 => window.answered(slot),
+                    _ => window.ended(slot),
+                }
+                for phase in [Phase::Waiting, Phase::Overdue, Phase::Answered] {
+                    let counted = window.hosts.values().filter(|&&other| other == phase).count();
+                    prop_assert_eq!(window.count(phase), counted);
+                }
+                prop_assert_eq!(window.next_deadline().is_some(), window.count(Phase::Waiting) > 0);
+                prop_assert!(window.count(Phase::Waiting) <= 5);
+            }
+        }
+    }
+}
