@@ -10,7 +10,8 @@ use crossbeam_channel::never;
 
 use super::{Client, Error, Host};
 use crate::control::exec::{
-    Failure, Finish, Goal, JobRequest, Settings, Style, Task, TerminalMode, Verbosity, run,
+    Failure, Finish, Fleet, Goal, HostFileError, JobRequest, Settings, Style, Surroundings, Task,
+    TaskHost, TerminalMode, Verbosity, run,
 };
 use crate::control::limits;
 use crate::control::stdio::{Sink, Streams};
@@ -149,7 +150,7 @@ impl<'a> Exec<'a> {
         let captures = [stdout.clone(), stderr.clone()];
         let task = Task {
             label: self.host.label().to_owned(),
-            host: Ok(self.client.known(&self.host)),
+            host: TaskHost::Found(Ok(self.client.known(&self.host))),
             request: JobRequest::Exec(self.request),
         };
         let settings = Settings {
@@ -161,14 +162,16 @@ impl<'a> Exec<'a> {
             terminal_mode: TerminalMode::Apart,
             forward: Vec::new(),
             verbosity: Verbosity::Silent,
+            fleet: Fleet::default(),
         };
         let streams = Streams {
             stdin: self.stdin,
             stdout: self.stdout.unwrap_or_else(|| Sink::writer(stdout)),
             stderr: self.stderr.unwrap_or_else(|| Sink::writer(stderr)),
         };
-        let network = &self.client.network;
-        let finish = run(network, None, None, vec![task], settings, streams, &never());
+        let signals = never();
+        let surroundings = Surroundings::new(&self.client.network, streams, &signals);
+        let finish = run(vec![task], settings, surroundings);
         self.client.learn(&self.host, finish.ticket);
         report(finish, &captures)
     }
@@ -180,6 +183,12 @@ fn report(finish: Finish, captures: &[Capture; 2]) -> Result<Report, Error> {
     }
     match finish.failure {
         Some(Failure::Stream { name, error }) => return Err(Error::Stream { name, error }),
+        Some(Failure::File(HostFileError { error, .. })) => {
+            return Err(Error::Stream {
+                name: "a file",
+                error,
+            });
+        }
         Some(Failure::Network) => return Err(Error::NetworkEnded),
         None => {}
     }

@@ -4,6 +4,7 @@
 //! the others.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +51,10 @@ pub enum HostError {
     NoSocket(NoSocket),
     /// The agent's key is not known.
     Trust(TrustError),
+    /// The request cannot be recorded, so its id could not prevent a second start.
+    Journal(io::Error),
+    /// Names cannot be looked up here.
+    NoResolver,
 }
 
 impl fmt::Display for HostError {
@@ -64,6 +69,11 @@ impl fmt::Display for HostError {
                 f.write_str(text.strip_prefix(&prefix).unwrap_or(&text))
             }
             Self::Trust(error) => error.fmt(f),
+            Self::Journal(error) => write!(
+                f,
+                "the request cannot be recorded in the journal, so --id could not prevent a second start: {error}"
+            ),
+            Self::NoResolver => f.write_str("names cannot be looked up here"),
         }
     }
 }
@@ -109,21 +119,32 @@ impl HostResolver {
         client: &Client,
     ) -> Vec<Result<Host, HostError>> {
         std::iter::zip(targets, addresses)
-            .map(|(target, addresses)| {
-                let addresses = addresses.map_err(HostError::Resolve)?;
-                let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
-                let pin = self
-                    .known
-                    .lookup(target, &ips, self.own_agent.as_deref())
-                    .map_err(HostError::Trust)?;
-                Ok(Host {
-                    label: target.label().to_owned(),
-                    agent: pin.key,
-                    paths: client.paths(&addresses).map_err(HostError::NoSocket)?,
-                    ticket: self.tickets.load(&pin.key),
-                })
-            })
+            .map(|(target, addresses)| self.host(target, addresses, client))
             .collect()
+    }
+
+    /// Returns the host of a target that was resolved.
+    ///
+    /// # Errors
+    /// [`HostError`]: the reason why it cannot be contacted.
+    pub fn host(
+        &self,
+        target: &Target,
+        addresses: Resolved,
+        client: &Client,
+    ) -> Result<Host, HostError> {
+        let addresses = addresses.map_err(HostError::Resolve)?;
+        let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
+        let pin = self
+            .known
+            .lookup(target, &ips, self.own_agent.as_deref())
+            .map_err(HostError::Trust)?;
+        Ok(Host {
+            label: target.label().to_owned(),
+            agent: pin.key,
+            paths: client.paths(&addresses).map_err(HostError::NoSocket)?,
+            ticket: self.tickets.load(&pin.key),
+        })
     }
 }
 

@@ -18,6 +18,9 @@ pub const NOTE: usize = 512;
 /// seconds.
 pub const RESOLVERS: usize = 16;
 
+/// The same with the threads that replace those whose names take too long.
+pub const RESOLVERS_MOST: usize = 64;
+
 /// Time for which the end of the program waits until the network thread has closed its sessions.
 pub const CLOSE: Duration = Duration::from_millis(500);
 
@@ -33,6 +36,9 @@ pub const ANSWER_TIME: Duration = Duration::from_secs(1);
 /// [`CONTACT_TIMEOUT`]. Each costs an INIT a second, together 5 MB/s.
 pub const OVERDUE: usize = 4096;
 
+/// Hosts that take the input of `exec -i`: all run at the same time.
+pub const STDIN_HOSTS: usize = 1024;
+
 /// Bytes of a line that are held until it ends; a longer line is shown in pieces. Well below the credit of a
 /// stream, so that a line without end does not stop its host.
 pub const PARTIAL_LINE: usize = 16 << 10;
@@ -42,6 +48,27 @@ pub const CAPTURE: usize = 64 << 20;
 
 /// The same with several hosts: 256 at a time hold half a gigabyte at most.
 pub const CAPTURE_FLEET: usize = 1 << 20;
+
+/// Columns of names behind which lines on a terminal are aligned: half of a narrow one.
+pub const LABEL_WIDTH: usize = 40;
+
+/// Bytes of the outputs of one host that are held to be gathered; longer ones are shown as they come.
+pub const GATHERED_HOST: usize = 4 << 20;
+
+/// The same of all hosts together, equal outputs counted once.
+pub const GATHERED: usize = 256 << 20;
+
+/// Bytes queued for standard output above which no further host begins, so that a slow reader bounds the memory.
+pub const BACKLOG: usize = 4 << 20;
+
+/// Time for which a run that is left writes what is queued. A stopped terminal must not keep the user.
+pub const LEAVE: Duration = Duration::from_millis(500);
+
+/// Time for which a run waits for an event while nothing is due: any.
+pub const NO_WAIT: Duration = Duration::from_secs(3600);
+
+/// Files of hosts' outputs that are open at a time: well below the usual limit of 1024 descriptors.
+pub const HOST_FILES: usize = 128;
 
 /// Bytes read from stdin at a time.
 pub const STDIN_CHUNK: usize = 64 << 10;
@@ -136,8 +163,8 @@ pub const GROUP_KEPT: Duration = Duration::from_secs(60);
 pub const NAME_SHOWN: usize = 256;
 
 /// Names of hosts of one outcome class that a summary always has: as many as can be looked through.
-pub const SUMMARY_NAMES: usize = 300;
+pub const SUMMARY_NAMES: usize = 100;
 
-/// Bytes of a summary's line for more names than that: eight screens of a terminal. Names that fold need little of it, and
-/// each host that was contacted has a line of its own before.
-pub const SUMMARY_LINE: usize = 16 << 10;
+/// Bytes of a summary's line for more names than that: two screens of a terminal. Names that fold need little of it, and
+/// the record of the last run has them all.
+pub const SUMMARY_LINE: usize = 4 << 10;

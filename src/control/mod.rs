@@ -11,10 +11,13 @@ pub mod client;
 pub mod console;
 pub mod contact;
 pub mod exec;
+pub mod fleet;
+pub mod fold;
 pub mod host_resolver;
 pub mod journal;
 pub mod known_agents;
 pub mod limits;
+pub mod lookups;
 pub mod query;
 #[cfg(feature = "cli")]
 pub mod send;

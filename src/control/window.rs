@@ -1,11 +1,12 @@
 //! Number of hosts that may be begun now, of a run with many.
 //!
 //! Sans-IO. Not the order of the hosts, nor what is done with them. Invariants: a host that has answered holds a place
-//! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for
-//! [`limits::ANSWER_TIME`] and no longer, and is counted until it answers or ends, so that the hosts in progress are
-//! bounded.
+//! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for a
+//! limited time, and is counted until it answers or ends, so that the hosts in progress are bounded. That time follows
+//! the time that answers take: where a busy machine delays all of them, no more hosts begin than without a limit.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::limits;
 use crate::time::Instant;
@@ -16,12 +17,14 @@ pub struct Window {
     places: usize,
     /// Maximum number of hosts that hold a place and have not answered.
     first_contacts: usize,
-    hosts: HashMap<u32, Phase>,
-    /// Hosts that wait for their first answer, in the order of their beginnings, with the ends of their places. The first
+    hosts: HashMap<u32, (Phase, Instant)>,
+    /// Hosts that wait for their first answer, in the order of their beginnings, with the times of those. The first
     /// one does wait; others may have answered or ended since.
     waiting: VecDeque<(Instant, u32)>,
     /// Number of hosts in each phase.
     counts: [usize; 3],
+    /// Smoothed time of the first answers.
+    answer_time: Duration,
 }
 
 /// Phase of a host in progress.
@@ -46,6 +49,7 @@ impl Window {
             hosts: HashMap::new(),
             waiting: VecDeque::new(),
             counts: [0; 3],
+            answer_time: Duration::ZERO,
         }
     }
 
@@ -67,16 +71,25 @@ impl Window {
 
     /// A host has begun.
     pub fn begin(&mut self, now: Instant, slot: u32) {
-        self.set(slot, Some(Phase::Waiting));
-        self.waiting.push_back((now + limits::ANSWER_TIME, slot));
+        self.set(slot, Some((Phase::Waiting, now)));
+        self.waiting.push_back((now, slot));
     }
 
     /// A host has answered. Harmless if it has answered before or is not in progress.
-    pub fn answered(&mut self, slot: u32) {
-        if self.hosts.contains_key(&slot) {
-            self.set(slot, Some(Phase::Answered));
+    pub fn answered(&mut self, now: Instant, slot: u32) {
+        if let Some(&(phase, begun)) = self.hosts.get(&slot)
+            && phase != Phase::Answered
+        {
+            // The weight of RFC 6298 §2.3.
+            self.answer_time = (7 * self.answer_time + now.since(begun)) / 8;
+            self.set(slot, Some((Phase::Answered, begun)));
             self.trim();
         }
+    }
+
+    /// Returns the time for which a host that does not answer holds its place.
+    fn patience(&self) -> Duration {
+        limits::ANSWER_TIME.max(4 * self.answer_time)
     }
 
     /// A host has ended. Harmless if it is not in progress.
@@ -89,7 +102,8 @@ impl Window {
     /// begin.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.front().map(|&(end, _)| end)
+        let &(begun, _) = self.waiting.front()?;
+        Some(begun + self.patience())
     }
 
     /// Returns the number of hosts in progress.
@@ -99,10 +113,11 @@ impl Window {
     }
 
     fn expire(&mut self, now: Instant) {
-        while let Some(&(end, slot)) = self.waiting.front()
-            && end <= now
+        let patience = self.patience();
+        while let Some(&(begun, slot)) = self.waiting.front()
+            && begun + patience <= now
         {
-            self.set(slot, Some(Phase::Overdue));
+            self.set(slot, Some((Phase::Overdue, begun)));
             self.trim();
         }
     }
@@ -110,21 +125,24 @@ impl Window {
     /// Removes hosts that do not wait any more from the front.
     fn trim(&mut self) {
         while let Some((_, slot)) = self.waiting.front()
-            && self.hosts.get(slot) != Some(&Phase::Waiting)
+            && self
+                .hosts
+                .get(slot)
+                .is_none_or(|host| host.0 != Phase::Waiting)
         {
             self.waiting.pop_front();
         }
     }
 
-    fn set(&mut self, slot: u32, phase: Option<Phase>) {
-        let earlier = match phase {
-            Some(phase) => self.hosts.insert(slot, phase),
+    fn set(&mut self, slot: u32, host: Option<(Phase, Instant)>) {
+        let earlier = match host {
+            Some(host) => self.hosts.insert(slot, host),
             None => self.hosts.remove(&slot),
         };
-        if let Some(phase) = earlier {
+        if let Some((phase, _)) = earlier {
             self.counts[phase as usize] -= 1;
         }
-        if let Some(phase) = phase {
+        if let Some((phase, _)) = host {
             self.counts[phase as usize] += 1;
         }
     }
@@ -138,7 +156,6 @@ impl Window {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const START: Instant = Instant::ZERO;
 
@@ -155,7 +172,7 @@ mod tests {
     fn the_next_host_begins_when_one_ends() {
         let mut window = Window::new(4);
         assert_eq!(fill(&mut window, START, 0), 4);
-        window.answered(2);
+        window.answered(START, 2);
         assert!(!window.has_room(START));
         window.ended(2);
         assert_eq!(fill(&mut window, START, 4), 5);
@@ -166,14 +183,14 @@ mod tests {
     fn a_host_that_does_not_answer_loses_its_place_and_is_still_in_progress() {
         let mut window = Window::new(2);
         fill(&mut window, START, 0);
-        window.answered(1);
+        window.answered(START, 1);
         let end = window.next_deadline().unwrap();
         assert_eq!(end, START + limits::ANSWER_TIME);
         assert!(!window.has_room(end - Duration::from_micros(1)));
         assert_eq!(fill(&mut window, end, 2), 3);
         assert_eq!(window.in_progress(), 3);
         // It needs a place when it answers after all, which is one too many.
-        window.answered(0);
+        window.answered(START, 0);
         window.ended(1);
         assert!(!window.has_room(end));
         window.ended(0);
@@ -184,17 +201,39 @@ mod tests {
     fn a_host_that_has_answered_keeps_its_place_however_long_it_takes() {
         let mut window = Window::new(1);
         window.begin(START, 7);
-        window.answered(7);
+        window.answered(START, 7);
         assert_eq!(window.next_deadline(), None);
         assert!(!window.has_room(START + 1000 * limits::ANSWER_TIME));
+    }
+
+    #[test]
+    fn late_answers_make_the_window_patient() {
+        let mut window = Window::new(8);
+        fill(&mut window, START, 0);
+        let late = START + 3 * limits::ANSWER_TIME;
+        for slot in 0..8 {
+            window.answered(late, slot);
+            window.ended(slot);
+        }
+        fill(&mut window, late, 8);
+        let patience = window.next_deadline().unwrap().since(late);
+        assert!(patience > 5 * limits::ANSWER_TIME, "{patience:?}");
+        // Quick answers make it impatient again.
+        for slot in 8..100 {
+            window.answered(late, slot);
+            window.ended(slot);
+            window.begin(late, slot + 8);
+        }
+        let patience = window.next_deadline().unwrap().since(late);
+        assert_eq!(patience, limits::ANSWER_TIME);
     }
 
     #[test]
     fn the_hosts_whose_answers_may_arrive_together_are_limited() {
         let mut window = Window::new(8).with_first_contacts(3);
         assert_eq!(fill(&mut window, START, 0), 3);
-        window.answered(0);
-        window.answered(0);
+        window.answered(START, 0);
+        window.answered(START, 0);
         assert_eq!(fill(&mut window, START, 3), 4);
     }
 
@@ -228,11 +267,11 @@ mod tests {
                 let slot = u32::from(slot);
                 match event % 3 {
                     0 if window.has_room(now) && !window.hosts.contains_key(&slot) => window.begin(now, slot),
-                    0 | 1 => window.answered(slot),
+                    0 | 1 => window.answered(now, slot),
                     _ => window.ended(slot),
                 }
                 for phase in [Phase::Waiting, Phase::Overdue, Phase::Answered] {
-                    let counted = window.hosts.values().filter(|&&other| other == phase).count();
+                    let counted = window.hosts.values().filter(|host| host.0 == phase).count();
                     prop_assert_eq!(window.count(phase), counted);
                 }
                 prop_assert_eq!(window.next_deadline().is_some(), window.count(Phase::Waiting) > 0);

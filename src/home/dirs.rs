@@ -232,6 +232,12 @@ impl ControlHome {
         self.state.join("tickets")
     }
 
+    /// Returns the file of the hosts of the last run.
+    #[must_use]
+    pub fn last_run(&self) -> PathBuf {
+        self.state.join("last_run.json")
+    }
+
     /// Returns the directory of the journal of requests.
     #[must_use]
     pub fn requests(&self) -> PathBuf {

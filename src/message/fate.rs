@@ -19,11 +19,23 @@ pub enum Fate {
     Left,
     /// The host did not answer.
     Unreachable,
-    /// The run was interrupted before it came to the host.
+    /// The run was stopped before it came to the host.
     Skipped,
 }
 
 impl Fate {
+    /// All classes, in listing order.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Stopped,
+        Self::Denied,
+        Self::Lost,
+        Self::Left,
+        Self::Unreachable,
+        Self::Skipped,
+    ];
+
     /// Returns the name of the class in a summary line.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -36,6 +48,21 @@ impl Fate {
             Self::Left => "lost (left)",
             Self::Unreachable => "unreachable",
             Self::Skipped => "skipped",
+        }
+    }
+
+    /// Returns the name of the class in a record for programs.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Ok
+            | Self::Failed
+            | Self::Stopped
+            | Self::Denied
+            | Self::Lost
+            | Self::Unreachable
+            | Self::Skipped => self.name(),
         }
     }
 
@@ -58,16 +85,7 @@ mod tests {
 
     #[test]
     fn a_class_that_is_listed_later_is_as_grave_at_least() {
-        let fates = [
-            Fate::Ok,
-            Fate::Failed,
-            Fate::Stopped,
-            Fate::Denied,
-            Fate::Lost,
-            Fate::Left,
-            Fate::Unreachable,
-            Fate::Skipped,
-        ];
+        let fates = Fate::ALL;
         assert!(fates.is_sorted());
         assert!(fates.is_sorted_by_key(|fate| status::severity(fate.exit_status()).unwrap()));
     }

@@ -37,6 +37,7 @@ mod recorder;
 mod reload;
 mod revoke;
 mod revoked;
+mod runs;
 mod sandbox;
 mod script;
 mod service;

@@ -51,6 +51,12 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
+    /// True if none of the options was given.
+    pub fn is_empty(&self) -> bool {
+        let sets = self.hosts.is_empty() && self.exclude.is_empty() && self.group.is_empty();
+        sets && !self.all_hosts && self.hostfile.is_empty()
+    }
+
     /// True if a list of hosts is read from standard input.
     pub fn reads_stdin(&self) -> bool {
         self.hostfile.iter().any(|file| file.as_os_str() == "-")

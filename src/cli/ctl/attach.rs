@@ -6,10 +6,11 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context::{note, streams};
-use super::exec::conclude;
+use super::exec::conclude_one;
 use super::job::{JobArgs, JobHost};
 use crate::control::exec::{
-    self, Goal, JobRequest, Settings, Style, Task, TerminalMode, Verbosity,
+    self, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task, TaskHost,
+    TerminalMode, Verbosity,
 };
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
@@ -62,7 +63,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
     let task = Task {
         label: label.clone(),
-        host: Ok(job_host.host.clone()),
+        host: TaskHost::Found(Ok(job_host.host.clone())),
         request: JobRequest::Attach {
             id,
             stdout: first(offsets[0]),
@@ -91,15 +92,12 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         },
         Some,
     );
-    let finish = exec::run(
-        &job_host.client,
-        Some(&job_host.resolver),
-        journal,
-        vec![task],
-        settings(args, terminal_mode),
-        streams()?,
-        &signals,
-    );
+    let surroundings = Surroundings {
+        resolver: Some(&job_host.resolver),
+        recorder: journal.map(Recorder::of),
+        ..Surroundings::new(&job_host.client, streams()?, &signals)
+    };
+    let finish = exec::run(vec![task], settings(args, terminal_mode), surroundings);
     job_host.client.close();
     if let (Some(from), Some(report)) = (args.from, &finish.report)
         && report
@@ -113,7 +111,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
             job_host.host.label
         ));
     }
-    Ok(conclude(&finish, 1))
+    Ok(conclude_one(&finish))
 }
 
 /// Offsets of both outputs from which the job's output is requested.
@@ -156,5 +154,6 @@ fn settings(args: &AttachArgs, terminal_mode: TerminalMode) -> Settings {
         } else {
             Verbosity::Quiet
         },
+        fleet: Fleet::default(),
     }
 }

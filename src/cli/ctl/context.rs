@@ -9,6 +9,7 @@ use super::args::HostOptions;
 
 pub use crate::cli::output::{note, print};
 use crate::control::client::Client;
+use crate::control::exec::TaskHost;
 use crate::control::host_resolver::{Host, HostError, HostResolver, resolve_all};
 use crate::control::journal::Journal;
 use crate::control::stdio::Streams;
@@ -40,6 +41,16 @@ pub struct Network {
     pub resolver: HostResolver,
     /// Hosts of the targets, in their order.
     pub hosts: Vec<Result<Host, HostError>>,
+}
+
+/// Network of a run, and its hosts as far as they are known without a lookup.
+pub struct FleetNetwork {
+    /// Network thread.
+    pub client: Client,
+    /// Known agents.
+    pub resolver: HostResolver,
+    /// Hosts of the targets, in their order.
+    pub hosts: Vec<TaskHost>,
 }
 
 impl Context {
@@ -119,6 +130,33 @@ impl Context {
         let client = Client::open_for(identity, &addresses).context(NO_SOCKET)?;
         let hosts = resolver.hosts(targets, resolved, &client);
         Ok(Network {
+            client,
+            resolver,
+            hosts,
+        })
+    }
+
+    /// Opens the network to targets under this controller's key. Their names are not looked up yet.
+    pub fn fleet_network(&mut self, targets: &[Target]) -> Result<FleetNetwork> {
+        let identity = self.identity()?;
+        let resolver = self.resolver()?;
+        let resolve = |target: &Target| (!target.is_name()).then(|| target.resolve());
+        let resolved: Vec<_> = targets.iter().map(resolve).collect();
+        let client = if resolved.iter().all(Option::is_some) {
+            let known = resolved.iter().flatten().flatten().flatten();
+            let addresses: Vec<_> = known.copied().collect();
+            Client::open_for(identity, &addresses)
+        } else {
+            // The names may have addresses of either family.
+            Client::open(identity)
+        };
+        let client = client.context(NO_SOCKET)?;
+        let find = |(target, resolved): (&Target, Option<_>)| match resolved {
+            Some(addresses) => TaskHost::Found(resolver.host(target, addresses, &client)),
+            None => TaskHost::Named(target.clone()),
+        };
+        let hosts = std::iter::zip(targets, resolved).map(find).collect();
+        Ok(FleetNetwork {
             client,
             resolver,
             hosts,

@@ -9,7 +9,8 @@ use clap::Args;
 
 use super::args::HostOptions;
 use super::context::{Context, print, select};
-use crate::control::targets::{Expression, fold};
+use crate::control::fold::fold;
+use crate::control::targets::Expression;
 use crate::net::Target;
 
 const EXAMPLES: &str = "\

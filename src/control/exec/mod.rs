@@ -1,10 +1,14 @@
 //! `udpctl exec` and `attach`: a command on one host or many, and its true result.
 //!
 //! [`RemoteJob`] is the sans-IO machine for one host. [`run()`] feeds many of them from the network thread, the
-//! standard streams and signals. [`Show`] and [`summary`] make the output. Not here: the meaning of outcomes, which
+//! standard streams and signals, in the order of the [fleet](super::fleet)'s rules. [`Show`], [`HostFiles`] and
+//! [`summary`] make the output. Not here: the meaning of outcomes, which
 //! is in the table of [`message`](crate::message::outcome).
 
+mod host_files;
+mod job_log;
 mod plan;
+mod recorder;
 mod remote_job;
 mod report;
 mod run;
@@ -12,8 +16,16 @@ mod show;
 pub mod summary;
 mod tally;
 
-pub use plan::{Failure, Finish, Interruption, Settings, Task, TerminalMode, Verbosity};
+pub use host_files::{HostDirectory, HostFileError, HostFiles};
+pub use job_log::{JobLog, LogEntry};
+pub use plan::{
+    Failure, Finish, Fleet, Interruption, Settings, Surroundings, Task, TaskHost, TerminalMode,
+    Terminals, Verbosity,
+};
+pub use recorder::Recorder;
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};
 pub use report::{Output, Report};
 pub use run::run;
-pub use show::{ByteCount, Capture, Escaping, Offset, Show, Shown, Style};
+#[cfg(feature = "cli")]
+pub use show::Gathering;
+pub use show::{ByteCount, Capture, Escaping, Labels, Offset, Show, Shown, Style};

@@ -6,20 +6,83 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
+
+use super::host_files::{HostFileError, HostFiles};
+use super::job_log::JobLog;
+use super::recorder::Recorder;
 use super::show::Style;
-use super::summary::Tally;
 use super::{Goal, JobRequest, Report};
-use crate::control::host_resolver::{Host, HostError};
+use crate::control::client::Client;
+use crate::control::fleet::{Rules, Stop};
+use crate::control::host_resolver::{Host, HostError, HostResolver};
+use crate::control::limits;
+use crate::control::stdio::Streams;
+use crate::message::Fate;
+use crate::net::Target;
 use crate::session::Ticket;
 
 /// Request to one host.
 pub struct Task {
     /// The target as the user typed it.
     pub label: String,
-    /// Address and key of the agent, or the reason why they are not known.
-    pub host: Result<Host, HostError>,
+    /// The host.
+    pub host: TaskHost,
     /// Request to make there.
     pub request: JobRequest,
+}
+
+/// Host of a task.
+pub enum TaskHost {
+    /// Address and key of the agent, or the reason why they are not known.
+    Found(Result<Host, HostError>),
+    /// Target whose name is looked up during the run.
+    Named(Target),
+}
+
+impl TaskHost {
+    /// Returns the host, if it is known.
+    #[must_use]
+    pub const fn found(&self) -> Option<&Host> {
+        match self {
+            Self::Found(Ok(host)) => Some(host),
+            Self::Found(Err(_)) | Self::Named(_) => None,
+        }
+    }
+}
+
+/// Surroundings of a run.
+pub struct Surroundings<'a> {
+    /// Network.
+    pub client: &'a Client,
+    /// Known agents, for hosts whose names are looked up, and the store of their tickets.
+    pub resolver: Option<&'a HostResolver>,
+    /// Records of the requests in the journal.
+    pub recorder: Option<Recorder>,
+    /// Standard streams.
+    pub streams: Streams,
+    /// Files with the outputs of single hosts.
+    pub files: HostFiles,
+    /// Log of the hosts.
+    pub job_log: Option<JobLog>,
+    /// Signals: those that interrupt or are forwarded, and SIGWINCH.
+    pub signals: &'a Receiver<i32>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Creates surroundings without records, files and a log.
+    #[must_use]
+    pub fn new(client: &'a Client, streams: Streams, signals: &'a Receiver<i32>) -> Self {
+        Self {
+            client,
+            resolver: None,
+            recorder: None,
+            streams,
+            files: HostFiles::default(),
+            job_log: None,
+            signals,
+        }
+    }
 }
 
 /// Use of the user's terminal.
@@ -61,6 +124,47 @@ pub struct Settings {
     pub forward: Vec<i32>,
     /// Amount of messages on standard error.
     pub verbosity: Verbosity,
+    /// Settings for several hosts.
+    pub fleet: Fleet,
+}
+
+/// Settings of a run over several hosts.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet {
+    /// Hosts in progress at a time.
+    pub window: usize,
+    /// Order of the hosts, and reasons to stop.
+    pub rules: Rules,
+    /// Further attempts to reach a host that does not answer.
+    pub retries: u32,
+    /// Time for which a host may hold up the input of all; `None` for any.
+    pub stdin_drop: Option<Duration>,
+    /// Standard streams that are terminals; on one for stderr, the progress of the run is shown.
+    pub terminals: Terminals,
+    /// True if the user's lines on the terminal ask for the progress, or answer a question.
+    pub keyboard: bool,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            window: limits::WINDOW,
+            rules: Rules::default(),
+            retries: 0,
+            stdin_drop: None,
+            terminals: Terminals::default(),
+            keyboard: false,
+        }
+    }
+}
+
+/// Standard output and standard error, true if they are terminals.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Terminals {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
 }
 
 /// Reason for the end of a run before all its hosts were done.
@@ -88,6 +192,8 @@ pub enum Failure {
         /// Error of the system.
         error: io::Error,
     },
+    /// A file could not be written.
+    File(HostFileError),
 }
 
 impl fmt::Display for Failure {
@@ -95,15 +201,20 @@ impl fmt::Display for Failure {
         match self {
             Self::Network => f.write_str("the network thread has ended"),
             Self::Stream { name, error } => write!(f, "{name}: {error}"),
+            Self::File(HostFileError { path, error }) => write!(f, "{}: {error}", path.display()),
         }
     }
 }
 
 /// Result of a run.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Finish {
-    /// Outcome classes of all hosts.
-    pub tally: Tally,
+    /// Outcome class of each task.
+    pub fates: Vec<Fate>,
+    /// Largest exit status of a command, or of what stands for it.
+    pub largest_status: u8,
+    /// Reason why not all hosts have begun.
+    pub stopped: Option<Stop>,
     /// Report of the host that ended last; the only one in a run with one target.
     pub report: Option<Report>,
     /// Ticket of the agent of that host, if it answered.

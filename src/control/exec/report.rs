@@ -63,3 +63,23 @@ pub struct Report {
     /// Further explanation, such as the peer's reason for closing the session; not escaped.
     pub note: Option<String>,
 }
+
+impl Report {
+    /// Creates the report on a request without output.
+    #[must_use]
+    pub const fn new(id: RequestId, outcome: Option<Outcome>) -> Self {
+        Self {
+            id,
+            outcome,
+            accepted: false,
+            lengths: [0, 0],
+            missing: [0, 0],
+            streams_open: false,
+            cause: None,
+            still_running: false,
+            pid: None,
+            home: None,
+            note: None,
+        }
+    }
+}

@@ -28,21 +28,37 @@ fn missing(report: &Report) -> u64 {
 /// name.
 #[must_use]
 pub fn line(label: &str, report: &Report) -> String {
+    format!("{label}: {}", words(report, true))
+}
+
+/// Returns the same without the name of the host, and with the request id if it is wanted.
+#[must_use]
+pub fn words(report: &Report, with_id: bool) -> String {
     let words = report.outcome.map(|outcome| outcome.to_string());
-    described(label, report, words.as_deref().unwrap_or("left running"))
+    described(words.as_deref().unwrap_or("left running"), report, with_id)
 }
 
 /// Returns the same about the only host, with the likely reasons if it does not answer.
 #[must_use]
-pub fn line_of_one(label: &str, report: &Report) -> String {
+pub fn words_of_one(report: &Report) -> String {
     match report.outcome {
-        Some(Outcome::Unreachable {}) => described(label, report, NO_ANSWER),
-        Some(_) | None => line(label, report),
+        Some(Outcome::Unreachable {}) => described(NO_ANSWER, report, true),
+        Some(_) | None => words(report, true),
     }
 }
 
-fn described(label: &str, report: &Report, words: &str) -> String {
-    let mut line = format!("{label}: {words}");
+/// Returns true if the user can do more with the request, as to attach to its command: it may still run, or its result
+/// or a part of its output is not known.
+#[must_use]
+pub fn is_open(report: &Report) -> bool {
+    let is_unknown = |outcome: Outcome| {
+        outcome.row().held == Held::Unknown && outcome != Outcome::Unreachable {}
+    };
+    report.outcome.is_none_or(is_unknown) || report.still_running || missing(report) > 0
+}
+
+fn described(words: &str, report: &Report, with_id: bool) -> String {
+    let mut line = words.to_owned();
     if let Some(cause) = report.cause.filter(|&cause| !is_implied(cause)) {
         let _ = write!(line, ": {}", cause.words());
     }
@@ -56,7 +72,9 @@ fn described(label: &str, report: &Report, words: &str) -> String {
             missing(report)
         );
     }
-    let _ = write!(line, "; request {}", report.id);
+    if with_id {
+        let _ = write!(line, "; request {}", report.id);
+    }
     line
 }
 
@@ -170,17 +188,26 @@ pub fn exit_status_after(signal: i32, report: &Report) -> u8 {
     }
 }
 
-/// Returns the JSON object of one host.
+/// Returns the JSON object of one host. Without captured outputs it has their lengths alone.
 #[must_use]
-pub fn object(label: &str, report: &Report, captured: &[Capture; 2], took: Duration) -> Value {
-    let [stdout, stderr] = captured;
+pub fn object(
+    label: &str,
+    report: &Report,
+    captured: Option<&[Capture; 2]>,
+    took: Duration,
+) -> Value {
+    let outputs = match captured {
+        Some(captured) => captured.each_ref().map(output),
+        None => report.lengths.map(|length| json!({"bytes": length})),
+    };
+    let [stdout, stderr] = outputs;
     let mut object = json!({
         "v": crate::message::VERSION,
         "host": label,
         "id": report.id,
         "outcome": report.outcome,
-        "stdout": output(stdout),
-        "stderr": output(stderr),
+        "stdout": stdout,
+        "stderr": stderr,
         "streams_open": report.streams_open,
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
     });
@@ -219,17 +246,8 @@ mod tests {
 
     fn report(outcome: Option<Outcome>) -> Report {
         Report {
-            id: RequestId([0xab; 16]),
-            outcome,
             accepted: true,
-            lengths: [0, 0],
-            missing: [0, 0],
-            streams_open: false,
-            cause: None,
-            still_running: false,
-            pid: None,
-            home: None,
-            note: None,
+            ..Report::new(RequestId([0xab; 16]), outcome)
         }
     }
 
@@ -261,7 +279,7 @@ mod tests {
                 .starts_with("h: timed out: the agent lets no command run for longer")
         );
         let captured = [Capture::default(), Capture::default()];
-        let object = object("h", &report, &captured, Duration::ZERO);
+        let object = object("h", &report, Some(&captured), Duration::ZERO);
         assert_eq!(object["cause"], json!("runtime"));
     }
 
@@ -319,7 +337,7 @@ mod tests {
         let object = object(
             "h",
             &report(Some(Outcome::Exited { code: 3 })),
-            &captured,
+            Some(&captured),
             took,
         );
         assert_eq!(object["outcome"], json!({"exited": {"code": 3}}));

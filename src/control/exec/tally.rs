@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::control::fold::fold;
 use crate::control::limits;
-use crate::control::targets::fold;
 use crate::message::{Fate, status};
 
 /// Outcome classes of the hosts of a command over several targets.
@@ -49,16 +49,25 @@ impl Tally {
     /// Returns the exit status of `udpctl`: that of the gravest class, by [`status::severity`].
     #[must_use]
     pub fn exit_status(&self) -> u8 {
-        self.hosts
-            .keys()
+        self.status_of(self.hosts.keys())
+    }
+
+    /// Returns the same as if no host were of the class.
+    #[must_use]
+    pub fn exit_status_without(&self, fate: Fate) -> u8 {
+        self.status_of(self.hosts.keys().filter(|other| **other != fate))
+    }
+
+    fn status_of<'a>(&self, fates: impl Iterator<Item = &'a Fate>) -> u8 {
+        fates
             .map(|fate| fate.exit_status())
             .max_by_key(|&number| status::severity(number))
             .unwrap_or(status::SUCCESS)
     }
 }
 
-/// Returns the folded names of a class, with `and N more` in place of those that a line has no room for.
-fn names(labels: &[String]) -> String {
+/// Returns the folded names of hosts, with `and N more` in place of those that a line has no room for.
+pub fn names(labels: &[String]) -> String {
     let whole = fold(labels.iter().map(String::as_str));
     if labels.len() <= limits::SUMMARY_NAMES || whole.len() <= limits::SUMMARY_LINE {
         return whole;

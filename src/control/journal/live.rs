@@ -118,6 +118,26 @@ impl Live {
         })
     }
 
+    /// Records one more request, in the place of one that was `None`, before anything of it is sent.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add(&mut self, place: usize, request: Request) -> io::Result<()> {
+        let mut text = Vec::new();
+        push_line(&mut text, place as u64, &request);
+        for (output, offsets) in Output::ALL.into_iter().zip(request.offsets) {
+            if offsets != Offsets::default() {
+                self.slots.write_offsets(place as u64, output, offsets)?;
+            }
+        }
+        self.lines.write_all(&text)?;
+        self.states[place] = State::Open;
+        if let Some(known) = self.known.get_mut(place) {
+            *known = Some(request);
+        }
+        Ok(())
+    }
+
     /// Returns a ledger that records the offsets of written outputs. `first` is the slot that the accounts of outputs
     /// give to the run's first request.
     #[must_use]
@@ -183,21 +203,24 @@ fn text(now: &Moment, plan: &Plan) -> Vec<u8> {
         boottime_ms: now.boottime_ms,
         keep: plan.keeping == Keeping::UntilOld,
     };
-    let json = "strings and numbers have a JSON form";
-    serde_json::to_writer(&mut text, &heading).expect(json);
+    serde_json::to_writer(&mut text, &heading).expect("strings and numbers have a JSON form");
     text.push(b'\n');
     for (slot, request) in (0..).zip(&plan.requests) {
         let Some(request) = request else { continue };
-        let line = Line {
-            slot,
-            id: request.id,
-            host: request.host.clone(),
-            agent: request.agent.to_string(),
-        };
-        serde_json::to_writer(&mut text, &line).expect(json);
-        text.push(b'\n');
+        push_line(&mut text, slot, request);
     }
     text
+}
+
+fn push_line(text: &mut Vec<u8>, slot: u64, request: &Request) {
+    let line = Line {
+        slot,
+        id: request.id,
+        host: request.host.clone(),
+        agent: request.agent.to_string(),
+    };
+    serde_json::to_writer(&mut *text, &line).expect("strings and numbers have a JSON form");
+    text.push(b'\n');
 }
 
 /// Returns the first words of a command, at most [`limits::JOURNAL_ARGV`] bytes.

@@ -26,6 +26,8 @@ pub struct Written<T> {
 pub struct Writer<T> {
     sink: Sink,
     queue: VecDeque<Chunk<T>>,
+    /// Bytes in the queue.
+    queued: usize,
     ledger: SharedLedger<T>,
     /// Slot for the batch of the thread, which is started with the first one.
     thread: Option<Putter<Batch<T>>>,
@@ -56,6 +58,7 @@ impl<T: Send + 'static> Writer<T> {
             is_ready_known: matches!(sink, Sink::Descriptor(_)),
             sink,
             queue: VecDeque::new(),
+            queued: 0,
             ledger: ledger.map(|ledger| Arc::new(Mutex::new(ledger))),
             thread: None,
             busy: false,
@@ -72,6 +75,7 @@ impl<T: Send + 'static> Writer<T> {
         if self.broken {
             return Err(chunk.tag);
         }
+        self.queued += chunk.data.len();
         self.queue.push_back(chunk);
         Ok(())
     }
@@ -88,6 +92,7 @@ impl<T: Send + 'static> Writer<T> {
         }
         let most = self.queue.len().min(BATCH);
         let chunks: Vec<_> = self.queue.drain(..most).collect();
+        self.queued -= chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>();
         let at = self.write_ready(&chunks);
         self.busy = if at.is_end(&chunks) {
             // There is room: the report before was received.
@@ -128,7 +133,14 @@ impl<T: Send + 'static> Writer<T> {
             return Vec::new();
         }
         self.broken = true;
+        self.queued = 0;
         self.queue.drain(..).map(|chunk| chunk.tag).collect()
+    }
+
+    /// Returns the number of bytes that wait for the batch in progress.
+    #[must_use]
+    pub const fn queued(&self) -> usize {
+        self.queued
     }
 
     /// Returns true if nothing is queued and every batch is reported.

@@ -6,7 +6,6 @@
 mod error;
 mod exec_group;
 mod expression;
-mod fold;
 mod group_name;
 mod inventory;
 mod list;
@@ -17,7 +16,6 @@ mod tests;
 
 pub use error::TargetsError;
 pub use expression::{Expression, Groups};
-pub use fold::fold;
 pub use group_name::GroupName;
 pub use inventory::Inventory;
 pub use syntax::{ParseExpressionError, SyntaxError};

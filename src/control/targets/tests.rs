@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::control::fold::fold;
 
 fn labels(targets: &[Target]) -> Vec<&str> {
     targets.iter().map(Target::label).collect()

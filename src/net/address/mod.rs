@@ -125,6 +125,25 @@ impl Target {
         self.label.contains("]:") || self.label.matches(':').count() == 1
     }
 
+    /// Returns the text that the user typed without its port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = match self.label.rsplit_once(':') {
+            Some((name, _)) if self.names_port() => name,
+            Some(_) | None => &self.label,
+        };
+        let inner = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
+        inner.unwrap_or(name)
+    }
+
+    /// Returns true if the host is a name, which takes a lookup to resolve.
+    #[must_use]
+    pub const fn is_name(&self) -> bool {
+        matches!(self.host, Host::Name(_))
+    }
+
     /// Resolves the name. May take seconds.
     ///
     /// # Errors

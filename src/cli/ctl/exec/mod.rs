@@ -4,33 +4,41 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+mod conclusion;
+mod fleet_options;
+mod output_options;
 mod record;
 mod request;
 
 use std::ffi::{OsStr, OsString};
+use std::io::{IsTerminal as _, stdin, stdout};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use self::conclusion::Conclusion;
+pub use self::conclusion::conclude_one;
+use self::fleet_options::{FleetOptions, Next};
+use self::output_options::OutputOptions;
 use self::record::record;
 use super::args::{Contact, HostOptions};
-use super::context::{Context, Network, note, streams};
+use super::context::{Context, FleetNetwork, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
-    self, Escaping, Finish, Goal, Interruption, Settings, Style, Task, TerminalMode, Verbosity,
-    summary,
+    self, Goal, Settings, Surroundings, Task, TaskHost, TerminalMode, Verbosity,
 };
-use crate::control::targets::Expression;
+use crate::control::fleet::{Class, LastRun};
+use crate::control::targets::{Expression, TargetsError};
 use crate::control::{console, limits, signals};
 use crate::duration;
 use crate::message::signal::signal_number;
-use crate::message::status::UDPCTL_FAILURE;
 use crate::message::{OnDisconnect, RequestId, status};
+use crate::net::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,11 +54,10 @@ Examples:
 #[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ExecArgs {
-    /// Hosts: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000; up to 256 run at
-    /// the same time
+    /// Hosts: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
         value_name = "TARGET",
-        required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile"],
+        required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile", "rerun"],
         conflicts_with = "local"
     )]
     pub targets: Vec<Expression>,
@@ -67,7 +74,7 @@ pub struct ExecArgs {
     #[arg(short = 'i', long = "stdin")]
     pub stdin: bool,
     /// Give the command a terminal, for interactive programs; one host only
-    #[arg(short, long, conflicts_with_all = ["json"])]
+    #[arg(short, long, conflicts_with_all = ["json", "jsonl"])]
     pub terminal: bool,
     /// Run TEXT with /bin/sh; ARGV become its $1, $2 and so on
     #[arg(long, value_name = "TEXT")]
@@ -88,12 +95,6 @@ pub struct ExecArgs {
     /// Run as the user NAME of the host, if the agent allows this key to
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Print one JSON object per host instead of the output
-    #[arg(long)]
-    pub json: bool,
-    /// Print the output of several hosts with its control characters instead of escaping them
-    #[arg(long)]
-    pub raw: bool,
     /// Pass SIGNAL to the command instead of canceling it: HUP, INT, QUIT, TERM, USR1 or USR2; may be repeated
     #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded)]
     pub forward: Vec<i32>,
@@ -119,6 +120,12 @@ pub struct ExecArgs {
     /// Report the outcome on standard error even if the command succeeded, and which of several addresses answered
     #[arg(short, long)]
     pub verbose: bool,
+    /// Order and number of several hosts.
+    #[command(flatten)]
+    pub fleet: FleetOptions,
+    /// Output of several hosts.
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 /// Action on a command whose controller has disappeared.
@@ -175,24 +182,46 @@ fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
 
 /// Returns the fault of a line with more hosts than an option takes.
 fn surplus(args: &ExecArgs, hosts: usize) -> Option<String> {
-    let window = limits::WINDOW;
+    let most = limits::STDIN_HOSTS;
     if args.terminal && hosts > 1 {
         return Some(format!("-t takes one host, not {hosts}"));
     }
     if args.stdin && args.hosts.reads_stdin() {
         return Some("-i and --hostfile - both read standard input".into());
     }
-    (args.stdin && hosts > window).then(|| format!("-i takes at most {window} hosts, not {hosts}"))
+    if args.fleet.then == Some(Next::Ask) && (args.hosts.reads_stdin() || !stdin().is_terminal()) {
+        return Some("--then ask needs a terminal as standard input".into());
+    }
+    (args.stdin && hosts > most).then(|| format!("-i takes at most {most} hosts, not {hosts}"))
+}
+
+/// Returns the targets of the command line, those of the last run included.
+fn targets(args: &ExecArgs, context: &Context) -> Result<Vec<Target>> {
+    if args.contact.local {
+        return Ok(Vec::new());
+    }
+    let mut sets = args.targets.clone();
+    if !args.fleet.rerun.is_empty() {
+        sets.extend(rerun(&args.fleet.rerun, &context.home.last_run())?);
+        if sets.is_empty() && args.hosts.is_empty() {
+            return Err(TargetsError::Nothing.into());
+        }
+    }
+    Ok(context.targets(&sets, &args.hosts)?)
+}
+
+/// Returns the hosts that were of some classes in the last run.
+fn rerun(classes: &[Class], path: &Path) -> Result<Vec<Expression>> {
+    let last = LastRun::load(path)?.context("--rerun: there was no run over several hosts yet")?;
+    let hosts = classes.iter().flat_map(|&class| last.hosts(class));
+    hosts.map(|host| Ok(host.parse()?)).collect()
 }
 
 /// Runs the command and returns the exit status.
 pub fn run(args: &ExecArgs) -> Result<u8> {
     let mut context = Context::new()?;
-    let targets = if args.contact.local {
-        Vec::new()
-    } else {
-        context.targets(&args.targets, &args.hosts)?
-    };
+    let mut targets = targets(args, &context)?;
+    let skipped = targets.split_off(args.fleet.taken(targets.len()));
     if let Some(fault) = surplus(args, targets.len()) {
         note(&format!("udpctl: {fault}"));
         return Ok(status::USAGE);
@@ -207,86 +236,55 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         let local = Local::start(&mut context.rng)?;
         let task = Task {
             label: LABEL.into(),
-            host: Ok(local.host.clone()),
+            host: TaskHost::Found(Ok(local.host.clone())),
             request: request::job_request(args, script.as_ref(), &mut context.rng),
         };
-        let finish = exec::run(
-            &local.client,
-            None,
-            None,
-            vec![task],
-            settings(args, 1),
-            streams()?,
-            &signals,
-        );
+        let settings = settings(args, &[LABEL]);
+        let surroundings = Surroundings {
+            files: args.output.files()?,
+            job_log: args.output.job_log()?,
+            ..Surroundings::new(&local.client, streams()?, &signals)
+        };
+        let finish = exec::run(vec![task], settings, surroundings);
         local.stop();
-        return Ok(conclude(&finish, 1));
+        return Conclusion::new(args, &[LABEL.into()], &[]).of(&finish, None);
     }
-    let Network {
+    let FleetNetwork {
         client,
         resolver,
         hosts,
-    } = context.network(&targets)?;
+    } = context.fleet_network(&targets)?;
+    let template = request::job_request(args, script.as_ref(), &mut context.rng);
     let mut tasks: Vec<Task> = std::iter::zip(&targets, hosts)
-        .map(|(target, host)| Task {
+        .enumerate()
+        .map(|(rank, (target, host))| Task {
             label: target.label().to_owned(),
             host,
-            request: request::job_request(args, script.as_ref(), &mut context.rng),
+            request: request::for_host(&template, args, target, rank, &mut context.rng),
         })
         .collect();
-    let hosts = tasks.len();
-    let settings = settings(args, hosts);
-    let journal = record(args, &context.journal(), &mut tasks)?;
-    let finish = exec::run(
-        &client,
-        Some(&resolver),
-        journal,
-        tasks,
-        settings,
-        streams()?,
-        &signals,
-    );
+    let labels: Vec<String> = tasks.iter().map(|task| task.label.clone()).collect();
+    let settings = settings(args, &labels.iter().map(String::as_str).collect::<Vec<_>>());
+    let surroundings = Surroundings {
+        resolver: Some(&resolver),
+        recorder: record(args, &context.journal(), &mut tasks)?,
+        files: args.output.files()?,
+        job_log: args.output.job_log()?,
+        ..Surroundings::new(&client, streams()?, &signals)
+    };
+    let finish = exec::run(tasks, settings, surroundings);
     client.close();
-    Ok(conclude(&finish, hosts))
-}
-
-/// Prints the summary of several hosts and returns the exit status.
-pub fn conclude(finish: &Finish, hosts: usize) -> u8 {
-    if hosts == 1 {
-        return status_of_one(finish);
-    }
-    if finish.interruption != Some(Interruption::BrokenPipe) {
-        note(&finish.tally.lines(finish.took).join("\n"));
-    }
-    match finish.interruption {
-        None => finish.tally.exit_status(),
-        Some(Interruption::Signal(signal)) => status::interrupted(signal),
-        Some(Interruption::BrokenPipe) => status::BROKEN_PIPE,
-        Some(Interruption::Left) => status::INTERRUPTED,
-        Some(Interruption::Failed) => status::INTERNAL,
-    }
-}
-
-/// Returns the exit status of a run with one target.
-fn status_of_one(finish: &Finish) -> u8 {
-    match (finish.interruption, &finish.report) {
-        (None, Some(report)) => summary::exit_status(report),
-        (Some(Interruption::Signal(signal)), Some(report)) => {
-            summary::exit_status_after(signal, report)
-        }
-        (Some(Interruption::Signal(signal)), None) => status::interrupted(signal),
-        (Some(Interruption::BrokenPipe), _) => status::BROKEN_PIPE,
-        (Some(Interruption::Left | Interruption::Failed), _) | (None, None) => UDPCTL_FAILURE,
-    }
+    let skipped: Vec<String> = skipped
+        .iter()
+        .map(|target| target.label().to_owned())
+        .collect();
+    Conclusion::new(args, &labels, &skipped).of(&finish, Some(&context.home.last_run()))
 }
 
 /// Translates options into settings of the run.
-fn settings(args: &ExecArgs, hosts: usize) -> Settings {
-    let escaping = if args.raw {
-        Escaping::Raw
-    } else {
-        Escaping::Escape
-    };
+fn settings(args: &ExecArgs, labels: &[&str]) -> Settings {
+    let is_interactive = console::is_interactive();
+    let reads_keys = !args.stdin && !args.terminal && !args.hosts.reads_stdin();
     Settings {
         goal: if args.detach {
             Goal::Detach
@@ -295,15 +293,10 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
         },
         contact_timeout: args.contact.timeout.contact_timeout,
         retry_for: args.lease,
-        style: match (args.json, hosts) {
-            (true, 1) => Style::Json(limits::CAPTURE),
-            (true, _) => Style::Json(limits::CAPTURE_FLEET),
-            (false, 1) => Style::Plain,
-            (false, _) => Style::Labelled(escaping),
-        },
+        style: args.output.style(labels, stdout().is_terminal()),
         // The user's keys are not read here: they go to the command once it has the terminal.
-        stdin: args.stdin || args.terminal && !args.detach && !console::is_interactive(),
-        terminal_mode: if args.terminal && !args.detach && console::is_interactive() {
+        stdin: args.stdin || args.terminal && !args.detach && !is_interactive,
+        terminal_mode: if args.terminal && !args.detach && is_interactive {
             TerminalMode::Offered
         } else {
             TerminalMode::Apart
@@ -314,6 +307,7 @@ fn settings(args: &ExecArgs, hosts: usize) -> Settings {
         } else {
             Verbosity::Quiet
         },
+        fleet: args.fleet.settings(labels.len(), args.stdin, reads_keys),
     }
 }
 
@@ -323,8 +317,6 @@ mod tests {
 
     use super::*;
     use crate::cli::ctl::{Command, Ctl};
-    use crate::control::exec::Report;
-    use crate::message::Outcome;
 
     fn exec(line: &[&str]) -> Result<ExecArgs, clap::Error> {
         let ctl = Ctl::try_parse_from(["udpctl", "exec"].iter().chain(line))?;
@@ -362,42 +354,5 @@ mod tests {
         );
         assert!(exec(&["web1", "--env", "A", "--", "env"]).is_err());
         assert!(exec(&["web1", "--env", "=b", "--", "env"]).is_err());
-    }
-
-    #[test]
-    fn the_status_after_an_interruption_is_the_signals_only_if_it_ended_the_command() {
-        let finish = |interruption, outcome| Finish {
-            tally: summary::Tally::default(),
-            report: Some(Report {
-                id: RequestId([0; 16]),
-                outcome,
-                accepted: true,
-                lengths: [0, 0],
-                missing: [0, 0],
-                streams_open: false,
-                cause: None,
-                still_running: false,
-                pid: None,
-                home: None,
-                note: None,
-            }),
-            ticket: None,
-            interruption,
-            failure: None,
-            took: Duration::ZERO,
-        };
-        let interrupted = Some(Interruption::Signal(SIGINT));
-        let canceled = Some(Outcome::Canceled {});
-        for (interruption, outcome, status) in [
-            (None, canceled, 255),
-            (interrupted, canceled, 130),
-            (interrupted, Some(Outcome::Exited { code: 7 }), 7),
-            (interrupted, Some(Outcome::Lost {}), 255),
-            (interrupted, None, 0),
-            (Some(Interruption::BrokenPipe), canceled, 141),
-            (Some(Interruption::Left), None, 255),
-        ] {
-            assert_eq!(conclude(&finish(interruption, outcome), 1), status);
-        }
     }
 }

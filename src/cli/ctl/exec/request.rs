@@ -12,8 +12,10 @@ use anyhow::{Context as _, Result, bail};
 use super::ExecArgs;
 use crate::control::console;
 use crate::control::exec::JobRequest;
+use crate::control::fleet::{HostWords, substitute};
 use crate::message::limits::{LINE, SCRIPT};
 use crate::message::{Exec, OsText, RequestId, Terminal};
+use crate::net::Target;
 use crate::rng::Rng;
 
 /// Returns the request that the options describe, under a new id unless one was given.
@@ -36,6 +38,25 @@ pub(super) fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rn
         user: args.user.clone(),
         terminal: args.terminal.then(terminal),
     })
+}
+
+/// Returns the same request for another host, under an id of its own unless one was given.
+pub(super) fn for_host(
+    template: &JobRequest,
+    args: &ExecArgs,
+    target: &Target,
+    rank: usize,
+    rng: &mut Rng,
+) -> JobRequest {
+    let mut request = template.clone();
+    if let JobRequest::Exec(exec) = &mut request {
+        exec.id = args.id.unwrap_or_else(|| RequestId(rng.bytes()));
+        if args.fleet.subst {
+            let host = target.name();
+            exec.argv = substitute(&exec.argv, HostWords { host, rank });
+        }
+    }
+    request
 }
 
 /// Reads a script, if it fits a request.

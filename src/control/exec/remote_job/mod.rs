@@ -318,6 +318,11 @@ impl RemoteJob {
         !self.ended && self.exit.is_none() && self.input.takes_more()
     }
 
+    /// Gives no further input to the command.
+    pub fn drop_input(&mut self) {
+        self.input.close();
+    }
+
     /// Sets the size of the window in which the job's terminal is shown.
     pub fn resize(&mut self, window: Window) {
         self.window = Some(window);

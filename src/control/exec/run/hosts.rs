@@ -1,107 +1,130 @@
-//! Hosts of a run: their beginning as the window allows, the actions of their jobs, and their ends.
+//! Hosts of a run: their beginning as the schedule and the window allow, and the actions of their jobs.
 
 use std::time::{Duration, Instant};
 
-use super::super::show::{Offset, Shown, Style};
-use super::super::summary::{self, Fate};
-use super::super::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report, Verbosity};
+use super::super::plan::TaskHost;
+use super::super::show::{Offset, Shown};
+use super::super::summary;
+use super::super::{Action, Config, JobRequest, Output, RemoteJob, Report, Verbosity};
 use super::{Run, Running};
 use crate::control::contact::Contact;
-use crate::control::journal::State;
+use crate::control::host_resolver::{HostError, Resolved};
 use crate::control::limits;
-use crate::control::stdio::Chunk;
 use crate::message::Outcome;
 use crate::net;
 use crate::session::Ticket;
-use crate::time::micros;
+use crate::time::{self, micros};
 
 impl Run<'_> {
-    /// Begins tasks until [`limits::WINDOW`] hosts are in progress.
+    /// Begins hosts as long as there is one to begin and a place for it.
     pub(super) fn begin_some(&mut self) {
-        while self.active < limits::WINDOW && self.next < self.tasks.len() {
-            let index = self.next;
-            self.next += 1;
-            let slot = self.slot(index);
-            if self.finish.interruption.is_some() {
-                let label = self.tasks[index].label.clone();
-                self.finish.tally.add(Fate::Skipped, &label);
-                self.write_state(index, State::Void);
-                continue;
-            }
-            match &self.tasks[index].host {
-                Ok(host) => {
-                    let job = RemoteJob::new(Config {
-                        slot,
-                        request: self.tasks[index].request.clone(),
-                        goal: self.settings.goal,
-                        agent: host.agent,
-                        paths: host.paths.clone(),
-                        ticket: host.ticket,
-                        begun: net::Clock.now(),
-                        contact_timeout: self.settings.contact_timeout,
-                        retry_for: self.settings.retry_for,
-                    });
-                    self.running[index] = Some(Box::new(Running {
-                        job,
-                        began: Instant::now(),
-                        learned: None,
-                    }));
-                    self.active += 1;
-                    self.ready.insert(slot);
-                }
-                Err(error) => {
-                    let report = Report {
-                        id: self.tasks[index].request.id(),
-                        outcome: Some(Outcome::Unreachable {}),
-                        accepted: false,
-                        lengths: [0, 0],
-                        missing: [0, 0],
-                        streams_open: false,
-                        cause: None,
-                        still_running: false,
-                        pid: None,
-                        home: None,
-                        note: Some(error.to_string()),
-                    };
-                    let line = format!("{}: {error}", self.tasks[index].label);
-                    self.finish.ticket = None;
-                    self.ended(index, report, Duration::ZERO, Some(line));
-                }
-            }
+        let now = net::Clock.now();
+        while self.streams[Output::Stdout as usize].queued() < limits::BACKLOG
+            && self.window.has_room(now)
+            && let Some(index) = self.schedule.next(now)
+        {
+            self.begin(index, now);
         }
+    }
+
+    fn begin(&mut self, index: usize, now: time::Instant) {
+        let request = self.request(index, now);
+        let task = &self.tasks[index];
+        let host = match &task.host {
+            TaskHost::Found(Ok(host)) => host,
+            TaskHost::Found(Err(error)) => {
+                let mut report = Report::new(request.id(), Some(Outcome::Unreachable {}));
+                report.note = Some(error.to_string());
+                let line = error.to_string();
+                self.finish.ticket = None;
+                return self.ended(index, report, Duration::ZERO, Some(line));
+            }
+            TaskHost::Named(_) => unreachable!("a host that is not known is not ready"),
+        };
+        let (attempt, _) = self.attempts[index];
+        let further = u32::try_from(self.tasks.len()).expect("Client::reserve has counted them");
+        let slot = self.slot(index) + attempt * further;
+        let job = RemoteJob::new(Config {
+            slot,
+            request,
+            goal: self.settings.goal,
+            agent: host.agent,
+            paths: host.paths.clone(),
+            ticket: host.ticket,
+            begun: now,
+            contact_timeout: self.settings.contact_timeout,
+            retry_for: self.settings.retry_for,
+        });
+        self.attempts[index].1.get_or_insert(now);
+        self.running[index] = Some(Box::new(Running {
+            job,
+            slot,
+            began: Instant::now(),
+            learned: None,
+            sent: 0,
+            stalled: None,
+        }));
+        self.active += 1;
+        self.window.begin(now, slot);
+        self.ready.insert(index);
+    }
+
+    /// Returns the request of a task. In a further attempt it has an age, as the host may have it from one before.
+    fn request(&self, index: usize, now: time::Instant) -> JobRequest {
+        let mut request = self.tasks[index].request.clone();
+        if let (JobRequest::Exec(exec), (1.., Some(first))) = (&mut request, self.attempts[index]) {
+            let age = u64::try_from(now.since(first).as_millis()).unwrap_or(u64::MAX);
+            exec.age_ms = exec.age_ms.max(age.saturating_add(1));
+        }
+        request
+    }
+
+    /// Handles the addresses of a name that was looked up.
+    pub(super) fn found(&mut self, index: usize, addresses: Resolved) {
+        let TaskHost::Named(target) = &self.tasks[index].host else {
+            return;
+        };
+        let host = match self.resolver {
+            Some(resolver) => resolver.host(target, addresses, self.client),
+            None => Err(HostError::NoResolver),
+        };
+        let host = host.and_then(|host| {
+            let task = &mut self.tasks[index];
+            match &mut self.recorder {
+                Some(recorder) => recorder
+                    .add(index, task, &host)
+                    .map_err(HostError::Journal)
+                    .map(|()| host),
+                None => Ok(host),
+            }
+        });
+        self.tasks[index].host = TaskHost::Found(host);
+        self.schedule.ready(index);
     }
 
     /// Takes all actions of the jobs that are ready.
     pub(super) fn act(&mut self) {
-        while let Some(slot) = self.ready.pop_first() {
-            while let Some(action) = self.job(slot).and_then(RemoteJob::poll) {
-                self.take(slot, action);
+        while let Some(index) = self.ready.pop_first() {
+            while let Some(action) = self.job(index).and_then(RemoteJob::poll) {
+                self.take(index, action);
             }
         }
     }
 
-    pub(super) fn take(&mut self, slot: u32, action: Action) {
-        let index = self.index(slot);
+    fn take(&mut self, index: usize, action: Action) {
         match action {
             Action::Command(command) => self.client.send(command),
             Action::Output(output, from, data) => {
                 if let Some(console) = &mut self.console {
                     console.on_output(&data);
                 }
-                let label = &self.tasks[index].label;
-                match self
-                    .show
-                    .on_output(slot, label, Offset { output, from }, data)
-                {
-                    Shown::Chunk(chunk) => self.push(output, chunk),
-                    Shown::Held => {}
-                    Shown::Kept(bytes) => self.written(slot, output, bytes),
-                }
+                self.take_output(index, Offset { output, from }, data);
             }
             Action::Gap(output, from, bytes) => self.report_gap(index, output, from, bytes),
             Action::Learned(ticket) => {
                 if let Some(running) = &mut self.running[index] {
                     running.learned = Some(ticket);
+                    self.window.answered(net::Clock.now(), running.slot);
                 }
             }
             Action::Answered(address) => {
@@ -111,42 +134,78 @@ impl Run<'_> {
                 }
             }
             Action::Accepted { terminal, places } => {
-                if let Some(journal) = &mut self.journal {
-                    journal.place(index, (!terminal).then_some(places));
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.live().place(index, (!terminal).then_some(places));
                 }
                 if terminal {
-                    self.enter_raw(slot);
+                    self.enter_raw(index);
+                }
+                let task = &self.tasks[index];
+                if let Some(record) = self.show.start(&task.label, task.request.id()) {
+                    self.print(record);
                 }
             }
             Action::Screen(data) => self.paint(data),
-            Action::Flush => self.flush(slot),
-            Action::Ended(mut report) => {
-                if let (Some(Outcome::SpawnFailed { step, .. }), None, JobRequest::Exec(exec)) =
-                    (report.outcome, &report.note, &self.tasks[index].request)
-                {
-                    report.note = Some(summary::unstarted(exec, step));
-                }
-                self.flush(slot);
-                self.restore();
-                self.settle(index, &report);
-                let running = self.running[index]
-                    .take()
-                    .expect("a job that has just reported is in progress");
-                self.active -= 1;
-                self.learn(index, running.learned);
-                self.finish.ticket = running.learned;
-                let line = (summary::is_worth_a_line(&report)
-                    || self.settings.verbosity == Verbosity::Verbose
-                    || self.is_fleet() && Fate::of(report.outcome) != Fate::Ok)
-                    .then(|| {
-                        let label = &self.tasks[index].label;
-                        if self.is_fleet() {
-                            summary::line(label, &report)
-                        } else {
-                            summary::line_of_one(label, &report)
-                        }
-                    });
-                self.ended(index, report, running.began.elapsed(), line);
+            Action::Flush => self.flush(index),
+            Action::Ended(report) => self.on_ended(index, report),
+        }
+    }
+
+    fn take_output(&mut self, index: usize, place: Offset, data: bytes::Bytes) {
+        let (slot, output) = (self.slot(index), place.output);
+        let label = &self.tasks[index].label;
+        match self.files.write(label, output, &data) {
+            Ok(false) => {}
+            Ok(true) => return self.written(slot, output, data.len() as u64),
+            Err(error) => return self.file_failed(error),
+        }
+        match self.show.on_output(slot, label, place, data) {
+            Shown::Chunk(chunk) => self.push(output, chunk),
+            Shown::Held => {}
+            Shown::Kept(bytes) => self.written(slot, output, bytes),
+        }
+    }
+
+    fn on_ended(&mut self, index: usize, mut report: Report) {
+        if let (Some(Outcome::SpawnFailed { step, .. }), None, JobRequest::Exec(exec)) =
+            (report.outcome, &report.note, &self.tasks[index].request)
+        {
+            report.note = Some(summary::unstarted(exec, step));
+        }
+        self.flush(index);
+        self.restore();
+        if self.is_retried(index, &report) {
+            return self.retry(index);
+        }
+        self.settle(index, &report);
+        let running = self.running[index]
+            .take()
+            .expect("a job that has just reported is in progress");
+        self.active -= 1;
+        self.window.ended(running.slot);
+        self.learn(index, running.learned);
+        self.finish.ticket = running.learned;
+        let line = self.line_of_end(&report);
+        self.log(index, &running, &report);
+        self.ended(index, report, running.began.elapsed(), line);
+    }
+
+    /// Returns true if one more attempt is made to reach a host. The request has the same id, so it starts nothing twice.
+    fn is_retried(&self, index: usize, report: &Report) -> bool {
+        report.outcome == Some(Outcome::Unreachable {})
+            && self.attempts[index].0 < self.settings.fleet.retries
+            && self.schedule.stopped().is_none()
+    }
+
+    fn retry(&mut self, index: usize) {
+        if let Some(running) = self.running[index].take() {
+            self.active -= 1;
+            self.window.ended(running.slot);
+            self.attempts[index].0 += 1;
+            self.schedule.again(index);
+            if self.settings.verbosity == Verbosity::Verbose {
+                let label = &self.tasks[index].label;
+                self.say(&format!("{label}: no answer; trying again"));
             }
         }
     }
@@ -171,9 +230,12 @@ impl Run<'_> {
             net::Event::Session(event) => {
                 if let Some(session) = event.session() {
                     let slot = Contact::slot_of(session);
-                    if let Some(job) = self.job(slot) {
-                        job.on_event(event);
-                        self.ready.insert(slot);
+                    let index = self.index(slot);
+                    if let Some(running) = self.running[index].as_mut()
+                        && running.slot == slot
+                    {
+                        running.job.on_event(event);
+                        self.ready.insert(index);
                     }
                 }
             }
@@ -184,66 +246,13 @@ impl Run<'_> {
         }
     }
 
-    /// Records the state of a request in the journal. A request that the agent may have a result of stays open.
-    fn settle(&mut self, index: usize, report: &Report) {
-        let running = self.running[index].as_ref();
-        let may_be_there = running.is_some_and(|running| running.job.may_be_there());
-        let state = if may_be_there {
-            report.outcome.map_or(State::Open, State::of)
-        } else {
-            State::Void
-        };
-        if state != State::Open {
-            self.write_state(index, state);
-        }
-    }
-
-    pub(super) fn write_state(&mut self, index: usize, state: State) {
-        if let Some(journal) = &mut self.journal {
-            journal.settle(index, state);
-        }
-    }
-
-    pub(super) fn learn(&self, index: usize, learned: Option<Ticket>) {
-        if let (Some(ticket), Ok(host), Some(resolver)) =
-            (learned, &self.tasks[index].host, self.resolver)
+    fn learn(&self, index: usize, learned: Option<Ticket>) {
+        if let (Some(ticket), Some(host), Some(resolver)) =
+            (learned, self.tasks[index].host.found(), self.resolver)
             && host.ticket.is_none_or(|known| is_news(&known, &ticket))
         {
             resolver.learn(&host.agent, &ticket);
         }
-    }
-
-    pub(super) fn ended(
-        &mut self,
-        index: usize,
-        report: Report,
-        took: Duration,
-        line: Option<String>,
-    ) {
-        let label = self.tasks[index].label.clone();
-        if let Style::Json(_) = self.settings.style {
-            let captured = self.show.take_captured(self.slot(index));
-            let mut object = summary::object(&label, &report, &captured, took).to_string();
-            object.push('\n');
-            let data = object.into();
-            let _ = self.streams[Output::Stdout as usize].push(Chunk { tag: None, data });
-        } else if self.settings.goal == Goal::Detach && report.outcome.is_none() {
-            let data = if self.is_fleet() {
-                format!("{label}: {}\n", report.id)
-            } else {
-                format!("{}\n", report.id)
-            };
-            let _ = self.streams[Output::Stdout as usize].push(Chunk {
-                tag: None,
-                data: data.into(),
-            });
-        }
-        let notices = summary::notices(&label, &report).into_iter();
-        for line in notices.chain(line) {
-            self.say(&line);
-        }
-        self.finish.tally.add(Fate::of(report.outcome), &label);
-        self.finish.report = Some(report);
     }
 }
 

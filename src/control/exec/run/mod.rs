@@ -1,8 +1,13 @@
 //! Loop of `exec` and `attach`: one thread that feeds the jobs of all hosts and waits for the next event.
 //!
-//! The loop blocks only in its `select`: names are resolved before, and the streams have threads of their own. Invariant: when it returns, everything that was received and has a reader is written.
+//! The loop blocks only in its `select`: names are looked up by threads of their own, and so are the streams read and
+//! written. Invariant: when it returns, everything that was received and has a reader is written.
 
+mod ends;
 mod hosts;
+mod interruption;
+mod keyboard;
+mod progress;
 mod streams;
 mod terminal;
 
@@ -11,26 +16,40 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
-use rustix::process::Signal;
 
-use super::plan::{Failure, Finish, Interruption, Settings, Task, Verbosity};
+use self::progress::Progress;
+use super::RemoteJob;
+use super::host_files::HostFiles;
+use super::job_log::JobLog;
+use super::plan::{
+    Failure, Finish, Interruption, Settings, Surroundings, Task, TaskHost, Verbosity,
+};
+use super::recorder::Recorder;
 use super::show::{ByteCount, Show};
-use super::summary::{Fate, Tally};
-use super::{JobRequest, RemoteJob};
 use crate::control::client::Client;
 use crate::control::console::Console;
+use crate::control::fleet::Schedule;
 use crate::control::host_resolver::HostResolver;
-use crate::control::journal::{Live, State};
 use crate::control::limits;
-use crate::control::stdio::{Ledger, Reader, StdinChunk, Streams, Writer};
-use crate::message::OnDisconnect;
+use crate::control::lookups::{LookupEvent, Lookups};
+use crate::control::stdio::{Ledger, Reader, StdinChunk, Writer};
+use crate::control::window::Window;
+use crate::message::Fate;
+use crate::net;
 use crate::session::Ticket;
+use crate::time;
 
 /// Host in progress.
 struct Running {
     job: RemoteJob,
+    /// Slot of its sessions.
+    slot: u32,
     began: Instant,
     learned: Option<Ticket>,
+    /// Bytes of input that were sent to it.
+    sent: u64,
+    /// Time since which it holds up the input of all.
+    stalled: Option<Instant>,
 }
 
 struct Run<'a> {
@@ -38,17 +57,26 @@ struct Run<'a> {
     resolver: Option<&'a HostResolver>,
     settings: Settings,
     tasks: Vec<Task>,
-    /// Slot of the first task.
+    /// Slot of the first task. Each attempt to reach a host has another one.
     base: u32,
+    /// Further attempts that were made, and the time of the first, by task.
+    attempts: Vec<(u32, Option<time::Instant>)>,
     /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
-    /// Slots of jobs that have actions to take.
-    ready: BTreeSet<u32>,
-    /// Index of the first task that has not begun.
-    next: usize,
     active: usize,
+    /// Tasks with actions to take.
+    ready: BTreeSet<usize>,
+    schedule: Schedule,
+    window: Window,
+    lookups: Option<Lookups>,
+    fates: Vec<Option<Fate>>,
     show: Show,
+    files: HostFiles,
+    job_log: Option<JobLog>,
+    /// Ends that are named together when the run ends: the task, and the outcome in words.
+    ends: Vec<(usize, String)>,
     streams: [Writer<Option<ByteCount>>; 2],
+    progress: Progress,
     /// The user's terminal, while it is the command's.
     console: Option<Console>,
     finish: Finish,
@@ -56,83 +84,118 @@ struct Run<'a> {
     quiet: bool,
     /// True if a message on stderr has to be written before more of stdout is.
     stdout_waits: bool,
+    /// True once what was gathered is queued.
+    is_concluded: bool,
     /// Journal entries of the requests.
-    journal: Option<Live>,
+    recorder: Option<Recorder>,
 }
 
-/// Runs all tasks to their ends. `signals` carries SIGINT and the other signals that interrupt or are forwarded,
-/// and SIGWINCH. Tickets of agents are stored in `resolver`, states of requests in `journal`. The input is read only
-/// if the settings say so.
+/// Runs all tasks to their ends. The input is read only if the settings say so.
 #[must_use]
-pub fn run(
-    client: &Client,
-    resolver: Option<&HostResolver>,
-    journal: Option<Live>,
-    tasks: Vec<Task>,
-    settings: Settings,
-    streams: Streams,
-    signals: &Receiver<i32>,
-) -> Finish {
+pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>) -> Finish {
     let began = Instant::now();
-    let base = client.reserve(tasks.len());
-    let writer = |sink| {
-        let ledger = journal.as_ref().map(|journal| {
-            let ledger: Box<dyn Ledger<Option<ByteCount>>> = Box::new(journal.ledger(base));
-            ledger
-        });
-        Writer::new(sink, ledger)
-    };
+    let Surroundings {
+        client,
+        resolver,
+        mut recorder,
+        streams,
+        files,
+        job_log,
+        signals,
+    } = surroundings;
+    let total = tasks.len();
+    let base = client.reserve(total.saturating_mul(settings.fleet.retries as usize + 1));
+    let ledgers = [0, 1].map(|_| {
+        let live = recorder.as_mut()?.live();
+        let ledger: Box<dyn Ledger<Option<ByteCount>>> = Box::new(live.ledger(base));
+        Some(ledger)
+    });
+    let [to_stdout, to_stderr] = ledgers;
     let mut run = Run {
         client,
         resolver,
         base,
+        attempts: vec![(0, None); total],
         running: tasks.iter().map(|_| None).collect(),
-        tasks,
-        ready: BTreeSet::new(),
-        next: 0,
         active: 0,
+        ready: BTreeSet::new(),
+        schedule: Schedule::new(total, settings.fleet.rules),
+        window: Window::new(settings.fleet.window),
+        lookups: None,
+        fates: vec![None; total],
         show: Show::new(settings.style),
-        streams: [streams.stdout, streams.stderr].map(writer),
+        files,
+        job_log,
+        ends: Vec::new(),
+        streams: [
+            Writer::new(streams.stdout, to_stdout),
+            Writer::new(streams.stderr, to_stderr),
+        ],
+        progress: Progress::new(settings.fleet.terminals, total, began),
         quiet: settings.verbosity == Verbosity::Silent,
-        settings,
         console: None,
-        finish: Finish {
-            tally: Tally::default(),
-            report: None,
-            ticket: None,
-            interruption: None,
-            failure: None,
-            took: Duration::ZERO,
-        },
+        finish: Finish::default(),
         stdout_waits: false,
-        journal,
+        is_concluded: false,
+        recorder,
+        tasks,
+        settings,
     };
+    run.find_hosts();
     run.run(streams.stdin, signals);
-    if let Some(journal) = run.journal.take() {
-        journal.close();
+    if let Some(recorder) = run.recorder.take() {
+        recorder.close();
     }
+    let fate = |fate: Option<Fate>| fate.unwrap_or(Fate::Skipped);
+    run.finish.fates = run.fates.into_iter().map(fate).collect();
+    run.finish.stopped = run.schedule.stopped();
     run.finish.took = began.elapsed();
     run.finish
 }
 
 impl Run<'_> {
+    /// Begins to look up the names of hosts that are not known yet.
+    fn find_hosts(&mut self) {
+        let mut names = Vec::new();
+        for (index, task) in self.tasks.iter().enumerate() {
+            match &task.host {
+                TaskHost::Found(_) => self.schedule.ready(index),
+                TaskHost::Named(target) => names.push((index, target.clone())),
+            }
+        }
+        if !names.is_empty() {
+            self.lookups = Some(Lookups::start(names, self.settings.contact_timeout));
+        }
+    }
+
     fn run(&mut self, mut stdin: Option<Box<dyn Read + Send>>, signals: &Receiver<i32>) {
         let events = self.client.events().clone();
         let reports = [0, 1].map(|stream| self.streams[stream].reports().clone());
-        let (idle, mut reader) = (never(), None);
+        let mut keyboard = keyboard::start(self.settings.fleet.keyboard);
+        let (no_chunk, no_lookup, mut reader) = (never(), never(), None);
         loop {
             self.begin_some();
             self.act();
-            self.flush_streams();
-            if self.active == 0 && self.streams.iter().all(Writer::is_idle) {
-                return;
+            if self.active == 0 && self.schedule.is_done() {
+                self.conclude();
+                self.flush_streams();
+                if self.streams.iter().all(Writer::is_idle) {
+                    return;
+                }
             }
+            self.show_progress();
+            self.flush_streams();
             let chunks = if self.wants_stdin() {
                 let start = || Reader::start(stdin.take().unwrap_or_else(|| Box::new(io::empty())));
                 reader.get_or_insert_with(start).chunks()
             } else {
-                &idle
+                &no_chunk
             };
+            let lookups = self
+                .lookups
+                .as_ref()
+                .map(|lookups| lookups.events().clone());
+            let wait = self.wait();
             select! {
                 recv(events) -> event => match event {
                     Ok(event) => {
@@ -152,8 +215,55 @@ impl Run<'_> {
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
                     return;
                 },
+                recv(keyboard) -> line => match line {
+                    Ok(line) => self.on_line(Some(line)),
+                    Err(_) => {
+                        keyboard = never();
+                        self.on_line(None);
+                    }
+                },
+                recv(lookups.as_ref().unwrap_or(&no_lookup)) -> event => if let Ok(event) = event {
+                    self.on_lookup(event);
+                },
+                default(wait) => self.on_timeout(),
             }
         }
+    }
+
+    fn on_lookup(&mut self, event: LookupEvent) {
+        let lookups = self.lookups.as_mut();
+        let found = lookups.and_then(|lookups| lookups.on_event(event, Instant::now()));
+        if let Some((index, addresses)) = found {
+            self.found(index, addresses);
+        }
+    }
+
+    fn on_timeout(&mut self) {
+        let now = Instant::now();
+        while let Some((index, addresses)) = self
+            .lookups
+            .as_mut()
+            .and_then(|lookups| lookups.overdue(now))
+        {
+            self.found(index, addresses);
+        }
+        self.drop_stalled(now);
+    }
+
+    /// Returns the time until something is due without an event.
+    fn wait(&self) -> Duration {
+        let now = net::Clock.now();
+        let places = self
+            .window
+            .next_deadline()
+            .filter(|_| !self.schedule.is_begun());
+        let internal = self.schedule.deadline().into_iter().chain(places);
+        let internal = internal.map(|deadline| deadline.since(now));
+        let lookups = self.lookups.as_ref().and_then(Lookups::deadline);
+        let external = [lookups, self.stall_deadline(), self.progress.deadline()];
+        let external = external.into_iter().flatten();
+        let external = external.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        internal.chain(external).min().unwrap_or(limits::NO_WAIT)
     }
 
     fn flush_streams(&mut self) {
@@ -165,116 +275,29 @@ impl Run<'_> {
         }
     }
 
-    /// Handles a signal. Returns true if the run has to end at once.
-    fn on_signal(&mut self, signal: i32) -> bool {
-        if signal == Signal::WINCH.as_raw() {
-            self.on_window();
-            return false;
-        }
-        if self.settings.forward.contains(&signal) && self.active > 0 {
-            for index in 0..self.running.len() {
-                if let Some(running) = &mut self.running[index] {
-                    running.job.signal(signal);
-                    self.ready.insert(self.slot(index));
-                }
-            }
-            return false;
-        }
-        if self.finish.interruption.is_none() {
-            let mut running = self.running.iter().flatten();
-            self.say(if running.any(|running| running.job.was_accepted()) {
-                "canceling; press Ctrl-C again to leave at once"
-            } else {
-                "no agent has answered yet; press Ctrl-C again to leave at once"
-            });
-            self.interrupt(Interruption::Signal(signal));
-            return false;
-        }
-        self.leave(Interruption::Signal(signal));
-        true
-    }
-
-    /// Ends the run at once and names the commands that may still run. Writes to stderr directly: the queue may be
-    /// held up by a stopped terminal.
-    fn leave(&mut self, interruption: Interruption) {
-        self.restore_now();
-        for index in 0..self.running.len() {
-            if let Some(running) = self.running[index].take() {
-                if !running.job.may_be_there() {
-                    self.write_state(index, State::Void);
-                }
-                let label = &self.tasks[index].label;
-                self.finish.tally.add(Fate::Left, label);
-                let id = running.job.id();
-                if interruption == Interruption::Left {
-                    let end = end_of_left(&self.tasks[index].request);
-                    self.say_now(&format!(
-                        "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs{end}"
-                    ));
-                } else {
-                    self.say_now(&format!(
-                        "{label}: left, and it may still run; request {id}"
-                    ));
-                }
-            }
-        }
-        while let Some(task) = self.tasks.get(self.next) {
-            self.finish.tally.add(Fate::Skipped, &task.label);
-            self.write_state(self.next, State::Void);
-            self.next += 1;
-        }
-        self.finish.interruption = Some(interruption);
-    }
-
-    fn interrupt(&mut self, interruption: Interruption) {
-        self.finish.interruption.get_or_insert(interruption);
-        for index in 0..self.running.len() {
-            if let Some(running) = &mut self.running[index] {
-                running.job.cancel();
-                self.ready.insert(self.slot(index));
-            }
-        }
-    }
-
     fn fail(&mut self, failure: Failure) {
         self.say_now(&failure.to_string());
         self.finish.interruption = Some(Interruption::Failed);
         self.finish.failure.get_or_insert(failure);
     }
 
-    fn job(&mut self, slot: u32) -> Option<&mut RemoteJob> {
-        let index = slot.checked_sub(self.base)? as usize;
+    fn job(&mut self, index: usize) -> Option<&mut RemoteJob> {
         let running = self.running.get_mut(index)?.as_mut()?;
         Some(&mut running.job)
     }
 
+    /// Returns the slot under which the output of a task is counted.
     fn slot(&self, index: usize) -> u32 {
         self.base + u32::try_from(index).expect("Client::reserve has counted them")
     }
 
+    /// Returns the task that a slot belongs to.
     const fn index(&self, slot: u32) -> usize {
-        (slot - self.base) as usize
+        slot.wrapping_sub(self.base) as usize % self.tasks.len()
     }
 
     fn is_fleet(&self) -> bool {
         self.tasks.len() > 1
-    }
-}
-
-/// Returns what ends a command that was left, in words.
-fn end_of_left(request: &JobRequest) -> String {
-    match request {
-        JobRequest::Exec(exec) => match exec.on_disconnect {
-            OnDisconnect::Keep => String::new(),
-            OnDisconnect::Kill => {
-                let lease = exec.lease_ms.map(Duration::from_millis);
-                let lease = lease.unwrap_or(limits::RETRY_FOR);
-                format!(", at most {lease:?} from now on")
-            }
-        },
-        JobRequest::Attach { .. } => {
-            "; unless it was started to be kept, it is ended after its lease".to_owned()
-        }
     }
 }
 

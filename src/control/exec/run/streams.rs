@@ -1,13 +1,16 @@
 //! Streams of a run: output of the hosts, messages of `udpctl`, and input for the hosts.
 
 use std::io;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::super::show::ByteCount;
-use super::super::{Failure, Goal, Interruption, Output, RemoteJob, Task, Verbosity};
+use super::super::{Failure, Goal, Interruption, Output, Task, Verbosity};
 use super::Run;
+use super::progress::Counts;
 use crate::control::stdio::{Chunk, StdinChunk, Written};
+use crate::message::Fate;
 
 impl Run<'_> {
     pub(super) fn on_written(&mut self, stream: usize, report: Written<Option<ByteCount>>) {
@@ -28,16 +31,20 @@ impl Run<'_> {
         }
         let output = Output::ALL[stream];
         for index in 0..self.running.len() {
-            self.broken(self.slot(index), output);
+            self.broken(index, output);
         }
     }
 
     fn stream_failed(&mut self, name: &'static str, error: io::Error) {
-        let failure = Failure::Stream { name, error };
-        self.say(&failure.to_string());
+        self.stop_for(Failure::Stream { name, error });
         if self.settings.goal == Goal::Detach {
             self.say_ids();
         }
+    }
+
+    /// Interrupts the run after a local failure.
+    pub(super) fn stop_for(&mut self, failure: Failure) {
+        self.say(&failure.to_string());
         self.finish.failure.get_or_insert(failure);
         self.interrupt(Interruption::Failed);
     }
@@ -45,7 +52,7 @@ impl Run<'_> {
     /// Names the requests that have ended or were left running, as their ids could not be printed.
     fn say_ids(&mut self) {
         let done = |&(index, task): &(usize, &Task)| {
-            index < self.next && self.running[index].is_none() && task.host.is_ok()
+            self.fates[index].is_some() && task.host.found().is_some()
         };
         let tasks = self.tasks.iter().enumerate().filter(done);
         let lines: Vec<String> = tasks
@@ -69,7 +76,8 @@ impl Run<'_> {
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
                 running.job.on_stdin(data.clone(), fin);
-                self.ready.insert(self.slot(index));
+                running.sent += data.len() as u64;
+                self.ready.insert(index);
             }
         }
         self.settings.stdin &= !fin;
@@ -77,45 +85,132 @@ impl Run<'_> {
 
     /// Returns true if stdin should be read: every job that takes input has credit for it, so the slowest host
     /// sets the pace.
-    pub(super) fn wants_stdin(&self) -> bool {
+    pub(super) fn wants_stdin(&mut self) -> bool {
         if !self.settings.stdin {
             return false;
         }
-        let mut takers = self
-            .running
-            .iter()
-            .flatten()
-            .map(|running| &running.job)
-            .filter(|job| job.takes_stdin())
-            .peekable();
-        takers.peek().is_some() && takers.all(RemoteJob::wants_stdin)
+        let (mut wanting, mut stalled) = (0, 0);
+        let now = Instant::now();
+        for running in self.running.iter_mut().flatten() {
+            if !running.job.takes_stdin() {
+                running.stalled = None;
+            } else if running.job.wants_stdin() {
+                running.stalled = None;
+                wanting += 1;
+            } else {
+                running.stalled.get_or_insert(now);
+                stalled += 1;
+            }
+        }
+        wanting > 0 && stalled == 0
+    }
+
+    /// Returns the time at which a host is dropped that holds up the input of the others.
+    pub(super) fn stall_deadline(&self) -> Option<Instant> {
+        let limit = self
+            .settings
+            .fleet
+            .stdin_drop
+            .filter(|_| self.settings.stdin)?;
+        let stalled = self.running.iter().flatten();
+        let since = stalled.filter_map(|running| running.stalled).min()?;
+        Some(since + limit)
+    }
+
+    /// Cancels the commands that have held up the input of the others for too long.
+    pub(super) fn drop_stalled(&mut self, now: Instant) {
+        let Some(limit) = self.settings.fleet.stdin_drop else {
+            return;
+        };
+        for index in 0..self.running.len() {
+            let is_late = |since: Instant| since + limit <= now;
+            if let Some(running) = &mut self.running[index]
+                && running.stalled.is_some_and(is_late)
+            {
+                running.stalled = None;
+                running.job.drop_input();
+                running.job.cancel();
+                self.ready.insert(index);
+                let label = &self.tasks[index].label;
+                self.say(&format!(
+                    "{label}: canceled, as it took no input for {limit:?}"
+                ));
+            }
+        }
     }
 
     pub(super) fn written(&mut self, slot: u32, output: Output, bytes: u64) {
-        if let Some(job) = self.job(slot) {
+        let index = self.index(slot);
+        if let Some(job) = self.job(index) {
             job.on_written(output, bytes);
-            self.ready.insert(slot);
+            self.ready.insert(index);
         }
     }
 
-    pub(super) fn broken(&mut self, slot: u32, output: Output) {
-        if let Some(job) = self.job(slot) {
+    pub(super) fn broken(&mut self, index: usize, output: Output) {
+        if let Some(job) = self.job(index) {
             job.on_broken_pipe(output);
-            self.ready.insert(slot);
+            self.ready.insert(index);
         }
     }
 
-    pub(super) fn push(&mut self, output: Output, chunk: Chunk<Option<ByteCount>>) {
+    pub(super) fn push(&mut self, output: Output, mut chunk: Chunk<Option<ByteCount>>) {
+        let clear = self.progress.clear(output == Output::Stdout);
+        if !clear.is_empty() {
+            // A chunk of its own: the count of the output's bytes stays exact.
+            let chunk = Chunk {
+                tag: None,
+                data: Bytes::from_static(clear),
+            };
+            let _ = self.streams[output as usize].push(chunk);
+        }
+        if chunk.tag.is_some_and(|count| count.bytes == 0) {
+            chunk.tag = None;
+        }
         if let Err(Some(account)) = self.streams[output as usize].push(chunk) {
             self.written(account.slot, account.output, account.bytes);
-            self.broken(account.slot, output);
+            self.broken(self.index(account.slot), output);
         }
     }
 
-    pub(super) fn flush(&mut self, slot: u32) {
-        let label = self.tasks[self.index(slot)].label.clone();
-        for (output, chunk) in self.show.flush(slot, &label) {
+    pub(super) fn flush(&mut self, index: usize) {
+        let label = self.tasks[index].label.clone();
+        for (output, chunk) in self.show.flush(self.slot(index), &label) {
             self.push(output, chunk);
+        }
+    }
+
+    /// Queues text of `udpctl` on stdout.
+    pub(super) fn print(&mut self, text: String) {
+        let chunk = Chunk {
+            tag: None,
+            data: text.into(),
+        };
+        self.push(Output::Stdout, chunk);
+    }
+
+    /// Draws the progress of the run on a terminal, if it is time to.
+    pub(super) fn show_progress(&mut self) {
+        let stderr = &self.streams[Output::Stderr as usize];
+        // A terminal that was stopped collects no lines.
+        if !stderr.is_idle() || self.schedule.asks() || self.is_concluded {
+            return;
+        }
+        let ended = self.fates.iter().flatten();
+        let counts = || Counts {
+            ended: ended.clone().count(),
+            errors: ended.clone().filter(|fate| **fate != Fate::Ok).count(),
+            active: self.active,
+        };
+        let now = Instant::now();
+        if self
+            .progress
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+            && let counts = counts()
+            && let Some(data) = self.progress.draw(counts, now)
+        {
+            let _ = self.streams[Output::Stderr as usize].push(Chunk { tag: None, data });
         }
     }
 
@@ -124,7 +219,7 @@ impl Run<'_> {
         if !self.quiet {
             let end = if self.console.is_some() { "\r\n" } else { "\n" };
             let data = format!("udpctl: {line}{end}").into();
-            let _ = self.streams[Output::Stderr as usize].push(Chunk { tag: None, data });
+            self.push(Output::Stderr, Chunk { tag: None, data });
         }
     }
 

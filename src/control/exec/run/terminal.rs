@@ -9,7 +9,7 @@ use crate::control::stdio::{Chunk, StdinChunk};
 
 impl Run<'_> {
     /// Puts the user's terminal into raw mode for a command that was accepted with a terminal.
-    pub(super) fn enter_raw(&mut self, slot: u32) {
+    pub(super) fn enter_raw(&mut self, index: usize) {
         if self.settings.terminal_mode == TerminalMode::Apart || self.finish.interruption.is_some()
         {
             return;
@@ -18,9 +18,9 @@ impl Run<'_> {
             Ok(console) => {
                 self.console = Some(console);
                 self.settings.stdin = true;
-                if let Some(job) = self.job(slot) {
+                if let Some(job) = self.job(index) {
                     job.resize(console::window());
-                    self.ready.insert(slot);
+                    self.ready.insert(index);
                 }
             }
             Err(error) => self.say(&format!("standard input: {error}")),
@@ -65,7 +65,7 @@ impl Run<'_> {
         for index in 0..self.running.len() {
             if let Some(running) = &mut self.running[index] {
                 running.job.resize(window);
-                self.ready.insert(self.slot(index));
+                self.ready.insert(index);
             }
         }
     }

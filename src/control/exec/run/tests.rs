@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::control::client::NoSocket;
-use crate::control::exec::{Escaping, Goal, JobRequest, Style, TerminalMode};
+use crate::control::exec::{Escaping, Fleet, Goal, JobRequest, Labels, Style, TerminalMode};
 use crate::control::host_resolver::HostError;
-use crate::control::stdio::Sink;
+use crate::control::stdio::{Sink, Streams};
 use crate::crypto::SecretKey;
 use crate::message::{Exec, RequestId};
 use crate::rng::Rng;
@@ -37,7 +37,7 @@ fn run_on_no_host(style: Style, verbosity: Verbosity, stdout: Sink, stderr: Sink
     let client = Client::open(identity).unwrap();
     let task = Task {
         label: "web".into(),
-        host: Err(HostError::NoSocket(NoSocket)),
+        host: TaskHost::Found(Err(HostError::NoSocket(NoSocket))),
         request: JobRequest::Exec(Exec::new(RequestId([7; 16]), vec!["true".into()])),
     };
     let settings = Settings {
@@ -49,13 +49,16 @@ fn run_on_no_host(style: Style, verbosity: Verbosity, stdout: Sink, stderr: Sink
         terminal_mode: TerminalMode::Apart,
         forward: Vec::new(),
         verbosity,
+        fleet: Fleet::default(),
     };
     let streams = Streams {
         stdin: None,
         stdout,
         stderr,
     };
-    run(&client, None, None, vec![task], settings, streams, &never())
+    let signals = never();
+    let surroundings = Surroundings::new(&client, streams, &signals);
+    run(vec![task], settings, surroundings)
 }
 
 #[test]
@@ -88,7 +91,11 @@ fn a_silent_run_writes_no_message() {
     let stderr = Buffer::default();
     let stdout = Buffer::default();
     let finish = run_on_no_host(
-        Style::Labelled(Escaping::Escape),
+        Style::Labelled(Labels {
+            escaping: Escaping::Escape,
+            is_named: true,
+            width: 0,
+        }),
         Verbosity::Silent,
         Sink::writer(stdout.clone()),
         Sink::writer(stderr.clone()),

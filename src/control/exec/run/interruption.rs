@@ -1,0 +1,153 @@
+//! Ends of a run before all its hosts are done: signals, a user who leaves, rules that stop it.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::super::plan::Interruption;
+use super::super::tally;
+use super::super::{JobRequest, Output};
+use super::Run;
+use crate::control::fleet::Stop;
+use crate::control::journal::State;
+use crate::control::limits;
+use crate::message::{Fate, OnDisconnect};
+
+impl Run<'_> {
+    /// Handles a signal. Returns true if the run has to end at once.
+    pub(super) fn on_signal(&mut self, signal: i32) -> bool {
+        if signal == Signal::WINCH.as_raw() {
+            self.on_window();
+            return false;
+        }
+        if self.settings.forward.contains(&signal) && self.active > 0 {
+            for index in 0..self.running.len() {
+                if let Some(running) = &mut self.running[index] {
+                    running.job.signal(signal);
+                    self.ready.insert(index);
+                }
+            }
+            return false;
+        }
+        if self.finish.interruption.is_none() {
+            let words = self.words_of_interruption();
+            self.say(&words);
+            self.interrupt(Interruption::Signal(signal));
+            return false;
+        }
+        self.leave(Interruption::Signal(signal));
+        true
+    }
+
+    fn words_of_interruption(&self) -> String {
+        let mut running = self.running.iter().flatten();
+        if !running.any(|running| running.job.was_accepted()) {
+            return "no agent has answered yet; press Ctrl-C again to leave at once".into();
+        }
+        if !self.is_fleet() {
+            return "canceling; press Ctrl-C again to leave at once".into();
+        }
+        format!(
+            "canceling; press Ctrl-C again to leave at once; pending: {}",
+            tally::names(&self.pending())
+        )
+    }
+
+    /// Returns the names of the hosts in progress.
+    pub(super) fn pending(&self) -> Vec<String> {
+        let running = std::iter::zip(&self.tasks, &self.running);
+        let pending = running.filter(|(_, running)| running.is_some());
+        pending.map(|(task, _)| task.label.clone()).collect()
+    }
+
+    /// Begins no further host, and cancels those in progress.
+    pub(super) fn interrupt(&mut self, interruption: Interruption) {
+        self.finish.interruption.get_or_insert(interruption);
+        self.schedule.stop(Stop::Interrupted);
+        self.cancel_all();
+    }
+
+    pub(super) fn cancel_all(&mut self) {
+        for index in 0..self.running.len() {
+            if let Some(job) = self.job(index) {
+                job.cancel();
+                self.ready.insert(index);
+            }
+        }
+    }
+
+    /// Ends the run at once and names the commands that may still run. Writes to stderr directly: the queue may be
+    /// held up by a stopped terminal.
+    pub(super) fn leave(&mut self, interruption: Interruption) {
+        self.restore_now();
+        self.schedule.stop(Stop::Interrupted);
+        self.conclude();
+        self.drain(limits::LEAVE);
+        let mut left = Vec::new();
+        for index in 0..self.running.len() {
+            let Some(running) = self.running[index].take() else {
+                continue;
+            };
+            if !running.job.may_be_there() {
+                self.write_state(index, State::Void);
+            }
+            self.fates[index] = Some(Fate::Left);
+            let label = &self.tasks[index].label;
+            let id = running.job.id();
+            if self.is_fleet() {
+                left.push(label.clone());
+            } else if interruption == Interruption::Left {
+                let end = end_of_left(&self.tasks[index].request);
+                self.say_now(&format!(
+                    "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs{end}"
+                ));
+            } else {
+                self.say_now(&format!(
+                    "{label}: left, and it may still run; request {id}"
+                ));
+            }
+        }
+        if !left.is_empty() {
+            self.say_now(&format!(
+                "left, and may still run; \"udpctl attach --run last\" comes back to them: {}",
+                tally::names(&left)
+            ));
+        }
+        self.finish.interruption = Some(interruption);
+    }
+
+    /// Writes what is queued, for a limited time.
+    fn drain(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        for stream in [Output::Stdout as usize, Output::Stderr as usize] {
+            loop {
+                self.streams[stream].flush();
+                if self.streams[stream].is_idle() {
+                    break;
+                }
+                let reports = self.streams[stream].reports().clone();
+                match reports.recv_deadline(deadline) {
+                    Ok(report) => self.on_written(stream, report),
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+}
+
+/// Returns what ends a command that was left, in words.
+fn end_of_left(request: &JobRequest) -> String {
+    match request {
+        JobRequest::Exec(exec) => match exec.on_disconnect {
+            OnDisconnect::Keep => String::new(),
+            OnDisconnect::Kill => {
+                let lease = exec.lease_ms.map(Duration::from_millis);
+                let lease = lease.unwrap_or(limits::RETRY_FOR);
+                format!(", at most {lease:?} from now on")
+            }
+        },
+        JobRequest::Attach { .. } => {
+            "; unless it was started to be kept, it is ended after its lease".to_owned()
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Progress of a run on a terminal: one line below the output, redrawn in place.
+//!
+//! The line goes through the queues of the outputs, which keep its order with what hosts print. Invariant: a line of
+//! output never stands behind the progress on the same line of the terminal.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::super::plan::Terminals;
+
+/// Time after which a run shows its progress. A shorter one ends before it can be read.
+const AFTER: Duration = Duration::from_secs(1);
+
+/// Time between two drawings.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Columns of the bar.
+const BAR: usize = 24;
+
+/// Carriage return, and erasure up to the end of the line (ECMA-48, EL).
+const CLEAR: &[u8] = b"\r\x1b[K";
+
+/// Counts of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Counts {
+    /// Hosts that have ended.
+    pub(super) ended: usize,
+    /// Those of them that are not ok.
+    pub(super) errors: usize,
+    /// Hosts in progress.
+    pub(super) active: usize,
+}
+
+/// State of the line.
+#[derive(Debug)]
+pub(super) struct Progress {
+    terminals: Terminals,
+    total: usize,
+    began: Instant,
+    /// Time of the next drawing; `None` if none is due.
+    next: Option<Instant>,
+    is_drawn: bool,
+}
+
+impl Progress {
+    /// Creates the progress of a run over `total` hosts. It is shown if stderr is a terminal and there are several.
+    pub(super) fn new(terminals: Terminals, total: usize, began: Instant) -> Self {
+        Self {
+            terminals,
+            total,
+            began,
+            next: (terminals.stderr && total > 1).then(|| began + AFTER),
+            is_drawn: false,
+        }
+    }
+
+    /// Returns the time of the next drawing.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Returns the line, if it is time to draw it.
+    pub(super) fn draw(&mut self, counts: Counts, now: Instant) -> Option<Bytes> {
+        if self.next.is_none_or(|next| now < next) {
+            return None;
+        }
+        self.next = Some(now + PERIOD);
+        self.is_drawn = true;
+        let line = line(
+            counts,
+            self.total,
+            now.saturating_duration_since(self.began),
+        );
+        Some([CLEAR, line.as_bytes()].concat().into())
+    }
+
+    /// Removes the line for good. Returns what does so.
+    pub(super) fn end(&mut self) -> Option<Bytes> {
+        self.next = None;
+        std::mem::take(&mut self.is_drawn).then(|| Bytes::from_static(CLEAR))
+    }
+
+    /// Returns the bytes that remove the line from the terminal before output is written there. It is drawn again later.
+    pub(super) fn clear(&mut self, is_stdout: bool) -> &'static [u8] {
+        let is_terminal = if is_stdout {
+            self.terminals.stdout
+        } else {
+            self.terminals.stderr
+        };
+        if is_terminal && std::mem::take(&mut self.is_drawn) {
+            CLEAR
+        } else {
+            &[]
+        }
+    }
+}
+
+fn line(counts: Counts, total: usize, took: Duration) -> String {
+    let Counts {
+        ended,
+        errors,
+        active,
+    } = counts;
+    let filled = ended * BAR / total.max(1);
+    let bar = "=".repeat(filled) + &" ".repeat(BAR - filled);
+    let errors = match errors {
+        0 => String::new(),
+        errors => format!(", {errors} not ok"),
+    };
+    format!(
+        "[{bar}] {ended} of {total} done{errors}, {active} running, {}s",
+        took.as_secs()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: Terminals = Terminals {
+        stdout: true,
+        stderr: true,
+    };
+
+    #[test]
+    fn the_line_is_drawn_after_a_second_and_removed_before_output() {
+        let began = Instant::now();
+        let mut progress = Progress::new(BOTH, 120, began);
+        let counts = Counts {
+            ended: 60,
+            errors: 2,
+            active: 12,
+        };
+        assert_eq!(progress.draw(counts, began), None);
+        assert!(progress.clear(true).is_empty());
+        let now = began + AFTER;
+        let line = progress.draw(counts, now).unwrap();
+        assert_eq!(
+            line,
+            "\r\x1b[K[============            ] 60 of 120 done, 2 not ok, 12 running, 1s"
+        );
+        assert_eq!(progress.draw(counts, now), None);
+        assert_eq!(progress.clear(true), CLEAR);
+        assert!(progress.clear(false).is_empty(), "it is gone already");
+        assert!(progress.draw(counts, now + PERIOD).is_some());
+        assert_eq!(progress.end().unwrap(), CLEAR);
+        assert_eq!(progress.deadline(), None);
+    }
+
+    #[test]
+    fn nothing_is_drawn_without_a_terminal_or_for_one_host() {
+        let began = Instant::now();
+        let mut output_only = BOTH;
+        output_only.stderr = false;
+        for (terminals, total) in [(Terminals::default(), 2), (output_only, 2), (BOTH, 1)] {
+            let mut progress = Progress::new(terminals, total, began);
+            assert_eq!(progress.deadline(), None);
+            assert_eq!(progress.draw(Counts::default(), began + AFTER), None);
+        }
+    }
+
+    #[test]
+    fn output_to_a_file_is_not_preceded_by_a_control_sequence() {
+        let began = Instant::now();
+        let mut terminals = BOTH;
+        terminals.stdout = false;
+        let mut progress = Progress::new(terminals, 2, began);
+        progress.draw(Counts::default(), began + AFTER).unwrap();
+        assert!(progress.clear(true).is_empty());
+        assert_eq!(progress.clear(false), CLEAR);
+    }
+}
