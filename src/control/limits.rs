@@ -39,6 +39,11 @@ pub const OVERDUE: usize = 4096;
 /// Hosts that take the input of `exec -i`: all run at the same time.
 pub const STDIN_HOSTS: usize = 1024;
 
+/// Hosts whose jobs `udpctl wait` waits for at a time. Each is an idle session; a host beyond the limit is asked when
+/// another job ends, and its result may be forgotten until then. Below
+/// [`SESSIONS`](crate::session::limits::SESSIONS).
+pub const WAITS: usize = 12_000;
+
 /// Bytes of a line that are held until it ends; a longer line is shown in pieces. Well below the credit of a
 /// stream, so that a line without end does not stop its host.
 pub const PARTIAL_LINE: usize = 16 << 10;
