@@ -99,9 +99,10 @@ impl HostResolver {
         self.known.problems()
     }
 
-    /// Stores a ticket. One that cannot be stored costs a round trip next time, which is no error.
+    /// Learns a ticket, which is written later, at the latest when the resolver is dropped. One that cannot be written
+    /// costs a round trip next time, which is no error.
     pub fn learn(&self, agent: &PublicKey, ticket: &Ticket) {
-        let _ = self.tickets.store(agent, ticket);
+        self.tickets.learn(agent, ticket);
     }
 
     /// Resolves targets and returns the hosts in the same order.
@@ -118,16 +119,34 @@ impl HostResolver {
         addresses: Vec<Resolved>,
         client: &Client,
     ) -> Vec<Result<Host, HostError>> {
-        std::iter::zip(targets, addresses)
-            .map(|(target, addresses)| self.host(target, addresses, client))
-            .collect()
+        let mut hosts: Vec<_> = std::iter::zip(targets, addresses)
+            .map(|(target, addresses)| self.find_host(target, addresses, client))
+            .collect();
+        // At once: the file of the tickets is opened once.
+        let agents: Vec<PublicKey> = hosts.iter().flatten().map(|host| host.agent).collect();
+        let tickets = self.tickets.load(&agents);
+        for (host, ticket) in std::iter::zip(hosts.iter_mut().flatten(), tickets) {
+            host.ticket = ticket;
+        }
+        hosts
     }
 
-    /// Returns the host of a target that was resolved.
+    /// Returns the host of one target that was resolved.
     ///
     /// # Errors
     /// [`HostError`]: the reason why it cannot be contacted.
     pub fn host(
+        &self,
+        target: &Target,
+        addresses: Resolved,
+        client: &Client,
+    ) -> Result<Host, HostError> {
+        let mut hosts = self.hosts(std::slice::from_ref(target), vec![addresses], client);
+        hosts.pop().expect("one target, one host")
+    }
+
+    /// Returns the host of a target that was resolved, without its ticket.
+    fn find_host(
         &self,
         target: &Target,
         addresses: Resolved,
@@ -143,7 +162,7 @@ impl HostResolver {
             label: target.label().to_owned(),
             agent: pin.key,
             paths: client.paths(&addresses).map_err(HostError::NoSocket)?,
-            ticket: self.tickets.load(&pin.key),
+            ticket: None,
         })
     }
 }

@@ -28,9 +28,20 @@ pub const CLOSE: Duration = Duration::from_millis(500);
 /// outputs, together 32 MiB.
 pub const WINDOW: usize = 256;
 
-/// Time after which a host that has not answered loses its place in the window, and stays asked: several round trips of
-/// the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
+/// Time after which a host that has not answered loses its place in the window at the latest, and stays asked: several
+/// round trips of the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Time after which it does at the earliest, where the others answer fast: the first repeat of a lost INIT is answered
+/// within it on a path of 50 ms.
+pub const ANSWER_TIME_MIN: Duration = Duration::from_millis(200);
+
+/// Time for a host to answer in multiples of the mean of those that have: few take longer.
+pub const ANSWER_TIMES: u32 = 4;
+
+/// Octets that the first answer of a host takes of the receive buffer, with the kernel's structures around them: those of
+/// RESP and of a first reply, or of one full datagram.
+pub const ANSWER_MEMORY: u64 = 2304;
 
 /// Maximum number of hosts that have lost their places: with [`WINDOW`] of them a second, more than in
 /// [`CONTACT_TIMEOUT`]. Each costs an INIT a second, together 5 MB/s.
@@ -93,6 +104,22 @@ pub const TICKET_DRIFT: Duration = Duration::from_secs(2);
 /// Difference of round-trip times below which a ticket is not stored anew. A probe timeout exceeds the round trip by
 /// more than that, and replacing a file may wait for the disk.
 pub const TICKET_RTT: Duration = Duration::from_millis(10);
+
+/// Tickets that are kept, the newest: a file of 2 MiB. Reading all of it takes a millisecond.
+pub const TICKETS: usize = 32_768;
+
+/// Tickets that are looked up in the file one by one. For more, the file is read as a whole: each takes a read of 16 KiB.
+pub const TICKET_LOOKUPS: usize = 8;
+
+/// Tickets in the block of the file that a lookup reads: 16 KiB. Keys are evenly distributed, so that one block around the
+/// expected place holds the ticket of one agent among ten thousand in 99 of 100 cases.
+pub const TICKET_BLOCK: usize = 256;
+
+/// Interval at which a long run writes the tickets that it has learned; what is learned later is written when it ends.
+pub const TICKET_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time for which the lock of the file is tried: as long as several others take to replace it.
+pub const TICKET_LOCK: Duration = Duration::from_millis(100);
 
 /// Bytes of messages in flight to an agent: half of the initial credit of a call's control lane, as JSON adds
 /// quotes and escapes.

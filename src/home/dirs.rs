@@ -226,10 +226,10 @@ impl ControlHome {
         self.state.join("groups")
     }
 
-    /// Returns the directory of the tickets.
+    /// Returns the file of the tickets.
     #[must_use]
     pub fn tickets(&self) -> PathBuf {
-        self.state.join("tickets")
+        self.state.join("agents.tickets")
     }
 
     /// Returns the file of the hosts of the last run.

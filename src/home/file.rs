@@ -97,10 +97,31 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
 /// # Errors
 /// [`FileError`]
 pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, FileError> {
+    let Some((file, length)) = open(path, readers)? else {
+        return Ok(None);
+    };
     let failed = |error| FileError::Io(path.to_owned(), error);
-    let (file, is_link) = match open(path, OFlags::NOFOLLOW) {
+    // One more, so that the end is seen without a buffer that grows.
+    let length = usize::try_from(length.min(MAX_FILE) + 1).map_err(io::Error::other);
+    let mut bytes = Vec::with_capacity(length.map_err(failed)?);
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Opens a file that [`read`] would read, and returns its length too.
+///
+/// # Errors
+/// [`FileError`]
+pub fn open(path: &Path, readers: Readers) -> Result<Option<(File, u64)>, FileError> {
+    let failed = |error| FileError::Io(path.to_owned(), error);
+    let (file, is_link) = match open_with(path, OFlags::NOFOLLOW) {
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            (open(path, OFlags::empty()), true)
+            (open_with(path, OFlags::empty()), true)
         }
         opened => (opened, false),
     };
@@ -119,20 +140,10 @@ pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, File
     if is_link {
         check_directory(&fs::canonicalize(path).map_err(failed)?)?;
     }
-    // One more, so that the end is seen without a buffer that grows.
-    let length = usize::try_from(meta.len().min(MAX_FILE) + 1).map_err(io::Error::other);
-    let mut bytes = Vec::with_capacity(length.map_err(failed)?);
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(FileError::TooLarge(path.to_owned()));
-    }
-    Ok(Some(bytes))
+    Ok(Some((file, meta.len())))
 }
 
-/// Opens a file for reading.
-fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     // Without NONBLOCK, opening a FIFO would block until a process opens it for writing.
     let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
     let mut options = OpenOptions::new();

@@ -13,5 +13,7 @@ mod file;
 mod lock;
 
 pub use dirs::{AgentHome, ControlHome, Lookup, NoHome, User, environment};
-pub use file::{FileError, MAX_FILE, Readers, read, read_bytes, replace, replace_hint, rewrite};
+pub use file::{
+    FileError, MAX_FILE, Readers, open, read, read_bytes, replace, replace_hint, rewrite,
+};
 pub use lock::{Lock, lock, try_lock};

@@ -151,11 +151,19 @@ impl Context {
             Client::open(identity)
         };
         let client = client.context(NO_SOCKET)?;
-        let find = |(target, resolved): (&Target, Option<_>)| match resolved {
-            Some(addresses) => TaskHost::Found(resolver.host(target, addresses, &client)),
-            None => TaskHost::Named(target.clone()),
-        };
-        let hosts = std::iter::zip(targets, resolved).map(find).collect();
+        let mut hosts: Vec<TaskHost> = targets.iter().cloned().map(TaskHost::Named).collect();
+        let (mut known, mut addresses, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (target, resolved)) in std::iter::zip(targets, resolved).enumerate() {
+            if let Some(resolved) = resolved {
+                known.push(target.clone());
+                addresses.push(resolved);
+                places.push(place);
+            }
+        }
+        let found = resolver.hosts(&known, addresses, &client);
+        for (place, host) in std::iter::zip(places, found) {
+            hosts[place] = TaskHost::Found(host);
+        }
         Ok(FleetNetwork {
             client,
             resolver,
