@@ -38,6 +38,35 @@ impl fmt::Display for NoSocket {
 
 impl std::error::Error for NoSocket {}
 
+/// Datagrams that this machine has dropped because they arrived faster than they were taken. They were sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drops {
+    /// Their number.
+    pub datagrams: u64,
+    /// Size of the receive buffer in octets, with the kernel's structures.
+    pub buffer: u64,
+}
+
+impl fmt::Display for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { datagrams, buffer } = self;
+        write!(
+            f,
+            "{datagrams} datagrams were dropped here, because the receive buffer was full"
+        )?;
+        // The kernel reports twice what it has granted (socket(7)).
+        if *buffer < 2 * net::limits::RECEIVE_BUFFER as u64 {
+            let wanted = net::limits::RECEIVE_BUFFER;
+            write!(
+                f,
+                "; the system allows {} bytes, set net.core.rmem_max to {wanted}",
+                buffer / 2
+            )?;
+        }
+        Ok(())
+    }
+}
+
 impl Client {
     /// Binds a socket for each address family and starts the network thread.
     ///
@@ -134,6 +163,23 @@ impl Client {
         self.net.events.taken();
     }
 
+    /// Returns the number of hosts that may be contacted at a time, so that their answers do not overflow the receive
+    /// buffer.
+    #[must_use]
+    pub fn first_contacts(&self) -> usize {
+        usize::try_from(self.net.receive_buffer / limits::ANSWER_MEMORY).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the loss of datagrams at this machine's own receive buffer, if there was any. Reads files.
+    #[must_use]
+    pub fn drops(&self) -> Option<Drops> {
+        let datagrams = self.net.dropped().filter(|&dropped| dropped > 0)?;
+        Some(Drops {
+            datagrams,
+            buffer: self.net.receive_buffer,
+        })
+    }
+
     /// Ends the thread after it has sent what is due. Waits for [`limits::CLOSE`] at most.
     pub fn close(self) {
         let _ = self.net.handle.send(Command::Shutdown);
@@ -148,6 +194,21 @@ impl Client {
 mod tests {
     use super::*;
     use crate::rng::Rng;
+
+    #[test]
+    fn drops_name_the_setting_that_helps() {
+        let full = 2 * net::limits::RECEIVE_BUFFER as u64;
+        let words = |buffer| {
+            let datagrams = 3;
+            Drops { datagrams, buffer }.to_string()
+        };
+        let begin = "3 datagrams were dropped here, because the receive buffer was full";
+        assert_eq!(words(full), begin);
+        assert_eq!(
+            words(425_984),
+            format!("{begin}; the system allows 212992 bytes, set net.core.rmem_max to 4194304")
+        );
+    }
 
     #[test]
     fn only_families_with_an_address_get_a_socket() {

@@ -32,6 +32,9 @@ pub const WINDOW: usize = 256;
 /// round trips of the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);
 
+/// The longest such time, where answers are slow: half of [`CONTACT_TIMEOUT`].
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Time after which it does at the earliest, where the others answer fast: the first repeat of a lost INIT is answered
 /// within it on a path of 50 ms.
 pub const ANSWER_TIME_MIN: Duration = Duration::from_millis(200);

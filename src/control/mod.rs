@@ -18,6 +18,7 @@ pub mod journal;
 pub mod known_agents;
 pub mod limits;
 pub mod lookups;
+pub mod queries;
 pub mod query;
 #[cfg(feature = "cli")]
 pub mod send;

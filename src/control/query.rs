@@ -1,21 +1,18 @@
 //! One request with one reply: `ping`, `accept`, `jobs`, `wait`, `kill`.
 //!
-//! [`Query`] is the sans-IO part for one host, [`run_queries_until`] the loop for many. Not for requests that start
-//! something. Invariants: a question that may be asked twice is asked again in a new session after a silence; any other
+//! [`Query`] is the sans-IO part for one host; the loop for many is in [`queries`](super::queries). Not for requests
+//! that start something. Invariants: a question that may be asked twice is asked again in a new session after a silence; any other
 //! one is never early data and is sent once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, never, select};
 
-use super::client::Client;
 use super::contact::{self, Contact, Failure};
-use super::host_resolver::{Host, HostResolver};
-use super::limits;
+use super::host_resolver::Host;
+use crate::crypto::PublicKey;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
-use crate::net;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Event, StreamEvent, Ticket};
 use crate::wire::limits::INVITE;
@@ -98,6 +95,18 @@ impl Query {
         };
         query.connect();
         query
+    }
+
+    /// Returns the key of the agent.
+    #[must_use]
+    pub const fn agent(&self) -> PublicKey {
+        self.contact.agent()
+    }
+
+    /// Returns true once the agent has answered.
+    #[must_use]
+    pub const fn is_contacted(&self) -> bool {
+        self.contact.is_contacted()
     }
 
     /// Returns the next action.
@@ -241,100 +250,6 @@ impl Query {
             ticket: ticket.filter(|_| self.contact.is_contacted()),
             address: self.contact.answered_at(),
         }));
-    }
-}
-
-/// Conditions of a loop over questions.
-pub struct Conditions<'a> {
-    /// Store of the agents' tickets.
-    pub resolver: Option<&'a HostResolver>,
-    /// Signals, the first of which ends the loop.
-    pub signals: &'a Receiver<i32>,
-    /// Number of questions in progress at a time.
-    pub window: usize,
-}
-
-/// End of a loop by a signal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Interrupted {
-    /// The signal.
-    pub signal: i32,
-    /// Number of questions that were begun, counted from the first.
-    pub begun: usize,
-}
-
-/// Asks all questions, [`limits::WINDOW`] at a time, and passes each answer to `answered` as it arrives, with the
-/// index of its question. Stores the tickets of the agents in `resolver`.
-pub fn run_queries(
-    client: &Client,
-    resolver: Option<&HostResolver>,
-    questions: Vec<Question>,
-    answered: impl FnMut(usize, Answer),
-) {
-    let conditions = Conditions {
-        resolver,
-        signals: &never(),
-        window: limits::WINDOW,
-    };
-    run_queries_until(client, &conditions, questions, answered);
-}
-
-/// Does the same until a signal arrives. Questions that are not answered by then get no answer; their sessions stay
-/// open until the client closes.
-pub fn run_queries_until(
-    client: &Client,
-    conditions: &Conditions<'_>,
-    questions: Vec<Question>,
-    mut answered: impl FnMut(usize, Answer),
-) -> Option<Interrupted> {
-    let (resolver, mut begun) = (conditions.resolver, 0);
-    let base = client.reserve(questions.len());
-    let mut waiting = (base..).zip(questions);
-    let mut queries: HashMap<u32, Query> = HashMap::new();
-    let mut act = |slot: u32, query: &mut Query| {
-        while let Some(action) = query.poll() {
-            match action {
-                Action::Command(command) => client.send(command),
-                Action::Ended(answer) => {
-                    if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
-                        resolver.learn(&query.contact.agent(), ticket);
-                    }
-                    answered((slot - base) as usize, answer);
-                    return true;
-                }
-            }
-        }
-        false
-    };
-    loop {
-        while queries.len() < conditions.window
-            && let Some((slot, question)) = waiting.next()
-        {
-            begun += 1;
-            let mut query = Query::new(slot, question);
-            if !act(slot, &mut query) {
-                queries.insert(slot, query);
-            }
-        }
-        if queries.is_empty() {
-            return None;
-        }
-        let event = select! {
-            recv(client.events()) -> event => event.ok()?,
-            recv(conditions.signals) -> signal => {
-                return signal.ok().map(|signal| Interrupted { signal, begun });
-            }
-        };
-        client.taken();
-        if let net::Event::Session(event) = event
-            && let Some(slot) = event.session().map(Contact::slot_of)
-            && let Some(query) = queries.get_mut(&slot)
-        {
-            query.on_event(event);
-            if act(slot, query) {
-                queries.remove(&slot);
-            }
-        }
     }
 }
 

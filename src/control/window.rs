@@ -1,9 +1,9 @@
 //! Number of hosts that may be begun now, of a run with many.
 //!
 //! Sans-IO. Not the order of the hosts, nor what is done with them. Invariants: a host that has answered holds a place
-//! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for a
-//! limited time, and is counted until it answers or ends, so that the hosts in progress are bounded. That time follows
-//! the time that answers take: where a busy machine delays all of them, no more hosts begin than without a limit.
+//! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for a limited
+//! time, and is counted until it answers or ends, so that the hosts in progress are bounded. That time follows the time
+//! that answers take: where a busy machine delays all of them, not more and more hosts begin.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,23 +17,25 @@ pub struct Window {
     places: usize,
     /// Maximum number of hosts that hold a place and have not answered.
     first_contacts: usize,
-    hosts: HashMap<u32, (Phase, Instant)>,
-    /// Hosts that wait for their first answer, in the order of their beginnings, with the times of those. The first
-    /// one does wait; others may have answered or ended since.
+    hosts: HashMap<u32, Phase>,
+    /// Hosts that wait for their first answer, in the order of their beginnings. The first one does wait; others may have
+    /// answered or ended since.
     waiting: VecDeque<(Instant, u32)>,
     /// Number of hosts in each phase.
     counts: [usize; 3],
-    /// Smoothed time of the first answers.
-    answer_time: Duration,
+    /// Time as it was last given.
+    now: Instant,
+    /// Mean time in which hosts have answered, if one has.
+    answer_time: Option<Duration>,
 }
 
 /// Phase of a host in progress.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// It has a place and has not answered.
-    Waiting,
-    /// It has lost its place and has not answered.
-    Overdue,
+    /// It has a place and has not answered since its beginning.
+    Waiting(Instant),
+    /// It has lost its place and has not answered since its beginning.
+    Overdue(Instant),
     /// It has answered and holds a place.
     Answered,
 }
@@ -49,7 +51,8 @@ impl Window {
             hosts: HashMap::new(),
             waiting: VecDeque::new(),
             counts: [0; 3],
-            answer_time: Duration::ZERO,
+            now: Instant::ZERO,
+            answer_time: None,
         }
     }
 
@@ -63,33 +66,30 @@ impl Window {
 
     /// Returns true if a host may be begun.
     pub fn has_room(&mut self, now: Instant) -> bool {
-        self.expire(now);
-        self.count(Phase::Waiting) + self.count(Phase::Answered) < self.places
-            && self.count(Phase::Waiting) < self.first_contacts
-            && self.count(Phase::Overdue) < limits::OVERDUE
+        self.now = self.now.max(now);
+        self.expire();
+        let [waiting, overdue, answered] = self.counts;
+        waiting + answered < self.places
+            && waiting < self.first_contacts
+            && overdue < limits::OVERDUE
     }
 
     /// A host has begun.
     pub fn begin(&mut self, now: Instant, slot: u32) {
-        self.set(slot, Some((Phase::Waiting, now)));
-        self.waiting.push_back((now, slot));
+        self.now = self.now.max(now);
+        self.set(slot, Some(Phase::Waiting(self.now)));
+        self.waiting.push_back((self.now, slot));
     }
 
     /// A host has answered. Harmless if it has answered before or is not in progress.
-    pub fn answered(&mut self, now: Instant, slot: u32) {
-        if let Some(&(phase, begun)) = self.hosts.get(&slot)
-            && phase != Phase::Answered
-        {
-            // The weight of RFC 6298 §2.3.
-            self.answer_time = (7 * self.answer_time + now.since(begun)) / 8;
-            self.set(slot, Some((Phase::Answered, begun)));
+    pub fn answered(&mut self, slot: u32) {
+        if let Some(&(Phase::Waiting(begun) | Phase::Overdue(begun))) = self.hosts.get(&slot) {
+            let sample = self.now.since(begun);
+            let mean = self.answer_time.unwrap_or(sample);
+            self.answer_time = Some((mean * 7 + sample) / 8);
+            self.set(slot, Some(Phase::Answered));
             self.trim();
         }
-    }
-
-    /// Returns the time for which a host that does not answer holds its place.
-    fn patience(&self) -> Duration {
-        limits::ANSWER_TIME.max(4 * self.answer_time)
     }
 
     /// A host has ended. Harmless if it is not in progress.
@@ -102,8 +102,8 @@ impl Window {
     /// begin.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let &(begun, _) = self.waiting.front()?;
-        Some(begun + self.patience())
+        let begun = self.waiting.front().map(|&(begun, _)| begun);
+        begun.map(|begun| begun + self.time_to_answer())
     }
 
     /// Returns the number of hosts in progress.
@@ -112,43 +112,55 @@ impl Window {
         self.hosts.len()
     }
 
-    fn expire(&mut self, now: Instant) {
-        let patience = self.patience();
+    /// Returns the time for which a host that does not answer holds its place.
+    fn time_to_answer(&self) -> Duration {
+        self.answer_time.map_or(limits::ANSWER_TIME, |mean| {
+            let time = mean.saturating_mul(limits::ANSWER_TIMES);
+            time.clamp(limits::ANSWER_TIME_MIN, limits::ANSWER_TIME_MAX)
+        })
+    }
+
+    fn expire(&mut self) {
+        let time = self.time_to_answer();
         while let Some(&(begun, slot)) = self.waiting.front()
-            && begun + patience <= now
+            && begun + time <= self.now
         {
-            self.set(slot, Some((Phase::Overdue, begun)));
+            self.set(slot, Some(Phase::Overdue(begun)));
             self.trim();
         }
     }
 
     /// Removes hosts that do not wait any more from the front.
     fn trim(&mut self) {
-        while let Some((_, slot)) = self.waiting.front()
-            && self
-                .hosts
-                .get(slot)
-                .is_none_or(|host| host.0 != Phase::Waiting)
+        while let Some(&(begun, slot)) = self.waiting.front()
+            && self.hosts.get(&slot) != Some(&Phase::Waiting(begun))
         {
             self.waiting.pop_front();
         }
     }
 
-    fn set(&mut self, slot: u32, host: Option<(Phase, Instant)>) {
-        let earlier = match host {
-            Some(host) => self.hosts.insert(slot, host),
+    fn set(&mut self, slot: u32, phase: Option<Phase>) {
+        let earlier = match phase {
+            Some(phase) => self.hosts.insert(slot, phase),
             None => self.hosts.remove(&slot),
         };
-        if let Some((phase, _)) = earlier {
-            self.counts[phase as usize] -= 1;
+        if let Some(phase) = earlier {
+            self.counts[phase.index()] -= 1;
         }
-        if let Some((phase, _)) = host {
-            self.counts[phase as usize] += 1;
+        if let Some(phase) = phase {
+            self.counts[phase.index()] += 1;
         }
     }
+}
 
-    const fn count(&self, phase: Phase) -> usize {
-        self.counts[phase as usize]
+impl Phase {
+    /// Returns the index of its count.
+    const fn index(self) -> usize {
+        match self {
+            Self::Waiting(_) => 0,
+            Self::Overdue(_) => 1,
+            Self::Answered => 2,
+        }
     }
 }
 
@@ -172,7 +184,7 @@ mod tests {
     fn the_next_host_begins_when_one_ends() {
         let mut window = Window::new(4);
         assert_eq!(fill(&mut window, START, 0), 4);
-        window.answered(START, 2);
+        window.answered(2);
         assert!(!window.has_room(START));
         window.ended(2);
         assert_eq!(fill(&mut window, START, 4), 5);
@@ -183,14 +195,15 @@ mod tests {
     fn a_host_that_does_not_answer_loses_its_place_and_is_still_in_progress() {
         let mut window = Window::new(2);
         fill(&mut window, START, 0);
-        window.answered(START, 1);
         let end = window.next_deadline().unwrap();
         assert_eq!(end, START + limits::ANSWER_TIME);
+        window.has_room(end - Duration::from_micros(1));
+        window.answered(1);
         assert!(!window.has_room(end - Duration::from_micros(1)));
         assert_eq!(fill(&mut window, end, 2), 3);
         assert_eq!(window.in_progress(), 3);
         // It needs a place when it answers after all, which is one too many.
-        window.answered(START, 0);
+        window.answered(0);
         window.ended(1);
         assert!(!window.has_room(end));
         window.ended(0);
@@ -198,42 +211,36 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_has_answered_keeps_its_place_however_long_it_takes() {
-        let mut window = Window::new(1);
-        window.begin(START, 7);
-        window.answered(START, 7);
-        assert_eq!(window.next_deadline(), None);
-        assert!(!window.has_room(START + 1000 * limits::ANSWER_TIME));
+    fn hosts_have_less_time_to_answer_where_others_answer_fast() {
+        let mut window = Window::new(3);
+        let after = |micros| START + Duration::from_millis(micros);
+        fill(&mut window, START, 0);
+        assert!(!window.has_room(after(70)));
+        window.answered(0);
+        assert_eq!(window.next_deadline(), Some(after(4 * 70)));
+        assert!(!window.has_room(after(4 * 70 - 1)) && window.has_room(after(4 * 70)));
+        // Both are overdue now. A late answer gives the next ones more time, up to the bound.
+        window.has_room(after(20_000));
+        window.answered(1);
+        window.begin(after(20_000), 3);
+        assert_eq!(window.next_deadline(), Some(after(21_000)));
     }
 
     #[test]
-    fn late_answers_make_the_window_patient() {
-        let mut window = Window::new(8);
-        fill(&mut window, START, 0);
-        let late = START + 3 * limits::ANSWER_TIME;
-        for slot in 0..8 {
-            window.answered(late, slot);
-            window.ended(slot);
-        }
-        fill(&mut window, late, 8);
-        let patience = window.next_deadline().unwrap().since(late);
-        assert!(patience > 5 * limits::ANSWER_TIME, "{patience:?}");
-        // Quick answers make it impatient again.
-        for slot in 8..100 {
-            window.answered(late, slot);
-            window.ended(slot);
-            window.begin(late, slot + 8);
-        }
-        let patience = window.next_deadline().unwrap().since(late);
-        assert_eq!(patience, limits::ANSWER_TIME);
+    fn a_host_that_has_answered_keeps_its_place_however_long_it_takes() {
+        let mut window = Window::new(1);
+        window.begin(START, 7);
+        window.answered(7);
+        assert_eq!(window.next_deadline(), None);
+        assert!(!window.has_room(START + 1000 * limits::ANSWER_TIME));
     }
 
     #[test]
     fn the_hosts_whose_answers_may_arrive_together_are_limited() {
         let mut window = Window::new(8).with_first_contacts(3);
         assert_eq!(fill(&mut window, START, 0), 3);
-        window.answered(START, 0);
-        window.answered(START, 0);
+        window.answered(0);
+        window.answered(0);
         assert_eq!(fill(&mut window, START, 3), 4);
     }
 
@@ -267,15 +274,15 @@ mod tests {
                 let slot = u32::from(slot);
                 match event % 3 {
                     0 if window.has_room(now) && !window.hosts.contains_key(&slot) => window.begin(now, slot),
-                    0 | 1 => window.answered(now, slot),
+                    0 | 1 => window.answered(slot),
                     _ => window.ended(slot),
                 }
-                for phase in [Phase::Waiting, Phase::Overdue, Phase::Answered] {
-                    let counted = window.hosts.values().filter(|host| host.0 == phase).count();
-                    prop_assert_eq!(window.count(phase), counted);
+                for (index, &count) in window.counts.iter().enumerate() {
+                    let counted = window.hosts.values().filter(|phase| phase.index() == index);
+                    prop_assert_eq!(count, counted.count());
                 }
-                prop_assert_eq!(window.next_deadline().is_some(), window.count(Phase::Waiting) > 0);
-                prop_assert!(window.count(Phase::Waiting) <= 5);
+                prop_assert_eq!(window.next_deadline().is_some(), window.counts[0] > 0);
+                prop_assert!(window.counts[0] <= 5);
             }
         }
     }

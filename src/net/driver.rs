@@ -93,7 +93,7 @@ pub(super) struct Driver {
     plain: Plain,
     shared: Arc<Shared>,
     inbox: Inbox,
-    moderation: Moderation,
+    pub(super) moderation: Moderation,
     /// The transmit whose datagrams stand in `buffer`.
     outgoing: Option<Outgoing>,
     buffer: Vec<u8>,

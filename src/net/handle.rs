@@ -9,6 +9,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::carrier::Carrier;
 use super::command::Command;
 use super::driver::Driver;
+use super::drops;
 use super::event_queue::{self, EventQueue, Events};
 use super::limits;
 use super::plain::PlainSink;
@@ -28,6 +29,8 @@ pub struct Net {
     pub events: Events,
     /// Local addresses of the carriers, by [`Path::socket`].
     pub addresses: Vec<PeerAddr>,
+    /// Smallest receive buffer of the carriers in octets, as [`Carrier::receive_buffer`] counts them.
+    pub receive_buffer: u64,
 }
 
 /// The sending end of the commands; clones are cheap.
@@ -55,6 +58,13 @@ impl Net {
             local: None,
             remote: remote.into(),
         })
+    }
+
+    /// Number of datagrams that the kernel has dropped because a receive buffer was full; `None` if it is not known.
+    /// Reads files.
+    #[must_use]
+    pub fn dropped(&self) -> Option<u64> {
+        drops::dropped(&self.addresses)
     }
 }
 
@@ -132,6 +142,7 @@ pub fn start(
         plain,
         Arc::clone(&shared),
     )?;
+    let receive_buffer = driver.moderation.buffer();
     std::thread::Builder::new()
         .name("network".into())
         .spawn(move || driver.run())?;
@@ -144,6 +155,7 @@ pub fn start(
         },
         events: Events::new(events, shared),
         addresses,
+        receive_buffer,
     })
 }
 

@@ -33,6 +33,7 @@ mod command;
 mod counts;
 mod demux;
 mod driver;
+mod drops;
 mod event;
 mod event_queue;
 mod handle;

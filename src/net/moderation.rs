@@ -32,6 +32,11 @@ impl Moderation {
         }
     }
 
+    /// Returns the smallest receive buffer of the carriers in octets.
+    pub(super) const fn buffer(&self) -> u64 {
+        self.buffer
+    }
+
     /// Counts received octets.
     pub(super) const fn on_received(&mut self, octets: usize) {
         self.octets = self.octets.saturating_add(octets as u64);

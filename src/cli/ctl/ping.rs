@@ -16,7 +16,8 @@ use super::reply::{short_words, unexpected, words};
 use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::HostResolver;
-use crate::control::query::{Answer, NoReply, Question, run_queries};
+use crate::control::queries::run_queries;
+use crate::control::query::{Answer, NoReply, Question};
 use crate::control::targets::Expression;
 use crate::escape;
 use crate::message::limits::NAME;
@@ -83,6 +84,11 @@ pub fn run(args: &PingArgs) -> Result<u8> {
         }
     }
     let printed = ping_all(&client, Some(&resolver), questions, &mut tally);
+    if targets.len() > 1
+        && let Some(drops) = client.drops()
+    {
+        note(&format!("udpctl: {drops}"));
+    }
     client.close();
     printed?;
     if targets.len() > 1 {

@@ -17,7 +17,7 @@ use crate::cli::ctl::context::{Context, note, print};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
-use crate::control::query::run_queries;
+use crate::control::queries::run_queries;
 use crate::crypto::PublicKey;
 use crate::message::{JobState, JobView, Outcome, RequestId};
 use crate::net::Target;

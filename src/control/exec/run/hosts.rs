@@ -124,7 +124,7 @@ impl Run<'_> {
             Action::Learned(ticket) => {
                 if let Some(running) = &mut self.running[index] {
                     running.learned = Some(ticket);
-                    self.window.answered(net::Clock.now(), running.slot);
+                    self.window.answered(running.slot);
                 }
             }
             Action::Answered(address) => {

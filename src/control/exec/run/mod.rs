@@ -120,7 +120,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         active: 0,
         ready: BTreeSet::new(),
         schedule: Schedule::new(total, settings.fleet.rules),
-        window: Window::new(settings.fleet.window),
+        window: Window::new(settings.fleet.window).with_first_contacts(client.first_contacts()),
         lookups: None,
         fates: vec![None; total],
         show: Show::new(settings.style),

@@ -1,0 +1,121 @@
+//! Loop of the queries of a run, one for each host.
+//!
+//! Not what a query is, which is in [`query`](super::query), nor how many are under way, which is in
+//! [`window`](super::window). Invariant: each question gets one answer, unless the network thread
+//! ends or a signal arrives.
+
+use std::collections::HashMap;
+
+use crossbeam_channel::{Receiver, never, select};
+
+use super::client::Client;
+use super::contact::Contact;
+use super::host_resolver::HostResolver;
+use super::limits;
+use super::query::{Action, Answer, Query, Question};
+use super::window::Window;
+use crate::net::{self, Clock};
+
+/// Conditions of a loop over questions.
+pub struct Conditions<'a> {
+    /// Store of the agents' tickets.
+    pub resolver: Option<&'a HostResolver>,
+    /// Signals, the first of which ends the loop.
+    pub signals: &'a Receiver<i32>,
+    /// Number of questions in progress at a time.
+    pub window: usize,
+}
+
+/// End of a loop by a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupted {
+    /// The signal.
+    pub signal: i32,
+    /// Number of questions that were begun, counted from the first.
+    pub begun: usize,
+}
+
+/// Asks all questions, as many at a time as a [`Window`] of [`limits::WINDOW`] allows, and passes each answer to
+/// `answered` as it arrives, with the index of its question. The tickets of the agents are learned by `resolver`.
+pub fn run_queries(
+    client: &Client,
+    resolver: Option<&HostResolver>,
+    questions: Vec<Question>,
+    answered: impl FnMut(usize, Answer),
+) {
+    let conditions = Conditions {
+        resolver,
+        signals: &never(),
+        window: limits::WINDOW,
+    };
+    run_queries_until(client, &conditions, questions, answered);
+}
+
+/// Does the same until a signal arrives. Questions that are not answered by then get no answer; their sessions stay
+/// open until the client closes.
+pub fn run_queries_until(
+    client: &Client,
+    conditions: &Conditions<'_>,
+    questions: Vec<Question>,
+    mut answered: impl FnMut(usize, Answer),
+) -> Option<Interrupted> {
+    let (resolver, mut begun) = (conditions.resolver, 0);
+    let base = client.reserve(questions.len());
+    let mut waiting = (base..).zip(questions).peekable();
+    let mut queries: HashMap<u32, Query> = HashMap::new();
+    let first_contacts = client.first_contacts().min(limits::WINDOW);
+    let mut window = Window::new(conditions.window).with_first_contacts(first_contacts);
+    let mut act = |slot: u32, query: &mut Query| {
+        while let Some(action) = query.poll() {
+            match action {
+                Action::Command(command) => client.send(command),
+                Action::Ended(answer) => {
+                    if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
+                        resolver.learn(&query.agent(), ticket);
+                    }
+                    answered((slot - base) as usize, answer);
+                    return true;
+                }
+            }
+        }
+        false
+    };
+    loop {
+        let now = Clock.now();
+        while window.has_room(now)
+            && let Some((slot, question)) = waiting.next()
+        {
+            begun += 1;
+            let mut query = Query::new(slot, question);
+            if !act(slot, &mut query) {
+                window.begin(now, slot);
+                queries.insert(slot, query);
+            }
+        }
+        if queries.is_empty() {
+            return None;
+        }
+        let deadline = waiting.peek().and_then(|_| window.next_deadline());
+        let wait = deadline.map_or(limits::NO_WAIT, |deadline| deadline.since(now));
+        let event = select! {
+            recv(client.events()) -> event => event.ok()?,
+            recv(conditions.signals) -> signal => {
+                return signal.ok().map(|signal| Interrupted { signal, begun });
+            }
+            default(wait) => continue,
+        };
+        client.taken();
+        if let net::Event::Session(event) = event
+            && let Some(slot) = event.session().map(Contact::slot_of)
+            && let Some(query) = queries.get_mut(&slot)
+        {
+            query.on_event(event);
+            if act(slot, query) {
+                queries.remove(&slot);
+                window.ended(slot);
+            } else if query.is_contacted() {
+                window.answered(slot);
+            }
+        }
+    }
+}
