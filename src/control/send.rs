@@ -34,15 +34,25 @@ pub struct Receipt {
     pub delivered: Result<u32, End>,
 }
 
-/// Sends `text` to all hosts and passes each receipt to `on_receipt` as it arrives. Hosts without a receipt when a
-/// signal arrives get [`End::Left`].
+/// End of a transmission by a signal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interrupted {
+    /// The signal.
+    pub signal: i32,
+    /// Labels of the hosts that were not contacted. They get no receipt.
+    pub skipped: Vec<String>,
+}
+
+/// Sends `text` to all hosts and passes each receipt to `on_receipt` as it arrives. Contacted hosts without a receipt when
+/// a signal arrives get [`End::Left`].
 pub fn send(
     client: &Client,
     hosts: Vec<Host>,
     text: &str,
     options: &Options<'_>,
     mut on_receipt: impl FnMut(Receipt),
-) {
+) -> Option<Interrupted> {
+    let mut interrupted = None;
     let mut transmission = Transmission {
         client,
         text,
@@ -55,7 +65,7 @@ pub fn send(
         transmission.start();
         transmission.receipts.drain(..).for_each(&mut on_receipt);
         if transmission.pending.is_empty() && transmission.waiting.is_empty() {
-            return;
+            return interrupted;
         }
         select! {
             recv(client.events()) -> event => match event {
@@ -69,9 +79,14 @@ pub fn send(
                     | Event::Counted { .. }) => {
                     client.taken();
                 }
-                Err(_) => transmission.give_up(&End::Lost),
+                Err(_) => transmission.fail(),
             },
-            recv(options.signals) -> _ => transmission.give_up(&End::Left),
+            recv(options.signals) -> signal => {
+                let skipped = transmission.leave();
+                if let Ok(signal) = signal {
+                    interrupted.get_or_insert(Interrupted { signal, skipped });
+                }
+            }
         }
     }
 }
@@ -152,8 +167,8 @@ impl Transmission<'_> {
         }
     }
 
-    /// Ends the transmission to all hosts without a receipt.
-    fn give_up(&mut self, why: &End) {
+    /// Ends the transmission. Returns the labels of the hosts that were not contacted.
+    fn leave(&mut self) -> Vec<String> {
         let slots: Vec<u32> = self.pending.keys().copied().collect();
         for slot in slots {
             if let Some(pending) = self.pending.get_mut(&slot) {
@@ -161,11 +176,15 @@ impl Transmission<'_> {
             }
             self.act(slot);
         }
-        for (_, host) in self.waiting.drain(..) {
-            self.receipts.push(Receipt {
-                label: host.label,
-                delivered: Err(why.clone()),
-            });
-        }
+        self.waiting.drain(..).map(|(_, host)| host.label).collect()
+    }
+
+    /// Ends the transmission without a network.
+    fn fail(&mut self) {
+        let lost = self.leave().into_iter().map(|label| Receipt {
+            label,
+            delivered: Err(End::Lost),
+        });
+        self.receipts.extend(lost);
     }
 }

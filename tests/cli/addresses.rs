@@ -86,7 +86,7 @@ fn the_addresses_of_a_host_without_an_answer_are_named() {
         .run();
     Test::new(udpctl(
         &user,
-        &[&["send", &twin, "hello"][..], &short].concat(),
+        &[&["send", &twin][..], &short, &["--", "hello"]].concat(),
     ))
     .stderr(format!("udpctl: {twin}: not delivered: {tried}\n"))
     .status(255)

@@ -61,28 +61,48 @@ fn a_message_is_delivered_or_its_failure_is_named() {
     let user = User::new();
     let mut agents = [user.agent(), user.agent()];
     let targets = [agents[0].target(), agents[1].target()];
-    user.udpctl(["send", &targets[0], "one line"]).run();
+    user.udpctl(["send", &targets[0], "--", "one", "line"])
+        .run();
     agents[0]
         .child
         .stdout_line(|line| line.ends_with(": one line"));
-    user.udpctl(["send", &targets[0], &targets[1], "-"])
+    user.udpctl(["send", &targets[0], &targets[1], "--", "-"])
         .stdin("to both\n")
         .stderr("2 ok of 2 in TIME\n")
         .run();
     for agent in &mut agents {
         agent.child.stdout_line(|line| line.ends_with(": to both"));
     }
-    let outcome = user
-        .udpctl(["send", "192.0.2.1", &targets[1], "again"])
-        .outcome();
-    assert_eq!(outcome.status, 4);
-    assert!(
-        outcome
-            .stderr
-            .contains("udpctl: 192.0.2.1: not delivered: "),
-        "{}",
-        outcome.stderr
-    );
+    // Two of three agents confirm it: a quorum of two or of 60% is reached.
+    let no_key =
+        "no key known for this agent; run \"udpagent invite\" there and paste its line here";
+    for (quorum, status) in [
+        (&[][..], 4),
+        (&["2"], 0),
+        (&["60%"], 0),
+        (&["3"], 4),
+        (&["67%"], 4),
+    ] {
+        let quorum = quorum.iter().flat_map(|quorum| ["--quorum", quorum]);
+        let hosts = ["-w", "192.0.2.1", &targets[0], "-w", &targets[1]];
+        let words = [
+            &["send"],
+            &hosts[..],
+            &quorum.collect::<Vec<_>>(),
+            &["--", "again"],
+        ];
+        user.udpctl(words.concat())
+            .stderr(format!(
+                "udpctl: 192.0.2.1: not delivered: {no_key}\n\
+                 2 ok, 1 unreachable of 3 in TIME\nunreachable: 192.0.2.1\n"
+            ))
+            .status(status)
+            .run();
+    }
+    user.udpctl(["send", "--quorum", "2", &targets[0], "--", "never"])
+        .stderr("udpctl: a quorum of 2 cannot be reached: the number of targets is 1\n")
+        .status(2)
+        .run();
 }
 
 #[test]

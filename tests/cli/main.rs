@@ -17,6 +17,7 @@ mod datagrams;
 mod endings;
 mod exec;
 mod fleet;
+mod fleet_jobs;
 mod front;
 mod harness;
 mod jobs;

@@ -58,7 +58,7 @@ fn a_chat_only_key_runs_nothing() {
     let (user, agent) = restricted("chat-only");
     let target = agent.target();
     denied(&user, &agent, &["--", "true"]);
-    user.udpctl(["send", &target, "hello"]).run();
+    user.udpctl(["send", &target, "--", "hello"]).run();
     let ping = user.udpctl(["ping", &target]).outcome();
     assert_eq!(ping.status, 0, "{}", ping.stderr);
 }

@@ -130,7 +130,10 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
             &["exec", "a!a", "--", "true"],
             "the set of targets is empty",
         ),
-        (&["send", "a!a", "text"], "the set of targets is empty"),
+        (
+            &["send", "a!a", "--", "text"],
+            "the set of targets is empty",
+        ),
         (
             &["targets", "--hostfile", &list],
             &format!("{list}: line 2: the range runs backwards, at character 3"),
@@ -144,6 +147,31 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
         user.udpctl(args)
             .stdin("a\n")
             .stderr(stderr)
+            .status(2)
+            .run();
+    }
+}
+
+#[test]
+fn a_line_that_may_be_read_in_two_ways_is_refused() {
+    let user = User::new();
+    for (args, stderr) in [
+        (
+            &["send", "--hostfile", "-", "--", "-"][..],
+            "\"-- -\" and --hostfile - both read standard input",
+        ),
+        (
+            &["kill", "-w", "a", "3f2a"],
+            "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl kill -w SET --job JOB",
+        ),
+        (
+            &["wait", "-g", "web", "3f2a", "--job", "4b"],
+            "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl wait -w SET --job JOB",
+        ),
+    ] {
+        user.udpctl(args)
+            .stdin("a\n")
+            .stderr(format!("udpctl: {stderr}\n"))
             .status(2)
             .run();
     }

@@ -74,6 +74,40 @@ fn a_command_without_dashes_gets_the_line_with_them() {
 }
 
 #[test]
+fn a_message_without_dashes_gets_the_line_with_them() {
+    let line = |line: &str| format!("put \"--\" before the message: udpctl send {line}");
+    assert_hints(&[
+        (&["send", "web1", "hello"], &line("web1 -- hello")),
+        (
+            &["send", "web1", "hello", "from", "chat"],
+            &line("web1 -- hello from chat"),
+        ),
+        (
+            &["send", "web[1-3]", "db:7001", "maintenance at noon"],
+            &line("'web[1-3]' db:7001 -- 'maintenance at noon'"),
+        ),
+        (&["send", "web1", "-"], &line("web1 -- -")),
+        (
+            &["send", "web1", "all", "is", "-fine", "now", "--plain"],
+            &line("web1 -- all is -fine now --plain"),
+        ),
+        (
+            &["send", "-g", "web", "hello", "--contact-timeout", "1s"],
+            &line("-g web --contact-timeout 1s -- hello"),
+        ),
+    ]);
+    let missing = "the message is missing: udpctl send web1 -- TEXT";
+    assert_hints(&[
+        (&["send", "web1"], missing),
+        (&["send", "web1", "--"], missing),
+        (
+            &["send", "root@web1", "--", "hello"],
+            "root@web1 is not a target; write the host alone: udpctl send web1 -- hello",
+        ),
+    ]);
+}
+
+#[test]
 fn a_target_without_a_command_gets_a_line_with_one() {
     let hint = "the command is missing: udpctl exec web1 -- COMMAND";
     assert_hints(&[(&["exec", "web1"], hint), (&["exec", "web1", "--"], hint)]);

@@ -43,7 +43,7 @@ pub struct HostOptions {
     #[arg(short = 'g', long, value_name = "NAME", value_parser = group)]
     pub group: Vec<Expression>,
     /// Add all hosts of hosts.toml
-    #[arg(short = 'a', long = "all")]
+    #[arg(short = 'a', long)]
     pub all_hosts: bool,
     /// Add the hosts of FILE, which has sets and comments that begin with "#"; "-" is standard input
     #[arg(long, value_name = "FILE")]
@@ -51,10 +51,12 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    /// True if none of the options was given.
-    pub fn is_empty(&self) -> bool {
-        let sets = self.hosts.is_empty() && self.exclude.is_empty() && self.group.is_empty();
-        sets && !self.all_hosts && self.hostfile.is_empty()
+    /// True if an option adds hosts.
+    pub const fn add_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+            || !self.group.is_empty()
+            || self.all_hosts
+            || !self.hostfile.is_empty()
     }
 
     /// True if a list of hosts is read from standard input.

@@ -95,19 +95,6 @@ impl Context {
         Ok(self.inventory()?.resolve(target.clone()))
     }
 
-    /// Returns the targets of sets, in order; at least one, unless there is no set.
-    pub fn targets_of(&self, sets: &[Expression]) -> Result<Vec<Target>, TargetsError> {
-        let selection = Selection {
-            of: sets.to_vec(),
-            without: Vec::new(),
-        };
-        let targets = selection.targets(&mut self.inventory()?)?;
-        if targets.is_empty() && !sets.is_empty() {
-            return Err(TargetsError::Nothing);
-        }
-        Ok(targets)
-    }
-
     /// Returns the targets of a command, in order; at least one.
     pub fn targets(
         &self,

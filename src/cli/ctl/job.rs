@@ -1,4 +1,4 @@
-//! The job that `udpctl attach`, `wait` and `kill` are about, and the agent that has it.
+//! The job that `udpctl attach` is about, and the agent that has it; the choice of a job among those that an agent lists.
 #![allow(
     rustdoc::broken_intra_doc_links,
     reason = "the comments on options are help texts, in which brackets belong to addresses"
@@ -19,7 +19,7 @@ use crate::control::journal::Journal;
 use crate::control::queries::run_queries;
 use crate::control::query::Question;
 use crate::crypto::PublicKey;
-use crate::message::{Reply, Request, RequestId};
+use crate::message::{JobView, Reply, Request, RequestId};
 use crate::net::Target;
 
 /// A job and its agent, as typed.
@@ -52,6 +52,50 @@ impl FromStr for JobPrefix {
             return Err("a request id has 32 hexadecimal digits, and a prefix of one has fewer");
         }
         Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// The job that is meant, as typed.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    prefix: &'a str,
+    all_keys: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// Describes the job with a prefix, or else the only one, of this key or of all keys.
+    pub fn new(prefix: Option<&'a JobPrefix>, all_keys: bool) -> Self {
+        Self {
+            prefix: prefix.map_or("", |prefix| &prefix.0),
+            all_keys,
+        }
+    }
+
+    /// Returns the id, if no agent needs to be asked for it.
+    pub fn id(self) -> Option<RequestId> {
+        self.prefix.parse().ok().filter(|_| !self.all_keys)
+    }
+
+    /// Returns the only job that matches among those of the agent `label`, with the key of its owner if it may be
+    /// another.
+    pub fn among(
+        self,
+        label: &str,
+        jobs: &[JobView],
+    ) -> Result<(RequestId, Option<PublicKey>), String> {
+        let mut matching = jobs
+            .iter()
+            .filter(|job| job.id.to_string().starts_with(self.prefix));
+        match (matching.next(), matching.count()) {
+            (Some(job), 0) => Ok((job.id, job.key)),
+            (None, _) => Err(format!(
+                "no such job; \"udpctl jobs {label}\" lists the jobs"
+            )),
+            (Some(_), others) => Err(format!(
+                "{} jobs match; \"udpctl jobs {label}\" lists them",
+                others + 1
+            )),
+        }
     }
 }
 
@@ -92,10 +136,8 @@ impl JobHost {
     /// Returns the job that is meant, with the key of its owner if it may be another: by its id, or among those that
     /// the agent lists.
     pub fn job(&self, args: &JobArgs) -> Result<(RequestId, Option<PublicKey>)> {
-        let prefix = args.job.as_ref().map_or("", |prefix| &prefix.0);
-        if !args.all
-            && let Ok(id) = prefix.parse()
-        {
+        let wanted = Wanted::new(args.job.as_ref(), args.all);
+        if let Some(id) = wanted.id() {
             return Ok((id, None));
         }
         let label = &self.host.label;
@@ -104,18 +146,9 @@ impl JobHost {
             Reply::Jobs { jobs, .. } => jobs,
             reply => bail!("{label}: {}", words(&unexpected(&reply))),
         };
-        let ids: Vec<_> = jobs
-            .iter()
-            .map(|job| (job.id, job.key))
-            .filter(|(id, _)| id.to_string().starts_with(prefix))
-            .collect();
-        match ids[..] {
-            [job] => Ok(job),
-            [] => bail!("{label}: no such job; \"udpctl jobs {label}\" lists the jobs"),
-            _ => bail!(
-                "{label}: {} jobs match; \"udpctl jobs {label}\" lists them",
-                ids.len()
-            ),
+        match wanted.among(label, &jobs) {
+            Ok(job) => Ok(job),
+            Err(why) => bail!("{label}: {why}"),
         }
     }
 

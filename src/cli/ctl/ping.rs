@@ -4,23 +4,23 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::args::{Contact, HostOptions};
-use super::context::{Context, Network, note, print};
-use super::local::Local;
-use super::reply::{short_words, unexpected, words};
-use crate::control::client::Client;
-use crate::control::exec::summary::{Fate, Tally};
-use crate::control::host_resolver::HostResolver;
+use super::context::{Context, print};
+use super::fleet::{Count, Fleet, Round};
+use super::local::{LABEL, Local};
+use super::reply::unexpected;
+use crate::control::exec::summary::Fate;
 use crate::control::queries::run_queries;
 use crate::control::query::{Answer, NoReply, Question};
 use crate::control::targets::Expression;
 use crate::escape;
 use crate::message::limits::NAME;
+use crate::message::status::INTERNAL;
 use crate::message::{Reply, Request};
 
 const EXAMPLES: &str = "\
@@ -49,7 +49,6 @@ pub struct PingArgs {
 
 /// Asks every target for its name and version, and prints the answers as they come.
 pub fn run(args: &PingArgs) -> Result<u8> {
-    let began = Instant::now();
     let mut context = Context::new()?;
     let question = |host| Question {
         host,
@@ -58,78 +57,39 @@ pub fn run(args: &PingArgs) -> Result<u8> {
         contact_timeout: args.contact.timeout.contact_timeout,
         retry_for: args.contact.timeout.contact_timeout,
     };
-    let mut tally = Tally::default();
+    let mut printed = Ok(());
     if args.contact.local {
         let local = Local::start(&mut context.rng)?;
+        let mut count = Count::new(1);
         let questions = vec![question(local.host.clone())];
-        let printed = ping_all(&local.client, None, questions, &mut tally);
+        run_queries(&local.client, None, questions, |_, answer| {
+            show(&mut count, LABEL, &answer, &mut printed);
+        });
         local.stop();
         printed?;
-        return Ok(u8::from(tally.exit_status() != 0));
+        return Ok(count.conclude(None, INTERNAL));
     }
     let targets = context.targets(&args.targets, &args.hosts)?;
-    let Network {
-        client,
-        resolver,
-        hosts,
-    } = context.network(&targets)?;
-    let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&targets, hosts) {
-        match host {
-            Ok(host) => questions.push(question(host)),
-            Err(error) => {
-                note(&format!("udpctl: {}: {error}", target.label()));
-                tally.add(Fate::Unreachable, target.label());
-            }
-        }
-    }
-    let printed = ping_all(&client, Some(&resolver), questions, &mut tally);
-    if targets.len() > 1
-        && let Some(drops) = client.drops()
-    {
-        note(&format!("udpctl: {drops}"));
-    }
-    client.close();
+    let mut fleet = Fleet::open(&mut context, &targets)?;
+    let questions = fleet.hosts().iter().cloned().map(question).collect();
+    fleet.ask(Round::new(questions), |count, _, label, answer| {
+        show(count, label, &answer, &mut printed);
+    });
     printed?;
-    if targets.len() > 1 {
-        note(&tally.lines(began.elapsed()).join("\n"));
-        return Ok(tally.exit_status());
-    }
-    Ok(u8::from(tally.exit_status() != 0))
+    Ok(fleet.conclude(INTERNAL))
 }
 
-fn ping_all(
-    client: &Client,
-    resolver: Option<&HostResolver>,
-    questions: Vec<Question>,
-    tally: &mut Tally,
-) -> Result<()> {
-    let labels: Vec<String> = questions
-        .iter()
-        .map(|question| question.host.label.clone())
-        .collect();
-    let mut printed = Ok(());
-    run_queries(client, resolver, questions, |index, answer| {
-        let label = &labels[index];
-        match pong(&answer) {
-            Ok(words) => {
-                tally.add(Fate::Ok, label);
-                if printed.is_ok() {
-                    printed = print(&format!("{label}: {words}\n"));
-                }
-            }
-            Err(error) => {
-                tally.add(Fate::of(Some(error.outcome)), label);
-                let words = if labels.len() > 1 {
-                    short_words(&error)
-                } else {
-                    words(&error)
-                };
-                note(&format!("udpctl: {label}: {words}"));
+/// Counts a host and prints its answer. `printed` keeps the first failure to do so.
+fn show(count: &mut Count, label: &str, answer: &Answer, printed: &mut Result<()>) {
+    match pong(answer) {
+        Ok(words) => {
+            count.add(Fate::Ok, label);
+            if printed.is_ok() {
+                *printed = print(&format!("{label}: {words}\n"));
             }
         }
-    });
-    printed
+        Err(error) => count.no_reply(label, &error),
+    }
 }
 
 /// Formats an answer: `web (udpagent 0.1.0) in 0.41 ms`, with the address if the host has several.

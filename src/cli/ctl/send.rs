@@ -4,41 +4,54 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+use std::fmt::Display;
 use std::io::Read as _;
-use std::time::Instant;
+use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::args::ContactTimeout;
+use super::args::{ContactTimeout, HostOptions};
 use super::context::{Context, Network, note};
+use super::fleet::Count;
 use crate::control::chat::{self, PlainSource};
 use crate::control::chat_client::End;
 use crate::control::client::Client;
-use crate::control::exec::summary::{Fate, Tally};
+use crate::control::exec::summary::Fate;
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::control::targets::Expression;
 use crate::message::limits::CHAT_TEXT;
+use crate::message::status::{SUCCESS, UDPCTL_FAILURE, USAGE};
 use crate::net::Target;
 use crate::net::limits::PLAIN;
 
 const EXAMPLES: &str = "\
 Examples:
-  udpctl send web1 web2 'maintenance at noon'
-  uptime | udpctl send web1 -
-  udpctl send --plain localhost:7000 hello";
+  udpctl send web1 web2 -- maintenance at noon
+  uptime | udpctl send web1 -- -
+  udpctl send -g web --quorum 80% -- 'new release'
+  udpctl send --plain localhost:7000 -- hello";
 
 /// `udpctl send`
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
-    #[arg(value_name = "TARGET", required = true)]
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
+    )]
     pub targets: Vec<Expression>,
-    /// Message, or "-" to read it from standard input
-    #[arg(value_name = "TEXT", required = true)]
-    pub text: String,
+    /// Message, its words joined by spaces, or "-" to read it from standard input
+    #[arg(value_name = "TEXT", last = true, required = true)]
+    pub text: Vec<String>,
+    /// Further agents.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+    /// Exit with 0 if N agents have confirmed the message, or N% of them
+    #[arg(long, value_name = "N", conflicts_with = "plain")]
+    pub quorum: Option<Quorum>,
     /// Send a bare datagram, for example to netcat: not encrypted, delivery unknown
     #[arg(long)]
     pub plain: bool,
@@ -47,32 +60,78 @@ pub struct SendArgs {
     pub timeout: ContactTimeout,
 }
 
+/// Number of agents that suffices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quorum {
+    /// That many.
+    Agents(usize),
+    /// That many of a hundred.
+    Percent(usize),
+}
+
+impl Quorum {
+    /// Returns the number of agents, of so many targets.
+    const fn of(self, targets: usize) -> usize {
+        match self {
+            Self::Agents(agents) => agents,
+            Self::Percent(percent) => (targets * percent).div_ceil(100),
+        }
+    }
+}
+
+impl FromStr for Quorum {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = "write a number of agents from 1, or a share from 1% to 100%";
+        let (number, quorum, most): (_, fn(usize) -> Self, _) = match text.strip_suffix('%') {
+            Some(percent) => (percent, Self::Percent, 100),
+            None => (text, Self::Agents, usize::MAX),
+        };
+        match number.parse() {
+            Ok(number) if number > 0 && number <= most => Ok(quorum(number)),
+            Ok(_) | Err(_) => Err(refused),
+        }
+    }
+}
+
+/// Returns the fault of a line that cannot be carried out.
+fn fault(args: &SendArgs, targets: usize) -> Option<String> {
+    if args.text == ["-"] && args.hosts.reads_stdin() {
+        return Some("\"-- -\" and --hostfile - both read standard input".into());
+    }
+    let quorum = args.quorum?.of(targets);
+    (quorum > targets).then(|| {
+        format!("a quorum of {quorum} cannot be reached: the number of targets is {targets}")
+    })
+}
+
 /// Sends the message and reports each agent that did not receive it.
 pub fn run(args: &SendArgs) -> Result<u8> {
-    let began = Instant::now();
-    let text = text(args)?;
     let mut context = Context::new()?;
-    let targets = context.targets_of(&args.targets)?;
+    let targets = context.targets(&args.targets, &args.hosts)?;
+    if let Some(fault) = fault(args, targets.len()) {
+        note(&format!("udpctl: {fault}"));
+        return Ok(USAGE);
+    }
+    let text = text(args)?;
     if args.plain {
         return send_plain(&targets, &text);
     }
-    let signals = signals::catch_end(&[])?;
+    let mut count = Count::new(targets.len());
     let Network {
         client,
         resolver,
         hosts: found,
     } = context.network(&targets)?;
-    let mut tally = Tally::default();
+    let signals = signals::catch_end(&[])?;
+    let not_delivered = |why: &dyn Display| format!("not delivered: {why}");
     let mut hosts = Vec::new();
     for (target, host) in std::iter::zip(&targets, found) {
         match host {
             Ok(host) => hosts.push(host),
             Err(error) => {
-                note(&format!(
-                    "udpctl: {}: not delivered: {error}",
-                    target.label()
-                ));
-                tally.add(Fate::Unreachable, target.label());
+                count.fail(Fate::Unreachable, target.label(), &not_delivered(&error));
             }
         }
     }
@@ -81,19 +140,25 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         signals: &signals,
         resolver: &resolver,
     };
-    send::send(&client, hosts, &text, &options, |receipt| {
+    let interrupted = send::send(&client, hosts, &text, &options, |receipt| {
         let Receipt { label, delivered } = receipt;
-        tally.add(fate(&delivered), &label);
-        if let Err(end) = delivered {
-            note(&format!("udpctl: {label}: not delivered: {end}"));
+        let fate = fate(&delivered);
+        match delivered {
+            Ok(_) => count.add(fate, &label),
+            Err(end) => count.fail(fate, &label, &not_delivered(&end)),
         }
     });
-    client.close();
-    if targets.len() > 1 {
-        note(&tally.lines(began.elapsed()).join("\n"));
-        return Ok(tally.exit_status());
+    for label in interrupted.iter().flat_map(|end| &end.skipped) {
+        count.add(Fate::Skipped, label);
     }
-    Ok(if tally.exit_status() == 0 { 0 } else { 255 })
+    let signal = interrupted.map(|end| end.signal);
+    let status = count.conclude(signal, UDPCTL_FAILURE);
+    client.close();
+    let is_reached = |quorum: Quorum| count.of(Fate::Ok) >= quorum.of(targets.len());
+    Ok(match args.quorum {
+        Some(quorum) if signal.is_none() && is_reached(quorum) => SUCCESS,
+        Some(_) | None => status,
+    })
 }
 
 /// Sends bare datagrams, whose delivery is unknown.
@@ -117,7 +182,7 @@ fn send_plain(targets: &[Target], text: &str) -> Result<u8> {
 const fn fate(delivered: &Result<u32, End>) -> Fate {
     match delivered {
         Ok(_) => Fate::Ok,
-        Err(End::Left) => Fate::Skipped,
+        Err(End::Left) => Fate::Left,
         Err(End::Denied | End::Refused(_)) => Fate::Denied,
         Err(End::Unreachable { .. } | End::Full) => Fate::Unreachable,
         Err(End::Lost | End::PutOut | End::ByPeer(_) | End::Violation(_) | End::LineTooLong) => {
@@ -126,10 +191,10 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
     }
 }
 
-/// Returns the message: as typed, or all of stdin without its last line break.
+/// Returns the message: the words as typed, or all of stdin without its last line break.
 fn text(args: &SendArgs) -> Result<String> {
     let most = if args.plain { PLAIN - 1 } else { CHAT_TEXT };
-    let mut text = args.text.clone();
+    let mut text = args.text.join(" ");
     if text == "-" {
         text.clear();
         std::io::stdin()
@@ -149,4 +214,30 @@ fn text(args: &SendArgs) -> Result<String> {
         bail!("{kind} has at most {most} bytes");
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_is_a_number_or_a_share_of_the_targets() {
+        for (text, agents) in [
+            ("1", 1),
+            ("7", 7),
+            ("1%", 1),
+            ("50%", 2),
+            ("51%", 2),
+            ("100%", 3),
+        ] {
+            assert_eq!(
+                text.parse().map(|quorum: Quorum| quorum.of(3)),
+                Ok(agents),
+                "{text}"
+            );
+        }
+        for text in ["", "%", "0", "0%", "101%", "-1", "half"] {
+            assert!(text.parse::<Quorum>().is_err(), "{text}");
+        }
+    }
 }

@@ -19,6 +19,9 @@ const SHOWN: usize = 4096;
 /// Text that takes the place of a missing command.
 const PLACEHOLDER: &str = "COMMAND";
 
+/// Text that takes the place of a missing message.
+const MESSAGE: &str = "TEXT";
+
 /// Returns what to type instead of `words`, the command line without the program's name.
 pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
     let words: Vec<&str> = words
@@ -36,7 +39,11 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         return mistake(error);
     }
     let hint = match (words.first(), error.kind()) {
-        (Some(&"exec"), kind) => ExecLine::parse(&words[1..]).and_then(|line| line.hint(kind)),
+        (Some(&"exec"), kind) => Line::parse("exec", &words[1..]).and_then(|line| line.hint(kind)),
+        (Some(&"send"), kind) if kind != ErrorKind::DisplayHelp => {
+            let line = Line::parse("send", &words[1..]).and_then(|line| line.message_hint());
+            line.or_else(|| host_alone("send", &words[1..], error))
+        }
         (Some(subcommand), ErrorKind::ValueValidation) => {
             host_alone(subcommand, &words[1..], error)
         }
@@ -91,16 +98,16 @@ fn user_and_host(word: &str) -> Option<(&str, &str)> {
 fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = words.into_iter().map(|word| match word {
         // Shown as typed, although the placeholder would be quoted otherwise.
-        PLACEHOLDER | "--" => word.to_owned(),
+        PLACEHOLDER | MESSAGE | "--" => word.to_owned(),
         word => escape::shell_word(word).into_owned(),
     });
     let line: Vec<String> = std::iter::once("udpctl".to_owned()).chain(quoted).collect();
     escape::line(line.join(" ").as_bytes(), SHOWN).into_owned()
 }
 
-/// A command line of `udpctl exec`, as far as it can be read without its `--`.
-struct ExecLine<'a> {
-    /// Everything behind `exec`.
+/// A command line of `udpctl exec` or `udpctl send`, as far as it can be read without its `--`.
+struct Line<'a> {
+    /// Everything behind the subcommand.
     words: &'a [&'a str],
     /// Positions of the words that are neither options nor their values, up to the `--` or an unknown option.
     positional: Vec<usize>,
@@ -114,14 +121,16 @@ struct ExecLine<'a> {
     has_user: bool,
     /// Position of the first `-h` or `--help`.
     help: Option<usize>,
+    /// Position of the `--` or of the unknown option, or the number of words.
+    end: usize,
 }
 
-impl<'a> ExecLine<'a> {
+impl<'a> Line<'a> {
     /// Reads the line as far as that is possible.
-    fn parse(words: &'a [&'a str]) -> Option<Self> {
+    fn parse(subcommand: &str, words: &'a [&'a str]) -> Option<Self> {
         let mut program = Ctl::command();
         program.build();
-        let exec = program.find_subcommand("exec")?;
+        let subcommand = program.find_subcommand(subcommand)?;
         let mut line = Self {
             words,
             positional: Vec::new(),
@@ -130,15 +139,17 @@ impl<'a> ExecLine<'a> {
             has_hosts: false,
             has_user: false,
             help: None,
+            end: words.len(),
         };
         let mut position = 0;
         while let Some(&word) = words.get(position) {
             if word == "--" {
-                line.dashes = Some(position);
+                (line.dashes, line.end) = (Some(position), position);
                 break;
             }
-            if word.starts_with('-') {
-                let Some((option, takes_next)) = find_option(exec, word) else {
+            if word.starts_with('-') && word != "-" {
+                let Some((option, takes_next)) = find_option(subcommand, word) else {
+                    line.end = position;
                     break;
                 };
                 let id = option.get_id().as_str();
@@ -193,8 +204,33 @@ impl<'a> ExecLine<'a> {
         })
     }
 
-    /// Returns the position at which a command without `--` most likely begins: the first word that does not look
-    /// like one more target, or the last word.
+    /// Returns the hint for a message without its `--`. Options that are typed behind it go before it.
+    fn message_hint(&self) -> Option<String> {
+        let is_open = self
+            .dashes
+            .is_none_or(|dashes| dashes + 1 == self.words.len());
+        if !is_open || self.positional.is_empty() && !self.has_hosts {
+            return None;
+        }
+        let message = self.command().filter(|_| self.dashes.is_none());
+        let Some(message) = message else {
+            let words = &self.words[..self.dashes.unwrap_or(self.words.len())];
+            let line = line([&["send"], words, &["--", MESSAGE]].concat());
+            return Some(format!("the message is missing: {line}"));
+        };
+        let is_message =
+            |at: &usize| *at >= message && (self.positional.contains(at) || *at >= self.end);
+        let (text, before): (Vec<usize>, Vec<usize>) = (0..self.words.len()).partition(is_message);
+        let words = |places: Vec<usize>, first| {
+            let words = places.into_iter().map(|at| self.words[at]);
+            std::iter::once(first).chain(words)
+        };
+        let line = line(words(before, "send").chain(words(text, "--")));
+        Some(format!("put \"--\" before the message: {line}"))
+    }
+
+    /// Returns the position at which a command or message without `--` most likely begins: the first word that does not
+    /// look like one more target, or the last word.
     fn command(&self) -> Option<usize> {
         let (first, others) = self.positional.split_first()?;
         if self.has_hosts {

@@ -1,35 +1,83 @@
-//! `udpctl wait`: the result of a job, without its output.
+//! `udpctl wait`: the result of a job on one host or many, without its output.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::context::note;
-use super::job::{JobArgs, JobHost};
-use super::reply::{unexpected, words};
+use super::fleet::{Count, Round};
+use super::job_set::{JobSetArgs, refuse};
+use super::reply::unexpected;
+use crate::control::exec::summary::Fate;
 use crate::control::exec::{Report, summary};
 use crate::control::limits;
-use crate::message::{Reply, Request};
+use crate::message::status::UDPCTL_FAILURE;
+use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
 Examples:
   udpctl wait web1
-  udpctl wait web1 3f2a && echo done";
+  udpctl wait web1 3f2a && echo done
+  udpctl wait 'web[01-40]'
+  udpctl wait -g web --job 3f2a";
 
 /// `udpctl wait`
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct WaitArgs {
-    /// The job.
+    /// The jobs.
     #[command(flatten)]
-    pub job: JobArgs,
+    pub jobs: JobSetArgs,
 }
 
-/// Waits for the job and returns its status.
+/// Waits for the job of each host. Returns the status of the only one, or that of all.
 pub fn run(args: &WaitArgs) -> Result<u8> {
-    let job_host = JobHost::find(&args.job)?;
-    let (id, key) = job_host.job(&args.job)?;
-    let label = job_host.host.label.clone();
-    let report = match job_host.ask(Request::Wait { id, key }, &args.job, limits::RETRY_FOR)? {
+    if let Some(fault) = args.jobs.fault("wait") {
+        return Ok(refuse(&fault));
+    }
+    let mut fleet = args.jobs.open()?;
+    let jobs = args.jobs.find(&mut fleet);
+    let ids: Vec<RequestId> = jobs.iter().map(|job| job.id).collect();
+    let questions = jobs.into_iter().map(|job| {
+        let request = Request::Wait {
+            id: job.id,
+            key: job.key,
+        };
+        args.jobs.question(job.host, request, limits::RETRY_FOR)
+    });
+    let several = fleet.is_several();
+    let mut round = Round::new(questions.collect());
+    round.window = limits::WAITS;
+    let mut status = UDPCTL_FAILURE;
+    fleet.ask(round, |count, index, label, answer| {
+        let report = match answer.reply {
+            Ok(reply) => report(ids[index], reply),
+            Err(error) => return count.no_reply(label, &error),
+        };
+        match report {
+            Ok(report) => {
+                status = summary::exit_status(&report);
+                show(count, several, label, &report);
+            }
+            Err(reply) => count.no_reply(label, &unexpected(&reply)),
+        }
+    });
+    Ok(fleet.conclude(status))
+}
+
+/// Counts a host and prints the line about its result: of several hosts, each whose command did not return 0 has one.
+fn show(count: &mut Count, several: bool, label: &str, report: &Report) {
+    let fate = Fate::of(report.outcome);
+    count.add(fate, label);
+    let result = (summary::is_worth_a_line(report) || several && fate != Fate::Ok)
+        .then(|| summary::line(label, report));
+    for line in summary::notices(label, report).into_iter().chain(result) {
+        note(&format!("udpctl: {line}"));
+    }
+}
+
+/// Returns the report that a reply amounts to, or the reply if it has no result.
+fn report(id: RequestId, reply: Reply) -> Result<Report, Reply> {
+    match reply {
         Reply::Exit {
             outcome,
             stdout,
@@ -37,7 +85,7 @@ pub fn run(args: &WaitArgs) -> Result<u8> {
             streams_open,
             cause,
             still_running,
-        } => Report {
+        } => Ok(Report {
             id,
             outcome: Some(outcome),
             accepted: true,
@@ -49,13 +97,7 @@ pub fn run(args: &WaitArgs) -> Result<u8> {
             pid: None,
             home: None,
             note: None,
-        },
-        reply => bail!("{label}: {}", words(&unexpected(&reply))),
-    };
-    job_host.client.close();
-    let result = summary::is_worth_a_line(&report).then(|| summary::line(&label, &report));
-    for line in summary::notices(&label, &report).into_iter().chain(result) {
-        note(&format!("udpctl: {line}"));
+        }),
+        reply => Err(reply),
     }
-    Ok(summary::exit_status(&report))
 }

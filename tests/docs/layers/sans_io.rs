@@ -3,7 +3,7 @@
 use super::source::{Sources, code, header, inline, read};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
-const SANS_IO: [&str; 17] = [
+const SANS_IO: [&str; 18] = [
     "wire/",
     "crypto/",
     "session/",
@@ -16,9 +16,10 @@ const SANS_IO: [&str; 17] = [
     "control/chat_client/",
     "control/contact.rs",
     "control/exec/remote_job/",
-    "control/exec/show.rs",
+    "control/exec/show/",
     "control/exec/summary.rs",
     "control/exec/tally.rs",
+    "control/fleet/",
     "control/query.rs",
     "control/window.rs",
 ];

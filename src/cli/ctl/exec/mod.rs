@@ -203,7 +203,7 @@ fn targets(args: &ExecArgs, context: &Context) -> Result<Vec<Target>> {
     let mut sets = args.targets.clone();
     if !args.fleet.rerun.is_empty() {
         sets.extend(rerun(&args.fleet.rerun, &context.home.last_run())?);
-        if sets.is_empty() && args.hosts.is_empty() {
+        if sets.is_empty() && !args.hosts.add_hosts() {
             return Err(TargetsError::Nothing.into());
         }
     }
@@ -273,6 +273,11 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         ..Surroundings::new(&client, streams()?, &signals)
     };
     let finish = exec::run(tasks, settings, surroundings);
+    if labels.len() > 1
+        && let Some(drops) = client.drops()
+    {
+        note(&format!("udpctl: {drops}"));
+    }
     client.close();
     let skipped: Vec<String> = skipped
         .iter()

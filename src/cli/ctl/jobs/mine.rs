@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{JobsArgs, line, listed, object, question, state, with_hosts};
 use crate::cli::ctl::context::{Context, note, print};
+use crate::cli::ctl::reply::{short_words, words};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
@@ -31,8 +32,8 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut requests = outstanding(&journal.runs());
     let mut agents = agents(&requests, &resolver, &client);
     let mut failed = false;
-    let targets = context.targets_of(&args.targets)?;
-    if !targets.is_empty() {
+    if !args.targets.is_empty() || args.hosts.add_hosts() || !args.hosts.exclude.is_empty() {
+        let targets = context.targets(&args.targets, &args.hosts)?;
         let mut wanted = Vec::new();
         for (target, host) in std::iter::zip(&targets, resolver.find(&targets, &client)) {
             match host {
@@ -67,11 +68,12 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let several = questions.len() > 1;
     run_queries(&client, Some(&resolver), questions, |index, answer| {
         let agent = &mut agents[asked[index]];
-        match listed(&agent.host, answer, several) {
+        match listed(&agent.host, answer) {
             Ok(jobs) => agent.jobs = Some(jobs),
             Err(error) => {
                 failed = true;
-                note(&format!("udpctl: {}: {error}", agent.host));
+                let words = if several { short_words } else { words };
+                note(&format!("udpctl: {}: {}", agent.host, words(&error)));
             }
         }
     });

@@ -12,15 +12,16 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::args::ContactTimeout;
-use super::context::{Context, Network, note, print};
-use super::reply::{short_words, unexpected, words};
-use crate::control::exec::summary::{Fate, Tally};
+use super::args::{ContactTimeout, HostOptions};
+use super::context::{Context, note, print};
+use super::fleet::{Fleet, Round};
+use super::reply::unexpected;
+use crate::control::exec::summary::Fate;
 use crate::control::host_resolver::Host;
-use crate::control::queries::run_queries;
-use crate::control::query::{Answer, Question};
+use crate::control::query::{Answer, NoReply, Question};
 use crate::control::targets::Expression;
 use crate::escape;
+use crate::message::status::INTERNAL;
 use crate::message::{JobState, JobView, Reply, Request};
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,7 @@ Examples:
   udpctl jobs web1
   udpctl jobs --json web1 web2
   udpctl jobs --all web1
+  udpctl jobs -g web -x web13
   udpctl jobs --mine";
 
 /// `udpctl jobs`
@@ -35,8 +37,14 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct JobsArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
-    #[arg(value_name = "TARGET", required_unless_present = "mine")]
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["mine", "hosts", "group", "all_hosts", "hostfile"]
+    )]
     pub targets: Vec<Expression>,
+    /// Further hosts.
+    #[command(flatten)]
+    pub hosts: HostOptions,
     /// List requests made from this machine that have no result yet, also those whose agent does not
     /// answer; without TARGET, at every agent
     #[arg(long)]
@@ -53,70 +61,52 @@ pub struct JobsArgs {
     pub timeout: ContactTimeout,
 }
 
-/// Asks all agents and prints one table.
+/// Asks all agents and prints one table, in the order of the targets.
 pub fn run(args: &JobsArgs) -> Result<u8> {
     if args.mine {
         return mine::run(args);
     }
     let mut context = Context::new()?;
-    let targets = context.targets_of(&args.targets)?;
-    let Network {
-        client,
-        resolver,
-        hosts,
-    } = context.network(&targets)?;
-    let mut tally = Tally::default();
-    let mut questions = Vec::new();
-    for (target, host) in std::iter::zip(&targets, hosts) {
-        match host {
-            Ok(host) => questions.push(question(args, host)),
-            Err(error) => {
-                note(&format!("udpctl: {}: {error}", target.label()));
-                tally.add(Fate::Unreachable, target.label());
-            }
-        }
-    }
-    let labels: Vec<String> = questions
-        .iter()
-        .map(|question| question.host.label.clone())
-        .collect();
-    let several = targets.len() > 1;
-    let mut rows = Vec::new();
-    let mut text = String::new();
-    run_queries(&client, Some(&resolver), questions, |index, answer| {
-        let label = &labels[index];
-        match listed(label, answer, several) {
+    let targets = context.targets(&args.targets, &args.hosts)?;
+    let mut fleet = Fleet::open(&mut context, &targets)?;
+    let hosts = fleet.hosts().to_vec();
+    let questions = hosts.iter().map(|host| question(args, host.clone()));
+    let round = Round::new(questions.collect());
+    let mut lists: Vec<Vec<JobView>> = vec![Vec::new(); hosts.len()];
+    fleet.ask(round, |count, index, label, answer| {
+        match listed(label, answer) {
             Ok(jobs) => {
-                tally.add(Fate::Ok, label);
-                for job in jobs {
-                    if args.json {
-                        let _ = writeln!(text, "{}", object(label, &job));
-                    } else {
-                        let row = if args.all {
-                            format!("{}  {}", owner(&job), row(&job))
-                        } else {
-                            row(&job)
-                        };
-                        rows.push((label.as_str(), row));
-                    }
-                }
+                count.add(Fate::Ok, label);
+                lists[index] = jobs;
             }
-            Err(error) => {
-                tally.add(Fate::Lost, label);
-                note(&format!("udpctl: {label}: {error}"));
-            }
+            Err(error) => count.no_reply(label, &error),
         }
     });
-    client.close();
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for (host, jobs) in std::iter::zip(&hosts, &lists) {
+        for job in jobs {
+            if args.json {
+                let _ = writeln!(text, "{}", object(&host.label, job));
+                continue;
+            }
+            let row = if args.all {
+                format!("{}  {}", owner(job), row(job))
+            } else {
+                row(job)
+            };
+            rows.push((host.label.as_str(), row));
+        }
+    }
     if !args.json {
-        text = if several {
+        text = if fleet.is_several() {
             with_hosts(&rows, args.all)
         } else {
             table(&rows, args.all)
         };
     }
     print(&text)?;
-    Ok(u8::from(tally.exit_status() != 0))
+    Ok(fleet.conclude(INTERNAL))
 }
 
 /// Returns the question for an agent.
@@ -130,10 +120,10 @@ pub fn question(args: &JobsArgs, host: Host) -> Question {
     }
 }
 
-/// Returns the jobs in an answer, or the reason for its absence, which is short with `several` hosts.
-pub fn listed(label: &str, answer: Answer, several: bool) -> Result<Vec<JobView>, String> {
-    match answer.reply {
-        Ok(Reply::Jobs { jobs, left_out }) => {
+/// Returns the jobs in an answer, or the reason for its absence.
+pub fn listed(label: &str, answer: Answer) -> Result<Vec<JobView>, NoReply> {
+    match answer.reply? {
+        Reply::Jobs { jobs, left_out } => {
             if left_out > 0 {
                 note(&format!(
                     "udpctl: {label}: {left_out} older jobs are not listed"
@@ -141,9 +131,7 @@ pub fn listed(label: &str, answer: Answer, several: bool) -> Result<Vec<JobView>
             }
             Ok(jobs)
         }
-        Ok(reply) => Err(words(&unexpected(&reply))),
-        Err(error) if several => Err(short_words(&error)),
-        Err(error) => Err(words(&error)),
+        reply => Err(unexpected(&reply)),
     }
 }
 

@@ -1,0 +1,136 @@
+//! The jobs that `udpctl kill` and `wait` are about: one on each host of a set.
+//!
+//! Invariant: a host without such a job is counted as failed, and the others go on.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::args::{ContactTimeout, HostOptions};
+use super::context::{Context, note};
+use super::fleet::{Fleet, Round};
+use super::job::{JobPrefix, Wanted};
+use super::reply::unexpected;
+use crate::control::exec::summary::Fate;
+use crate::control::host_resolver::Host;
+use crate::control::query::Question;
+use crate::control::targets::Expression;
+use crate::crypto::PublicKey;
+use crate::message::{Reply, Request, RequestId};
+
+/// One job on each host of a set, as typed.
+#[derive(Args, Debug)]
+pub struct JobSetArgs {
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
+    )]
+    pub target: Option<Expression>,
+    /// Request id or a unique prefix of it, looked for on each host [default: the only job of this key]
+    #[arg(value_name = "JOB")]
+    pub job: Option<JobPrefix>,
+    /// Name the job, where options name the hosts
+    #[arg(long = "job", value_name = "JOB", conflicts_with = "job")]
+    pub named: Option<JobPrefix>,
+    /// Further hosts.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+    /// Look for the job among those of all keys; needs "admin" in the line of your key, or the agent's own user
+    #[arg(long)]
+    pub all: bool,
+    /// The time limit.
+    #[command(flatten)]
+    pub timeout: ContactTimeout,
+}
+
+/// A job on a host.
+pub struct HostJob {
+    /// The host.
+    pub host: Host,
+    /// Request id.
+    pub id: RequestId,
+    /// Key of the owner, if it may be another.
+    pub key: Option<PublicKey>,
+}
+
+impl JobSetArgs {
+    /// Returns the fault of a line whose words may be taken for another meaning. `verb` is the subcommand.
+    ///
+    /// A word behind `-w SET` would be one more target, and the command would be about every only job.
+    pub fn fault(&self, verb: &str) -> Option<String> {
+        (self.target.is_some() && self.hosts.add_hosts()).then(|| {
+            format!(
+                "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl {verb} -w SET --job JOB"
+            )
+        })
+    }
+
+    /// Opens the network to the hosts.
+    pub fn open(&self) -> Result<Fleet> {
+        let mut context = Context::new()?;
+        let targets = context.targets(self.target.as_slice(), &self.hosts)?;
+        Fleet::open(&mut context, &targets)
+    }
+
+    /// Returns the job of each host. A host without it is reported and counted.
+    pub fn find(&self, fleet: &mut Fleet) -> Vec<HostJob> {
+        let hosts = fleet.hosts().to_vec();
+        let wanted = Wanted::new(self.job.as_ref().or(self.named.as_ref()), self.all);
+        if let Some(id) = wanted.id() {
+            let jobs = hosts.into_iter().map(|host| HostJob {
+                host,
+                id,
+                key: None,
+            });
+            return jobs.collect();
+        }
+        let request = Request::Jobs { all: self.all };
+        let timeout = self.timeout.contact_timeout;
+        let mut round = Round::new(
+            hosts
+                .iter()
+                .map(|host| self.question(host.clone(), request.clone(), timeout))
+                .collect(),
+        );
+        // Nothing has been done on a host that was only asked for its jobs.
+        round.unanswered = Fate::Skipped;
+        let mut found: Vec<Option<(RequestId, Option<PublicKey>)>> = vec![None; hosts.len()];
+        fleet.ask(round, |count, index, label, answer| {
+            let jobs = match answer.reply {
+                Ok(Reply::Jobs { jobs, .. }) => jobs,
+                Ok(reply) => return count.no_reply(label, &unexpected(&reply)),
+                Err(error) => return count.no_reply(label, &error),
+            };
+            match wanted.among(label, &jobs) {
+                Ok(job) => found[index] = Some(job),
+                Err(why) => count.fail(Fate::Failed, label, &why),
+            }
+        });
+        std::iter::zip(hosts, found)
+            .filter_map(|(host, job)| job.map(|(id, key)| HostJob { host, id, key }))
+            .collect()
+    }
+
+    /// Returns a question to a host.
+    pub fn question(&self, host: Host, request: Request, retry_for: Duration) -> Question {
+        Question {
+            host,
+            request,
+            invite: None,
+            contact_timeout: self.timeout.contact_timeout,
+            retry_for,
+        }
+    }
+}
+
+/// Reports the fault of a line.
+pub fn refuse(fault: &str) -> u8 {
+    note(&format!("udpctl: {fault}"));
+    crate::message::status::USAGE
+}
