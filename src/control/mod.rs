@@ -18,6 +18,7 @@ pub mod journal;
 pub mod known_agents;
 pub mod limits;
 pub mod lookups;
+pub mod name_set;
 pub mod queries;
 pub mod query;
 #[cfg(feature = "cli")]

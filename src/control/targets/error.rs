@@ -17,6 +17,8 @@ pub enum TargetsError {
     Cycle(Vec<String>),
     /// The sets of groups in the inventory, or its lines, are not as they have to be.
     Inventory { path: String, words: String },
+    /// A name of a set is no target.
+    Set(ParseExpressionError),
     /// A line of a list of targets is no set.
     Line {
         path: String,
@@ -49,6 +51,7 @@ impl fmt::Display for TargetsError {
                 write!(f, "groups that contain themselves: {}", names.join(" in "))
             }
             Self::Inventory { path, words } => write!(f, "{}: {}", line(path), line(words)),
+            Self::Set(error) => error.fmt(f),
             Self::Line {
                 path,
                 number,
@@ -68,3 +71,9 @@ impl fmt::Display for TargetsError {
 }
 
 impl std::error::Error for TargetsError {}
+
+impl From<ParseExpressionError> for TargetsError {
+    fn from(error: ParseExpressionError) -> Self {
+        Self::Set(error)
+    }
+}

@@ -1,7 +1,8 @@
 //! Sets of targets in ClusterShell's notation: names with sets of numbers, groups, and the operators `,` (and), `!`
 //! (without), `&` (in both) and `^` (in one of both), from left to right.
 //!
-//! Invariant: a target is in a result once, at the place where it came first.
+//! An expression keeps its sets as they are written; only [`Expression::targets`] makes the names. Invariant: a target is in
+//! a result once, at the place where it came first.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -10,9 +11,9 @@ use indexmap::IndexSet;
 
 use super::error::TargetsError;
 use super::group_name::{GroupName, is_group_name};
-use super::pattern::Pattern;
-use super::syntax::{ParseExpressionError, SyntaxError};
+use super::syntax::ParseExpressionError;
 use crate::control::limits;
+use crate::control::name_set::{NameSet, SyntaxError};
 use crate::net::{Host, Target};
 
 /// A set of targets as the user writes it.
@@ -31,9 +32,11 @@ enum Operator {
 
 #[derive(Clone, Debug)]
 enum Operand {
-    Targets(Vec<Target>),
-    /// `@name`, `@source:name`, `@*`; a name may hold sets of numbers.
-    Groups(Vec<GroupName>),
+    Targets(NameSet),
+    /// `@name`, `@source:name`; a name may hold sets of numbers.
+    Groups(NameSet),
+    /// One group, also `@*`.
+    Group(GroupName),
 }
 
 /// Groups of targets, and names that stand for other addresses.
@@ -49,10 +52,10 @@ pub trait Groups {
 }
 
 impl Operand {
-    const fn count(&self) -> usize {
+    const fn count(&self) -> u64 {
         match self {
-            Self::Targets(targets) => targets.len(),
-            Self::Groups(names) => names.len(),
+            Self::Targets(names) | Self::Groups(names) => names.count(),
+            Self::Group(_) => 1,
         }
     }
 }
@@ -87,7 +90,7 @@ impl FromStr for Expression {
                 let length = text[start..at].chars().count();
                 let operand = operand(&text[start..at], place)?;
                 count += operand.count();
-                if count as u64 > limits::TARGETS {
+                if count > limits::TARGETS {
                     return Err(
                         SyntaxError::new(place, "the set has more than a million members").into(),
                     );
@@ -112,59 +115,74 @@ fn operand(text: &str, at: usize) -> Result<Operand, ParseExpressionError> {
         return Err(SyntaxError::new(at, "a name is missing").into());
     }
     let Some(group) = text.strip_prefix('@') else {
-        let targets = Pattern::parse(text, at)?.expand().into_iter().map(|name| {
-            let target = name.parse();
-            target.map_err(|error| ParseExpressionError::Name(name, error))
-        });
-        return Ok(Operand::Targets(targets.collect::<Result<_, _>>()?));
+        let names = NameSet::parse(text, at)?;
+        if names.is_bare() {
+            let words = "the numbers need a name before them, such as web[1-3]";
+            return Err(SyntaxError::new(at, words).into());
+        }
+        for name in names.ends() {
+            target(name)?;
+        }
+        return Ok(Operand::Targets(names));
     };
     if group == "*" {
-        return Ok(Operand::Groups(vec![GroupName::All]));
+        return Ok(Operand::Group(GroupName::All));
     }
-    let names = Pattern::parse(group, at + 1)?.expand().into_iter();
-    let names = names.map(|name| match name.split_once(':') {
-        Some((source, name)) => (Some(source.to_owned()), name.to_owned()),
-        None => (None, name),
-    });
-    let names = names.map(|(source, name)| {
-        if !is_group_name(&name) || !source.as_deref().is_none_or(is_group_name) {
-            return Err(SyntaxError::new(at, "this is no name of a group"));
-        }
-        Ok(match source {
-            Some(source) => GroupName::Of(source, name),
-            None => GroupName::Named(name),
-        })
-    });
-    Ok(Operand::Groups(names.collect::<Result<_, _>>()?))
+    let names = NameSet::parse(group, at + 1)?;
+    if names.ends().any(|name| group_name(&name).is_none()) {
+        return Err(SyntaxError::new(at, "this is no name of a group").into());
+    }
+    Ok(Operand::Groups(names))
+}
+
+fn target(name: String) -> Result<Target, ParseExpressionError> {
+    name.parse()
+        .map_err(|error| ParseExpressionError::Name(name, error))
+}
+
+/// Parses `name` or `source:name`.
+fn group_name(text: &str) -> Option<GroupName> {
+    let (source, name) = match text.split_once(':') {
+        Some((source, name)) => (Some(source), name),
+        None => (None, text),
+    };
+    if !is_group_name(name) || !source.is_none_or(is_group_name) {
+        return None;
+    }
+    Some(match source {
+        Some(source) => GroupName::Of(source.to_owned(), name.to_owned()),
+        None => GroupName::Named(name.to_owned()),
+    })
 }
 
 impl Expression {
     /// Returns the set of a group.
     #[must_use]
     pub fn of_group(name: GroupName) -> Self {
-        let terms = vec![(Operator::Union, Operand::Groups(vec![name]))];
+        let terms = vec![(Operator::Union, Operand::Group(name))];
         Self { terms }
     }
 
     /// Returns the targets, in order.
     ///
     /// # Errors
-    /// Those of [`Groups::members`].
+    /// Those of [`Groups::members`], and [`TargetsError::Set`].
     pub fn targets(&self, groups: &mut dyn Groups) -> Result<IndexSet<Target>, TargetsError> {
         let mut all = IndexSet::new();
         for (operator, operand) in &self.terms {
             let members = match operand {
-                Operand::Targets(targets) => {
-                    let targets = targets.iter().map(|target| groups.resolve(target.clone()));
-                    targets.collect()
+                Operand::Targets(names) => {
+                    let targets = names.names().map(|name| Ok(groups.resolve(target(name)?)));
+                    targets.collect::<Result<_, ParseExpressionError>>()?
                 }
                 Operand::Groups(names) => {
                     let mut members = IndexSet::new();
-                    for name in names {
-                        members.extend(groups.members(name)?);
+                    for name in names.names().filter_map(|name| group_name(&name)) {
+                        members.extend(groups.members(&name)?);
                     }
                     members
                 }
+                Operand::Group(name) => groups.members(name)?,
             };
             match operator {
                 Operator::Union if all.is_empty() => all = members,

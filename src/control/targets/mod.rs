@@ -9,7 +9,6 @@ mod expression;
 mod group_name;
 mod inventory;
 mod list;
-mod pattern;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -18,7 +17,7 @@ pub use error::TargetsError;
 pub use expression::{Expression, Groups};
 pub use group_name::GroupName;
 pub use inventory::Inventory;
-pub use syntax::{ParseExpressionError, SyntaxError};
+pub use syntax::ParseExpressionError;
 
 use indexmap::IndexSet;
 

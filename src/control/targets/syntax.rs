@@ -3,30 +3,9 @@
 use std::fmt;
 
 use crate::control::limits;
+use crate::control::name_set::SyntaxError;
 use crate::escape;
 use crate::net::ParseAddressError;
-
-/// A mistake, with its place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SyntaxError {
-    /// Characters before the place.
-    at: usize,
-    words: &'static str,
-}
-
-impl SyntaxError {
-    pub(super) const fn new(at: usize, words: &'static str) -> Self {
-        Self { at, words }
-    }
-}
-
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, at character {}", self.words, self.at + 1)
-    }
-}
-
-impl std::error::Error for SyntaxError {}
 
 /// Reason why a text is no set of targets.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -45,6 +45,14 @@ fn mistakes_are_told_with_their_place() {
         ("a,", "a name is missing, at character 3"),
         (",a", "a name is missing, at character 1"),
         ("a!!b", "a name is missing, at character 3"),
+        (
+            "a,[1-3]",
+            "the numbers need a name before them, such as web[1-3], at character 3",
+        ),
+        (
+            "10.0.[1-3].[250-256]",
+            "\"10.0.3.256\" is neither an address nor a host name",
+        ),
         ("@", "this is no name of a group, at character 1"),
         ("b,@x/y", "this is no name of a group, at character 3"),
         (
@@ -56,6 +64,14 @@ fn mistakes_are_told_with_their_place() {
         let error = set.parse::<Expression>().unwrap_err().to_string();
         assert!(error.starts_with(words), "{set}: {error}");
     }
+}
+
+#[test]
+fn a_set_takes_no_memory_for_its_names_before_they_are_needed() {
+    let info = allocation_counter::measure(|| {
+        "n[1-600000],@g[1-300000]".parse::<Expression>().unwrap();
+    });
+    assert!(info.bytes_max < 4096, "{} bytes", info.bytes_max);
 }
 
 const INVENTORY: &str = r#"
