@@ -1,6 +1,7 @@
 //! Sets of targets: `udpctl targets`, groups and names of hosts.toml, and commands on sets.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::{Agent, User};
 
@@ -110,6 +111,10 @@ fn a_mistake_in_a_set_is_one_line_with_its_place_and_nothing_is_sent() {
             "\"10.0.0.008\" is neither an address nor a host name",
         ),
         (
+            &["targets", "[1-3]"],
+            "\"[1-3]\": the numbers need a name before them, such as web[1-3], at character 1",
+        ),
+        (
             &["targets", "-g", "web!web02"],
             "\"web!web02\": this is no name of a group, at character 1",
         ),
@@ -175,6 +180,39 @@ fn a_line_that_may_be_read_in_two_ways_is_refused() {
             .status(2)
             .run();
     }
+}
+
+#[test]
+fn a_hostfile_may_be_a_pipe_belong_to_a_group_and_begin_with_a_byte_order_mark() {
+    let user = User::new();
+    let list = user.path("list");
+    fs::write(&list, "\u{feff}n[1-3] ! n2\n").unwrap();
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o664)).unwrap();
+    let fifo = user.path("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_bits_retain(0o600),
+        0,
+    )
+    .unwrap();
+    let writer = fifo.clone();
+    let writer = std::thread::spawn(move || fs::write(writer, "p[1-2]\n").unwrap());
+    let (list, fifo) = (list.display().to_string(), fifo.display().to_string());
+    user.udpctl(["targets", "--hostfile", &list, "--hostfile", &fifo])
+        .stdout("n1\nn3\np1\np2\n")
+        .run();
+    writer.join().unwrap();
+    fs::write(user.path("list"), b"a\nb\xff\n").unwrap();
+    user.udpctl(["targets", "--hostfile", &list])
+        .stderr(format!("udpctl: {list}: line 2: not UTF-8 text\n"))
+        .status(2)
+        .run();
+    user.udpctl(["targets", "--hostfile", "none"])
+        .stderr("udpctl: none: No such file or directory (os error 2)\n")
+        .status(2)
+        .run();
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -14,11 +13,11 @@ use crate::control::host_resolver::{Host, HostError, HostResolver, resolve_all};
 use crate::control::journal::Journal;
 use crate::control::stdio::Streams;
 use crate::control::targets::{
-    Expression, GroupName, Groups as _, Inventory, Selection, TargetsError,
+    Expression, GroupName, Groups as _, Inventory, Selection, TargetsError, read_text, text_of,
 };
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
-use crate::home::{self, AgentHome, ControlHome, Readers, User, environment};
+use crate::home::{self, AgentHome, ControlHome, User, environment};
 use crate::net::{self, Target};
 use crate::rng::Rng;
 
@@ -193,25 +192,11 @@ pub fn select(sets: &[Expression], options: &HostOptions) -> Result<Selection, T
 
 fn read_hostfile(file: &Path) -> Result<(String, String), TargetsError> {
     if file.as_os_str() != "-" {
-        let text = home::read(file, Readers::All).map_err(TargetsError::File)?;
-        let missing = || TargetsError::Inventory {
-            path: file.display().to_string(),
-            words: "no such file".into(),
-        };
-        return Ok((file.display().to_string(), text.ok_or_else(missing)?));
+        return Ok((file.display().to_string(), read_text(file, home::MAX_FILE)?));
     }
-    let mut text = String::new();
-    let name = "standard input";
-    let read = std::io::stdin()
-        .lock()
-        .take(home::MAX_FILE + 1)
-        .read_to_string(&mut text);
-    read.map_err(TargetsError::Stdin)?;
-    if text.len() as u64 > home::MAX_FILE {
-        return Err(TargetsError::Inventory {
-            path: name.into(),
-            words: format!("larger than {} bytes", home::MAX_FILE),
-        });
+    let path = "standard input".to_owned();
+    match text_of(std::io::stdin().lock(), home::MAX_FILE) {
+        Ok(text) => Ok((path, text)),
+        Err(words) => Err(TargetsError::Inventory { path, words }),
     }
-    Ok((name.into(), text))
 }

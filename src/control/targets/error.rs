@@ -15,7 +15,7 @@ pub enum TargetsError {
     NoGroup(GroupName),
     /// Groups that name each other, the first once more at the end.
     Cycle(Vec<String>),
-    /// The sets of groups in the inventory, or its lines, are not as they have to be.
+    /// A file of groups, hosts or sets cannot be used.
     Inventory { path: String, words: String },
     /// A name of a set is no target.
     Set(ParseExpressionError),
@@ -27,8 +27,6 @@ pub enum TargetsError {
     },
     /// A file cannot be read.
     File(FileError),
-    /// Standard input cannot be read.
-    Stdin(std::io::Error),
     /// Groups are nested deeper than [`limits::GROUP_DEPTH`].
     TooDeep,
     /// There are more than [`limits::TARGETS`].
@@ -58,7 +56,6 @@ impl fmt::Display for TargetsError {
                 error,
             } => write!(f, "{}: line {number}: {error}", line(path)),
             Self::File(error) => error.fmt(f),
-            Self::Stdin(error) => write!(f, "standard input: {error}"),
             Self::TooDeep => write!(
                 f,
                 "more than {} groups within each other",

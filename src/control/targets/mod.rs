@@ -17,6 +17,7 @@ pub use error::TargetsError;
 pub use expression::{Expression, Groups};
 pub use group_name::GroupName;
 pub use inventory::Inventory;
+pub use list::{read_text, text_of};
 pub use syntax::ParseExpressionError;
 
 use indexmap::IndexSet;

@@ -215,11 +215,16 @@ fn groups_are_not_nested_without_end() {
 #[test]
 fn a_list_has_sets_comments_and_blank_lines() {
     let mut selection = Selection::default();
-    let list = "# all\nweb[1-2]  # front\n\n\tdb1 db2,db3\r\n";
+    let list = "# all\nweb[1-3] ! web3  # front\n\n\tdb1 db2, db3 x ^x\r\n";
     selection.add_list("hosts", list).unwrap();
     selection.without.push("web2,db2".parse().unwrap());
     let targets = selection.targets(&mut Inventory::default()).unwrap();
     assert_eq!(labels(&targets), ["web1", "db1", "db3"]);
+    let error = selection.add_list("hosts", "a,\nb").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "hosts: line 1: a name is missing, at character 3"
+    );
     let error = selection.add_list("hosts", "a\nb[").unwrap_err();
     assert_eq!(
         error.to_string(),
