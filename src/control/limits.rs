@@ -203,3 +203,6 @@ pub const SUMMARY_NAMES: usize = 100;
 /// Bytes of a summary's line for more names than that: two screens of a terminal. Names that fold need little of it, and
 /// the record of the last run has them all.
 pub const SUMMARY_LINE: usize = 4 << 10;
+
+/// Agents with changed keys that an error names: a screen of them.
+pub const CHANGED_SHOWN: usize = 20;
