@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::client::{Client, NoSocket};
-use super::known_agents::{KnownAgents, TrustError};
+use super::known_agents::{KnownAgents, Pin, TrustError};
 use super::limits;
 use super::tickets::{Tickets, boot_id};
 use crate::crypto::PublicKey;
@@ -91,6 +91,11 @@ impl HostResolver {
             tickets: Tickets::new(home.tickets(), boot_id()),
             own_agent: own_agent.map(AgentHome::identity_pub),
         })
+    }
+
+    /// Adds the key of a target from another source than the file of known agents.
+    pub fn pin(&mut self, target: Target, pin: Pin) {
+        self.known.pin(target, pin);
     }
 
     /// Returns the errors of lines of the file of known agents.

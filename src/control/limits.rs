@@ -206,3 +206,12 @@ pub const SUMMARY_LINE: usize = 4 << 10;
 
 /// Agents with changed keys that an error names: a screen of them.
 pub const CHANGED_SHOWN: usize = 20;
+
+/// Bytes of an inventory of Ansible: ten thousand hosts with 6 KiB of variables each.
+pub const INVENTORY: u64 = 64 << 20;
+
+/// Values of an inventory, also those that aliases repeat: ten thousand hosts with two hundred each.
+pub const INVENTORY_NODES: usize = 2_000_000;
+
+/// Lists and mappings of an inventory within each other: far more than groups need, and far less than a stack holds.
+pub const INVENTORY_DEPTH: usize = 500;

@@ -38,7 +38,7 @@ pub enum FileError {
     NotOurs(PathBuf, u32),
     /// It is not a regular file.
     NotAFile(PathBuf),
-    /// It is larger than [`MAX_FILE`].
+    /// It is larger than [`MAX_FILE`], or another bound of its own.
     TooLarge(PathBuf),
     /// It is not UTF-8; with the line of the first wrong byte.
     NotText(PathBuf, usize),
@@ -97,17 +97,29 @@ pub fn read(path: &Path, readers: Readers) -> Result<Option<String>, FileError> 
 /// # Errors
 /// [`FileError`]
 pub fn read_bytes(path: &Path, readers: Readers) -> Result<Option<Vec<u8>>, FileError> {
+    read_at_most(path, readers, MAX_FILE)
+}
+
+/// Reads a file as [`read_bytes`] does, with another bound than [`MAX_FILE`].
+///
+/// # Errors
+/// [`FileError`]
+pub fn read_at_most(
+    path: &Path,
+    readers: Readers,
+    most: u64,
+) -> Result<Option<Vec<u8>>, FileError> {
     let Some((file, length)) = open(path, readers)? else {
         return Ok(None);
     };
     let failed = |error| FileError::Io(path.to_owned(), error);
     // One more, so that the end is seen without a buffer that grows.
-    let length = usize::try_from(length.min(MAX_FILE) + 1).map_err(io::Error::other);
+    let length = usize::try_from(length.min(most) + 1).map_err(io::Error::other);
     let mut bytes = Vec::with_capacity(length.map_err(failed)?);
-    file.take(MAX_FILE + 1)
+    file.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
+    if bytes.len() as u64 > most {
         return Err(FileError::TooLarge(path.to_owned()));
     }
     Ok(Some(bytes))

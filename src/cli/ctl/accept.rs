@@ -5,8 +5,6 @@
 )]
 
 use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
@@ -16,13 +14,13 @@ use super::context::{Context, note, print};
 use super::reply::{unexpected, words};
 use super::trust::on_change;
 use crate::control::host_resolver::Host;
-use crate::control::known_agents::{self, KnownAgents, OnChange, Source};
+use crate::control::known_agents::{self, KnownAgents, OnChange};
 use crate::control::queries::run_queries;
 use crate::control::query::Question;
 use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Outcome, Reply, Request};
-use crate::net::Invite;
+use crate::net::{Invite, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,8 +50,9 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     let invite = read_invite(&args.invite)?;
     let mut context = Context::new()?;
     let known_agents = context.home.known_agents();
-    let addresses = invite.target.resolve()?;
-    refuse_another_key(args, &invite, &known_agents, &addresses)?;
+    let target = context.target(&invite.target)?;
+    let addresses = target.resolve()?;
+    refuse_another_key(args, &target, &invite, &context.known_agents()?)?;
 
     let client = context.link()?;
     let host = Host {
@@ -79,7 +78,6 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     let answer = answers
         .pop()
         .context("the network thread ended unexpectedly")?;
-    let target = &invite.target;
     let (name, agent, listed) = match answer.reply {
         Ok(Reply::Registered {
             name,
@@ -98,7 +96,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     };
     known_agents::add(
         &known_agents,
-        target,
+        &target,
         &invite.agent,
         on_change(args.replace),
     )?;
@@ -136,25 +134,20 @@ fn read_invite(text: &str) -> Result<Invite> {
 /// Bytes read of standard input: an invitation has about a hundred, and a login message may precede it.
 const INVITE_TEXT: u64 = 64 << 10;
 
-/// Fails if another key is pinned for the agent, before the invitation is spent.
+/// Fails if another key is known for the agent, before the invitation is spent.
 fn refuse_another_key(
     args: &AcceptArgs,
+    target: &Target,
     invite: &Invite,
-    known_agents: &Path,
-    addresses: &[SocketAddr],
+    known: &KnownAgents,
 ) -> Result<()> {
-    let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
-    let known = KnownAgents::load(known_agents)?;
     if on_change(args.replace) == OnChange::Refuse
-        && let Ok(pin) = known.lookup(&invite.target, &ips, None)
-        && let Source::Line(path, line) = &pin.source
+        && let Ok(pin) = known.lookup(target, &[], None)
         && pin.key != invite.agent
     {
         bail!(
-            "{}: the key differs from the one in {}:{line}; if the agent was set up anew, accept again with \
-             --replace",
-            invite.target,
-            path.display()
+            "{target}: the key differs from the one in {}; if the agent was set up anew, accept again with --replace",
+            pin.source
         );
     }
     Ok(())

@@ -23,7 +23,7 @@ pub struct ContactTimeout {
 #[derive(Args, Debug)]
 pub struct Contact {
     /// Start an agent inside this process, with throw-away keys, and talk to it over real UDP
-    #[arg(long, conflicts_with_all = ["hosts", "exclude", "group", "all_hosts", "hostfile"])]
+    #[arg(long, conflicts_with_all = ["hosts", "exclude", "group", "all_hosts", "hostfile", "inventory"])]
     pub local: bool,
     /// Time limit of the first answer.
     #[command(flatten)]
@@ -39,15 +39,18 @@ pub struct HostOptions {
     /// Leave out the hosts of SET; may be repeated
     #[arg(short = 'x', long, value_name = "SET")]
     pub exclude: Vec<Expression>,
-    /// Add the hosts of the group NAME of hosts.toml; may be repeated
+    /// Add the hosts of the group NAME of hosts.toml or an inventory; may be repeated
     #[arg(short = 'g', long, value_name = "NAME", value_parser = group)]
     pub group: Vec<Expression>,
-    /// Add all hosts of hosts.toml
+    /// Add all hosts of hosts.toml and of inventories
     #[arg(short = 'a', long)]
     pub all_hosts: bool,
     /// Add the hosts of FILE, which has sets and comments that begin with "#"; "-" is standard input
     #[arg(long, value_name = "FILE")]
     pub hostfile: Vec<PathBuf>,
+    /// Read FILE, an inventory of Ansible (INI, YAML or a program), beside hosts.toml; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Vec<PathBuf>,
 }
 
 impl HostOptions {

@@ -1,6 +1,7 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
-use std::path::Path;
+use std::cell::{RefCell, RefMut};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -11,6 +12,7 @@ use crate::control::client::Client;
 use crate::control::exec::TaskHost;
 use crate::control::host_resolver::{Host, HostError, HostResolver, resolve_all};
 use crate::control::journal::Journal;
+use crate::control::known_agents::KnownAgents;
 use crate::control::stdio::Streams;
 use crate::control::targets::{
     Expression, GroupName, Groups as _, Inventory, Selection, TargetsError, read_text, text_of,
@@ -30,6 +32,8 @@ pub struct Context {
     pub home: ControlHome,
     /// Source of random numbers.
     pub rng: Rng,
+    /// Groups and hosts, once they are needed.
+    inventory: RefCell<Option<Inventory>>,
 }
 
 /// Network and hosts of a subcommand.
@@ -58,6 +62,7 @@ impl Context {
         Ok(Self {
             home: ControlHome::locate(&environment)?,
             rng: net::rng().context("cannot get random numbers from the system")?,
+            inventory: RefCell::new(None),
         })
     }
 
@@ -69,14 +74,26 @@ impl Context {
         )?)
     }
 
-    /// Opens the files about known agents.
+    /// Opens the files about known agents, with the keys of `hosts.toml`.
     pub fn resolver(&self) -> Result<HostResolver> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
-        let resolver = HostResolver::open(&self.home, own_agent.as_ref())?;
+        let mut resolver = HostResolver::open(&self.home, own_agent.as_ref())?;
+        for (target, pin) in self.inventory(&[])?.pins() {
+            resolver.pin(target, pin);
+        }
         for problem in resolver.problems() {
             note(&format!("udpctl: {problem}; the line is passed over"));
         }
         Ok(resolver)
+    }
+
+    /// Reads the known agents, with the keys of `hosts.toml`.
+    pub fn known_agents(&self) -> Result<KnownAgents> {
+        let mut known = KnownAgents::load(&self.home.known_agents())?;
+        for (target, pin) in self.inventory(&[])?.pins() {
+            known.pin(target, pin);
+        }
+        Ok(known)
     }
 
     /// Returns the journal of requests.
@@ -84,14 +101,37 @@ impl Context {
         Journal::new(self.home.requests(), boot_id())
     }
 
-    /// Reads the groups and hosts of `hosts.toml`.
-    pub fn inventory(&self) -> Result<Inventory, TargetsError> {
-        Inventory::load(&self.home.inventory(), self.home.groups())
+    /// Returns the groups and hosts of `hosts.toml`, of the inventories that it names and of `more`. They are read by the
+    /// first call, whose `more` counts.
+    pub fn inventory(&self, more: &[PathBuf]) -> Result<RefMut<'_, Inventory>, TargetsError> {
+        let mut inventory = self.inventory.borrow_mut();
+        if inventory.is_none() {
+            let read = Inventory::load(&self.home.inventory(), self.home.groups(), more)?;
+            for warning in read.warnings() {
+                note(&format!("udpctl: {warning}"));
+            }
+            *inventory = Some(read);
+        }
+        let inventory = RefMut::filter_map(inventory, Option::as_mut);
+        Ok(inventory.expect("it was read just now, or before"))
     }
 
     /// Returns the target that a name stands for.
     pub fn target(&self, target: &Target) -> Result<Target, TargetsError> {
-        Ok(self.inventory()?.resolve(target.clone()))
+        Ok(self.inventory(&[])?.resolve(target.clone()))
+    }
+
+    /// Returns the targets of sets, in order; at least one, unless there is no set.
+    pub fn targets_of(&self, sets: &[Expression]) -> Result<Vec<Target>, TargetsError> {
+        let selection = Selection {
+            of: sets.to_vec(),
+            without: Vec::new(),
+        };
+        let targets = selection.targets(&mut *self.inventory(&[])?)?;
+        if targets.is_empty() && !sets.is_empty() {
+            return Err(TargetsError::Nothing);
+        }
+        Ok(targets)
     }
 
     /// Returns the targets of a command, in order; at least one.
@@ -100,7 +140,7 @@ impl Context {
         sets: &[Expression],
         options: &HostOptions,
     ) -> Result<Vec<Target>, TargetsError> {
-        let targets = select(sets, options)?.targets(&mut self.inventory()?)?;
+        let targets = select(sets, options)?.targets(&mut *self.inventory(&options.inventory)?)?;
         if targets.is_empty() {
             return Err(TargetsError::Nothing);
         }

@@ -18,7 +18,8 @@ Examples:
   udpctl targets 'web[01-40,50]'
   udpctl targets '@web!web[03-04]' --fold
   udpctl targets -a -x @db --count
-  udpctl targets --hostfile hosts.txt";
+  udpctl targets --hostfile hosts.txt
+  udpctl targets --inventory site.yml -g web";
 
 /// `udpctl targets`
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ pub struct TargetsArgs {
     /// Print their number
     #[arg(long)]
     pub count: bool,
-    /// Print the names of the groups in hosts.toml
+    /// Print the names of the groups of hosts.toml and of inventories
     #[arg(
         long,
         conflicts_with_all = ["targets", "fold", "count", "hosts", "exclude", "group", "all_hosts", "hostfile"]
@@ -50,12 +51,12 @@ pub struct TargetsArgs {
 /// Prints the targets.
 pub fn run(args: &TargetsArgs) -> Result<u8> {
     let context = Context::new()?;
-    let mut inventory = context.inventory()?;
+    let mut inventory = context.inventory(&args.hosts.inventory)?;
     if args.groups {
         print(&lines(inventory.group_names()))?;
         return Ok(0);
     }
-    let targets = select(&args.targets, &args.hosts)?.targets(&mut inventory)?;
+    let targets = select(&args.targets, &args.hosts)?.targets(&mut *inventory)?;
     let labels = targets.iter().map(Target::label);
     print(&if args.count {
         lines([targets.len().to_string()])

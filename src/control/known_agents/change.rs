@@ -13,7 +13,7 @@ use super::pattern::Pattern;
 use super::source::Source;
 use super::{KnownAgents, Line, Pin, agreed};
 use crate::crypto::PublicKey;
-use crate::home::{self, Lock, Readers};
+use crate::home::{self, FileError, Lock, Readers};
 use crate::net::Target;
 
 /// Action on another key for a name that has one.
@@ -261,6 +261,9 @@ impl File {
             }
         }
         out.push_str(&self.added);
+        if out.len() as u64 > home::MAX_FILE {
+            return Err(TrustError::File(FileError::TooLarge(path.to_owned())));
+        }
         home::replace(path, out.as_bytes(), Readers::All).map_err(TrustError::File)
     }
 }

@@ -68,7 +68,7 @@ impl KnownAgents {
         Self::parse_list(text, path, DEFAULT_PORT)
     }
 
-    /// Parses lines as those of the file, of which names without a port have another one.
+    /// Parses lines as those of the file; `port` is that of host names without one.
     #[must_use]
     pub fn parse_list(text: &str, path: &Path, port: u16) -> Self {
         let mut known = Self {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::error::LineError;
 use crate::control::name_set::NameSet;
-use crate::net::{Host, Target};
+use crate::net::{DEFAULT_PORT, Host, Target};
 
 /// Name of a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +21,7 @@ pub enum Pattern {
 }
 
 impl Pattern {
-    /// Parses a name; `port` is that of a name without one.
+    /// Parses a name; `port` is that of host names without one. Addresses without one have the port 7000.
     ///
     /// # Errors
     /// [`LineError`]
@@ -32,7 +32,8 @@ impl Pattern {
         let set = NameSet::parse(text, 0).map_err(LineError::Set)?;
         if set.is_plain() {
             let target: Target = text.parse().map_err(LineError::Target)?;
-            let port = if target.names_port() {
+            let is_name = matches!(target.host(), Host::Name(_));
+            let port = if target.names_port() || !is_name {
                 target.port()
             } else {
                 port
@@ -82,10 +83,10 @@ fn set(text: &str, set: &NameSet, port: u16) -> Result<Pattern, LineError> {
     if matches!(first.host(), Host::Ip(ip) if ip.is_ipv6()) {
         return Err(LineError::Ipv6Set);
     }
-    let text = if first.names_port() {
-        text.to_owned()
-    } else {
-        format!("{text}:{port}")
+    let text = match first.host() {
+        _ if first.names_port() => text.to_owned(),
+        Host::Name(_) => format!("{text}:{port}"),
+        Host::Ip(_) | Host::Zoned(..) => format!("{text}:{DEFAULT_PORT}"),
     };
     let set = NameSet::parse(&text, 0).map_err(LineError::Set)?;
     for name in set.ends() {
@@ -118,6 +119,13 @@ fn glob(text: &str, port: u16) -> Result<String, LineError> {
         format!("[{inside}]")
     } else {
         inside.to_owned()
+    };
+    let is_address = |byte: u8| byte.is_ascii_digit() || b".*?".contains(&byte);
+    let has_digit = inside.contains(|c: char| c.is_ascii_digit());
+    let port = if is_ipv6 || has_digit && inside.bytes().all(is_address) {
+        DEFAULT_PORT
+    } else {
+        port
     };
     match typed.strip_prefix(':') {
         None if typed.is_empty() => Ok(format!("{host}:{port}")),
@@ -190,6 +198,22 @@ mod tests {
             let pattern = parse(text).unwrap();
             assert_eq!(pattern.to_string(), normal, "{text}");
             assert_eq!(Pattern::parse(normal, 1).unwrap(), pattern, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_host_names_have_another_default_port() {
+        for (text, normal) in [
+            ("web1", "web1:7100"),
+            ("web[1-2]", "web[1-2]:7100"),
+            ("*.example.com", "*.example.com:7100"),
+            ("10.1.2.3", "10.1.2.3:7000"),
+            ("10.1.2.[3-4]", "10.1.2.[3-4]:7000"),
+            ("10.1.*", "10.1.*:7000"),
+            ("::1", "[::1]:7000"),
+            ("web1:7001", "web1:7001"),
+        ] {
+            assert_eq!(Pattern::parse(text, 7100).unwrap().to_string(), normal);
         }
     }
 

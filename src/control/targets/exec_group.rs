@@ -1,7 +1,7 @@
-//! Groups whose members a command of this machine names.
+//! Commands of this machine that name the members of a group, or print an inventory.
 //!
-//! The command runs with `/bin/sh` when the group is needed, and its output is kept for a minute, so that the commands
-//! of a script do not ask again and again. Invariant: a command that fails, or does not end in time, gives no members.
+//! A command runs when its output is needed, and that is kept for a minute, so that the commands of a script do not ask
+//! again and again. Invariant: a command that fails, or does not end in time, gives no output.
 
 use std::fs;
 use std::io::Read as _;
@@ -13,52 +13,99 @@ use crate::control::limits;
 use crate::home;
 use crossbeam_channel::bounded;
 
+/// A command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program<'a> {
+    /// Text for `/bin/sh`.
+    Shell(&'a str),
+    /// Program that prints an inventory; its path is absolute.
+    Inventory(&'a Path),
+}
+
+impl Program<'_> {
+    fn command(self) -> Command {
+        match self {
+            Self::Shell(text) => {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", text]);
+                command
+            }
+            Self::Inventory(path) => {
+                let mut command = Command::new(path);
+                command.arg("--list");
+                command
+            }
+        }
+    }
+
+    /// Returns a line that tells it from other programs, and from earlier versions of the same file.
+    fn head(self) -> String {
+        match self {
+            Self::Shell(text) => format!("{text:?}\n"),
+            Self::Inventory(path) => {
+                let changed = fs::metadata(path).and_then(|meta| meta.modified());
+                format!("{} --list {:?}\n", path.display(), changed.ok())
+            }
+        }
+    }
+
+    /// Largest output, in bytes.
+    const fn most(self) -> u64 {
+        match self {
+            Self::Shell(_) => home::MAX_FILE,
+            Self::Inventory(_) => limits::INVENTORY,
+        }
+    }
+}
+
 /// Returns the output of a command, or that of an earlier run that is kept in the file `cache`.
 ///
 /// # Errors
 /// A sentence about what went wrong.
-pub fn output(command: &str, cache: &Path) -> Result<String, String> {
-    // The first line tells it from the output of another command.
-    let head = format!("{command:?}\n");
-    if let Some(kept) = kept(cache)
+pub fn output(program: Program, cache: &Path) -> Result<String, String> {
+    let head = program.head();
+    if let Some(kept) = kept(cache, program.most() + head.len() as u64)
         .as_deref()
         .and_then(|text| text.strip_prefix(&head))
     {
         return Ok(kept.to_owned());
     }
-    let output = run(command)?;
+    let output = run(program)?;
     // Without it, the next command runs it again.
     let _ = home::replace_hint(cache, (head + &output).as_bytes());
     Ok(output)
 }
 
 /// Returns the text of the file, if it is new.
-fn kept(cache: &Path) -> Option<String> {
+fn kept(cache: &Path, most: u64) -> Option<String> {
     let modified = fs::metadata(cache).ok()?.modified().ok()?;
     let age = SystemTime::now().duration_since(modified).ok()?;
-    let text = home::read(cache, home::Readers::Owner).ok()?;
-    text.filter(|_| age < limits::GROUP_KEPT)
+    let bytes = home::read_at_most(cache, home::Readers::Owner, most).ok()??;
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|_| age < limits::GROUP_KEPT)
 }
 
-fn run(command: &str) -> Result<String, String> {
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", command])
+fn run(program: Program) -> Result<String, String> {
+    let mut command = program.command();
+    let most = program.most();
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot start /bin/sh: {error}"))?;
+        .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
     let stdout = child.stdout.take().expect("stdout is a pipe");
     let (sender, receiver) = bounded(1);
     let reader = std::thread::Builder::new().name("group".into());
     let reader = reader.spawn(move || {
         let mut text = String::new();
-        let read = stdout.take(home::MAX_FILE + 1).read_to_string(&mut text);
+        let read = stdout.take(most + 1).read_to_string(&mut text);
         let _ = sender.send(read.map(|_| text));
     });
     reader.map_err(|error| format!("cannot start a thread: {error}"))?;
     let end = Instant::now() + limits::GROUP_COMMAND;
     let read = receiver.recv_deadline(end);
-    let is_complete = matches!(&read, Ok(Ok(text)) if text.len() as u64 <= home::MAX_FILE);
+    let is_complete = matches!(&read, Ok(Ok(text)) if text.len() as u64 <= most);
     let status = ended(&mut child, if is_complete { end } else { Instant::now() });
     let text = match read {
         Err(_) => {
@@ -68,11 +115,8 @@ fn run(command: &str) -> Result<String, String> {
             ));
         }
         Ok(Err(error)) => return Err(format!("the output of the command: {error}")),
-        Ok(Ok(text)) if text.len() as u64 > home::MAX_FILE => {
-            return Err(format!(
-                "the command writes more than {} bytes",
-                home::MAX_FILE
-            ));
+        Ok(Ok(text)) if text.len() as u64 > most => {
+            return Err(format!("the command writes more than {most} bytes"));
         }
         Ok(Ok(text)) => text,
     };
@@ -112,10 +156,13 @@ mod tests {
         let count = directory.path().join("count");
         let command = format!("echo x >> {}; echo 'web[1-2]'", count.display());
         for _ in 0..3 {
-            assert_eq!(output(&command, &cache).unwrap(), "web[1-2]\n");
+            assert_eq!(
+                output(Program::Shell(&command), &cache).unwrap(),
+                "web[1-2]\n"
+            );
         }
         assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");
-        assert_eq!(output("echo db", &cache).unwrap(), "db\n");
+        assert_eq!(output(Program::Shell("echo db"), &cache).unwrap(), "db\n");
         let old = SystemTime::now() - limits::GROUP_KEPT;
         fs::File::options()
             .append(true)
@@ -124,7 +171,7 @@ mod tests {
             .set_modified(old)
             .unwrap();
         assert_eq!(
-            output(&format!("{command}; :"), &cache).unwrap(),
+            output(Program::Shell(&format!("{command}; :")), &cache).unwrap(),
             "web[1-2]\n"
         );
     }
@@ -146,7 +193,7 @@ mod tests {
                 "the output of the command: stream did not contain valid UTF-8",
             ),
         ] {
-            assert_eq!(output(command, &cache).unwrap_err(), words);
+            assert_eq!(output(Program::Shell(command), &cache).unwrap_err(), words);
             assert!(!cache.exists());
         }
     }

@@ -1,23 +1,23 @@
-//! The file `hosts.toml`: groups of hosts, also those that a command names, and hosts with another address, port or tags.
+//! Groups and hosts of `hosts.toml` and of Ansible's inventories: what their names stand for.
 //!
-//! Not keys, which `known_agents` has. Invariant: a group that contains itself has no members and is an error.
+//! Keys of agents are here only if `hosts.toml` has them; `known_agents` has the others. Invariant: a group that contains
+//! itself has no members and is an error.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexSet;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
+use super::ansible::{self, ALL, Content, HostVars};
 use super::error::TargetsError;
-use super::exec_group;
+use super::exec_group::{self, Program};
 use super::expression::{Expression, Groups};
 use super::group_name::{GroupName, is_group_name};
+use super::hosts_file::{self, GroupText, HostText, HostsFile};
 use super::list::sets_of_list;
+use crate::control::known_agents::{Pin, Source};
 use crate::control::limits;
-use crate::escape;
 use crate::home::{self, Readers};
 use crate::net::{DEFAULT_PORT, Host, Target};
 
@@ -27,167 +27,184 @@ const TAG: &str = "tag";
 /// Groups and hosts.
 #[derive(Default, Debug)]
 pub struct Inventory {
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, Vec<Members>>,
+    /// Hosts by their names, see [`ansible::name_of`].
     hosts: BTreeMap<String, Entry>,
     port: Option<u16>,
     /// The file, for errors, and the directory of what commands have named.
     files: (PathBuf, PathBuf),
+    warnings: Vec<String>,
     /// Groups whose members are being looked up.
     path: Vec<String>,
     known: HashMap<String, IndexSet<Target>>,
 }
 
+/// Some members of a group.
 #[derive(Clone, Debug)]
-enum Group {
+enum Members {
     Set(Expression),
     /// Command whose output is sets.
     Exec(String),
+    /// Names of hosts and of groups.
+    Named(Arc<ansible::Group>),
 }
 
 #[derive(Debug)]
 struct Entry {
     target: Target,
-    tags: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    defaults: Defaults,
-    #[serde(default)]
-    groups: BTreeMap<String, GroupText>,
-    #[serde(default)]
-    hosts: BTreeMap<String, HostTable>,
-}
-
-/// A set, or a table with a command.
-enum GroupText {
-    Set(String),
-    Exec(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExecTable {
-    exec: String,
-}
-
-impl<'de> Deserialize<'de> for GroupText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = GroupText;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a set, or a table with \"exec\"")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<GroupText, E> {
-                Ok(GroupText::Set(text.to_owned()))
-            }
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<GroupText, M::Error> {
-                let table = ExecTable::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(GroupText::Exec(table.exec))
-            }
-        }
-        deserializer.deserialize_any(Text)
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Defaults {
-    port: Option<u16>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HostTable {
-    address: Option<String>,
-    port: Option<u16>,
-    #[serde(default)]
+    user: Option<String>,
+    key: Option<Pin>,
     tags: Vec<String>,
 }
 
 impl Inventory {
-    /// Reads the file; a missing one is empty. `cache` is the directory for what commands name.
+    /// Reads `hosts.toml`, which is empty if it is missing, the inventories that it names, and `more` of them. `cache` is
+    /// the directory for what commands name.
     ///
     /// # Errors
-    /// The file cannot be read, or is not as it has to be.
-    pub fn load(path: &Path, cache: PathBuf) -> Result<Self, TargetsError> {
+    /// A file cannot be read, or is not as it has to be.
+    pub fn load(path: &Path, cache: PathBuf, more: &[PathBuf]) -> Result<Self, TargetsError> {
         let text = home::read(path, Readers::All).map_err(TargetsError::File)?;
-        let inventory = Self::parse(text.as_deref().unwrap_or_default());
-        let mut inventory = inventory.map_err(|words| mistake(path, words))?;
-        inventory.files = (path.to_owned(), cache);
-        Ok(inventory)
+        let file = hosts_file::parse(text.as_deref().unwrap_or_default());
+        let file = file.map_err(|words| mistake(path, words))?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut content = Content::default();
+        let named = file.inventories.iter().map(|named| directory.join(named));
+        for inventory in named.chain(more.iter().cloned()) {
+            ansible::read(&inventory, &cache, &mut content)?;
+        }
+        Ok(Self::of(file, content, path, cache))
     }
 
-    /// Parses the text of the file.
+    /// Parses the text of `hosts.toml`, without inventories.
     ///
     /// # Errors
     /// A sentence about the mistake.
+    #[cfg(test)]
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| {
-                1 + text[..span.start.min(text.len())].matches('\n').count()
-            });
-            format!("line {line}: {}", error.message())
-        })?;
-        let mut inventory = Self {
-            port: file.defaults.port.map(port).transpose()?,
-            ..Self::default()
-        };
-        for (name, text) in file.groups {
-            if !is_group_name(&name) {
-                let name = escape::line(name.as_bytes(), limits::NAME_SHOWN);
-                return Err(format!("group {name}: not a name of a group"));
-            }
-            let group = match text {
-                GroupText::Exec(command) => Group::Exec(command),
-                GroupText::Set(set) => {
-                    let set = set.parse();
-                    Group::Set(set.map_err(|error| format!("group {name}: {error}"))?)
-                }
-            };
-            inventory.groups.insert(name, group);
-        }
-        for (name, table) in file.hosts {
-            let entry = inventory.entry(&name, table);
-            let entry = entry.map_err(|words| format!("host {name}: {words}"))?;
-            if inventory.hosts.insert(name.to_lowercase(), entry).is_some() {
-                return Err(format!("host {name}: it is there twice"));
-            }
-        }
-        Ok(inventory)
+        let file = hosts_file::parse(text)?;
+        Ok(Self::of(
+            file,
+            Content::default(),
+            Path::new("hosts.toml"),
+            PathBuf::new(),
+        ))
     }
 
-    fn entry(&self, name: &str, table: HostTable) -> Result<Entry, String> {
-        let parse = |text: &str| {
-            text.parse::<Target>()
-                .map_err(|error| format!("{text}: {error}"))
+    fn of(file: HostsFile, mut content: Content, path: &Path, cache: PathBuf) -> Self {
+        content.sort_out_ungrouped();
+        let mut vars = content.host_vars();
+        let mut inventory = Self {
+            port: file.port,
+            files: (path.to_owned(), cache),
+            warnings: std::mem::take(&mut content.warnings),
+            ..Self::default()
         };
-        let named = parse(name)?;
-        if !matches!(named.host(), Host::Name(_)) || name.contains(':') {
-            return Err("not a name of a host".into());
+        for (name, group) in file.groups {
+            let members = match group {
+                GroupText::Set(set) => Members::Set(set),
+                GroupText::Exec(command) => Members::Exec(command),
+            };
+            inventory.groups.insert(name, vec![members]);
         }
-        let address = table.address.as_deref().map_or(Ok(named), parse)?;
-        let typed = address.names_port().then(|| address.port());
-        let given = table.port.map(port).transpose()?.or(typed).or(self.port);
-        let port = given.unwrap_or(DEFAULT_PORT);
-        if let Some(tag) = table.tags.iter().find(|tag| !is_group_name(tag)) {
-            return Err(format!("{tag:?} cannot be a tag"));
+        for (name, group) in content.groups {
+            if name != ALL {
+                let members = inventory.groups.entry(name).or_default();
+                members.push(Members::Named(Arc::new(group)));
+            }
         }
-        Ok(Entry {
-            target: Target::labelled(name, address.host().clone(), port),
-            tags: table.tags,
-        })
+        let path: Arc<Path> = path.into();
+        for (name, host) in file.hosts {
+            let lower = vars.swap_remove(&name).unwrap_or_default();
+            let key = host.key.map(|(key, line)| Pin {
+                key,
+                source: Source::Line(Arc::clone(&path), line),
+            });
+            let HostText {
+                name: label,
+                address,
+                port,
+                user,
+                tags,
+                ..
+            } = host;
+            let upper = HostVars {
+                address,
+                port,
+                user,
+                ..HostVars::default()
+            };
+            inventory.add(name, &label, upper.over(lower), key, tags);
+        }
+        for (name, vars) in vars {
+            inventory.add(name.clone(), &name, vars, None, Vec::new());
+        }
+        inventory
+    }
+
+    /// Adds a host whose name is valid.
+    fn add(
+        &mut self,
+        name: String,
+        label: &str,
+        vars: HostVars,
+        key: Option<Pin>,
+        tags: Vec<String>,
+    ) {
+        let Ok(named) = label.parse::<Target>() else {
+            return;
+        };
+        let address = vars.address().unwrap_or(named.host()).clone();
+        let default = match named.host() {
+            Host::Name(_) => self.port,
+            Host::Ip(_) | Host::Zoned(..) => None,
+        };
+        let port = vars.port.or(default).unwrap_or(DEFAULT_PORT);
+        let target = Target::labelled(label, address, port);
+        let user = vars.user;
+        self.hosts.insert(
+            name,
+            Entry {
+                target,
+                user,
+                key,
+                tags,
+            },
+        );
+    }
+
+    /// Returns sentences about what was passed over in inventories.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns the port of names without one.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        self.port.unwrap_or(DEFAULT_PORT)
+    }
+
+    /// Returns the user as whom commands run on a target, if a file says so for the name by which it was typed.
+    #[must_use]
+    pub fn user_of(&self, target: &Target) -> Option<&str> {
+        let named: Target = target.label().parse().ok()?;
+        let entry = self.hosts.get(&ansible::name_of(named.host()))?;
+        entry.user.as_deref()
+    }
+
+    /// Returns the keys of agents that `hosts.toml` has.
+    pub fn pins(&self) -> impl Iterator<Item = (Target, Pin)> {
+        let hosts = self.hosts.values();
+        hosts.filter_map(|entry| Some((entry.target.clone(), entry.key.clone()?)))
     }
 
     /// Returns the names of all groups, with `@`.
     #[must_use]
     pub fn group_names(&self) -> Vec<String> {
-        let named = self.groups.keys().map(|name| format!("@{name}"));
-        let tags: std::collections::BTreeSet<&String> =
-            self.hosts.values().flat_map(|entry| &entry.tags).collect();
+        let named = self.groups.keys().filter(|name| is_group_name(name));
+        let named = named.map(|name| format!("@{name}"));
+        let tags: BTreeSet<&String> = self.hosts.values().flat_map(|entry| &entry.tags).collect();
         let tags = tags.into_iter().map(|tag| format!("@{TAG}:{tag}"));
         named.chain(tags).collect()
     }
@@ -209,26 +226,64 @@ impl Inventory {
             return Err(TargetsError::TooDeep);
         }
         self.path.push(name.to_owned());
-        let members = match group {
-            Group::Set(set) => set.targets(self),
-            Group::Exec(command) => self.named_by(name, &command),
-        };
+        let members = self.of_all(name, &group);
         self.path.pop();
         let members = members?;
         self.known.insert(name.to_owned(), members.clone());
         Ok(members)
     }
 
+    fn of_all(&mut self, name: &str, group: &[Members]) -> Result<IndexSet<Target>, TargetsError> {
+        let mut all = IndexSet::new();
+        for members in group {
+            all.extend(self.of_members(name, members)?);
+        }
+        Ok(all)
+    }
+
+    fn of_members(
+        &mut self,
+        name: &str,
+        members: &Members,
+    ) -> Result<IndexSet<Target>, TargetsError> {
+        match members {
+            Members::Set(set) => set.targets(self),
+            Members::Exec(command) => self.named_by(name, command),
+            Members::Named(group) => {
+                let hosts = group.hosts.iter().filter_map(|host| self.hosts.get(host));
+                let mut all: IndexSet<_> = hosts.map(|entry| entry.target.clone()).collect();
+                for child in &group.children {
+                    if child == ALL {
+                        all.extend(self.members(&GroupName::All)?);
+                    } else {
+                        all.extend(self.of_group(child)?);
+                    }
+                }
+                Ok(all)
+            }
+        }
+    }
+
     /// Returns the members that a command names.
     fn named_by(&mut self, name: &str, command: &str) -> Result<IndexSet<Target>, TargetsError> {
         let (file, cache) = &self.files;
         let failed = |words| mistake(file, format!("group {name}: {words}"));
-        let text = exec_group::output(command, &cache.join(name)).map_err(failed)?;
+        let text =
+            exec_group::output(Program::Shell(command), &cache.join(name)).map_err(failed)?;
         let mut members = IndexSet::new();
         for set in sets_of_list(&format!("the command of group {name}"), &text)? {
             members.extend(set.targets(self)?);
         }
         Ok(members)
+    }
+
+    fn everything(&mut self) -> Result<IndexSet<Target>, TargetsError> {
+        let hosts = self.hosts.values().map(|entry| entry.target.clone());
+        let mut all: IndexSet<_> = hosts.collect();
+        for name in self.groups.keys().cloned().collect::<Vec<_>>() {
+            all.extend(self.of_group(&name)?);
+        }
+        Ok(all)
     }
 }
 
@@ -239,15 +294,12 @@ fn mistake(path: &Path, words: String) -> TargetsError {
     }
 }
 
-fn port(port: u16) -> Result<u16, String> {
-    Some(port)
-        .filter(|&port| port > 0)
-        .ok_or_else(|| "port 0 cannot be reached".into())
-}
-
 impl Groups for Inventory {
     fn members(&mut self, name: &GroupName) -> Result<IndexSet<Target>, TargetsError> {
         match name {
+            GroupName::Named(name) if name == ALL && !self.groups.contains_key(name) => {
+                self.everything()
+            }
             GroupName::Named(name) => self.of_group(name),
             GroupName::Of(source, tag) => {
                 let tagged = self.hosts.values().filter(|entry| entry.tags.contains(tag));
@@ -257,25 +309,17 @@ impl Groups for Inventory {
                 }
                 Ok(tagged)
             }
-            GroupName::All => {
-                let hosts = self.hosts.values().map(|entry| entry.target.clone());
-                let mut all: IndexSet<_> = hosts.collect();
-                for name in self.groups.keys().cloned().collect::<Vec<_>>() {
-                    all.extend(self.of_group(&name)?);
-                }
-                Ok(all)
-            }
+            GroupName::All => self.everything(),
         }
     }
 
     fn resolve(&self, target: Target) -> Target {
-        let Host::Name(name) = target.host() else {
-            return target;
-        };
         let given = target.names_port().then(|| target.port());
-        let (host, port) = match self.hosts.get(name) {
-            Some(entry) => (entry.target.host().clone(), entry.target.port()),
-            None => (target.host().clone(), self.port.unwrap_or(DEFAULT_PORT)),
+        let entry = self.hosts.get(&ansible::name_of(target.host()));
+        let (host, port) = match (entry, target.host()) {
+            (Some(entry), _) => (entry.target.host().clone(), entry.target.port()),
+            (None, Host::Name(_)) => (target.host().clone(), self.default_port()),
+            (None, Host::Ip(_) | Host::Zoned(..)) => return target,
         };
         Target::labelled(target.label(), host, given.unwrap_or(port))
     }

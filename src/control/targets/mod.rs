@@ -3,10 +3,12 @@
 //! Not their addresses, which [`host_resolver`](super::host_resolver) finds. Invariant: a target is in a selection once,
 //! and one selection has at most [`limits::TARGETS`](super::limits::TARGETS).
 
+mod ansible;
 mod error;
 mod exec_group;
 mod expression;
 mod group_name;
+mod hosts_file;
 mod inventory;
 mod list;
 mod syntax;

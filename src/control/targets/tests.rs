@@ -181,12 +181,17 @@ fn what_is_wrong_with_groups_is_told() {
         ),
         (
             "[hosts.web1]\nadress = \"x\"",
-            "line 2: unknown field `adress`, expected one of `address`, `port`, `tags`",
+            "line 2: unknown field `adress`, expected one of `address`, `port`, `user`, `key`, `tags`",
         ),
         (
             "[hosts.\"10.0.0.1\"]",
             "host 10.0.0.1: not a name of a host",
         ),
+        (
+            "[hosts.a]\n\nkey = \"x\"",
+            "host a: line 3: not a key: a public one begins with \"ua1:\", a secret one with \"ua1-secret:\"",
+        ),
+        ("[hosts.a]\nuser = \"\"", "host a: the user is empty"),
         ("[hosts.a]\nport = 0", "host a: port 0 cannot be reached"),
     ] {
         assert_eq!(Inventory::parse(inventory).unwrap_err(), words);

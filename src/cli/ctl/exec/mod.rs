@@ -30,7 +30,7 @@ use super::args::{Contact, HostOptions};
 use super::context::{Context, FleetNetwork, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
-    self, Goal, Settings, Surroundings, Task, TaskHost, TerminalMode, Verbosity,
+    self, Goal, JobRequest, Settings, Surroundings, Task, TaskHost, TerminalMode, Verbosity,
 };
 use crate::control::fleet::{Class, LastRun};
 use crate::control::targets::{Expression, TargetsError};
@@ -255,14 +255,18 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         hosts,
     } = context.fleet_network(&targets)?;
     let template = request::job_request(args, script.as_ref(), &mut context.rng);
-    let mut tasks: Vec<Task> = std::iter::zip(&targets, hosts)
-        .enumerate()
-        .map(|(rank, (target, host))| Task {
+    let mut tasks = Vec::new();
+    for (rank, (target, host)) in std::iter::zip(&targets, hosts).enumerate() {
+        let mut request = request::for_host(&template, args, target, rank, &mut context.rng);
+        if let (JobRequest::Exec(exec), None) = (&mut request, &args.user) {
+            exec.user = context.inventory(&[])?.user_of(target).map(str::to_owned);
+        }
+        tasks.push(Task {
             label: target.label().to_owned(),
             host,
-            request: request::for_host(&template, args, target, rank, &mut context.rng),
-        })
-        .collect();
+            request,
+        });
+    }
     let labels: Vec<String> = tasks.iter().map(|task| task.label.clone()).collect();
     let settings = settings(args, &labels.iter().map(String::as_str).collect::<Vec<_>>());
     let surroundings = Surroundings {
