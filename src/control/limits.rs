@@ -28,11 +28,11 @@ pub const CLOSE: Duration = Duration::from_millis(500);
 /// outputs, together 32 MiB.
 pub const WINDOW: usize = 256;
 
-/// Time after which a host that has not answered loses its place in the window at the latest, and stays asked: several
-/// round trips of the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
+/// Time after which a host that has not answered loses its place in the window, and stays asked, before any has
+/// answered: several round trips of the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// The longest such time, where answers are slow: half of [`CONTACT_TIMEOUT`].
+/// The longest such time, where answers are slow, as from a busy machine: half of [`CONTACT_TIMEOUT`].
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Time after which it does at the earliest, where the others answer fast: the first repeat of a lost INIT is answered

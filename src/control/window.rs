@@ -199,6 +199,10 @@ mod tests {
         assert_eq!(end, START + limits::ANSWER_TIME);
         window.has_room(end - Duration::from_micros(1));
         window.answered(1);
+        // The other one took its time, so this one gets more.
+        assert!(!window.has_room(end));
+        let end = START + 4 * (end - Duration::from_micros(1)).since(START);
+        assert_eq!(window.next_deadline(), Some(end));
         assert!(!window.has_room(end - Duration::from_micros(1)));
         assert_eq!(fill(&mut window, end, 2), 3);
         assert_eq!(window.in_progress(), 3);
@@ -223,7 +227,7 @@ mod tests {
         window.has_room(after(20_000));
         window.answered(1);
         window.begin(after(20_000), 3);
-        assert_eq!(window.next_deadline(), Some(after(21_000)));
+        assert_eq!(window.next_deadline(), Some(after(25_000)));
     }
 
     #[test]

@@ -14,13 +14,14 @@ mod report;
 mod run;
 mod show;
 pub mod summary;
+mod surroundings;
 mod tally;
 
 pub use host_files::{HostDirectory, HostFileError, HostFiles};
 pub use job_log::{JobLog, LogEntry};
 pub use plan::{
-    Failure, Finish, Fleet, Interruption, Settings, Surroundings, Task, TaskHost, TerminalMode,
-    Terminals, Verbosity,
+    Failure, Finish, Fleet, Interruption, Settings, Task, TaskHost, TerminalMode, Terminals,
+    Verbosity,
 };
 pub use recorder::Recorder;
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};
@@ -29,3 +30,4 @@ pub use run::run;
 #[cfg(feature = "cli")]
 pub use show::Gathering;
 pub use show::{ByteCount, Capture, Escaping, Labels, Offset, Show, Shown, Style};
+pub use surroundings::Surroundings;

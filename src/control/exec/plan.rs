@@ -6,18 +6,12 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
-
-use super::host_files::{HostFileError, HostFiles};
-use super::job_log::JobLog;
-use super::recorder::Recorder;
+use super::host_files::HostFileError;
 use super::show::Style;
 use super::{Goal, JobRequest, Report};
-use crate::control::client::Client;
 use crate::control::fleet::{Rules, Stop};
-use crate::control::host_resolver::{Host, HostError, HostResolver};
+use crate::control::host_resolver::{Host, HostError};
 use crate::control::limits;
-use crate::control::stdio::Streams;
 use crate::message::Fate;
 use crate::net::Target;
 use crate::session::Ticket;
@@ -47,40 +41,6 @@ impl TaskHost {
         match self {
             Self::Found(Ok(host)) => Some(host),
             Self::Found(Err(_)) | Self::Named(_) => None,
-        }
-    }
-}
-
-/// Surroundings of a run.
-pub struct Surroundings<'a> {
-    /// Network.
-    pub client: &'a Client,
-    /// Known agents, for hosts whose names are looked up, and the store of their tickets.
-    pub resolver: Option<&'a HostResolver>,
-    /// Records of the requests in the journal.
-    pub recorder: Option<Recorder>,
-    /// Standard streams.
-    pub streams: Streams,
-    /// Files with the outputs of single hosts.
-    pub files: HostFiles,
-    /// Log of the hosts.
-    pub job_log: Option<JobLog>,
-    /// Signals: those that interrupt or are forwarded, and SIGWINCH.
-    pub signals: &'a Receiver<i32>,
-}
-
-impl<'a> Surroundings<'a> {
-    /// Creates surroundings without records, files and a log.
-    #[must_use]
-    pub fn new(client: &'a Client, streams: Streams, signals: &'a Receiver<i32>) -> Self {
-        Self {
-            client,
-            resolver: None,
-            recorder: None,
-            streams,
-            files: HostFiles::default(),
-            job_log: None,
-            signals,
         }
     }
 }

@@ -49,21 +49,21 @@ impl Tally {
     /// Returns the exit status of `udpctl`: that of the gravest class, by [`status::severity`].
     #[must_use]
     pub fn exit_status(&self) -> u8 {
-        self.status_of(self.hosts.keys())
+        status_of(self.hosts.keys())
     }
 
     /// Returns the same as if no host were of the class.
     #[must_use]
     pub fn exit_status_without(&self, fate: Fate) -> u8 {
-        self.status_of(self.hosts.keys().filter(|other| **other != fate))
+        status_of(self.hosts.keys().filter(|other| **other != fate))
     }
+}
 
-    fn status_of<'a>(&self, fates: impl Iterator<Item = &'a Fate>) -> u8 {
-        fates
-            .map(|fate| fate.exit_status())
-            .max_by_key(|&number| status::severity(number))
-            .unwrap_or(status::SUCCESS)
-    }
+fn status_of<'a>(fates: impl Iterator<Item = &'a Fate>) -> u8 {
+    fates
+        .map(|fate| fate.exit_status())
+        .max_by_key(|&number| status::severity(number))
+        .unwrap_or(status::SUCCESS)
 }
 
 /// Returns the folded names of hosts, with `and N more` in place of those that a line has no room for.

@@ -1,6 +1,6 @@
 //! Decisions about a run over many hosts: their order and number at a time, when to stop, and what to repeat later.
 //!
-//! Sans-IO, except for the [record](LastRun) of the last run. Not the commands on the hosts, which are in
+//! Sans-IO; [`LastRun`] alone touches its file. Not the commands on the hosts, which are in
 //! [`exec`](super::exec).
 
 mod class;

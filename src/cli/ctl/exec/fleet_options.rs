@@ -71,9 +71,8 @@ impl FleetOptions {
         let is_watched = reads_keys && std::io::stdin().is_terminal();
         let then = match self.then {
             Some(Next::Ask) => Then::Ask,
-            Some(Next::Go) => Then::Go,
             None if is_watched => Then::Ask,
-            None => Then::Go,
+            Some(Next::Go) | None => Then::Go,
         };
         let as_usize = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let window = self.fanout.map_or(limits::WINDOW, as_usize);

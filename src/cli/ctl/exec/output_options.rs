@@ -140,11 +140,10 @@ impl OutputOptions {
             return Ok(());
         };
         for class in Class::ALL {
-            let lines: String = run
-                .hosts(class)
-                .iter()
-                .map(|host| format!("{host}\n"))
-                .collect();
+            let mut lines = run.hosts(class).join("\n");
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
             let path = directory.join(format!("hosts.{}", class.name()));
             fs::write(&path, lines).with_context(|| path.display().to_string())?;
         }

@@ -94,21 +94,11 @@ impl Run<'_> {
     /// Says how a host has ended, at once or together with others.
     fn say_end(&mut self, index: usize, line: Option<String>) {
         let Some(line) = line else { return };
-        if self.is_gathered() {
+        if self.settings.style.is_gathered() {
             self.ends.push((index, line));
         } else {
             self.say(&format!("{}: {line}", self.tasks[index].label));
         }
-    }
-
-    #[cfg(feature = "cli")]
-    const fn is_gathered(&self) -> bool {
-        matches!(self.settings.style, Style::Gathered(_))
-    }
-
-    #[cfg(not(feature = "cli"))]
-    const fn is_gathered(&self) -> bool {
-        false
     }
 
     /// Lets the rules of the run decide after the end of a host.

@@ -65,9 +65,9 @@ fn read() -> io::Result<Option<Vec<u8>>> {
 
 impl Run<'_> {
     /// Handles a line; `None` at the end of the input.
-    pub(super) fn on_line(&mut self, line: Option<String>) {
+    pub(super) fn on_line(&mut self, line: Option<&str>) {
         if self.schedule.asks() {
-            let line = line.as_deref().unwrap_or_default().trim();
+            let line = line.unwrap_or_default().trim();
             let is_yes = ["y", "yes"]
                 .iter()
                 .any(|yes| line.eq_ignore_ascii_case(yes));

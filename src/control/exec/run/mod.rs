@@ -21,11 +21,10 @@ use self::progress::Progress;
 use super::RemoteJob;
 use super::host_files::HostFiles;
 use super::job_log::JobLog;
-use super::plan::{
-    Failure, Finish, Interruption, Settings, Surroundings, Task, TaskHost, Verbosity,
-};
+use super::plan::{Failure, Finish, Interruption, Settings, Task, TaskHost, Verbosity};
 use super::recorder::Recorder;
 use super::show::{ByteCount, Show};
+use super::surroundings::Surroundings;
 use crate::control::client::Client;
 use crate::control::console::Console;
 use crate::control::fleet::Schedule;
@@ -215,12 +214,11 @@ impl Run<'_> {
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
                     return;
                 },
-                recv(keyboard) -> line => match line {
-                    Ok(line) => self.on_line(Some(line)),
-                    Err(_) => {
-                        keyboard = never();
-                        self.on_line(None);
-                    }
+                recv(keyboard) -> line => if let Ok(line) = line {
+                    self.on_line(Some(&line));
+                } else {
+                    keyboard = never();
+                    self.on_line(None);
                 },
                 recv(lookups.as_ref().unwrap_or(&no_lookup)) -> event => if let Ok(event) = event {
                     self.on_lookup(event);

@@ -39,6 +39,18 @@ pub enum Style {
     Gathered(Gathering),
 }
 
+impl Style {
+    /// Returns true if outputs are shown together at the end.
+    #[must_use]
+    pub const fn is_gathered(self) -> bool {
+        match self {
+            Self::Plain | Self::Labelled(_) | Self::Json(_) | Self::JsonLines => false,
+            #[cfg(feature = "cli")]
+            Self::Gathered(_) => true,
+        }
+    }
+}
+
 /// Form of the lines of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Labels {
@@ -158,9 +170,10 @@ impl Show {
                 return Shown::Kept(data.len() as u64);
             }
             for (output, held) in Output::ALL.into_iter().zip(self.gather.take(slot)) {
-                let from = match output == place.output {
-                    true => place.from.saturating_sub(held.len() as u64),
-                    false => 0,
+                let from = if output == place.output {
+                    place.from.saturating_sub(held.len() as u64)
+                } else {
+                    0
                 };
                 self.lines
                     .push_counted(slot, Offset { output, from }, &held);
@@ -327,48 +340,22 @@ mod tests {
         let mut aligned = labels(Escaping::Escape);
         aligned.width = 6;
         let mut show = Show::new(Style::Labelled(aligned));
-        assert_eq!(
-            feed(
-                &mut show,
-                &["a
-b"]
-            )
-            .0,
-            "web3:   a
-web3:   b
-"
-        );
+        assert_eq!(feed(&mut show, &["a\nb"]).0, "web3:   a\nweb3:   b\n");
         let unnamed = Labels {
             is_named: false,
             ..aligned
         };
         let mut show = Show::new(Style::Labelled(unnamed));
-        assert_eq!(
-            feed(
-                &mut show,
-                &["a
-b"]
-            )
-            .0,
-            "a
-b
-"
-        );
+        assert_eq!(feed(&mut show, &["a\nb"]).0, "a\nb\n");
     }
 
     #[test]
     fn records_hold_whole_lines_where_there_are_any() {
         let mut show = Show::new(Style::JsonLines);
-        let (text, accounted) = feed(
-            &mut show,
-            &[
-                "a", "b
-c",
-            ],
-        );
+        let (text, accounted) = feed(&mut show, &["a", "b\nc"]);
         let record = |text: &str| {
-            format!("{{\"host\":\"web3\",\"stream\":\"stdout\",\"text\":\"{text}\",\"type\":\"out\",\"v\":1}}
-")
+            let begin = r#"{"v":1,"type":"out","host":"web3","stream":"stdout","text":""#;
+            format!("{begin}{text}\"}}\n")
         };
         assert_eq!(text, record("ab\\n") + &record("c"));
         assert_eq!(accounted, 4);

@@ -1,0 +1,44 @@
+//! Surroundings of a run of `exec` or `attach`: the network, the streams and the files that it uses.
+
+use crossbeam_channel::Receiver;
+
+use super::host_files::HostFiles;
+use super::job_log::JobLog;
+use super::recorder::Recorder;
+use crate::control::client::Client;
+use crate::control::host_resolver::HostResolver;
+use crate::control::stdio::Streams;
+
+/// Surroundings of a run.
+pub struct Surroundings<'a> {
+    /// Network.
+    pub client: &'a Client,
+    /// Known agents, for hosts whose names are looked up, and the store of their tickets.
+    pub resolver: Option<&'a HostResolver>,
+    /// Records of the requests in the journal.
+    pub recorder: Option<Recorder>,
+    /// Standard streams.
+    pub streams: Streams,
+    /// Files with the outputs of single hosts.
+    pub files: HostFiles,
+    /// Log of the hosts.
+    pub job_log: Option<JobLog>,
+    /// Signals: those that interrupt or are forwarded, and SIGWINCH.
+    pub signals: &'a Receiver<i32>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Creates surroundings without records, files and a log.
+    #[must_use]
+    pub fn new(client: &'a Client, streams: Streams, signals: &'a Receiver<i32>) -> Self {
+        Self {
+            client,
+            resolver: None,
+            recorder: None,
+            streams,
+            files: HostFiles::default(),
+            job_log: None,
+            signals,
+        }
+    }
+}
