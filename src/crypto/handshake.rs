@@ -7,7 +7,7 @@ use snow::{Builder, HandshakeState};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::resolver::Resolver;
-use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, suite};
+use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, SharedSecrets, suite};
 use crate::rng::Rng;
 
 /// The keys of a session, one per direction, derived by the handshake.
@@ -45,7 +45,7 @@ impl Initiator {
         rng: &mut Rng,
         out: &mut Vec<u8>,
     ) -> Result<Self, Forged> {
-        let mut noise = builder(rng)
+        let mut noise = builder(rng, local, None)
             .local_private_key(local.bytes())
             .and_then(|noise| noise.remote_public_key(&remote.0))
             .and_then(|noise| noise.prologue(prologue))
@@ -85,7 +85,24 @@ impl Responder {
         payload: &mut Vec<u8>,
         rng: &mut Rng,
     ) -> Result<(Self, PublicKey), Forged> {
-        let mut noise = builder(rng)
+        let secrets = SharedSecrets::default();
+        Self::read_with(local, &secrets, prologue, message, payload, rng)
+    }
+
+    /// Does the same with the secrets that `local` shares with controllers. After it, [`SharedSecrets::keep`] makes the
+    /// next handshake with this controller cheaper.
+    ///
+    /// # Errors
+    /// As [`Responder::read`].
+    pub fn read_with(
+        local: &SecretKey,
+        secrets: &SharedSecrets,
+        prologue: &[u8],
+        message: &[u8],
+        payload: &mut Vec<u8>,
+        rng: &mut Rng,
+    ) -> Result<(Self, PublicKey), Forged> {
+        let mut noise = builder(rng, local, Some(secrets))
             .local_private_key(local.bytes())
             .and_then(|noise| noise.prologue(prologue))
             .and_then(Builder::build_responder)
@@ -113,9 +130,9 @@ impl Responder {
     }
 }
 
-fn builder<'a>(rng: &mut Rng) -> Builder<'a> {
+fn builder<'a>(rng: &mut Rng, local: &SecretKey, secrets: Option<&SharedSecrets>) -> Builder<'a> {
     let params = suite::NOISE.parse().expect("a Noise protocol name");
-    Builder::with_resolver(params, Box::new(Resolver::new(rng)))
+    Builder::with_resolver(params, Box::new(Resolver::new(rng, local, secrets)))
 }
 
 fn write(
@@ -228,6 +245,31 @@ mod tests {
         assert_eq!(payload, b"welcome");
         carries(&controller, &agent);
         carries(&agent, &controller);
+    }
+
+    #[test]
+    fn a_kept_shared_secret_gives_the_same_keys_and_no_forged_message_passes() {
+        let mut pair = pair();
+        let secrets = SharedSecrets::default();
+        for _ in 0..3 {
+            let (mut initiator, first) = pair.start(b"hello");
+            let mut read = |message: &[u8]| {
+                let mut payload = Vec::new();
+                let rng = &mut pair.rng;
+                Responder::read_with(&pair.agent, &secrets, PROLOGUE, message, &mut payload, rng)
+            };
+            let mut forged = first.clone();
+            *forged.last_mut().unwrap() ^= 1;
+            assert!(read(&forged).is_err());
+            let (responder, key) = read(&first).unwrap();
+            assert_eq!(key, pair.controller.public());
+            secrets.keep(&key);
+            let mut second = Vec::new();
+            let agent = responder.respond(b"", &mut second).unwrap();
+            let controller = initiator.finish(&second, &mut Vec::new()).unwrap();
+            carries(&controller, &agent);
+            carries(&agent, &controller);
+        }
     }
 
     #[test]

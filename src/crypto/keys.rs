@@ -23,9 +23,13 @@ const ENCODED: usize = 43;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
-/// Secret key of an identity. Wiped when dropped, never printed.
+/// Secret key of an identity, with its public key, which takes as long to derive as a third of a shared secret. Wiped when
+/// dropped, never printed.
 #[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-pub struct SecretKey([u8; 32]);
+pub struct SecretKey {
+    bytes: [u8; 32],
+    public: [u8; 32],
+}
 
 /// Reason why a text is not a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,15 +59,22 @@ impl std::error::Error for ParseKeyError {}
 impl SecretKey {
     /// Generates a new key.
     pub fn generate(rng: &mut Rng) -> Self {
-        let mut key = Self([0; 32]);
-        rng.fill(&mut key.0);
-        key
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill(&mut *bytes);
+        Self::new(&bytes)
+    }
+
+    fn new(bytes: &[u8; 32]) -> Self {
+        Self {
+            bytes: *bytes,
+            public: *X25519::new(bytes).public(),
+        }
     }
 
     /// Returns the public key.
     #[must_use]
-    pub fn public(&self) -> PublicKey {
-        PublicKey(*X25519::new(&self.0).public())
+    pub const fn public(&self) -> PublicKey {
+        PublicKey(self.public)
     }
 
     /// Returns the text form, `ua1-secret:` and 43 characters, for the key file only.
@@ -72,7 +83,7 @@ impl SecretKey {
         // Capacity for the text and a newline: growing the string would leave a copy of the key in memory.
         let mut text = Zeroizing::new(String::with_capacity(SECRET_PREFIX.len() + ENCODED + 1));
         text.push_str(SECRET_PREFIX);
-        URL_SAFE_NO_PAD.encode_string(self.0, &mut text);
+        URL_SAFE_NO_PAD.encode_string(self.bytes, &mut text);
         text
     }
 
@@ -81,14 +92,14 @@ impl SecretKey {
     /// # Errors
     /// Fails if `text` is not the text form of a secret key.
     pub fn from_text(text: &str) -> Result<Self, ParseKeyError> {
-        let mut key = Self([0; 32]);
-        decode(text, SECRET_PREFIX, &mut key.0)?;
-        Ok(key)
+        let mut bytes = Zeroizing::new([0; 32]);
+        decode(text, SECRET_PREFIX, &mut bytes)?;
+        Ok(Self::new(&bytes))
     }
 
     /// Returns the bytes, for the handshake.
     pub(super) const fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -188,7 +199,7 @@ mod tests {
     /// RFC 7748 §6.1.
     #[test]
     fn the_public_key_is_that_of_x25519() {
-        let public = SecretKey(ALICE).public();
+        let public = SecretKey::new(&ALICE).public();
         assert_eq!(
             public.to_string(),
             "ua1:hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
@@ -197,7 +208,7 @@ mod tests {
 
     #[test]
     fn debug_output_does_not_contain_the_secret_key() {
-        assert_eq!(format!("{:?}", SecretKey(ALICE)), "SecretKey(..)");
+        assert_eq!(format!("{:?}", SecretKey::new(&ALICE)), "SecretKey(..)");
     }
 
     #[test]
@@ -219,7 +230,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<PublicKey>(), Err(error), "{text}");
         }
-        let secret = SecretKey(ALICE).to_text();
+        let secret = SecretKey::new(&ALICE).to_text();
         assert_eq!(secret.parse::<PublicKey>(), Err(Prefix));
         assert_eq!(SecretKey::from_text(&good).err(), Some(Prefix));
     }
@@ -254,8 +265,8 @@ mod tests {
             let public = PublicKey(bytes);
             prop_assert_eq!(public.to_string().len(), 47);
             prop_assert_eq!(public.to_string().parse(), Ok(public));
-            let text = SecretKey(bytes).to_text();
-            prop_assert_eq!(SecretKey::from_text(&text).unwrap().0, bytes);
+            let text = SecretKey::new(&bytes).to_text();
+            prop_assert_eq!(SecretKey::from_text(&text).unwrap().bytes, bytes);
         }
 
         #[test]

@@ -52,6 +52,7 @@ mod replay;
 mod reset_token;
 mod resolver;
 mod seal;
+mod shared_secrets;
 pub mod suite;
 mod token;
 mod x25519;
@@ -63,6 +64,7 @@ pub use mac::AgentMac;
 pub use replay::ReplayWindow;
 pub use reset_token::ResetToken;
 pub use seal::{OpeningKey, SealingKey};
+pub use shared_secrets::SharedSecrets;
 pub use token::TokenKey;
 
 /// Failed authentication: the bytes are not from the expected sender, or were changed on the way. The error

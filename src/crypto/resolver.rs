@@ -8,22 +8,28 @@ use aws_lc_rs::digest::{Context, SHA256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::seal::{expand, nonce};
-use super::suite;
 use super::x25519::X25519;
+use super::{SecretKey, SharedSecrets, suite};
 use crate::rng::Rng;
 
 /// The primitives of one handshake.
 pub(super) struct Resolver {
     seed: Zeroizing<[u8; 32]>,
+    local: SecretKey,
+    secrets: Option<SharedSecrets>,
 }
 
 impl Resolver {
-    pub(super) fn new(rng: &mut Rng) -> Self {
+    /// Creates a resolver for a handshake with the static key `local`, and the secrets that it shares with others.
+    pub(super) fn new(rng: &mut Rng, local: &SecretKey, secrets: Option<&SharedSecrets>) -> Self {
         Self {
             seed: Zeroizing::new(rng.bytes()),
+            local: local.clone(),
+            secrets: secrets.cloned(),
         }
     }
 }
@@ -34,7 +40,13 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(Key(None)) as Box<dyn Dh>)
+        let key = || Key {
+            pair: None,
+            local: self.local.clone(),
+            known: self.secrets.clone(),
+            secrets: None,
+        };
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(key()) as Box<dyn Dh>)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -57,11 +69,18 @@ impl Random for Ephemeral {
 }
 
 /// A key of one side, once it is set.
-struct Key(Option<X25519>);
+struct Key {
+    pair: Option<X25519>,
+    /// The static key, in case that it is this one, and the secrets that it shares with others.
+    local: SecretKey,
+    known: Option<SharedSecrets>,
+    /// Those secrets, if this is the static key.
+    secrets: Option<SharedSecrets>,
+}
 
 impl Key {
     fn get(&self) -> &X25519 {
-        self.0.as_ref().expect("a key is set before it is used")
+        self.pair.as_ref().expect("a key is set before it is used")
     }
 }
 
@@ -79,7 +98,13 @@ impl Dh for Key {
     }
 
     fn set(&mut self, secret: &[u8]) {
-        self.0 = Some(X25519::new(secret.try_into().expect("keys are 32 bytes")));
+        let secret: &[u8; 32] = secret.try_into().expect("keys are 32 bytes");
+        if secret.ct_eq(self.local.bytes()).into() {
+            self.pair = Some(X25519::from_pair(secret, self.local.public().0));
+            self.secrets = self.known.take();
+        } else {
+            self.pair = Some(X25519::new(secret));
+        }
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
@@ -100,7 +125,12 @@ impl Dh for Key {
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
         // The buffers of snow are long enough for keys of larger curves.
         let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
-        let shared = self.get().agree(public).ok_or(snow::Error::Dh)?;
+        let compute = || self.get().agree(public);
+        let shared = match &self.secrets {
+            Some(secrets) => secrets.get(public, compute),
+            None => compute(),
+        };
+        let shared = shared.ok_or(snow::Error::Dh)?;
         out[..32].copy_from_slice(&*shared);
         Ok(())
     }

@@ -20,6 +20,14 @@ impl X25519 {
         }
     }
 
+    /// Returns a pair of keys of which both are known.
+    pub(super) fn from_pair(secret: &[u8; 32], public: [u8; 32]) -> Self {
+        Self {
+            secret: StaticSecret::from(*secret),
+            public,
+        }
+    }
+
     pub(super) const fn public(&self) -> &[u8; 32] {
         &self.public
     }
