@@ -1,5 +1,6 @@
 //! Parts of several benches: programs that run until they are dropped, places to run them, and ssh.
 
+pub mod cpu;
 pub mod machine;
 pub mod namespace;
 pub mod process;

@@ -35,6 +35,16 @@ impl Programs {
         self.directory.path()
     }
 
+    /// The agent's program, with its configuration and state in `home`.
+    pub fn udpagent(&self, home: &Path) -> Command {
+        at_home(Command::new(&self.udpagent), home)
+    }
+
+    /// The controller's program, with its configuration and state in `home`.
+    pub fn udpctl(&self, home: &Path) -> Command {
+        at_home(Command::new(&self.udpctl), home)
+    }
+
     /// Starts an agent at `bind`, which the controller trusts and has been in contact with.
     pub fn agent<'a>(
         &'a self,

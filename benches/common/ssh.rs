@@ -41,7 +41,8 @@ impl Ssh {
         // With SHLVL=1, Debian's bash reads ~/.bashrc for each command.
         let configuration = format!(
             "ListenAddress {address}\nPort {PORT}\nHostKey {path}/host\nAuthorizedKeysFile {path}/user.pub\n\
-             StrictModes no\nPermitRootLogin yes\nUsePAM no\nUseDNS no\nPidFile none\nSetEnv SHLVL=2\n"
+             StrictModes no\nPermitRootLogin yes\nUsePAM no\nUseDNS no\nPidFile none\nMaxStartups 1000\n\
+             SetEnv SHLVL=2\n"
         );
         std::fs::write(directory.join("sshd_config"), configuration)
             .expect("the temporary directory has room");
@@ -51,6 +52,24 @@ impl Ssh {
             address,
             made,
         }
+    }
+
+    /// Options of a client: port, key, and no other configuration.
+    pub fn client_options(&self) -> Vec<String> {
+        let key = self.directory.join("user").display().to_string();
+        let mut options = ["-F", "none", "-p", PORT, "-i", &key]
+            .map(str::to_owned)
+            .to_vec();
+        for option in [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "LogLevel=ERROR",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+        ] {
+            options.extend(["-o", option].map(str::to_owned));
+        }
+        options
     }
 
     /// Starts a server, to which the client has connected once.
@@ -89,17 +108,7 @@ impl Server<'_> {
     /// `ssh OPTIONS HOST ARGV` at the client's end.
     pub fn exec(&self, options: &[&str], argv: &[&str]) -> Command {
         let mut command = self.client.command("ssh".as_ref());
-        command.args(["-F", "none", "-p", PORT, "-i"]);
-        command.arg(self.ssh.directory.join("user"));
-        for option in [
-            "BatchMode=yes",
-            "IdentitiesOnly=yes",
-            "LogLevel=ERROR",
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-        ] {
-            command.args(["-o", option]);
-        }
+        command.args(self.ssh.client_options());
         command.args(options);
         command.arg(format!("root@{}", self.ssh.address));
         command.args(argv);

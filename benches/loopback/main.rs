@@ -14,7 +14,6 @@
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
-mod cpu;
 mod quinn;
 mod streams;
 mod table;

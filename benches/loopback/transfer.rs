@@ -11,10 +11,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::Bench;
 use crate::common::Place;
+use crate::common::cpu::Usage;
 use crate::common::process::{Running, check_signals, children, ends_within};
 use crate::common::programs::Agent;
 use crate::common::ssh::Server;
-use crate::cpu::Usage;
 use crate::quinn::Sender;
 use crate::streams;
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey};
+use udpagent::crypto::{AgentMac, Initiator, PublicKey, Responder, SecretKey, SharedSecrets};
 use udpagent::rng::Rng;
 use udpagent::wire::limits::{INIT_HEADER, MAC, MIN_DATAGRAM};
 
@@ -27,13 +27,22 @@ pub fn run(bench: &Bench) {
 
     let both = bench.cost(|| {
         let (mut initiator, first) = start(&controller, &key, &mut rng);
-        let second = answer(&agent, &first, &mut rng);
+        let second = answer(&agent, &SharedSecrets::default(), &first, &mut rng);
         let keys = initiator.finish(&second, &mut Vec::new());
         black_box(keys.expect("the RESP is authentic"));
     });
     let (_, first) = start(&controller, &key, &mut rng);
+    let controllers = bench.cost(|| {
+        black_box(start(&controller, &key, &mut rng));
+    });
     let agents = bench.cost(|| {
-        black_box(answer(&agent, &first, &mut rng));
+        black_box(answer(&agent, &SharedSecrets::default(), &first, &mut rng));
+    });
+    let secrets = SharedSecrets::default();
+    answer(&agent, &secrets, &first, &mut rng);
+    secrets.keep(&controller.public());
+    let known = bench.cost(|| {
+        black_box(answer(&agent, &secrets, &first, &mut rng));
     });
     let mac = AgentMac::new(&key);
     let covered = [0; MIN_DATAGRAM - MAC];
@@ -42,7 +51,9 @@ pub fn run(bench: &Bench) {
     });
 
     both.print("both sides", &both.rate(), both);
+    controllers.print("the controller's INIT", &controllers.rate(), both);
     agents.print("the agent's side", &agents.rate(), both);
+    known.print("the agent's side, again", &known.rate(), both);
     unknown.print("refusing an unknown controller", &unknown.rate(), both);
 }
 
@@ -52,10 +63,10 @@ fn start(local: &SecretKey, remote: &PublicKey, rng: &mut Rng) -> (Initiator, Ve
     (initiator.expect("the agent's key is valid"), message)
 }
 
-fn answer(local: &SecretKey, first: &[u8], rng: &mut Rng) -> Vec<u8> {
+fn answer(local: &SecretKey, secrets: &SharedSecrets, first: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut payload = Vec::with_capacity(MIN_DATAGRAM);
-    let (responder, _) =
-        Responder::read(local, &PROLOGUE, first, &mut payload, rng).expect("the INIT is authentic");
+    let (responder, _) = Responder::read_with(local, secrets, &PROLOGUE, first, &mut payload, rng)
+        .expect("the INIT is authentic");
     let mut message = Vec::with_capacity(MIN_DATAGRAM);
     let keys = responder.respond(&SECOND, &mut message);
     black_box(keys.expect("the controller's share is valid"));
