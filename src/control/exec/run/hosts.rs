@@ -13,7 +13,7 @@ use crate::control::limits;
 use crate::message::Outcome;
 use crate::net;
 use crate::session::Ticket;
-use crate::time::{self, micros};
+use crate::time;
 
 impl Run<'_> {
     /// Begins hosts as long as there is one to begin and a place for it.
@@ -249,47 +249,8 @@ impl Run<'_> {
     fn learn(&self, index: usize, learned: Option<Ticket>) {
         if let (Some(ticket), Some(host), Some(resolver)) =
             (learned, self.tasks[index].host.found(), self.resolver)
-            && host.ticket.is_none_or(|known| is_news(&known, &ticket))
         {
             resolver.learn(&host.agent, &ticket);
         }
-    }
-}
-
-/// Returns true if a ticket is worth storing: the agent has restarted, or a clock or the round-trip time differs.
-fn is_news(known: &Ticket, learned: &Ticket) -> bool {
-    let (least, most) = (known.rtt.min(learned.rtt), known.rtt.max(learned.rtt));
-    known.epoch != learned.epoch
-        || known.offset.abs_diff(learned.offset) > micros(limits::TICKET_DRIFT)
-        || most > 2 * least && most > least + limits::TICKET_RTT
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ticket_is_stored_anew_only_if_it_differs_enough_to_matter() {
-        let ticket = |epoch, offset, rtt| Ticket {
-            epoch,
-            offset,
-            rtt: Duration::from_millis(rtt),
-        };
-        let known = ticket(1, 0, 20);
-        for (learned, stored) in [
-            (known, false),
-            (ticket(2, 0, 20), true),
-            (ticket(1, 1_999_999, 20), false),
-            (ticket(1, -2_000_001, 20), true),
-            (ticket(1, 0, 40), false),
-            (ticket(1, 0, 41), true),
-            (ticket(1, 0, 10), false),
-            (ticket(1, 0, 9), true),
-        ] {
-            assert_eq!(is_news(&known, &learned), stored, "{learned:?}");
-        }
-        // On a fast network the load of the machine changes it several times over.
-        assert!(!is_news(&ticket(1, 0, 1), &ticket(1, 0, 11)));
-        assert!(is_news(&ticket(1, 0, 1), &ticket(1, 0, 12)));
     }
 }
