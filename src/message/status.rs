@@ -111,7 +111,7 @@ pub const STATUSES: [Status; 21] = [
     ),
     several(
         LIMITED,
-        "Reserved: a limit stopped the run. This version has no such limit.",
+        "A rule stopped the run: a canary, a number of errors, or the first failure.",
     ),
     several(INTERRUPTED, "Interrupted."),
     several(HUNG_UP, "The same by SIGHUP."),

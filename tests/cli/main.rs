@@ -39,6 +39,7 @@ mod recorder;
 mod reload;
 mod revoke;
 mod revoked;
+mod run_outputs;
 mod runs;
 mod sandbox;
 mod script;

@@ -1,12 +1,11 @@
-//! `udpctl exec` on many hosts: rules that stop a run, hosts that are repeated, and the forms of their outputs.
+//! `udpctl exec` on many hosts: rules that stop a run, hosts that are repeated, and runs that are continued.
 
 use std::fs;
-use std::net::UdpSocket;
 
 use crate::harness::{Agent, Test, User, eventually, port_to_keep};
 
 /// Agent at `count` targets, the user who may use it, and the set of the targets in one word.
-fn fleet(count: usize) -> (User, Agent, String, Vec<String>) {
+pub fn fleet(count: usize) -> (User, Agent, String, Vec<String>) {
     let user = User::new();
     let agent = Agent::start(&user, &["--bind", "0.0.0.0:0"]);
     agent.is_trusted_by(&user, count);
@@ -16,235 +15,8 @@ fn fleet(count: usize) -> (User, Agent, String, Vec<String>) {
     (user, agent, set, targets)
 }
 
-fn exec(user: &User, args: &[&str]) -> Test {
+pub fn exec(user: &User, args: &[&str]) -> Test {
     user.udpctl([&["exec"], args].concat())
-}
-
-#[test]
-fn equal_outputs_are_gathered_under_the_folded_names() {
-    let (user, agent, set, targets) = fleet(4);
-    let port = agent.addresses()[0].port();
-    let rule = "---------------";
-    exec(&user, &["-b", &set, "--", "echo", "hi"])
-        .stdout(format!("{rule}\n{set} (4)\n{rule}\nhi\n"))
-        .stderr("4 ok of 4 in TIME\n")
-        .run();
-    let script = "test %n = 2 && { echo other; exit 3; }; echo hi; echo %n >&2";
-    let others = format!("127.0.0.[1-2,4]:{port}");
-    let outcome = exec(&user, &["-b", "--subst", &set, "--", "sh", "-c", script]).outcome();
-    assert_eq!(
-        String::from_utf8_lossy(&outcome.stdout),
-        format!(
-            "{rule}\n{others} (3)\n{rule}\nhi\n{rule}\n{}\n{rule}\nother\n",
-            targets[2]
-        )
-    );
-    for (rank, target) in targets.iter().enumerate().filter(|(rank, _)| *rank != 2) {
-        let line = format!("{target}: {rank}\n");
-        assert!(outcome.stderr.contains(&line), "stderr comes as it is");
-    }
-    assert!(
-        outcome.stderr.contains(&format!(
-            "udpctl: {}: exited with status 3\n3 ok, 1 failed of 4 in ",
-            targets[2]
-        )),
-        "{}",
-        outcome.stderr
-    );
-    assert_eq!(outcome.status, 5);
-    exec(
-        &user,
-        &["-B", &set, "--", "sh", "-c", "echo out; echo err >&2"],
-    )
-    .stdout(format!("{rule}\n{set} (4)\n{rule}\nout\nerr\n"))
-    .stderr("4 ok of 4 in TIME\n")
-    .run();
-    exec(
-        &user,
-        &[
-            "--diff",
-            "--subst",
-            &set,
-            "--",
-            "sh",
-            "-c",
-            "echo a; test %n = 2 || echo b",
-        ],
-    )
-    .stdout(format!(
-        "{rule}\n{others} (3)\n{rule}\na\nb\n{rule}\n{0}\n{rule}\n\
-             --- {others} (3)\n+++ {0}\n@@ -1,2 +1 @@\n a\n-b\n",
-        targets[2]
-    ))
-    .stderr("4 ok of 4 in TIME\n")
-    .run();
-}
-
-#[test]
-fn output_without_names_and_in_files() {
-    let (user, _agent, set, targets) = fleet(3);
-    exec(&user, &["-N", &set, "--", "echo", "hi"])
-        .stdout("hi\nhi\nhi\n")
-        .stderr("3 ok of 3 in TIME\n")
-        .run();
-    let directory = |name: &str| user.path(name).display().to_string();
-    let (out, err, log) = (directory("out"), directory("err"), directory("log"));
-    let jobs = directory("jobs");
-    let script = "echo %n; echo e >&2; test %n != 1";
-    exec(
-        &user,
-        &[
-            "-o",
-            &out,
-            "-e",
-            &err,
-            "--log-dir",
-            &log,
-            "--joblog",
-            &jobs,
-            "--subst",
-            &set,
-            "--",
-            "sh",
-            "-c",
-            script,
-        ],
-    )
-    .stderr(format!(
-        "udpctl: {0}: exited with status 1\n2 ok, 1 failed of 3 in TIME\nfailed: {0}\n",
-        targets[1]
-    ))
-    .status(5)
-    .run();
-    for (rank, target) in targets.iter().enumerate() {
-        let read = |path: String| fs::read_to_string(path).unwrap();
-        assert_eq!(read(format!("{out}/{target}")), format!("{rank}\n"));
-        assert_eq!(read(format!("{log}/{target}.stdout")), format!("{rank}\n"));
-        assert_eq!(read(format!("{err}/{target}")), "e\n");
-        assert_eq!(read(format!("{log}/{target}.stderr")), "e\n");
-    }
-    let list = |class: &str| fs::read_to_string(format!("{log}/hosts.{class}")).unwrap();
-    assert_eq!(list("ok"), format!("{}\n{}\n", targets[0], targets[2]));
-    assert_eq!(list("failed"), format!("{}\n", targets[1]));
-    assert_eq!(
-        (list("unreachable"), list("skipped")),
-        (String::new(), String::new())
-    );
-    let jobs = fs::read_to_string(jobs).unwrap();
-    let mut lines = jobs.lines();
-    assert_eq!(
-        lines.next().unwrap(),
-        "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand"
-    );
-    let mut rows: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
-    rows.sort();
-    assert_eq!(rows.len(), 3);
-    assert_eq!([rows[1][0], rows[1][1]], ["2", &targets[1]]);
-    assert_eq!(
-        rows[1][4..],
-        [
-            "0",
-            "4",
-            "1",
-            "0",
-            "sh -c 'echo 1; echo e >&2; test 1 != 1'"
-        ]
-    );
-}
-
-#[test]
-fn a_directory_that_cannot_be_written_is_named_and_ends_the_run() {
-    let (user, _agent, set, _) = fleet(2);
-    exec(&user, &["-o", "/proc", &set, "--", "echo", "hi"]).outcome();
-    let outcome = exec(&user, &["-o", "/proc", &set, "--", "echo", "hi"]).outcome();
-    assert_eq!(outcome.status, 1, "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("udpctl: /proc/127.0.0."),
-        "{}",
-        outcome.stderr
-    );
-}
-
-#[test]
-fn records_for_programs_are_lines_of_json_whatever_hosts_print() {
-    let (user, _agent, set, targets) = fleet(3);
-    let (_socket, dead) = silent();
-    let script = r#"printf '\377\n"\n{}\nno end'; echo err >&2; exit 4"#;
-    let outcome = exec(
-        &user,
-        &[
-            "--jsonl",
-            "--contact-timeout",
-            "300ms",
-            &set,
-            &dead,
-            "--",
-            "sh",
-            "-c",
-            script,
-        ],
-    )
-    .outcome();
-    assert_eq!(outcome.status, 4, "{}", outcome.stderr);
-    let text = String::from_utf8(outcome.stdout).unwrap();
-    let records: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(records.iter().all(|record| record["v"] == 1));
-    for target in &targets {
-        let of: Vec<_> = records
-            .iter()
-            .filter(|record| record["host"] == **target)
-            .collect();
-        assert_eq!(of[0]["type"], "start");
-        let mut stdout = Vec::new();
-        for out in of.iter().filter(|record| record["stream"] == "stdout") {
-            match out["text"].as_str() {
-                Some(text) => stdout.extend_from_slice(text.as_bytes()),
-                None => stdout.extend(decoded(out["b64"].as_str().unwrap())),
-            }
-        }
-        assert_eq!(stdout, b"\xff\n\"\n{}\nno end");
-        let last = of.last().unwrap();
-        assert_eq!(
-            (&last["type"], &last["class"]),
-            (&"exit".into(), &"failed".into())
-        );
-        assert_eq!(last["outcome"]["exited"]["code"], 4);
-        assert_eq!(last["stdout"]["bytes"], 13);
-    }
-    let of_dead: Vec<_> = records
-        .iter()
-        .filter(|record| record["host"] == *dead)
-        .collect();
-    assert_eq!(of_dead.len(), 1);
-    assert_eq!(of_dead[0]["class"], "unreachable");
-    let summary = records.last().unwrap();
-    assert_eq!(summary["type"], "summary");
-    assert_eq!(
-        [
-            &summary["hosts"],
-            &summary["failed"],
-            &summary["unreachable"],
-            &summary["status"]
-        ],
-        [4, 3, 1, 4]
-    );
-}
-
-/// Target of a socket that takes datagrams and answers none.
-fn silent() -> (UdpSocket, String) {
-    let socket = UdpSocket::bind("127.0.9.9:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    (socket, address)
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .unwrap()
 }
 
 #[test]
@@ -434,4 +206,73 @@ fn the_hosts_that_an_interrupted_run_left_are_named_together() {
         stderr.trim_end().ends_with(&format!("lost (left): {set}")),
         "{stderr}"
     );
+}
+
+#[test]
+fn the_hosts_of_the_last_run_are_groups() {
+    let (user, agent, set, targets) = fleet(3);
+    let port = agent.addresses()[0].port();
+    user.udpctl(["targets", "@last:failed"])
+        .stderr("udpctl: @last:failed: the inventory has no such group\n")
+        .status(2)
+        .run();
+    exec(&user, &["--subst", &set, "--", "sh", "-c", "test %n = 1"]).outcome();
+    user.udpctl(["targets", "--fold", "@last:failed"])
+        .stdout(format!("127.0.0.[1,3]:{port}\n"))
+        .run();
+    user.udpctl(["targets", "@last:ok"])
+        .stdout(format!("{}\n", targets[1]))
+        .run();
+}
+
+#[test]
+fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
+    let (user, _agent, set, targets) = fleet(3);
+    let go = user.path("go");
+    let script = format!(
+        "echo first; until test -e {}; do sleep 0.01; done; echo second %n; exit %n",
+        go.display()
+    );
+    let mut udpctl = user.command("udpctl");
+    udpctl.args(["exec", "--subst", &set, "--", "sh", "-c", &script]);
+    let mut udpctl = crate::harness::Child::start(udpctl);
+    for _ in &targets {
+        udpctl.stdout_line(|line| line.ends_with(": first"));
+    }
+    eventually("the lines are recorded as written", || {
+        let files = fs::read_dir(user.path("state/udpctl/requests")).unwrap();
+        let mut files = files.map(|file| file.unwrap().path());
+        let slots = files.find(|path| path.extension().is_some_and(|end| end == "slots"));
+        slots.is_some_and(|path| {
+            let bytes = fs::read(path).unwrap();
+            let number =
+                |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+            (0..3).all(|slot| number(64 * slot + 8) == Some(6))
+        })
+    });
+    udpctl.kill();
+    let attached = std::thread::spawn({
+        let user = user.command("udpctl");
+        move || {
+            let mut attach = user;
+            attach.args(["attach", "--run", "last"]);
+            attach.output().unwrap()
+        }
+    });
+    fs::write(&go, "").unwrap();
+    let output = attached.join().unwrap();
+    let mut lines: Vec<&str> = std::str::from_utf8(&output.stdout)
+        .unwrap()
+        .lines()
+        .collect();
+    lines.sort_unstable();
+    let wanted: Vec<String> = (0..3)
+        .map(|rank| format!("{}: second {rank}", targets[rank]))
+        .collect();
+    assert_eq!(lines, wanted, "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(5));
+    user.udpctl(["attach", "--run", "last"])
+        .stderr("udpctl: no run that has ended has requests without a result; \"udpctl jobs --mine\" lists those in progress\n")
+        .status(255)
+        .run();
 }

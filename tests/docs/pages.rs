@@ -177,7 +177,8 @@ fn the_examples_with_one_host_run() {
             "exec web1 --shell",
             &format!("exec {} --shell", agent.address),
         );
-        if here.contains("web") || here.contains("cargo") || here.contains("exec -t") {
+        let is_elsewhere = ["web", "cargo", "exec -t", "--rerun"];
+        if is_elsewhere.iter().any(|word| here.contains(word)) {
             continue;
         }
         let output = at_home(Command::new("sh").args(["-c", &here]), home.path())

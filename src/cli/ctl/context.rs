@@ -106,7 +106,8 @@ impl Context {
     pub fn inventory(&self, more: &[PathBuf]) -> Result<RefMut<'_, Inventory>, TargetsError> {
         let mut inventory = self.inventory.borrow_mut();
         if inventory.is_none() {
-            let read = Inventory::load(&self.home.inventory(), self.home.groups(), more)?;
+            let mut read = Inventory::load(&self.home.inventory(), self.home.groups(), more)?;
+            read.set_last_run(self.home.last_run());
             for warning in read.warnings() {
                 note(&format!("udpctl: {warning}"));
             }

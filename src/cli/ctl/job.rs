@@ -26,8 +26,8 @@ use crate::net::Target;
 #[derive(Args, Debug)]
 pub struct JobArgs {
     /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
-    #[arg(value_name = "TARGET")]
-    pub target: Target,
+    #[arg(value_name = "TARGET", required_unless_present = "run")]
+    pub target: Option<Target>,
     /// Request id or a unique prefix of it [default: the only job of this key]
     #[arg(value_name = "JOB")]
     pub job: Option<JobPrefix>,
@@ -115,7 +115,8 @@ impl JobHost {
     /// Finds the agent and opens the network.
     pub fn find(args: &JobArgs) -> Result<Self> {
         let mut context = Context::new()?;
-        let target = context.target(&args.target)?;
+        let typed = args.target.as_ref().context("no target was given")?;
+        let target = context.target(typed)?;
         let Network {
             client,
             resolver,
@@ -124,7 +125,7 @@ impl JobHost {
         let host = hosts
             .pop()
             .expect("one target, one host")
-            .with_context(|| args.target.label().to_owned())?;
+            .with_context(|| typed.label().to_owned())?;
         Ok(Self {
             client,
             resolver,

@@ -34,6 +34,12 @@ impl Class {
         }
     }
 
+    /// Returns the class of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
     /// Returns the name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -16,6 +16,7 @@ use super::expression::{Expression, Groups};
 use super::group_name::{GroupName, is_group_name};
 use super::hosts_file::{self, GroupText, HostText, HostsFile};
 use super::list::sets_of_list;
+use crate::control::fleet::{Class, LastRun};
 use crate::control::known_agents::{Pin, Source};
 use crate::control::limits;
 use crate::home::{self, Readers};
@@ -23,6 +24,9 @@ use crate::net::{DEFAULT_PORT, Host, Target};
 
 /// Source of the groups that are made of tags.
 const TAG: &str = "tag";
+
+/// Source of the groups that are the classes of the last run.
+const LAST: &str = "last";
 
 /// Groups and hosts.
 #[derive(Default, Debug)]
@@ -33,6 +37,8 @@ pub struct Inventory {
     port: Option<u16>,
     /// The file, for errors, and the directory of what commands have named.
     files: (PathBuf, PathBuf),
+    /// Record of the last run over several hosts.
+    last_run: Option<PathBuf>,
     warnings: Vec<String>,
     /// Groups whose members are being looked up.
     path: Vec<String>,
@@ -74,6 +80,11 @@ impl Inventory {
             ansible::read(&inventory, &cache, &mut content)?;
         }
         Ok(Self::of(file, content, path, cache))
+    }
+
+    /// Gives the groups `@last:ok`, `@last:failed`, `@last:unreachable` and `@last:skipped` the hosts of a record.
+    pub fn set_last_run(&mut self, record: PathBuf) {
+        self.last_run = Some(record);
     }
 
     /// Parses the text of `hosts.toml`, without inventories.
@@ -294,6 +305,22 @@ fn mistake(path: &Path, words: String) -> TargetsError {
     }
 }
 
+impl Inventory {
+    /// Returns the hosts of a class in the last run.
+    fn of_last_run(&self, class: &str) -> Result<IndexSet<Target>, TargetsError> {
+        let name = || GroupName::Of(LAST.into(), class.into());
+        let class = Class::named(class).ok_or_else(|| TargetsError::NoGroup(name()))?;
+        let path = self.last_run.as_deref();
+        let run = path
+            .map_or(Ok(None), LastRun::load)
+            .map_err(TargetsError::File)?;
+        let run = run.ok_or_else(|| TargetsError::NoGroup(name()))?;
+        let hosts = run.hosts(class).iter();
+        let targets = hosts.filter_map(|host| Some(self.resolve(host.parse().ok()?)));
+        Ok(targets.collect())
+    }
+}
+
 impl Groups for Inventory {
     fn members(&mut self, name: &GroupName) -> Result<IndexSet<Target>, TargetsError> {
         match name {
@@ -301,6 +328,7 @@ impl Groups for Inventory {
                 self.everything()
             }
             GroupName::Named(name) => self.of_group(name),
+            GroupName::Of(source, class) if source == LAST => self.of_last_run(class),
             GroupName::Of(source, tag) => {
                 let tagged = self.hosts.values().filter(|entry| entry.tags.contains(tag));
                 let tagged: IndexSet<_> = tagged.map(|entry| entry.target.clone()).collect();

@@ -65,7 +65,7 @@ impl<'a> Conclusion<'a> {
         let status = if is_one {
             conclude_one(finish)
         } else {
-            self.status_of_several(finish, &tally)
+            status_of_several(finish, &tally, self.args.fleet.max_status)
         };
         self.args.output.write_lists(&last)?;
         if is_one && !self.args.output.jsonl {
@@ -105,27 +105,42 @@ impl<'a> Conclusion<'a> {
         };
         print(&format!("{}\n", serde_json::to_string(&record)?))
     }
+}
 
-    fn status_of_several(&self, finish: &Finish, tally: &Tally) -> u8 {
-        match finish.interruption {
-            Some(Interruption::Signal(signal)) => return status::interrupted(signal),
-            Some(Interruption::BrokenPipe) => return status::BROKEN_PIPE,
-            Some(Interruption::Left) => return status::INTERRUPTED,
-            Some(Interruption::Failed) => return status::INTERNAL,
-            None => {}
-        }
-        if self.args.fleet.max_status {
-            return finish.largest_status;
-        }
-        let is_limited = match finish.stopped {
-            Some(Stop::Canary | Stop::Declined | Stop::Errors(_) | Stop::FailFast) => true,
-            Some(Stop::Interrupted) | None => false,
-        };
-        if is_limited {
-            status::LIMITED
-        } else {
-            tally.exit_status_without(Fate::Skipped)
-        }
+/// Prints the summary of several hosts and returns the exit status of a run.
+pub fn conclude(labels: &[String], finish: &Finish) -> u8 {
+    if labels.len() == 1 {
+        return conclude_one(finish);
+    }
+    let mut tally = Tally::default();
+    for (label, fate) in std::iter::zip(labels, &finish.fates) {
+        tally.add(*fate, label);
+    }
+    if finish.interruption != Some(Interruption::BrokenPipe) {
+        note(&tally.lines(finish.took).join("\n"));
+    }
+    status_of_several(finish, &tally, false)
+}
+
+fn status_of_several(finish: &Finish, tally: &Tally, max_status: bool) -> u8 {
+    match finish.interruption {
+        Some(Interruption::Signal(signal)) => return status::interrupted(signal),
+        Some(Interruption::BrokenPipe) => return status::BROKEN_PIPE,
+        Some(Interruption::Left) => return status::INTERRUPTED,
+        Some(Interruption::Failed) => return status::INTERNAL,
+        None => {}
+    }
+    if max_status {
+        return finish.largest_status;
+    }
+    let is_limited = match finish.stopped {
+        Some(Stop::Canary | Stop::Declined | Stop::Errors(_) | Stop::FailFast) => true,
+        Some(Stop::Interrupted) | None => false,
+    };
+    if is_limited {
+        status::LIMITED
+    } else {
+        tally.exit_status_without(Fate::Skipped)
     }
 }
 

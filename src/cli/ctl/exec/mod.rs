@@ -22,7 +22,7 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::conclusion::Conclusion;
-pub use self::conclusion::conclude_one;
+pub use self::conclusion::{conclude, conclude_one};
 use self::fleet_options::{FleetOptions, Next};
 use self::output_options::OutputOptions;
 use self::record::record;
@@ -214,7 +214,8 @@ fn targets(args: &ExecArgs, context: &Context) -> Result<Vec<Target>> {
 fn rerun(classes: &[Class], path: &Path) -> Result<Vec<Expression>> {
     let last = LastRun::load(path)?.context("--rerun: there was no run over several hosts yet")?;
     let hosts = classes.iter().flat_map(|&class| last.hosts(class));
-    hosts.map(|host| Ok(host.parse()?)).collect()
+    let sets = hosts.map(|host| host.parse().with_context(|| path.display().to_string()));
+    sets.collect()
 }
 
 /// Runs the command and returns the exit status.

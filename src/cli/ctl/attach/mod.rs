@@ -1,9 +1,11 @@
-//! `udpctl attach`: the rest of the output of a job, and its result.
+//! `udpctl attach`: the rest of the output of a job, and its result; or that of all jobs of a run.
+
+mod whole_run;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::context::{note, streams};
 use super::exec::conclude_one;
@@ -14,6 +16,7 @@ use crate::control::exec::{
 };
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
+use crate::crypto::PublicKey;
 use crate::duration;
 use crate::message::{Held, OsText, RequestId};
 
@@ -21,7 +24,8 @@ const EXAMPLES: &str = "\
 Examples:
   udpctl attach web1
   udpctl attach web1 3f2a
-  udpctl attach --from 0 web1 3f2a >build.log";
+  udpctl attach --from 0 web1 3f2a >build.log
+  udpctl attach --run last";
 
 /// `udpctl attach`
 #[derive(Args, Debug)]
@@ -30,6 +34,10 @@ pub struct AttachArgs {
     /// The job.
     #[command(flatten)]
     pub job: JobArgs,
+    /// Collect what the last run, which was killed or left, has not written: the rest of the outputs of all its hosts and
+    /// their results
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["target", "job", "all", "from"])]
+    pub run: Option<RunName>,
     /// Start at byte OFFSET of both outputs [default: the first byte not yet written out]
     #[arg(long, value_name = "OFFSET")]
     pub from: Option<u64>,
@@ -45,8 +53,18 @@ pub struct AttachArgs {
     pub verbose: bool,
 }
 
-/// Attaches to the job until it ends.
+/// Run of the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RunName {
+    /// The newest run that has ended and has requests without a result
+    Last,
+}
+
+/// Attaches to the job, or to all jobs of a run, until they end.
 pub fn run(args: &AttachArgs) -> Result<u8> {
+    if let Some(RunName::Last) = args.run {
+        return whole_run::run(args);
+    }
     let job_host = JobHost::find(&args.job)?;
     let signals = signals::catch(&[])?;
     let (id, key) = job_host.job(&args.job)?;
@@ -60,17 +78,10 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     let before = history.find(id, &job_host.host.agent);
     let offsets = first_offsets(args, before);
     warn_of_repeats(&label, id, offsets);
-    let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
     let task = Task {
         label: label.clone(),
         host: TaskHost::Found(Ok(job_host.host.clone())),
-        request: JobRequest::Attach {
-            id,
-            stdout: first(offsets[0]),
-            stderr: first(offsets[1]),
-            key,
-            keyboard: terminal_mode == TerminalMode::Offered,
-        },
+        request: request(id, offsets, key, terminal_mode == TerminalMode::Offered),
     };
     let plan = Plan {
         argv: before.map_or_else(|| vec![OsText::from("?")], |before| before.argv.clone()),
@@ -97,7 +108,13 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         recorder: journal.map(Recorder::of),
         ..Surroundings::new(&job_host.client, streams()?, &signals)
     };
-    let finish = exec::run(vec![task], settings(args, terminal_mode), surroundings);
+    let style = if args.json {
+        Style::Json(limits::CAPTURE)
+    } else {
+        Style::Plain
+    };
+    let settings = settings(args, terminal_mode, style);
+    let finish = exec::run(vec![task], settings, surroundings);
     job_host.client.close();
     if let (Some(from), Some(report)) = (args.from, &finish.report)
         && report
@@ -112,6 +129,23 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         ));
     }
     Ok(conclude_one(&finish))
+}
+
+/// Returns the request for the rest of a job's outputs.
+fn request(
+    id: RequestId,
+    offsets: [Offsets; 2],
+    key: Option<PublicKey>,
+    keyboard: bool,
+) -> JobRequest {
+    let first = |offsets: Offsets| (offsets != Offsets::UNKNOWN).then_some(offsets.written);
+    JobRequest::Attach {
+        id,
+        stdout: first(offsets[0]),
+        stderr: first(offsets[1]),
+        key,
+        keyboard,
+    }
 }
 
 /// Offsets of both outputs from which the job's output is requested.
@@ -136,16 +170,12 @@ fn warn_of_repeats(label: &str, id: RequestId, offsets: [Offsets; 2]) {
     }
 }
 
-fn settings(args: &AttachArgs, terminal_mode: TerminalMode) -> Settings {
+fn settings(args: &AttachArgs, terminal_mode: TerminalMode, style: Style) -> Settings {
     Settings {
         goal: Goal::Result,
         contact_timeout: args.job.timeout.contact_timeout,
         retry_for: args.lease,
-        style: if args.json {
-            Style::Json(limits::CAPTURE)
-        } else {
-            Style::Plain
-        },
+        style,
         stdin: false,
         terminal_mode,
         forward: Vec::new(),
