@@ -185,6 +185,9 @@ pub const SIGNALS: usize = 8;
 /// Targets of one command, and members of one set of numbers. A larger set is a slip of the finger.
 pub const TARGETS: u64 = 1_000_000;
 
+/// Bytes of the record of the last run: as many targets as a command may have, of 64 bytes each.
+pub const LAST_RUN: u64 = 64 << 20;
+
 /// Groups within groups: far more than anybody follows, and far less than a stack holds.
 pub const GROUP_DEPTH: usize = 100;
 

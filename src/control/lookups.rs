@@ -63,7 +63,22 @@ impl Lookups {
         for _ in 0..lookups.names.len().min(limits::RESOLVERS) {
             lookups.start_thread();
         }
+        if lookups.threads == 0 {
+            lookups.look_up_here();
+        }
         lookups
+    }
+
+    /// Looks all names up without a thread, as the system has none to give.
+    fn look_up_here(&self) {
+        for (index, target) in self.names.iter() {
+            let event = LookupEvent {
+                index: *index,
+                step: Step::Done(target.resolve()),
+            };
+            // The receiver is held by the same value.
+            let _ = self.sender.send(event);
+        }
     }
 
     fn start_thread(&mut self) {

@@ -3,6 +3,8 @@
 //! There is one suite and no choice. Invariant: a resolver serves one handshake, so that no two handshakes
 //! draw the same ephemeral key.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use aws_lc_rs::digest::{Context, SHA256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
@@ -45,6 +47,7 @@ impl CryptoResolver for Resolver {
             local: self.local.clone(),
             known: self.secrets.clone(),
             secrets: None,
+            has_met: AtomicBool::new(false),
         };
         matches!(choice, DHChoice::Curve25519).then(|| Box::new(key()) as Box<dyn Dh>)
     }
@@ -76,6 +79,9 @@ struct Key {
     known: Option<SharedSecrets>,
     /// Those secrets, if this is the static key.
     secrets: Option<SharedSecrets>,
+    /// True once the static key has met the ephemeral key of the peer (`es`), which any sender chooses and which is never
+    /// looked up: the next operation (`ss`) is with a key that was sent under its secret.
+    has_met: AtomicBool,
 }
 
 impl Key {
@@ -127,8 +133,10 @@ impl Dh for Key {
         let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
         let compute = || self.get().agree(public);
         let shared = match &self.secrets {
-            Some(secrets) => secrets.get(public, compute),
-            None => compute(),
+            Some(secrets) if self.has_met.swap(true, Ordering::Relaxed) => {
+                secrets.get(public, compute)
+            }
+            Some(_) | None => compute(),
         };
         let shared = shared.ok_or(snow::Error::Dh)?;
         out[..32].copy_from_slice(&*shared);

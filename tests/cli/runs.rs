@@ -276,3 +276,56 @@ fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
         .status(255)
         .run();
 }
+
+#[test]
+fn a_host_whose_name_is_looked_up_gets_the_whole_input() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "127.0.0.1:0"]);
+    let port = agent.addresses()[0].port();
+    let (address, name) = (format!("127.0.0.1:{port}"), format!("localhost:{port}"));
+    let input = "line\n".repeat(10_000);
+    let outcome = exec(&user, &["-i", &address, &name, "--", "wc", "-c"])
+        .stdin(input)
+        .outcome();
+    let mut lines: Vec<&str> = std::str::from_utf8(&outcome.stdout)
+        .unwrap()
+        .lines()
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [format!("{address}: 50000"), format!("{name}: 50000")]
+    );
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_silent_host_is_no_skipped_one_when_errors_stop_the_run() {
+    let (user, _agent, set, targets) = fleet(1);
+    assert_eq!(set.matches('[').count(), 1);
+    let silent = std::net::UdpSocket::bind("127.0.9.9:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    exec(
+        &user,
+        &[
+            "--max-errors",
+            "1",
+            "--retries",
+            "2",
+            "--contact-timeout",
+            "300ms",
+            &targets[0],
+            &silent,
+            "--",
+            "false",
+        ],
+    )
+    .stderr(format!(
+        "udpctl: {0}: exited with status 1\n\
+         udpctl: {silent}: no answer\n\
+         0 ok, 1 failed, 1 unreachable of 2 in TIME\nfailed: {0}\nunreachable: {silent}\n",
+        targets[0]
+    ))
+    .status(4)
+    .run();
+}

@@ -205,10 +205,10 @@ impl Count {
     pub fn conclude(&self, signal: Option<i32>, failure: u8) -> u8 {
         let status = self.tally.exit_status();
         if !self.is_several() {
-            return if status == status::SUCCESS {
-                status
-            } else {
-                failure
+            return match (status, signal) {
+                (_, Some(signal)) => status::interrupted(signal),
+                (status::SUCCESS, None) => status,
+                (_, None) => failure,
             };
         }
         for line in self.tally.lines(self.began.elapsed()) {

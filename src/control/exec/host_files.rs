@@ -43,21 +43,39 @@ pub struct HostFiles {
 }
 
 impl HostFiles {
-    /// Creates the directories where they are missing.
+    /// Creates the directories where they are missing. An output that goes to one of them twice is written there once, and
+    /// one that would have the file of the other gets the suffix `.stderr`.
     ///
     /// # Errors
     /// [`HostFileError`] with the directory.
     pub fn create(directories: Vec<HostDirectory>) -> Result<Self, HostFileError> {
-        for directory in &directories {
-            fs::create_dir_all(&directory.path).map_err(|error| HostFileError {
+        let mut files = Self::default();
+        for mut directory in directories {
+            let created = fs::create_dir_all(&directory.path);
+            let path = created.and_then(|()| fs::canonicalize(&directory.path));
+            directory.path = path.map_err(|error| HostFileError {
                 path: directory.path.clone(),
                 error,
             })?;
+            let is_taken = |other: &HostDirectory| {
+                other.path == directory.path
+                    && other.suffix == directory.suffix
+                    && other.output != directory.output
+            };
+            if files.directories.iter().any(is_taken) {
+                directory.suffix = ".stderr";
+            }
+            let is_same = |other: &&mut HostDirectory| {
+                other.path == directory.path
+                    && other.suffix == directory.suffix
+                    && other.output == directory.output
+            };
+            match files.directories.iter_mut().find(is_same) {
+                Some(other) => other.is_instead |= directory.is_instead,
+                None => files.directories.push(directory),
+            }
         }
-        Ok(Self {
-            directories,
-            ..Self::default()
-        })
+        Ok(files)
     }
 
     /// Writes the next bytes of an output to its files. Returns true if it is not to be shown besides.
@@ -175,6 +193,26 @@ mod tests {
         assert_eq!(read("web1:7000"), "one\ntwo\n");
         assert_eq!(read("web1:7000.stderr"), "err");
         assert_eq!(read("web0:7000.stderr"), "", "it had no byte");
+    }
+
+    #[test]
+    fn one_directory_for_everything_has_each_output_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path();
+        let directories = vec![
+            directory(path, Output::Stdout, ""),
+            directory(&path.join("."), Output::Stderr, ""),
+            directory(path, Output::Stdout, ".stdout"),
+            directory(path, Output::Stderr, ".stderr"),
+        ];
+        let mut files = HostFiles::create(directories).unwrap();
+        files.write("h", Output::Stdout, b"out\n").unwrap();
+        files.write("h", Output::Stderr, b"err\n").unwrap();
+        let read = |name: &str| fs::read_to_string(path.join(name)).unwrap();
+        assert_eq!(
+            [read("h"), read("h.stdout"), read("h.stderr")],
+            ["out\n", "out\n", "err\n"]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Class;
+use crate::control::limits;
 use crate::home::{self, FileError, Readers};
 
 /// Hosts of a run by their classes.
@@ -34,11 +35,11 @@ impl LastRun {
     /// # Errors
     /// If the file cannot be read or is no record.
     pub fn load(path: &Path) -> Result<Option<Self>, FileError> {
-        let Some(text) = home::read(path, Readers::Owner)? else {
+        let Some(text) = home::read_at_most(path, Readers::Owner, limits::LAST_RUN)? else {
             return Ok(None);
         };
         let broken = |error: serde_json::Error| FileError::Io(path.to_owned(), error.into());
-        serde_json::from_str(&text).map(Some).map_err(broken)
+        serde_json::from_slice(&text).map(Some).map_err(broken)
     }
 
     /// Replaces the record.

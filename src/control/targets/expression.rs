@@ -204,9 +204,14 @@ impl Expression {
     }
 }
 
-/// Returns what is true for targets of a set. One that is typed without a port stands for every port of its host.
+/// Returns what is true for targets of a set. One that is typed without a port stands for every port of its host, unless
+/// it is the name of an agent in the inventory: others may be at the same address.
 pub fn matcher(members: &IndexSet<Target>) -> impl Fn(&Target) -> bool {
-    let hosts = members.iter().filter(|member| !member.names_port());
+    let is_host = |member: &&Target| {
+        let typed = member.label().parse::<Target>();
+        !member.names_port() && typed.is_ok_and(|typed| typed.host() == member.host())
+    };
+    let hosts = members.iter().filter(is_host);
     let hosts: HashSet<&Host> = hosts.map(Target::host).collect();
     move |target| members.contains(target) || hosts.contains(target.host())
 }

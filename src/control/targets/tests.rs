@@ -210,6 +210,21 @@ fn a_port_in_an_address_counts_more_than_the_default_one() {
 }
 
 #[test]
+fn a_name_of_the_inventory_leaves_out_its_own_agent_alone() {
+    let inventory =
+        "[hosts.a]\naddress = \"192.0.2.1:7001\"\n[hosts.b]\naddress = \"192.0.2.1:7002\"";
+    for (set, names) in [
+        ("@*!a", "b"),
+        ("@*&a", "a"),
+        ("c:7001,c:7002,d!c", "d"),
+        ("@*!192.0.2.1", ""),
+    ] {
+        let targets = targets_in(inventory, set).unwrap();
+        assert_eq!(labels(&targets).join(" "), names, "{set}");
+    }
+}
+
+#[test]
 fn groups_are_not_nested_without_end() {
     let lines = (0..5000).map(|n| format!("g{n} = \"@g{}\"\n", n + 1));
     let inventory = format!("[groups]\n{}", lines.collect::<Vec<_>>().concat());

@@ -39,7 +39,8 @@ pub struct FleetOptions {
     #[arg(long, value_name = "N|N%")]
     pub limit: Option<Share>,
     /// Try N times more to reach a host that does not answer; the command never runs twice
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100),
+          conflicts_with = "stdin")]
     pub retries: u32,
     /// Add the hosts that were of CLASS in the last run over several hosts; may be repeated
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]

@@ -41,7 +41,8 @@ pub struct OutputOptions {
     /// Write the standard output of each host to the file DIR/HOST instead of printing it
     #[arg(short = 'o', long, value_name = "DIR", conflicts_with_all = ["json", "detach"])]
     pub outdir: Option<PathBuf>,
-    /// Write the standard error of each host to the file DIR/HOST instead of printing it
+    /// Write the standard error of each host to the file DIR/HOST instead of printing it; to DIR/HOST.stderr, if DIR is
+    /// that of --outdir
     #[arg(short = 'e', long, value_name = "DIR", conflicts_with_all = ["json", "detach"])]
     pub errdir: Option<PathBuf>,
     /// Also write the outputs to DIR/HOST.stdout and DIR/HOST.stderr, and the names of the hosts to DIR/hosts.ok,
@@ -106,26 +107,12 @@ impl OutputOptions {
             }
         };
         add(&self.outdir, Output::Stdout, "", true);
-        add(
-            &self.errdir,
-            Output::Stderr,
-            if self.is_one_directory() {
-                ".stderr"
-            } else {
-                ""
-            },
-            true,
-        );
+        add(&self.errdir, Output::Stderr, "", true);
         add(&self.log_dir, Output::Stdout, ".stdout", false);
         add(&self.log_dir, Output::Stderr, ".stderr", false);
         HostFiles::create(directories).map_err(|error| {
             anyhow::Error::new(error.error).context(error.path.display().to_string())
         })
-    }
-
-    /// Returns true if both outputs go to one directory, where they need two names.
-    fn is_one_directory(&self) -> bool {
-        self.outdir.is_some() && self.outdir == self.errdir
     }
 
     /// Creates the log of the hosts.

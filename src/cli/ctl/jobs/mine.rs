@@ -27,10 +27,12 @@ use crate::net::Target;
 pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut context = Context::new()?;
     let journal = context.journal();
+    // The first use of the inventory decides which files it is read from.
+    drop(context.inventory(&args.hosts.inventory)?);
     let client = context.link()?;
     let resolver = context.resolver()?;
     let mut requests = outstanding(&journal.runs());
-    let mut agents = agents(&requests, &resolver, &client);
+    let mut agents = agents(&requests, &context, &resolver, &client)?;
     let mut failed = false;
     if !args.targets.is_empty() || args.hosts.add_hosts() || !args.hosts.exclude.is_empty() {
         let targets = context.targets(&args.targets, &args.hosts)?;
@@ -188,7 +190,12 @@ fn outstanding(runs: &[Past]) -> Vec<Request> {
 }
 
 /// Finds the agents of these requests, each once.
-fn agents(requests: &[Request], resolver: &HostResolver, client: &Client) -> Vec<Agent> {
+fn agents(
+    requests: &[Request],
+    context: &Context,
+    resolver: &HostResolver,
+    client: &Client,
+) -> Result<Vec<Agent>> {
     let mut seen = HashSet::new();
     let mut agents = Vec::new();
     let (mut targets, mut places) = (Vec::new(), Vec::new());
@@ -200,7 +207,7 @@ fn agents(requests: &[Request], resolver: &HostResolver, client: &Client) -> Vec
             }
             if let Ok(target) = host.parse::<Target>() {
                 places.push(agents.len());
-                targets.push(target);
+                targets.push(context.target(&target)?);
             }
             agents.push(Agent {
                 key,
@@ -220,7 +227,7 @@ fn agents(requests: &[Request], resolver: &HostResolver, client: &Client) -> Vec
             Err(error) => Err(error.to_string()),
         };
     }
-    agents
+    Ok(agents)
 }
 
 /// The list to print.

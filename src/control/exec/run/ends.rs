@@ -7,7 +7,7 @@ use super::super::job_log::LogEntry;
 use super::super::plan::Failure;
 use super::super::show::Style;
 use super::super::{Goal, HostFileError, Output, Report, Verbosity, summary, tally};
-use super::{Run, Running};
+use super::Run;
 use crate::control::fleet::Stop;
 use crate::control::journal::State;
 use crate::control::stdio::Chunk;
@@ -31,14 +31,14 @@ impl Run<'_> {
     }
 
     /// Writes the line of a host's end to the log.
-    pub(super) fn log(&mut self, index: usize, running: &Running, report: &Report) {
+    fn log(&mut self, index: usize, report: &Report, took: Duration, sent: u64) {
         let task = &self.tasks[index];
         let Some(log) = &mut self.job_log else { return };
         let written = log.write(LogEntry {
             index,
             host: &task.label,
-            took: running.began.elapsed(),
-            sent: running.sent,
+            took,
+            sent,
             request: &task.request,
             report,
         });
@@ -49,14 +49,15 @@ impl Run<'_> {
         }
     }
 
-    /// Handles the end of a host. `line` is about it, without its name.
+    /// Handles the end of a host, to which `sent` bytes of input were sent. `line` is about it, without its name.
     pub(super) fn ended(
         &mut self,
         index: usize,
         report: Report,
-        took: Duration,
+        (took, sent): (Duration, u64),
         line: Option<String>,
     ) {
+        self.log(index, &report, took, sent);
         let label = self.tasks[index].label.clone();
         let fate = Fate::of(report.outcome);
         if let Err(error) = self.files.end(&label) {
@@ -116,7 +117,10 @@ impl Run<'_> {
             };
             self.say(&format!("stopping: {}{rest}", stop.words()));
         }
-        if self.schedule.asks() {
+        if self.schedule.asks() && self.is_unattended {
+            self.schedule.answer(false, net::Clock.now());
+            self.say("the canary is ok, and nobody is there to ask whether to go on");
+        } else if self.schedule.asks() {
             let waiting = self.schedule.waiting().count();
             self.say(&format!(
                 "the canary is ok; go on with the other {waiting} hosts? [y/N]"
@@ -156,6 +160,11 @@ impl Run<'_> {
             self.say(&format!("{}: {words}", tally::names(&labels)));
         }
         for index in self.schedule.waiting().collect::<Vec<_>>() {
+            if self.attempts[index].0 > 0 {
+                // It was asked, and may have the request although it did not answer.
+                self.fates[index] = Some(Fate::Unreachable);
+                continue;
+            }
             let task = &self.tasks[index];
             let report = Report::new(task.request.id(), None);
             let label = task.label.clone();
@@ -171,7 +180,9 @@ impl Run<'_> {
     pub(super) fn settle(&mut self, index: usize, report: &Report) {
         let running = self.running[index].as_ref();
         let may_be_there = running.is_some_and(|running| running.job.may_be_there());
-        let state = if may_be_there || self.attempts[index].0 > 0 {
+        // Without a ticket, an attachment is not sent before the agent has answered.
+        let may_be_there = may_be_there || report.accepted || self.attempts[index].0 > 0;
+        let state = if may_be_there {
             report.outcome.map_or(State::Open, State::of)
         } else {
             State::Void

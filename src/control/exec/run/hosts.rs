@@ -19,12 +19,17 @@ impl Run<'_> {
     /// Begins hosts as long as there is one to begin and a place for it.
     pub(super) fn begin_some(&mut self) {
         let now = net::Clock.now();
-        while self.streams[Output::Stdout as usize].queued() < limits::BACKLOG
+        while !self.is_backlogged()
             && self.window.has_room(now)
             && let Some(index) = self.schedule.next(now)
         {
             self.begin(index, now);
         }
+    }
+
+    /// Returns true while so much waits to be written that no further host begins.
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.streams[Output::Stdout as usize].queued() >= limits::BACKLOG
     }
 
     fn begin(&mut self, index: usize, now: time::Instant) {
@@ -37,7 +42,7 @@ impl Run<'_> {
                 report.note = Some(error.to_string());
                 let line = error.to_string();
                 self.finish.ticket = None;
-                return self.ended(index, report, Duration::ZERO, Some(line));
+                return self.ended(index, report, (Duration::ZERO, 0), Some(line));
             }
             TaskHost::Named(_) => unreachable!("a host that is not known is not ready"),
         };
@@ -186,15 +191,15 @@ impl Run<'_> {
         self.learn(index, running.learned);
         self.finish.ticket = running.learned;
         let line = self.line_of_end(&report);
-        self.log(index, &running, &report);
-        self.ended(index, report, running.began.elapsed(), line);
+        let took = running.began.elapsed();
+        self.ended(index, report, (took, running.sent), line);
     }
 
     /// Returns true if one more attempt is made to reach a host. The request has the same id, so it starts nothing twice.
     fn is_retried(&self, index: usize, report: &Report) -> bool {
         report.outcome == Some(Outcome::Unreachable {})
             && self.attempts[index].0 < self.settings.fleet.retries
-            && self.schedule.stopped().is_none()
+            && !self.schedule.has_stop()
     }
 
     fn retry(&mut self, index: usize) {

@@ -88,7 +88,7 @@ impl Run<'_> {
             let Some(running) = self.running[index].take() else {
                 continue;
             };
-            if !running.job.may_be_there() {
+            if !running.job.may_be_there() && self.attempts[index].0 == 0 {
                 self.write_state(index, State::Void);
             }
             self.fates[index] = Some(Fate::Left);
@@ -117,7 +117,7 @@ impl Run<'_> {
     }
 
     /// Writes what is queued, for a limited time.
-    fn drain(&mut self, time: Duration) {
+    pub(super) fn drain(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
         for stream in [Output::Stdout as usize, Output::Stderr as usize] {
             loop {

@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded, never};
+use crossbeam_channel::{Receiver, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
@@ -18,11 +19,11 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// Most bytes of a line that matter.
 const LINE: usize = 64;
 
-/// Starts to read lines from the terminal, if they are wanted.
-pub(super) fn start(is_wanted: bool) -> Receiver<String> {
-    if !is_wanted {
-        return never();
-    }
+/// Starts to read lines from the terminal. The channel ends with the input.
+///
+/// # Errors
+/// If the system has no thread to give.
+pub(super) fn start() -> io::Result<Receiver<String>> {
     let (sender, lines) = bounded(0);
     let work = move || {
         let mut line = String::new();
@@ -39,9 +40,8 @@ pub(super) fn start(is_wanted: bool) -> Receiver<String> {
         }
     };
     let thread = std::thread::Builder::new().name("keyboard".into());
-    // Without it, the run goes on unwatched.
-    let _ = thread.spawn(work);
-    lines
+    thread.spawn(work)?;
+    Ok(lines)
 }
 
 /// Reads what was typed, while the program is in the foreground. Returns `None` at the end of input.
@@ -54,27 +54,39 @@ fn read() -> io::Result<Option<Vec<u8>>> {
             continue;
         }
         let mut events = [PollFd::new(&stdin, PollFlags::IN)];
-        if poll(&mut events, period.as_ref())? == 0 || tcgetpgrp(stdin)? != getpgrp() {
-            continue;
+        match poll(&mut events, period.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) if tcgetpgrp(stdin)? != getpgrp() => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
         let mut buffer = [0; LINE];
-        let length = rustix::io::read(stdin, &mut buffer)?;
+        let length = match rustix::io::read(stdin, &mut buffer) {
+            Err(Errno::INTR) => continue,
+            length => length?,
+        };
         return Ok((length > 0).then(|| buffer[..length].to_vec()));
     }
 }
 
 impl Run<'_> {
-    /// Handles a line; `None` at the end of the input.
-    pub(super) fn on_line(&mut self, line: Option<&str>) {
+    /// Handles a line.
+    pub(super) fn on_line(&mut self, line: &str) {
         if self.schedule.asks() {
-            let line = line.unwrap_or_default().trim();
+            let line = line.trim();
             let is_yes = ["y", "yes"]
                 .iter()
                 .any(|yes| line.eq_ignore_ascii_case(yes));
             self.schedule.answer(is_yes, net::Clock.now());
-        } else if line.is_some() {
+        } else {
             self.say_pending();
         }
+    }
+
+    /// Handles the end of the input: a question is answered with no, now or when it comes.
+    pub(super) fn on_keyboard_end(&mut self) {
+        self.is_unattended = true;
+        self.schedule.answer(false, net::Clock.now());
     }
 
     /// Names the hosts that have not ended.

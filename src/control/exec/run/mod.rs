@@ -27,7 +27,7 @@ use super::show::{ByteCount, Show};
 use super::surroundings::Surroundings;
 use crate::control::client::Client;
 use crate::control::console::Console;
-use crate::control::fleet::Schedule;
+use crate::control::fleet::{Schedule, Stop};
 use crate::control::host_resolver::HostResolver;
 use crate::control::limits;
 use crate::control::lookups::{LookupEvent, Lookups};
@@ -51,6 +51,10 @@ struct Running {
     stalled: Option<Instant>,
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 struct Run<'a> {
     client: &'a Client,
     resolver: Option<&'a HostResolver>,
@@ -83,6 +87,8 @@ struct Run<'a> {
     quiet: bool,
     /// True if a message on stderr has to be written before more of stdout is.
     stdout_waits: bool,
+    /// True if nobody can answer a question: there is no keyboard, or its input has ended.
+    is_unattended: bool,
     /// True once what was gathered is queued.
     is_concluded: bool,
     /// Journal entries of the requests.
@@ -135,6 +141,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         console: None,
         finish: Finish::default(),
         stdout_waits: false,
+        is_unattended: !settings.fleet.keyboard,
         is_concluded: false,
         recorder,
         tasks,
@@ -170,7 +177,13 @@ impl Run<'_> {
     fn run(&mut self, mut stdin: Option<Box<dyn Read + Send>>, signals: &Receiver<i32>) {
         let events = self.client.events().clone();
         let reports = [0, 1].map(|stream| self.streams[stream].reports().clone());
-        let mut keyboard = keyboard::start(self.settings.fleet.keyboard);
+        let mut keyboard = never();
+        if self.settings.fleet.keyboard {
+            match keyboard::start() {
+                Ok(lines) => keyboard = lines,
+                Err(_) => self.is_unattended = true,
+            }
+        }
         let (no_chunk, no_lookup, mut reader) = (never(), never(), None);
         loop {
             self.begin_some();
@@ -215,16 +228,17 @@ impl Run<'_> {
                     return;
                 },
                 recv(keyboard) -> line => if let Ok(line) = line {
-                    self.on_line(Some(&line));
+                    self.on_line(&line);
                 } else {
                     keyboard = never();
-                    self.on_line(None);
+                    self.on_keyboard_end();
                 },
                 recv(lookups.as_ref().unwrap_or(&no_lookup)) -> event => if let Ok(event) = event {
                     self.on_lookup(event);
                 },
-                default(wait) => self.on_timeout(),
+                default(wait) => {}
             }
+            self.on_time();
         }
     }
 
@@ -236,7 +250,8 @@ impl Run<'_> {
         }
     }
 
-    fn on_timeout(&mut self) {
+    /// Handles what is due without an event.
+    fn on_time(&mut self) {
         let now = Instant::now();
         while let Some((index, addresses)) = self
             .lookups
@@ -256,9 +271,12 @@ impl Run<'_> {
             .next_deadline()
             .filter(|_| !self.schedule.is_begun());
         let internal = self.schedule.deadline().into_iter().chain(places);
+        // A report on what is written ends the wait of a backlog.
+        let internal = internal.filter(|_| !self.is_backlogged());
         let internal = internal.map(|deadline| deadline.since(now));
         let lookups = self.lookups.as_ref().and_then(Lookups::deadline);
-        let external = [lookups, self.stall_deadline(), self.progress.deadline()];
+        let progress = self.progress.deadline().filter(|_| self.may_draw());
+        let external = [lookups, self.stall_deadline(), progress];
         let external = external.into_iter().flatten();
         let external = external.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         internal.chain(external).min().unwrap_or(limits::NO_WAIT)
@@ -273,7 +291,16 @@ impl Run<'_> {
         }
     }
 
+    /// Ends the run after a failure of the network thread. What runs is lost.
     fn fail(&mut self, failure: Failure) {
+        self.schedule.stop(Stop::Interrupted);
+        for index in 0..self.running.len() {
+            if self.running[index].is_some() {
+                self.fates[index] = Some(Fate::Lost);
+            }
+        }
+        self.conclude();
+        self.drain(limits::LEAVE);
         self.say_now(&failure.to_string());
         self.finish.interruption = Some(Interruption::Failed);
         self.finish.failure.get_or_insert(failure);

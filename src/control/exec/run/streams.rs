@@ -86,7 +86,8 @@ impl Run<'_> {
     /// Returns true if stdin should be read: every job that takes input has credit for it, so the slowest host
     /// sets the pace.
     pub(super) fn wants_stdin(&mut self) -> bool {
-        if !self.settings.stdin {
+        // A host that begins later would miss what was read before.
+        if !self.settings.stdin || !self.schedule.is_begun() {
             return false;
         }
         let (mut wanting, mut stalled) = (0, 0);
@@ -189,11 +190,15 @@ impl Run<'_> {
         self.push(Output::Stdout, chunk);
     }
 
+    /// Returns true if the progress may be drawn now. A terminal that was stopped collects no lines.
+    pub(super) fn may_draw(&self) -> bool {
+        let stderr = &self.streams[Output::Stderr as usize];
+        stderr.is_idle() && !self.schedule.asks() && !self.is_concluded
+    }
+
     /// Draws the progress of the run on a terminal, if it is time to.
     pub(super) fn show_progress(&mut self) {
-        let stderr = &self.streams[Output::Stderr as usize];
-        // A terminal that was stopped collects no lines.
-        if !stderr.is_idle() || self.schedule.asks() || self.is_concluded {
+        if !self.may_draw() {
             return;
         }
         let ended = self.fates.iter().flatten();

@@ -53,8 +53,13 @@ impl Lines {
     /// Takes bytes that count as written already and were not given away yet. They end with the next piece.
     #[cfg(feature = "cli")]
     pub(super) fn push_counted(&mut self, slot: u32, place: Offset, data: &[u8]) {
-        let partial = self.partial.entry((slot, place.output)).or_default();
-        partial.from = place.from;
+        let partial = self
+            .partial
+            .entry((slot, place.output))
+            .or_insert_with(|| Partial {
+                from: place.from,
+                ..Partial::default()
+            });
         partial.bytes.extend_from_slice(data);
         partial.counted += data.len();
     }

@@ -175,6 +175,9 @@ impl Show {
                 } else {
                     0
                 };
+                if held.is_empty() {
+                    continue;
+                }
                 self.lines
                     .push_counted(slot, Offset { output, from }, &held);
             }

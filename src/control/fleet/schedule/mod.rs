@@ -290,6 +290,12 @@ impl Schedule {
         }
     }
 
+    /// Returns true if no further host begins, whether or not one was left to.
+    #[must_use]
+    pub const fn has_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Returns the time at which the next stage begins, if a pause delays it.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {

@@ -49,6 +49,9 @@ fn without_port(word: &str) -> &str {
     }
 }
 
+/// Largest number of digits of a number.
+const DIGITS: usize = 18;
+
 /// Returns the members of `FIRST:LAST` or `FIRST:LAST:STEP`, numbers or letters.
 fn members(text: &str) -> Result<Vec<String>, &'static str> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -82,10 +85,11 @@ fn members(text: &str) -> Result<Vec<String>, &'static str> {
     if to < from {
         return Err("the range runs backwards");
     }
-    let count = (to - from) / step + 1;
-    if count > limits::TARGETS {
+    let further = (to - from) / step;
+    if further >= limits::TARGETS || width > DIGITS {
         return Err(TOO_MANY);
     }
+    let count = further + 1;
     let values = (0..count).map(|index| from + index * step);
     if letters.is_none() {
         return Ok(values.map(|value| format!("{value:0width$}")).collect());
@@ -101,6 +105,15 @@ fn members(text: &str) -> Result<Vec<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_without_bounds_is_refused() {
+        for word in ["w[0:18446744073709551615]", "w[0:1000000]"] {
+            assert_eq!(members(&word[2..word.len() - 1]), Err(TOO_MANY), "{word}");
+        }
+        let digits = "0".repeat(19);
+        assert_eq!(members(&format!("{digits}:{digits}")), Err(TOO_MANY));
+    }
 
     #[test]
     fn ranges_are_expanded_and_the_port_of_ssh_is_left_out() {

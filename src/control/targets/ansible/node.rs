@@ -57,11 +57,17 @@ impl Node {
         }
     }
 
+    /// Returns the number of values, long texts counted by their lengths: a copy takes as much memory.
     fn count(&self) -> usize {
+        let long = |text: &str| text.len() / size_of::<Self>();
         1 + match &self.value {
-            Value::Null | Value::Text(_) => 0,
+            Value::Null => 0,
+            Value::Text(text) => long(text),
             Value::List(nodes) => nodes.iter().map(Self::count).sum(),
-            Value::Map(pairs) => pairs.iter().map(|(_, node)| node.count()).sum(),
+            Value::Map(pairs) => pairs
+                .iter()
+                .map(|(name, node)| long(name) + node.count())
+                .sum(),
         }
     }
 }
@@ -184,7 +190,7 @@ impl Document {
 
     /// Puts a node where it belongs; an anchor of 0 is none.
     fn complete(&mut self, anchor: usize, node: Node) -> Result<(), String> {
-        self.count += 1;
+        self.count += 1 + if anchor > 0 { node.count() } else { 0 };
         if self.count > limits::INVENTORY_NODES {
             return Err(node.tell("there are too many values"));
         }

@@ -12,6 +12,7 @@ use crate::control::limits;
 use crate::control::targets::error::TargetsError;
 use crate::control::targets::exec_group::{self, Program};
 use crate::control::targets::list::read_text;
+use crate::home;
 
 /// Format of an inventory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +39,7 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
     let mut warnings = Vec::new();
     let mut warn = |words| warnings.push(failed(words).to_string());
     let result = if meta.is_file() && access(path, Access::EXEC_OK).is_ok() {
+        home::open(path, home::Readers::All).map_err(TargetsError::File)?;
         run(path, cache).and_then(|text| program::read(&node::of_json(&text)?, content, &mut warn))
     } else {
         let text = read_text(path, limits::INVENTORY)?;
