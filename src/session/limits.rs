@@ -142,9 +142,14 @@ pub const WINDOW_ROUNDS: u64 = 12;
 /// windows of its streams grow is added.
 pub const SESSION_WINDOW: u64 = 8 << 20;
 
-/// Maximum number of bytes by which all windows of an endpoint exceed their first size: the largest windows of four
-/// streams.
+/// Maximum number of bytes by which all windows of an endpoint exceed the assured ones: the largest windows of four
+/// streams. At a controller, this and [`INITIAL_STREAM_CREDIT`] for each output of the hosts in progress bound what it
+/// holds of outputs that nobody reads.
 pub const WINDOW_GROWTH: u64 = 4 * MAX_STREAM_WINDOW;
+
+/// Part of what is left of the growth of all windows by which a stream opens its window to the first size: the streams
+/// of four hosts have all of it, those of two hundred a few dozen KiB at least.
+pub const OPENING_SHARE: u64 = 64;
 
 /// Maximum number of those of one key of an agent: half, so that one key leaves room for the others.
 pub const WINDOW_GROWTH_PER_KEY: u64 = WINDOW_GROWTH / 2;
@@ -305,8 +310,8 @@ pub const DATAGRAM_TIME: Duration = Duration::from_millis(1);
 /// Number of acknowledged datagrams whose memory a session keeps for its next ACK.
 pub const ACK_MEMORY: usize = 256;
 
-/// Largest block of memory for received bytes in order, which are handed out piece by piece: as much as a window grows by
-/// at least.
+/// Largest block of memory for received bytes in order, which are handed out piece by piece: a quarter of what a window
+/// of a stream that is read grows by at least.
 pub const READY_BLOCK: u64 = 256 << 10;
 
 /// Number of marked datagrams that test whether a path carries ECN marks (RFC 9000 §A.4).

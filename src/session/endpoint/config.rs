@@ -65,13 +65,16 @@ pub struct Config {
     pub identity: SecretKey,
     /// Authorizer of new sessions; `None` for a controller, which accepts none.
     pub authorizer: Option<Box<dyn Authorizer>>,
-    /// First credit of a stream beyond its consumed bytes.
+    /// Credit of a stream beyond its consumed bytes that it has whatever others have: at an agent its first one, because
+    /// other bounds hold there, and at a controller the initial credit, because it may have streams of many hosts.
+    pub assured_window: u64,
+    /// First credit of a stream beyond its consumed bytes, as far as the growth of windows allows.
     pub stream_window: u64,
     /// Upper bound to which that credit grows on a path that needs more.
     pub max_stream_window: u64,
     /// First credit of a session beyond its consumed bytes. It grows with those of its streams.
     pub session_window: u64,
-    /// Maximum number of bytes by which all windows exceed their first size.
+    /// Maximum number of bytes by which all windows exceed the assured ones.
     pub window_growth: u64,
     /// Maximum number of sessions of one key at an agent; see
     /// [`limits::SESSIONS_PER_KEY`](crate::session::limits::SESSIONS_PER_KEY).
@@ -111,9 +114,14 @@ impl Config {
     /// Returns the configuration of an agent, or without an authorizer that of a controller.
     #[must_use]
     pub fn new(identity: SecretKey, authorizer: Option<Box<dyn Authorizer>>) -> Self {
+        let assured_window = match authorizer {
+            Some(_) => limits::STREAM_WINDOW,
+            None => limits::INITIAL_STREAM_CREDIT,
+        };
         Self {
             identity,
             authorizer,
+            assured_window,
             stream_window: limits::STREAM_WINDOW,
             max_stream_window: limits::MAX_STREAM_WINDOW,
             session_window: limits::SESSION_WINDOW,

@@ -6,15 +6,18 @@ use super::{AddressRule, Authorization, Endpoint, Index};
 use crate::session::Path;
 
 impl Endpoint {
-    /// Tells a session of an agent before a datagram what it may hold, and what holds for the address.
+    /// Tells a session before a datagram what it may hold, and one of an agent what holds for the address.
     pub(super) fn prepare(&mut self, index: Index, path: Path) {
+        let growth = self.window_growth_left(index);
         let session = &mut self.slots[index].session;
         let (Some(identity), Some(admission)) = (&session.identity, &self.admission) else {
+            session.streams.set_window_allowance(growth);
             return;
         };
         session
             .streams
             .set_allowance(admission.accounts.left(identity.account));
+        session.streams.set_window_allowance(growth);
         if !session.is_validated(path.remote)
             && let Some(authorizer) = &mut self.config.authorizer
         {

@@ -4,7 +4,7 @@
 //! has ended is no error and is ignored.
 
 use super::{SendHalf, Streams};
-use crate::session::{Fault, StreamEvent};
+use crate::session::{Fault, StreamEvent, limits};
 use crate::wire::StreamId;
 
 impl Streams {
@@ -52,9 +52,11 @@ impl Streams {
         if self.received > self.granted {
             return Err(Fault::SessionCredit);
         }
+        let allowed = self.allowance.window_growth / limits::OPENING_SHARE;
         let Some(half) = self.recv_half(stream) else {
             return Ok(());
         };
+        let opened = half.open_window(allowed);
         let discarded = half.take_discarded();
         let wants_credit = half.wants_credit();
         let readable = half.has_event() && half.mark_readable();
@@ -64,6 +66,9 @@ impl Streams {
         if readable {
             self.readable.push_back(stream);
         }
+        self.window_growth += opened;
+        self.window_opened += opened;
+        self.allowance.window_growth -= opened;
         self.return_session_credit(discarded);
         self.forget_if_done(stream.call());
         Ok(())

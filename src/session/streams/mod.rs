@@ -46,11 +46,13 @@ struct Lanes {
 /// All streams of a session.
 pub(super) struct Streams {
     side: Side,
-    /// Window of a new stream, and its upper bound.
-    stream_window: (u64, u64),
+    /// Window of a new stream.
+    stream_window: Window,
     session_window: u64,
-    /// Bytes by which the windows of the streams exceed their first size.
+    /// Bytes by which the windows of the streams exceed the assured ones, and those of them that have opened them to
+    /// their first size.
     window_growth: u64,
+    window_opened: u64,
     /// Boxed, because a node of the map has space for eleven.
     calls: BTreeMap<u32, Box<Lanes>>,
     /// Lowest call number that is above every number used so far.
@@ -111,9 +113,14 @@ impl Streams {
     pub(super) fn new(side: Side, config: &Config) -> Self {
         Self {
             side,
-            stream_window: (config.stream_window, config.max_stream_window),
+            stream_window: Window::new(
+                config.assured_window.min(config.stream_window),
+                config.stream_window,
+                config.max_stream_window,
+            ),
             session_window: config.session_window,
             window_growth: 0,
+            window_opened: 0,
             calls: BTreeMap::new(),
             next_call: 0,
             sendable: VecDeque::new(),
@@ -148,6 +155,7 @@ impl Streams {
         self.gap_bytes = 0;
         self.ready_bytes = 0;
         self.window_growth = 0;
+        self.window_opened = 0;
     }
 
     /// Returns the number of open calls.
@@ -216,7 +224,7 @@ impl Streams {
             return;
         };
         let lane = stream.lane() as usize;
-        let half = lanes.recv[lane].get_or_insert_with(|| new_half(window));
+        let half = lanes.recv[lane].get_or_insert_with(|| RecvHalf::new(window));
         if half.is_discarding() {
             return;
         }
@@ -302,7 +310,7 @@ impl Streams {
         let window = self.stream_window;
         let lanes = self.lanes_for_frame(stream)?;
         Ok(lanes.map(|lanes| {
-            lanes.recv[stream.lane() as usize].get_or_insert_with(|| new_half(window))
+            lanes.recv[stream.lane() as usize].get_or_insert_with(|| RecvHalf::new(window))
         }))
     }
 
@@ -317,7 +325,7 @@ impl Streams {
     /// Counts consumed bytes and schedules a MAX_DATA once the limit can rise by a quarter of the window.
     pub(super) fn return_session_credit(&mut self, bytes: u64) {
         self.consumed = self.consumed.saturating_add(bytes);
-        let window = self.session_window.saturating_add(self.window_growth);
+        let window = self.credit_window();
         if self.consumed.saturating_add(window) >= self.granted.saturating_add((window / 4).max(1))
             && self.received >= limits::INITIAL_SESSION_CREDIT / 8
         {
@@ -342,16 +350,15 @@ impl Streams {
             .all(|(half, may)| !may || half.as_ref().is_some_and(RecvHalf::is_done));
         let sent = lanes.send.iter().flatten().all(SendHalf::is_done);
         if lanes.released && received && sent {
-            let extra = lanes.recv.iter().flatten().map(RecvHalf::window_extra);
-            self.window_growth -= extra.sum::<u64>();
+            for half in lanes.recv.iter().flatten() {
+                let (extra, opened) = half.window_extra();
+                self.window_growth -= extra;
+                self.window_opened -= opened;
+            }
             self.calls.remove(&call.0);
             self.ended.push_back(call);
         }
     }
-}
-
-fn new_half((first, most): (u64, u64)) -> RecvHalf {
-    RecvHalf::new(Window::new(first, most))
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Streams {
     /// Returns the limit of the MAX_DATA to send, if one is pending.
     pub(in crate::session) fn take_max_data(&mut self) -> Option<u64> {
         std::mem::take(&mut self.max_data_pending).then(|| {
-            let window = self.session_window.saturating_add(self.window_growth);
+            let window = self.credit_window();
             self.granted = self
                 .granted
                 .max(self.consumed.saturating_add(window))

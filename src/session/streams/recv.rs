@@ -146,10 +146,11 @@ impl RecvHalf {
     }
 
     /// Appends to the bytes in order. A stream whose window has grown takes memory in blocks, so that few datagrams need
-    /// any: what is left of a block counts against that growth, which is bounded per key.
+    /// any. A block stays as long as a byte of it is held, so that the application holds at most two blocks more than the
+    /// window: they are half of its growth, which is bounded.
     fn append(&mut self, data: &[u8]) {
         if self.ready.capacity() - self.ready.len() < data.len() {
-            let block = self.window.extra().min(limits::READY_BLOCK);
+            let block = (self.window.extra() / 4).min(limits::READY_BLOCK);
             // Fits: a block is a few hundred KiB.
             self.ready.reserve(data.len().max(block as usize));
         }
@@ -281,9 +282,22 @@ impl RecvHalf {
         self.window.on_consumed(pace, self.consumed, allowed)
     }
 
-    /// Returns the number of bytes by which the window exceeds its first size.
-    pub(in crate::session) const fn window_extra(&self) -> u64 {
-        self.window.extra()
+    /// Opens the window by at most `allowed` bytes, once the stream is no small one. Returns its growth.
+    pub(in crate::session) fn open_window(&mut self, allowed: u64) -> u64 {
+        if self.is_small() || self.discarding || self.final_size.is_some() {
+            return 0;
+        }
+        self.window.open(allowed)
+    }
+
+    /// Returns the number of bytes by which the window exceeds the assured one, and how many of them have opened it.
+    pub(in crate::session) fn window_extra(&self) -> (u64, u64) {
+        (self.window.extra(), self.window.opened())
+    }
+
+    /// Returns true if too little has come for more than the initial credit.
+    const fn is_small(&self) -> bool {
+        self.highest < limits::INITIAL_STREAM_CREDIT / 8
     }
 
     /// Discards all bytes, also future ones; returns the number of bytes to return to the session's credit.
@@ -316,7 +330,7 @@ impl RecvHalf {
     pub(in crate::session) fn wants_credit(&self) -> bool {
         !self.discarding
             && self.final_size.is_none()
-            && self.highest >= limits::INITIAL_STREAM_CREDIT / 8
+            && !self.is_small()
             && (self.regrant
                 || self.consumed.saturating_add(self.window.bytes())
                     >= self
@@ -366,79 +380,4 @@ impl RecvHalf {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::time::Instant;
-
-    const ANY: (u64, u64) = (u64::MAX, u64::MAX);
-
-    #[test]
-    fn a_reset_after_all_data_is_not_the_end_of_the_data() {
-        for data in [&b""[..], b"abc"] {
-            let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
-            half.on_stream(0, data, false, ANY).unwrap();
-            half.on_reset(2, data.len() as u64).unwrap();
-            // A FIN after the RESET does not make the data complete.
-            half.on_stream(0, data, true, ANY).unwrap();
-            if !data.is_empty() {
-                let data = Bytes::from_static(b"abc");
-                assert_eq!(half.take_ready(), Some((0, data, false)));
-            }
-            assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
-            assert!(half.is_done());
-        }
-    }
-
-    #[test]
-    fn a_reset_after_fin_and_all_data_is_ignored() {
-        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
-        half.on_stream(0, b"abc", true, ANY).unwrap();
-        half.on_reset(2, 3).unwrap();
-        let data = Bytes::from_static(b"abc");
-        assert_eq!(half.take_ready(), Some((0, data, true)));
-        assert_eq!((half.take_reset(), half.is_done()), (None, true));
-    }
-
-    #[test]
-    fn a_reset_after_fin_takes_effect_while_data_is_missing() {
-        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
-        half.on_stream(2, b"c", true, ANY).unwrap();
-        half.on_reset(2, 3).unwrap();
-        half.on_stream(0, b"ab", false, ANY).unwrap();
-        assert_eq!((half.take_ready(), half.take_reset()), (None, Some(2)));
-    }
-
-    #[test]
-    fn bytes_for_which_there_is_no_room_are_ignored_as_a_whole() {
-        let mut half = RecvHalf::new(Window::new(limits::STREAM_WINDOW, limits::STREAM_WINDOW));
-        let short = (limits::GAP_OVERHEAD + 1, 2);
-        assert_eq!(half.on_stream(0, b"abc", false, short), Ok(None));
-        assert_eq!(half.on_stream(1, b"bc", false, short), Ok(None));
-        assert_eq!(half.bytes(), (0, 0));
-        assert_eq!(half.on_stream(0, b"abc", false, (0, 3)), Ok(Some(3)));
-        assert_eq!(half.bytes(), (0, 3));
-        // A repeat brings nothing new.
-        assert_eq!(half.on_stream(0, b"abc", false, (0, 0)), Ok(Some(0)));
-        assert!(half.take_ready().is_some());
-        assert_eq!(half.bytes(), (0, 0));
-    }
-
-    #[test]
-    fn only_a_stream_whose_window_has_grown_keeps_memory_for_what_comes_next() {
-        for (consumed, kept) in [(1000, 0), (1 << 20, limits::READY_BLOCK - 1000)] {
-            let mut half = RecvHalf::new(Window::new(1 << 20, 16 << 20));
-            let mut pace = Pace {
-                now: Instant::ZERO,
-                rtt: Duration::from_millis(50),
-            };
-            half.window.on_consumed(pace, 0, u64::MAX);
-            pace.now += pace.rtt;
-            half.window.on_consumed(pace, consumed, u64::MAX);
-            half.on_stream(0, &[1; 1000], false, ANY).unwrap();
-            assert!(half.take_ready().is_some());
-            assert_eq!(half.ready.capacity() as u64, kept);
-        }
-    }
-}
+mod tests;

@@ -16,6 +16,13 @@ impl Streams {
         }
     }
 
+    /// Returns the credit of the session beyond its consumed bytes. What the windows of streams are opened by is part of
+    /// its first one.
+    pub(in crate::session) const fn credit_window(&self) -> u64 {
+        let growth = self.window_growth - self.window_opened;
+        self.session_window.saturating_add(growth)
+    }
+
     /// Sets the further memory that may be held.
     pub(in crate::session) const fn set_allowance(&mut self, allowance: Held) {
         self.allowance = allowance;

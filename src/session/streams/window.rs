@@ -2,8 +2,9 @@
 //!
 //! Not the credit, which is granted from it. A sender that is not to be stopped by its credit needs several times the
 //! bandwidth-delay product: while a loss is repaired, nothing is consumed. A stream whose application is slow keeps its
-//! first window, because it consumes little. Invariants: the window never shrinks; it exceeds the first
-//! one by no more than what was allowed.
+//! first window, because it consumes little. A controller may have streams of many hosts: each is only assured of its
+//! initial credit, and the rest of its first window is opened within the bound of the endpoint. Invariants: the window
+//! never shrinks; it exceeds the assured one by no more than what was allowed.
 
 use std::time::Duration;
 
@@ -18,21 +19,28 @@ pub(in crate::session) struct Pace {
 }
 
 /// The window.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Window {
     bytes: u64,
+    assured: u64,
+    /// Size of the first window.
     first: u64,
     most: u64,
+    /// Bytes by which it was opened; `None` before.
+    opened: Option<u64>,
     /// Begin of the present measurement: time, and bytes consumed before it.
     began: Option<(Instant, u64)>,
 }
 
 impl Window {
-    pub(in crate::session) const fn new(first: u64, most: u64) -> Self {
+    /// Creates a window of `assured` bytes, to be opened to `first` bytes.
+    pub(in crate::session) const fn new(assured: u64, first: u64, most: u64) -> Self {
         Self {
-            bytes: first,
+            bytes: assured,
+            assured,
             first,
             most,
+            opened: None,
             began: None,
         }
     }
@@ -41,9 +49,25 @@ impl Window {
         self.bytes
     }
 
-    /// Returns the number of bytes by which it exceeds the first one.
+    /// Returns the number of bytes by which it exceeds the assured one.
     pub(in crate::session) const fn extra(&self) -> u64 {
-        self.bytes - self.first
+        self.bytes - self.assured
+    }
+
+    /// Returns the number of bytes by which it was opened.
+    pub(in crate::session) fn opened(&self) -> u64 {
+        self.opened.unwrap_or(0)
+    }
+
+    /// Opens it to its first size, once, by at most `allowed` bytes. Returns its growth.
+    pub(in crate::session) fn open(&mut self, allowed: u64) -> u64 {
+        if self.opened.is_some() {
+            return 0;
+        }
+        let growth = self.first.saturating_sub(self.bytes).min(allowed);
+        self.bytes += growth;
+        self.opened = Some(growth);
+        growth
     }
 
     /// Maximum number of chunks beyond gaps.
@@ -99,7 +123,7 @@ mod tests {
 
     /// A reader that consumes `bytes` in each round trip.
     fn after_rounds(bytes: u64, rounds: u32, allowed: u64) -> Window {
-        let mut window = Window::new(MIB, 16 * MIB);
+        let mut window = Window::new(MIB, MIB, 16 * MIB);
         let mut left = allowed;
         for round in 0..rounds {
             let now = Instant::ZERO + RTT * round;
@@ -132,8 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn it_is_opened_once_and_by_what_is_allowed() {
+        let mut window = Window::new(MIB / 16, MIB, 16 * MIB);
+        assert_eq!(window.open(MIB / 2), MIB / 2);
+        assert_eq!(window.open(ANY), 0);
+        assert_eq!((window.extra(), window.opened()), (MIB / 2, MIB / 2));
+        let mut window = Window::new(MIB / 16, MIB, 16 * MIB);
+        window.open(ANY);
+        assert_eq!(window.bytes(), MIB);
+    }
+
+    #[test]
     fn pauses_between_reports_do_not_count_as_speed() {
-        let mut window = Window::new(MIB, 16 * MIB);
+        let mut window = Window::new(MIB, MIB, 16 * MIB);
         let pace = |millis| Pace {
             now: Instant::ZERO + Duration::from_millis(millis),
             rtt: RTT,

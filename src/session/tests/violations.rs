@@ -256,6 +256,7 @@ fn the_number_of_one_byte_chunks_beyond_gaps_is_bounded() {
     let mut half = streams::RecvHalf::new(streams::Window::new(
         limits::STREAM_WINDOW,
         limits::STREAM_WINDOW,
+        limits::STREAM_WINDOW,
     ));
     let outcome = (0..30_000).try_for_each(|n| {
         half.on_stream(2 * n + 1, b"x", false, (u64::MAX, u64::MAX))
