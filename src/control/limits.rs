@@ -25,7 +25,8 @@ pub const RESOLVERS_MOST: usize = 64;
 pub const CLOSE: Duration = Duration::from_millis(500);
 
 /// Hosts in progress at a time; the next one begins when one ends. Each may hold the initial credit of both its
-/// outputs, together 32 MiB.
+/// outputs, together 32 MiB, and all of them what the windows grow
+/// ([`WINDOW_GROWTH`](crate::session::limits::WINDOW_GROWTH)).
 pub const WINDOW: usize = 256;
 
 /// Time after which a host that has not answered loses its place in the window, and stays asked, before any has
@@ -77,8 +78,17 @@ pub const GATHERED_HOST: usize = 4 << 20;
 /// The same of all hosts together, equal outputs counted once.
 pub const GATHERED: usize = 256 << 20;
 
-/// Bytes queued for standard output above which no further host begins, so that a slow reader bounds the memory.
+/// Memory of what is queued for an output above which no more output of hosts is queued for it, and no further host
+/// begins. What is shown of a byte may be many: an escape has up to ten, a line its label. Further output waits as it was
+/// received, within the windows of its streams.
 pub const BACKLOG: usize = 4 << 20;
+
+/// Bytes of output that are queued at a time: the default capacity of a pipe. What is shown of them is beyond
+/// [`BACKLOG`].
+pub const OUTPUT_PIECE: usize = 64 << 10;
+
+/// Bytes up to which outputs that wait are joined: each piece costs a hundred bytes besides its own.
+pub const OUTPUT_JOINED: usize = 4 << 10;
 
 /// Time for which a run that is left writes what is queued. A stopped terminal must not keep the user.
 pub const LEAVE: Duration = Duration::from_millis(500);

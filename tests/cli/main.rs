@@ -45,6 +45,7 @@ mod sandbox;
 mod script;
 mod service;
 mod signals;
+mod slow_reader;
 mod stdin;
 mod store;
 mod targets;

@@ -26,7 +26,7 @@ pub struct Written<T> {
 pub struct Writer<T> {
     sink: Sink,
     queue: VecDeque<Chunk<T>>,
-    /// Bytes in the queue.
+    /// Memory of the queue in bytes.
     queued: usize,
     ledger: SharedLedger<T>,
     /// Slot for the batch of the thread, which is started with the first one.
@@ -45,6 +45,11 @@ type SharedLedger<T> = Option<Arc<Mutex<Box<dyn Ledger<T>>>>>;
 struct Batch<T> {
     chunks: Vec<Chunk<T>>,
     at: Position,
+}
+
+/// Returns the memory that a chunk takes in the queue.
+const fn memory<T>(chunk: &Chunk<T>) -> usize {
+    size_of::<Chunk<T>>() + chunk.data.len()
 }
 
 /// Chunks in a batch: as many as one `writev` takes (`IOV_MAX` is 1024).
@@ -75,7 +80,7 @@ impl<T: Send + 'static> Writer<T> {
         if self.broken {
             return Err(chunk.tag);
         }
-        self.queued += chunk.data.len();
+        self.queued += memory(&chunk);
         self.queue.push_back(chunk);
         Ok(())
     }
@@ -92,7 +97,7 @@ impl<T: Send + 'static> Writer<T> {
         }
         let most = self.queue.len().min(BATCH);
         let chunks: Vec<_> = self.queue.drain(..most).collect();
-        self.queued -= chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>();
+        self.queued -= chunks.iter().map(memory).sum::<usize>();
         let at = self.write_ready(&chunks);
         self.busy = if at.is_end(&chunks) {
             // There is room: the report before was received.
@@ -137,7 +142,7 @@ impl<T: Send + 'static> Writer<T> {
         self.queue.drain(..).map(|chunk| chunk.tag).collect()
     }
 
-    /// Returns the number of bytes that wait for the batch in progress.
+    /// Returns the memory in bytes of what waits for the batch in progress.
     #[must_use]
     pub const fn queued(&self) -> usize {
         self.queued

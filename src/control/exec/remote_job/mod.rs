@@ -39,6 +39,7 @@ use input::Input;
 pub use job_request::JobRequest;
 use progress::{Exit, Progress};
 
+mod actions;
 mod attachment;
 mod input;
 mod job_request;
@@ -120,6 +121,8 @@ pub struct RemoteJob {
     goal: Goal,
     begun: Instant,
     id: RequestId,
+    commands: VecDeque<Command>,
+    /// Actions other than commands.
     actions: VecDeque<Action>,
     /// The attachment in use and, after a silence, those tried beside it.
     attachments: Vec<Attachment>,
@@ -154,6 +157,7 @@ impl RemoteJob {
         let stdin = matches!(&config.request, JobRequest::Exec(exec) if exec.stdin || exec.terminal.is_some());
         let mut job = Self {
             id: config.request.id(),
+            commands: VecDeque::new(),
             actions: VecDeque::new(),
             attachments: Vec::new(),
             sent: false,
@@ -192,11 +196,6 @@ impl RemoteJob {
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
-    }
-
-    /// Returns the next action.
-    pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
     }
 
     /// Handles an event of the session layer.
@@ -368,10 +367,6 @@ impl RemoteJob {
         for write in writes {
             self.command(write);
         }
-    }
-
-    fn command(&mut self, command: Command) {
-        self.actions.push_back(Action::Command(command));
     }
 
     fn index(&self, session: SessionHandle) -> Option<usize> {

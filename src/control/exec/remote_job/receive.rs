@@ -57,7 +57,7 @@ impl RemoteJob {
             if progress.abandoned {
                 progress.written = progress.received;
             } else if self.goal == Goal::Result {
-                self.actions.push_back(Action::Output(output, from, data));
+                self.queue_output(output, from, data);
             }
         }
         self.grant(output);

@@ -29,7 +29,7 @@ impl Run<'_> {
 
     /// Returns true while so much waits to be written that no further host begins.
     pub(super) fn is_backlogged(&self) -> bool {
-        self.streams[Output::Stdout as usize].queued() >= limits::BACKLOG
+        !self.held.is_empty() || !self.has_room(Output::Stdout)
     }
 
     fn begin(&mut self, index: usize, now: time::Instant) {
@@ -68,6 +68,7 @@ impl Run<'_> {
             learned: None,
             sent: 0,
             stalled: None,
+            is_held: false,
         }));
         self.active += 1;
         self.window.begin(now, slot);
@@ -107,13 +108,54 @@ impl Run<'_> {
         self.schedule.ready(index);
     }
 
-    /// Takes all actions of the jobs that are ready.
+    /// Takes the actions of the jobs that are ready. Output for which there is no room waits with its job, and so does
+    /// what follows it there, but no command; such jobs take turns.
     pub(super) fn act(&mut self) {
-        while let Some(index) = self.ready.pop_first() {
-            while let Some(action) = self.job(index).and_then(RemoteJob::poll) {
-                self.take(index, action);
+        loop {
+            while let Some(index) = self.ready.pop_first() {
+                self.act_for(index);
+            }
+            for _ in 0..self.held.len() {
+                let Some(index) = self.held.pop_front() else {
+                    break;
+                };
+                if let Some(running) = &mut self.running[index] {
+                    running.is_held = false;
+                    self.act_for(index);
+                }
+            }
+            if self.ready.is_empty() {
+                return;
             }
         }
+    }
+
+    fn act_for(&mut self, index: usize) {
+        loop {
+            let room = Output::ALL.map(|output| self.has_room(output));
+            let Some(running) = &mut self.running[index] else {
+                return;
+            };
+            let output = running.job.next_output();
+            let waits = running.is_held || output.is_some_and(|output| !room[output as usize]);
+            let action = if waits {
+                running.job.poll_command()
+            } else {
+                running.job.poll()
+            };
+            let Some(action) = action else {
+                if waits && !std::mem::replace(&mut running.is_held, true) {
+                    self.held.push_back(index);
+                }
+                return;
+            };
+            self.take(index, action);
+        }
+    }
+
+    /// Returns true if more output of hosts may be queued for an output.
+    fn has_room(&self, output: Output) -> bool {
+        self.streams[output as usize].queued() < limits::BACKLOG
     }
 
     fn take(&mut self, index: usize, action: Action) {

@@ -11,7 +11,7 @@ mod progress;
 mod streams;
 mod terminal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ struct Running {
     sent: u64,
     /// Time since which it holds up the input of all.
     stalled: Option<Instant>,
+    /// True if its actions wait for room in the queue of an output.
+    is_held: bool,
 }
 
 #[allow(
@@ -69,6 +71,8 @@ struct Run<'a> {
     active: usize,
     /// Tasks with actions to take.
     ready: BTreeSet<usize>,
+    /// Tasks whose actions wait for room in the queue of an output, in the order of their turns.
+    held: VecDeque<usize>,
     schedule: Schedule,
     window: Window,
     lookups: Option<Lookups>,
@@ -124,6 +128,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         running: tasks.iter().map(|_| None).collect(),
         active: 0,
         ready: BTreeSet::new(),
+        held: VecDeque::new(),
         schedule: Schedule::new(total, settings.fleet.rules),
         window: Window::new(settings.fleet.window).with_first_contacts(client.first_contacts()),
         lookups: None,
