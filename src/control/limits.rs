@@ -75,8 +75,9 @@ pub const LABEL_WIDTH: usize = 40;
 /// Bytes of the outputs of one host that are held to be gathered; longer ones are shown as they come.
 pub const GATHERED_HOST: usize = 4 << 20;
 
-/// The same of all hosts together, equal outputs counted once.
-pub const GATHERED: usize = 256 << 20;
+/// The same of all hosts together, equal outputs of hosts that have ended counted once: as much as the windows of the
+/// streams grow. It is there once more as text when the run ends.
+pub const GATHERED: usize = 64 << 20;
 
 /// Memory of what is queued for an output above which no more output of hosts is queued for it, and no further host
 /// begins. What is shown of a byte may be many: an escape has up to ten, a line its label. Further output waits as it was
