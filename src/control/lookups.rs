@@ -4,10 +4,8 @@
 //! that exceeds it is replaced by another. Not the meaning of an address, which is the
 //! [`HostResolver`](super::host_resolver::HostResolver)'s. Invariant: each name has one result.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -32,16 +30,17 @@ pub struct LookupEvent {
 
 /// Names being looked up.
 pub struct Lookups {
-    names: Arc<[(usize, Target)]>,
-    /// First name that no thread has taken.
-    next: Arc<AtomicUsize>,
+    /// Names for the threads, which take them from the other end.
+    names: Sender<(usize, Target)>,
+    waiting: Receiver<(usize, Target)>,
     sender: Sender<LookupEvent>,
     events: Receiver<LookupEvent>,
     limit: Duration,
     threads: usize,
     /// Names in progress, by the time at which each began.
     begun: BTreeMap<(Instant, usize), usize>,
-    done: HashSet<usize>,
+    /// Names without a result.
+    open: HashMap<usize, String>,
 }
 
 impl Lookups {
@@ -49,35 +48,42 @@ impl Lookups {
     /// `limit` is given up.
     #[must_use]
     pub fn start(names: Vec<(usize, Target)>, limit: Duration) -> Self {
+        let mut lookups = Self::new(limit);
+        for (index, target) in names {
+            lookups.add(index, target);
+        }
+        lookups
+    }
+
+    /// Creates lookups of no name yet.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        let (names, waiting) = unbounded();
         let (sender, events) = unbounded();
-        let mut lookups = Self {
-            names: names.into(),
-            next: Arc::default(),
+        Self {
+            names,
+            waiting,
             sender,
             events,
             limit,
             threads: 0,
             begun: BTreeMap::new(),
-            done: HashSet::new(),
-        };
-        for _ in 0..lookups.names.len().min(limits::RESOLVERS) {
-            lookups.start_thread();
+            open: HashMap::new(),
         }
-        if lookups.threads == 0 {
-            lookups.look_up_here();
-        }
-        lookups
     }
 
-    /// Looks all names up without a thread, as the system has none to give.
-    fn look_up_here(&self) {
-        for (index, target) in self.names.iter() {
-            let event = LookupEvent {
-                index: *index,
-                step: Step::Done(target.resolve()),
-            };
-            // The receiver is held by the same value.
-            let _ = self.sender.send(event);
+    /// Begins to look up one more name, with the number under which its result is reported.
+    pub fn add(&mut self, index: usize, target: Target) {
+        self.open.insert(index, target.name().to_owned());
+        if self.threads < self.open.len().min(limits::RESOLVERS) {
+            self.start_thread();
+        }
+        if self.threads == 0 {
+            // The system has no thread to give. Both ends of the channels are held here.
+            let step = Step::Done(target.resolve());
+            let _ = self.sender.send(LookupEvent { index, step });
+        } else {
+            let _ = self.names.send((index, target));
         }
     }
 
@@ -85,16 +91,10 @@ impl Lookups {
         if self.threads == limits::RESOLVERS_MOST {
             return;
         }
-        let (names, next) = (Arc::clone(&self.names), Arc::clone(&self.next));
-        let sender = self.sender.clone();
+        let (names, sender) = (self.waiting.clone(), self.sender.clone());
         let work = move || {
-            while let Some((index, target)) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let report = |step| {
-                    sender.send(LookupEvent {
-                        index: *index,
-                        step,
-                    })
-                };
+            for (index, target) in names {
+                let report = |step| sender.send(LookupEvent { index, step });
                 if report(Step::Begun).is_err() || report(Step::Done(target.resolve())).is_err() {
                     return;
                 }
@@ -121,7 +121,8 @@ impl Lookups {
             }
             Step::Done(resolved) => {
                 self.begun.retain(|_, other| *other != index);
-                self.done.insert(index).then_some((index, resolved))
+                self.open.remove(&index)?;
+                Some((index, resolved))
             }
         }
     }
@@ -140,11 +141,9 @@ impl Lookups {
             return None;
         }
         let index = entry.remove();
-        self.done.insert(index);
         self.start_thread();
-        let name = self.names.iter().find(|(other, _)| *other == index);
         let error = ResolveError {
-            host: name.map_or_else(String::new, |(_, target)| target.name().to_owned()),
+            host: self.open.remove(&index).unwrap_or_default(),
             error: Some(io::ErrorKind::TimedOut.into()),
         };
         Some((index, Err(error)))
