@@ -75,7 +75,8 @@ impl Tickets {
         let table = self.store.table(agents.len());
         let mut learned = self.learned();
         let mut find = |agent| {
-            let ticket = table.as_ref()?.find(agent)?;
+            let unsaved = learned.unsaved.get(agent).copied();
+            let ticket = unsaved.or_else(|| table.as_ref()?.find(agent))?;
             learned.known.insert(*agent, ticket);
             Some(ticket)
         };
