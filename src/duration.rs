@@ -32,6 +32,12 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Returns whole milliseconds, saturating.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Longest duration in days. No command is meant to run longer, and sums with instants stay far
 /// from overflow.
 const MAX_DAYS: u64 = 1000;

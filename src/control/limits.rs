@@ -91,6 +91,25 @@ pub const OUTPUT_PIECE: usize = 64 << 10;
 /// Bytes up to which outputs that wait are joined: each piece costs a hundred bytes besides its own.
 pub const OUTPUT_JOINED: usize = 4 << 10;
 
+/// Length of a line of a batch in bytes: a request and an input of three mebibytes in base64. Longer inputs are for
+/// `exec -i`, which does not hold them.
+pub const BATCH_LINE: usize = 4 << 20;
+
+/// Bytes of the lines of a batch whose requests have not ended, above which no further line is read.
+pub const BATCH_HELD: usize = 64 << 20;
+
+/// Requests of a batch that were read and have not begun, above which no further line is read: enough for names that take
+/// long to be looked up not to delay the lines behind them.
+pub const BATCH_WAITING: usize = 4096;
+
+/// Requests of a batch that one run of the journal records. Each has [`JOURNAL_ARGV`] of its command at most, so that the
+/// file stays below the size that is read.
+pub const BATCH_RECORDS: usize = 1000;
+
+/// Time for which the records of earlier runs are used again, for the requests of a batch whose ids were given: reading
+/// them all takes milliseconds.
+pub const BATCH_HISTORY: Duration = Duration::from_secs(1);
+
 /// Time for which a run that is left writes what is queued. A stopped terminal must not keep the user.
 pub const LEAVE: Duration = Duration::from_millis(500);
 

@@ -5,6 +5,8 @@
 //! [`cli`](crate::cli).
 
 #[cfg(feature = "cli")]
+pub mod batch;
+#[cfg(feature = "cli")]
 pub mod chat;
 pub mod chat_client;
 pub mod client;

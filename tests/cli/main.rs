@@ -7,6 +7,7 @@
 mod addresses;
 mod administrators;
 mod audit;
+mod batch;
 mod bounds;
 mod cgroups;
 mod chat;

@@ -117,6 +117,13 @@ impl Context {
         Ok(inventory.expect("it was read just now, or before"))
     }
 
+    /// Returns the groups and hosts for another thread.
+    pub fn into_inventory(self, more: &[PathBuf]) -> Result<Inventory, TargetsError> {
+        drop(self.inventory(more)?);
+        let inventory = self.inventory.into_inner();
+        Ok(inventory.expect("it was read just now, or before"))
+    }
+
     /// Returns the target that a name stands for.
     pub fn target(&self, target: &Target) -> Result<Target, TargetsError> {
         Ok(self.inventory(&[])?.resolve(target.clone()))

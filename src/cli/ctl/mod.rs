@@ -3,6 +3,7 @@
 mod accept;
 mod args;
 mod attach;
+mod batch;
 mod chat;
 mod completions;
 mod context;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use self::accept::AcceptArgs;
 use self::attach::AttachArgs;
+use self::batch::BatchArgs;
 use self::chat::ChatArgs;
 use self::completions::CompletionsArgs;
 use self::exec::ExecArgs;
@@ -61,6 +63,8 @@ pub struct Ctl {
 pub enum Command {
     /// Run a command on one or more hosts
     Exec(Box<ExecArgs>),
+    /// Run the commands of a file or a pipe, one JSON request a line, and print a JSON record for each
+    Batch(BatchArgs),
     /// List commands that run at agents or whose results are kept there
     Jobs(JobsArgs),
     /// Attach to a command: print the rest of its output and exit with its status
@@ -124,6 +128,7 @@ fn refuse(words: &[OsString], error: &clap::Error) -> ! {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::run(args),
+        Command::Batch(args) => batch::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Attach(args) => attach::run(args),
         Command::Wait(args) => wait::run(args),
@@ -147,7 +152,8 @@ const fn failure_status(command: &Command) -> u8 {
         Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => {
             UDPCTL_FAILURE
         }
-        Command::Jobs(_)
+        Command::Batch(_)
+        | Command::Jobs(_)
         | Command::Kill(_)
         | Command::Send(_)
         | Command::Ping(_)

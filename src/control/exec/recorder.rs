@@ -4,19 +4,29 @@
 //! Invariant: no request is sent before it is recorded, unless the journal cannot be written and the id is new.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::{JobRequest, Task};
 use crate::control::host_resolver::Host;
 use crate::control::journal::{History, Journal, Keeping, Known, Live, Offsets, Plan, Request};
 use crate::home::FileError;
-use crate::message::OsText;
+use crate::message::{OsText, RequestId};
 
 /// Journal entries of a run.
 #[derive(Debug)]
 pub struct Recorder {
     live: Live,
     /// Records of earlier runs, if the request ids may be known.
-    history: Option<History>,
+    history: Option<Snapshot>,
+    /// True if each request is recorded with a command of its own.
+    is_mixed: bool,
+}
+
+/// Records of earlier runs as they were at some time.
+#[derive(Debug)]
+struct Snapshot {
+    history: History,
+    read: Instant,
 }
 
 impl Recorder {
@@ -30,7 +40,7 @@ impl Recorder {
         known: Known,
         tasks: &mut [Task],
     ) -> Result<Self, FileError> {
-        let history = (known == Known::Before).then(|| journal.history());
+        let history = (known == Known::Before).then(|| Snapshot::read(journal));
         let requests = tasks.iter_mut().map(|task| {
             let host = task.host.found()?.clone();
             Some(entry(
@@ -49,7 +59,40 @@ impl Recorder {
             requests: requests.collect(),
             known,
         })?;
-        Ok(Self { live, history })
+        Ok(Self {
+            live,
+            history,
+            is_mixed: false,
+        })
+    }
+
+    /// Begins the records of a run whose requests come one by one, each with a command of its own.
+    ///
+    /// # Errors
+    /// If the files cannot be written.
+    #[cfg(feature = "cli")]
+    pub(in crate::control) fn begin_mixed(
+        journal: &Journal,
+        known: Known,
+    ) -> Result<Self, FileError> {
+        let recorder = Self::begin(journal, Vec::new(), known, &mut [])?;
+        Ok(Self {
+            is_mixed: true,
+            ..recorder
+        })
+    }
+
+    /// Reads the records of earlier runs, and of this one, again if they were read longer ago than `age`. Returns true if
+    /// they were.
+    #[cfg(feature = "cli")]
+    pub(in crate::control) fn refresh(&mut self, journal: &Journal, age: Duration) -> bool {
+        match &mut self.history {
+            Some(snapshot) if snapshot.read.elapsed() > age => {
+                *snapshot = Snapshot::read(journal);
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Takes entries that were made otherwise.
@@ -58,6 +101,7 @@ impl Recorder {
         Self {
             live,
             history: None,
+            is_mixed: false,
         }
     }
 
@@ -65,9 +109,18 @@ impl Recorder {
     ///
     /// # Errors
     /// If it cannot be recorded and its id may be known, so that it might be started twice.
-    pub(super) fn add(&mut self, index: usize, task: &mut Task, host: &Host) -> io::Result<()> {
+    pub(in crate::control) fn add(
+        &mut self,
+        index: usize,
+        task: &mut Task,
+        host: &Host,
+    ) -> io::Result<()> {
         let request = entry(self.history.as_ref(), &mut task.request, &task.label, host);
-        match self.live.add(index, request) {
+        let argv = match &task.request {
+            JobRequest::Exec(exec) if self.is_mixed => Some(exec.argv.as_slice()),
+            JobRequest::Exec(_) | JobRequest::Attach { .. } => None,
+        };
+        match self.live.add(index, request, argv) {
             Err(error) if self.history.is_some() => Err(error),
             // It serves those who attach later, and must not keep a command from running.
             Ok(()) | Err(_) => Ok(()),
@@ -75,29 +128,52 @@ impl Recorder {
     }
 
     /// Returns the entries.
-    pub(super) const fn live(&mut self) -> &mut Live {
+    pub(in crate::control) const fn live(&mut self) -> &mut Live {
         &mut self.live
     }
 
     /// Ends the run.
-    pub(super) fn close(self) {
+    pub(in crate::control) fn close(self) {
         self.live.close();
     }
 }
 
+impl Snapshot {
+    fn read(journal: &Journal) -> Self {
+        // Before the files are read: the ages are at least as long.
+        let read = Instant::now();
+        Self {
+            history: journal.history(),
+            read,
+        }
+    }
+
+    /// Returns the time since a request may first have been sent.
+    fn age(&self, id: RequestId, host: &Host) -> Option<Duration> {
+        let age = self.history.age(id, &host.agent)?;
+        Some(age.saturating_add(self.read.elapsed()))
+    }
+}
+
 /// Returns the journal's entry for a request, and sets its age. Without a history it is new.
-fn entry(history: Option<&History>, request: &mut JobRequest, label: &str, host: &Host) -> Request {
+fn entry(
+    snapshot: Option<&Snapshot>,
+    request: &mut JobRequest,
+    label: &str,
+    host: &Host,
+) -> Request {
     let id = request.id();
-    if let (Some(history), JobRequest::Exec(exec)) = (history, request) {
-        let age = history.age(id, &host.agent);
+    if let (Some(snapshot), JobRequest::Exec(exec)) = (snapshot, request) {
+        let age = snapshot.age(id, host);
         exec.age_ms = age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
     }
     Request {
         id,
         host: label.to_owned(),
         agent: host.agent,
-        offsets: history.map_or_else(Default::default, |history| {
-            history
+        offsets: snapshot.map_or_else(Default::default, |snapshot| {
+            snapshot
+                .history
                 .find(id, &host.agent)
                 .map_or([Offsets::UNKNOWN; 2], |before| before.offsets)
         }),

@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Report;
 use super::show::Capture;
-pub use super::tally::Tally;
+pub use super::tally::{Tally, names};
+use super::{JobRequest, Report};
 use crate::control::contact::NO_ANSWER;
 use crate::control::limits;
 use crate::escape;
@@ -127,10 +127,18 @@ const SHELL: &[char] = &[
     ' ', '\t', '\n', '|', '&', ';', '<', '>', '(', ')', '$', '`', '"', '\'', '*', '?', '=', '~',
 ];
 
+/// Adds the directory or program to the report on a command that could not be started, unless it has a note.
+pub fn note_unstarted(report: &mut Report, request: &JobRequest) {
+    if let (Some(Outcome::SpawnFailed { step, .. }), None, JobRequest::Exec(exec)) =
+        (report.outcome, &report.note, request)
+    {
+        report.note = Some(unstarted(exec, step));
+    }
+}
+
 /// Returns the directory that could not be entered, or the program that could not be started, quoted as for a shell, and
 /// a hint if the program's name looks like a whole command line: no program splits argv into words.
-#[must_use]
-pub fn unstarted(exec: &Exec, step: StartStep) -> String {
+fn unstarted(exec: &Exec, step: StartStep) -> String {
     if let (StartStep::Directory, Some(cwd)) = (step, &exec.cwd) {
         return escape::shell_word(&cwd.as_os_str().to_string_lossy()).into_owned();
     }

@@ -25,7 +25,7 @@ use crate::message::{OsText, RequestId};
 /// Requests that a run is about to send.
 #[derive(Debug)]
 pub struct Plan {
-    /// Command of all requests.
+    /// Command of all requests that have no other.
     pub argv: Vec<OsText>,
     /// Lifetime of the records.
     pub keeping: Keeping,
@@ -70,7 +70,9 @@ pub struct Live {
     /// True if the offsets of outputs are not recorded.
     untracked: Arc<AtomicBool>,
     states: Vec<State>,
-    /// Requests that earlier runs may have records of.
+    /// True if earlier runs may have records of the requests.
+    is_before: bool,
+    /// Those requests.
     known: Vec<Option<Request>>,
     /// Requests to settle in earlier runs when this one ends: all at once, as each time all runs are read.
     settled: HashSet<(RequestId, PublicKey)>,
@@ -111,6 +113,7 @@ impl Live {
             untracked: Arc::default(),
             states: states.collect(),
             settled: HashSet::new(),
+            is_before: plan.known == Known::Before,
             known: match plan.known {
                 Known::New => Vec::new(),
                 Known::Before => plan.requests,
@@ -118,22 +121,34 @@ impl Live {
         })
     }
 
-    /// Records one more request, in the place of one that was `None`, before anything of it is sent.
+    /// Records one more request, in the place of one that was `None` or behind all others, before anything of it is sent.
+    /// `argv` is its command, if that is not the run's.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(&mut self, place: usize, request: Request) -> io::Result<()> {
+    pub fn add(
+        &mut self,
+        place: usize,
+        request: Request,
+        argv: Option<&[OsText]>,
+    ) -> io::Result<()> {
         let mut text = Vec::new();
-        push_line(&mut text, place as u64, &request);
+        push_line(&mut text, place as u64, &request, argv.map(shown));
         for (output, offsets) in Output::ALL.into_iter().zip(request.offsets) {
             if offsets != Offsets::default() {
                 self.slots.write_offsets(place as u64, output, offsets)?;
             }
         }
         self.lines.write_all(&text)?;
+        if self.states.len() <= place {
+            self.states.resize(place + 1, State::Void);
+        }
         self.states[place] = State::Open;
-        if let Some(known) = self.known.get_mut(place) {
-            *known = Some(request);
+        if self.is_before {
+            if self.known.len() <= place {
+                self.known.resize(place + 1, None);
+            }
+            self.known[place] = Some(request);
         }
         Ok(())
     }
@@ -207,17 +222,18 @@ fn text(now: &Moment, plan: &Plan) -> Vec<u8> {
     text.push(b'\n');
     for (slot, request) in (0..).zip(&plan.requests) {
         let Some(request) = request else { continue };
-        push_line(&mut text, slot, request);
+        push_line(&mut text, slot, request, None);
     }
     text
 }
 
-fn push_line(text: &mut Vec<u8>, slot: u64, request: &Request) {
+fn push_line(text: &mut Vec<u8>, slot: u64, request: &Request, argv: Option<Vec<OsText>>) {
     let line = Line {
         slot,
         id: request.id,
         host: request.host.clone(),
         agent: request.agent.to_string(),
+        argv,
     };
     serde_json::to_writer(&mut *text, &line).expect("strings and numbers have a JSON form");
     text.push(b'\n');

@@ -50,6 +50,9 @@ pub(super) struct Line {
     pub(super) id: RequestId,
     pub(super) host: String,
     pub(super) agent: String,
+    /// Command, if the requests of the run have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) argv: Option<Vec<OsText>>,
 }
 
 /// Run as read from its files.
@@ -121,7 +124,7 @@ impl Past {
                 id: line.id,
                 host: line.host,
                 agent: line.agent.parse().ok()?,
-                argv: heading.argv.clone(),
+                argv: line.argv.unwrap_or_else(|| heading.argv.clone()),
                 sent: sent.clone(),
                 state,
                 live,

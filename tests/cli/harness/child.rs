@@ -74,6 +74,11 @@ impl Child {
         self.stdin.as_mut().expect("stdin is open")
     }
 
+    /// Ends stdin.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
     pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.process)
     }

@@ -3,7 +3,7 @@
 use super::source::{Sources, code, header, inline, read};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
-const SANS_IO: [&str; 18] = [
+const SANS_IO: [&str; 19] = [
     "wire/",
     "crypto/",
     "session/",
@@ -13,6 +13,7 @@ const SANS_IO: [&str; 18] = [
     "agent/chat/",
     "agent/outbox.rs",
     "agent/access/policy_source.rs",
+    "control/batch/intake.rs",
     "control/chat_client/",
     "control/contact.rs",
     "control/exec/remote_job/",

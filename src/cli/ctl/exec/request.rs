@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,6 +12,7 @@ use super::ExecArgs;
 use crate::control::console;
 use crate::control::exec::JobRequest;
 use crate::control::fleet::{HostWords, substitute};
+use crate::duration::millis;
 use crate::message::limits::{LINE, SCRIPT};
 use crate::message::{Exec, OsText, RequestId, Terminal};
 use crate::net::Target;
@@ -105,9 +105,4 @@ fn terminal() -> Terminal {
         term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
         window: console::window(),
     }
-}
-
-/// Returns whole milliseconds, saturating.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

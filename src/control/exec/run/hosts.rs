@@ -214,11 +214,7 @@ impl Run<'_> {
     }
 
     fn on_ended(&mut self, index: usize, mut report: Report) {
-        if let (Some(Outcome::SpawnFailed { step, .. }), None, JobRequest::Exec(exec)) =
-            (report.outcome, &report.note, &self.tasks[index].request)
-        {
-            report.note = Some(summary::unstarted(exec, step));
-        }
+        summary::note_unstarted(&mut report, &self.tasks[index].request);
         self.flush(index);
         self.restore();
         if self.is_retried(index, &report) {
