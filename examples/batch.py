@@ -6,6 +6,7 @@
 prints how the command ended on each target, in the order of the targets. Batch is what to copy: each call of run()
 sends one request and waits for the record with its tag.
 """
+import itertools
 import json
 import subprocess
 import sys
@@ -18,21 +19,25 @@ class Batch:
 
     def __init__(self, *options):
         self.process = subprocess.Popen(
-            ["udpctl", "batch", *options, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            ["udpctl", "batch", *options, "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            bufsize=1,
         )
-        self.lock = threading.Lock()
+        # Only writers wait for it: the reader must go on while a pipe is full.
+        self.writing = threading.Lock()
         self.waiting = {}
-        self.sent = 0
+        self.tags = itertools.count(1)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
     def submit(self, target, argv, **more):
         """Sends a request to one host, with stdin, timeout, id, user, env and cwd if wanted; returns its future."""
-        future = Future()
-        with self.lock:
-            self.sent += 1
-            self.waiting[self.sent] = future
-            request = {"target": target, "argv": argv, "tag": self.sent, **more}
+        tag, future = next(self.tags), Future()
+        self.waiting[tag] = future
+        request = {"target": target, "argv": argv, "tag": tag, **more}
+        with self.writing:
             self.process.stdin.write(json.dumps(request) + "\n")
         return future
 
@@ -43,13 +48,13 @@ class Batch:
     def _read(self):
         for line in self.process.stdout:
             record = json.loads(line)
-            with self.lock:
-                future = self.waiting.pop(record.get("tag"))
+            future = self.waiting.pop(record["tag"])
             if record["type"] == "error":
                 future.set_exception(ValueError(record["error"]))
             else:
                 future.set_result(record)
-        for future in self.waiting.values():
+        # The output ends once every request has its record, or when udpctl has failed.
+        for future in list(self.waiting.values()):
             future.set_exception(EOFError("udpctl has ended"))
 
     def close(self):
@@ -68,7 +73,7 @@ def main(words):
     for target, future in zip(targets, futures):
         try:
             record = future.result()
-            print(f"{target}: {record['class']}: {record['stdout'].get('text', '').strip()}")
+            print(f"{target}: {record['class']}: {record['stdout'].get('text')!r}")
         except (EOFError, ValueError) as error:
             print(f"{target}: {error}")
     sys.exit(batch.close())

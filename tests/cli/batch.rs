@@ -280,7 +280,7 @@ fn no_request_begins_while_records_wait_for_a_slow_reader() {
         count() >= 5 && agent.jobs().left().is_empty()
     });
     // Further commands would begin while these run.
-    for _ in 0..10 {
+    for _ in 0..REQUESTS {
         let exec = user.udpctl(["exec", &host, "--", "true"]);
         assert_eq!(exec.outcome().status, 0);
     }

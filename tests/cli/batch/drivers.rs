@@ -47,7 +47,7 @@ fn the_example_in_python_matches_the_records_by_tag() {
     let args = [&targets[0], "@none", &targets[1], "--", "echo", "hi"];
     example(&user, "batch.py", &args)
         .stdout(format!(
-            "{}: ok: hi\n@none: \"target\": @none: the inventory has no such group\n{}: ok: hi\n",
+            "{}: ok: 'hi\\n'\n@none: \"target\": @none: the inventory has no such group\n{}: ok: 'hi\\n'\n",
             targets[0], targets[1]
         ))
         .stderr("2 ok of 2 in TIME\nbad lines: 1\n")
