@@ -1,7 +1,8 @@
 //! Loop of `exec` and `attach`: one thread that feeds the jobs of all hosts and waits for the next event.
 //!
 //! The loop blocks only in its `select`: names are looked up by threads of their own, and so are the streams read and
-//! written. Invariant: when it returns, everything that was received and has a reader is written.
+//! written. Invariant: when it returns, everything that was received and has a reader is written, unless the user has left it
+//! or the network has failed.
 
 mod ends;
 mod hosts;

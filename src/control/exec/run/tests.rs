@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::control::client::NoSocket;
 use crate::control::exec::{Escaping, Fleet, Goal, JobRequest, Labels, Style, TerminalMode};
-use crate::control::host_resolver::HostError;
+use crate::control::host_resolver::{Host, HostError};
 use crate::control::stdio::{Sink, Streams};
 use crate::crypto::SecretKey;
 use crate::message::{Exec, RequestId};
@@ -131,4 +131,79 @@ fn a_writer_that_fails_ends_the_run_and_is_named() {
     let failure = finish.failure.unwrap().to_string();
     assert!(failure.starts_with("standard output: "), "{failure}");
     assert!(stderr.text().contains(&failure), "{}", stderr.text());
+}
+
+/// Input that notes whether the messages in `stderr` were there when it was first read.
+struct Input {
+    stderr: std::fs::File,
+    seen: Arc<Mutex<Option<String>>>,
+}
+
+impl io::Read for Input {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let mut seen = self.seen.lock().unwrap();
+        if seen.is_none() {
+            let mut text = vec![0; 4096];
+            let length = self.stderr.read(&mut text).unwrap_or(0);
+            *seen = Some(String::from_utf8_lossy(&text[..length]).into_owned());
+        }
+        Ok(0)
+    }
+}
+
+#[test]
+fn no_input_is_read_while_a_name_is_looked_up() {
+    let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
+    let client = Client::open(identity).unwrap();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let paths = client.paths(&[silent.local_addr().unwrap()]).unwrap();
+    let task = |label: &str, host| {
+        let mut exec = Exec::new(RequestId([7; 16]), vec!["cat".into()]);
+        exec.stdin = true;
+        Task {
+            label: label.into(),
+            host,
+            request: JobRequest::Exec(exec),
+        }
+    };
+    let host = Host {
+        label: "web".into(),
+        agent: SecretKey::generate(&mut Rng::from_seed([2; 32])).public(),
+        paths,
+        ticket: None,
+    };
+    let tasks = vec![
+        task("web", TaskHost::Found(Ok(host))),
+        task("name", TaskHost::Named("nowhere.invalid".parse().unwrap())),
+    ];
+    let settings = Settings {
+        goal: Goal::Result,
+        contact_timeout: Duration::from_secs(2),
+        retry_for: limits::RETRY_FOR,
+        style: Style::Plain,
+        stdin: true,
+        terminal_mode: TerminalMode::Apart,
+        forward: Vec::new(),
+        verbosity: Verbosity::Quiet,
+        fleet: Fleet::default(),
+    };
+    let (reader, stderr) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+    let seen = Arc::default();
+    let streams = Streams {
+        stdin: Some(Box::new(Input {
+            stderr: reader.into(),
+            seen: Arc::clone(&seen),
+        })),
+        stdout: Sink::writer(Buffer::default()),
+        stderr: stderr.into(),
+    };
+    let signals = never();
+    let finish = run(
+        tasks,
+        settings,
+        Surroundings::new(&client, streams, &signals),
+    );
+    assert_eq!(finish.fates, [Fate::Unreachable; 2]);
+    let seen = seen.lock().unwrap().take().unwrap();
+    assert_eq!(seen, "udpctl: name: names cannot be looked up here\n");
 }
