@@ -65,7 +65,11 @@ impl Setup {
     /// Runs a command that only `happens` ends.
     fn run_while(&mut self, args: &[&str], happens: impl FnOnce(&mut Self, &mut Child)) -> Printed {
         let mut udpctl = Child::start(self.command(args, &["sleep", "600"]));
-        eventually("it runs", || !self.agent.jobs().left().is_empty());
+        // The command itself: a helper of the agent has the name of the agent before it has its own.
+        eventually("it runs", || {
+            let jobs = self.agent.jobs().left();
+            jobs.iter().any(|process| process.name == "sleep")
+        });
         happens(self, &mut udpctl);
         let (status, stderr) = udpctl.wait();
         Printed {
