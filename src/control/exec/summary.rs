@@ -1,7 +1,7 @@
 //! End of a run: a line or a JSON object for a host, and the exit status for one.
 //!
 //! Sans-IO. Not the meaning of outcomes, which comes from the table in `message`, nor the count of several hosts, which
-//! is in [`tally`](super::tally).
+//! is the [`Tally`].
 
 use std::fmt::Write as _;
 use std::time::Duration;
