@@ -6,16 +6,15 @@ use crate::message::Fate;
 
 /// Class of a host after a run, in words for a file name and an option.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// The command returned 0
+    /// The command returned 0.
     Ok,
-    /// The command failed, was ended or refused, or its result is not known
+    /// The command failed, was ended or refused, or its result is not known.
     Failed,
-    /// The host did not answer
+    /// The host did not answer.
     Unreachable,
-    /// The command was not begun there
+    /// The command was not begun there.
     Skipped,
 }
 

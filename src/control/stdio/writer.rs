@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -142,6 +143,20 @@ impl<T: Send + 'static> Writer<T> {
         self.queue.drain(..).map(|chunk| chunk.tag).collect()
     }
 
+    /// Writes what is queued until `deadline`, and handles the reports. What is left then, or after a failure, stays.
+    pub fn drain(&mut self, deadline: Instant) {
+        loop {
+            self.flush();
+            if self.is_idle() || self.broken {
+                return;
+            }
+            let Ok(report) = self.reports.1.recv_deadline(deadline) else {
+                return;
+            };
+            self.on_report(&report);
+        }
+    }
+
     /// Returns the memory in bytes of what waits for the batch in progress.
     #[must_use]
     pub const fn queued(&self) -> usize {
@@ -224,6 +239,28 @@ mod tests {
         let mut got = [0; 6];
         reader.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"aabbcc");
+    }
+
+    #[test]
+    fn what_is_queued_is_written_until_the_deadline() {
+        let (mut reader, sink) = pipe();
+        let mut writer = Writer::new(sink, None);
+        let chunk = |length| Chunk {
+            tag: (),
+            data: Bytes::from(vec![b'x'; length]),
+        };
+        writer.push(chunk(10)).unwrap();
+        writer.drain(Instant::now() + DEADLINE);
+        assert!(writer.is_idle());
+        // More than a pipe holds that nobody reads.
+        writer.push(chunk(1 << 20)).unwrap();
+        writer.drain(Instant::now());
+        assert!(!writer.is_idle());
+        let mut got = [0; 10];
+        reader.read_exact(&mut got).unwrap();
+        drop(reader);
+        writer.drain(Instant::now() + DEADLINE);
+        assert!(writer.push(chunk(1)).is_err(), "its reader is gone");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::control::exec::{Fleet, Terminals};
@@ -43,7 +44,7 @@ pub struct FleetOptions {
           conflicts_with = "stdin")]
     pub retries: u32,
     /// Add the hosts that were of CLASS in the last run over several hosts; may be repeated
-    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = classes())]
     pub rerun: Vec<Class>,
     /// Replace %h in ARGV by the name of the host, %n by its place among the targets, from 0, and %% by %
     #[arg(long)]
@@ -54,6 +55,12 @@ pub struct FleetOptions {
     /// Exit with the largest status of all commands; a host without a result counts as 255
     #[arg(short = 'S', long)]
     pub max_status: bool,
+}
+
+/// Returns the parser of the classes of the last run.
+fn classes() -> impl TypedValueParser<Value = Class> {
+    PossibleValuesParser::new(Class::ALL.map(Class::name))
+        .map(|name| Class::named(&name).expect("the parser takes the names of classes"))
 }
 
 /// Continuation after a canary.

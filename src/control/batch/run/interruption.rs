@@ -72,18 +72,8 @@ impl Batch<'_> {
     /// Writes what is queued, for a limited time.
     fn drain(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
-        for stream in 0..self.streams.len() {
-            loop {
-                self.streams[stream].flush();
-                if self.streams[stream].is_idle() {
-                    break;
-                }
-                let reports = self.streams[stream].reports().clone();
-                match reports.recv_deadline(deadline) {
-                    Ok(report) => self.on_written(stream, &report),
-                    Err(_) => return,
-                }
-            }
+        for stream in &mut self.streams {
+            stream.drain(deadline);
         }
     }
 }

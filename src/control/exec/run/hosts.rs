@@ -16,15 +16,18 @@ use crate::session::Ticket;
 use crate::time;
 
 impl Run<'_> {
-    /// Begins hosts as long as there is one to begin and a place for it.
-    pub(super) fn begin_some(&mut self) {
+    /// Begins hosts as long as there is one to begin and a place for it. Returns true if one has begun.
+    pub(super) fn begin_some(&mut self) -> bool {
+        let mut has_begun = false;
         let now = net::Clock.now();
         while !self.is_backlogged()
             && self.window.has_room(now)
             && let Some(index) = self.schedule.next(now)
         {
             self.begin(index, now);
+            has_begun = true;
         }
+        has_begun
     }
 
     /// Returns true while so much waits to be written that no further host begins.

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::super::JobRequest;
 use super::super::plan::Interruption;
 use super::super::tally;
-use super::super::{JobRequest, Output};
 use super::Run;
 use crate::control::fleet::Stop;
 use crate::control::journal::State;
@@ -119,18 +119,8 @@ impl Run<'_> {
     /// Writes what is queued, for a limited time.
     pub(super) fn drain(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
-        for stream in [Output::Stdout as usize, Output::Stderr as usize] {
-            loop {
-                self.streams[stream].flush();
-                if self.streams[stream].is_idle() {
-                    break;
-                }
-                let reports = self.streams[stream].reports().clone();
-                match reports.recv_deadline(deadline) {
-                    Ok(report) => self.on_written(stream, report),
-                    Err(_) => return,
-                }
-            }
+        for stream in &mut self.streams {
+            stream.drain(deadline);
         }
     }
 }

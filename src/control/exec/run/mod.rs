@@ -192,8 +192,11 @@ impl Run<'_> {
         }
         let (no_chunk, no_lookup, mut reader) = (never(), never(), None);
         loop {
-            self.begin_some();
             self.act();
+            // A host that has just ended makes room for others.
+            while self.begin_some() {
+                self.act();
+            }
             if self.active == 0 && self.schedule.is_done() {
                 self.conclude();
                 self.flush_streams();

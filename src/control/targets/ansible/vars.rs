@@ -2,7 +2,7 @@
 
 use crate::net::{Host, Target};
 
-/// What an inventory says about a host: where its agent is, and as whom to run commands.
+/// Variables of a host: the address of its agent, and the user as whom commands run there.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct HostVars {
     /// Address from `udpagent_address`.
