@@ -231,3 +231,17 @@ fn decoded(text: &str) -> Vec<u8> {
         .decode(text)
         .unwrap()
 }
+
+#[test]
+fn records_that_cannot_be_written_end_the_run_and_are_named_once() {
+    let (user, _agent, set, _) = fleet(2);
+    let mut udpctl = user.command("udpctl");
+    udpctl.args(["exec", "--jsonl", &set, "--", "echo", "hi"]);
+    udpctl.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+    let output = udpctl.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let words = "udpctl: standard output: No space left on device (os error 28)";
+    assert_eq!(stderr.matches(words).count(), 1, "{stderr}");
+    assert!(stderr.contains(" of 2 in "), "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+}

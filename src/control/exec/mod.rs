@@ -20,8 +20,8 @@ mod tally;
 pub use host_files::{HostDirectory, HostFileError, HostFiles};
 pub use job_log::{JobLog, LogEntry};
 pub use plan::{
-    Failure, Finish, Fleet, Interruption, Settings, Task, TaskHost, TerminalMode, Terminals,
-    Verbosity,
+    Failure, Finish, Fleet, Interruption, STDOUT, Settings, Task, TaskHost, TerminalMode,
+    Terminals, Verbosity,
 };
 pub use recorder::Recorder;
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};

@@ -140,6 +140,9 @@ pub enum Interruption {
     Failed,
 }
 
+/// Name of standard output in a [`Failure`].
+pub const STDOUT: &str = "standard output";
+
 /// Local failure that ended a run early.
 #[derive(Debug)]
 pub enum Failure {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::ExecArgs;
 use crate::cli::ctl::context::{note, print};
 use crate::control::exec::summary::{self, Fate, Tally};
-use crate::control::exec::{Finish, Interruption};
+use crate::control::exec::{Failure, Finish, Interruption, STDOUT};
 use crate::control::fleet::{Class, LastRun, Stop};
 use crate::message::VERSION;
 use crate::message::status::{self, UDPCTL_FAILURE};
@@ -81,7 +81,11 @@ impl<'a> Conclusion<'a> {
         if finish.interruption == Some(Interruption::BrokenPipe) {
             return Ok(status);
         }
-        if self.args.output.jsonl {
+        let is_stdout_broken = matches!(
+            &finish.failure,
+            Some(Failure::Stream { name, .. }) if *name == STDOUT
+        );
+        if self.args.output.jsonl && !is_stdout_broken {
             self.print_record(finish, &tally, status)?;
         }
         if !is_one {

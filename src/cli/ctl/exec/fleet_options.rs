@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::control::exec::{Fleet, Terminals};
@@ -59,7 +59,14 @@ pub struct FleetOptions {
 
 /// Returns the parser of the classes of the last run.
 fn classes() -> impl TypedValueParser<Value = Class> {
-    PossibleValuesParser::new(Class::ALL.map(Class::name))
+    let help = |class| match class {
+        Class::Ok => "The command returned 0",
+        Class::Failed => "The command failed, was ended or refused, or its result is not known",
+        Class::Unreachable => "The host did not answer",
+        Class::Skipped => "The command was not begun there",
+    };
+    let value = |class: Class| PossibleValue::new(class.name()).help(help(class));
+    PossibleValuesParser::new(Class::ALL.map(value))
         .map(|name| Class::named(&name).expect("the parser takes the names of classes"))
 }
 

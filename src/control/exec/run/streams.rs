@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::super::plan::STDOUT;
 use super::super::show::ByteCount;
 use super::super::{Failure, Goal, Interruption, Output, Task, Verbosity};
 use super::Run;
@@ -19,7 +20,7 @@ impl Run<'_> {
             self.written(account.slot, account.output, account.bytes);
         }
         let Some(error) = report.error else { return };
-        let name = ["standard output", "standard error"][stream];
+        let name = [STDOUT, "standard error"][stream];
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.quiet = true;
             self.finish
