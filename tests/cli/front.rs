@@ -3,17 +3,31 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Agent, Child, User, disturbed_commands, eventually, helper, waiting};
+use crate::runs::fleet;
 
 /// Number of times that the front is killed while commands run.
 const KILLS: usize = 5;
+
+/// Number of sessions whose messages a supervisor does not take in one turn.
+const SESSIONS: usize = 90;
 
 fn front(agent: &Agent) -> Option<Pid> {
     helper(agent.child.pid(), "udpagent-front")
 }
 
+/// Waits until a front runs: an agent prints its addresses before.
+fn running_front(agent: &Agent) -> Pid {
+    let mut found = None;
+    eventually("a front", || {
+        found = front(agent);
+        found.is_some()
+    });
+    found.expect("it was found")
+}
+
 /// Kills the front and waits until another one serves.
 fn kill_front(user: &User, agent: &Agent) {
-    let killed = front(agent).expect("a front runs");
+    let killed = running_front(agent);
     kill_process(killed, Signal::KILL).unwrap();
     eventually("another front", || {
         front(agent).is_some_and(|pid| pid != killed)
@@ -30,6 +44,45 @@ fn running_commands_survive_the_death_of_the_front_to_the_last_byte() {
             kill_front(&user, &agent);
         }
     });
+}
+
+#[test]
+fn a_command_that_a_front_has_accepted_before_its_death_runs() {
+    let (user, agent, _, targets) = fleet(SESSIONS);
+    let chatty = "while :; do echo x; sleep 0.01; done";
+    let detach = ["exec", "--detach", &targets[0], "--shell", chatty];
+    assert_eq!(user.udpctl(detach).outcome().status, 0);
+    // The supervisor is behind by more messages than it takes in one turn when the command is accepted, and it has
+    // something to report to the front that is gone.
+    agent.child.signal(Signal::STOP);
+    let ping = [
+        &["ping"],
+        &targets.iter().map(String::as_str).collect::<Vec<_>>()[..],
+    ]
+    .concat();
+    assert_eq!(user.udpctl(ping).outcome().status, 0);
+    let count = user.path("count");
+    let script = format!("echo x >>{}; echo done", count.display());
+    let id = "000000000000000000000000000000ef";
+    let user = &user;
+    std::thread::scope(|scope| {
+        let exec = ["exec", "--id", id, &targets[0], "--shell", &script];
+        let run = scope.spawn(move || user.udpctl(exec).outcome());
+        eventually("the command is accepted", || {
+            let jobs = user.udpctl(["jobs", &targets[0]]).outcome();
+            String::from_utf8_lossy(&jobs.stdout).contains(id)
+        });
+        kill_process(running_front(&agent), Signal::KILL).unwrap();
+        agent.child.signal(Signal::CONT);
+        let outcome = run.join().unwrap();
+        assert_eq!(
+            (outcome.status, &outcome.stdout[..]),
+            (0, &b"done\n"[..]),
+            "{}",
+            outcome.stderr
+        );
+    });
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
 }
 
 #[test]
@@ -129,7 +182,7 @@ fn a_front_ends_with_its_supervisor_even_if_it_is_stopped() {
     let user = User::new();
     let mut agent = user.agent();
     user.udpctl(["ping", &agent.target()]).outcome();
-    let front = front(&agent).expect("a front runs");
+    let front = running_front(&agent);
     kill_process(front, Signal::STOP).unwrap();
     agent.child.kill();
     // It might answer a controller otherwise, and nobody would know of the session.

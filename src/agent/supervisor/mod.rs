@@ -21,6 +21,7 @@ mod child;
 mod child_io;
 mod descriptors;
 mod end_of_input;
+mod front_connection;
 mod front_process;
 pub mod guard;
 pub mod handover;

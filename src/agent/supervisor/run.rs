@@ -6,11 +6,9 @@
 mod replacement;
 
 use std::io;
-use std::net::Shutdown;
 use std::time::Duration;
 
 use self::replacement::Replacement;
-use super::changes::Changes;
 use super::front_process::FrontProcess;
 use super::handover::Program;
 use super::messages::Connection;
@@ -19,7 +17,7 @@ use super::signals::Signals;
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
 use crate::agent::audit::{Event, Record};
-use crate::agent::ipc::{Frames, SocketInterest, ToFront, ToSupervisor};
+use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
 use crate::agent::jobs::{Force, JobId};
 use crate::agent::log;
 use crate::agent::service_manager::{ServiceManager, State};
@@ -194,7 +192,8 @@ impl Run {
         }
         // A front that is dismissed hears nothing more.
         if !self.is_executing() && self.supervisor.report_changes().is_err() {
-            self.on_front_lost(now);
+            self.supervisor.close_front();
+            more = true;
         }
         // No controller waits for the rest.
         more |= self.supervisor.conclude() && self.is_executing();
@@ -371,18 +370,6 @@ impl Run {
 }
 
 impl Supervisor {
-    /// Takes the connection to a new front.
-    fn connect(&mut self, connection: Frames<ToFront, ToSupervisor>) -> io::Result<()> {
-        let descriptor = connection.raw_fd();
-        let interest = SocketInterest::register(&self.registry, descriptor, tokens::FRONT)?;
-        self.front_interest = Some(interest);
-        self.front = Some(connection);
-        self.front_ready = true;
-        self.tally.fronts += 1;
-        self.changes = Changes::default();
-        Ok(())
-    }
-
     /// Records the start of the agent. If a required record cannot be written, commands are denied later.
     fn record_start(&mut self, listening: Vec<String>) {
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
@@ -416,29 +403,5 @@ impl Supervisor {
         if let Some(guard) = &mut self.guard {
             guard.end();
         }
-    }
-
-    /// Lets the front end, after it has sent its last messages.
-    fn dismiss_front(&mut self) {
-        if let Some(front) = &mut self.front {
-            self.tally.dismissed += 1;
-            // What it is told now is for the next one.
-            let _ = front.socket().shutdown(Shutdown::Write);
-        }
-    }
-
-    /// Forgets the connection to a front that is gone.
-    fn disconnect(&mut self) {
-        for &key in self.sessions.by_key().keys() {
-            self.tally.key_seen(key);
-        }
-        self.tally.on_front_lost();
-        self.redemptions.clear();
-        self.serving = None;
-        self.sessions.lose(Clock.now());
-        if let Some(interest) = self.front_interest.take() {
-            interest.deregister(&self.registry);
-        }
-        self.front = None;
     }
 }
