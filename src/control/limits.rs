@@ -29,6 +29,10 @@ pub const CLOSE: Duration = Duration::from_millis(500);
 /// ([`WINDOW_GROWTH`](crate::session::limits::WINDOW_GROWTH)).
 pub const WINDOW: usize = 256;
 
+/// Those where most commands run for longer than their agents take to answer: 128 MiB of initial credit, if all of them
+/// write more than is taken.
+pub const WINDOW_MOST: usize = 4 * WINDOW;
+
 /// Time after which a host that has not answered loses its place in the window, and stays asked, before any has
 /// answered: several round trips of the slowest paths, and a tenth of [`CONTACT_TIMEOUT`].
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use super::contact::Contact;
 use super::host_resolver::HostResolver;
 use super::limits;
 use super::query::{Action, Answer, Query, Question};
-use super::window::Window;
+use super::window::{Places, Window};
 use crate::net::{self, Clock};
 
 /// Conditions of a loop over questions.
@@ -64,7 +64,8 @@ pub fn run_queries_until(
     let mut waiting = (base..).zip(questions).peekable();
     let mut queries: HashMap<u32, Query> = HashMap::new();
     let first_contacts = client.first_contacts().min(limits::WINDOW);
-    let mut window = Window::new(conditions.window).with_first_contacts(first_contacts);
+    let mut window =
+        Window::new(Places::fixed(conditions.window)).with_first_contacts(first_contacts);
     let mut act = |slot: u32, query: &mut Query| {
         while let Some(action) = query.poll() {
             match action {

@@ -3,7 +3,8 @@
 //! Sans-IO. Not the order of the hosts, nor what is done with them. Invariants: a host that has answered holds a place
 //! until it ends, and nothing begins while all places are held; a host that does not answer holds its place for a limited
 //! time, and is counted until it answers or ends, so that the hosts in progress are bounded. That time follows the time
-//! that answers take: where a busy machine delays all of them, not more and more hosts begin.
+//! that answers take: where a busy machine delays all of them, not more and more hosts begin. The places grow in number
+//! only where commands that run hold them, as those cost this side little.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,10 +12,38 @@ use std::time::Duration;
 use super::limits;
 use crate::time::Instant;
 
+/// Number of the places of a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Places {
+    first: usize,
+    most: usize,
+}
+
+impl Places {
+    /// Creates a number that stays as it is; at least one.
+    #[must_use]
+    pub const fn fixed(places: usize) -> Self {
+        let first = if places == 0 { 1 } else { places };
+        Self { first, most: first }
+    }
+}
+
+impl Default for Places {
+    /// Creates a number that grows from [`limits::WINDOW`] up to [`limits::WINDOW_MOST`].
+    fn default() -> Self {
+        Self {
+            first: limits::WINDOW,
+            most: limits::WINDOW_MOST,
+        }
+    }
+}
+
 /// Places for the hosts in progress.
 #[derive(Debug)]
 pub struct Window {
     places: usize,
+    /// Upper bound of their number.
+    most: usize,
     /// Maximum number of hosts that hold a place and have not answered.
     first_contacts: usize,
     hosts: HashMap<u32, Phase>,
@@ -41,13 +70,14 @@ enum Phase {
 }
 
 impl Window {
-    /// Creates a window for `places` hosts at a time; at least one.
+    /// Creates a window without hosts.
     #[must_use]
-    pub fn new(places: usize) -> Self {
-        let places = places.max(1);
+    pub fn new(places: Places) -> Self {
+        let Places { first, most } = places;
         Self {
-            places,
-            first_contacts: places,
+            places: first,
+            most,
+            first_contacts: most,
             hosts: HashMap::new(),
             waiting: VecDeque::new(),
             counts: [0; 3],
@@ -89,6 +119,16 @@ impl Window {
             self.answer_time = Some((mean * 7 + sample) / 8);
             self.set(slot, Some(Phase::Answered));
             self.trim();
+            self.grow();
+        }
+    }
+
+    /// Adds a place if most of them are held by hosts that have answered: one with each answer, so that no more hosts are
+    /// asked at a time than before.
+    fn grow(&mut self) {
+        let [_, _, answered] = self.counts;
+        if 2 * answered > self.places && self.places < self.most {
+            self.places += 1;
         }
     }
 
@@ -182,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_next_host_begins_when_one_ends() {
-        let mut window = Window::new(4);
+        let mut window = Window::new(Places::fixed(4));
         assert_eq!(fill(&mut window, START, 0), 4);
         window.answered(2);
         assert!(!window.has_room(START));
@@ -193,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_host_that_does_not_answer_loses_its_place_and_is_still_in_progress() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(Places::fixed(2));
         fill(&mut window, START, 0);
         let end = window.next_deadline().unwrap();
         assert_eq!(end, START + limits::ANSWER_TIME);
@@ -216,7 +256,7 @@ mod tests {
 
     #[test]
     fn hosts_have_less_time_to_answer_where_others_answer_fast() {
-        let mut window = Window::new(3);
+        let mut window = Window::new(Places::fixed(3));
         let after = |micros| START + Duration::from_millis(micros);
         fill(&mut window, START, 0);
         assert!(!window.has_room(after(70)));
@@ -232,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_host_that_has_answered_keeps_its_place_however_long_it_takes() {
-        let mut window = Window::new(1);
+        let mut window = Window::new(Places::fixed(1));
         window.begin(START, 7);
         window.answered(7);
         assert_eq!(window.next_deadline(), None);
@@ -241,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_hosts_whose_answers_may_arrive_together_are_limited() {
-        let mut window = Window::new(8).with_first_contacts(3);
+        let mut window = Window::new(Places::fixed(8)).with_first_contacts(3);
         assert_eq!(fill(&mut window, START, 0), 3);
         window.answered(0);
         window.answered(0);
@@ -250,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_hosts_that_do_not_answer_are_bounded() {
-        let mut window = Window::new(256);
+        let mut window = Window::new(Places::fixed(256));
         let (mut now, mut slot) = (START, 0);
         for _ in 0..100 {
             slot = fill(&mut window, now, slot);
@@ -263,15 +303,48 @@ mod tests {
 
     #[test]
     fn a_window_without_places_lets_one_host_begin_at_a_time() {
-        let mut window = Window::new(0).with_first_contacts(0);
+        let mut window = Window::new(Places::fixed(0)).with_first_contacts(0);
         assert_eq!(fill(&mut window, START, 0), 1);
+    }
+
+    #[test]
+    fn the_places_grow_where_running_commands_hold_them_and_not_with_silent_or_short_ones() {
+        let mut window = Window::new(Places::default());
+        // Commands that end at once.
+        for slot in 0..1000 {
+            window.begin(START, slot);
+            window.answered(slot);
+            window.ended(slot);
+        }
+        let mut begun = fill(&mut window, START, 1000);
+        assert_eq!(begun, 1000 + 256);
+        // Commands that run.
+        let mut answered = 1000;
+        let mut widths = Vec::new();
+        while window.in_progress() < limits::WINDOW_MOST {
+            for slot in answered..begun {
+                window.answered(slot);
+            }
+            answered = begun;
+            begun = fill(&mut window, START, begun);
+            assert!(begun > answered, "it is full at {widths:?}");
+            widths.push(window.in_progress());
+        }
+        assert_eq!(widths, [384, 512, 640, 768, 896, 1024]);
+        (answered..begun).for_each(|slot| window.answered(slot));
+        assert!(!window.has_room(START));
+        // The number that the user names stays.
+        let mut window = Window::new(Places::fixed(8));
+        fill(&mut window, START, 0);
+        (0..8).for_each(|slot| window.answered(slot));
+        assert!(!window.has_room(START));
     }
 
     proptest! {
         /// Each step: a host, what happens to it, and the time that passes.
         #[test]
         fn any_order_of_events_keeps_the_counts(steps: Vec<(u8, u8, u16)>) {
-            let mut window = Window::new(5);
+            let mut window = Window::new(Places::fixed(5));
             let mut now = START;
             for (slot, event, pause) in steps {
                 now += Duration::from_millis(pause.into());

@@ -329,3 +329,27 @@ fn a_silent_host_is_no_skipped_one_when_errors_stop_the_run() {
     .status(4)
     .run();
 }
+
+#[test]
+fn more_hosts_are_in_progress_where_commands_run_for_long() {
+    let hosts = 300;
+    let (user, _agent, _, targets) = fleet(hosts);
+    let (count, fifo) = (user.path("count"), user.path("fifo"));
+    fs::write(&count, "").unwrap();
+    let mode = rustix::fs::Mode::from(0o600);
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
+    // Each waits until somebody opens the other end, and all of them have to run for that.
+    let script = format!("echo x >>{}; : <{}", count.display(), fifo.display());
+    let set = targets.join(",");
+    let (user, set, script) = (&user, &set, &script);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(move || exec(user, &[set, "--shell", script]).outcome());
+        eventually("all of them run", || {
+            fs::read_to_string(&count).unwrap().lines().count() == hosts
+        });
+        fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+        let outcome = run.join().unwrap();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    });
+}

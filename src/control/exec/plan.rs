@@ -11,7 +11,7 @@ use super::show::Style;
 use super::{Goal, JobRequest, Report};
 use crate::control::fleet::{Rules, Stop};
 use crate::control::host_resolver::{Host, HostError};
-use crate::control::limits;
+use crate::control::window::Places;
 use crate::message::Fate;
 use crate::net::Target;
 use crate::session::Ticket;
@@ -89,10 +89,10 @@ pub struct Settings {
 }
 
 /// Settings of a run over several hosts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Fleet {
     /// Hosts in progress at a time.
-    pub window: usize,
+    pub places: Places,
     /// Order of the hosts, and reasons to stop.
     pub rules: Rules,
     /// Further attempts to reach a host that does not answer.
@@ -103,19 +103,6 @@ pub struct Fleet {
     pub terminals: Terminals,
     /// True if the user's lines on the terminal ask for the progress, or answer a question.
     pub keyboard: bool,
-}
-
-impl Default for Fleet {
-    fn default() -> Self {
-        Self {
-            window: limits::WINDOW,
-            rules: Rules::default(),
-            retries: 0,
-            stdin_drop: None,
-            terminals: Terminals::default(),
-            keyboard: false,
-        }
-    }
 }
 
 /// Standard output and standard error, true if they are terminals.

@@ -272,7 +272,12 @@ impl KnownAgents {
     /// Returns the lines with this name.
     fn same(&self, pattern: &Pattern) -> Vec<Line> {
         if let Pattern::Target(target) = pattern {
-            return self.targets.get(target).cloned().unwrap_or_default();
+            return self
+                .targets
+                .get(target)
+                .cloned()
+                .unwrap_or_default()
+                .into_vec();
         }
         let lines = self.patterns.get(&pattern.prefix()).into_iter().flatten();
         let same = lines.filter(|(other, _)| other == pattern);
@@ -282,7 +287,7 @@ impl KnownAgents {
     /// Forgets the lines with this name and returns them.
     fn remove(&mut self, pattern: &Pattern) -> Vec<Line> {
         if let Pattern::Target(target) = pattern {
-            return self.targets.remove(target).unwrap_or_default();
+            return self.targets.remove(target).unwrap_or_default().into_vec();
         }
         let same = self.same(pattern);
         if let Some(lines) = self.patterns.get_mut(&pattern.prefix()) {

@@ -16,6 +16,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 pub use self::change::{Added, Entry, Imported, OnChange, Removal, Removed, add, import, remove};
 pub use self::error::{Changed, LineError, TrustError};
 pub use self::pattern::Pattern;
@@ -29,7 +31,7 @@ use crate::net::{DEFAULT_PORT, Target};
 pub struct KnownAgents {
     path: Arc<Path>,
     /// Lines that name one target.
-    targets: HashMap<Target, Vec<Line>>,
+    targets: HashMap<Target, SmallVec<[Line; 1]>>,
     /// Lines that name sets and patterns, by the text that all their targets begin with.
     patterns: HashMap<String, Vec<(Pattern, Line)>>,
     strays: Vec<(Source, LineError)>,
@@ -78,6 +80,7 @@ impl KnownAgents {
             strays: Vec::new(),
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        known.targets.reserve(text.lines().count());
         for (index, text) in text.lines().enumerate() {
             let mut words = text.split_whitespace();
             let Some(name) = words.next().filter(|word| !word.starts_with('#')) else {
@@ -117,7 +120,10 @@ impl KnownAgents {
     /// Returns all errors of the file's lines, in order of the lines.
     #[must_use]
     pub fn problems(&self) -> Vec<TrustError> {
-        let named = self.all_lines().filter_map(|(_, line)| {
+        let lines = self.targets.values().flatten();
+        let patterns = self.patterns.values().flatten();
+        let lines = lines.chain(patterns.map(|(_, line)| line));
+        let named = lines.filter_map(|line| {
             let error = line.key.as_ref().err()?;
             Some((line.source.clone(), error.clone()))
         });

@@ -29,19 +29,21 @@ impl Pattern {
         if text.contains(['*', '?']) {
             return glob(&text.to_ascii_lowercase(), port).map(Self::Glob);
         }
-        let set = NameSet::parse(text, 0).map_err(LineError::Set)?;
-        if set.is_plain() {
-            let target: Target = text.parse().map_err(LineError::Target)?;
-            let is_name = matches!(target.host(), Host::Name(_));
-            let port = if target.names_port() || !is_name {
-                target.port()
-            } else {
-                port
-            };
-            let target = Target::labelled(text, target.host().clone(), port);
-            return Ok(Self::Target(target));
+        if text.contains('[') {
+            let set = NameSet::parse(text, 0).map_err(LineError::Set)?;
+            if !set.is_plain() {
+                return self::set(&text.to_ascii_lowercase(), &set, port);
+            }
         }
-        self::set(&text.to_ascii_lowercase(), &set, port)
+        let target: Target = text.parse().map_err(LineError::Target)?;
+        let is_name = matches!(target.host(), Host::Name(_));
+        let port = if target.names_port() || !is_name {
+            target.port()
+        } else {
+            port
+        };
+        let target = Target::labelled(text, target.host().clone(), port);
+        Ok(Self::Target(target))
     }
 
     /// Returns the text before the first set of numbers or wildcard, with which all its targets begin.

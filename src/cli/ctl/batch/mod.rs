@@ -15,7 +15,8 @@ use super::args::ContactTimeout;
 use super::context::{Context, note, open_client, streams};
 use crate::control::batch::{self, Finish, Lines, Settings, Surroundings};
 use crate::control::exec::Interruption;
-use crate::control::{limits, signals};
+use crate::control::signals;
+use crate::control::window::Places;
 use crate::duration;
 use crate::message::status;
 
@@ -33,7 +34,7 @@ pub struct BatchArgs {
     /// standard input, of which each line is acted upon as soon as it is read
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Run at most N commands at a time [default: 256]
+    /// Run at most N commands at a time [default: 256, and up to 1024 where commands run for long]
     #[arg(short = 'f', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub fanout: Option<u32>,
     /// Read FILE, an inventory of Ansible (INI, YAML or a program), beside hosts.toml; may be repeated
@@ -69,8 +70,8 @@ pub fn run(args: &BatchArgs) -> Result<u8> {
     };
     let lines = Lines::start(input, move |number, bytes| parser.line(number, bytes))?;
     let settings = Settings {
-        window: args.fanout.map_or(limits::WINDOW, |most| {
-            usize::try_from(most).unwrap_or(usize::MAX)
+        places: args.fanout.map_or_else(Places::default, |most| {
+            Places::fixed(usize::try_from(most).unwrap_or(usize::MAX))
         }),
         contact_timeout: args.timeout.contact_timeout,
         retry_for: args.lease,

@@ -8,14 +8,14 @@ use clap::{Args, ValueEnum};
 
 use crate::control::exec::{Fleet, Terminals};
 use crate::control::fleet::{Batches, Canary, Class, Rules, Share, Then};
-use crate::control::limits;
+use crate::control::window::Places;
 use crate::duration;
 
 /// Options for several hosts.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Several hosts")]
 pub struct FleetOptions {
-    /// Run on at most N hosts at a time [default: 256]
+    /// Run on at most N hosts at a time [default: 256, and up to 1024 where commands run for long]
     #[arg(short = 'f', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub fanout: Option<u32>,
     /// Begin N hosts, or N% of all, and the next ones when all of these have ended
@@ -90,11 +90,12 @@ impl FleetOptions {
             Some(Next::Go) | None => Then::Go,
         };
         let as_usize = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let window = self.fanout.map_or(limits::WINDOW, as_usize);
+        let places = |hosts: u32| Places::fixed(as_usize(hosts));
+        let places = self.fanout.map_or_else(Places::default, places);
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Fleet {
             // The input goes to all hosts at once, so all of them run.
-            window: if stdin { window.max(hosts) } else { window },
+            places: if stdin { Places::fixed(hosts) } else { places },
             rules: Rules {
                 canary: self.canary.map(|hosts| Canary {
                     hosts: as_usize(hosts),

@@ -25,7 +25,7 @@ use crate::control::journal::Journal;
 use crate::control::limits;
 use crate::control::lookups::{LookupEvent, Lookups};
 use crate::control::stdio::{Chunk, Streams, Writer, Written};
-use crate::control::window::Window;
+use crate::control::window::{Places, Window};
 use crate::message::RequestId;
 use crate::net;
 use crate::session::Ticket;
@@ -34,7 +34,7 @@ use crate::session::Ticket;
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Requests in progress at a time.
-    pub window: usize,
+    pub places: Places,
     /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
     /// Time for which a silent agent is retried.
@@ -118,7 +118,7 @@ pub fn run(lines: &Lines, settings: Settings, surroundings: Surroundings<'_>) ->
         settings,
         intake: Intake::new(),
         lookups: Lookups::new(settings.contact_timeout),
-        window: Window::new(settings.window).with_first_contacts(client.first_contacts()),
+        window: Window::new(settings.places).with_first_contacts(client.first_contacts()),
         running: HashMap::new(),
         active: BTreeSet::new(),
         show: Show::new(Style::Json(limits::CAPTURE_FLEET)),

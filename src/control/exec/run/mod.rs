@@ -131,7 +131,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         ready: BTreeSet::new(),
         held: VecDeque::new(),
         schedule: Schedule::new(total, settings.fleet.rules),
-        window: Window::new(settings.fleet.window).with_first_contacts(client.first_contacts()),
+        window: Window::new(settings.fleet.places).with_first_contacts(client.first_contacts()),
         lookups: None,
         fates: vec![None; total],
         show: Show::new(settings.style),
