@@ -55,8 +55,8 @@ impl fmt::Display for Drops {
             "{datagrams} datagrams were dropped here, because the receive buffer was full"
         )?;
         // The kernel reports twice what it has granted (socket(7)).
-        if *buffer < 2 * net::limits::RECEIVE_BUFFER as u64 {
-            let wanted = net::limits::RECEIVE_BUFFER;
+        if *buffer < 2 * net::limits::FLEET_RECEIVE_BUFFER as u64 {
+            let wanted = net::limits::FLEET_RECEIVE_BUFFER;
             write!(
                 f,
                 "; the system allows {} bytes, set net.core.rmem_max to {wanted}",
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn drops_name_the_setting_that_helps() {
-        let full = 2 * net::limits::RECEIVE_BUFFER as u64;
+        let full = 2 * net::limits::FLEET_RECEIVE_BUFFER as u64;
         let words = |buffer| {
             let datagrams = 3;
             Drops { datagrams, buffer }.to_string()
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(words(full), begin);
         assert_eq!(
             words(425_984),
-            format!("{begin}; the system allows 212992 bytes, set net.core.rmem_max to 4194304")
+            format!("{begin}; the system allows 212992 bytes, set net.core.rmem_max to 16777216")
         );
     }
 

@@ -15,8 +15,12 @@ pub const PLAIN: usize = 1024;
 /// Interval between two reports of suppressed plain text.
 pub const SUPPRESSED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Receive buffer asked of the kernel, in octets: the replies of a fleet arrive together.
+/// Receive buffer that an agent asks of the kernel, in octets. What waits in a larger one under a flood would be late.
 pub const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Receive buffer that a controller asks of the kernel, in octets: the replies of a fleet arrive together. With the initial
+/// credit of 200 hosts in use at once, none is dropped.
+pub const FLEET_RECEIVE_BUFFER: usize = 16 << 20;
 
 /// Send buffer asked of the kernel, in octets.
 pub const SEND_BUFFER: usize = 2 << 20;

@@ -36,12 +36,13 @@ pub struct UdpCarriers {
     pub unbound: Vec<(SocketAddr, io::Error)>,
 }
 
-/// Binds a UDP socket to each address and returns them as carriers.
+/// Binds a UDP socket to each address and returns them as carriers, with the receive buffer of a controller.
 ///
 /// # Errors
 /// If no address could be bound: the last error.
 pub fn bind_udp(addresses: &[SocketAddr]) -> io::Result<UdpCarriers> {
-    let UdpSockets { sockets, unbound } = bind_sockets(addresses)?;
+    let buffer = limits::FLEET_RECEIVE_BUFFER;
+    let UdpSockets { sockets, unbound } = bind_all(addresses, buffer)?;
     let carriers = sockets
         .into_iter()
         .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket)?) as Box<dyn Carrier>))
@@ -57,15 +58,19 @@ pub struct UdpSockets {
     pub unbound: Vec<(SocketAddr, io::Error)>,
 }
 
-/// Binds a UDP socket to each address.
+/// Binds a UDP socket to each address, with the receive buffer of an agent.
 ///
 /// # Errors
 /// If no address could be bound: the last error.
 pub fn bind_sockets(addresses: &[SocketAddr]) -> io::Result<UdpSockets> {
+    bind_all(addresses, limits::RECEIVE_BUFFER)
+}
+
+fn bind_all(addresses: &[SocketAddr], receive_buffer: usize) -> io::Result<UdpSockets> {
     let mut sockets = Vec::new();
     let mut unbound = Vec::new();
     for &address in addresses {
-        match bind(address) {
+        match bind(address, receive_buffer) {
             Ok(socket) => sockets.push(socket),
             Err(error) => unbound.push((address, error)),
         }
@@ -101,7 +106,7 @@ pub fn rebind_sockets(
     }
     let mut unbound = Vec::new();
     for address in missing {
-        match bind(address) {
+        match bind(address, limits::RECEIVE_BUFFER) {
             Ok(socket) => sockets.push(socket),
             Err(error) => unbound.push((address, error)),
         }
@@ -116,7 +121,7 @@ pub fn rebind_sockets(
     drop(earlier);
     let again = std::mem::take(&mut unbound);
     for (address, _) in again {
-        match bind(address) {
+        match bind(address, limits::RECEIVE_BUFFER) {
             Ok(socket) => sockets.push(socket),
             Err(error) => unbound.push((address, error)),
         }
@@ -125,15 +130,15 @@ pub fn rebind_sockets(
 }
 
 /// Binds `address`. An IPv6 socket takes IPv6 alone, so that both families can share a port.
-fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<std::net::UdpSocket> {
     let domain = Domain::for_address(address);
     let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     // Beyond the system's limit only with CAP_NET_ADMIN; otherwise as much as the system allows.
-    if sockopt::set_socket_recv_buffer_size_force(&socket, limits::RECEIVE_BUFFER).is_err() {
-        socket.set_recv_buffer_size(limits::RECEIVE_BUFFER)?;
+    if sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer).is_err() {
+        socket.set_recv_buffer_size(receive_buffer)?;
     }
     if sockopt::set_socket_send_buffer_size_force(&socket, limits::SEND_BUFFER).is_err() {
         socket.set_send_buffer_size(limits::SEND_BUFFER)?;
@@ -144,12 +149,12 @@ fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
 }
 
 impl UdpCarrier {
-    /// Binds `address`.
+    /// Binds `address`, with the receive buffer of an agent.
     ///
     /// # Errors
     /// The system's.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Self::adopt(bind(address)?)
+        Self::adopt(bind(address, limits::RECEIVE_BUFFER)?)
     }
 
     /// Takes a bound socket, also of another process.
