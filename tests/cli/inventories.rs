@@ -138,3 +138,62 @@ fn an_invitation_may_name_a_host_of_hosts_toml() {
         .stdout("hi\n")
         .run();
 }
+
+#[test]
+fn a_broken_inventory_stops_only_commands_that_need_names() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "127.0.0.1:0"]);
+    let (target, key) = (agent.target(), agent.key());
+    user.udpctl(["trust", &target, key])
+        .stdout(format!("{target} is trusted now\n"))
+        .run();
+    let port = agent.port_of("127.0.0.1");
+    let text = format!(
+        "inventory = [\"none\"]\n[hosts.hall]\naddress = \"127.0.0.1\"\nport = {port}\nkey = \"{key}\"\n"
+    );
+    write_hosts_toml(&user, &text);
+    user.udpctl(["exec", &target, "--", "echo", "hi"])
+        .stdout("hi\n")
+        .run();
+    let outcome = user.udpctl(["ping", &target]).outcome();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let none = user.path("config/udpctl/none").display().to_string();
+    let words = format!("{none}: No such file or directory (os error 2)");
+    for args in [
+        &["ping", "localhost:7000"][..],
+        &["ping", "127.0.0.1"],
+        &["targets", &target, "-x", "web1"],
+        &["targets", "-a"],
+        &["targets", "-g", "web"],
+        &["targets", "@tag:blue"],
+        &["targets", "--groups"],
+        &["chat", "hall"],
+    ] {
+        user.udpctl(args)
+            .stderr(format!("udpctl: {words}\n"))
+            .status(2)
+            .run();
+    }
+    user.udpctl(["ping", &target, "--inventory", "absent"])
+        .stderr(format!("udpctl: {words}\n"))
+        .status(2)
+        .run();
+    let lines = [&target, "web1", "web2", &target]
+        .map(|target| format!("{{\"target\":\"{target}\",\"argv\":[\"true\"]}}\n"));
+    let outcome = user.udpctl(["batch", "-"]).stdin(lines.concat()).outcome();
+    let records = String::from_utf8(outcome.stdout).unwrap();
+    assert_eq!(records.matches("\"code\":0").count(), 2, "{records}");
+    let error = format!("\"error\":\"\\\"target\\\": {words}\"");
+    assert_eq!(records.matches(&error).count(), 2, "{records}");
+    // Without its port, the agent with the key of hosts.toml may be anywhere.
+    write_hosts_toml(&user, &text.replace(&format!("port = {port}\n"), ""));
+    user.udpctl(["ping", &target])
+        .stderr(format!("udpctl: {words}\n"))
+        .status(2)
+        .run();
+    write_hosts_toml(&user, "");
+    user.udpctl(["ping", &target, "--inventory", "absent"])
+        .stderr("udpctl: absent: No such file or directory (os error 2)\n")
+        .status(2)
+        .run();
+}

@@ -1,6 +1,6 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -78,7 +78,7 @@ impl Context {
     pub fn resolver(&self) -> Result<HostResolver> {
         let own_agent = AgentHome::locate(&environment, User::current()).ok();
         let mut resolver = HostResolver::open(&self.home, own_agent.as_ref())?;
-        for (target, pin) in self.inventory(&[])?.pins() {
+        for (target, pin) in self.inventory(&[], Inventory::pins)? {
             resolver.pin(target, pin);
         }
         for problem in resolver.problems() {
@@ -90,7 +90,7 @@ impl Context {
     /// Reads the known agents, with the keys of `hosts.toml`.
     pub fn known_agents(&self) -> Result<KnownAgents> {
         let mut known = KnownAgents::load(&self.home.known_agents())?;
-        for (target, pin) in self.inventory(&[])?.pins() {
+        for (target, pin) in self.inventory(&[], Inventory::pins)? {
             known.pin(target, pin);
         }
         Ok(known)
@@ -101,32 +101,35 @@ impl Context {
         Journal::new(self.home.requests(), boot_id())
     }
 
-    /// Returns the groups and hosts of `hosts.toml`, of the inventories that it names and of `more`. They are read by the
-    /// first call, whose `more` counts.
-    pub fn inventory(&self, more: &[PathBuf]) -> Result<RefMut<'_, Inventory>, TargetsError> {
+    /// Calls a function with the groups and hosts of `hosts.toml`, of the inventories that it names and of `more`; the first
+    /// call decides which these are. Prints what was passed over in a file that was read.
+    pub fn inventory<T>(
+        &self,
+        more: &[PathBuf],
+        look_up: impl FnOnce(&mut Inventory) -> Result<T, TargetsError>,
+    ) -> Result<T, TargetsError> {
         let mut inventory = self.inventory.borrow_mut();
         if inventory.is_none() {
             let mut read = Inventory::load(&self.home.inventory(), self.home.groups(), more)?;
             read.set_last_run(self.home.last_run());
-            for warning in read.warnings() {
-                note(&format!("udpctl: {warning}"));
-            }
             *inventory = Some(read);
         }
-        let inventory = RefMut::filter_map(inventory, Option::as_mut);
-        Ok(inventory.expect("it was read just now, or before"))
+        let inventory = inventory.as_mut().expect("it was read just now, or before");
+        let found = look_up(inventory);
+        warn(inventory);
+        found
     }
 
     /// Returns the groups and hosts for another thread.
     pub fn into_inventory(self, more: &[PathBuf]) -> Result<Inventory, TargetsError> {
-        drop(self.inventory(more)?);
+        self.inventory(more, |_| Ok(()))?;
         let inventory = self.inventory.into_inner();
         Ok(inventory.expect("it was read just now, or before"))
     }
 
     /// Returns the target that a name stands for.
     pub fn target(&self, target: &Target) -> Result<Target, TargetsError> {
-        Ok(self.inventory(&[])?.resolve(target.clone()))
+        self.inventory(&[], |inventory| inventory.resolve(target.clone()))
     }
 
     /// Returns the targets of sets, in order; at least one, unless there is no set.
@@ -135,7 +138,7 @@ impl Context {
             of: sets.to_vec(),
             without: Vec::new(),
         };
-        let targets = selection.targets(&mut *self.inventory(&[])?)?;
+        let targets = self.inventory(&[], |inventory| selection.targets(inventory))?;
         if targets.is_empty() && !sets.is_empty() {
             return Err(TargetsError::Nothing);
         }
@@ -148,7 +151,8 @@ impl Context {
         sets: &[Expression],
         options: &HostOptions,
     ) -> Result<Vec<Target>, TargetsError> {
-        let targets = select(sets, options)?.targets(&mut *self.inventory(&options.inventory)?)?;
+        let selection = select(sets, options)?;
+        let targets = self.inventory(&options.inventory, |known| selection.targets(known))?;
         if targets.is_empty() {
             return Err(TargetsError::Nothing);
         }
@@ -209,6 +213,13 @@ impl Context {
     pub fn link(&mut self) -> Result<Client> {
         let identity = self.identity()?;
         open_client(identity)
+    }
+}
+
+/// Prints what was passed over in inventories.
+pub fn warn(inventory: &mut Inventory) {
+    for warning in inventory.take_warnings() {
+        note(&format!("udpctl: {warning}"));
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use super::args::HostOptions;
 use super::context::{Context, print, select};
 use crate::control::fold::fold;
-use crate::control::targets::Expression;
+use crate::control::targets::{Expression, Inventory};
 use crate::net::Target;
 
 const EXAMPLES: &str = "\
@@ -51,12 +51,13 @@ pub struct TargetsArgs {
 /// Prints the targets.
 pub fn run(args: &TargetsArgs) -> Result<u8> {
     let context = Context::new()?;
-    let mut inventory = context.inventory(&args.hosts.inventory)?;
+    let more = &args.hosts.inventory;
     if args.groups {
-        print(&lines(inventory.group_names()))?;
+        print(&lines(context.inventory(more, Inventory::group_names)?))?;
         return Ok(0);
     }
-    let targets = select(&args.targets, &args.hosts)?.targets(&mut *inventory)?;
+    let selection = select(&args.targets, &args.hosts)?;
+    let targets = context.inventory(more, |inventory| selection.targets(inventory))?;
     let labels = targets.iter().map(Target::label);
     print(&if args.count {
         lines([targets.len().to_string()])

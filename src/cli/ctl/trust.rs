@@ -15,7 +15,7 @@ use crate::control::fold::fold;
 use crate::control::known_agents::{
     self, Added, Entry, Imported, KnownAgents, OnChange, Pattern, Removal,
 };
-use crate::control::targets::{Expression, TargetsError, read_text, text_of};
+use crate::control::targets::{Expression, Inventory, TargetsError, read_text, text_of};
 use crate::crypto::PublicKey;
 use crate::home;
 use crate::net::Target;
@@ -90,8 +90,7 @@ pub const fn on_change(replace: bool) -> OnChange {
 
 /// Fails if `hosts.toml` has another key for a target.
 pub fn refuse_key_of_hosts_toml(context: &Context, target: &Target, key: &PublicKey) -> Result<()> {
-    let inventory = context.inventory(&[])?;
-    let mut pins = inventory.pins();
+    let mut pins = context.inventory(&[], Inventory::pins)?.into_iter();
     match pins.find(|(other, pin)| other == target && pin.key != *key) {
         Some((_, pin)) => bail!(
             "{}: {target} has another key here; change it first",
@@ -99,6 +98,11 @@ pub fn refuse_key_of_hosts_toml(context: &Context, target: &Target, key: &Public
         ),
         None => Ok(()),
     }
+}
+
+/// Returns the port of names without one.
+fn default_port(context: &Context) -> Result<u16, TargetsError> {
+    context.inventory(&[], |inventory| Ok(inventory.default_port()))
 }
 
 fn list(context: &Context) -> Result<u8> {
@@ -122,7 +126,7 @@ fn import(context: &Context, file: &Path, on_change: OnChange) -> Result<u8> {
     } else {
         (file, read_text(file, home::MAX_FILE)?)
     };
-    let port = context.inventory(&[])?.default_port();
+    let port = default_port(context)?;
     let list = KnownAgents::parse_list(&text, name, port);
     if let Some(problem) = list.problems().first() {
         bail!("{problem}; nothing was changed");
@@ -179,7 +183,7 @@ fn remove(context: &Context, words: &[String]) -> Result<u8> {
 }
 
 fn removal(context: &Context, word: &str) -> Result<Removal, TargetsError> {
-    let port = context.inventory(&[])?.default_port();
+    let port = default_port(context)?;
     let pattern = Pattern::parse(word, port).ok();
     let pattern = pattern.filter(|pattern| !matches!(pattern, Pattern::Target(_)));
     if let Some(Pattern::Glob(_)) = pattern {

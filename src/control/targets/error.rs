@@ -1,6 +1,7 @@
 //! Reasons why the targets of a command are not known.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::group_name::GroupName;
 use super::syntax::ParseExpressionError;
@@ -17,6 +18,8 @@ pub enum TargetsError {
     Cycle(Vec<String>),
     /// A file of groups, hosts or sets cannot be used.
     Inventory { path: String, words: String },
+    /// The inventories that `hosts.toml` names cannot be used, for this reason.
+    Inventories(Arc<TargetsError>),
     /// A name of a set is no target.
     Set(ParseExpressionError),
     /// A line of a list of targets is no set.
@@ -49,6 +52,7 @@ impl fmt::Display for TargetsError {
                 write!(f, "groups that contain themselves: {}", names.join(" in "))
             }
             Self::Inventory { path, words } => write!(f, "{}: {}", line(path), line(words)),
+            Self::Inventories(error) => error.fmt(f),
             Self::Set(error) => error.fmt(f),
             Self::Line {
                 path,

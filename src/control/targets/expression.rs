@@ -48,7 +48,10 @@ pub trait Groups {
     fn members(&mut self, name: &GroupName) -> Result<IndexSet<Target>, TargetsError>;
 
     /// Returns the target that a name stands for.
-    fn resolve(&self, target: Target) -> Target;
+    ///
+    /// # Errors
+    /// [`TargetsError`]: what names stand for is not known.
+    fn resolve(&mut self, target: Target) -> Result<Target, TargetsError>;
 }
 
 impl Operand {
@@ -172,8 +175,8 @@ impl Expression {
         for (operator, operand) in &self.terms {
             let members = match operand {
                 Operand::Targets(names) => {
-                    let targets = names.names().map(|name| Ok(groups.resolve(target(name)?)));
-                    targets.collect::<Result<_, ParseExpressionError>>()?
+                    let targets = names.names().map(|name| groups.resolve(target(name)?));
+                    targets.collect::<Result<_, TargetsError>>()?
                 }
                 Operand::Groups(names) => {
                     let mut members = IndexSet::new();

@@ -19,7 +19,7 @@ use crate::escape;
 use crate::net::{Host, Target};
 
 /// Content of the file.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct HostsFile {
     /// Port of names without one.
     pub port: Option<u16>,
@@ -41,7 +41,7 @@ pub enum GroupText {
 }
 
 /// Host of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HostText {
     /// Name as it is written.
     pub name: String,

@@ -1,7 +1,8 @@
 //! Groups and hosts of `hosts.toml` and of Ansible's inventories: what their names stand for.
 //!
-//! Keys of agents are here only if `hosts.toml` has them; `known_agents` has the others. Invariant: a group that contains
-//! itself has no members and is an error.
+//! Keys of agents are here only if `hosts.toml` has them; `known_agents` has the others. Invariants: a group that contains
+//! itself has no members and is an error; an inventory that `hosts.toml` names is read when a group, or a target that is
+//! not an address with its port, is first needed, and the answer does not depend on what was read before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -37,12 +38,26 @@ pub struct Inventory {
     port: Option<u16>,
     /// The file, for errors, and the directory of what commands have named.
     files: (PathBuf, PathBuf),
+    /// Inventories that `hosts.toml` names.
+    inventories: Inventories,
     /// Record of the last run over several hosts.
     last_run: Option<PathBuf>,
     warnings: Vec<String>,
     /// Groups whose members are being looked up.
     path: Vec<String>,
     known: HashMap<String, IndexSet<Target>>,
+}
+
+/// Inventories that `hosts.toml` names.
+#[derive(Default, Debug)]
+enum Inventories {
+    /// They are part of the groups and hosts, or there are none.
+    #[default]
+    Read,
+    /// They are not read yet. The groups and hosts are those of this file.
+    Unread(HostsFile),
+    /// They cannot be used.
+    Failed(Arc<TargetsError>),
 }
 
 /// Some members of a group.
@@ -64,8 +79,8 @@ struct Entry {
 }
 
 impl Inventory {
-    /// Reads `hosts.toml`, which is empty if it is missing, the inventories that it names, and `more` of them. `cache` is
-    /// the directory for what commands name.
+    /// Reads `hosts.toml`, which is empty if it is missing. The inventories that it names are read when they are needed, or
+    /// at once if there are `more` of them. `cache` is the directory for what commands name.
     ///
     /// # Errors
     /// A file cannot be read, or is not as it has to be.
@@ -73,6 +88,22 @@ impl Inventory {
         let text = home::read(path, Readers::All).map_err(TargetsError::File)?;
         let file = hosts_file::parse(text.as_deref().unwrap_or_default());
         let file = file.map_err(|words| mistake(path, words))?;
+        if more.is_empty() && !file.inventories.is_empty() {
+            return Ok(Self {
+                inventories: Inventories::Unread(file.clone()),
+                ..Self::of(file, Content::default(), path, cache)
+            });
+        }
+        Self::read(file, path, cache, more)
+    }
+
+    /// Reads the inventories that `hosts.toml` names, and `more` of them.
+    fn read(
+        file: HostsFile,
+        path: &Path,
+        cache: PathBuf,
+        more: &[PathBuf],
+    ) -> Result<Self, TargetsError> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut content = Content::default();
         let named = file.inventories.iter().map(|named| directory.join(named));
@@ -80,6 +111,30 @@ impl Inventory {
             ansible::read(&inventory, &cache, &mut content)?;
         }
         Ok(Self::of(file, content, path, cache))
+    }
+
+    /// Reads what is not read yet.
+    ///
+    /// # Errors
+    /// [`TargetsError::Inventories`], also whenever it is called again.
+    fn complete(&mut self) -> Result<(), TargetsError> {
+        let error = match std::mem::take(&mut self.inventories) {
+            Inventories::Read => return Ok(()),
+            Inventories::Unread(file) => {
+                let (path, cache) = self.files.clone();
+                match Self::read(file, &path, cache, &[]) {
+                    Ok(read) => {
+                        let last_run = self.last_run.take();
+                        *self = Self { last_run, ..read };
+                        return Ok(());
+                    }
+                    Err(error) => Arc::new(error),
+                }
+            }
+            Inventories::Failed(error) => error,
+        };
+        self.inventories = Inventories::Failed(Arc::clone(&error));
+        Err(TargetsError::Inventories(error))
     }
 
     /// Gives the groups `@last:ok`, `@last:failed`, `@last:unreachable` and `@last:skipped` the hosts of a record.
@@ -184,10 +239,9 @@ impl Inventory {
         );
     }
 
-    /// Returns sentences about what was passed over in inventories.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    /// Returns sentences about what was passed over in inventories since the last call.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Returns the port of names without one.
@@ -197,27 +251,47 @@ impl Inventory {
     }
 
     /// Returns the user as whom commands run on a target, if a file says so for the name by which it was typed.
-    #[must_use]
-    pub fn user_of(&self, target: &Target) -> Option<&str> {
-        let named: Target = target.label().parse().ok()?;
-        let entry = self.hosts.get(&ansible::name_of(named.host()))?;
-        entry.user.as_deref()
+    ///
+    /// # Errors
+    /// An inventory cannot be used.
+    pub fn user_of(&mut self, target: &Target) -> Result<Option<&str>, TargetsError> {
+        let named: Option<Target> = target.label().parse().ok();
+        let Some(named) = named.filter(|named| !is_literal(named)) else {
+            return Ok(None);
+        };
+        self.complete()?;
+        let entry = self.hosts.get(&ansible::name_of(named.host()));
+        Ok(entry.and_then(|entry| entry.user.as_deref()))
     }
 
     /// Returns the keys of agents that `hosts.toml` has.
-    pub fn pins(&self) -> impl Iterator<Item = (Target, Pin)> {
+    ///
+    /// # Errors
+    /// An inventory cannot be used, and may have the address or the port of one of these agents.
+    pub fn pins(&mut self) -> Result<Vec<(Target, Pin)>, TargetsError> {
+        if let Inventories::Unread(file) = &self.inventories {
+            let is_reached = |host: &HostText| host.address.is_some() && host.port.is_some();
+            let mut with_keys = file.hosts.values().filter(|host| host.key.is_some());
+            if !with_keys.all(is_reached) {
+                self.complete()?;
+            }
+        }
         let hosts = self.hosts.values();
-        hosts.filter_map(|entry| Some((entry.target.clone(), entry.key.clone()?)))
+        let pins = hosts.filter_map(|entry| Some((entry.target.clone(), entry.key.clone()?)));
+        Ok(pins.collect())
     }
 
     /// Returns the names of all groups, with `@`.
-    #[must_use]
-    pub fn group_names(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// An inventory cannot be used.
+    pub fn group_names(&mut self) -> Result<Vec<String>, TargetsError> {
+        self.complete()?;
         let named = self.groups.keys().filter(|name| is_group_name(name));
         let named = named.map(|name| format!("@{name}"));
         let tags: BTreeSet<&String> = self.hosts.values().flat_map(|entry| &entry.tags).collect();
         let tags = tags.into_iter().map(|tag| format!("@{TAG}:{tag}"));
-        named.chain(tags).collect()
+        Ok(named.chain(tags).collect())
     }
 
     fn of_group(&mut self, name: &str) -> Result<IndexSet<Target>, TargetsError> {
@@ -307,7 +381,7 @@ fn mistake(path: &Path, words: String) -> TargetsError {
 
 impl Inventory {
     /// Returns the hosts of a class in the last run.
-    fn of_last_run(&self, class: &str) -> Result<IndexSet<Target>, TargetsError> {
+    fn of_last_run(&mut self, class: &str) -> Result<IndexSet<Target>, TargetsError> {
         let name = || GroupName::Of(LAST.into(), class.into());
         let class = Class::named(class).ok_or_else(|| TargetsError::NoGroup(name()))?;
         let path = self.last_run.as_deref();
@@ -317,12 +391,16 @@ impl Inventory {
         let run = run.ok_or_else(|| TargetsError::NoGroup(name()))?;
         let hosts = run.hosts(class).iter();
         let targets = hosts.filter_map(|host| Some(self.resolve(host.parse().ok()?)));
-        Ok(targets.collect())
+        targets.collect()
     }
 }
 
 impl Groups for Inventory {
     fn members(&mut self, name: &GroupName) -> Result<IndexSet<Target>, TargetsError> {
+        let is_last = matches!(name, GroupName::Of(source, _) if source == LAST);
+        if !is_last {
+            self.complete()?;
+        }
         match name {
             GroupName::Named(name) if name == ALL && !self.groups.contains_key(name) => {
                 self.everything()
@@ -341,14 +419,24 @@ impl Groups for Inventory {
         }
     }
 
-    fn resolve(&self, target: Target) -> Target {
+    fn resolve(&mut self, target: Target) -> Result<Target, TargetsError> {
+        if is_literal(&target) {
+            return Ok(target);
+        }
+        self.complete()?;
         let given = target.names_port().then(|| target.port());
         let entry = self.hosts.get(&ansible::name_of(target.host()));
         let (host, port) = match (entry, target.host()) {
             (Some(entry), _) => (entry.target.host().clone(), entry.target.port()),
             (None, Host::Name(_)) => (target.host().clone(), self.default_port()),
-            (None, Host::Ip(_) | Host::Zoned(..)) => return target,
+            (None, Host::Ip(_) | Host::Zoned(..)) => return Ok(target),
         };
-        Target::labelled(target.label(), host, given.unwrap_or(port))
+        let port = given.unwrap_or(port);
+        Ok(Target::labelled(target.label(), host, port))
     }
+}
+
+/// True for an address with its port, which stands for itself.
+fn is_literal(target: &Target) -> bool {
+    !target.is_name() && target.names_port()
 }

@@ -121,7 +121,7 @@ fn groups_tags_and_names_are_those_of_the_inventory() {
         labels(&all),
         ["web1", "web2", "web3", "db2:7005", "db1:7005"]
     );
-    let inventory = Inventory::parse(INVENTORY).unwrap();
+    let mut inventory = Inventory::parse(INVENTORY).unwrap();
     let names = [
         "@all",
         "@db",
@@ -131,7 +131,7 @@ fn groups_tags_and_names_are_those_of_the_inventory() {
         "@tag:blue",
         "@tag:new",
     ];
-    assert_eq!(inventory.group_names(), names);
+    assert_eq!(inventory.group_names().unwrap(), names);
 }
 
 #[test]

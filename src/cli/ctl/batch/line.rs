@@ -86,15 +86,16 @@ impl Parser {
                 "a request without its input has at most {LINE} bytes"
             ));
         }
-        let targets = targets.into_iter().map(|target| Member {
-            id: members.id.unwrap_or_else(|| RequestId(self.rng.bytes())),
-            user: exec
-                .user
-                .clone()
-                .or_else(|| self.inventory.user_of(&target).map(str::to_owned)),
-            target,
+        let targets = targets.into_iter().map(|target| {
+            let listed = self.inventory.user_of(&target);
+            let listed = listed.map_err(|error| format!("\"target\": {error}"))?;
+            Ok(Member {
+                id: members.id.unwrap_or_else(|| RequestId(self.rng.bytes())),
+                user: exec.user.clone().or_else(|| listed.map(str::to_owned)),
+                target,
+            })
         });
-        let targets = targets.collect();
+        let targets = targets.collect::<Result<_, String>>()?;
         let stdin = members.stdin.as_ref().map(OsText::as_os_str);
         let stdin = stdin.map(OsStr::as_bytes).map(Bytes::copy_from_slice);
         let request = Request {

@@ -12,7 +12,7 @@ use clap::Args;
 
 use self::line::Parser;
 use super::args::ContactTimeout;
-use super::context::{Context, note, open_client, streams};
+use super::context::{Context, note, open_client, streams, warn};
 use crate::control::batch::{self, Finish, Lines, Settings, Surroundings};
 use crate::control::exec::Interruption;
 use crate::control::signals;
@@ -59,7 +59,7 @@ pub fn run(args: &BatchArgs) -> Result<u8> {
         Box::new(file.with_context(|| args.file.display().to_string())?)
     };
     // The first call decides which inventories are read.
-    drop(context.inventory(&args.inventory)?);
+    context.inventory(&args.inventory, |_| Ok(()))?;
     let (client, resolver) = (open_client(context.identity()?)?, context.resolver()?);
     let (journal, rng) = (context.journal(), context.rng.fork());
     let signals = signals::catch_end(&[])?;
@@ -68,7 +68,12 @@ pub fn run(args: &BatchArgs) -> Result<u8> {
         rng,
         lease: args.lease,
     };
-    let lines = Lines::start(input, move |number, bytes| parser.line(number, bytes))?;
+    let lines = Lines::start(input, move |number, bytes| {
+        let line = parser.line(number, bytes);
+        // The first name may have had the inventories read.
+        warn(&mut parser.inventory);
+        line
+    })?;
     let settings = Settings {
         places: args.fanout.map_or_else(Places::default, |most| {
             Places::fixed(usize::try_from(most).unwrap_or(usize::MAX))

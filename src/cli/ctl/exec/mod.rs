@@ -260,7 +260,9 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
     for (rank, (target, host)) in std::iter::zip(&targets, hosts).enumerate() {
         let mut request = request::for_host(&template, args, target, rank, &mut context.rng);
         if let (JobRequest::Exec(exec), None) = (&mut request, &args.user) {
-            exec.user = context.inventory(&[])?.user_of(target).map(str::to_owned);
+            exec.user = context.inventory(&[], |inventory| {
+                Ok(inventory.user_of(target)?.map(str::to_owned))
+            })?;
         }
         tasks.push(Task {
             label: target.label().to_owned(),

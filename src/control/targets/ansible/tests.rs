@@ -40,7 +40,7 @@ fn targets(inventory: &mut Inventory, set: &str) -> String {
     let targets = set.parse::<Expression>().unwrap().targets(inventory);
     let targets = targets.unwrap_or_else(|error: TargetsError| panic!("{set}: {error}"));
     let words = targets.iter().map(|target| {
-        let user = inventory.user_of(target);
+        let user = inventory.user_of(target).unwrap();
         let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
         format!("{}={target}{user}", target.label())
     });
@@ -126,7 +126,7 @@ fn every_format_gives_the_same_hosts_and_groups() {
     fs::set_permissions(files.path("script"), fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["ini", "site", "list.json", "script", "bom.yml"] {
         let mut inventory = files.load(&[name]).unwrap();
-        assert_eq!(inventory.warnings(), [""; 0], "{name}");
+        assert_eq!(inventory.take_warnings(), [""; 0], "{name}");
         for (set, expected) in [
             (
                 "@web",
@@ -152,7 +152,7 @@ fn every_format_gives_the_same_hosts_and_groups() {
             assert_eq!(count, 6, "{name} {set}: both databases are one target");
         }
         assert_eq!(
-            inventory.group_names(),
+            inventory.group_names().unwrap(),
             ["@db", "@site", "@ungrouped", "@web"],
             "{name}"
         );
@@ -182,6 +182,32 @@ fn groups_of_several_files_are_united_and_hosts_toml_counts_more() {
     );
     assert_eq!(targets(&mut inventory, "@ungrouped"), "alone=alone:7009");
     assert_eq!(targets(&mut inventory, "@db"), "web1=web1:7011 as root");
+}
+
+#[test]
+fn an_address_with_its_port_stands_for_itself_whether_inventories_were_read_or_not() {
+    let files = Files::new(&[
+        ("hosts.toml", "inventory = [\"one\"]\n"),
+        (
+            "one",
+            "192.0.2.1 udpagent_address=192.0.2.2 udpagent_port=7001 udpagent_user=a note=\"{{ x }}\"\nw ansible_host={{x}}\n",
+        ),
+    ]);
+    let mut inventory = files.load(&[]).unwrap();
+    for set in ["192.0.2.1:7000", "192.0.2.1:7000,[2001:db8::1]:7000"] {
+        let expected: Vec<String> = set.split(',').map(|one| format!("{one}={one}")).collect();
+        assert_eq!(targets(&mut inventory, set), expected.join(", "));
+        assert_eq!(inventory.take_warnings(), [""; 0], "nothing was read");
+    }
+    assert_eq!(
+        targets(&mut inventory, "192.0.2.1"),
+        "192.0.2.1=192.0.2.2:7001 as a"
+    );
+    assert_eq!(inventory.take_warnings().len(), 1);
+    assert_eq!(
+        targets(&mut inventory, "192.0.2.1:7000"),
+        "192.0.2.1:7000=192.0.2.1:7000"
+    );
 }
 
 /// Files, each with its only mistake.
@@ -300,8 +326,9 @@ fn what_is_passed_over_is_a_warning() {
         ),
     ] {
         let files = Files::new(&[(name, text)]);
-        let inventory = files.load(&[name]).unwrap();
-        let warnings = inventory.warnings().iter();
+        let mut inventory = files.load(&[name]).unwrap();
+        let warnings = inventory.take_warnings();
+        let warnings = warnings.iter();
         let warnings: Vec<String> = warnings.map(|words| files.shown(words)).collect();
         assert_eq!(warnings, [format!("{name}: {words}")]);
     }
