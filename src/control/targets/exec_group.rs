@@ -3,9 +3,10 @@
 //! A command runs when its output is needed, and that is kept for a minute, so that the commands of a script do not ask
 //! again and again. Invariant: a command that fails, or does not end in time, gives no output.
 
+use std::fmt;
 use std::fs;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,11 +59,29 @@ impl Program<'_> {
     }
 }
 
+/// Reason why a command gives no output.
+#[derive(Debug)]
+pub enum ProgramError {
+    /// The system does not start this program.
+    Start(PathBuf, io::Error),
+    /// Another one, as a sentence.
+    Other(String),
+}
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(program, error) => write!(f, "cannot start {}: {error}", program.display()),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
 /// Returns the output of a command, or that of an earlier run that is kept in the file `cache`.
 ///
 /// # Errors
-/// A sentence about what went wrong.
-pub fn output(program: Program, cache: &Path) -> Result<String, String> {
+/// [`ProgramError`]
+pub fn output(program: Program, cache: &Path) -> Result<String, ProgramError> {
     let head = program.head();
     if let Some(kept) = kept(cache, program.most() + head.len() as u64)
         .as_deref()
@@ -86,14 +105,19 @@ fn kept(cache: &Path, most: u64) -> Option<String> {
         .filter(|_| age < limits::GROUP_KEPT)
 }
 
-fn run(program: Program) -> Result<String, String> {
+fn run(program: Program) -> Result<String, ProgramError> {
     let mut command = program.command();
     let most = program.most();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+        .map_err(|error| ProgramError::Start(command.get_program().into(), error))?;
+    collect(&mut child, most).map_err(ProgramError::Other)
+}
+
+/// Reads the output of a child, at most this many bytes, and waits for its end.
+fn collect(child: &mut Child, most: u64) -> Result<String, String> {
     let stdout = child.stdout.take().expect("stdout is a pipe");
     let (sender, receiver) = bounded(1);
     let reader = std::thread::Builder::new().name("group".into());
@@ -106,7 +130,7 @@ fn run(program: Program) -> Result<String, String> {
     let end = Instant::now() + limits::GROUP_COMMAND;
     let read = receiver.recv_deadline(end);
     let is_complete = matches!(&read, Ok(Ok(text)) if text.len() as u64 <= most);
-    let status = ended(&mut child, if is_complete { end } else { Instant::now() });
+    let status = ended(child, if is_complete { end } else { Instant::now() });
     let text = match read {
         Err(_) => {
             return Err(format!(
@@ -193,7 +217,12 @@ mod tests {
                 "the output of the command: stream did not contain valid UTF-8",
             ),
         ] {
-            assert_eq!(output(Program::Shell(command), &cache).unwrap_err(), words);
+            assert_eq!(
+                output(Program::Shell(command), &cache)
+                    .unwrap_err()
+                    .to_string(),
+                words
+            );
             assert!(!cache.exists());
         }
     }

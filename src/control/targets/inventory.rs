@@ -353,8 +353,8 @@ impl Inventory {
     fn named_by(&mut self, name: &str, command: &str) -> Result<IndexSet<Target>, TargetsError> {
         let (file, cache) = &self.files;
         let failed = |words| mistake(file, format!("group {name}: {words}"));
-        let text =
-            exec_group::output(Program::Shell(command), &cache.join(name)).map_err(failed)?;
+        let text = exec_group::output(Program::Shell(command), &cache.join(name))
+            .map_err(|error| failed(error.to_string()))?;
         let mut members = IndexSet::new();
         for set in sets_of_list(&format!("the command of group {name}"), &text)? {
             members.extend(set.targets(self)?);

@@ -1,16 +1,18 @@
 //! Inventories as files: their format, and programs that are run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::content::Content;
 use super::{ini, node, program, yaml};
 use crate::control::limits;
 use crate::control::targets::error::TargetsError;
-use crate::control::targets::exec_group::{self, Program};
+use crate::control::targets::exec_group::{self, Program, ProgramError};
 use crate::control::targets::list::read_text;
 use crate::home;
 
@@ -22,8 +24,11 @@ enum Format {
     Json,
 }
 
-/// Adds the inventory of a file, or of a program if it may be executed. `cache` is the directory for the output of
-/// programs.
+/// First bytes of a program: a script with an interpreter, and ELF.
+const PROGRAMS: [&[u8]; 2] = [b"#!", b"\x7fELF"];
+
+/// Adds the inventory of a file, or of a program if it may be executed and the system takes it for one. `cache` is the
+/// directory for the output of programs.
 ///
 /// # Errors
 /// [`TargetsError::Inventory`]
@@ -38,9 +43,14 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
     }
     let mut warnings = Vec::new();
     let mut warn = |words| warnings.push(failed(words).to_string());
-    let result = if meta.is_file() && access(path, Access::EXEC_OK).is_ok() {
+    let printed = if meta.is_file() && access(path, Access::EXEC_OK).is_ok() {
         home::open(path, home::Readers::All).map_err(TargetsError::File)?;
-        run(path, cache).and_then(|text| program::read(&node::of_json(&text)?, content, &mut warn))
+        run(path, cache).map_err(failed)?
+    } else {
+        None
+    };
+    let result = if let Some(text) = printed {
+        node::of_json(&text).and_then(|root| program::read(&root, content, &mut warn))
     } else {
         let text = read_text(path, limits::INVENTORY)?;
         match format(path, &text) {
@@ -58,14 +68,32 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
     result.map_err(failed)
 }
 
-/// Returns the output of a program.
-fn run(path: &Path, cache: &Path) -> Result<String, String> {
+/// Returns the output of a program, or `None` if the file is none although it may be executed, as on a file system on which
+/// all files may. Ansible does the same, and reads such a file as YAML or INI.
+fn run(path: &Path, cache: &Path) -> Result<Option<String>, String> {
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
     // No group has a name with a colon.
     let cache = cache.join(format!("inventory:{:016x}", hasher.finish()));
-    exec_group::output(Program::Inventory(&path), &cache)
+    match exec_group::output(Program::Inventory(&path), &cache) {
+        Ok(text) => Ok(Some(text)),
+        Err(ProgramError::Start(_, error)) if is_no_program(&path, &error) => Ok(None),
+        // The caller names the file.
+        Err(ProgramError::Start(_, error)) => {
+            Err(format!("the program cannot be started: {error}"))
+        }
+        Err(ProgramError::Other(words)) => Err(words),
+    }
+}
+
+/// True if a file that was not started does not even begin as a program.
+fn is_no_program(path: &Path, error: &io::Error) -> bool {
+    let mut first = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut first));
+    error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error())
+        && read.is_ok()
+        && !PROGRAMS.iter().any(|magic| first.starts_with(magic))
 }
 
 /// Returns the format by the file's extension, or by its first line if that tells nothing.

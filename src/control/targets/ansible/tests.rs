@@ -22,6 +22,10 @@ impl Files {
         self.0.path().join(name)
     }
 
+    fn make_executable(&self, name: &str) {
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     fn load(&self, names: &[&str]) -> Result<Inventory, String> {
         let more: Vec<PathBuf> = names.iter().map(|name| self.path(name)).collect();
         let cache = self.path("cache");
@@ -123,7 +127,7 @@ fn every_format_gives_the_same_hosts_and_groups() {
         ("script", &script),
         ("bom.yml", &format!("\u{feff}{YAML}")),
     ]);
-    fs::set_permissions(files.path("script"), fs::Permissions::from_mode(0o755)).unwrap();
+    files.make_executable("script");
     for name in ["ini", "site", "list.json", "script", "bom.yml"] {
         let mut inventory = files.load(&[name]).unwrap();
         assert_eq!(inventory.take_warnings(), [""; 0], "{name}");
@@ -362,15 +366,53 @@ fn yaml_that_repeats_itself_or_is_nested_deeply_is_refused() {
 
 #[test]
 fn a_program_that_fails_gives_no_inventory() {
-    let files = Files::new(&[("script", "#!/bin/sh\nexit 3\n"), ("text", "web1\n")]);
-    for name in ["script", "text"] {
-        fs::set_permissions(files.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    let files = Files::new(&[
+        ("script", "#!/bin/sh\nexit 3\n"),
+        ("lost", "#!/no/such/interpreter\nweb1\n"),
+        ("empty", "#!\nweb1\n"),
+        ("binary", "\x7fELF of another machine\n"),
+    ]);
+    for (name, words) in [
+        ("script", "the command failed: exit status: 3"),
+        (
+            "lost",
+            "the program cannot be started: No such file or directory (os error 2)",
+        ),
+        (
+            "empty",
+            "the program cannot be started: Exec format error (os error 8)",
+        ),
+        (
+            "binary",
+            "the program cannot be started: Exec format error (os error 8)",
+        ),
+    ] {
+        files.make_executable(name);
+        let error = files.load(&[name]).unwrap_err();
+        assert_eq!(error, format!("{name}: {words}"));
     }
-    let error = files.load(&["script"]).unwrap_err();
-    assert_eq!(error, "script: the command failed: exit status: 3");
-    let error = files.load(&["text"]).unwrap_err();
-    assert!(
-        error.contains("cannot start text: Exec format error"),
-        "{error}"
+}
+
+#[test]
+fn a_file_that_may_be_executed_and_is_no_program_is_read_as_text() {
+    let files = Files::new(&[
+        ("hosts", "[web]\nweb1\n"),
+        ("site.yml", "web:\n  hosts: web1\n"),
+        ("list.json", "{\"web\": {\"hosts\": {\"web1\": null}}}"),
+        ("bad", "[web]\nweb1 x\n"),
+        ("none", ""),
+    ]);
+    for name in ["hosts", "site.yml", "list.json", "bad", "none"] {
+        files.make_executable(name);
+    }
+    for name in ["hosts", "site.yml", "list.json"] {
+        let mut inventory = files.load(&[name]).unwrap();
+        assert_eq!(targets(&mut inventory, "@web"), "web1=web1:7000", "{name}");
+    }
+    assert_eq!(
+        files.load(&["none"]).unwrap().group_names().unwrap(),
+        [""; 0]
     );
+    let error = files.load(&["bad"]).unwrap_err();
+    assert_eq!(error, "bad: line 2: \"x\" is no variable; write NAME=VALUE");
 }
