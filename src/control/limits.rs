@@ -244,6 +244,10 @@ pub const SUMMARY_LINE: usize = 4 << 10;
 /// Agents with changed keys that an error names: a screen of them.
 pub const CHANGED_SHOWN: usize = 20;
 
+/// Bytes of a pattern that an import compares with other patterns: one for a name of 253 characters and a port, and as many
+/// asterisks.
+pub const PATTERN_COMPARED: usize = 512;
+
 /// Bytes of an inventory of Ansible: ten thousand hosts with 6 KiB of variables each.
 pub const INVENTORY: u64 = 64 << 20;
 

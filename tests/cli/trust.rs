@@ -38,6 +38,17 @@ fn a_list_is_imported_as_a_whole_listed_and_imported_again() {
         (format!("x {a}\ny[ {a}\n"), "list:2: the set of hosts: the bracket is not closed, at character 2; nothing was changed".to_owned()),
         (format!("x {a}\nx:7000 {b}\n"), "list:2: x:7000 has another key in line 1; remove the line that is wrong".to_owned()),
         (
+            format!("y* {a}\n*.x {b}\n"),
+            "list:2: y.x:7000 has another key in line 1; remove the line that is wrong".to_owned(),
+        ),
+        (
+            format!("web?? {b}\n"),
+            format!(
+                "list:1: web02:7000 has another key in {}:2; remove the line that is wrong",
+                other.path("config/udpctl/known_agents").display()
+            ),
+        ),
+        (
             format!("x {a}\nweb1 {b}\nweb07 {b}\n"),
             format!(
                 "2 agents have other keys: web1:7000 ({0}:1), web07:7000 ({0}:2); if they were given new keys on \

@@ -105,7 +105,8 @@ pub fn add(
 /// Adds all entries, or none.
 ///
 /// # Errors
-/// Those of [`add`], for any of the entries, and two entries that give one name different keys.
+/// Those of [`add`], for any of the entries, two entries that give one name different keys, and a set or pattern that has
+/// a host in common with another one that has a different key, unless a line names this host alone.
 pub fn import(
     path: &Path,
     entries: Vec<Entry>,
@@ -113,7 +114,7 @@ pub fn import(
 ) -> Result<Imported, TrustError> {
     let mut file = File::open(path)?;
     let mut imported = Imported::default();
-    let (mut given, mut changed) = (HashMap::new(), Vec::new());
+    let (mut given, mut changed, mut added) = (HashMap::new(), Vec::new(), Vec::new());
     for Entry {
         pattern,
         key,
@@ -161,11 +162,12 @@ pub fn import(
         }
         file.known.remove(&pattern);
         file.drop_lines(&own);
-        if let Some((name, other)) = file.known.contradiction(&pattern, &key) {
-            let sources = Box::new([other, source]);
-            return Err(TrustError::Contradiction { sources, name });
-        }
         writeln!(file.added, "{pattern} {key}").expect("writing to a string does not fail");
+        added.push(Entry {
+            pattern: pattern.clone(),
+            key,
+            source: source.clone(),
+        });
         file.known.insert(
             pattern,
             Line {
@@ -177,6 +179,7 @@ pub fn import(
     if !changed.is_empty() {
         return Err(TrustError::Changed(changed));
     }
+    file.known.check_overlaps(&added)?;
     file.write(path)?;
     Ok(imported)
 }
@@ -303,18 +306,5 @@ impl KnownAgents {
             Pattern::Target(_) if own.is_empty() => agreed(self.matching(&name), &name),
             Pattern::Target(_) | Pattern::Set(_) | Pattern::Glob(_) => agreed(own, &name),
         }
-    }
-
-    /// Returns a target of a set to which other sets or patterns give another key, with its source.
-    fn contradiction(&self, pattern: &Pattern, key: &PublicKey) -> Option<(String, Source)> {
-        let Pattern::Set(set) = pattern else {
-            return None;
-        };
-        let mut names = set.names().filter(|_| !self.patterns.is_empty());
-        names.find_map(|name| {
-            let differs = |line: &&Line| line.key.as_ref() != Ok(key);
-            let source = self.matching(&name).find(differs)?.source.clone();
-            Some((name, source))
-        })
     }
 }

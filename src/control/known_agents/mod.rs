@@ -8,6 +8,7 @@
 
 mod change;
 mod error;
+mod overlap;
 mod pattern;
 mod source;
 

@@ -13,6 +13,16 @@ pub enum Source {
     SameUser(PathBuf),
 }
 
+impl Source {
+    /// True if both are lines of one file.
+    pub(super) fn is_in_file_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Line(path, _), Self::Line(other, _)) => path == other,
+            (Self::SameUser(_), _) | (_, Self::SameUser(_)) => false,
+        }
+    }
+}
+
 /// `FILE:LINE`, or the file.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

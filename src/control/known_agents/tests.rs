@@ -24,7 +24,7 @@ fn target(text: &str) -> Target {
 }
 
 /// Returns a temporary directory, and the path of the file in it.
-fn directory() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn directory() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("known_agents");
     (directory, path)
@@ -195,7 +195,7 @@ fn adding_keeps_comments_and_other_lines() {
 }
 
 /// Formats lines `NAME KEY`.
-fn lines(names: &[(&str, u8)]) -> String {
+pub(super) fn lines(names: &[(&str, u8)]) -> String {
     let lines = names
         .iter()
         .map(|(name, seed)| format!("{name} {}\n", key(*seed)));
@@ -266,7 +266,11 @@ fn ten_thousand_targets_are_found_among_ten_thousand_lines_and_a_large_set_at_on
 }
 
 /// Imports lines as those of the file `list`.
-fn import_text(path: &Path, text: &str, on_change: OnChange) -> Result<Imported, TrustError> {
+pub(super) fn import_text(
+    path: &Path,
+    text: &str,
+    on_change: OnChange,
+) -> Result<Imported, TrustError> {
     let list = KnownAgents::parse(text, Path::new("list"));
     import(path, list.entries(), on_change)
 }
