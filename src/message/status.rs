@@ -118,7 +118,7 @@ pub const STATUSES: [Status; 21] = [
     several(TERMINATED, "The same by SIGTERM."),
     several(
         INTERNAL,
-        "Something failed here, such as writing the output.",
+        "Something failed here, such as creating a file or writing the output.",
     ),
     several(
         USAGE,

@@ -151,6 +151,27 @@ fn a_directory_that_cannot_be_written_is_named_and_ends_the_run() {
 }
 
 #[test]
+fn files_that_cannot_be_created_are_named_before_anything_is_sent() {
+    let (user, _agent, set, targets) = fleet(2);
+    for option in ["--joblog", "-o", "-e", "--log-dir"] {
+        for (hosts, status) in [(&set, 1), (&targets[0], 255)] {
+            exec(&user, &[option, "/proc/none/x", hosts, "--", "echo", "hi"])
+                .stderr("udpctl: /proc/none/x: No such file or directory (os error 2)\n")
+                .status(status)
+                .run();
+        }
+    }
+    let limited = ["--limit", "1", "--joblog", "/proc/none/x"];
+    exec(&user, &[&limited[..], &[&set, "--", "true"]].concat())
+        .stderr("udpctl: /proc/none/x: No such file or directory (os error 2)\n")
+        .status(1)
+        .run();
+    let mine = user.udpctl(["jobs", "--mine"]).outcome();
+    let mine = String::from_utf8(mine.stdout).unwrap();
+    assert_eq!(mine.lines().count(), 1, "no request was made: {mine}");
+}
+
+#[test]
 fn records_for_programs_are_lines_of_json_whatever_hosts_print() {
     let (user, _agent, set, targets) = fleet(3);
     let (_socket, dead) = silent();

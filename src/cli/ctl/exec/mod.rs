@@ -218,11 +218,28 @@ fn rerun(classes: &[Class], path: &Path) -> Result<Vec<Expression>> {
     sets.collect()
 }
 
-/// Runs the command and returns the exit status.
+/// Runs the command and returns the exit status, also after a failure on this machine in a run over several hosts.
 pub fn run(args: &ExecArgs) -> Result<u8> {
-    let mut context = Context::new()?;
+    let context = Context::new()?;
     let mut targets = targets(args, &context)?;
+    let is_several = targets.len() > 1;
     let skipped = targets.split_off(args.fleet.taken(targets.len()));
+    match run_on(args, context, &targets, &skipped) {
+        Err(error) if is_several && !error.is::<TargetsError>() => {
+            note(&format!("udpctl: {error:#}"));
+            Ok(status::INTERNAL)
+        }
+        result => result,
+    }
+}
+
+/// Runs the command on targets; those beyond the limit are skipped.
+fn run_on(
+    args: &ExecArgs,
+    mut context: Context,
+    targets: &[Target],
+    skipped: &[Target],
+) -> Result<u8> {
     if let Some(fault) = surplus(args, targets.len()) {
         note(&format!("udpctl: {fault}"));
         return Ok(status::USAGE);
@@ -233,6 +250,8 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         .map(request::read_script)
         .transpose()?;
     let signals = signals::catch(&args.forward)?;
+    // Before the requests are in the journal: without these files, none is made.
+    let (files, job_log) = (args.output.files()?, args.output.job_log()?);
     if args.contact.local {
         let local = Local::start(&mut context.rng)?;
         let task = Task {
@@ -242,8 +261,8 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         };
         let settings = settings(args, &[LABEL]);
         let surroundings = Surroundings {
-            files: args.output.files()?,
-            job_log: args.output.job_log()?,
+            files,
+            job_log,
             ..Surroundings::new(&local.client, streams()?, &signals)
         };
         let finish = exec::run(vec![task], settings, surroundings);
@@ -254,10 +273,10 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
         client,
         resolver,
         hosts,
-    } = context.fleet_network(&targets)?;
+    } = context.fleet_network(targets)?;
     let template = request::job_request(args, script.as_ref(), &mut context.rng);
     let mut tasks = Vec::new();
-    for (rank, (target, host)) in std::iter::zip(&targets, hosts).enumerate() {
+    for (rank, (target, host)) in std::iter::zip(targets, hosts).enumerate() {
         let mut request = request::for_host(&template, args, target, rank, &mut context.rng);
         if let (JobRequest::Exec(exec), None) = (&mut request, &args.user) {
             exec.user = context.inventory(&[], |inventory| {
@@ -275,8 +294,8 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
     let surroundings = Surroundings {
         resolver: Some(&resolver),
         recorder: record(args, &context.journal(), &mut tasks)?,
-        files: args.output.files()?,
-        job_log: args.output.job_log()?,
+        files,
+        job_log,
         ..Surroundings::new(&client, streams()?, &signals)
     };
     let finish = exec::run(tasks, settings, surroundings);
