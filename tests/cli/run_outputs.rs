@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::os::unix::fs::symlink;
 
 use super::runs::{exec, fleet};
 
@@ -148,6 +149,55 @@ fn a_directory_that_cannot_be_written_is_named_and_ends_the_run() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_the_hosts_with_incomplete_files_are_named() {
+    let (user, _agent, set, targets) = fleet(4);
+    let directory = |name: &str| user.path(name).display().to_string();
+    let (out, log) = (directory("out"), directory("log"));
+    for path in [&out, &log] {
+        fs::create_dir(path).unwrap();
+    }
+    symlink("/dev/full", format!("{out}/{}", targets[1])).unwrap();
+    symlink("/dev/full", format!("{log}/hosts.ok")).unwrap();
+    let outcome = exec(
+        &user,
+        &[
+            "-f",
+            "1",
+            "-o",
+            &out,
+            "--log-dir",
+            &log,
+            &set,
+            "--",
+            "echo",
+            "hi",
+        ],
+    )
+    .outcome();
+    let full = "No space left on device (os error 28)";
+    let stderr = &outcome.stderr;
+    let first = format!("udpctl: {out}/{}: {full}\n", targets[1]);
+    assert!(stderr.starts_with(&first), "{stderr}");
+    let lists = format!("udpctl: {log}/hosts.ok: {full}\n");
+    assert_eq!(stderr.matches(&lists).count(), 1, "{stderr}");
+    assert!(stderr.contains("2 skipped of 4 in "), "{stderr}");
+    let last = format!("\nincomplete files: {}\n", targets[1]);
+    assert!(stderr.ends_with(&last), "{stderr}");
+    assert_eq!(outcome.status, 1, "{stderr}");
+    assert_eq!(
+        fs::read_to_string(format!("{out}/{}", targets[0])).unwrap(),
+        "hi\n"
+    );
+    fs::remove_file(format!("{out}/{}", targets[1])).unwrap();
+    exec(&user, &["-o", &out, "--log-dir", &log, &set, "--", "true"])
+        .stderr(format!(
+            "udpctl: {log}/hosts.ok: {full}\n4 ok of 4 in TIME\n"
+        ))
+        .status(1)
+        .run();
 }
 
 #[test]

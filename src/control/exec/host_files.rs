@@ -1,9 +1,9 @@
 //! Outputs of hosts in files, one for each host and output.
 //!
 //! Not the outputs on the standard streams. Invariants: a file is named after its host and never outside its directory; at
-//! most [`limits::HOST_FILES`] are open.
+//! most [`limits::HOST_FILES`] are open; a host that has ended without a byte of its outputs in a file is known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,10 @@ pub struct HostFiles {
     open: HashMap<PathBuf, File>,
     /// Files that this run has created. They are opened again to append.
     created: HashSet<PathBuf>,
+    /// Numbers of bytes that were written of both outputs, by hosts in progress.
+    written: HashMap<String, [u64; 2]>,
+    /// Hosts of which a byte is not in every file that it belongs to.
+    incomplete: BTreeSet<String>,
 }
 
 impl HostFiles {
@@ -97,29 +101,51 @@ impl HostFiles {
             is_instead |= directory.is_instead;
             let path = directory.path.join(file_name(host, directory.suffix));
             let written = self.file(&path).and_then(|mut file| file.write_all(data));
-            written.map_err(|error| HostFileError { path, error })?;
+            if let Err(error) = written {
+                self.incomplete.insert(host.to_owned());
+                return Err(HostFileError { path, error });
+            }
+        }
+        if !self.directories.is_empty() {
+            let written = self.written.entry(host.to_owned()).or_default();
+            written[output as usize] += data.len() as u64;
         }
         Ok(is_instead)
     }
 
-    /// Creates the files of outputs that had no byte, and closes all files of the host.
+    /// Creates the files of outputs that had no byte, and closes all files of the host. `lengths` are the numbers of bytes
+    /// that it has sent or would have, by output.
     ///
     /// # Errors
     /// As [`HostFiles::write`].
-    pub fn end(&mut self, host: &str) -> Result<(), HostFileError> {
+    pub fn end(&mut self, host: &str, lengths: [u64; 2]) -> Result<(), HostFileError> {
+        let written = self.written.remove(host).unwrap_or_default();
+        let is_short = |directory: &HostDirectory| {
+            let output = directory.output as usize;
+            written[output] < lengths[output]
+        };
+        if self.directories.iter().any(is_short) {
+            self.incomplete.insert(host.to_owned());
+        }
         for index in 0..self.directories.len() {
             let directory = &self.directories[index];
             let path = directory.path.join(file_name(host, directory.suffix));
             if !self.created.contains(&path) {
                 let created = self.file(&path).map(|_| ());
-                created.map_err(|error| HostFileError {
-                    path: path.clone(),
-                    error,
-                })?;
+                if let Err(error) = created {
+                    self.incomplete.insert(host.to_owned());
+                    return Err(HostFileError { path, error });
+                }
             }
             self.open.remove(&path);
         }
         Ok(())
+    }
+
+    /// Returns the hosts of which a byte is not in every file that it belongs to, or a file is missing.
+    #[must_use]
+    pub fn into_incomplete(self) -> Vec<String> {
+        self.incomplete.into_iter().collect()
     }
 
     fn file(&mut self, path: &Path) -> io::Result<&File> {
@@ -187,12 +213,13 @@ mod tests {
             }
         }
         assert!(!files.write("web1:7000", Output::Stderr, b"err").unwrap());
-        files.end("web1:7000").unwrap();
-        files.end("web0:7000").unwrap();
+        files.end("web1:7000", [8, 3]).unwrap();
+        files.end("web0:7000", [8, 0]).unwrap();
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap();
         assert_eq!(read("web1:7000"), "one\ntwo\n");
         assert_eq!(read("web1:7000.stderr"), "err");
         assert_eq!(read("web0:7000.stderr"), "", "it had no byte");
+        assert_eq!(files.into_incomplete(), [""; 0]);
     }
 
     #[test]
@@ -234,5 +261,22 @@ mod tests {
         let mut files = HostFiles::create(directories).unwrap();
         let error = files.write("web1", Output::Stdout, b"x").unwrap_err();
         assert_eq!(error.path, Path::new("/proc/web1"));
+        let error = files.end("web2", [0, 0]).unwrap_err();
+        assert_eq!(error.path, Path::new("/proc/web2"));
+        assert_eq!(files.into_incomplete(), ["web1", "web2"]);
+    }
+
+    #[test]
+    fn a_host_whose_last_bytes_were_not_written_is_known_if_they_belong_to_a_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let directories = vec![directory(parent.path(), Output::Stdout, "")];
+        let mut files = HostFiles::create(directories).unwrap();
+        for (host, lengths) in [("web1", [4, 9]), ("web2", [5, 0]), ("web3", [0, 1])] {
+            if host != "web3" {
+                files.write(host, Output::Stdout, b"out\n").unwrap();
+            }
+            files.end(host, lengths).unwrap();
+        }
+        assert_eq!(files.into_incomplete(), ["web2"]);
     }
 }

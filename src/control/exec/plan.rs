@@ -171,6 +171,8 @@ pub struct Finish {
     pub ticket: Option<Ticket>,
     /// Reason for an early end.
     pub interruption: Option<Interruption>,
+    /// Hosts whose files do not have all bytes of their outputs.
+    pub incomplete: Vec<String>,
     /// First local failure, with [`Interruption::Failed`] or [`Interruption::BrokenPipe`].
     pub failure: Option<Failure>,
     /// Duration of the run.

@@ -62,12 +62,19 @@ impl<'a> Conclusion<'a> {
         for label in self.skipped {
             add(label, Fate::Skipped);
         }
-        let status = if is_one {
+        let mut status = if is_one {
             conclude_one(finish)
         } else {
             status_of_several(finish, &tally, self.args.fleet.max_status)
         };
-        self.args.output.write_lists(&last)?;
+        if let Err(error) = self.args.output.write_lists(&last) {
+            note(&format!("udpctl: {error:#}"));
+            status = if is_one {
+                UDPCTL_FAILURE
+            } else {
+                status::INTERNAL
+            };
+        }
         if is_one && !self.args.output.jsonl {
             return Ok(status);
         }
@@ -89,7 +96,12 @@ impl<'a> Conclusion<'a> {
             self.print_record(finish, &tally, status)?;
         }
         if !is_one {
-            note(&tally.lines(finish.took).join("\n"));
+            let mut lines = tally.lines(finish.took);
+            if !finish.incomplete.is_empty() {
+                let names = summary::names(&finish.incomplete);
+                lines.push(format!("incomplete files: {names}"));
+            }
+            note(&lines.join("\n"));
         }
         Ok(status)
     }

@@ -60,7 +60,11 @@ impl Run<'_> {
         self.log(index, &report, took, sent);
         let label = self.tasks[index].label.clone();
         let fate = Fate::of(report.outcome);
-        if let Err(error) = self.files.end(&label) {
+        let sent = Output::ALL.map(|output| {
+            let index = output as usize;
+            report.lengths[index].saturating_sub(report.missing[index])
+        });
+        if let Err(error) = self.files.end(&label, sent) {
             self.file_failed(error);
         }
         let slot = self.slot(index);

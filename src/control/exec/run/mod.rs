@@ -161,6 +161,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
     let fate = |fate: Option<Fate>| fate.unwrap_or(Fate::Skipped);
     run.finish.fates = run.fates.into_iter().map(fate).collect();
     run.finish.stopped = run.schedule.stopped();
+    run.finish.incomplete = run.files.into_incomplete();
     run.finish.took = began.elapsed();
     run.finish
 }
