@@ -4,11 +4,11 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::{Context, Network};
+use super::context::Context;
 use crate::control::chat::{self, PlainSource};
 use crate::control::client::Client;
 use crate::control::signals;
@@ -51,15 +51,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         client.close();
         return Ok(status);
     }
-    let Network {
-        client,
-        resolver,
-        mut hosts,
-    } = context.network(std::slice::from_ref(&target))?;
-    let host = hosts
-        .pop()
-        .expect("one target, one host")
-        .with_context(|| target.label().to_owned())?;
+    let (client, resolver, host) = context.network_of_one(&target)?;
     let options = chat::Options {
         name: args.name.clone(),
         contact_timeout: args.timeout.contact_timeout,

@@ -174,6 +174,18 @@ impl Context {
         })
     }
 
+    /// Resolves one target and opens the network to it.
+    pub fn network_of_one(&mut self, target: &Target) -> Result<(Client, HostResolver, Host)> {
+        let Network {
+            client,
+            resolver,
+            mut hosts,
+        } = self.network(std::slice::from_ref(target))?;
+        let host = hosts.pop().expect("one target, one host");
+        let host = host.with_context(|| target.label().to_owned())?;
+        Ok((client, resolver, host))
+    }
+
     /// Opens the network to targets under this controller's key. Their names are not looked up yet.
     pub fn fleet_network(&mut self, targets: &[Target]) -> Result<FleetNetwork> {
         let identity = self.identity()?;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::args::ContactTimeout;
-use super::context::{Context, Network};
+use super::context::Context;
 use super::reply::{unexpected, words};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
@@ -117,15 +117,7 @@ impl JobHost {
         let mut context = Context::new()?;
         let typed = args.target.as_ref().context("no target was given")?;
         let target = context.target(typed)?;
-        let Network {
-            client,
-            resolver,
-            mut hosts,
-        } = context.network(std::slice::from_ref(&target))?;
-        let host = hosts
-            .pop()
-            .expect("one target, one host")
-            .with_context(|| typed.label().to_owned())?;
+        let (client, resolver, host) = context.network_of_one(&target)?;
         Ok(Self {
             client,
             resolver,

@@ -60,10 +60,24 @@ pub struct HostJob {
 }
 
 impl JobSetArgs {
-    /// Returns the fault of a line whose words may be taken for another meaning. `verb` is the subcommand.
+    /// Opens the network to the hosts and finds the job of each. Returns `None` if the line is refused, after a message.
+    /// `verb` is the subcommand.
+    pub fn start(&self, verb: &str) -> Result<Option<(Fleet, Vec<HostJob>)>> {
+        if let Some(fault) = self.fault(verb) {
+            note(&format!("udpctl: {fault}"));
+            return Ok(None);
+        }
+        let mut context = Context::new()?;
+        let targets = context.targets(self.target.as_slice(), &self.hosts)?;
+        let mut fleet = Fleet::open(&mut context, &targets)?;
+        let jobs = self.find(&mut fleet);
+        Ok(Some((fleet, jobs)))
+    }
+
+    /// Returns the fault of a line whose words may be taken for another meaning.
     ///
     /// A word behind `-w SET` would be one more target, and the command would be about every only job.
-    pub fn fault(&self, verb: &str) -> Option<String> {
+    fn fault(&self, verb: &str) -> Option<String> {
         (self.target.is_some() && self.hosts.add_hosts()).then(|| {
             format!(
                 "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl {verb} -w SET --job JOB"
@@ -71,15 +85,8 @@ impl JobSetArgs {
         })
     }
 
-    /// Opens the network to the hosts.
-    pub fn open(&self) -> Result<Fleet> {
-        let mut context = Context::new()?;
-        let targets = context.targets(self.target.as_slice(), &self.hosts)?;
-        Fleet::open(&mut context, &targets)
-    }
-
     /// Returns the job of each host. A host without it is reported and counted.
-    pub fn find(&self, fleet: &mut Fleet) -> Vec<HostJob> {
+    fn find(&self, fleet: &mut Fleet) -> Vec<HostJob> {
         let hosts = fleet.hosts().to_vec();
         let wanted = Wanted::new(self.job.as_ref().or(self.named.as_ref()), self.all);
         if let Some(id) = wanted.id() {
@@ -127,10 +134,4 @@ impl JobSetArgs {
             retry_for,
         }
     }
-}
-
-/// Reports the fault of a line.
-pub fn refuse(fault: &str) -> u8 {
-    note(&format!("udpctl: {fault}"));
-    crate::message::status::USAGE
 }

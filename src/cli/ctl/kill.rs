@@ -4,11 +4,11 @@ use anyhow::Result;
 use clap::Args;
 
 use super::fleet::Round;
-use super::job_set::{JobSetArgs, refuse};
+use super::job_set::JobSetArgs;
 use super::reply::{unexpected, words};
 use crate::control::exec::summary::Fate;
 use crate::message::signal::signal_number;
-use crate::message::status::INTERNAL;
+use crate::message::status::{INTERNAL, USAGE};
 use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
@@ -38,11 +38,9 @@ fn signal(text: &str) -> Result<i32, &'static str> {
 
 /// Sends the signal to the job of each host.
 pub fn run(args: &KillArgs) -> Result<u8> {
-    if let Some(fault) = args.jobs.fault("kill") {
-        return Ok(refuse(&fault));
-    }
-    let mut fleet = args.jobs.open()?;
-    let jobs = args.jobs.find(&mut fleet);
+    let Some((mut fleet, jobs)) = args.jobs.start("kill")? else {
+        return Ok(USAGE);
+    };
     let ids: Vec<RequestId> = jobs.iter().map(|job| job.id).collect();
     let questions = jobs.into_iter().map(|job| {
         let request = Request::Signal {

@@ -5,12 +5,12 @@ use clap::Args;
 
 use super::context::note;
 use super::fleet::{Count, Round};
-use super::job_set::{JobSetArgs, refuse};
+use super::job_set::JobSetArgs;
 use super::reply::unexpected;
 use crate::control::exec::summary::Fate;
 use crate::control::exec::{Report, summary};
 use crate::control::limits;
-use crate::message::status::UDPCTL_FAILURE;
+use crate::message::status::{UDPCTL_FAILURE, USAGE};
 use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
@@ -31,11 +31,9 @@ pub struct WaitArgs {
 
 /// Waits for the job of each host. Returns the status of the only one, or that of all.
 pub fn run(args: &WaitArgs) -> Result<u8> {
-    if let Some(fault) = args.jobs.fault("wait") {
-        return Ok(refuse(&fault));
-    }
-    let mut fleet = args.jobs.open()?;
-    let jobs = args.jobs.find(&mut fleet);
+    let Some((mut fleet, jobs)) = args.jobs.start("wait")? else {
+        return Ok(USAGE);
+    };
     let ids: Vec<RequestId> = jobs.iter().map(|job| job.id).collect();
     let questions = jobs.into_iter().map(|job| {
         let request = Request::Wait {

@@ -58,8 +58,7 @@ pub fn read(text: &str, content: &mut Content, warn: &mut dyn FnMut(String)) -> 
         return Err(format!("line {number}: there is no group {name}"));
     }
     for (name, vars) in vars {
-        let known = &mut content.group(&name).vars;
-        *known = vars.over(std::mem::take(known));
+        content.group(&name).vars.update(vars);
     }
     Ok(())
 }
@@ -107,8 +106,7 @@ fn host_line(
     }
     for name in host_range::expand(host)? {
         let name = content.add_host(&name, group)?;
-        let known = &mut content.hosts[&name];
-        *known = vars.clone().over(std::mem::take(known));
+        content.hosts[&name].update(vars.clone());
     }
     Ok(())
 }

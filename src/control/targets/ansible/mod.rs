@@ -5,6 +5,7 @@
 //! the later value counts.
 
 mod content;
+mod groups;
 mod host_range;
 mod ini;
 mod node;
@@ -13,7 +14,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod vars;
-mod yaml;
 
 pub use content::{ALL, Content, Group, name_of};
 pub use source::read;

@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::content::Content;
-use super::{ini, node, program, yaml};
+use super::{groups, ini, node, program};
 use crate::control::limits;
 use crate::control::targets::error::TargetsError;
 use crate::control::targets::exec_group::{self, Program, ProgramError};
@@ -56,11 +56,11 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
         match format(path, &text) {
             Format::Ini => ini::read(&text, content, &mut warn),
             Format::Yaml => {
-                node::of_yaml(&text).and_then(|root| yaml::read(&root, content, &mut warn))
+                node::of_yaml(&text).and_then(|root| groups::read(&root, content, &mut warn))
             }
             Format::Json => node::of_json(&text).and_then(|root| match root.of(program::META) {
                 Some(_) => program::read(&root, content, &mut warn),
-                None => yaml::read(&root, content, &mut warn),
+                None => groups::read(&root, content, &mut warn),
             }),
         }
     };

@@ -324,6 +324,11 @@ fn what_is_passed_over_is_a_warning() {
             "line 3: group web: \"port\" is passed over; a group has hosts, children and vars",
         ),
         (
+            "b.json",
+            "{\"web\": {\"hosts\": [\"a\"], \"port\": 1}, \"_meta\": {\"hostvars\": {}}}",
+            "group web: \"port\" is passed over; a group has hosts, children and vars",
+        ),
+        (
             "a.json",
             "{\"web\": [\"a\"], \"_meta\": {}}",
             "the output has no \"_meta\" with \"hostvars\", so its hosts have no variables",

@@ -27,6 +27,11 @@ impl HostVars {
         }
     }
 
+    /// Sets the variables that `newer` has.
+    pub fn update(&mut self, newer: Self) {
+        *self = newer.over(std::mem::take(self));
+    }
+
     /// Returns the address.
     #[must_use]
     pub fn address(&self) -> Option<&Host> {
