@@ -1,6 +1,7 @@
 //! Checks of what the project says about itself: layout, pages, examples.
 
 mod exchange;
+mod fuzz;
 mod layers;
 mod limits;
 mod pages;

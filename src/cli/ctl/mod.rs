@@ -3,7 +3,7 @@
 mod accept;
 mod args;
 mod attach;
-mod batch;
+pub mod batch;
 mod chat;
 mod completions;
 mod context;

@@ -166,6 +166,12 @@ impl Expression {
         Self { terms }
     }
 
+    /// Number of names, each group counted as one.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.terms.iter().map(|(_, operand)| operand.count()).sum()
+    }
+
     /// Returns the targets, in order.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use super::ansible::{self, ALL, Content, HostVars};
+use super::ansible::{self, ALL, Content, Format, HostVars};
 use super::error::TargetsError;
 use super::exec_group::{self, Program};
 use super::expression::{Expression, Groups};
@@ -142,19 +142,18 @@ impl Inventory {
         self.last_run = Some(record);
     }
 
-    /// Parses the text of `hosts.toml`, without inventories.
+    /// Parses the text of `hosts.toml`, and inventories in place of those that it names. Public for fuzzing.
     ///
     /// # Errors
-    /// A sentence about the mistake.
-    #[cfg(test)]
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let file = hosts_file::parse(text)?;
-        Ok(Self::of(
-            file,
-            Content::default(),
-            Path::new("hosts.toml"),
-            PathBuf::new(),
-        ))
+    /// A text is not as it has to be.
+    pub fn parse(text: &str, inventories: &[(Format, &str)]) -> Result<Self, TargetsError> {
+        let path = Path::new("hosts.toml");
+        let file = hosts_file::parse(text).map_err(|words| mistake(path, words))?;
+        let mut content = Content::default();
+        for &(format, text) in inventories {
+            ansible::parse(Path::new("inventory"), text, format, &mut content)?;
+        }
+        Ok(Self::of(file, content, path, PathBuf::new()))
     }
 
     fn of(file: HostsFile, mut content: Content, path: &Path, cache: PathBuf) -> Self {

@@ -15,6 +15,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub use ansible::Format;
 pub use error::TargetsError;
 pub use expression::{Expression, Groups};
 pub use group_name::GroupName;

@@ -20,14 +20,14 @@ use crate::message::{self, Exec, OsText, RequestId, to_line};
 use crate::net::Target;
 use crate::rng::Rng;
 
-/// Parser of lines.
-pub(super) struct Parser {
+/// Parser of lines. Public for fuzzing.
+pub struct Parser {
     /// Groups and hosts, for the targets.
-    pub(super) inventory: Inventory,
+    pub inventory: Inventory,
     /// Source of request ids.
-    pub(super) rng: Rng,
+    pub rng: Rng,
     /// Time after which the agent treats the controller as gone.
-    pub(super) lease: Duration,
+    pub lease: Duration,
 }
 
 /// Members of a line.
@@ -45,7 +45,7 @@ struct Members {
 
 impl Parser {
     /// Parses a line.
-    pub(super) fn line(&mut self, number: u64, bytes: &[u8]) -> Line {
+    pub fn line(&mut self, number: u64, bytes: &[u8]) -> Line {
         let (tag, content) = match object(bytes) {
             Ok(mut object) => {
                 let tag = object.remove("tag");

@@ -1,6 +1,6 @@
 //! `udpctl batch`: commands of a file or a pipe, and a record for each one's end.
 
-mod line;
+pub mod line;
 
 use std::fs::File;
 use std::io::{Read, stdin};

@@ -16,5 +16,5 @@ mod tests;
 mod vars;
 
 pub use content::{ALL, Content, Group, name_of};
-pub use source::read;
+pub use source::{Format, parse, read};
 pub use vars::HostVars;

@@ -18,10 +18,20 @@ use crate::home;
 
 /// Format of an inventory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Format {
+pub enum Format {
+    /// Lines with sections.
     Ini,
+    /// Nested groups.
     Yaml,
+    /// Nested groups, or those of a program if there is a `_meta`.
     Json,
+    /// Output of a program.
+    Program,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 4] = [Self::Ini, Self::Yaml, Self::Json, Self::Program];
 }
 
 /// First bytes of a program: a script with an interpreter, and ELF.
@@ -41,27 +51,46 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
     if meta.is_dir() {
         return Err(failed("a directory; name the files in it".into()));
     }
-    let mut warnings = Vec::new();
-    let mut warn = |words| warnings.push(failed(words).to_string());
     let printed = if meta.is_file() && access(path, Access::EXEC_OK).is_ok() {
         home::open(path, home::Readers::All).map_err(TargetsError::File)?;
         run(path, cache).map_err(failed)?
     } else {
         None
     };
-    let result = if let Some(text) = printed {
-        node::of_json(&text).and_then(|root| program::read(&root, content, &mut warn))
-    } else {
-        let text = read_text(path, limits::INVENTORY)?;
-        match format(path, &text) {
-            Format::Ini => ini::read(&text, content, &mut warn),
-            Format::Yaml => {
-                node::of_yaml(&text).and_then(|root| groups::read(&root, content, &mut warn))
-            }
-            Format::Json => node::of_json(&text).and_then(|root| match root.of(program::META) {
-                Some(_) => program::read(&root, content, &mut warn),
-                None => groups::read(&root, content, &mut warn),
-            }),
+    if let Some(text) = printed {
+        return parse(path, &text, Format::Program, content);
+    }
+    let text = read_text(path, limits::INVENTORY)?;
+    parse(path, &text, format(path, &text), content)
+}
+
+/// Adds the inventory of a text. `path` only appears in messages.
+///
+/// # Errors
+/// [`TargetsError::Inventory`]
+pub fn parse(
+    path: &Path,
+    text: &str,
+    format: Format,
+    content: &mut Content,
+) -> Result<(), TargetsError> {
+    let failed = |words| TargetsError::Inventory {
+        path: path.display().to_string(),
+        words,
+    };
+    let mut warnings = Vec::new();
+    let mut warn = |words| warnings.push(failed(words).to_string());
+    let result = match format {
+        Format::Ini => ini::read(text, content, &mut warn),
+        Format::Yaml => {
+            node::of_yaml(text).and_then(|root| groups::read(&root, content, &mut warn))
+        }
+        Format::Json => node::of_json(text).and_then(|root| match root.of(program::META) {
+            Some(_) => program::read(&root, content, &mut warn),
+            None => groups::read(&root, content, &mut warn),
+        }),
+        Format::Program => {
+            node::of_json(text).and_then(|root| program::read(&root, content, &mut warn))
         }
     };
     content.warnings.append(&mut warnings);
