@@ -1,10 +1,11 @@
 //! Names written as one set: `web[01-40,50],r[1-4]n[1-16]`.
 //!
-//! Names that differ in their numbers only are folded: first over the last number, then over those before, until no two
-//! differ in one number. Invariant: the set has exactly the names.
+//! Names of one pattern, which differ in their numbers only, are folded: first over the last number, then over those
+//! before, until no two words differ in one number. [`fold`] has the order of `nodeset`, [`fold_in_order`] that of the
+//! names. Invariant: the set has exactly the names.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 /// Largest number of digits that are a number.
@@ -46,38 +47,83 @@ impl std::fmt::Display for Number {
     }
 }
 
-/// Sets of numbers, one for each place of a name.
-type Vector = Vec<Vec<Number>>;
+/// Names of a pattern that are one word: all combinations of the numbers of each place.
+#[derive(Debug)]
+struct Product {
+    /// Numbers of each place, ascending.
+    places: Vec<Vec<Number>>,
+    /// Index of the first of the names.
+    first: usize,
+}
 
-/// Returns the folded set of names, in the order of the alphabet.
+impl Product {
+    fn of_name(numbers: Vec<Number>, first: usize) -> Self {
+        let places = numbers.into_iter().map(|number| vec![number]).collect();
+        Self { places, first }
+    }
+}
+
+/// Returns the folded set of names as `nodeset` writes it: patterns in the order of the alphabet, and words with more names
+/// first.
 #[must_use]
 pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut shapes: BTreeMap<String, BTreeSet<Vec<Number>>> = BTreeMap::new();
+    let mut patterns: BTreeMap<String, BTreeSet<Vec<Number>>> = BTreeMap::new();
     for name in names {
-        let (shape, numbers) = split(name);
-        shapes.entry(shape).or_default().insert(numbers);
+        let (pattern, numbers) = split(name);
+        patterns.entry(pattern).or_default().insert(numbers);
     }
     let mut words = Vec::new();
-    for (shape, numbers) in shapes {
-        let vectors = numbers
-            .into_iter()
-            .map(|one| one.into_iter().map(|number| vec![number]).collect());
-        let mut vectors = merge(vectors.collect());
-        vectors.sort_by_cached_key(rank);
-        words.extend(vectors.iter().map(|vector| write_out(&shape, vector)));
+    for (pattern, numbers) in patterns {
+        let products = std::iter::zip(numbers, 0..);
+        let products = products.map(|(numbers, first)| Product::of_name(numbers, first));
+        let mut products = merge(products.collect());
+        products.sort_by_cached_key(rank);
+        words.extend(products.iter().map(|product| write_out(&pattern, product)));
     }
     words.join(",")
 }
 
-/// Mark of a number in a shape. No name has it.
+/// Returns the folded set of names in their own order, as far as a folded set has one:
+///
+/// - Names of a pattern are folded as long as their numbers ascend, also if names of other patterns are between them: `a1 b1
+///   a2` is `a[1-2],b1`. Where the numbers do not ascend, folding begins anew: `web10 web2 web3` is `web10,web[2-3]`.
+/// - Each word is at the place of the first of its names.
+///
+/// So the set begins with the first name, patterns are in the order of their first names, and the names of each word are in
+/// order. A name that is there several times counts once.
+#[must_use]
+pub fn fold_in_order<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut known = HashSet::new();
+    let names = names.into_iter().filter(|name| known.insert(*name));
+    let mut patterns: HashMap<String, Vec<(Vec<Number>, usize)>> = HashMap::new();
+    for (index, name) in names.enumerate() {
+        let (pattern, numbers) = split(name);
+        patterns.entry(pattern).or_default().push((numbers, index));
+    }
+    let mut words = Vec::new();
+    for (pattern, names) in &patterns {
+        for ascending in names.chunk_by(|(one, _), (next, _)| one < next) {
+            let products = ascending.iter().cloned();
+            let products = products.map(|(numbers, first)| Product::of_name(numbers, first));
+            for product in merge(products.collect()) {
+                words.push((product.first, write_out(pattern, &product)));
+            }
+        }
+    }
+    words.sort_unstable();
+    let words: Vec<String> = words.into_iter().map(|(_, word)| word).collect();
+    words.join(",")
+}
+
+/// Mark of a number in a pattern. No name has it.
 const MARK: char = '\0';
 
-/// Splits a name into its shape, with a mark for each number, and its numbers. An IPv6 address is a shape of its own.
+/// Splits a name into its pattern, with a mark for each number, and its numbers. An IPv6 address is a pattern of its own.
 fn split(name: &str) -> (String, Vec<Number>) {
     if name.matches(':').count() > 1 {
         return (name.to_owned(), Vec::new());
     }
-    let (mut shape, mut numbers) = (String::new(), Vec::new());
+    let (mut pattern, mut numbers) = (String::new(), Vec::new());
     let mut rest = name;
     while let Some(from) = rest.find(|c: char| c.is_ascii_digit()) {
         let digits = &rest[from..];
@@ -85,65 +131,67 @@ fn split(name: &str) -> (String, Vec<Number>) {
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(digits.len());
         let (digits, after) = digits.split_at(length);
-        shape.push_str(&rest[..from]);
+        pattern.push_str(&rest[..from]);
         match Number::parse(digits) {
             Some(number) => {
-                shape.push(MARK);
+                pattern.push(MARK);
                 numbers.push(number);
             }
-            None => shape.push_str(digits),
+            None => pattern.push_str(digits),
         }
         rest = after;
     }
-    shape.push_str(rest);
-    (shape, numbers)
+    pattern.push_str(rest);
+    (pattern, numbers)
 }
 
-/// Merges vectors that differ in one place, as long as there are some.
-fn merge(mut vectors: Vec<Vector>) -> Vec<Vector> {
-    let places = vectors.first().map_or(0, Vec::len);
+/// Merges products that differ in one place, as long as there are some.
+fn merge(mut products: Vec<Product>) -> Vec<Product> {
+    let places = products.first().map_or(0, |product| product.places.len());
     let mut unchanged = 0;
     for place in (0..places).rev().cycle() {
-        let before = vectors.len();
-        vectors = merge_at(vectors, place);
-        unchanged = if vectors.len() == before {
+        let before = products.len();
+        // A pass over each place has changed nothing since.
+        if unchanged >= places || before == 1 {
+            break;
+        }
+        products = merge_at(products, place);
+        unchanged = if products.len() == before {
             unchanged + 1
         } else {
             0
         };
-        // A pass over each place has changed nothing since.
-        if unchanged >= places || vectors.len() == 1 {
-            break;
-        }
     }
-    vectors
+    products
 }
 
-fn merge_at(vectors: Vec<Vector>, place: usize) -> Vec<Vector> {
-    let mut merged: Vec<Vector> = Vec::new();
-    let mut of: HashMap<Vector, usize> = HashMap::with_capacity(vectors.len());
-    for mut vector in vectors {
-        let numbers = std::mem::take(&mut vector[place]);
-        if let Some(&at) = of.get(&vector) {
-            merged[at][place].extend(numbers);
+fn merge_at(products: Vec<Product>, place: usize) -> Vec<Product> {
+    let mut merged: Vec<Product> = Vec::new();
+    let mut of: HashMap<Vec<Vec<Number>>, usize> = HashMap::with_capacity(products.len());
+    for mut product in products {
+        let numbers = std::mem::take(&mut product.places[place]);
+        if let Some(&at) = of.get(&product.places) {
+            let there = &mut merged[at];
+            there.places[place].extend(numbers);
+            there.first = there.first.min(product.first);
         } else {
-            of.insert(vector.clone(), merged.len());
-            vector[place] = numbers;
-            merged.push(vector);
+            of.insert(product.places.clone(), merged.len());
+            product.places[place] = numbers;
+            merged.push(product);
         }
     }
-    for vector in &mut merged {
-        vector[place].sort_unstable();
+    for product in &mut merged {
+        product.places[place].sort_unstable();
     }
     merged
 }
 
-/// Order of vectors: those with the most names first.
+/// Order of the words of a pattern: those with the most names first.
 type Rank = (Reverse<usize>, Vec<(Reverse<usize>, Number, Number)>);
 
-fn rank(vector: &Vector) -> Rank {
-    let count = vector.iter().map(Vec::len).product();
-    let places = vector.iter().map(|numbers| {
+fn rank(product: &Product) -> Rank {
+    let count = product.places.iter().map(Vec::len).product();
+    let places = product.places.iter().map(|numbers| {
         let first = numbers.first().expect("a set of numbers has one");
         let last = numbers.last().expect("a set of numbers has one");
         (Reverse(numbers.len()), *first, *last)
@@ -151,10 +199,10 @@ fn rank(vector: &Vector) -> Rank {
     (Reverse(count), places.collect())
 }
 
-fn write_out(shape: &str, vector: &Vector) -> String {
+fn write_out(pattern: &str, product: &Product) -> String {
     let mut text = String::new();
-    let mut places = vector.iter();
-    for letter in shape.chars() {
+    let mut places = product.places.iter();
+    for letter in pattern.chars() {
         if letter != MARK {
             text.push(letter);
             continue;

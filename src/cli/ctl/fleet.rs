@@ -3,6 +3,7 @@
 //! Not the questions and the meaning of their answers, which belong to the subcommands, nor `udpctl exec`. Invariant:
 //! every target is counted once, also after a signal.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -56,7 +57,7 @@ impl Round {
 impl Fleet {
     /// Resolves targets and opens the network to them. Targets that cannot be contacted are reported.
     pub fn open(context: &mut Context, targets: &[Target]) -> Result<Self> {
-        let mut count = Count::new(targets.len());
+        let mut count = Count::new(targets.iter().map(Target::label));
         let Network {
             client,
             resolver,
@@ -90,7 +91,7 @@ impl Fleet {
     }
 
     /// Returns true if there are several targets.
-    pub const fn is_several(&self) -> bool {
+    pub fn is_several(&self) -> bool {
         self.count.is_several()
     }
 
@@ -129,9 +130,9 @@ impl Fleet {
             }
             match interrupted {
                 Some(Interrupted { begun, .. }) if index < begun => {
-                    self.count.tally.add(round.unanswered, label);
+                    self.count.add(round.unanswered, label);
                 }
-                Some(_) => self.count.tally.add(Fate::Skipped, label),
+                Some(_) => self.count.add(Fate::Skipped, label),
                 None => {
                     let words = "the network thread ended unexpectedly";
                     self.count.fail(Fate::Lost, label, words);
@@ -157,33 +158,36 @@ impl Fleet {
 /// Count of the hosts of a command.
 pub struct Count {
     began: Instant,
-    targets: usize,
+    /// Indices of the targets, by label.
+    ranks: HashMap<String, usize>,
     tally: Tally,
 }
 
 impl Count {
-    /// Begins the count of a command with some targets.
-    pub fn new(targets: usize) -> Self {
+    /// Begins the count of a command with targets of these labels.
+    pub fn new<'a>(labels: impl IntoIterator<Item = &'a str>) -> Self {
+        let labels = labels.into_iter().map(str::to_owned);
         Self {
             began: Instant::now(),
-            targets,
+            ranks: std::iter::zip(labels, 0..).collect(),
             tally: Tally::default(),
         }
     }
 
-    const fn is_several(&self) -> bool {
-        self.targets > 1
+    fn is_several(&self) -> bool {
+        self.ranks.len() > 1
     }
 
     /// Counts a host.
     pub fn add(&mut self, fate: Fate, label: &str) {
-        self.tally.add(fate, label);
+        let rank = self.ranks.get(label).copied().unwrap_or(usize::MAX);
+        self.tally.add(fate, rank, label);
     }
 
     /// Counts a host that has failed, and says why.
     pub fn fail(&mut self, fate: Fate, label: &str, why: &str) {
         note(&format!("udpctl: {label}: {why}"));
-        self.tally.add(fate, label);
+        self.add(fate, label);
     }
 
     /// Counts a host without the reply that was expected, and says why: with the likely reasons if it is the only one.

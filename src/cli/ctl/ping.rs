@@ -60,7 +60,7 @@ pub fn run(args: &PingArgs) -> Result<u8> {
     let mut printed = Ok(());
     if args.contact.local {
         let local = Local::start(&mut context.rng)?;
-        let mut count = Count::new(1);
+        let mut count = Count::new([LABEL]);
         let questions = vec![question(local.host.clone())];
         run_queries(&local.client, None, questions, |_, answer| {
             show(&mut count, LABEL, &answer, &mut printed);

@@ -118,7 +118,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     if args.plain {
         return send_plain(&targets, &text);
     }
-    let mut count = Count::new(targets.len());
+    let mut count = Count::new(targets.iter().map(Target::label));
     let Network {
         client,
         resolver,

@@ -19,6 +19,8 @@ use crate::control::limits;
 pub(super) struct Pending {
     /// Number of the line.
     pub(super) line: u64,
+    /// Index among the requests of all lines.
+    pub(super) rank: usize,
     /// Mark of the line.
     pub(super) tag: Option<Value>,
     /// The request of the line.
@@ -56,6 +58,8 @@ pub(super) type Found = Result<Host, HostError>;
 pub(super) struct Intake {
     input: Input,
     rest: Option<Rest>,
+    /// Number of the requests that were taken.
+    taken: usize,
     /// Requests whose names are being looked up, by the number of the lookup.
     looked_up: HashMap<usize, Pending>,
     next_lookup: usize,
@@ -72,6 +76,7 @@ impl Intake {
         Self {
             input: Input::Open,
             rest: None,
+            taken: 0,
             looked_up: HashMap::new(),
             next_lookup: 0,
             ready: VecDeque::new(),
@@ -123,10 +128,12 @@ impl Intake {
         let rest = self.rest.as_mut()?;
         let pending = rest.members.next().map(|member| Pending {
             line: rest.line,
+            rank: self.taken,
             tag: rest.tag.clone(),
             request: Arc::clone(&rest.request),
             member,
         });
+        self.taken += 1;
         if rest.members.len() == 0 {
             self.rest = None;
         }
@@ -267,6 +274,7 @@ mod tests {
         let mut names = Vec::new();
         while let Some(pending) = intake.next() {
             assert_eq!((pending.line, &pending.tag), (1, &Some(7.into())));
+            assert_eq!(pending.rank, names.len());
             names.push(pending.member.target.label().to_owned());
             intake.ready(pending, found());
         }

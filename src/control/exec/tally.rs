@@ -8,35 +8,42 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::control::fold::fold;
+use crate::control::fold::fold_in_order;
 use crate::control::limits;
 use crate::message::{Fate, status};
 
 /// Outcome classes of the hosts of a command over several targets.
 #[derive(Clone, Default, Debug)]
 pub struct Tally {
-    hosts: BTreeMap<Fate, Vec<String>>,
+    hosts: BTreeMap<Fate, Vec<(usize, String)>>,
 }
 
 impl Tally {
-    /// Counts a host.
-    pub fn add(&mut self, fate: Fate, label: &str) {
-        self.hosts.entry(fate).or_default().push(label.to_owned());
+    /// Counts a host. `rank` is its index in the order in which the user named the targets.
+    pub fn add(&mut self, fate: Fate, rank: usize, label: &str) {
+        let hosts = self.hosts.entry(fate).or_default();
+        hosts.push((rank, label.to_owned()));
     }
 
     /// Returns the summary: `117 ok, 2 failed, 1 unreachable of 120 in 0.84s`, then `failed: web[3,9]` and
-    /// `unreachable: web7`. The names of a class are in the order of the alphabet, whatever the order in which they were
-    /// counted; beyond [`limits::SUMMARY_NAMES`] they are cut off at [`limits::SUMMARY_LINE`].
+    /// `unreachable: web7`. The names of a class are in the order of the targets, whatever the order in which they were
+    /// counted, as [`fold_in_order`] has it; beyond [`limits::SUMMARY_NAMES`] they are cut off at
+    /// [`limits::SUMMARY_LINE`].
     #[must_use]
     pub fn lines(&self, took: Duration) -> Vec<String> {
         let others = || self.hosts.iter().filter(|(fate, _)| **fate != Fate::Ok);
         let mut counts = format!("{} {}", self.count(Fate::Ok), Fate::Ok.name());
-        for (fate, labels) in others() {
-            let _ = write!(counts, ", {} {}", labels.len(), fate.name());
+        for (fate, hosts) in others() {
+            let _ = write!(counts, ", {} {}", hosts.len(), fate.name());
         }
         let hosts: usize = self.hosts.values().map(Vec::len).sum();
         let _ = write!(counts, " of {hosts} in {:.2}s", took.as_secs_f64());
-        let named = others().map(|(fate, labels)| format!("{}: {}", fate.name(), names(labels)));
+        let named = others().map(|(fate, hosts)| {
+            let mut hosts: Vec<&(usize, String)> = hosts.iter().collect();
+            hosts.sort_unstable();
+            let labels: Vec<&str> = hosts.into_iter().map(|(_, label)| &label[..]).collect();
+            format!("{}: {}", fate.name(), names(&labels))
+        });
         std::iter::once(counts).chain(named).collect()
     }
 
@@ -66,17 +73,15 @@ fn status_of<'a>(fates: impl Iterator<Item = &'a Fate>) -> u8 {
         .unwrap_or(status::SUCCESS)
 }
 
-/// Returns the folded names of hosts, with `and N more` in place of those that a line has no room for.
-pub fn names(labels: &[String]) -> String {
-    let whole = fold(labels.iter().map(String::as_str));
+/// Returns the folded names of hosts, in their order, with `and N more` in place of those that a line has no room for.
+pub fn names<T: AsRef<str>>(labels: &[T]) -> String {
+    let fold_first = |count: usize| fold_in_order(labels[..count].iter().map(AsRef::as_ref));
+    let whole = fold_first(labels.len());
     if labels.len() <= limits::SUMMARY_NAMES || whole.len() <= limits::SUMMARY_LINE {
         return whole;
     }
-    let mut sorted: Vec<&str> = labels.iter().map(String::as_str).collect();
-    sorted.sort_unstable();
-    let fold_first = |count: usize| fold(sorted[..count].iter().copied());
     // The least number of names that a line has no room for is in this range, which is halved.
-    let (mut fits, mut exceeds) = (limits::SUMMARY_NAMES, sorted.len());
+    let (mut fits, mut exceeds) = (limits::SUMMARY_NAMES, labels.len());
     let mut shown = fold_first(fits);
     while exceeds - fits > 1 {
         let middle = usize::midpoint(fits, exceeds);
@@ -87,7 +92,7 @@ pub fn names(labels: &[String]) -> String {
             (fits, shown) = (middle, folded);
         }
     }
-    format!("{shown} and {} more", sorted.len() - fits)
+    format!("{shown} and {} more", labels.len() - fits)
 }
 
 #[cfg(test)]
@@ -97,12 +102,12 @@ mod tests {
     #[test]
     fn the_summary_counts_all_hosts_and_folds_the_names_of_those_that_are_not_ok() {
         let mut tally = Tally::default();
-        tally.add(Fate::Unreachable, "web7");
+        tally.add(Fate::Unreachable, 6, "web7");
         for _ in 0..117 {
-            tally.add(Fate::Ok, "x");
+            tally.add(Fate::Ok, 0, "x");
         }
-        tally.add(Fate::Failed, "web9");
-        tally.add(Fate::Failed, "web3");
+        tally.add(Fate::Failed, 8, "web9");
+        tally.add(Fate::Failed, 2, "web3");
         assert_eq!(
             tally.lines(Duration::from_millis(842)),
             [
@@ -125,17 +130,17 @@ mod tests {
         ] {
             let mut tally = Tally::default();
             for &fate in fates {
-                tally.add(fate, "h");
+                tally.add(fate, 0, "h");
             }
             assert_eq!(tally.exit_status(), status, "{fates:?}");
         }
     }
 
-    /// Returns the line of names after `count` hosts have failed.
+    /// Returns the line of names after `count` hosts have failed, the last of them first.
     fn failed(count: usize, label: impl Fn(usize) -> String) -> String {
         let mut tally = Tally::default();
-        for number in 0..count {
-            tally.add(Fate::Failed, &label(number));
+        for number in (0..count).rev() {
+            tally.add(Fate::Failed, number, &label(number));
         }
         tally.lines(Duration::ZERO).swap_remove(1)
     }
@@ -148,8 +153,14 @@ mod tests {
 
     #[test]
     fn ten_thousand_names_that_fold_are_one_word() {
-        let line = failed(10_000, |number| format!("web{}", 9999 - number));
+        let line = failed(10_000, |number| format!("web{number}"));
         assert_eq!(line, "failed: web[0-9999]");
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_the_targets_whatever_the_order_of_their_ends() {
+        let line = failed(4, |number| ["web10", "db1", "web2", "db2"][number].into());
+        assert_eq!(line, "failed: web10,db[1-2],web2");
     }
 
     #[test]
@@ -159,7 +170,7 @@ mod tests {
         let shown = names.matches(',').count() + 1;
         assert_eq!(more, format!("{} more", 10_000 - shown));
         let names = names.strip_prefix("failed: ").unwrap();
-        assert!(names.starts_with("a,b,ba,baa,baaa,baab,"), "{names}");
+        assert!(names.starts_with("a,b,c,d,e,f,g,h,i,j,ba,bb,"), "{names}");
         let room = limits::SUMMARY_LINE - names.len();
         assert!(room < "bbbb,".len(), "{room} bytes of room are left");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::control::fold::fold;
+use crate::control::fold::{fold, fold_in_order};
 
 fn labels(targets: &[Target]) -> Vec<&str> {
     targets.iter().map(Target::label).collect()
@@ -281,9 +281,40 @@ fn names_are_folded_as_clustershell_folds_them() {
     }
 }
 
+#[test]
+fn names_that_are_folded_in_their_order_begin_with_the_first() {
+    for (names, folded) in [
+        ("web10 web2", "web10,web2"),
+        ("web10 web2 web3", "web10,web[2-3]"),
+        ("web2 web1 web10 web3", "web2,web[1,10],web3"),
+        ("b2 a1 b3 a2 c", "b[2-3],a[1-2],c"),
+        ("b2 a1 b1 a2", "b2,a[1-2],b1"),
+        ("n8 n9 n10 n11", "n[8-11]"),
+        ("n01 n1 n02", "n01,n[1,02]"),
+        ("b a b a", "b,a"),
+        ("r2n1 r2n2 r3n1 r3n2 r1n1 r1n2", "r[2-3]n[1-2],r1n[1-2]"),
+        ("r1n1 r1n3 r2n1 r2n2 r2n3", "r1n[1,3],r2n[1-3]"),
+        ("w1:7001 w2:7001 w1 w2", "w[1-2]:7001,w[1-2]"),
+        ("10.1.0.9 10.1.0.10 10.1.1.9 10.1.1.10", "10.1.[0-1].[9-10]"),
+        ("", ""),
+    ] {
+        assert_eq!(fold_in_order(names.split_whitespace()), folded, "{names}");
+    }
+}
+
 /// A name with up to two numbers.
 fn name() -> impl Strategy<Value = String> {
     prop::string::string_regex("[ab]{1,2}[0-3]{0,2}(-[0-2]{1,2})?").unwrap()
+}
+
+/// Splits a set at the commas outside brackets.
+fn words(set: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    let is_end = |letter: char| {
+        is_inside = letter == '[' || is_inside && letter != ']';
+        letter == ',' && !is_inside
+    };
+    set.split(is_end).collect()
 }
 
 /// Runs `nodeset` if it is installed.
@@ -334,6 +365,29 @@ proptest! {
             members.sort_by(|one, other| one.label().cmp(other.label()));
             prop_assert_eq!(labels(&members), names.iter().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_set_folded_in_order_has_exactly_its_names_and_each_word_has_them_in_order(
+        names in prop::collection::vec(name(), 1..40),
+    ) {
+        let folded = fold_in_order(names.iter().map(String::as_str));
+        let place = |label: &str| names.iter().position(|name| name == label);
+        let mut firsts = Vec::new();
+        let mut members = BTreeSet::new();
+        for set in words(&folded) {
+            let targets = targets_in("", set).unwrap();
+            let places: Vec<Option<usize>> = labels(&targets).into_iter().map(place).collect();
+            prop_assert!(places.is_sorted() && places[0].is_some(), "{}", folded);
+            firsts.push(places[0]);
+            for place in places {
+                prop_assert!(members.insert(place), "{} has a name twice", folded);
+            }
+        }
+        prop_assert_eq!(firsts[0], Some(0));
+        prop_assert!(firsts.is_sorted(), "{}", folded);
+        let different: BTreeSet<&String> = names.iter().collect();
+        prop_assert_eq!(members.len(), different.len());
     }
 
     #[test]

@@ -52,15 +52,11 @@ impl<'a> Conclusion<'a> {
     pub(super) fn of(&self, finish: &Finish, record: Option<&Path>) -> Result<u8> {
         let is_one = self.labels.len() + self.skipped.len() == 1;
         let (mut tally, mut last) = (Tally::default(), LastRun::default());
-        let mut add = |label: &str, fate: Fate| {
-            tally.add(fate, label);
+        let fates = std::iter::zip(self.labels, finish.fates.iter().copied());
+        let skipped = self.skipped.iter().map(|label| (label, Fate::Skipped));
+        for (rank, (label, fate)) in fates.chain(skipped).enumerate() {
+            tally.add(fate, rank, label);
             last.add(Class::of(fate), label);
-        };
-        for (label, fate) in std::iter::zip(self.labels, &finish.fates) {
-            add(label, *fate);
-        }
-        for label in self.skipped {
-            add(label, Fate::Skipped);
         }
         let mut status = if is_one {
             conclude_one(finish)
@@ -129,8 +125,8 @@ pub fn conclude(labels: &[String], finish: &Finish) -> u8 {
         return conclude_one(finish);
     }
     let mut tally = Tally::default();
-    for (label, fate) in std::iter::zip(labels, &finish.fates) {
-        tally.add(*fate, label);
+    for (rank, (label, fate)) in std::iter::zip(labels, &finish.fates).enumerate() {
+        tally.add(*fate, rank, label);
     }
     if finish.interruption != Some(Interruption::BrokenPipe) {
         note(&tally.lines(finish.took).join("\n"));

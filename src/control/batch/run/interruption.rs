@@ -39,7 +39,8 @@ impl Batch<'_> {
             let mut report = Report::new(running.pending.member.id, None);
             report.accepted = running.job.was_accepted();
             let fate = if running.job.may_be_there() {
-                left.push(running.pending.member.target.label().to_owned());
+                let label = running.pending.member.target.label().to_owned();
+                left.push((running.pending.rank, label));
                 Fate::Left
             } else {
                 self.settle(running.entry, State::Void);
@@ -58,13 +59,15 @@ impl Batch<'_> {
         while let Some(pending) = self.intake.skip() {
             self.finish
                 .tally
-                .add(Fate::Skipped, pending.member.target.label());
+                .add(Fate::Skipped, pending.rank, pending.member.target.label());
         }
         self.drain(limits::LEAVE);
         if !left.is_empty() {
+            left.sort_unstable();
+            let labels: Vec<String> = left.into_iter().map(|(_, label)| label).collect();
             self.say_now(&format!(
                 "left, and may still run; \"udpctl jobs --mine\" lists them: {}",
-                names(&left)
+                names(&labels)
             ));
         }
     }

@@ -205,7 +205,7 @@ impl Batch<'_> {
         let label = pending.member.target.label();
         let captured = slot.map(|slot| self.show.take_captured(slot));
         let object = summary::object(label, report, captured.as_ref(), took);
-        self.finish.tally.add(fate, label);
+        self.finish.tally.add(fate, pending.rank, label);
         self.intake.ended(pending.line);
         if pending.request.exec.retain {
             self.given.remove(&key(&pending.member));

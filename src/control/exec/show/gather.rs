@@ -10,7 +10,7 @@ use similar::TextDiff;
 
 use super::Escaping;
 use crate::control::exec::Output;
-use crate::control::fold::fold;
+use crate::control::fold::fold_in_order;
 use crate::control::limits;
 use crate::escape;
 
@@ -126,9 +126,9 @@ impl Gather {
     }
 }
 
-/// Returns the names of a group, and their number if there are several: `web[1-37] (37)`.
+/// Returns the names of a group, which are in the order of the targets, and their number if there are several: `web[1-37] (37)`.
 fn header(hosts: &[(u32, String)]) -> String {
-    let mut header = fold(hosts.iter().map(|(_, label)| label.as_str()));
+    let mut header = fold_in_order(hosts.iter().map(|(_, label)| label.as_str()));
     if hosts.len() > 1 {
         let _ = write!(header, " ({})", hosts.len());
     }
@@ -194,7 +194,7 @@ mod tests {
         let texts = gather.text(PLAIN);
         assert_eq!(
             texts.concat(),
-            "---------------\nweb[2-3,10] (3)\n---------------\n6.1\n\
+            "---------------\nweb[2,10],web3 (3)\n---------------\n6.1\n\
              ---------------\nweb1\n---------------\n5.9\n"
         );
         assert_eq!(gather.held, 0);
