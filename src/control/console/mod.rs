@@ -57,7 +57,9 @@ pub fn is_interactive() -> bool {
 /// Returns the window size of the user's terminal.
 #[must_use]
 pub fn window() -> Window {
-    let size = tcgetwinsize(stdio::stdout()).or_else(|_| tcgetwinsize(stdio::stdin()));
+    let size = tcgetwinsize(stdio::stdout())
+        .or_else(|_| tcgetwinsize(stdio::stdin()))
+        .or_else(|_| tcgetwinsize(stdio::stderr()));
     match size {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => Window {
             rows: size.ws_row,

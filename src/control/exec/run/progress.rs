@@ -1,7 +1,7 @@
 //! Progress of a run on a terminal: one line below the output, redrawn in place.
 //!
-//! The line goes through the queues of the outputs, which keep its order with what hosts print. Invariant: a line of
-//! output never stands behind the progress on the same line of the terminal.
+//! The line goes through the queues of the outputs, which keep its order with what hosts print. Invariants: a line of
+//! output never stands behind the progress on the same line of the terminal; the progress never takes a second line there.
 
 use std::time::{Duration, Instant};
 
@@ -60,18 +60,17 @@ impl Progress {
         self.next
     }
 
-    /// Returns the line, if it is time to draw it.
-    pub(super) fn draw(&mut self, counts: Counts, now: Instant) -> Option<Bytes> {
+    /// Returns the line for a terminal of so many columns, if it is time to draw it.
+    pub(super) fn draw(&mut self, counts: Counts, now: Instant, columns: u16) -> Option<Bytes> {
         if self.next.is_none_or(|next| now < next) {
             return None;
         }
         self.next = Some(now + PERIOD);
         self.is_drawn = true;
-        let line = line(
-            counts,
-            self.total,
-            now.saturating_duration_since(self.began),
-        );
+        let took = now.saturating_duration_since(self.began);
+        let mut line = line(counts, self.total, took);
+        // A line that fills the last column may be continued on the next one, where it is not erased.
+        line.truncate(usize::from(columns).saturating_sub(1));
         Some([CLEAR, line.as_bytes()].concat().into())
     }
 
@@ -132,20 +131,31 @@ mod tests {
             errors: 2,
             active: 12,
         };
-        assert_eq!(progress.draw(counts, began), None);
+        assert_eq!(progress.draw(counts, began, 80), None);
         assert!(progress.clear(true).is_empty());
         let now = began + AFTER;
-        let line = progress.draw(counts, now).unwrap();
+        let line = progress.draw(counts, now, 80).unwrap();
         assert_eq!(
             line,
             "\r\x1b[K[============            ] 60 of 120 done, 2 not ok, 12 running, 1s"
         );
-        assert_eq!(progress.draw(counts, now), None);
+        assert_eq!(progress.draw(counts, now, 80), None);
         assert_eq!(progress.clear(true), CLEAR);
         assert!(progress.clear(false).is_empty(), "it is gone already");
-        assert!(progress.draw(counts, now + PERIOD).is_some());
+        assert!(progress.draw(counts, now + PERIOD, 80).is_some());
         assert_eq!(progress.end().unwrap(), CLEAR);
         assert_eq!(progress.deadline(), None);
+    }
+
+    #[test]
+    fn the_line_is_cut_before_the_last_column_of_a_narrow_terminal() {
+        let began = Instant::now();
+        let mut progress = Progress::new(BOTH, 10_000, began);
+        let now = began + AFTER;
+        let line = progress.draw(Counts::default(), now, 30).unwrap();
+        assert_eq!(line, "\r\x1b[K[                        ] 0 ");
+        let line = progress.draw(Counts::default(), now + PERIOD, 0).unwrap();
+        assert_eq!(line, CLEAR);
     }
 
     #[test]
@@ -156,7 +166,7 @@ mod tests {
         for (terminals, total) in [(Terminals::default(), 2), (output_only, 2), (BOTH, 1)] {
             let mut progress = Progress::new(terminals, total, began);
             assert_eq!(progress.deadline(), None);
-            assert_eq!(progress.draw(Counts::default(), began + AFTER), None);
+            assert_eq!(progress.draw(Counts::default(), began + AFTER, 80), None);
         }
     }
 
@@ -166,7 +176,7 @@ mod tests {
         let mut terminals = BOTH;
         terminals.stdout = false;
         let mut progress = Progress::new(terminals, 2, began);
-        progress.draw(Counts::default(), began + AFTER).unwrap();
+        progress.draw(Counts::default(), began + AFTER, 80).unwrap();
         assert!(progress.clear(true).is_empty());
         assert_eq!(progress.clear(false), CLEAR);
     }

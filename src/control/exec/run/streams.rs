@@ -10,6 +10,7 @@ use super::super::show::ByteCount;
 use super::super::{Failure, Goal, Interruption, Output, Task, Verbosity};
 use super::Run;
 use super::progress::Counts;
+use crate::control::console;
 use crate::control::stdio::{Chunk, StdinChunk, Written};
 use crate::message::Fate;
 
@@ -214,7 +215,7 @@ impl Run<'_> {
             .deadline()
             .is_some_and(|deadline| deadline <= now)
             && let counts = counts()
-            && let Some(data) = self.progress.draw(counts, now)
+            && let Some(data) = self.progress.draw(counts, now, console::window().columns)
         {
             let _ = self.streams[Output::Stderr as usize].push(Chunk { tag: None, data });
         }
