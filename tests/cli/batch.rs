@@ -348,6 +348,7 @@ fn ctrl_c_cancels_what_runs_and_skips_what_waits() {
         [&class("stopped"), &class("skipped"), "bad lines: 1"]
     );
     assert_eq!(status.code(), Some(130));
+    eventually("no command is left", || agent.jobs().left().is_empty());
 }
 
 #[test]

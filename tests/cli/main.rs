@@ -21,6 +21,7 @@ mod fleet;
 mod fleet_jobs;
 mod front;
 mod harness;
+mod interruptions;
 mod inventories;
 mod jobs;
 mod journal;

@@ -66,8 +66,9 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
         return whole_run::run(args);
     }
     let job_host = JobHost::find(&args.job)?;
-    let signals = signals::catch(&[])?;
     let (id, key) = job_host.job(&args.job)?;
+    // Until here a signal ends the program, also while the agent is asked for the job and does not answer.
+    let signals = signals::catch(&[])?;
     let terminal_mode = if console::is_interactive() && !args.json {
         TerminalMode::Offered
     } else {

@@ -17,7 +17,6 @@ pub(super) fn run(args: &AttachArgs) -> Result<u8> {
     let mut context = Context::new()?;
     let journal = context.journal();
     let records = open_records(&journal)?;
-    let signals = signals::catch(&[])?;
     let targets = records
         .iter()
         .map(|record| Ok(context.target(&record.host.parse::<Target>()?)?))
@@ -27,6 +26,8 @@ pub(super) fn run(args: &AttachArgs) -> Result<u8> {
         resolver,
         hosts,
     } = context.network(&targets)?;
+    // Until here a signal ends the program: nothing has begun, and names may take long to be looked up.
+    let signals = signals::catch(&[])?;
     let history = journal.history();
     let (mut tasks, mut requests) = (Vec::new(), Vec::new());
     for (record, host) in std::iter::zip(&records, hosts) {

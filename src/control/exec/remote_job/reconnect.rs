@@ -105,8 +105,9 @@ impl RemoteJob {
         if self.attachments[index].asked == Asked::Nothing {
             self.ask(index, at);
         }
+        // A session that was opened without a ticket has its first request now, be it an attach or a probe.
+        self.sent |= self.attachments[index].asked != Asked::Nothing;
         if self.attachments[index].asked == Asked::Exec {
-            self.sent = true;
             self.epoch = Some(ticket.epoch);
         }
         let watch = self.contact.watch(session);

@@ -40,17 +40,24 @@ impl Run<'_> {
     }
 
     fn words_of_interruption(&self) -> String {
+        const AGAIN: &str = "press Ctrl-C again to leave at once";
+        if self.active == 0 {
+            // Output may still have to be written.
+            return match self.schedule.waiting().count() {
+                0 => format!("no host is running; {AGAIN}"),
+                waiting => format!("no host is running, {waiting} not begun; {AGAIN}"),
+            };
+        }
+        if self.is_fleet() {
+            let pending = tally::names(&self.pending());
+            return format!("canceling; {AGAIN}; pending: {pending}");
+        }
         let mut running = self.running.iter().flatten();
-        if !running.any(|running| running.job.was_accepted()) {
-            return "no agent has answered yet; press Ctrl-C again to leave at once".into();
+        if running.any(|running| running.job.was_accepted()) {
+            format!("canceling; {AGAIN}")
+        } else {
+            format!("no agent has answered yet; {AGAIN}")
         }
-        if !self.is_fleet() {
-            return "canceling; press Ctrl-C again to leave at once".into();
-        }
-        format!(
-            "canceling; press Ctrl-C again to leave at once; pending: {}",
-            tally::names(&self.pending())
-        )
     }
 
     /// Returns the names of the hosts in progress.

@@ -182,6 +182,27 @@ fn an_attach_reports_output_that_is_no_longer_held() {
 }
 
 #[test]
+fn an_attach_without_a_ticket_is_canceled_at_the_agent_and_not_here_alone() {
+    let mut job = RemoteJob::new(Config {
+        request: JobRequest::Attach {
+            key: None,
+            keyboard: false,
+            id: ID,
+            stdout: None,
+            stderr: None,
+        },
+        ..config(1, None)
+    });
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &accepted(0, 0));
+    drain(&mut job);
+    job.cancel();
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.requests[0].2, Request::Cancel {});
+    assert!(wanted.report.is_none(), "the agent has not answered yet");
+}
+
+#[test]
 fn an_attached_result_that_another_controller_took_is_lost() {
     let mut job = begin();
     connected(&mut job, 0, RUN);
