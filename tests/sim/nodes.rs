@@ -6,17 +6,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use udpagent::agent::access::{Policy, PolicyBuilder, authorization};
 use udpagent::crypto::PublicKey;
 use udpagent::peer_addr::PeerAddr;
-use udpagent::session::{Authorization, Authorizer, Config, Run};
+use udpagent::session::{Authorization, Authorizer, Config, Run, SessionHandle, Ticket};
 use udpagent::wire::limits::INVITE;
 
 use crate::caller::Caller;
 use crate::echo::Echo;
+use crate::invariants::Role;
 use crate::network::HostId;
 use crate::simulation::Simulation;
+use crate::task::Task;
 
 /// An agent of a scenario.
 #[derive(Clone)]
@@ -60,6 +63,85 @@ pub struct Controller {
     pub address: SocketAddr,
     /// Its application.
     pub app: Rc<RefCell<Caller>>,
+}
+
+impl Simulation {
+    /// Adds an agent that answers tasks.
+    pub fn agent(&mut self) -> Agent {
+        let app = Rc::new(RefCell::new(Echo::default()));
+        let (host, key, address) = self.add_host(Role::Agent, Box::new(Rc::clone(&app)));
+        Agent {
+            host,
+            key,
+            address,
+            app,
+        }
+    }
+
+    /// Adds a controller that the agents admit.
+    pub fn controller(&mut self) -> Controller {
+        self.caller(Role::Controller)
+    }
+
+    /// Adds a controller whose key no agent knows.
+    pub fn unauthorized_controller(&mut self) -> Controller {
+        self.caller(Role::Unauthorized)
+    }
+
+    fn caller(&mut self, role: Role) -> Controller {
+        let app = Rc::new(RefCell::new(Caller::default()));
+        let (host, _, address) = self.add_host(role, Box::new(Rc::clone(&app)));
+        Controller { host, address, app }
+    }
+
+    /// Kills the agent's process.
+    pub fn kill(&mut self, agent: &Agent) {
+        self.stop(agent.host);
+        agent.app.borrow_mut().crash();
+    }
+
+    /// Restarts the agent's process; state on disk is kept.
+    pub fn restart(&mut self, agent: &Agent) {
+        self.kill(agent);
+        let seen = agent.app.borrow().seen.clone();
+        self.start(agent.host, seen);
+    }
+
+    /// Opens a session from a controller to an agent.
+    pub fn connect(
+        &mut self,
+        controller: &Controller,
+        agent: &Agent,
+        ticket: Option<Ticket>,
+        first: Option<Task>,
+    ) -> SessionHandle {
+        let to = (agent.key, agent.address);
+        self.connect_to(controller, to, ticket, first, Duration::from_secs(60))
+    }
+
+    /// Opens a session to a key at an address, in a time.
+    pub fn connect_to(
+        &mut self,
+        controller: &Controller,
+        to: (PublicKey, SocketAddr),
+        ticket: Option<Ticket>,
+        first: Option<Task>,
+        timeout: Duration,
+    ) -> SessionHandle {
+        let now = self.local(controller.host);
+        let mut app = controller.app.borrow_mut();
+        let (session, commands) = app.connect(now, to, ticket, first, timeout);
+        drop(app);
+        self.act(controller.host, commands);
+        session
+    }
+
+    /// Requests a task in a session.
+    pub fn ask(&mut self, controller: &Controller, session: SessionHandle, task: Task) {
+        let now = self.local(controller.host);
+        let commands = controller.app.borrow_mut().ask(now, session, task);
+        self.act(controller.host, commands);
+    }
 }
 
 /// Settings of an endpoint that scenarios vary.

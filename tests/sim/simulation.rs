@@ -3,28 +3,21 @@
 //! One loop: the next thing that happens (an arrival, a timer of a machine, a timer of an
 //! application) sets the time, and one host acts. Between two such moments nothing exists.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use udpagent::crypto::{PublicKey, SecretKey};
-use udpagent::session::{
-    Authorizer, Command, Config, Endpoint, InitFingerprint, SessionHandle, Ticket,
-};
+use udpagent::session::{Authorizer, Command, Config, Endpoint, InitFingerprint};
 use udpagent::time::Instant;
 use udpagent::wire::limits::MAX_DATAGRAM;
 
-use crate::caller::Caller;
 use crate::contract::Contract;
-use crate::echo::Echo;
 use crate::host::{App, Context, Host, HostConfig, Wakes};
 use crate::invariants::{Incarnation, Invariants, Role};
 use crate::link::Link;
 use crate::network::{Arrival, HostId, Network, Outgoing, Record};
-use crate::nodes::{Agent, Controller, Members, Tuning};
+use crate::nodes::{Members, Tuning};
 use crate::rng::{SimRng, seeded_rng};
-use crate::task::Task;
 
 /// State of a host that survives restarts.
 struct Node {
@@ -85,33 +78,6 @@ impl Simulation {
     /// The virtual time.
     pub const fn now(&self) -> Instant {
         self.now
-    }
-    /// Adds an agent that answers tasks.
-    pub fn agent(&mut self) -> Agent {
-        let app = Rc::new(RefCell::new(Echo::default()));
-        let (host, key, address) = self.add_host(Role::Agent, Box::new(Rc::clone(&app)));
-        Agent {
-            host,
-            key,
-            address,
-            app,
-        }
-    }
-
-    /// Adds a controller that the agents admit.
-    pub fn controller(&mut self) -> Controller {
-        self.caller(Role::Controller)
-    }
-
-    /// Adds a controller whose key no agent knows.
-    pub fn unauthorized_controller(&mut self) -> Controller {
-        self.caller(Role::Unauthorized)
-    }
-
-    fn caller(&mut self, role: Role) -> Controller {
-        let app = Rc::new(RefCell::new(Caller::default()));
-        let (host, _, address) = self.add_host(role, Box::new(Rc::clone(&app)));
-        Controller { host, address, app }
     }
 
     /// Adds a host with any application.
@@ -201,18 +167,10 @@ impl Simulation {
         self.plan(id);
     }
 
-    /// Kills the agent's process.
-    pub fn kill(&mut self, agent: &Agent) {
-        self.nodes[agent.host.0].host = None;
-        self.wakes[agent.host.0] = None;
-        agent.app.borrow_mut().crash();
-    }
-
-    /// Restarts the agent's process; state on disk is kept.
-    pub fn restart(&mut self, agent: &Agent) {
-        self.kill(agent);
-        let seen = agent.app.borrow().seen.clone();
-        self.start(agent.host, seen);
+    /// Stops a host's process.
+    pub fn stop(&mut self, id: HostId) {
+        self.nodes[id.0].host = None;
+        self.wakes[id.0] = None;
     }
 
     /// Suspends the host. Its clock keeps running.
@@ -244,42 +202,6 @@ impl Simulation {
     /// A running host.
     pub fn host(&self, host: HostId) -> &Host {
         self.nodes[host.0].host.as_ref().expect("the host runs")
-    }
-
-    /// Opens a session from a controller to an agent.
-    pub fn connect(
-        &mut self,
-        controller: &Controller,
-        agent: &Agent,
-        ticket: Option<Ticket>,
-        first: Option<Task>,
-    ) -> SessionHandle {
-        let to = (agent.key, agent.address);
-        self.connect_to(controller, to, ticket, first, Duration::from_secs(60))
-    }
-
-    /// Opens a session to a key at an address, in a time.
-    pub fn connect_to(
-        &mut self,
-        controller: &Controller,
-        to: (PublicKey, SocketAddr),
-        ticket: Option<Ticket>,
-        first: Option<Task>,
-        timeout: Duration,
-    ) -> SessionHandle {
-        let now = self.local(controller.host);
-        let mut app = controller.app.borrow_mut();
-        let (session, commands) = app.connect(now, to, ticket, first, timeout);
-        drop(app);
-        self.act(controller.host, commands);
-        session
-    }
-
-    /// Requests a task in a session.
-    pub fn ask(&mut self, controller: &Controller, session: SessionHandle, task: Task) {
-        let now = self.local(controller.host);
-        let commands = controller.app.borrow_mut().ask(now, session, task);
-        self.act(controller.host, commands);
     }
 
     /// The time by the host's own clock.
