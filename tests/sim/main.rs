@@ -17,4 +17,5 @@ mod scenarios;
 mod seeds;
 mod simulation;
 mod task;
+mod timers;
 mod whole;

@@ -18,6 +18,7 @@ use crate::link::Link;
 use crate::network::{Arrival, HostId, Network, Outgoing, Record};
 use crate::nodes::{Members, Tuning};
 use crate::rng::{SimRng, seeded_rng};
+use crate::timers::Timers;
 
 /// State of a host that survives restarts.
 struct Node {
@@ -53,7 +54,7 @@ pub struct Simulation {
     lateness_rng: SimRng,
     members: Members,
     nodes: Vec<Node>,
-    wakes: Vec<Option<Instant>>,
+    timers: Timers,
 }
 
 impl Simulation {
@@ -71,7 +72,7 @@ impl Simulation {
             lateness_rng: SimRng::new(seed, "lateness"),
             members: Members::default(),
             nodes: Vec::new(),
-            wakes: Vec::new(),
+            timers: Timers::default(),
         }
     }
 
@@ -111,7 +112,6 @@ impl Simulation {
             asleep: Instant::ZERO,
             started: Instant::ZERO,
         });
-        self.wakes.push(None);
         self.start(host, Vec::new());
         (host, key, address)
     }
@@ -170,7 +170,7 @@ impl Simulation {
     /// Stops a host's process.
     pub fn stop(&mut self, id: HostId) {
         self.nodes[id.0].host = None;
-        self.wakes[id.0] = None;
+        self.timers.set(id, None);
     }
 
     /// Suspends the host. Its clock keeps running.
@@ -263,10 +263,7 @@ impl Simulation {
     /// Processes the next event, unless it is due after `end`. Returns true if there was one.
     pub fn step(&mut self, end: Instant) -> bool {
         let arrival = self.network.next_arrival();
-        let timers = self.wakes.iter().enumerate();
-        let timer = timers
-            .filter_map(|(node, at)| at.map(|at| (at, HostId(node))))
-            .min();
+        let timer = self.timers.next();
         let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min();
         let Some(next) = next.filter(|next| *next <= end) else {
             return false;
@@ -359,9 +356,10 @@ impl Simulation {
         let clock = node.clock;
         let app = node.app.next_time().map(|at| at - clock);
         let wake = host.wake().into_iter().chain(app).min();
-        self.wakes[id.0] = wake.map(|at| {
+        let wake = wake.map(|at| {
             let late = self.lateness_rng.duration_below(self.lateness);
             (at + late).max(node.asleep)
         });
+        self.timers.set(id, wake);
     }
 }
