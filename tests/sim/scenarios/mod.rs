@@ -4,6 +4,7 @@ mod at_most_once;
 mod chaos;
 mod datagram_size;
 mod ecn;
+mod fleet;
 mod from_option;
 mod front_crashes;
 mod goodput;

@@ -248,6 +248,20 @@ impl WholeAgent {
         });
     }
 
+    /// Frees the endpoint until a datagram arrives, unless it has a session. Returns true if there is none now.
+    pub fn unload(&self, sim: &mut Simulation) -> bool {
+        if !sim.is_loaded(self.host) {
+            return true;
+        }
+        if sim.endpoint(self.host).sessions() > 0 {
+            return false;
+        }
+        let (epoch, start) = self.run.get();
+        let seen = self.app.borrow().seen_at.clone();
+        sim.unload(self.host, Run { epoch, start, seen });
+        true
+    }
+
     /// The exit code of a task.
     pub const fn exit_code(id: u64) -> u8 {
         exit_code(id)

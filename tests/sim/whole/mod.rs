@@ -2,8 +2,10 @@
 //! controller's remote jobs, each above a real endpoint.
 
 mod agent;
+mod fleet;
 mod runner;
 mod supervisor;
 
 pub use agent::WholeAgent;
+pub use fleet::{FIRST_CONTACTS, Fleet, Target};
 pub use runner::{Again, WholeController};

@@ -51,6 +51,31 @@ pub enum Again {
     Repeat,
 }
 
+/// Job to begin.
+pub struct Begin {
+    /// Key of its agent.
+    pub agent: PublicKey,
+    /// Addresses of its agent, best first.
+    pub addresses: Vec<SocketAddr>,
+    /// Its task.
+    pub task: Task,
+    /// Its request.
+    pub request: JobRequest,
+    /// True if the first offsets of its outputs are known only at its end.
+    pub is_repeat: bool,
+    /// Time after which an agent that does not answer is given up.
+    pub contact_timeout: Duration,
+}
+
+/// Changes of a job by one event.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Changes {
+    /// True if its agent has answered.
+    pub answered: bool,
+    /// True if it has ended.
+    pub ended: bool,
+}
+
 /// The application of its host.
 #[derive(Default)]
 pub struct Runner {
@@ -89,7 +114,8 @@ fn request_id(id: u64) -> RequestId {
     RequestId(u128::from(id).to_be_bytes())
 }
 
-fn exec(task: &Task) -> Exec {
+/// The request that starts a task.
+pub fn exec(task: &Task) -> Exec {
     let hex = task.encode().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -119,7 +145,7 @@ impl WholeController {
 
     /// Runs a task.
     pub fn run(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
-        self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), None);
+        self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), false);
     }
 
     /// Resumes a task.
@@ -137,7 +163,7 @@ impl WholeController {
             age_ms,
             ..exec(&task)
         });
-        self.attempt(sim, agent, task, request, Some(Default::default()));
+        self.attempt(sim, agent, task, request, true);
     }
 
     /// Attaches to a task, from the byte after the last that was written.
@@ -150,7 +176,7 @@ impl WholeController {
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        self.attempt(sim, agent, task, request, None);
+        self.attempt(sim, agent, task, request, false);
     }
 
     /// Kills the process; its written output stays. Returns the tasks that were running.
@@ -189,45 +215,25 @@ impl WholeController {
         agent: &WholeAgent,
         task: Task,
         request: JobRequest,
-        kept: Option<[Vec<u8>; 2]>,
+        is_repeat: bool,
     ) {
         let now = sim.local(self.host);
-        let mut app = self.app.borrow_mut();
-        app.begun.entry(task.id).or_insert(now);
-        app.slots += 1;
-        let slot = app.slots;
-        let outputs = *app.written.entry(task.id).or_default();
-        let config = Config {
-            slot,
-            request,
-            goal: Goal::Result,
+        let begin = Begin {
             agent: agent.key,
-            paths: agent.addresses.iter().map(path).collect(),
-            ticket: app.tickets.get(&agent.key).copied(),
-            begun: now,
-            contact_timeout: Duration::from_secs(30),
-            retry_for: Duration::from_secs(60),
-        };
-        let running = Running {
-            attempt: RemoteJob::new(config),
-            agent: agent.key,
+            addresses: agent.addresses.clone(),
             task,
-            outputs,
-            unplaced: app.unplaced.get(&task.id).copied().unwrap_or_default(),
-            kept,
-            stdin: 0,
-            stdin_ended: false,
+            request,
+            is_repeat,
+            contact_timeout: Duration::from_secs(30),
         };
-        app.running.insert(slot, running);
         let mut out = Vec::new();
-        app.pump(slot, &mut out);
-        drop(app);
+        self.app.borrow_mut().begin(now, begin, &mut out);
         sim.act(self.host, out);
     }
 
     /// Number of remote jobs that have not ended.
     pub fn pending(&self) -> usize {
-        self.app.borrow().running.len()
+        self.app.borrow().pending()
     }
 }
 
@@ -243,14 +249,67 @@ impl Runner {
         running.task
     }
 
-    fn pump(&mut self, slot: u32, out: &mut Vec<Command>) {
+    /// Begins a job. Returns its slot.
+    pub fn begin(&mut self, now: Instant, begin: Begin, out: &mut Vec<Command>) -> u32 {
+        let Begin {
+            agent,
+            addresses,
+            task,
+            request,
+            is_repeat,
+            contact_timeout,
+        } = begin;
+        self.begun.entry(task.id).or_insert(now);
+        self.slots += 1;
+        let slot = self.slots;
+        let config = Config {
+            slot,
+            request,
+            goal: Goal::Result,
+            agent,
+            paths: addresses.iter().map(path).collect(),
+            ticket: self.tickets.get(&agent).copied(),
+            begun: now,
+            contact_timeout,
+            retry_for: Duration::from_secs(60),
+        };
+        let running = Running {
+            attempt: RemoteJob::new(config),
+            agent,
+            task,
+            outputs: *self.written.entry(task.id).or_default(),
+            unplaced: self.unplaced.get(&task.id).copied().unwrap_or_default(),
+            kept: is_repeat.then(Default::default),
+            stdin: 0,
+            stdin_ended: false,
+        };
+        self.running.insert(slot, running);
+        self.pump(slot, out);
+        slot
+    }
+
+    /// Handles an event of a job's session.
+    pub fn on_job_event(&mut self, slot: u32, event: Event, out: &mut Vec<Command>) -> Changes {
+        if let Some(running) = self.running.get_mut(&slot) {
+            running.attempt.on_event(event);
+        }
+        self.pump(slot, out)
+    }
+
+    /// Number of remote jobs that have not ended.
+    pub fn pending(&self) -> usize {
+        self.running.len()
+    }
+
+    fn pump(&mut self, slot: u32, out: &mut Vec<Command>) -> Changes {
+        let mut changes = Changes::default();
         let Some(running) = self.running.get_mut(&slot) else {
-            return;
+            return changes;
         };
         loop {
             running.feed();
             let Some(action) = running.attempt.poll() else {
-                return;
+                return changes;
             };
             match action {
                 Action::Command(command) => out.push(command),
@@ -262,6 +321,7 @@ impl Runner {
                 }
                 Action::Learned(ticket) => {
                     self.tickets.insert(running.agent, ticket);
+                    changes.answered = true;
                 }
                 Action::Accepted { .. } => {
                     self.accepted.insert(running.task.id);
@@ -275,7 +335,8 @@ impl Runner {
                     let before = self.reports.insert(running.task.id, report);
                     assert!(before.is_none(), "two reports of one task");
                     self.running.remove(&slot);
-                    return;
+                    changes.ended = true;
+                    return changes;
                 }
             }
         }
@@ -335,11 +396,7 @@ impl App for Rc<RefCell<Runner>> {
         let Some(session) = session_of(&event) else {
             return;
         };
-        let mut runner = self.borrow_mut();
         let slot = Contact::slot_of(session);
-        if let Some(running) = runner.running.get_mut(&slot) {
-            running.attempt.on_event(event);
-        }
-        runner.pump(slot, out);
+        self.borrow_mut().on_job_event(slot, event, out);
     }
 }
