@@ -25,6 +25,9 @@ pub struct Agents<'a> {
     programs: &'a Programs,
     home: TempDir,
     daemons: Vec<Daemon>,
+    /// Hosts of one agent.
+    of_one: Vec<String>,
+    /// Hosts of all of them, in turn.
     alive: Vec<String>,
     dead: Vec<String>,
     /// Receives what is sent to dead hosts, and is not read.
@@ -70,7 +73,6 @@ impl<'a> Agents<'a> {
         }
         let directory = home.path().join("config/udpctl");
         std::fs::write(directory.join("known_agents"), known).expect("there is room");
-        // The agents take turns.
         let alive = (0..HOSTS as usize).flat_map(|host| {
             let of_agent = |own: &Vec<String>| own[host].clone();
             addresses.iter().map(of_agent).collect::<Vec<_>>()
@@ -78,6 +80,7 @@ impl<'a> Agents<'a> {
         Self {
             programs,
             daemons,
+            of_one: addresses[0].clone(),
             alive: alive.collect(),
             dead,
             _silent: silent,
@@ -85,11 +88,17 @@ impl<'a> Agents<'a> {
         }
     }
 
-    /// Writes a list of hosts. The dead ones are spread evenly among the others.
+    /// Writes a list of hosts. The dead ones are spread evenly among the others. One agent stands for as many as it can, as
+    /// one sshd does for other programs.
     pub fn hosts(&self, alive: usize, dead: usize) -> Hosts {
         let every = alive / dead.max(1);
         let mut list = String::new();
-        for (number, host) in self.alive[..alive].iter().enumerate() {
+        let hosts = if alive <= self.of_one.len() {
+            &self.of_one[..alive]
+        } else {
+            &self.alive[..alive]
+        };
+        for (number, host) in hosts.iter().enumerate() {
             writeln!(list, "{host}").expect("a string takes text");
             if number % every.max(1) == 0 && number / every.max(1) < dead {
                 let host = &self.dead[number / every.max(1)];
@@ -98,7 +107,7 @@ impl<'a> Agents<'a> {
         }
         let path = self.home.path().join(format!("hosts-{alive}-{dead}"));
         std::fs::write(&path, list).expect("there is room");
-        let addresses = self.alive[..alive].iter();
+        let addresses = hosts.iter();
         let addresses = addresses.filter_map(|host| host.split(':').next());
         Hosts {
             list: path,
