@@ -1,6 +1,6 @@
 //! A process with output that tests can wait for.
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write as _};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -28,12 +28,20 @@ struct Lines {
 impl Child {
     /// Starts it with pipes for all three streams.
     pub fn start(mut command: Command) -> Self {
-        let mut process = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let mut started = None;
+        eventually("the program can be executed", || {
+            started = match command.spawn() {
+                // Another test has begun a process while this one was writing the file.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+                result => Some(result.unwrap()),
+            };
+            started.is_some()
+        });
+        let mut process = started.expect("it has started");
         Self {
             stdin: process.stdin.take(),
             stdout: Lines::of(process.stdout.take().unwrap()),
