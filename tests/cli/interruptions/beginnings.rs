@@ -25,24 +25,33 @@ fn catches(udpctl: &Child) {
     });
 }
 
-/// Waits until datagrams have come to the agent that it has not taken.
-fn is_sent_something(fleet: &Fleet) {
+/// True if datagrams have come to the agent that it has not taken.
+fn has_untaken(fleet: &Fleet) -> bool {
     let port = format!(":{:04X} ", fleet.agent.addresses()[0].port());
-    eventually("something is sent", || {
-        let sockets = fs::read_to_string("/proc/net/udp").unwrap();
-        let mut fields = sockets.lines().filter_map(|line| {
-            let queues = line.split_ascii_whitespace().nth(4)?;
-            line.contains(&port).then_some(queues)
-        });
-        fields.any(|queues| !queues.ends_with(":00000000"))
+    let sockets = fs::read_to_string("/proc/net/udp").unwrap();
+    let mut fields = sockets.lines().filter_map(|line| {
+        let queues = line.split_ascii_whitespace().nth(4)?;
+        line.contains(&port).then_some(queues)
     });
+    fields.any(|queues| !queues.ends_with(":00000000"))
+}
+
+/// Stops the agent after it has taken what earlier controllers have sent.
+fn stop(fleet: &Fleet) {
+    eventually("all is taken", || !has_untaken(fleet));
+    fleet.agent.stop();
+}
+
+/// Waits until the stopped agent is sent something.
+fn is_sent_something(fleet: &Fleet) {
+    eventually("something is sent", || has_untaken(fleet));
 }
 
 #[test]
 fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     // Without tickets nothing is sent before an agent answers.
     let fleet = Fleet::new();
-    fleet.agent.stop();
+    stop(&fleet);
     let mut udpctl = fleet.exec(&[], "exec sleep 600");
     catches(&udpctl);
     udpctl.signal(Signal::INT);
@@ -61,7 +70,7 @@ fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     // With tickets the first datagram has the command, which begins nevertheless.
     fleet.exec(&[], "true").wait();
     let pending = format!("pending: {}", fleet.set);
-    fleet.agent.stop();
+    stop(&fleet);
     let mut udpctl = fleet.exec(&[], "exec sleep 600");
     is_sent_something(&fleet);
     assert!(first(&mut udpctl).ends_with(&pending));
@@ -69,7 +78,7 @@ fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     let names = [format!("stopped: {}", fleet.set)];
     assert_end(udpctl.wait(), "0 ok, 3 stopped of 3", &names);
     fleet.is_tidy();
-    fleet.agent.stop();
+    stop(&fleet);
     let mut udpctl = fleet.exec(&[], "exec sleep 600");
     is_sent_something(&fleet);
     assert!(first(&mut udpctl).ends_with(&pending));
