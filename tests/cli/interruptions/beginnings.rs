@@ -72,6 +72,7 @@ fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     let pending = format!("pending: {}", fleet.set);
     stop(&fleet);
     let mut udpctl = fleet.exec(&[], "exec sleep 600");
+    catches(&udpctl);
     is_sent_something(&fleet);
     assert!(first(&mut udpctl).ends_with(&pending));
     fleet.agent.resume();
@@ -80,6 +81,7 @@ fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     fleet.is_tidy();
     stop(&fleet);
     let mut udpctl = fleet.exec(&[], "exec sleep 600");
+    catches(&udpctl);
     is_sent_something(&fleet);
     assert!(first(&mut udpctl).ends_with(&pending));
     let (status, stderr) = second(&mut udpctl);
