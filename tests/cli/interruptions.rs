@@ -21,6 +21,9 @@ use crate::harness::{Agent, Child, Terminal, User, eventually};
 /// Time for a controller to leave: much longer than it waits, and shorter than its lease.
 const BOUND: Duration = Duration::from_secs(20);
 
+/// Number of commands that begin together.
+const STARTS: usize = 100;
+
 /// Agent at three targets, and the user.
 struct Fleet {
     user: User,
@@ -147,16 +150,6 @@ const STAGES: [Stage; 3] = [
     },
 ];
 
-/// Outputs are gathered, and the host whose command is canceled has none.
-const GATHERED: Stage = Stage {
-    options: &["-f", "1", "-b"],
-    script: "test %n = 2 || { echo hi; exit; }; : >UP%n; exec sleep 600",
-    runs: &[2],
-    pending: "3",
-    ok: 2,
-    gathered: [&["[1-2]"], &["[1-2]"]],
-};
-
 impl Stage {
     fn reach(&self) -> (Fleet, Child) {
         let fleet = Fleet::new();
@@ -182,7 +175,7 @@ impl Stage {
 
 #[test]
 fn the_first_ctrl_c_cancels_what_runs_and_prints_what_was_gathered() {
-    for stage in STAGES[..2].iter().chain([&GATHERED]) {
+    for stage in &STAGES {
         let (fleet, mut udpctl) = stage.reach();
         let pending = fleet.some(stage.pending);
         let line = first(&mut udpctl);
@@ -192,6 +185,34 @@ fn the_first_ctrl_c_cancels_what_runs_and_prints_what_was_gathered() {
         assert_end(udpctl.wait(), &counts, &[format!("stopped: {pending}")]);
         stage.assert_gathered(&fleet, &udpctl, 0);
         fleet.is_tidy();
+    }
+}
+
+#[test]
+fn what_a_command_has_written_before_ctrl_c_is_shown_also_if_it_has_just_begun() {
+    let (user, _agent, set, targets) = fleet(STARTS);
+    let mut command = user.command("udpctl");
+    // A command that has made its file has written its line before.
+    let script = format!(
+        "echo hi; : >{}%n; exec sleep 600",
+        user.path("UP").display()
+    );
+    command.args(["exec", "--subst", &set, "--", "sh", "-c", &script]);
+    let mut udpctl = Child::start(command);
+    let has_begun = |rank: usize| user.path(format!("UP{rank}")).exists();
+    eventually("some commands run", || {
+        (0..STARTS).filter(|&rank| has_begun(rank)).count() > STARTS / 8
+    });
+    udpctl.signal(Signal::INT);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    for (_, target) in targets
+        .iter()
+        .enumerate()
+        .filter(|&(rank, _)| has_begun(rank))
+    {
+        let line = format!("{target}: hi");
+        assert!(udpctl.stdout_seen().contains(&line), "{line}: {stderr}");
     }
 }
 

@@ -245,6 +245,8 @@ impl Supervisor {
     /// Ends the tree of a job, or what remains of it.
     pub(super) fn end_tree(&mut self, now: Instant, id: JobId, force: Force) {
         self.touch(id);
+        // The program may run already, and have written something.
+        self.on_start_report(now, id);
         let Some(job) = self.table.get_mut(id) else {
             return;
         };
