@@ -26,5 +26,9 @@ pub(super) const CGROUPS_BELOW: usize = 1024;
 /// Cgroups of ended jobs that are removed in one step: each costs some twenty microseconds.
 pub(super) const REMOVED: usize = 16;
 
+/// Cgroups of ended jobs from which on their removal is not postponed by further starts and ends: those of a burst, at some
+/// ten KiB of the kernel's memory each.
+pub(super) const ENDED: usize = 512;
+
 /// Cgroups of ended jobs that are tried again in one step: each costs a few microseconds.
 pub(super) const LEFTOVERS: usize = 256;

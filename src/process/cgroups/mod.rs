@@ -39,7 +39,7 @@ pub use sweep::{CgroupsLock, remove_empty};
 /// Pause before the removal of a cgroup is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Pause after a start or an end in which no cgroup is made or removed: the command, or the controller that has waited
+/// Pause after the last start or end in which no cgroup is made or removed: the command, or the controller that has waited
 /// for it, has the processors.
 const TIDY: Duration = Duration::from_millis(5);
 
@@ -235,12 +235,10 @@ impl Cgroups {
             return Err(CgroupError::Lacking(lacking));
         }
         let cgroup = match self.spare.take() {
-            Some(spare) => {
-                self.tidy.get_or_insert(now + TIDY);
-                spare
-            }
+            Some(spare) => spare,
             None => self.make_one()?,
         };
+        self.postpone_tidying(now);
         if let Err(error) = apply(cgroup.path(), limits) {
             let _ = cgroup.remove();
             return Err(error);
@@ -272,8 +270,16 @@ impl Cgroups {
     /// the cgroup is removed after them.
     pub fn release(&mut self, now: Instant, cgroup: Cgroup) {
         self.ended.push_back(cgroup);
-        self.tidy.get_or_insert(now + TIDY);
+        self.postpone_tidying(now);
         self.retry.get_or_insert(now + RETRY);
+    }
+
+    /// Sets the time of the next making and removal anew, unless enough is to be removed.
+    fn postpone_tidying(&mut self, now: Instant) {
+        let at = self.tidy.get_or_insert(now + TIDY);
+        if self.ended.len() < limits::ENDED {
+            *at = now + TIDY;
+        }
     }
 
     fn remove(&mut self, cgroup: Cgroup) {
@@ -363,6 +369,10 @@ fn make(directory: &Path) -> io::Result<CgroupsLock> {
 /// limits up in its cgroup.
 fn create_readable(directory: &Path) -> io::Result<()> {
     fs::create_dir(directory)?;
+    let mode = fs::metadata(directory)?.permissions().mode();
+    if mode & 0o777 == 0o755 {
+        return Ok(());
+    }
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 

@@ -157,6 +157,26 @@ fn the_cgroup_of_a_job_that_leaves_a_process_is_removed_after_it() {
 }
 
 #[test]
+fn the_removal_of_cgroups_waits_for_a_pause_unless_many_are_to_be_removed() {
+    let Some(mut cgroups) = cgroups() else { return };
+    let mut now = Instant::ZERO;
+    cgroups.on_timeout(now);
+    let mut cycle = |cgroups: &mut Cgroups| {
+        now += Duration::from_millis(1);
+        let own = cgroups.create(now, &CgroupLimits::default()).unwrap();
+        cgroups.release(now, own);
+        cgroups.poll_timeout().unwrap().since(now)
+    };
+    let pause = cycle(&mut cgroups);
+    for _ in 1..limits::ENDED {
+        assert_eq!(cycle(&mut cgroups), pause);
+    }
+    assert!(cycle(&mut cgroups) < pause);
+    cgroups.close();
+    assert!(!cgroups.directory().exists());
+}
+
+#[test]
 fn cgroups_that_a_job_has_made_below_its_own_are_removed_with_it() {
     let Some(mut cgroups) = cgroups() else { return };
     let own = cgroups
