@@ -14,24 +14,31 @@ use crate::common::programs::Programs;
 /// Number of agents: with 1667 hosts each, fewer than the handshakes that one admits at once.
 const AGENTS: u32 = 6;
 
-/// Hosts of each agent that the controller trusts.
+/// Hosts of each agent.
 const HOSTS: u32 = 1700;
 
-/// Dead hosts that it trusts.
+/// Dead hosts.
 const DEAD: u32 = 1000;
 
-/// Running agents, and a controller that trusts them.
+/// Running agents, and a controller.
 pub struct Agents<'a> {
     programs: &'a Programs,
     home: TempDir,
     daemons: Vec<Daemon>,
     /// Hosts of one agent.
-    of_one: Vec<String>,
+    of_one: Vec<Host>,
     /// Hosts of all of them, in turn.
-    alive: Vec<String>,
-    dead: Vec<String>,
+    alive: Vec<Host>,
+    dead: Vec<Host>,
     /// Receives what is sent to dead hosts, and is not read.
     _silent: UdpSocket,
+}
+
+/// A host and the key that the controller trusts it with.
+#[derive(Clone)]
+struct Host {
+    address: String,
+    key: String,
 }
 
 /// Hosts of a run, in a file.
@@ -48,67 +55,59 @@ impl<'a> Agents<'a> {
         let mut id = programs.udpctl(home.path());
         id.arg("id");
         let id = String::from_utf8(output(id)).expect("a key is ASCII");
-        let (mut daemons, mut known) = (Vec::new(), String::new());
-        let mut addresses = Vec::new();
+        let (mut daemons, mut of_each) = (Vec::new(), Vec::new());
         for number in 0..AGENTS {
             let (daemon, port, key) = start(programs, &home.path().join(number.to_string()), &id);
             daemons.push(daemon);
-            let own = (0..HOSTS).map(|host| address(number * HOSTS + host, port));
-            let own: Vec<String> = own.collect();
-            for address in &own {
-                writeln!(known, "{address} {key}").expect("a string takes text");
-            }
-            addresses.push(own);
+            let own = (0..HOSTS).map(|host| Host::new(number * HOSTS + host, port, &key));
+            of_each.push(own.collect::<Vec<_>>());
         }
         let silent = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
         let port = silent.local_addr().expect("it is bound").port();
-        let dead: Vec<String> = (0..DEAD).map(|host| address(host, port)).collect();
-        let key = known
-            .rsplit([' ', '\n'])
-            .nth(1)
-            .expect("a line has a key")
-            .to_owned();
-        for address in &dead {
-            writeln!(known, "{address} {key}").expect("a string takes text");
-        }
-        let directory = home.path().join("config/udpctl");
-        std::fs::write(directory.join("known_agents"), known).expect("there is room");
+        let key = &of_each[0][0].key;
+        let dead = (0..DEAD).map(|host| Host::new(host, port, key)).collect();
         let alive = (0..HOSTS as usize).flat_map(|host| {
-            let of_agent = |own: &Vec<String>| own[host].clone();
-            addresses.iter().map(of_agent).collect::<Vec<_>>()
+            let of_agent = |own: &Vec<Host>| own[host].clone();
+            of_each.iter().map(of_agent).collect::<Vec<_>>()
         });
         Self {
             programs,
             daemons,
-            of_one: addresses[0].clone(),
             alive: alive.collect(),
+            of_one: of_each.swap_remove(0),
             dead,
             _silent: silent,
             home,
         }
     }
 
-    /// Writes a list of hosts. The dead ones are spread evenly among the others. One agent stands for as many as it can, as
-    /// one sshd does for other programs.
+    /// Writes a list of hosts, which are those that the controller trusts. The dead ones are spread evenly among the
+    /// others. One agent stands for as many as it can, as one sshd does for other programs.
     pub fn hosts(&self, alive: usize, dead: usize) -> Hosts {
-        let every = alive / dead.max(1);
-        let mut list = String::new();
-        let hosts = if alive <= self.of_one.len() {
+        let every = (alive / dead.max(1)).max(1);
+        let living = if alive <= self.of_one.len() {
             &self.of_one[..alive]
         } else {
             &self.alive[..alive]
         };
-        for (number, host) in hosts.iter().enumerate() {
-            writeln!(list, "{host}").expect("a string takes text");
-            if number % every.max(1) == 0 && number / every.max(1) < dead {
-                let host = &self.dead[number / every.max(1)];
-                writeln!(list, "{host}").expect("a string takes text");
+        let mut hosts = Vec::with_capacity(alive + dead);
+        for (number, host) in living.iter().enumerate() {
+            hosts.push(host);
+            if number % every == 0 && number / every < dead {
+                hosts.push(&self.dead[number / every]);
             }
         }
-        let path = self.home.path().join(format!("hosts-{alive}-{dead}"));
+        let (mut list, mut known) = (String::new(), String::new());
+        for Host { address, key } in hosts {
+            writeln!(list, "{address}").expect("a string takes text");
+            writeln!(known, "{address} {key}").expect("a string takes text");
+        }
+        let home = self.home.path();
+        let path = home.join(format!("hosts-{alive}-{dead}"));
         std::fs::write(&path, list).expect("there is room");
-        let addresses = hosts.iter();
-        let addresses = addresses.filter_map(|host| host.split(':').next());
+        std::fs::write(home.join("config/udpctl/known_agents"), known).expect("there is room");
+        let addresses = living.iter();
+        let addresses = addresses.filter_map(|host| host.address.split(':').next());
         Hosts {
             list: path,
             alive,
@@ -154,8 +153,13 @@ fn start(programs: &Programs, home: &Path, controller: &str) -> (Daemon, u16, St
     (daemon, port.expect("it prints its port"), key)
 }
 
-/// Returns the address of a host of 127.0.0.0/8.
-fn address(number: u32, port: u16) -> String {
-    let ip = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
-    format!("{ip}:{port}")
+impl Host {
+    /// Returns a host of 127.0.0.0/8.
+    fn new(number: u32, port: u16, key: &str) -> Self {
+        let ip = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
+        Self {
+            address: format!("{ip}:{port}"),
+            key: key.to_owned(),
+        }
+    }
 }
