@@ -6,7 +6,7 @@
 use snow::{Builder, HandshakeState};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::resolver::Resolver;
+use super::resolver::{Resolver, Side};
 use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, SharedSecrets, suite};
 use crate::rng::Rng;
 
@@ -45,13 +45,32 @@ impl Initiator {
         rng: &mut Rng,
         out: &mut Vec<u8>,
     ) -> Result<Self, Forged> {
-        let mut noise = builder(rng, local, None)
+        let secrets = SharedSecrets::default();
+        Self::start_with(local, &secrets, remote, prologue, payload, rng, out)
+    }
+
+    /// Does the same with the secrets that `local` shares with agents. The next handshake with this one is cheaper.
+    ///
+    /// # Errors
+    /// As [`Initiator::start`].
+    pub fn start_with(
+        local: &SecretKey,
+        secrets: &SharedSecrets,
+        remote: &PublicKey,
+        prologue: &[u8],
+        payload: &[u8],
+        rng: &mut Rng,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Forged> {
+        let mut noise = builder(rng, Side::Initiator, local, secrets)
             .local_private_key(local.bytes())
             .and_then(|noise| noise.remote_public_key(&remote.0))
             .and_then(|noise| noise.prologue(prologue))
             .and_then(Builder::build_initiator)
             .expect("the suite is complete and each key is given once");
         write(&mut noise, payload, Self::OVERHEAD, out)?;
+        // The agent's key is known from before: nobody else has chosen it.
+        secrets.keep(remote);
         Ok(Self { noise })
     }
 
@@ -102,7 +121,7 @@ impl Responder {
         payload: &mut Vec<u8>,
         rng: &mut Rng,
     ) -> Result<(Self, PublicKey), Forged> {
-        let mut noise = builder(rng, local, Some(secrets))
+        let mut noise = builder(rng, Side::Responder, local, secrets)
             .local_private_key(local.bytes())
             .and_then(|noise| noise.prologue(prologue))
             .and_then(Builder::build_responder)
@@ -130,9 +149,14 @@ impl Responder {
     }
 }
 
-fn builder<'a>(rng: &mut Rng, local: &SecretKey, secrets: Option<&SharedSecrets>) -> Builder<'a> {
+fn builder<'a>(
+    rng: &mut Rng,
+    side: Side,
+    local: &SecretKey,
+    secrets: &SharedSecrets,
+) -> Builder<'a> {
     let params = suite::NOISE.parse().expect("a Noise protocol name");
-    Builder::with_resolver(params, Box::new(Resolver::new(rng, local, secrets)))
+    Builder::with_resolver(params, Box::new(Resolver::new(rng, side, local, secrets)))
 }
 
 fn write(
@@ -270,6 +294,33 @@ mod tests {
             carries(&controller, &agent);
             carries(&agent, &controller);
         }
+    }
+
+    #[test]
+    fn an_initiator_looks_up_the_secret_with_the_agent_and_keeps_it() {
+        let mut pair = pair();
+        let (secrets, agent) = (SharedSecrets::default(), pair.agent.public());
+        let mut exchange = |secrets: &SharedSecrets| {
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            let (local, rng) = (&pair.controller, &mut pair.rng);
+            let initiator =
+                Initiator::start_with(local, secrets, &agent, PROLOGUE, b"", rng, &mut first);
+            let (responder, _) =
+                Responder::read(&pair.agent, PROLOGUE, &first, &mut Vec::new(), rng)?;
+            let theirs = responder.respond(b"", &mut second)?;
+            let ours = initiator?.finish(&second, &mut Vec::new())?;
+            carries(&ours, &theirs);
+            Ok::<(), Forged>(())
+        };
+        for _ in 0..3 {
+            exchange(&secrets).unwrap();
+        }
+        let kept = secrets.get(&agent.0, || panic!("it is kept")).unwrap();
+        assert_ne!(*kept, [1; 32]);
+        let wrong = SharedSecrets::default();
+        wrong.get(&agent.0, || Some(Zeroizing::new([1; 32])));
+        wrong.keep(&agent);
+        assert!(exchange(&wrong).is_err(), "it is looked up");
     }
 
     #[test]

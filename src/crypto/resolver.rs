@@ -3,7 +3,7 @@
 //! There is one suite and no choice. Invariant: a resolver serves one handshake, so that no two handshakes
 //! draw the same ephemeral key.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -22,16 +22,42 @@ use crate::rng::Rng;
 pub(super) struct Resolver {
     seed: Zeroizing<[u8; 32]>,
     local: SecretKey,
-    secrets: Option<SharedSecrets>,
+    secrets: SharedSecrets,
+    side: Side,
+}
+
+/// Side of a handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Initiator,
+    Responder,
+}
+
+impl Side {
+    /// Number of operations with the static key before `ss`. The initiator's next one is `se`; the responder's first one is
+    /// `es`, with a key that any sender chooses, and `ss` is with a key that was sent under its secret.
+    const fn before_ss(self) -> u8 {
+        match self {
+            Self::Initiator => 0,
+            Self::Responder => 1,
+        }
+    }
 }
 
 impl Resolver {
-    /// Creates a resolver for a handshake with the static key `local`, and the secrets that it shares with others.
-    pub(super) fn new(rng: &mut Rng, local: &SecretKey, secrets: Option<&SharedSecrets>) -> Self {
+    /// Creates a resolver for one side of a handshake with the static key `local`, and the secrets that it shares with
+    /// others.
+    pub(super) fn new(
+        rng: &mut Rng,
+        side: Side,
+        local: &SecretKey,
+        secrets: &SharedSecrets,
+    ) -> Self {
         Self {
             seed: Zeroizing::new(rng.bytes()),
             local: local.clone(),
-            secrets: secrets.cloned(),
+            secrets: secrets.clone(),
+            side,
         }
     }
 }
@@ -45,9 +71,10 @@ impl CryptoResolver for Resolver {
         let key = || Key {
             pair: None,
             local: self.local.clone(),
-            known: self.secrets.clone(),
+            known: Some(self.secrets.clone()),
             secrets: None,
-            has_met: AtomicBool::new(false),
+            before_ss: self.side.before_ss(),
+            operations: AtomicU8::new(0),
         };
         matches!(choice, DHChoice::Curve25519).then(|| Box::new(key()) as Box<dyn Dh>)
     }
@@ -79,9 +106,10 @@ struct Key {
     known: Option<SharedSecrets>,
     /// Those secrets, if this is the static key.
     secrets: Option<SharedSecrets>,
-    /// True once the static key has met the ephemeral key of the peer (`es`), which any sender chooses and which is never
-    /// looked up: the next operation (`ss`) is with a key that was sent under its secret.
-    has_met: AtomicBool,
+    /// Number of operations of the static key that are never looked up before the one that is.
+    before_ss: u8,
+    /// Number of operations so far.
+    operations: AtomicU8,
 }
 
 impl Key {
@@ -133,7 +161,7 @@ impl Dh for Key {
         let (public, _) = public.split_first_chunk::<32>().ok_or(snow::Error::Dh)?;
         let compute = || self.get().agree(public);
         let shared = match &self.secrets {
-            Some(secrets) if self.has_met.swap(true, Ordering::Relaxed) => {
+            Some(secrets) if self.operations.fetch_add(1, Ordering::Relaxed) == self.before_ss => {
                 secrets.get(public, compute)
             }
             Some(_) | None => compute(),

@@ -1,10 +1,11 @@
-//! Shared secrets of an agent's key and those of controllers, kept so that the next handshake costs less.
+//! Shared secrets of one key and those of its peers, kept so that the next handshake costs less.
 //!
-//! `ss` of Noise is the same in all handshakes of two keys, and takes a fifth of the agent's time for one. Keeping it
-//! reveals nothing that the agent's own key, from which it follows, would not. Not the other results of a handshake, which
-//! are new in each. The time of a handshake depends on whether the secret is known, which only a sender who has the key
-//! can observe: without it there is no answer. Invariants: a secret is kept only when its peer was authenticated and the
-//! caller asked for it; their number is bounded; they are wiped when they give way and when the last handle is dropped.
+//! `ss` of Noise is the same in all handshakes of two keys, and takes a fifth of the time for one: of an agent with each
+//! controller, and of a controller with the hosts of one agent's key. Keeping it reveals nothing that the own key, from
+//! which it follows, would not. Not the other results of a handshake, which are new in each. The time of a handshake
+//! depends on whether the secret is known, which only a sender who has the key can observe: without it there is no answer.
+//! Invariants: a secret is kept only when its peer was authenticated and the caller asked for it; their number is bounded;
+//! they are wiped when they give way and when the last handle is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::PublicKey;
 
-/// Maximum number of secrets: at 80 bytes each, 5 KiB. Most agents have fewer controllers, and a search of all takes less
-/// than a hundredth of what it saves.
+/// Maximum number of secrets: at 80 bytes each, 5 KiB. Most agents have fewer controllers, the hosts of a fleet have either
+/// few keys or each its own, and a search of all takes less than a hundredth of what it saves.
 const KEPT: usize = 64;
 
 /// Secrets that one key shares with others. Clones are handles of the same secrets.

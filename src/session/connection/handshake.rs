@@ -124,8 +124,9 @@ impl Connecting {
         let prologue = datagram.clone();
         let size = MIN_DATAGRAM - prologue.len() - Initiator::OVERHEAD - MAC;
         let payload = Zeroizing::new(self.payload(now, id, size));
-        let initiator = Initiator::start(
+        let initiator = Initiator::start_with(
             &config.identity,
+            &config.secrets,
             &self.agent,
             &prologue,
             &payload,

@@ -27,7 +27,7 @@ use super::init_queue::{InitQueue, PendingInit};
 use super::init_register::{EarlyFingerprint, InitRegister};
 use super::known_paths::KnownPaths;
 use super::token_uses::TokenUses;
-use crate::crypto::{AgentMac, PublicKey, Responder, SharedSecrets, TokenKey};
+use crate::crypto::{AgentMac, PublicKey, Responder, TokenKey};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::{Config, Drop, InitFingerprint, Path, SessionHandle, Transmit, limits};
@@ -49,8 +49,6 @@ pub(super) struct OpenedInit {
 /// State of an agent's handshakes.
 pub(in crate::session) struct Admission {
     mac: AgentMac,
-    /// Secrets that the agent's key shares with those of authorized controllers.
-    secrets: SharedSecrets,
     tokens: TokenKey,
     pub(super) epoch: u64,
     pub(super) start: Instant,
@@ -82,7 +80,6 @@ impl Admission {
         let start = run.map_or(now, |run| run.start);
         Self {
             mac: AgentMac::new(&config.identity.public()),
-            secrets: SharedSecrets::default(),
             tokens: TokenKey::new(rng),
             epoch,
             start,
@@ -335,10 +332,9 @@ impl Endpoint {
     fn open_init(&mut self, init: &Init<'_>, from: PeerAddr) -> Result<OpenedInit, Drop> {
         // The payload may hold an invitation.
         let mut payload = Zeroizing::new(Vec::new());
-        let secrets = &self.admission.as_ref().ok_or(Drop::Mac)?.secrets;
         let (responder, key) = Responder::read_with(
             &self.config.identity,
-            secrets,
+            &self.config.secrets,
             init.prologue,
             init.noise,
             &mut payload,
@@ -357,7 +353,7 @@ impl Endpoint {
         let Authorization::Admitted { by, address } = authorization else {
             return Err(Drop::Stranger);
         };
-        secrets.keep(&key);
+        self.config.secrets.keep(&key);
         let account = match (by, hello.invite) {
             (AdmittedBy::Invite, Some(invite)) => Account::Invite(invite),
             (AdmittedBy::Invite, None) | (AdmittedBy::Key, _) => Account::Key(key),

@@ -1,6 +1,6 @@
 //! Configuration of an endpoint: identity, windows, and the authorizer of new sessions.
 
-use crate::crypto::{PublicKey, SecretKey};
+use crate::crypto::{PublicKey, SecretKey, SharedSecrets};
 use crate::peer_addr::PeerAddr;
 use crate::session::{InitFingerprint, ResetRecord, limits};
 use crate::time::Instant;
@@ -63,6 +63,8 @@ impl Authorization {
 pub struct Config {
     /// Static key of the endpoint.
     pub identity: SecretKey,
+    /// Secrets that it shares with peers.
+    pub(in crate::session) secrets: SharedSecrets,
     /// Authorizer of new sessions; `None` for a controller, which accepts none.
     pub authorizer: Option<Box<dyn Authorizer>>,
     /// Credit of a stream beyond its consumed bytes that it has whatever others have: at an agent its first one, because
@@ -120,6 +122,7 @@ impl Config {
         };
         Self {
             identity,
+            secrets: SharedSecrets::default(),
             authorizer,
             assured_window,
             stream_window: limits::STREAM_WINDOW,
