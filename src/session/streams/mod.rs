@@ -254,10 +254,12 @@ impl Streams {
             if self.may_receive(lane) && !self.recv_done(stream) {
                 self.stop(stream, 0);
             }
-            if self
-                .send_half(stream)
-                .is_some_and(|half| half.is_unfinished())
-            {
+            let is_unfinished = match self.send_half(stream) {
+                Some(half) => half.is_unfinished(),
+                // An agent waits for the end of a controller's half that was not used, and would ask for it by STOP.
+                None => self.side == Side::Controller && lane != Lane::Stderr,
+            };
+            if is_unfinished {
                 self.reset(stream, 0);
             }
         }

@@ -299,3 +299,36 @@ impl Streams {
             && self.events.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::crypto::SecretKey;
+    use crate::rng::Rng;
+    use crate::session::Config;
+    use crate::session::streams::Side;
+    use crate::wire::Lane;
+
+    #[test]
+    fn a_released_call_ends_the_lane_that_a_controller_has_not_used_without_being_asked() {
+        let config = Config::new(SecretKey::generate(&mut Rng::from_seed([1; 32])), None);
+        let mut streams = Streams::new(Side::Controller, &config);
+        let call = CallId(0);
+        streams.write(
+            StreamId::new(call, Lane::Control),
+            Bytes::from_static(b"x"),
+            true,
+        );
+        streams.release(call);
+        let frames = std::iter::from_fn(|| streams.take_frame());
+        let resets = frames.filter(|frame| matches!(frame, StreamFrame::Reset { .. }));
+        let unused = StreamFrame::Reset {
+            stream: StreamId::new(call, Lane::Data),
+            code: 0,
+            final_size: 0,
+        };
+        assert_eq!(resets.collect::<Vec<_>>(), [unused]);
+    }
+}
