@@ -5,11 +5,13 @@
 //! never about another namespace.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
+use rustix::io::retry_on_intr;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::process::getpid;
 
@@ -28,9 +30,12 @@ pub(super) fn open(path: &str) -> io::Result<File> {
 
 /// Reads a file.
 pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
-    // Most files there fit, and their size is not known before.
+    let file = open_with(path, OFlags::RDONLY)?;
+    // Most files there fit. `Read::read_to_end` would ask for the size first, which procfs does not know.
     let mut bytes = Vec::with_capacity(1024);
-    open(path)?.read_to_end(&mut bytes)?;
+    while retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
+        bytes.reserve(1024);
+    }
     Ok(bytes)
 }
 
