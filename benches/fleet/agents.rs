@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Pid;
 use tempfile::TempDir;
 
+use crate::HANDSHAKES;
 use crate::common::process::{Daemon, children, output};
 use crate::common::programs::Programs;
 
@@ -45,6 +47,8 @@ struct Host {
 pub struct Hosts {
     list: PathBuf,
     alive: usize,
+    /// Greatest number that one agent stands for.
+    of_one: usize,
     /// Their IPv4 addresses.
     pub addresses: Vec<String>,
 }
@@ -111,6 +115,7 @@ impl<'a> Agents<'a> {
         Hosts {
             list: path,
             alive,
+            of_one: alive.min(self.of_one.len()),
             addresses: addresses.map(str::to_owned).collect(),
         }
     }
@@ -129,6 +134,11 @@ impl<'a> Agents<'a> {
 impl Hosts {
     pub fn list(&self) -> &Path {
         &self.list
+    }
+
+    /// Time in which an agent admits as many handshakes again as a run takes.
+    pub fn refill(&self) -> Duration {
+        Duration::from_secs((self.of_one as u64).div_ceil(HANDSHAKES))
     }
 
     /// Number of hosts that answer.

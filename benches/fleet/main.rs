@@ -28,8 +28,8 @@ use common::{machine, process};
 use cost::Cost;
 use rivals::Rivals;
 
-/// Time in which an agent admits as many handshakes of a key again as a run takes.
-const REFILL: Duration = Duration::from_secs(10);
+/// Handshakes of a key that an agent admits a second, once it has admitted its burst.
+const HANDSHAKES: u64 = 200;
 
 /// Rows of `udpctl` alone: name, hosts, dead ones among them, and the command; none is `ping`.
 const ROWS: [(&str, usize, usize, &[&str]); 6] = [
@@ -71,7 +71,9 @@ fn main() {
     for (name, hosts, dead, argv) in ROWS {
         if is_wanted(name) {
             let hosts = agents.hosts(hosts - dead, dead);
-            let ours = median(runs, || run(&programs, &agents, &hosts, argv));
+            let ours = median(runs, hosts.refill(), || {
+                run(&programs, &agents, &hosts, argv)
+            });
             ours.print(name, "udpctl", &ours);
             if hosts.alive() == 200 {
                 beside_rivals(&programs, &agents, name, runs, &ours);
@@ -80,7 +82,7 @@ fn main() {
     }
     if is_wanted(OUTPUT.0) {
         let hosts = agents.hosts(OUTPUT.1, 0);
-        let ours = median(runs, || with_output(&agents, &hosts));
+        let ours = median(runs, hosts.refill(), || with_output(&agents, &hosts));
         ours.print(OUTPUT.0, "udpctl", &ours);
     }
 }
@@ -92,18 +94,19 @@ fn beside_rivals(programs: &Programs, agents: &Agents, name: &str, runs: u8, our
         println!("fleet: without ssh, for lack of {}", missing.join(", "));
         return;
     }
-    let rivals = Rivals::start(programs, &agents.hosts(200, 0));
+    let hosts = agents.hosts(200, 0);
+    let rivals = Rivals::start(programs, &hosts);
     for rival in Rivals::tools() {
-        let cost = median(runs, || rivals.run(&rival));
+        let cost = median(runs, hosts.refill(), || rivals.run(&rival));
         cost.print(name, &rival.name, ours);
     }
 }
 
-/// Makes the runs, and returns that with the median time.
-fn median(runs: u8, mut run: impl FnMut() -> Cost) -> Cost {
+/// Makes the runs, with a pause before each, and returns that with the median time.
+fn median(runs: u8, pause: Duration, mut run: impl FnMut() -> Cost) -> Cost {
     let mut costs: Vec<Cost> = (0..runs.max(1))
         .map(|_| {
-            std::thread::sleep(REFILL);
+            std::thread::sleep(pause);
             run()
         })
         .collect();
