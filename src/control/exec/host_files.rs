@@ -55,7 +55,11 @@ impl HostFiles {
     pub fn create(directories: Vec<HostDirectory>) -> Result<Self, HostFileError> {
         let mut files = Self::default();
         for mut directory in directories {
-            let created = fs::create_dir_all(&directory.path);
+            let created = fs::create_dir_all(&directory.path).map_err(|error| match error.kind() {
+                // What exists is something else.
+                io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+                _ => error,
+            });
             let path = created.and_then(|()| fs::canonicalize(&directory.path));
             directory.path = path.map_err(|error| HostFileError {
                 path: directory.path.clone(),
@@ -278,5 +282,15 @@ mod tests {
             files.end(host, lengths).unwrap();
         }
         assert_eq!(files.into_incomplete(), ["web2"]);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_not_a_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        fs::write(&path, "").unwrap();
+        let created = HostFiles::create(vec![directory(&path, Output::Stdout, "")]);
+        let error = created.err().map(|failed| failed.error.kind());
+        assert_eq!(error, Some(io::ErrorKind::NotADirectory));
     }
 }
