@@ -43,6 +43,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// for it, has the processors.
 const TIDY: Duration = Duration::from_millis(5);
 
+/// Mode of a directory that everybody may read.
+const READABLE: u32 = 0o755;
+
 /// Attempts to make the cgroup of the agent. Another agent that starts may remove an empty one.
 const ATTEMPTS: usize = 3;
 
@@ -52,6 +55,8 @@ pub struct Cgroups {
     place: Place,
     directory: PathBuf,
     lock: CgroupsLock,
+    /// True if the umask of the agent hides new directories from others, so that their mode must be set.
+    hides: bool,
     /// Controllers in force in the cgroups of jobs.
     controllers: BTreeSet<CgroupController>,
     /// Reasons for the absence of others that were asked for.
@@ -163,6 +168,7 @@ impl Cgroups {
             return Err(unusable(error));
         }
         sweep::sweep(&place.path, &directory);
+        let hides = hides_new_directories(&directory).map_err(unusable)?;
         let left = sweep::below(&directory).into_iter();
         let left: VecDeque<Cgroup> = left.filter_map(Cgroup::at).collect();
         let number = |cgroup: &Cgroup| cgroup.path().file_name()?.to_str()?.parse::<u64>().ok();
@@ -178,6 +184,7 @@ impl Cgroups {
             left,
             directory,
             lock,
+            hides,
             controllers: BTreeSet::new(),
             lacks: BTreeMap::new(),
             retry: None,
@@ -249,7 +256,9 @@ impl Cgroups {
     fn make_one(&mut self) -> Result<Cgroup, CgroupError> {
         let path = self.directory.join(self.next.to_string());
         self.next += 1;
-        match create_readable(&path) {
+        let made = fs::create_dir(&path);
+        let made = made.and_then(|()| if self.hides { show(&path) } else { Ok(()) });
+        match made {
             Ok(()) => Ok(Cgroup::at(path).expect("it is below an absolute path")),
             Err(error) => Err(CgroupError::System(path, error)),
         }
@@ -358,22 +367,27 @@ fn apply(directory: &Path, limits: &CgroupLimits) -> Result<(), CgroupError> {
 
 /// Makes the cgroup of an agent and locks it.
 fn make(directory: &Path) -> io::Result<CgroupsLock> {
-    match create_readable(directory) {
+    match fs::create_dir(directory).and_then(|()| show(directory)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
     CgroupsLock::hold(directory)
 }
 
-/// Creates a directory that others may read, whatever the umask of the agent is: a command of another user looks its
-/// limits up in its cgroup.
-fn create_readable(directory: &Path) -> io::Result<()> {
-    fs::create_dir(directory)?;
-    let mode = fs::metadata(directory)?.permissions().mode();
-    if mode & 0o777 == 0o755 {
-        return Ok(());
-    }
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
+/// Lets others read a directory, whatever the umask of the agent is: a command of another user looks its limits up in its
+/// cgroup.
+fn show(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(READABLE))
+}
+
+/// Makes a cgroup to see what the umask of the agent leaves of its mode.
+fn hides_new_directories(parent: &Path) -> io::Result<bool> {
+    let path = parent.join("umask");
+    let _ = fs::remove_dir(&path);
+    fs::create_dir(&path)?;
+    let mode = fs::metadata(&path).map(|made| made.permissions().mode());
+    fs::remove_dir(&path)?;
+    Ok(mode? & READABLE != READABLE)
 }
 
 #[cfg(test)]
