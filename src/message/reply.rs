@@ -196,7 +196,7 @@ const fn is_false(flag: &bool) -> bool {
 pub struct JobView {
     /// Request id.
     pub id: RequestId,
-    /// The first words of the command, as many as fit 512 bytes; empty in a list that would be too long.
+    /// The command, cut behind 512 bytes with an ellipsis; empty in a list that would be too long.
     pub argv: Vec<OsText>,
     /// Time in milliseconds since the agent accepted the request.
     pub age_ms: u64,

@@ -86,8 +86,14 @@ pub const STATUSES: [Status; 21] = [
         INTERRUPTED,
         "Interrupted: the command was canceled or left after Ctrl-C.",
     ),
-    one(HUNG_UP, "The same after SIGHUP: the terminal has gone."),
-    one(TERMINATED, "The same after SIGTERM."),
+    one(
+        HUNG_UP,
+        "Interrupted: the command was canceled or left after SIGHUP, when the terminal had gone.",
+    ),
+    one(
+        TERMINATED,
+        "Interrupted: the command was canceled or left after SIGTERM.",
+    ),
     one(
         BROKEN_PIPE,
         "The reader of standard output has left, and the command was ended.",
@@ -113,9 +119,9 @@ pub const STATUSES: [Status; 21] = [
         LIMITED,
         "A rule stopped the run: a canary, a number of errors, or the first failure.",
     ),
-    several(INTERRUPTED, "Interrupted."),
-    several(HUNG_UP, "The same by SIGHUP."),
-    several(TERMINATED, "The same by SIGTERM."),
+    several(INTERRUPTED, "Interrupted by Ctrl-C."),
+    several(HUNG_UP, "Interrupted by SIGHUP: the terminal has gone."),
+    several(TERMINATED, "Interrupted by SIGTERM."),
     several(
         INTERNAL,
         "Something failed here, such as creating a file or writing the output.",

@@ -236,3 +236,42 @@ fn ctrl_c_counts_the_hosts_that_were_not_asked_as_skipped() {
         assert_eq!(skipped, format!("skipped: 127.0.0.2:[{}-25000]", last + 1));
     }
 }
+
+#[test]
+fn kill_takes_signals_as_kill_1_and_several_targets() {
+    let pair = Pair::new();
+    let [first, second] = &pair.targets;
+    // The only job needs no name; later, results of earlier ones are kept.
+    for (signal, id, names_job, words) in [
+        ("-9", format!("a{}", &ID[1..]), false, "9 (KILL)"),
+        ("-KILL", format!("b{}", &ID[1..]), true, "9 (KILL)"),
+        ("-SIGHUP", format!("c{}", &ID[1..]), true, "1 (HUP)"),
+    ] {
+        for target in &pair.targets {
+            let line = ["exec", target, "--detach", "--id", &id, "--", "sleep"];
+            let outcome = pair.user.udpctl([&line[..], &["600"]].concat()).outcome();
+            assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+        }
+        let job: &[&str] = if names_job { &[&id[..6]] } else { &[] };
+        let line = [&["kill", signal, first, second][..], job].concat();
+        pair.assert(&line, 0, &[], &["2 ok of 2"]);
+        let ended = |target| format!("udpctl: {target}: ended by signal {words}; request {id}");
+        pair.assert(
+            &["wait", first, second, &id],
+            3,
+            &[ended(first), ended(second)],
+            &["0 ok, 2 stopped of 2", &format!("stopped: {}", pair.set())],
+        );
+    }
+    for wrong in ["-65", "-NOPE"] {
+        pair.user
+            .udpctl(["kill", wrong, first])
+            .stderr(format!(
+                "error: invalid value '{}' for '--signal <SIGNAL>': write the name of a signal, such as TERM, or a \
+                 number from 1 to 64\n\nFor more information, try '--help'.\n",
+                &wrong[1..]
+            ))
+            .status(2)
+            .run();
+    }
+}

@@ -291,3 +291,90 @@ fn an_agent_without_keep_jobs_ends_them_and_reports_unknown_later() {
     );
     assert!(!process.exists());
 }
+
+#[test]
+fn a_detached_command_with_json_prints_an_object_without_an_outcome() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let id = "0123456789abcdef0123456789abcdef";
+    let line = ["exec", &target, "--detach", "--json", "--id", id, "--"];
+    let outcome = user
+        .udpctl([&line[..], &["sleep", "600"]].concat())
+        .outcome();
+    assert_eq!((&outcome.stderr[..], outcome.status), ("", 0));
+    let mut object: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    object["seconds"] = 0.into();
+    let empty = serde_json::json!({"bytes": 0, "text": ""});
+    assert_eq!(
+        object,
+        serde_json::json!({"v": 1, "host": target, "id": id, "outcome": null, "stdout": empty, "stderr": empty,
+                           "streams_open": false, "seconds": 0})
+    );
+    user.udpctl(["kill", &target, id]).run();
+}
+
+#[test]
+fn a_long_command_is_listed_with_an_ellipsis() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let script = format!("exec sleep 600 # {}", "x".repeat(4000));
+    let line = ["exec", &target, "--detach", "--shell", &script];
+    assert_eq!(user.udpctl(line).outcome().status, 0);
+    let listed = text(&user.udpctl(["jobs", &target]).outcome().stdout);
+    let (_, command) = listed.trim_end().rsplit_once("running, ").unwrap();
+    // 200 bytes of the command line.
+    let start = "/bin/sh -c 'exec sleep 600 # ";
+    assert_eq!(
+        command,
+        format!("{start}{}…", "x".repeat(200 - start.len()))
+    );
+    let json = user.udpctl(["jobs", "--json", &target]).outcome().stdout;
+    let job: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let shown = job["argv"][2].as_str().unwrap();
+    let kept = shown.strip_suffix('…').unwrap();
+    assert!(script.starts_with(kept) && kept.len() > 400, "{shown}");
+    assert_eq!(job["argv"].as_array().unwrap().len(), 3);
+    user.udpctl(["kill", &target]).run();
+}
+
+#[test]
+fn jobs_that_could_be_meant_are_named() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let start = |id: &str, seconds: &str| {
+        let line = ["exec", &target, "--detach", "--id", id, "--", "sleep"];
+        let outcome = user.udpctl([&line[..], &[seconds]].concat()).outcome();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    };
+    start("0123456789abcdef0123456789abcdef", "601");
+    start("0123456789abcd000000000000000000", "602");
+    let two = "0123456789abcd0 (sleep 602), 0123456789abcde (sleep 601)";
+    for (line, status) in [
+        (&["kill", &target][..], 1),
+        (&["kill", &target, "0123"], 1),
+        (&["wait", &target], 255),
+        (&["attach", &target], 255),
+    ] {
+        user.udpctl(line)
+            .stderr(format!("udpctl: {target}: 2 jobs could be meant: {two}\n"))
+            .status(status)
+            .run();
+    }
+    for number in 3..7 {
+        start(
+            &format!("{number}1{}", "0".repeat(30)),
+            &format!("60{number}"),
+        );
+    }
+    let newest = "61000000 (sleep 606), 51000000 (sleep 605), 41000000 (sleep 604), 31000000 (sleep 603), \
+                  0123456789abcd0 (sleep 602)";
+    user.udpctl(["kill", &target])
+        .stderr(format!(
+            "udpctl: {target}: 6 jobs could be meant: {newest} and 1 more; \"udpctl jobs {target}\" lists them\n"
+        ))
+        .status(1)
+        .run();
+}

@@ -209,6 +209,61 @@ fn a_changed_key_of_a_known_host_is_refused_with_advice() {
 }
 
 #[test]
+fn trust_and_accept_refuse_and_replace_a_changed_key_alike() {
+    let (host, guest) = (User::new(), User::new());
+    let agent = host.agent();
+    let target = agent.target();
+    let other = User::new().udpagent(["key"]).outcome().stdout;
+    let other = String::from_utf8(other).unwrap();
+    let other = other.trim();
+    guest.udpctl(["trust", &target, other]).outcome();
+    let invited = host.udpagent(["invite", "--host", &target]).outcome();
+    let invite = bare(std::str::from_utf8(&invited.stdout).unwrap());
+    let known = guest.path("config/udpctl/known_agents");
+    let refused = format!(
+        "udpctl: {}:1: {target} has the key {other}, not {}; if its agent was given a new key on purpose, repeat the \
+         command with --replace; if not, something else may be in its place\n",
+        known.display(),
+        agent.key()
+    );
+    for line in [&["trust", &target, agent.key()][..], &["accept", &invite]] {
+        guest.udpctl(line).stderr(&refused).status(1).run();
+    }
+    let text = |words: &[u8]| String::from_utf8_lossy(words).into_owned();
+    let accepted = guest.udpctl(["accept", &invite, "--replace"]).outcome();
+    assert_eq!((&accepted.stderr[..], accepted.status), ("", 0));
+    let line = text(&accepted.stdout);
+    assert!(
+        line.starts_with(&format!("{target} has a new key now; ")),
+        "{line}"
+    );
+    let after = std::fs::read_to_string(&known).unwrap();
+    assert_eq!(after, format!("{target} {}\n", agent.key()));
+    // The key of hosts.toml is changed by hand.
+    let toml = guest.path("config/udpctl/hosts.toml");
+    let (address, port) = target.split_once(':').unwrap();
+    std::fs::write(
+        &toml,
+        format!("[hosts.h]\naddress = \"{address}\"\nport = {port}\nkey = \"{other}\"\n"),
+    )
+    .unwrap();
+    for line in [
+        &["trust", &target, agent.key(), "--replace"][..],
+        &["accept", &invite, "--replace"],
+    ] {
+        let outcome = guest.udpctl(line).outcome();
+        assert_eq!(outcome.status, 1);
+        assert!(
+            outcome
+                .stderr
+                .ends_with(&format!("{target} has another key here; change it first\n")),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
 fn a_secret_key_that_others_can_read_is_refused() {
     let user = User::new();
     let agent = user.agent();

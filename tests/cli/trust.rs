@@ -52,7 +52,7 @@ fn a_list_is_imported_as_a_whole_listed_and_imported_again() {
             format!("x {a}\nweb1 {b}\nweb07 {b}\n"),
             format!(
                 "2 agents have other keys: web1:7000 ({0}:1), web07:7000 ({0}:2); if they were given new keys on \
-                 purpose, trust them with --replace; nothing was changed",
+                 purpose, repeat the command with --replace; nothing was changed",
                 other.path("config/udpctl/known_agents").display()
             ),
         ),

@@ -274,6 +274,99 @@ fn explain_prints_the_table_of_outcomes_and_statuses() {
 }
 
 #[test]
+fn explain_names_the_signal_of_a_status_above_128() {
+    let user = User::new();
+    user.udpctl(["explain", "143"])
+        .stdout(
+            "143 is 128+15: SIGTERM\n\
+             143 with one target:\n  \
+             signaled: ended by signal 15 (TERM)\n    \
+             The command ran and a signal ended it.\n    \
+             {\"signaled\":{\"signal\":15,\"core\":false}}\n  \
+             exited with status 143\n    \
+             The command ran and returned this status. If a process that it left behind still holds its output open, \
+             a line on standard error says so, and output written later is not shown.\n    \
+             {\"exited\":{\"code\":143}}\n  \
+             Interrupted: the command was canceled or left after SIGTERM.\n\
+             143 with several targets:\n  \
+             Interrupted by SIGTERM.\n",
+        )
+        .run();
+    for (status, first) in [
+        ("129", "129 is 128+1: SIGHUP"),
+        ("139", "139 is 128+11: SIGSEGV"),
+        ("141", "141 is 128+13: SIGPIPE"),
+        ("128", "128 with one target:"),
+        ("255", "255 with one target:"),
+    ] {
+        let outcome = user.udpctl(["explain", status]).outcome();
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        assert_eq!(text.lines().next(), Some(first));
+    }
+}
+
+#[test]
+fn help_and_a_subcommand_prints_the_help_of_the_subcommand() {
+    let user = User::new();
+    for subcommand in ["exec", "kill", "trust"] {
+        let help = user.udpctl([subcommand, "--help"]).outcome();
+        assert_eq!((help.status, &help.stderr[..]), (0, ""));
+        user.udpctl(["help", subcommand]).stdout(help.stdout).run();
+    }
+}
+
+#[test]
+fn a_time_has_several_units_in_order() {
+    let user = User::new();
+    let taken = [
+        "--timeout",
+        "1m30s",
+        "--lease",
+        "1h2m",
+        "--contact-timeout",
+        "1s500ms",
+    ];
+    user.udpctl([&["exec", "--local"][..], &taken, &["--", "echo", "hi"]].concat())
+        .stdout("hi\n")
+        .run();
+    for wrong in ["1m30", "30s1m", "1m 30s"] {
+        user.udpctl(["exec", "h", "--timeout", wrong, "--", "true"])
+            .stderr(format!(
+                "error: invalid value '{wrong}' for '--timeout <TIME>': write a number with ms, s, m, h or d, or several \
+                 such as 1m30s\n\nFor more information, try '--help'.\n"
+            ))
+            .status(2)
+            .run();
+    }
+}
+
+#[test]
+fn an_ipv6_address_with_a_port_and_no_brackets_asks_for_the_brackets() {
+    let user = User::new();
+    let agent = user.agent();
+    let unknown =
+        "no key known for this agent, an IPv6 address without a port; did you mean [::1]:7000?";
+    user.udpctl(["exec", "::1:7000", "--", "true"])
+        .stderr(format!("udpctl: ::1:7000: {unknown}\n"))
+        .status(255)
+        .run();
+    user.udpctl(["trust", "::1:7000", agent.key()])
+        .stderr(
+            "udpctl: ::1:7000 is an IPv6 address without a port; did you mean [::1]:7000? if not, write [::1:7000]\n",
+        )
+        .status(1)
+        .run();
+    user.udpctl(["trust", "[::1:7000]", agent.key()])
+        .stdout("[::1:7000]:7000 is trusted now\n")
+        .run();
+    let meant = "an IPv6 address with a port is written in brackets; did you mean [::1]:17000?";
+    user.udpctl(["exec", "::1:17000", "--", "true"])
+        .stderr(format!("udpctl: {meant}\n"))
+        .status(2)
+        .run();
+}
+
+#[test]
 fn the_cause_of_a_failure_is_printed_once() {
     let user = User::new();
     let agent = user.agent();

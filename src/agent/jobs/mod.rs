@@ -12,6 +12,7 @@ mod attach;
 mod job;
 mod lifecycle;
 mod list;
+mod listed_argv;
 mod output_buffer;
 mod processes;
 mod record;

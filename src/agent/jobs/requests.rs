@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::job::{Begin, Job, State};
 use super::list::administered;
+use super::listed_argv::listed_argv;
 use super::output_buffer::OutputBuffer;
 use super::refusal::Refusal;
 use super::replies;
@@ -25,18 +26,6 @@ use crate::message::{
     self, Cause, Exec, OsText, Outcome, Reply, Request, RequestId, StartStep, Window,
 };
 use crate::time::Instant;
-
-/// Returns the beginning of argv that lists show.
-fn listed_argv(argv: &[OsText]) -> Vec<OsText> {
-    let mut left = limits::SHOWN_ARGV;
-    let fits = |argument: &&OsText| {
-        let length = argument.as_os_str().len() + 1;
-        let fits = length <= left;
-        left = left.saturating_sub(length);
-        fits
-    };
-    argv.iter().take_while(fits).cloned().collect()
-}
 
 /// Returns a hash that identifies a request. Its age, the size of the terminal window and `retain`, which differ when it
 /// is repeated, are not part of it.

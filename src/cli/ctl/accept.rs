@@ -12,9 +12,9 @@ use clap::Args;
 use super::args::ContactTimeout;
 use super::context::{Context, note, print};
 use super::reply::{unexpected, words};
-use super::trust::on_change;
+use super::trust::{on_change, refuse_key_of_hosts_toml};
 use crate::control::host_resolver::Host;
-use crate::control::known_agents::{self, KnownAgents, OnChange};
+use crate::control::known_agents::{self, Added, Changed, KnownAgents, TrustError};
 use crate::control::queries::run_queries;
 use crate::control::query::Question;
 use crate::escape;
@@ -52,7 +52,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     let known_agents = context.home.known_agents();
     let target = context.target(&invite.target)?;
     let addresses = target.resolve()?;
-    refuse_another_key(args, &target, &invite, &context.known_agents()?)?;
+    refuse_another_key(args, &context, &target, &invite)?;
 
     let client = context.link()?;
     let host = Host {
@@ -94,14 +94,13 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         }
         Err(error) => bail!("{target}: {}", words(&error)),
     };
-    known_agents::add(
-        &known_agents,
-        &target,
-        &invite.agent,
-        on_change(args.replace),
-    )?;
+    let on_change = on_change(args.replace);
+    let known = match known_agents::add(&known_agents, &target, &invite.agent, on_change)? {
+        Added::New | Added::Already => "is trusted",
+        Added::Replaced => "has a new key",
+    };
     print(&format!(
-        "{target} is trusted now; {} calls this controller {}\n",
+        "{target} {known} now; {} calls this controller {}\n",
         escape::line(agent.as_bytes(), NAME),
         escape::line(name.as_bytes(), NAME)
     ))?;
@@ -134,23 +133,28 @@ fn read_invite(text: &str) -> Result<Invite> {
 /// Bytes read of standard input: an invitation has about a hundred, and a login message may precede it.
 const INVITE_TEXT: u64 = 64 << 10;
 
-/// Fails if another key is known for the agent, before the invitation is spent.
+/// Fails as `udpctl trust` does if another key is known for the agent, before the invitation is spent.
 fn refuse_another_key(
     args: &AcceptArgs,
+    context: &Context,
     target: &Target,
     invite: &Invite,
-    known: &KnownAgents,
 ) -> Result<()> {
-    if on_change(args.replace) == OnChange::Refuse
-        && let Ok(pin) = known.lookup(target, &[], None)
-        && pin.key != invite.agent
-    {
-        bail!(
-            "{target}: the key differs from the one in {}; if the agent was set up anew, accept again with --replace",
-            pin.source
-        );
+    refuse_key_of_hosts_toml(context, target, &invite.agent)?;
+    if args.replace {
+        return Ok(());
     }
-    Ok(())
+    match KnownAgents::load(&context.home.known_agents())?.lookup(target, &[], None) {
+        Ok(pin) if pin.key != invite.agent => Err(TrustError::Changed(vec![Changed {
+            source: pin.source,
+            name: target.to_string(),
+            pinned: pin.key,
+            given: invite.agent,
+        }])
+        .into()),
+        Ok(_) | Err(TrustError::Unknown(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The default name of this controller, `user@host`.

@@ -12,7 +12,6 @@ use crate::control::client::Client;
 use crate::control::exec::TaskHost;
 use crate::control::host_resolver::{Host, HostError, HostResolver, resolve_all};
 use crate::control::journal::Journal;
-use crate::control::known_agents::KnownAgents;
 use crate::control::stdio::Streams;
 use crate::control::targets::{
     Expression, GroupName, Groups as _, Inventory, Selection, TargetsError, read_text, text_of,
@@ -85,15 +84,6 @@ impl Context {
             note(&format!("udpctl: {problem}; the line is passed over"));
         }
         Ok(resolver)
-    }
-
-    /// Reads the known agents, with the keys of `hosts.toml`.
-    pub fn known_agents(&self) -> Result<KnownAgents> {
-        let mut known = KnownAgents::load(&self.home.known_agents())?;
-        for (target, pin) in self.inventory(&[], Inventory::pins)? {
-            known.pin(target, pin);
-        }
-        Ok(known)
     }
 
     /// Returns the journal of requests.

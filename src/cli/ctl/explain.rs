@@ -11,6 +11,7 @@ use clap::Args;
 use super::context::print;
 use crate::message::lookup;
 use crate::message::outcome::{ALL, Outcome};
+use crate::message::signal::signal_name;
 use crate::message::status::{STATUSES, Scope};
 
 const EXAMPLES: &str = "\
@@ -63,7 +64,8 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
 }
 
 fn of_number(number: u8) -> String {
-    let mut text = format!("{number} with one target:\n");
+    let mut text = of_signal(number).unwrap_or_default();
+    let _ = writeln!(text, "{number} with one target:");
     let statuses = |scope| {
         STATUSES
             .into_iter()
@@ -88,6 +90,13 @@ fn of_number(number: u8) -> String {
         let _ = writeln!(text, "{number} of udpagent:\n  {}", status.meaning);
     }
     text
+}
+
+/// Returns the line about a status above 128, which stands for a signal by the convention of shells.
+fn of_signal(number: u8) -> Option<String> {
+    let signal = number.checked_sub(128)?;
+    let name = signal_name(signal.into())?;
+    Some(format!("{number} is 128+{signal}: SIG{name}\n"))
 }
 
 fn of_outcome(outcome: Outcome) -> String {
@@ -133,7 +142,7 @@ mod tests {
         let text = of_number(137);
         assert_eq!(
             text,
-            "137 with one target:\n  \
+            "137 is 128+9: SIGKILL\n137 with one target:\n  \
              signaled: ended by signal 9 (KILL)\n    \
              The command ran and a signal ended it.\n    \
              {\"signaled\":{\"signal\":9,\"core\":false}}\n  \

@@ -19,6 +19,7 @@ use crate::control::journal::Journal;
 use crate::control::queries::run_queries;
 use crate::control::query::Question;
 use crate::crypto::PublicKey;
+use crate::escape;
 use crate::message::{JobView, Reply, Request, RequestId};
 use crate::net::Target;
 
@@ -83,20 +84,83 @@ impl<'a> Wanted<'a> {
         label: &str,
         jobs: &[JobView],
     ) -> Result<(RequestId, Option<PublicKey>), String> {
-        let mut matching = jobs
+        let matching = jobs
             .iter()
             .filter(|job| job.id.to_string().starts_with(self.prefix));
-        match (matching.next(), matching.count()) {
-            (Some(job), 0) => Ok((job.id, job.key)),
-            (None, _) => Err(format!(
+        match matching.collect::<Vec<_>>()[..] {
+            [job] => Ok((job.id, job.key)),
+            [] => Err(format!(
                 "no such job; \"udpctl jobs {label}\" lists the jobs"
             )),
-            (Some(_), others) => Err(format!(
-                "{} jobs match; \"udpctl jobs {label}\" lists them",
-                others + 1
-            )),
+            ref several => Err(ambiguous(label, several)),
         }
     }
+}
+
+/// Returns the message about several jobs that could be meant, the newest of which are named.
+fn ambiguous(label: &str, jobs: &[&JobView]) -> String {
+    let (count, older) = (jobs.len(), jobs.len().saturating_sub(CANDIDATES));
+    let named = jobs[older..].iter().rev().map(|job| {
+        let id = job.id.to_string();
+        format!(
+            "{} ({})",
+            &id[..unique(&id, jobs)],
+            command_line(job, CANDIDATE)
+        )
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match older {
+        0 => String::new(),
+        older => format!(" and {older} more; \"udpctl jobs {label}\" lists them"),
+    };
+    format!("{count} jobs could be meant: {named}{more}")
+}
+
+/// Returns the length of a prefix of an id that no other job has, of at least eight digits.
+fn unique(id: &str, jobs: &[&JobView]) -> usize {
+    let same = |other: String| {
+        std::iter::zip(id.bytes(), other.bytes())
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    let others = jobs
+        .iter()
+        .map(|job| job.id.to_string())
+        .filter(|other| other != id);
+    others
+        .map(|other| same(other) + 1)
+        .max()
+        .unwrap_or_default()
+        .clamp(8, id.len())
+}
+
+/// Jobs that a message names.
+const CANDIDATES: usize = 5;
+
+/// Bytes of a command that such a message shows.
+const CANDIDATE: usize = 40;
+
+/// Formats a job's argv as a command line for a shell: `max` bytes of it, and an ellipsis if there are more.
+pub fn command_line(job: &JobView, max: usize) -> String {
+    const ELLIPSIS: char = '\u{2026}';
+    if job.argv.is_empty() {
+        return ELLIPSIS.into();
+    }
+    let words = job.argv.iter().map(|word| {
+        let word = word.as_os_str().to_string_lossy();
+        escape::shell_word(&word).into_owned()
+    });
+    let mut line = words.collect::<Vec<_>>().join(" ");
+    let is_cut = line.len() > max;
+    if is_cut {
+        let end = (0..=max).rev().find(|&end| line.is_char_boundary(end));
+        line.truncate(end.unwrap_or_default());
+    }
+    let mut line = escape::line(line.as_bytes(), max).into_owned();
+    if is_cut {
+        line.push(ELLIPSIS);
+    }
+    line
 }
 
 /// The agent that a job is at, and the means to ask it.

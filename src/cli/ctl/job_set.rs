@@ -6,6 +6,7 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,25 +20,24 @@ use super::reply::unexpected;
 use crate::control::exec::summary::Fate;
 use crate::control::host_resolver::Host;
 use crate::control::query::Question;
-use crate::control::targets::Expression;
+use crate::control::targets::{Expression, ParseExpressionError, TargetsError};
 use crate::crypto::PublicKey;
 use crate::message::{Reply, Request, RequestId};
 
 /// One job on each host of a set, as typed.
 #[derive(Args, Debug)]
 pub struct JobSetArgs {
-    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000. The last of
+    /// several words is JOB if it has only hexadecimal digits, and --job is not given
     #[arg(
         value_name = "TARGET",
         required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
     )]
-    pub target: Option<Expression>,
-    /// Request id or a unique prefix of it, looked for on each host [default: the only job of this key]
-    #[arg(value_name = "JOB")]
+    pub words: Vec<Word>,
+    /// Choose the job by its request id or a unique prefix of it, looked for on each host [default: the only job of
+    /// this key]
+    #[arg(long, value_name = "JOB")]
     pub job: Option<JobPrefix>,
-    /// Name the job, where options name the hosts
-    #[arg(long = "job", value_name = "JOB", conflicts_with = "job")]
-    pub named: Option<JobPrefix>,
     /// Further hosts.
     #[command(flatten)]
     pub hosts: HostOptions,
@@ -47,6 +47,25 @@ pub struct JobSetArgs {
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
+}
+
+/// Word of the command line: a set of targets, or at the end a job.
+#[derive(Clone, Debug)]
+pub struct Word {
+    set: Result<Expression, ParseExpressionError>,
+    job: Option<JobPrefix>,
+}
+
+impl FromStr for Word {
+    type Err = ParseExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (set, job) = (text.parse(), text.parse().ok());
+        match (set, job) {
+            (Err(error), None) => Err(error),
+            (set, job) => Ok(Self { set, job }),
+        }
+    }
 }
 
 /// A job on a host.
@@ -67,18 +86,30 @@ impl JobSetArgs {
             note(&format!("udpctl: {fault}"));
             return Ok(None);
         }
+        let (words, job) = self.words_and_job();
+        let sets: Result<Vec<Expression>, _> = words.iter().map(|word| word.set.clone()).collect();
         let mut context = Context::new()?;
-        let targets = context.targets(self.target.as_slice(), &self.hosts)?;
+        let targets = context.targets(&sets.map_err(TargetsError::Set)?, &self.hosts)?;
         let mut fleet = Fleet::open(&mut context, &targets)?;
-        let jobs = self.find(&mut fleet);
+        let jobs = self.find(&mut fleet, job);
         Ok(Some((fleet, jobs)))
+    }
+
+    /// Splits the words into sets of targets and the job.
+    fn words_and_job(&self) -> (&[Word], Option<&JobPrefix>) {
+        match (&self.job, &self.words[..]) {
+            (None, [targets @ .., Word { job: Some(job), .. }]) if !targets.is_empty() => {
+                (targets, Some(job))
+            }
+            (job, targets) => (targets, job.as_ref()),
+        }
     }
 
     /// Returns the fault of a line whose words may be taken for another meaning.
     ///
     /// A word behind `-w SET` would be one more target, and the command would be about every only job.
     fn fault(&self, verb: &str) -> Option<String> {
-        (self.target.is_some() && self.hosts.add_hosts()).then(|| {
+        (!self.words.is_empty() && self.hosts.add_hosts()).then(|| {
             format!(
                 "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl {verb} -w SET --job JOB"
             )
@@ -86,9 +117,9 @@ impl JobSetArgs {
     }
 
     /// Returns the job of each host. A host without it is reported and counted.
-    fn find(&self, fleet: &mut Fleet) -> Vec<HostJob> {
+    fn find(&self, fleet: &mut Fleet, job: Option<&JobPrefix>) -> Vec<HostJob> {
         let hosts = fleet.hosts().to_vec();
-        let wanted = Wanted::new(self.job.as_ref().or(self.named.as_ref()), self.all);
+        let wanted = Wanted::new(job, self.all);
         if let Some(id) = wanted.id() {
             let jobs = hosts.into_iter().map(|host| HostJob {
                 host,

@@ -1,4 +1,9 @@
 //! `udpctl kill`: a signal for a job on one host or many.
+//!
+//! A signal may be written as kill(1) takes it, `-9` or `-KILL`. clap knows no such options, so they become `--signal`
+//! before it reads the line. Invariant: no other word of the line is changed.
+
+use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Args;
@@ -14,21 +19,44 @@ use crate::message::{Reply, Request, RequestId};
 const EXAMPLES: &str = "\
 Examples:
   udpctl kill web1
-  udpctl kill --signal HUP web1 3f2a
+  udpctl kill -9 web1 3f2a
+  udpctl kill --signal HUP web1 web2
   udpctl kill --all web1 3f2a
   udpctl kill 'web[01-40]' 3f2a
   udpctl kill -g web -x web13 --job 3f2a";
 
 /// `udpctl kill`
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "udpctl kill [OPTIONS] [TARGET]... [JOB]")]
 pub struct KillArgs {
     /// The jobs.
     #[command(flatten)]
     pub jobs: JobSetArgs,
-    /// Send SIGNAL, a name or a number; TERM and KILL end everything that the command started
+    /// Send SIGNAL, a name or a number, also written as -9 or -KILL; TERM and KILL end everything that the command
+    /// started
     #[arg(short, long, value_name = "SIGNAL", value_parser = signal, default_value = "TERM")]
     pub signal: i32,
+}
+
+/// Returns the command line of `udpctl` with `-9` and `-KILL` of `udpctl kill` written as `--signal`. No short option is
+/// an upper-case letter or a digit.
+pub fn with_signal_option(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_none_or(|subcommand| subcommand != "kill") {
+        return words;
+    }
+    let options = words
+        .iter_mut()
+        .skip(2)
+        .take_while(|word| word.as_os_str() != "--");
+    for word in options {
+        let signal = word.to_str().and_then(|word| word.strip_prefix('-'));
+        let is_signal =
+            |text: &&str| text.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if let Some(signal) = signal.filter(is_signal) {
+            *word = format!("--signal={signal}").into();
+        }
+    }
+    words
 }
 
 /// Parses a signal.
@@ -69,4 +97,26 @@ pub fn run(args: &KillArgs) -> Result<u8> {
         }
     });
     Ok(fleet.conclude(INTERNAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_as_of_kill_1_becomes_an_option_and_other_words_stay() {
+        for (line, expected) in [
+            ("udpctl kill -9 h", "udpctl kill --signal=9 h"),
+            ("udpctl kill h -KILL 3f", "udpctl kill h --signal=KILL 3f"),
+            ("udpctl kill -SIGHUP h", "udpctl kill --signal=SIGHUP h"),
+            ("udpctl kill -s 9 -w h -", "udpctl kill -s 9 -w h -"),
+            ("udpctl kill -- -9", "udpctl kill -- -9"),
+            ("udpctl exec -9 h", "udpctl exec -9 h"),
+            ("udpctl", "udpctl"),
+        ] {
+            let words = line.split(' ').map(OsString::from).collect();
+            let changed = with_signal_option(words);
+            assert_eq!(changed.join(" ".as_ref()), *expected);
+        }
+    }
 }

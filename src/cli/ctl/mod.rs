@@ -98,7 +98,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     memory::keep_private();
     let words: Vec<OsString> = std::env::args_os().collect();
-    let ctl = match Ctl::try_parse_from(&words) {
+    let ctl = match Ctl::try_parse_from(kill::with_signal_option(words.clone())) {
         Ok(ctl) => ctl,
         Err(error) => refuse(&words, &error),
     };

@@ -67,6 +67,12 @@ pub fn run(args: &TrustArgs) -> Result<u8> {
     let (Some(target), Some(key)) = (&args.target, &args.key) else {
         bail!("write a target and a key");
     };
+    if let Some(meant) = target.with_last_group_as_port() {
+        let label = target.label();
+        bail!(
+            "{label} is an IPv6 address without a port; did you mean {meant}? if not, write [{label}]"
+        );
+    }
     let target = context.target(target)?;
     refuse_key_of_hosts_toml(&context, &target, key)?;
     let known_agents = context.home.known_agents();

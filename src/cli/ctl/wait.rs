@@ -22,7 +22,7 @@ Examples:
 
 /// `udpctl wait`
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "udpctl wait [OPTIONS] [TARGET]... [JOB]")]
 pub struct WaitArgs {
     /// The jobs.
     #[command(flatten)]

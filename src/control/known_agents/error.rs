@@ -102,11 +102,18 @@ impl fmt::Display for TrustError {
                 "{}:1: {error}; remove the file and start \"udpagent\" again",
                 path.display()
             ),
-            Self::Unknown(target) => write!(
-                f,
-                "{}: no key known for this agent; run \"udpagent invite\" there and paste its line here",
-                target.label()
-            ),
+            Self::Unknown(target) => match target.with_last_group_as_port() {
+                Some(meant) => write!(
+                    f,
+                    "{}: no key known for this agent, an IPv6 address without a port; did you mean {meant}?",
+                    target.label()
+                ),
+                None => write!(
+                    f,
+                    "{}: no key known for this agent; run \"udpagent invite\" there and paste its line here",
+                    target.label()
+                ),
+            },
             Self::NoOwnAgent(target) => write!(
                 f,
                 "{}: no key known for this agent; start \"udpagent\" as this user, or run \"udpagent invite\" as its own user and paste the line here",
@@ -140,7 +147,7 @@ fn write_changed(changed: &[Changed], f: &mut fmt::Formatter<'_>) -> fmt::Result
         write!(f, " and {} more", changed.len() - shown.len())?;
     }
     f.write_str(
-        "; if they were given new keys on purpose, trust them with --replace; nothing was changed",
+        "; if they were given new keys on purpose, repeat the command with --replace; nothing was changed",
     )
 }
 
@@ -148,7 +155,7 @@ impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} has the key {}, not {}; if its agent was given a new key on purpose, trust it with --replace; if not, something else may be in its place",
+            "{}: {} has the key {}, not {}; if its agent was given a new key on purpose, repeat the command with --replace; if not, something else may be in its place",
             self.source, self.name, self.pinned, self.given
         )
     }

@@ -162,7 +162,7 @@ fn a_key_is_added_once_and_replaced_only_on_request() {
     assert_eq!(
         error,
         format!(
-            "{}:1: web3:7000 has the key {}, not {}; if its agent was given a new key on purpose, trust it with --replace; if not, something else may be in its place",
+            "{}:1: web3:7000 has the key {}, not {}; if its agent was given a new key on purpose, repeat the command with --replace; if not, something else may be in its place",
             path.display(),
             key(1),
             key(2)
@@ -299,7 +299,7 @@ fn an_import_adds_all_lines_or_none() {
         ),
         (
             &[("a", 1), ("web1", 3), ("db3", 3), ("db[1-9]", 3)],
-            "3 agents have other keys: web1:7000 (F:2), db3:7000 (F:3), db[1-9]:7000 (F:3); if they were given new keys on purpose, trust them with --replace; nothing was changed",
+            "3 agents have other keys: web1:7000 (F:2), db3:7000 (F:3), db[1-9]:7000 (F:3); if they were given new keys on purpose, repeat the command with --replace; nothing was changed",
         ),
     ];
     for (names, words) in refused {

@@ -61,6 +61,8 @@ pub enum ParseAddressError {
     Bracket,
     /// The text has only digits: a port without its colon.
     BareNumber(String),
+    /// The text is an IPv6 address without brackets and a port.
+    Unbracketed(Host, u16),
     /// The text has a character that separates or selects hosts elsewhere.
     Set(char),
 }
@@ -142,6 +144,15 @@ impl Target {
     #[must_use]
     pub const fn is_name(&self) -> bool {
         matches!(self.host, Host::Name(_))
+    }
+
+    /// Returns the target that the user may have meant by an IPv6 address without brackets: `[::1]:7000` for `::1:7000`,
+    /// an address as well (RFC 5952 §6).
+    #[must_use]
+    pub fn with_last_group_as_port(&self) -> Option<Self> {
+        let (host, port) = self.label.rsplit_once(':')?;
+        let port = parse_port(port).ok().filter(|port| *port != 0)?;
+        Some(Self::new(parse_ipv6(host)?, port))
     }
 
     /// Resolves the name. May take seconds.
@@ -261,7 +272,10 @@ fn split(text: &str) -> Result<(Host, Option<u16>), ParseAddressError> {
         return Ok((host, None));
     }
     match text.rsplit_once(':') {
-        Some((host, port)) => Ok((parse_host(host)?, Some(parse_port(port)?))),
+        Some((host, port)) => match parse_ipv6(host) {
+            Some(host) => Err(ParseAddressError::Unbracketed(host, parse_port(port)?)),
+            None => Ok((parse_host(host)?, Some(parse_port(port)?))),
+        },
         None => Ok((parse_host(text)?, None)),
     }
 }
@@ -378,6 +392,11 @@ impl fmt::Display for ParseAddressError {
                 f,
                 "{} is a number without a host; write host:{0}, or :{0} to listen",
                 shown(text)
+            ),
+            Self::Unbracketed(host, port) => write!(
+                f,
+                "an IPv6 address with a port is written in brackets; did you mean {}?",
+                write_address(host, *port)
             ),
             Self::Set(c) => write!(f, "\"{c}\" cannot be part of a host"),
         }

@@ -133,7 +133,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[limits]\n\nruntime = '5 years'",
-        "3: limits.runtime: write a number with ms, s, m, h or d",
+        "3: limits.runtime: write a number with ms, s, m, h or d, or several such as 1m30s",
     ),
     ("audit = true", "1: audit: "),
     (

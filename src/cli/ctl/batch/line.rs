@@ -292,7 +292,7 @@ mod tests {
             ),
             (
                 r#"{"timeout":"1y"}"#,
-                "\"timeout\": write a number with ms, s, m, h or d",
+                "\"timeout\": write a number with ms, s, m, h or d, or several such as 1m30s",
             ),
             (
                 r#"{"id":"x"}"#,

@@ -103,7 +103,7 @@ pub struct ExecArgs {
     #[arg(long, value_name = "ID")]
     pub id: Option<RequestId>,
     /// Exit once the command runs; it keeps running, and its output is kept for "udpctl attach"
-    #[arg(long, conflicts_with_all = ["stdin", "json"])]
+    #[arg(long, conflicts_with = "stdin")]
     pub detach: bool,
     /// Choose what happens to the command when the controller disappears; with --detach, the default is keep
     #[arg(

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::args::{ContactTimeout, HostOptions};
 use super::context::{Context, note, print};
 use super::fleet::{Fleet, Round};
+use super::job::command_line;
 use super::reply::unexpected;
 use crate::control::exec::summary::Fate;
 use crate::control::host_resolver::Host;
@@ -180,12 +181,12 @@ const OWNER: usize = 16;
 /// Heading of the column of hosts.
 const HOST: &str = "HOST";
 
+/// Bytes of a command line that are shown.
+const COMMAND: usize = 200;
+
 /// Heading of the other columns.
 const HEADING: &str =
     "JOB                                  AGE        OUT        ERR  STATE, COMMAND";
-
-/// Bytes of a command line that are shown.
-const COMMAND: usize = 200;
 
 fn row(job: &JobView) -> String {
     line(job, Some([job.stdout, job.stderr]), &state(job))
@@ -200,7 +201,7 @@ pub fn line(job: &JobView, lengths: Option<[u64; 2]>, state: &str) -> String {
         "{}  {:>6}  {stdout:>9}  {stderr:>9}  {state}, {}",
         job.id,
         age(job.age_ms),
-        command(job)
+        command_line(job, COMMAND)
     )
 }
 
@@ -213,19 +214,6 @@ pub fn state(job: &JobView) -> String {
         }
         JobState::Ended(outcome) => outcome.to_string(),
     }
-}
-
-/// Formats argv as a command line for a shell.
-fn command(job: &JobView) -> String {
-    let words: Vec<_> = job
-        .argv
-        .iter()
-        .map(|word| {
-            let word = word.as_os_str().to_string_lossy();
-            escape::shell_word(&word).into_owned()
-        })
-        .collect();
-    escape::line(words.join(" ").as_bytes(), COMMAND).into_owned()
 }
 
 fn age(millis: u64) -> String {
