@@ -101,7 +101,6 @@ fn standard_input_is_read_only_when_asked_for() {
     let user = User::new();
     let agent = user.agent();
     let target = agent.target();
-    user.udpctl(exec(&target, &["cat"])).stdin("unread").run();
     user.udpctl(["exec", &target, "-i", "--", "cat"])
         .stdin("read\n")
         .stdout("read\n")

@@ -1,4 +1,5 @@
-//! Standard input of commands that stop reading, read late, or do not read at all.
+//! Standard input of commands that stop reading, read late, or do not read at all, and the note about input that udpctl
+//! has not read.
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -149,4 +150,78 @@ fn a_child_in_the_background_delays_the_result_by_less_than_a_second() {
         began.elapsed() < Duration::from_secs(1)
     });
     assert!(quick);
+}
+
+/// Note about input that was not read.
+const UNREAD: &str = "udpctl: standard input was not read; to pass it to the command, use -i\n";
+
+/// Runs a script of bash in which UDPCTL is a call of `udpctl exec` with a target, and compares its outputs.
+#[track_caller]
+fn assert_script(user: &User, target: &str, script: &str, stdout: &str, stderr: &str) {
+    let call = format!("{} exec {target}", env!("CARGO_BIN_EXE_udpctl"));
+    let mut shell = user.command("bash");
+    shell.args(["-c", &script.replace("UDPCTL", &call)]);
+    Test::new(shell).stdout(stdout).stderr(stderr).run();
+}
+
+#[test]
+fn input_that_was_not_read_is_named_and_left_alone() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    // Descriptor 3 keeps what is in the pipe, which nobody writes to any more.
+    let pipe = "mkfifo p; exec 3<>p; echo hi >&3;";
+    assert_script(
+        &user,
+        &target,
+        &format!("{pipe} UDPCTL -- cat <p; read -u 3 line; echo $line"),
+        "hi\n",
+        UNREAD,
+    );
+    for (call, stdout) in [
+        ("UDPCTL -- cat <list", ""),
+        ("UDPCTL -- sh -c 'echo out; exit 0' <list", "out\n"),
+        ("UDPCTL --shell 'echo out' <list", "out\n"),
+    ] {
+        let script = format!("echo hi >list; {call}; cat list >/dev/null");
+        assert_script(&user, &target, &script, stdout, UNREAD);
+    }
+}
+
+#[test]
+fn there_is_no_note_about_input_that_is_empty_read_or_meant_for_a_loop() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    for (script, stdout) in [
+        ("UDPCTL -- echo a </dev/null", "a\n"),
+        ("UDPCTL -- echo a <&-", "a\n"),
+        (": >empty; UDPCTL -- echo a <empty", "a\n"),
+        ("true | UDPCTL -- echo a", "a\n"),
+        ("mkfifo p; exec 3<>p; UDPCTL -- echo a <p", "a\n"),
+        ("echo hi >list; UDPCTL -i -- cat <list", "hi\n"),
+        ("echo hi >list; UDPCTL -i -- true <list", ""),
+        // The position behind the last byte.
+        ("echo hi >list; { cat; UDPCTL -- echo a; } <list", "hi\na\n"),
+        (
+            "seq 3 >list; while read n; do UDPCTL -- echo $n; done <list",
+            "1\n2\n3\n",
+        ),
+        (
+            "seq 3 | while read n; do UDPCTL -- echo $n; done",
+            "1\n2\n3\n",
+        ),
+        (
+            "seq 3 | while read n; do (UDPCTL -- echo $n); done",
+            "1\n2\n3\n",
+        ),
+        (
+            "seq 3 | sh -c 'read n; UDPCTL -- echo $n; cat'",
+            "1\n2\n3\n",
+        ),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let script = format!("cd {}; {script}", home.path().display());
+        assert_script(&user, &target, &script, stdout, "");
+    }
 }

@@ -9,6 +9,7 @@ mod fleet_options;
 mod output_options;
 mod record;
 mod request;
+mod unread_input;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal as _, stdin, stdout};
@@ -26,6 +27,7 @@ pub use self::conclusion::{conclude, conclude_one};
 use self::fleet_options::{FleetOptions, Next};
 use self::output_options::OutputOptions;
 use self::record::record;
+use self::unread_input::note_unread_input;
 use super::args::{Contact, HostOptions};
 use super::context::{Context, FleetNetwork, note, streams};
 use super::local::{LABEL, Local};
@@ -70,7 +72,8 @@ pub struct ExecArgs {
     /// Location of the agents.
     #[command(flatten)]
     pub contact: Contact,
-    /// Pass standard input to the command; without this option it is not read
+    /// Pass standard input to the command; without this option it is not read, and a note says so if it is a pipe or file
+    /// with data for this process alone
     #[arg(short = 'i', long = "stdin")]
     pub stdin: bool,
     /// Give the command a terminal, for interactive programs; one host only
@@ -267,6 +270,7 @@ fn run_on(
         };
         let finish = exec::run(vec![task], settings, surroundings);
         local.stop();
+        note_unread_input(args, &finish);
         return Conclusion::new(args, &[LABEL.into()], &[]).of(&finish, None);
     }
     let FleetNetwork {
@@ -305,6 +309,7 @@ fn run_on(
         note(&format!("udpctl: {drops}"));
     }
     client.close();
+    note_unread_input(args, &finish);
     let skipped: Vec<String> = skipped
         .iter()
         .map(|target| target.label().to_owned())
