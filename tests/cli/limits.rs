@@ -1,4 +1,4 @@
-//! Limits of udpagent.toml: time, output, resources, number of jobs.
+//! Limits of udpagent.toml: time, output, resources, number of jobs. The length of a request.
 
 use crate::harness::{Agent, User, eventually};
 
@@ -179,4 +179,49 @@ fn few_descriptors_are_said_at_the_start_and_busy_commands_in_the_log() {
     assert_eq!(log.matches(few).count(), 1, "{log}");
     let busy = "busy: a command was refused, the last one of ";
     assert_eq!(log.matches(busy).count(), 1, "once a minute: {log}");
+}
+
+#[test]
+fn arguments_beyond_the_length_of_a_request_are_refused_before_anything_is_sent() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    // 840 kB, and three bytes of JSON beside each word.
+    let words: Vec<String> = (0..105_000).map(|number| format!("{number:08}")).collect();
+    let line = |program: &str| {
+        let line = ["exec", &target, "--", program].map(str::to_owned);
+        [&line[..], &words].concat()
+    };
+    let outcome = user.udpctl(line("true")).outcome();
+    assert_eq!((outcome.status, &outcome.stdout[..]), (2, &b""[..]));
+    let (length, advice) = outcome.stderr.split_once(" bytes in a request").unwrap();
+    let length = length.strip_prefix("udpctl: the command takes ").unwrap();
+    assert!(
+        (105_000 * 11..105_000 * 11 + 1000).contains(&length.parse().unwrap()),
+        "{length}"
+    );
+    assert_eq!(
+        advice,
+        ", with its arguments and variables, and a request has at most 1048576; pass long lists through standard input \
+         (-i), or as a script (--script)\n"
+    );
+    let mine = user.udpctl(["jobs", "--mine", "--json"]).outcome();
+    assert_eq!(String::from_utf8_lossy(&mine.stdout), "");
+    // As long as can be: what the kernel takes is started.
+    let words = &words[..90_000];
+    let most = [&line("echo")[..4], words].concat();
+    user.udpctl(most).stdout(words.join(" ") + "\n").run();
+    // With the name of the host in the place of a word, it is too long for one host.
+    let long = [
+        &["exec", "--subst", &target, "--", "echo"][..],
+        &vec!["%h%h%h%h%h%h%h%h"; 15_000],
+    ]
+    .concat();
+    let outcome = user.udpctl(long).outcome();
+    assert_eq!(outcome.status, 2, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.starts_with("udpctl: the command takes "),
+        "{}",
+        outcome.stderr
+    );
 }

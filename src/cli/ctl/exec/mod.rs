@@ -244,14 +244,17 @@ fn run_on(
     skipped: &[Target],
 ) -> Result<u8> {
     if let Some(fault) = surplus(args, targets.len()) {
-        note(&format!("udpctl: {fault}"));
-        return Ok(status::USAGE);
+        return Ok(refuse(&fault));
     }
     let script = args
         .script
         .as_deref()
         .map(request::read_script)
         .transpose()?;
+    let template = request::job_request(args, script.as_ref(), &mut context.rng);
+    if let Some(fault) = request::excess(&template) {
+        return Ok(refuse(&fault));
+    }
     let signals = signals::catch(&args.forward)?;
     // Before the requests are in the journal: without these files, none is made.
     let (files, job_log) = (args.output.files()?, args.output.job_log()?);
@@ -260,7 +263,7 @@ fn run_on(
         let task = Task {
             label: LABEL.into(),
             host: TaskHost::Found(Ok(local.host.clone())),
-            request: request::job_request(args, script.as_ref(), &mut context.rng),
+            request: template,
         };
         let settings = settings(args, &[LABEL]);
         let surroundings = Surroundings {
@@ -278,20 +281,11 @@ fn run_on(
         resolver,
         hosts,
     } = context.fleet_network(targets)?;
-    let template = request::job_request(args, script.as_ref(), &mut context.rng);
-    let mut tasks = Vec::new();
-    for (rank, (target, host)) in std::iter::zip(targets, hosts).enumerate() {
-        let mut request = request::for_host(&template, args, target, rank, &mut context.rng);
-        if let (JobRequest::Exec(exec), None) = (&mut request, &args.user) {
-            exec.user = context.inventory(&[], |inventory| {
-                Ok(inventory.user_of(target)?.map(str::to_owned))
-            })?;
-        }
-        tasks.push(Task {
-            label: target.label().to_owned(),
-            host,
-            request,
-        });
+    let mut tasks = tasks(args, &mut context, targets, hosts, &template)?;
+    if args.fleet.subst
+        && let Some(fault) = tasks.iter().find_map(|task| request::excess(&task.request))
+    {
+        return Ok(refuse(&fault));
     }
     let labels: Vec<String> = tasks.iter().map(|task| task.label.clone()).collect();
     let settings = settings(args, &labels.iter().map(String::as_str).collect::<Vec<_>>());
@@ -315,6 +309,37 @@ fn run_on(
         .map(|target| target.label().to_owned())
         .collect();
     Conclusion::new(args, &labels, &skipped).of(&finish, Some(&context.home.last_run()))
+}
+
+/// Prints the fault of a line and returns the status.
+fn refuse(fault: &str) -> u8 {
+    note(&format!("udpctl: {fault}"));
+    status::USAGE
+}
+
+/// Returns the tasks of the targets, each with a request of its own.
+fn tasks(
+    args: &ExecArgs,
+    context: &mut Context,
+    targets: &[Target],
+    hosts: Vec<TaskHost>,
+    template: &JobRequest,
+) -> Result<Vec<Task>> {
+    let mut tasks = Vec::new();
+    for (rank, (target, host)) in std::iter::zip(targets, hosts).enumerate() {
+        let mut request = request::for_host(template, args, target, rank, &mut context.rng);
+        if let (JobRequest::Exec(exec), None) = (&mut request, &args.user) {
+            exec.user = context.inventory(&[], |inventory| {
+                Ok(inventory.user_of(target)?.map(str::to_owned))
+            })?;
+        }
+        tasks.push(Task {
+            label: target.label().to_owned(),
+            host,
+            request,
+        });
+    }
+    Ok(tasks)
 }
 
 /// Translates options into settings of the run.

@@ -14,7 +14,7 @@ use crate::control::exec::JobRequest;
 use crate::control::fleet::{HostWords, substitute};
 use crate::duration::millis;
 use crate::message::limits::{LINE, SCRIPT};
-use crate::message::{Exec, OsText, RequestId, Terminal};
+use crate::message::{Exec, OsText, Request, RequestId, Terminal, to_line};
 use crate::net::Target;
 use crate::rng::Rng;
 
@@ -58,6 +58,23 @@ pub(super) fn for_host(
     }
     request
 }
+
+/// Returns the fault of a request that is too long for an agent, which would end the session without an answer.
+pub(super) fn excess(request: &JobRequest) -> Option<String> {
+    let JobRequest::Exec(exec) = request else {
+        return None;
+    };
+    let length = to_line(&Request::Exec(exec.clone())).len();
+    (length > LINE - REPEATED).then(|| {
+        format!(
+            "the command takes {length} bytes in a request, with its arguments and variables, and a request has at most \
+             {LINE}; pass long lists through standard input (-i), or as a script (--script)"
+        )
+    })
+}
+
+/// Room for the members of a request that are set later: its age, and the user that `hosts.toml` names.
+const REPEATED: usize = 1024;
 
 /// Reads a script, if it fits a request.
 pub(super) fn read_script(file: &Path) -> Result<OsText> {
