@@ -227,7 +227,8 @@ impl Contact {
 
     /// Returns the addresses in words, if there are several. An agent with another key stays silent, so that it is among
     /// them.
-    fn tried(&self) -> Option<String> {
+    #[must_use]
+    pub fn tried(&self) -> Option<String> {
         let paths = &self.config.paths;
         let addresses: Vec<String> = paths.iter().map(|path| path.remote.to_string()).collect();
         (addresses.len() > 1).then(|| format!("tried {}", addresses.join(", ")))

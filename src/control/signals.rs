@@ -1,19 +1,24 @@
-//! Signals as values on a channel.
+//! Signals as values on a channel, and the end of the process by SIGINT.
 //!
-//! Not their meaning, which the receiver decides.
+//! Not their meaning, which the receiver decides. Invariant: the process ends by a signal only if it has caught that one.
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Room for the state of a process in most cases: a file of the kernel's does not tell its length.
 const STATUS: usize = 4096;
 
 /// Signals that are queued until the loop takes the first. The second one already ends a program at once.
 const PENDING: usize = 16;
+
+/// True once SIGINT was caught.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Catches SIGINT, SIGTERM, SIGHUP, SIGWINCH and the signals to forward. A signal that the process was started to
 /// ignore, as by nohup(1), stays ignored unless it is to be forwarded.
@@ -38,11 +43,23 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
+                if signal == SIGINT {
+                    INTERRUPTED.store(true, Ordering::SeqCst);
+                }
                 // Further signals tell nothing new when the channel is full.
                 let _ = sender.try_send(signal);
             }
         })?;
     Ok(receiver)
+}
+
+/// Ends the process by SIGINT if it was caught. A shell stops its loop only if the command ends by the signal: one that
+/// exits with 130 may have handled it (`bash(1)`, SIGNALS). Otherwise the function returns.
+pub fn end_if_interrupted() {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        // On a failure the caller exits with the status of the signal.
+        let _ = emulate_default_handler(SIGINT);
+    }
 }
 
 /// Returns those of `signals` that this process was not started to ignore, as by nohup(1). Only these may be caught.

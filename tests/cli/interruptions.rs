@@ -88,7 +88,7 @@ fn second(udpctl: &mut Child) -> (ExitStatus, String) {
 /// Checks the status, and the summary at the end of stderr, without its time.
 #[track_caller]
 fn assert_end((status, stderr): (ExitStatus, String), counts: &str, names: &[String]) {
-    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert_eq!(crate::harness::shell_status(status), Some(130), "{stderr}");
     let lines: Vec<&str> = stderr.lines().collect();
     let (summary, got) = lines.split_at(lines.len() - names.len());
     let (got_counts, _) = summary.last().unwrap().rsplit_once(" in ").unwrap();
@@ -205,7 +205,7 @@ fn what_a_command_has_written_before_ctrl_c_is_shown_also_if_it_has_just_begun()
     });
     udpctl.signal(Signal::INT);
     let (status, stderr) = udpctl.wait();
-    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert_eq!(crate::harness::shell_status(status), Some(130), "{stderr}");
     for (_, target) in targets
         .iter()
         .enumerate()
@@ -268,14 +268,20 @@ fn ctrl_c_at_the_canarys_question_ends_the_run() {
     let port = agent.addresses()[0].port();
     let set = format!("127.0.0.[1-3]:{port}");
     terminal.line(&format!(
-        "udpctl exec --canary 1 --then ask '{set}' -- true; echo status $?"
+        "udpctl exec --canary 1 --then ask '{set}' -- true; echo and goes on"
     ));
     terminal.is("the question", |screen| {
         screen.contains("go on with the other 2 hosts? [y/N]")
     });
     terminal.keys(&["C-c"]);
+    terminal.is("the summary", |screen| {
+        screen.contains("skipped: 127.0.0.[2-3]")
+    });
+    terminal.line("echo status $?");
     terminal.shows("status 130");
     let screen = terminal.screen();
+    // udpctl has died of the signal, so that the shell does not run the rest of the line.
+    assert!(!screen.contains("\nand goes on"), "{screen}");
     assert!(
         screen.contains("no host is running, 2 not begun"),
         "{screen}"

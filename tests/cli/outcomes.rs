@@ -76,7 +76,7 @@ impl Setup {
             target: self.target.clone(),
             stdout: udpctl.stdout_seen().join("\n").into(),
             stderr: stderr + "\n",
-            status: status.code(),
+            status: crate::harness::shell_status(status),
         }
     }
 }

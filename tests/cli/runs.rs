@@ -195,7 +195,7 @@ fn the_hosts_that_an_interrupted_run_left_are_named_together() {
     udpctl.signal(rustix::process::Signal::INT);
     let (status, stderr) = udpctl.wait();
     agent.resume();
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(crate::harness::shell_status(status), Some(130));
     assert!(
         stderr.contains(&format!(
             "udpctl: left, and may still run; \"udpctl attach --run last\" comes back to them: {set}\n"

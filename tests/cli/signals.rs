@@ -1,5 +1,8 @@
 //! Signals to udpctl: forwarded, or an end of the run.
 
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::ExitStatus;
+
 use rustix::process::Signal;
 
 use crate::harness::{Agent, Child, User};
@@ -69,7 +72,11 @@ fn the_first_signal_cancels_and_sets_the_exit_status() {
         udpctl.stdout_line(|line| line == "up");
         udpctl.signal(signal);
         let (ended, stderr) = udpctl.wait();
-        assert_eq!(ended.code(), Some(status), "{stderr}");
+        assert_eq!(
+            crate::harness::shell_status(ended),
+            Some(status),
+            "{stderr}"
+        );
         assert!(stderr.contains("canceled"), "{stderr}");
     }
 }
@@ -87,7 +94,7 @@ fn the_second_signal_exits_at_once_and_names_the_request() {
     udpctl.stderr_line(|line| line.contains("press Ctrl-C again"));
     udpctl.signal(Signal::INT);
     let (ended, stderr) = udpctl.wait();
-    assert_eq!(ended.code(), Some(130));
+    assert_eq!(crate::harness::shell_status(ended), Some(130));
     let line = stderr.lines().last().unwrap();
     let prefix = format!("udpctl: {target}: left, and it may still run; request ");
     let id = line
@@ -130,4 +137,87 @@ fn an_agent_under_nohup_survives_sighup() {
     agent.child.signal(Signal::TERM);
     let (status, stderr) = agent.child.wait();
     assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+/// Starts `udpctl exec` with a known agent that is stopped, and sends SIGINT once the request is on its way.
+fn interrupted_without_an_answer(format: &[&str]) -> (ExitStatus, Vec<String>, String, String) {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    // With a ticket, the first datagram has the command.
+    user.udpctl(["exec", &target, "--", "true"]).run();
+    agent.stop();
+    let limit = ["--contact-timeout", "1h"];
+    let mut udpctl = exec(&user, &target, &[&limit, format].concat(), "exec sleep 600");
+    catches_sigint(&udpctl);
+    let mine = || user.udpctl(["jobs", "--mine", "--contact-timeout", "1ms"]);
+    crate::harness::eventually("the request is recorded", || {
+        String::from_utf8_lossy(&mine().outcome().stdout).contains("no answer")
+    });
+    udpctl.signal(Signal::INT);
+    let (status, stderr) = udpctl.wait();
+    let stdout = udpctl.stdout_seen().to_vec();
+    agent.resume();
+    (status, stdout, stderr, target)
+}
+
+fn catches_sigint(udpctl: &Child) {
+    let status = format!("/proc/{}/status", udpctl.pid().as_raw_pid());
+    crate::harness::eventually("SIGINT is caught", || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.unwrap() & (1 << (Signal::INT.as_raw() - 1)) != 0
+    });
+}
+
+#[test]
+fn ctrl_c_ends_udpctl_at_once_while_the_only_host_has_never_answered() {
+    let (status, stdout, stderr, target) = interrupted_without_an_answer(&[]);
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{stderr}");
+    assert!(stdout.is_empty());
+    let (text, id) = stderr.rsplit_once(' ').unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "udpctl: no agent has answered yet; the request was sent, and may still be accepted\n\
+             udpctl: {target}: no answer (is udpagent running there, and does it know this controller's key?); request"
+        )
+    );
+    assert_eq!(id.len(), 32);
+    let (status, stdout, stderr, target) = interrupted_without_an_answer(&["--json"]);
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{stderr}");
+    let object: serde_json::Value = serde_json::from_str(&stdout.concat()).unwrap();
+    assert_eq!(object["host"], *target);
+    assert_eq!(object["outcome"], serde_json::json!({"unreachable": {}}));
+}
+
+#[test]
+fn ctrl_c_stops_the_loop_of_a_shell_around_udpctl() {
+    let user = User::new();
+    let agent = user.agent();
+    let mut shell = user.command("/usr/bin/env");
+    let line = format!(
+        "for n in 1 2 3; do {} exec {} -- sh -c 'echo up; exec sleep 600'; done; echo not reached",
+        env!("CARGO_BIN_EXE_udpctl"),
+        agent.target()
+    );
+    shell.args(["--default-signal=INT", "bash", "-c", &line]);
+    // The terminal sends the signal to the whole process group.
+    shell.process_group(0);
+    let mut shell = Child::start(shell);
+    shell.stdout_line(|line| line == "up");
+    rustix::process::kill_process_group(shell.pid(), Signal::INT).unwrap();
+    let (status, stderr) = shell.wait();
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{stderr}");
+    assert_eq!(shell.stdout_seen(), ["up"]);
+}
+
+#[test]
+fn a_status_of_130_without_a_signal_is_a_plain_status() {
+    let user = User::new();
+    let agent = user.agent();
+    let mut udpctl = exec(&user, &agent.target(), &[], "exit 130");
+    let (status, stderr) = udpctl.wait();
+    assert_eq!((status.code(), &stderr[..]), (Some(130), ""));
 }

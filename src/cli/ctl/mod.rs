@@ -46,8 +46,9 @@ use self::targets::TargetsArgs;
 use self::trust::TrustArgs;
 use self::wait::WaitArgs;
 use super::{failure, memory};
+use crate::control::signals;
 use crate::control::targets::TargetsError;
-use crate::message::status::{INTERNAL, UDPCTL_FAILURE, USAGE};
+use crate::message::status::{INTERNAL, INTERRUPTED, UDPCTL_FAILURE, USAGE};
 
 /// Run commands on other machines over UDP and report their true results
 #[derive(Parser, Debug)]
@@ -112,6 +113,9 @@ pub fn main() -> ExitCode {
             failed
         }
     });
+    if status == INTERRUPTED {
+        signals::end_if_interrupted();
+    }
     // At once: threads that wait for a terminal or a pipe must not delay it.
     std::process::exit(status.into())
 }

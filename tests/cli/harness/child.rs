@@ -1,7 +1,8 @@
 //! A process with output that tests can wait for.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write as _};
-use std::process::{ChildStdin, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -186,6 +187,11 @@ impl Lines {
             }
         }
     }
+}
+
+/// Status of a process as a shell shows it: 128+n after signal n.
+pub fn shell_status(status: ExitStatus) -> Option<i32> {
+    status.code().or_else(|| Some(128 + status.signal()?))
 }
 
 /// Waits until a condition holds that no output announces, by polling.

@@ -13,7 +13,7 @@ mod workload;
 
 pub use agent::{Agent, port_to_keep};
 pub use cgroups::{cgroups, is_tidy, jobs_in};
-pub use child::{Child, DEADLINE, eventually};
+pub use child::{Child, DEADLINE, eventually, shell_status};
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
 pub use test::{Outcome, Test};

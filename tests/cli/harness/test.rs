@@ -119,7 +119,7 @@ impl Test {
         Outcome {
             stdout,
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            status: status.code().unwrap_or(-1),
+            status: super::shell_status(status).unwrap_or(-1),
         }
     }
 }

@@ -56,7 +56,7 @@ fn ctrl_c_ends_a_run_whose_hosts_are_silent() {
     catches(&udpctl);
     udpctl.signal(Signal::INT);
     let (status, stderr) = udpctl.wait();
-    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert_eq!(crate::harness::shell_status(status), Some(130), "{stderr}");
     assert!(
         stderr
             .lines()

@@ -299,6 +299,12 @@ impl RemoteJob {
         self.sent
     }
 
+    /// Returns true if the agent has answered.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        self.contact.is_contacted()
+    }
+
     /// Returns true if the agent has accepted the request.
     #[must_use]
     pub const fn was_accepted(&self) -> bool {

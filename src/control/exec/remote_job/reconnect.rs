@@ -209,6 +209,13 @@ impl RemoteJob {
         }
     }
 
+    /// Ends the job if the agent has never answered, as when the contact timeout is over.
+    pub fn give_up_unanswered(&mut self) {
+        if !self.ended && !self.is_answered() {
+            self.give_up(Outcome::Unreachable {}, self.contact.tried());
+        }
+    }
+
     /// Opens a session beside those in use, unless one of them has not been answered yet.
     fn connect_beside(&mut self) {
         if self

@@ -33,6 +33,9 @@ impl Run<'_> {
             let words = self.words_of_interruption();
             self.say(&words);
             self.interrupt(Interruption::Signal(signal));
+            if !self.is_fleet() {
+                self.give_up_unanswered();
+            }
             return false;
         }
         self.leave(Interruption::Signal(signal));
@@ -52,11 +55,25 @@ impl Run<'_> {
             let pending = tally::names(&self.pending());
             return format!("canceling; {AGAIN}; pending: {pending}");
         }
+        // Without an answer, the run of one host ends now.
         let mut running = self.running.iter().flatten();
-        if running.any(|running| running.job.was_accepted()) {
-            format!("canceling; {AGAIN}")
-        } else {
-            format!("no agent has answered yet; {AGAIN}")
+        match running.find(|running| !running.job.is_answered()) {
+            Some(running) if running.job.may_be_there() => {
+                "no agent has answered yet; the request was sent, and may still be accepted"
+                    .to_owned()
+            }
+            Some(_) => "no agent has answered yet".to_owned(),
+            None => format!("canceling; {AGAIN}"),
+        }
+    }
+
+    /// Ends the jobs of agents that have never answered: there is nothing to cancel, and nobody to wait for.
+    fn give_up_unanswered(&mut self) {
+        for index in 0..self.running.len() {
+            if let Some(job) = self.job(index) {
+                job.give_up_unanswered();
+                self.ready.insert(index);
+            }
         }
     }
 
