@@ -17,6 +17,7 @@ mod client;
 mod datagrams;
 mod endings;
 mod exec;
+mod failures;
 mod fleet;
 mod fleet_jobs;
 mod front;

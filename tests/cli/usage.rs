@@ -365,24 +365,3 @@ fn an_ipv6_address_with_a_port_and_no_brackets_asks_for_the_brackets() {
         .status(2)
         .run();
 }
-
-#[test]
-fn the_cause_of_a_failure_is_printed_once() {
-    let user = User::new();
-    let agent = user.agent();
-    let target = agent.target();
-    user.udpagent(["--bind", &target])
-        .stderr(format!(
-            "udpagent: {target}: cannot listen: Address already in use (os error 98)\n"
-        ))
-        .status(1)
-        .run();
-    let outcome = user
-        .udpagent(["--bind", &target, "--config", "/dev/null/x"])
-        .outcome();
-    assert_eq!(outcome.status, 1);
-    assert_eq!(
-        outcome.stderr,
-        "udpagent: /dev/null/x: Not a directory (os error 20)\n"
-    );
-}
