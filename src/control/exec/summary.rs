@@ -34,8 +34,15 @@ pub fn line(label: &str, report: &Report) -> String {
 /// Returns the same without the name of the host, and with the request id if it is wanted.
 #[must_use]
 pub fn words(report: &Report, with_id: bool) -> String {
-    let words = report.outcome.map(|outcome| outcome.to_string());
-    described(words.as_deref().unwrap_or("left running"), report, with_id)
+    let words = match report.outcome {
+        None => "left running".to_owned(),
+        // The session has ended between the request and its acceptance.
+        Some(Outcome::Lost {}) if !report.accepted => {
+            "lost: sent, but it is not known whether it was accepted".to_owned()
+        }
+        Some(outcome) => outcome.to_string(),
+    };
+    described(&words, report, with_id)
 }
 
 /// Returns the same about the only host, with the likely reasons if it does not answer.
@@ -266,6 +273,18 @@ mod tests {
         assert_eq!(
             line("web3:7000", &lost),
             "web3:7000: lost: accepted, but its result is not known: bye\\u{1b}; request abababababababababababababababab"
+        );
+    }
+
+    #[test]
+    fn a_request_that_is_lost_before_it_was_accepted_is_not_called_accepted() {
+        let mut lost = report(Some(Outcome::Lost {}));
+        lost.accepted = false;
+        lost.note = Some("a line is too long".into());
+        assert_eq!(
+            line("web3:7000", &lost),
+            "web3:7000: lost: sent, but it is not known whether it was accepted: a line is too long; request \
+             abababababababababababababababab"
         );
     }
 
