@@ -115,7 +115,9 @@ where
     Ok(env)
 }
 
-fn is_acceptable(name: &OsStr, value: &OsStr) -> bool {
+/// Returns true if a request may set a variable to a value.
+#[must_use]
+pub fn is_acceptable(name: &OsStr, value: &OsStr) -> bool {
     let (name, value) = (name.as_bytes(), value.as_bytes());
     let is_variable =
         !name.is_empty() && !name.contains(&b'=') && !name.contains(&0) && !value.contains(&0);

@@ -50,7 +50,7 @@ pub use child::inherited::inherited;
 pub use child::replace::{Successor, replace, unblock_signals};
 pub use ending::{EndingParts, GRACE, KILL_TIME, Progress};
 pub use endings::Endings;
-pub use environment::{MARKER, PATH, RefusedVariable, clean_environment};
+pub use environment::{MARKER, PATH, RefusedVariable, clean_environment, is_acceptable};
 pub use leader::{Exit, Process};
 pub use login::check_user;
 pub use orphans::{become_subreaper, reap_orphans};

@@ -49,6 +49,7 @@ mod script;
 mod service;
 mod signals;
 mod slow_reader;
+mod ssh;
 mod stdin;
 mod store;
 mod targets;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::args::HostOptions;
+use super::family::Family;
 
 pub use crate::cli::output::{note, print};
 use crate::control::client::Client;
@@ -176,11 +177,12 @@ impl Context {
         Ok((client, resolver, host))
     }
 
-    /// Opens the network to targets under this controller's key. Their names are not looked up yet.
-    pub fn fleet_network(&mut self, targets: &[Target]) -> Result<FleetNetwork> {
+    /// Opens the network to targets under this controller's key. Their names are not looked up yet, unless addresses of one
+    /// family are wanted.
+    pub fn fleet_network(&mut self, targets: &[Target], family: Family) -> Result<FleetNetwork> {
         let identity = self.identity()?;
         let resolver = self.resolver()?;
-        let resolve = |target: &Target| (!target.is_name()).then(|| target.resolve());
+        let resolve = |target| family.resolve(target);
         let resolved: Vec<_> = targets.iter().map(resolve).collect();
         let client = if resolved.iter().all(Option::is_some) {
             let known = resolved.iter().flatten().flatten().flatten();

@@ -3,12 +3,14 @@
 mod accept;
 mod args;
 mod attach;
+mod background;
 pub mod batch;
 mod chat;
 mod completions;
 mod context;
 mod exec;
 mod explain;
+mod family;
 mod fleet;
 mod id;
 mod job;
@@ -19,6 +21,7 @@ mod local;
 mod ping;
 mod reply;
 mod send;
+mod ssh;
 mod targets;
 mod trust;
 mod usage;
@@ -42,6 +45,7 @@ use self::jobs::JobsArgs;
 use self::kill::KillArgs;
 use self::ping::PingArgs;
 use self::send::SendArgs;
+use self::ssh::SshArgs;
 use self::targets::TargetsArgs;
 use self::trust::TrustArgs;
 use self::wait::WaitArgs;
@@ -64,6 +68,8 @@ pub struct Ctl {
 pub enum Command {
     /// Run a command on one or more hosts
     Exec(Box<ExecArgs>),
+    /// Run a command, or a login shell, on one host by the command line of ssh
+    Ssh(SshArgs),
     /// Run the commands of a file or a pipe, one JSON request a line, and print a JSON record for each
     Batch(BatchArgs),
     /// List commands that run at agents or whose results are kept there
@@ -98,8 +104,14 @@ pub enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     memory::keep_private();
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let ctl = match Ctl::try_parse_from(kill::with_signal_option(words.clone())) {
+    let words = ssh::words(std::env::args_os());
+    let parsed = match ssh::args(&words) {
+        Some(args) => Ok(Ctl {
+            command: Command::Ssh(args),
+        }),
+        None => Ctl::try_parse_from(kill::with_signal_option(words.clone())),
+    };
+    let ctl = match parsed {
         Ok(ctl) => ctl,
         Err(error) => refuse(&words, &error),
     };
@@ -132,6 +144,7 @@ fn refuse(words: &[OsString], error: &clap::Error) -> ! {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::run(args),
+        Command::Ssh(args) => ssh::run(args),
         Command::Batch(args) => batch::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Attach(args) => attach::run(args),
@@ -153,9 +166,11 @@ fn run(command: &Command) -> Result<u8> {
 /// status is otherwise the command's.
 const fn failure_status(command: &Command) -> u8 {
     match command {
-        Command::Exec(_) | Command::Attach(_) | Command::Wait(_) | Command::Chat(_) => {
-            UDPCTL_FAILURE
-        }
+        Command::Exec(_)
+        | Command::Ssh(_)
+        | Command::Attach(_)
+        | Command::Wait(_)
+        | Command::Chat(_) => UDPCTL_FAILURE,
         Command::Batch(_)
         | Command::Jobs(_)
         | Command::Kill(_)

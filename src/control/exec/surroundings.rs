@@ -23,6 +23,8 @@ pub struct Surroundings<'a> {
     pub files: HostFiles,
     /// Log of the hosts.
     pub job_log: Option<JobLog>,
+    /// Called once, when the first agent has accepted its request.
+    pub on_accepted: Option<Box<dyn FnOnce() + 'a>>,
     /// Signals: those that interrupt or are forwarded, and SIGWINCH.
     pub signals: &'a Receiver<i32>,
 }
@@ -38,6 +40,7 @@ impl<'a> Surroundings<'a> {
             streams,
             files: HostFiles::default(),
             job_log: None,
+            on_accepted: None,
             signals,
         }
     }

@@ -4,6 +4,7 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+mod caller;
 mod conclusion;
 mod fleet_options;
 mod output_options;
@@ -22,6 +23,7 @@ use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use self::caller::Caller;
 use self::conclusion::Conclusion;
 pub use self::conclusion::{conclude, conclude_one};
 use self::fleet_options::{FleetOptions, Next};
@@ -129,6 +131,9 @@ pub struct ExecArgs {
     /// Output of several hosts.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// Choices without an option.
+    #[arg(skip)]
+    pub caller: Caller,
 }
 
 /// Action on a command whose controller has disappeared.
@@ -280,7 +285,7 @@ fn run_on(
         client,
         resolver,
         hosts,
-    } = context.fleet_network(targets)?;
+    } = context.fleet_network(targets, args.caller.family)?;
     let mut tasks = tasks(args, &mut context, targets, hosts, &template)?;
     if args.fleet.subst
         && let Some(fault) = tasks.iter().find_map(|task| request::excess(&task.request))
@@ -292,6 +297,7 @@ fn run_on(
     let surroundings = Surroundings {
         resolver: Some(&resolver),
         recorder: record(args, &context.journal(), &mut tasks)?,
+        on_accepted: args.caller.on_accepted(),
         files,
         job_log,
         ..Surroundings::new(&client, streams()?, &signals)
@@ -363,10 +369,10 @@ fn settings(args: &ExecArgs, labels: &[&str]) -> Settings {
             TerminalMode::Apart
         },
         forward: args.forward.clone(),
-        verbosity: if args.verbose {
-            Verbosity::Verbose
-        } else {
-            Verbosity::Quiet
+        verbosity: match (args.caller.is_quiet, args.verbose) {
+            (true, _) => Verbosity::Silent,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Quiet,
         },
         fleet: args.fleet.settings(labels.len(), args.stdin, reads_keys),
     }

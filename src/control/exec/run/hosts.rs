@@ -187,6 +187,9 @@ impl Run<'_> {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.live().place(index, (!terminal).then_some(places));
                 }
+                if let Some(on_accepted) = self.on_accepted.take() {
+                    on_accepted();
+                }
                 if terminal {
                     self.enter_raw(index);
                 }

@@ -98,6 +98,8 @@ struct Run<'a> {
     is_concluded: bool,
     /// Journal entries of the requests.
     recorder: Option<Recorder>,
+    /// Called when the first agent has accepted its request.
+    on_accepted: Option<Box<dyn FnOnce() + 'a>>,
 }
 
 /// Runs all tasks to their ends. The input is read only if the settings say so.
@@ -111,6 +113,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         streams,
         files,
         job_log,
+        on_accepted,
         signals,
     } = surroundings;
     let total = tasks.len();
@@ -150,6 +153,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         is_unattended: !settings.fleet.keyboard,
         is_concluded: false,
         recorder,
+        on_accepted,
         tasks,
         settings,
     };

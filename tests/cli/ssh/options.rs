@@ -1,0 +1,195 @@
+//! Options of ssh: terminals, the background, variables, users, hosts, and what is refused.
+
+use std::time::Duration;
+
+use super::Ssh;
+use crate::harness::{Child, User, eventually};
+
+#[test]
+fn terminals_are_given_as_ssh_gives_them() {
+    let ssh = Ssh::new();
+    let tty = "test -t 0 && echo yes || echo no";
+    let note = "udpctl: the command has no terminal, because standard input is not one; -tt gives it one\n";
+    for (options, stdout, stderr) in [
+        (&[][..], "no\n", ""),
+        (&["-t"], "no\n", note),
+        (&["-oRequestTTY=yes"], "no\n", note),
+        (&["-tt"], "yes\r\n", ""),
+        (&["-oRequestTTY=force"], "yes\r\n", ""),
+        (&["-tt", "-T"], "no\n", ""),
+    ] {
+        let words = [options, &["127.0.0.1", tty]].concat();
+        ssh.run(&words).stdout(stdout).stderr(stderr).run();
+    }
+    ssh.run(&["-tt", "-e", "none", "127.0.0.1", tty])
+        .stderr("udpctl: -e none: on a terminal, ~ is always an escape character\n")
+        .status(255)
+        .run();
+    ssh.run(&["-e", "none", "127.0.0.1", tty])
+        .stdout("no\n")
+        .run();
+}
+
+#[test]
+fn the_background_begins_when_the_command_was_accepted() {
+    let ssh = Ssh::new();
+    // Opening a named pipe waits for the other end.
+    let go = ssh.user.path("go");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
+    let out = ssh.user.path("out");
+    let line = format!("cat; cat {}; echo end >&2; exit 3", go.display());
+    let redirected = format!(
+        "exec udpctl-ssh -f -p $PORT 127.0.0.1 '{line}' >{0} 2>&1",
+        out.display()
+    );
+    ssh.bash(&redirected).stdin("unread").run();
+    assert_eq!(std::fs::read(&out).unwrap(), b"");
+    std::fs::write(&go, "go\n").unwrap();
+    eventually("the output is written", || {
+        std::fs::read(&out).unwrap() == b"go\nend\n"
+    });
+}
+
+#[test]
+fn a_failure_before_the_background_is_the_status() {
+    let ssh = Ssh::new();
+    let target = ssh.agent.target();
+    ssh.run(&["-f", "no-such-user@127.0.0.1", "true"])
+        .stderr(format!("udpctl: {target}: denied; request ID\n"))
+        .status(255)
+        .run();
+    ssh.run(&["-f", "127.0.0.1"])
+        .stderr("udpctl: -f: there is no command to run in the background\n")
+        .status(255)
+        .run();
+}
+
+#[test]
+fn variables_are_set_and_sent_but_not_those_of_the_account() {
+    let ssh = Ssh::new();
+    let mut command = ssh.command("udpctl-ssh");
+    command
+        .env("LC_TEST", "sent")
+        .env("LC_OTHER", "kept")
+        .env("LD_PRELOAD_TEST", "unsafe")
+        .args(["-p", &ssh.port(), "-o", "SendEnv=LC_T* LD_* HOME", "-o"])
+        .arg("SetEnv=A=\"x  y\" SHELL=/bin/false HOME=/nowhere")
+        .args([
+            "127.0.0.1",
+            "echo \"$A,$LC_TEST,$LC_OTHER,$LD_PRELOAD_TEST\"; cd",
+        ]);
+    crate::harness::Test::new(command)
+        .stdout("x  y,sent,,\n")
+        .run();
+    ssh.run(&["-o", "RemoteCommand=echo %n %p %%", "127.0.0.1"])
+        .stdout(format!("127.0.0.1 {} %\n", ssh.port()))
+        .run();
+}
+
+#[test]
+fn user_and_host_are_those_of_the_line() {
+    let ssh = Ssh::new();
+    let own = ssh.run(&["127.0.0.1", "id", "-un"]).outcome().stdout;
+    let name = String::from_utf8(own.clone()).unwrap();
+    let at = format!("{}@127.0.0.1", name.trim());
+    ssh.run(&[&at, "id -un"]).stdout(own.clone()).run();
+    let option = format!("user={}", name.trim());
+    ssh.run(&["-o", &option, "-oHostName=127.0.0.1", "web1", "id -un"])
+        .stdout(own)
+        .run();
+    let target = ssh.agent.target();
+    ssh.user
+        .udpctl(["ssh", &target, "echo hi"])
+        .stdout("hi\n")
+        .run();
+    ssh.run(&["-4", "127.0.0.1", "echo hi"])
+        .stdout("hi\n")
+        .run();
+    ssh.run(&["-6", "127.0.0.1", "echo hi"])
+        .stderr(format!(
+            "udpctl: {target}: cannot resolve \"127.0.0.1\": it has no IPv6 address\n"
+        ))
+        .status(255)
+        .run();
+    ssh.run(&[&target, "true"])
+        .stderr(format!(
+            "udpctl: {target}: the port is in the host and in an option\n"
+        ))
+        .status(255)
+        .run();
+    ssh.run(&["web[1-2]", "true"])
+        .stderr("udpctl: web[1-2]: \"[\" cannot be part of a host\n")
+        .status(255)
+        .run();
+}
+
+#[test]
+fn the_connect_timeout_bounds_the_wait_for_an_answer() {
+    let user = User::new();
+    // A bound socket that never answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    user.udpctl(["trust", &format!("127.0.0.1:{port}"), user.agent().key()])
+        .outcome();
+    user.udpctl(["ssh", "-oConnectTimeout=1", "-p", &port, "127.0.0.1", "true"])
+        .stderr(format!(
+            "udpctl: 127.0.0.1:{port}: no answer (is udpagent running there, and does it know this controller's key?); request ID\n"
+        ))
+        .status(255)
+        .run();
+}
+
+#[test]
+fn refused_options_contact_nobody() {
+    let user = User::new();
+    for (words, message) in [
+        (
+            &["-A", "h", "true"][..],
+            "-A: an authentication agent is not forwarded",
+        ),
+        (
+            &["-L", "1:h:1", "h"],
+            "-L: connections and sockets are not forwarded",
+        ),
+        (
+            &["-o", "Foo=1", "h"],
+            "command-line: line 0: Bad configuration option: Foo",
+        ),
+        (&["-s", "h", "netconf"], "-s: the only subsystem is sftp"),
+    ] {
+        let words = [&["ssh"], words].concat();
+        user.udpctl(words)
+            .stderr(format!("udpctl: {message}\n"))
+            .status(255)
+            .run();
+    }
+    assert!(!user.path("config").exists(), "nothing was created");
+    let outcome = user.udpctl(["ssh"]).outcome();
+    assert_eq!(outcome.status, 255);
+    assert!(
+        outcome.stderr.contains("\nusage: udpctl ssh ["),
+        "{}",
+        outcome.stderr
+    );
+    user.udpctl(["ssh", "-G", "-p", "7001", "ann@h"])
+        .stdout("host h\nuser ann\nhostname h\nport 7001\n")
+        .run();
+}
+
+/// OpenSSH's exit-status-signal.
+#[test]
+fn ssh_that_is_killed_fails_and_the_command_is_ended() {
+    let ssh = Ssh::new();
+    let mut command = ssh.command("udpctl-ssh");
+    command.args(["-p", &ssh.port(), "127.0.0.1", "echo $$; exec sleep 444"]);
+    let mut child = Child::start(command);
+    let pid: i32 = child.stdout_line(|_| true).parse().unwrap();
+    child.signal(rustix::process::Signal::TERM);
+    assert!(child.ends_within(Duration::from_secs(60)));
+    let (status, stderr) = child.wait();
+    assert_eq!(status.code(), Some(143), "{stderr}");
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    eventually("the command is gone", || {
+        rustix::process::test_kill_process(pid).is_err()
+    });
+}
