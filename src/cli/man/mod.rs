@@ -140,8 +140,11 @@ fn display_name(command: &Command) -> String {
 /// Returns the usage line of `--help`: `udpctl exec [OPTIONS] [TARGET]... [-- <ARGV>...]`.
 fn synopsis(command: &Command) -> String {
     let usage = command.clone().render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage: ").replace('\n', " ");
-    format!("{}\n", escape(&usage))
+    let words: Vec<&str> = usage
+        .trim_start_matches("Usage: ")
+        .split_whitespace()
+        .collect();
+    format!("{}\n", escape(&words.join(" ")))
 }
 
 /// Returns the options of a command, as paragraphs.

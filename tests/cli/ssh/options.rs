@@ -1,9 +1,7 @@
 //! Options of ssh: terminals, the background, variables, users, hosts, and what is refused.
 
-use std::time::Duration;
-
 use super::Ssh;
-use crate::harness::{Child, User, eventually};
+use crate::harness::{Child, DEADLINE, Test, User, eventually};
 
 #[test]
 fn terminals_are_given_as_ssh_gives_them() {
@@ -42,7 +40,11 @@ fn the_background_begins_when_the_command_was_accepted() {
         "exec udpctl-ssh -f -p $PORT 127.0.0.1 '{line}' >{0} 2>&1",
         out.display()
     );
-    ssh.bash(&redirected).stdin("unread").run();
+    let mut command = ssh.command("bash");
+    command.env("PORT", ssh.port()).args(["-c", &redirected]);
+    let mut front = Child::start(command);
+    assert!(front.ends_within(DEADLINE), "it stays in front");
+    assert!(front.wait().0.success());
     assert_eq!(std::fs::read(&out).unwrap(), b"");
     std::fs::write(&go, "go\n").unwrap();
     eventually("the output is written", || {
@@ -78,9 +80,7 @@ fn variables_are_set_and_sent_but_not_those_of_the_account() {
             "127.0.0.1",
             "echo \"$A,$LC_TEST,$LC_OTHER,$LD_PRELOAD_TEST\"; cd",
         ]);
-    crate::harness::Test::new(command)
-        .stdout("x  y,sent,,\n")
-        .run();
+    Test::new(command).stdout("x  y,sent,,\n").run();
     ssh.run(&["-o", "RemoteCommand=echo %n %p %%", "127.0.0.1"])
         .stdout(format!("127.0.0.1 {} %\n", ssh.port()))
         .run();
@@ -131,7 +131,17 @@ fn the_connect_timeout_bounds_the_wait_for_an_answer() {
     let port = silent.local_addr().unwrap().port().to_string();
     user.udpctl(["trust", &format!("127.0.0.1:{port}"), user.agent().key()])
         .outcome();
-    user.udpctl(["ssh", "-oConnectTimeout=1", "-p", &port, "127.0.0.1", "true"])
+    let mut command = user.command("udpctl");
+    // Without the option, the test would not end.
+    command.env("UDPCTL_CONTACT_TIMEOUT", "1h").args([
+        "ssh",
+        "-oConnectTimeout=1",
+        "-p",
+        &port,
+        "127.0.0.1",
+        "true",
+    ]);
+    Test::new(command)
         .stderr(format!(
             "udpctl: 127.0.0.1:{port}: no answer (is udpagent running there, and does it know this controller's key?); request ID\n"
         ))
@@ -185,7 +195,7 @@ fn ssh_that_is_killed_fails_and_the_command_is_ended() {
     let mut child = Child::start(command);
     let pid: i32 = child.stdout_line(|_| true).parse().unwrap();
     child.signal(rustix::process::Signal::TERM);
-    assert!(child.ends_within(Duration::from_secs(60)));
+    assert!(child.ends_within(DEADLINE));
     let (status, stderr) = child.wait();
     assert_eq!(status.code(), Some(143), "{stderr}");
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

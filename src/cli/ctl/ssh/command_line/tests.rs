@@ -160,8 +160,8 @@ fn corners() -> Vec<Known> {
             ..Known::default()
         },
         Known {
-            words: "--|web1|-t",
-            command: "-t",
+            words: "--|web1|--|-t",
+            command: "--|-t",
             ..Known::default()
         },
         Known {
