@@ -90,7 +90,11 @@ impl Trial {
     /// Checks the exit status and the outcome that udpctl prints.
     fn ends_with(&mut self, status: i32, words: &str) {
         let (ended, stderr) = self.udpctl.wait();
-        assert_eq!(crate::harness::shell_status(ended), Some(status), "{stderr}");
+        assert_eq!(
+            crate::harness::shell_status(ended),
+            Some(status),
+            "{stderr}"
+        );
         let line = format!("udpctl: {}: {words}; request {ID}", self.target);
         assert!(stderr.lines().any(|written| written == line), "{stderr}");
     }
