@@ -103,7 +103,7 @@
 //! [control/journal]: ../src/udpagent/control/journal/mod.rs.html
 //! [control/exec/run]: ../src/udpagent/control/exec/run/mod.rs.html
 //! [control/exec/remote_job]: ../src/udpagent/control/exec/remote_job/mod.rs.html
-//! [control/contact]: ../src/udpagent/control/contact.rs.html
+//! [control/contact]: ../src/udpagent/control/contact/mod.rs.html
 //! [net/handle]: ../src/udpagent/net/handle.rs.html
 //! [net/driver]: ../src/udpagent/net/driver.rs.html
 //! [net/udp]: ../src/udpagent/net/udp.rs.html

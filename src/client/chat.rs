@@ -179,6 +179,7 @@ impl<'a> Chat<'a> {
         match event {
             Event::Session(event) => self.membership.on_event(event),
             Event::Failed { .. }
+            | Event::Refused(_)
             | Event::Plain { .. }
             | Event::Suppressed { .. }
             | Event::Counted { .. } => {}

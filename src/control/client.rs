@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::limits;
 use crate::crypto::SecretKey;
-use crate::net::{self, Carrier, Command, Event, Net, PlainSink, UdpCarriers};
+use crate::net::{self, Carrier, Command, Event, Net, PlainSink};
 use crate::session::{self, Path};
 
 /// Handle of the network thread, with a socket for each address family.
@@ -82,15 +82,21 @@ impl Client {
     /// # Errors
     /// As [`Client::open`].
     pub fn open_for(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
-        let is_needed = |bind: &SocketAddr| {
-            let mut addresses = addresses.iter();
-            addresses.any(|address| address.is_ipv4() == bind.is_ipv4())
-        };
-        let binds: Vec<SocketAddr> = UNSPECIFIED.into_iter().filter(is_needed).collect();
-        match net::bind_udp(&binds) {
-            Ok(UdpCarriers { carriers, .. }) => Self::run(carriers, identity, None),
-            Err(_) => Self::open(identity),
+        Self::run(bind_for(addresses)?, identity, None)
+    }
+
+    /// Does the same for contacts to one host, all of whose addresses are there, or none that is known yet. The network's
+    /// reports that it is not reached are events ([`Event::Refused`]): they name no port, and so belong to it alone.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open_for_one(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut carriers = bind_for(addresses)?;
+        for carrier in &mut carriers {
+            // Without the reports, the host is unreachable all the same.
+            let _ = carrier.report_refusals();
         }
+        Self::run(carriers, identity, None)
     }
 
     /// Does the same for plain text that `sink` admits, with a key that is not kept.
@@ -188,6 +194,17 @@ impl Client {
             self.net.events.taken();
         }
     }
+}
+
+/// Binds a socket for each family of the addresses, or for all if there is none of them.
+fn bind_for(addresses: &[SocketAddr]) -> io::Result<Vec<Box<dyn Carrier>>> {
+    let is_needed = |bind: &SocketAddr| {
+        let mut addresses = addresses.iter();
+        addresses.any(|address| address.is_ipv4() == bind.is_ipv4())
+    };
+    let binds: Vec<SocketAddr> = UNSPECIFIED.into_iter().filter(is_needed).collect();
+    let bound = net::bind_udp(&binds).or_else(|_| net::bind_udp(&UNSPECIFIED))?;
+    Ok(bound.carriers)
 }
 
 #[cfg(test)]

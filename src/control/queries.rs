@@ -24,6 +24,8 @@ pub struct Conditions<'a> {
     pub signals: &'a Receiver<i32>,
     /// Number of questions in progress at a time.
     pub window: usize,
+    /// Takes news about a host, by its label, that do not wait for its answer.
+    pub note: fn(label: &str, words: &str),
 }
 
 /// End of a loop by a signal.
@@ -47,6 +49,7 @@ pub fn run_queries(
         resolver,
         signals: &never(),
         window: limits::WINDOW,
+        note: |_, _| {},
     };
     run_queries_until(client, &conditions, questions, answered);
 }
@@ -62,7 +65,7 @@ pub fn run_queries_until(
     let (resolver, mut begun) = (conditions.resolver, 0);
     let base = client.reserve(questions.len());
     let mut waiting = (base..).zip(questions).peekable();
-    let mut queries: HashMap<u32, Query> = HashMap::new();
+    let mut queries: HashMap<u32, (String, Query)> = HashMap::new();
     let first_contacts = client.first_contacts().min(limits::WINDOW);
     let mut window =
         Window::new(Places::fixed(conditions.window)).with_first_contacts(first_contacts);
@@ -87,10 +90,11 @@ pub fn run_queries_until(
             && let Some((slot, question)) = waiting.next()
         {
             begun += 1;
+            let label = question.host.label.clone();
             let mut query = Query::new(slot, question);
             if !act(slot, &mut query) {
                 window.begin(now, slot);
-                queries.insert(slot, query);
+                queries.insert(slot, (label, query));
             }
         }
         if queries.is_empty() {
@@ -106,9 +110,15 @@ pub fn run_queries_until(
             default(wait) => continue,
         };
         client.taken();
-        if let net::Event::Session(event) = event
+        if let net::Event::Refused(refusal) = event {
+            for (label, query) in queries.values_mut() {
+                if let Some(words) = query.on_refused(refusal) {
+                    (conditions.note)(label, &words);
+                }
+            }
+        } else if let net::Event::Session(event) = event
             && let Some(slot) = event.session().map(Contact::slot_of)
-            && let Some(query) = queries.get_mut(&slot)
+            && let Some((_, query)) = queries.get_mut(&slot)
         {
             query.on_event(event);
             if act(slot, query) {

@@ -13,6 +13,7 @@ use super::contact::{self, Contact, Failure};
 use super::host_resolver::Host;
 use crate::crypto::PublicKey;
 use crate::message::{CloseCode, LineError, Lines, Outcome, Reply, Request, to_line};
+use crate::net::Refusal;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Event, StreamEvent, Ticket};
 use crate::wire::limits::INVITE;
@@ -51,6 +52,8 @@ pub struct NoReply {
     pub outcome: Outcome,
     /// Further explanation, perhaps in the peer's words; not escaped.
     pub note: Option<String>,
+    /// True if the note is a report of the network that the agent is not reached.
+    pub is_refused: bool,
 }
 
 /// Request to the driver.
@@ -160,6 +163,11 @@ impl Query {
         }
     }
 
+    /// Handles a report that datagrams do not reach the agent; returns as [`Contact::on_refused`].
+    pub fn on_refused(&mut self, refusal: Refusal) -> Option<String> {
+        self.contact.on_refused(refusal)
+    }
+
     fn on_data(&mut self, stream: StreamId, data: &Bytes, fin: bool) {
         self.command(Command::Consumed {
             session: self.contact.session(),
@@ -195,9 +203,10 @@ impl Query {
         match retry {
             Ok(()) if self.spent => self.fail(Some("the request may have been carried out".into())),
             Ok(()) => self.connect(),
-            Err(Failure::Unreachable { tried }) => self.end(Err(NoReply {
+            Err(Failure::Unreachable { is_refused, note }) => self.end(Err(NoReply {
                 outcome: Outcome::Unreachable {},
-                note: tried,
+                note,
+                is_refused,
             })),
             Err(Failure::Lost) => self.fail(Some("the agent does not answer".into())),
             Err(Failure::Full) => self.fail(Some("too many sessions here".into())),
@@ -239,6 +248,7 @@ impl Query {
         self.end(Err(NoReply {
             outcome: Outcome::Lost {},
             note,
+            is_refused: false,
         }));
     }
 

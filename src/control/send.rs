@@ -13,7 +13,7 @@ use super::contact::Contact;
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
-use crate::net::Event;
+use crate::net::{Event, Refusal};
 
 /// Settings of a transmission.
 pub struct Options<'a> {
@@ -23,6 +23,8 @@ pub struct Options<'a> {
     pub signals: &'a Receiver<i32>,
     /// Store of the agents' tickets.
     pub resolver: &'a HostResolver,
+    /// Takes news about a host, by its label, that do not wait for its receipt.
+    pub note: fn(label: &str, words: &str),
 }
 
 /// Result for one host.
@@ -72,6 +74,10 @@ pub fn send(
                 Ok(Event::Session(event)) => {
                     client.taken();
                     transmission.on_event(event);
+                }
+                Ok(Event::Refused(refusal)) => {
+                    client.taken();
+                    transmission.on_refused(refusal);
                 }
                 Ok(Event::Failed { .. }
                     | Event::Plain { .. }
@@ -142,6 +148,14 @@ impl Transmission<'_> {
         if let Some(pending) = self.pending.get_mut(&slot) {
             pending.chat.on_event(event);
             self.act(slot);
+        }
+    }
+
+    fn on_refused(&mut self, refusal: Refusal) {
+        for pending in self.pending.values_mut() {
+            if let Some(words) = pending.chat.on_refused(refusal) {
+                (self.options.note)(&pending.label, &words);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use mio::{Registry, Token};
 
 use super::limits;
+use super::refusal::Refusal;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Ecn, Path, Transmit};
 
@@ -67,6 +68,20 @@ pub trait Carrier: Send {
 
     /// Octets of datagrams that it keeps until they are received.
     fn receive_buffer(&self) -> usize;
+
+    /// Asks the network to report datagrams that it does not deliver, for [`Carrier::poll_refusal`]. Carriers without such
+    /// reports ignore it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn report_refusals(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Returns the next report of datagrams that were not delivered.
+    fn poll_refusal(&mut self) -> Option<Refusal> {
+        None
+    }
 
     /// True if no peer can send from the address of another, as over connections. RFC 9000 §8.1 asks for no
     /// limit on amplification then; the session machine keeps its limit over every carrier.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use mio::{Poll, Registry, Token};
+use mio::{Poll, Token};
 
+use super::bound_carrier::BoundCarrier;
 use super::carrier::{Carrier, Inbox, Outgoing, Sent};
 use super::clock::Clock;
 use super::command::Command;
@@ -31,45 +32,6 @@ use crate::wire;
 
 /// Carriers have the tokens from 0, and `shared` has the largest.
 const TIMER: Token = Token(usize::MAX - 1);
-
-/// A carrier and its readiness, which is edge-triggered.
-struct BoundCarrier {
-    carrier: Box<dyn Carrier>,
-    /// [`Path::socket`] of its datagrams, and its token.
-    number: u16,
-    /// A transmit waits until it is writable.
-    blocked: bool,
-    /// It may hold datagrams.
-    readable: bool,
-    /// Errors since the last datagram.
-    errors: u32,
-    failed: bool,
-}
-
-impl BoundCarrier {
-    fn register(
-        mut carrier: Box<dyn Carrier>,
-        number: u16,
-        registry: &Registry,
-    ) -> io::Result<Self> {
-        carrier.register(registry, Token(usize::from(number)))?;
-        Ok(Self {
-            carrier,
-            number,
-            blocked: false,
-            readable: true,
-            errors: 0,
-            failed: false,
-        })
-    }
-
-    fn set_blocked(&mut self, registry: &Registry, blocked: bool) {
-        let token = Token(usize::from(self.number));
-        let set = self.carrier.set_writable_interest(registry, token, blocked);
-        // Without the interest no event would unblock it; trying again in every iteration is the lesser evil.
-        self.blocked = blocked && set.is_ok();
-    }
-}
 
 /// Continuation of the loop after an iteration.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,6 +125,9 @@ impl Driver {
             && let Some(datagrams) = self.plain.due(now)
         {
             self.event_queue.push(Event::Suppressed { datagrams });
+        }
+        for bound in &mut self.carriers {
+            bound.report_refusals(&mut self.event_queue);
         }
         let endpoint = &mut self.endpoint;
         let moved = self

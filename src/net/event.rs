@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::counts::Counts;
+use super::refusal::Refusal;
 use crate::peer_addr::PeerAddr;
 use crate::session::{self, Path};
 
@@ -33,6 +34,9 @@ pub enum Event {
         /// The counters.
         counts: Box<Counts>,
     },
+    /// The network reports that datagrams do not reach a peer, if carriers were asked for that
+    /// ([`Carrier::report_refusals`](super::Carrier::report_refusals)). Each repeat of a datagram may cause one.
+    Refused(Refusal),
     /// A carrier failed; the thread goes on with the others.
     Failed {
         /// The carrier's local address.

@@ -61,6 +61,12 @@ pub const TRANSMITS_PER_ITERATION: usize = 16;
 /// Errors in a row before a carrier counts as failed: an ICMP message causes one of them.
 pub const RECEIVE_ERRORS: u32 = 64;
 
+/// Reports of undelivered datagrams that wait for the driver: several for each address of a host. They may be forged.
+pub const REFUSALS: usize = 16;
+
+/// Calls in a row that receive from a socket, or send on it, each of which an ICMP report may fail. They may be forged.
+pub const REPORTED_CALLS: usize = 8;
+
 /// Time that a thread which ends spends on sending what is due.
 pub const SHUTDOWN_TIME: Duration = Duration::from_millis(100);
 

@@ -27,6 +27,7 @@
 //! ```
 
 mod address;
+mod bound_carrier;
 mod carrier;
 mod clock;
 mod command;
@@ -42,6 +43,7 @@ pub mod limits;
 mod memory;
 mod moderation;
 mod plain;
+mod refusal;
 mod seed;
 mod shared;
 mod timer;
@@ -60,6 +62,7 @@ pub use handle::{Handle, Net, start};
 pub use invite::{Invite, ParseInviteTextError};
 pub use memory::MemoryCarrier;
 pub use plain::{PlainSink, PlainText};
+pub use refusal::{Refusal, RefusalReason};
 pub use seed::rng;
 #[cfg(feature = "cli")]
 pub(crate) use timer::Timer;

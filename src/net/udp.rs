@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::carrier::{Carrier, Inbox, Outgoing, ReceiveMeta, Sent};
 use super::limits;
+use super::refusal::{Refusal, Refusals};
 use crate::peer_addr::PeerAddr;
 use crate::session::{Ecn, Transmit};
 use crate::wire::limits::{MAX_DATAGRAM, MIN_DATAGRAM};
@@ -26,6 +27,8 @@ pub struct UdpCarrier {
     state: UdpSocketState,
     address: SocketAddr,
     metas: [RecvMeta; limits::RECEIVE_BATCH],
+    /// Reports of undelivered datagrams, if they are wanted.
+    refusals: Option<Refusals>,
 }
 
 /// Result of [`bind_udp`].
@@ -171,7 +174,26 @@ impl UdpCarrier {
             state,
             address,
             metas: [RecvMeta::default(); limits::RECEIVE_BATCH],
+            refusals: None,
         })
+    }
+
+    fn receive_batch(&mut self, inbox: &mut Inbox) -> io::Result<usize> {
+        let mut buffers = inbox.buffers();
+        let mut slices: [IoSliceMut<'_>; limits::RECEIVE_BATCH] = std::array::from_fn(|_| {
+            IoSliceMut::new(buffers.next().expect("as many buffers as the batch has"))
+        });
+        let mut retries = 1..limits::REPORTED_CALLS;
+        loop {
+            let io = (&self.io).into();
+            match self.state.recv(io, &mut slices, &mut self.metas) {
+                Err(error)
+                    if error.kind() != io::ErrorKind::WouldBlock
+                        && self.read_reports()
+                        && retries.next().is_some() => {}
+                result => return result,
+            }
+        }
     }
 
     fn send_chunk(&self, transmit: &Transmit, chunk: &[u8], segment: usize) -> io::Result<()> {
@@ -184,6 +206,25 @@ impl UdpCarrier {
             src_ip: transmit.path.local,
         };
         self.state.try_send((&self.io).into(), &transmit)
+    }
+
+    /// Reads the error queue, after which a call of the system succeeds that an ICMP report has failed. Returns true if
+    /// there was such a report.
+    fn read_reports(&mut self) -> bool {
+        let Some(refusals) = &mut self.refusals else {
+            return false;
+        };
+        let mut has_read = false;
+        for _ in 0..limits::REFUSALS {
+            let Ok(Some(error)) = self.state.recv_transport_error((&self.io).into()) else {
+                break;
+            };
+            if let Some(refusal) = Refusal::of(&error) {
+                refusals.add(refusal);
+                has_read = true;
+            }
+        }
+        has_read
     }
 
     /// Turns segmentation on again after EINVAL. quinn-udp takes that for a device without GSO and never
@@ -229,14 +270,7 @@ impl Carrier for UdpCarrier {
     }
 
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<usize> {
-        let count = {
-            let mut buffers = inbox.buffers();
-            let mut slices: [IoSliceMut<'_>; limits::RECEIVE_BATCH] = std::array::from_fn(|_| {
-                IoSliceMut::new(buffers.next().expect("as many buffers as the batch has"))
-            });
-            self.state
-                .recv((&self.io).into(), &mut slices, &mut self.metas)?
-        };
+        let count = self.receive_batch(inbox)?;
         for (index, meta) in self.metas.iter().take(count).enumerate() {
             let meta = ReceiveMeta {
                 remote: meta.addr.into(),
@@ -252,6 +286,7 @@ impl Carrier for UdpCarrier {
 
     fn send(&mut self, outgoing: &mut Outgoing, buffer: &[u8]) -> Sent {
         let (mut lost, mut too_large, mut batch_refused) = (0, false, false);
+        let mut retries = 1..limits::REPORTED_CALLS;
         while outgoing.done < buffer.len() {
             let rest = &buffer[outgoing.done..];
             let segment = outgoing.transmit.segment.unwrap_or(rest.len()).max(1);
@@ -261,6 +296,8 @@ impl Carrier for UdpCarrier {
             match self.send_chunk(&outgoing.transmit, chunk, segment) {
                 Ok(()) => outgoing.done += chunk.len(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
+                // The error was that of an earlier datagram.
+                Err(_) if self.read_reports() && retries.next().is_some() => {}
                 // The device cannot segment: quinn-udp has taken note, the rest goes one by one.
                 Err(error) if batch && is_offload_refused(&error) => batch_refused = true,
                 // The address that the request came to is gone, or was a broadcast address: the
@@ -304,6 +341,16 @@ impl Carrier for UdpCarrier {
     fn receive_buffer(&self) -> usize {
         // The kernel reports twice what it was asked for, and counts its own structures against that (socket(7)).
         sockopt::socket_recv_buffer_size(&self.io).unwrap_or_default()
+    }
+
+    fn report_refusals(&mut self) -> io::Result<()> {
+        self.state.enable_transport_errors((&self.io).into())?;
+        self.refusals.get_or_insert_default();
+        Ok(())
+    }
+
+    fn poll_refusal(&mut self) -> Option<Refusal> {
+        self.refusals.as_mut()?.poll()
     }
 
     fn validates_addresses(&self) -> bool {

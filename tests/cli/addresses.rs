@@ -76,24 +76,24 @@ fn the_addresses_of_a_host_without_an_answer_are_named() {
     let port = port_to_keep();
     let twin = format!("twin:{port}");
     user.udpctl(["trust", &twin, agent.key()]).outcome();
-    let no_answer =
-        "no answer (is udpagent running there, and does it know this controller's key?)";
-    let tried = format!("{no_answer}: tried [::1]:{port}, 127.0.0.1:{port}");
+    let refused = "nothing listens there (port unreachable)";
+    let told = format!("udpctl: {twin}: {refused}; still trying for 300ms\n");
+    let tried = format!("no answer: {refused}: tried [::1]:{port}, 127.0.0.1:{port}");
     let short = ["--contact-timeout", "300ms"];
     Test::new(udpctl(&user, &[&["ping", &twin][..], &short].concat()))
-        .stderr(format!("udpctl: {twin}: {tried}\n"))
+        .stderr(format!("{told}udpctl: {twin}: {tried}\n"))
         .status(1)
         .run();
     Test::new(udpctl(
         &user,
         &[&["send", &twin][..], &short, &["--", "hello"]].concat(),
     ))
-    .stderr(format!("udpctl: {twin}: not delivered: {tried}\n"))
+    .stderr(format!("{told}udpctl: {twin}: not delivered: {tried}\n"))
     .status(255)
     .run();
     let exec = [&["exec", &twin][..], &short, &["--", "true"]].concat();
     Test::new(udpctl(&user, &exec))
-        .stderr(format!("udpctl: {twin}: {tried}; request ID\n"))
+        .stderr(format!("{told}udpctl: {twin}: {tried}; request ID\n"))
         .status(255)
         .run();
 }

@@ -56,5 +56,6 @@ mod targets;
 mod terminal;
 mod trees;
 mod trust;
+mod unanswered;
 mod usage;
 mod users;

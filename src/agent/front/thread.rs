@@ -250,6 +250,8 @@ impl Thread {
             Event::Failed { address, error } => {
                 tracing::error!(%address, error, "a socket failed");
             }
+            // An agent does not ask for these reports.
+            Event::Refused(_) => {}
         }
     }
 

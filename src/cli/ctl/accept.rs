@@ -8,14 +8,16 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
+use crossbeam_channel::never;
 
 use super::args::ContactTimeout;
-use super::context::{Context, note, print};
+use super::context::{Context, note, note_of, print};
 use super::reply::{unexpected, words};
 use super::trust::{on_change, refuse_key_of_hosts_toml};
 use crate::control::host_resolver::Host;
 use crate::control::known_agents::{self, Added, Changed, KnownAgents, TrustError};
-use crate::control::queries::run_queries;
+use crate::control::limits;
+use crate::control::queries::{Conditions, run_queries_until};
 use crate::control::query::Question;
 use crate::escape;
 use crate::message::limits::NAME;
@@ -54,7 +56,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     let addresses = target.resolve()?;
     refuse_another_key(args, &context, &target, &invite)?;
 
-    let client = context.link()?;
+    let client = context.link_to(&addresses)?;
     let host = Host {
         label: invite.target.label().to_owned(),
         agent: invite.agent,
@@ -71,7 +73,13 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         retry_for: args.timeout.contact_timeout,
     };
     let mut answers = Vec::new();
-    run_queries(&client, None, vec![question], |_, answer| {
+    let conditions = Conditions {
+        resolver: None,
+        signals: &never(),
+        window: limits::WINDOW,
+        note: note_of,
+    };
+    run_queries_until(&client, &conditions, vec![question], |_, answer| {
         answers.push(answer);
     });
     client.close();
@@ -86,7 +94,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         }) => (name, agent, listed),
         Ok(Reply::Denied {}) => bail!("{target}: the invitation is no longer valid; {AGAIN}"),
         Ok(reply) => bail!("{target}: {}", words(&unexpected(&reply))),
-        Err(error) if error.outcome == (Outcome::Unreachable {}) => {
+        Err(error) if error.outcome == (Outcome::Unreachable {}) && !error.is_refused => {
             bail!(
                 "{target}: no answer; if an agent runs there, the invitation has been used or is older than ten \
                  minutes: {AGAIN}"

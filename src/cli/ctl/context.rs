@@ -1,6 +1,7 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -156,7 +157,12 @@ impl Context {
         let resolver = self.resolver()?;
         let resolved = resolve_all(targets);
         let addresses: Vec<_> = resolved.iter().flatten().flatten().copied().collect();
-        let client = Client::open_for(identity, &addresses).context(NO_SOCKET)?;
+        let client = if targets.len() == 1 {
+            Client::open_for_one(identity, &addresses)
+        } else {
+            Client::open_for(identity, &addresses)
+        };
+        let client = client.context(NO_SOCKET)?;
         let hosts = resolver.hosts(targets, resolved, &client);
         Ok(Network {
             client,
@@ -184,9 +190,11 @@ impl Context {
         let resolver = self.resolver()?;
         let resolve = |target| family.resolve(target);
         let resolved: Vec<_> = targets.iter().map(resolve).collect();
-        let client = if resolved.iter().all(Option::is_some) {
-            let known = resolved.iter().flatten().flatten().flatten();
-            let addresses: Vec<_> = known.copied().collect();
+        let known = resolved.iter().flatten().flatten().flatten();
+        let addresses: Vec<_> = known.copied().collect();
+        let client = if targets.len() == 1 {
+            Client::open_for_one(identity, &addresses)
+        } else if resolved.iter().all(Option::is_some) {
             Client::open_for(identity, &addresses)
         } else {
             // The names may have addresses of either family.
@@ -213,11 +221,22 @@ impl Context {
         })
     }
 
+    /// Opens the network to one host of these addresses under this controller's key.
+    pub fn link_to(&mut self, addresses: &[SocketAddr]) -> Result<Client> {
+        let identity = self.identity()?;
+        Client::open_for_one(identity, addresses).context(NO_SOCKET)
+    }
+
     /// Opens the network under this controller's key.
     pub fn link(&mut self) -> Result<Client> {
         let identity = self.identity()?;
         open_client(identity)
     }
+}
+
+/// Prints news about a host.
+pub fn note_of(label: &str, words: &str) {
+    note(&format!("udpctl: {label}: {words}"));
 }
 
 /// Prints what was passed over in inventories.

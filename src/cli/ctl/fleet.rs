@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use crossbeam_channel::{Receiver, never};
 
-use super::context::{Context, Network, note};
+use super::context::{Context, Network, note, note_of};
 use super::reply::{short_words, words};
 use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
@@ -112,6 +112,7 @@ impl Fleet {
                 resolver: Some(&self.resolver),
                 signals: &self.signals,
                 window: round.window,
+                note: note_of,
             };
             run_queries_until(
                 &self.client,

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use crossbeam_channel::never;
 
 use super::args::ContactTimeout;
-use super::context::Context;
+use super::context::{Context, note_of};
 use super::reply::{unexpected, words};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::Journal;
-use crate::control::queries::run_queries;
+use crate::control::limits;
+use crate::control::queries::{Conditions, run_queries_until};
 use crate::control::query::Question;
 use crate::crypto::PublicKey;
 use crate::escape;
@@ -219,12 +221,15 @@ impl JobHost {
             retry_for,
         };
         let mut answers = Vec::new();
-        run_queries(
-            &self.client,
-            Some(&self.resolver),
-            vec![question],
-            |_, answer| answers.push(answer),
-        );
+        let conditions = Conditions {
+            resolver: Some(&self.resolver),
+            signals: &never(),
+            window: limits::WINDOW,
+            note: note_of,
+        };
+        run_queries_until(&self.client, &conditions, vec![question], |_, answer| {
+            answers.push(answer);
+        });
         let answer = answers
             .pop()
             .context("the network thread ended unexpectedly")?;

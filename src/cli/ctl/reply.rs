@@ -1,6 +1,6 @@
 //! Replies other than the one expected, and the words for them.
 
-use crate::control::contact::NO_ANSWER;
+use crate::control::contact::no_answer;
 use crate::control::limits;
 use crate::control::query::NoReply;
 use crate::escape;
@@ -29,13 +29,17 @@ pub fn unexpected(reply: &Reply) -> NoReply {
             Some("the reply does not match the request".to_owned()),
         ),
     };
-    NoReply { outcome, note }
+    NoReply {
+        outcome,
+        note,
+        is_refused: false,
+    }
 }
 
 /// Returns the reason for a missing reply, in words.
 pub fn words(error: &NoReply) -> String {
     match error.outcome {
-        Outcome::Unreachable {} => described(NO_ANSWER, error),
+        Outcome::Unreachable {} => described(no_answer(error.is_refused), error),
         _ => short_words(error),
     }
 }

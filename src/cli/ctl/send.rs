@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::args::{ContactTimeout, HostOptions};
-use super::context::{Context, Network, note};
+use super::context::{Context, Network, note, note_of};
 use super::fleet::Count;
 use crate::control::chat::{self, PlainSource};
 use crate::control::chat_client::End;
@@ -139,6 +139,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         contact_timeout: args.timeout.contact_timeout,
         signals: &signals,
         resolver: &resolver,
+        note: note_of,
     };
     let interrupted = send::send(&client, hosts, &text, &options, |receipt| {
         let Receipt { label, delivered } = receipt;

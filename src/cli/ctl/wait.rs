@@ -95,6 +95,7 @@ fn report(id: RequestId, reply: Reply) -> Result<Report, Reply> {
             pid: None,
             home: None,
             note: None,
+            is_refused: false,
         }),
         reply => Err(reply),
     }

@@ -164,6 +164,11 @@ impl ChatLoop<'_> {
             Event::Failed { address, error } => {
                 self.screen.note(&format!("{address}: {error}"));
             }
+            Event::Refused(refusal) => {
+                if let Some(words) = self.chat.on_refused(refusal) {
+                    self.screen.note(&format!("{}: {words}", self.label));
+                }
+            }
             Event::Plain { .. } | Event::Suppressed { .. } | Event::Counted { .. } => {}
         }
     }

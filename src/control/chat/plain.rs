@@ -153,7 +153,10 @@ fn show(screen: &mut Screen, event: Event) -> io::Result<()> {
             };
             screen.show(&format!("{from} (unverified): {line}"))
         }
-        Event::Suppressed { .. } | Event::Session(_) | Event::Counted { .. } => Ok(()),
+        Event::Suppressed { .. }
+        | Event::Session(_)
+        | Event::Refused(_)
+        | Event::Counted { .. } => Ok(()),
         Event::Failed { address, error } => {
             screen.note(&format!("{address}: {error}"));
             Ok(())

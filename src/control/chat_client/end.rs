@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::control::contact::{Failure, NO_ANSWER};
+use crate::control::contact::{Failure, no_answer};
 use crate::message::CloseCode;
 use crate::session::Violation;
 use crate::{escape, message};
@@ -14,8 +14,10 @@ pub enum End {
     Left,
     /// No agent has answered.
     Unreachable {
-        /// The addresses, in words, if there are several.
-        tried: Option<String>,
+        /// True if the network has reported that no address is reached.
+        is_refused: bool,
+        /// That report, and the addresses if there are several, in words.
+        note: Option<String>,
     },
     /// The agent answered before, and no longer does.
     Lost,
@@ -39,7 +41,7 @@ impl End {
     /// Returns the end that follows from a failed contact.
     pub(super) fn of(failure: Failure) -> Self {
         match failure {
-            Failure::Unreachable { tried } => Self::Unreachable { tried },
+            Failure::Unreachable { is_refused, note } => Self::Unreachable { is_refused, note },
             Failure::Full => Self::Full,
             Failure::Lost => Self::Lost,
             Failure::ByPeer { code, .. } if code == CloseCode::Revoked as u64 => Self::Denied,
@@ -62,8 +64,11 @@ impl fmt::Display for End {
             |text: &str| escape::line(text.as_bytes(), message::limits::CHAT_TEXT).into_owned();
         match self {
             Self::Left => f.write_str("left"),
-            Self::Unreachable { tried: None } => f.write_str(NO_ANSWER),
-            Self::Unreachable { tried: Some(tried) } => write!(f, "{NO_ANSWER}: {tried}"),
+            Self::Unreachable { is_refused, note } => {
+                f.write_str(no_answer(*is_refused))?;
+                let note = note.as_ref();
+                note.map_or(Ok(()), |note| write!(f, ": {note}"))
+            }
             Self::Lost => f.write_str("no answer any more"),
             Self::Denied => f.write_str("denied: this key may not chat there"),
             Self::Refused(reason) => write!(f, "the agent refuses: {}", quoted(reason)),

@@ -326,7 +326,7 @@ impl ChatClient {
                 }
                 self.leave_if_done();
             }
-            Reply::Unsupported { reason } => self.on_refused(reason),
+            Reply::Unsupported { reason } => self.on_message_refused(reason),
             Reply::Denied {} => self.end(End::Denied),
             Reply::Joined { .. } => {
                 self.joined = true;
@@ -350,7 +350,7 @@ impl ChatClient {
     }
 
     /// Handles a refusal. Replies come in order, so in a chat it concerns the oldest message.
-    fn on_refused(&mut self, reason: String) {
+    fn on_message_refused(&mut self, reason: String) {
         let oldest = self.unacknowledged.front().filter(|_| self.joined);
         let Some(&(number, _)) = oldest else {
             return self.end(End::Refused(reason));

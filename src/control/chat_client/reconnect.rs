@@ -5,9 +5,16 @@ use bytes::Bytes;
 use super::{Action, ChatClient, End, Intent, Purpose, State};
 use crate::control::limits;
 use crate::message::{Lines, Request};
+use crate::net::Refusal;
 use crate::session::Closed;
 
 impl ChatClient {
+    /// Handles a report that datagrams do not reach the agent; returns as
+    /// [`Contact::on_refused`](crate::control::contact::Contact::on_refused).
+    pub fn on_refused(&mut self, refusal: Refusal) -> Option<String> {
+        self.contact.on_refused(refusal)
+    }
+
     /// Opens the next session.
     pub(super) fn connect(&mut self) {
         self.lines = Lines::default();

@@ -38,6 +38,10 @@ impl Output {
 
 /// Result of a command on one host.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 pub struct Report {
     /// Request id.
     pub id: RequestId,
@@ -62,6 +66,8 @@ pub struct Report {
     pub home: Option<i32>,
     /// Further explanation, such as the peer's reason for closing the session; not escaped.
     pub note: Option<String>,
+    /// True if the note is a report of the network that the agent is not reached.
+    pub is_refused: bool,
 }
 
 impl Report {
@@ -80,6 +86,7 @@ impl Report {
             pid: None,
             home: None,
             note: None,
+            is_refused: false,
         }
     }
 }

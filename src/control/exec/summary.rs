@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::show::Capture;
 pub use super::tally::{Tally, names};
 use super::{JobRequest, Report};
-use crate::control::contact::NO_ANSWER;
+use crate::control::contact::no_answer;
 use crate::control::limits;
 use crate::escape;
 pub use crate::message::Fate;
@@ -49,7 +49,7 @@ pub fn words(report: &Report, with_id: bool) -> String {
 #[must_use]
 pub fn words_of_one(report: &Report) -> String {
     match report.outcome {
-        Some(Outcome::Unreachable {}) => described(NO_ANSWER, report, true),
+        Some(Outcome::Unreachable {}) => described(no_answer(report.is_refused), report, true),
         Some(_) | None => words(report, true),
     }
 }

@@ -3,6 +3,7 @@
 mod carriers;
 mod flood;
 mod page_faults;
+mod refusals;
 mod unsent;
 
 use std::net::{SocketAddr, UdpSocket};

@@ -16,7 +16,7 @@ pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually, shell_status};
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
-pub use test::{Outcome, Test};
+pub use test::{Outcome, Test, masked};
 pub use trees::{Jobs, children, helper};
 pub use workload::{disturbed_commands, waiting};
 

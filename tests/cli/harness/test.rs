@@ -125,7 +125,7 @@ impl Test {
 }
 
 /// Replaces request ids by ID and durations by TIME.
-fn masked(text: &str) -> String {
+pub fn masked(text: &str) -> String {
     let mut masked = String::new();
     for word in text.split_inclusive([' ', '\n']) {
         let end = word.trim_end_matches([' ', '\n', ';']).len();

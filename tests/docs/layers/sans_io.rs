@@ -15,7 +15,7 @@ const SANS_IO: [&str; 19] = [
     "agent/access/policy_source.rs",
     "control/batch/intake.rs",
     "control/chat_client/",
-    "control/contact.rs",
+    "control/contact/",
     "control/exec/remote_job/",
     "control/exec/show/",
     "control/exec/summary.rs",

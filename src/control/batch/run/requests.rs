@@ -116,7 +116,8 @@ impl Batch<'_> {
                 }
             }
             net::Event::Failed { address, error } => self.say(&format!("{address}: {error}")),
-            net::Event::Plain { .. }
+            net::Event::Refused(_)
+            | net::Event::Plain { .. }
             | net::Event::Suppressed { .. }
             | net::Event::Counted { .. } => {}
         }

@@ -30,6 +30,7 @@ use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{CloseCode, Outcome, Request, RequestId, Window, to_line};
+use crate::net::Refusal;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::time::Instant;
@@ -147,6 +148,8 @@ pub struct RemoteJob {
     /// Signals to send once the command runs.
     signals: Vec<i32>,
     note: Option<String>,
+    /// True if the note is a report of the network.
+    is_refused: bool,
     ended: bool,
 }
 
@@ -174,6 +177,7 @@ impl RemoteJob {
             cancel: false,
             signals: Vec::new(),
             note: None,
+            is_refused: false,
             ended: false,
             contact: Contact::new(contact::Config {
                 slot: config.slot,
@@ -291,6 +295,11 @@ impl RemoteJob {
             let write = write(attachment, Lane::Data, data, fin);
             self.command(write);
         }
+    }
+
+    /// Handles a report that datagrams do not reach the agent; returns as [`Contact::on_refused`].
+    pub fn on_refused(&mut self, refusal: Refusal) -> Option<String> {
+        self.contact.on_refused(refusal)
     }
 
     /// Returns true if the agent may have the request.
@@ -413,6 +422,7 @@ impl RemoteJob {
             pid: self.process.map(|process| process.0),
             home: self.process.and_then(|process| process.1),
             note: self.note.take(),
+            is_refused: self.is_refused,
         }));
     }
 }

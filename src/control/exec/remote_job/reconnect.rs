@@ -173,7 +173,10 @@ impl RemoteJob {
         }
         match self.contact.on_closed(reason) {
             Ok(()) => self.connect_beside(),
-            Err(Failure::Unreachable { tried }) => self.give_up(Outcome::Unreachable {}, tried),
+            Err(Failure::Unreachable { is_refused, note }) => {
+                self.is_refused = is_refused;
+                self.give_up(Outcome::Unreachable {}, note);
+            }
             Err(Failure::Lost) => {
                 self.give_up(Outcome::Lost {}, Some("the agent does not answer".into()));
             }

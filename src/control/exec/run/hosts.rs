@@ -11,7 +11,7 @@ use crate::control::contact::Contact;
 use crate::control::host_resolver::{HostError, Resolved};
 use crate::control::limits;
 use crate::message::Outcome;
-use crate::net;
+use crate::net::{self, Refusal};
 use crate::session::Ticket;
 use crate::time;
 
@@ -288,10 +288,22 @@ impl Run<'_> {
                     }
                 }
             }
+            net::Event::Refused(refusal) => self.on_refused(refusal),
             net::Event::Failed { address, error } => self.say(&format!("{address}: {error}")),
             net::Event::Plain { .. }
             | net::Event::Suppressed { .. }
             | net::Event::Counted { .. } => {}
+        }
+    }
+
+    /// Says that a host is not reached, once also if it is tried again.
+    fn on_refused(&mut self, refusal: Refusal) {
+        for index in 0..self.running.len() {
+            if let Some(words) = self.job(index).and_then(|job| job.on_refused(refusal))
+                && self.attempts[index].0 == 0
+            {
+                self.say(&format!("{}: {words}", self.tasks[index].label));
+            }
         }
     }
 

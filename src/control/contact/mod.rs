@@ -4,19 +4,30 @@
 //! is the session layer's. Invariants: the handles of a contact's sessions ascend and none is used twice; with an agent
 //! that never answers the whole contact lasts for the contact timeout.
 
+mod refusals;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::refusals::Refusals;
 use crate::crypto::PublicKey;
 use crate::message::CloseCode;
+use crate::net::Refusal;
 use crate::peer_addr::PeerAddr;
 use crate::session::{Closed, Command, Connect, Path, SessionHandle, Ticket, Violation};
 use crate::wire::limits::INVITE;
 
 /// Words for an agent that does not answer, with the likely reasons.
-pub const NO_ANSWER: &str =
+const NO_ANSWER: &str =
     "no answer (is udpagent running there, and does it know this controller's key?)";
+
+/// Words for an agent that does not answer: without the likely reasons if the network has reported one, which
+/// [`Failure::Unreachable`] notes.
+#[must_use]
+pub const fn no_answer(is_refused: bool) -> &'static str {
+    if is_refused { "no answer" } else { NO_ANSWER }
+}
 
 /// Parameters of a contact.
 #[derive(Clone, Debug)]
@@ -48,6 +59,7 @@ pub struct Contact {
     contacted: bool,
     /// Time without an answer since something was last heard, in steps of the contact timeout.
     silent_for: Duration,
+    refusals: Refusals,
 }
 
 /// Reason why no further session is opened.
@@ -55,8 +67,10 @@ pub struct Contact {
 pub enum Failure {
     /// No address has answered.
     Unreachable {
-        /// The addresses, in words, if there are several.
-        tried: Option<String>,
+        /// True if the network has reported that no address is reached.
+        is_refused: bool,
+        /// That report, and the addresses if there are several, in words.
+        note: Option<String>,
     },
     /// The agent answered before, and has been silent for the retry time.
     Lost,
@@ -84,6 +98,7 @@ impl Contact {
             generation: 0,
             contacted: false,
             silent_for: Duration::ZERO,
+            refusals: Refusals::new(),
         }
     }
 
@@ -184,6 +199,22 @@ impl Contact {
         self.silent_for = Duration::ZERO;
     }
 
+    /// The network has reported that datagrams do not reach the agent. Returns what the user should know at once, in
+    /// words, the first time that no address of the agent is reached. The contact goes on: a report can be forged.
+    pub fn on_refused(&mut self, refusal: Refusal) -> Option<String> {
+        if self.contacted {
+            return None;
+        }
+        let paths = &self.config.paths;
+        self.refusals.add(paths, refusal);
+        if !self.refusals.is_news(paths) {
+            return None;
+        }
+        let words = self.refusals.words(paths)?;
+        let timeout = self.config.contact_timeout;
+        Some(format!("{words}; still trying for {timeout:?}"))
+    }
+
     /// Nothing was heard for the contact timeout. Returns as [`Contact::on_closed`].
     ///
     /// # Errors
@@ -200,9 +231,7 @@ impl Contact {
     pub fn on_closed(&mut self, reason: Closed) -> Result<(), Failure> {
         match reason {
             Closed::Unreachable if self.contacted => self.on_silence(),
-            Closed::Unreachable => Err(Failure::Unreachable {
-                tried: self.tried(),
-            }),
+            Closed::Unreachable => Err(self.unreachable()),
             Closed::Lost | Closed::Reset | Closed::KeyUsedUp => self.retry(),
             Closed::Restarted => {
                 self.contacted = true;
@@ -222,6 +251,16 @@ impl Contact {
             Ok(())
         } else {
             Err(Failure::Lost)
+        }
+    }
+
+    fn unreachable(&self) -> Failure {
+        let refused = self.refusals.words(&self.config.paths);
+        let is_refused = refused.is_some();
+        let notes: Vec<String> = refused.into_iter().chain(self.tried()).collect();
+        Failure::Unreachable {
+            is_refused,
+            note: (!notes.is_empty()).then(|| notes.join(": ")),
         }
     }
 
@@ -250,139 +289,4 @@ pub fn close(session: SessionHandle, code: CloseCode) -> Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TICKET: Ticket = Ticket {
-        epoch: 1,
-        offset: 0,
-        rtt: Duration::from_millis(1),
-    };
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    fn contact(addresses: u16) -> Contact {
-        Contact::new(Config {
-            slot: u32::MAX,
-            agent: PublicKey([1; 32]),
-            paths: (0..addresses)
-                .map(|port| Path {
-                    socket: 0,
-                    local: None,
-                    remote: std::net::SocketAddr::from(([127, 0, 0, 1], 7000 + port)).into(),
-                })
-                .collect(),
-            ticket: None,
-            invite: None,
-            contact_timeout: TIMEOUT,
-            retry_for: 3 * TIMEOUT,
-        })
-    }
-
-    fn connect(contact: &mut Contact) -> Connect {
-        match contact.connect(Bytes::new()) {
-            Command::Connect(connect) => connect,
-            command => panic!("{command:?}"),
-        }
-    }
-
-    fn ports(connect: &Connect) -> Vec<Option<u16>> {
-        let paths = std::iter::once(&connect.path).chain(&connect.further);
-        paths.map(|path| path.remote.port()).collect()
-    }
-
-    #[test]
-    fn a_session_is_tried_on_every_address_for_the_contact_timeout_and_all_are_named() {
-        let mut contact = contact(3);
-        let connect = connect(&mut contact);
-        assert_eq!(ports(&connect), [7000, 7001, 7002].map(Some));
-        assert_eq!(connect.timeout, TIMEOUT);
-        assert_eq!(contact.answered_at(), None);
-        let tried = "tried 127.0.0.1:7000, 127.0.0.1:7001, 127.0.0.1:7002";
-        assert_eq!(
-            contact.on_closed(Closed::Unreachable),
-            Err(Failure::Unreachable {
-                tried: Some(tried.into())
-            })
-        );
-    }
-
-    #[test]
-    fn the_only_address_is_not_named_again() {
-        let mut contact = contact(1);
-        let connect = connect(&mut contact);
-        assert_eq!(ports(&connect), [Some(7000)]);
-        assert_eq!(
-            contact.on_closed(Closed::Unreachable),
-            Err(Failure::Unreachable { tried: None })
-        );
-        contact.on_connected(connect.path, TICKET);
-        assert_eq!(contact.answered_at(), None);
-    }
-
-    #[test]
-    fn the_next_session_tries_the_address_that_has_answered_first() {
-        let mut contact = contact(3);
-        let first = connect(&mut contact);
-        contact.on_connected(first.further[1], TICKET);
-        assert_eq!(contact.answered_at(), Some(first.further[1].remote));
-        for reason in [Closed::Reset, Closed::Lost, Closed::Unreachable] {
-            assert_eq!(contact.on_closed(reason), Ok(()));
-            let next = connect(&mut contact);
-            assert_eq!(ports(&next), [7002, 7000, 7001].map(Some));
-            assert_eq!(next.ticket, Some(TICKET));
-        }
-    }
-
-    #[test]
-    fn sessions_are_numbered_within_the_slot() {
-        let mut contact = contact(1);
-        for generation in 0..3 {
-            let session = connect(&mut contact).session;
-            assert_eq!(session.0 & 0xffff, generation);
-            assert_eq!(session, contact.session());
-            assert_eq!(Contact::slot_of(session), u32::MAX);
-            assert!(session.0 < 1 << 63);
-        }
-    }
-
-    #[test]
-    fn a_silent_agent_is_retried_for_the_retry_time_with_the_newest_ticket() {
-        let mut contact = contact(2);
-        let path = connect(&mut contact).path;
-        contact.on_connected(path, TICKET);
-        assert_eq!(contact.on_silence(), Ok(()));
-        let next = connect(&mut contact);
-        assert_eq!((next.ticket, next.timeout), (Some(TICKET), TIMEOUT));
-        assert_eq!(contact.on_closed(Closed::Unreachable), Ok(()));
-        assert_eq!(contact.on_silence(), Err(Failure::Lost));
-        contact.on_heard();
-        assert_eq!(contact.on_silence(), Ok(()));
-    }
-
-    #[test]
-    fn a_restart_a_reset_or_a_used_up_key_does_not_count_as_silence() {
-        let mut contact = contact(1);
-        for _ in 0..10 {
-            connect(&mut contact);
-            let by_peer = Closed::ByPeer {
-                code: CloseCode::KeyUsedUp as u64,
-                reason: String::new(),
-            };
-            for reason in [Closed::Restarted, Closed::Reset, Closed::KeyUsedUp, by_peer] {
-                assert_eq!(contact.on_closed(reason), Ok(()));
-            }
-        }
-    }
-
-    #[test]
-    fn session_numbers_run_out_without_an_overflow() {
-        let mut contact = contact(1);
-        for _ in 0..u16::MAX {
-            assert!(contact.may_connect());
-            let path = connect(&mut contact).path;
-            contact.on_connected(path, TICKET);
-        }
-        assert!(!contact.may_connect());
-        assert_eq!(contact.on_closed(Closed::Lost), Err(Failure::Lost));
-    }
-}
+mod tests;
