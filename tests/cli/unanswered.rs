@@ -1,6 +1,6 @@
 //! Hosts that do not answer, and what the user reads about them while the contact lasts.
 
-use crate::harness::{Agent, Child, User, port_to_keep};
+use crate::harness::{Agent, Child, Terminal, User, port_to_keep};
 
 const REFUSED: &str = "nothing listens there (port unreachable)";
 
@@ -92,4 +92,57 @@ fn a_refusal_is_told_once_although_the_host_is_tried_again() {
         ))
         .status(255)
         .run();
+}
+
+/// The causes that a terminal shows for a target which has never answered.
+const CAUSES: [&str; 5] = [
+    "  wrong address or port: \"udpagent status\" there names them",
+    "  udpagent is not running: \"systemctl status udpagent\" there",
+    "  a firewall drops UDP to that port",
+    "  this key is not admitted: add \"udpctl id\" to authorized_keys there,",
+    "  the agent's key has changed: \"udpagent key\" there prints it,",
+];
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_terminal_shows_the_likely_causes_of_no_answer_by_what_is_known() {
+    let here = Terminal::new();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let mut agent = here.user.agent();
+    let trusted = ["trust", &target, agent.key()];
+    assert_eq!(here.user.udpctl(trusted).outcome().status, 0);
+    let short = "--contact-timeout 300ms";
+    for line in [
+        format!("udpctl ping {target} {short}"),
+        format!("udpctl attach {target} {short}"),
+        format!("udpctl chat {target} {short}"),
+        format!("udpctl send {target} {short} -- hi"),
+        format!("udpctl exec {target} {short} -- true"),
+    ] {
+        here.line(&format!("clear; {line}"));
+        here.is("all causes, in order, and the prompt", |screen| {
+            let lines: Vec<&str> = screen.trim_end().lines().collect();
+            let begin = lines.iter().position(|line| *line == "Likely causes:");
+            let mut causes = CAUSES.iter();
+            begin.is_some_and(|begin| {
+                let is_cause = |line: &&&str| CAUSES.contains(line);
+                lines[begin..]
+                    .iter()
+                    .filter(is_cause)
+                    .all(|line| Some(line) == causes.next())
+                    && causes.next().is_none()
+            }) && lines.last() == Some(&"here>")
+        });
+    }
+    // Of an agent that has answered before and is refused now, its end is the likeliest cause.
+    let target = agent.target();
+    here.line(&format!("clear; udpctl ping {target}; echo pinged"));
+    here.shows("pinged");
+    agent.kill();
+    here.line(&format!("clear; udpctl exec {target} {short} -- true"));
+    here.is("two causes", |screen| {
+        let causes = format!("Likely causes:\n{}\n{}\nhere>", CAUSES[1], CAUSES[0]);
+        screen.trim_end().ends_with(&causes)
+    });
 }

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::args::ContactTimeout;
 use super::context::Context;
+use super::unanswered::Unanswered;
 use crate::control::chat::{self, PlainSource};
 use crate::control::client::Client;
 use crate::control::signals;
@@ -52,11 +53,21 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         return Ok(status);
     }
     let (client, resolver, host) = context.network_of_one(&target)?;
+    let (label, is_met) = (target.label(), host.ticket.is_some());
+    let unanswered = |is_refused| {
+        let unanswered = Unanswered {
+            label,
+            is_met,
+            is_refused,
+        };
+        unanswered.explain();
+    };
     let options = chat::Options {
         name: args.name.clone(),
         contact_timeout: args.timeout.contact_timeout,
         signals: &signals,
         resolver: &resolver,
+        unanswered: &unanswered,
     };
     let status = chat::chat(&client, host, &options)?;
     client.close();

@@ -11,13 +11,14 @@ use crossbeam_channel::{Receiver, never};
 
 use super::context::{Context, Network, note, note_of};
 use super::reply::{short_words, words};
+use super::unanswered::Unanswered;
 use crate::control::client::Client;
 use crate::control::exec::summary::{Fate, Tally};
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::queries::{Conditions, Interrupted, run_queries_until};
 use crate::control::query::{Answer, NoReply, Question};
 use crate::control::{limits, signals};
-use crate::message::status;
+use crate::message::{Outcome, status};
 use crate::net::Target;
 
 /// Hosts of a command, and the network to them.
@@ -31,6 +32,8 @@ pub struct Fleet {
     signals: Receiver<i32>,
     /// Signal that has interrupted the command.
     signal: Option<i32>,
+    /// If a host has not answered: true if the network has reported that it is not reached.
+    unanswered: Option<bool>,
 }
 
 /// Question to each of some hosts.
@@ -82,6 +85,7 @@ impl Fleet {
             count,
             signals,
             signal: None,
+            unanswered: None,
         })
     }
 
@@ -98,7 +102,7 @@ impl Fleet {
     /// Asks the questions of a round and passes each answer to `answered`, with the index of its question and the label of
     /// its host; `answered` counts the host, or leaves that to a later round. Asks nothing after a signal.
     pub fn ask(&mut self, round: Round, mut answered: impl FnMut(&mut Count, usize, &str, Answer)) {
-        let count = &mut self.count;
+        let (count, unanswered) = (&mut self.count, &mut self.unanswered);
         let labels: Vec<String> = round
             .questions
             .iter()
@@ -120,6 +124,11 @@ impl Fleet {
                 round.questions,
                 |index, answer| {
                     is_answered[index] = true;
+                    if let Err(error) = &answer.reply
+                        && error.outcome == (Outcome::Unreachable {})
+                    {
+                        *unanswered = Some(error.is_refused);
+                    }
                     answered(count, index, &labels[index], answer);
                 },
             )
@@ -142,7 +151,7 @@ impl Fleet {
         }
     }
 
-    /// Prints the summary of several hosts, closes the network and returns the exit status; that of one host that has
+    /// Prints the summary of several hosts, or why the only one may not have answered, closes the network and returns the exit status; that of one host that has
     /// failed is `failure`.
     pub fn conclude(self, failure: u8) -> u8 {
         if self.is_several()
@@ -151,6 +160,17 @@ impl Fleet {
             note(&format!("udpctl: {drops}"));
         }
         let status = self.count.conclude(self.signal, failure);
+        if let (false, Some(is_refused), [host]) =
+            (self.is_several(), self.unanswered, self.hosts.as_slice())
+        {
+            let (label, is_met) = (host.label.as_str(), host.ticket.is_some());
+            let unanswered = Unanswered {
+                label,
+                is_met,
+                is_refused,
+            };
+            unanswered.explain();
+        }
         self.client.close();
         status
     }

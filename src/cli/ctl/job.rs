@@ -14,6 +14,7 @@ use crossbeam_channel::never;
 use super::args::ContactTimeout;
 use super::context::{Context, note_of};
 use super::reply::{unexpected, words};
+use super::unanswered::Unanswered;
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::Journal;
@@ -22,7 +23,7 @@ use crate::control::queries::{Conditions, run_queries_until};
 use crate::control::query::Question;
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::{JobView, Reply, Request, RequestId};
+use crate::message::{JobView, Outcome, Reply, Request, RequestId};
 use crate::net::Target;
 
 /// A job and its agent, as typed.
@@ -235,7 +236,19 @@ impl JobHost {
             .context("the network thread ended unexpectedly")?;
         match answer.reply {
             Ok(reply) => Ok(reply),
-            Err(error) => bail!("{}: {}", self.host.label, words(&error)),
+            Err(error) => {
+                let label = &self.host.label;
+                let text = format!("{label}: {}", words(&error));
+                if error.outcome != (Outcome::Unreachable {}) {
+                    bail!(text);
+                }
+                let unanswered = Unanswered {
+                    label,
+                    is_met: self.host.ticket.is_some(),
+                    is_refused: error.is_refused,
+                };
+                bail!(unanswered.explained(&text))
+            }
         }
     }
 }

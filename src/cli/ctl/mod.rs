@@ -24,6 +24,7 @@ mod send;
 mod ssh;
 mod targets;
 mod trust;
+mod unanswered;
 mod usage;
 mod wait;
 

@@ -14,6 +14,7 @@ use clap::Args;
 use super::args::{ContactTimeout, HostOptions};
 use super::context::{Context, Network, note, note_of};
 use super::fleet::Count;
+use super::unanswered::Unanswered;
 use crate::control::chat::{self, PlainSource};
 use crate::control::chat_client::End;
 use crate::control::client::Client;
@@ -141,12 +142,19 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         resolver: &resolver,
         note: note_of,
     };
+    let is_met = hosts.iter().any(|host| host.ticket.is_some());
+    let mut unanswered = None;
     let interrupted = send::send(&client, hosts, &text, &options, |receipt| {
         let Receipt { label, delivered } = receipt;
         let fate = fate(&delivered);
         match delivered {
             Ok(_) => count.add(fate, &label),
-            Err(end) => count.fail(fate, &label, &not_delivered(&end)),
+            Err(end) => {
+                count.fail(fate, &label, &not_delivered(&end));
+                if let End::Unreachable { is_refused, .. } = end {
+                    unanswered = Some(is_refused);
+                }
+            }
         }
     });
     for label in interrupted.iter().flat_map(|end| &end.skipped) {
@@ -154,6 +162,15 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     }
     let signal = interrupted.map(|end| end.signal);
     let status = count.conclude(signal, UDPCTL_FAILURE);
+    if let (Some(is_refused), [target]) = (unanswered, targets.as_slice()) {
+        let label = target.label();
+        let unanswered = Unanswered {
+            label,
+            is_met,
+            is_refused,
+        };
+        unanswered.explain();
+    }
     client.close();
     let is_reached = |quorum: Quorum| count.of(Fate::Ok) >= quorum.of(targets.len());
     Ok(match args.quorum {

@@ -44,6 +44,8 @@ pub struct Options<'a> {
     pub signals: &'a Receiver<i32>,
     /// Store of the agents' tickets.
     pub resolver: &'a HostResolver,
+    /// Called at the end if the agent has not answered; true if the network has reported that it is not reached.
+    pub unanswered: &'a dyn Fn(bool),
 }
 
 /// Returns the signals that a chat handles beside those that end every program. At a prompt they are keys.
@@ -295,6 +297,10 @@ impl ChatLoop<'_> {
         if !end.is_clean() {
             failed = true;
             let _ = writeln!(stderr, "udpctl: {}: {end}", self.label);
+        }
+        drop(stderr);
+        if let End::Unreachable { is_refused, .. } = end {
+            (self.options.unanswered)(*is_refused);
         }
         if failed { FAILED } else { DELIVERED }
     }

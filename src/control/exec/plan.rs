@@ -169,6 +169,8 @@ pub struct Finish {
     pub report: Option<Report>,
     /// Ticket of the agent of that host, if it answered.
     pub ticket: Option<Ticket>,
+    /// If that host has not answered: true if its agent has answered before this run.
+    pub unanswered: Option<bool>,
     /// Reason for an early end.
     pub interruption: Option<Interruption>,
     /// Hosts whose files do not have all bytes of their outputs.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use super::context::{note, streams};
-use super::exec::conclude_one;
+use super::exec::{conclude_one, explain};
 use super::job::{JobArgs, JobHost};
 use crate::control::exec::{
     self, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task, TaskHost,
@@ -129,6 +129,7 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
             job_host.host.label
         ));
     }
+    explain(&job_host.host.label, &finish);
     Ok(conclude_one(&finish))
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ExecArgs;
 use crate::cli::ctl::context::{note, print};
+use crate::cli::ctl::unanswered::Unanswered;
 use crate::control::exec::summary::{self, Fate, Tally};
 use crate::control::exec::{Failure, Finish, Interruption, STDOUT};
 use crate::control::fleet::{Class, LastRun, Stop};
@@ -72,6 +73,7 @@ impl<'a> Conclusion<'a> {
             };
         }
         if is_one && !self.args.output.jsonl {
+            explain(&self.labels[0], finish);
             return Ok(status);
         }
         if let (false, Some(path)) = (is_one, record)
@@ -153,6 +155,21 @@ fn status_of_several(finish: &Finish, tally: &Tally, max_status: bool) -> u8 {
         status::LIMITED
     } else {
         tally.exit_status_without(Fate::Skipped)
+    }
+}
+
+/// Explains to a person why the only host may not have answered.
+pub fn explain(label: &str, finish: &Finish) {
+    if let (None, Some(is_met), Some(report)) =
+        (finish.interruption, finish.unanswered, &finish.report)
+    {
+        let is_refused = report.is_refused;
+        let unanswered = Unanswered {
+            label,
+            is_met,
+            is_refused,
+        };
+        unanswered.explain();
     }
 }
 

@@ -25,7 +25,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::caller::Caller;
 use self::conclusion::Conclusion;
-pub use self::conclusion::{conclude, conclude_one};
+pub use self::conclusion::{conclude, conclude_one, explain};
 use self::fleet_options::{FleetOptions, Next};
 use self::output_options::OutputOptions;
 use self::record::record;

@@ -8,7 +8,7 @@ use super::super::summary;
 use super::super::{Action, Config, JobRequest, Output, RemoteJob, Report, Verbosity};
 use super::{Run, Running};
 use crate::control::contact::Contact;
-use crate::control::host_resolver::{HostError, Resolved};
+use crate::control::host_resolver::{Host, HostError, Resolved};
 use crate::control::limits;
 use crate::message::Outcome;
 use crate::net::{self, Refusal};
@@ -234,6 +234,12 @@ impl Run<'_> {
         self.window.ended(running.slot);
         self.learn(index, running.learned);
         self.finish.ticket = running.learned;
+        let is_met = |host: &Host| host.ticket.is_some();
+        let is_unanswered = report.outcome == Some(Outcome::Unreachable {});
+        self.finish.unanswered = is_unanswered.then(|| {
+            let host = self.tasks[index].host.found();
+            host.is_some_and(is_met)
+        });
         let line = self.line_of_end(&report);
         let took = running.began.elapsed();
         self.ended(index, report, (took, running.sent), line);
