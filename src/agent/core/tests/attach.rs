@@ -136,7 +136,9 @@ fn a_list_has_running_and_ended_jobs() {
     assert_eq!(jobs[0].state, JobState::Ended(outcome));
     assert_eq!((jobs[0].id, jobs[0].stderr), (id(1), 5));
     assert_eq!(jobs[1].state, JobState::Running {});
-    assert_eq!(jobs[1].argv, ["prog".into(), "arg".into()]);
+    let cut = "x".repeat(499) + "\u{2026}";
+    let shown = ["prog".into(), "arg".into(), cut.as_str().into()];
+    assert_eq!(jobs[1].argv, shown);
 }
 
 #[test]
