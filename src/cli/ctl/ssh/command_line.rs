@@ -36,7 +36,7 @@ pub struct CommandLine {
     pub host: Option<String>,
     /// Words of the command.
     pub command: Vec<OsString>,
-    /// What to print instead of running the command.
+    /// Question to answer instead of running the command.
     pub query: Option<Query>,
 }
 

@@ -29,7 +29,7 @@ struct ExecLine {
 
 /// Request of a command line.
 pub struct Request {
-    /// What `udpctl exec` takes.
+    /// Arguments of `udpctl exec`.
     pub exec: ExecArgs,
     /// True if a terminal was asked for, and there is none to give.
     pub lacks_terminal: bool,
