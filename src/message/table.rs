@@ -230,7 +230,8 @@ pub(super) const LOST: Row = Row {
     words: "lost: accepted, but its result is not known",
     meaning: "The agent had accepted the command and then did not answer, or it ended and left the command \
               running, or was killed and does not know how the command has ended, or another controller has attached \
-              to the command.",
+              to the command. If the line says \"sent\" instead of \"accepted\", the session has ended before the agent \
+              accepted the command.",
     ran: Ran::Maybe,
     held: Held::Unknown,
     fate: Fate::Lost,

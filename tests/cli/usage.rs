@@ -249,7 +249,8 @@ fn explain_prints_the_table_of_outcomes_and_statuses() {
             "lost: accepted, but its result is not known\n  \
              The agent had accepted the command and then did not answer, or it ended and left the command \
              running, or was killed and does not know how the command has ended, or another controller has attached \
-             to the command. The command may have run.\n  \
+             to the command. If the line says \"sent\" instead of \"accepted\", the session has ended before the agent \
+             accepted the command. The command may have run.\n  \
              exit status: 255\n  \
              {\"lost\":{}}\n",
         )
