@@ -22,6 +22,8 @@ pub struct Ticket {
     pub offset: i64,
     /// Smoothed round-trip time.
     pub rtt: Duration,
+    /// Mean variation of the round-trip time (RFC 9002 §5.3).
+    pub variation: Duration,
 }
 
 /// An event of a session or of the endpoint.

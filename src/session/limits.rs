@@ -71,7 +71,7 @@ pub const KNOWN_PATHS_PER_KEY: usize = 32;
 pub const KNOWN_PATH_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Number of uses of a RETRY token: an INIT and its repeats.
-pub const TOKEN_USES: u32 = 1 + INIT_REPEATS;
+pub const TOKEN_USES: u32 = PROBES as u32 * (1 + INIT_REPEATS);
 
 /// Number of RETRY tokens whose uses are counted: at 100 bytes each, 400 KiB.
 pub const TOKENS_COUNTED: usize = 4096;
@@ -251,6 +251,10 @@ pub const BUSY: Duration = Duration::from_millis(100);
 /// Number of unanswered repeats after which a controller makes a new INIT: an agent that has restarted may
 /// take the old one for a replay.
 pub const INIT_REPEATS: u32 = 4;
+
+/// Round-trip time from which on a repeat of an INIT is two datagrams (RFC 9002 §6.2.4 has it so for probes): the second
+/// loss in a row costs twice the time of the first. On a shorter path an answer is more likely late than lost.
+pub const COPIED_RTT: Duration = Duration::from_millis(10);
 
 /// Maximum number of outstanding INITs of one session and path: a first one, and one for each RETRY that may have
 /// been forged.

@@ -1,7 +1,8 @@
 //! Round-trip time of a path, estimated from acknowledgements (RFC 9002 §5).
 //!
-//! It computes durations and sets no timer. Invariant: before the first sample every estimate follows from
-//! the initial value, and afterwards none does.
+//! It computes durations and sets no timer. Invariant: before the first sample every estimate follows from the initial
+//! values, and afterwards none does, but for the variation that an earlier session has measured on what seems to be the
+//! same path.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use super::limits::{GRANULARITY, MAX_ACK_DELAY};
 pub struct RttEstimator {
     smoothed: Duration,
     var: Duration,
+    /// True if both are those of an earlier session, until the first sample.
+    is_remembered: bool,
     sampled: Option<Sampled>,
 }
 
@@ -23,13 +26,26 @@ struct Sampled {
 }
 
 impl RttEstimator {
-    /// Creates an estimator without samples. `initial` comes from an earlier session or is a default.
+    /// Creates an estimator without samples.
     #[must_use]
     pub fn new(initial: Duration) -> Self {
         Self {
             smoothed: initial,
             var: initial / 2,
+            is_remembered: false,
             sampled: None,
+        }
+    }
+
+    /// Creates an estimator without samples from the estimates of an earlier session. A first sample from half to twice
+    /// of the remembered time continues its variation.
+    #[must_use]
+    pub fn remembered(smoothed: Duration, variation: Duration) -> Self {
+        let smoothed = smoothed.max(GRANULARITY);
+        Self {
+            var: variation.min(smoothed / 2),
+            is_remembered: true,
+            ..Self::new(smoothed)
         }
     }
 
@@ -41,8 +57,13 @@ impl RttEstimator {
                 latest: rtt,
                 min: rtt,
             });
+            let is_similar = rtt * 2 >= self.smoothed && rtt <= self.smoothed * 2;
+            self.var = if std::mem::take(&mut self.is_remembered) && is_similar {
+                (rtt / 2).min((self.var * 3 + self.smoothed.abs_diff(rtt)) / 4)
+            } else {
+                rtt / 2
+            };
             self.smoothed = rtt;
-            self.var = rtt / 2;
             return;
         };
         sampled.latest = rtt;
@@ -73,8 +94,8 @@ impl RttEstimator {
     }
 
     /// Returns the mean variation.
-    #[cfg(test)]
-    fn var(&self) -> Duration {
+    #[must_use]
+    pub fn var(&self) -> Duration {
         self.var
     }
 
@@ -134,6 +155,27 @@ mod tests {
         assert_eq!(rtt.min(), ms(100));
         assert_eq!(rtt.pto(), ms(300) + MAX_ACK_DELAY);
         assert!(!rtt.is_sampled());
+    }
+
+    #[test]
+    fn a_first_sample_like_the_remembered_time_continues_its_variation() {
+        let remembered = RttEstimator::remembered(ms(100), ms(4));
+        assert_eq!(remembered.pto(), ms(116) + MAX_ACK_DELAY);
+        for (sample, var) in [(50, ms(31) / 2), (100, ms(3)), (104, ms(4)), (200, ms(28))] {
+            let mut rtt = remembered;
+            rtt.on_sample(ms(sample), ms(0));
+            assert_eq!((rtt.smoothed(), rtt.min()), (ms(sample), ms(sample)));
+            assert_eq!(rtt.var(), var, "after {sample} ms");
+        }
+        // Another path.
+        for sample in [49, 201] {
+            let mut rtt = remembered;
+            rtt.on_sample(ms(sample), ms(0));
+            assert_eq!(rtt.var(), ms(sample) / 2, "after {sample} ms");
+        }
+        // A variation that no estimate has is none.
+        let exaggerated = RttEstimator::remembered(ms(100), Duration::MAX);
+        assert_eq!(exaggerated.pto(), ms(300) + MAX_ACK_DELAY);
     }
 
     #[test]

@@ -41,6 +41,8 @@ fn of_handshakes() -> Vec<(&'static str, u64)> {
             session::INITS as u64,
         ),
         ("repeats of an INIT", session::INIT_REPEATS.into()),
+        ("repeat over a long path", session::PROBES.into()),
+        ("round-trip time of a long path", ms(session::COPIED_RTT)),
         (
             "resets followed before RESP",
             session::RESETS_FOLLOWED.into(),

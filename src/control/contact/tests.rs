@@ -6,6 +6,7 @@ const TICKET: Ticket = Ticket {
     epoch: 1,
     offset: 0,
     rtt: Duration::from_millis(1),
+    variation: Duration::ZERO,
 };
 const TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -89,6 +89,7 @@ fn connected_on(query: &mut Query, session: SessionHandle, path: Path) {
             epoch: 1,
             offset: 0,
             rtt: Duration::ZERO,
+            variation: Duration::ZERO,
         },
         early: Early::Refused,
     });

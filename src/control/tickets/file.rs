@@ -21,8 +21,11 @@ use crate::time::micros;
 /// Bytes of the header and of each record.
 const RECORD: usize = 64;
 
+/// Bytes of the sum at the end of a record.
+const SUM: usize = 4;
+
 /// First bytes of the header; the id of the boot follows, padded with zeros.
-const MAGIC: &[u8; 24] = b"udpagent tickets, v. 1\n\0";
+const MAGIC: &[u8; 24] = b"udpagent tickets, v. 2\n\0";
 
 /// Ticket in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,11 +136,13 @@ pub(super) fn encode(boot: &str, entries: &[Entry]) -> Option<Vec<u8>> {
     bytes.extend_from_slice(&header(boot)?);
     for entry in entries {
         let begin = bytes.len();
-        let rtt = u32::try_from(micros(entry.ticket.rtt)).unwrap_or(u32::MAX);
+        let [rtt, variation] = [entry.ticket.rtt, entry.ticket.variation]
+            .map(|time| u32::try_from(micros(time)).unwrap_or(u32::MAX));
         bytes.extend_from_slice(&entry.agent.0);
         bytes.extend_from_slice(&entry.ticket.epoch.to_le_bytes());
         bytes.extend_from_slice(&entry.ticket.offset.to_le_bytes());
         bytes.extend_from_slice(&rtt.to_le_bytes());
+        bytes.extend_from_slice(&variation.to_le_bytes());
         bytes.extend_from_slice(&entry.stored.to_le_bytes());
         let check = check(&bytes[begin..]);
         bytes.extend_from_slice(&check);
@@ -154,11 +159,12 @@ fn header(boot: &str) -> Option<[u8; RECORD]> {
 }
 
 fn decode(record: &[u8; RECORD]) -> Option<Entry> {
-    let (covered, sum) = record.split_at(RECORD - 8);
+    let (covered, sum) = record.split_at(RECORD - SUM);
     let (key, rest) = covered.split_first_chunk::<32>()?;
     let (epoch, rest) = rest.split_first_chunk()?;
     let (offset, rest) = rest.split_first_chunk()?;
     let (rtt, rest) = rest.split_first_chunk()?;
+    let (variation, rest) = rest.split_first_chunk()?;
     let (stored, _) = rest.split_first_chunk()?;
     (sum == check(covered)).then(|| Entry {
         agent: PublicKey(*key),
@@ -166,16 +172,18 @@ fn decode(record: &[u8; RECORD]) -> Option<Entry> {
             epoch: u64::from_le_bytes(*epoch),
             offset: i64::from_le_bytes(*offset),
             rtt: Duration::from_micros(u32::from_le_bytes(*rtt).into()),
+            variation: Duration::from_micros(u32::from_le_bytes(*variation).into()),
         },
         stored: u32::from_le_bytes(*stored),
     })
 }
 
 /// Returns a sum that tells a whole record from a broken one. Another version of the hash makes all records broken.
-fn check(covered: &[u8]) -> [u8; 8] {
+fn check(covered: &[u8]) -> [u8; SUM] {
     let mut hasher = DefaultHasher::new();
     hasher.write(covered);
-    hasher.finish().to_le_bytes()
+    let [sum @ .., _, _, _, _] = hasher.finish().to_le_bytes();
+    sum
 }
 
 #[cfg(test)]
@@ -194,6 +202,7 @@ mod tests {
                 epoch: u64::from(stored) + 1,
                 offset: -i64::from(stored),
                 rtt: Duration::from_micros(u64::from(stored) * 3),
+                variation: Duration::from_micros(stored.into()),
             },
             stored,
         }

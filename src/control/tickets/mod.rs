@@ -184,6 +184,8 @@ fn is_news(known: &Ticket, learned: &Ticket) -> bool {
     known.epoch != learned.epoch
         || known.offset.abs_diff(learned.offset) > micros(limits::TICKET_DRIFT)
         || most > 2 * least && most > least + limits::TICKET_RTT
+        // Of a time for an answer.
+        || 4 * known.variation.abs_diff(learned.variation) > limits::TICKET_RTT
 }
 
 /// Returns the boot-time clock in seconds.
@@ -214,6 +216,7 @@ mod tests {
         epoch: u64::MAX,
         offset: i64::MIN,
         rtt: Duration::from_micros(1234),
+        variation: Duration::from_micros(56),
     };
 
     fn key(seed: u8) -> PublicKey {
@@ -352,6 +355,7 @@ mod tests {
             epoch,
             offset,
             rtt: Duration::from_millis(rtt),
+            variation: Duration::ZERO,
         };
         let known = ticket(1, 0, 20);
         for (learned, stored) in [
@@ -364,6 +368,12 @@ mod tests {
         ] {
             assert_eq!(is_news(&known, &learned), stored, "{learned:?}");
         }
+        let varied = |millis| Ticket {
+            variation: Duration::from_millis(millis),
+            ..known
+        };
+        assert!(!is_news(&known, &varied(2)));
+        assert!(is_news(&known, &varied(3)) && is_news(&varied(3), &known));
         // On a fast network the load of the machine changes it several times over.
         assert!(!is_news(&ticket(1, 0, 1), &ticket(1, 0, 11)));
         assert!(is_news(&ticket(1, 0, 1), &ticket(1, 0, 12)));

@@ -57,6 +57,8 @@ pub struct KnownPath {
     pub window: Option<u64>,
     /// Its round-trip time without a queue.
     pub rtt: Duration,
+    /// Mean variation of its round-trip time, for the timers of the session; a controller returns 0.
+    pub variation: Duration,
 }
 
 /// A congestion controller. Sans-IO, like everything in this layer.

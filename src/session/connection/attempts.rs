@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     resets: u32,
     /// True if an INIT is to be sent now.
     due: bool,
+    /// Number of times that the last INIT is to be sent once more now.
+    copies: u8,
     /// Number of times that the time for an answer has passed.
     timeouts: u32,
     /// Time at which the next INIT is due.
@@ -44,6 +46,7 @@ impl Attempt {
             retries: 0,
             resets: 0,
             due: true,
+            copies: 0,
             timeouts: 0,
             repeat_at: None,
         }
@@ -56,6 +59,13 @@ impl Attempt {
 
     fn has(&self, init: SessionId) -> bool {
         self.flights.iter().any(|flight| flight.id == init)
+    }
+
+    /// Returns true, once for each copy, if the last INIT is to be sent once more now.
+    pub(super) fn take_copy(&mut self) -> bool {
+        let is_due = !self.due && self.copies > 0;
+        self.copies -= u8::from(is_due);
+        is_due
     }
 
     /// Records that an INIT is sent. `pto` is the time for an answer; a busy agent, which has sent RETRY, gets more.
@@ -99,6 +109,7 @@ impl Attempt {
             flight.repeats = limits::INIT_REPEATS;
         }
         self.due = true;
+        self.copies = 0;
     }
 }
 
@@ -138,7 +149,8 @@ impl Attempts {
 
     /// Returns the index of an attempt whose INIT is to be sent now.
     pub(super) fn due(&self) -> Option<usize> {
-        self.begun.iter().position(|attempt| attempt.due)
+        let is_due = |attempt: &Attempt| attempt.due || attempt.copies > 0;
+        self.begun.iter().position(is_due)
     }
 
     /// Returns the attempt that a datagram from an address answers.
@@ -161,13 +173,14 @@ impl Attempts {
         repeats.chain(next).min()
     }
 
-    /// Makes due what the time has come for.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// Makes due what the time has come for. A repeat is `datagrams` datagrams.
+    pub(super) fn handle_timeout(&mut self, now: Instant, datagrams: u8) {
         for attempt in &mut self.begun {
             if attempt.repeat_at.is_some_and(|at| at <= now) {
                 attempt.repeat_at = None;
                 attempt.timeouts += 1;
                 attempt.due = true;
+                attempt.copies = datagrams.saturating_sub(1);
             }
         }
         if self.next_at <= now {

@@ -15,6 +15,7 @@ use super::init_flight::InitFlight;
 use crate::crypto::{AgentMac, Initiator, PublicKey, TrafficKeys};
 use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
+use crate::session::rtt::RttEstimator;
 use crate::session::{Config, Connect, Drop, Ecn, Path, Ticket, limits};
 use crate::time::{Instant, micros};
 use crate::wire::limits::{INIT_HEADER, INVITE, MAC, MIN_DATAGRAM, TOKEN};
@@ -86,6 +87,11 @@ impl Connecting {
     ) -> Option<(&[u8], Path, Option<NewId>)> {
         let index = self.attempts.due()?;
         let attempt = &mut self.attempts.begun[index];
+        let path = attempt.path;
+        if attempt.take_copy() {
+            let flight = self.attempts.begun[index].flights.last()?;
+            return Some((&flight.datagram, path, None));
+        }
         attempt.on_sent(now, pto);
         let stale = attempt
             .flights
@@ -107,6 +113,18 @@ impl Connecting {
         let attempt = &self.attempts.begun[index];
         let flight = attempt.flights.last()?;
         Some((&flight.datagram, attempt.path, new_id))
+    }
+
+    /// Makes the repeats due whose time has come. Where another timeout costs the user most, and a datagram is more
+    /// likely lost than late, a repeat is two datagrams, as a probe is.
+    pub(in crate::session) fn on_init_timeout(&mut self, now: Instant) {
+        let is_long = |ticket: Ticket| ticket.rtt >= limits::COPIED_RTT;
+        let datagrams = if self.ticket.is_some_and(is_long) {
+            limits::PROBES
+        } else {
+            1
+        };
+        self.attempts.handle_timeout(now, datagrams);
     }
 
     /// Creates an INIT. A token is used for one INIT and its repeats only: if they are not answered, it may
@@ -258,7 +276,9 @@ impl Connecting {
     }
 
     /// Returns the ticket for the next session.
-    pub(in crate::session) fn ticket(now: Instant, hello: &Hello, rtt: Duration) -> Ticket {
+    pub(in crate::session) fn ticket(now: Instant, hello: &Hello, rtt: &RttEstimator) -> Ticket {
+        let variation = rtt.var();
+        let rtt = rtt.smoothed();
         // The agent's time was read half a round trip ago.
         let agent_now = micros(hello.agent_time).saturating_add(micros(rtt / 2));
         let offset =
@@ -267,6 +287,7 @@ impl Connecting {
             epoch: hello.epoch,
             offset,
             rtt,
+            variation,
         }
     }
 }

@@ -32,10 +32,11 @@ use std::time::Duration;
 
 use crate::crypto::{PublicKey, ReplayWindow, ResetToken, TrafficKeys};
 use crate::rng::Rng;
+use crate::session::rtt::RttEstimator;
 use crate::session::streams::{Pace, Side, Streams};
 use crate::session::{
     Account, AddressRule, Closed, Command, Config, Connect, Event, Held, InitFingerprint, Path,
-    SessionHandle, limits,
+    SessionHandle, Ticket, limits,
 };
 use crate::time::Instant;
 use crate::wire::limits::{INVITE, MIN_DATAGRAM};
@@ -157,9 +158,9 @@ impl Session {
         config: &Config,
         rng: &mut Rng,
     ) -> Self {
-        let rtt = connect.ticket.map_or(limits::INITIAL_RTT, |ticket| {
-            ticket.rtt.max(limits::GRANULARITY)
-        });
+        let remembered = connect
+            .ticket
+            .map(|Ticket { rtt, variation, .. }| RttEstimator::remembered(rtt, variation));
         let (session, timeout, first) = (connect.session, connect.timeout, connect.first.clone());
         let path = PathState::validated(connect.path);
         let state = State::Connecting(Box::new(Connecting::new(now, connect, config.max_datagram)));
@@ -171,10 +172,12 @@ impl Session {
             state,
             ids,
             path,
-            rtt,
             config,
             rng,
         );
+        if let Some(remembered) = remembered {
+            this.recovery.rtt = remembered;
+        }
         // An empty write would open the call, and an open call causes keep-alive PINGs.
         if !first.is_empty() {
             this.streams
@@ -199,7 +202,6 @@ impl Session {
             State::Established,
             ids,
             accept.path,
-            limits::INITIAL_RTT,
             config,
             rng,
         );
@@ -228,11 +230,11 @@ impl Session {
         state: State,
         (local, remote): (SessionId, SessionId),
         path: PathState,
-        rtt: Duration,
         config: &Config,
         rng: &mut Rng,
     ) -> Self {
-        let mut recovery = Recovery::new(now, rtt, MIN_DATAGRAM as u64, rng.u64());
+        let datagram = MIN_DATAGRAM as u64;
+        let mut recovery = Recovery::new(now, limits::INITIAL_RTT, datagram, rng.u64());
         // Counter 0 stands for the handshake message.
         recovery.sent.skip();
         Self {
@@ -304,7 +306,7 @@ impl Session {
         match timer {
             Timer::Init => {
                 if let State::Connecting(connecting) = &mut self.state {
-                    connecting.attempts.handle_timeout(now);
+                    connecting.on_init_timeout(now);
                 }
             }
             Timer::Contact => self.end(Closed::Unreachable),

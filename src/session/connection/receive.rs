@@ -119,7 +119,7 @@ impl Session {
             });
             return;
         }
-        let ticket = Connecting::ticket(now, &established.hello, self.recovery.rtt.smoothed());
+        let ticket = Connecting::ticket(now, &established.hello, &self.recovery.rtt);
         self.events.push_back(Event::Connected {
             session: self.id,
             path: self.path.path,

@@ -114,15 +114,26 @@ impl Recovery {
         self.congestion.resume(known);
     }
 
+    /// Begins with the round-trip time of a path and its variation.
+    pub(in crate::session) fn resume_round_trip(&mut self, known: &KnownPath) {
+        self.rtt = RttEstimator::remembered(known.rtt, known.variation);
+    }
+
     /// Returns what was learned of the path, if anything.
     pub(in crate::session) fn known_path(&self) -> Option<KnownPath> {
-        self.congestion.known_path()
+        let variation = self.rtt.var();
+        let known = self.congestion.known_path()?;
+        Some(KnownPath { variation, ..known })
     }
 
     /// Handles the round-trip time of the handshake.
     pub(in crate::session) fn on_handshake_rtt(&mut self, rtt: Duration) {
         self.rtt.on_sample(rtt, Duration::ZERO);
-        self.congestion.resume(KnownPath { window: None, rtt });
+        self.congestion.resume(KnownPath {
+            window: None,
+            rtt,
+            variation: self.rtt.var(),
+        });
     }
 
     /// Adopts the size of datagrams from now on.

@@ -2,7 +2,8 @@
 //!
 //! A hint for congestion control, which checks it against the path, and a budget until the address is validated again.
 //! Invariants: nothing is remembered of an address that was not validated; the memory is bounded, and a key has its own
-//! share of it; [`limits::KNOWN_PATH_SESSIONS`] at a time use an entry.
+//! share of it; [`limits::KNOWN_PATH_SESSIONS`] at a time use the window and the budget of an entry, and any number its
+//! round-trip time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -60,6 +61,12 @@ impl KnownPaths {
             entries.pop_front();
         }
         entries.push_back(entry);
+    }
+
+    /// Returns what is known, for the timers of a session.
+    fn get(&mut self, now: Instant, account: Account, address: IpAddr) -> Option<KnownPath> {
+        let known = self.find(account, address)?;
+        is_fresh(known, now).then_some(known.path)
     }
 
     /// Lends what is known to a session.
@@ -131,11 +138,15 @@ impl Endpoint {
         if let Some(admission) = &mut self.admission
             && let Some(identity) = &session.identity
             && let Some(address) = session.path.path.remote.ip()
-            && let Some(known) = admission.known_paths.lend(now, identity.account, address)
+            && let Some(known) = admission.known_paths.get(now, identity.account, address)
         {
-            session.recovery.resume(known);
-            session.path.trust_address();
-            session.known_path_of = Some(address);
+            session.recovery.resume_round_trip(&known);
+            let lent = admission.known_paths.lend(now, identity.account, address);
+            if let Some(known) = lent {
+                session.recovery.resume(known);
+                session.path.trust_address();
+                session.known_path_of = Some(address);
+            }
         }
     }
 }
@@ -164,6 +175,7 @@ mod tests {
             path: KnownPath {
                 window: Some(window),
                 rtt: Duration::from_millis(50),
+                variation: Duration::from_millis(5),
             },
             learned,
             filled: learned,

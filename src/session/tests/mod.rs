@@ -7,8 +7,10 @@ pub mod handmade;
 mod inits;
 mod migration;
 mod retries;
+mod short_exchanges;
 mod violations;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ struct Pair {
     /// True if the agent consumes all data and sends it back.
     echo: bool,
     sizes: Sizes,
+    /// Of the next datagrams that are sent: true if it is lost.
+    losses: VecDeque<bool>,
 }
 
 fn address(agent: bool) -> PeerAddr {
@@ -107,6 +111,7 @@ impl Pair {
             agent_events: Vec::new(),
             echo: true,
             sizes: Sizes::default(),
+            losses: VecDeque::new(),
         }
     }
 
@@ -157,7 +162,9 @@ impl Pair {
             };
             while let Some(transmit) = endpoint.poll_transmit(self.now, &mut buf) {
                 for datagram in self.sizes.carried(self.now, endpoint, &transmit, &buf) {
-                    self.wire.push((self.now + self.delay, to_agent, datagram));
+                    if !self.losses.pop_front().unwrap_or(false) {
+                        self.wire.push((self.now + self.delay, to_agent, datagram));
+                    }
                 }
             }
         }

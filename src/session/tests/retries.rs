@@ -48,6 +48,7 @@ fn a_controller_gives_an_agent_time_that_has_answered_with_retry() {
         epoch: 1,
         offset: 0,
         rtt: Duration::from_millis(1),
+        variation: Duration::ZERO,
     };
     // Time until an INIT that is lost is sent again.
     let repeat_after = |retry: bool| {
@@ -73,6 +74,36 @@ fn a_controller_gives_an_agent_time_that_has_answered_with_retry() {
     };
     assert!(repeat_after(false) < limits::BUSY / 2);
     assert_eq!(repeat_after(true), limits::BUSY);
+}
+
+#[test]
+fn a_repeat_over_a_long_path_is_two_datagrams() {
+    let repeat_over = |ticket: Option<Ticket>| {
+        let mut pair = Pair::new(Duration::ZERO);
+        pair.connect(1, ticket, b"x");
+        let first = pair.wire.clone();
+        assert_eq!(first.len(), 1);
+        pair.wire.clear();
+        let sent_at = pair.now;
+        pair.now = pair.controller.poll_timeout().expect("it is in flight");
+        pair.controller.handle_timeout(pair.now);
+        pair.drain_transmits();
+        assert!(pair.wire.iter().all(|copy| copy.2 == first[0].2));
+        (pair.wire.len(), pair.now.since(sent_at))
+    };
+    let over = |rtt| Ticket {
+        epoch: 1,
+        offset: 0,
+        rtt,
+        variation: Duration::from_millis(2),
+    };
+    let long = over(limits::COPIED_RTT);
+    let short = over(limits::COPIED_RTT / 2);
+    let timeout = Duration::from_millis(8) + limits::MAX_ACK_DELAY;
+    assert_eq!(repeat_over(Some(long)), (2, long.rtt + timeout));
+    assert_eq!(repeat_over(Some(short)), (1, short.rtt + timeout));
+    // As long as the path is not known.
+    assert_eq!(repeat_over(None).0, 1);
 }
 
 #[test]

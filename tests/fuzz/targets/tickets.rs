@@ -23,6 +23,7 @@ fuzz_target!(|input: (&[u8], Vec<(u16, u8)>, u16, &[u8])| {
                 epoch: number.into(),
                 offset: -i64::from(number),
                 rtt: Duration::from_micros(number.into()),
+                variation: Duration::from_micros(number.into()),
             };
             (PublicKey([number; 32]), ticket)
         })

@@ -181,6 +181,7 @@ impl Handshake {
             epoch: 0,
             offset: input.word().cast_signed(),
             rtt: Duration::from_micros(input.varint() >> 20),
+            variation: Duration::from_micros(input.varint() >> 20),
         };
         let first = Bytes::from(vec![5; usize::from(input.byte()) * 10]);
         self.frames.calls = u32::from(!first.is_empty());

@@ -328,6 +328,10 @@ impl Controller for Bbr {
         let rtt = self.min_rtt.estimate()?;
         let window = self.pipe.ever.then(|| volume(self.rate(), rtt));
         let window = window.filter(|&window| window > 0);
-        Some(KnownPath { window, rtt })
+        Some(KnownPath {
+            window,
+            rtt,
+            variation: Duration::ZERO,
+        })
     }
 }

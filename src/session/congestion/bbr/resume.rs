@@ -134,6 +134,7 @@ mod tests {
         KnownPath {
             window: Some(megabits * 125 * rtt_ms),
             rtt: Duration::from_millis(rtt_ms),
+            variation: Duration::ZERO,
         }
     }
 
@@ -172,7 +173,11 @@ mod tests {
         for (rtt_ms, datagrams) in [(1, 10), (50, 10), (125, 20), (200, 32), (900, 32)] {
             let mut bbr = Bbr::new(Instant::ZERO, 1200, 1);
             let rtt = Duration::from_millis(rtt_ms);
-            bbr.begin_with(KnownPath { window: None, rtt });
+            bbr.begin_with(KnownPath {
+                window: None,
+                rtt,
+                variation: Duration::ZERO,
+            });
             let window = datagrams * 1200;
             assert_eq!(bbr.window(), window);
             assert_eq!(bbr.pacing_rate(), STARTUP_GAIN.of(window * 1000 / rtt_ms));

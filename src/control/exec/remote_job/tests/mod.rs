@@ -70,6 +70,7 @@ fn ticket(epoch: u64, started: i64) -> Ticket {
         epoch,
         offset: -started,
         rtt: Duration::from_millis(1),
+        variation: Duration::ZERO,
     }
 }
 
