@@ -77,13 +77,58 @@ fn write_stderr(line: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::fs::File;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::process::Command;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::tcgetattr;
 
     use super::*;
     use crate::contain::contain;
+    use crate::message::status::UDPCTL_FAILURE;
 
     /// Variable that turns the test below into the failing program, in a child process.
     const CHILD: &str = "UDPAGENT_TEST_FAILURE";
+
+    /// Variable that turns the next test into a program that fails with its terminal in raw mode.
+    const TERMINAL: &str = "UDPAGENT_TEST_TERMINAL";
+
+    #[test]
+    fn a_panic_restores_the_terminal() {
+        if std::env::var_os(TERMINAL).is_some() {
+            install("udpctl", UDPCTL_FAILURE);
+            let _console = console::Console::enter_raw().unwrap();
+            panic!("no reason");
+        }
+        let open = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let window = openpt(open).unwrap();
+        grantpt(&window).unwrap();
+        unlockpt(&window).unwrap();
+        let name = ptsname(&window, Vec::new()).unwrap();
+        let name = OsStr::from_bytes(name.as_bytes());
+        let terminal = File::options().read(true).write(true).open(name).unwrap();
+        let before = tcgetattr(&window).unwrap();
+        let this = "cli::failure::tests::a_panic_restores_the_terminal";
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this, "--nocapture"])
+            .env(TERMINAL, "1")
+            .stdin(terminal.try_clone().unwrap())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(255), "{stderr}");
+        // The line begins behind what the command has left.
+        assert!(
+            stderr.starts_with("\r\nudpctl: thread ") && stderr.contains(" failed: no reason ("),
+            "{stderr}"
+        );
+        let after = tcgetattr(&window).unwrap();
+        assert_eq!(after.local_modes, before.local_modes);
+        assert_eq!(after.input_modes, before.input_modes);
+        assert_eq!(after.output_modes, before.output_modes);
+    }
 
     #[test]
     fn a_panic_in_a_thread_ends_the_program_with_a_status_and_one_line() {

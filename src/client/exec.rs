@@ -10,8 +10,8 @@ use crossbeam_channel::never;
 
 use super::{Client, Error, Host};
 use crate::control::exec::{
-    Failure, Finish, Fleet, Goal, HostFileError, JobRequest, Settings, Style, Surroundings, Task,
-    TaskHost, TerminalMode, Verbosity, run,
+    ATTACH, Failure, Finish, Fleet, Goal, HostFileError, JobRequest, Settings, Style, Surroundings,
+    Task, TaskHost, TerminalMode, Verbosity, run,
 };
 use crate::control::limits;
 use crate::control::stdio::{Sink, Streams};
@@ -160,6 +160,7 @@ impl<'a> Exec<'a> {
             style: Style::Plain,
             stdin: self.stdin.is_some(),
             terminal_mode: TerminalMode::Apart,
+            way_back: ATTACH,
             forward: Vec::new(),
             verbosity: Verbosity::Silent,
             fleet: Fleet::default(),

@@ -114,6 +114,10 @@ pub const BATCH_RECORDS: usize = 1000;
 /// them all takes milliseconds.
 pub const BATCH_HISTORY: Duration = Duration::from_secs(1);
 
+/// Messages during a command on a terminal that are written again once the terminal is restored: more than a link that
+/// comes and goes for hours should cause.
+pub const TERMINAL_MESSAGES: usize = 32;
+
 /// Time for which a run that is left writes what is queued. A stopped terminal must not keep the user.
 pub const LEAVE: Duration = Duration::from_millis(500);
 

@@ -1,15 +1,20 @@
-//! Signals as values on a channel, and the end of the process by SIGINT.
+//! Signals as values on a channel, and the end of the process by one of them.
 //!
 //! Not their meaning, which the receiver decides. Invariant: the process ends by a signal only if it has caught that one.
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, bounded};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGBUS, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM,
+    SIGTRAP, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+
+use crate::message::status::interrupted;
 
 /// Room for the state of a process in most cases: a file of the kernel's does not tell its length.
 const STATUS: usize = 4096;
@@ -17,8 +22,22 @@ const STATUS: usize = 4096;
 /// Signals that are queued until the loop takes the first. The second one already ends a program at once.
 const PENDING: usize = 16;
 
-/// True once SIGINT was caught.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Signals that end a program which has not caught them, apart from those that [`catch_end`] catches. SIGILL, SIGFPE and
+/// SIGSEGV are left out: after a fault of the program, nothing may be relied on.
+const FATAL: [i32; 13] = [
+    SIGABRT, SIGALRM, SIGBUS, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTRAP, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGXCPU, SIGXFSZ,
+];
+
+/// Signals that were caught, one bit each.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+
+/// Signals that end the process once it has caught them, one bit each; none that is passed on to a command.
+static FINAL: AtomicU64 = AtomicU64::new(0);
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
 
 /// Catches SIGINT, SIGTERM, SIGHUP, SIGWINCH and the signals to forward. A signal that the process was started to
 /// ignore, as by nohup(1), stays ignored unless it is to be forwarded.
@@ -30,12 +49,29 @@ pub fn catch(forward: &[i32]) -> io::Result<Receiver<i32>> {
     catch_end(&more)
 }
 
+/// Catches, for a program that has changed the modes of its terminal, also SIGTSTP, SIGCONT and the signals that would end
+/// it, so that it can restore them before.
+///
+/// # Errors
+/// If the system refuses.
+pub fn catch_with_terminal(forward: &[i32]) -> io::Result<Receiver<i32>> {
+    let is_ours = |signal: &i32| !forward.contains(signal);
+    let fatal: Vec<i32> = not_ignored(FATAL).filter(is_ours).collect();
+    for &signal in &fatal {
+        FINAL.fetch_or(bit(signal), Ordering::SeqCst);
+    }
+    let more = not_ignored([SIGTSTP, SIGCONT]).chain(fatal);
+    let more: Vec<i32> = more.chain(forward.iter().copied()).collect();
+    catch(&more)
+}
+
 /// Catches SIGINT, SIGTERM, SIGHUP and `more`. One of the first three that is ignored stays ignored unless it is among
 /// `more`.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
+    FINAL.fetch_or(bit(SIGINT), Ordering::SeqCst);
     let (sender, receiver) = bounded(PENDING);
     let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
     let mut signals = Signals::new(ours.chain(more.iter().copied()))?;
@@ -43,9 +79,7 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
-                if signal == SIGINT {
-                    INTERRUPTED.store(true, Ordering::SeqCst);
-                }
+                CAUGHT.fetch_or(bit(signal), Ordering::SeqCst);
                 // Further signals tell nothing new when the channel is full.
                 let _ = sender.try_send(signal);
             }
@@ -53,12 +87,15 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     Ok(receiver)
 }
 
-/// Ends the process by SIGINT if it was caught. A shell stops its loop only if the command ends by the signal: one that
-/// exits with 130 may have handled it (`bash(1)`, SIGNALS). Otherwise the function returns.
-pub fn end_if_interrupted() {
-    if INTERRUPTED.load(Ordering::SeqCst) {
+/// Ends the process by the signal of an exit status, 128+n, if that was caught and is SIGINT, or is not passed on and would
+/// have ended a program that has not caught it. A shell stops its loop only if the command ends by SIGINT: one that exits
+/// with 130 may have handled it (`bash(1)`, SIGNALS). Otherwise the function returns.
+pub fn end_by_signal(status: u8) {
+    let caught = CAUGHT.load(Ordering::SeqCst) & FINAL.load(Ordering::SeqCst);
+    let is_caught = |signal: &i32| caught & bit(*signal) != 0 && interrupted(*signal) == status;
+    if let Some(signal) = [SIGINT].into_iter().chain(FATAL).find(is_caught) {
         // On a failure the caller exits with the status of the signal.
-        let _ = emulate_default_handler(SIGINT);
+        let _ = emulate_default_handler(signal);
     }
 }
 
@@ -67,7 +104,7 @@ pub fn not_ignored(signals: impl IntoIterator<Item = i32>) -> impl Iterator<Item
     let ignored = ignored();
     signals
         .into_iter()
-        .filter(move |signal| ignored & (1 << (signal - 1)) == 0)
+        .filter(move |&signal| ignored & bit(signal) == 0)
 }
 
 /// Returns the signals that this process ignores, one bit each; see proc_pid_status(5).

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::process::Command;
 
-use crate::harness::{Agent, Child, Test, User, eventually, port_to_keep};
+use crate::harness::{Agent, Child, Pty, Test, User, eventually, port_to_keep};
 
 /// Shows the hosts file $1 in place of the system's to the program that follows.
 const WITH_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
@@ -141,4 +141,30 @@ fn a_command_that_reaches_an_agent_at_both_addresses_starts_once() {
         let started = std::fs::read_to_string(&starts).unwrap();
         assert_eq!(started, "start\n".repeat(run));
     }
+}
+
+#[test]
+fn a_message_that_a_screen_has_painted_over_is_written_again_when_the_terminal_is_restored() {
+    if !is_possible() {
+        return;
+    }
+    let user = User::new();
+    user.authorize("");
+    let agent = Agent::start(&user, &["--bind", &format!("127.0.0.1:{}", port_to_keep())]);
+    let address = agent.target();
+    let twin = format!("twin:{}", agent.port_of("127.0.0.1"));
+    let mut pty = Pty::start(udpctl(&user, &["shell", &twin]));
+    pty.type_in("echo $((6 * 7))ready\r");
+    pty.shows("42ready");
+    pty.type_in("~.");
+    pty.wait();
+    let mut pty = Pty::start(udpctl(&user, &["shell", "-v", "--attach", &twin]));
+    let message = format!("udpctl: {twin}: answered at {address}\r\n");
+    pty.shows(&message);
+    // The screen is cleared and drawn.
+    pty.shows("\x1b[H\x1b[J");
+    pty.type_in("exit\r");
+    pty.shows("logout");
+    pty.shows(&message);
+    assert_eq!(pty.wait(), Some(0), "{}", pty.rest());
 }

@@ -47,6 +47,7 @@ mod runs;
 mod sandbox;
 mod script;
 mod service;
+mod shell;
 mod signals;
 mod slow_reader;
 mod ssh;

@@ -38,13 +38,13 @@ fn a_remote_shell_has_keys_window_size_and_exit_status() {
 fn attach_shows_the_last_screenful_after_a_disconnect() {
     let here = Terminal::new();
     let agent = here.user.agent();
-    here.remote_shell(&agent, "--on-disconnect keep");
+    here.remote_shell(&agent, "");
     here.line("echo before");
     here.shows("before");
     here.at("there>");
     here.keys(&["~", "."]);
     here.is("the way back", |screen| {
-        screen.contains("left; \"udpctl attach")
+        screen.contains("left, and it goes on; \"udpctl attach")
     });
     here.prompt();
     here.line("clear");
@@ -66,16 +66,14 @@ fn an_editor_a_pager_and_a_monitor_are_usable() {
     let (target, file) = (agent.target(), here.user.path("text"));
     let path = file.display();
 
-    here.line(&format!(
-        "udpctl exec -t --on-disconnect keep {target} -- vim -u NONE {path}"
-    ));
+    here.line(&format!("udpctl exec -t {target} -- vim -u NONE {path}"));
     here.is("an empty buffer", |screen| screen.contains("[New File]"));
     here.keys(&["i", "first", "Enter", "second", "Escape"]);
     here.shows("second");
     // The user detaches in the middle of it, and attaches again.
     here.keys(&["Enter", "~", "."]);
     here.is("the way back", |screen| {
-        screen.contains("left; \"udpctl attach")
+        screen.contains("left, and it goes on; \"udpctl attach")
     });
     here.prompt();
     here.is("the shell's own screen", |screen| {

@@ -137,6 +137,10 @@ fn a_user_before_the_host_points_to_the_user_option() {
             &["ping", "root@web1", "web2"],
             "root@web1 is not a target; write the host alone: udpctl ping web1 web2",
         ),
+        (
+            &["shell", "-v", "root@web1"],
+            "root@web1 is not a target; to be another user: udpctl shell -v --user root web1",
+        ),
     ]);
 }
 

@@ -11,7 +11,7 @@ use crate::control::targets::{Expression, ParseExpressionError};
 use crate::duration;
 
 /// Time limit for the first answer of an agent.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 pub struct ContactTimeout {
     /// Give up if the agent does not answer within TIME
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s",

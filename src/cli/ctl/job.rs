@@ -120,7 +120,7 @@ fn ambiguous(label: &str, jobs: &[&JobView]) -> String {
 }
 
 /// Returns the length of a prefix of an id that no other job has, of at least eight digits.
-fn unique(id: &str, jobs: &[&JobView]) -> usize {
+pub fn unique(id: &str, jobs: &[&JobView]) -> usize {
     let same = |other: String| {
         std::iter::zip(id.bytes(), other.bytes())
             .take_while(|(a, b)| a == b)
@@ -201,14 +201,18 @@ impl JobHost {
             return Ok((id, None));
         }
         let label = &self.host.label;
-        let request = Request::Jobs { all: args.all };
-        let jobs = match self.ask(request, args, args.timeout.contact_timeout)? {
-            Reply::Jobs { jobs, .. } => jobs,
-            reply => bail!("{label}: {}", words(&unexpected(&reply))),
-        };
-        match wanted.among(label, &jobs) {
+        match wanted.among(label, &self.jobs(args)?) {
             Ok(job) => Ok(job),
             Err(why) => bail!("{label}: {why}"),
+        }
+    }
+
+    /// Returns the jobs that the agent lists.
+    pub fn jobs(&self, args: &JobArgs) -> Result<Vec<JobView>> {
+        let request = Request::Jobs { all: args.all };
+        match self.ask(request, args, args.timeout.contact_timeout)? {
+            Reply::Jobs { jobs, .. } => Ok(jobs),
+            reply => bail!("{}: {}", self.host.label, words(&unexpected(&reply))),
         }
     }
 

@@ -21,6 +21,7 @@ mod local;
 mod ping;
 mod reply;
 mod send;
+mod shell;
 mod ssh;
 mod targets;
 mod trust;
@@ -46,6 +47,7 @@ use self::jobs::JobsArgs;
 use self::kill::KillArgs;
 use self::ping::PingArgs;
 use self::send::SendArgs;
+use self::shell::ShellArgs;
 use self::ssh::SshArgs;
 use self::targets::TargetsArgs;
 use self::trust::TrustArgs;
@@ -53,7 +55,7 @@ use self::wait::WaitArgs;
 use super::{failure, memory};
 use crate::control::signals;
 use crate::control::targets::TargetsError;
-use crate::message::status::{INTERNAL, INTERRUPTED, UDPCTL_FAILURE, USAGE};
+use crate::message::status::{INTERNAL, UDPCTL_FAILURE, USAGE};
 
 /// Run commands on other machines over UDP and report their true results
 #[derive(Parser, Debug)]
@@ -69,6 +71,8 @@ pub struct Ctl {
 pub enum Command {
     /// Run a command on one or more hosts
     Exec(Box<ExecArgs>),
+    /// Start a login shell on a terminal of a host, or come back to one that was left
+    Shell(Box<ShellArgs>),
     /// Run a command, or a login shell, on one host by the command line of ssh
     Ssh(SshArgs),
     /// Run the commands of a file or a pipe, one JSON request a line, and print a JSON record for each
@@ -126,9 +130,7 @@ pub fn main() -> ExitCode {
             failed
         }
     });
-    if status == INTERRUPTED {
-        signals::end_if_interrupted();
-    }
+    signals::end_by_signal(status);
     // At once: threads that wait for a terminal or a pipe must not delay it.
     std::process::exit(status.into())
 }
@@ -145,6 +147,7 @@ fn refuse(words: &[OsString], error: &clap::Error) -> ! {
 fn run(command: &Command) -> Result<u8> {
     match command {
         Command::Exec(args) => exec::run(args),
+        Command::Shell(args) => shell::run(args),
         Command::Ssh(args) => ssh::run(args),
         Command::Batch(args) => batch::run(args),
         Command::Jobs(args) => jobs::run(args),
@@ -168,6 +171,7 @@ fn run(command: &Command) -> Result<u8> {
 const fn failure_status(command: &Command) -> u8 {
     match command {
         Command::Exec(_)
+        | Command::Shell(_)
         | Command::Ssh(_)
         | Command::Attach(_)
         | Command::Wait(_)

@@ -44,6 +44,7 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
             let line = Line::parse("send", &words[1..]).and_then(|line| line.message_hint());
             line.or_else(|| host_alone("send", &words[1..], error))
         }
+        (Some(&"shell"), ErrorKind::ValueValidation) => user_of_shell(&words[1..], error),
         (Some(subcommand), ErrorKind::ValueValidation) => {
             host_alone(subcommand, &words[1..], error)
         }
@@ -85,6 +86,22 @@ fn host_alone(subcommand: &str, words: &[&str], error: &clap::Error) -> Option<S
     Some(format!(
         "{refused} is not a target; write the host alone: {}",
         line([subcommand].into_iter().chain(words))
+    ))
+}
+
+/// Returns the hint for a `user@host` of `shell`.
+fn user_of_shell(words: &[&str], error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
+    let (user, host) = user_and_host(refused)?;
+    let words = words.iter().flat_map(|&word| match word {
+        word if word == refused => vec!["--user", user, host],
+        word => vec![word],
+    });
+    Some(format!(
+        "{refused} is not a target; to be another user: {}",
+        line(["shell"].into_iter().chain(words))
     ))
 }
 

@@ -2,7 +2,7 @@
 //! the beginning of a line, as in ssh(1).
 //!
 //! ```text
-//!   ~.   leave    ~?   list the sequences    ~~   a tilde
+//!   ~.   leave    ~^Z   suspend    ~?   list the sequences    ~~   a tilde
 //! ```
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ pub enum Key {
     Input(Bytes),
     /// Leave the terminal.
     Leave,
+    /// Suspend `udpctl`.
+    Suspend,
     /// List the escape sequences.
     Help,
 }
@@ -27,6 +29,9 @@ enum Position {
     Tilde,
     Within,
 }
+
+/// Control-Z.
+const SUSPEND: u8 = 0x1a;
 
 /// Parser of the input.
 #[derive(Default, Debug)]
@@ -47,6 +52,7 @@ impl Keys {
                 }
                 (Position::Tilde, b'.') => Some(Key::Leave),
                 (Position::Tilde, b'?') => Some(Key::Help),
+                (Position::Tilde, SUSPEND) => Some(Key::Suspend),
                 (Position::Tilde, b'~') | (Position::Start | Position::Within, _) => None,
                 (Position::Tilde, _) => {
                     input.push(b'~');
@@ -101,6 +107,10 @@ mod tests {
         assert_eq!(typed(&["ls\r", "~", "."]), [input("ls\r"), Key::Leave]);
         assert_eq!(typed(&["cd ~.", "\r"]), [input("cd ~."), input("\r")]);
         assert_eq!(typed(&["a\n~?~.b"]), [input("a\n"), Key::Help, Key::Leave]);
+        assert_eq!(
+            typed(&["~\x1a~", "\x1a\x1a"]),
+            [Key::Suspend, Key::Suspend, input("\x1a")]
+        );
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The user's terminal while a remote command uses it: raw mode, window size, and restoration.
 //!
 //! Not the transport of the bytes, which pass as any other input and output. Invariant: whatever ends the program except
-//! SIGKILL, the terminal has the mode that it had before.
+//! SIGKILL, or stops it except SIGSTOP, the terminal has the mode that it had before.
 
+mod job_control;
 mod keys;
 #[cfg(feature = "cli")]
 mod modes;
 #[cfg(not(feature = "cli"))]
 mod no_modes;
 
+pub use job_control::can_be_resumed;
 pub use keys::{Key, Keys};
 
 use std::io;
@@ -41,6 +43,9 @@ pub fn restore() -> bool {
     let restored = |before| tcsetattr(stdio::stdin(), OptionalActions::Now, before).is_ok();
     before.as_ref().is_some_and(restored)
 }
+
+/// Control sequence that leaves the alternate screen: DECRST 1049 of xterm.
+pub const LEAVE_SCREEN: &[u8] = b"\x1b[?1049l";
 
 /// Window size of a terminal that reports none.
 const DEFAULT_WINDOW: Window = Window {
@@ -83,16 +88,44 @@ impl Console {
     /// # Errors
     /// If stdin is no terminal.
     pub fn enter_raw() -> io::Result<Self> {
-        let before = tcgetattr(stdio::stdin())?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        set_saved(Some(before.clone()));
-        tcsetattr(stdio::stdin(), OptionalActions::Now, &raw)?;
-        Ok(Self {
-            before,
+        let console = Self {
+            before: tcgetattr(stdio::stdin())?,
             keys: Keys::default(),
             modes: Modes::default(),
-        })
+        };
+        console.set_raw()?;
+        Ok(console)
+    }
+
+    fn set_raw(&self) -> io::Result<()> {
+        let mut raw = self.before.clone();
+        raw.make_raw();
+        set_saved(Some(self.before.clone()));
+        Ok(tcsetattr(stdio::stdin(), OptionalActions::Now, &raw)?)
+    }
+
+    /// Puts the terminal into raw mode again after [`suspend`](Self::suspend), or after another program has used it.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn resume(&self) -> io::Result<()> {
+        self.set_raw()
+    }
+
+    /// Restores the mode until [`resume`](Self::resume). Returns the control sequences that reset the modes which the
+    /// command has set.
+    #[must_use]
+    pub fn suspend(&mut self) -> Vec<u8> {
+        self.set_before();
+        let undo = self.modes.reset();
+        self.modes.on_output(&undo);
+        undo
+    }
+
+    fn set_before(&self) {
+        // Fails only if the terminal is gone.
+        let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
+        set_saved(None);
     }
 
     /// Tracks output of the command.
@@ -109,8 +142,6 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // Fails only if the terminal is gone.
-        let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
-        set_saved(None);
+        self.set_before();
     }
 }

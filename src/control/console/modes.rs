@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 
 use vt100::{MouseProtocolMode, Parser};
 
+use super::LEAVE_SCREEN;
 use crate::contain::contain;
 
 /// Modes that output has set.
@@ -61,7 +62,7 @@ impl Modes {
             && screen.bgcolor() == vt100::Color::Default
             && !(screen.bold() || screen.inverse() || screen.underline() || screen.dim());
         reset(!plain, b"\x1b[m");
-        reset(screen.alternate_screen(), b"\x1b[?1049l");
+        reset(screen.alternate_screen(), LEAVE_SCREEN);
         reset(screen.hide_cursor(), b"\x1b[?25h");
         bytes
     }

@@ -20,7 +20,7 @@ mod tally;
 pub use host_files::{HostDirectory, HostFileError, HostFiles};
 pub use job_log::{JobLog, LogEntry};
 pub use plan::{
-    Failure, Finish, Fleet, Interruption, STDOUT, Settings, Task, TaskHost, TerminalMode,
+    ATTACH, Failure, Finish, Fleet, Interruption, STDOUT, Settings, Task, TaskHost, TerminalMode,
     Terminals, Verbosity,
 };
 pub use recorder::Recorder;

@@ -80,6 +80,8 @@ pub struct Settings {
     pub stdin: bool,
     /// Use of the user's terminal.
     pub terminal_mode: TerminalMode,
+    /// Command line, without its arguments, that comes back to a command on a terminal.
+    pub way_back: &'static str,
     /// Signals that are sent to the command instead of interrupting the run.
     pub forward: Vec<i32>,
     /// Amount of messages on standard error.
@@ -126,6 +128,9 @@ pub enum Interruption {
     /// A standard stream could not be written or read.
     Failed,
 }
+
+/// Command line that comes back to any command.
+pub const ATTACH: &str = "udpctl attach";
 
 /// Name of standard output in a [`Failure`].
 pub const STDOUT: &str = "standard output";

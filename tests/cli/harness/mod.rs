@@ -5,6 +5,7 @@ mod cgroups;
 mod child;
 #[path = "../../sim/forged_init.rs"]
 mod forged_init;
+mod pty;
 mod raw_peer;
 mod terminal;
 mod test;
@@ -14,6 +15,7 @@ mod workload;
 pub use agent::{Agent, port_to_keep};
 pub use cgroups::{cgroups, is_tidy, jobs_in};
 pub use child::{Child, DEADLINE, eventually, shell_status};
+pub use pty::Pty;
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
 pub use test::{Outcome, Test, masked};

@@ -11,8 +11,8 @@ use super::context::{note, streams};
 use super::exec::{conclude_one, explain};
 use super::job::{JobArgs, JobHost};
 use crate::control::exec::{
-    self, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task, TaskHost,
-    TerminalMode, Verbosity,
+    self, ATTACH, Finish, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task,
+    TaskHost, TerminalMode, Verbosity,
 };
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
@@ -51,6 +51,9 @@ pub struct AttachArgs {
     /// Report the outcome on standard error even if the command succeeded, and which of several addresses answered
     #[arg(short, long)]
     pub verbose: bool,
+    /// Command line that comes back to the job.
+    #[arg(skip = ATTACH)]
+    pub way_back: &'static str,
 }
 
 /// Run of the journal.
@@ -67,12 +70,25 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     }
     let job_host = JobHost::find(&args.job)?;
     let (id, key) = job_host.job(&args.job)?;
-    // Until here a signal ends the program, also while the agent is asked for the job and does not answer.
-    let signals = signals::catch(&[])?;
+    run_on(args, job_host, id, key)
+}
+
+/// Attaches to a job until it ends.
+pub fn run_on(
+    args: &AttachArgs,
+    job_host: JobHost,
+    id: RequestId,
+    key: Option<PublicKey>,
+) -> Result<u8> {
     let terminal_mode = if console::is_interactive() && !args.json {
         TerminalMode::Offered
     } else {
         TerminalMode::Apart
+    };
+    // Until here a signal ends the program, also while the agent is asked for the job and does not answer.
+    let signals = match terminal_mode {
+        TerminalMode::Offered => signals::catch_with_terminal(&[])?,
+        TerminalMode::Apart => signals::catch(&[])?,
     };
     let label = job_host.host.label.clone();
     let history = job_host.journal.history();
@@ -117,6 +133,13 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     let settings = settings(args, terminal_mode, style);
     let finish = exec::run(vec![task], settings, surroundings);
     job_host.client.close();
+    note_offset_beyond(args, &job_host.host.label, &finish);
+    explain(&job_host.host.label, &finish);
+    Ok(conclude_one(&finish))
+}
+
+/// Says that the output ends before the offset from which it was requested.
+fn note_offset_beyond(args: &AttachArgs, label: &str, finish: &Finish) {
     if let (Some(from), Some(report)) = (args.from, &finish.report)
         && report
             .outcome
@@ -125,12 +148,9 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     {
         let [stdout, stderr] = report.lengths;
         note(&format!(
-            "udpctl: {}: --from {from} is beyond the output, which has {stdout} bytes of stdout and {stderr} of stderr",
-            job_host.host.label
+            "udpctl: {label}: --from {from} is beyond the output, which has {stdout} bytes of stdout and {stderr} of stderr"
         ));
     }
-    explain(&job_host.host.label, &finish);
-    Ok(conclude_one(&finish))
 }
 
 /// Returns the request for the rest of a job's outputs.
@@ -180,6 +200,7 @@ fn settings(args: &AttachArgs, terminal_mode: TerminalMode, style: Style) -> Set
         style,
         stdin: false,
         terminal_mode,
+        way_back: args.way_back,
         forward: Vec::new(),
         verbosity: if args.verbose {
             Verbosity::Verbose

@@ -1,10 +1,18 @@
-//! Choices of `udpctl ssh` for which `udpctl exec` has no option.
+//! Arguments of `udpctl exec` for the subcommands that run a command by it, and their choices for which it has no option.
 
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::Parser;
+
+use super::ExecArgs;
 use crate::cli::ctl::background::Background;
 use crate::cli::ctl::family::Family;
+use crate::control::exec::ATTACH;
+use crate::net::Target;
 
 /// Choices of the caller; by default those of `udpctl exec`.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Caller {
     /// True if nothing is written to standard error about the outcome.
     pub is_quiet: bool,
@@ -12,6 +20,33 @@ pub struct Caller {
     pub family: Family,
     /// This process, if it goes to the background once the agent has accepted the command.
     pub background: Option<Background>,
+    /// Command line that comes back to a command on a terminal.
+    pub way_back: &'static str,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self {
+            is_quiet: false,
+            family: Family::default(),
+            background: None,
+            way_back: ATTACH,
+        }
+    }
+}
+
+/// A command line of `udpctl exec`.
+#[derive(Parser)]
+struct ExecLine {
+    #[command(flatten)]
+    exec: ExecArgs,
+}
+
+/// Returns the arguments of `udpctl exec TARGET -- ARGV`.
+pub fn exec_args(target: &Target, argv: Vec<OsString>) -> Result<ExecArgs> {
+    // The words are parsed, so that all other options have their defaults; argv is no place for them.
+    let line = ExecLine::try_parse_from(["exec", target.label(), "--", "sh"])?;
+    Ok(ExecArgs { argv, ..line.exec })
 }
 
 impl Caller {

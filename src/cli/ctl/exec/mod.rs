@@ -24,6 +24,7 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::caller::Caller;
+pub use self::caller::exec_args;
 use self::conclusion::Conclusion;
 pub use self::conclusion::{conclude, conclude_one, explain};
 use self::fleet_options::{FleetOptions, Next};
@@ -110,12 +111,12 @@ pub struct ExecArgs {
     /// Exit once the command runs; it keeps running, and its output is kept for "udpctl attach"
     #[arg(long, conflicts_with = "stdin")]
     pub detach: bool,
-    /// Choose what happens to the command when the controller disappears; with --detach, the default is keep
+    /// Choose what happens to the command when the controller disappears; with -t or --detach, the default is keep
     #[arg(
         long,
         value_name = "ACTION",
         default_value = "kill",
-        default_value_if("detach", "true", "keep")
+        default_value_ifs([("detach", "true", "keep"), ("terminal", "true", "keep")])
     )]
     pub on_disconnect: Gone,
     /// Retry a silent agent for TIME; the agent treats a silent controller as gone after TIME
@@ -260,7 +261,11 @@ fn run_on(
     if let Some(fault) = request::excess(&template) {
         return Ok(refuse(&fault));
     }
-    let signals = signals::catch(&args.forward)?;
+    let signals = if has_terminal(args) {
+        signals::catch_with_terminal(&args.forward)?
+    } else {
+        signals::catch(&args.forward)?
+    };
     // Before the requests are in the journal: without these files, none is made.
     let (files, job_log) = (args.output.files()?, args.output.job_log()?);
     if args.contact.local {
@@ -348,6 +353,11 @@ fn tasks(
     Ok(tasks)
 }
 
+/// Returns true if the command gets the user's terminal.
+fn has_terminal(args: &ExecArgs) -> bool {
+    args.terminal && !args.detach && console::is_interactive()
+}
+
 /// Translates options into settings of the run.
 fn settings(args: &ExecArgs, labels: &[&str]) -> Settings {
     let is_interactive = console::is_interactive();
@@ -363,11 +373,12 @@ fn settings(args: &ExecArgs, labels: &[&str]) -> Settings {
         style: args.output.style(labels, stdout().is_terminal()),
         // The user's keys are not read here: they go to the command once it has the terminal.
         stdin: args.stdin || args.terminal && !args.detach && !is_interactive,
-        terminal_mode: if args.terminal && !args.detach && is_interactive {
+        terminal_mode: if has_terminal(args) {
             TerminalMode::Offered
         } else {
             TerminalMode::Apart
         },
+        way_back: args.caller.way_back,
         forward: args.forward.clone(),
         verbosity: match (args.caller.is_quiet, args.verbose) {
             (true, _) => Verbosity::Silent,
@@ -405,9 +416,13 @@ mod tests {
     }
 
     #[test]
-    fn detach_keeps_the_command_by_default() {
+    fn detach_and_a_terminal_keep_the_command_by_default() {
         let args = exec(&["web1", "--detach", "--", "ls"]).unwrap();
         assert_eq!(args.on_disconnect, Gone::Keep);
+        let args = exec(&["web1", "-t", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Keep);
+        let args = exec(&["web1", "-t", "--on-disconnect=kill", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Kill);
         let args = exec(&["web1", "--", "ls"]).unwrap();
         assert_eq!(args.on_disconnect, Gone::Kill);
     }

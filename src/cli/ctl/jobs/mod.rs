@@ -216,7 +216,8 @@ pub fn state(job: &JobView) -> String {
     }
 }
 
-fn age(millis: u64) -> String {
+/// Formats an age in its largest unit.
+pub fn age(millis: u64) -> String {
     match millis / 1000 {
         seconds @ 0..=99 => format!("{seconds}s"),
         seconds @ 100..=5999 => format!("{}m", seconds / 60),

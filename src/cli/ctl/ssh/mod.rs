@@ -18,6 +18,7 @@ use anyhow::Result;
 use clap::Args;
 
 use self::command_line::{CommandLine, Query, USAGE};
+pub use self::remote::login;
 use self::request::{Request, configuration};
 use super::background::{self, Background, empty_stdin};
 use super::context::{note, print};

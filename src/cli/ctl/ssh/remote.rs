@@ -7,6 +7,9 @@ use std::ffi::{OsStr, OsString};
 
 use anyhow::{Result, bail};
 
+/// Name for messages of `/bin/sh`.
+const NAME: &str = "udpctl-ssh";
+
 /// Runs `$1` with the login shell.
 const COMMAND: &str = r#"exec "$SHELL" -c "$1""#;
 
@@ -25,10 +28,16 @@ exit 127"#;
 /// Returns the argv for a line; the login shell if that is empty.
 pub fn command(line: OsString) -> Vec<OsString> {
     if line.is_empty() {
-        shell(LOGIN, None)
+        login(NAME)
     } else {
         shell(COMMAND, Some(line))
     }
+}
+
+/// Returns the argv for the login shell as such, under a name for its messages.
+pub fn login(name: &str) -> Vec<OsString> {
+    let words = ["/bin/sh", "-c", LOGIN, name].map(OsString::from);
+    words.into()
 }
 
 /// Returns the argv for a subsystem.
@@ -44,6 +53,6 @@ pub fn subsystem(name: &OsStr) -> Result<Vec<OsString>> {
 
 fn shell(line: &str, argument: Option<OsString>) -> Vec<OsString> {
     // The word behind the line is $0, which messages of /bin/sh begin with.
-    let words = ["/bin/sh", "-c", line, "udpctl-ssh"].map(OsString::from);
+    let words = ["/bin/sh", "-c", line, NAME].map(OsString::from);
     words.into_iter().chain(argument).collect()
 }

@@ -8,24 +8,16 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdin};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
 
 use super::command_line::CommandLine;
 use super::options::{LogLevel, Options, RequestTty, SessionType};
 use super::remote;
-use crate::cli::ctl::exec::ExecArgs;
+use crate::cli::ctl::exec::{ExecArgs, exec_args};
 use crate::net::Target;
 use crate::process::is_acceptable;
 
 /// Variables that the agent sets from the user database; a request cannot change them, as with sshd(8).
 const OF_ACCOUNT: &[&str] = &["HOME", "LOGNAME", "PATH", "SHELL", "USER"];
-
-/// A command line of `udpctl exec`.
-#[derive(Parser)]
-struct ExecLine {
-    #[command(flatten)]
-    exec: ExecArgs,
-}
 
 /// Request of a command line.
 pub struct Request {
@@ -54,9 +46,8 @@ impl Request {
         if terminal && options.no_escapes == Some(true) {
             bail!("-e none: on a terminal, ~ is always an escape character");
         }
-        let target = target(line)?.label().to_owned();
-        let mut exec = ExecLine::try_parse_from(["exec", &target, "--", "sh"])?.exec;
-        exec.argv = argv;
+        // Without a terminal's default to keep the command: a lost session ends it, as with sshd(8).
+        let mut exec = exec_args(&target(line)?, argv)?;
         exec.terminal = terminal;
         exec.stdin = !options.stdin_null();
         exec.user.clone_from(&options.user);

@@ -140,6 +140,8 @@ pub struct RemoteJob {
     input: Input,
     /// Size of the window in which the job's terminal is shown.
     window: Option<Window>,
+    /// True until the screen is drawn that was asked for.
+    wants_screen: bool,
     exit: Option<Exit>,
     /// Id of the process, and the error number of its home directory.
     process: Option<(i32, Option<i32>)>,
@@ -171,6 +173,7 @@ impl RemoteJob {
             outputs: [Progress::default(); 2],
             input: Input::new(stdin),
             window: None,
+            wants_screen: false,
             exit: None,
             process: None,
             flushed: false,

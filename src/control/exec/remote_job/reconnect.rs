@@ -70,7 +70,8 @@ impl RemoteJob {
                 Asked::Attach,
                 Request::Attach {
                     id: self.id,
-                    stdout: Some(self.outputs[0].received),
+                    // Without an offset, the agent draws the screen.
+                    stdout: (!self.wants_screen).then_some(self.outputs[0].received),
                     stderr: Some(self.outputs[1].received),
                     key: self.owner(),
                 },
@@ -220,7 +221,7 @@ impl RemoteJob {
     }
 
     /// Opens a session beside those in use, unless one of them has not been answered yet.
-    fn connect_beside(&mut self) {
+    pub(super) fn connect_beside(&mut self) {
         if self
             .attachments
             .iter()

@@ -14,6 +14,7 @@ impl RemoteJob {
             self.actions
                 .push_back(Action::Accepted { terminal, places });
         }
+        self.wants_screen = false;
         if let Some(screen) = screen {
             let bytes = screen.into_os_string().into_encoded_bytes();
             self.actions.push_back(Action::Screen(bytes.into()));
@@ -24,6 +25,14 @@ impl RemoteJob {
             self.attachments[0].stdin = Some(stdin);
         }
         self.tell_window();
+    }
+
+    /// Asks for the screen, after something else was drawn on the user's terminal: attaches once more.
+    pub fn repaint(&mut self) {
+        let is_running = self.accepted && self.exit.is_none() && !self.cancel;
+        if is_running && !self.ended && !std::mem::replace(&mut self.wants_screen, true) {
+            self.connect_beside();
+        }
     }
 
     /// Sends the window size on the attachment in use.

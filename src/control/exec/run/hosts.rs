@@ -165,7 +165,7 @@ impl Run<'_> {
         match action {
             Action::Command(command) => self.client.send(command),
             Action::Output(output, from, data) => {
-                if let Some(console) = &mut self.console {
+                if let Some(console) = &mut self.terminal.console {
                     console.on_output(&data);
                 }
                 self.take_output(index, Offset { output, from }, data);
@@ -198,7 +198,7 @@ impl Run<'_> {
                     self.print(record);
                 }
             }
-            Action::Screen(data) => self.paint(data),
+            Action::Screen(data) => self.repaint(data),
             Action::Flush => self.flush(index),
             Action::Ended(report) => self.on_ended(index, report),
         }
@@ -222,6 +222,7 @@ impl Run<'_> {
     fn on_ended(&mut self, index: usize, mut report: Report) {
         summary::note_unstarted(&mut report, &self.tasks[index].request);
         self.flush(index);
+        let has_kept = self.has_kept();
         self.restore();
         if self.is_retried(index, &report) {
             return self.retry(index);
@@ -242,7 +243,12 @@ impl Run<'_> {
         });
         let line = self.line_of_end(&report);
         let took = running.began.elapsed();
+        let is_lost = report.outcome == Some(Outcome::Lost {});
         self.ended(index, report, (took, running.sent), line);
+        if has_kept && is_lost {
+            let way_back = self.way_back(index);
+            self.say(&format!("{}: {way_back}", self.tasks[index].label));
+        }
     }
 
     /// Returns true if one more attempt is made to reach a host. The request has the same id, so it starts nothing twice.

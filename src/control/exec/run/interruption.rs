@@ -16,9 +16,20 @@ use crate::message::{Fate, OnDisconnect};
 impl Run<'_> {
     /// Handles a signal. Returns true if the run has to end at once.
     pub(super) fn on_signal(&mut self, signal: i32) -> bool {
-        if signal == Signal::WINCH.as_raw() {
-            self.on_window();
-            return false;
+        match Signal::from_named_raw(signal) {
+            Some(Signal::WINCH) => {
+                self.on_window();
+                return false;
+            }
+            Some(Signal::TSTP) => {
+                self.suspend();
+                return false;
+            }
+            Some(Signal::CONT) => {
+                self.resume();
+                return false;
+            }
+            _ => {}
         }
         if self.settings.forward.contains(&signal) && self.active > 0 {
             for index in 0..self.running.len() {
@@ -29,7 +40,12 @@ impl Run<'_> {
             }
             return false;
         }
-        if self.finish.interruption.is_none() {
+        let is_canceled = match Signal::from_named_raw(signal) {
+            Some(Signal::INT | Signal::TERM) => true,
+            Some(Signal::HUP) => !self.has_kept(),
+            _ => false,
+        };
+        if self.finish.interruption.is_none() && is_canceled {
             let words = self.words_of_interruption();
             self.say(&words);
             self.interrupt(Interruption::Signal(signal));
@@ -103,6 +119,7 @@ impl Run<'_> {
     /// Ends the run at once and names the commands that may still run. Writes to stderr directly: the queue may be
     /// held up by a stopped terminal.
     pub(super) fn leave(&mut self, interruption: Interruption) {
+        let has_terminal = self.terminal.console.is_some();
         self.restore_now();
         self.schedule.stop(Stop::Interrupted);
         self.conclude();
@@ -120,11 +137,13 @@ impl Run<'_> {
             let id = running.job.id();
             if self.is_fleet() {
                 left.push(label.clone());
-            } else if interruption == Interruption::Left {
-                let end = end_of_left(&self.tasks[index].request);
-                self.say_now(&format!(
-                    "{label}: left; \"udpctl attach {label} {id}\" comes back to it while it runs{end}"
-                ));
+            } else if has_terminal {
+                let way_back = self.way_back(index);
+                let words = match end_of_left(&self.tasks[index].request) {
+                    None => format!("left, and it goes on; {way_back}"),
+                    Some(end) => format!("left; {way_back} while it runs{end}"),
+                };
+                self.say_now(&format!("{label}: {words}"));
             } else {
                 self.say_now(&format!(
                     "{label}: left, and it may still run; request {id}"
@@ -140,6 +159,13 @@ impl Run<'_> {
         self.finish.interruption = Some(interruption);
     }
 
+    /// Returns the words about the command line that comes back to a task.
+    pub(super) fn way_back(&self, index: usize) -> String {
+        let task = &self.tasks[index];
+        let (line, id) = (self.settings.way_back, task.request.id());
+        format!("\"{line} {} {id}\" comes back to it", task.label)
+    }
+
     /// Writes what is queued, for a limited time.
     pub(super) fn drain(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
@@ -149,19 +175,19 @@ impl Run<'_> {
     }
 }
 
-/// Returns what ends a command that was left, in words.
-fn end_of_left(request: &JobRequest) -> String {
+/// Returns what ends a command that was left, in words; `None` if nothing does.
+fn end_of_left(request: &JobRequest) -> Option<String> {
     match request {
         JobRequest::Exec(exec) => match exec.on_disconnect {
-            OnDisconnect::Keep => String::new(),
+            OnDisconnect::Keep => None,
             OnDisconnect::Kill => {
                 let lease = exec.lease_ms.map(Duration::from_millis);
                 let lease = lease.unwrap_or(limits::RETRY_FOR);
-                format!(", at most {lease:?} from now on")
+                Some(format!(", at most {lease:?} from now on"))
             }
         },
         JobRequest::Attach { .. } => {
-            "; unless it was started to be kept, it is ended after its lease".to_owned()
+            Some("; unless it was started to be kept, it is ended after its lease".to_owned())
         }
     }
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use self::progress::Progress;
+use self::terminal::{HANGUP, UserTerminal};
 use super::RemoteJob;
 use super::host_files::HostFiles;
 use super::job_log::JobLog;
@@ -27,7 +28,6 @@ use super::recorder::Recorder;
 use super::show::{ByteCount, Show};
 use super::surroundings::Surroundings;
 use crate::control::client::Client;
-use crate::control::console::Console;
 use crate::control::fleet::{Schedule, Stop};
 use crate::control::host_resolver::HostResolver;
 use crate::control::limits;
@@ -85,13 +85,14 @@ struct Run<'a> {
     ends: Vec<(usize, String)>,
     streams: [Writer<Option<ByteCount>>; 2],
     progress: Progress,
-    /// The user's terminal, while it is the command's.
-    console: Option<Console>,
+    terminal: UserTerminal,
     finish: Finish,
     /// True if the reader of an output has closed it: messages of `udpctl` are dropped.
     quiet: bool,
     /// True if a message on stderr has to be written before more of stdout is.
     stdout_waits: bool,
+    /// True if the terminal has to be restored on stdout before a message is written.
+    stderr_waits: bool,
     /// True if nobody can answer a question: there is no keyboard, or its input has ended.
     is_unattended: bool,
     /// True once what was gathered is queued.
@@ -147,9 +148,10 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         ],
         progress: Progress::new(settings.fleet.terminals, total, began),
         quiet: settings.verbosity == Verbosity::Silent,
-        console: None,
+        terminal: UserTerminal::default(),
         finish: Finish::default(),
         stdout_waits: false,
+        stderr_waits: false,
         is_unattended: !settings.fleet.keyboard,
         is_concluded: false,
         recorder,
@@ -235,8 +237,10 @@ impl Run<'_> {
                 },
                 recv(reports[0]) -> report => self.on_written(0, report.expect("the writer holds its sender")),
                 recv(reports[1]) -> report => self.on_written(1, report.expect("the writer holds its sender")),
-                recv(chunks) -> chunk => if self.on_typed(chunk.unwrap_or(StdinChunk::End)) {
-                    return self.leave(Interruption::Left);
+                recv(chunks) -> chunk => if let Some(reason) = self.on_typed(chunk.unwrap_or(StdinChunk::End)) {
+                    // What was typed before goes to the command.
+                    self.act();
+                    return self.leave(reason);
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
                     return;
@@ -251,6 +255,9 @@ impl Run<'_> {
                     self.on_lookup(event);
                 },
                 default(wait) => {}
+            }
+            if self.terminal.is_hung_up {
+                return self.leave(HANGUP);
             }
             self.on_time();
         }
@@ -298,6 +305,13 @@ impl Run<'_> {
 
     fn flush_streams(&mut self) {
         let [stdout, stderr] = &mut self.streams;
+        if self.stderr_waits {
+            stdout.flush();
+            self.stderr_waits = !stdout.is_idle();
+            if self.stderr_waits {
+                return;
+            }
+        }
         stderr.flush();
         self.stdout_waits &= !stderr.is_idle();
         if !self.stdout_waits {

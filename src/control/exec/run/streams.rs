@@ -22,6 +22,11 @@ impl Run<'_> {
         }
         let Some(error) = report.error else { return };
         let name = [STDOUT, "standard error"][stream];
+        if self.has_kept() {
+            // The window was closed; its signal may come later.
+            self.terminal.is_hung_up = true;
+            return;
+        }
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.quiet = true;
             self.finish
@@ -223,8 +228,18 @@ impl Run<'_> {
 
     /// Queues a message of `udpctl` on stderr, behind what hosts have written there.
     pub(super) fn say(&mut self, line: &str) {
+        self.note_message(line);
+        self.say_once(line);
+    }
+
+    /// Queues a message that need not be repeated once a terminal is restored.
+    pub(super) fn say_once(&mut self, line: &str) {
         if !self.quiet {
-            let end = if self.console.is_some() { "\r\n" } else { "\n" };
+            let end = if self.terminal.console.is_some() {
+                "\r\n"
+            } else {
+                "\n"
+            };
             let data = format!("udpctl: {line}{end}").into();
             self.push(Output::Stderr, Chunk { tag: None, data });
         }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::control::client::NoSocket;
-use crate::control::exec::{Escaping, Fleet, Goal, JobRequest, Labels, Style, TerminalMode};
+use crate::control::exec::{
+    ATTACH, Escaping, Fleet, Goal, JobRequest, Labels, Style, TerminalMode,
+};
 use crate::control::host_resolver::{Host, HostError};
 use crate::control::stdio::{Sink, Streams};
 use crate::crypto::SecretKey;
@@ -47,6 +49,7 @@ fn run_on_no_host(style: Style, verbosity: Verbosity, stdout: Sink, stderr: Sink
         style,
         stdin: false,
         terminal_mode: TerminalMode::Apart,
+        way_back: ATTACH,
         forward: Vec::new(),
         verbosity,
         fleet: Fleet::default(),
@@ -183,6 +186,7 @@ fn no_input_is_read_while_a_name_is_looked_up() {
         style: Style::Plain,
         stdin: true,
         terminal_mode: TerminalMode::Apart,
+        way_back: ATTACH,
         forward: Vec::new(),
         verbosity: Verbosity::Quiet,
         fleet: Fleet::default(),

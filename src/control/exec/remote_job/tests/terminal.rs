@@ -102,3 +102,40 @@ fn a_drawn_screen_replaces_a_gap_in_stdout() {
     let report = wanted.report.expect("nothing is waited for");
     assert_eq!((report.missing, report.outcome), ([0, 0], Some(OK)));
 }
+
+#[test]
+fn a_repaint_attaches_once_more_and_asks_for_the_screen() {
+    let mut job = attaching();
+    job.repaint();
+    connected(&mut job, 0, RUN);
+    reply(&mut job, 0, &at(100, 7, Some("$ ")));
+    let stdout = |wanted: &Wanted| {
+        let requests = wanted.requests.iter();
+        let attaches = requests.filter_map(|(_, _, request)| match request {
+            Request::Attach { stdout, .. } => Some(*stdout),
+            _ => None,
+        });
+        attaches.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        stdout(&drain(&mut job)),
+        [None],
+        "no screen before the first"
+    );
+    job.repaint();
+    job.repaint();
+    assert_eq!(
+        stdout(&drain(&mut job)),
+        [None],
+        "one attach without an offset"
+    );
+    connected(&mut job, 1, RUN);
+    reply(&mut job, 1, &at(120, 7, Some("picture")));
+    data(&mut job, 1, 0, Lane::Data, b"more", false);
+    let wanted = drain(&mut job);
+    assert_eq!(wanted.screen, b"picture");
+    assert_eq!(wanted.output[0], b"more");
+    // After a silence, output that is held is enough.
+    silence(&mut job, 1);
+    assert_eq!(stdout(&drain(&mut job)), [Some(124)]);
+}
