@@ -2,6 +2,7 @@
 
 mod options;
 mod programs;
+mod regress;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -184,15 +185,53 @@ fn a_producer_and_a_reader_that_leave_end_ssh() {
     ))
     .stdout("y\ny\n141 0\n")
     .run();
-    // OpenSSH's yes-head: the reader comes late.
+    // The reader comes late, as in OpenSSH's yes-head.
     let lines = "sh -c 'while true; do echo yes; done | head -n 2000'";
     ssh.bash(&format!(
-        "ssh -p $PORT 127.0.0.1 \"{lines}\" | (sleep 1; wc -l){statuses}"
+        "ssh -p $PORT 127.0.0.1 \"{lines}\" | (sleep 0.3; wc -l){statuses}"
     ))
     .stdout("2000\n0 0\n")
     .run();
-    // OpenSSH's stderr-data: one output has ended when the other begins.
-    ssh.bash("ssh -p $PORT 127.0.0.1 exec sh -c \\''echo a; exec >/dev/null; sleep 1; cat /etc/passwd >&2'\\' 2>&1 >/dev/null")
-        .stdout(std::fs::read("/etc/passwd").unwrap())
+    // It reads nothing, as in OpenSSH's broken-pipe: no message, and no status but that of the reader.
+    ssh.bash("for i in 1 2 3 4; do ssh -p $PORT 127.0.0.1 echo $i | true || echo failed; done")
         .run();
+}
+
+/// As OpenSSH's exit-status, stderr-data and stderr-after-eof.
+#[test]
+fn standard_error_and_status_come_whole_after_the_end_of_standard_output() {
+    let ssh = Ssh::new();
+    let bytes = bytes();
+    std::fs::write(ssh.user.path("data"), &bytes).unwrap();
+    for options in ["", "-n"] {
+        for begin in ["", "echo a; "] {
+            let line = format!("{begin}exec >/dev/null; sleep 0.1; cat $PWD/data >&2");
+            ssh.bash(&format!(
+                "ssh {options} -p $PORT 127.0.0.1 exec sh -c \\'\"{line}\"\\' 2>&1 >/dev/null </dev/null"
+            ))
+            .stdout(bytes.clone())
+            .run();
+        }
+    }
+    ssh.bash(
+        "ssh -n -p $PORT 127.0.0.1 exec sh -c \\''exec >/dev/null 2>&1; sleep 0.1; exit 44'\\'",
+    )
+    .status(44)
+    .run();
+}
+
+/// As OpenSSH's transfer.
+#[test]
+fn input_of_any_block_size_arrives_whole() {
+    let ssh = Ssh::new();
+    std::fs::write(ssh.user.path("data"), &bytes()[..1 << 20]).unwrap();
+    ssh.bash(
+        "set -e; ssh -n -q -p $PORT 127.0.0.1 cat $PWD/data | cmp - data
+         for size in 100 1k 32k 64k 128k 256k; do
+             dd if=data obs=$size 2>/dev/null | ssh -q -p $PORT 127.0.0.1 \"cat > $PWD/copy\"
+             cmp data copy
+             rm copy
+         done",
+    )
+    .run();
 }
