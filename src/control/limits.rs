@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Default time after which an agent that does not answer is given up.
 pub const CONTACT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time without an answer after which a person at a terminal is told: a round trip of the slowest paths.
+pub const SILENCE_NOTED: Duration = Duration::from_secs(1);
+
 /// Default time for which a silent agent is retried: the lease for which the agent keeps the job by default.
 pub const RETRY_FOR: Duration = Duration::from_secs(60);
 

@@ -26,6 +26,8 @@ pub struct Conditions<'a> {
     pub window: usize,
     /// Takes news about a host, by its label, that do not wait for its answer.
     pub note: fn(label: &str, words: &str),
+    /// True if a person waits at a terminal, who is told of a silence of [`limits::SILENCE_NOTED`].
+    pub is_watched: bool,
 }
 
 /// End of a loop by a signal.
@@ -50,6 +52,7 @@ pub fn run_queries(
         signals: &never(),
         window: limits::WINDOW,
         note: |_, _| {},
+        is_watched: false,
     };
     run_queries_until(client, &conditions, questions, answered);
 }
@@ -63,6 +66,9 @@ pub fn run_queries_until(
     mut answered: impl FnMut(usize, Answer),
 ) -> Option<Interrupted> {
     let (resolver, mut begun) = (conditions.resolver, 0);
+    let mut noted = conditions
+        .is_watched
+        .then(|| Clock.now() + limits::SILENCE_NOTED);
     let base = client.reserve(questions.len());
     let mut waiting = (base..).zip(questions).peekable();
     let mut queries: HashMap<u32, (String, Query)> = HashMap::new();
@@ -100,7 +106,11 @@ pub fn run_queries_until(
         if queries.is_empty() {
             return None;
         }
+        if noted.take_if(|at| *at <= now).is_some() {
+            note_each(&mut queries, conditions.note, |query| query.waiting());
+        }
         let deadline = waiting.peek().and_then(|_| window.next_deadline());
+        let deadline = deadline.into_iter().chain(noted).min();
         let wait = deadline.map_or(limits::NO_WAIT, |deadline| deadline.since(now));
         let event = select! {
             recv(client.events()) -> event => event.ok()?,
@@ -111,11 +121,9 @@ pub fn run_queries_until(
         };
         client.taken();
         if let net::Event::Refused(refusal) = event {
-            for (label, query) in queries.values_mut() {
-                if let Some(words) = query.on_refused(refusal) {
-                    (conditions.note)(label, &words);
-                }
-            }
+            note_each(&mut queries, conditions.note, |query| {
+                query.on_refused(refusal)
+            });
         } else if let net::Event::Session(event) = event
             && let Some(slot) = event.session().map(Contact::slot_of)
             && let Some((_, query)) = queries.get_mut(&slot)
@@ -127,6 +135,19 @@ pub fn run_queries_until(
             } else if query.is_contacted() {
                 window.answered(slot);
             }
+        }
+    }
+}
+
+/// Passes on what there is to say about queries in progress.
+fn note_each(
+    queries: &mut HashMap<u32, (String, Query)>,
+    note: fn(label: &str, words: &str),
+    mut words: impl FnMut(&mut Query) -> Option<String>,
+) {
+    for (label, query) in queries.values_mut() {
+        if let Some(words) = words(query) {
+            note(label, &words);
         }
     }
 }

@@ -106,6 +106,12 @@ impl Query {
         self.contact.agent()
     }
 
+    /// Returns words for an agent that has not answered yet, as [`Contact::waiting`].
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.contact.waiting()
+    }
+
     /// Returns true once the agent has answered.
     #[must_use]
     pub const fn is_contacted(&self) -> bool {

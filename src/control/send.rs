@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, after, never, select};
 
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
@@ -25,6 +25,8 @@ pub struct Options<'a> {
     pub resolver: &'a HostResolver,
     /// Takes news about a host, by its label, that do not wait for its receipt.
     pub note: fn(label: &str, words: &str),
+    /// True if a person waits at a terminal, who is told of a silence of [`limits::SILENCE_NOTED`].
+    pub is_watched: bool,
 }
 
 /// Result for one host.
@@ -55,6 +57,11 @@ pub fn send(
     mut on_receipt: impl FnMut(Receipt),
 ) -> Option<Interrupted> {
     let mut interrupted = None;
+    let mut noted = if options.is_watched {
+        after(limits::SILENCE_NOTED)
+    } else {
+        never()
+    };
     let mut transmission = Transmission {
         client,
         text,
@@ -87,6 +94,10 @@ pub fn send(
                 }
                 Err(_) => transmission.fail(),
             },
+            recv(noted) -> _ => {
+                noted = never();
+                transmission.note_silence();
+            }
             recv(options.signals) -> signal => {
                 let skipped = transmission.leave();
                 if let Ok(signal) = signal {
@@ -148,6 +159,14 @@ impl Transmission<'_> {
         if let Some(pending) = self.pending.get_mut(&slot) {
             pending.chat.on_event(event);
             self.act(slot);
+        }
+    }
+
+    fn note_silence(&self) {
+        for pending in self.pending.values() {
+            if let Some(words) = pending.chat.waiting() {
+                (self.options.note)(&pending.label, &words);
+            }
         }
     }
 

@@ -87,6 +87,12 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     Ok(receiver)
 }
 
+/// Records a SIGINT that was caught elsewhere, as by a line editor.
+pub fn set_interrupted() {
+    FINAL.fetch_or(bit(SIGINT), Ordering::SeqCst);
+    CAUGHT.fetch_or(bit(SIGINT), Ordering::SeqCst);
+}
+
 /// Ends the process by the signal of an exit status, 128+n, if that was caught and is SIGINT, or is not passed on and would
 /// have ended a program that has not caught it. A shell stops its loop only if the command ends by SIGINT: one that exits
 /// with 130 may have handled it (`bash(1)`, SIGNALS). Otherwise the function returns.

@@ -146,3 +146,61 @@ fn a_terminal_shows_the_likely_causes_of_no_answer_by_what_is_known() {
         screen.trim_end().ends_with(&causes)
     });
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_terminal_is_told_after_a_second_that_there_is_no_answer_yet() {
+    let here = Terminal::new();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let target = format!("127.0.0.1:{port}");
+    let agent = here.user.agent();
+    let trusted = ["trust", &target, agent.key()];
+    assert_eq!(here.user.udpctl(trusted).outcome().status, 0);
+    let long = "--contact-timeout 30s";
+    let waiting = format!("{target}: no answer yet; still trying for 30s");
+    let id = "0123456789abcdef0123456789abcdef";
+    let ssh = format!("ssh -o ConnectTimeout=30 -p {port} 127.0.0.1");
+    for (line, note) in [
+        (format!("ping {target} {long}"), "udpctl:"),
+        (format!("jobs {target} {long}"), "udpctl:"),
+        (format!("kill {target} {id} {long}"), "udpctl:"),
+        (format!("wait {target} {id} {long}"), "udpctl:"),
+        (format!("attach {target} {long}"), "udpctl:"),
+        (format!("send {target} {long} -- hi"), "udpctl:"),
+        (format!("exec {target} {long} -- true"), "udpctl:"),
+        (format!("{ssh} true"), "udpctl:"),
+        (format!("chat {target} {long}"), "*"),
+    ] {
+        // The shell goes on only if the program does not die of SIGINT.
+        here.line("clear");
+        here.is("an empty screen", |screen| screen.trim_end() == "here>");
+        here.line(&format!("udpctl {line}; echo went on"));
+        here.shows(&format!("{note} {waiting}"));
+        here.keys(&["C-c"]);
+        here.prompt();
+        assert!(
+            !here.screen().lines().any(|line| line == "went on"),
+            "{line}"
+        );
+    }
+    // Nothing of the kind if the answer comes, or for a program.
+    let answers = agent.target();
+    for line in [
+        format!("exec {answers} -- sleep 1.5"),
+        format!("jobs --json {target} --contact-timeout 1500ms"),
+        format!("attach --json {target} --contact-timeout 1500ms"),
+        format!("exec --jsonl {target} --contact-timeout 1500ms -- true"),
+        format!("exec {target} --contact-timeout 1500ms -- true 2>&1 | cat"),
+        format!(
+            "{} true",
+            ssh.replace("-o ConnectTimeout=30", "-q -o ConnectTimeout=2")
+        ),
+    ] {
+        here.line("clear");
+        here.is("an empty screen", |screen| screen.trim_end() == "here>");
+        here.line(&format!("udpctl {line}; echo ended"));
+        here.shows("ended");
+        assert!(!here.screen().contains("no answer yet"), "{line}");
+    }
+}

@@ -11,7 +11,7 @@ use clap::Args;
 use crossbeam_channel::never;
 
 use super::args::ContactTimeout;
-use super::context::{Context, note, note_of, print};
+use super::context::{Context, is_watched, note, note_of, print};
 use super::reply::{unexpected, words};
 use super::trust::{on_change, refuse_key_of_hosts_toml};
 use crate::control::host_resolver::Host;
@@ -78,6 +78,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         signals: &never(),
         window: limits::WINDOW,
         note: note_of,
+        is_watched: is_watched(),
     };
     run_queries_until(&client, &conditions, vec![question], |_, answer| {
         answers.push(answer);

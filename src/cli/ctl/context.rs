@@ -1,6 +1,7 @@
 //! Files, keys, network and output of a subcommand of `udpctl`.
 
 use std::cell::RefCell;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -235,6 +236,11 @@ impl Context {
 }
 
 /// Prints news about a host.
+/// Returns true if a person sees what is printed on standard error.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
 pub fn note_of(label: &str, words: &str) {
     note(&format!("udpctl: {label}: {words}"));
 }

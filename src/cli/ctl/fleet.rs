@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use crossbeam_channel::{Receiver, never};
 
-use super::context::{Context, Network, note, note_of};
+use super::context::{Context, Network, is_watched, note, note_of};
 use super::reply::{short_words, words};
 use super::unanswered::Unanswered;
 use crate::control::client::Client;
@@ -44,6 +44,8 @@ pub struct Round {
     pub window: usize,
     /// Class of a host that was asked and has not answered when a signal arrives.
     pub unanswered: Fate,
+    /// True if a person waits at a terminal, who is told that the only host has not answered yet.
+    pub is_watched: bool,
 }
 
 impl Round {
@@ -53,6 +55,7 @@ impl Round {
             questions,
             window: limits::WINDOW,
             unanswered: Fate::Left,
+            is_watched: is_watched(),
         }
     }
 }
@@ -117,6 +120,7 @@ impl Fleet {
                 signals: &self.signals,
                 window: round.window,
                 note: note_of,
+                is_watched: round.is_watched && !count.is_several(),
             };
             run_queries_until(
                 &self.client,

@@ -12,7 +12,7 @@ use clap::Args;
 use crossbeam_channel::never;
 
 use super::args::ContactTimeout;
-use super::context::{Context, note_of};
+use super::context::{Context, is_watched, note_of};
 use super::reply::{unexpected, words};
 use super::unanswered::Unanswered;
 use crate::control::client::Client;
@@ -176,6 +176,8 @@ pub struct JobHost {
     pub journal: Journal,
     /// The agent.
     pub host: Host,
+    /// True if a person waits at a terminal, who is told that the agent has not answered yet.
+    pub is_watched: bool,
 }
 
 impl JobHost {
@@ -190,6 +192,7 @@ impl JobHost {
             resolver,
             journal: context.journal(),
             host,
+            is_watched: is_watched(),
         })
     }
 
@@ -231,6 +234,7 @@ impl JobHost {
             signals: &never(),
             window: limits::WINDOW,
             note: note_of,
+            is_watched: self.is_watched,
         };
         run_queries_until(&self.client, &conditions, vec![question], |_, answer| {
             answers.push(answer);

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::args::{ContactTimeout, HostOptions};
-use super::context::{Context, Network, note, note_of};
+use super::context::{Context, Network, is_watched, note, note_of};
 use super::fleet::Count;
 use super::unanswered::Unanswered;
 use crate::control::chat::{self, PlainSource};
@@ -141,6 +141,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         signals: &signals,
         resolver: &resolver,
         note: note_of,
+        is_watched: targets.len() == 1 && is_watched(),
     };
     let is_met = hosts.iter().any(|host| host.ticket.is_some());
     let mut unanswered = None;

@@ -11,7 +11,7 @@ mod screen;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, at, never, select};
+use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainSource, chat_plain, send_plain};
@@ -21,11 +21,12 @@ use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::console;
 use super::host_resolver::{Host, HostResolver};
-use super::limits;
+use super::{limits, signals};
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::Reply;
 use crate::message::limits::{CHAT_TEXT, NAME};
+use crate::message::status::INTERRUPTED;
 use crate::net::Event;
 
 /// Exit status if everything was delivered and the chat was left as requested.
@@ -81,6 +82,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         label: escape::line(host.label.as_bytes(), NAME).into_owned(),
         options,
         failed: false,
+        interrupted: false,
         leaving: false,
         deadline: None,
     };
@@ -96,6 +98,8 @@ struct ChatLoop<'a> {
     options: &'a Options<'a>,
     /// True if a message was not delivered.
     failed: bool,
+    /// True if SIGINT has ended the wait for an agent that never answered.
+    interrupted: bool,
     /// True if no further input is taken.
     leaving: bool,
     /// Time at which the chat ends without receipts, after a signal.
@@ -105,6 +109,11 @@ struct ChatLoop<'a> {
 impl ChatLoop<'_> {
     fn run(mut self) -> u8 {
         let (nothing, no_events) = (never(), never());
+        let mut noted = if self.screen.is_terminal() {
+            after(limits::SILENCE_NOTED)
+        } else {
+            never()
+        };
         let end = loop {
             if let Some(end) = self.act() {
                 break end;
@@ -139,6 +148,12 @@ impl ChatLoop<'_> {
                         self.leave();
                     }
                 }
+                recv(noted) -> _ => {
+                    noted = never();
+                    if let Some(words) = self.chat.waiting() {
+                        self.screen.note(&format!("{}: {words}", self.label));
+                    }
+                }
                 recv(self.options.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
                 recv(deadline) -> _ => self.chat.leave_now(),
             }
@@ -152,8 +167,10 @@ impl ChatLoop<'_> {
             self.screen.suspend();
             return;
         }
-        // The second signal does not wait for receipts.
-        if self.leaving {
+        let is_contacted = self.chat.is_contacted();
+        self.interrupted |= signal == SIGINT && !is_contacted;
+        // The second signal does not wait for receipts, and the first one not for an agent that owes none.
+        if self.leaving || !is_contacted && self.chat.undelivered().next().is_none() {
             self.chat.leave_now();
         }
         self.leave();
@@ -185,6 +202,10 @@ impl ChatLoop<'_> {
             }
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
+            Typed::Interrupted => {
+                signals::set_interrupted();
+                self.on_signal(SIGINT);
+            }
             Typed::Failed(error) => {
                 self.screen
                     .note(&format!("cannot read what is typed: {error}"));
@@ -302,7 +323,11 @@ impl ChatLoop<'_> {
         if let End::Unreachable { is_refused, .. } = end {
             (self.options.unanswered)(*is_refused);
         }
-        if failed { FAILED } else { DELIVERED }
+        match (self.interrupted && end.is_clean(), failed) {
+            (true, _) => INTERRUPTED,
+            (false, true) => FAILED,
+            (false, false) => DELIVERED,
+        }
     }
 }
 

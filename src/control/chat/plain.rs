@@ -97,6 +97,7 @@ fn run(
                     screen.note(&format!("cannot read what is typed: {error}"));
                     return (FAILED, None);
                 }
+                Typed::Interrupted => return (status, None),
                 Typed::Leave if screen.is_terminal() => return (status, None),
                 // Answers to piped lines may still arrive.
                 Typed::Leave => {

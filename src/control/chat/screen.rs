@@ -31,6 +31,8 @@ pub(super) enum Typed {
     Unknown(String),
     /// `quit`, or the end of input.
     Leave,
+    /// Ctrl-C at the prompt, where the line editor takes the signal.
+    Interrupted,
     /// The input cannot be read.
     Failed(String),
 }
@@ -302,11 +304,12 @@ fn read_prompt(
         editing.store(false, Ordering::SeqCst);
         let inputs = match line {
             Ok(text) => parse(&text),
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => vec![Typed::Leave],
+            Err(ReadlineError::Eof) => vec![Typed::Leave],
+            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
             Err(error) => vec![Typed::Failed(error.to_string())],
         };
         for next in inputs {
-            let last = matches!(next, Typed::Leave | Typed::Failed(_));
+            let last = !matches!(next, Typed::Line(_) | Typed::Unknown(_));
             if typed.send(next).is_err() || last {
                 return;
             }

@@ -9,6 +9,19 @@ use crate::net::Refusal;
 use crate::session::Closed;
 
 impl ChatClient {
+    /// Returns words for an agent that has not answered yet, as
+    /// [`Contact::waiting`](crate::control::contact::Contact::waiting).
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.contact.waiting()
+    }
+
+    /// Returns true once an agent has answered.
+    #[must_use]
+    pub const fn is_contacted(&self) -> bool {
+        self.contact.is_contacted()
+    }
+
     /// Handles a report that datagrams do not reach the agent; returns as
     /// [`Contact::on_refused`](crate::control::contact::Contact::on_refused).
     pub fn on_refused(&mut self, refusal: Refusal) -> Option<String> {

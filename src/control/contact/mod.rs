@@ -215,6 +215,14 @@ impl Contact {
         Some(format!("{words}; still trying for {timeout:?}"))
     }
 
+    /// Returns words for an agent that has not answered yet, unless more is known and was told.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        let timeout = self.config.contact_timeout;
+        (!self.contacted && !self.refusals.is_told())
+            .then(|| format!("no answer yet; still trying for {timeout:?}"))
+    }
+
     /// Nothing was heard for the contact timeout. Returns as [`Contact::on_closed`].
     ///
     /// # Errors

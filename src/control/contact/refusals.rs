@@ -39,6 +39,11 @@ impl Refusals {
         self.words(paths).is_some() && !std::mem::replace(&mut self.is_told, true)
     }
 
+    /// Returns true once [`Refusals::is_news`] was.
+    pub(super) const fn is_told(&self) -> bool {
+        self.is_told
+    }
+
     /// Returns the reason in words, if all paths are refused: that of the first path.
     pub(super) fn words(&self, paths: &[Path]) -> Option<String> {
         let of = |path: &Path| {

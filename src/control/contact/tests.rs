@@ -83,8 +83,11 @@ fn a_refusal_is_told_once_and_explains_the_end_of_a_contact_that_goes_on() {
     let mut refused = contact(1);
     let path = connect(&mut refused).path;
     let told = format!("{words}; still trying for 10s");
+    let waiting = "no answer yet; still trying for 10s";
+    assert_eq!(refused.waiting().as_deref(), Some(waiting));
     assert_eq!(refused.on_refused(refusal), Some(told));
     assert_eq!(refused.on_refused(refusal), None);
+    assert_eq!(refused.waiting(), None, "it was told more");
     assert_eq!(
         refused.on_closed(Closed::Unreachable),
         Err(Failure::Unreachable {
@@ -95,6 +98,7 @@ fn a_refusal_is_told_once_and_explains_the_end_of_a_contact_that_goes_on() {
     let mut answered = contact(1);
     answered.on_connected(path, TICKET);
     assert_eq!(answered.on_refused(refusal), None, "it restarts");
+    assert_eq!(answered.waiting(), None);
 }
 
 #[test]

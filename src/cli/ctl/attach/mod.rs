@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::context::{note, streams};
+use super::context::{is_watched, note, streams};
 use super::exec::{conclude_one, explain};
 use super::job::{JobArgs, JobHost};
 use crate::control::exec::{
     self, ATTACH, Finish, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task,
-    TaskHost, TerminalMode, Verbosity,
+    TaskHost, TerminalMode, Terminals, Verbosity,
 };
 use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
 use crate::control::{console, limits, signals};
@@ -68,7 +68,8 @@ pub fn run(args: &AttachArgs) -> Result<u8> {
     if let Some(RunName::Last) = args.run {
         return whole_run::run(args);
     }
-    let job_host = JobHost::find(&args.job)?;
+    let mut job_host = JobHost::find(&args.job)?;
+    job_host.is_watched &= !args.json;
     let (id, key) = job_host.job(&args.job)?;
     run_on(args, job_host, id, key)
 }
@@ -207,6 +208,12 @@ fn settings(args: &AttachArgs, terminal_mode: TerminalMode, style: Style) -> Set
         } else {
             Verbosity::Quiet
         },
-        fleet: Fleet::default(),
+        fleet: Fleet {
+            terminals: Terminals {
+                stderr: is_watched(),
+                ..Terminals::default()
+            },
+            ..Fleet::default()
+        },
     }
 }

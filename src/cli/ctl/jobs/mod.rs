@@ -72,7 +72,8 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut fleet = Fleet::open(&mut context, &targets)?;
     let hosts = fleet.hosts().to_vec();
     let questions = hosts.iter().map(|host| question(args, host.clone()));
-    let round = Round::new(questions.collect());
+    let mut round = Round::new(questions.collect());
+    round.is_watched &= !args.json;
     let mut lists: Vec<Vec<JobView>> = vec![Vec::new(); hosts.len()];
     fleet.ask(round, |count, index, label, answer| {
         match listed(label, answer) {

@@ -305,6 +305,12 @@ impl RemoteJob {
         self.contact.on_refused(refusal)
     }
 
+    /// Returns words for an agent that has not answered yet, as [`Contact::waiting`].
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.contact.waiting()
+    }
+
     /// Returns true if the agent may have the request.
     #[must_use]
     pub const fn may_be_there(&self) -> bool {

@@ -86,6 +86,8 @@ struct Run<'a> {
     streams: [Writer<Option<ByteCount>>; 2],
     progress: Progress,
     terminal: UserTerminal,
+    /// Time at which a person at a terminal is told that the only host has not answered yet.
+    silence_noted: Option<Instant>,
     finish: Finish,
     /// True if the reader of an output has closed it: messages of `udpctl` are dropped.
     quiet: bool,
@@ -149,6 +151,8 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         progress: Progress::new(settings.fleet.terminals, total, began),
         quiet: settings.verbosity == Verbosity::Silent,
         terminal: UserTerminal::default(),
+        silence_noted: (settings.fleet.terminals.stderr && total == 1 && !settings.style.is_json())
+            .then(|| began + limits::SILENCE_NOTED),
         finish: Finish::default(),
         stdout_waits: false,
         stderr_waits: false,
@@ -282,6 +286,14 @@ impl Run<'_> {
             self.found(index, addresses);
         }
         self.drop_stalled(now);
+        if self.silence_noted.take_if(|at| *at <= now).is_some() {
+            match self.job(0).map(|job| job.waiting()) {
+                Some(Some(words)) => self.say(&format!("{}: {words}", self.tasks[0].label)),
+                Some(None) => {}
+                // Its name is being looked up, or it is tried again soon.
+                None => self.silence_noted = Some(now + limits::SILENCE_NOTED),
+            }
+        }
     }
 
     /// Returns the time until something is due without an event.
@@ -297,7 +309,7 @@ impl Run<'_> {
         let internal = internal.map(|deadline| deadline.since(now));
         let lookups = self.lookups.as_ref().and_then(Lookups::deadline);
         let progress = self.progress.deadline().filter(|_| self.may_draw());
-        let external = [lookups, self.stall_deadline(), progress];
+        let external = [lookups, self.stall_deadline(), progress, self.silence_noted];
         let external = external.into_iter().flatten();
         let external = external.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         internal.chain(external).min().unwrap_or(limits::NO_WAIT)

@@ -40,6 +40,17 @@ pub enum Style {
 }
 
 impl Style {
+    /// Returns true if outputs are shown as JSON.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        match self {
+            Self::Json(_) | Self::JsonLines => true,
+            Self::Plain | Self::Labelled(_) => false,
+            #[cfg(feature = "cli")]
+            Self::Gathered(_) => false,
+        }
+    }
+
     /// Returns true if outputs are shown together at the end.
     #[must_use]
     pub const fn is_gathered(self) -> bool {
