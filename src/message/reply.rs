@@ -56,7 +56,7 @@ pub enum Reply {
         /// True if a process still held stdout or stderr open when the agent stopped reading. Default: false.
         #[serde(default)]
         streams_open: bool,
-        /// Reason why the agent ended the command. Default: none, the command ended by itself.
+        /// Reason why the agent ended the command, or the kind of request that the key may not make. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
         /// True if the process still runs, because it could not be killed. Default: false.
@@ -140,7 +140,7 @@ pub enum Reply {
     },
 }
 
-/// Reason why an agent has ended a job, or has left it running.
+/// Reason why an agent has ended a job, or has left it running; with `denied`, the kind of request that is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -159,6 +159,16 @@ pub enum Cause {
     Revoked,
     /// The agent was shut down.
     Shutdown,
+    /// Of `denied`: the key may not use a terminal.
+    Terminal,
+    /// Of `denied`: the key may not run a script.
+    Script,
+    /// Of `denied`: the key may not run commands as that user.
+    User,
+    /// Of `denied`: the key may not set variables.
+    Variables,
+    /// Of `denied`: the key may not choose the working directory.
+    Directory,
     /// A reason that this version does not know.
     #[serde(other)]
     Other,
@@ -176,6 +186,11 @@ impl Cause {
             Self::Lease => "its controller was silent for longer than the lease",
             Self::Revoked => "its key may no longer run it",
             Self::Shutdown => "the agent was shut down",
+            Self::Terminal => "this key may not use a terminal (-t)",
+            Self::Script => "this key may not run scripts (--script)",
+            Self::User => "this key may not run commands as that user (--user)",
+            Self::Variables => "this key may not set variables (--env)",
+            Self::Directory => "this key may not choose the working directory (--cwd)",
             Self::Other => "for a reason that this version does not know",
         }
     }

@@ -176,7 +176,8 @@ pub(super) const CANCELED: Row = Row {
 pub(super) const DENIED: Row = Row {
     name: "denied",
     words: "denied",
-    meaning: "The agent does not let this key run the command.",
+    meaning: "The agent does not let this key run the command. What the key may not ask for, whatever the command, is \
+              named: a terminal (-t), a script, a user, variables or a directory. The agent's log has every reason.",
     ran: Ran::No,
     held: Held::Nothing,
     fate: Fate::Denied,

@@ -10,12 +10,18 @@ fn restricted(options: &str) -> (User, Agent) {
     (user, agent)
 }
 
-/// Runs `udpctl exec` and checks that the only answer is a denial.
+/// Runs `udpctl exec` and checks that the only answer is a denial, without a reason.
 #[track_caller]
 fn denied(user: &User, agent: &Agent, args: &[&str]) {
+    denied_as(user, agent, args, "denied");
+}
+
+/// Runs `udpctl exec` and checks that the only answer is a denial in these words.
+#[track_caller]
+fn denied_as(user: &User, agent: &Agent, args: &[&str], words: &str) {
     let target = agent.target();
     user.udpctl([&["exec", &target], args].concat())
-        .stderr(format!("udpctl: {target}: denied; request ID\n"))
+        .stderr(format!("udpctl: {target}: {words}; request ID\n"))
         .status(255)
         .run();
 }
@@ -40,13 +46,27 @@ fn allow_is_compared_word_by_word() {
 #[test]
 fn options_cannot_change_the_meaning_of_an_allowed_command() {
     let (user, agent) = restricted("allow=cat");
-    denied(&user, &agent, &["--env", "PATH=/tmp", "--", "cat"]);
-    denied(&user, &agent, &["--cwd", "/tmp", "--", "cat"]);
-    // At a terminal many programs offer a shell.
-    denied(&user, &agent, &["-t", "--", "cat"]);
     let script = user.path("cat");
     std::fs::write(&script, "#!/bin/sh\necho mine\n").unwrap();
-    denied(&user, &agent, &["--script", script.to_str().unwrap()]);
+    // The kind of the request is named, and nothing tells whether the key has the command.
+    for command in ["cat", "id"] {
+        for (options, kind) in [
+            (["--env", "PATH=/tmp"], "set variables (--env)"),
+            (["--cwd", "/tmp"], "choose the working directory (--cwd)"),
+            // At a terminal many programs offer a shell.
+            (["-t", "--lease=60s"], "use a terminal (-t)"),
+            (
+                ["--script", script.to_str().unwrap()],
+                "run scripts (--script)",
+            ),
+            (["--user", "nobody"], "run commands as that user (--user)"),
+        ] {
+            let args = [&options[..], &["--", command]].concat();
+            let words = format!("denied: this key may not {kind}");
+            denied_as(&user, &agent, &args, &words);
+        }
+    }
+    denied(&user, &agent, &["--", "id"]);
     user.udpctl(["exec", "-i", &agent.target(), "--", "cat"])
         .stdin("as it is")
         .stdout("as it is")

@@ -49,6 +49,12 @@ fn denied(target: &str) -> String {
     format!("udpctl: {target}: denied; request ID\n")
 }
 
+/// The same if the key may not ask for the user.
+fn denied_user(target: &str) -> String {
+    let kind = "this key may not run commands as that user (--user)";
+    format!("udpctl: {target}: denied: {kind}; request ID\n")
+}
+
 const WHO: &str =
     "id -un; id -ru; id -gn; id -G; echo $HOME,$USER,$LOGNAME,$SHELL; pwd; grep -c . /root/.x";
 
@@ -89,7 +95,10 @@ fn a_command_runs_as_the_user_of_its_line_with_groups_home_and_shell() {
         .stdout("root\n")
         .run();
     let args = ["exec", &target, "--user", "daemon", "--", "id"];
-    user.udpctl(args).stderr(denied(&target)).status(255).run();
+    user.udpctl(args)
+        .stderr(denied_user(&target))
+        .status(255)
+        .run();
 }
 
 #[test]
@@ -101,7 +110,10 @@ fn a_key_without_user_option_cannot_run_as_another_user() {
     let trace = trace.to_str().unwrap();
     for other in ["nobody", "no-such-user", "", "0", "../root"] {
         let args = ["exec", &target, "--user", other, "--", "touch", trace];
-        user.udpctl(args).stderr(denied(&target)).status(255).run();
+        user.udpctl(args)
+            .stderr(denied_user(&target))
+            .status(255)
+            .run();
     }
     assert!(!user.path("ran").exists());
     let own = user.udpctl(["exec", &target, "--", "id", "-un"]).outcome();

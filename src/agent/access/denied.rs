@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::escape;
+use crate::message::Cause;
 use crate::message::limits::NAME;
 use crate::process::{AccountError, RefusedVariable};
 
-/// Reason why a session or a command is not authorised. It is logged at the agent; the peer
-/// receives only `denied`.
+/// Reason why a session or a command is not authorised. It is logged at the agent; the peer receives only `denied`, and
+/// [`Denied::kind`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Denied {
     /// No valid line lists the key, and it has shown no open invitation.
@@ -45,6 +46,34 @@ pub enum Denied {
     Variable(RefusedVariable),
     /// The agent cannot run commands as this user.
     Account(String, AccountError),
+}
+
+impl Denied {
+    /// Returns what the peer is told besides `denied`: the kind of request that its key may not make. Each was decided
+    /// before the command was compared with `allow=`, so that it tells nothing about the commands and users that the key
+    /// has.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Cause> {
+        match self {
+            Self::User => Some(Cause::User),
+            Self::Variables => Some(Cause::Variables),
+            Self::Directory => Some(Cause::Directory),
+            Self::Terminal => Some(Cause::Terminal),
+            Self::Script => Some(Cause::Script),
+            Self::NotListed
+            | Self::Suspended
+            | Self::NotInvited
+            | Self::Unrecorded
+            | Self::Expired
+            | Self::Address(_)
+            | Self::ExecOff
+            | Self::NotAdmin
+            | Self::ChatOnly
+            | Self::Command
+            | Self::Variable(_)
+            | Self::Account(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for Denied {

@@ -66,10 +66,11 @@ impl Policy {
             return Err(Denied::ExecOff);
         }
         let options = &member.options;
-        let pattern = authorize_command(options, exec)?;
+        authorize_kind(options, exec)?;
         let own = accounts.own_name();
         let user = options.users.choose(exec.user.as_deref(), &own);
         let user = user.ok_or(Denied::User)?.to_owned();
+        let pattern = authorize_argv(options, exec)?;
         let variables = accounts.check_variables(&exec.env);
         variables.map_err(Denied::Variable)?;
         if let Err(unreachable) = accounts.check_user(&user) {
@@ -87,36 +88,41 @@ impl Policy {
     }
 }
 
-/// Returns the pattern that allows a command, or `None` if the options allow any.
+/// Checks what a request asks for besides its command, before the command is compared with any pattern.
 ///
 /// A key with `allow=` runs exactly its patterns, in the home directory, with the agent's environment and
 /// without a terminal. A variable such as PATH or another directory would give the same words another
 /// meaning. At a terminal many programs offer a shell. A script is no command that a pattern could
 /// describe.
-pub(super) fn authorize_command<'a>(
-    options: &'a Options,
-    exec: &Exec,
-) -> Result<Option<&'a Pattern>, Denied> {
+pub(super) fn authorize_kind(options: &Options, exec: &Exec) -> Result<(), Denied> {
     if options.chat_only {
         return Err(Denied::ChatOnly);
     }
     if options.allow.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
-    let mut patterns = options.allow.iter();
-    let pattern = patterns.find(|pattern| pattern.matches(&argv));
-    let pattern = pattern.ok_or(Denied::Command)?;
     let extras = [
         (!exec.env.is_empty(), Denied::Variables),
         (exec.cwd.is_some(), Denied::Directory),
         (exec.terminal.is_some(), Denied::Terminal),
         (exec.script.is_some(), Denied::Script),
     ];
-    match extras.into_iter().find(|(present, _)| *present) {
-        Some((_, denied)) => Err(denied),
-        None => Ok(Some(pattern)),
+    let denied = extras.into_iter().find(|(present, _)| *present);
+    denied.map_or(Ok(()), |(_, denied)| Err(denied))
+}
+
+/// Returns the pattern that allows a command, or `None` if the options allow any.
+pub(super) fn authorize_argv<'a>(
+    options: &'a Options,
+    exec: &Exec,
+) -> Result<Option<&'a Pattern>, Denied> {
+    if options.allow.is_empty() {
+        return Ok(None);
     }
+    let argv: Vec<&OsStr> = exec.argv.iter().map(OsText::as_os_str).collect();
+    let mut patterns = options.allow.iter();
+    let pattern = patterns.find(|pattern| pattern.matches(&argv));
+    pattern.map(Some).ok_or(Denied::Command)
 }
 
 #[cfg(test)]
@@ -228,20 +234,26 @@ mod tests {
         for argv in [&["uptime", "-p"][..], &["sh", "-c", "uname"], &[]] {
             assert_eq!(pattern(&request(argv)), Err(Denied::Command));
         }
-        let mut with_path = request(&["uname"]);
-        with_path.env = vec![("PATH".into(), "/tmp/evil".into())];
-        assert_eq!(pattern(&with_path), Err(Denied::Variables));
-        let mut elsewhere = request(&["uname"]);
-        elsewhere.cwd = Some("/tmp/evil".into());
-        assert_eq!(pattern(&elsewhere), Err(Denied::Directory));
-        let mut script = request(&["uname"]);
-        script.script = Some("reboot".into());
-        assert_eq!(pattern(&script), Err(Denied::Script));
-        let mut terminal = request(&["uname"]);
-        let (rows, columns) = (24, 80);
-        let window = Window { rows, columns };
-        let term = "xterm".into();
-        terminal.terminal = Some(Terminal { term, window });
-        assert_eq!(pattern(&terminal), Err(Denied::Terminal));
+        // None of these tells whether the key has the command.
+        for argv in [&["uname"][..], &["reboot"]] {
+            let mut as_ann = request(argv);
+            as_ann.user = Some("ann".into());
+            assert_eq!(pattern(&as_ann), Err(Denied::User));
+            let mut with_path = request(argv);
+            with_path.env = vec![("PATH".into(), "/tmp/evil".into())];
+            assert_eq!(pattern(&with_path), Err(Denied::Variables));
+            let mut elsewhere = request(argv);
+            elsewhere.cwd = Some("/tmp/evil".into());
+            assert_eq!(pattern(&elsewhere), Err(Denied::Directory));
+            let mut script = request(argv);
+            script.script = Some("reboot".into());
+            assert_eq!(pattern(&script), Err(Denied::Script));
+            let mut terminal = request(argv);
+            let (rows, columns) = (24, 80);
+            let window = Window { rows, columns };
+            let term = "xterm".into();
+            terminal.terminal = Some(Terminal { term, window });
+            assert_eq!(pattern(&terminal), Err(Denied::Terminal));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: facts that were too large to keep count against the command.
 
-use super::exec_policy::authorize_command;
+use super::exec_policy::{authorize_argv, authorize_kind};
 use super::{Accounts, Admission, Denied, Grant, Pattern, Policy};
 use crate::agent::limits::KEPT_ARGV;
 use crate::agent::switch::Switch;
@@ -73,7 +73,8 @@ impl Policy {
         let options = &member.options;
         let pattern = command.pattern.as_ref();
         if !pattern.is_some_and(|pattern| options.allow.contains(pattern)) {
-            authorize_command(options, &command.exec)?;
+            authorize_kind(options, &command.exec)?;
+            authorize_argv(options, &command.exec)?;
         }
         let own = accounts.own_name();
         let user = options.users.choose(Some(&command.user), &own);

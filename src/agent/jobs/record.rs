@@ -131,6 +131,7 @@ impl<P: Processes> Jobs<P> {
     ) {
         let Refusal { outcome, denied } = refusal;
         let reason = denied.as_ref().map(ToString::to_string);
+        let kind = denied.as_ref().and_then(Denied::kind);
         self.notes.push_back(Note::Refused {
             id: exec.id,
             controller: controller.clone(),
@@ -147,6 +148,6 @@ impl<P: Processes> Jobs<P> {
         let _ = self
             .audit
             .put(&Record::of_request(controller, exec.id, event));
-        replies::send_refusal(call, outcome, outbox);
+        replies::send_refusal(call, outcome, kind, outbox);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::job::Job;
 use super::{Output, Started, lane_of};
 use crate::agent::outbox::{CallRef, Outbox};
-use crate::message::{OsText, Outcome, Reply};
+use crate::message::{Cause, OsText, Outcome, Reply};
 
 /// Sends the first replies of an attached call: the offsets of its lanes, and the process.
 pub(super) fn send_accepted(
@@ -59,18 +59,23 @@ fn end_lanes(call: CallRef, exit: &Reply, outbox: &mut Outbox) {
 }
 
 /// Answers that nothing was started, or that it is unknown.
-pub(super) fn send_refusal(call: CallRef, outcome: Outcome, outbox: &mut Outbox) {
-    end_lanes(call, &refusal(outcome), outbox);
+pub(super) fn send_refusal(
+    call: CallRef,
+    outcome: Outcome,
+    cause: Option<Cause>,
+    outbox: &mut Outbox,
+) {
+    end_lanes(call, &refusal(outcome, cause), outbox);
 }
 
 /// Returns the result of a job of which nothing was started.
-pub(super) const fn refusal(outcome: Outcome) -> Reply {
+pub(super) const fn refusal(outcome: Outcome, cause: Option<Cause>) -> Reply {
     Reply::Exit {
         outcome,
         stdout: 0,
         stderr: 0,
         streams_open: false,
-        cause: None,
+        cause,
         still_running: false,
     }
 }

@@ -418,7 +418,7 @@ impl<P: Processes> Jobs<P> {
     /// Answers about an id that is not in the table: used and forgotten, or never used since the agent started.
     fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
         if self.table.register().find(key, id).is_some() {
-            replies::send_refusal(call, Outcome::Expired {}, outbox);
+            replies::send_refusal(call, Outcome::Expired {}, None, outbox);
         } else {
             outbox.last_reply(call, &Reply::NoJob {});
         }

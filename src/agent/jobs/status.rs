@@ -145,11 +145,11 @@ impl<P: Processes> Jobs<P> {
         });
         if let Some(attached) = job.attached {
             self.calls.remove(&attached.call);
-            replies::send_refusal(attached.call, outcome, outbox);
+            replies::send_refusal(attached.call, outcome, None, outbox);
         }
         for waiter in job.waiters {
             self.calls.remove(&waiter);
-            outbox.last_reply(waiter, &replies::refusal(outcome));
+            outbox.last_reply(waiter, &replies::refusal(outcome, None));
         }
         self.processes.forget(id);
     }

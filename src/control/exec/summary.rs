@@ -172,6 +172,11 @@ const fn is_implied(cause: Cause) -> bool {
         | Cause::Lease
         | Cause::Revoked
         | Cause::Shutdown
+        | Cause::Terminal
+        | Cause::Script
+        | Cause::User
+        | Cause::Variables
+        | Cause::Directory
         | Cause::Other => false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::harness::*;
 use crate::agent::jobs::{Errno, Exit, Output, Phase, Status};
 use crate::agent::limits;
-use crate::message::{Outcome, Reply, Request, StartStep, StreamCode};
+use crate::message::{Cause, Outcome, Reply, Request, StartStep, StreamCode};
 use crate::wire::Lane;
 
 fn ended(outcome: Outcome) -> Vec<Reply> {
@@ -211,7 +211,11 @@ fn a_denied_or_surplus_command_is_not_started() {
     let mut denied_user = exec(1);
     denied_user.user = Some("bin".into());
     let call = harness.call(alice, 0, &Request::Exec(denied_user));
-    assert_eq!(harness.replies(call), ended(Outcome::Denied {}));
+    let mut denied = ended(Outcome::Denied {});
+    if let [Reply::Exit { cause, .. }] = &mut denied[..] {
+        *cause = Some(Cause::User);
+    }
+    assert_eq!(harness.replies(call), denied);
     harness.policy.borrow_mut().list(ALICE, "alice max-jobs=7");
     for number in 2..6 {
         harness.call(alice, u32::from(number), &Request::Exec(exec(number)));
