@@ -140,11 +140,19 @@ fn a_terminal_shows_the_likely_causes_of_no_answer_by_what_is_known() {
     here.line(&format!("clear; udpctl ping {target}; echo pinged"));
     here.shows("pinged");
     agent.kill();
-    here.line(&format!("clear; udpctl exec {target} {short} -- true"));
-    here.is("two causes", |screen| {
-        let causes = format!("Likely causes:\n{}\n{}\nhere>", CAUSES[1], CAUSES[0]);
-        screen.trim_end().ends_with(&causes)
-    });
+    for line in [
+        format!("udpctl ping {target} {short}"),
+        format!("udpctl attach {target} {short}"),
+        format!("udpctl chat {target} {short}"),
+        format!("udpctl send {target} {short} -- hi"),
+        format!("udpctl exec {target} {short} -- true"),
+    ] {
+        here.line(&format!("clear; {line}"));
+        here.is("two causes", |screen| {
+            let causes = format!("Likely causes:\n{}\n{}\nhere>", CAUSES[1], CAUSES[0]);
+            screen.trim_end().ends_with(&causes)
+        });
+    }
 }
 
 #[test]

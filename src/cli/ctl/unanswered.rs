@@ -19,7 +19,7 @@ pub struct Unanswered<'a> {
 }
 
 /// Likely cause.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Cause {
     Port,
     NotRunning,
@@ -46,8 +46,8 @@ impl Unanswered<'_> {
     }
 
     /// Returns the likely causes, the likeliest first.
-    fn words(self) -> String {
-        let causes: &[Cause] = match (self.is_refused, self.is_met) {
+    const fn causes(self) -> &'static [Cause] {
+        match (self.is_refused, self.is_met) {
             (true, true) => &[Cause::NotRunning, Cause::Port],
             (true, false) => &[Cause::Port, Cause::NotRunning],
             // The port was right, and so was the key.
@@ -64,8 +64,12 @@ impl Unanswered<'_> {
                 Cause::NotAdmitted,
                 Cause::OtherKey,
             ],
-        };
-        let lines: Vec<String> = causes.iter().map(|cause| self.line(*cause)).collect();
+        }
+    }
+
+    fn words(self) -> String {
+        let causes = self.causes().iter();
+        let lines: Vec<String> = causes.map(|cause| self.line(*cause)).collect();
         format!("Likely causes:\n{}", lines.join("\n"))
     }
 
@@ -95,20 +99,19 @@ impl Unanswered<'_> {
 mod tests {
     use super::*;
 
-    fn words(is_met: bool, is_refused: bool) -> String {
+    const fn unanswered(is_met: bool, is_refused: bool) -> Unanswered<'static> {
         let label = "web3:7001";
-        let unanswered = Unanswered {
+        Unanswered {
             label,
             is_met,
             is_refused,
-        };
-        unanswered.words()
+        }
     }
 
     #[test]
-    fn the_causes_for_a_host_that_never_answered_begin_with_its_port() {
+    fn each_cause_says_what_to_run_next() {
         assert_eq!(
-            words(false, false),
+            unanswered(false, false).words(),
             "Likely causes:\n\
              \x20 wrong address or port: \"udpagent status\" there names them\n\
              \x20 udpagent is not running: \"systemctl status udpagent\" there\n\
@@ -121,19 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_answered_before_has_the_right_port() {
-        let words = words(true, false);
-        assert!(!words.contains("wrong address"), "{words}");
-        let first = "Likely causes:\n  udpagent is not running";
-        assert!(words.starts_with(first), "{words}");
-    }
-
-    #[test]
-    fn a_refused_port_has_nothing_to_do_with_keys_or_silent_firewalls() {
-        for is_met in [false, true] {
-            let words = words(is_met, true);
-            assert!(!words.contains("key"), "{words}");
-            assert_eq!(words.lines().count(), 3, "{words}");
-        }
+    fn the_order_of_the_causes_depends_on_what_is_known() {
+        use Cause::{Firewall, NotAdmitted, NotRunning, OtherKey, Port};
+        let causes = |is_met, is_refused| unanswered(is_met, is_refused).causes();
+        let of_silence = [Port, NotRunning, Firewall, NotAdmitted, OtherKey];
+        assert_eq!(causes(false, false), of_silence);
+        // An agent that answered before has the port.
+        assert_eq!(causes(true, false), &of_silence[1..]);
+        // What is refused has nothing to do with keys or silent firewalls.
+        assert_eq!(causes(false, true), [Port, NotRunning]);
+        assert_eq!(causes(true, true), [NotRunning, Port]);
     }
 }
