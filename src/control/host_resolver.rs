@@ -150,6 +150,16 @@ impl HostResolver {
         hosts.pop().expect("one target, one host")
     }
 
+    /// Returns the key that the agent of a target with these addresses must have, with its source.
+    ///
+    /// # Errors
+    /// [`HostError::Trust`]: no key is known, or the lines about it cannot be used.
+    pub fn pin_of(&self, target: &Target, addresses: &[IpAddr]) -> Result<Pin, HostError> {
+        let own_agent = self.own_agent.as_deref();
+        let pin = self.known.lookup(target, addresses, own_agent);
+        pin.map_err(HostError::Trust)
+    }
+
     /// Returns the host of a target that was resolved, without its ticket.
     fn find_host(
         &self,
@@ -159,10 +169,7 @@ impl HostResolver {
     ) -> Result<Host, HostError> {
         let addresses = addresses.map_err(HostError::Resolve)?;
         let ips: Vec<IpAddr> = addresses.iter().map(SocketAddr::ip).collect();
-        let pin = self
-            .known
-            .lookup(target, &ips, self.own_agent.as_deref())
-            .map_err(HostError::Trust)?;
+        let pin = self.pin_of(target, &ips)?;
         Ok(Host {
             label: target.label().to_owned(),
             agent: pin.key,

@@ -15,6 +15,7 @@ mod chat_terminal;
 mod check;
 mod client;
 mod datagrams;
+mod doctor;
 mod endings;
 mod exec;
 mod failures;

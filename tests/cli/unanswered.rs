@@ -149,8 +149,9 @@ fn a_terminal_shows_the_likely_causes_of_no_answer_by_what_is_known() {
     ] {
         here.line(&format!("clear; {line}"));
         here.is("two causes", |screen| {
-            let causes = format!("Likely causes:\n{}\n{}\nhere>", CAUSES[1], CAUSES[0]);
-            screen.trim_end().ends_with(&causes)
+            let causes = format!("Likely causes:\n{}\n{}\n", CAUSES[1], CAUSES[0]);
+            let next = format!("\"udpctl doctor {target}\" checks them\nhere>");
+            screen.trim_end().ends_with(&(causes + &next))
         });
     }
 }

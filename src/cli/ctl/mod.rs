@@ -8,6 +8,7 @@ pub mod batch;
 mod chat;
 mod completions;
 mod context;
+mod doctor;
 mod exec;
 mod explain;
 mod family;
@@ -40,6 +41,7 @@ use self::attach::AttachArgs;
 use self::batch::BatchArgs;
 use self::chat::ChatArgs;
 use self::completions::CompletionsArgs;
+use self::doctor::DoctorArgs;
 use self::exec::ExecArgs;
 use self::explain::ExplainArgs;
 use self::id::IdArgs;
@@ -91,6 +93,8 @@ pub enum Command {
     Send(SendArgs),
     /// Check that agents answer, and measure the round-trip time
     Ping(PingArgs),
+    /// Check the way to an agent: name, route, port, keys, size of datagrams and round-trip time, one line each
+    Doctor(DoctorArgs),
     /// Print the targets of sets, one a line; no host is contacted
     Targets(TargetsArgs),
     /// Accept an invitation from "udpagent invite": register this key there and trust the agent's key
@@ -157,6 +161,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Chat(args) => chat::run(args),
         Command::Send(args) => send::run(args),
         Command::Ping(args) => ping::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Targets(args) => targets::run(args),
         Command::Accept(args) => accept::run(args),
         Command::Trust(args) => trust::run(args),
@@ -181,6 +186,7 @@ const fn failure_status(command: &Command) -> u8 {
         | Command::Kill(_)
         | Command::Send(_)
         | Command::Ping(_)
+        | Command::Doctor(_)
         | Command::Targets(_)
         | Command::Accept(_)
         | Command::Trust(_)

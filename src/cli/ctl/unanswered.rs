@@ -70,7 +70,11 @@ impl Unanswered<'_> {
     fn words(self) -> String {
         let causes = self.causes().iter();
         let lines: Vec<String> = causes.map(|cause| self.line(*cause)).collect();
-        format!("Likely causes:\n{}", lines.join("\n"))
+        format!(
+            "Likely causes:\n{}\n\"udpctl doctor {}\" checks them",
+            lines.join("\n"),
+            self.label
+        )
     }
 
     fn line(self, cause: Cause) -> String {
@@ -119,7 +123,8 @@ mod tests {
              \x20 this key is not admitted: add \"udpctl id\" to authorized_keys there,\n\
              \x20   or run \"udpagent invite\" there and \"udpctl accept\" here\n\
              \x20 the agent's key has changed: \"udpagent key\" there prints it,\n\
-             \x20   \"udpctl trust --replace web3:7001 KEY\" replaces it here"
+             \x20   \"udpctl trust --replace web3:7001 KEY\" replaces it here\n\
+             \"udpctl doctor web3:7001\" checks them"
         );
     }
 

@@ -1,0 +1,128 @@
+//! `udpctl doctor`: the way to an agent, one check a line, with what to do next.
+//!
+//! Not the checks themselves, which are in `checks.rs`. Invariant: each check of a host has one line, also one that could not
+//! be made.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on options are help texts, in which brackets belong to addresses"
+)]
+
+mod checks;
+mod route;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use self::checks::{Check, Diagnosis, State};
+use super::args::HostOptions;
+use super::context::{Context, is_watched, print};
+use crate::control::targets::Expression;
+use crate::duration;
+use crate::message::status::{INTERNAL, SUCCESS};
+
+const EXAMPLES: &str = "\
+Examples:
+  udpctl doctor web3
+  udpctl doctor --json web3:7001
+  udpctl doctor -g web";
+
+/// `udpctl doctor`
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct DoctorArgs {
+    /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
+    )]
+    pub targets: Vec<Expression>,
+    /// Further agents.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+    /// Print one JSON object per check
+    #[arg(long)]
+    pub json: bool,
+    /// Give up if the agent does not answer within TIME
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "3s")]
+    pub contact_timeout: Duration,
+}
+
+/// Checks one target after the other, and prints each line as soon as it is known.
+pub fn run(args: &DoctorArgs) -> Result<u8> {
+    let mut context = Context::new()?;
+    let targets = context.targets(&args.targets, &args.hosts)?;
+    let mut status = SUCCESS;
+    for target in &targets {
+        let label = target.label();
+        let mut printed = Ok(());
+        let diagnosis = Diagnosis {
+            target,
+            contact_timeout: args.contact_timeout,
+            is_watched: !args.json && is_watched(),
+        };
+        diagnosis.run(&mut context, &mut |check| {
+            if check.state == State::Fail {
+                status = INTERNAL;
+            }
+            if printed.is_ok() {
+                printed = print(&if args.json {
+                    object(label, &check)
+                } else {
+                    line((targets.len() > 1).then_some(label), &check)
+                });
+            }
+        })?;
+        printed?;
+    }
+    Ok(status)
+}
+
+/// Formats a check as a line, which begins with the host if there are several.
+fn line(label: Option<&str>, check: &Check) -> String {
+    let label = label.map(|label| format!("{label}: ")).unwrap_or_default();
+    let next = check.next.as_ref().map(|next| format!("; {next}"));
+    format!(
+        "{label}{:<6}  {:<4}  {}{}\n",
+        check.name,
+        check.state.name(),
+        check.found,
+        next.unwrap_or_default()
+    )
+}
+
+fn object(label: &str, check: &Check) -> String {
+    let object = json!({
+        "v": crate::message::VERSION,
+        "host": label,
+        "check": check.name,
+        "state": check.state.name(),
+        "found": check.found,
+        "next": check.next,
+    });
+    format!("{object}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_one_line_with_what_to_do_next() {
+        let check = Check {
+            name: "route",
+            state: State::Fail,
+            found: "no route".into(),
+            next: Some("see ip route".into()),
+        };
+        assert_eq!(line(None, &check), "route   fail  no route; see ip route\n");
+        let of_host = "web3: route   fail  no route; see ip route\n";
+        assert_eq!(line(Some("web3"), &check), of_host);
+        let json: serde_json::Value = serde_json::from_str(&object("web3", &check)).unwrap();
+        assert_eq!(json["host"], "web3");
+        assert_eq!(json["state"], "fail");
+        assert_eq!(json["next"], "see ip route");
+    }
+}
