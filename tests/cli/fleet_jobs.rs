@@ -275,3 +275,20 @@ fn kill_takes_signals_as_kill_1_and_several_targets() {
             .run();
     }
 }
+
+#[test]
+fn a_failure_of_this_machine_is_1_with_several_targets_and_255_with_one() {
+    let pair = Pair::new();
+    let [first, second] = &pair.targets;
+    let identity = pair.user.path("config/udpctl/identity");
+    std::fs::write(&identity, "no key\n").unwrap();
+    for (targets, status) in [(&[first, second][..], 1), (&[first], 255)] {
+        let mut line = vec!["wait", "--job", ID];
+        line.extend(targets.iter().map(|target| target.as_str()));
+        let outcome = pair.user.udpctl(line).outcome();
+        let begin = format!("udpctl: {}: ", identity.display());
+        assert!(outcome.stderr.starts_with(&begin), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        assert_eq!(outcome.status, status);
+    }
+}

@@ -251,6 +251,13 @@ fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
         })
     });
     udpctl.kill();
+    // A failure of this machine is not the status of a host.
+    let identity = user.path("config/udpctl/identity");
+    let key = fs::read(&identity).unwrap();
+    fs::write(&identity, "no key\n").unwrap();
+    let failed = user.udpctl(["attach", "--run", "last"]).outcome();
+    assert_eq!(failed.status, 1, "{}", failed.stderr);
+    fs::write(&identity, key).unwrap();
     let attached = std::thread::spawn({
         let user = user.command("udpctl");
         move || {

@@ -22,6 +22,7 @@ use crate::control::targets::{
 use crate::control::tickets::boot_id;
 use crate::crypto::{SecretKey, key_file};
 use crate::home::{self, AgentHome, ControlHome, User, environment};
+use crate::message::status::INTERNAL;
 use crate::net::{self, Target};
 use crate::rng::Rng;
 
@@ -235,12 +236,12 @@ impl Context {
     }
 }
 
-/// Prints news about a host.
 /// Returns true if a person sees what is printed on standard error.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Prints news about a host.
 pub fn note_of(label: &str, words: &str) {
     note(&format!("udpctl: {label}: {words}"));
 }
@@ -249,6 +250,18 @@ pub fn note_of(label: &str, words: &str) {
 pub fn warn(inventory: &mut Inventory) {
     for warning in inventory.take_warnings() {
         note(&format!("udpctl: {warning}"));
+    }
+}
+
+/// Returns the result of a command; after a failure on this machine in one over several hosts, which it prints, the status
+/// of that.
+pub fn internal_if(is_several: bool, result: Result<u8>) -> Result<u8> {
+    match result {
+        Err(error) if is_several && !error.is::<TargetsError>() => {
+            note(&format!("udpctl: {error:#}"));
+            Ok(INTERNAL)
+        }
+        result => result,
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::args::{ContactTimeout, HostOptions};
-use super::context::{Context, note};
+use super::context::{Context, internal_if, note};
 use super::fleet::{Fleet, Round};
 use super::job::{JobPrefix, Wanted};
 use super::reply::unexpected;
@@ -22,6 +22,7 @@ use crate::control::host_resolver::Host;
 use crate::control::query::Question;
 use crate::control::targets::{Expression, ParseExpressionError, TargetsError};
 use crate::crypto::PublicKey;
+use crate::message::status::USAGE;
 use crate::message::{Reply, Request, RequestId};
 
 /// One job on each host of a set, as typed.
@@ -79,20 +80,22 @@ pub struct HostJob {
 }
 
 impl JobSetArgs {
-    /// Opens the network to the hosts and finds the job of each. Returns `None` if the line is refused, after a message.
+    /// Opens the network to the hosts, finds the job of each and passes them to `ask`, which returns the exit status.
     /// `verb` is the subcommand.
-    pub fn start(&self, verb: &str) -> Result<Option<(Fleet, Vec<HostJob>)>> {
+    pub fn run(&self, verb: &str, ask: impl FnOnce(Fleet, Vec<HostJob>) -> u8) -> Result<u8> {
         if let Some(fault) = self.fault(verb) {
             note(&format!("udpctl: {fault}"));
-            return Ok(None);
+            return Ok(USAGE);
         }
         let (words, job) = self.words_and_job();
         let sets: Result<Vec<Expression>, _> = words.iter().map(|word| word.set.clone()).collect();
         let mut context = Context::new()?;
         let targets = context.targets(&sets.map_err(TargetsError::Set)?, &self.hosts)?;
-        let mut fleet = Fleet::open(&mut context, &targets)?;
-        let jobs = self.find(&mut fleet, job);
-        Ok(Some((fleet, jobs)))
+        let result = Fleet::open(&mut context, &targets).map(|mut fleet| {
+            let jobs = self.find(&mut fleet, job);
+            ask(fleet, jobs)
+        });
+        internal_if(targets.len() > 1, result)
     }
 
     /// Splits the words into sets of targets and the job.

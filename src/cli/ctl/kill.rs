@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Args;
 
-use super::fleet::Round;
-use super::job_set::JobSetArgs;
+use super::fleet::{Fleet, Round};
+use super::job_set::{HostJob, JobSetArgs};
 use super::reply::{unexpected, words};
 use crate::control::exec::summary::Fate;
 use crate::message::signal::signal_number;
-use crate::message::status::{INTERNAL, USAGE};
+use crate::message::status::INTERNAL;
 use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
@@ -66,9 +66,10 @@ fn signal(text: &str) -> Result<i32, &'static str> {
 
 /// Sends the signal to the job of each host.
 pub fn run(args: &KillArgs) -> Result<u8> {
-    let Some((mut fleet, jobs)) = args.jobs.start("kill")? else {
-        return Ok(USAGE);
-    };
+    args.jobs.run("kill", |fleet, jobs| kill(args, fleet, jobs))
+}
+
+fn kill(args: &KillArgs, mut fleet: Fleet, jobs: Vec<HostJob>) -> u8 {
     let ids: Vec<RequestId> = jobs.iter().map(|job| job.id).collect();
     let questions = jobs.into_iter().map(|job| {
         let request = Request::Signal {
@@ -96,7 +97,7 @@ pub fn run(args: &KillArgs) -> Result<u8> {
             Err(error) => count.no_reply(label, &error),
         }
     });
-    Ok(fleet.conclude(INTERNAL))
+    fleet.conclude(INTERNAL)
 }
 
 #[cfg(test)]

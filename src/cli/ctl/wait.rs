@@ -4,13 +4,13 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context::note;
-use super::fleet::{Count, Round};
-use super::job_set::JobSetArgs;
+use super::fleet::{Count, Fleet, Round};
+use super::job_set::{HostJob, JobSetArgs};
 use super::reply::unexpected;
 use crate::control::exec::summary::Fate;
 use crate::control::exec::{Report, summary};
 use crate::control::limits;
-use crate::message::status::{UDPCTL_FAILURE, USAGE};
+use crate::message::status::UDPCTL_FAILURE;
 use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
@@ -31,9 +31,10 @@ pub struct WaitArgs {
 
 /// Waits for the job of each host. Returns the status of the only one, or that of all.
 pub fn run(args: &WaitArgs) -> Result<u8> {
-    let Some((mut fleet, jobs)) = args.jobs.start("wait")? else {
-        return Ok(USAGE);
-    };
+    args.jobs.run("wait", |fleet, jobs| wait(args, fleet, jobs))
+}
+
+fn wait(args: &WaitArgs, mut fleet: Fleet, jobs: Vec<HostJob>) -> u8 {
     let ids: Vec<RequestId> = jobs.iter().map(|job| job.id).collect();
     let questions = jobs.into_iter().map(|job| {
         let request = Request::Wait {
@@ -59,7 +60,7 @@ pub fn run(args: &WaitArgs) -> Result<u8> {
             Err(reply) => count.no_reply(label, &unexpected(&reply)),
         }
     });
-    Ok(fleet.conclude(status))
+    fleet.conclude(status)
 }
 
 /// Counts a host and prints the line about its result: of several hosts, each whose command did not return 0 has one.

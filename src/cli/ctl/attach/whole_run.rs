@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{AttachArgs, request, settings, warn_of_repeats};
-use crate::cli::ctl::context::{Context, Network, note, streams};
+use crate::cli::ctl::context::{Context, Network, internal_if, note, streams};
 use crate::cli::ctl::exec::conclude;
 use crate::control::exec::{
     self, Escaping, Labels, Recorder, Style, Surroundings, Task, TaskHost, TerminalMode,
@@ -21,16 +21,27 @@ pub(super) fn run(args: &AttachArgs) -> Result<u8> {
         .iter()
         .map(|record| Ok(context.target(&record.host.parse::<Target>()?)?))
         .collect::<Result<Vec<Target>>>()?;
+    let result = attach(args, &mut context, &journal, &records, &targets);
+    internal_if(targets.len() > 1, result)
+}
+
+fn attach(
+    args: &AttachArgs,
+    context: &mut Context,
+    journal: &Journal,
+    records: &[Record],
+    targets: &[Target],
+) -> Result<u8> {
     let Network {
         client,
         resolver,
         hosts,
-    } = context.network(&targets)?;
+    } = context.network(targets)?;
     // Until here a signal ends the program: nothing has begun, and names may take long to be looked up.
     let signals = signals::catch(&[])?;
     let history = journal.history();
     let (mut tasks, mut requests) = (Vec::new(), Vec::new());
-    for (record, host) in std::iter::zip(&records, hosts) {
+    for (record, host) in std::iter::zip(records, hosts) {
         let offsets = newest(&history, record).offsets;
         warn_of_repeats(&record.host, record.id, offsets);
         requests.push(host.as_ref().ok().map(|host| journal::Request {

@@ -32,7 +32,7 @@ use self::output_options::OutputOptions;
 use self::record::record;
 use self::unread_input::note_unread_input;
 use super::args::{Contact, HostOptions};
-use super::context::{Context, FleetNetwork, note, streams};
+use super::context::{Context, FleetNetwork, internal_if, note, streams};
 use super::local::{LABEL, Local};
 use crate::control::exec::{
     self, Goal, JobRequest, Settings, Surroundings, Task, TaskHost, TerminalMode, Verbosity,
@@ -233,13 +233,7 @@ pub fn run(args: &ExecArgs) -> Result<u8> {
     let mut targets = targets(args, &context)?;
     let is_several = targets.len() > 1;
     let skipped = targets.split_off(args.fleet.taken(targets.len()));
-    match run_on(args, context, &targets, &skipped) {
-        Err(error) if is_several && !error.is::<TargetsError>() => {
-            note(&format!("udpctl: {error:#}"));
-            Ok(status::INTERNAL)
-        }
-        result => result,
-    }
+    internal_if(is_several, run_on(args, context, &targets, &skipped))
 }
 
 /// Runs the command on targets; those beyond the limit are skipped.
