@@ -56,11 +56,12 @@ fn the_reason_of_the_system_is_printed_once_by_every_subcommand() {
             .stderr
             .split_once(&format!(": {reason}"))
             .unwrap_or_else(|| panic!("{}", outcome.stderr));
-        assert!(
-            ["udpctl: none", "udpctl: /dev/null/x"].contains(&place),
-            "{}",
-            outcome.stderr
-        );
+        let places = [
+            "udpctl: none",
+            "udpctl: -o /dev/null/x",
+            "udpctl: --joblog /dev/null/x",
+        ];
+        assert!(places.contains(&place), "{}", outcome.stderr);
         assert_eq!(rest, "\n", "{line:?}");
     }
     for (variable, path, command) in [
@@ -101,4 +102,21 @@ fn the_reason_of_the_system_is_printed_once_by_every_subcommand() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn a_file_in_the_place_of_a_directory_is_named_with_its_option() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let file = user.path("file");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    for option in ["-o", "-e", "--log-dir"] {
+        let reason = "Not a directory (os error 20)";
+        user.udpctl(["exec", &target, option, file, "--", "true"])
+            .stderr(format!("udpctl: {option} {file}: {reason}\n"))
+            .status(255)
+            .run();
+    }
 }

@@ -57,7 +57,7 @@ impl HostFiles {
         for mut directory in directories {
             let created = fs::create_dir_all(&directory.path).map_err(|error| match error.kind() {
                 // What exists is something else.
-                io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+                io::ErrorKind::AlreadyExists => rustix::io::Errno::NOTDIR.into(),
                 _ => error,
             });
             let path = created.and_then(|()| fs::canonicalize(&directory.path));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::control::exec::{
-    Escaping, Gathering, HostDirectory, HostFiles, JobLog, Labels, Output, Style,
+    Escaping, Gathering, HostDirectory, HostFileError, HostFiles, JobLog, Labels, Output, Style,
 };
 use crate::control::fleet::{Class, LastRun};
 use crate::control::limits;
@@ -110,14 +110,20 @@ impl OutputOptions {
         add(&self.errdir, Output::Stderr, "", true);
         add(&self.log_dir, Output::Stdout, ".stdout", false);
         add(&self.log_dir, Output::Stderr, ".stderr", false);
-        HostFiles::create(directories).map_err(|error| {
-            anyhow::Error::new(error.error).context(error.path.display().to_string())
+        HostFiles::create(directories).map_err(|HostFileError { path, error }| {
+            let options = [("-o", &self.outdir), ("-e", &self.errdir)];
+            let mut options = options.into_iter();
+            let named = options.find(|(_, given)| given.as_ref() == Some(&path));
+            let option = named.map_or("--log-dir", |(option, _)| option);
+            anyhow::Error::new(error).context(format!("{option} {}", path.display()))
         })
     }
 
     /// Creates the log of the hosts.
     pub(super) fn job_log(&self) -> Result<Option<JobLog>> {
-        let create = |path: &Path| JobLog::create(path).with_context(|| path.display().to_string());
+        let create = |path: &Path| {
+            JobLog::create(path).with_context(|| format!("--joblog {}", path.display()))
+        };
         self.joblog.as_deref().map(create).transpose()
     }
 
