@@ -1,12 +1,17 @@
 //! Signals as values on a channel, and the end of the process by one of them.
 //!
-//! Not their meaning, which the receiver decides. Invariant: the process ends by a signal only if it has caught that one.
+//! Not their meaning, which the receiver decides. Invariants: the process ends itself by a signal only if it has caught that
+//! one; a child that was started before any channel ends with the process.
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 
 use crossbeam_channel::{Receiver, bounded};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::{
     SIGABRT, SIGALRM, SIGBUS, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM,
     SIGTRAP, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
@@ -34,6 +39,12 @@ static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// Signals that end the process once it has caught them, one bit each; none that is passed on to a command.
 static FINAL: AtomicU64 = AtomicU64::new(0);
+
+/// True once there is a channel.
+static HAS_CHANNEL: AtomicBool = AtomicBool::new(false);
+
+/// Child that ends with this process.
+static CHILD: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
@@ -72,6 +83,7 @@ pub fn catch_with_terminal(forward: &[i32]) -> io::Result<Receiver<i32>> {
 /// If the system refuses.
 pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     FINAL.fetch_or(bit(SIGINT), Ordering::SeqCst);
+    HAS_CHANNEL.store(true, Ordering::SeqCst);
     let (sender, receiver) = bounded(PENDING);
     let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
     let mut signals = Signals::new(ours.chain(more.iter().copied()))?;
@@ -85,6 +97,50 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
             }
         })?;
     Ok(receiver)
+}
+
+/// Starts a child and calls a function that waits for it. If a signal ends this process meanwhile, the child gets SIGTERM: a
+/// terminal signals both, but kill(1) does not. After [`catch_end`], a signal ends neither.
+///
+/// # Errors
+/// If the child is not started.
+pub fn with_child<T>(command: &mut Command, wait: impl FnOnce(&mut Child) -> T) -> io::Result<T> {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| {
+        if !HAS_CHANNEL.load(Ordering::SeqCst) {
+            // Without it, the child goes on.
+            let _ = end_by_signals();
+        }
+    });
+    let mut child = {
+        // A signal during the start waits for it.
+        let mut ours = CHILD.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = command.spawn()?;
+        *ours = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
+        child
+    };
+    let result = wait(&mut child);
+    *CHILD.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    Ok(result)
+}
+
+/// Starts the thread that ends the child, and then the process, by a signal for which there is no channel.
+fn end_by_signals() -> io::Result<()> {
+    let mut signals = Signals::new(not_ignored([SIGINT, SIGTERM, SIGHUP]))?;
+    let thread = std::thread::Builder::new().name("child".into());
+    let thread = thread.spawn(move || {
+        for signal in signals.forever() {
+            if HAS_CHANNEL.load(Ordering::SeqCst) {
+                continue;
+            }
+            let child = CHILD.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(child) = &*child {
+                let _ = pidfd_send_signal(child, Signal::TERM);
+            }
+            let _ = emulate_default_handler(signal);
+        }
+    });
+    thread.map(drop)
 }
 
 /// Records a SIGINT that was caught elsewhere, as by a line editor.

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 
-use crate::harness::{Agent, User};
+use rustix::process::Signal;
+
+use crate::harness::{Agent, Child, User, eventually};
 
 const HOSTS: &str = r#"
 [groups]
@@ -277,4 +280,30 @@ fn commands_run_on_the_hosts_of_a_set_under_the_names_of_the_inventory() {
         let outcome = user.udpctl(args).outcome();
         assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn the_command_of_a_group_ends_with_udpctl() {
+    let user = User::new();
+    let directory = user.path("config/udpctl");
+    fs::create_dir_all(&directory).unwrap();
+    let pid = user.path("pid").display().to_string();
+    let script = format!("echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600");
+    let groups = format!("[groups]\nslow = {{ exec = \"{script}\" }}\n");
+    fs::write(directory.join("hosts.toml"), groups).unwrap();
+    let mut command = user.command("udpctl");
+    command.args(["targets", "@slow"]);
+    let mut udpctl = Child::start(command);
+    eventually("the command runs", || fs::exists(&pid).unwrap());
+    let number = fs::read_to_string(&pid).unwrap();
+    let process = format!("/proc/{}", number.trim());
+    assert!(fs::exists(&process).unwrap());
+    udpctl.signal(Signal::TERM);
+    let (status, stderr) = udpctl.wait();
+    assert_eq!((status.signal(), stderr.as_str()), (Some(15), ""));
+    // A process that nobody waits for yet has ended all the same.
+    eventually("the command has ended", || {
+        let stat = fs::read_to_string(format!("{process}/stat"));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    });
 }

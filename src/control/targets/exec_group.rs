@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::control::limits;
+use crate::control::{limits, signals};
 use crate::home;
 use crossbeam_channel::bounded;
 
@@ -108,12 +108,11 @@ fn kept(cache: &Path, most: u64) -> Option<String> {
 fn run(program: Program) -> Result<String, ProgramError> {
     let mut command = program.command();
     let most = program.most();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| ProgramError::Start(command.get_program().into(), error))?;
-    collect(&mut child, most).map_err(ProgramError::Other)
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let output = signals::with_child(&mut command, |child| collect(child, most));
+    output
+        .map_err(|error| ProgramError::Start(command.get_program().into(), error))?
+        .map_err(ProgramError::Other)
 }
 
 /// Reads the output of a child, at most this many bytes, and waits for its end.
