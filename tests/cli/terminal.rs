@@ -1,6 +1,6 @@
 //! Interactive programs run with `exec -t` and `attach`, in a terminal that tmux draws.
 
-use crate::harness::{Terminal, User};
+use crate::harness::{Terminal, User, eventually};
 
 #[test]
 #[ignore = "needs tmux, vim, less and top"]
@@ -206,4 +206,40 @@ fn the_end_of_stdin_is_eof_for_every_program_in_a_terminal() {
             assert_eq!(result, (0, "", shown), "{typed:?} {script}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_second_signal_ends_udpctl_although_its_terminal_is_stopped() {
+    let here = Terminal::new();
+    let agent = here.user.agent();
+    let pid = here.user.path("pid").display().to_string();
+    let target = agent.target();
+    here.line(&format!(
+        "sh -c 'echo $$ > {pid}; exec udpctl exec {target} -- seq 1 1000000000'"
+    ));
+    here.is("output", |screen| {
+        screen.contains("\n9999\n") || screen.contains("00\n")
+    });
+    here.keys(&["C-s"]);
+    let number = std::fs::read_to_string(&pid).unwrap();
+    let udpctl = rustix::process::Pid::from_raw(number.trim().parse().unwrap()).unwrap();
+    let stat = format!("/proc/{}/stat", number.trim());
+    let mut before = String::new();
+    eventually("no more output", || {
+        let screen = here.screen();
+        screen == std::mem::replace(&mut before, screen.clone())
+    });
+    let terminate = || {
+        rustix::process::kill_process(udpctl, rustix::process::Signal::TERM).unwrap();
+    };
+    terminate();
+    eventually("the end of the command", || {
+        let jobs = here.user.udpctl(["jobs", &target]).outcome().stdout;
+        String::from_utf8_lossy(&jobs).contains("canceled, seq")
+    });
+    terminate();
+    eventually("the end of udpctl", || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
 }

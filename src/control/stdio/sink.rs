@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
-use crate::control::limits::STDIN_PIPE;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::control::limits::{LEAVE, STDIN_PIPE};
 
 /// Input and outputs of a run.
 pub struct Streams {
@@ -72,10 +74,11 @@ impl Sink {
         Self::Writer(Arc::new(Mutex::new(writer)))
     }
 
-    /// Writes without the queue. Errors are ignored: the terminal may be gone, as after SIGHUP. A writer that is in
-    /// use by its thread is left alone, because it may block.
+    /// Writes without the queue. Errors are ignored: the terminal may be gone, as after SIGHUP. A terminal that stays
+    /// stopped, as by Ctrl-S, gets nothing, and a writer that is in use by its thread is left alone, because it may block.
     pub(in crate::control) fn write_now(&self, bytes: &[u8]) {
         let _ = match self {
+            Self::Descriptor(file) if !is_ready(file) => Ok(()),
             Self::Descriptor(file) => (&**file).write_all(bytes),
             Self::Writer(writer) => match writer.try_lock() {
                 Ok(mut writer) => writer.write_all(bytes).and_then(|()| writer.flush()),
@@ -83,4 +86,11 @@ impl Sink {
             },
         };
     }
+}
+
+/// Waits until a file takes bytes, for a limited time. Returns true if it does.
+fn is_ready(file: &File) -> bool {
+    let mut fds = [PollFd::new(file, PollFlags::OUT)];
+    let time = Timespec::try_from(LEAVE).ok();
+    poll(&mut fds, time.as_ref()).is_ok_and(|count| count > 0)
 }
