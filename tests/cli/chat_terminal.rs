@@ -94,6 +94,10 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     said_in_order(&mut agent, "back", 1);
     agent.stop();
     here.line("lost");
+    // Ctrl-C discards what was typed and not read.
+    here.is("the next prompt", |screen| {
+        screen.trim_end().ends_with("lost\n>")
+    });
     here.keys(&["C-c"]);
     here.is("its end", |screen| {
         screen.contains("not delivered (no receipt): lost")
