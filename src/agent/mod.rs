@@ -3,7 +3,7 @@
 //! It is two processes. The [`supervisor`] has the rights: it starts, follows and ends processes and keeps what must
 //! survive. The [`front`] speaks with the network: its [`core`], [`jobs`] and [`chat`] are sans-IO, session events and
 //! reports in, commands out, so that the simulator can run a whole agent. [`ipc`] connects them, the [`recorder`] writes
-//! log and audit in a process of its own, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
+//! log and audit in a process of its own, the [`services`] are what a job may run in the place of a program, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
 //! together. [`access`] decides who may connect and run commands.
 
 pub mod access;
@@ -24,6 +24,7 @@ pub mod owner;
 pub mod recorder;
 pub mod sandbox;
 pub mod service_manager;
+pub mod services;
 mod size;
 pub mod supervisor;
 mod switch;

@@ -15,6 +15,8 @@ pub mod contact;
 pub mod exec;
 pub mod fleet;
 pub mod fold;
+#[cfg(feature = "cli")]
+pub mod forward;
 pub mod host_resolver;
 pub mod journal;
 pub mod known_agents;

@@ -27,6 +27,9 @@ const STATUS: usize = 4096;
 /// Signals that are queued until the loop takes the first. The second one already ends a program at once.
 const PENDING: usize = 16;
 
+/// Signals that end a program, and that a program may catch to end in order.
+pub const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
 /// Signals that end a program which has not caught them, apart from those that [`catch_end`] catches. SIGILL, SIGFPE and
 /// SIGSEGV are left out: after a fault of the program, nothing may be relied on.
 const FATAL: [i32; 13] = [
@@ -85,7 +88,7 @@ pub fn catch_end(more: &[i32]) -> io::Result<Receiver<i32>> {
     FINAL.fetch_or(bit(SIGINT), Ordering::SeqCst);
     HAS_CHANNEL.store(true, Ordering::SeqCst);
     let (sender, receiver) = bounded(PENDING);
-    let ours = not_ignored([SIGINT, SIGTERM, SIGHUP]);
+    let ours = not_ignored(ENDING);
     let mut signals = Signals::new(ours.chain(more.iter().copied()))?;
     std::thread::Builder::new()
         .name("signals".into())

@@ -29,6 +29,8 @@ pub mod lookup;
 pub mod outcome;
 mod reply;
 mod request;
+mod service;
+mod service_request;
 pub mod signal;
 pub mod status;
 mod table;
@@ -39,6 +41,7 @@ pub use line::{LineError, Lines, to_line};
 pub use outcome::{Outcome, StartStep};
 pub use reply::{Cause, JobState, JobView, Reply};
 pub use request::{Exec, OnDisconnect, Request, Terminal, Window};
+pub use service::{Destination, Forward, ForwardTarget, Service, SocketPath, TargetError};
 pub use table::{AfterSignal, Held, Ran, Reported, Row};
 pub use text::OsText;
 

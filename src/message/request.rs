@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OsText, RequestId};
+use super::{Forward, OsText, RequestId, Service};
 use crate::crypto::PublicKey;
 
 /// Line from the controller.
@@ -16,6 +16,8 @@ pub enum Request {
     /// Opens a call: runs a command, or attaches to its job if the key has sent the same request under this id
     /// before.
     Exec(Exec),
+    /// Opens a call: forwards a connection, as a job that is a built-in service of the agent. Answered as `exec`.
+    Forward(Forward),
     /// Opens a call: attaches to a job.
     Attach {
         /// Request id of the job.
@@ -89,6 +91,7 @@ impl Request {
     pub const fn may_be_early(&self) -> bool {
         match self {
             Self::Exec(_)
+            | Self::Forward(_)
             | Self::Attach { .. }
             | Self::Jobs { .. }
             | Self::Wait { .. }
@@ -113,6 +116,10 @@ pub struct Exec {
     /// line names runs it, or else `/bin/sh`. Default: none, `argv` names a program on the agent's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<OsText>,
+    /// Built-in service to run in the place of a program; `argv` is only shown then. Not a member of the request `exec`:
+    /// each service has a request of its own, see [`Exec::into_request`].
+    #[serde(skip)]
+    pub service: Option<Service>,
     /// Name of the user on the agent's host whom the command runs as. Default: the user whom the key's commands
     /// run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,6 +168,7 @@ impl Exec {
             id,
             argv,
             script: None,
+            service: None,
             user: None,
             terminal: None,
             env: Vec::new(),

@@ -44,7 +44,7 @@ use self::signals::{SignalSet, ignored, reset_signals, set_mask};
 use super::image::{Credentials, Image};
 use super::report::Record;
 use super::streams::Descriptors;
-use super::{Pid, SpawnError, Stage};
+use super::{Pid, SpawnError, Stage, script};
 
 /// Size of the child's stack, in units. It needs a few KiB; the C library's `posix_spawn` uses 32 KiB.
 const STACK: usize = (64 << 10) / size_of::<StackUnit>();
@@ -342,6 +342,9 @@ impl Image {
     /// Tries one file after the other, as a shell does. A file without execute permission is skipped; its
     /// error is returned only if no other file is found.
     fn execute(&self) -> Errno {
+        if self.executes_own {
+            return self.execute_own();
+        }
         let mut failure = Errno::NOENT;
         for file in &self.candidates {
             let args = [
@@ -359,6 +362,22 @@ impl Image {
             }
         }
         failure
+    }
+
+    /// Executes the file of this program, which is open.
+    fn execute_own(&self) -> Errno {
+        let args = [
+            kernel::number(script::DESCRIPTOR),
+            c"".as_ptr().expose_provenance(),
+            self.argv.as_ptr().expose_provenance(),
+            self.env.as_ptr().expose_provenance(),
+            kernel::number(libc::AT_EMPTY_PATH),
+        ];
+        // SAFETY: an open descriptor, an empty string, and two arrays that end in a null pointer.
+        match unsafe { kernel::call(libc::SYS_execveat, args) } {
+            Ok(_) => Errno::NOENT,
+            Err(errno) => errno,
+        }
     }
 }
 

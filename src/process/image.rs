@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Rlimit, Uid, getrlimit};
 
 use super::environment::{MARKER, clean_environment};
-use super::{Account, Limit, Resource, SpawnError, Spec, Stage, script};
+use super::{Account, Executable, Limit, Resource, SpawnError, Spec, Stage, script};
 
 /// Arguments of the child's system calls, except its descriptors.
 pub(super) struct Image {
@@ -20,6 +20,8 @@ pub(super) struct Image {
     pub(super) directory: CString,
     /// True if the program runs in `/` when `directory` cannot be entered.
     pub(super) directory_is_optional: bool,
+    /// True if the file of this program is executed, and no other.
+    pub(super) executes_own: bool,
     pub(super) argv: Strings,
     pub(super) env: Strings,
     /// True if descriptor 0 is a terminal, to become the session's controlling terminal.
@@ -47,11 +49,12 @@ impl Image {
     ) -> Result<Self, SpawnError> {
         let refused = SpawnError::of(Stage::Execute);
         let program = spec.argv.first().ok_or(Errno::INVAL).map_err(&refused)?;
-        let interpreted = spec.script.as_deref().map(script::command);
+        let interpreted = spec.executable.script().map(script::command);
         // As in the kernel, the interpreter's path is used as it is, without a lookup.
-        let candidates = match interpreted.iter().flatten().next() {
-            Some(interpreter) => c_string(interpreter.as_slice()).map(|file| vec![file]),
-            None => candidates(program, &spec.path),
+        let candidates = match (interpreted.iter().flatten().next(), &spec.executable) {
+            (Some(interpreter), _) => c_string(interpreter.as_slice()).map(|file| vec![file]),
+            (None, Executable::Own) => Ok(Vec::new()),
+            (None, Executable::Named | Executable::Script(_)) => candidates(program, &spec.path),
         };
         let skipped = usize::from(interpreted.is_some());
         let argv = interpreted
@@ -71,6 +74,7 @@ impl Image {
         let directory = c_string(directory.as_os_str().as_bytes());
         Ok(Self {
             candidates: candidates.map_err(&refused)?,
+            executes_own: spec.executable == Executable::Own,
             directory: directory.map_err(SpawnError::of(Stage::Directory))?,
             directory_is_optional: spec.cwd.is_none(),
             argv: Strings::new(argv.collect::<Result<_, _>>().map_err(&refused)?),

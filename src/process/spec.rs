@@ -14,10 +14,10 @@ use super::{Cgroup, CgroupLimits, Resource, User, WindowSize};
 /// Build it as `Spec { argv, ..Spec::new(user) }`, so that fields can be added later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spec {
-    /// Program and arguments. The program is looked up in `path` unless it contains a slash.
+    /// Program and arguments.
     pub argv: Vec<OsString>,
-    /// Text of a script to run instead of a program. `argv[0]` is then only its name.
-    pub script: Option<Vec<u8>>,
+    /// File that is executed.
+    pub executable: Executable,
     /// Variables to set in the user's environment (see [`clean_environment`](super::clean_environment)), to which
     /// TERM and the marker are added.
     pub variables: Vec<(OsString, OsString)>,
@@ -51,7 +51,7 @@ impl Spec {
     pub fn new(user: User) -> Self {
         Self {
             argv: Vec::new(),
-            script: None,
+            executable: Executable::Named,
             variables: Vec::new(),
             path: PATH.into(),
             cwd: None,
@@ -62,6 +62,29 @@ impl Spec {
             cgroup_limits: CgroupLimits::default(),
             cgroup: None,
             marker: String::new(),
+        }
+    }
+}
+
+/// File that a process executes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Executable {
+    /// The one that `argv[0]` names. It is looked up in [`Spec::path`] unless it contains a slash.
+    Named,
+    /// The interpreter of a script with this text. `argv[0]` is then only the script's name.
+    Script(Vec<u8>),
+    /// The file that this program was executed from, whatever is in its place now and whether or not the user can reach
+    /// its path; the user needs the right to execute it. `argv[0]` is then only a name.
+    Own,
+}
+
+impl Executable {
+    /// Returns the text of a script.
+    #[must_use]
+    pub fn script(&self) -> Option<&[u8]> {
+        match self {
+            Self::Script(text) => Some(text),
+            Self::Named | Self::Own => None,
         }
     }
 }

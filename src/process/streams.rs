@@ -1,7 +1,7 @@
-//! Descriptors 0, 1 and 2 of a process to start, its script's descriptor, its report pipe, and the agent's ends.
+//! Descriptors 0, 1 and 2 of a process to start, that of its script or file, its report pipe, and the agent's ends.
 //!
 //! Invariant: all are closed on exec, and the agent's ends do not block. The child's ends have numbers from
-//! 3 on, the script's from 4 on, so that copying one to its final number overwrites no later one.
+//! 3 on, the script's or file's from 4 on, so that copying one to its final number overwrites no later one.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::terminal::{PseudoTerminal, Slave};
-use super::{Cgroup, Pipe, SpawnError, Spec, Stage, Stdin, script};
+use super::{Cgroup, Executable, Pipe, SpawnError, Spec, Stage, Stdin, own_file, script};
 
 /// The agent's ends.
 #[derive(Debug, Default)]
@@ -26,23 +26,46 @@ pub(super) struct Streams {
 pub(super) struct Descriptors {
     pub(super) standard: [OwnedFd; 3],
     /// Copied to [`script::DESCRIPTOR`].
-    pub(super) script: Option<OwnedFd>,
+    pub(super) file: Option<PassedFile>,
     /// Writing end of the report pipe, copied to the next number and closed on exec.
     pub(super) report: OwnedFd,
     /// Directory of the cgroup that the child is to be in.
     pub(super) cgroup: Option<OwnedFd>,
 }
 
+/// A file that the child executes or that its interpreter reads.
+pub(super) enum PassedFile {
+    /// The script, which the interpreter inherits.
+    Script(OwnedFd),
+    /// The file of this program, which is closed on exec.
+    Own(OwnedFd),
+}
+
+impl PassedFile {
+    fn open(executable: &Executable) -> Result<Option<Self>, SpawnError> {
+        match executable {
+            Executable::Named => Ok(None),
+            Executable::Script(text) => match script::open(text) {
+                Ok(file) => Ok(Some(Self::Script(file))),
+                Err(error) => Err(SpawnError::of(Stage::Prepare)(error)),
+            },
+            Executable::Own => match own_file::open() {
+                Ok(file) => Ok(Some(Self::Own(file))),
+                Err(errno) => Err(SpawnError::of(Stage::Execute)(errno)),
+            },
+        }
+    }
+}
+
 /// Opens both ends of everything: the streams, the reading end of the report pipe, and the child's ends.
 pub(super) fn open(spec: &Spec) -> Result<(Streams, Pipe, Descriptors), SpawnError> {
     let (streams, standard) = standard(spec)?;
-    let script = spec.script.as_deref().map(script::open).transpose();
-    let script = script.map_err(SpawnError::of(Stage::Prepare))?;
+    let file = PassedFile::open(&spec.executable)?;
     let (reader, report) = report().map_err(SpawnError::of(Stage::Prepare))?;
     let cgroup = spec.cgroup.as_ref().map(Cgroup::open).transpose();
     let descriptors = Descriptors {
         standard,
-        script,
+        file,
         report,
         cgroup: cgroup.map_err(SpawnError::of(Stage::Prepare))?,
     };

@@ -38,6 +38,7 @@ fn check_lists_every_key_with_its_rights() {
         "chat-only from=192.0.2.0/24,::1",
         "allow='uname -a' allow='df **' user=no-such-ann,no-such-bob max-jobs=3 expires=2099-01-31 \
          memory='1 MiB' pids=7 cpu=50",
+        "forward=db:5432 forward=unix:/run/x",
         "admin user=* expires=2001-01-01T00:00:00+02:00",
     ]);
     let audit = user.path("audit");
@@ -57,7 +58,7 @@ fn check_lists_every_key_with_its_rights() {
         .stderr(format!(
             "udpagent: {place}:3: user=no-such-ann: {no_user}\n\
              udpagent: {place}:3: user=no-such-bob: {no_user}\n\
-             udpagent: {place}:4: expires= has passed; remove the line or write a later time\n\
+             udpagent: {place}:5: expires= has passed; remove the line or write a later time\n\
              udpagent: commands have no cgroups, so those with limits are denied\n"
         ))
         .stdout(format!(
@@ -73,11 +74,12 @@ fn check_lists_every_key_with_its_rights() {
              {} k2 ({place}:3): runs \"uname -a\" or \"df **\" as no-such-ann, or no-such-bob if asked; 3 at a time; \
              each with 1048576 bytes of memory, 7 processes, 50% of a processor at most; \
              until 2099-01-31T00:00:00Z\n\
-             {} k3 ({place}:4): runs any command as {own}, or any other user if asked; \
+             {} k3 ({place}:4): runs any command as {own}; forwards connections to db:5432 or unix:/run/x\n\
+             {} k4 ({place}:5): runs any command as {own}, or any other user if asked; \
              may list, attach to and end the commands of all keys; \
              until 2000-12-31T22:00:00Z, which has passed\n\
              this user's own controller: not admitted without a line: it has no key\n",
-            keys[0], keys[1], keys[2], keys[3]
+            keys[0], keys[1], keys[2], keys[3], keys[4]
         ))
         .run();
 }
@@ -190,7 +192,7 @@ fn check_names_a_wrong_line_and_its_key_has_no_rights() {
     user.udpagent(["check", &keys[0], "--", "true"])
         .stdout("no: no valid line has this key or name\n")
         .stderr(format!(
-            "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, user=, from=, max-jobs=, \
+            "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, forward=, user=, from=, max-jobs=, \
              expires=, memory=, pids=, cpu=, admin\n",
             path.display()
         ))

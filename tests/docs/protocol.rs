@@ -6,7 +6,9 @@ use std::path::Path;
 
 use udpagent::crypto::PublicKey;
 use udpagent::message::{self, Cause, JobState, JobView, Lines, OnDisconnect, OsText, Outcome};
-use udpagent::message::{Exec, Reply, Request, RequestId, Terminal, Window, to_line};
+use udpagent::message::{
+    Exec, Forward, ForwardTarget, Reply, Request, RequestId, Terminal, Window, to_line,
+};
 
 /// A label, and the octets that the page shows under it.
 pub type Value = (String, Vec<u8>);
@@ -104,7 +106,7 @@ fn read_back<T: serde::Serialize + serde::de::DeserializeOwned>(line: &str) {
 #[test]
 fn the_lines_shown_are_messages() {
     let (requests, replies) = (json_lines("Requests"), json_lines("Replies"));
-    assert_eq!((requests.len(), replies.len()), (11, 16));
+    assert_eq!((requests.len(), replies.len()), (12, 16));
     for line in requests {
         read_back::<Request>(&line);
     }
@@ -143,7 +145,14 @@ fn requests() -> Vec<Request> {
     let mut all = vec![Request::Exec(exec)];
     loop {
         let next = match all.last().unwrap() {
-            Request::Exec(_) => Request::Attach {
+            Request::Exec(_) => Request::Forward(Forward {
+                id,
+                to: ForwardTarget::tcp("x", 1).unwrap(),
+                user: Some("x".into()),
+                lease_ms: Some(1),
+                age_ms: 1,
+            }),
+            Request::Forward(_) => Request::Attach {
                 id,
                 stdout: Some(0),
                 stderr: Some(0),

@@ -42,6 +42,12 @@ pub enum Denied {
     Terminal,
     /// The request has a script, and the key has `allow=`.
     Script,
+    /// No `forward=` names the destination of a connection.
+    Destination,
+    /// A connection is to be forwarded, and the key has `allow=` and no `forward=`.
+    Forward,
+    /// A connection is to be forwarded as another user than the agent's own, and the key has no `forward=`.
+    ForwardUser,
     /// The request sets a variable that no request may set.
     Variable(RefusedVariable),
     /// The agent cannot run commands as this user.
@@ -70,6 +76,9 @@ impl Denied {
             | Self::NotAdmin
             | Self::ChatOnly
             | Self::Command
+            | Self::Destination
+            | Self::Forward
+            | Self::ForwardUser
             | Self::Variable(_)
             | Self::Account(..) => None,
         }
@@ -95,6 +104,11 @@ impl fmt::Display for Denied {
             Self::Directory => "a key with allow= cannot set the working directory",
             Self::Terminal => "a key with allow= cannot use a terminal",
             Self::Script => "a key with allow= cannot run a script",
+            Self::Destination => "no forward= names the destination",
+            Self::Forward => "a key with allow= cannot forward connections without forward=",
+            Self::ForwardUser => {
+                "only the agent's own user may forward connections without forward="
+            }
             Self::Variable(refused) => return refused.fmt(f),
             Self::Account(user, unreachable) => {
                 let user = escape::line(user.as_bytes(), NAME);

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use super::{Admission, Denied, Options, Pattern, Policy};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::message::{Exec, OsText};
+use crate::message::{Exec, OsText, Service};
 use crate::peer_addr::PeerAddr;
 use crate::process::{AccountError, CgroupLimits, RefusedVariable};
 
@@ -66,11 +66,21 @@ impl Policy {
             return Err(Denied::ExecOff);
         }
         let options = &member.options;
-        authorize_kind(options, exec)?;
         let own = accounts.own_name();
         let user = options.users.choose(exec.user.as_deref(), &own);
+        let pattern = match &exec.service {
+            None => {
+                authorize_kind(options, exec)?;
+                user.ok_or(Denied::User)?;
+                authorize_argv(options, exec)?
+            }
+            Some(service) => {
+                let is_own = user.is_some_and(|user| *user == own);
+                authorize_service(options, service, is_own)?;
+                None
+            }
+        };
         let user = user.ok_or(Denied::User)?.to_owned();
-        let pattern = authorize_argv(options, exec)?;
         let variables = accounts.check_variables(&exec.env);
         variables.map_err(Denied::Variable)?;
         if let Err(unreachable) = accounts.check_user(&user) {
@@ -125,6 +135,31 @@ pub(super) fn authorize_argv<'a>(
     pattern.map(Some).ok_or(Denied::Command)
 }
 
+/// Authorises a built-in service. A connection with the rights of the agent's own user is no more than a key may have that
+/// runs any command as that user; every other key needs `forward=`. `is_own`: it runs as the agent's own user.
+pub(super) fn authorize_service(
+    options: &Options,
+    service: &Service,
+    is_own: bool,
+) -> Result<(), Denied> {
+    if options.chat_only {
+        return Err(Denied::ChatOnly);
+    }
+    let Service::Forward(target) = service;
+    if !options.forward.is_empty() {
+        let is_named = options
+            .forward
+            .iter()
+            .any(|pattern| pattern.matches(target));
+        return is_named.then_some(()).ok_or(Denied::Destination);
+    }
+    match (options.allow.is_empty(), is_own) {
+        (false, _) => Err(Denied::Forward),
+        (true, false) => Err(Denied::ForwardUser),
+        (true, true) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -132,7 +167,7 @@ mod tests {
     use super::*;
     use crate::agent::access::testing::{TestAccounts, key, policy, request};
 
-    use crate::message::{Terminal, Window};
+    use crate::message::{ForwardTarget, RequestId, Terminal, Window};
 
     fn authorize(options: &[&str], exec: &Exec) -> Result<Grant, Denied> {
         policy(options).authorize_exec(&key(1), None, exec, &TestAccounts, 0)
@@ -170,6 +205,39 @@ mod tests {
         let unreachable = AccountError::NoSuchUser;
         assert_eq!(denied, Denied::Account("ghost\n".into(), unreachable));
         assert!(crate::escape::is_clean(&denied.to_string()), "{denied}");
+    }
+
+    fn forward(options: &[&str], user: Option<&str>) -> Result<String, Denied> {
+        let target = ForwardTarget::tcp("db", 5432).unwrap();
+        let mut exec = Exec::of_service(RequestId([1; 16]), Service::Forward(target));
+        exec.user = user.map(str::to_owned);
+        self::user(options, &exec)
+    }
+
+    #[test]
+    fn only_a_key_that_may_run_anything_as_the_agents_own_user_may_forward() {
+        assert_eq!(forward(&[], None), Ok("root".into()));
+        assert_eq!(forward(&["user=*"], None), Ok("root".into()));
+        assert_eq!(forward(&["user=*"], Some("ann")), Err(Denied::ForwardUser));
+        assert_eq!(forward(&["user=ann"], None), Err(Denied::ForwardUser));
+        assert_eq!(forward(&["chat-only"], None), Err(Denied::ChatOnly));
+        assert_eq!(forward(&["allow=forward **"], None), Err(Denied::Forward));
+    }
+
+    #[test]
+    fn a_key_with_forward_may_forward_to_what_it_names_and_nowhere_else() {
+        let named = "forward=db:5432";
+        assert_eq!(forward(&[named], None), Ok("root".into()));
+        assert_eq!(forward(&["forward=x:1", named], None), Ok("root".into()));
+        assert_eq!(forward(&["forward=*"], None), Ok("root".into()));
+        assert_eq!(forward(&[named, "allow=ls"], None), Ok("root".into()));
+        assert_eq!(forward(&[named, "user=ann"], None), Ok("ann".into()));
+        for other in ["forward=db:5433", "forward=x:5432", "forward=unix:/db:5432"] {
+            assert_eq!(forward(&[other], None), Err(Denied::Destination), "{other}");
+        }
+        assert_eq!(forward(&[named], Some("ann")), Err(Denied::User));
+        let argv = user(&[named, "allow=ls"], &request(&["forward", "db:5432"]));
+        assert_eq!(argv, Err(Denied::Command));
     }
 
     #[test]

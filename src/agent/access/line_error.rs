@@ -10,7 +10,7 @@ use crate::process::AccountError;
 
 /// List of the options for error messages.
 const KNOWN: &str =
-    "allow=, chat-only, user=, from=, max-jobs=, expires=, memory=, pids=, cpu=, admin";
+    "allow=, chat-only, forward=, user=, from=, max-jobs=, expires=, memory=, pids=, cpu=, admin";
 
 /// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,6 +10,7 @@
 
 mod authorized_keys;
 mod denied;
+mod destination;
 mod exec_policy;
 mod expiry;
 mod file_content;
@@ -33,6 +34,7 @@ mod users;
 
 pub use authorized_keys::quote_option;
 pub use denied::Denied;
+pub use destination::DestinationPattern;
 pub use exec_policy::{Accounts, Grant};
 pub use file_content::{Content, FaultKind, FileFault, PolicyFile};
 pub use line_error::LineError;

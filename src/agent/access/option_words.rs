@@ -14,6 +14,8 @@ impl Options {
             .iter()
             .map(|pattern| format!("allow={pattern}"))
             .collect();
+        let forward = self.forward.iter();
+        words.extend(forward.map(|pattern| format!("forward={pattern}")));
         let mut flag = |set: bool, word: &str| words.extend(set.then(|| word.to_owned()));
         flag(self.chat_only, "chat-only");
         flag(self.admin, "admin");
@@ -56,6 +58,7 @@ mod tests {
         for line in [
             "",
             "chat-only from=192.0.2.0/24,::1",
+            "forward=db:5432 forward=[::1]:* forward=*:22 'forward=unix:/run/a b' forward=*",
             "admin user=* expires=2030-01-31T12:00:00+02:00",
             "allow='uname -a' allow=\"sh -c 'a b'\" allow='git **' user=ann,bob,* max-jobs=3 \
              memory='1 GiB' pids=7 cpu=150%",

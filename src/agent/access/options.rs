@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{LineError, Pattern, Users, expiry};
+use super::{DestinationPattern, LineError, Pattern, Users, destination, expiry};
 use crate::agent::cgroup_limits;
 use crate::process::CgroupLimits;
 
@@ -15,6 +15,9 @@ use crate::process::CgroupLimits;
 pub struct Options {
     /// Commands that the key may run; empty for any command.
     pub allow: Vec<Pattern>,
+    /// Destinations that the key may forward connections to; empty for any, if it may run any command as the agent's own
+    /// user, or else none.
+    pub forward: Vec<DestinationPattern>,
     /// True if the key may run no command at all.
     pub chat_only: bool,
     /// True if the key may see, attach to and end the jobs of all keys.
@@ -51,6 +54,11 @@ impl Options {
             ),
             ("chat-only", "admin", options.chat_only && options.admin),
             (
+                "chat-only",
+                "forward=",
+                options.chat_only && !options.forward.is_empty(),
+            ),
+            (
                 "allow=",
                 "admin",
                 !options.allow.is_empty() && options.admin,
@@ -83,6 +91,11 @@ impl Options {
             ("allow", Some(value)) => {
                 let pattern = Pattern::parse(value).map_err(LineError::Pattern)?;
                 self.allow.push(pattern);
+            }
+            ("forward", Some(value)) => {
+                let pattern = DestinationPattern::parse(value);
+                let pattern = pattern.ok_or_else(|| wrong("forward", destination::WANT))?;
+                self.forward.push(pattern);
             }
             ("user", Some(value)) => self.users.add(value)?,
             ("from", Some(value)) => {
@@ -226,12 +239,17 @@ mod tests {
         for (text, message) in [
             (
                 "no-pty",
-                "unknown option \"no-pty\"; use one of allow=, chat-only, user=, from=, max-jobs=, expires=, memory=, pids=, \
-                 cpu=, admin",
+                "unknown option \"no-pty\"; use one of allow=, chat-only, forward=, user=, from=, max-jobs=, expires=, \
+                 memory=, pids=, cpu=, admin",
             ),
             ("Chat-Only", "unknown option \"Chat-Only\""),
             ("chat-only=yes", "unknown option \"chat-only=yes\""),
             ("allow", "unknown option \"allow\""),
+            ("forward", "unknown option \"forward\""),
+            (
+                "forward=db",
+                "forward= must be HOST:PORT, HOST:*, *:PORT, unix:/PATH or *, with an IPv6 address in brackets, not \"db\"",
+            ),
             ("allow=", "allow= must name a program"),
             ("'allow=a\nb'", "\"allow=a\\nb\" has a control character"),
             ("allow='a*'", "allow= may have * and ** only as whole words"),
@@ -263,6 +281,10 @@ mod tests {
                 "chat-only admin",
                 "chat-only and admin contradict each other",
             ),
+            (
+                "chat-only forward=*",
+                "chat-only and forward= contradict each other",
+            ),
             ("admin allow=ls", "allow= and admin contradict each other"),
             (
                 "chat-only allow=ls",
@@ -277,7 +299,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_word_panics(
-            name in "allow|chat-only|user|from|max-jobs|expires|memory|pids|cpu|admin|.{0,5}",
+            name in "allow|chat-only|forward|user|from|max-jobs|expires|memory|pids|cpu|admin|.{0,5}",
             value in "[=]?.{0,20}",
         ) {
             let _ = Options::parse(&[name + &value]);

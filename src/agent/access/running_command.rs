@@ -2,12 +2,12 @@
 //!
 //! Invariant: facts that were too large to keep count against the command.
 
-use super::exec_policy::{authorize_argv, authorize_kind};
+use super::exec_policy::{authorize_argv, authorize_kind, authorize_service};
 use super::{Accounts, Admission, Denied, Grant, Pattern, Policy};
 use crate::agent::limits::KEPT_ARGV;
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::message::Exec;
+use crate::message::{Exec, Service};
 use crate::peer_addr::PeerAddr;
 
 /// A command that was granted.
@@ -20,6 +20,9 @@ pub struct RunningCommand {
     user: String,
     /// Pattern that allowed it.
     pattern: Option<Pattern>,
+    /// Built-in service that runs in the place of a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<Service>,
 }
 
 impl RunningCommand {
@@ -46,6 +49,7 @@ impl RunningCommand {
             exec: kept,
             user: grant.user.clone(),
             pattern: grant.pattern.clone(),
+            service: exec.service.clone(),
         }
     }
 }
@@ -71,12 +75,14 @@ impl Policy {
             return Err(Denied::ExecOff);
         }
         let options = &member.options;
+        let own = accounts.own_name();
         let pattern = command.pattern.as_ref();
-        if !pattern.is_some_and(|pattern| options.allow.contains(pattern)) {
+        if let Some(service) = &command.service {
+            authorize_service(options, service, command.user == own)?;
+        } else if !pattern.is_some_and(|pattern| options.allow.contains(pattern)) {
             authorize_kind(options, &command.exec)?;
             authorize_argv(options, &command.exec)?;
         }
-        let own = accounts.own_name();
         let user = options.users.choose(Some(&command.user), &own);
         user.map(drop).ok_or(Denied::User)
     }
@@ -88,6 +94,7 @@ mod tests {
 
     use super::*;
     use crate::agent::access::testing::{TestAccounts, key, policy, request};
+    use crate::message::{ForwardTarget, RequestId};
 
     /// Returns the reason why a command that these options granted is denied by others.
     fn narrowed(exec: &Exec, before: &[&str], after: &Policy, now_unix: u64) -> Option<Denied> {
@@ -147,6 +154,22 @@ mod tests {
         exec = request(&["uname"]);
         exec.script = Some("x".into());
         assert_eq!(narrowed(&exec, &[], &after, 0), Some(Denied::Script));
+    }
+
+    #[test]
+    fn a_running_forward_is_denied_by_a_line_that_no_longer_allows_it() {
+        let target = ForwardTarget::tcp("db", 5432).unwrap();
+        let exec = Exec::of_service(RequestId([1; 16]), Service::Forward(target));
+        for (after, denied) in [
+            (&[][..], None),
+            (&["allow=forward **"], Some(Denied::Forward)),
+            (&["chat-only"], Some(Denied::ChatOnly)),
+            (&["forward=*:5432"], None),
+            (&["forward=*:5433"], Some(Denied::Destination)),
+            (&["user=ann"], Some(Denied::User)),
+        ] {
+            assert_eq!(narrowed(&exec, &[], &policy(after), 0), denied, "{after:?}");
+        }
     }
 
     #[test]

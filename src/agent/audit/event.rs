@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 
-use crate::message::{Cause, Exec, OsText, Outcome};
+use crate::message::{Cause, Exec, OsText, Outcome, Service};
 
 /// A recorded event.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -123,6 +123,9 @@ const fn is_zero(number: &u64) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Command<'a> {
     argv: &'a [OsText],
+    /// Name of the built-in service that ran in the place of a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     script: Option<Script>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +164,7 @@ impl<'a> Command<'a> {
     pub fn of(exec: &'a Exec, user: Option<&'a str>) -> Self {
         Self {
             argv: &exec.argv,
+            service: exec.service.as_ref().map(Service::name),
             script: exec.script.as_ref().map(Script::of),
             user,
             cwd: exec.cwd.as_ref(),

@@ -90,6 +90,7 @@ impl Chat {
                 outbox.last_reply(from, &reply);
             }
             Request::Exec(_)
+            | Request::Forward(_)
             | Request::Attach { .. }
             | Request::Jobs { .. }
             | Request::Wait { .. }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::session_state::{Call, CallKind, Input, SessionState, Usage};
 use super::{Service, authorize};
-use crate::agent::access::{Controller, Denied, PolicySource};
+use crate::agent::access::{Controller, PolicySource};
 use crate::agent::jobs::Processes;
 use crate::agent::limits;
 use crate::agent::note::Note;
@@ -227,72 +227,6 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
-    /// Processes the first line of a call.
-    fn on_first(&mut self, now: Instant, call: CallRef, request: Request) {
-        let Some(state) = self.sessions.get(&call.session) else {
-            return;
-        };
-        let controller = state.controller.clone();
-        let kind = match request {
-            Request::Register { name } => {
-                self.register(call, &controller, state.invite, &name);
-                CallKind::Answered
-            }
-            Request::Exec(exec) if controller.name.is_none() => {
-                let refusal = Denied::NotListed.into();
-                self.jobs
-                    .refuse(call, &controller, &exec, refusal, &mut self.outbox);
-                CallKind::Answered
-            }
-            Request::Ping {}
-            | Request::Attach { .. }
-            | Request::Jobs { .. }
-            | Request::Wait { .. }
-            | Request::Signal { .. }
-            | Request::Chat { .. }
-            | Request::Say { .. }
-            | Request::Cancel {}
-            | Request::Resize(_)
-                if controller.name.is_none() =>
-            {
-                self.jobs.record_denial(&controller, &Denied::NotListed);
-                self.answer(call, &Reply::Denied {})
-            }
-            Request::Ping {} => {
-                let name = self.name.clone();
-                let version = env!("CARGO_PKG_VERSION").into();
-                self.answer(call, &Reply::Pong { name, version })
-            }
-            Request::Exec(_)
-            | Request::Attach { .. }
-            | Request::Jobs { .. }
-            | Request::Wait { .. }
-            | Request::Signal { .. } => {
-                let policy = &self.policy;
-                let outbox = &mut self.outbox;
-                self.jobs
-                    .on_call(now, call, &controller, request, policy, outbox);
-                CallKind::Jobs
-            }
-            Request::Chat { .. } | Request::Say { .. } => {
-                self.chat
-                    .on_call(now, call, &controller, request, &mut self.outbox);
-                CallKind::Chat
-            }
-            Request::Cancel {} | Request::Resize(_) => {
-                let reason = "not at the beginning of a call".into();
-                self.answer(call, &Reply::Unsupported { reason })
-            }
-        };
-        let Some(open) = self.open_call(call) else {
-            return;
-        };
-        open.kind = kind;
-        for input in std::mem::take(&mut open.early) {
-            self.on_data_lane(call, input);
-        }
-    }
-
     /// Sends the only reply of a call.
     pub(super) fn answer(&mut self, call: CallRef, reply: &Reply) -> CallKind {
         self.outbox.last_reply(call, reply);
@@ -321,7 +255,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
-    fn on_data_lane(&mut self, call: CallRef, input: Input) {
+    pub(super) fn on_data_lane(&mut self, call: CallRef, input: Input) {
         let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
@@ -441,7 +375,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         state.calls.get(&call.call).map(|call| call.kind)
     }
 
-    fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
+    pub(super) fn open_call(&mut self, call: CallRef) -> Option<&mut Call> {
         let state = self.sessions.get_mut(&call.session)?;
         state.calls.get_mut(&call.call)
     }

@@ -9,6 +9,7 @@
 //! Invariant: the first line of a call determines its kind, and nothing else of the call is processed before.
 
 mod dispatch;
+mod first_request;
 mod registration;
 mod revocation;
 mod session_state;

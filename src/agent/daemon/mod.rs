@@ -143,7 +143,10 @@ impl SetupParts {
         Setup {
             identity: self.identity.to_text().to_string(),
             name: self.name.clone(),
-            jobs: self.jobs,
+            jobs: jobs::Config {
+                services: supervisor.services(),
+                ..self.jobs
+            },
             sessions_per_key: self.sessions_per_key,
             exec: self.exec,
             plain: self.plain.clone(),

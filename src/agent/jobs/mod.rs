@@ -29,8 +29,8 @@ mod stored;
 mod table;
 
 pub use processes::{
-    Digest, Errno, Exit, Force, JobId, Output, Phase, Pid, Processes, Restored, Spec, Start,
-    Started, Status,
+    Digest, Errno, Exit, Force, JobId, Output, Phase, Pid, Processes, Program, Restored, Spec,
+    Start, Started, Status,
 };
 
 pub use refusal::Refusal;
@@ -46,6 +46,7 @@ use super::audit::Audit;
 use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
+use super::switch::Switch;
 use crate::message::Cause;
 use crate::session::SessionHandle;
 use crate::time::Instant;
@@ -71,6 +72,8 @@ pub struct Config {
     pub max_output: Option<u64>,
     /// Treatment of running jobs when the agent ends.
     pub on_shutdown: OnShutdown,
+    /// On if the processes can be built-in services.
+    pub services: Switch,
 }
 
 impl Default for Config {
@@ -80,6 +83,7 @@ impl Default for Config {
             max_runtime: None,
             max_output: None,
             on_shutdown: OnShutdown::End,
+            services: Switch::Off,
         }
     }
 }

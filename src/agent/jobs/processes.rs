@@ -7,12 +7,15 @@
 //! nothing. Reports are passed to [`Service::on_status`](crate::agent::core::Service::on_status).
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::access::Controller;
-use crate::message::{Cause, Outcome, RequestId, StartStep, Terminal, Window};
+use crate::message::{
+    Cause, Exec, OsText, Outcome, RequestId, Service, StartStep, Terminal, Window,
+};
 
 /// Number of a job. Counts up and is never reused, also not by a later agent over the same supervisor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -61,10 +64,8 @@ impl Output {
 /// A process to start.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Spec {
-    /// The program and its arguments.
-    pub argv: Vec<OsString>,
-    /// A script to run in the program's place.
-    pub script: Option<Vec<u8>>,
+    /// The program.
+    pub program: Program,
     /// Variables in addition to the clean environment.
     pub env: Vec<(OsString, OsString)>,
     /// Working directory; `None` for the user's home.
@@ -77,6 +78,56 @@ pub struct Spec {
     /// by its end-of-file character.
     #[serde(with = "plain_terminal")]
     pub terminal: Option<Terminal>,
+}
+
+/// Program of a process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Program {
+    /// A program of the host and its arguments.
+    Argv(Vec<OsString>),
+    /// A script that came with the request.
+    Script {
+        /// Name of the script and its arguments.
+        argv: Vec<OsString>,
+        /// Its text.
+        text: Vec<u8>,
+    },
+    /// A built-in service of the agent.
+    Service(Service),
+}
+
+impl Program {
+    /// Returns the program that a request names.
+    #[must_use]
+    pub fn of(exec: &Exec) -> Self {
+        if let Some(service) = &exec.service {
+            return Self::Service(service.clone());
+        }
+        let argv = exec.argv.iter().cloned().map(OsText::into_os_string);
+        let argv = argv.collect();
+        match &exec.script {
+            None => Self::Argv(argv),
+            Some(text) => Self::Script {
+                argv,
+                text: text.as_os_str().as_encoded_bytes().to_vec(),
+            },
+        }
+    }
+
+    /// Returns the request that names the program.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Exec {
+        let words = |argv: &[OsString]| argv.iter().cloned().map(OsText::from).collect();
+        match self {
+            Self::Argv(argv) => Exec::new(id, words(argv)),
+            Self::Script { argv, text } => {
+                let mut exec = Exec::new(id, words(argv));
+                exec.script = Some(OsText::from(OsString::from_vec(text.clone())));
+                exec
+            }
+            Self::Service(service) => Exec::of_service(id, service.clone()),
+        }
+    }
 }
 
 /// A terminal in an encoding without field names, which cannot flatten its window.

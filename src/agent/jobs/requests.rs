@@ -14,11 +14,12 @@ use super::replies;
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::stored::Stored;
-use super::{Digest, Errno, JobId, Jobs, Processes, Role, Spec, Start};
+use super::{Digest, Errno, JobId, Jobs, Processes, Program, Role, Spec, Start};
 use crate::agent::access::{Controller, Denied, Grant, PolicySource, RunningCommand};
 use crate::agent::audit::{Event, Record, Unwritten};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
+use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::limits::SCRIPT;
 use crate::message::signal::MAX_SIGNAL;
@@ -39,7 +40,7 @@ fn digest(exec: &Exec) -> [u8; 32] {
             columns: 0,
         };
     }
-    let line = message::to_line(&Request::Exec(first));
+    let line = message::to_line(&first.into_request());
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &line);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
@@ -76,6 +77,9 @@ impl<P: Processes> Jobs<P> {
     ) {
         match request {
             Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
+            Request::Forward(forward) => {
+                self.serve(now, call, controller, forward.into(), policy, outbox);
+            }
             Request::Jobs { all } => self.list_call(now, call, controller, all, policy, outbox),
             Request::Attach { id, key, .. }
             | Request::Wait { id, key }
@@ -157,6 +161,7 @@ impl<P: Processes> Jobs<P> {
             }
             Request::Signal { id, signal, .. } => self.signal(controller, &owner, *id, *signal),
             Request::Exec(_)
+            | Request::Forward(_)
             | Request::Attach { .. }
             | Request::Wait { .. }
             | Request::Jobs { .. }
@@ -166,6 +171,23 @@ impl<P: Processes> Jobs<P> {
             | Request::Register { .. } => unsupported("not within a call"),
         };
         outbox.reply(call, &reply);
+    }
+
+    /// Processes a request for a built-in service.
+    fn serve(
+        &mut self,
+        now: Instant,
+        call: CallRef,
+        controller: &Controller,
+        exec: Exec,
+        policy: &dyn PolicySource,
+        outbox: &mut Outbox,
+    ) {
+        if self.config.services == Switch::Off {
+            let reason = "this agent is a part of another program and has no built-in services";
+            return outbox.last_reply(call, &unsupported(reason));
+        }
+        self.exec(now, call, controller, exec, policy, outbox);
     }
 
     fn exec(
@@ -306,13 +328,24 @@ impl<P: Processes> Jobs<P> {
             terminal: exec.terminal.as_ref().map(|terminal| terminal.window),
             retain: job.retain,
         };
+        let invalid = if exec.argv.is_empty() {
+            Some(Errno::INVALID)
+        } else {
+            let length = |text: &OsText| text.as_os_str().len();
+            let is_long = exec
+                .script
+                .as_ref()
+                .is_some_and(|text| length(text) > SCRIPT);
+            is_long.then_some(Errno::TOO_BIG)
+        };
+        if let Some(errno) = invalid {
+            return self.on_failed(now, id, errno.at(StartStep::Program), false, outbox);
+        }
         let plain = OsText::into_os_string;
+        let program = Program::of(&exec);
         let pairs = exec.env.into_iter();
         let spec = Spec {
-            argv: exec.argv.into_iter().map(plain).collect(),
-            script: exec
-                .script
-                .map(|text| text.into_os_string().into_encoded_bytes()),
+            program,
             env: pairs
                 .map(|(name, value)| (plain(name), plain(value)))
                 .collect(),
@@ -321,24 +354,6 @@ impl<P: Processes> Jobs<P> {
             stdin: exec.stdin,
             terminal: exec.terminal,
         };
-        if spec.argv.is_empty() {
-            return self.on_failed(
-                now,
-                id,
-                Errno::INVALID.at(StartStep::Program),
-                false,
-                outbox,
-            );
-        }
-        if spec.script.as_ref().is_some_and(|text| text.len() > SCRIPT) {
-            return self.on_failed(
-                now,
-                id,
-                Errno::TOO_BIG.at(StartStep::Program),
-                false,
-                outbox,
-            );
-        }
         let start = Start {
             request,
             digest,

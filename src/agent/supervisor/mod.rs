@@ -317,6 +317,15 @@ impl Supervisor {
         self.own_program = Some(program);
     }
 
+    /// Returns on if a job can be a built-in service, which is this program again.
+    #[must_use]
+    pub fn services(&self) -> Switch {
+        match self.own_program {
+            Some(_) => Switch::On,
+            None => Switch::Off,
+        }
+    }
+
     /// Returns the registry of its poll.
     #[must_use]
     pub const fn registry(&self) -> &Registry {

@@ -10,8 +10,9 @@ use super::Supervisor;
 use crate::agent::access::Controller;
 use crate::agent::audit::{Command, Event, Record};
 use crate::agent::jobs::{JobId, Phase, Refusal, Start, Status};
+use crate::agent::services;
 use crate::message::{Exec, OsText, Outcome, RequestId};
-use crate::process::{self, User};
+use crate::process::{self, Executable, User};
 
 impl Supervisor {
     /// Refuses a job, and records that. Nothing is kept of it.
@@ -73,10 +74,7 @@ impl Supervisor {
 /// Returns the request that a start was made of, as far as a policy looks at it.
 pub(super) fn request_of(start: &Start) -> Exec {
     let spec = &start.spec;
-    let mut exec = Exec::new(
-        start.request,
-        spec.argv.iter().cloned().map(OsText::from).collect(),
-    );
+    let mut exec = spec.program.request(start.request);
     exec.env = spec
         .env
         .iter()
@@ -85,19 +83,18 @@ pub(super) fn request_of(start: &Start) -> Exec {
     exec.cwd = spec.cwd.clone().map(OsText::from);
     exec.user = Some(spec.user.clone());
     exec.terminal.clone_from(&spec.terminal);
-    exec.script = spec
-        .script
-        .clone()
-        .map(|text| OsText::from(OsString::from_vec(text)));
     exec
 }
 
 /// Returns the request that a process was specified by, as far as it is recorded.
 pub(super) fn request_of_spec(request: RequestId, spec: &process::Spec) -> Exec {
-    let mut exec = Exec::new(
-        request,
-        spec.argv.iter().cloned().map(OsText::from).collect(),
-    );
+    let mut exec = match services::requested(&spec.argv) {
+        Some(service) if spec.executable == Executable::Own => Exec::of_service(request, service),
+        Some(_) | None => Exec::new(
+            request,
+            spec.argv.iter().cloned().map(OsText::from).collect(),
+        ),
+    };
     let text = |text: &OsString| OsText::from(text.clone());
     let variables = spec.variables.iter();
     exec.env = variables
@@ -107,10 +104,8 @@ pub(super) fn request_of_spec(request: RequestId, spec: &process::Spec) -> Exec 
         .cwd
         .clone()
         .map(|cwd| OsText::from(cwd.into_os_string()));
-    exec.script = spec
-        .script
-        .clone()
-        .map(|text| OsText::from(OsString::from_vec(text)));
+    let script = spec.executable.script();
+    exec.script = script.map(|text| OsText::from(OsString::from_vec(text.to_vec())));
     exec.user = Some(match &spec.user {
         User::Own(account) => account.name.to_string_lossy().into_owned(),
         User::Named(name) => name.clone(),

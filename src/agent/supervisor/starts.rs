@@ -17,10 +17,16 @@ use super::refusals::{request_of, request_of_spec};
 use super::{Supervisor, limits, tokens};
 use crate::agent::access::{Denied, Grant, PolicySource as _};
 use crate::agent::audit::{Command, Event, Record, Unwritten};
-use crate::agent::jobs::{Errno, Exit, Force, JobId, Output, Phase, Pid, Refusal, Start, Started};
+use crate::agent::jobs::{
+    Errno, Exit, Force, JobId, Output, Phase, Pid, Program, Refusal, Start, Started,
+};
 use crate::agent::limits::jobs_per_key;
+use crate::agent::services;
+use crate::agent::switch::Switch;
 use crate::message::{Exec, Outcome, StartStep, Window};
-use crate::process::{self, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize};
+use crate::process::{
+    self, Executable, Limit, Resource, Signal, SpawnError, Stage, Stdin, User, WindowSize,
+};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -101,6 +107,10 @@ impl Supervisor {
         if self.table.register().find(key, start.request).is_some() {
             return Err(Outcome::Expired {}.into());
         }
+        if exec.service.is_some() && self.services() == Switch::Off {
+            // No front that works asks for it.
+            return Err(Outcome::Denied {}.into());
+        }
         let policy = self.policy.policy();
         let (accounts, unix_now) = (self.policy.accounts(), self.policy.unix_now());
         let from = Some(start.owner.remote);
@@ -166,9 +176,14 @@ impl Supervisor {
         };
         let spec = &start.spec;
         let stdin = if spec.stdin { Stdin::Pipe } else { Stdin::Null };
+        let (executable, argv) = match &spec.program {
+            Program::Argv(argv) => (Executable::Named, argv.clone()),
+            Program::Script { argv, text } => (Executable::Script(text.clone()), argv.clone()),
+            Program::Service(service) => (Executable::Own, services::argv(service)),
+        };
         process::Spec {
-            argv: spec.argv.clone(),
-            script: spec.script.clone(),
+            argv,
+            executable,
             variables: spec.env.clone(),
             cwd: spec.cwd.clone().map(PathBuf::from),
             stdin,

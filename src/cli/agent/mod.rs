@@ -35,7 +35,7 @@ use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
 use crate::agent::supervisor::{guard, policy_worker};
-use crate::agent::{front, recorder};
+use crate::agent::{front, recorder, services};
 use crate::message::status::{AGENT_FAILURE, INTERNAL, SUCCESS};
 
 const EXAMPLES: &str = "\
@@ -96,6 +96,10 @@ pub fn main() -> ExitCode {
         .is_some_and(|name| name == guard::NAME)
     {
         return guard::main();
+    }
+    let args: Vec<_> = std::env::args_os().collect();
+    if args.first().is_some_and(|name| name == services::NAME) {
+        return services::main(&args).into();
     }
     memory::keep_private();
     match std::env::args_os().next() {

@@ -279,6 +279,7 @@ fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> dae
                 Switch::On => OnShutdown::Detach,
                 Switch::Off => OnShutdown::End,
             },
+            ..jobs::Config::default()
         },
         sessions_per_key: config.sessions_per_key,
         plain: match config.plain {

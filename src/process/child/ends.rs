@@ -13,7 +13,7 @@ use rustix::process::{setsid, umask};
 
 use super::kernel::{self, number};
 use crate::process::report::Record;
-use crate::process::streams::Descriptors;
+use crate::process::streams::{Descriptors, PassedFile};
 use crate::process::{SpawnError, Stage, script};
 
 /// File mode creation mask of every job, umask(2): other users may read its files but not change them.
@@ -29,7 +29,8 @@ const FAILED: usize = 127;
 #[derive(Clone, Copy)]
 pub(super) struct Ends {
     standard: [c_int; 3],
-    script: Option<c_int>,
+    /// Script or file of this program, and the flags of its copy.
+    file: Option<(c_int, c_int)>,
     report: c_int,
     cgroup: Option<c_int>,
     /// True if the child is made outside of its cgroup.
@@ -40,7 +41,10 @@ impl Ends {
     pub(super) fn of(descriptors: &Descriptors) -> Self {
         Self {
             standard: [0, 1, 2].map(|index| descriptors.standard[index].as_raw_fd()),
-            script: descriptors.script.as_ref().map(AsRawFd::as_raw_fd),
+            file: descriptors.file.as_ref().map(|file| match file {
+                PassedFile::Script(file) => (file.as_raw_fd(), 0),
+                PassedFile::Own(file) => (file.as_raw_fd(), libc::O_CLOEXEC),
+            }),
             report: descriptors.report.as_raw_fd(),
             cgroup: descriptors.cgroup.as_ref().map(AsRawFd::as_raw_fd),
             moves: false,
@@ -73,7 +77,7 @@ impl Ends {
 
     /// Returns the final number of the report pipe.
     const fn final_report(&self) -> c_int {
-        match self.script {
+        match self.file {
             Some(_) => script::DESCRIPTOR + 1,
             None => script::DESCRIPTOR,
         }
@@ -120,11 +124,14 @@ impl Ends {
         close_on_exec_from(self.final_report() + 1);
     }
 
-    /// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, and that of the report
-    /// to the next number.
+    /// Copies the descriptors to 0, 1, 2 and, for a script, 3, which stay open on exec, that of this program's file to 3,
+    /// and that of the report to the next number.
     fn install(&self) -> Result<(), Errno> {
-        for (target, &fd) in (0..).zip(self.standard.iter().chain(&self.script)) {
+        for (target, &fd) in (0..).zip(&self.standard) {
             copy_descriptor(fd, target, 0)?;
+        }
+        if let Some((fd, flags)) = self.file {
+            copy_descriptor(fd, script::DESCRIPTOR, flags)?;
         }
         copy_descriptor(self.report, self.final_report(), libc::O_CLOEXEC)
     }

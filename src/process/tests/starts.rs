@@ -13,6 +13,18 @@ use super::image::Image;
 use super::*;
 
 #[test]
+fn the_own_file_is_executed_with_the_standard_streams_only() {
+    let spec = Spec {
+        executable: Executable::Own,
+        ..spec(&["another name", "--list", "no test has this name"])
+    };
+    // The file of this program is that of the tests.
+    let (stdout, stderr, exit) = run(&spec);
+    assert_eq!((exit, &*stderr), (Exit::Code(0), &b""[..]));
+    assert_eq!(stdout, b"0 tests, 0 benchmarks\n");
+}
+
+#[test]
 fn arguments_arrive_byte_for_byte() {
     let strange: [&[u8]; 9] = [
         b"",

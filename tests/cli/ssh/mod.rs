@@ -1,5 +1,6 @@
 //! `udpctl ssh`: commands, streams, statuses and options by the command line of ssh, as a user sees them.
 
+mod forward;
 mod options;
 mod programs;
 mod regress;

@@ -160,8 +160,8 @@ fn refused_options_contact_nobody() {
             "-A: an authentication agent is not forwarded",
         ),
         (
-            &["-L", "1:h:1", "h"],
-            "-L: connections and sockets are not forwarded",
+            &["-R", "1:h:1", "h"],
+            "-R: only -L and -W forward connections",
         ),
         (
             &["-o", "Foo=1", "h"],

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use udpagent::agent::jobs::{
-    Digest, Exit, Force, JobId, Origin, Output, Phase, Pid, Processes, Restored, Start, Started,
-    Status,
+    Digest, Exit, Force, JobId, Origin, Output, Phase, Pid, Processes, Program, Restored, Start,
+    Started, Status,
 };
 use udpagent::agent::limits;
 use udpagent::crypto::PublicKey;
@@ -282,7 +282,10 @@ impl Handle {
 
 impl Processes for Handle {
     fn start(&mut self, id: JobId, start: Start) {
-        let text = start.spec.argv[1].to_str().expect("a task");
+        let Program::Argv(argv) = &start.spec.program else {
+            panic!("a task is a program");
+        };
+        let text = argv[1].to_str().expect("a task");
         let bytes: Vec<u8> = (0..Task::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
             .collect();

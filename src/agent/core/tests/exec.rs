@@ -8,7 +8,7 @@ use crate::agent::limits;
 use crate::message::{Cause, Outcome, Reply, Request, StartStep, StreamCode};
 use crate::wire::Lane;
 
-fn ended(outcome: Outcome) -> Vec<Reply> {
+pub fn ended(outcome: Outcome) -> Vec<Reply> {
     vec![Reply::Exit {
         outcome,
         stdout: 0,

@@ -10,6 +10,7 @@ mod processes;
 mod record;
 mod restore;
 mod results;
+mod services;
 mod sessions;
 mod shutdown;
 mod terminal;

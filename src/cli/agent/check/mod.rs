@@ -325,6 +325,10 @@ fn describe(member: &Member, exec: Switch) -> String {
     } else {
         "chats, and runs no commands".to_owned()
     });
+    if runs && !options.forward.is_empty() {
+        let to: Vec<String> = options.forward.iter().map(ToString::to_string).collect();
+        clauses.push(format!("forwards connections to {}", to.join(" or ")));
+    }
     if !options.from.is_empty() {
         let networks: Vec<String> = options.from.iter().map(ToString::to_string).collect();
         clauses.push(format!("from {}", networks.join(" or ")));

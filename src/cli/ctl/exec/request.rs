@@ -35,6 +35,7 @@ pub(super) fn job_request(args: &ExecArgs, script: Option<&OsText>, rng: &mut Rn
         retain: args.id.is_some(),
         age_ms: 0,
         script: script.cloned(),
+        service: None,
         user: args.user.clone(),
         terminal: args.terminal.then(terminal),
     })

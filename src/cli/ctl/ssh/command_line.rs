@@ -8,15 +8,18 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use anyhow::{Result, anyhow, bail};
 
+use super::forwards::{LocalForward, stdio_target};
 use super::keywords::reason;
-use super::options::{LogLevel, Options, RequestTty, SessionType, no_escapes, port};
+use super::options::{LogLevel, Options, RequestTty, SessionType, no_escapes};
+use super::port::port;
 use crate::cli::ctl::family::Family;
 use crate::escape;
 
 /// Summary of the command line, as clap and a fault in one show it.
 pub const USAGE: &str = "\
-udpctl ssh [-46aCfGgkMnqsTtVvxy] [-c cipher] [-e none] [-F file] [-i identity]
-           [-l user] [-m mac] [-o option] [-p port] [-S path] [user@]host [command ...]";
+udpctl ssh [-46aCfGgkMNnqsTtVvxy] [-c cipher] [-e none] [-F file] [-i identity]
+           [-L [bind:]port:host:port] [-l user] [-m mac] [-o option] [-p port] [-S path]
+           [-W host:port] [user@]host [command ...]";
 
 /// Letters of options with a value.
 const WITH_VALUE: &[u8] = b"bceilmopwBDEFIJLOPQRSW";
@@ -88,6 +91,10 @@ impl CommandLine {
         if line.host.is_none() {
             return Err(UsageError("the host is missing".into()).into());
         }
+        let options = &line.options;
+        if options.has_no_command() && options.stdio.is_none() && options.forwards().is_empty() {
+            return Err(at_option(b'N', anyhow!(reason::NO_COMMAND)));
+        }
         Ok(line)
     }
 
@@ -121,6 +128,8 @@ impl CommandLine {
             b'6' => options.family = Some(Family::V6),
             b'f' => options.background = Some(true),
             b'G' => self.query = Some(Query::Configuration),
+            b'g' => options.gateway_ports = Some(true),
+            b'N' => options.session_type = Some(SessionType::None),
             b'n' => options.stdin_null = Some(true),
             b'q' => options.log_level = Some(LogLevel::Quiet),
             b's' => options.session_type = Some(SessionType::Subsystem),
@@ -129,7 +138,7 @@ impl CommandLine {
             b'V' => self.query = Some(Query::Version),
             b'v' => options.log_level = Some(LogLevel::Verbose),
             // Forwarding that is off anyway, the transport of ssh, and its log.
-            b'2' | b'a' | b'C' | b'g' | b'k' | b'M' | b'x' | b'y' => {}
+            b'2' | b'a' | b'C' | b'k' | b'M' | b'x' | b'y' => {}
             _ => return Err(refused(letter)),
         }
         Ok(())
@@ -152,7 +161,11 @@ impl CommandLine {
             b'J' if value.eq_ignore_ascii_case("none") => {}
             b'J' => bail!(reason::PROXY),
             b'b' | b'B' => bail!(reason::SOURCE),
-            b'D' | b'L' | b'R' | b'W' => bail!(reason::CONNECTIONS),
+            b'D' | b'R' => bail!(reason::CONNECTIONS),
+            b'L' => options.local_forwards.push(LocalForward::parse(&value)?),
+            b'W' => {
+                options.stdio.get_or_insert(stdio_target(&value)?);
+            }
             b'w' => bail!(reason::TUNNEL),
             b'E' => bail!("messages are written to standard error"),
             b'O' => bail!("there is no control connection"),
@@ -199,7 +212,6 @@ fn refused(letter: u8) -> anyhow::Error {
     let reason = match letter {
         b'A' => reason::AGENT,
         b'K' => reason::CREDENTIALS,
-        b'N' => reason::NO_COMMAND,
         b'X' | b'Y' => reason::X11,
         _ => {
             let letter = escape::line(&[letter], LETTER).into_owned();

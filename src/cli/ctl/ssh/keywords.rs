@@ -8,16 +8,24 @@
 pub enum Setting {
     /// Family of the addresses to contact.
     AddressFamily,
+    /// No listening place.
+    ClearAllForwardings,
     /// Time limit of the first answer.
     ConnectTimeout,
     /// Escape character on a terminal.
     EscapeChar,
+    /// Exit if something cannot listen.
+    ExitOnForwardFailure,
     /// Background before the command runs.
     ForkAfterAuthentication,
+    /// All addresses of a listening port.
+    GatewayPorts,
     /// Host to contact instead of the one named.
     HostName,
     /// Patterns of keywords that are no error.
     IgnoreUnknown,
+    /// Listening place and its destination.
+    LocalForward,
     /// Amount of messages.
     LogLevel,
     /// Port of the agent.
@@ -57,8 +65,8 @@ pub mod reason {
     pub const CREDENTIALS: &str = "credentials are not forwarded";
     /// `-X`, `-Y`
     pub const X11: &str = "X11 is not forwarded";
-    /// `-D`, `-L`, `-R`, `-W`
-    pub const CONNECTIONS: &str = "connections and sockets are not forwarded";
+    /// `-D`, `-R`
+    pub const CONNECTIONS: &str = "only -L and -W forward connections";
     /// `-w`
     pub const TUNNEL: &str = "there are no tunnels";
     /// `-J`
@@ -96,7 +104,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("gssapidelegatecredentials", NO, reason::CREDENTIALS),
     ("host", &[], reason::FILE),
     ("include", &[], reason::FILE),
-    ("localforward", &[], reason::CONNECTIONS),
     ("match", &[], reason::FILE),
     ("permitlocalcommand", NO, reason::LOCAL_COMMAND),
     ("proxycommand", NONE, reason::PROXY),
@@ -108,11 +115,15 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
 
 const SETTINGS: &[(&str, Setting)] = &[
     ("addressfamily", Setting::AddressFamily),
+    ("clearallforwardings", Setting::ClearAllForwardings),
     ("connecttimeout", Setting::ConnectTimeout),
     ("escapechar", Setting::EscapeChar),
+    ("exitonforwardfailure", Setting::ExitOnForwardFailure),
     ("forkafterauthentication", Setting::ForkAfterAuthentication),
+    ("gatewayports", Setting::GatewayPorts),
     ("hostname", Setting::HostName),
     ("ignoreunknown", Setting::IgnoreUnknown),
+    ("localforward", Setting::LocalForward),
     ("loglevel", Setting::LogLevel),
     ("port", Setting::Port),
     ("remotecommand", Setting::RemoteCommand),
@@ -141,7 +152,6 @@ const IGNORED: &[&str] = &[
     "checkhostip",
     "cipher",
     "ciphers",
-    "clearallforwardings",
     "compression",
     "compressionlevel",
     "connectionattempts",
@@ -151,12 +161,10 @@ const IGNORED: &[&str] = &[
     "dsaauthentication",
     "enableescapecommandline",
     "enablesshkeysign",
-    "exitonforwardfailure",
     "fallbacktorsh",
     "fingerprinthash",
     "forwardx11timeout",
     "forwardx11trusted",
-    "gatewayports",
     "globalknownhostsfile",
     "globalknownhostsfile2",
     "gssapiauthentication",

@@ -5,8 +5,11 @@
 //! here, or is refused in words.
 
 mod command_line;
+mod forwarding;
+mod forwards;
 mod keywords;
 mod options;
+mod port;
 mod remote;
 mod request;
 mod words;
@@ -16,13 +19,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
+use crossbeam_channel::Receiver;
 
 use self::command_line::{CommandLine, Query, USAGE};
+use self::forwarding::{Bound, Forwarding, forward_stdio};
 pub use self::remote::login;
-use self::request::{Request, configuration};
+use self::request::{Request, configuration, target};
 use super::background::{self, Background, empty_stdin};
 use super::context::{note, print};
 use super::exec;
+use crate::control::signals;
+use crate::message::status::UDPCTL_FAILURE;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +37,7 @@ Examples:
   udpctl ssh -p 7001 ann@web1
   tar c . | udpctl ssh web1 tar x -C /srv/site
   rsync -a -e 'udpctl ssh' site/ web1:/srv/site/
+  udpctl ssh -N -L 5432:localhost:5432 web1
   GIT_SSH_COMMAND='udpctl ssh' git clone web1:src/site.git";
 
 /// `udpctl ssh`
@@ -96,6 +104,9 @@ pub fn run(args: &SshArgs) -> Result<u8> {
         }
         None => {}
     }
+    if line.options.has_no_command() {
+        return forward_only(&line, words, is_background);
+    }
     let mut request = Request::of(&line)?;
     if request.lacks_terminal && !is_background {
         note(
@@ -103,15 +114,68 @@ pub fn run(args: &SshArgs) -> Result<u8> {
         );
     }
     if line.options.background() && !is_background {
-        let own = ["ssh", IN_BACKGROUND].map(OsString::from);
-        return background::start(own.iter().chain(words));
+        return start_in_background(words);
     }
+    let forwarding = forward_beside(&line)?;
     if is_background {
         request.exec.caller.background = Some(Background::inherited()?);
     } else if line.options.stdin_null() {
         empty_stdin()?;
     }
-    exec::run(&request.exec)
+    let Some((forwarding, signals)) = forwarding else {
+        return exec::run(&request.exec);
+    };
+    let status = exec::run(&request.exec)?;
+    // As in ssh, connections that are open go on.
+    forwarding.drain();
+    forwarding.wait(&signals)?;
+    Ok(status)
+}
+
+/// Starts this process again in the background, with the same words.
+fn start_in_background(words: &[OsString]) -> Result<u8> {
+    let own = ["ssh", IN_BACKGROUND].map(OsString::from);
+    background::start(own.iter().chain(words))
+}
+
+/// Serves the forwarded connections of a line without a command.
+fn forward_only(line: &CommandLine, words: &[OsString], is_background: bool) -> Result<u8> {
+    let options = &line.options;
+    if let Some(to) = &options.stdio {
+        if options.stdin_null() {
+            empty_stdin()?;
+        }
+        return forward_stdio(options, &target(line)?, to.clone());
+    }
+    if options.background() && !is_background {
+        return start_in_background(words);
+    }
+    let background = is_background.then(Background::inherited).transpose()?;
+    let signals = signals::catch(&[])?;
+    let bound = Bound::of(options)?;
+    if bound.is_empty() {
+        return Ok(UDPCTL_FAILURE);
+    }
+    let forwarding = Forwarding::start(options, &target(line)?, bound, Vec::new())?;
+    if let Some(background) = background {
+        background.detach();
+    }
+    forwarding.wait(&signals)
+}
+
+/// Begins to serve the forwarded connections of a line beside its command, if there are any.
+fn forward_beside(line: &CommandLine) -> Result<Option<(Forwarding, Receiver<i32>)>> {
+    let options = &line.options;
+    if options.forwards().is_empty() {
+        return Ok(None);
+    }
+    let bound = Bound::of(options)?;
+    if bound.is_empty() {
+        return Ok(None);
+    }
+    let signals = signals::catch(&[])?;
+    let forwarding = Forwarding::start(options, &target(line)?, bound, Vec::new())?;
+    Ok(Some((forwarding, signals)))
 }
 
 #[cfg(test)]

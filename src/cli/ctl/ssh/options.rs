@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::keywords::{Keyword, Setting, reason};
+use super::forwards::LocalForward;
+use super::keywords::{Keyword, Setting};
+use super::port::port;
 use super::words::{key_and_value, split};
 use crate::cli::ctl::family::Family;
+use crate::message::ForwardTarget;
 
 /// Use of a terminal: `-t`, `-T`, `RequestTTY`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -33,6 +36,8 @@ pub enum SessionType {
     Default,
     /// The subsystem that the command names.
     Subsystem,
+    /// Forwarded connections alone.
+    None,
 }
 
 /// Amount of messages: `-q`, `-v`, `LogLevel`.
@@ -80,6 +85,16 @@ pub struct Options {
     pub send_env: Vec<String>,
     /// True unless `~` is an escape character on a terminal.
     pub no_escapes: Option<bool>,
+    /// Places to listen at, with the destinations of their connections.
+    pub local_forwards: Vec<LocalForward>,
+    /// Destination that standard input and output are connected with.
+    pub stdio: Option<ForwardTarget>,
+    /// True to listen on all addresses unless another is given.
+    pub gateway_ports: Option<bool>,
+    /// True to exit if something cannot listen.
+    pub exit_on_forward_failure: Option<bool>,
+    /// True to listen nowhere.
+    pub clear_forwards: Option<bool>,
     /// Patterns of keywords that are no error.
     pub ignore_unknown: Option<Vec<String>>,
 }
@@ -135,6 +150,11 @@ impl Options {
     fn set_words(&mut self, setting: Setting, words: Vec<String>) -> Result<()> {
         match setting {
             Setting::SendEnv => return self.add_send_env(words),
+            Setting::LocalForward => {
+                self.local_forwards
+                    .push(LocalForward::parse(&words.join(":"))?);
+                return Ok(());
+            }
             Setting::IgnoreUnknown => {
                 let patterns = words.iter().flat_map(|word| word.split(','));
                 let patterns = patterns.map(str::to_ascii_lowercase);
@@ -167,6 +187,11 @@ impl Options {
             Setting::ConnectTimeout => first(&mut self.connect_timeout, timeout(&value)?),
             Setting::EscapeChar => first(&mut self.no_escapes, no_escapes(&word)?),
             Setting::ForkAfterAuthentication => first(&mut self.background, flag(&value)?),
+            Setting::ClearAllForwardings => first(&mut self.clear_forwards, flag(&value)?),
+            Setting::ExitOnForwardFailure => {
+                first(&mut self.exit_on_forward_failure, flag(&value)?);
+            }
+            Setting::GatewayPorts => first(&mut self.gateway_ports, flag(&value)?),
             Setting::StdinNull => first(&mut self.stdin_null, flag(&value)?),
             Setting::LogLevel => first(&mut self.log_level, log_level(&value)?),
             Setting::RequestTty => first(
@@ -183,11 +208,12 @@ impl Options {
                 match &*value {
                     "default" => SessionType::Default,
                     "subsystem" => SessionType::Subsystem,
-                    "none" => bail!(reason::NO_COMMAND),
+                    "none" => SessionType::None,
                     _ => bail!("default, subsystem or none is expected"),
                 },
             ),
             Setting::SendEnv
+            | Setting::LocalForward
             | Setting::SetEnv
             | Setting::IgnoreUnknown
             | Setting::RemoteCommand => unreachable!("these take several words"),
@@ -222,6 +248,19 @@ impl Options {
         self.stdin_null == Some(true) || self.background()
     }
 
+    /// Returns the places to listen at.
+    pub fn forwards(&self) -> &[LocalForward] {
+        match self.clear_forwards {
+            Some(true) => &[],
+            Some(false) | None => &self.local_forwards,
+        }
+    }
+
+    /// True if there is neither a command nor a shell.
+    pub fn has_no_command(&self) -> bool {
+        self.session_type == Some(SessionType::None) || self.stdio.is_some()
+    }
+
     /// True to go to the background before the command runs.
     pub fn background(&self) -> bool {
         self.background == Some(true)
@@ -234,15 +273,6 @@ impl Options {
             _ => RequestTty::Yes,
         });
     }
-}
-
-/// Parses a port.
-pub fn port(text: &str) -> Result<u16> {
-    let port = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let port = port
-        .and_then(|text| text.parse().ok())
-        .filter(|&port| port != 0);
-    port.with_context(|| format!("Bad port '{text}'"))
 }
 
 /// Parses `-e` or `EscapeChar`: true for none.

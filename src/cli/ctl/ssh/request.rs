@@ -90,7 +90,7 @@ fn command(line: &CommandLine) -> Result<OsString> {
 }
 
 /// Returns the target: the host, or HostName, with the port.
-fn target(line: &CommandLine) -> Result<Target> {
+pub fn target(line: &CommandLine) -> Result<Target> {
     let host = line.host.as_deref().unwrap_or_default();
     let name = match &line.options.host_name {
         Some(name) => {

@@ -48,9 +48,9 @@ impl RemoteJob {
     fn first_request(&self) -> (Asked, Request) {
         match &self.request {
             JobRequest::Exec(exec) if is_repeat(exec) && !self.accepted => {
-                (Asked::Probe, Request::Exec(probe(exec)))
+                (Asked::Probe, probe(exec).into_request())
             }
-            JobRequest::Exec(exec) if !self.sent => (Asked::Exec, Request::Exec(exec.clone())),
+            JobRequest::Exec(exec) if !self.sent => (Asked::Exec, exec.clone().into_request()),
             JobRequest::Attach {
                 id,
                 stdout,
@@ -136,7 +136,7 @@ impl RemoteJob {
             probe(exec)
         };
         self.attachments[index].asked = Asked::Exec;
-        let line = to_line(&Request::Exec(exec)).into();
+        let line = to_line(&exec.into_request()).into();
         let write = write(&self.attachments[index], Lane::Control, line, false);
         self.command(write);
         self.resume_stdin(index, 0);
@@ -258,7 +258,7 @@ impl RemoteJob {
                 }
                 attachment.next_call(Asked::Exec);
                 self.epoch = attachment.epoch;
-                let line = to_line(&Request::Exec(exec.clone())).into();
+                let line = to_line(&exec.clone().into_request()).into();
                 let write = write(attachment, Lane::Control, line, false);
                 self.command(write);
             }

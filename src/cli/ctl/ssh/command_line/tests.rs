@@ -39,6 +39,7 @@ fn transfers() -> Vec<Known> {
         session_type: Some(SessionType::Subsystem),
         remote_command: Some(String::new()),
         request_tty: Some(RequestTty::No),
+        clear_forwards: Some(true),
         ..Options::default()
     };
     vec![
@@ -77,6 +78,7 @@ fn transfers() -> Vec<Known> {
             command: "sftp",
             others: Options {
                 session_type: Some(SessionType::Subsystem),
+                clear_forwards: Some(true),
                 ..Options::default()
             },
             ..Known::default()
@@ -240,20 +242,21 @@ fn an_option_that_would_change_something_is_refused_in_words() {
         ),
         (
             &["-D", "1080", "h"],
-            "-D: connections and sockets are not forwarded",
+            "-D: only -L and -W forward connections",
         ),
         (
-            &["-L8080:localhost:80", "h"],
-            "-L: connections and sockets are not forwarded",
+            &["-L8080:localhost", "h"],
+            "-L: [BIND:]PORT:HOST:PORT, PORT:/SOCKET, /SOCKET:HOST:PORT or /SOCKET:/SOCKET is expected",
+        ),
+        (
+            &["-N", "-oClearAllForwardings=yes", "-L1:a:1", "h"],
+            "-N: a session without a command serves forwarded connections, and there are none",
         ),
         (
             &["-R", "1:h:1", "h"],
-            "-R: connections and sockets are not forwarded",
+            "-R: only -L and -W forward connections",
         ),
-        (
-            &["-W", "db:5432", "h"],
-            "-W: connections and sockets are not forwarded",
-        ),
+        (&["-W", "db", "h"], "-W: HOST:PORT or /SOCKET is expected"),
         (
             &["-J", "gate", "h"],
             "-J: the host is contacted directly, without other hosts or a proxy",
