@@ -14,6 +14,7 @@ mod chat;
 mod chat_terminal;
 mod check;
 mod client;
+mod completions;
 mod datagrams;
 mod doctor;
 mod endings;

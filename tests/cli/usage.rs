@@ -198,16 +198,6 @@ fn output_to_a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn bash_completions_cover_every_subcommand() {
-    let user = User::new();
-    let outcome = user.udpctl(["completions", "bash"]).outcome();
-    let script = String::from_utf8(outcome.stdout).unwrap();
-    for command in ["exec", "chat", "send", "ping", "accept", "trust", "id"] {
-        assert!(script.contains(&format!("udpctl,{command})")), "{command}");
-    }
-}
-
-#[test]
 fn the_help_of_every_subcommand_ends_with_examples() {
     let user = User::new();
     for (program, subcommands) in [

@@ -1,15 +1,16 @@
-//! `udpagent completions`: prints the completions of `udpagent` for a shell.
+//! `udpagent completions`: prints the completion function of `udpagent` for a shell.
+//!
+//! Not the candidates. Invariant: the function is the same wherever the program is.
 
+use super::candidates::UDPAGENT;
+use crate::cli::completions::{self, Shell};
 use anyhow::Result;
 use clap::Args;
-use clap_complete::Shell;
-
-use super::AgentLine;
-use crate::cli::completions;
 
 const EXAMPLES: &str = "\
 Examples:
   udpagent completions bash >~/.local/share/bash-completion/completions/udpagent
+  udpagent completions zsh >/usr/local/share/zsh/site-functions/_udpagent
   udpagent completions fish >~/.config/fish/completions/udpagent.fish";
 
 /// `udpagent completions`
@@ -23,5 +24,5 @@ pub struct CompletionsArgs {
 
 /// Prints the completions.
 pub fn run(args: &CompletionsArgs) -> Result<u8> {
-    completions::print::<AgentLine>("udpagent", args.shell)
+    completions::print(&UDPAGENT, args.shell)
 }

@@ -8,7 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use super::files::{ConfigFile, Files};
 use super::host_accounts::HostAccounts;
 use super::serve::host_name;
@@ -31,7 +33,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct InviteArgs {
     /// Restriction on the invited key, as in authorized_keys: chat-only, "allow=uname -a"
-    #[arg(value_name = "OPTION")]
+    #[arg(value_name = "OPTION", add = ArgValueCompleter::new(candidates::option))]
     pub options: Vec<String>,
     /// Put HOST or HOST:PORT into the invitation as the address of this agent [default: the address of this
     /// ssh session, or the host name; the port of the running agent]

@@ -1,6 +1,7 @@
 //! `udpagent`: the agent and its subcommands, one module each, and the way from the command line to the exit
 //! status.
 
+mod candidates;
 mod check;
 mod completions;
 mod files;
@@ -30,7 +31,7 @@ use self::reload::ReloadArgs;
 use self::revoke::RevokeArgs;
 use self::serve_args::ServeArgs;
 use self::status::StatusArgs;
-use super::{failure, memory, output};
+use super::{completions as shells, failure, memory, output};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
@@ -113,6 +114,9 @@ pub fn main() -> ExitCode {
         Some(name) if name == PROBE => std::process::exit(probe_main().into()),
         Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
         _ => {}
+    }
+    if let Some(status) = shells::answer::<AgentLine>(&candidates::UDPAGENT) {
+        std::process::exit(status.into());
     }
     let line = AgentLine::parse();
     let is_trial = std::env::args_os().next().is_some_and(|name| name == TRIAL);

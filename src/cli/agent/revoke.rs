@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use super::files::Files;
 use crate::agent::access::{Sources, revoke};
 use crate::agent::owner::{AskError, Reply, Request, ask};
@@ -28,7 +30,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 #[command(after_help = EXAMPLES)]
 pub struct RevokeArgs {
     /// Key to revoke, given as the key itself or by its name
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(candidates::key))]
     pub key: String,
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use crate::control::targets::{Expression, ParseExpressionError};
 use crate::duration;
 
@@ -34,13 +36,13 @@ pub struct Contact {
 #[derive(Args, Debug)]
 pub struct HostOptions {
     /// Add the hosts of SET; may be repeated
-    #[arg(short = 'w', long = "hosts", value_name = "SET")]
+    #[arg(short = 'w', long = "hosts", value_name = "SET", add = ArgValueCompleter::new(candidates::set))]
     pub hosts: Vec<Expression>,
     /// Leave out the hosts of SET; may be repeated
-    #[arg(short = 'x', long, value_name = "SET")]
+    #[arg(short = 'x', long, value_name = "SET", add = ArgValueCompleter::new(candidates::set))]
     pub exclude: Vec<Expression>,
     /// Add the hosts of the group NAME of hosts.toml or an inventory; may be repeated
-    #[arg(short = 'g', long, value_name = "NAME", value_parser = group)]
+    #[arg(short = 'g', long, value_name = "NAME", value_parser = group, add = ArgValueCompleter::new(candidates::group))]
     pub group: Vec<Expression>,
     /// Add all hosts of hosts.toml and of inventories
     #[arg(short = 'a', long)]

@@ -6,8 +6,10 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::ContactTimeout;
+use super::candidates;
 use super::context::Context;
 use super::unanswered::Unanswered;
 use crate::control::chat::{self, PlainSource};
@@ -26,7 +28,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ChatArgs {
     /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(candidates::host))]
     pub target: Target,
     /// Ask to be called NAME; the agent decides [default: the name of this controller's key]
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]

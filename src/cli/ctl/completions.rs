@@ -1,16 +1,26 @@
-//! `udpctl completions`: prints the completions of `udpctl` for a shell.
+//! `udpctl completions`: prints the completion function of `udpctl` for a shell.
+//!
+//! Not the candidates, except in a command line of ssh, which clap does not parse. Invariant: the function is the same
+//! wherever the program is.
 
+use super::{candidates, ssh};
+use crate::cli::completions::{self, Answer, Program, Shell};
 use anyhow::Result;
 use clap::Args;
-use clap_complete::Shell;
-
-use super::Ctl;
-use crate::cli::completions;
 
 const EXAMPLES: &str = "\
 Examples:
   udpctl completions bash >~/.local/share/bash-completion/completions/udpctl
+  udpctl completions zsh >/usr/local/share/zsh/site-functions/_udpctl
   udpctl completions fish >~/.config/fish/completions/udpctl.fish";
+
+/// The program.
+pub const UDPCTL: Program = Program {
+    name: "udpctl",
+    aliases: " udpctl-ssh",
+    variable: "UDPCTL_COMPLETE",
+    special: of_ssh,
+};
 
 /// `udpctl completions`
 #[derive(Args, Debug)]
@@ -23,5 +33,23 @@ pub struct CompletionsArgs {
 
 /// Prints the completions.
 pub fn run(args: &CompletionsArgs) -> Result<u8> {
-    completions::print::<Ctl>("udpctl", args.shell)
+    completions::print(&UDPCTL, args.shell)
+}
+
+/// Returns the candidates in a command line of ssh.
+fn of_ssh(words: &[String], current: &str) -> Option<Answer> {
+    let line = ssh::words(words.iter().map(Into::into));
+    if line.get(1).is_none_or(|subcommand| subcommand != "ssh") {
+        return None;
+    }
+    Some(match ssh::next(&line[2..]) {
+        ssh::Next::Value(b'l') => Answer::Words(candidates::user(current.as_ref())),
+        ssh::Next::Value(b'i' | b'F' | b'E' | b'S') | ssh::Next::Command => Answer::Files,
+        ssh::Next::Destination if !current.starts_with('-') => {
+            let begin = current.rfind('@').map_or(0, |at| at + 1);
+            let (user, host) = current.split_at(begin);
+            Answer::Words(candidates::host_behind(user, host))
+        }
+        ssh::Next::Value(_) | ssh::Next::Destination => Answer::Words(Vec::new()),
+    })
 }

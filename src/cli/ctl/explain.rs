@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use super::context::print;
 use crate::message::lookup;
 use crate::message::outcome::{ALL, Outcome};
@@ -24,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
     /// Exit status such as 137, or name of an outcome such as lost
-    #[arg(value_name = "STATUS")]
+    #[arg(value_name = "STATUS", add = ArgValueCompleter::new(candidates::outcome))]
     pub word: Word,
 }
 

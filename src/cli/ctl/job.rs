@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use crossbeam_channel::never;
 
 use super::args::ContactTimeout;
+use super::candidates;
 use super::context::{Context, is_watched, note_of};
 use super::reply::{unexpected, words};
 use super::unanswered::Unanswered;
@@ -30,10 +32,10 @@ use crate::net::Target;
 #[derive(Args, Debug)]
 pub struct JobArgs {
     /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
-    #[arg(value_name = "TARGET", required_unless_present = "run")]
+    #[arg(value_name = "TARGET", required_unless_present = "run", add = ArgValueCompleter::new(candidates::host))]
     pub target: Option<Target>,
     /// Request id or a unique prefix of it [default: the only job of this key]
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = ArgValueCompleter::new(candidates::job))]
     pub job: Option<JobPrefix>,
     /// Look for the job among those of all keys; needs "admin" in the line of your key, or the agent's own user
     #[arg(long)]

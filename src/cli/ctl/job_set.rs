@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::{ContactTimeout, HostOptions};
+use super::candidates;
 use super::context::{Context, internal_if, note};
 use super::fleet::{Fleet, Round};
 use super::job::{JobPrefix, Wanted};
@@ -31,13 +33,13 @@ pub struct JobSetArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000. The last of
     /// several words is JOB if it has only hexadecimal digits, and --job is not given
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set_or_job),
         required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
     )]
     pub words: Vec<Word>,
     /// Choose the job by its request id or a unique prefix of it, looked for on each host [default: the only job of
     /// this key]
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(candidates::job))]
     pub job: Option<JobPrefix>,
     /// Further hosts.
     #[command(flatten)]

@@ -7,7 +7,9 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use super::fleet::{Fleet, Round};
 use super::job_set::{HostJob, JobSetArgs};
 use super::reply::{unexpected, words};
@@ -34,7 +36,7 @@ pub struct KillArgs {
     pub jobs: JobSetArgs,
     /// Send SIGNAL, a name or a number, also written as -9 or -KILL; TERM and KILL end everything that the command
     /// started
-    #[arg(short, long, value_name = "SIGNAL", value_parser = signal, default_value = "TERM")]
+    #[arg(short, long, value_name = "SIGNAL", value_parser = signal, default_value = "TERM", add = ArgValueCompleter::new(candidates::signal))]
     pub signal: i32,
 }
 

@@ -5,6 +5,7 @@ mod args;
 mod attach;
 mod background;
 pub mod batch;
+mod candidates;
 mod chat;
 mod completions;
 mod context;
@@ -54,7 +55,7 @@ use self::ssh::SshArgs;
 use self::targets::TargetsArgs;
 use self::trust::TrustArgs;
 use self::wait::WaitArgs;
-use super::{failure, memory};
+use super::{completions as shells, failure, memory};
 use crate::control::signals;
 use crate::control::targets::TargetsError;
 use crate::message::status::{INTERNAL, UDPCTL_FAILURE, USAGE};
@@ -113,6 +114,9 @@ pub enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     memory::keep_private();
+    if let Some(status) = shells::answer::<Ctl>(&completions::UDPCTL) {
+        std::process::exit(status.into());
+    }
     let words = ssh::words(std::env::args_os());
     let parsed = match ssh::args(&words) {
         Some(args) => Ok(Ctl {

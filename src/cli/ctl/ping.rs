@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::{Contact, HostOptions};
+use super::candidates;
 use super::context::{Context, print};
 use super::fleet::{Count, Fleet, Round};
 use super::local::{LABEL, Local};
@@ -34,7 +36,7 @@ Examples:
 pub struct PingArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile"],
         conflicts_with = "local"
     )]

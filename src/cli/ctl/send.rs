@@ -10,8 +10,10 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::{ContactTimeout, HostOptions};
+use super::candidates;
 use super::context::{Context, Network, is_watched, note, note_of};
 use super::fleet::Count;
 use super::unanswered::Unanswered;
@@ -40,7 +42,7 @@ Examples:
 pub struct SendArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
     )]
     pub targets: Vec<Expression>,

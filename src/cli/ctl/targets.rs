@@ -6,8 +6,10 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::HostOptions;
+use super::candidates;
 use super::context::{Context, print, select};
 use crate::control::fold::fold;
 use crate::control::targets::{Expression, Inventory};
@@ -27,7 +29,7 @@ Examples:
 pub struct TargetsArgs {
     /// Hosts: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["groups", "hosts", "group", "all_hosts", "hostfile"]
     )]
     pub targets: Vec<Expression>,

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::candidates;
 use super::context::{Context, note, print};
 use crate::control::fold::fold;
 use crate::control::known_agents::{
@@ -33,7 +35,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct TrustArgs {
     /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
-    #[arg(value_name = "TARGET", required_unless_present_any = ["import", "list", "remove"])]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["import", "list", "remove"], add = ArgValueCompleter::new(candidates::host))]
     pub target: Option<Target>,
     /// Public key of the agent, as "udpagent key" prints it there
     #[arg(value_name = "KEY", required_unless_present_any = ["import", "list", "remove"])]
@@ -48,7 +50,7 @@ pub struct TrustArgs {
     #[arg(long, conflicts_with_all = ["target", "key", "import", "replace"])]
     pub list: bool,
     /// Remove the keys of the agents of SET, or the line with this set or pattern; may be repeated
-    #[arg(long, value_name = "SET", conflicts_with_all = ["target", "key", "import", "list", "replace"])]
+    #[arg(long, value_name = "SET", conflicts_with_all = ["target", "key", "import", "list", "replace"], add = ArgValueCompleter::new(candidates::set))]
     pub remove: Vec<String>,
 }
 

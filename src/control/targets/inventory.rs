@@ -4,6 +4,8 @@
 //! itself has no members and is an error; an inventory that `hosts.toml` names is read when a group, or a target that is
 //! not an address with its port, is first needed, and the answer does not depend on what was read before.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

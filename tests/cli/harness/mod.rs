@@ -115,9 +115,14 @@ impl User {
 
     /// Writes the agent's udpagent.toml.
     pub fn write_config(&self, text: &str) {
-        let folder = self.path("config/udpagent");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("udpagent.toml"), text).unwrap();
+        self.write("config/udpagent/udpagent.toml", text);
+    }
+
+    /// Writes a file below this user's home.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     /// Writes an authorized_keys file with one line, for this user's own key.

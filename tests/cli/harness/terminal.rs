@@ -14,7 +14,11 @@ pub struct Terminal {
 impl Terminal {
     /// Starts tmux with a shell and waits for the prompt.
     pub fn new() -> Self {
-        let user = User::new();
+        Self::of(User::new())
+    }
+
+    /// The same for a user with files.
+    pub fn of(user: User) -> Self {
         let terminal = Self {
             socket: user.path("tmux"),
             user,

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use self::files::{refused_audit, refused_identity};
 use super::files::{ConfigFile, Files};
@@ -24,6 +25,7 @@ use crate::agent::daemon::unix_now;
 use crate::agent::limits::jobs_per_key;
 use crate::agent::sandbox;
 use crate::agent::supervisor::possible_jobs;
+use crate::cli::agent::candidates;
 use crate::cli::output::{note, print};
 use crate::message::{Exec, OsText, RequestId};
 use crate::net::Bind;
@@ -42,13 +44,13 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
     /// Key to show, given as the key itself or by its name
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(candidates::key))]
     pub key: Option<String>,
     /// Command to check; the exit status is 0 if the key may run it and 1 if not
     #[arg(value_name = "ARGV", last = true, requires = "key")]
     pub argv: Vec<OsString>,
     /// Check the command as the user NAME, as with udpctl exec --user
-    #[arg(long, value_name = "NAME", requires = "argv")]
+    #[arg(long, value_name = "NAME", requires = "argv", add = ArgValueCompleter::new(candidates::user))]
     pub user: Option<String>,
     /// Check for a session from ADDRESS
     #[arg(long, value_name = "ADDRESS", requires = "key")]

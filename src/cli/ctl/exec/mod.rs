@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::builder::{OsStringValueParser, PathBufValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::caller::Caller;
@@ -34,6 +35,7 @@ use self::unread_input::note_unread_input;
 use super::args::{Contact, HostOptions};
 use super::context::{Context, FleetNetwork, internal_if, note, streams};
 use super::local::{LABEL, Local};
+use crate::cli::ctl::candidates;
 use crate::control::exec::{
     self, Goal, JobRequest, Settings, Surroundings, Task, TaskHost, TerminalMode, Verbosity,
 };
@@ -61,7 +63,7 @@ Examples:
 pub struct ExecArgs {
     /// Hosts: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["local", "hosts", "group", "all_hosts", "hostfile", "rerun"],
         conflicts_with = "local"
     )]
@@ -99,10 +101,10 @@ pub struct ExecArgs {
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<OsString>,
     /// Run as the user NAME of the host, if the agent allows this key to
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::user))]
     pub user: Option<String>,
     /// Pass SIGNAL to the command instead of canceling it: HUP, INT, QUIT, TERM, USR1 or USR2; may be repeated
-    #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded)]
+    #[arg(long, value_name = "SIGNAL", value_delimiter = ',', value_parser = forwarded, add = ArgValueCompleter::new(candidates::signal))]
     pub forward: Vec<i32>,
     /// Set the request id, 32 hexadecimal digits; the same command with the same id runs once, and its
     /// result is kept for an hour for repeats [default: random]

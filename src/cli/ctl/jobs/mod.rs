@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::args::{ContactTimeout, HostOptions};
@@ -17,6 +18,7 @@ use super::context::{Context, note, print};
 use super::fleet::{Fleet, Round};
 use super::job::command_line;
 use super::reply::unexpected;
+use crate::cli::ctl::candidates;
 use crate::control::exec::summary::Fate;
 use crate::control::host_resolver::Host;
 use crate::control::query::{Answer, NoReply, Question};
@@ -39,7 +41,7 @@ Examples:
 pub struct JobsArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["mine", "hosts", "group", "all_hosts", "hostfile"]
     )]
     pub targets: Vec<Expression>,

@@ -22,7 +22,7 @@ udpctl ssh [-46aCfGgkMNnqsTtVvxy] [-c cipher] [-e none] [-F file] [-i identity]
            [-W host:port] [user@]host [command ...]";
 
 /// Letters of options with a value.
-const WITH_VALUE: &[u8] = b"bceilmopwBDEFIJLOPQRSW";
+pub const WITH_VALUE: &[u8] = b"bceilmopwBDEFIJLOPQRSW";
 
 /// Bytes displayed of a letter that is no option: one that is not printable takes several.
 const LETTER: usize = 8;

@@ -8,6 +8,7 @@ mod command_line;
 mod forwarding;
 mod forwards;
 mod keywords;
+mod next;
 mod options;
 mod port;
 mod remote;
@@ -20,6 +21,8 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use crossbeam_channel::Receiver;
+
+pub use self::next::{Next, next};
 
 use self::command_line::{CommandLine, Query, USAGE};
 use self::forwarding::{Bound, Forwarding, forward_stdio};

@@ -16,5 +16,5 @@ mod tests;
 mod vars;
 
 pub use content::{ALL, Content, Group, name_of};
-pub use source::{Format, parse, read};
+pub use source::{Format, parse, read, read_file};
 pub use vars::HostVars;

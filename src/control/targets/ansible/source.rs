@@ -64,6 +64,21 @@ pub fn read(path: &Path, cache: &Path, content: &mut Content) -> Result<(), Targ
     parse(path, &text, format(path, &text), content)
 }
 
+/// Adds the inventory of a file that is no program; nothing is run.
+///
+/// # Errors
+/// [`TargetsError::Inventory`]: it is a program, or cannot be read.
+pub fn read_file(path: &Path, content: &mut Content) -> Result<(), TargetsError> {
+    let text = read_text(path, limits::INVENTORY)?;
+    if access(path, Access::EXEC_OK).is_ok() && text.starts_with("#!") {
+        return Err(TargetsError::Inventory {
+            path: path.display().to_string(),
+            words: "a program".into(),
+        });
+    }
+    parse(path, &text, format(path, &text), content)
+}
+
 /// Adds the inventory of a text. `path` only appears in messages.
 ///
 /// # Errors
