@@ -33,6 +33,7 @@ mod leaks;
 mod limits;
 mod local;
 mod log;
+mod man;
 mod memory;
 mod neighbours;
 mod outcomes;

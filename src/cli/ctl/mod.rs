@@ -20,6 +20,7 @@ mod job_set;
 mod jobs;
 mod kill;
 mod local;
+mod man;
 mod ping;
 mod reply;
 mod send;
@@ -48,6 +49,7 @@ use self::explain::ExplainArgs;
 use self::id::IdArgs;
 use self::jobs::JobsArgs;
 use self::kill::KillArgs;
+use self::man::ManArgs;
 use self::ping::PingArgs;
 use self::send::SendArgs;
 use self::shell::ShellArgs;
@@ -108,6 +110,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Show the manual pages, or install them
+    Man(ManArgs),
 }
 
 /// Parses the command line, runs the subcommand, and turns the result into an exit status.
@@ -172,6 +176,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Id(args) => id::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
 
@@ -196,7 +201,8 @@ const fn failure_status(command: &Command) -> u8 {
         | Command::Trust(_)
         | Command::Id(_)
         | Command::Explain(_)
-        | Command::Completions(_) => INTERNAL,
+        | Command::Completions(_)
+        | Command::Man(_) => INTERNAL,
     }
 }
 
