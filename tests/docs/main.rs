@@ -4,6 +4,7 @@ mod exchange;
 mod fuzz;
 mod layers;
 mod limits;
+mod packages;
 mod pages;
 mod prose;
 mod protocol;
