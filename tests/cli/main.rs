@@ -8,6 +8,7 @@ mod addresses;
 mod administrators;
 mod audit;
 mod batch;
+mod bootstrap;
 mod bounds;
 mod cgroups;
 mod chat;

@@ -5,6 +5,7 @@
 )]
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
@@ -50,11 +51,49 @@ pub struct AcceptArgs {
 /// Accepts an invitation.
 pub fn run(args: &AcceptArgs) -> Result<u8> {
     let invite = read_invite(&args.invite)?;
-    let mut context = Context::new()?;
+    let registration = Registration {
+        name: args.name.clone(),
+        replace: args.replace,
+        timeout: args.timeout.contact_timeout,
+    };
+    let accepted = accept(&mut Context::new()?, &invite, &registration)?;
+    print(&format!("{}\n", accepted.line))?;
+    if accepted.listed {
+        note(&format!(
+            "udpctl: {}: this controller was listed there before; its name and its rights stay as they were, and \
+             the options of the invitation and --name have no effect",
+            accepted.target
+        ));
+    }
+    Ok(0)
+}
+
+/// Choices for a registration.
+pub struct Registration {
+    /// Name to ask for.
+    pub name: Option<String>,
+    /// True if a key that is known for the agent is replaced.
+    pub replace: bool,
+    /// Time limit for the first answer.
+    pub timeout: Duration,
+}
+
+/// A registration that was made.
+pub struct Accepted {
+    /// The agent.
+    pub target: Target,
+    /// Words about the agent and the name of this controller there.
+    pub line: String,
+    /// True if this controller was listed before.
+    pub listed: bool,
+}
+
+/// Registers this controller's key and trusts the agent's.
+pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Result<Accepted> {
     let known_agents = context.home.known_agents();
     let target = context.target(&invite.target)?;
     let addresses = target.resolve()?;
-    refuse_another_key(args, &context, &target, &invite)?;
+    refuse_another_key(args, context, &target, invite)?;
 
     let client = context.link_to(&addresses)?;
     let host = Host {
@@ -69,8 +108,8 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
             name: args.name.clone().unwrap_or_else(own_name),
         },
         invite: Some(*invite.token.as_bytes()),
-        contact_timeout: args.timeout.contact_timeout,
-        retry_for: args.timeout.contact_timeout,
+        contact_timeout: args.timeout,
+        retry_for: args.timeout,
     };
     let mut answers = Vec::new();
     let conditions = Conditions {
@@ -96,10 +135,7 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         Ok(Reply::Denied {}) => bail!("{target}: the invitation is no longer valid; {AGAIN}"),
         Ok(reply) => bail!("{target}: {}", words(&unexpected(&reply))),
         Err(error) if error.outcome == (Outcome::Unreachable {}) && !error.is_refused => {
-            bail!(
-                "{target}: no answer; if an agent runs there, the invitation has been used or is older than ten \
-                 minutes: {AGAIN}"
-            )
+            bail!(NoAnswer(target))
         }
         Err(error) => bail!("{target}: {}", words(&error)),
     };
@@ -108,19 +144,33 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
         Added::New | Added::Already => "is trusted",
         Added::Replaced => "has a new key",
     };
-    print(&format!(
-        "{target} {known} now; {} calls this controller {}\n",
+    let line = format!(
+        "{target} {known} now; {} calls this controller {}",
         escape::line(agent.as_bytes(), NAME),
         escape::line(name.as_bytes(), NAME)
-    ))?;
-    if listed {
-        note(&format!(
-            "udpctl: {target}: this controller was listed there before; its name and its rights stay as they were, and \
-             the options of the invitation and --name have no effect"
-        ));
-    }
-    Ok(0)
+    );
+    Ok(Accepted {
+        target,
+        line,
+        listed,
+    })
 }
+
+/// Error: the agent does not answer.
+#[derive(Debug)]
+pub struct NoAnswer(Target);
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: no answer; if an agent runs there, the invitation has been used or is older than ten minutes: {AGAIN}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// Advice for an invitation that does not work.
 const AGAIN: &str = "run \"udpagent invite\" there again";
@@ -144,7 +194,7 @@ const INVITE_TEXT: u64 = 64 << 10;
 
 /// Fails as `udpctl trust` does if another key is known for the agent, before the invitation is spent.
 fn refuse_another_key(
-    args: &AcceptArgs,
+    args: &Registration,
     context: &Context,
     target: &Target,
     invite: &Invite,

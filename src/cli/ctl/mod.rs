@@ -5,6 +5,7 @@ mod args;
 mod attach;
 mod background;
 pub mod batch;
+mod bootstrap;
 mod candidates;
 mod chat;
 mod completions;
@@ -41,6 +42,7 @@ use clap::{Parser, Subcommand};
 use self::accept::AcceptArgs;
 use self::attach::AttachArgs;
 use self::batch::BatchArgs;
+use self::bootstrap::BootstrapArgs;
 use self::chat::ChatArgs;
 use self::completions::CompletionsArgs;
 use self::doctor::DoctorArgs;
@@ -102,6 +104,8 @@ pub enum Command {
     Targets(TargetsArgs),
     /// Accept an invitation from "udpagent invite": register this key there and trust the agent's key
     Accept(AcceptArgs),
+    /// Install the agent on a host over ssh, start it, and accept its invitation
+    Bootstrap(BootstrapArgs),
     /// Trust an agent's public key
     Trust(TrustArgs),
     /// Print this controller's public key
@@ -172,6 +176,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Doctor(args) => doctor::run(args),
         Command::Targets(args) => targets::run(args),
         Command::Accept(args) => accept::run(args),
+        Command::Bootstrap(args) => bootstrap::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Id(args) => id::run(args),
         Command::Explain(args) => explain::run(args),
@@ -198,6 +203,7 @@ const fn failure_status(command: &Command) -> u8 {
         | Command::Doctor(_)
         | Command::Targets(_)
         | Command::Accept(_)
+        | Command::Bootstrap(_)
         | Command::Trust(_)
         | Command::Id(_)
         | Command::Explain(_)

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -15,7 +15,7 @@ use super::candidates;
 use super::context::{Context, print};
 use super::fleet::{Count, Fleet, Round};
 use super::local::{LABEL, Local};
-use super::reply::unexpected;
+use super::reply::{unexpected, words};
 use crate::control::exec::summary::Fate;
 use crate::control::queries::run_queries;
 use crate::control::query::{Answer, NoReply, Question};
@@ -24,6 +24,7 @@ use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::status::INTERNAL;
 use crate::message::{Reply, Request};
+use crate::net::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,6 +80,27 @@ pub fn run(args: &PingArgs) -> Result<u8> {
     });
     printed?;
     Ok(fleet.conclude(INTERNAL))
+}
+
+/// Asks one agent once, and returns its answer in words.
+pub fn ask(context: &mut Context, target: &Target, timeout: Duration) -> Result<String> {
+    let (client, resolver, host) = context.network_of_one(target)?;
+    let question = Question {
+        host,
+        request: Request::Ping {},
+        invite: None,
+        contact_timeout: timeout,
+        retry_for: timeout,
+    };
+    let mut answers = Vec::new();
+    run_queries(&client, Some(&resolver), vec![question], |_, answer| {
+        answers.push(answer);
+    });
+    client.close();
+    let answer = answers
+        .pop()
+        .context("the network thread ended unexpectedly")?;
+    pong(&answer).map_err(|error| anyhow!("{}", words(&error)))
 }
 
 /// Counts a host and prints its answer. `printed` keeps the first failure to do so.
