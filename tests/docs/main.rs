@@ -1,6 +1,7 @@
 //! Checks of what the project says about itself: layout, pages, examples.
 
 mod exchange;
+mod fleet;
 mod fuzz;
 mod layers;
 mod limits;
@@ -8,4 +9,5 @@ mod packages;
 mod pages;
 mod prose;
 mod protocol;
+mod recipes;
 mod systemd;
