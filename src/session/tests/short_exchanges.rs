@@ -43,7 +43,7 @@ fn exchange(pair: &mut Pair, number: u64, ticket: Option<Ticket>) -> Duration {
     }
     let took = pair.now.since(start);
     // Of some sessions the agent does not hear that they are over.
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         pair.losses = vec![true; 100].into();
     }
     let call = CallId(0);
