@@ -5,7 +5,7 @@ use super::resolve::{is_ours, resolve};
 use super::source::{Sources, inline, read};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
@@ -36,9 +36,11 @@ const LAYERS: [(&str, &[&str]); 17] = [
         &["session", "crypto", "wire", "time", "rng", "escape"],
     ),
     ("process", &["time", "escape"]),
+    ("copy", &[]),
     (
         "agent",
         &[
+            "copy",
             "process",
             "message",
             "net",
@@ -57,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     (
         "control",
         &[
+            "copy",
             "message",
             "net",
             "session",
@@ -92,6 +95,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "agent",
             "client",
             "control",
+            "copy",
             "process",
             "message",
             "net",

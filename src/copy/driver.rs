@@ -1,0 +1,140 @@
+//! One side of a copy over two blocking streams, such as the standard streams of a process.
+//!
+//! Not the side of a program that has many peers: it drives [`Sender`] and [`Receiver`] itself. Invariant: true is returned
+//! only if both sides have everything.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::frame::Violation;
+use super::limits;
+use super::receiver::Receiver;
+use super::sender::Sender;
+
+/// Reason why a copy ended early.
+#[derive(Debug)]
+pub enum Broken {
+    /// The other side does not follow the protocol.
+    Violation(Violation),
+    /// The other side is gone.
+    Gone,
+    /// A stream could not be read or written.
+    Stream(io::Error),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Violation(Violation(words)) => {
+                write!(
+                    f,
+                    "the other side does not follow the copy protocol: {words}"
+                )
+            }
+            Self::Gone => f.write_str("the other side has ended the copy early"),
+            Self::Stream(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl From<Violation> for Broken {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Gone,
+            _ => Self::Stream(error),
+        }
+    }
+}
+
+/// Sends. Returns true if everything was sent and written.
+///
+/// # Errors
+/// [`Broken`]
+pub fn send(
+    mut sender: Sender,
+    mut input: impl Read + AsFd,
+    mut output: impl Write,
+) -> Result<bool, Broken> {
+    let mut buffer = vec![0; limits::FRAME];
+    while !sender.is_done() {
+        while is_ready(&input)? {
+            read_once(&mut sender, &mut input, &mut buffer)?;
+        }
+        match sender.pull() {
+            Some(bytes) => output.write_all(&bytes)?,
+            None if sender.is_done() => {}
+            None => {
+                output.flush()?;
+                read_once(&mut sender, &mut input, &mut buffer)?;
+            }
+        }
+    }
+    Ok(sender.is_complete())
+}
+
+fn read_once(sender: &mut Sender, input: &mut impl Read, buffer: &mut [u8]) -> Result<(), Broken> {
+    match input.read(buffer) {
+        Ok(0) if sender.is_done() => Ok(()),
+        Ok(0) => Err(Broken::Gone),
+        Ok(length) => Ok(sender.push(&buffer[..length])?),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns true if a read does not wait.
+fn is_ready(input: &impl AsFd) -> io::Result<bool> {
+    let mut fds = [PollFd::new(input, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    Ok(poll(&mut fds, Some(&now))? > 0)
+}
+
+/// Receives. Returns true if everything was sent and written.
+///
+/// # Errors
+/// [`Broken`]
+pub fn receive(
+    mut receiver: Receiver,
+    input: impl Read,
+    output: impl Write,
+) -> Result<bool, Broken> {
+    let received = receive_all(&mut receiver, input, output);
+    receiver.leave();
+    received.map(|()| receiver.is_complete())
+}
+
+fn receive_all(
+    receiver: &mut Receiver,
+    mut input: impl Read,
+    mut output: impl Write,
+) -> Result<(), Broken> {
+    let mut buffer = vec![0; limits::READ];
+    while !receiver.is_done() {
+        let length = match input.read(&mut buffer) {
+            Ok(0) => return Err(Broken::Gone),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let pushed = receiver.push(&buffer[..length]);
+        let replies = receiver.take_replies();
+        if !replies.is_empty() {
+            output.write_all(&replies)?;
+            output.flush()?;
+        }
+        pushed?;
+    }
+    Ok(())
+}

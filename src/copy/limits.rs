@@ -1,0 +1,39 @@
+//! Bounds of a copy, each with its reason. Lengths are in bytes.
+
+/// Length of a name in a directory: that of Linux, `NAME_MAX`.
+pub const NAME: usize = 255;
+
+/// Length of the target of a symbolic link: that of Linux, `PATH_MAX` without its NUL.
+pub const LINK: usize = 4095;
+
+/// Length of a path in a report. It is shown to a person, and a longer one is cut.
+pub const PATH: usize = 4096;
+
+/// Directories inside each other. Each that is open takes a descriptor on both sides, of the 1024 that a process has.
+pub const DEPTH: usize = 250;
+
+/// Length of the payload of a frame other than data: a symbolic link with its name and attributes.
+pub const FRAME: usize = 8 << 10;
+
+/// Bytes of data in a frame, and of small frames sent together: as much as the hash takes at full speed, and a quarter of
+/// the buffer of a large pipe.
+pub const CHUNK: usize = 256 << 10;
+
+/// Length up to which a file is read at once between other frames.
+pub const SMALL: u64 = 128 << 10;
+
+/// Length from which an interrupted file is resumed: below it, sending the file costs no more than asking for it.
+pub const RESUMED: u64 = 1 << 20;
+
+/// Chunks of a large file that are held so that several receivers take them from one reading, and so that their memory is
+/// used again: 8 MiB.
+pub const CHUNKS: usize = 32;
+
+/// The same for several receivers, which are not in step: 32 MiB.
+pub const CHUNKS_SHARED: usize = 128;
+
+/// Failed items that are named. The rest are counted.
+pub const REPORTS: u64 = 1000;
+
+/// Bytes that the driver reads at a time.
+pub const READ: usize = 1 << 20;

@@ -1,0 +1,162 @@
+//! Files beside their destination that have a part of the content, until they get their final names.
+//!
+//! A large file has a name that follows from its own name, length and time of change, so that the next copy of it finds what
+//! an interrupted one has left; a small file has a random one. If the copy that has left it still runs, as one whose
+//! controller is gone does for a while, its content is taken over into another file. Invariant: two processes never write to
+//! the same file.
+
+use std::fs::File;
+
+use rustix::fs::{copy_file_range, fstat};
+use rustix::io::Errno;
+
+use super::directory::{Directory, Kind};
+use super::frame::Attributes;
+use super::limits;
+use super::name::Name;
+
+/// Beginning of the names.
+pub const PREFIX: &str = ".udpctl-";
+
+/// Attempts to find a name that is free. The second is needed once in 2^64 times.
+const ATTEMPTS: u32 = 8;
+
+/// File with a part of the content.
+#[derive(Debug)]
+pub struct Partial {
+    /// The file.
+    pub file: File,
+    /// Its name.
+    pub name: Name,
+    /// Length of the content that an interrupted copy has left.
+    pub held: u64,
+    /// True if a later copy can find it.
+    pub is_found_again: bool,
+    /// Name of the file whose content was taken over.
+    taken_over: Option<Name>,
+}
+
+/// Opens the file in which the content of `name` is to be written. Its permissions are `mode`, and its owner can write to it.
+///
+/// # Errors
+/// Of the system.
+pub fn open(
+    directory: &Directory,
+    name: &Name,
+    size: u64,
+    attributes: Attributes,
+    mode: u32,
+) -> Result<Partial, Errno> {
+    let mode = mode & 0o777 | 0o600;
+    if size >= limits::RESUMED {
+        let lasting = lasting_name(name, size, attributes);
+        if let Some(file) = directory.lock(&lasting, mode)? {
+            let length = rustix::fs::fstat(&file)?.st_size;
+            return Ok(Partial {
+                file,
+                name: lasting,
+                // A content that is as long as the file has only its end to verify.
+                held: u64::try_from(length).unwrap_or(0).min(size),
+                is_found_again: true,
+                taken_over: None,
+            });
+        }
+        let mut partial = create(directory, mode)?;
+        // Without it, the file is received from its beginning.
+        partial.held = take_over(directory, &lasting, &partial.file, size).unwrap_or(0);
+        partial.taken_over = Some(lasting);
+        return Ok(partial);
+    }
+    create(directory, mode)
+}
+
+/// Makes a file under a random name.
+fn create(directory: &Directory, mode: u32) -> Result<Partial, Errno> {
+    let mut attempt = 0;
+    loop {
+        let name = random_name()?;
+        match directory.create(&name, mode) {
+            Err(Errno::EXIST) if attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+            Ok(file) => {
+                return Ok(Partial {
+                    file,
+                    name,
+                    held: 0,
+                    is_found_again: false,
+                    taken_over: None,
+                });
+            }
+        }
+    }
+}
+
+/// Copies the content of a file that another process writes to. Returns the length.
+fn take_over(directory: &Directory, name: &Name, to: &File, size: u64) -> Result<u64, Errno> {
+    let from = directory.open(name)?;
+    let stat = fstat(&from)?;
+    let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+    if Kind::of(&stat) != Kind::File || !is_own {
+        return Ok(0);
+    }
+    let length = u64::try_from(stat.st_size).unwrap_or(0).min(size);
+    let mut offset = 0;
+    while offset < length {
+        let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
+        let (mut at, mut there) = (offset, offset);
+        match copy_file_range(&from, Some(&mut at), to, Some(&mut there), left) {
+            Ok(0) | Err(_) => break,
+            Ok(copied) => offset += copied as u64,
+        }
+    }
+    Ok(offset)
+}
+
+impl Partial {
+    /// Removes the file whose content was taken over, unless its process still writes to it.
+    pub fn remove_taken_over(&self, directory: &Directory) {
+        if let Some(name) = &self.taken_over
+            && let Ok(Some(_file)) = directory.lock(name, 0o600)
+        {
+            let _ = directory.remove(name);
+        }
+    }
+}
+
+/// Makes a symbolic link under a name for the time being.
+///
+/// # Errors
+/// Of the system.
+pub fn link(directory: &Directory, target: &[u8]) -> Result<Name, Errno> {
+    let mut attempt = 0;
+    loop {
+        let name = random_name()?;
+        match directory.link(target, &name) {
+            Err(Errno::EXIST) if attempt < ATTEMPTS => attempt += 1,
+            result => return result.map(|()| name),
+        }
+    }
+}
+
+/// Returns the name that an interrupted copy of the same file had.
+fn lasting_name(name: &Name, size: u64, attributes: Attributes) -> Name {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&size.to_be_bytes());
+    hasher.update(&attributes.seconds.to_be_bytes());
+    hasher.update(&attributes.nanos.to_be_bytes());
+    hasher.update(name.as_bytes());
+    let hash: [u8; 32] = hasher.finalize().into();
+    let (id, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
+    temporary_name(*id)
+}
+
+fn random_name() -> Result<Name, Errno> {
+    let mut id = [0; 8];
+    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
+    Ok(temporary_name(id))
+}
+
+fn temporary_name(id: [u8; 8]) -> Name {
+    let text = format!("{PREFIX}{:016x}", u64::from_be_bytes(id));
+    Name::new(text.as_bytes()).expect("a dot, letters and digits are a name")
+}

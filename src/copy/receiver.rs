@@ -1,0 +1,329 @@
+//! Receiving side of a copy: bytes of the sender in, replies out, and the files written meanwhile.
+//!
+//! Not the streams: the caller passes bytes in and takes replies out. It performs the file operations in place, so a call
+//! may block on a file system, and only there. Invariants: nothing outside the destination is written, whatever the sender
+//! says; an item that cannot be written is passed over and reported, and the rest is written.
+
+mod files;
+mod items;
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::directory::{self, Directory};
+use super::fault::Fault;
+use super::frame::{Attributes, Counts, FromReceiver, FromSender, Violation};
+use super::incoming::{Incoming, Writing};
+use super::limits;
+use super::name::Name;
+use super::parser::{Parser, Part};
+use super::report::{Report, Side, join};
+use super::scope::Scope;
+
+/// Destination of a copy as its user names it.
+#[derive(Clone, Debug)]
+pub struct Destination<'a> {
+    /// Part of the file system in which it has to lie.
+    pub scope: &'a Scope,
+    /// Directory to copy into, or the new name of the only item.
+    pub path: &'a Path,
+    /// True if it has to be a directory that is there.
+    pub is_directory: bool,
+}
+
+/// Directory that is being received.
+#[derive(Debug)]
+struct Level {
+    directory: Directory,
+    attributes: Attributes,
+    /// True if it was made by this copy.
+    is_new: bool,
+    /// Length of the path up to it.
+    path: usize,
+    /// True if it is an item of its own, and not the destination.
+    is_item: bool,
+}
+
+/// File that the next content belongs to.
+#[derive(Debug)]
+enum Current {
+    /// No file.
+    Nothing,
+    File(Box<Incoming>),
+    /// A file that was given up.
+    Discarded,
+}
+
+/// Receiving side of a copy.
+#[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
+pub struct Receiver {
+    writing: Writing,
+    /// Directory that items at the top are written to.
+    top: Directory,
+    /// New name of the only item at the top.
+    rename: Option<Name>,
+    /// True if that item may be something else than a directory.
+    takes_files: bool,
+    /// True once an item has taken it.
+    is_renamed: bool,
+    levels: Vec<Level>,
+    /// Directories inside each other whose items are passed over.
+    ignored: usize,
+    current: Current,
+    parser: Parser,
+    has_begun: bool,
+    /// Number of the item that was named last.
+    item: u64,
+    counts: Counts,
+    /// Items that were not sent.
+    troubles: u64,
+    /// Bytes of all files that have arrived, with what was left out.
+    progress: u64,
+    replies: BytesMut,
+    reports: VecDeque<Report>,
+    /// Path of the item, for a person.
+    path: Vec<u8>,
+    is_done: bool,
+    /// True if the sender does not follow the protocol.
+    is_broken: bool,
+}
+
+impl Receiver {
+    /// Opens the destination.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(destination: &Destination<'_>, preserve: bool) -> Result<Self, Fault> {
+        let Destination {
+            scope,
+            path,
+            is_directory,
+        } = *destination;
+        let shown = path.as_os_str().as_encoded_bytes();
+        let is_missing = |fault| fault == Errno::NOENT.into() || fault == Errno::NOTDIR.into();
+        let (top, rename, path) = match scope.directory(path, OFlags::PATH) {
+            Ok(top) => (top, None, shown.to_vec()),
+            Err(fault) if is_missing(fault) && !is_directory => {
+                let (top, name) = scope.parent(path)?;
+                let above = path.parent().unwrap_or(Path::new(""));
+                let above = above.as_os_str().as_encoded_bytes().to_vec();
+                (top, Some(name), above)
+            }
+            Err(fault) => return Err(fault),
+        };
+        Ok(Self {
+            writing: Writing {
+                preserve,
+                umask: directory::umask(),
+            },
+            top,
+            rename,
+            takes_files: !shown.ends_with(b"/"),
+            is_renamed: false,
+            levels: Vec::new(),
+            ignored: 0,
+            current: Current::Nothing,
+            parser: Parser::default(),
+            has_begun: false,
+            item: 0,
+            counts: Counts::default(),
+            troubles: 0,
+            progress: 0,
+            replies: BytesMut::new(),
+            reports: VecDeque::new(),
+            path,
+            is_done: false,
+            is_broken: false,
+        })
+    }
+
+    /// Returns the reply that a destination cannot be opened.
+    #[must_use]
+    pub fn refusal(destination: &Destination<'_>, fault: Fault) -> Bytes {
+        let mut replies = BytesMut::new();
+        let path = destination.path.as_os_str().as_encoded_bytes().to_vec();
+        FromReceiver::Refused { fault, path }.put(&mut replies);
+        replies.freeze()
+    }
+
+    /// Takes bytes of the sender and writes what they say.
+    ///
+    /// # Errors
+    /// [`Violation`] if the sender does not follow the protocol; nothing more may be passed in then.
+    pub fn push(&mut self, input: &[u8]) -> Result<(), Violation> {
+        let taken = self.take(input);
+        self.is_broken |= taken.is_err();
+        taken
+    }
+
+    fn take(&mut self, mut input: &[u8]) -> Result<(), Violation> {
+        let mut parser = std::mem::take(&mut self.parser);
+        while let Some(part) = parser.next(&mut input)? {
+            if self.is_done {
+                return Err(Violation("a frame behind the last"));
+            }
+            match part {
+                Part::Data(bytes) => self.content(bytes.len() as u64, |file| file.data(bytes))?,
+                Part::Frame(kind, payload) => {
+                    if let Some(frame) = FromSender::decode(kind, &payload)? {
+                        self.on_frame(frame)?;
+                    }
+                }
+            }
+        }
+        self.parser = parser;
+        Ok(())
+    }
+
+    /// Takes the replies for the sender; empty if there are none.
+    pub fn take_replies(&mut self) -> Bytes {
+        self.replies.split().freeze()
+    }
+
+    /// Returns true if replies wait to be taken.
+    #[must_use]
+    pub fn has_replies(&self) -> bool {
+        !self.replies.is_empty()
+    }
+
+    /// Takes the next report of an item that was not copied.
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// Returns true if the sender has sent everything.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Returns true if everything was sent and written.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        let has_failed = self.counts.failed > 0 || self.troubles > 0 || self.is_broken;
+        self.is_done && !has_failed
+    }
+
+    /// Returns the counts of what was written.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the bytes of all files that have arrived, with what was left out.
+    #[must_use]
+    pub const fn progress(&self) -> u64 {
+        self.progress
+    }
+
+    /// Leaves what was received of the current file for a later copy, as the sender is gone.
+    pub fn leave(&mut self) {
+        if let Current::File(file) = std::mem::replace(&mut self.current, Current::Nothing) {
+            file.leave(self.directory());
+        }
+    }
+
+    fn directory(&self) -> &Directory {
+        self.levels
+            .last()
+            .map_or(&self.top, |level| &level.directory)
+    }
+
+    fn on_frame(&mut self, frame: FromSender) -> Result<(), Violation> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return match frame {
+                FromSender::Begin => Ok(()),
+                _ => Err(Violation("no version of the copy protocol")),
+            };
+        }
+        let is_between = matches!(self.current, Current::Nothing);
+        match frame {
+            FromSender::Hole(length) => self.content(length, |file| file.hole(length)),
+            FromSender::Skip(offset) => self.skip(offset),
+            FromSender::End(hash) => self.end_file(Some(hash)),
+            FromSender::Abort => self.end_file(None),
+            FromSender::Trouble { fault, path } => {
+                self.troubles += 1;
+                self.report(fault, path, Side::There);
+                Ok(())
+            }
+            _ if !is_between => Err(Violation("an item inside a file")),
+            FromSender::Directory { name, attributes } => {
+                self.item += 1;
+                self.begin_directory(name, attributes)
+            }
+            FromSender::Up => self.end_directory(),
+            FromSender::Link {
+                name,
+                attributes,
+                target,
+            } => {
+                self.item += 1;
+                self.write_link(name, attributes, &target);
+                Ok(())
+            }
+            FromSender::File {
+                name,
+                attributes,
+                size,
+            } => {
+                self.item += 1;
+                self.begin_file(name, attributes, size);
+                Ok(())
+            }
+            FromSender::Done { troubles } => self.done(troubles),
+            FromSender::Begin => Err(Violation("a second beginning")),
+        }
+    }
+
+    /// Returns the name under which an item is written, and appends it to the path.
+    fn final_name(&mut self, name: Name, is_directory: bool) -> Result<Name, Fault> {
+        let rename = self.rename.as_ref().filter(|_| self.levels.is_empty());
+        let name = rename.cloned().unwrap_or(name);
+        join(&mut self.path, name.as_bytes());
+        // A second item would replace the first.
+        let is_second = self.rename.is_some()
+            && self.levels.is_empty()
+            && std::mem::replace(&mut self.is_renamed, true);
+        let is_file = self.rename.is_some() && self.levels.is_empty() && !is_directory;
+        if is_second || is_file && !self.takes_files {
+            return Err(Fault::NotDirectory);
+        }
+        Ok(name)
+    }
+
+    /// Reports that the item at the present path was not written.
+    fn fail(&mut self, fault: Fault) {
+        self.counts.failed += 1;
+        if self.counts.failed > limits::REPORTS {
+            return;
+        }
+        let (item, path) = (self.item, self.path.clone());
+        self.report(fault, path.clone(), Side::Here);
+        FromReceiver::Failed { item, fault, path }.put(&mut self.replies);
+    }
+
+    fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
+        if (self.reports.len() as u64) < limits::REPORTS {
+            self.reports.push_back(Report { path, fault, side });
+        }
+    }
+
+    fn done(&mut self, troubles: u64) -> Result<(), Violation> {
+        if !self.levels.is_empty() || self.ignored > 0 {
+            return Err(Violation("the end inside a directory"));
+        }
+        self.troubles = self.troubles.max(troubles);
+        self.is_done = true;
+        FromReceiver::Result(self.counts).put(&mut self.replies);
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Directories and symbolic links of a receiver.
+//!
+//! Invariant: of a directory that cannot be entered, nothing is written, and it is reported once.
+
+use super::{Level, Receiver};
+use crate::copy::directory::{self, Directory};
+use crate::copy::fault::Fault;
+use crate::copy::frame::{Attributes, Violation};
+use crate::copy::name::Name;
+use crate::copy::{limits, partial};
+
+impl Receiver {
+    pub(super) fn begin_directory(
+        &mut self,
+        name: Option<Name>,
+        attributes: Attributes,
+    ) -> Result<(), Violation> {
+        if name.is_none() && !self.levels.is_empty() {
+            return Err(Violation("a directory without a name"));
+        }
+        if self.ignored > 0 {
+            self.ignored += 1;
+            return Ok(());
+        }
+        let path = self.path.len();
+        match self.enter(name, attributes) {
+            Ok((directory, is_new, is_item)) => self.levels.push(Level {
+                directory,
+                attributes,
+                is_new,
+                path,
+                is_item,
+            }),
+            Err(fault) => {
+                self.fail(fault);
+                self.path.truncate(path);
+                self.ignored = 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a directory that is being received. Returns true if it is new, and true if it is an item of its own.
+    fn enter(
+        &mut self,
+        name: Option<Name>,
+        attributes: Attributes,
+    ) -> Result<(Directory, bool, bool), Fault> {
+        if self.levels.len() >= limits::DEPTH {
+            return Err(Fault::Depth);
+        }
+        let is_item = name.is_some();
+        let name = match (name, &self.rename) {
+            (Some(name), _) => name,
+            (None, Some(rename)) => rename.clone(),
+            (None, None) => {
+                let top = self.top.again()?;
+                return Ok((top, false, false));
+            }
+        };
+        let name = self.final_name(name, true)?;
+        // What is in it has to be written first.
+        let mode = self.writing.mode(attributes) | 0o700;
+        let (directory, is_new) = self.directory().make(&name, mode)?;
+        Ok((directory, is_new, is_item))
+    }
+
+    pub(super) fn end_directory(&mut self) -> Result<(), Violation> {
+        if self.ignored > 0 {
+            self.ignored -= 1;
+            return Ok(());
+        }
+        let level = self
+            .levels
+            .pop()
+            .ok_or(Violation("the end of a directory outside of all"))?;
+        let mode = self.writing.mode(level.attributes);
+        let set = if self.writing.preserve && level.is_item {
+            directory::set_attributes(&level.directory, level.attributes)
+        } else if level.is_new && mode & 0o700 != 0o700 {
+            directory::set_mode(&level.directory, mode)
+        } else {
+            Ok(())
+        };
+        if let Err(errno) = set {
+            self.fail(errno.into());
+        }
+        self.path.truncate(level.path);
+        Ok(())
+    }
+
+    pub(super) fn write_link(&mut self, name: Name, attributes: Attributes, target: &[u8]) {
+        if self.ignored > 0 {
+            return;
+        }
+        let path = self.path.len();
+        match self.try_link(name, attributes, target) {
+            Ok(()) => self.counts.files += 1,
+            Err(fault) => self.fail(fault),
+        }
+        self.path.truncate(path);
+    }
+
+    fn try_link(&mut self, name: Name, attributes: Attributes, target: &[u8]) -> Result<(), Fault> {
+        let name = self.final_name(name, false)?;
+        let directory = self.directory();
+        let made = partial::link(directory, target)?;
+        let time = if self.writing.preserve {
+            directory.set_time(&made, attributes)
+        } else {
+            Ok(())
+        };
+        let written = time.and_then(|()| directory.rename(&made, &name));
+        written.map_err(|errno| {
+            let _ = directory.remove(&made);
+            errno.into()
+        })
+    }
+}

@@ -1,0 +1,424 @@
+//! Sending side of a copy: the walk through the sources, and their bytes out.
+//!
+//! Not the streams: the caller takes bytes and passes replies in. It performs the file operations in place, so a call may
+//! block on a file system, and only there. Invariants: no symbolic link is followed but one that the user has named; an item
+//! that cannot be read is passed over and reported, and the rest is sent.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use rustix::fs::{OFlags, fstat};
+use rustix::io::Errno;
+
+use super::content::{Content, Library, Piece};
+use super::directory::{Directory, Entry, Kind, attributes};
+use super::fault::Fault;
+use super::frame::{Counts, DATA, FromReceiver, FromSender, Hash, Violation, header};
+use super::hashing::{Hasher, read_at};
+use super::limits;
+use super::name::Name;
+use super::parser::{Parser, Part};
+use super::report::{Report, Side, join};
+use super::scope::Scope;
+
+/// Items to send.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// Part of the file system in which they have to lie.
+    pub scope: Scope,
+    /// True if directories are sent with all that is in them.
+    pub recursive: bool,
+}
+
+/// Directory that is being sent.
+#[derive(Debug)]
+struct Level {
+    directory: Directory,
+    entries: std::vec::IntoIter<Entry>,
+    /// Its path, for a person.
+    path: Vec<u8>,
+    /// Number of the item.
+    item: u64,
+}
+
+/// Large file that is being sent.
+#[derive(Debug)]
+struct Outgoing {
+    content: Rc<Content>,
+    offset: u64,
+    /// Number of the item.
+    item: u64,
+}
+
+/// Sending side of a copy.
+#[derive(Debug)]
+pub struct Sender {
+    sources: std::vec::IntoIter<PathBuf>,
+    scope: Scope,
+    recursive: bool,
+    library: Rc<Library>,
+    levels: Vec<Level>,
+    file: Option<Outgoing>,
+    /// Number of the item that was named last.
+    item: u64,
+    /// Path of the item, for a person.
+    path: Vec<u8>,
+    /// Frames to send, behind those in `ready`.
+    buffer: BytesMut,
+    ready: VecDeque<Bytes>,
+    /// Items that were not sent.
+    troubles: u64,
+    /// Bytes of all files that were sent, with what was left out.
+    progress: u64,
+    is_sent: bool,
+    parser: Parser,
+    /// Content that the receiver holds: item, length and hash.
+    have: Option<(u64, u64, Hash)>,
+    /// Items that were not written.
+    failed: u64,
+    result: Option<Counts>,
+    is_refused: bool,
+    reports: VecDeque<Report>,
+}
+
+impl Sender {
+    /// Creates the sending side. Nothing is read yet.
+    #[must_use]
+    pub fn new(sources: Sources, library: Rc<Library>) -> Self {
+        let mut buffer = BytesMut::new();
+        FromSender::Begin.put(&mut buffer);
+        Self {
+            sources: sources.paths.into_iter(),
+            scope: sources.scope,
+            recursive: sources.recursive,
+            library,
+            levels: Vec::new(),
+            file: None,
+            item: 0,
+            path: Vec::new(),
+            buffer,
+            ready: VecDeque::new(),
+            troubles: 0,
+            progress: 0,
+            is_sent: false,
+            parser: Parser::default(),
+            have: None,
+            failed: 0,
+            result: None,
+            is_refused: false,
+            reports: VecDeque::new(),
+        }
+    }
+
+    /// Returns the next bytes; `None` if everything was sent.
+    pub fn pull(&mut self) -> Option<Bytes> {
+        while self.ready.is_empty() {
+            if self.is_refused {
+                return None;
+            }
+            if self.buffer.len() >= limits::CHUNK {
+                self.flush();
+            } else if let Some(file) = self.file.take() {
+                self.continue_file(file);
+            } else if !self.begin_next() {
+                self.flush();
+                break;
+            }
+        }
+        self.ready.pop_front()
+    }
+
+    /// Takes bytes of the receiver.
+    ///
+    /// # Errors
+    /// [`Violation`] if the receiver does not follow the protocol.
+    pub fn push(&mut self, mut input: &[u8]) -> Result<(), Violation> {
+        let mut parser = std::mem::take(&mut self.parser);
+        while let Some(part) = parser.next(&mut input)? {
+            let Part::Frame(kind, payload) = part else {
+                return Err(Violation("content from the receiver"));
+            };
+            if self.result.is_some() || self.is_refused {
+                return Err(Violation("a frame behind the last"));
+            }
+            match FromReceiver::decode(kind, &payload)? {
+                Some(FromReceiver::Have { item, length, hash }) => {
+                    self.have = Some((item, length, hash));
+                }
+                Some(FromReceiver::Failed { item, fault, path }) => {
+                    self.failed += 1;
+                    self.on_failed(item);
+                    self.report(fault, path, Side::There);
+                }
+                Some(FromReceiver::Refused { fault, path }) => {
+                    self.is_refused = true;
+                    self.report(fault, path, Side::There);
+                }
+                Some(FromReceiver::Result(counts)) => {
+                    if !self.is_sent {
+                        return Err(Violation("a result before the end"));
+                    }
+                    self.result = Some(counts);
+                }
+                None => {}
+            }
+        }
+        self.parser = parser;
+        Ok(())
+    }
+
+    /// Returns true if the receiver has said how it went.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.result.is_some() || self.is_refused
+    }
+
+    /// Returns true if everything was sent and written.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let is_written = self.result.is_some_and(|counts| counts.failed == 0);
+        is_written && self.troubles == 0 && !self.is_refused
+    }
+
+    /// Takes the next report of an item that was not copied.
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// Returns the bytes of all files that were sent, with what was left out.
+    #[must_use]
+    pub const fn progress(&self) -> u64 {
+        self.progress
+    }
+
+    /// Returns the counts of what was written, once they are known.
+    #[must_use]
+    pub const fn result(&self) -> Option<Counts> {
+        self.result
+    }
+
+    fn flush(&mut self) {
+        if !self.buffer.is_empty() {
+            self.ready.push_back(self.buffer.split().freeze());
+        }
+    }
+
+    /// Gives up what the receiver cannot write.
+    fn on_failed(&mut self, item: u64) {
+        if self.file.as_ref().is_some_and(|file| file.item == item) {
+            self.file = None;
+            FromSender::Abort.put(&mut self.buffer);
+        }
+        let failed = self.levels.iter().position(|level| level.item == item);
+        if let Some(failed) = failed {
+            for level in &mut self.levels[failed..] {
+                level.entries = Vec::new().into_iter();
+            }
+        }
+    }
+
+    /// Begins the next item, or ends a directory. Returns false if nothing is left to send.
+    fn begin_next(&mut self) -> bool {
+        if self.is_sent {
+            return false;
+        }
+        let begun = if let Some(level) = self.levels.last_mut() {
+            let Some(entry) = level.entries.next() else {
+                self.levels.pop();
+                FromSender::Up.put(&mut self.buffer);
+                return true;
+            };
+            self.begin_entry(entry)
+        } else if let Some(path) = self.sources.next() {
+            self.begin_source(&path)
+        } else {
+            let troubles = self.troubles;
+            FromSender::Done { troubles }.put(&mut self.buffer);
+            self.is_sent = true;
+            return true;
+        };
+        if let Err(fault) = begun {
+            self.trouble(fault);
+        }
+        true
+    }
+
+    fn trouble(&mut self, fault: Fault) {
+        self.troubles += 1;
+        if self.troubles <= limits::REPORTS {
+            let path = self.path.clone();
+            self.report(fault, path.clone(), Side::Here);
+            FromSender::Trouble { fault, path }.put(&mut self.buffer);
+        }
+    }
+
+    fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
+        if (self.reports.len() as u64) < limits::REPORTS {
+            self.reports.push_back(Report { path, fault, side });
+        }
+    }
+
+    /// Begins an item that the user has named.
+    fn begin_source(&mut self, path: &Path) -> Result<(), Fault> {
+        self.path = path.as_os_str().as_encoded_bytes().to_vec();
+        let stat = fstat(self.scope.open(path, OFlags::PATH)?)?;
+        let name = Name::last_of(path);
+        match Kind::of(&stat) {
+            Kind::Directory if !self.recursive => Err(Fault::Directory),
+            Kind::Directory => {
+                let directory = self.scope.directory(path, OFlags::RDONLY)?;
+                self.begin_directory(name, directory)
+            }
+            Kind::File => {
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+                let file = File::from(self.scope.open(path, flags)?);
+                self.begin_file(name.ok_or(Fault::Name)?, file)
+            }
+            Kind::Link | Kind::Special => Err(Fault::Special),
+        }
+    }
+
+    /// Begins an item of the directory that is being sent.
+    fn begin_entry(&mut self, entry: Entry) -> Result<(), Fault> {
+        let Entry { name, kind } = entry;
+        let level = self.levels.last().expect("an entry is in a directory");
+        self.path.clone_from(&level.path);
+        join(&mut self.path, name.as_bytes());
+        match kind {
+            Kind::File => {
+                let file = level.directory.open(&name)?;
+                self.begin_file(name, file)
+            }
+            Kind::Directory => {
+                let directory = level.directory.enter(&name)?;
+                self.begin_directory(Some(name), directory)
+            }
+            Kind::Link => {
+                let target = level.directory.target_of(&name)?;
+                let stat = level.directory.stat(&name)?.ok_or(Errno::NOENT)?;
+                self.item += 1;
+                FromSender::Link {
+                    name,
+                    attributes: attributes(&stat),
+                    target,
+                }
+                .put(&mut self.buffer);
+                Ok(())
+            }
+            Kind::Special => Err(Fault::Special),
+        }
+    }
+
+    fn begin_directory(&mut self, name: Option<Name>, directory: Directory) -> Result<(), Fault> {
+        if self.levels.len() >= limits::DEPTH {
+            return Err(Fault::Depth);
+        }
+        let attributes = attributes(&fstat(&directory)?);
+        let entries = directory.entries()?.into_iter();
+        self.item += 1;
+        FromSender::Directory { name, attributes }.put(&mut self.buffer);
+        self.levels.push(Level {
+            directory,
+            entries,
+            path: self.path.clone(),
+            item: self.item,
+        });
+        Ok(())
+    }
+
+    fn begin_file(&mut self, name: Name, file: File) -> Result<(), Fault> {
+        let stat = fstat(&file)?;
+        if Kind::of(&stat) != Kind::File {
+            return Err(Fault::Special);
+        }
+        let size = u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW)?;
+        let frame = FromSender::File {
+            name,
+            attributes: attributes(&stat),
+            size,
+        };
+        if size <= limits::SMALL {
+            return self.send_small(&frame, &file, size);
+        }
+        self.item += 1;
+        frame.put(&mut self.buffer);
+        self.file = Some(Outgoing {
+            content: self.library.content(file, &stat),
+            offset: 0,
+            item: self.item,
+        });
+        Ok(())
+    }
+
+    /// Sends a small file at once, or nothing of it if it cannot be read.
+    fn send_small(&mut self, frame: &FromSender, file: &File, size: u64) -> Result<(), Fault> {
+        let before = self.buffer.len();
+        frame.put(&mut self.buffer);
+        let length = usize::try_from(size).expect("a small file is small");
+        let mut hash = Hasher::hash(&[]);
+        if length > 0 {
+            self.buffer.put_slice(&header(DATA, length));
+            let start = self.buffer.len();
+            self.buffer.put_bytes(0, length);
+            if let Err(fault) = read_at(file, &mut self.buffer[start..], 0) {
+                self.buffer.truncate(before);
+                return Err(fault);
+            }
+            hash = Hasher::hash(&self.buffer[start..]);
+        }
+        FromSender::End(hash).put(&mut self.buffer);
+        self.item += 1;
+        self.progress += size;
+        Ok(())
+    }
+
+    /// Sends the next part of a large file.
+    fn continue_file(&mut self, mut file: Outgoing) {
+        match self.next_part(&mut file) {
+            Ok(true) => {}
+            Ok(false) => self.file = Some(file),
+            Err(fault) => {
+                FromSender::Abort.put(&mut self.buffer);
+                self.trouble(fault);
+            }
+        }
+    }
+
+    /// Appends the next part. Returns true if it was the last.
+    fn next_part(&mut self, file: &mut Outgoing) -> Result<bool, Fault> {
+        let size = file.content.size();
+        if let Some((item, length, hash)) = self.have.take()
+            && item == file.item
+            && file.offset < length
+            && length <= size
+            && file.content.hash_below(length)? == hash
+        {
+            FromSender::Skip(length).put(&mut self.buffer);
+            self.progress += length - file.offset;
+            file.offset = length;
+        }
+        if file.offset == size {
+            FromSender::End(file.content.hash_below(size)?).put(&mut self.buffer);
+            return Ok(true);
+        }
+        let length = match file.content.piece(file.offset)? {
+            Piece::Data(frame, length) => {
+                self.flush();
+                self.ready.push_back(frame);
+                length
+            }
+            Piece::Hole(length) => {
+                FromSender::Hole(length).put(&mut self.buffer);
+                length
+            }
+        };
+        file.offset += length;
+        self.progress += length;
+        Ok(false)
+    }
+}

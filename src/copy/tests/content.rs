@@ -1,0 +1,116 @@
+//! Contents: holes, files that change while they are read, and one reading for several receivers.
+
+use super::*;
+
+/// Makes a file with a hole in its middle and one at its end.
+fn sparse(area: &Area, path: &str) {
+    let file = fs::File::create(area.at(path)).unwrap();
+    file.write_all_at(&bytes(100_000), 0).unwrap();
+    file.write_all_at(b"island", 40 << 20).unwrap();
+    file.set_len(64 << 20).unwrap();
+}
+
+#[test]
+fn holes_are_neither_sent_nor_written() {
+    let area = Area::new();
+    sparse(&area, "from/s");
+    fs::File::create(area.at("from/all"))
+        .unwrap()
+        .set_len(8 << 20)
+        .unwrap();
+    let mut copy = Copy::new(
+        area.sender(&["from/s", "from/all"]),
+        area.receiver("to", false),
+    );
+    copy.run();
+    assert!(copy.receiver.is_complete());
+    assert_eq!(area.read("to/s"), area.read("from/s"));
+    assert_eq!(area.read("to/all"), area.read("from/all"));
+    assert!(copy.sent < 1 << 20, "{} bytes", copy.sent);
+    for path in ["to/s", "to/all"] {
+        let blocks = area.at(path).metadata().unwrap().blocks();
+        assert!(blocks * 512 < 1 << 20, "{path}: {blocks} blocks");
+    }
+    assert_eq!(copy.receiver.progress(), 72 << 20);
+}
+
+#[test]
+fn a_file_that_becomes_shorter_leaves_the_destination_as_it_was() {
+    let area = Area::new();
+    area.write("to/f", "before");
+    for length in [2_000_000, 200_000] {
+        area.write("from/f", bytes(length));
+        let mut copy = Copy::new(area.sender(&["from/f"]), area.receiver("to", false));
+        assert!(copy.step());
+        fs::File::options()
+            .write(true)
+            .open(area.at("from/f"))
+            .unwrap()
+            .set_len(1000)
+            .unwrap();
+        copy.run();
+        // Two hundred thousand bytes were read at once.
+        if length > 1 << 20 {
+            assert!(!copy.sender.is_complete() && !copy.receiver.is_complete());
+            let words = "f: the file became shorter while it was read";
+            assert_eq!(
+                copy.reports(),
+                [format!("Here {words}"), format!("There {words}")]
+            );
+            assert_eq!(area.read("to/f"), b"before");
+        }
+        assert_eq!(area.names("to"), ["f"]);
+    }
+}
+
+#[test]
+fn a_file_of_holes_that_becomes_shorter_is_noticed() {
+    let area = Area::new();
+    let file = fs::File::create(area.at("from/f")).unwrap();
+    file.write_all_at(&bytes(1 << 20), 0).unwrap();
+    file.set_len(4 << 20).unwrap();
+    let mut copy = Copy::new(area.sender(&["from/f"]), area.receiver("to", false));
+    assert!(copy.step() && copy.step());
+    file.set_len(2 << 20).unwrap();
+    copy.run();
+    assert!(!copy.receiver.is_complete());
+    let words = "f: the file became shorter while it was read";
+    assert_eq!(
+        copy.reports(),
+        [format!("Here {words}"), format!("There {words}")]
+    );
+    assert_eq!(area.names("to"), [""; 0]);
+}
+
+#[test]
+fn several_receivers_share_one_reading() {
+    let area = Area::new();
+    area.write("from/f", bytes(3_000_000));
+    let library = Rc::new(Library::new(limits::CHUNKS_SHARED));
+    let mut copies: Vec<_> = ["to/1", "to/2", "to/3"]
+        .map(|to| {
+            let sources = Sources {
+                paths: vec![area.at("from/f")],
+                scope: Scope::Everywhere,
+                recursive: false,
+            };
+            Copy::new(
+                Sender::new(sources, Rc::clone(&library)),
+                area.receiver(to, false),
+            )
+        })
+        .into();
+    // One after the other, each some steps ahead of the next.
+    for round in 0..40 {
+        for (index, copy) in copies.iter_mut().enumerate() {
+            if round >= 3 * index {
+                copy.step();
+            }
+        }
+    }
+    for (copy, to) in std::iter::zip(&mut copies, ["to/1", "to/2", "to/3"]) {
+        copy.run();
+        assert!(copy.sender.is_complete());
+        assert_eq!(area.read(to), area.read("from/f"));
+    }
+}

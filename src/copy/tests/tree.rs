@@ -1,0 +1,190 @@
+//! Whole trees: names, links, permissions, times and failures of single items.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::*;
+
+/// Paths and contents of a tree; links with their targets.
+fn contents(root: &Path) -> Vec<(PathBuf, String, Vec<u8>)> {
+    let mut open = vec![root.to_owned()];
+    let mut found = Vec::new();
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(root).unwrap().to_owned();
+            let data = path.symlink_metadata().unwrap();
+            if data.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                found.push((shown, "link".into(), target.as_os_str().as_bytes().to_vec()));
+            } else if data.is_dir() {
+                found.push((shown, "directory".into(), Vec::new()));
+                open.push(path);
+            } else {
+                let kind = format!("file {:o}", data.mode() & 0o777);
+                found.push((shown, kind, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn odd_tree(area: &Area) {
+    let odd = OsStr::from_bytes(b"from/t/\xff\n \\x").to_owned();
+    fs::create_dir_all(area.at("from/t/a/b/empty")).unwrap();
+    fs::write(area.0.path().join(odd), "odd").unwrap();
+    area.write("from/t/none", "");
+    area.write("from/t/a/small", bytes(3000));
+    area.write("from/t/a/b/large", bytes(1_500_000));
+    area.write("from/t/a/border", bytes(128 << 10));
+    area.write("from/t/a/beyond", bytes((128 << 10) + 1));
+    symlink("../../sibling", area.at("from/t/a/out")).unwrap();
+    symlink("nowhere", area.at("from/t/dangling")).unwrap();
+    let run = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(area.at("from/t/a/small"), run).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn a_tree_arrives_whatever_the_chunks(cuts in proptest::collection::vec(1_usize..100_000, 1..20)) {
+        let area = Area::new();
+        odd_tree(&area);
+        let mut copy = Copy::new(area.sender(&["from/t"]), area.receiver("to", false));
+        copy.cuts = cuts;
+        copy.run();
+        prop_assert!(copy.sender.is_complete() && copy.receiver.is_complete());
+        prop_assert_eq!(contents(&area.at("to/t")), contents(&area.at("from/t")));
+        let counts = copy.receiver.counts();
+        prop_assert_eq!((counts.files, counts.failed), (8, 0));
+        prop_assert_eq!(copy.receiver.progress(), counts.bytes);
+        prop_assert_eq!(copy.sender.progress(), counts.bytes);
+        area.assert_untouched();
+    }
+}
+
+#[test]
+fn permissions_and_times_are_kept_only_on_request() {
+    let area = Area::new();
+    fs::create_dir(area.at("from/d")).unwrap();
+    area.write("from/d/f", "x");
+    symlink("f", area.at("from/d/l")).unwrap();
+    let old = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    let file = fs::File::open(area.at("from/d/f")).unwrap();
+    file.set_modified(old).unwrap();
+    fs::set_permissions(area.at("from/d/f"), fs::Permissions::from_mode(0o4701)).unwrap();
+    fs::set_permissions(area.at("from/d"), fs::Permissions::from_mode(0o555)).unwrap();
+    let directory = fs::File::open(area.at("from/d")).unwrap();
+    directory.set_modified(old).unwrap();
+    let data = |path: &str| area.at(path).symlink_metadata().unwrap();
+    for preserve in [true, false] {
+        let to = ["to/plain", "to/kept"][usize::from(preserve)];
+        let mut copy = Copy::new(area.sender(&["from/d"]), area.receiver(to, preserve));
+        copy.run();
+        assert_eq!(copy.reports(), [""; 0]);
+        let f = data(&format!("{to}/f"));
+        let d = data(to);
+        let mode = |data: &fs::Metadata| data.mode() & 0o7777;
+        let umask = directory::umask();
+        if preserve {
+            assert_eq!((mode(&f), mode(&d)), (0o4701, 0o555));
+            assert_eq!((f.modified().unwrap(), d.modified().unwrap()), (old, old));
+            let link = data(&format!("{to}/l")).modified().unwrap();
+            assert_eq!(link, data("from/d/l").modified().unwrap());
+        } else {
+            assert_eq!((mode(&f), mode(&d)), (0o701 & !umask, 0o555 & !umask));
+            assert_ne!(f.modified().unwrap(), old);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions() {
+    let area = Area::new();
+    area.write("from/f", "new");
+    area.write("to/f", "old content");
+    fs::set_permissions(area.at("to/f"), fs::Permissions::from_mode(0o400)).unwrap();
+    let open = fs::File::open(area.at("to/f")).unwrap();
+    Copy::new(area.sender(&["from/f"]), area.receiver("to", false)).run();
+    assert_eq!(area.read("to/f"), b"new");
+    assert_eq!(area.at("to/f").metadata().unwrap().mode() & 0o777, 0o400);
+    let mut before = [0; 11];
+    open.read_exact_at(&mut before, 0).unwrap();
+    assert_eq!(&before, b"old content", "it was replaced, not written to");
+}
+
+#[test]
+fn an_item_that_fails_is_named_and_the_rest_is_copied() {
+    let area = Area::new();
+    fs::create_dir_all(area.at("from/d/sub")).unwrap();
+    fs::create_dir_all(area.at("to/d/busy/in")).unwrap();
+    area.write("from/d/a", "a");
+    area.write("from/d/busy", "a directory is there");
+    area.write("from/d/sub/lost", "its directory cannot be made");
+    area.write("from/d/z", "z");
+    area.write("to/d/sub", "a file is there");
+    mknodat(CWD, area.at("from/d/pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let mut copy = Copy::new(
+        area.sender(&["from/none", "from/d"]),
+        area.receiver("to", false),
+    );
+    copy.run();
+    assert!(!copy.sender.is_complete() && !copy.receiver.is_complete());
+    let mut reports = copy.reports();
+    reports.sort();
+    assert_eq!(
+        reports,
+        [
+            "Here busy: Is a directory",
+            "Here none: No such file or directory",
+            "Here pipe: not a file, directory or symbolic link",
+            "Here sub: Not a directory",
+            "There busy: Is a directory",
+            "There none: No such file or directory",
+            "There pipe: not a file, directory or symbolic link",
+            "There sub: Not a directory",
+        ]
+    );
+    assert_eq!(copy.receiver.counts().files, 2);
+    assert_eq!(area.names("to/d"), ["a", "busy", "sub", "z"]);
+    assert_eq!(area.read("to/d/sub"), b"a file is there");
+}
+
+#[test]
+fn a_report_has_the_whole_path() {
+    let area = Area::new();
+    fs::create_dir_all(area.at("from/d/a/b")).unwrap();
+    area.write("from/d/a/b/f", "f");
+    area.write("from/d/z", "z");
+    for directory in ["to/d/a/b/f", "to/d/z"] {
+        fs::create_dir_all(area.at(directory)).unwrap();
+    }
+    let mut copy = Copy::new(area.sender(&["from/d"]), area.receiver("to", false));
+    copy.run();
+    let path = |report: Report| PathBuf::from(OsStr::from_bytes(&report.path));
+    let sender = std::iter::from_fn(|| copy.sender.next_report()).map(path);
+    let failed = ["to/d/a/b/f", "to/d/z"].map(|path| area.at(path));
+    assert_eq!(sender.collect::<Vec<_>>(), failed);
+}
+
+#[test]
+fn directories_nested_too_deeply_are_named() {
+    let area = Area::new();
+    let mut path = area.at("from/d");
+    for _ in 0..=limits::DEPTH {
+        fs::create_dir(&path).unwrap();
+        path.push("d");
+    }
+    let mut copy = Copy::new(area.sender(&["from/d"]), area.receiver("to", false));
+    copy.run();
+    let words = "d: directories are nested too deeply";
+    assert_eq!(
+        copy.reports(),
+        [format!("Here {words}"), format!("There {words}")]
+    );
+}
