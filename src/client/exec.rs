@@ -190,7 +190,7 @@ fn report(finish: Finish, captures: &[Capture; 2]) -> Result<Report, Error> {
                 error,
             });
         }
-        Some(Failure::Network) => return Err(Error::NetworkEnded),
+        Some(Failure::Network | Failure::Exchange) => return Err(Error::NetworkEnded),
         None => {}
     }
     let report = finish.report.ok_or(Error::NetworkEnded)?;

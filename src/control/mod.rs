@@ -12,6 +12,8 @@ pub mod chat_client;
 pub mod client;
 pub mod console;
 pub mod contact;
+#[cfg(feature = "cli")]
+pub mod copy;
 pub mod exec;
 pub mod fleet;
 pub mod fold;

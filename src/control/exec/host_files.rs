@@ -103,7 +103,7 @@ impl HostFiles {
                 continue;
             }
             is_instead |= directory.is_instead;
-            let path = directory.path.join(file_name(host, directory.suffix));
+            let path = directory.path.join(host_file_name(host, directory.suffix));
             let written = self.file(&path).and_then(|mut file| file.write_all(data));
             if let Err(error) = written {
                 self.incomplete.insert(host.to_owned());
@@ -133,7 +133,7 @@ impl HostFiles {
         }
         for index in 0..self.directories.len() {
             let directory = &self.directories[index];
-            let path = directory.path.join(file_name(host, directory.suffix));
+            let path = directory.path.join(host_file_name(host, directory.suffix));
             if !self.created.contains(&path) {
                 let created = self.file(&path).map(|_| ());
                 if let Err(error) = created {
@@ -171,8 +171,9 @@ impl HostFiles {
     }
 }
 
-/// Returns the name of the file of a host: its name, in which a character that a path may not have is `_`.
-fn file_name(host: &str, suffix: &str) -> String {
+/// Returns the name of the file or directory of a host: its name, in which a character that a path may not have is `_`.
+#[must_use]
+pub fn host_file_name(host: &str, suffix: &str) -> String {
     let mut name = host.replace(['/', '\0'], "_");
     if name.starts_with('.') {
         name.insert(0, '_');
@@ -255,7 +256,7 @@ mod tests {
             ("../x", "_.._x"),
             ("a/b", "a_b"),
         ] {
-            assert_eq!(file_name(host, ""), name);
+            assert_eq!(host_file_name(host, ""), name);
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`summary`] make the output. Not here: the meaning of outcomes, which
 //! is in the table of [`message`](crate::message::outcome).
 
+mod exchange;
 mod host_files;
 mod job_log;
 mod plan;
@@ -17,7 +18,8 @@ pub mod summary;
 mod surroundings;
 mod tally;
 
-pub use host_files::{HostDirectory, HostFileError, HostFiles};
+pub use exchange::{Attempt, Exchange, ExchangeEvent, ExchangeRequest, Meter};
+pub use host_files::{HostDirectory, HostFileError, HostFiles, host_file_name};
 pub use job_log::{JobLog, LogEntry};
 pub use plan::{
     ATTACH, Failure, Finish, Fleet, Interruption, STDOUT, Settings, Task, TaskHost, TerminalMode,

@@ -140,6 +140,8 @@ pub const STDOUT: &str = "standard output";
 pub enum Failure {
     /// The network thread has ended.
     Network,
+    /// The thread that makes input and takes output has ended.
+    Exchange,
     /// A stream could not be read or written.
     Stream {
         /// Name of the stream, as in `standard output`.
@@ -155,6 +157,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network => f.write_str("the network thread has ended"),
+            Self::Exchange => f.write_str("the thread that reads and writes files has ended"),
             Self::Stream { name, error } => write!(f, "{name}: {error}"),
             Self::File(HostFileError { path, error }) => write!(f, "{}: {error}", path.display()),
         }

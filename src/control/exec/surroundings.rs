@@ -2,6 +2,7 @@
 
 use crossbeam_channel::Receiver;
 
+use super::exchange::Exchange;
 use super::host_files::HostFiles;
 use super::job_log::JobLog;
 use super::recorder::Recorder;
@@ -19,6 +20,8 @@ pub struct Surroundings<'a> {
     pub recorder: Option<Recorder>,
     /// Standard streams.
     pub streams: Streams,
+    /// Input and standard output of each command, if they are not the standard streams.
+    pub exchange: Option<Exchange>,
     /// Files with the outputs of single hosts.
     pub files: HostFiles,
     /// Log of the hosts.
@@ -38,6 +41,7 @@ impl<'a> Surroundings<'a> {
             resolver: None,
             recorder: None,
             streams,
+            exchange: None,
             files: HostFiles::default(),
             job_log: None,
             on_accepted: None,

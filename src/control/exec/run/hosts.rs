@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::exchange::ExchangeRequest;
 use super::super::plan::TaskHost;
 use super::super::show::{Offset, Shown};
 use super::super::summary;
@@ -70,10 +71,15 @@ impl Run<'_> {
             began: Instant::now(),
             learned: None,
             sent: 0,
+            is_asked: false,
             stalled: None,
             is_held: false,
         }));
         self.active += 1;
+        self.tell(ExchangeRequest::Begin {
+            attempt: slot,
+            index,
+        });
         self.window.begin(now, slot);
         self.ready.insert(index);
     }
@@ -206,6 +212,9 @@ impl Run<'_> {
 
     fn take_output(&mut self, index: usize, place: Offset, data: bytes::Bytes) {
         let (slot, output) = (self.slot(index), place.output);
+        let Some(data) = self.pass_on(index, output, data) else {
+            return;
+        };
         let label = &self.tasks[index].label;
         match self.files.write(label, output, &data) {
             Ok(false) => {}
@@ -224,6 +233,9 @@ impl Run<'_> {
         self.flush(index);
         let has_kept = self.has_kept();
         self.restore();
+        if let Some(running) = &self.running[index] {
+            self.tell(ExchangeRequest::Ended(running.slot));
+        }
         if self.is_retried(index, &report) {
             return self.retry(index);
         }

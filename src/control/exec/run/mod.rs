@@ -5,15 +5,18 @@
 //! or the network has failed.
 
 mod ends;
+mod exchanging;
 mod hosts;
 mod interruption;
 mod keyboard;
 mod progress;
+mod rate;
 mod streams;
 mod terminal;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
@@ -21,6 +24,7 @@ use crossbeam_channel::{Receiver, never, select};
 use self::progress::Progress;
 use self::terminal::{HANGUP, UserTerminal};
 use super::RemoteJob;
+use super::exchange::Exchange;
 use super::host_files::HostFiles;
 use super::job_log::JobLog;
 use super::plan::{Failure, Finish, Interruption, Settings, Task, TaskHost, Verbosity};
@@ -48,6 +52,8 @@ struct Running {
     learned: Option<Ticket>,
     /// Bytes of input that were sent to it.
     sent: u64,
+    /// True if a piece of input was asked for and has not come.
+    is_asked: bool,
     /// Time since which it holds up the input of all.
     stalled: Option<Instant>,
     /// True if its actions wait for room in the queue of an output.
@@ -84,6 +90,7 @@ struct Run<'a> {
     /// Ends that are named together when the run ends: the task, and the outcome in words.
     ends: Vec<(usize, String)>,
     streams: [Writer<Option<ByteCount>>; 2],
+    exchange: Option<Exchange>,
     progress: Progress,
     terminal: UserTerminal,
     /// Time at which a person at a terminal is told that the only host has not answered yet.
@@ -114,6 +121,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         resolver,
         mut recorder,
         streams,
+        exchange,
         files,
         job_log,
         on_accepted,
@@ -148,7 +156,14 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
             Writer::new(streams.stdout, to_stdout),
             Writer::new(streams.stderr, to_stderr),
         ],
-        progress: Progress::new(settings.fleet.terminals, total, began),
+        progress: match &exchange {
+            None => Progress::new(settings.fleet.terminals, total, began),
+            Some(exchange) => {
+                let meter = Arc::clone(&exchange.meter);
+                Progress::of_bytes(settings.fleet.terminals, total, began, meter)
+            }
+        },
+        exchange,
         quiet: settings.verbosity == Verbosity::Silent,
         terminal: UserTerminal::default(),
         silence_noted: (settings.fleet.terminals.stderr && total == 1 && !settings.style.is_json())
@@ -202,6 +217,8 @@ impl Run<'_> {
             }
         }
         let (no_chunk, no_lookup, mut reader) = (never(), never(), None);
+        let exchange = self.exchange.as_ref();
+        let exchange = exchange.map_or_else(never, |exchange| exchange.events.clone());
         loop {
             self.act();
             // A host that has just ended makes room for others.
@@ -215,6 +232,7 @@ impl Run<'_> {
                     return;
                 }
             }
+            self.ask_for_input();
             self.show_progress();
             self.flush_streams();
             let chunks = if self.wants_stdin() {
@@ -245,6 +263,11 @@ impl Run<'_> {
                     // What was typed before goes to the command.
                     self.act();
                     return self.leave(reason);
+                },
+                recv(exchange) -> event => if let Ok(event) = event {
+                    self.on_exchange(event);
+                } else {
+                    return self.fail(Failure::Exchange);
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
                     return;

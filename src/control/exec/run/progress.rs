@@ -3,11 +3,14 @@
 //! The line goes through the queues of the outputs, which keep its order with what hosts print. Invariants: a line of
 //! output never stands behind the progress on the same line of the terminal; the progress never takes a second line there.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::super::exchange::Meter;
 use super::super::plan::Terminals;
+use super::rate::Rate;
 
 /// Time after which a run shows its progress. A shorter one ends before it can be read.
 const AFTER: Duration = Duration::from_secs(1);
@@ -38,6 +41,8 @@ pub(super) struct Progress {
     terminals: Terminals,
     total: usize,
     began: Instant,
+    /// Amount of bytes, and their rate, of a run that copies files.
+    bytes: Option<(Arc<Meter>, Rate)>,
     /// Time of the next drawing; `None` if none is due.
     next: Option<Instant>,
     is_drawn: bool,
@@ -50,8 +55,23 @@ impl Progress {
             terminals,
             total,
             began,
+            bytes: None,
             next: (terminals.stderr && total > 1).then(|| began + AFTER),
             is_drawn: false,
+        }
+    }
+
+    /// Creates the progress of a run that copies files, to one host or several. It is shown if stderr is a terminal.
+    pub(super) fn of_bytes(
+        terminals: Terminals,
+        total: usize,
+        began: Instant,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self {
+            bytes: Some((meter, Rate::new(began))),
+            next: terminals.stderr.then(|| began + AFTER),
+            ..Self::new(terminals, total, began)
         }
     }
 
@@ -68,7 +88,13 @@ impl Progress {
         self.next = Some(now + PERIOD);
         self.is_drawn = true;
         let took = now.saturating_duration_since(self.began);
-        let mut line = line(counts, self.total, took);
+        let mut line = match &mut self.bytes {
+            None => line(counts, self.total, took),
+            Some((meter, rate)) => {
+                let (done, total) = meter.read();
+                rate.line(done, total, now) + &hosts(counts, self.total)
+            }
+        };
         // A line that fills the last column may be continued on the next one, where it is not erased.
         line.truncate(usize::from(columns).saturating_sub(1));
         Some([CLEAR, line.as_bytes()].concat().into())
@@ -92,6 +118,16 @@ impl Progress {
         } else {
             &[]
         }
+    }
+}
+
+/// Returns what follows the amount of bytes: the hosts that have ended, if there are several.
+fn hosts(counts: Counts, total: usize) -> String {
+    let Counts { ended, errors, .. } = counts;
+    match (total, errors) {
+        (..=1, _) => String::new(),
+        (_, 0) => format!(", {ended} of {total} hosts done"),
+        (_, errors) => format!(", {ended} of {total} hosts done, {errors} not ok"),
     }
 }
 
@@ -168,6 +204,26 @@ mod tests {
             assert_eq!(progress.deadline(), None);
             assert_eq!(progress.draw(Counts::default(), began + AFTER, 80), None);
         }
+    }
+
+    #[test]
+    fn a_copy_to_one_host_shows_its_bytes() {
+        let began = Instant::now();
+        let meter = Arc::new(Meter::default());
+        let mut progress = Progress::of_bytes(BOTH, 1, began, Arc::clone(&meter));
+        meter.set_total(400 << 20);
+        meter.add(100 << 20);
+        let line = progress.draw(Counts::default(), began + AFTER, 80).unwrap();
+        assert_eq!(
+            line,
+            "\r\x1b[K[======                  ] 100.0 MiB of 400.0 MiB, 100.0 MiB/s, 3s left"
+        );
+        let several = Counts {
+            ended: 3,
+            errors: 1,
+            active: 2,
+        };
+        assert_eq!(hosts(several, 5), ", 3 of 5 hosts done, 1 not ok");
     }
 
     #[test]

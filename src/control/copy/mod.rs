@@ -1,0 +1,71 @@
+//! `udpctl cp`: the controller's sides of copies to or from several hosts, on one thread.
+//!
+//! The thread reads and writes all files and is the other side of a run's [`Exchange`]. Not the protocol, which is that of
+//! [`copy`](crate::copy), nor sessions. Invariants: a file that several hosts need at about the same time is read and hashed
+//! once; a host is given input only when it wants some, so that the slowest does not hold up the others.
+
+mod host_copy;
+mod total;
+mod worker;
+
+use std::path::PathBuf;
+
+pub use self::worker::CopyThread;
+use crate::control::exec::Exchange;
+use crate::copy::Counts;
+
+/// Side of the controller in a copy.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Sends files to every host.
+    Send {
+        /// Files and directories of this machine.
+        paths: Vec<PathBuf>,
+        /// True if directories are sent.
+        recursive: bool,
+    },
+    /// Receives files of every host.
+    Receive {
+        /// Destination of each task.
+        destinations: Vec<ReceiveTo>,
+        /// True if permissions and times of change are those of the source.
+        preserve: bool,
+    },
+}
+
+/// Destination of the files of a host.
+#[derive(Clone, Debug)]
+pub struct ReceiveTo {
+    /// Directory, or new name of the only item.
+    pub path: PathBuf,
+    /// True if it has to be a directory that is there.
+    pub is_directory: bool,
+}
+
+/// Choices of a copy.
+#[derive(Clone, Debug)]
+pub struct CopyConfig {
+    /// Side of this machine.
+    pub plan: Plan,
+    /// Number of hosts.
+    pub hosts: usize,
+    /// True if the amount is shown to a person, so that it is counted before.
+    pub is_watched: bool,
+}
+
+/// Result of the copy to or from a host.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct HostResult {
+    /// True if every item was copied, by the word of both sides.
+    pub is_complete: bool,
+    /// Counts of the items that were written.
+    pub counts: Counts,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// If the system has no thread to give.
+pub fn start(config: CopyConfig) -> std::io::Result<(Exchange, CopyThread)> {
+    worker::start(config)
+}
