@@ -14,6 +14,10 @@ pub const NAME: usize = 64;
 /// (base64 takes a third more, a control character six bytes, and a text has few of them).
 pub const SCRIPT: usize = LINE / 4;
 
+/// Length of the paths of a copy together: JSON takes six bytes for a control character, and an argument of a process has
+/// 128 KiB at most.
+pub const COPIED_PATHS: usize = 16 << 10;
+
 /// Lines, and columns, of a terminal: more than screens have. An agent keeps two copies of each terminal's screen
 /// at 32 bytes a character, together 16 MiB at most.
 pub const WINDOW: u16 = 512;

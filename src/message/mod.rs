@@ -21,6 +21,7 @@
 //! assert!(matches!(reply, Reply::Exit { outcome: Outcome::Exited { code: 3 }, .. }));
 //! ```
 
+mod copy;
 mod fate;
 mod key;
 pub mod limits;
@@ -36,6 +37,7 @@ pub mod status;
 mod table;
 mod text;
 
+pub use copy::{CopyFiles, CopyWork};
 pub use fate::Fate;
 pub use line::{LineError, Lines, to_line};
 pub use outcome::{Outcome, StartStep};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Forward, OsText, RequestId, Service};
+use super::{CopyFiles, Forward, OsText, RequestId, Service};
 use crate::crypto::PublicKey;
 
 /// Line from the controller.
@@ -18,6 +18,8 @@ pub enum Request {
     Exec(Exec),
     /// Opens a call: forwards a connection, as a job that is a built-in service of the agent. Answered as `exec`.
     Forward(Forward),
+    /// Opens a call: copies files, as a job that is a built-in service of the agent. Answered as `exec`.
+    Copy(CopyFiles),
     /// Opens a call: attaches to a job.
     Attach {
         /// Request id of the job.
@@ -92,6 +94,7 @@ impl Request {
         match self {
             Self::Exec(_)
             | Self::Forward(_)
+            | Self::Copy(_)
             | Self::Attach { .. }
             | Self::Jobs { .. }
             | Self::Wait { .. }
@@ -219,6 +222,6 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-const fn is_zero(number: &u64) -> bool {
+pub(super) const fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{OsText, RequestId};
+use super::{CopyWork, OsText, RequestId};
 use crate::escape;
 
 /// Built-in service that a job runs in the place of a program.
@@ -16,6 +16,8 @@ use crate::escape;
 pub enum Service {
     /// Connects stdin and stdout with a socket.
     Forward(ForwardTarget),
+    /// Speaks the copy protocol on stdin and stdout.
+    Copy(CopyWork),
 }
 
 impl Service {
@@ -24,6 +26,7 @@ impl Service {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Forward(_) => "forward",
+            Self::Copy(_) => "copy",
         }
     }
 
@@ -31,15 +34,18 @@ impl Service {
     /// audit.
     #[must_use]
     pub fn argv(&self) -> Vec<OsText> {
-        let Self::Forward(target) = self;
-        vec![self.name().into(), target.to_text()]
+        let words = match self {
+            Self::Forward(target) => vec![target.to_text()],
+            Self::Copy(work) => work.words(),
+        };
+        std::iter::once(self.name().into()).chain(words).collect()
     }
 
     /// Returns true if the service reads its input from the controller.
     #[must_use]
     pub const fn reads_stdin(&self) -> bool {
         match self {
-            Self::Forward(_) => true,
+            Self::Forward(_) | Self::Copy(_) => true,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An agent treats both alike, and so does a controller once the request is sent. Invariant: no member is lost either way.
 
-use super::{Exec, Forward, Request, RequestId, Service};
+use super::{CopyFiles, Exec, Forward, Request, RequestId, Service};
 
 /// The job that carries the connection out.
 impl From<Forward> for Exec {
@@ -12,6 +12,41 @@ impl From<Forward> for Exec {
             lease_ms: forward.lease_ms,
             age_ms: forward.age_ms,
             ..Self::of_service(forward.id, Service::Forward(forward.to))
+        }
+    }
+}
+
+/// The job that carries the copy out.
+impl From<CopyFiles> for Exec {
+    fn from(copy: CopyFiles) -> Self {
+        Self {
+            user: copy.user,
+            timeout_ms: copy.timeout_ms,
+            lease_ms: copy.lease_ms,
+            age_ms: copy.age_ms,
+            ..Self::of_service(copy.id, Service::Copy(copy.work))
+        }
+    }
+}
+
+impl Request {
+    /// Returns the job of a request for a built-in service.
+    #[must_use]
+    pub fn into_service(self) -> Option<Exec> {
+        match self {
+            Self::Forward(forward) => Some(forward.into()),
+            Self::Copy(copy) => Some(copy.into()),
+            Self::Exec(_)
+            | Self::Attach { .. }
+            | Self::Jobs { .. }
+            | Self::Wait { .. }
+            | Self::Signal { .. }
+            | Self::Cancel {}
+            | Self::Resize(_)
+            | Self::Ping {}
+            | Self::Chat { .. }
+            | Self::Say { .. }
+            | Self::Register { .. } => None,
         }
     }
 }
@@ -38,6 +73,14 @@ impl Exec {
                 lease_ms: self.lease_ms,
                 age_ms: self.age_ms,
             }),
+            Some(Service::Copy(work)) => Request::Copy(CopyFiles {
+                id: self.id,
+                work,
+                user: self.user,
+                timeout_ms: self.timeout_ms,
+                lease_ms: self.lease_ms,
+                age_ms: self.age_ms,
+            }),
         }
     }
 }
@@ -45,7 +88,7 @@ impl Exec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{ForwardTarget, OsText};
+    use crate::message::{CopyWork, ForwardTarget, OsText};
 
     #[test]
     fn a_forward_becomes_a_job_and_the_same_request_again() {
@@ -60,5 +103,25 @@ mod tests {
         assert_eq!(exec.argv, ["forward".into(), OsText::from("db:5432")]);
         assert!(exec.stdin);
         assert_eq!(exec.into_request(), Request::Forward(forward));
+    }
+
+    #[test]
+    fn a_copy_becomes_a_job_and_the_same_request_again() {
+        let copy = CopyFiles {
+            id: RequestId([3; 16]),
+            work: CopyWork::Write {
+                to: "/srv".into(),
+                directory: true,
+                preserve: true,
+            },
+            user: Some("ann".into()),
+            timeout_ms: Some(5000),
+            lease_ms: Some(7000),
+            age_ms: 9,
+        };
+        let exec = Exec::from(copy.clone());
+        assert_eq!(exec.argv, ["copy", "write", "/srv"].map(OsText::from));
+        assert!(exec.stdin);
+        assert_eq!(exec.into_request(), Request::Copy(copy));
     }
 }

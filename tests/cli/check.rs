@@ -192,7 +192,7 @@ fn check_names_a_wrong_line_and_its_key_has_no_rights() {
     user.udpagent(["check", &keys[0], "--", "true"])
         .stdout("no: no valid line has this key or name\n")
         .stderr(format!(
-            "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, chat-only, forward=, user=, from=, max-jobs=, \
+            "udpagent: {}:1: unknown option \"chatonly\"; use one of allow=, copy=, chat-only, forward=, user=, from=, max-jobs=, \
              expires=, memory=, pids=, cpu=, admin\n",
             path.display()
         ))

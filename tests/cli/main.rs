@@ -16,6 +16,7 @@ mod chat_terminal;
 mod check;
 mod client;
 mod completions;
+mod cp;
 mod datagrams;
 mod doctor;
 mod endings;

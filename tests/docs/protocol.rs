@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use udpagent::crypto::PublicKey;
-use udpagent::message::{self, Cause, JobState, JobView, Lines, OnDisconnect, OsText, Outcome};
+use udpagent::message::{
+    self, Cause, CopyFiles, CopyWork, JobState, JobView, Lines, OnDisconnect, OsText, Outcome,
+};
 use udpagent::message::{
     Exec, Forward, ForwardTarget, Reply, Request, RequestId, Terminal, Window, to_line,
 };
@@ -106,7 +108,7 @@ fn read_back<T: serde::Serialize + serde::de::DeserializeOwned>(line: &str) {
 #[test]
 fn the_lines_shown_are_messages() {
     let (requests, replies) = (json_lines("Requests"), json_lines("Replies"));
-    assert_eq!((requests.len(), replies.len()), (12, 16));
+    assert_eq!((requests.len(), replies.len()), (14, 16));
     for line in requests {
         read_back::<Request>(&line);
     }
@@ -152,7 +154,19 @@ fn requests() -> Vec<Request> {
                 lease_ms: Some(1),
                 age_ms: 1,
             }),
-            Request::Forward(_) => Request::Attach {
+            Request::Forward(_) => Request::Copy(CopyFiles {
+                id,
+                work: CopyWork::Write {
+                    to: "x".into(),
+                    directory: true,
+                    preserve: true,
+                },
+                user: Some("x".into()),
+                timeout_ms: Some(1),
+                lease_ms: Some(1),
+                age_ms: 1,
+            }),
+            Request::Copy(_) => Request::Attach {
                 id,
                 stdout: Some(0),
                 stderr: Some(0),

@@ -42,6 +42,8 @@ pub enum Denied {
     Terminal,
     /// The request has a script, and the key has `allow=`.
     Script,
+    /// Files are to be copied, and the key has `allow=` or `copy=` and no rule for it.
+    Copy,
     /// No `forward=` names the destination of a connection.
     Destination,
     /// A connection is to be forwarded, and the key has `allow=` and no `forward=`.
@@ -76,6 +78,7 @@ impl Denied {
             | Self::NotAdmin
             | Self::ChatOnly
             | Self::Command
+            | Self::Copy
             | Self::Destination
             | Self::Forward
             | Self::ForwardUser
@@ -104,6 +107,7 @@ impl fmt::Display for Denied {
             Self::Directory => "a key with allow= cannot set the working directory",
             Self::Terminal => "a key with allow= cannot use a terminal",
             Self::Script => "a key with allow= cannot run a script",
+            Self::Copy => "a key with allow= or copy= copies only what its copy= names",
             Self::Destination => "no forward= names the destination",
             Self::Forward => "a key with allow= cannot forward connections without forward=",
             Self::ForwardUser => {

@@ -5,7 +5,8 @@
 
 use std::ffi::OsStr;
 
-use super::{Admission, Denied, Options, Pattern, Policy};
+use super::copy_rule::granted;
+use super::{Admission, CopyGrant, Denied, Options, Pattern, Policy};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
 use crate::message::{Exec, OsText, Service};
@@ -25,6 +26,8 @@ pub struct Grant {
     pub cgroup_limits: CgroupLimits,
     /// Pattern that allows the command; `None` if the key may run any command.
     pub pattern: Option<Pattern>,
+    /// Part of the file system that the command may copy from or to, if it copies.
+    pub copy: Option<CopyGrant>,
 }
 
 /// Accounts of the host, as far as a decision depends on them.
@@ -68,16 +71,15 @@ impl Policy {
         let options = &member.options;
         let own = accounts.own_name();
         let user = options.users.choose(exec.user.as_deref(), &own);
-        let pattern = match &exec.service {
+        let (pattern, copy) = match &exec.service {
             None => {
                 authorize_kind(options, exec)?;
                 user.ok_or(Denied::User)?;
-                authorize_argv(options, exec)?
+                (authorize_argv(options, exec)?, None)
             }
             Some(service) => {
                 let is_own = user.is_some_and(|user| *user == own);
-                authorize_service(options, service, is_own)?;
-                None
+                (None, authorize_service(options, service, is_own)?)
             }
         };
         let user = user.ok_or(Denied::User)?.to_owned();
@@ -94,6 +96,7 @@ impl Policy {
                 .map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
             cgroup_limits: options.cgroup_limits.or(self.cgroup_limits),
             pattern: pattern.cloned(),
+            copy,
         })
     }
 }
@@ -137,26 +140,29 @@ pub(super) fn authorize_argv<'a>(
 
 /// Authorises a built-in service. A connection with the rights of the agent's own user is no more than a key may have that
 /// runs any command as that user; every other key needs `forward=`. `is_own`: it runs as the agent's own user.
+/// Returns where it may copy, if it copies.
 pub(super) fn authorize_service(
     options: &Options,
     service: &Service,
     is_own: bool,
-) -> Result<(), Denied> {
-    if options.chat_only {
-        return Err(Denied::ChatOnly);
-    }
-    let Service::Forward(target) = service;
-    if !options.forward.is_empty() {
-        let is_named = options
-            .forward
-            .iter()
-            .any(|pattern| pattern.matches(target));
-        return is_named.then_some(()).ok_or(Denied::Destination);
-    }
-    match (options.allow.is_empty(), is_own) {
-        (false, _) => Err(Denied::Forward),
-        (true, false) => Err(Denied::ForwardUser),
-        (true, true) => Ok(()),
+) -> Result<Option<CopyGrant>, Denied> {
+    let is_restricted = !options.allow.is_empty();
+    match service {
+        Service::Copy(work) if !options.copy.is_empty() => match granted(&options.copy, work) {
+            Some(copy) => Ok(Some(copy)),
+            None => Err(Denied::Copy),
+        },
+        Service::Forward(_) | Service::Copy(_) if options.chat_only => Err(Denied::ChatOnly),
+        Service::Copy(_) if is_restricted => Err(Denied::Copy),
+        Service::Copy(_) => Ok(Some(CopyGrant::Everywhere)),
+        Service::Forward(target) if !options.forward.is_empty() => {
+            let mut patterns = options.forward.iter();
+            let is_named = patterns.any(|pattern| pattern.matches(target));
+            is_named.then_some(None).ok_or(Denied::Destination)
+        }
+        Service::Forward(_) if is_restricted => Err(Denied::Forward),
+        Service::Forward(_) if !is_own => Err(Denied::ForwardUser),
+        Service::Forward(_) => Ok(None),
     }
 }
 
@@ -167,7 +173,7 @@ mod tests {
     use super::*;
     use crate::agent::access::testing::{TestAccounts, key, policy, request};
 
-    use crate::message::{ForwardTarget, RequestId, Terminal, Window};
+    use crate::message::{CopyWork, ForwardTarget, RequestId, Terminal, Window};
 
     fn authorize(options: &[&str], exec: &Exec) -> Result<Grant, Denied> {
         policy(options).authorize_exec(&key(1), None, exec, &TestAccounts, 0)
@@ -238,6 +244,39 @@ mod tests {
         assert_eq!(forward(&[named], Some("ann")), Err(Denied::User));
         let argv = user(&[named, "allow=ls"], &request(&["forward", "db:5432"]));
         assert_eq!(argv, Err(Denied::Command));
+    }
+
+    #[test]
+    fn a_restricted_key_copies_only_what_its_line_says() {
+        let copy = |options: &[&str], work| {
+            let exec = Exec::of_service(RequestId([1; 16]), Service::Copy(work));
+            authorize(options, &exec).map(|grant| grant.copy.unwrap())
+        };
+        let read = |options: &[&str]| {
+            let (from, recursive) = (vec!["/x".into()], true);
+            copy(options, CopyWork::Read { from, recursive })
+        };
+        let write = |options: &[&str]| {
+            let to = "/x".into();
+            let work = CopyWork::Write {
+                to,
+                directory: false,
+                preserve: false,
+            };
+            copy(options, work)
+        };
+        let beneath = || Ok(CopyGrant::Beneath(vec!["/srv".into()]));
+        assert_eq!(read(&[]), Ok(CopyGrant::Everywhere));
+        assert_eq!(read(&["allow=**"]), Err(Denied::Copy));
+        assert_eq!(read(&["chat-only"]), Err(Denied::ChatOnly));
+        for before in [&[][..], &["allow=ls"], &["chat-only"]] {
+            let with = |rule| [before, &[rule]].concat();
+            assert_eq!(read(&with("copy=/srv")), beneath());
+            assert_eq!(write(&with("copy=/srv")), beneath());
+            assert_eq!(write(&with("copy=write:/srv")), beneath());
+            assert_eq!(read(&with("copy=write:/srv")), Err(Denied::Copy));
+            assert_eq!(read(&with("copy=*")), Ok(CopyGrant::Everywhere));
+        }
     }
 
     #[test]

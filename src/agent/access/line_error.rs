@@ -9,8 +9,7 @@ use crate::message::limits::NAME;
 use crate::process::AccountError;
 
 /// List of the options for error messages.
-const KNOWN: &str =
-    "allow=, chat-only, forward=, user=, from=, max-jobs=, expires=, memory=, pids=, cpu=, admin";
+const KNOWN: &str = "allow=, copy=, chat-only, forward=, user=, from=, max-jobs=, expires=, memory=, pids=, cpu=, admin";
 
 /// Error in a line.
 #[derive(Clone, PartialEq, Eq, Debug)]

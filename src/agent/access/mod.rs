@@ -9,6 +9,7 @@
 //! is any key admitted implicitly that it may restrict. Errors are reported with file and line.
 
 mod authorized_keys;
+mod copy_rule;
 mod denied;
 mod destination;
 mod exec_policy;
@@ -33,6 +34,7 @@ mod sources;
 mod users;
 
 pub use authorized_keys::quote_option;
+pub use copy_rule::{CopyGrant, CopyRule};
 pub use denied::Denied;
 pub use destination::DestinationPattern;
 pub use exec_policy::{Accounts, Grant};

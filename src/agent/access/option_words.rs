@@ -14,6 +14,7 @@ impl Options {
             .iter()
             .map(|pattern| format!("allow={pattern}"))
             .collect();
+        words.extend(self.copy.iter().map(|rule| format!("copy={rule}")));
         let forward = self.forward.iter();
         words.extend(forward.map(|pattern| format!("forward={pattern}")));
         let mut flag = |set: bool, word: &str| words.extend(set.then(|| word.to_owned()));
@@ -57,7 +58,7 @@ mod tests {
     fn the_words_of_options_parse_to_the_same_options() {
         for line in [
             "",
-            "chat-only from=192.0.2.0/24,::1",
+            "chat-only from=192.0.2.0/24,::1 copy=read:/var/log copy='write:/srv/a b' copy=*",
             "forward=db:5432 forward=[::1]:* forward=*:22 'forward=unix:/run/a b' forward=*",
             "admin user=* expires=2030-01-31T12:00:00+02:00",
             "allow='uname -a' allow=\"sh -c 'a b'\" allow='git **' user=ann,bob,* max-jobs=3 \

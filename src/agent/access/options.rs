@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{DestinationPattern, LineError, Pattern, Users, destination, expiry};
+use super::copy_rule::COPY_WANT;
+use super::{CopyRule, DestinationPattern, LineError, Pattern, Users, destination, expiry};
 use crate::agent::cgroup_limits;
 use crate::process::CgroupLimits;
 
@@ -18,6 +19,9 @@ pub struct Options {
     /// Destinations that the key may forward connections to; empty for any, if it may run any command as the agent's own
     /// user, or else none.
     pub forward: Vec<DestinationPattern>,
+    /// Directories that it may copy files from and to. If there is none, a key that may run any command may copy
+    /// everywhere, and any other nowhere.
+    pub copy: Vec<CopyRule>,
     /// True if the key may run no command at all.
     pub chat_only: bool,
     /// True if the key may see, attach to and end the jobs of all keys.
@@ -96,6 +100,10 @@ impl Options {
                 let pattern = DestinationPattern::parse(value);
                 let pattern = pattern.ok_or_else(|| wrong("forward", destination::WANT))?;
                 self.forward.push(pattern);
+            }
+            ("copy", Some(value)) => {
+                let rule = CopyRule::parse(value).ok_or_else(|| wrong("copy", COPY_WANT))?;
+                self.copy.push(rule);
             }
             ("user", Some(value)) => self.users.add(value)?,
             ("from", Some(value)) => {
@@ -239,7 +247,7 @@ mod tests {
         for (text, message) in [
             (
                 "no-pty",
-                "unknown option \"no-pty\"; use one of allow=, chat-only, forward=, user=, from=, max-jobs=, expires=, \
+                "unknown option \"no-pty\"; use one of allow=, copy=, chat-only, forward=, user=, from=, max-jobs=, expires=, \
                  memory=, pids=, cpu=, admin",
             ),
             ("Chat-Only", "unknown option \"Chat-Only\""),
@@ -250,6 +258,11 @@ mod tests {
                 "forward=db",
                 "forward= must be HOST:PORT, HOST:*, *:PORT, unix:/PATH or *, with an IPv6 address in brackets, not \"db\"",
             ),
+            (
+                "copy=srv",
+                "copy= must be an absolute directory or *, with read: or write: before it for one direction, not \"srv\"",
+            ),
+            ("copy=/srv/..", "copy= must be an absolute directory"),
             ("allow=", "allow= must name a program"),
             ("'allow=a\nb'", "\"allow=a\\nb\" has a control character"),
             ("allow='a*'", "allow= may have * and ** only as whole words"),

@@ -91,6 +91,7 @@ impl Chat {
             }
             Request::Exec(_)
             | Request::Forward(_)
+            | Request::Copy(_)
             | Request::Attach { .. }
             | Request::Jobs { .. }
             | Request::Wait { .. }

@@ -28,6 +28,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Request::Forward(forward) if controller.name.is_none() => {
                 self.refuse_unlisted(call, &controller, &forward.into())
             }
+            Request::Copy(copy) if controller.name.is_none() => {
+                self.refuse_unlisted(call, &controller, &copy.into())
+            }
             Request::Ping {}
             | Request::Attach { .. }
             | Request::Jobs { .. }
@@ -49,6 +52,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             Request::Exec(_)
             | Request::Forward(_)
+            | Request::Copy(_)
             | Request::Attach { .. }
             | Request::Jobs { .. }
             | Request::Wait { .. }

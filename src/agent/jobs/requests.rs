@@ -77,8 +77,10 @@ impl<P: Processes> Jobs<P> {
     ) {
         match request {
             Request::Exec(exec) => self.exec(now, call, controller, exec, policy, outbox),
-            Request::Forward(forward) => {
-                self.serve(now, call, controller, forward.into(), policy, outbox);
+            Request::Forward(_) | Request::Copy(_) => {
+                if let Some(exec) = request.into_service() {
+                    self.serve(now, call, controller, exec, policy, outbox);
+                }
             }
             Request::Jobs { all } => self.list_call(now, call, controller, all, policy, outbox),
             Request::Attach { id, key, .. }
@@ -162,6 +164,7 @@ impl<P: Processes> Jobs<P> {
             Request::Signal { id, signal, .. } => self.signal(controller, &owner, *id, *signal),
             Request::Exec(_)
             | Request::Forward(_)
+            | Request::Copy(_)
             | Request::Attach { .. }
             | Request::Wait { .. }
             | Request::Jobs { .. }

@@ -13,3 +13,6 @@ pub const ADDRESSES: usize = 16;
 
 /// Bytes of one read: what a pipe holds.
 pub const BUFFER: usize = 64 << 10;
+
+/// Size of a pipe with the bytes of a copy: the largest that a user may ask for by default, `fs.pipe-max-size`.
+pub const PIPE: usize = 1 << 20;

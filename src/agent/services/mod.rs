@@ -1,7 +1,7 @@
 //! Built-in services: programs of a job that are this program itself, executed again as the job's user.
 //!
-//! A service has the standard streams of its job and nothing else of the agent: no key, no descriptor, no policy. Invariant:
-//! whatever runs one has decided before that the key may use it.
+//! A service has the standard streams of its job and nothing else of the agent: no key, no descriptor, no policy but what was
+//! granted to it. Invariant: whatever runs one has decided before that the key may use it.
 //!
 //! ```text
 //!   request `forward` ──► jobs ──Program::Service──► supervisor ──Executable::Own──► services::main
@@ -10,11 +10,13 @@
 //! A further service is a variant of [`Service`], a request that becomes it, a rule of the policy, and an arm in [`main`].
 
 mod connect;
+mod copy;
 mod forward;
 mod limits;
 
 use std::ffi::OsString;
 
+use crate::agent::access::CopyGrant;
 use crate::escape;
 use crate::message::Service;
 use crate::message::status::{INTERNAL, USAGE};
@@ -22,40 +24,59 @@ use crate::message::status::{INTERNAL, USAGE};
 /// Name under which this program is a service.
 pub const NAME: &str = "udpagent-service";
 
+/// Exit status of a copy of which an item has failed. The peer knows which, and why.
+const SOME_NOT_COPIED: u8 = 1;
+
 /// Bytes of an error that are shown.
 const ERROR: usize = 1024;
 
 /// Returns the arguments with which this program is a service, its name first.
 #[must_use]
-pub fn argv(service: &Service) -> Vec<OsString> {
+pub fn argv(service: &Service, copy: Option<&CopyGrant>) -> Vec<OsString> {
     let json = serde_json::to_string(service).expect("a service has string keys only");
-    vec![NAME.into(), json.into()]
+    let copy = copy.map(|copy| serde_json::to_string(copy).expect("its paths are text"));
+    let words = [Some(NAME.to_owned()), Some(json), copy];
+    words.into_iter().flatten().map(OsString::from).collect()
 }
 
-/// Returns the service that arguments name, as [`argv`] makes them.
+/// Returns the service that arguments name, as [`argv`] makes them, and where it may copy.
 #[must_use]
-pub fn requested(argv: &[OsString]) -> Option<Service> {
-    match argv {
-        [name, json] if name == NAME => serde_json::from_slice(json.as_encoded_bytes()).ok(),
-        _ => None,
-    }
+pub fn requested(argv: &[OsString]) -> Option<(Service, Option<CopyGrant>)> {
+    let (name, words) = argv.split_first()?;
+    let (service, copy) = match words {
+        [service] if name == NAME => (service, None),
+        [service, copy] if name == NAME => {
+            let copy = serde_json::from_slice(copy.as_encoded_bytes()).ok()?;
+            (service, Some(copy))
+        }
+        _ => return None,
+    };
+    let service = serde_json::from_slice(service.as_encoded_bytes()).ok()?;
+    Some((service, copy))
 }
 
 /// Runs the service that the arguments name, their first being the name of the program, and returns its exit status.
 #[must_use]
 pub fn main(argv: &[OsString]) -> u8 {
-    let Some(service) = requested(argv) else {
+    let Some((service, copy)) = requested(argv) else {
         return USAGE;
     };
     // The name of the process would be the number of a descriptor.
     let _ = rustix::thread::set_name(c"udpagent-service");
-    let done = match &service {
-        Service::Forward(target) => forward::run(target),
+    let done = match (&service, copy) {
+        (Service::Forward(target), _) => match forward::run(target) {
+            Ok(()) => Ok(true),
+            Err(error) => Err(error.to_string()),
+        },
+        (Service::Copy(work), Some(grant)) => {
+            copy::run(work, grant).map_err(|error| error.to_string())
+        }
+        (Service::Copy(_), None) => return USAGE,
     };
     match done {
-        Ok(()) => 0,
-        Err(error) => {
-            let text = error.to_string();
+        Ok(true) => 0,
+        Ok(false) => SOME_NOT_COPIED,
+        Err(text) => {
             let line = escape::line(text.as_bytes(), ERROR);
             eprintln!("{line}");
             INTERNAL
@@ -65,8 +86,10 @@ pub fn main(argv: &[OsString]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
-    use crate::message::{ForwardTarget, OsText};
+    use crate::message::{CopyWork, ForwardTarget, OsText};
 
     #[test]
     fn the_arguments_of_a_service_name_it_again() {
@@ -76,7 +99,20 @@ mod tests {
             ForwardTarget::unix(OsText::from(path)),
         ] {
             let service = Service::Forward(target.unwrap());
-            assert_eq!(requested(&argv(&service)), Some(service));
+            assert_eq!(requested(&argv(&service, None)), Some((service, None)));
+        }
+        let work = CopyWork::Read {
+            from: vec![OsString::from_vec(b"/a \xff".to_vec()).into()],
+            recursive: true,
+        };
+        let service = Service::Copy(work);
+        let grants = [
+            CopyGrant::Everywhere,
+            CopyGrant::Beneath(vec!["/srv".into()]),
+        ];
+        for grant in grants {
+            let argv = argv(&service, Some(&grant));
+            assert_eq!(requested(&argv), Some((service.clone(), Some(grant))));
         }
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         for other in [

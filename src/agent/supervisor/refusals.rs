@@ -89,7 +89,9 @@ pub(super) fn request_of(start: &Start) -> Exec {
 /// Returns the request that a process was specified by, as far as it is recorded.
 pub(super) fn request_of_spec(request: RequestId, spec: &process::Spec) -> Exec {
     let mut exec = match services::requested(&spec.argv) {
-        Some(service) if spec.executable == Executable::Own => Exec::of_service(request, service),
+        Some((service, _)) if spec.executable == Executable::Own => {
+            Exec::of_service(request, service)
+        }
         Some(_) | None => Exec::new(
             request,
             spec.argv.iter().cloned().map(OsText::from).collect(),

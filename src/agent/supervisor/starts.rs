@@ -179,7 +179,10 @@ impl Supervisor {
         let (executable, argv) = match &spec.program {
             Program::Argv(argv) => (Executable::Named, argv.clone()),
             Program::Script { argv, text } => (Executable::Script(text.clone()), argv.clone()),
-            Program::Service(service) => (Executable::Own, services::argv(service)),
+            Program::Service(service) => {
+                let argv = services::argv(service, grant.copy.as_ref());
+                (Executable::Own, argv)
+            }
         };
         process::Spec {
             argv,

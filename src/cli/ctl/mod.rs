@@ -10,6 +10,7 @@ mod candidates;
 mod chat;
 mod completions;
 mod context;
+mod cp;
 mod doctor;
 mod exec;
 mod explain;
@@ -45,6 +46,7 @@ use self::batch::BatchArgs;
 use self::bootstrap::BootstrapArgs;
 use self::chat::ChatArgs;
 use self::completions::CompletionsArgs;
+use self::cp::CpArgs;
 use self::doctor::DoctorArgs;
 use self::exec::ExecArgs;
 use self::explain::ExplainArgs;
@@ -82,6 +84,8 @@ pub enum Command {
     Shell(Box<ShellArgs>),
     /// Run a command, or a login shell, on one host by the command line of ssh
     Ssh(SshArgs),
+    /// Copy files and directories to hosts or from them
+    Cp(Box<CpArgs>),
     /// Run the commands of a file or a pipe, one JSON request a line, and print a JSON record for each
     Batch(BatchArgs),
     /// List commands that run at agents or whose results are kept there
@@ -165,6 +169,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Exec(args) => exec::run(args),
         Command::Shell(args) => shell::run(args),
         Command::Ssh(args) => ssh::run(args),
+        Command::Cp(args) => cp::run(args),
         Command::Batch(args) => batch::run(args),
         Command::Jobs(args) => jobs::run(args),
         Command::Attach(args) => attach::run(args),
@@ -192,6 +197,7 @@ const fn failure_status(command: &Command) -> u8 {
         Command::Exec(_)
         | Command::Shell(_)
         | Command::Ssh(_)
+        | Command::Cp(_)
         | Command::Attach(_)
         | Command::Wait(_)
         | Command::Chat(_) => UDPCTL_FAILURE,

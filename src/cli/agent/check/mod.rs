@@ -331,6 +331,10 @@ fn describe(member: &Member, exec: Switch) -> String {
         let to: Vec<String> = options.forward.iter().map(ToString::to_string).collect();
         clauses.push(format!("forwards connections to {}", to.join(" or ")));
     }
+    if exec == Switch::On && !options.copy.is_empty() {
+        let rules: Vec<String> = options.copy.iter().map(ToString::to_string).collect();
+        clauses.push(format!("copies files by copy={}", rules.join(" or copy=")));
+    }
     if !options.from.is_empty() {
         let networks: Vec<String> = options.from.iter().map(ToString::to_string).collect();
         clauses.push(format!("from {}", networks.join(" or ")));

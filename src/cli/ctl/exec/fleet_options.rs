@@ -57,6 +57,15 @@ pub struct FleetOptions {
     pub max_status: bool,
 }
 
+/// Returns the standard streams that are terminals on which a line can be drawn again.
+pub fn terminals() -> Terminals {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    Terminals {
+        stdout: !is_dumb && std::io::stdout().is_terminal(),
+        stderr: !is_dumb && std::io::stderr().is_terminal(),
+    }
+}
+
 /// Returns the parser of the classes of the last run.
 fn classes() -> impl TypedValueParser<Value = Class> {
     let help = |class| match class {
@@ -92,7 +101,6 @@ impl FleetOptions {
         let as_usize = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let places = |hosts: u32| Places::fixed(as_usize(hosts));
         let places = self.fanout.map_or_else(Places::default, places);
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Fleet {
             // The input goes to all hosts at once, so all of them run.
             places: if stdin { Places::fixed(hosts) } else { places },
@@ -110,10 +118,7 @@ impl FleetOptions {
             },
             retries: self.retries,
             stdin_drop: self.stdin_drop,
-            terminals: Terminals {
-                stdout: !is_dumb && std::io::stdout().is_terminal(),
-                stderr: !is_dumb && std::io::stderr().is_terminal(),
-            },
+            terminals: terminals(),
             keyboard: is_watched && hosts > 1,
         }
     }

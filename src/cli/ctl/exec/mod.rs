@@ -28,6 +28,7 @@ use self::caller::Caller;
 pub use self::caller::exec_args;
 use self::conclusion::Conclusion;
 pub use self::conclusion::{conclude, conclude_one, explain};
+pub use self::fleet_options::terminals;
 use self::fleet_options::{FleetOptions, Next};
 use self::output_options::OutputOptions;
 use self::record::record;

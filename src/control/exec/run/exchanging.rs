@@ -1,12 +1,19 @@
 //! Exchange of a run: input that hosts want is asked for, output of hosts is passed on.
 
 use bytes::Bytes;
+use crossbeam_channel::{Receiver, never};
 
 use super::super::Output;
 use super::super::exchange::{Attempt, Exchange, ExchangeEvent, ExchangeRequest};
 use super::Run;
 
 impl Run<'_> {
+    /// Returns the channel of the other side's answers.
+    pub(super) fn exchange_events(&self) -> Receiver<ExchangeEvent> {
+        let exchange = self.exchange.as_ref();
+        exchange.map_or_else(never, |exchange| exchange.events.clone())
+    }
+
     /// Asks for the input of the hosts that take some, once for each piece.
     pub(super) fn ask_for_input(&mut self) {
         let Some(Exchange { requests, .. }) = &self.exchange else {

@@ -217,8 +217,7 @@ impl Run<'_> {
             }
         }
         let (no_chunk, no_lookup, mut reader) = (never(), never(), None);
-        let exchange = self.exchange.as_ref();
-        let exchange = exchange.map_or_else(never, |exchange| exchange.events.clone());
+        let exchange = self.exchange_events();
         loop {
             self.act();
             // A host that has just ended makes room for others.
@@ -264,9 +263,7 @@ impl Run<'_> {
                     self.act();
                     return self.leave(reason);
                 },
-                recv(exchange) -> event => if let Ok(event) = event {
-                    self.on_exchange(event);
-                } else {
+                recv(exchange) -> event => if event.map(|event| self.on_exchange(event)).is_err() {
                     return self.fail(Failure::Exchange);
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {

@@ -1,0 +1,111 @@
+//! Keys that may copy, and where.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+use crate::harness::User;
+use crate::users::{no_home, nobody};
+
+/// A user whose own agent lets their key do what `options` say, and the directories of the test.
+fn restricted(options: &str) -> User {
+    let user = User::new();
+    for directory in ["in", "out", "other"] {
+        fs::create_dir(user.path(directory)).unwrap();
+    }
+    fs::write(user.path("f"), "f").unwrap();
+    fs::write(user.path("out/g"), "g").unwrap();
+    fs::write(user.path("other/secret"), "secret").unwrap();
+    symlink(user.path("other"), user.path("in/link")).unwrap();
+    symlink("../other/secret", user.path("out/link")).unwrap();
+    let options = options.replace("HOME", &user.home());
+    user.authorize(&options);
+    user
+}
+
+#[test]
+fn a_restricted_key_needs_copy() {
+    for options in ["allow=true", "allow=true copy=read:HOME/out"] {
+        let user = restricted(options);
+        let agent = user.agent();
+        let target = agent.target();
+        let place = format!("{target}:{}/in", user.home());
+        let outcome = user.udpctl(["cp", "f", &place]).outcome();
+        assert_eq!(outcome.status, 255);
+        let start = format!("udpctl: {target}: denied");
+        assert!(outcome.stderr.starts_with(&start), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_key_copies_beneath_the_directories_of_its_line_alone() {
+    let user = restricted("chat-only copy=write:HOME/in copy=read:HOME/out");
+    let agent = user.agent();
+    let (target, home) = (agent.target(), user.home());
+    let checked = user.udpagent(["check"]).outcome().stdout;
+    let checked = String::from_utf8(checked).unwrap();
+    let rules = format!("copies files by copy=write:{home}/in or copy=read:{home}/out\n");
+    assert!(checked.contains(&rules), "{checked}");
+    user.udpctl(["cp", "f", &format!("{target}:{home}/in")])
+        .run();
+    assert_eq!(fs::read(user.path("in/f")).unwrap(), b"f");
+    user.udpctl(["cp", &format!("{target}:{home}/out/g"), "."])
+        .run();
+    assert_eq!(fs::read(user.path("g")).unwrap(), b"g");
+    for path in ["out", "other/new", "in/../other", "in/link/new", "in/link"] {
+        let to = format!("{home}/{path}");
+        user.udpctl(["cp", "f", &format!("{target}:{to}")])
+            .stderr(format!(
+                "udpctl: {target}: {to}: this key may not copy there\n"
+            ))
+            .status(1)
+            .run();
+    }
+    for path in ["in/f", "other/secret", "out/link"] {
+        let from = format!("{home}/{path}");
+        user.udpctl(["cp", &format!("{target}:{from}"), "stolen"])
+            .stderr(format!(
+                "udpctl: {target}: {from}: this key may not copy there\n"
+            ))
+            .status(1)
+            .run();
+    }
+    assert!(!user.path("stolen").exists());
+    assert_eq!(fs::read_dir(user.path("other")).unwrap().count(), 1);
+}
+
+#[test]
+fn files_are_read_and_written_with_the_rights_of_the_keys_user() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("SKIPPED: only root can change to another user");
+    }
+    let user = restricted("user=nobody");
+    let permit = |path: &str, mode| {
+        fs::set_permissions(user.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permit(".", 0o755);
+    permit("in", 0o777);
+    permit("other/secret", 0o600);
+    let agent = user.agent();
+    let (target, home) = (agent.target(), user.home());
+    user.udpctl(["cp", "f", &format!("{target}:{home}/in")])
+        .stderr(no_home(&target))
+        .run();
+    let written = fs::metadata(user.path("in/f")).unwrap();
+    assert_eq!(written.uid(), nobody().uid);
+    for (from, to, failed) in [
+        ("f".to_owned(), format!("{target}:{home}/out"), "out/f"),
+        (
+            format!("{target}:{home}/other/secret"),
+            "stolen".into(),
+            "other/secret",
+        ),
+    ] {
+        user.udpctl(["cp", &from, &to])
+            .stderr(format!(
+                "udpctl: {target}: {home}/{failed}: Permission denied\n{}",
+                no_home(&target)
+            ))
+            .status(1)
+            .run();
+    }
+}
