@@ -257,20 +257,33 @@ fn an_invitation_of_a_useless_key_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_denial_over_the_network_gives_no_reason() {
+fn a_denial_over_the_network_names_the_kind_of_request_and_no_other_reason() {
     let user = User::new();
     user.authorize("allow=true");
     let agent = user.agent();
     let target = agent.target();
-    for args in [
-        &["--", "false"][..],
-        &["--env", "A=b", "--", "true"],
-        &["--user", "no-such-user", "--", "true"],
-        &["--cwd", "/", "--", "true"],
+    for (args, kind) in [
+        (&["--", "false"][..], ""),
+        (
+            &["--env", "A=b", "--", "true"],
+            ": this key may not set variables (--env)",
+        ),
+        (
+            &["--user", "no-such-user", "--", "true"],
+            ": this key may not run commands as that user (--user)",
+        ),
+        (
+            &["--user", "nobody", "--", "true"],
+            ": this key may not run commands as that user (--user)",
+        ),
+        (
+            &["--cwd", "/", "--", "true"],
+            ": this key may not choose the working directory (--cwd)",
+        ),
     ] {
         let args = [&["exec", &target], args].concat();
         user.udpctl(args)
-            .stderr(format!("udpctl: {target}: denied; request ID\n"))
+            .stderr(format!("udpctl: {target}: denied{kind}; request ID\n"))
             .status(255)
             .run();
     }

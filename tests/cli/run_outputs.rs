@@ -206,14 +206,16 @@ fn files_that_cannot_be_created_are_named_before_anything_is_sent() {
     for option in ["--joblog", "-o", "-e", "--log-dir"] {
         for (hosts, status) in [(&set, 1), (&targets[0], 255)] {
             exec(&user, &[option, "/proc/none/x", hosts, "--", "echo", "hi"])
-                .stderr("udpctl: /proc/none/x: No such file or directory (os error 2)\n")
+                .stderr(format!(
+                    "udpctl: {option} /proc/none/x: No such file or directory (os error 2)\n"
+                ))
                 .status(status)
                 .run();
         }
     }
     let limited = ["--limit", "1", "--joblog", "/proc/none/x"];
     exec(&user, &[&limited[..], &[&set, "--", "true"]].concat())
-        .stderr("udpctl: /proc/none/x: No such file or directory (os error 2)\n")
+        .stderr("udpctl: --joblog /proc/none/x: No such file or directory (os error 2)\n")
         .status(1)
         .run();
     let mine = user.udpctl(["jobs", "--mine"]).outcome();

@@ -110,7 +110,7 @@ fn status_and_stderr_of_ssh_are_those_of_the_command_and_255_is_ours() {
         .status(137)
         .run();
     ssh.run(&["no-such-user@127.0.0.1", "true"])
-        .stderr(format!("udpctl: {target}: denied; request ID\n"))
+        .stderr(format!("udpctl: {target}: denied: this key may not run commands as that user (--user); request ID\n"))
         .status(255)
         .run();
     ssh.run(&["-q", "-l", "no-such-user", "127.0.0.1", "true"])

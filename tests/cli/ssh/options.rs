@@ -59,7 +59,7 @@ fn a_failure_before_the_background_is_the_status() {
     let ssh = Ssh::new();
     let target = ssh.agent.target();
     ssh.run(&["-f", "no-such-user@127.0.0.1", "true"])
-        .stderr(format!("udpctl: {target}: denied; request ID\n"))
+        .stderr(format!("udpctl: {target}: denied: this key may not run commands as that user (--user); request ID\n"))
         .status(255)
         .run();
     ssh.run(&["-f", "127.0.0.1"])
