@@ -176,6 +176,7 @@ impl Supervisor {
         job.io.close(&self.registry);
         job.update_counters();
         job.status.phase = Phase::Ended { exit, streams_open };
+        self.clear_input(id);
         self.note(id);
         self.finished.push(id);
     }
@@ -296,6 +297,7 @@ impl Supervisor {
             job.update_counters();
             job.status.phase = Phase::Unkillable { streams_open };
             self.record_end(id);
+            self.clear_input(id);
             self.note(id);
         }
     }

@@ -194,7 +194,17 @@ impl Supervisor {
         self.table.remove(id);
     }
 
-    /// Forgets a settled job and gives its memory back.
+    /// Gives the memory of the input of a job back that has just ended. Not later: as soon as the front knows of the end, it may
+    /// write the input of another job there.
+    pub(super) fn clear_input(&mut self, id: JobId) {
+        if let Some(job) = self.table.get(id)
+            && job.io.inlet().accepted > 0
+        {
+            self.shared.inputs.clear(RingId(job.slot));
+        }
+    }
+
+    /// Forgets a settled job and gives the memory of its outputs back.
     fn forget(&mut self, now: Instant, id: JobId) {
         self.touch(id);
         let Some(job) = self.table.get(id) else {
@@ -205,7 +215,7 @@ impl Supervisor {
             return;
         }
         let written = Output::ALL.map(|output| job.io.outlet(output).end > 0);
-        let (slot, has_input) = (job.slot, job.io.inlet().accepted > 0);
+        let slot = job.slot;
         self.table.forget(now, id);
         if self.table.get(id).is_some_and(|job| job.child.is_none()) {
             self.table.remove(id);
@@ -217,9 +227,6 @@ impl Supervisor {
                     .outputs
                     .clear(child_io::output_ring(slot, output));
             }
-        }
-        if has_input {
-            self.shared.inputs.clear(RingId(slot));
         }
     }
 

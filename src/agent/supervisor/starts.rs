@@ -94,6 +94,7 @@ impl Supervisor {
             job.status.phase = Phase::Ended { exit, streams_open };
             job.status.stdin_closed = true;
             self.record_end(id);
+            self.clear_input(id);
             self.note(id);
         }
     }
@@ -346,6 +347,7 @@ impl Supervisor {
         job.io.close(&self.registry);
         job.update_counters();
         self.record_end(id);
+        self.clear_input(id);
         self.note(id);
     }
 

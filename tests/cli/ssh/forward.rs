@@ -100,6 +100,13 @@ fn over_unix(path: &Path, sent: &[u8]) -> Vec<u8> {
     exchange(stream, || half.shutdown(Shutdown::Write).unwrap(), sent)
 }
 
+/// Asserts that all bytes have come back.
+fn same(back: &[u8], sent: &[u8], way: &str) {
+    let first = std::iter::zip(back, sent).position(|(back, sent)| back != sent);
+    let lengths = (back.len(), sent.len());
+    assert!(back == sent, "{way}: {lengths:?}, differing from {first:?}");
+}
+
 #[test]
 fn megabytes_are_forwarded_both_ways_and_each_direction_ends_by_itself() {
     let ssh = Ssh::new();
@@ -116,9 +123,9 @@ fn megabytes_are_forwarded_both_ways_and_each_direction_ends_by_itself() {
     let option = format!("LocalForward={last}");
     let mut child = start(&ssh, &[&words[..], &[&option, "127.0.0.1"]].concat());
     let bytes = bytes();
-    assert!(over_tcp(local, &bytes) == bytes, "over TCP");
-    assert!(over_unix(&here, &bytes) == bytes, "a unix socket here");
-    assert!(over_unix(&third, &bytes) == bytes, "unix sockets");
+    same(&over_tcp(local, &bytes), &bytes, "over TCP");
+    same(&over_unix(&here, &bytes), &bytes, "a unix socket here");
+    same(&over_unix(&third, &bytes), &bytes, "unix sockets");
     assert_eq!(over_tcp(local, b""), b"");
     child.signal(Signal::INT);
     let (status, stderr) = child.wait();
