@@ -8,7 +8,8 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -16,6 +17,7 @@ use signal_hook::consts::{
     SIGABRT, SIGALRM, SIGBUS, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM,
     SIGTRAP, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
 };
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -45,6 +47,12 @@ static FINAL: AtomicU64 = AtomicU64::new(0);
 
 /// True once there is a channel.
 static HAS_CHANNEL: AtomicBool = AtomicBool::new(false);
+
+/// Longest time until a thread ends the process by a signal that was caught.
+const ENDING_TIME: Duration = Duration::from_secs(1);
+
+/// True once a signal was caught that ends the process while a child runs.
+static ENDING_BY_SIGNAL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Child that ends with this process.
 static CHILD: Mutex<Option<OwnedFd>> = Mutex::new(None);
@@ -123,13 +131,25 @@ pub fn with_child<T>(command: &mut Command, wait: impl FnOnce(&mut Child) -> T) 
         child
     };
     let result = wait(&mut child);
+    let signaled = ENDING_BY_SIGNAL.get();
+    if !HAS_CHANNEL.load(Ordering::SeqCst)
+        && signaled.is_some_and(|caught| caught.load(Ordering::SeqCst))
+    {
+        // A terminal has signaled both, and the child was first.
+        std::thread::sleep(ENDING_TIME);
+    }
     *CHILD.lock().unwrap_or_else(PoisonError::into_inner) = None;
     Ok(result)
 }
 
 /// Starts the thread that ends the child, and then the process, by a signal for which there is no channel.
 fn end_by_signals() -> io::Result<()> {
-    let mut signals = Signals::new(not_ignored([SIGINT, SIGTERM, SIGHUP]))?;
+    let signaled = ENDING_BY_SIGNAL.get_or_init(Arc::default);
+    let ours: Vec<i32> = not_ignored(ENDING).collect();
+    for &signal in &ours {
+        flag::register(signal, Arc::clone(signaled))?;
+    }
+    let mut signals = Signals::new(ours)?;
     let thread = std::thread::Builder::new().name("child".into());
     let thread = thread.spawn(move || {
         for signal in signals.forever() {

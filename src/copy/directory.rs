@@ -261,12 +261,13 @@ fn times(attributes: Attributes) -> Timestamps {
     }
 }
 
-/// Sets the permissions of an open item.
+/// Sets the permissions of an open item. A peer does not make a program run as the owner of its copy: the bits for that are
+/// not set.
 ///
 /// # Errors
 /// Of the system.
 pub fn set_mode(item: impl AsFd, mode: u32) -> Result<(), Errno> {
-    fs::fchmod(item, Mode::from_raw_mode(mode))
+    fs::fchmod(item, Mode::from_raw_mode(mode & 0o777))
 }
 
 /// Sets permissions and time of change of an open item.

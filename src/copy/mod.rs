@@ -29,6 +29,7 @@ mod parser;
 mod partial;
 mod receiver;
 mod report;
+mod requested;
 mod scope;
 mod sender;
 
@@ -39,6 +40,7 @@ pub use name::Name;
 pub use partial::PREFIX;
 pub use receiver::{Destination, Receiver};
 pub use report::{Report, Side};
+pub use requested::Requested;
 pub use scope::Scope;
 pub use sender::{Sender, Sources};
 

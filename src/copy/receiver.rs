@@ -22,6 +22,7 @@ use super::limits;
 use super::name::Name;
 use super::parser::{Parser, Part};
 use super::report::{Report, Side, join};
+use super::requested::Requested;
 use super::scope::Scope;
 
 /// Destination of a copy as its user names it.
@@ -89,6 +90,10 @@ pub struct Receiver {
     progress: u64,
     replies: BytesMut,
     reports: VecDeque<Report>,
+    /// Number of reports, with those that were taken.
+    reported: u64,
+    /// Items at the top that may come; any without it.
+    requested: Option<Requested>,
     /// Path of the item, for a person.
     path: Vec<u8>,
     is_done: bool,
@@ -139,10 +144,19 @@ impl Receiver {
             progress: 0,
             replies: BytesMut::new(),
             reports: VecDeque::new(),
+            reported: 0,
+            requested: None,
             path,
             is_done: false,
             is_broken: false,
         })
+    }
+
+    /// Accepts only these items at the top. Without them, a sender chooses their names, as the one who began the copy may.
+    #[must_use]
+    pub fn with_requested(mut self, requested: Requested) -> Self {
+        self.requested = Some(requested);
+        self
     }
 
     /// Returns the reply that a destination cannot be opened.
@@ -257,6 +271,9 @@ impl Receiver {
             }
             _ if !is_between => Err(Violation("an item inside a file")),
             FromSender::Directory { name, attributes } => {
+                if let Some(requested) = self.requested_at_top() {
+                    requested.take_directory(name.as_ref())?;
+                }
                 self.item += 1;
                 self.begin_directory(name, attributes)
             }
@@ -266,6 +283,10 @@ impl Receiver {
                 attributes,
                 target,
             } => {
+                // A later copy to the same destination would follow it.
+                if self.is_at_top() {
+                    return Err(Violation("a symbolic link at the top"));
+                }
                 self.item += 1;
                 self.write_link(name, attributes, &target);
                 Ok(())
@@ -275,6 +296,9 @@ impl Receiver {
                 attributes,
                 size,
             } => {
+                if let Some(requested) = self.requested_at_top() {
+                    requested.take_name(&name)?;
+                }
                 self.item += 1;
                 self.begin_file(name, attributes, size);
                 Ok(())
@@ -282,6 +306,17 @@ impl Receiver {
             FromSender::Done { troubles } => self.done(troubles),
             FromSender::Begin => Err(Violation("a second beginning")),
         }
+    }
+
+    /// Returns true if the next item is outside of all directories.
+    const fn is_at_top(&self) -> bool {
+        self.levels.is_empty() && self.ignored == 0
+    }
+
+    /// Returns the items that may come, if the next one is among them.
+    fn requested_at_top(&mut self) -> Option<&mut Requested> {
+        let is_at_top = self.is_at_top();
+        self.requested.as_mut().filter(|_| is_at_top)
     }
 
     /// Returns the name under which an item is written, and appends it to the path.
@@ -312,7 +347,8 @@ impl Receiver {
     }
 
     fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
-        if (self.reports.len() as u64) < limits::REPORTS {
+        if self.reported < limits::REPORTS {
+            self.reported += 1;
             self.reports.push_back(Report { path, fault, side });
         }
     }

@@ -84,6 +84,10 @@ pub struct Sender {
     result: Option<Counts>,
     is_refused: bool,
     reports: VecDeque<Report>,
+    /// Number of reports, with those that were taken.
+    reported: u64,
+    /// Item of the last HAVE.
+    last_had: u64,
 }
 
 impl Sender {
@@ -112,6 +116,8 @@ impl Sender {
             result: None,
             is_refused: false,
             reports: VecDeque::new(),
+            reported: 0,
+            last_had: 0,
         }
     }
 
@@ -148,6 +154,11 @@ impl Sender {
             }
             match FromReceiver::decode(kind, &payload)? {
                 Some(FromReceiver::Have { item, length, hash }) => {
+                    // Each one costs the hash of a part of the file.
+                    if item <= self.last_had {
+                        return Err(Violation("a second part of a file"));
+                    }
+                    self.last_had = item;
                     self.have = Some((item, length, hash));
                 }
                 Some(FromReceiver::Failed { item, fault, path }) => {
@@ -258,7 +269,8 @@ impl Sender {
     }
 
     fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
-        if (self.reports.len() as u64) < limits::REPORTS {
+        if self.reported < limits::REPORTS {
+            self.reported += 1;
             self.reports.push_back(Report { path, fault, side });
         }
     }

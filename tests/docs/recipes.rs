@@ -94,6 +94,8 @@ fn the_recipes_run() {
     fs::create_dir_all(fleet.path("srv/site")).unwrap();
     let key = fleet.run("UDPCTL_CONFIG_DIR=$PWD/bob udpctl id").0;
     fleet.write("bob.pub", &key);
+    let key = fleet.run("UDPCTL_CONFIG_DIR=$PWD/monitor udpctl id").0;
+    fleet.write("monitor.pub", &key);
     let agent = fleet.run("udpagent key").0;
     fleet.run(&format!("udpctl trust web1 {agent}"));
     // The three hosts are one, and the agent gives commands an environment of their own.

@@ -78,6 +78,10 @@ impl Policy {
                 (authorize_argv(options, exec)?, None)
             }
             Some(service) => {
+                // No request for a service has any of them.
+                if !exec.env.is_empty() || exec.cwd.is_some() || exec.terminal.is_some() {
+                    return Err(Denied::Command);
+                }
                 let is_own = user.is_some_and(|user| *user == own);
                 (None, authorize_service(options, service, is_own)?)
             }

@@ -3,7 +3,7 @@
 //! Invariant: facts that were too large to keep count against the command.
 
 use super::exec_policy::{authorize_argv, authorize_kind, authorize_service};
-use super::{Accounts, Admission, Denied, Grant, Pattern, Policy};
+use super::{Accounts, Admission, CopyGrant, Denied, Grant, Pattern, Policy};
 use crate::agent::limits::KEPT_ARGV;
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
@@ -23,6 +23,9 @@ pub struct RunningCommand {
     /// Built-in service that runs in the place of a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     service: Option<Service>,
+    /// Places that it may copy to and from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copy: Option<CopyGrant>,
 }
 
 impl RunningCommand {
@@ -50,6 +53,7 @@ impl RunningCommand {
             user: grant.user.clone(),
             pattern: grant.pattern.clone(),
             service: exec.service.clone(),
+            copy: grant.copy.clone(),
         }
     }
 }
@@ -78,7 +82,10 @@ impl Policy {
         let own = accounts.own_name();
         let pattern = command.pattern.as_ref();
         if let Some(service) = &command.service {
-            authorize_service(options, service, command.user == own)?;
+            // It has opened what it may reach.
+            if authorize_service(options, service, command.user == own)? != command.copy {
+                return Err(Denied::Copy);
+            }
         } else if !pattern.is_some_and(|pattern| options.allow.contains(pattern)) {
             authorize_kind(options, &command.exec)?;
             authorize_argv(options, &command.exec)?;

@@ -34,8 +34,8 @@ pub struct KillArgs {
     /// The jobs.
     #[command(flatten)]
     pub jobs: JobSetArgs,
-    /// Send SIGNAL, a name or a number, also written as -9 or -KILL; TERM and KILL end everything that the command
-    /// started
+    /// Send SIGNAL, a name or a number, also written as -9 or -KILL. Once TERM or KILL has ended the command, all that it
+    /// started ends; an interactive shell ignores TERM: use HUP
     #[arg(short, long, value_name = "SIGNAL", value_parser = signal, default_value = "TERM", add = ArgValueCompleter::new(candidates::signal))]
     pub signal: i32,
 }

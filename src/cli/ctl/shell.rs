@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::args::ContactTimeout;
 use super::attach::{self, AttachArgs};
+use super::candidates;
 use super::context::note;
 use super::exec::{self, Gone, exec_args};
 use super::job::{JobArgs, JobHost, JobPrefix, unique};
@@ -43,11 +45,11 @@ const NAME: &str = "udpctl-shell";
 #[command(after_help = EXAMPLES)]
 pub struct ShellArgs {
     /// Host: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(candidates::host))]
     pub target: Target,
     /// With --attach, request id of the shell or a unique prefix of it [default: the only one that was started on this
     /// machine and is still there]
-    #[arg(value_name = "JOB", requires = "attach")]
+    #[arg(value_name = "JOB", requires = "attach", add = ArgValueCompleter::new(candidates::job))]
     pub job: Option<JobPrefix>,
     /// Come back to a shell that was left: draw its screen and connect the keyboard again
     #[arg(long)]

@@ -51,6 +51,7 @@ impl HostCopy {
             Plan::Receive {
                 destinations,
                 preserve,
+                requested,
             } => {
                 let to = &destinations[index];
                 let destination = Destination {
@@ -60,7 +61,7 @@ impl HostCopy {
                 };
                 let receiver = Receiver::open(&destination, *preserve)
                     .map_err(|fault| (to.path.as_os_str().as_encoded_bytes().to_vec(), fault))?;
-                Engine::Receiver(Box::new(receiver))
+                Engine::Receiver(Box::new(receiver.with_requested(requested.clone())))
             }
         };
         Ok(Self {

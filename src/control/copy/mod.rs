@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 pub use self::worker::CopyThread;
 use crate::control::exec::Exchange;
-use crate::copy::Counts;
+use crate::copy::{Counts, Requested};
 
 /// Side of the controller in a copy.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub enum Plan {
         destinations: Vec<ReceiveTo>,
         /// True if permissions and times of change are those of the source.
         preserve: bool,
+        /// Items that the hosts may send.
+        requested: Requested,
     },
 }
 

@@ -15,6 +15,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt}
 use super::limits::{LINES, TURN};
 use crate::control::client::Client;
 use crate::control::exec::{Action, Output, RemoteJob, Report};
+use crate::escape;
 use crate::message::Outcome;
 use crate::net::Refusal;
 use crate::session::{Event, Ticket};
@@ -249,7 +250,9 @@ impl Connection {
             let line = String::from_utf8_lossy(&line[..length]).into_owned();
             match line.strip_prefix("end ").map(str::parse) {
                 Some(Ok(end)) => self.end = Some(end),
-                Some(Err(_)) | None => self.error = Some(line),
+                Some(Err(_)) | None => {
+                    self.error = Some(escape::line(line.as_bytes(), LINES).into_owned());
+                }
             }
         }
         self.lines.truncate(LINES);

@@ -125,11 +125,13 @@ fn a_directory_that_is_a_link_is_not_followed() {
     let area = Area::new();
     let content = Move::Data(3);
     let moves = [
-        Move::Frame(link("d", "../sibling")),
+        Move::Frame(directory("a")),
+        Move::Frame(link("d", "../../sibling")),
         Move::Frame(directory("d")),
         Move::Frame(file("kept", 3)),
         content,
         Move::Frame(FromSender::End(Hasher::hash(b"xxx"))),
+        Move::Frame(FromSender::Up),
         Move::Frame(FromSender::Up),
         Move::Frame(FromSender::Done { troubles: 0 }),
     ];
@@ -148,7 +150,8 @@ fn a_directory_nested_too_deeply_is_passed_over_with_all_that_is_in_it() {
     let mut nested = vec![directory("d"); depth];
     nested.push(link("l", "x"));
     nested.extend(vec![FromSender::Up; depth]);
-    nested.push(link("l", "x"));
+    nested.push(file("l", 0));
+    nested.push(FromSender::End(Hasher::hash(b"")));
     nested.push(FromSender::Done { troubles: 0 });
     let mut receiver = area.receiver("to", false);
     receiver.push(&frames(&nested)).unwrap();
@@ -227,12 +230,111 @@ fn a_receiver_that_lies_about_what_it_holds_gets_everything() {
     let mut copy = Copy::new(area.sender(&["from/f"]), area.receiver("to", false));
     copy.step();
     let mut have = BytesMut::new();
-    for length in [1 << 20, 3 << 20, u64::MAX] {
-        let (item, hash) = (1, [7; 32]);
-        FromReceiver::Have { item, length, hash }.put(&mut have);
-    }
+    let (item, length, hash) = (1, 3 << 20, [7; 32]);
+    FromReceiver::Have { item, length, hash }.put(&mut have);
     copy.sender.push(&have).unwrap();
+    // Each one costs the hash of a part of the file.
+    assert!(copy.sender.push(&have).is_err());
     copy.run();
     assert!(copy.sender.is_complete());
     assert_eq!(area.read("to/f"), area.read("from/f"));
+}
+
+#[test]
+fn a_receiver_that_asked_for_items_takes_no_others_and_none_twice() {
+    let sources = ["notes.txt".into(), "conf/".into(), "..".into()];
+    let not_asked = Violation("an item that was not asked for");
+    let no_directory = Violation("a directory that was not asked for");
+    let unnamed = || FromSender::Directory {
+        name: None,
+        attributes: PLAIN,
+    };
+    let (up, done) = (FromSender::Up, FromSender::Done { troubles: 0 });
+    for (recursive, stream, taken) in [
+        (true, vec![file(".bashrc", 0)], Err(not_asked)),
+        (true, vec![directory(".ssh")], Err(not_asked)),
+        (false, vec![directory("conf")], Err(no_directory)),
+        (false, vec![unnamed()], Err(no_directory)),
+        (
+            true,
+            vec![directory("conf"), up.clone(), directory("conf")],
+            Err(not_asked),
+        ),
+        (
+            true,
+            vec![unnamed(), up.clone(), unnamed()],
+            Err(no_directory),
+        ),
+        (
+            true,
+            vec![unnamed(), up.clone(), directory("conf"), file("any", 9)],
+            Ok(()),
+        ),
+        (false, vec![file("notes.txt", 9)], Ok(())),
+    ] {
+        let area = Area::new();
+        let requested = Requested::of(&sources, recursive);
+        let mut receiver = area.receiver("to", false).with_requested(requested);
+        assert_eq!(receiver.push(&frames(&stream)), taken, "{stream:?}");
+        receiver.leave();
+        area.assert_untouched();
+    }
+    // Whoever began the copy chooses names, but no links that a later copy would follow.
+    let area = Area::new();
+    let mut receiver = area.receiver("to", false);
+    let refused = Violation("a symbolic link at the top");
+    assert_eq!(
+        receiver.push(&frames(&[link("l", "/etc"), done])),
+        Err(refused)
+    );
+    assert!(area.names("to").is_empty());
+}
+
+#[test]
+fn no_permission_of_a_peer_makes_a_program_run_as_another_user() {
+    let area = Area::new();
+    let mut receiver = area.receiver("to", true);
+    let moves = [
+        Move::Frame(FromSender::Directory {
+            name: Name::new(b"d"),
+            attributes: Attributes {
+                mode: 0o3775,
+                ..PLAIN
+            },
+        }),
+        Move::Frame(FromSender::File {
+            name: Name::new(b"f").unwrap(),
+            attributes: Attributes {
+                mode: 0o6755,
+                ..PLAIN
+            },
+            size: 0,
+        }),
+        Move::Frame(FromSender::End(Hasher::hash(b""))),
+        Move::Frame(FromSender::Up),
+        Move::Frame(FromSender::Done { troubles: 0 }),
+    ];
+    receiver.push(&stream(&moves)).unwrap();
+    assert!(receiver.is_complete());
+    let mode = |path| area.at(path).metadata().unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("to/d"), mode("to/d/f")), (0o775, 0o755));
+}
+
+#[test]
+fn the_reports_of_a_copy_are_bounded_also_if_they_are_taken() {
+    let area = Area::new();
+    let mut receiver = area.receiver("to", false);
+    receiver.push(&frames(&[])).unwrap();
+    let trouble = FromSender::Trouble {
+        fault: Fault::Special,
+        path: b"x".to_vec(),
+    };
+    let mut bytes = BytesMut::new();
+    trouble.put(&mut bytes);
+    let mut taken = 0;
+    for _ in 0..2 * limits::REPORTS {
+        receiver.push(&bytes).unwrap();
+        taken += u64::from(receiver.next_report().is_some());
+    }
+    assert_eq!(taken, limits::REPORTS);
 }

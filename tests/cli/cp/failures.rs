@@ -63,6 +63,16 @@ fn what_is_wrong_here_is_found_before_a_host_is_contacted() {
             "f: Not a directory",
             255,
         ),
+        (
+            &["cp", "192.0.2.1:x", "192.0.2.1:y", "new"],
+            "new: no such directory; make it first",
+            255,
+        ),
+        (
+            &["cp", "192.0.2.1:x", "new/"],
+            "new/: no such directory; make it first",
+            255,
+        ),
         (&["cp", "f", "d"], "no place has a host: write HOST:PATH", 2),
         (
             &["cp", "f", ":x"],

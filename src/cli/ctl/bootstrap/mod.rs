@@ -31,7 +31,8 @@ Examples:
 const COPY: &str = "case $1 in /*) d=$1;; *) d=$HOME/$1;; esac; t=$d/.udpagent.$$; \
     mkdir -p \"$d\" || exit 3; trap \"rm -f \\\"$t\\\"\" EXIT; \
     cat >\"$t\" && test \"$(wc -c <\"$t\")\" -eq \"$2\" && chmod 755 \"$t\" || exit 4; \
-    \"$t\" --version </dev/null || exit 5; mv -f \"$t\" \"$d/udpagent\" || exit 3";
+    v=$(\"$t\" --version </dev/null) || exit 5; echo \"$v\"; \
+    case $v in \"udpagent \"*) ;; *) exit 6;; esac; mv -f \"$t\" \"$d/udpagent\" || exit 3";
 
 const PROBE: &str = include_str!("probe.sh");
 const START: &str = include_str!("start.sh");
@@ -150,6 +151,7 @@ impl Host<'_> {
             0 => {}
             3 => bail!("{dir} cannot be written there; name another directory: --dir DIR"),
             4 => bail!("{dir}/udpagent did not arrive complete; is there space?"),
+            6 => bail!("{file}: not udpagent; nothing was replaced"),
             5 => bail!(
                 "{file} does not run there; build it for that system, as with --target {machine}-unknown-linux-musl, \
                  and name it: --agent FILE"

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +13,7 @@ use crate::cli::ctl::context::note;
 use crate::control::copy::{Plan, ReceiveTo};
 use crate::control::exec::host_file_name;
 use crate::control::targets::Expression;
-use crate::copy::{Destination, Fault, Receiver, Scope};
+use crate::copy::{Destination, Fault, Receiver, Requested, Scope};
 use crate::message::CopyWork;
 use crate::message::limits::COPIED_PATHS;
 
@@ -158,6 +159,7 @@ impl Copying {
             }
             Direction::Down { from, to } => {
                 let is_directory = from.len() > 1;
+                let sources: Vec<PathBuf> = from.iter().map(PathBuf::from).collect();
                 let mut destinations = Vec::new();
                 for label in labels {
                     destinations.push(destination(to, label, labels.len() > 1, is_directory)?);
@@ -165,6 +167,7 @@ impl Copying {
                 Ok(Some(Plan::Receive {
                     destinations,
                     preserve: args.preserve,
+                    requested: Requested::of(&sources, args.recursive),
                 }))
             }
         }
@@ -191,6 +194,11 @@ fn destination(
     is_directory: bool,
 ) -> Result<ReceiveTo> {
     let mut path = to.to_owned();
+    let needs_directory =
+        is_directory || is_one_of_several || to.as_os_str().as_bytes().ends_with(b"/");
+    if needs_directory && !to.exists() {
+        bail!("{}: no such directory; make it first", to.display());
+    }
     if is_one_of_several {
         path.push(host_file_name(label, ""));
         if !path.is_dir() {

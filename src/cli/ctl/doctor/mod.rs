@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use self::checks::{Check, Diagnosis, State};
 use super::args::HostOptions;
+use super::candidates;
 use super::context::{Context, is_watched, print};
 use crate::control::targets::Expression;
 use crate::duration;
@@ -35,7 +37,7 @@ Examples:
 pub struct DoctorArgs {
     /// Agents: HOST, HOST:PORT, [IPv6]:PORT or a set as web[01-40] or @GROUP; the default port is 7000
     #[arg(
-        value_name = "TARGET",
+        value_name = "TARGET", add = ArgValueCompleter::new(candidates::set),
         required_unless_present_any = ["hosts", "group", "all_hosts", "hostfile"]
     )]
     pub targets: Vec<Expression>,
