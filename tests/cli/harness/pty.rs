@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -95,14 +96,17 @@ impl Pty {
     }
 
     /// Reads what is written next. Returns false at the end.
+    #[track_caller]
     fn read(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = left.try_into().unwrap();
         let window = self.window.as_mut().expect("the window is open");
-        let _ = poll(
-            &mut [PollFd::new(&window.as_fd(), PollFlags::IN)],
-            Some(&left),
-        );
+        let descriptor = window.as_fd();
+        let is_ready = || poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&left));
+        let ready = retry_on_intr(is_ready).unwrap();
+        // A read would wait for ever.
+        assert!(ready > 0, "nothing more in time: {:?}", self.rest());
+        let window = self.window();
         let mut bytes = [0; 4096];
         // EIO once nobody has the terminal open.
         let length = window.read(&mut bytes).unwrap_or(0);

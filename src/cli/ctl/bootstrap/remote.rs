@@ -24,7 +24,7 @@ pub struct Remote {
     pub destination: String,
 }
 
-/// What a script has printed, and how it ended.
+/// Output and exit status of a script.
 pub struct Printed {
     text: String,
     status: ExitStatus,

@@ -62,7 +62,7 @@ pub(super) struct Check {
     pub(super) name: &'static str,
     pub(super) state: State,
     pub(super) found: String,
-    /// What to do next.
+    /// Advice to the user.
     pub(super) next: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What follows the words of a command line of ssh(1), for completions.
+//! Kind of the word after those of a command line of ssh(1), for completions.
 //!
 //! Not the meaning of the words, which [`CommandLine`](super::command_line::CommandLine) has. Invariant: a word is taken for
 //! an option, a value, the destination or the command exactly as there.
