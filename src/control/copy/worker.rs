@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::host_copy::HostCopy;
 use super::{CopyConfig, HostResult, Plan, total};
@@ -19,16 +19,20 @@ use crate::escape;
 
 /// The thread.
 #[derive(Debug)]
-pub struct CopyThread(JoinHandle<Vec<HostResult>>);
+pub struct CopyThread(Receiver<Vec<HostResult>>);
 
 impl CopyThread {
     /// Waits for its end, after the run has dropped its [`Exchange`], and returns the results of the tasks in their order.
+    /// `None` if it has not ended `within` a time, as while a file system does not answer.
     ///
     /// # Panics
     /// If the thread has panicked, which ends the program anyway.
     #[must_use]
-    pub fn results(self) -> Vec<HostResult> {
-        self.0.join().expect("a panic ends the program")
+    pub fn results(self, within: Option<Duration>) -> Option<Vec<HostResult>> {
+        match within {
+            Some(time) => self.0.recv_timeout(time).ok(),
+            None => Some(self.0.recv().expect("a panic ends the program")),
+        }
     }
 }
 
@@ -46,8 +50,12 @@ pub(super) fn start(config: CopyConfig) -> io::Result<(Exchange, CopyThread)> {
         meter: Arc::clone(&meter),
     };
     let thread = std::thread::Builder::new().name("files".into());
-    let handle = thread.spawn(move || Worker::new(config, events, meter).run(&requests))?;
-    Ok((exchange, CopyThread(handle)))
+    let (results, ended) = bounded(1);
+    thread.spawn(move || {
+        // Nobody waits for the results of a run that was left.
+        let _ = results.send(Worker::new(config, events, meter).run(&requests));
+    })?;
+    Ok((exchange, CopyThread(ended)))
 }
 
 struct Worker {
@@ -184,4 +192,19 @@ fn line(path: &[u8], fault: Fault) -> String {
 
 fn shown(path: &[u8]) -> String {
     escape::line(path, limits::NOTE).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_does_not_end_is_waited_for_only_so_long() {
+        let (results, ended) = bounded(1);
+        let within = Some(Duration::ZERO);
+        assert_eq!(CopyThread(ended.clone()).results(within), None);
+        results.send(vec![HostResult::default()]).unwrap();
+        let results = CopyThread(ended).results(within);
+        assert_eq!(results, Some(vec![HostResult::default()]));
+    }
 }
