@@ -90,6 +90,18 @@ impl Pty {
         self.seen += at + wanted.len();
     }
 
+    /// Waits until all that is wanted was written, in any order, after what was waited for before.
+    #[track_caller]
+    pub fn shows_all(&mut self, wanted: &[&str]) {
+        let before = self.seen;
+        let end = |wanted: &&str| {
+            self.seen = before;
+            self.shows(wanted);
+            self.seen
+        };
+        self.seen = wanted.iter().map(end).max().unwrap_or(before);
+    }
+
     /// Text behind what was waited for.
     pub fn rest(&self) -> &str {
         &self.written[self.seen..]
@@ -140,11 +152,16 @@ impl Pty {
     }
 
     /// Waits until the program is stopped.
-    pub fn waits_for_a_stop(&self) {
+    #[track_caller]
+    pub fn waits_for_a_stop(&mut self) {
         let (_, status) = waitpid(Some(self.pid()), WaitOptions::UNTRACED)
             .unwrap()
             .unwrap();
-        assert!(status.stopped(), "{status:?}");
+        if !status.stopped() {
+            let deadline = Instant::now() + DEADLINE;
+            while self.read(deadline) {}
+            panic!("{status:?}: {:?}", self.rest());
+        }
     }
 
     /// Waits for the end of the program, reading what it writes. Returns the status as a shell shows it.
