@@ -12,10 +12,17 @@ use super::limits;
 /// Zeros to hash in the place of a hole.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
+/// Bytes that are hashed at a time: BLAKE3 hashes up to 16 chunks of 1024 bytes side by side, but only if they begin at a
+/// multiple of that, and what arrives from a stream does not.
+const BLOCK: usize = 16 << 10;
+
 /// Hash of a content that is not complete.
 #[derive(Clone, Debug)]
 pub struct Hasher {
+    /// Of whole blocks.
     inner: blake3::Hasher,
+    /// Bytes behind them, fewer than a block.
+    rest: Vec<u8>,
     length: u64,
 }
 
@@ -23,6 +30,7 @@ impl Default for Hasher {
     fn default() -> Self {
         Self {
             inner: blake3::Hasher::new(),
+            rest: Vec::new(),
             length: 0,
         }
     }
@@ -42,9 +50,22 @@ impl Hasher {
     }
 
     /// Adds bytes.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.inner.update(bytes);
+    pub fn add(&mut self, mut bytes: &[u8]) {
         self.length = self.length.saturating_add(bytes.len() as u64);
+        if !self.rest.is_empty() {
+            let missing = (BLOCK - self.rest.len()).min(bytes.len());
+            let (first, behind) = bytes.split_at(missing);
+            self.rest.extend_from_slice(first);
+            bytes = behind;
+            if self.rest.len() < BLOCK {
+                return;
+            }
+            self.inner.update(&self.rest);
+            self.rest.clear();
+        }
+        let (blocks, rest) = bytes.split_at(bytes.len() / BLOCK * BLOCK);
+        self.inner.update(blocks);
+        self.rest.extend_from_slice(rest);
     }
 
     /// Adds zeros.
@@ -75,7 +96,8 @@ impl Hasher {
     /// Returns the hash of what was added.
     #[must_use]
     pub fn finish(&self) -> Hash {
-        self.inner.finalize().into()
+        let mut whole = self.inner.clone();
+        whole.update(&self.rest).finalize().into()
     }
 }
 
@@ -90,4 +112,26 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Fault>
             // The only other error is that of an early end.
             None => Fault::Changed,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_does_not_depend_on_how_the_bytes_arrive() {
+        let content: Vec<u8> = (0..=250).cycle().take(5 * BLOCK).collect();
+        let whole = Hasher::hash(&content);
+        for step in [1, 7, 1024, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
+            let mut hasher = Hasher::default();
+            for part in content.chunks(step) {
+                hasher.add(part);
+                let end = usize::try_from(hasher.length()).unwrap();
+                if step >= 1024 {
+                    assert_eq!(hasher.finish(), Hasher::hash(&content[..end]));
+                }
+            }
+            assert_eq!(hasher.finish(), whole, "{step} bytes at a time");
+        }
+    }
 }
