@@ -59,6 +59,8 @@ impl Programs {
         let ready = daemon.line(" listens on ");
         let key = ready.split(' ').find(|word| word.starts_with("ua1:"));
         let address = ready.rsplit(' ').next().expect("a line has a last word");
+        // An agent at all addresses is at this one, too.
+        let address = &address.replace("0.0.0.0", "127.0.0.1");
         let key = key.expect("it prints its key");
         let agent = Agent {
             programs: self,
@@ -104,7 +106,8 @@ impl Agent<'_> {
         [self.address.clone(), self.key.clone(), identity.to_owned()]
     }
 
-    fn udpctl(&self) -> Command {
+    /// The controller's program.
+    pub fn udpctl(&self) -> Command {
         let udpctl = self.programs.udpctl.as_ref();
         at_home(self.controller.command(udpctl), self.home.path())
     }

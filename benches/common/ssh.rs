@@ -42,7 +42,7 @@ impl Ssh {
         let configuration = format!(
             "ListenAddress {address}\nPort {PORT}\nHostKey {path}/host\nAuthorizedKeysFile {path}/user.pub\n\
              StrictModes no\nPermitRootLogin yes\nUsePAM no\nUseDNS no\nPidFile none\nMaxStartups 1000\n\
-             SetEnv SHLVL=2\n"
+             SetEnv SHLVL=2\nSubsystem sftp internal-sftp\n"
         );
         std::fs::write(directory.join("sshd_config"), configuration)
             .expect("the temporary directory has room");
