@@ -155,12 +155,22 @@ impl Target {
         Some(Self::new(parse_ipv6(host)?, port))
     }
 
-    /// Resolves the name. May take seconds.
+    /// Resolves the name. The unspecified address is this machine, as for connect(2); the answer would come from the loopback
+    /// address. May take seconds.
     ///
     /// # Errors
     /// [`ResolveError`] if there is no address.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        resolve(&self.host, self.port)
+        let mut addresses = resolve(&self.host, self.port)?;
+        for address in &mut addresses {
+            if address.ip().is_unspecified() {
+                address.set_ip(match address {
+                    SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+        }
+        Ok(addresses)
     }
 }
 

@@ -125,6 +125,15 @@ fn an_address_resolves_to_itself_and_localhost_to_loopback() {
 }
 
 #[test]
+fn the_unspecified_address_of_a_target_is_this_machine() {
+    for (text, address) in [("0.0.0.0:9", "127.0.0.1:9"), ("[::]:9", "[::1]:9")] {
+        let address: SocketAddr = address.parse().unwrap();
+        assert_eq!(target(text).resolve().unwrap(), [address]);
+        assert_ne!(bind(text).resolve().unwrap(), [address]);
+    }
+}
+
+#[test]
 fn a_name_that_cannot_be_resolved_is_named_in_the_error() {
     // RFC 6761 §6.4: "invalid" has no names.
     let error = target("no.such.invalid").resolve().unwrap_err();
