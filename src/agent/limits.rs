@@ -206,9 +206,13 @@ pub const PLAIN_MEMORY: Duration = Duration::from_secs(600);
 /// Typed lines sent to plain-text peers in a second: enough for a person, not for a pipe.
 pub const PLAIN_TYPED: u32 = 10;
 
-/// Time in which the same text from the same plain-text peer is answered once, so that two programs
-/// that answer each other with a fixed text fall silent.
-pub const REPLY_ONCE: Duration = Duration::from_secs(2);
+/// Times that the same text from the same plain-text peer is answered in succession, beyond one in each
+/// [`REPLY_AGAIN`]: more than a person repeats a line, and so few that two programs that answer each other with a fixed
+/// text fall silent at once.
+pub const REPLIES_SAME: u32 = 5;
+
+/// Time after which a text that was answered [`REPLIES_SAME`] times is answered once more.
+pub const REPLY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Automatic replies in a second, to all peers together.
 pub const REPLIES: u32 = 50;

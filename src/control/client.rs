@@ -73,7 +73,7 @@ impl Client {
     /// # Errors
     /// If neither family can be bound, or the system has no randomness.
     pub fn open(identity: SecretKey) -> io::Result<Self> {
-        Self::start(identity, None)
+        Self::run(net::bind_udp(&UNSPECIFIED)?.carriers, identity, None)
     }
 
     /// Does the same for contacts to `addresses` alone: a family without one of them needs no socket, which the first
@@ -99,17 +99,24 @@ impl Client {
         Self::run(carriers, identity, None)
     }
 
-    /// Does the same for plain text that `sink` admits, with a key that is not kept.
+    /// Does the same for plain text with one host that `sink` admits, from sockets at `binds` or at any port. The key is not
+    /// kept. The network's reports that the host is not reached are events.
     ///
     /// # Errors
-    /// As [`Client::open`].
-    pub fn open_plain(sink: Box<dyn PlainSink>) -> io::Result<Self> {
+    /// As [`Client::open`]; also if an address of `binds` cannot be bound.
+    pub fn open_plain(sink: Box<dyn PlainSink>, binds: &[SocketAddr]) -> io::Result<Self> {
         let identity = SecretKey::generate(&mut net::rng()?);
-        Self::start(identity, Some(sink))
-    }
-
-    fn start(identity: SecretKey, plain: Option<Box<dyn PlainSink>>) -> io::Result<Self> {
-        Self::run(net::bind_udp(&UNSPECIFIED)?.carriers, identity, plain)
+        let binds = if binds.is_empty() {
+            &UNSPECIFIED
+        } else {
+            binds
+        };
+        let mut carriers = net::bind_udp(binds)?.carriers;
+        for carrier in &mut carriers {
+            // Without the reports, the text is lost without notice.
+            let _ = carrier.report_refusals();
+        }
+        Self::run(carriers, identity, Some(sink))
     }
 
     fn run(

@@ -199,6 +199,16 @@ pub const UNDELIVERED_TEXT: usize = 200;
 /// Time for which answers to plain text are awaited after the end of input. They may never come.
 pub const PLAIN_LINGER: Duration = Duration::from_secs(1);
 
+/// Time for which a report of a closed port is awaited after plain text was sent: a round trip of most paths, and the delay
+/// between two addresses of a host (RFC 8305, section 5).
+pub const PLAIN_REPORT: Duration = Duration::from_millis(250);
+
+/// Hosts that plain text is sent to at a time. Each has a socket for each of its addresses that was tried.
+pub const PLAIN_HOSTS: usize = 64;
+
+/// Addresses of a host that are tried with plain text, as many as with sessions.
+pub const PLAIN_ADDRESSES: usize = crate::session::limits::PATHS;
+
 /// Bytes of a command line that the journal of requests keeps: enough to recognise it.
 pub const JOURNAL_ARGV: usize = 1 << 10;
 

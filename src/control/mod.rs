@@ -25,6 +25,8 @@ pub mod known_agents;
 pub mod limits;
 pub mod lookups;
 pub mod name_set;
+#[cfg(feature = "cli")]
+pub mod plain_send;
 pub mod queries;
 pub mod query;
 #[cfg(feature = "cli")]

@@ -168,3 +168,41 @@ fn a_message_that_a_screen_has_painted_over_is_written_again_when_the_terminal_i
     pty.shows(&message);
     assert_eq!(pty.wait(), Some(0), "{}", pty.rest());
 }
+
+#[test]
+fn plain_text_goes_to_the_one_of_two_addresses_that_is_open() {
+    if !is_possible() {
+        return;
+    }
+    for host in ["127.0.0.1", "[::1]"] {
+        let user = User::new();
+        let address = format!("{host}:{}", port_to_keep());
+        let mut agent = Agent::start(&user, &["--bind", &address, "--reply", "OK...{text}"]);
+        let twin = format!("twin:{}", agent.port_of(host));
+        let mut shown = |text: &str| {
+            let end = format!(" (unverified): {text}");
+            agent.child.stdout_line(|line| line.ends_with(&end));
+        };
+        let send = ["send", "--plain", &twin, "--", "sent"];
+        Test::new(udpctl(&user, &send)).run();
+        shown("sent");
+        let ask = [
+            "send",
+            "--plain",
+            "--reply-wait",
+            "60s",
+            &twin,
+            "--",
+            "asked",
+        ];
+        Test::new(udpctl(&user, &ask)).stdout("OK...asked\n").run();
+        shown("asked");
+        let mut chat = Child::start(udpctl(&user, &["chat", "--plain", &twin]));
+        chat.type_in("typed\n");
+        chat.stdout_line(|line| line == format!("{address} (unverified): OK...typed"));
+        shown("typed");
+        chat.type_in("quit\n");
+        let (status, stderr) = chat.wait();
+        assert!(status.success(), "{stderr}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Plain-text datagrams: shown in one escaped line, answered only if configured.
 
+mod tutorials;
+
 use std::net::UdpSocket;
 
 use crate::harness::{Agent, DEADLINE, User};
@@ -60,6 +62,42 @@ fn a_plain_text_reply_is_sent_only_if_configured() {
     let mut buffer = [0; 100];
     let (length, _) = peer.recv_from(&mut buffer).unwrap();
     assert_eq!(&buffer[..length], b"OK...hello");
+}
+
+#[test]
+fn a_closed_port_is_named_and_plain_text_to_it_fails() {
+    let user = User::new();
+    let closed = peer().local_addr().unwrap();
+    let refused = "nothing listens there (port unreachable)";
+    for wait in [&[][..], &["--reply-wait", "60s"]] {
+        let target = closed.to_string();
+        user.udpctl([&["send", "--plain"], wait, &[&target, "--", "hello"]].concat())
+            .stderr(format!(
+                "udpctl: {closed}: not delivered: {closed}: {refused}\n"
+            ))
+            .status(4)
+            .run();
+    }
+    user.udpctl(["chat", "--plain", &closed.to_string()])
+        .stdin("hello\n")
+        .stderr(format!("* not delivered: {closed}: {refused}\n"))
+        .status(255)
+        .run();
+    // The other target gets it all the same.
+    let open = peer();
+    let address = open.local_addr().unwrap();
+    let targets = [closed.to_string(), address.to_string()];
+    let options = ["send", "--plain", "--no-newline"];
+    user.udpctl([&options[..], &[&targets[0], &targets[1], "--", "hello"]].concat())
+        .stderr(format!(
+            "udpctl: {closed}: not delivered: {closed}: {refused}\n"
+        ))
+        .status(4)
+        .run();
+    let mut buffer = [0; 100];
+    assert_eq!(open.recv(&mut buffer).unwrap(), 5);
+    let encrypted = ["send", "--reply-wait", "1s", "web1", "--", "hello"];
+    assert_eq!(user.udpctl(encrypted).outcome().status, 2);
 }
 
 #[test]

@@ -19,13 +19,15 @@ mod line;
 mod member;
 mod name;
 mod plain;
+mod reply_template;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 pub use line::Line;
-pub use plain::{BareTemplate, PlainLimiter, ReplyTemplate};
+pub use plain::PlainLimiter;
+pub use reply_template::{BareTemplate, ReplyTemplate};
 
 use self::member::{Member, TooSlow, Weight};
 use self::plain::PlainChat;

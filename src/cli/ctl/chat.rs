@@ -4,9 +4,12 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
+use crossbeam_channel::Receiver;
 
 use super::args::ContactTimeout;
 use super::candidates;
@@ -14,8 +17,9 @@ use super::context::Context;
 use super::unanswered::Unanswered;
 use crate::control::chat::{self, PlainSource};
 use crate::control::client::Client;
-use crate::control::signals;
-use crate::net::Target;
+use crate::control::{limits, signals};
+use crate::duration;
+use crate::net::{Bind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +40,12 @@ pub struct ChatArgs {
     /// Exchange bare datagrams, for example with netcat: not encrypted, delivery unknown
     #[arg(long)]
     pub plain: bool,
+    /// Send from ADDRESS or :PORT, for a peer that has to know it beforehand [default: any port]
+    #[arg(long, value_name = "ADDRESS", requires = "plain")]
+    pub bind: Option<Bind>,
+    /// Wait for TIME for answers after the end of piped input [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "plain")]
+    pub linger: Option<Duration>,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -47,12 +57,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
     let mut context = Context::new()?;
     let target = context.target(&args.target)?;
     if args.plain {
-        let addresses = target.resolve()?;
-        let client = Client::open_plain(Box::new(PlainSource::new(&addresses)))?;
-        let path = client.paths(&addresses)?[0];
-        let status = chat::chat_plain(&client, path, &signals)?;
-        client.close();
-        return Ok(status);
+        return plain(args, &target, &signals);
     }
     let (client, resolver, host) = context.network_of_one(&target)?;
     let (label, is_met) = (target.label(), host.ticket.is_some());
@@ -72,6 +77,28 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         unanswered: &unanswered,
     };
     let status = chat::chat(&client, host, &options)?;
+    client.close();
+    Ok(status)
+}
+
+/// Chats in plain text.
+fn plain(args: &ChatArgs, target: &Target, signals: &Receiver<i32>) -> Result<u8> {
+    let addresses = target.resolve()?;
+    let binds = match &args.bind {
+        Some(bind) => bind.resolve()?,
+        None => Vec::new(),
+    };
+    let client = Client::open_plain(Box::new(PlainSource::new(&addresses)), &binds);
+    let client = match &args.bind {
+        Some(bind) => client.with_context(|| format!("cannot bind {bind}"))?,
+        None => client?,
+    };
+    let paths = client.paths(&addresses)?;
+    let options = chat::PlainOptions {
+        signals,
+        linger: args.linger.unwrap_or(limits::PLAIN_LINGER),
+    };
+    let status = chat::chat_plain(&client, paths, &options)?;
     client.close();
     Ok(status)
 }

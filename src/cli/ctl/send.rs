@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::io::Read as _;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -14,27 +15,29 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::args::{ContactTimeout, HostOptions};
 use super::candidates;
-use super::context::{Context, Network, is_watched, note, note_of};
+use super::context::{Context, Network, is_watched, note, note_of, print};
 use super::fleet::Count;
 use super::unanswered::Unanswered;
-use crate::control::chat::{self, PlainSource};
 use crate::control::chat_client::End;
-use crate::control::client::Client;
 use crate::control::exec::summary::Fate;
+use crate::control::host_resolver::resolve_all;
+use crate::control::plain_send::{self, PlainAnswer, PlainHost, PlainResult};
 use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::control::targets::Expression;
+use crate::duration;
 use crate::message::limits::CHAT_TEXT;
-use crate::message::status::{SUCCESS, UDPCTL_FAILURE, USAGE};
-use crate::net::Target;
+use crate::message::status::{SOME_UNKNOWN, SUCCESS, UDPCTL_FAILURE, USAGE};
 use crate::net::limits::PLAIN;
+use crate::net::{PlainText, Target, families_in_turn};
 
 const EXAMPLES: &str = "\
 Examples:
   udpctl send web1 web2 -- maintenance at noon
   uptime | udpctl send web1 -- -
   udpctl send -g web --quorum 80% -- 'new release'
-  udpctl send --plain localhost:7000 -- hello";
+  udpctl send --plain localhost:7000 -- hello
+  udpctl send --plain --reply-wait 2s localhost:7000 -- hello";
 
 /// `udpctl send`
 #[derive(Args, Debug)]
@@ -58,6 +61,12 @@ pub struct SendArgs {
     /// Send a bare datagram, for example to netcat: not encrypted, delivery unknown
     #[arg(long)]
     pub plain: bool,
+    /// Print the first answer of each target within TIME; exit with 4 if there is none
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "plain")]
+    pub reply_wait: Option<Duration>,
+    /// Do not end the datagram with a line feed
+    #[arg(long, requires = "plain")]
+    pub no_newline: bool,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -119,7 +128,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     }
     let text = text(args)?;
     if args.plain {
-        return send_plain(&targets, &text);
+        return send_plain(args, &targets, &text);
     }
     let mut count = Count::new(targets.iter().map(Target::label));
     let Network {
@@ -182,21 +191,53 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     })
 }
 
-/// Sends bare datagrams, whose delivery is unknown.
-fn send_plain(targets: &[Target], text: &str) -> Result<u8> {
-    let client = Client::open_plain(Box::new(PlainSource::new(&[])))?;
-    let mut paths = Vec::new();
-    for target in targets {
-        let addresses = target.resolve()?;
-        paths.push(
-            client
-                .paths(&addresses)
-                .context(target.label().to_owned())?[0],
-        );
+/// Sends bare datagrams, whose delivery is unknown. Returns [`SOME_UNKNOWN`] if a target refused its datagram or did
+/// not answer in time.
+fn send_plain(args: &SendArgs, targets: &[Target], text: &str) -> Result<u8> {
+    let newline = if args.no_newline { "" } else { "\n" };
+    let datagram = format!("{text}{newline}");
+    let mut status = SUCCESS;
+    let mut hosts = Vec::new();
+    for (target, resolved) in std::iter::zip(targets, resolve_all(targets)) {
+        let label = target.label().to_owned();
+        match resolved {
+            Ok(addresses) => hosts.push(PlainHost {
+                label,
+                addresses: families_in_turn(&addresses).collect(),
+            }),
+            Err(error) => {
+                note_of(&label, &format!("not delivered: {error}"));
+                status = SOME_UNKNOWN;
+            }
+        }
     }
-    chat::send_plain(&client, &paths, text)?;
-    client.close();
-    Ok(0)
+    let is_several = targets.len() > 1;
+    let mut printed = Ok(());
+    let answered = |index: usize, result: PlainResult| match result {
+        Ok(None) => {}
+        Ok(Some(PlainAnswer { text, length })) => {
+            let text = PlainText {
+                text: &text,
+                length,
+            };
+            let label = &hosts[index].label;
+            let line = if is_several {
+                format!("{label}: {text}\n")
+            } else {
+                format!("{text}\n")
+            };
+            if printed.is_ok() {
+                printed = print(&line);
+            }
+        }
+        Err(failure) => {
+            note_of(&hosts[index].label, &failure.to_string());
+            status = SOME_UNKNOWN;
+        }
+    };
+    plain_send::send_plain(&hosts, datagram.as_bytes(), args.reply_wait, answered)?;
+    printed?;
+    Ok(status)
 }
 
 /// Returns the class under which a message is counted.
@@ -214,7 +255,11 @@ const fn fate(delivered: &Result<u32, End>) -> Fate {
 
 /// Returns the message: the words as typed, or all of stdin without its last line break.
 fn text(args: &SendArgs) -> Result<String> {
-    let most = if args.plain { PLAIN - 1 } else { CHAT_TEXT };
+    let most = match (args.plain, args.no_newline) {
+        (true, true) => PLAIN,
+        (true, false) => PLAIN - 1,
+        (false, _) => CHAT_TEXT,
+    };
     let mut text = args.text.join(" ");
     if text == "-" {
         text.clear();

@@ -14,7 +14,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
-pub use plain::{PlainSource, chat_plain, send_plain};
+pub use plain::{PlainOptions, PlainSource, chat_plain};
 
 use self::screen::{Screen, Typed};
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};

@@ -1,11 +1,12 @@
-//! `udpctl chat --plain` and `send --plain`: datagrams of plain text, to netcat, a script, or an agent.
+//! `udpctl chat --plain`: datagrams of plain text, to netcat, a script, or an agent.
 //!
-//! Without encryption, authentication and receipts. Invariant: every line that was received is marked as unverified.
+//! Without encryption, authentication and receipts. Invariants: every line that was received is marked as unverified; a
+//! report that a line was not delivered is shown and changes the exit status.
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, never, select};
@@ -14,9 +15,10 @@ use signal_hook::consts::SIGTSTP;
 use super::screen::{Screen, Typed};
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
+use crate::control::contact::refusal_words;
 use crate::control::limits;
 use crate::net::limits::PLAIN;
-use crate::net::{self, Event, PlainSink};
+use crate::net::{self, Event, PlainSink, Refusal, RefusalReason};
 use crate::peer_addr::PeerAddr;
 use crate::session::Path;
 use crate::time;
@@ -39,128 +41,176 @@ impl PlainSink for PlainSource {
     }
 }
 
-/// Sends each line to `path` in a datagram of its own and shows the answers until the user leaves. Returns the exit
+/// Settings of a chat in plain text.
+pub struct PlainOptions<'a> {
+    /// Signals that end the chat.
+    pub signals: &'a Receiver<i32>,
+    /// Time for which answers are awaited after the end of input.
+    pub linger: Duration,
+}
+
+/// Sends each line in a datagram of its own and shows the answers until the user leaves. `paths` are the addresses of the
+/// peer, best first and not empty; the next one is used when one is refused before anything was heard. Returns the exit
 /// status.
 ///
 /// # Errors
 /// If the terminal cannot be set up.
-pub fn chat_plain(client: &Client, path: Path, signals: &Receiver<i32>) -> io::Result<u8> {
+pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>) -> io::Result<u8> {
     let mut screen = Screen::open("(unverified) > ")?;
-    let shown = path.remote;
+    let shown = paths[0].remote;
     if screen.is_terminal() {
         screen.note(&format!(
             "plain text to {shown}: anybody may read, change or forge it, and nothing tells whether \
              it arrives"
         ));
     }
-    let (status, deadline) = run(client, path, signals, &mut screen);
-    screen.finish(signals, deadline);
-    Ok(status)
+    let mut chat = PlainChat {
+        client,
+        screen,
+        path: paths[0],
+        further: paths.into_iter().skip(1).collect(),
+        is_heard: false,
+        unheard: VecDeque::new(),
+        status: DELIVERED,
+    };
+    let deadline = chat.run(options);
+    chat.screen.finish(options.signals, deadline);
+    Ok(chat.status)
 }
 
-/// Runs the chat. Returns the exit status and, after a signal, the deadline for output that is not shown yet.
-fn run(
-    client: &Client,
+struct PlainChat<'a> {
+    client: &'a Client,
+    screen: Screen,
+    /// Address in use.
     path: Path,
-    signals: &Receiver<i32>,
-    screen: &mut Screen,
-) -> (u8, Option<Instant>) {
-    let mut status = DELIVERED;
-    let mut typed = screen.typed.clone();
-    let mut over = never();
-    let nothing = never();
-    loop {
-        let events = if screen.is_full() {
-            &nothing
-        } else {
-            client.events()
-        };
-        select! {
-            recv(events) -> event => match event {
-                Ok(event) => {
-                    client.taken();
-                    if show(screen, event).is_err() {
-                        return (status, None);
-                    }
-                }
-                Err(_) => return (FAILED, None),
-            },
-            recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
-                Typed::Line(text) => {
-                    if let Err(error) = send_plain(client, &[path], &text) {
-                        screen.note(&format!("not sent: {error}"));
-                        status = FAILED;
-                    }
-                }
-                Typed::Unknown(command) => screen.unknown(&command),
-                Typed::Failed(error) => {
-                    screen.note(&format!("cannot read what is typed: {error}"));
-                    return (FAILED, None);
-                }
-                Typed::Interrupted => return (status, None),
-                Typed::Leave if screen.is_terminal() => return (status, None),
-                // Answers to piped lines may still arrive.
-                Typed::Leave => {
-                    typed = never();
-                    over = after(limits::PLAIN_LINGER);
-                }
-            },
-            recv(over) -> _ => return (status, None),
-            recv(signals) -> signal => match signal {
-                Ok(SIGTSTP) => screen.suspend(),
-                Ok(_) | Err(_) => return (status, Some(Instant::now() + limits::CHAT_LEAVE)),
-            },
-            recv(screen.shown) -> more => if more.is_err() || screen.flush().is_err() {
-                return (status, None);
-            },
-        }
-    }
+    /// Addresses that were not tried.
+    further: VecDeque<Path>,
+    /// True once a datagram of the peer has arrived.
+    is_heard: bool,
+    /// Last lines that were sent while nothing was heard.
+    unheard: VecDeque<String>,
+    status: u8,
 }
 
-/// Sends `text` once to each of `paths`.
-///
-/// # Errors
-/// If it is longer than a datagram of plain text may be.
-pub fn send_plain(client: &Client, paths: &[Path], text: &str) -> Result<(), TooLong> {
-    if text.len() >= PLAIN {
-        return Err(TooLong);
-    }
-    let datagram = Bytes::from(format!("{text}\n"));
-    for &path in paths {
-        client.send_plain(path, datagram.clone());
-    }
-    Ok(())
-}
-
-/// Error of a text that is longer than a datagram of plain text may be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooLong;
-
-impl fmt::Display for TooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plain text has at most {} bytes", PLAIN - 1)
-    }
-}
-
-impl std::error::Error for TooLong {}
-
-fn show(screen: &mut Screen, event: Event) -> io::Result<()> {
-    match event {
-        Event::Plain { path, text, length } => {
-            let from = path.remote;
-            let line = net::PlainText {
-                text: &text,
-                length,
+impl PlainChat<'_> {
+    /// Runs the chat. Returns, after a signal, the deadline for output that is not shown yet.
+    fn run(&mut self, options: &PlainOptions<'_>) -> Option<Instant> {
+        let mut typed = self.screen.typed.clone();
+        let mut over = never();
+        let nothing = never();
+        loop {
+            let events = if self.screen.is_full() {
+                &nothing
+            } else {
+                self.client.events()
             };
-            screen.show(&format!("{from} (unverified): {line}"))
+            select! {
+                recv(events) -> event => if let Ok(event) = event {
+                    self.client.taken();
+                    if self.on_event(event).is_err() {
+                        return None;
+                    }
+                } else {
+                    self.status = FAILED;
+                    return None;
+                },
+                recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
+                    Typed::Line(text) => self.say(text),
+                    Typed::Unknown(command) => self.screen.unknown(&command),
+                    Typed::Failed(error) => {
+                        self.screen.note(&format!("cannot read what is typed: {error}"));
+                        self.status = FAILED;
+                        return None;
+                    }
+                    Typed::Interrupted => return None,
+                    Typed::Leave if self.screen.is_terminal() => return None,
+                    // Answers to piped lines may still arrive.
+                    Typed::Leave => {
+                        typed = never();
+                        over = after(options.linger);
+                    }
+                },
+                recv(over) -> _ => return None,
+                recv(options.signals) -> signal => match signal {
+                    Ok(SIGTSTP) => self.screen.suspend(),
+                    Ok(_) | Err(_) => return Some(Instant::now() + limits::CHAT_LEAVE),
+                },
+                recv(self.screen.shown) -> more => if more.is_err() || self.screen.flush().is_err() {
+                    return None;
+                },
+            }
         }
-        Event::Suppressed { .. }
-        | Event::Session(_)
-        | Event::Refused(_)
-        | Event::Counted { .. } => Ok(()),
-        Event::Failed { address, error } => {
-            screen.note(&format!("{address}: {error}"));
-            Ok(())
+    }
+
+    fn say(&mut self, text: String) {
+        if text.len() >= PLAIN {
+            let most = PLAIN - 1;
+            self.screen
+                .note(&format!("not sent: plain text has at most {most} bytes"));
+            self.status = FAILED;
+            return;
+        }
+        self.send(&text);
+        if !self.is_heard && !self.further.is_empty() {
+            if self.unheard.len() >= limits::TYPED_LINES {
+                self.unheard.pop_front();
+            }
+            self.unheard.push_back(text);
+        }
+    }
+
+    fn send(&self, text: &str) {
+        let datagram = Bytes::from(format!("{text}\n"));
+        self.client.send_plain(self.path, datagram);
+    }
+
+    fn on_event(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Plain { path, text, length } => {
+                self.is_heard = true;
+                self.unheard.clear();
+                let from = path.remote;
+                let line = net::PlainText {
+                    text: &text,
+                    length,
+                };
+                self.screen.show(&format!("{from} (unverified): {line}"))
+            }
+            Event::Refused(refusal) => {
+                self.on_refused(refusal);
+                Ok(())
+            }
+            Event::Suppressed { .. } | Event::Session(_) | Event::Counted { .. } => Ok(()),
+            Event::Failed { address, error } => {
+                self.screen.note(&format!("{address}: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Handles a report that a datagram was not delivered.
+    fn on_refused(&mut self, refusal: Refusal) {
+        let address = self.path.remote;
+        let is_late = |reporter: IpAddr| address.ip() != Some(reporter);
+        if refusal.reason == RefusalReason::Port && refusal.reporter.is_some_and(is_late) {
+            // About an address that was tried before.
+            return;
+        }
+        let words = refusal_words(address, refusal);
+        let next = self.further.pop_front().filter(|_| !self.is_heard);
+        let Some(next) = next else {
+            self.screen
+                .note(&format!("not delivered: {address}: {words}"));
+            self.status = FAILED;
+            return;
+        };
+        if self.screen.is_terminal() {
+            self.screen
+                .note(&format!("{address}: {words}; using {}", next.remote));
+        }
+        self.path = next;
+        for text in &self.unheard {
+            self.send(text);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::refusals::Refusals;
+pub use self::refusals::refusal_words;
 use crate::crypto::PublicKey;
 use crate::message::CloseCode;
 use crate::net::Refusal;

@@ -74,6 +74,12 @@ fn refused_address(paths: &[Path], reporter: Option<IpAddr>) -> Option<PeerAddr>
         .then_some(found)
 }
 
+/// Returns the words for a report about an address.
+#[must_use]
+pub fn refusal_words(address: PeerAddr, refusal: Refusal) -> String {
+    Words(&(address, refusal)).to_string()
+}
+
 /// Words for the refusal of an address.
 struct Words<'a>(&'a (PeerAddr, Refusal));
 
