@@ -10,6 +10,10 @@ pub const CHAT_TEXT: usize = 16 << 10;
 /// Length of the name of a key or an agent.
 pub const NAME: usize = 64;
 
+/// Length of the name of a member of a chat in bytes: the name of its key in brackets behind one that it asks for, of 32
+/// characters, and a number.
+pub const MEMBER_NAME: usize = 4 * 32 + NAME + 8;
+
 /// Length of the text of a script: a quarter of a line, so that it fits one even where bytes take more in JSON
 /// (base64 takes a third more, a control character six bytes, and a text has few of them).
 pub const SCRIPT: usize = LINE / 4;

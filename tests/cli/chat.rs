@@ -201,3 +201,62 @@ fn a_signal_ends_a_chat_whose_output_nobody_reads() {
     }
     drop(reader);
 }
+
+#[test]
+fn a_key_that_asks_for_the_name_of_the_agent_gets_another_one() {
+    let user = User::new();
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "hall"]);
+    let target = agent.target();
+    let guest = User::new();
+    for (asked, given) in [
+        ("hall", "hall-2"),
+        ("HALL-2", "HALL-2-2"),
+        ("owner", "owner-2"),
+    ] {
+        let guest = if asked == "hall" {
+            &guest
+        } else {
+            &User::new()
+        };
+        let invite = user
+            .udpagent(["invite", "--host", &target])
+            .outcome()
+            .stdout;
+        let invite = String::from_utf8(invite).unwrap();
+        let invite = invite.split('\'').nth(1).unwrap();
+        guest
+            .udpctl(["accept", invite, "--name", asked])
+            .stdout(format!(
+                "{target} is trusted now; hall calls this controller {given}\n"
+            ))
+            .stderr(format!(
+                "udpctl: {target}: the name \"{asked}\" is that of the agent or of another key there, looks like one, or has \
+                 characters that names do not have\n"
+            ))
+            .run();
+    }
+    let mut member = chat(&guest, &agent, "hall-2");
+    agent.child.stdout_line(|line| line == "* hall-2 came");
+    agent.child.type_in("from the agent\n");
+    member.stdout_line(|line| line == "hall: from the agent");
+}
+
+#[test]
+fn a_key_with_the_name_of_the_agent_and_a_second_session_are_marked() {
+    let user = User::new();
+    let key = User::new();
+    let id = String::from_utf8(key.udpctl(["id"]).outcome().stdout).unwrap();
+    let line = format!("{} hall\n", id.trim());
+    user.write("config/udpagent/authorized_keys", &line);
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "hall"]);
+    let trust = ["trust", &agent.target(), agent.key()];
+    assert_eq!(key.udpctl(trust).outcome().status, 0);
+    let mut member = chat(&key, &agent, "hall");
+    agent.child.stdout_line(|line| line == "* (hall) came");
+    let _second = chat(&key, &agent, "hall");
+    agent.child.stdout_line(|line| line == "* (hall)#2 came");
+    member.type_in("hello\n");
+    agent.child.stdout_line(|line| line == "(hall): hello");
+    key.udpctl(["send", &agent.target(), "--", "sent"]).run();
+    agent.child.stdout_line(|line| line == "(hall): sent");
+}

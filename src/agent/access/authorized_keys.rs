@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::look_alike::skeleton;
 use super::{LineError, Member, Options, Origin};
 use crate::crypto::PublicKey;
-use crate::escape;
 use crate::message::limits::NAME;
 
 /// A line with an error.
@@ -44,6 +44,7 @@ pub(super) fn decode(content: &[u8]) -> Result<&str, usize> {
 /// Parses the text of `authorized_keys`. The `path` is only used to name the file in the result.
 pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
     let mut seen: HashMap<PublicKey, (usize, Option<Options>)> = HashMap::new();
+    let mut names: HashMap<String, (String, usize)> = HashMap::new();
     let mut out = Vec::new();
     for (index, text) in text.lines().enumerate() {
         let line = index + 1;
@@ -58,7 +59,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
                 continue;
             }
         };
-        let parsed = parse_rest(key, rest, Origin::Line(path.to_owned(), line));
+        let parsed = parse_rest(key, rest, Origin::Line(path.to_owned(), line))
+            .and_then(|member| distinct(member, line, &mut names));
         let options = parsed.as_ref().ok().map(|member| member.options.clone());
         out.push(match (parsed, seen.get(&key)) {
             (Err(error), _) => Err(refused(vec![key], error)),
@@ -72,6 +74,22 @@ pub(super) fn parse(text: &str, path: &Path) -> Vec<Result<Member, Refused>> {
         seen.entry(key).or_insert((line, options));
     }
     out
+}
+
+/// Returns the member of a line, unless its name looks like another name of an earlier line. Several keys may have the same
+/// name.
+fn distinct(
+    member: Member,
+    line: usize,
+    names: &mut HashMap<String, (String, usize)>,
+) -> Result<Member, LineError> {
+    let first = || (member.name.clone(), line);
+    let (name, line) = names.entry(skeleton(&member.name)).or_insert_with(first);
+    if *name == member.name {
+        Ok(member)
+    } else {
+        Err(LineError::LookAlike(member.name, *line))
+    }
 }
 
 /// Returns the keys among the words of a line that does not begin with one.
@@ -104,15 +122,17 @@ fn parse_rest(key: PublicKey, rest: &str, origin: Origin) -> Result<Member, Line
     })
 }
 
-/// Returns true if a text can be a name, in the file and on a terminal. A text with an equals sign
-/// is an option of a line without a name.
+/// Returns true if a text can be a name, in the file and in a chat. It is ASCII, because similar letters of other scripts would
+/// make one key look like another, and without the characters around names in a chat.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME).contains(&name.len())
         && name != "chat-only"
         && name != "-"
-        && !name.contains(['=', '#', '\u{fe0f}'])
-        && !name.chars().any(char::is_whitespace)
-        && escape::is_clean(name)
+        && name.chars().all(is_name_character)
+}
+
+const fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+')
 }
 
 /// Space for a number after a name that is already taken.
@@ -121,12 +141,10 @@ const SUFFIX: usize = 8;
 /// Returns a name derived from the one that a peer asked for. It needs no quotes in the file, and
 /// is not `taken`.
 pub(super) fn name_like(requested: &str, taken: impl Fn(&str) -> bool) -> String {
-    // ASCII only: similar letters would make one member look like another.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     let name: String = requested
         .chars()
         .take(NAME - SUFFIX)
-        .map(|c| if plain(c) { c } else { '_' })
+        .map(|c| if is_name_character(c) { c } else { '_' })
         .collect();
     let name = if is_name(&name) {
         name
@@ -224,6 +242,19 @@ mod tests {
             ),
             (format!("{} {}", key(2), "x".repeat(65)), "\"xxxx"),
             (
+                format!("{} bob(alice)", key(2)),
+                "\"bob(alice)\" is not a name; write at most 64 ASCII letters, digits and -_.@+, and options",
+            ),
+            (format!("{} bob#2", key(2)), "\"bob#2\" is not a name"),
+            (
+                format!("{} \u{430}lice", key(2)),
+                "\"\u{430}lice\" is not a name",
+            ),
+            (
+                format!("{} AIice", key(2)),
+                "the name \"AIice\" looks like that of the key in line 1; write the same name or another one",
+            ),
+            (
                 format!("{} bob allow=\"ls", key(2)),
                 "a quote is not closed",
             ),
@@ -245,6 +276,12 @@ mod tests {
             let error = refused.error.to_string();
             assert!(error.starts_with(message), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn two_keys_may_have_the_same_name() {
+        let lines = parse_text(&format!("{} alice\n{} alice\n", key(1), key(2)));
+        assert!(lines.iter().all(Result::is_ok), "{lines:?}");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum LineError {
     NoName,
     /// The second word is not a valid name.
     Name(String),
+    /// The name looks like that of another key, in this line, and is another one.
+    LookAlike(String, usize),
     /// An option has a control character.
     Control(String),
     /// A word is not an option.
@@ -75,7 +77,12 @@ impl fmt::Display for LineError {
             }
             Self::Name(name) => write!(
                 f,
-                "\"{}\" is not a name; write at most {NAME} visible characters, and options after it",
+                "\"{}\" is not a name; write at most {NAME} ASCII letters, digits and -_.@+, and options after it",
+                shown(name)
+            ),
+            Self::LookAlike(name, line) => write!(
+                f,
+                "the name \"{}\" looks like that of the key in line {line}; write the same name or another one",
                 shown(name)
             ),
             Self::Control(word) => {

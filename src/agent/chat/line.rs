@@ -72,5 +72,5 @@ impl fmt::Display for Line {
 }
 
 fn name(name: &str) -> std::borrow::Cow<'_, str> {
-    escape::line(name.as_bytes(), message::limits::NAME)
+    escape::line(name.as_bytes(), message::limits::MEMBER_NAME)
 }

@@ -11,7 +11,7 @@
 //! | the agent's user   | was typed there    | all              | all              |
 //! | a plain-text peer  | yes                | all, unverified  | no               |
 //!
-//! Invariants: names are unique and contain the name of the key. Every message of a member is
+//! Invariants: names are unique, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
 //! answered with a receipt or an error. A slow member misses messages, receives their number, and delays
 //! no other member.
 
@@ -85,7 +85,8 @@ impl Chat {
                 self.join(from, member, name.as_deref(), outbox);
             }
             Request::Say { number, text } => {
-                let reply = match self.say(now, Some(from), known, text, outbox) {
+                let name = name::of_key(known, &self.name);
+                let reply = match self.say(now, Some(from), &name, text, outbox) {
                     Ok(members) => Reply::Delivered { number, members },
                     Err(reason) => Reply::Unsupported { reason },
                 };
@@ -226,8 +227,8 @@ impl Chat {
             outbox.last_reply(call, &unsupported("the chat is full"));
             return;
         }
-        let name = name::choose(known, requested, |name| {
-            name == self.name || self.members.iter().any(|member| member.name == name)
+        let name = name::choose(known, requested, &self.name, |name| {
+            self.members.iter().any(|member| member.name == name)
         });
         let joined = Reply::Joined {
             name: name.clone(),

@@ -1,5 +1,7 @@
 //! Tests of the chat.
 
+mod names;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -148,37 +150,6 @@ fn a_message_reaches_all_other_members_and_gets_a_receipt() {
     assert_eq!(scene.heard(2), [said("ann", "hello")]);
     assert_eq!(scene.heard(3), [said("ann", "hello")]);
     assert_eq!(scene.shown(), ["ann: hello"]);
-}
-
-#[test]
-fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
-    let mut scene = Scene::new();
-    scene.join(1, "ann");
-    scene.join(2, "ann");
-    scene.join(3, "host");
-    let joined = |name: &str, members: &[&str]| Reply::Joined {
-        name: name.into(),
-        members: members.iter().map(|&member| member.into()).collect(),
-    };
-    let came = |name: &str| Reply::Came { name: name.into() };
-    assert_eq!(
-        scene.heard(1),
-        [joined("ann", &[]), came("ann-2"), came("host-2")]
-    );
-    assert_eq!(scene.heard(2), [joined("ann-2", &["ann"]), came("host-2")]);
-    scene.chat.on_gone(NOW, call(2), &mut scene.outbox);
-    assert!(scene.has_ended(2));
-    let name = "ann-2".into();
-    assert_eq!(scene.heard(1), [Reply::Left { name }]);
-    assert_eq!(
-        scene.shown(),
-        [
-            "* ann came",
-            "* ann-2 came",
-            "* host-2 came",
-            "* ann-2 left"
-        ]
-    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Invariant: a call gets one answer, and a question that its call does not wait for any more changes nothing.
 
 use super::Service;
-use crate::agent::access::{Controller, Denied, PolicySource, Registration};
+use crate::agent::access::{Controller, Denied, PolicySource, Registration, look_alike};
 use crate::agent::jobs::Processes;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
@@ -11,6 +11,9 @@ use crate::crypto::PublicKey;
 use crate::message::Reply;
 use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
+
+/// Text after the name of a key that asks for the name of the agent, as after one that is taken.
+const OWN_SUFFIX: &str = "-2";
 
 /// A question whether an invited key is to be listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,7 +39,6 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         invite: Option<[u8; INVITE]>,
         requested: &str,
     ) {
-        let key = controller.key;
         match (&controller.name, invite) {
             (Some(name), _) => {
                 let reply = Reply::Registered {
@@ -48,24 +50,40 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                 self.notes.push_back(Note::AlreadyListed { controller });
                 self.answer(call, &reply);
             }
-            (None, Some(invite)) => match self.policy.register(&key, &invite, requested) {
-                Registration::Decided(decided) => {
-                    self.on_decided(call, controller.clone(), decided.ok());
-                }
-                Registration::Asked => {
-                    let number = self.next_question;
-                    self.next_question += 1;
-                    self.asking.insert(number, (call, controller.clone()));
-                    self.questions.push_back(Question {
-                        number,
-                        key,
-                        address: controller.remote,
-                        invite,
-                        name: requested.to_owned(),
-                    });
-                }
-            },
+            (None, Some(invite)) => {
+                // The agent's own user has this name in the chat.
+                let is_own = look_alike(requested, &self.name);
+                let requested = format!("{requested}{}", if is_own { OWN_SUFFIX } else { "" });
+                self.register_as(call, controller, invite, requested);
+            }
             (None, None) => self.on_decided(call, controller.clone(), None),
+        }
+    }
+
+    fn register_as(
+        &mut self,
+        call: CallRef,
+        controller: &Controller,
+        invite: [u8; INVITE],
+        requested: String,
+    ) {
+        let key = controller.key;
+        match self.policy.register(&key, &invite, &requested) {
+            Registration::Decided(decided) => {
+                self.on_decided(call, controller.clone(), decided.ok());
+            }
+            Registration::Asked => {
+                let number = self.next_question;
+                self.next_question += 1;
+                self.asking.insert(number, (call, controller.clone()));
+                self.questions.push_back(Question {
+                    number,
+                    key,
+                    address: controller.remote,
+                    invite,
+                    name: requested,
+                });
+            }
         }
     }
 

@@ -58,6 +58,14 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
     };
     let accepted = accept(&mut Context::new()?, &invite, &registration)?;
     print(&format!("{}\n", accepted.line))?;
+    if let Some(name) = args.name.as_ref().filter(|_| accepted.is_renamed) {
+        note(&format!(
+            "udpctl: {}: the name \"{}\" is that of the agent or of another key there, looks like one, or has characters that \
+             names do not have",
+            accepted.target,
+            escape::line(name.as_bytes(), NAME)
+        ));
+    }
     if accepted.listed {
         note(&format!(
             "udpctl: {}: this controller was listed there before; its name and its rights stay as they were, and \
@@ -86,6 +94,8 @@ pub struct Accepted {
     pub line: String,
     /// True if this controller was listed before.
     pub listed: bool,
+    /// True if this controller has another name there than it asked for, and was not listed before.
+    pub is_renamed: bool,
 }
 
 /// Registers this controller's key and trusts the agent's.
@@ -102,10 +112,11 @@ pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Re
         paths: client.paths(&addresses)?,
         ticket: None,
     };
+    let requested = args.name.clone().unwrap_or_else(own_name);
     let question = Question {
         host,
         request: Request::Register {
-            name: args.name.clone().unwrap_or_else(own_name),
+            name: requested.clone(),
         },
         invite: Some(*invite.token.as_bytes()),
         contact_timeout: args.timeout,
@@ -153,6 +164,7 @@ pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Re
         target,
         line,
         listed,
+        is_renamed: !listed && name != requested,
     })
 }
 

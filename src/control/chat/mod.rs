@@ -25,7 +25,7 @@ use super::{limits, signals};
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::Reply;
-use crate::message::limits::{CHAT_TEXT, NAME};
+use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
 use crate::message::status::INTERRUPTED;
 use crate::net::Event;
 
@@ -247,7 +247,7 @@ impl ChatLoop<'_> {
     }
 
     fn show(&mut self, reply: Reply) {
-        let name = |name: &str| escape::line(name.as_bytes(), NAME).into_owned();
+        let name = |name: &str| escape::line(name.as_bytes(), MEMBER_NAME).into_owned();
         match reply {
             // A script gets the messages, not the news about members.
             Reply::Joined { name: me, members } if self.screen.is_terminal() => {

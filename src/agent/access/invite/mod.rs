@@ -15,7 +15,7 @@ use std::path::Path;
 use super::authorized_keys::{self, name_like, quote_option, to_line};
 use super::file_content::{Content, FileFault, PolicyFile};
 use super::member::SAME_USER;
-use super::{LineError, Member, Options, Origin};
+use super::{LineError, Member, Options, Origin, look_alike};
 use crate::agent::limits::INVITES;
 use crate::crypto::{InviteHash, InviteToken, PublicKey};
 use crate::home::{self, AgentHome, FileError, Readers};
@@ -136,7 +136,7 @@ pub fn create(
 }
 
 /// Uses an invitation up and enters the key into `authorized_keys`, under a name derived from the
-/// one that the peer asked for. If the key is already listed, its line does not change and the
+/// one that the peer asked for, which looks like no other. If the key is already listed, its line does not change and the
 /// invitation stays open. The caller reloads [`Policy`](super::Policy) before it answers.
 ///
 /// Does not wait for another program that changes the files.
@@ -181,7 +181,10 @@ pub fn redeem(
     let record = open.remove(used);
     write(&home.invites(), &open).map_err(RedeemError::File)?;
 
-    let taken = |name: &str| name == SAME_USER || members.iter().any(|other| other.name == name);
+    let taken = |name: &str| {
+        let mut others = members.iter().map(|other| &other.name[..]);
+        look_alike(name, SAME_USER) || others.any(|other| look_alike(name, other))
+    };
     let name = name_like(wished_name, taken);
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
