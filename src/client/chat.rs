@@ -199,7 +199,7 @@ impl<'a> Chat<'a> {
                     self.receipts.push_back(Err(Error::MessageRefused(reason)));
                 }
                 Action::Ended(end) => self.end = Some(end),
-                Action::Silent | Action::Back => {}
+                Action::Drained | Action::Silent | Action::Back => {}
             }
         }
     }

@@ -195,7 +195,11 @@ impl Transmission<'_> {
                     });
                     return;
                 }
-                Action::Heard(_) | Action::Refused { .. } | Action::Silent | Action::Back => {}
+                Action::Heard(_)
+                | Action::Refused { .. }
+                | Action::Drained
+                | Action::Silent
+                | Action::Back => {}
             }
         }
     }

@@ -164,6 +164,24 @@ fn write_infallible(out: &mut String, text: std::fmt::Arguments) {
         .expect("writing to a string never fails");
 }
 
+/// Returns a line of JSON in which characters that are invisible or change the display of others are written as `\u` and four
+/// hexadecimal digits.
+/// They occur only in strings, so that the value is the same.
+#[must_use]
+pub fn json(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write_infallible(&mut out, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Quotes a word for a POSIX shell, if it needs quotes.
 #[must_use]
 pub fn shell_word(word: &str) -> Cow<'_, str> {
@@ -220,6 +238,17 @@ mod tests {
         assert_eq!(shell_word(""), "''");
         assert_eq!(shell_word("a b"), "'a b'");
         assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn json_has_escapes_for_hidden_characters_and_the_same_value() {
+        let text = "grüße \u{7}\u{9b}2J\u{202e}\u{e0001}\u{2764}\u{fe0f} 你好";
+        let shown = json(&serde_json::to_string(text).unwrap());
+        assert_eq!(
+            shown,
+            r#""grüße \u0007\u009b2J\u202e\udb40\udc01❤\ufe0f 你好""#
+        );
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 
     #[test]

@@ -260,3 +260,64 @@ fn a_key_with_the_name_of_the_agent_and_a_second_session_are_marked() {
     key.udpctl(["send", &agent.target(), "--", "sent"]).run();
     agent.child.stdout_line(|line| line == "(hall): sent");
 }
+
+#[test]
+fn a_piped_chat_waits_for_answers_after_all_is_delivered() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut command = user.command("udpctl");
+    command.args(["chat", &agent.target(), "--name", "ann", "--linger", "1h"]);
+    let mut ann = Child::start(command);
+    ann.type_in("question\n");
+    ann.close_stdin();
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): question");
+    agent.child.type_in("answer\n");
+    ann.stdout_line(|line| line.ends_with(": answer"));
+    assert!(ann.is_running());
+    ann.signal(Signal::TERM);
+    let (status, stderr) = ann.wait();
+    assert!(status.success(), "{stderr}");
+    user.udpctl(["chat", &agent.target(), "--linger", "50ms"])
+        .stdin("the end\n")
+        .run();
+    agent.child.stdout_line(|line| line == "owner: the end");
+}
+
+#[test]
+fn both_programs_print_a_chat_as_json() {
+    let user = User::new();
+    let mut agent = Agent::start(
+        &user,
+        &["--bind", "127.0.0.1:0", "--name", "hall", "--json"],
+    );
+    let mut command = user.command("udpctl");
+    command.args(["chat", &agent.target(), "--json"]);
+    let mut ann = Child::start(command);
+    ann.stdout_line(|line| line == r#"{"v":1,"joined":{"name":"owner","members":[]}}"#);
+    agent
+        .child
+        .stdout_line(|line| line == r#"{"v":1,"came":{"name":"owner"}}"#);
+    ann.type_in("a \u{202e}b\u{9b}\n");
+    agent.child.stdout_line(|line| {
+        line == r#"{"v":1,"said":{"from":"owner","text":"a \u202eb\u009b","unverified":false}}"#
+    });
+    agent.child.type_in("\"hello\"\n");
+    ann.stdout_line(|line| {
+        line == r#"{"v":1,"said":{"from":"hall","text":"\"hello\"","unverified":false}}"#
+    });
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = peer.local_addr().unwrap();
+    peer.send_to(b"plain\n", agent.target()).unwrap();
+    let said =
+        format!(r#"{{"v":1,"said":{{"from":"{address}","text":"plain","unverified":true}}}}"#);
+    agent.child.stdout_line(|line| line == said);
+    ann.stdout_line(|line| line == said);
+    ann.type_in("quit\n");
+    let (status, stderr) = ann.wait();
+    assert!(status.success(), "{stderr}");
+    agent
+        .child
+        .stdout_line(|line| line == r#"{"v":1,"left":{"name":"owner"}}"#);
+}

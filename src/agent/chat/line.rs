@@ -1,9 +1,11 @@
-//! The lines of the chat on the agent's terminal.
+//! The lines of the chat on the agent's standard output, as text or JSON.
 //!
-//! Invariant: the text of a line is one line and has no control characters, whatever was written.
+//! Not the queue of those that are not shown yet. Invariant: the text of a line is one line and has no control characters,
+//! whatever was written.
 
 use std::fmt;
 
+use crate::message::Reply;
 use crate::net::PlainText;
 use crate::peer_addr::PeerAddr;
 use crate::{escape, message};
@@ -42,6 +44,49 @@ pub enum Line {
         /// Number of datagrams.
         datagrams: u64,
     },
+    /// Lines are missing here because they came too fast.
+    NotShown {
+        /// Number of lines.
+        lines: u64,
+    },
+}
+
+impl Line {
+    /// Returns the line as a JSON object, as replies of a chat have it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let reply = match self {
+            Self::Said { from, text } => Reply::Said {
+                from: from.clone(),
+                text: text.clone(),
+                unverified: false,
+            },
+            Self::Plain {
+                remote,
+                text,
+                length,
+            } => {
+                let text = PlainText {
+                    text,
+                    length: *length,
+                };
+                Reply::Said {
+                    from: remote.to_string(),
+                    text: String::from_utf8_lossy(text.trimmed()).into_owned(),
+                    unverified: true,
+                }
+            }
+            Self::Came { name } => Reply::Came { name: name.clone() },
+            Self::Left { name } => Reply::Left { name: name.clone() },
+            Self::NotShown { lines } => Reply::Missed { messages: *lines },
+            Self::Suppressed { datagrams } => {
+                return format!(r#"{{"v":1,"suppressed":{{"datagrams":{datagrams}}}}}"#);
+            }
+        };
+        escape::json(&String::from_utf8_lossy(
+            message::to_line(&reply).trim_ascii_end(),
+        ))
+    }
 }
 
 impl fmt::Display for Line {
@@ -67,6 +112,7 @@ impl fmt::Display for Line {
             Self::Suppressed { datagrams } => {
                 write!(f, "* {datagrams} plain datagrams not shown")
             }
+            Self::NotShown { lines } => write!(f, "* {lines} lines not shown"),
         }
     }
 }

@@ -306,6 +306,10 @@ impl Chat {
     fn show(&mut self, line: Line) {
         if self.lines.len() < limits::CHAT_DRAIN {
             self.lines.push_back(line);
+        } else if let Some(Line::NotShown { lines }) = self.lines.back_mut() {
+            *lines += 1;
+        } else {
+            self.lines.push_back(Line::NotShown { lines: 1 });
         }
     }
 

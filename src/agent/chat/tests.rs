@@ -277,6 +277,18 @@ fn a_slow_member_misses_messages_and_is_told_so_while_others_get_all() {
 }
 
 #[test]
+fn lines_beyond_those_that_wait_for_the_terminal_are_counted_in_their_place() {
+    let mut scene = Scene::with(&[]);
+    for _ in 0..limits::CHAT_DRAIN + 3 {
+        scene.chat.on_suppressed(1);
+    }
+    let mut shown = scene.shown();
+    assert_eq!(shown.len(), limits::CHAT_DRAIN + 1);
+    assert_eq!(shown.pop().unwrap(), "* 3 lines not shown");
+    assert_eq!(shown.pop().unwrap(), "* 1 plain datagrams not shown");
+}
+
+#[test]
 fn a_member_that_writes_and_never_reads_is_removed() {
     let mut scene = Scene::with(&["ann", "writer"]);
     let mut number = 0;

@@ -48,6 +48,8 @@ pub struct Log {
     pub format: LogFormat,
     /// Number of `-v`.
     pub verbose: u8,
+    /// Format of the chat on standard output.
+    pub chat: LogFormat,
 }
 
 /// Configuration of an agent.
@@ -123,7 +125,7 @@ pub struct Bound {
     /// True if the service manager has bound them.
     activated: bool,
     signals: Option<Signals>,
-    front_log: Option<(OwnedFd, LogFormat, u8)>,
+    front_log: Option<Log>,
     setup: SetupParts,
 }
 
@@ -247,7 +249,7 @@ fn open(
         sockets,
         activated: false,
         signals: None,
-        front_log: config.log.map(|log| (log.fronts, log.format, log.verbose)),
+        front_log: config.log,
         setup: SetupParts {
             identity: config.identity,
             name: config.name,
@@ -317,14 +319,16 @@ impl Bound {
         let signals = self.signals.ok_or(io::ErrorKind::InvalidInput)?;
         self.supervisor.set_program(front.clone());
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
-        let (log, format, verbose) = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
-        let descriptors = [log].into_iter().chain(sockets).collect();
+        let log = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
+        let (format, verbose, chat) = (log.format, log.verbose, log.chat);
+        let descriptors = [log.fronts].into_iter().chain(sockets).collect();
         let parts = SetupParts {
             sandbox,
             ..self.setup
         };
         let front = FrontProcess::new(front, descriptors, move |supervisor| Setup {
             log: (format, verbose),
+            chat,
             ..parts.setup(supervisor)
         });
         let addresses = self.addresses.iter().map(SocketAddr::to_string).collect();

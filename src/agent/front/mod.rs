@@ -135,7 +135,7 @@ pub fn serve(
     )?;
     let mut thread = Thread::new(event_poll, service, net, policy, records, log.clone())?;
     if parts.terminal {
-        thread.open_terminal(wake)?;
+        thread.open_terminal(setup.chat, wake)?;
     }
     let end = thread.run();
     if let Some(log) = log {

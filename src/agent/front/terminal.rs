@@ -1,18 +1,19 @@
 //! The agent's terminal: one thread prints lines, another reads typed lines.
 //!
-//! Not here: the contents of the lines and their receivers. Invariant: neither thread can stall the agent. If the
-//! terminal is stopped by Ctrl-S, or nothing reads the pipe, lines are dropped, counted and reported.
+//! Not here: the contents of the lines and their receivers. Invariants: neither thread can stall the agent; if the
+//! terminal is stopped by Ctrl-S, or nothing reads the pipe, lines are dropped, and their number is printed where they are
+//! missing.
 
-use std::fmt::Display;
+use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 
+use crate::agent::chat::Line;
 use crate::agent::limits;
 use crate::message::limits::CHAT_TEXT;
 
@@ -28,63 +29,116 @@ pub enum Typed {
 /// Prints lines on standard output, from a thread of its own.
 #[derive(Debug)]
 pub struct Printer {
-    /// `None` while it is dropped.
-    lines: Option<Sender<String>>,
-    dropped: Arc<AtomicU64>,
+    queue: Arc<Queue>,
     /// Disconnected when all lines are printed.
     printed: Receiver<()>,
 }
 
+/// Lines that wait for the thread.
+#[derive(Default, Debug)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Notified when there is a line, or none will come.
+    changed: Condvar,
+}
+
+#[derive(Default, Debug)]
+struct Waiting {
+    entries: VecDeque<Entry>,
+    /// True if no further line will come.
+    is_closed: bool,
+}
+
+/// A line, or a gap between lines.
+#[derive(Debug)]
+enum Entry {
+    Line(Line),
+    /// Number of lines that were dropped here.
+    Missed(u64),
+}
+
+impl Waiting {
+    /// Adds a line. If there are too many, it is counted where it is missing.
+    fn push(&mut self, line: Line) {
+        if self.entries.len() < limits::TERMINAL_LINES {
+            self.entries.push_back(Entry::Line(line));
+        } else if let Some(Entry::Missed(lines)) = self.entries.back_mut() {
+            *lines += 1;
+        } else {
+            self.entries.push_back(Entry::Missed(1));
+        }
+    }
+}
+
+impl Queue {
+    /// Returns the waiting lines. The lock is never held while a line is written.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next entry. Returns `None` after the last one.
+    fn next(&self) -> Option<Entry> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(entry) = waiting.entries.pop_front() {
+                return Some(entry);
+            }
+            if waiting.is_closed {
+                return None;
+            }
+            waiting = self
+                .changed
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 impl Printer {
-    /// Starts the thread. It ends when the printer is dropped.
+    /// Starts the thread. It ends when the printer is dropped. `write` returns the text of a line.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start() -> io::Result<Self> {
-        Self::to(io::stdout())
+    pub fn start(write: fn(&Line) -> String) -> io::Result<Self> {
+        Self::to(io::stdout(), write)
     }
 
-    fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, queue) = bounded::<String>(limits::TERMINAL_LINES);
-        let dropped = Arc::new(AtomicU64::new(0));
+    fn to(mut out: impl Write + Send + 'static, write: fn(&Line) -> String) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
         let (printing, printed) = bounded(0);
         let printer = Self {
-            lines: Some(lines),
-            dropped: Arc::clone(&dropped),
+            queue: Arc::clone(&queue),
             printed,
         };
         std::thread::Builder::new()
             .name("printer".into())
             .spawn(move || {
                 let _printing = printing;
-                // A daemon continues when its output is closed.
-                for line in queue {
-                    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-                    let missed = dropped.swap(0, Ordering::Relaxed);
-                    if missed > 0 {
-                        let _ = writeln!(out, "* {missed} lines not shown");
-                    }
+                while let Some(entry) = queue.next() {
+                    let line = match entry {
+                        Entry::Line(line) => line,
+                        Entry::Missed(lines) => Line::NotShown { lines },
+                    };
+                    let text = write(&line);
+                    // A daemon continues when its output is closed.
+                    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
                 }
             })?;
         Ok(printer)
     }
 
-    /// Queues a line. If the queue is full, the line is dropped and counted.
-    pub fn show(&self, line: &impl Display) {
-        let lines = self
-            .lines
-            .as_ref()
-            .expect("the sender is taken only by drop");
-        if let Err(TrySendError::Full(_)) = lines.try_send(line.to_string()) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Queues a line. If the queue is full, the line is dropped, and counted in its place.
+    pub fn show(&self, line: Line) {
+        self.queue.lock().push(line);
+        self.queue.changed.notify_one();
     }
 }
 
 /// Waits for a moment until the queued lines are printed.
 impl Drop for Printer {
     fn drop(&mut self) {
-        self.lines = None;
+        self.queue.lock().is_closed = true;
+        self.queue.changed.notify_one();
         let _: Result<(), _> = self.printed.recv_timeout(limits::LAST_LINES);
     }
 }
@@ -210,8 +264,8 @@ mod tests {
         assert_eq!(next_line(&mut input).unwrap(), None);
     }
 
-    /// A writer that blocks until the other end is dropped.
-    struct Stopped(Receiver<()>, Sender<Vec<u8>>);
+    /// A writer that blocks until it may go on, or the other end is dropped.
+    struct Stopped(Receiver<()>, crossbeam_channel::Sender<Vec<u8>>);
 
     impl Write for Stopped {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -226,23 +280,41 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_terminal_stalls_nothing_and_reports_dropped_lines() {
+    fn a_stopped_terminal_stalls_nothing_and_lines_are_counted_where_they_are_missing() {
         let (go, stopped) = bounded::<()>(0);
         let (sender, written) = crossbeam_channel::unbounded();
-        let printer = Printer::to(Stopped(stopped, sender)).unwrap();
-        for number in 0..10 * limits::TERMINAL_LINES {
-            printer.show(&number);
+        let printer = Printer::to(Stopped(stopped, sender), Line::to_string).unwrap();
+        let most = limits::TERMINAL_LINES;
+        let mut next = 0..;
+        let mut show = |count: usize| {
+            for number in next.by_ref().take(count) {
+                let name = number.to_string();
+                printer.show(Line::Came { name });
+            }
+        };
+        show(2 * most);
+        // The terminal goes on for a while and shows at least half of what waits, then it is stopped again.
+        let mut all = Vec::new();
+        while all.len() < most {
+            go.send(()).unwrap();
+            all.extend(written.recv().unwrap());
         }
+        show(2 * most);
         drop((go, printer));
-        let all: Vec<u8> = written.iter().flatten().collect();
+        all.extend(written.iter().flatten());
         let all = String::from_utf8(all).unwrap();
-        assert!(all.starts_with("0\n"), "{all:.50}");
-        let (notes, shown): (Vec<_>, Vec<_>) =
-            all.lines().partition(|line| line.ends_with("not shown"));
-        let missed: usize = notes
-            .iter()
-            .map(|note| note.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
-            .sum();
-        assert_eq!(shown.len() + missed, 10 * limits::TERMINAL_LINES);
+        let mut expected = 0;
+        let mut gaps = 0;
+        for line in all.lines() {
+            let word = line.split(' ').nth(1).unwrap();
+            if line.ends_with(" lines not shown") {
+                expected += word.parse::<usize>().unwrap();
+                gaps += 1;
+            } else {
+                assert_eq!(word, expected.to_string());
+                expected += 1;
+            }
+        }
+        assert_eq!((expected, gaps), (4 * most, 2), "{all:.200}");
     }
 }

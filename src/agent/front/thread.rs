@@ -16,6 +16,8 @@ use super::limits;
 use super::policy::FrontPolicy;
 use super::remote::Remote;
 use super::terminal::{self, Printer, Typed};
+use crate::agent::chat::Line;
+use crate::agent::config::LogFormat;
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
@@ -105,8 +107,16 @@ impl Thread {
     }
 
     /// Shows the chat on stdout and reads typed lines from stdin.
-    pub(super) fn open_terminal(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
-        self.printer = Some(Printer::start()?);
+    pub(super) fn open_terminal(
+        &mut self,
+        format: LogFormat,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<()> {
+        let write: fn(&Line) -> String = match format {
+            LogFormat::Text => Line::to_string,
+            LogFormat::Json => Line::to_json,
+        };
+        self.printer = Some(Printer::start(write)?);
         self.typed = terminal::read_input(wake)?;
         Ok(())
     }
@@ -382,7 +392,7 @@ impl Thread {
         }
         while let Some(line) = chat.poll_line() {
             if let Some(printer) = &self.printer {
-                printer.show(&line);
+                printer.show(line);
             }
         }
     }

@@ -65,6 +65,8 @@ pub struct Setup {
     pub epoch: u64,
     /// Format of the log, and number of `-v`.
     pub log: (LogFormat, u8),
+    /// Format of the chat on standard output.
+    pub chat: LogFormat,
     /// Number of the next job.
     pub next_job: JobId,
     /// Number of slots of the rings.

@@ -351,6 +351,7 @@ impl Supervisor {
             sessions_per_key: 0,
             exec: Switch::Off,
             log: (LogFormat::Text, 0),
+            chat: LogFormat::Text,
             plain: Plain::Off,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),

@@ -74,6 +74,11 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
         fronts,
         format,
         verbose,
+        chat: if args.json {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 

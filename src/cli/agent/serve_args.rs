@@ -13,6 +13,10 @@ use crate::net::Bind;
 
 /// `udpagent`
 #[derive(Args, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent flags, each named"
+)]
 pub struct ServeArgs {
     /// Listen on ADDR: :PORT, HOST:PORT or [IPv6]:PORT; may be repeated [default: :7000]
     #[arg(
@@ -49,6 +53,9 @@ pub struct ServeArgs {
     /// Ignore plain text
     #[arg(long, conflicts_with = "reply")]
     pub no_plain: bool,
+    /// Print the chat as JSON, one object per line
+    #[arg(long)]
+    pub json: bool,
     /// Leave running commands alone when the agent ends
     #[arg(long)]
     pub keep_jobs: bool,

@@ -15,7 +15,7 @@ use super::args::ContactTimeout;
 use super::candidates;
 use super::context::Context;
 use super::unanswered::Unanswered;
-use crate::control::chat::{self, PlainSource};
+use crate::control::chat::{self, Format, PlainSource};
 use crate::control::client::Client;
 use crate::control::{limits, signals};
 use crate::duration;
@@ -25,6 +25,8 @@ const EXAMPLES: &str = "\
 Examples:
   udpctl chat web1
   udpctl chat --name ann web1
+  uptime | udpctl chat --linger 5s web1
+  udpctl chat --json --linger 1d web1 </dev/null
   udpctl chat --plain localhost:7000";
 
 /// `udpctl chat`
@@ -43,9 +45,12 @@ pub struct ChatArgs {
     /// Send from ADDRESS or :PORT, for a peer that has to know it beforehand [default: any port]
     #[arg(long, value_name = "ADDRESS", requires = "plain")]
     pub bind: Option<Bind>,
-    /// Wait for TIME for answers after the end of piped input [default: 1s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "plain")]
+    /// Wait for TIME for answers after the end of piped input [default: 0, or 1s with --plain]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub linger: Option<Duration>,
+    /// Print messages and news as JSON, one object per line
+    #[arg(long, conflicts_with = "plain")]
+    pub json: bool,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -72,6 +77,12 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
     let options = chat::Options {
         name: args.name.clone(),
         contact_timeout: args.timeout.contact_timeout,
+        linger: args.linger.unwrap_or(Duration::ZERO),
+        format: if args.json {
+            Format::Json
+        } else {
+            Format::Text
+        },
         signals: &signals,
         resolver: &resolver,
         unanswered: &unanswered,

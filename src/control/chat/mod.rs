@@ -2,14 +2,14 @@
 //!
 //! A loop between a [`ChatClient`], the network thread and the screen. On a terminal lines are typed at a prompt, and
 //! messages of others appear above it. Otherwise each line of standard input is a message, messages of others go to
-//! standard output, and the program ends when everything is delivered. Invariant: a line that was not delivered is named
+//! standard output, and the program ends when everything is delivered and a time for answers is over. Invariant: a line that was not delivered is named
 //! on standard error, and the exit status is not 0.
 
 mod plain;
 mod screen;
 
 use std::io::{self, Write as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
@@ -24,9 +24,9 @@ use super::host_resolver::{Host, HostResolver};
 use super::{limits, signals};
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::Reply;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
 use crate::message::status::INTERRUPTED;
+use crate::message::{Reply, to_line};
 use crate::net::Event;
 
 /// Exit status if everything was delivered and the chat was left as requested.
@@ -40,13 +40,26 @@ pub struct Options<'a> {
     /// Name to ask for.
     pub name: Option<String>,
     /// Time after which an agent that does not answer is given up.
-    pub contact_timeout: std::time::Duration,
+    pub contact_timeout: Duration,
     /// Signals that end the chat.
     pub signals: &'a Receiver<i32>,
     /// Store of the agents' tickets.
     pub resolver: &'a HostResolver,
+    /// Time for which messages of others are awaited after the end of piped input, once everything is delivered.
+    pub linger: Duration,
+    /// Format of what is heard.
+    pub format: Format,
     /// Called at the end if the agent has not answered; true if the network has reported that it is not reached.
     pub unanswered: &'a dyn Fn(bool),
+}
+
+/// Format of what is heard in a chat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// JSON objects, one on each line.
+    Json,
 }
 
 /// Returns the signals that a chat handles beside those that end every program. At a prompt they are keys.
@@ -84,6 +97,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         failed: false,
         interrupted: false,
         leaving: false,
+        drained: None,
         deadline: None,
     };
     Ok(chat_loop.run())
@@ -102,6 +116,8 @@ struct ChatLoop<'a> {
     interrupted: bool,
     /// True if no further input is taken.
     leaving: bool,
+    /// Time at which the chat is left after the end of piped input.
+    drained: Option<Instant>,
     /// Time at which the chat ends without receipts, after a signal.
     deadline: Option<Instant>,
 }
@@ -130,6 +146,7 @@ impl ChatLoop<'_> {
                 &self.screen.typed
             };
             let deadline = self.deadline.map_or_else(never, at);
+            let drained = self.drained.map_or_else(never, at);
             select! {
                 recv(events) -> event => match event {
                     Ok(event) => {
@@ -156,6 +173,10 @@ impl ChatLoop<'_> {
                 }
                 recv(self.options.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
                 recv(deadline) -> _ => self.chat.leave_now(),
+                recv(drained) -> _ => {
+                    self.drained = None;
+                    self.chat.leave();
+                }
             }
         };
         self.screen.finish(self.options.signals, self.deadline);
@@ -202,6 +223,10 @@ impl ChatLoop<'_> {
             }
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
+            Typed::End => {
+                self.leaving = true;
+                self.chat.drain();
+            }
             Typed::Interrupted => {
                 signals::set_interrupted();
                 self.on_signal(SIGINT);
@@ -232,6 +257,10 @@ impl ChatLoop<'_> {
                     let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();
                     self.undelivered(&text, &reason);
                 }
+                Action::Drained => {
+                    // A time that cannot be represented never comes.
+                    self.drained = Instant::now().checked_add(self.options.linger);
+                }
                 Action::Silent => {
                     let label = &self.label;
                     self.screen.note(&format!("{label} does not answer"));
@@ -247,6 +276,14 @@ impl ChatLoop<'_> {
     }
 
     fn show(&mut self, reply: Reply) {
+        if self.options.format == Format::Json {
+            let line = to_line(&reply);
+            let line = escape::json(&String::from_utf8_lossy(line.trim_ascii_end()));
+            if self.screen.show(&line).is_err() {
+                self.leave();
+            }
+            return;
+        }
         let name = |name: &str| escape::line(name.as_bytes(), MEMBER_NAME).into_owned();
         match reply {
             // A script gets the messages, not the news about members.

@@ -122,10 +122,9 @@ impl PlainChat<'_> {
                         self.status = FAILED;
                         return None;
                     }
-                    Typed::Interrupted => return None,
-                    Typed::Leave if self.screen.is_terminal() => return None,
+                    Typed::Interrupted | Typed::Leave => return None,
                     // Answers to piped lines may still arrive.
-                    Typed::Leave => {
+                    Typed::End => {
                         typed = never();
                         over = after(options.linger);
                     }

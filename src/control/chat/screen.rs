@@ -29,8 +29,10 @@ pub(super) enum Typed {
     Line(String),
     /// Command that does not exist.
     Unknown(String),
-    /// `quit`, or the end of input.
+    /// `quit`, or the end of input at the prompt.
     Leave,
+    /// End of piped input.
+    End,
     /// Ctrl-C at the prompt, where the line editor takes the signal.
     Interrupted,
     /// The input cannot be read.
@@ -341,7 +343,7 @@ fn read_lines(typed: &Sender<Typed>) {
         let most = CHAT_TEXT as u64 + 2;
         let read = stdin.by_ref().take(most).read_until(b'\n', &mut line);
         let next = match read {
-            Ok(0) => Typed::Leave,
+            Ok(0) => Typed::End,
             Ok(_) => {
                 if line.last() != Some(&b'\n') && line.len() as u64 == most {
                     let _ = stdin.skip_until(b'\n');

@@ -19,6 +19,7 @@
 //! [`ChatClient::undelivered`] at the end; messages in flight are bounded ([`ChatClient::has_room`]).
 
 mod end;
+mod leave;
 mod reconnect;
 
 use std::collections::VecDeque;
@@ -91,6 +92,8 @@ pub enum Action {
     },
     /// Ticket to store.
     Learned(Ticket),
+    /// Everything is delivered, after [`ChatClient::drain`].
+    Drained,
     /// The agent has fallen silent.
     Silent,
     /// The agent answers again.
@@ -116,6 +119,8 @@ enum State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Intent {
     Stay,
+    /// Report that everything is delivered, and stay.
+    Drain,
     /// Leave once everything is delivered.
     LeaveDelivered,
     /// Leave; the end of the call has been sent.
@@ -205,20 +210,6 @@ impl ChatClient {
     /// Returns the messages without a receipt, oldest first.
     pub fn undelivered(&self) -> impl Iterator<Item = &str> {
         self.unacknowledged.iter().map(|(_, text)| text.as_str())
-    }
-
-    /// Leaves when everything is delivered.
-    pub fn leave(&mut self) {
-        if self.intent == Intent::Stay {
-            self.intent = Intent::LeaveDelivered;
-            self.watch();
-            self.leave_if_done();
-        }
-    }
-
-    /// Leaves at once, without receipts for the messages in flight.
-    pub fn leave_now(&mut self) {
-        self.end(End::Left);
     }
 
     /// Handles an event of the session layer.
@@ -334,6 +325,7 @@ impl ChatClient {
                     self.actions.push_back(Action::Back);
                 }
                 self.actions.push_back(Action::Heard(reply));
+                self.leave_if_done();
             }
             Reply::Said { .. } | Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
                 self.actions.push_back(Action::Heard(reply));
@@ -361,21 +353,6 @@ impl ChatClient {
         self.leave_if_done();
     }
 
-    fn leave_if_done(&mut self) {
-        if self.rejoins.is_some() && self.state == State::Contacting {
-            // No session to end. Messages without a receipt are in `undelivered`.
-            self.end(End::Left);
-        } else if self.intent == Intent::LeaveDelivered && self.unacknowledged.is_empty() {
-            self.intent = Intent::Left;
-            if matches!(self.purpose, Purpose::Send { .. }) {
-                // The agent has ended the call with the receipt.
-                self.end(End::Left);
-            } else if self.state == State::Connected {
-                self.write_fin();
-            }
-        }
-    }
-
     /// Has silence reported; sooner while the user waits for a receipt.
     fn watch(&mut self) {
         if self.state != State::Connected {
@@ -384,7 +361,7 @@ impl ChatClient {
         let contact = self.contact.contact_timeout();
         let (silence, ping) = match self.intent {
             Intent::Stay => (limits::CHAT_SILENCE, None),
-            Intent::LeaveDelivered | Intent::Left => (contact, Some(contact / 4)),
+            Intent::Drain | Intent::LeaveDelivered | Intent::Left => (contact, Some(contact / 4)),
         };
         self.command(Command::Watch {
             session: self.session(),

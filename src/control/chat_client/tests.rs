@@ -343,6 +343,39 @@ fn a_chat_that_is_left_before_an_answer_is_joined_and_left() {
 }
 
 #[test]
+fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
+    let is_drained = |scene: &Scene| {
+        let drained = scene.heard.iter();
+        drained
+            .filter(|action| matches!(action, Action::Drained))
+            .count()
+    };
+    let mut scene = Scene::chat();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.drain();
+    scene.drain();
+    assert_eq!((is_drained(&scene), scene.finished), (0, false));
+    scene.replies(&delivered(0));
+    assert_eq!((is_drained(&scene), scene.finished), (1, false));
+    let text = String::from("answer");
+    let from = String::from("bob");
+    let unverified = false;
+    scene.replies(&Reply::Said {
+        from,
+        text,
+        unverified,
+    });
+    assert!(matches!(
+        scene.heard.last(),
+        Some(Action::Heard(Reply::Said { .. }))
+    ));
+    scene.chat.leave();
+    scene.drain();
+    assert!(scene.finished);
+    assert_eq!(is_drained(&scene), 1);
+}
+
+#[test]
 fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
     let reason = || String::from("no");
     let refusal = Reply::Unsupported { reason: reason() };
