@@ -1,22 +1,21 @@
 //! Escaping of text that a peer wrote, for a terminal, a log line or an error message; quoting for a shell.
 //!
 //! Not an encoding: nothing decodes it. Invariant: the result is one line of valid UTF-8 of bounded
-//! length, without C0, C1, DEL, line or paragraph separators, bidirectional controls, zero-width or
-//! other invisible characters. Text without any of these is returned unchanged.
+//! length, without C0, C1, DEL, line or paragraph separators, bidirectional controls, other zero-width
+//! or invisible characters. Text without any of these is returned unchanged.
 //!
 //! Letters of right-to-left scripts, private-use characters and all kinds of spaces are kept.
-//! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Of the variation
-//! selectors only U+FE0F is kept, and only after a symbol, as in common emoji. Joiners are never
-//! kept.
+//! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Variation selectors
+//! and joiners are kept where emoji and the spelling of languages need them, see [`context`]. A
+//! [`message`] with letters of right-to-left scripts is isolated from the text around it.
+
+mod context;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthChar as _;
-
-/// Combining marks that one character may carry. Vietnamese and pointed Hebrew need up to three;
-/// dozens of them overwrite the lines above and below.
-pub const MAX_MARKS: u32 = 4;
+use self::context::Context;
+pub use self::context::{MAX_JOINERS, MAX_MARKS};
 
 /// Characters that are invisible or change the display of others, as inclusive ranges in ascending
 /// order.
@@ -32,12 +31,12 @@ const HIDDEN: &[(char, char)] = &[
     ('\u{115f}', '\u{1160}'),   // Hangul fillers
     ('\u{17b4}', '\u{17b5}'),   // Khmer inherent vowels
     ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors, vowel separator
-    ('\u{200b}', '\u{200f}'),   // zero-width space and joiners, bidi marks
+    ('\u{200b}', '\u{200f}'),   // zero-width space and joiners, see `context`; bidi marks
     ('\u{2028}', '\u{202e}'),   // line and paragraph separator, bidi embeddings and overrides
     ('\u{2060}', '\u{206f}'), // word joiner, invisible operators, bidi isolates, deprecated controls
     ('\u{3164}', '\u{3164}'), // Hangul filler
     ('\u{fdd0}', '\u{fdef}'), // noncharacters
-    ('\u{fe00}', '\u{fe0f}'), // variation selectors; see `emoji_selector`
+    ('\u{fe00}', '\u{fe0f}'), // variation selectors; see `context`
     ('\u{feff}', '\u{feff}'), // byte order mark
     ('\u{ffa0}', '\u{ffa0}'), // halfwidth Hangul filler
     ('\u{fff0}', '\u{fffb}'), // reserved ignorables, interlinear annotation
@@ -64,8 +63,9 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
     let mut out = String::with_capacity(shown.len() + 32);
     let mut context = Context::default();
     for chunk in shown.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if context.shows(c) {
+        let mut rest = chunk.valid().chars();
+        while let Some(c) = rest.next() {
+            if context.shows(c, rest.clone().next()) {
                 out.push(c);
             } else {
                 escape(c, &mut out);
@@ -87,7 +87,37 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
     let mut context = Context::default();
-    text.chars().all(|c| context.shows(c))
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if !context.shows(c, rest.clone().next()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Escapes a message as [`line()`] does. If it has letters of a right-to-left script, it is enclosed in U+2068 (first strong
+/// isolate) and U+2069, so that it changes the order of nothing around it; it cannot contain these itself.
+#[must_use]
+pub fn message(bytes: &[u8], max: usize) -> Cow<'_, str> {
+    let line = line(bytes, max);
+    if line.chars().any(is_right_to_left) {
+        Cow::Owned(format!("\u{2068}{line}\u{2069}"))
+    } else {
+        line
+    }
+}
+
+/// Returns true for the blocks of right-to-left scripts.
+const fn is_right_to_left(c: char) -> bool {
+    matches!(
+        c,
+        '\u{590}'..='\u{8ff}'
+            | '\u{fb1d}'..='\u{fdff}'
+            | '\u{fe70}'..='\u{feff}'
+            | '\u{10800}'..='\u{10fff}'
+            | '\u{1e800}'..='\u{1efff}'
+    )
 }
 
 /// Number of bytes to show: at most `max`, not ending inside a character.
@@ -101,46 +131,6 @@ fn cut(bytes: &[u8], max: usize) -> usize {
         .rev()
         .find(|at| !inside(*at))
         .unwrap_or(max)
-}
-
-/// The context that decides, with the character itself, about showing a character.
-#[derive(Default)]
-struct Context {
-    /// Last character shown that is not a mark. `None` at the start and after an escape, where a
-    /// mark would change text that is not the peer's.
-    base: Option<char>,
-    marks: u32,
-}
-
-impl Context {
-    /// Returns true if `c` may be shown in this context, and adds it to the context.
-    fn shows(&mut self, c: char) -> bool {
-        if emoji_selector(self.base, self.marks, c) {
-            self.marks += 1;
-            return true;
-        }
-        if is_hidden(c) {
-            *self = Self::default();
-            return false;
-        }
-        if c.width() != Some(0) {
-            *self = Self {
-                base: Some(c),
-                marks: 0,
-            };
-            return true;
-        }
-        self.marks = self.marks.saturating_add(1);
-        self.base.is_some() && self.marks <= MAX_MARKS
-    }
-}
-
-/// Returns true for U+FE0F directly after a symbol, which asks for the coloured form, as in U+2764
-/// U+FE0F. Symbols that have one begin at U+203C, except U+00A9 and U+00AE.
-fn emoji_selector(base: Option<char>, marks: u32, c: char) -> bool {
-    c == '\u{fe0f}'
-        && marks == 0
-        && base.is_some_and(|base| base >= '\u{203c}' || matches!(base, '\u{a9}' | '\u{ae}'))
 }
 
 fn is_hidden(c: char) -> bool {
@@ -196,6 +186,7 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_width::UnicodeWidthChar as _;
 
     /// Pairs of lines: `< input` in the notation of a Rust byte string with `\u{…}`, then `>
     /// shown`.
@@ -282,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hidden_character_is_escaped_in_every_position() {
+    fn every_hidden_character_is_escaped_among_letters_and_at_the_end() {
         for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
             let text = format!("a{c}b\u{2764}{c}");
             if is_hidden(c) && c != '\u{fe0f}' {
@@ -291,6 +282,21 @@ mod tests {
                 assert_eq!(line(text.as_bytes(), 100), text);
             }
         }
+    }
+
+    #[test]
+    fn a_message_in_a_right_to_left_script_is_isolated() {
+        for text in ["hello", "你好", "नमस्ते", "a\u{202e}b"] {
+            assert_eq!(message(text.as_bytes(), 100), line(text.as_bytes(), 100));
+        }
+        assert_eq!(
+            message("שלום (1)".as_bytes(), 100),
+            "\u{2068}שלום (1)\u{2069}"
+        );
+        assert_eq!(
+            message("مرحبا\u{2069}\u{202e}".as_bytes(), 100),
+            "\u{2068}مرحبا\\u{2069}\\u{202e}\u{2069}"
+        );
     }
 
     #[test]
@@ -311,6 +317,12 @@ mod tests {
         let piece = prop_oneof![
             any::<char>().prop_map(|c| c.to_string().into_bytes()),
             proptest::sample::select(HIDDEN).prop_map(|(first, _)| first.to_string().into_bytes()),
+            proptest::sample::select(vec![
+                "\u{200c}", "\u{200d}", "\u{fe0f}", "\u{20e3}", "\u{94d}"
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            proptest::sample::select(vec!["\u{1f469}", "\u{2764}", "1", "\u{915}", "\u{645}"])
+                .prop_map(|text| text.as_bytes().to_vec()),
             (0x300_u32..0x370)
                 .prop_map(|code| { char::from_u32(code).unwrap().to_string().into_bytes() }),
             any::<u8>().prop_map(|byte| vec![byte]),
@@ -334,6 +346,20 @@ mod tests {
         fn escaping_escaped_text_changes_nothing(bytes in hostile()) {
             let once = line(&bytes, usize::MAX).into_owned();
             prop_assert_eq!(line(once.as_bytes(), usize::MAX), once.as_str());
+        }
+
+        #[test]
+        fn joiners_are_bounded_and_never_at_an_end(bytes in hostile()) {
+            let shown = line(&bytes, usize::MAX);
+            let joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+            prop_assert!(!shown.starts_with(joiner));
+            let after_virama = shown.ends_with("\u{94d}\u{200d}");
+            let ends = shown.ends_with('\u{200d}');
+            prop_assert!(after_virama || !ends);
+            let pairs = ["\u{200c}\u{200c}", "\u{200c}\u{200d}", "\u{200d}\u{200c}", "\u{200d}\u{200d}"];
+            prop_assert!(!pairs.iter().any(|pair| shown.contains(pair)));
+            let emoji = "\u{1f469}\u{200d}".repeat(MAX_JOINERS as usize + 1);
+            prop_assert!(!shown.contains(&emoji));
         }
 
         #[test]

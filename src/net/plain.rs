@@ -88,7 +88,7 @@ impl Plain {
     }
 }
 
-/// Plain text for display: one escaped line, with the number of octets that were cut off.
+/// Plain text for display: one escaped line, isolated if it is written from right to left, with the number of octets that were cut off.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainText<'a> {
     /// Its bytes, cut to [`limits::PLAIN`].
@@ -111,7 +111,7 @@ impl<'a> PlainText<'a> {
 
 impl fmt::Display for PlainText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape::line(self.trimmed(), limits::PLAIN))?;
+        f.write_str(&escape::message(self.trimmed(), limits::PLAIN))?;
         match self.length.saturating_sub(self.text.len()) {
             0 => Ok(()),
             cut => write!(f, " [+{cut} bytes]"),

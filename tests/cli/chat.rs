@@ -321,3 +321,30 @@ fn both_programs_print_a_chat_as_json() {
         .child
         .stdout_line(|line| line == r#"{"v":1,"left":{"name":"owner"}}"#);
 }
+
+#[test]
+fn emoji_and_right_to_left_text_are_shown_as_they_are_and_isolated() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut ear = chat(&user, &agent, "ear");
+    agent.child.stdout_line(|line| line.contains("ear"));
+    for (text, shown) in [
+        (
+            "\u{1f469}\u{200d}\u{1f4bb} at work",
+            "\u{1f469}\u{200d}\u{1f4bb} at work",
+        ),
+        ("a\u{200d}b", "a\\u{200d}b"),
+        ("שלום (1)", "\u{2068}שלום (1)\u{2069}"),
+        ("שלום\u{2069}", "\u{2068}שלום\\u{2069}\u{2069}"),
+    ] {
+        user.udpctl(["send", &agent.target(), "--", text]).run();
+        let line = format!("owner: {shown}");
+        agent.child.stdout_line(|seen| seen == line);
+        ear.stdout_line(|seen| seen == line);
+    }
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.send_to("שלום\n".as_bytes(), agent.target()).unwrap();
+    let end = " (unverified): \u{2068}שלום\u{2069}";
+    agent.child.stdout_line(|line| line.ends_with(end));
+    ear.stdout_line(|line| line.ends_with(end));
+}

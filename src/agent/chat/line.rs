@@ -93,7 +93,7 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Said { from, text } => {
-                let text = escape::line(text.as_bytes(), message::limits::CHAT_TEXT);
+                let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
                 write!(f, "{}: {text}", name(from))
             }
             Self::Plain {

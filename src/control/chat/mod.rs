@@ -304,7 +304,7 @@ impl ChatLoop<'_> {
                 unverified,
             } => {
                 let mark = if unverified { " (unverified)" } else { "" };
-                let text = escape::line(text.as_bytes(), CHAT_TEXT);
+                let text = escape::message(text.as_bytes(), CHAT_TEXT);
                 let line = format!("{}{mark}: {text}", name(&from));
                 if self.screen.show(&line).is_err() {
                     self.leave();
