@@ -85,6 +85,29 @@ fn check_lists_every_key_with_its_rights() {
 }
 
 #[test]
+fn check_names_keys_that_look_like_the_agent_or_like_another_key() {
+    let user = User::new();
+    let [first, second] = [id(&User::new()), id(&User::new())];
+    let text = format!("{first} Ha11\n{second} hall\n");
+    user.write("config/udpagent/authorized_keys", &text);
+    user.write_config("name = \"hall\"\n");
+    let place = user.path("config/udpagent/authorized_keys");
+    let place = place.display();
+    let outcome = user.udpagent(["check"]).outcome();
+    let stdout = String::from_utf8(outcome.stdout).unwrap();
+    let line = format!(
+        "{first} Ha11 ({place}:1): runs any command as {}; is (Ha11) in chats, where hall is the agent\n",
+        own_name()
+    );
+    assert!(stdout.contains(&line), "{stdout}");
+    assert!(!stdout.contains(&second), "{stdout}");
+    let refused = format!(
+        "udpagent: {place}:2: the name \"hall\" looks like that of the key in line 1; write the same name or another one\n"
+    );
+    assert!(outcome.stderr.contains(&refused), "{}", outcome.stderr);
+}
+
+#[test]
 fn check_of_one_command_names_the_user_or_the_reason() {
     let (user, keys) = host(&[
         "",

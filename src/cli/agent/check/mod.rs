@@ -17,8 +17,8 @@ use clap_complete::engine::ArgValueCompleter;
 use self::files::{refused_audit, refused_identity};
 use super::files::{ConfigFile, Files};
 use super::host_accounts::HostAccounts;
-use super::serve::{audit, probe};
-use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources};
+use super::serve::{audit, host_name, probe};
+use crate::agent::access::{Denied, Member, Origin, Policy, SAME_USER, Sources, look_alike};
 use crate::agent::audit::{self, Demand};
 use crate::agent::config::{self, Config, Sandbox, Switch, limit_name};
 use crate::agent::daemon::unix_now;
@@ -93,7 +93,18 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         let mut lines = settings(&config, sandbox, cgroups.line);
         let mut members: Vec<&Member> = policy.members().collect();
         members.sort_by(|a, b| (&a.name, a.key.0).cmp(&(&b.name, b.key.0)));
-        let describe = |member| describe(member, config.exec);
+        let agent = config.name.clone().unwrap_or_else(host_name);
+        let describe = |member: &Member| {
+            let in_chats = if look_alike(&member.name, &agent) {
+                format!(
+                    "; is ({}) in chats, where {agent} is the agent",
+                    member.name
+                )
+            } else {
+                String::new()
+            };
+            describe(member, config.exec) + &in_chats
+        };
         lines.extend(members.into_iter().map(describe));
         lines.push(format!("this user's own controller: {}", policy.own_user()));
         print(&(lines.join("\n") + "\n"))?;
