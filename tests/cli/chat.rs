@@ -103,6 +103,27 @@ fn a_message_is_delivered_or_its_failure_is_named() {
         .stderr("udpctl: a quorum of 2 cannot be reached: the number of targets is 1\n")
         .status(2)
         .run();
+    for quorum in ["0", "101%", "half"] {
+        let send = ["send", "--quorum", quorum, &targets[0], "--", "never"];
+        assert_eq!(user.udpctl(send).outcome().status, 2, "{quorum}");
+    }
+    // A word without its "--" is no target: nothing is sent to the first one either.
+    user.udpctl(["send", &targets[0], "hello", "from", "chat", "only"])
+        .stderr(format!(
+            "udpctl: put \"--\" before the message: udpctl send {} -- hello from chat only\n",
+            targets[0]
+        ))
+        .status(2)
+        .run();
+    user.udpctl(["send", &targets[0], "--", "the", "last"])
+        .run();
+    agents[0]
+        .child
+        .stdout_line(|line| line.ends_with(": the last"));
+    let said = agents[0].child.stdout_seen().iter();
+    let refused = ["never", "hello", "only"];
+    let is_refused = |line: &&String| refused.iter().any(|word| line.contains(word));
+    assert_eq!(said.filter(is_refused).count(), 0);
 }
 
 #[test]

@@ -6,7 +6,6 @@
 
 use std::fmt::Display;
 use std::io::Read as _;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +19,7 @@ use super::fleet::Count;
 use super::unanswered::Unanswered;
 use crate::control::chat_client::End;
 use crate::control::exec::summary::Fate;
+use crate::control::fleet::Share;
 use crate::control::host_resolver::resolve_all;
 use crate::control::plain_send::{self, PlainAnswer, PlainHost, PlainResult};
 use crate::control::send::{self, Receipt};
@@ -57,7 +57,7 @@ pub struct SendArgs {
     pub hosts: HostOptions,
     /// Exit with 0 if N agents have confirmed the message, or N% of them
     #[arg(long, value_name = "N", conflicts_with = "plain")]
-    pub quorum: Option<Quorum>,
+    pub quorum: Option<Share>,
     /// Send a bare datagram, for example to netcat: not encrypted, delivery unknown
     #[arg(long)]
     pub plain: bool,
@@ -70,41 +70,6 @@ pub struct SendArgs {
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
-}
-
-/// Number of agents that suffices.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Quorum {
-    /// That many.
-    Agents(usize),
-    /// That many of a hundred.
-    Percent(usize),
-}
-
-impl Quorum {
-    /// Returns the number of agents, of so many targets.
-    const fn of(self, targets: usize) -> usize {
-        match self {
-            Self::Agents(agents) => agents,
-            Self::Percent(percent) => (targets * percent).div_ceil(100),
-        }
-    }
-}
-
-impl FromStr for Quorum {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = "write a number of agents from 1, or a share from 1% to 100%";
-        let (number, quorum, most): (_, fn(usize) -> Self, _) = match text.strip_suffix('%') {
-            Some(percent) => (percent, Self::Percent, 100),
-            None => (text, Self::Agents, usize::MAX),
-        };
-        match number.parse() {
-            Ok(number) if number > 0 && number <= most => Ok(quorum(number)),
-            Ok(_) | Err(_) => Err(refused),
-        }
-    }
 }
 
 /// Returns the fault of a line that cannot be carried out.
@@ -184,7 +149,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         unanswered.explain();
     }
     client.close();
-    let is_reached = |quorum: Quorum| count.of(Fate::Ok) >= quorum.of(targets.len());
+    let is_reached = |quorum: Share| count.of(Fate::Ok) >= quorum.of(targets.len());
     Ok(match args.quorum {
         Some(quorum) if signal.is_none() && is_reached(quorum) => SUCCESS,
         Some(_) | None => status,
@@ -280,30 +245,4 @@ fn text(args: &SendArgs) -> Result<String> {
         bail!("{kind} has at most {most} bytes");
     }
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quorum_is_a_number_or_a_share_of_the_targets() {
-        for (text, agents) in [
-            ("1", 1),
-            ("7", 7),
-            ("1%", 1),
-            ("50%", 2),
-            ("51%", 2),
-            ("100%", 3),
-        ] {
-            assert_eq!(
-                text.parse().map(|quorum: Quorum| quorum.of(3)),
-                Ok(agents),
-                "{text}"
-            );
-        }
-        for text in ["", "%", "0", "0%", "101%", "-1", "half"] {
-            assert!(text.parse::<Quorum>().is_err(), "{text}");
-        }
-    }
 }
