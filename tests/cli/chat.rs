@@ -1,12 +1,12 @@
 //! Chat both ways, and single messages with receipts.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Agent, Child, User};
+use crate::harness::{Agent, Child, DEADLINE, User};
 
 /// Bound of the time from a signal to the end of a chat: one second for receipts, half a second to close the
 /// session, and a margin for a busy machine.
@@ -368,4 +368,68 @@ fn emoji_and_right_to_left_text_are_shown_as_they_are_and_isolated() {
     let end = " (unverified): \u{2068}שלום\u{2069}";
     agent.child.stdout_line(|line| line.ends_with(end));
     ear.stdout_line(|line| line.ends_with(end));
+}
+
+/// Killed when dropped.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_agent_whose_output_nobody_reads_counts_lines_where_they_are_missing() {
+    let user = User::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = user.command("udpagent");
+    command.args(["--bind", "127.0.0.1:0", "--name", "hall"]);
+    command.stdin(Stdio::null()).stdout(writer);
+    let mut agent = Killed(command.stderr(Stdio::piped()).spawn().unwrap());
+    drop(command);
+    let log = BufReader::new(agent.0.stderr.take().unwrap());
+    let mut log = log.lines().map(Result::unwrap);
+    let listening = log.find(|line| line.contains(" listens on ")).unwrap();
+    let target = listening.rsplit(' ').next().unwrap();
+    let lines = 4000;
+    let text = "x".repeat(200);
+    let said = (0..lines).map(|number| format!("{number} {text}\n"));
+    user.udpctl(["chat", target])
+        .stdin(said.collect::<String>())
+        .run();
+    let (sender, gap) = std::sync::mpsc::channel();
+    let shown = std::thread::spawn(move || {
+        let (mut next, mut gaps) = (0, 0);
+        for line in BufReader::new(reader).lines().map(Result::unwrap) {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["*", missed, "lines", "not", "shown"] => {
+                    next += missed.parse::<usize>().unwrap();
+                    gaps += 1;
+                    sender.send(()).unwrap();
+                }
+                ["owner:", "end"] => return (next, gaps),
+                // The news that a member has joined or left is a line, too.
+                ["*", ..] => next += 1,
+                [_, number, _] => {
+                    assert_eq!(number.parse::<usize>().unwrap() + 1, next);
+                    next += 1;
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        panic!("the output has ended after {next} lines");
+    });
+    // Nothing waits any more, so that the last line is shown.
+    gap.recv_timeout(DEADLINE).unwrap();
+    user.udpctl(["send", target, "--", "end"]).run();
+    let (seen, gaps) = shown.join().unwrap();
+    // Beside the lines, one member has joined and left.
+    assert_eq!((seen, gaps), (lines + 2, 1));
+    let pid = rustix::process::Pid::from_child(&agent.0);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert!(agent.0.wait().unwrap().success());
 }
