@@ -99,7 +99,7 @@ mod tests {
     fn a_panic_restores_the_terminal() {
         if std::env::var_os(TERMINAL).is_some() {
             install("udpctl", UDPCTL_FAILURE);
-            let _console = console::Console::enter_raw().unwrap();
+            let _console = console::Console::enter_raw(console::Escape::default()).unwrap();
             panic!("no reason");
         }
         let open = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
+use crate::control::console;
 use crate::message::status;
 
 /// Prints to stdout. If its reader has exited, this process ends with the status of SIGPIPE.
@@ -22,5 +23,5 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Prints a line on stderr. A failure is ignored: there is no other place to report it.
 pub fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = write!(io::stderr().lock(), "{line}{}", console::line_end());
 }

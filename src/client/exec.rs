@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::never;
 
 use super::{Client, Error, Host};
+use crate::control::console::Escape;
 use crate::control::exec::{
     ATTACH, Failure, Finish, Fleet, Goal, HostFileError, JobRequest, Settings, Style, Surroundings,
     Task, TaskHost, TerminalMode, Verbosity, run,
@@ -160,6 +161,7 @@ impl<'a> Exec<'a> {
             style: Style::Plain,
             stdin: self.stdin.is_some(),
             terminal_mode: TerminalMode::Apart,
+            escape: Escape::default(),
             way_back: ATTACH,
             forward: Vec::new(),
             verbosity: Verbosity::Silent,

@@ -85,12 +85,13 @@ impl Client {
         Self::run(bind_for(addresses)?, identity, None)
     }
 
-    /// Does the same for contacts to one host, all of whose addresses are there, or none that is known yet. The network's
-    /// reports that it is not reached are events ([`Event::Refused`]): they name no port, and so belong to it alone.
+    /// Does the same for the hosts of a command, all of whose addresses are there, or none, as long as not all are known. The
+    /// network's reports that a host is not reached are events ([`Event::Refused`]): they name no port, and so belong to the
+    /// only host, or to the one that has an address alone.
     ///
     /// # Errors
     /// As [`Client::open`].
-    pub fn open_for_one(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
+    pub fn open_with_refusals(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
         let mut carriers = bind_for(addresses)?;
         for carrier in &mut carriers {
             // Without the reports, the host is unreachable all the same.

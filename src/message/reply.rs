@@ -31,6 +31,9 @@ pub enum Reply {
         /// True if the job has a terminal. Default: false.
         #[serde(default, skip_serializing_if = "is_false")]
         terminal: bool,
+        /// True if the job is not ended when its controllers are gone (`on_disconnect` is `keep`). Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        kept: bool,
         /// Bytes that paint the terminal's screen, in the place of the stdout between the byte asked for and the
         /// first that follows. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -160,9 +160,9 @@ fn a_message_that_a_screen_has_painted_over_is_written_again_when_the_terminal_i
     pty.wait();
     let mut pty = Pty::start(udpctl(&user, &["shell", "-v", "--attach", &twin]));
     let message = format!("udpctl: {twin}: answered at {address}\r\n");
-    // The terminal may be in its raw modes already. The screen is cleared and drawn, by another thread than the one that
-    // writes the message.
-    pty.shows_all(&[message.trim_end(), "\x1b[H\x1b[J"]);
+    pty.shows(&message);
+    // The screen is cleared and drawn.
+    pty.shows("\x1b[H\x1b[J");
     pty.type_in("exit\r");
     pty.shows("logout");
     pty.shows(&message);

@@ -80,6 +80,12 @@ fn a_shell_that_was_left_by_an_escape_is_there_when_its_user_comes_back() {
     let mut pty = udpctl(&user, &["shell", "--attach", &target]);
     // The last screen.
     pty.shows("before");
+    pty.type_in("~.");
+    left(&mut pty, &agent);
+    assert_eq!(pty.wait(), Some(255));
+
+    let mut pty = udpctl(&user, &["shell", "--attach", &target]);
+    pty.shows("before");
     pty.type_in("echo $((there + 1)); exit 5\r");
     pty.shows("42");
     assert_eq!(pty.wait(), Some(5), "{}", pty.rest());
@@ -90,6 +96,29 @@ fn a_shell_that_was_left_by_an_escape_is_there_when_its_user_comes_back() {
         ))
         .status(255)
         .run();
+}
+
+#[test]
+fn a_command_that_is_not_kept_says_so_when_it_is_left_again() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let line = ["ssh", "-t", &target, "echo there; exec sleep 600"];
+    let mut pty = udpctl(&user, &line);
+    pty.shows("there");
+    for words in [
+        ", at most 60s from now on",
+        ", for its lease from now on at most",
+    ] {
+        pty.type_in("~.");
+        pty.shows(&format!(
+            "udpctl: {target}: left; \"udpctl attach {target} "
+        ));
+        pty.shows(&format!("\" comes back to it while it runs{words}\r\n"));
+        assert_eq!(pty.wait(), Some(255));
+        pty = udpctl(&user, &["attach", &target]);
+        pty.shows("there");
+    }
 }
 
 #[test]

@@ -64,6 +64,39 @@ fn a_refused_contact_is_told_and_explained_by_every_subcommand() {
 }
 
 #[test]
+fn the_end_of_a_host_among_several_names_the_refusal_of_its_port() {
+    let user = User::new();
+    let agent = user.agent();
+    let port = port_to_keep();
+    let refused = [2, 3].map(|number| format!("127.0.0.{number}:{port}"));
+    // Two agents at one address: the report does not tell which of them it is about.
+    let unclear = [0, 1].map(|_| format!("127.0.0.4:{}", port_to_keep()));
+    for target in refused.iter().chain(&unclear) {
+        let trusted = user.udpctl(["trust", target, agent.key()]).outcome();
+        assert_eq!(trusted.status, 0);
+    }
+    let line = [
+        &["exec", "--contact-timeout", "1s"],
+        &[&*refused[0], &*refused[1], &*unclear[0], &*unclear[1]][..],
+        &[&*agent.target(), "--", "true"],
+    ];
+    let outcome = user.udpctl(line.concat()).outcome();
+    assert_eq!(outcome.status, 4);
+    let mut lines: Vec<&str> = outcome.stderr.lines().collect();
+    lines.truncate(4);
+    lines.sort_unstable();
+    let unreachable =
+        |target: &String, reason: &str| format!("udpctl: {target}: no answer{reason}");
+    let mut wanted: Vec<String> = refused
+        .iter()
+        .map(|target| unreachable(target, &format!(": {REFUSED}")))
+        .chain(unclear.iter().map(|target| unreachable(target, "")))
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(lines, wanted);
+}
+
+#[test]
 fn a_refusal_is_told_before_the_contact_timeout_and_ends_nothing() {
     let (user, target) = refused_target();
     user.authorize("");

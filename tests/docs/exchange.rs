@@ -225,6 +225,7 @@ fn replies() -> (Vec<u8>, Vec<u8>) {
         stderr: 0,
         stdin: 0,
         terminal: false,
+        kept: false,
         screen: None,
     });
     let started = to_line(&Reply::Started {

@@ -232,6 +232,7 @@ fn replies() -> Vec<Reply> {
         stderr: 0,
         stdin: 0,
         terminal: true,
+        kept: true,
         screen: Some(OsText::from("x")),
     }];
     loop {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::job::Job;
 use super::{Output, Started, lane_of};
 use crate::agent::outbox::{CallRef, Outbox};
-use crate::message::{Cause, OsText, Outcome, Reply};
+use crate::message::{Cause, OnDisconnect, OsText, Outcome, Reply};
 
 /// Sends the first replies of an attached call: the offsets of its lanes, and the process.
 pub(super) fn send_accepted(
@@ -28,6 +28,7 @@ pub(super) fn send_accepted(
             stderr: begin[1],
             stdin: job.stdin.taken(),
             terminal: job.terminal,
+            kept: job.on_disconnect == OnDisconnect::Keep,
             screen: screen.map(|bytes| OsText::from(OsString::from_vec(bytes))),
         },
     );

@@ -160,7 +160,7 @@ impl Context {
         let resolved = resolve_all(targets);
         let addresses: Vec<_> = resolved.iter().flatten().flatten().copied().collect();
         let client = if targets.len() == 1 {
-            Client::open_for_one(identity, &addresses)
+            Client::open_with_refusals(identity, &addresses)
         } else {
             Client::open_for(identity, &addresses)
         };
@@ -194,15 +194,10 @@ impl Context {
         let resolved: Vec<_> = targets.iter().map(resolve).collect();
         let known = resolved.iter().flatten().flatten().flatten();
         let addresses: Vec<_> = known.copied().collect();
-        let client = if targets.len() == 1 {
-            Client::open_for_one(identity, &addresses)
-        } else if resolved.iter().all(Option::is_some) {
-            Client::open_for(identity, &addresses)
-        } else {
-            // The names may have addresses of either family.
-            Client::open(identity)
-        };
-        let client = client.context(NO_SOCKET)?;
+        let are_known = targets.len() == 1 || resolved.iter().all(Option::is_some);
+        // Names may have addresses of either family.
+        let known = if are_known { &addresses[..] } else { &[] };
+        let client = Client::open_with_refusals(identity, known).context(NO_SOCKET)?;
         let mut hosts: Vec<TaskHost> = targets.iter().cloned().map(TaskHost::Named).collect();
         let (mut known, mut addresses, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (place, (target, resolved)) in std::iter::zip(targets, resolved).enumerate() {
@@ -226,7 +221,7 @@ impl Context {
     /// Opens the network to one host of these addresses under this controller's key.
     pub fn link_to(&mut self, addresses: &[SocketAddr]) -> Result<Client> {
         let identity = self.identity()?;
-        Client::open_for_one(identity, addresses).context(NO_SOCKET)
+        Client::open_with_refusals(identity, addresses).context(NO_SOCKET)
     }
 
     /// Opens the network under this controller's key.

@@ -11,7 +11,7 @@ mod modes;
 mod no_modes;
 
 pub use job_control::can_be_resumed;
-pub use keys::{Key, Keys};
+pub use keys::{Escape, Key, Keys, ParseEscapeError};
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,17 @@ pub fn restore() -> bool {
     };
     let restored = |before| tcsetattr(stdio::stdin(), OptionalActions::Now, before).is_ok();
     before.as_ref().is_some_and(restored)
+}
+
+/// Returns the end of a line that is written to standard error: with a carriage return if that is a terminal in raw mode.
+#[must_use]
+pub fn line_end() -> &'static str {
+    let is_raw = SAVED.try_lock().is_ok_and(|saved| saved.is_some());
+    if is_raw && isatty(stdio::stderr()) {
+        "\r\n"
+    } else {
+        "\n"
+    }
 }
 
 /// Control sequence that leaves the alternate screen: DECRST 1049 of xterm.
@@ -83,14 +94,14 @@ pub struct Console {
 }
 
 impl Console {
-    /// Puts the terminal into raw mode.
+    /// Puts the terminal into raw mode, with this escape character.
     ///
     /// # Errors
     /// If stdin is no terminal.
-    pub fn enter_raw() -> io::Result<Self> {
+    pub fn enter_raw(escape: Escape) -> io::Result<Self> {
         let console = Self {
             before: tcgetattr(stdio::stdin())?,
-            keys: Keys::default(),
+            keys: Keys::new(escape),
             modes: Modes::default(),
         };
         console.set_raw()?;

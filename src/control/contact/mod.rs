@@ -216,6 +216,15 @@ impl Contact {
         Some(format!("{words}; still trying for {timeout:?}"))
     }
 
+    /// Handles the same report in a run over several hosts. It is about this one only if one of its addresses has sent it:
+    /// that of a router may be about any.
+    pub fn on_refused_among(&mut self, refusal: Refusal) {
+        let mut addresses = self.config.paths.iter().map(|path| path.remote.ip());
+        if !self.contacted && addresses.any(|ip| ip == refusal.reporter) {
+            self.refusals.add(&self.config.paths, refusal);
+        }
+    }
+
     /// Returns words for an agent that has not answered yet, unless more is known and was told.
     #[must_use]
     pub fn waiting(&self) -> Option<String> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::host_files::HostFileError;
 use super::show::Style;
 use super::{Goal, JobRequest, Report};
+use crate::control::console::Escape;
 use crate::control::fleet::{Rules, Stop};
 use crate::control::host_resolver::{Host, HostError};
 use crate::control::window::Places;
@@ -80,6 +81,8 @@ pub struct Settings {
     pub stdin: bool,
     /// Use of the user's terminal.
     pub terminal_mode: TerminalMode,
+    /// Character that begins an escape sequence on a command's terminal.
+    pub escape: Escape,
     /// Command line, without its arguments, that comes back to a command on a terminal.
     pub way_back: &'static str,
     /// Signals that are sent to the command instead of interrupting the run.

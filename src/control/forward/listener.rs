@@ -6,11 +6,12 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use rustix::fs::Mode;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt,
+};
 
 use super::limits::BACKLOG;
 use crate::message::ForwardTarget;
@@ -25,7 +26,30 @@ pub enum Place {
     /// Port of the addresses of a host of this machine.
     Host(String, u16),
     /// Path of a unix socket.
-    Unix(PathBuf),
+    Unix(PathBuf, SocketFile),
+}
+
+/// File of a unix socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SocketFile {
+    /// Mode of the file.
+    pub mode: u32,
+    /// True if a socket file that is there is removed before.
+    pub is_replaced: bool,
+}
+
+impl SocketFile {
+    /// Default mode: that of ssh(1), with which only the user may connect.
+    pub const MODE: u32 = 0o600;
+}
+
+impl Default for SocketFile {
+    fn default() -> Self {
+        Self {
+            mode: Self::MODE,
+            is_replaced: false,
+        }
+    }
 }
 
 /// Error of a place that nothing can listen at.
@@ -86,17 +110,10 @@ impl Place {
                 let found: Vec<_> = found.map_err(|error| failed(host, error))?.collect();
                 bind_all(&found, to)
             }
-            Self::Unix(path) => {
-                let shown = path.display().to_string();
-                let socket = UnixListener::bind(path).map_err(|error| failed(&shown, error))?;
-                // As ssh does: only its user may connect (StreamLocalBindMask).
-                let _ = rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR);
-                Ok(vec![Listener {
-                    socket: socket.into(),
-                    to: to.clone(),
-                    is_tcp: false,
-                    file: Some(path.clone()),
-                }])
+            Self::Unix(path, file) => {
+                let bound = bind_unix(path, *file, to);
+                let bound = bound.map_err(|error| failed(&path.display().to_string(), error))?;
+                Ok(vec![bound])
             }
         }
     }
@@ -135,6 +152,26 @@ fn bind_all(addresses: &[SocketAddr], to: &ForwardTarget) -> Result<Vec<Listener
         Some(failure) if bound.is_empty() => Err(failure),
         Some(_) | None => Ok(bound),
     }
+}
+
+fn bind_unix(path: &Path, file: SocketFile, to: &ForwardTarget) -> io::Result<Listener> {
+    if file.is_replaced && is_socket(path) {
+        std::fs::remove_file(path)?;
+    }
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // From here on, the file goes with the listener.
+    let listener = Listener {
+        socket,
+        to: to.clone(),
+        is_tcp: false,
+        file: Some(path.to_owned()),
+    };
+    // Before it listens, nobody can connect.
+    rustix::fs::chmod(path, Mode::from_raw_mode(file.mode))?;
+    listen(&listener.socket, BACKLOG)?;
+    Ok(listener)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<OwnedFd> {
@@ -176,16 +213,16 @@ impl AsFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(path) = &self.file
-            && std::fs::symlink_metadata(path).is_ok_and(|file| is_socket(&file))
+            && is_socket(path)
         {
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-fn is_socket(file: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    FileType::from_raw_mode(file.mode()) == FileType::Socket
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
 #[cfg(test)]
@@ -212,10 +249,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sock");
-        let bound = Place::Unix(path.clone()).bind(&target()).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let again = Place::Unix(path.clone()).bind(&target()).unwrap_err();
+        let place = |file| Place::Unix(path.clone(), file);
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let bound = place(SocketFile::default()).bind(&target()).unwrap();
+        assert_eq!(mode(), 0o600);
+        let again = place(SocketFile::default()).bind(&target()).unwrap_err();
         assert_eq!(
             again.to_string(),
             format!(
@@ -225,5 +263,18 @@ mod tests {
         );
         drop(bound);
         assert!(!path.exists());
+        // One that was left behind is replaced if that was asked for, and nothing else is.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let file = SocketFile {
+            mode: 0o666,
+            is_replaced: true,
+        };
+        let bound = place(file).bind(&target()).unwrap();
+        assert_eq!(mode(), 0o666);
+        drop(bound);
+        std::fs::write(&path, "kept").unwrap();
+        let error = place(file).bind(&target()).unwrap_err().to_string();
+        assert!(error.ends_with(": Address already in use"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
     }
 }

@@ -16,7 +16,7 @@ mod pipe;
 mod run;
 mod stopper;
 
-pub use listener::{BindError, Listener, Place};
+pub use listener::{BindError, Listener, Place, SocketFile};
 pub use pipe::Pipe;
 pub use run::{Config, run};
 pub use stopper::{Stopper, stopper};

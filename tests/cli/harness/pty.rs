@@ -90,18 +90,6 @@ impl Pty {
         self.seen += at + wanted.len();
     }
 
-    /// Waits until all that is wanted was written, in any order, after what was waited for before.
-    #[track_caller]
-    pub fn shows_all(&mut self, wanted: &[&str]) {
-        let before = self.seen;
-        let end = |wanted: &&str| {
-            self.seen = before;
-            self.shows(wanted);
-            self.seen
-        };
-        self.seen = wanted.iter().map(end).max().unwrap_or(before);
-    }
-
     /// Text behind what was waited for.
     pub fn rest(&self) -> &str {
         &self.written[self.seen..]

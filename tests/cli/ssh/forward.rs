@@ -22,7 +22,7 @@ fn reverse(mut client: impl Read + Write) {
 }
 
 /// Serves TCP connections with `reverse`, and returns the port.
-fn tcp_server() -> u16 {
+pub(super) fn tcp_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -34,7 +34,7 @@ fn tcp_server() -> u16 {
 }
 
 /// The same at a unix socket.
-fn unix_server(path: &Path) {
+pub(super) fn unix_server(path: &Path) {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
         for client in listener.incoming() {
@@ -44,19 +44,27 @@ fn unix_server(path: &Path) {
 }
 
 /// A port that nothing listens at.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Starts `udpctl-ssh -p PORT WORDS`.
-fn start(ssh: &Ssh, words: &[&str]) -> Child {
+pub(super) fn start(ssh: &Ssh, words: &[&str]) -> Child {
+    start_with(ssh, &[], words)
+}
+
+/// The same with variables of the environment.
+pub(super) fn start_with(ssh: &Ssh, variables: &[(&str, &str)], words: &[&str]) -> Child {
     let mut command = Command::new("/usr/bin/env");
     let ours = ssh.command("udpctl-ssh");
     let envs = ours
         .get_envs()
         .filter_map(|(name, value)| Some((name, value?)));
-    command.env_clear().envs(envs);
+    command
+        .env_clear()
+        .envs(envs)
+        .envs(variables.iter().copied());
     command
         .args([
             "--default-signal=INT,QUIT,HUP",
@@ -69,7 +77,7 @@ fn start(ssh: &Ssh, words: &[&str]) -> Child {
 }
 
 /// Connects once something listens at the port.
-fn connect(port: u16) -> TcpStream {
+pub(super) fn connect(port: u16) -> TcpStream {
     let mut connected = None;
     eventually("it listens", || {
         connected = TcpStream::connect(("127.0.0.1", port)).ok();
@@ -87,13 +95,13 @@ fn exchange(mut stream: impl Read + Write, shut: impl FnOnce(), sent: &[u8]) -> 
     back
 }
 
-fn over_tcp(port: u16, sent: &[u8]) -> Vec<u8> {
+pub(super) fn over_tcp(port: u16, sent: &[u8]) -> Vec<u8> {
     let stream = connect(port);
     let half = stream.try_clone().unwrap();
     exchange(stream, || half.shutdown(Shutdown::Write).unwrap(), sent)
 }
 
-fn over_unix(path: &Path, sent: &[u8]) -> Vec<u8> {
+pub(super) fn over_unix(path: &Path, sent: &[u8]) -> Vec<u8> {
     eventually("it listens", || path.exists());
     let stream = UnixStream::connect(path).unwrap();
     let half = stream.try_clone().unwrap();
@@ -247,55 +255,6 @@ fn a_place_that_is_taken_is_named_and_fatal_only_if_asked_for() {
     ] {
         ssh.run(words).stderr(line.clone()).status(255).run();
     }
-}
-
-#[test]
-fn a_connection_that_is_refused_there_or_whose_ssh_is_killed_is_reset_here() {
-    let ssh = Ssh::new();
-    let (server, local, refused, other) = (tcp_server(), free_port(), free_port(), free_port());
-    let forwards = [
-        format!("{local}:127.0.0.1:{server}"),
-        format!("{other}:127.0.0.1:{refused}"),
-    ];
-    let words = ["-N", "-L", &forwards[0], "-L", &forwards[1], "127.0.0.1"];
-    let mut child = start(&ssh, &words);
-    let reset = |mut stream: TcpStream| {
-        let error = stream.read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    };
-    let mut open = connect(local);
-    open.write_all(b"begun").unwrap();
-    reset(connect(other));
-    let target = ssh.agent.target();
-    let line = child.stderr_line(|line| line.contains("cannot connect"));
-    assert_eq!(
-        line,
-        format!("udpctl: {target}: cannot connect to 127.0.0.1:{refused}: Connection refused")
-    );
-    child.signal(Signal::INT);
-    reset(open);
-    assert_eq!(shell_status(child.wait().0), Some(130));
-}
-
-#[test]
-fn a_server_that_resets_its_connection_resets_ours() {
-    let ssh = Ssh::new();
-    let (listener, local) = (TcpListener::bind("127.0.0.1:0").unwrap(), free_port());
-    let server = listener.local_addr().unwrap().port();
-    let forward = format!("{local}:127.0.0.1:{server}");
-    let mut child = start(&ssh, &["-N", "-L", &forward, "127.0.0.1"]);
-    let mut client = connect(local);
-    client.write_all(b"request").unwrap();
-    let (mut accepted, _) = listener.accept().unwrap();
-    accepted.read_exact(&mut [0; 3]).unwrap();
-    accepted.write_all(b"half an ans").unwrap();
-    client.read_exact(&mut [0; 11]).unwrap();
-    // Bytes that were not read make it a reset.
-    drop(accepted);
-    let error = client.read(&mut [0]).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    child.signal(Signal::TERM);
-    child.wait();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `udpctl ssh`: commands, streams, statuses and options by the command line of ssh, as a user sees them.
 
 mod forward;
+mod forward_ends;
 mod options;
 mod programs;
 mod regress;

@@ -1,7 +1,7 @@
 //! Options of ssh: terminals, the background, variables, users, hosts, and what is refused.
 
 use super::Ssh;
-use crate::harness::{Child, DEADLINE, Test, User, eventually};
+use crate::harness::{Child, DEADLINE, Pty, Test, User, eventually};
 
 #[test]
 fn terminals_are_given_as_ssh_gives_them() {
@@ -20,11 +20,7 @@ fn terminals_are_given_as_ssh_gives_them() {
         ssh.run(&words).stdout(stdout).stderr(stderr).run();
     }
     ssh.run(&["-tt", "-e", "none", "127.0.0.1", tty])
-        .stderr("udpctl: -e none: on a terminal, ~ is always an escape character\n")
-        .status(255)
-        .run();
-    ssh.run(&["-e", "none", "127.0.0.1", tty])
-        .stdout("no\n")
+        .stdout("yes\r\n")
         .run();
 }
 
@@ -183,9 +179,104 @@ fn refused_options_contact_nobody() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn g_prints_what_is_in_force_with_the_hosts_file() {
+    let user = User::new();
     user.udpctl(["ssh", "-G", "-p", "7001", "ann@h"])
         .stdout("host h\nuser ann\nhostname h\nport 7001\n")
         .run();
+    assert!(!user.path("config").exists(), "nothing was created");
+    let directory = user.path("config/udpctl");
+    std::fs::create_dir_all(&directory).unwrap();
+    let hosts = "[hosts.web1]\naddress = \"192.0.2.1\"\nport = 7002\nuser = \"deploy\"\n";
+    std::fs::write(directory.join("hosts.toml"), hosts).unwrap();
+    for (words, text) in [
+        (
+            &["web1"][..],
+            "host web1\nuser deploy\nhostname 192.0.2.1\nport 7002\n",
+        ),
+        (
+            &["-p", "7003", "ann@web1", "ls"],
+            "host web1\nuser ann\nhostname 192.0.2.1\nport 7003\n",
+        ),
+        (
+            &["-oHostName=web1", "other"],
+            "host other\nuser deploy\nhostname 192.0.2.1\nport 7002\n",
+        ),
+        (&["[::1]"], "host [::1]\nhostname ::1\nport 7000\n"),
+    ] {
+        user.udpctl([&["ssh", "-G"], words].concat())
+            .stdout(text)
+            .run();
+    }
+}
+
+#[test]
+fn help_of_ssh_is_that_of_the_subcommand_under_each_name() {
+    let ssh = Ssh::new();
+    let help = ssh.user.udpctl(["help", "ssh"]).outcome().stdout;
+    let text = String::from_utf8(help.clone()).unwrap();
+    assert!(
+        text.contains("\nUsage: udpctl ssh [-46aCfGgkMNnqsTtVvxy] "),
+        "{text}"
+    );
+    for words in [&["-h"][..], &["--help"], &["-v", "--help"]] {
+        ssh.user
+            .udpctl([&["ssh"], words].concat())
+            .stdout(help.clone())
+            .run();
+        for name in ["udpctl-ssh", "ssh"] {
+            let mut command = ssh.command(name);
+            command.args(words);
+            Test::new(command).stdout(help.clone()).run();
+        }
+    }
+    let usage = text.split_once("\nUsage: ").unwrap().1;
+    let usage = usage.split_once("\n\n").unwrap().0;
+    Test::new(ssh.command("udpctl-ssh"))
+        .stderr(format!("udpctl: the host is missing\nusage: {usage}\n"))
+        .status(255)
+        .run();
+}
+
+/// Starts `udpctl ssh` on a terminal with a command that shows its input in octal.
+fn shows_octal(ssh: &Ssh, words: &[&str]) -> Pty {
+    let mut command = ssh.user.command("udpctl");
+    let line = "stty raw -echo; echo ready; exec od -An -v -to1 -w1";
+    command
+        .args(["ssh", "-t", "-p", &ssh.port()])
+        .args(words)
+        .args(["127.0.0.1", line]);
+    let mut pty = Pty::start(command);
+    pty.shows("ready");
+    pty
+}
+
+#[test]
+fn the_escape_character_is_off_or_another_one_on_request() {
+    let ssh = Ssh::new();
+    for words in [&["-e", "none"][..], &["-oEscapeChar=none"]] {
+        let mut pty = shows_octal(&ssh, words);
+        pty.type_in("~.");
+        pty.shows("176");
+        pty.shows("056");
+        pty.type_in("\r~?");
+        pty.shows("015");
+        pty.shows("176");
+        pty.shows("077");
+    }
+    let mut pty = shows_octal(&ssh, &["-e", "%"]);
+    pty.type_in("~.\r");
+    pty.shows("176");
+    pty.shows("056");
+    pty.shows("015");
+    pty.type_in("%?");
+    pty.shows("udpctl: %. leaves, %^Z suspends, %% is itself, %? lists these\r\n");
+    pty.type_in("%.");
+    pty.shows(": left; \"udpctl attach ");
+    assert_eq!(pty.wait(), Some(255));
 }
 
 /// OpenSSH's exit-status-signal.

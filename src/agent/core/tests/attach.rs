@@ -44,6 +44,7 @@ fn a_controller_that_lost_its_session_receives_exactly_the_rest() {
         stderr: 0,
         stdin: 0,
         terminal: false,
+        kept: false,
         screen: None,
     };
     let started = Reply::Started {

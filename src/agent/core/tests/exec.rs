@@ -39,6 +39,7 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
                 stderr: 0,
                 stdin: 0,
                 terminal: false,
+                kept: false,
                 screen: None,
             },
             Reply::Started {

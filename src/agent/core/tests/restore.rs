@@ -47,6 +47,7 @@ fn a_controller_continues_at_its_offsets_after_a_crash() {
         stderr: 0,
         stdin: 4,
         terminal: false,
+        kept: false,
         screen: None,
     };
     let started = Reply::Started {

@@ -201,6 +201,7 @@ fn settings(args: &AttachArgs, terminal_mode: TerminalMode, style: Style) -> Set
         style,
         stdin: false,
         terminal_mode,
+        escape: console::Escape::default(),
         way_back: args.way_back,
         forward: Vec::new(),
         verbosity: if args.verbose {

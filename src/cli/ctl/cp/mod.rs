@@ -19,6 +19,7 @@ use super::args::{ContactTimeout, HostOptions};
 use super::context::{Context, FleetNetwork, note, streams};
 use super::exec::{conclude, explain, terminals};
 use super::family::Family;
+use crate::control::console::Escape;
 use crate::control::copy::{self, CopyConfig, HostResult};
 use crate::control::exec::{
     self, Escaping, Finish, Fleet, Goal, JobRequest, Labels, Settings, Style, Surroundings, Task,
@@ -192,6 +193,7 @@ fn settings(args: &CpArgs, hosts: usize) -> Settings {
         terminal_mode: TerminalMode::Apart,
         way_back: exec::ATTACH,
         forward: Vec::new(),
+        escape: Escape::default(),
         verbosity: Verbosity::Quiet,
         fleet: Fleet {
             places: places.unwrap_or_default(),

@@ -8,6 +8,7 @@ use clap::Parser;
 use super::ExecArgs;
 use crate::cli::ctl::background::Background;
 use crate::cli::ctl::family::Family;
+use crate::control::console::Escape;
 use crate::control::exec::ATTACH;
 use crate::net::Target;
 
@@ -20,6 +21,8 @@ pub struct Caller {
     pub family: Family,
     /// This process, if it goes to the background once the agent has accepted the command.
     pub background: Option<Background>,
+    /// Character that begins an escape sequence on a terminal.
+    pub escape: Escape,
     /// Command line that comes back to a command on a terminal.
     pub way_back: &'static str,
 }
@@ -30,6 +33,7 @@ impl Default for Caller {
             is_quiet: false,
             family: Family::default(),
             background: None,
+            escape: Escape::default(),
             way_back: ATTACH,
         }
     }

@@ -375,6 +375,7 @@ fn settings(args: &ExecArgs, labels: &[&str]) -> Settings {
         } else {
             TerminalMode::Apart
         },
+        escape: args.caller.escape,
         way_back: args.caller.way_back,
         forward: args.forward.clone(),
         verbosity: match (args.caller.is_quiet, args.verbose) {

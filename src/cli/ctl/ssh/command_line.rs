@@ -10,14 +10,14 @@ use anyhow::{Result, anyhow, bail};
 
 use super::forwards::{LocalForward, stdio_target};
 use super::keywords::reason;
-use super::options::{LogLevel, Options, RequestTty, SessionType, no_escapes};
+use super::options::{LogLevel, Options, RequestTty, SessionType};
 use super::port::port;
 use crate::cli::ctl::family::Family;
 use crate::escape;
 
 /// Summary of the command line, as clap and a fault in one show it.
 pub const USAGE: &str = "\
-udpctl ssh [-46aCfGgkMNnqsTtVvxy] [-c cipher] [-e none] [-F file] [-i identity]
+udpctl ssh [-46aCfGgkMNnqsTtVvxy] [-c cipher] [-e escape] [-F file] [-i identity]
            [-L [bind:]port:host:port] [-l user] [-m mac] [-o option] [-p port] [-S path]
            [-W host:port] [user@]host [command ...]";
 
@@ -50,6 +50,8 @@ pub enum Query {
     Version,
     /// `-G`: host, user and port.
     Configuration,
+    /// `-h` or `--help`: the help of the subcommand.
+    Help,
 }
 
 /// Error: a command line has no host, or an option that there is not. [`USAGE`] is shown with it.
@@ -75,8 +77,12 @@ impl CommandLine {
             if bytes == b"--" && !is_terminated {
                 is_terminated = true;
             } else if bytes.starts_with(b"-") && bytes.len() > 1 && !is_terminated {
-                line.letters(&bytes[1..], &mut words)?;
-                if line.query == Some(Query::Version) {
+                if bytes == b"--help" {
+                    line.query = Some(Query::Help);
+                } else {
+                    line.letters(&bytes[1..], &mut words)?;
+                }
+                if matches!(line.query, Some(Query::Version | Query::Help)) {
                     return Ok(line);
                 }
             } else if line.host.is_none() {
@@ -128,6 +134,7 @@ impl CommandLine {
             b'6' => options.family = Some(Family::V6),
             b'f' => options.background = Some(true),
             b'G' => self.query = Some(Query::Configuration),
+            b'h' => self.query = Some(Query::Help),
             b'g' => options.gateway_ports = Some(true),
             b'N' => options.session_type = Some(SessionType::None),
             b'n' => options.stdin_null = Some(true),
@@ -155,7 +162,7 @@ impl CommandLine {
             b'p' => {
                 options.port.get_or_insert(port(&value)?);
             }
-            b'e' => options.no_escapes = Some(no_escapes(&value)?),
+            b'e' => options.escape = Some(value.parse()?),
             // Ciphers, files and keys of ssh.
             b'c' | b'F' | b'i' | b'I' | b'm' | b'P' | b'S' => {}
             b'J' if value.eq_ignore_ascii_case("none") => {}

@@ -10,11 +10,11 @@ use crossbeam_channel::{Receiver, bounded, select};
 
 use super::options::{LogLevel, Options};
 use crate::cli::ctl::context::{Context, note, note_of};
+use crate::cli::ctl::exec::exec_args;
 use crate::cli::ctl::family::Family;
 use crate::control::client::Client;
 use crate::control::forward::{self, Config, Listener, Pipe, Stopper};
 use crate::control::host_resolver::{Host, HostResolver};
-use crate::control::limits::{CONTACT_TIMEOUT, RETRY_FOR};
 use crate::control::signals;
 use crate::message::ForwardTarget;
 use crate::message::status::{SUCCESS, UDPCTL_FAILURE, interrupted};
@@ -29,9 +29,9 @@ impl Bound {
     /// Binds the listeners of the options. What cannot be bound is said, and is an error only if that was asked for.
     pub fn of(options: &Options) -> Result<Self> {
         let mut listeners = Vec::new();
-        let is_gateway = options.gateway_ports == Some(true);
+        let settings = options.place_settings();
         for local in options.forwards() {
-            match local.place(is_gateway).bind(&local.to) {
+            match local.place(settings).bind(&local.to) {
                 Ok(bound) => listeners.extend(bound),
                 Err(error) if options.exit_on_forward_failure == Some(true) => {
                     return Err(error.into());
@@ -72,6 +72,8 @@ impl Forwarding {
         let family = options.family.unwrap_or_default();
         let (client, resolver, host) = network(&mut context, target, family)?;
         let label = target.label().to_owned();
+        // With the defaults of `udpctl exec`, which variables set.
+        let exec = exec_args(target, Vec::new())?;
         let is_quiet = options.log_level == Some(LogLevel::Quiet);
         let config = Config {
             host,
@@ -79,8 +81,8 @@ impl Forwarding {
             contact_timeout: options
                 .connect_timeout
                 .filter(|timeout| !timeout.is_zero())
-                .unwrap_or(CONTACT_TIMEOUT),
-            lease: RETRY_FOR,
+                .unwrap_or(exec.contact.timeout.contact_timeout),
+            lease: exec.lease,
             rng: context.rng,
             say: Box::new(move |words| {
                 if !is_quiet {
@@ -179,7 +181,8 @@ fn network(
     let resolver = context.resolver()?;
     let resolved = family.resolve(&target).unwrap_or_else(|| target.resolve());
     let addresses = resolved.as_deref().unwrap_or_default();
-    let client = Client::open_for_one(identity, addresses).context("cannot open a UDP socket")?;
+    let client =
+        Client::open_with_refusals(identity, addresses).context("cannot open a UDP socket")?;
     let mut hosts = resolver.hosts(std::slice::from_ref(&target), vec![resolved], &client);
     let host = hosts.pop().expect("one target, one host");
     let host = host.with_context(|| target.label().to_owned())?;

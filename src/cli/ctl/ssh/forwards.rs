@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::port::port;
-use crate::control::forward::Place;
+use crate::control::forward::{Place, SocketFile};
 use crate::message::ForwardTarget;
 
 /// Listening place with its destination.
@@ -16,6 +16,15 @@ pub struct LocalForward {
     at: At,
     /// Destination.
     pub to: ForwardTarget,
+}
+
+/// Settings of all places.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PlaceSettings {
+    /// True if a port without an address is one of all addresses.
+    pub is_gateway: bool,
+    /// Files of unix sockets.
+    pub socket: SocketFile,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,16 +57,25 @@ impl LocalForward {
         Ok(Self { bind, at, to })
     }
 
-    /// Returns the place to listen at. `is_gateway`: a port without an address is one of all addresses.
-    pub fn place(&self, is_gateway: bool) -> Place {
+    /// Returns the place to listen at.
+    pub fn place(&self, settings: PlaceSettings) -> Place {
         match (&self.at, self.bind.as_deref()) {
-            (At::Path(path), _) => Place::Unix(path.into()),
-            (&At::Port(port), None) if is_gateway => Place::Everywhere(port),
+            (At::Path(path), _) => Place::Unix(path.into(), settings.socket),
+            (&At::Port(port), None) if settings.is_gateway => Place::Everywhere(port),
             (&At::Port(port), None | Some("localhost")) => Place::Loopback(port),
             (&At::Port(port), Some("" | "*")) => Place::Everywhere(port),
             (&At::Port(port), Some(host)) => Place::Host(host.to_owned(), port),
         }
     }
+}
+
+/// Parses `StreamLocalBindMask`, the octal bits that the mode of a socket file lacks. Returns the mode.
+pub fn socket_mode(text: &str) -> Result<u32> {
+    let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let mask = u32::from_str_radix(text, 8).ok();
+    let mask = mask.filter(|&mask| is_octal && mask <= 0o777);
+    let mask = mask.context("octal bits such as 0177 are expected")?;
+    Ok(0o777 & !mask)
 }
 
 /// Parses the value of `-W`.
@@ -107,7 +125,7 @@ mod tests {
         let tcp = |host: &str, port| ForwardTarget::tcp(host, port).unwrap();
         let unix = |path: &str| ForwardTarget::unix(path).unwrap();
         let host = |host: &str, port| Place::Host(host.into(), port);
-        let path = |path: &str| Place::Unix(path.into());
+        let path = |path: &str| Place::Unix(path.into(), SocketFile::default());
         for (text, place, to) in [
             ("8080:db:5432", Place::Loopback(8080), tcp("db", 5432)),
             ("8080:[::1]:80", Place::Loopback(8080), tcp("::1", 80)),
@@ -122,11 +140,26 @@ mod tests {
             ("/a:db:1", path("/a"), tcp("db", 1)),
         ] {
             let forward = LocalForward::parse(text).unwrap();
-            assert_eq!((forward.place(false), forward.to), (place, to), "{text}");
+            let settings = PlaceSettings::default();
+            assert_eq!((forward.place(settings), forward.to), (place, to), "{text}");
         }
-        let open = |text: &str| LocalForward::parse(text).unwrap().place(true);
+        let settings = PlaceSettings {
+            is_gateway: true,
+            ..PlaceSettings::default()
+        };
+        let open = |text: &str| LocalForward::parse(text).unwrap().place(settings);
         assert_eq!(open("1:a:2"), Place::Everywhere(1));
         assert_eq!(open("localhost:1:a:2"), Place::Loopback(1));
+    }
+
+    #[test]
+    fn a_mask_is_octal_and_leaves_the_mode() {
+        for (text, mode) in [("0177", 0o600), ("0111", 0o666), ("0", 0o777), ("777", 0)] {
+            assert_eq!(socket_mode(text).unwrap(), mode, "{text}");
+        }
+        for text in ["", "8", "1000", "+7", "0x7", "rw"] {
+            assert!(socket_mode(text).is_err(), "{text}");
+        }
     }
 
     #[test]

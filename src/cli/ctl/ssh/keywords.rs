@@ -42,6 +42,10 @@ pub enum Setting {
     SetEnv,
     /// Empty standard input.
     StdinNull,
+    /// Mode of the file of a listening unix socket.
+    StreamLocalBindMask,
+    /// Removal of a socket file that is in the way.
+    StreamLocalBindUnlink,
     /// User of the command.
     User,
 }
@@ -132,6 +136,8 @@ const SETTINGS: &[(&str, Setting)] = &[
     ("sessiontype", Setting::SessionType),
     ("setenv", Setting::SetEnv),
     ("stdinnull", Setting::StdinNull),
+    ("streamlocalbindmask", Setting::StreamLocalBindMask),
+    ("streamlocalbindunlink", Setting::StreamLocalBindUnlink),
     ("user", Setting::User),
 ];
 
@@ -218,8 +224,6 @@ const IGNORED: &[&str] = &[
     "serveraliveinterval",
     "skeyauthentication",
     "smartcarddevice",
-    "streamlocalbindmask",
-    "streamlocalbindunlink",
     "stricthostkeychecking",
     "syslogfacility",
     "tag",

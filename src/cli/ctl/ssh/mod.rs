@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use crossbeam_channel::Receiver;
 
 pub use self::next::{Next, next};
@@ -30,7 +30,7 @@ pub use self::remote::login;
 use self::request::{Request, configuration, target};
 use super::background::{self, Background, empty_stdin};
 use super::context::{note, print};
-use super::exec;
+use super::{Ctl, exec};
 use crate::control::signals;
 use crate::message::status::UDPCTL_FAILURE;
 
@@ -73,12 +73,10 @@ pub fn words(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         .collect()
 }
 
-/// Returns the arguments if the command line is one of `udpctl ssh`, whose words clap does not parse, except `--help`.
+/// Returns the arguments if the command line is one of `udpctl ssh`, whose words clap does not parse.
 pub fn args(words: &[OsString]) -> Option<SshArgs> {
     match words {
-        [_, subcommand, rest @ ..]
-            if subcommand == "ssh" && rest.first().is_none_or(|first| first != "--help") =>
-        {
+        [_, subcommand, rest @ ..] if subcommand == "ssh" => {
             let words = rest.to_vec();
             Some(SshArgs { words })
         }
@@ -99,6 +97,10 @@ pub fn run(args: &SshArgs) -> Result<u8> {
             note(&format!(
                 "udpctl {version}, with the command line of OpenSSH"
             ));
+            return Ok(0);
+        }
+        Some(Query::Help) => {
+            print(&help())?;
             return Ok(0);
         }
         Some(Query::Configuration) => {
@@ -133,6 +135,15 @@ pub fn run(args: &SshArgs) -> Result<u8> {
     forwarding.drain();
     forwarding.wait(&signals)?;
     Ok(status)
+}
+
+/// Returns the help of the subcommand.
+fn help() -> String {
+    let mut command = Ctl::command();
+    command.build();
+    let own = command.find_subcommand_mut("ssh");
+    let own = own.expect("it is a subcommand of udpctl");
+    own.render_help().to_string()
 }
 
 /// Starts this process again in the background, with the same words.
@@ -199,6 +210,6 @@ mod tests {
         assert_eq!(named(&["udpctl", "ssh", "--", "h"]).unwrap(), ["--", "h"]);
         assert!(named(&["udpctl", "exec", "ssh"]).is_none());
         assert!(named(&["/ssh/udpctl", "jobs"]).is_none());
-        assert!(named(&["udpctl-ssh", "--help"]).is_none());
+        assert_eq!(named(&["udpctl-ssh", "--help"]).unwrap(), ["--help"]);
     }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::forwards::LocalForward;
+use super::forwards::{LocalForward, PlaceSettings, socket_mode};
 use super::keywords::{Keyword, Setting};
 use super::port::port;
 use super::words::{key_and_value, split};
 use crate::cli::ctl::family::Family;
+use crate::control::console::Escape;
+use crate::control::forward::SocketFile;
 use crate::message::ForwardTarget;
 
 /// Use of a terminal: `-t`, `-T`, `RequestTTY`.
@@ -83,14 +85,18 @@ pub struct Options {
     pub set_env: Option<Vec<(String, String)>>,
     /// Patterns of the names of variables to pass on.
     pub send_env: Vec<String>,
-    /// True unless `~` is an escape character on a terminal.
-    pub no_escapes: Option<bool>,
+    /// Escape character on a terminal.
+    pub escape: Option<Escape>,
     /// Places to listen at, with the destinations of their connections.
     pub local_forwards: Vec<LocalForward>,
     /// Destination that standard input and output are connected with.
     pub stdio: Option<ForwardTarget>,
     /// True to listen on all addresses unless another is given.
     pub gateway_ports: Option<bool>,
+    /// Mode of the file of a listening unix socket.
+    pub socket_mode: Option<u32>,
+    /// True to remove a socket file that is in the way.
+    pub unlink_socket: Option<bool>,
     /// True to exit if something cannot listen.
     pub exit_on_forward_failure: Option<bool>,
     /// True to listen nowhere.
@@ -185,13 +191,15 @@ impl Options {
                 },
             ),
             Setting::ConnectTimeout => first(&mut self.connect_timeout, timeout(&value)?),
-            Setting::EscapeChar => first(&mut self.no_escapes, no_escapes(&word)?),
+            Setting::EscapeChar => first(&mut self.escape, word.parse()?),
             Setting::ForkAfterAuthentication => first(&mut self.background, flag(&value)?),
             Setting::ClearAllForwardings => first(&mut self.clear_forwards, flag(&value)?),
             Setting::ExitOnForwardFailure => {
                 first(&mut self.exit_on_forward_failure, flag(&value)?);
             }
             Setting::GatewayPorts => first(&mut self.gateway_ports, flag(&value)?),
+            Setting::StreamLocalBindMask => first(&mut self.socket_mode, socket_mode(&word)?),
+            Setting::StreamLocalBindUnlink => first(&mut self.unlink_socket, flag(&value)?),
             Setting::StdinNull => first(&mut self.stdin_null, flag(&value)?),
             Setting::LogLevel => first(&mut self.log_level, log_level(&value)?),
             Setting::RequestTty => first(
@@ -256,6 +264,17 @@ impl Options {
         }
     }
 
+    /// Returns the settings of the places to listen at.
+    pub fn place_settings(&self) -> PlaceSettings {
+        PlaceSettings {
+            is_gateway: self.gateway_ports == Some(true),
+            socket: SocketFile {
+                mode: self.socket_mode.unwrap_or(SocketFile::MODE),
+                is_replaced: self.unlink_socket == Some(true),
+            },
+        }
+    }
+
     /// True if there is neither a command nor a shell.
     pub fn has_no_command(&self) -> bool {
         self.session_type == Some(SessionType::None) || self.stdio.is_some()
@@ -272,15 +291,6 @@ impl Options {
             Some(RequestTty::Yes | RequestTty::Force) => RequestTty::Force,
             _ => RequestTty::Yes,
         });
-    }
-}
-
-/// Parses `-e` or `EscapeChar`: true for none.
-pub fn no_escapes(text: &str) -> Result<bool> {
-    match text {
-        "~" => Ok(false),
-        "none" => Ok(true),
-        _ => bail!("the escape character is ~"),
     }
 }
 

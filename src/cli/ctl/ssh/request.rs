@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use super::command_line::CommandLine;
 use super::options::{LogLevel, Options, RequestTty, SessionType};
 use super::remote;
+use crate::cli::ctl::context::Context;
 use crate::cli::ctl::exec::{ExecArgs, exec_args};
 use crate::net::Target;
 use crate::process::is_acceptable;
@@ -43,9 +44,6 @@ impl Request {
             bail!("-f: there is no command to run in the background");
         }
         let (terminal, lacks_terminal) = terminal(options, is_login);
-        if terminal && options.no_escapes == Some(true) {
-            bail!("-e none: on a terminal, ~ is always an escape character");
-        }
         // Without a terminal's default to keep the command: a lost session ends it, as with sshd(8).
         let mut exec = exec_args(&target(line)?, argv)?;
         exec.terminal = terminal;
@@ -54,6 +52,7 @@ impl Request {
         exec.env = environment(options);
         exec.verbose = options.log_level == Some(LogLevel::Verbose);
         exec.caller.is_quiet = options.log_level == Some(LogLevel::Quiet);
+        exec.caller.escape = options.escape.unwrap_or_default();
         exec.caller.family = options.family.unwrap_or_default();
         if let Some(timeout) = options.connect_timeout.filter(|timeout| !timeout.is_zero()) {
             exec.contact.timeout.contact_timeout = timeout;
@@ -160,14 +159,24 @@ fn environment(options: &Options) -> Vec<(OsString, OsString)> {
     sent.chain(set).filter(is_free).collect()
 }
 
-/// Returns what `-G` prints: host, user and port, in the form of ssh(1).
+/// Returns what `-G` prints: host, user and port that are in force with `hosts.toml`, in the form of ssh(1). A user who is
+/// not named there either is the agent's choice.
 pub fn configuration(line: &CommandLine) -> Result<String> {
-    let target = target(line)?;
+    let context = Context::new()?;
+    let target = context.target(&target(line)?)?;
+    let user = match &line.options.user {
+        Some(user) => Some(user.clone()),
+        None => context.inventory(&[], |inventory| {
+            Ok(inventory.user_of(&target)?.map(str::to_owned))
+        })?,
+    };
     let mut text = String::new();
     let _ = writeln!(text, "host {}", line.host.as_deref().unwrap_or_default());
-    if let Some(user) = &line.options.user {
+    if let Some(user) = user {
         let _ = writeln!(text, "user {user}");
     }
+    // The label of a target is the name that was typed.
+    let target = Target::new(target.host().clone(), target.port());
     let _ = writeln!(text, "hostname {}\nport {}", target.name(), target.port());
     Ok(text)
 }

@@ -5,10 +5,42 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::Output;
-use super::{Action, RemoteJob};
+use super::super::{Output, Report};
+use super::RemoteJob;
 use crate::control::limits;
-use crate::session::Command;
+use crate::peer_addr::PeerAddr;
+use crate::session::{Command, Ticket};
+
+/// Request to the driver.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Command for the session layer.
+    Command(Command),
+    /// Next bytes of an output, each once and in order, with the offset of the first. Report them with
+    /// [`RemoteJob::on_written`].
+    Output(Output, u64, Bytes),
+    /// Range of an output that the agent no longer holds: its first offset and its length. Precedes the bytes behind it.
+    Gap(Output, u64, u64),
+    /// Ticket to store.
+    Learned(Ticket),
+    /// Address that has answered, of a host with several.
+    Answered(PeerAddr),
+    /// The agent has accepted the request.
+    Accepted {
+        /// True if the job has a terminal.
+        terminal: bool,
+        /// True if the agent keeps the job when its controllers are gone.
+        kept: bool,
+        /// Offsets of the first bytes of both outputs.
+        places: [u64; 2],
+    },
+    /// Control sequences that draw the screen of the job's terminal, in place of output that is not sent.
+    Screen(Bytes),
+    /// No output follows: the driver writes what it has held back, such as half a line.
+    Flush,
+    /// End of the job; nothing follows.
+    Ended(Report),
+}
 
 impl RemoteJob {
     /// Returns the next action: the next command if there is one.

@@ -31,10 +31,10 @@ use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::{CloseCode, Outcome, Request, RequestId, Window, to_line};
 use crate::net::Refusal;
-use crate::peer_addr::PeerAddr;
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::time::Instant;
 use crate::wire::{Lane, StreamId};
+pub use actions::Action;
 use attachment::Attachment;
 use input::Input;
 pub use job_request::JobRequest;
@@ -80,35 +80,6 @@ pub struct Config {
     pub contact_timeout: Duration,
     /// Time for which a silent agent is retried.
     pub retry_for: Duration,
-}
-
-/// Request to the driver.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// Command for the session layer.
-    Command(Command),
-    /// Next bytes of an output, each once and in order, with the offset of the first. Report them with
-    /// [`RemoteJob::on_written`].
-    Output(Output, u64, Bytes),
-    /// Range of an output that the agent no longer holds: its first offset and its length. Precedes the bytes behind it.
-    Gap(Output, u64, u64),
-    /// Ticket to store.
-    Learned(Ticket),
-    /// Address that has answered, of a host with several.
-    Answered(PeerAddr),
-    /// The agent has accepted the request.
-    Accepted {
-        /// True if the job has a terminal.
-        terminal: bool,
-        /// Offsets of the first bytes of both outputs.
-        places: [u64; 2],
-    },
-    /// Control sequences that draw the screen of the job's terminal, in place of output that is not sent.
-    Screen(Bytes),
-    /// No output follows: the driver writes what it has held back, such as half a line.
-    Flush,
-    /// End of the job; nothing follows.
-    Ended(Report),
 }
 
 /// One command on one host.
@@ -309,6 +280,11 @@ impl RemoteJob {
     #[must_use]
     pub fn waiting(&self) -> Option<String> {
         self.contact.waiting()
+    }
+
+    /// Handles such a report in a run over several hosts, as [`Contact::on_refused_among`].
+    pub fn on_refused_among(&mut self, refusal: Refusal) {
+        self.contact.on_refused_among(refusal);
     }
 
     /// Returns true if the agent may have the request.

@@ -109,11 +109,12 @@ impl RemoteJob {
                 stderr,
                 stdin,
                 terminal,
+                kept,
                 screen,
                 ..
             } if !self.attachments[index].accepted => {
                 self.on_accepted(index, [stdout, stderr], screen.is_some());
-                self.on_terminal(terminal, screen, stdin);
+                self.on_terminal((terminal, kept), screen, stdin);
                 self.resume(stdin);
                 for signal in std::mem::take(&mut self.signals) {
                     self.signal(signal);

@@ -7,12 +7,20 @@ use crate::wire::Lane;
 
 impl RemoteJob {
     /// Handles the acceptance of the attachment in use, now the first.
-    pub(super) fn on_terminal(&mut self, terminal: bool, screen: Option<OsText>, stdin: u64) {
+    pub(super) fn on_terminal(
+        &mut self,
+        (terminal, kept): (bool, bool),
+        screen: Option<OsText>,
+        stdin: u64,
+    ) {
         let first = !std::mem::replace(&mut self.accepted, true);
         if first {
             let places = self.outputs.map(|output| output.received);
-            self.actions
-                .push_back(Action::Accepted { terminal, places });
+            self.actions.push_back(Action::Accepted {
+                terminal,
+                kept,
+                places,
+            });
         }
         self.wants_screen = false;
         if let Some(screen) = screen {

@@ -64,6 +64,11 @@ impl Run<'_> {
             contact_timeout: self.settings.contact_timeout,
             retry_for: self.settings.retry_for,
         });
+        if self.attempts[index].1.is_none() && self.is_fleet() {
+            for ip in host.paths.iter().filter_map(|path| path.remote.ip()) {
+                *self.hosts_at.entry(ip).or_default() += 1;
+            }
+        }
         self.attempts[index].1.get_or_insert(now);
         self.running[index] = Some(Box::new(Running {
             job,
@@ -74,6 +79,7 @@ impl Run<'_> {
             is_asked: false,
             stalled: None,
             is_held: false,
+            is_kept: false,
         }));
         self.active += 1;
         self.tell(ExchangeRequest::Begin {
@@ -189,7 +195,14 @@ impl Run<'_> {
                     self.say(&format!("{label}: answered at {address}"));
                 }
             }
-            Action::Accepted { terminal, places } => {
+            Action::Accepted {
+                terminal,
+                kept,
+                places,
+            } => {
+                if let Some(running) = &mut self.running[index] {
+                    running.is_kept = kept;
+                }
                 if let Some(recorder) = &mut self.recorder {
                     recorder.live().place(index, (!terminal).then_some(places));
                 }
@@ -320,8 +333,18 @@ impl Run<'_> {
         }
     }
 
-    /// Says that a host is not reached, once also if it is tried again.
+    /// Says that a host is not reached, once also if it is tried again; of several, the end of each says so. A report names
+    /// an address without its port, so it is passed over if there are several agents.
     fn on_refused(&mut self, refusal: Refusal) {
+        if self.is_fleet() {
+            let hosts = refusal.reporter.and_then(|ip| self.hosts_at.get(&ip));
+            if hosts == Some(&1) {
+                for running in self.running.iter_mut().flatten() {
+                    running.job.on_refused_among(refusal);
+                }
+            }
+            return;
+        }
         for index in 0..self.running.len() {
             if let Some(words) = self.job(index).and_then(|job| job.on_refused(refusal))
                 && self.attempts[index].0 == 0

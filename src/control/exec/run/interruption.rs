@@ -139,7 +139,7 @@ impl Run<'_> {
                 left.push(label.clone());
             } else if has_terminal {
                 let way_back = self.way_back(index);
-                let words = match end_of_left(&self.tasks[index].request) {
+                let words = match end_of_left(&self.tasks[index].request, running.is_kept) {
                     None => format!("left, and it goes on; {way_back}"),
                     Some(end) => format!("left; {way_back} while it runs{end}"),
                 };
@@ -176,7 +176,7 @@ impl Run<'_> {
 }
 
 /// Returns what ends a command that was left, in words; `None` if nothing does.
-fn end_of_left(request: &JobRequest) -> Option<String> {
+fn end_of_left(request: &JobRequest, is_kept: bool) -> Option<String> {
     match request {
         JobRequest::Exec(exec) => match exec.on_disconnect {
             OnDisconnect::Keep => None,
@@ -187,7 +187,7 @@ fn end_of_left(request: &JobRequest) -> Option<String> {
             }
         },
         JobRequest::Attach { .. } => {
-            Some("; unless it was started to be kept, it is ended after its lease".to_owned())
+            (!is_kept).then(|| ", for its lease from now on at most".to_owned())
         }
     }
 }

@@ -14,8 +14,9 @@ mod rate;
 mod streams;
 mod terminal;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,8 @@ struct Running {
     stalled: Option<Instant>,
     /// True if its actions wait for room in the queue of an output.
     is_held: bool,
+    /// True if the agent keeps the command when it is left.
+    is_kept: bool,
 }
 
 #[allow(
@@ -73,6 +76,8 @@ struct Run<'a> {
     base: u32,
     /// Further attempts that were made, and the time of the first, by task.
     attempts: Vec<(u32, Option<time::Instant>)>,
+    /// Number of hosts of a run over several that have begun, by address.
+    hosts_at: HashMap<IpAddr, u32>,
     /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
     active: usize,
@@ -140,6 +145,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         resolver,
         base,
         attempts: vec![(0, None); total],
+        hosts_at: HashMap::new(),
         running: tasks.iter().map(|_| None).collect(),
         active: 0,
         ready: BTreeSet::new(),

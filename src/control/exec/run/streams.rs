@@ -235,11 +235,7 @@ impl Run<'_> {
     /// Queues a message that need not be repeated once a terminal is restored.
     pub(super) fn say_once(&mut self, line: &str) {
         if !self.quiet {
-            let end = if self.terminal.console.is_some() {
-                "\r\n"
-            } else {
-                "\n"
-            };
+            let end = console::line_end();
             let data = format!("udpctl: {line}{end}").into();
             self.push(Output::Stderr, Chunk { tag: None, data });
         }
@@ -248,7 +244,7 @@ impl Run<'_> {
     /// Writes a message of `udpctl` to stderr without the queue, which may be held up by a stopped terminal.
     pub(super) fn say_now(&self, line: &str) {
         if self.settings.verbosity != Verbosity::Silent {
-            let line = format!("udpctl: {line}\n");
+            let line = format!("udpctl: {line}{}", console::line_end());
             self.streams[Output::Stderr as usize].write_now(line.as_bytes());
         }
     }

@@ -16,9 +16,6 @@ use crate::control::limits;
 use crate::control::stdio::{Chunk, StdinChunk};
 use crate::message::OnDisconnect;
 
-/// Escape sequences of the keyboard.
-const ESCAPES: &str = "~. leaves, ~^Z suspends, ~~ is a tilde, ~? lists these";
-
 /// End of a run whose terminal is gone.
 pub(super) const HANGUP: Interruption = Interruption::Signal(Signal::HUP.as_raw());
 
@@ -86,7 +83,9 @@ impl Run<'_> {
         {
             return;
         }
-        match Console::enter_raw() {
+        // Messages from before are written in the terminal's own mode, which ends their lines.
+        self.streams[Output::Stderr as usize].drain(Instant::now() + limits::LEAVE);
+        match Console::enter_raw(self.settings.escape) {
             Ok(console) => {
                 self.terminal.console = Some(console);
                 self.terminal.before = self.terminal.said.len();
@@ -221,7 +220,7 @@ impl Run<'_> {
         for key in console.keys.on_typed(&typed) {
             match key {
                 Key::Input(data) => self.on_stdin(StdinChunk::Data(data)),
-                Key::Help => self.say_once(ESCAPES),
+                Key::Help => self.say_once(&self.settings.escape.help()),
                 Key::Suspend => self.suspend(),
                 Key::Leave => return Some(Interruption::Left),
             }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::control::client::NoSocket;
+use crate::control::console::Escape;
 use crate::control::exec::{
     ATTACH, Escaping, Fleet, Goal, JobRequest, Labels, Style, TerminalMode,
 };
@@ -49,6 +50,7 @@ fn run_on_no_host(style: Style, verbosity: Verbosity, stdout: Sink, stderr: Sink
         style,
         stdin: false,
         terminal_mode: TerminalMode::Apart,
+        escape: Escape::default(),
         way_back: ATTACH,
         forward: Vec::new(),
         verbosity,
@@ -186,6 +188,7 @@ fn no_input_is_read_while_a_name_is_looked_up() {
         style: Style::Plain,
         stdin: true,
         terminal_mode: TerminalMode::Apart,
+        escape: Escape::default(),
         way_back: ATTACH,
         forward: Vec::new(),
         verbosity: Verbosity::Quiet,

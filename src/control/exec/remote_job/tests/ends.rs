@@ -30,6 +30,7 @@ fn stdin_continues_at_the_byte_that_the_job_has_not_taken() {
             stderr: 0,
             stdin: 4,
             terminal: false,
+            kept: false,
             screen: None,
         },
     );

@@ -177,6 +177,7 @@ const fn accepted(stdout: u64, stderr: u64) -> Reply {
         stderr,
         stdin: 0,
         terminal: false,
+        kept: false,
         screen: None,
     }
 }

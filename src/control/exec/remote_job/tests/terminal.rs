@@ -15,6 +15,7 @@ fn at(stdout: u64, stdin: u64, screen: Option<&str>) -> Reply {
         stderr: 0,
         stdin,
         terminal: true,
+        kept: false,
         screen: screen.map(OsText::from),
     }
 }
