@@ -145,6 +145,94 @@ fn a_user_before_the_host_points_to_the_user_option() {
 }
 
 #[test]
+fn a_word_in_the_place_of_a_subcommand_is_taken_for_a_host() {
+    assert_hints(&[
+        (
+            &["web1", "uptime", "-p"],
+            "there is no subcommand web1; to run a command on a host: udpctl exec web1 -- uptime -p",
+        ),
+        (
+            &["web1", "--", "uptime"],
+            "there is no subcommand web1; to run a command on a host: udpctl exec web1 -- uptime",
+        ),
+        (
+            &["web1:7001"],
+            "there is no subcommand web1:7001; a shell on a host is udpctl shell web1:7001, and \"udpctl --help\" lists \
+             the subcommands",
+        ),
+        (
+            &["exec web1 -- ls -l"],
+            "the line is one word; write it without the quotes: udpctl exec web1 -- ls -l",
+        ),
+    ]);
+}
+
+#[test]
+fn a_command_without_a_target_gets_a_line_with_one() {
+    assert_hints(&[(
+        &["exec", "--", "uname", "-a"],
+        "the target is missing: udpctl exec TARGET -- uname -a",
+    )]);
+}
+
+#[test]
+fn a_command_behind_shell_and_a_message_behind_chat_get_the_lines_that_take_them() {
+    let line = "a shell takes no command; to run one on a terminal: udpctl exec -t";
+    assert_hints(&[
+        (
+            &["shell", "web1", "uptime"],
+            &format!("{line} web1 -- uptime"),
+        ),
+        (
+            &["shell", "--user", "ann", "web1", "df", "-k", "/a b"],
+            &format!("{line} --user ann web1 -- df -k '/a b'"),
+        ),
+        (
+            &["shell", "web1", "ls", "-l"],
+            &format!("{line} web1 -- ls -l"),
+        ),
+        (
+            &["chat", "web1", "hello", "there"],
+            "a chat takes no message; to send one: udpctl send web1 -- hello there",
+        ),
+    ]);
+}
+
+#[test]
+fn a_signal_in_the_place_of_a_host_points_to_the_option() {
+    let hint =
+        |line| format!("HUP is taken for a host; a signal is an option: udpctl kill -s HUP {line}");
+    assert_hints(&[
+        (&["kill", "web1", "HUP"], &hint("web1")),
+        (&["kill", "web[1-2]", "3f", "HUP"], &hint("'web[1-2]' 3f")),
+    ]);
+}
+
+#[test]
+fn an_option_that_there_is_not_is_named_without_the_advice_to_make_it_a_target() {
+    let options =
+        |of: &str, option: &str| format!("{of} has no option {option}; \"{of} --help\" lists them");
+    assert_hints(&[
+        (&["ping", "web1", "-c", "3"], &options("udpctl ping", "-c")),
+        (&["jobs", "--wide"], &options("udpctl jobs", "--wide")),
+        (&["id", "-q"], &options("udpctl id", "-q")),
+        (&["-v"], &options("udpctl", "-v")),
+    ]);
+}
+
+#[test]
+fn a_host_that_does_not_answer_has_no_list_of_jobs() {
+    let user = User::new();
+    user.udpctl(["jobs", "nowhere.invalid"])
+        .stderr(
+            "udpctl: nowhere.invalid: cannot resolve \"nowhere.invalid\": failed to lookup address information: \
+             Name or service not known\n",
+        )
+        .status(1)
+        .run();
+}
+
+#[test]
 fn clap_reports_a_mistake_that_no_hint_fits() {
     let user = User::new();
     for (args, words) in [

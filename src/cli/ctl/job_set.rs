@@ -55,6 +55,8 @@ pub struct JobSetArgs {
 /// Word of the command line: a set of targets, or at the end a job.
 #[derive(Clone, Debug)]
 pub struct Word {
+    /// The word as typed.
+    pub text: String,
     set: Result<Expression, ParseExpressionError>,
     job: Option<JobPrefix>,
 }
@@ -66,7 +68,11 @@ impl FromStr for Word {
         let (set, job) = (text.parse(), text.parse().ok());
         match (set, job) {
             (Err(error), None) => Err(error),
-            (set, job) => Ok(Self { set, job }),
+            (set, job) => Ok(Self {
+                text: text.to_owned(),
+                set,
+                job,
+            }),
         }
     }
 }

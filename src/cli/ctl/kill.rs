@@ -10,12 +10,14 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
 use super::candidates;
+use super::context::note;
 use super::fleet::{Fleet, Round};
 use super::job_set::{HostJob, JobSetArgs};
 use super::reply::{unexpected, words};
 use crate::control::exec::summary::Fate;
+use crate::escape;
 use crate::message::signal::signal_number;
-use crate::message::status::INTERNAL;
+use crate::message::status::{INTERNAL, USAGE};
 use crate::message::{Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
@@ -68,7 +70,31 @@ fn signal(text: &str) -> Result<i32, &'static str> {
 
 /// Sends the signal to the job of each host.
 pub fn run(args: &KillArgs) -> Result<u8> {
+    if let Some(hint) = misplaced_signal(args) {
+        note(&format!("udpctl: {hint}"));
+        return Ok(USAGE);
+    }
     args.jobs.run("kill", |fleet, jobs| kill(args, fleet, jobs))
+}
+
+/// Returns the hint for a last word that is the name of a signal, in capitals as no host is typed.
+fn misplaced_signal(args: &KillArgs) -> Option<String> {
+    let words = args.jobs.words.iter().map(|word| word.text.as_str());
+    let words: Vec<&str> = words.collect();
+    let (&last, others) = words.split_last()?;
+    let is_signal = last
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && last.starts_with(|c: char| c.is_ascii_uppercase())
+        && signal_number(last).is_some();
+    let is_meant = is_signal && !others.is_empty();
+    is_meant.then(|| {
+        let words: Vec<_> = others.iter().map(|word| escape::shell_word(word)).collect();
+        format!(
+            "{last} is taken for a host; a signal is an option: udpctl kill -s {last} {}",
+            words.join(" ")
+        )
+    })
 }
 
 fn kill(args: &KillArgs, mut fleet: Fleet, jobs: Vec<HostJob>) -> u8 {

@@ -3,11 +3,14 @@
 //! Not a parser: clap alone decides which lines are refused, and a line without one of these mistakes gets
 //! clap's own message. Invariant: a command line that a hint shows has no such mistake any more.
 
+mod words;
+
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory as _};
 
+use self::words::{command_of_shell, message_of_chat, no_option, no_subcommand};
 use super::Ctl;
 use crate::control::targets::{Expression, ParseExpressionError};
 use crate::escape;
@@ -22,6 +25,9 @@ const PLACEHOLDER: &str = "COMMAND";
 /// Text that takes the place of a missing message.
 const MESSAGE: &str = "TEXT";
 
+/// Text that takes the place of a missing target.
+const TARGET: &str = "TARGET";
+
 /// Returns what to type instead of `words`, the command line without the program's name.
 pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
     let words: Vec<&str> = words
@@ -29,12 +35,18 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         .map(|word| word.to_str())
         .collect::<Option<_>>()?;
     let concerns_target = match error.kind() {
+        ErrorKind::ValueValidation if words.first() == Some(&"shell") && is_about(error, "JOB") => {
+            return command_of_shell(&words[1..]);
+        }
         ErrorKind::ValueValidation => is_about(error, "TARGET") || is_about(error, "SET"),
         ErrorKind::MissingRequiredArgument
         | ErrorKind::UnknownArgument
         | ErrorKind::DisplayHelp => true,
         _ => false,
     };
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return no_subcommand(&words, error);
+    }
     if !concerns_target {
         return mistake(error);
     }
@@ -44,13 +56,18 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
             let line = Line::parse("send", &words[1..]).and_then(|line| line.message_hint());
             line.or_else(|| host_alone("send", &words[1..], error))
         }
-        (Some(&"shell"), ErrorKind::ValueValidation) => user_of_shell(&words[1..], error),
+        (Some(&"shell"), ErrorKind::ValueValidation) if is_about(error, "TARGET") => {
+            user_of_shell(&words[1..], error)
+        }
+        (Some(&"shell"), ErrorKind::UnknownArgument) => command_of_shell(&words[1..]),
+        (Some(&"chat"), ErrorKind::UnknownArgument) => message_of_chat(&words[1..]),
         (Some(subcommand), ErrorKind::ValueValidation) => {
             host_alone(subcommand, &words[1..], error)
         }
         _ => None,
     };
     hint.or_else(|| mistake(error))
+        .or_else(|| no_option(&words, error))
 }
 
 /// Returns the mistake in a set, with its place.
@@ -115,7 +132,7 @@ fn user_and_host(word: &str) -> Option<(&str, &str)> {
 fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = words.into_iter().map(|word| match word {
         // Shown as typed, although the placeholder would be quoted otherwise.
-        PLACEHOLDER | MESSAGE | "--" => word.to_owned(),
+        PLACEHOLDER | MESSAGE | TARGET | "--" => word.to_owned(),
         word => escape::shell_word(word).into_owned(),
     });
     let line: Vec<String> = std::iter::once("udpctl".to_owned()).chain(quoted).collect();
@@ -197,6 +214,10 @@ impl<'a> Line<'a> {
         let targets = &self.positional[..self.targets(command)];
         if let Some(hint) = self.other_user(targets, command) {
             return Some(hint);
+        }
+        if self.dashes == Some(0) && self.words.len() > 1 {
+            let line = line([&["exec", TARGET], self.words].concat());
+            return Some(format!("the target is missing: {line}"));
         }
         if targets.is_empty() && !self.has_hosts
             || kind == ErrorKind::ValueValidation && command.is_none()

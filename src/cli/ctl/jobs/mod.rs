@@ -77,13 +77,17 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut round = Round::new(questions.collect());
     round.is_watched &= !args.json;
     let mut lists: Vec<Vec<JobView>> = vec![Vec::new(); hosts.len()];
+    let mut unanswered = 0;
     fleet.ask(round, |count, index, label, answer| {
         match listed(label, answer) {
             Ok(jobs) => {
                 count.add(Fate::Ok, label);
                 lists[index] = jobs;
             }
-            Err(error) => count.no_reply(label, &error),
+            Err(error) => {
+                unanswered += 1;
+                count.no_reply(label, &error);
+            }
         }
     });
     let mut rows = Vec::new();
@@ -102,7 +106,8 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
             rows.push((host.label.as_str(), row));
         }
     }
-    if !args.json {
+    // A heading alone would say that there are no jobs.
+    if !args.json && unanswered < lists.len() {
         text = if fleet.is_several() {
             with_hosts(&rows, args.all)
         } else {
