@@ -80,6 +80,37 @@ fn bash_completes_hosts_groups_and_parts_of_sets() {
 }
 
 #[test]
+fn bash_completes_places_to_copy_and_hosts_to_install_on() {
+    let user = user();
+    for file in ["data/dbase", "data/x y"] {
+        user.write(file, "");
+    }
+    user.write("dblog", "");
+    let places = ["db1:7001:", "dblog"];
+    offers(&user, "udpctl cp db", "db", &places);
+    offers(&user, "udpctl cp data/db", "data/db", &["data/dbase"]);
+    offers(&user, "udpctl cp data/x", "data/x", &[r"data/x\ y"]);
+    // What is on the host is not known.
+    offers(&user, "udpctl cp web1:/e", "/e", &[]);
+    // A place that goes on gets no space.
+    for (line, replaced, place) in [
+        ("udpctl cp -r dblog ann@db", "ann@db", "ann@db1:7001:"),
+        ("udpctl cp a db1:70", "70", "7001:"),
+        ("udpctl cp web1", "web1", "web1:"),
+        ("udpctl cp dat", "dat", "data/"),
+    ] {
+        offers(&user, line, replaced, &["<-o nospace>", place]);
+    }
+    offers(&user, "udpctl bootstrap db", "db", &["db1"]);
+    offers(
+        &user,
+        "udpctl bootstrap ann@web",
+        "ann@web",
+        &["ann@web5", "ann@web8", "ann@web9", "ann@web1", "ann@web2"],
+    );
+}
+
+#[test]
 fn bash_completes_signals_users_outcomes_and_options() {
     let user = user();
     offers(&user, "udpctl kill --signal US", "US", &["USR1", "USR2"]);
@@ -182,6 +213,13 @@ fn a_real_bash_completes_at_tab() {
         ("udpctl trust [", r"udpctl trust \[::1\]:7002"),
         ("udpctl ssh ann@d", "udpctl ssh ann@db1:7001"),
         ("udpctl kill -s HU", "udpctl kill -s HUP"),
+        (
+            "udpctl cp config/udpctl/known_agents we",
+            "udpctl cp config/udpctl/known_agents web",
+        ),
+        ("udpctl cp conf", "udpctl cp config/"),
+        ("udpctl cp x ann@d", "udpctl cp x ann@db1:7001:"),
+        ("udpctl bootstrap ann@d", "udpctl bootstrap ann@db1"),
         ("udpctl exec we", "udpctl exec web"),
         (
             "udpctl exec db1:7001 -- cat config/udpctl/kn",
@@ -213,6 +251,9 @@ fn a_real_zsh_completes_at_tab() {
         ("udpctl exec @", "udpctl exec @west"),
         ("udpctl trust \"[", "udpctl trust \"[::1]:7002\""),
         ("udpctl explain los", "udpctl explain lost"),
+        ("udpctl cp conf", "udpctl cp config/"),
+        ("udpctl cp x ann@d", "udpctl cp x ann@db1:7001:"),
+        ("udpctl bootstrap ann@d", "udpctl bootstrap ann@db1"),
     ] {
         terminal.tmux(&["send-keys", "-l", typed]);
         terminal.keys(&["Tab"]);
@@ -232,6 +273,10 @@ fn a_real_fish_completes() {
         ("udpctl exec db1:", "db1:7001\n"),
         ("udpctl exec @", "@west\n"),
         ("udpctl trust \\[", "[::1]:7002\n"),
+        ("udpctl cp db", "db1:7001:\n"),
+        ("udpctl cp x ann@d", "ann@db1:7001:\n"),
+        ("udpctl cp conf", "config/\n"),
+        ("udpctl bootstrap ann@d", "ann@db1\n"),
         (
             "udpctl ex",
             "exec\tRun a command on one or more hosts\nexplain\tExplain an exit status or the name of an outcome\n",

@@ -10,7 +10,7 @@ _PROGRAM_complete() {
         compopt -o default
     elif [[ $reply ]]; then
         mapfile -t COMPREPLY <<<"$reply"
-        if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then
+        if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/:] ]]; then
             compopt -o nospace
         fi
     fi

@@ -4,7 +4,7 @@
 
 _PROGRAM() {
     local reply line value
-    local -a values shown directories
+    local -a values shown unfinished
     reply="$(VARIABLE=zsh command PROGRAM -- "${(@Q)words[1,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)"
     if (( $? == 3 )); then
         _files
@@ -14,14 +14,14 @@ _PROGRAM() {
         value="${line%%$'\t'*}"
         if [[ -z $value ]]; then
             continue
-        elif [[ $value == */ ]]; then
-            directories+=("$value")
+        elif [[ $value == *[/:] ]]; then
+            unfinished+=("$value")
         else
             values+=("$value")
             shown+=("${line/$'\t'/  -- }")
         fi
     done
-    (( $#directories )) && compadd -S '' -a directories
+    (( $#unfinished )) && compadd -S '' -a unfinished
     if [[ $reply == *$'\t'* ]]; then
         compadd -l -d shown -a values
     else

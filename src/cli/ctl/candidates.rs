@@ -1,4 +1,4 @@
-//! Candidates for the arguments of `udpctl`: hosts, groups, jobs, signals and users, from files of this machine.
+//! Candidates for the arguments of `udpctl`: hosts, groups, places, jobs, signals and users, from files of this machine.
 //!
 //! Not the names of subcommands and options, which clap knows. Invariants: no agent is asked, no name is looked up and no
 //! program is run; a file that cannot be read has no candidates.
@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use clap_complete::CompletionCandidate;
+use clap_complete::engine::{PathCompleter, ValueCompleter as _};
 
 use crate::agent::daemon::listening;
 use crate::cli::completions::accounts;
@@ -163,6 +164,44 @@ pub fn host_behind(before: &str, current: &str) -> Vec<CompletionCandidate> {
     let hosts = Names::read().map_or_else(Vec::new, |names| names.hosts);
     let hosts = hosts.iter().filter(|host| host.starts_with(current));
     candidates(hosts.map(|host| format!("{before}{host}")))
+}
+
+/// Returns candidates for a place of `udpctl cp`: hosts with their colon, and files of this machine. What is on a host is
+/// not known.
+pub fn place(current: &OsStr) -> Vec<CompletionCandidate> {
+    let text = current.to_string_lossy();
+    let is_path = text.find('/') < text.find(':') && text.contains('/');
+    let mut found = Vec::new();
+    if !is_path {
+        let (user, host) = user_and_host(&text);
+        let names = Names::read();
+        let hosts = names.iter().flat_map(|names| &names.hosts);
+        let hosts = hosts.filter(|name| {
+            let place = format!("{name}:");
+            place.starts_with(host) && place != host
+        });
+        found = candidates(hosts.map(|name| format!("{user}{name}:")));
+    }
+    found.extend(PathCompleter::any().complete(current));
+    found
+}
+
+/// Returns candidates for a destination as ssh takes it: hosts without ports of agents.
+pub fn destination(current: &OsStr) -> Vec<CompletionCandidate> {
+    let text = current.to_string_lossy();
+    let (user, host) = user_and_host(&text);
+    let names = Names::read();
+    let targets = names.iter().flat_map(|names| &names.hosts);
+    let targets = targets.filter_map(|name| name.parse::<Target>().ok());
+    let mut seen = HashSet::new();
+    let hosts = targets.map(|target| target.name().to_owned());
+    let hosts = hosts.filter(|name| name.starts_with(host) && seen.insert(name.clone()));
+    candidates(hosts.map(|name| format!("{user}{name}")))
+}
+
+/// Splits a text behind its last `@`.
+pub fn user_and_host(text: &str) -> (&str, &str) {
+    text.split_at(text.rfind('@').map_or(0, |at| at + 1))
 }
 
 /// Returns candidates for the names of groups, without `@`.

@@ -46,8 +46,7 @@ fn of_ssh(words: &[String], current: &str) -> Option<Answer> {
         ssh::Next::Value(b'l') => Answer::Words(candidates::user(current.as_ref())),
         ssh::Next::Value(b'i' | b'F' | b'E' | b'S') | ssh::Next::Command => Answer::Files,
         ssh::Next::Destination if !current.starts_with('-') => {
-            let begin = current.rfind('@').map_or(0, |at| at + 1);
-            let (user, host) = current.split_at(begin);
+            let (user, host) = candidates::user_and_host(current);
             Answer::Words(candidates::host_behind(user, host))
         }
         ssh::Next::Value(_) | ssh::Next::Destination => Answer::Words(Vec::new()),

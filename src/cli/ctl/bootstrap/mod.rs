@@ -10,11 +10,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use self::program::Program;
 use self::remote::Remote;
 use super::accept::{self, NoAnswer, Registration};
 use super::args::ContactTimeout;
+use super::candidates;
 use super::context::{Context, print};
 use super::ping;
 use crate::escape;
@@ -42,7 +44,7 @@ const START: &str = include_str!("start.sh");
 #[command(after_help = EXAMPLES)]
 pub struct BootstrapArgs {
     /// Host as ssh takes it: HOST or USER@HOST
-    #[arg(value_name = "DESTINATION", value_parser = destination)]
+    #[arg(value_name = "DESTINATION", value_parser = destination, add = ArgValueCompleter::new(candidates::destination))]
     pub destination: String,
     /// Run PROGRAM, which may have options, instead of ssh
     #[arg(long, value_name = "PROGRAM", default_value = "ssh")]

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use self::direction::{Copying, copying};
 use super::args::{ContactTimeout, HostOptions};
+use super::candidates;
 use super::context::{Context, FleetNetwork, note, streams};
 use super::exec::{conclude, explain, terminals};
 use super::family::Family;
@@ -47,7 +49,7 @@ Examples:
 pub struct CpArgs {
     /// Sources and, last, the destination: PATH of this machine, or HOST:PATH, HOST:PORT:PATH, USER@HOST:PATH with a host
     /// or a set of them; :PATH with hosts that options name
-    #[arg(value_name = "PLACE", required = true, num_args = 2..)]
+    #[arg(value_name = "PLACE", required = true, num_args = 2.., add = ArgValueCompleter::new(candidates::place))]
     pub places: Vec<OsString>,
     /// Copy directories with all that is in them
     #[arg(short = 'r', long)]
@@ -191,9 +193,9 @@ fn settings(args: &CpArgs, hosts: usize) -> Settings {
         }),
         stdin: false,
         terminal_mode: TerminalMode::Apart,
+        escape: Escape::default(),
         way_back: exec::ATTACH,
         forward: Vec::new(),
-        escape: Escape::default(),
         verbosity: Verbosity::Quiet,
         fleet: Fleet {
             places: places.unwrap_or_default(),
