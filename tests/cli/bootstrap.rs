@@ -1,13 +1,14 @@
 //! `udpctl bootstrap` with a program in the place of ssh that runs the command line in another home on this machine.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::harness::{Test, User, eventually, masked};
+use super::harness::{Child, Test, User, eventually, masked};
 
 /// Stands for ssh: notes its arguments, and gives the command line to a login shell as sshd does.
 const SSH: &str = r#"#!/bin/sh
@@ -278,6 +279,88 @@ fn bootstrap_refuses_another_key_that_is_known_for_the_agent() {
     );
     let outcome = hosts.bootstrap(&["127.0.0.1", "--replace"]).outcome();
     assert_eq!((&outcome.stderr[..], outcome.status), ("", 0));
+}
+
+/// Starts sshd(8) for the host's user on a port of its own, with keys made for it. Returns it with the program and the
+/// options that run a command there, or `None` if it cannot be served here.
+fn sshd(hosts: &Hosts) -> Option<(Child, String)> {
+    let files = [
+        "/usr/sbin/sshd",
+        "/run/sshd",
+        "/usr/bin/ssh",
+        "/usr/bin/ssh-keygen",
+    ];
+    let are_there = files.iter().all(|file| Path::new(file).exists());
+    if !are_there || !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: there is no OpenSSH that can be served here");
+        return None;
+    }
+    let path = |name: &str| hosts.near.path(name).display().to_string();
+    for name in ["host-key", "user-key"] {
+        let status = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f", &path(name)])
+            .status();
+        assert!(status.unwrap().success());
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let far = hosts.far.home();
+    let config = format!(
+        "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\n\
+         PermitRootLogin yes\nSetEnv HOME={far} XDG_CONFIG_HOME={far}/config XDG_STATE_HOME={far}/state\n",
+        path("host-key"),
+        path("user-key.pub")
+    );
+    hosts.near.write("sshd_config", &config);
+    let mut command = Command::new("/usr/sbin/sshd");
+    command.args(["-D", "-e", "-f", &path("sshd_config")]);
+    let mut sshd = Child::start(command);
+    sshd.stderr_line(|line| line.contains("Server listening on 127.0.0.1"));
+    let options = "-oBatchMode=yes -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR";
+    let ssh = format!(
+        "/usr/bin/ssh -F none -i {} -p {port} {options}",
+        path("user-key")
+    );
+    Some((sshd, ssh))
+}
+
+#[test]
+fn a_real_sshd_brings_the_agent_to_a_host() {
+    let hosts = Hosts::new();
+    let Some((sshd, ssh)) = sshd(&hosts) else {
+        return;
+    };
+    let mut command = hosts.near.command("udpctl");
+    command.args([
+        "bootstrap",
+        "--ssh",
+        &ssh,
+        "--bind",
+        "127.0.0.1:0",
+        "root@127.0.0.1",
+    ]);
+    let outcome = Test::new(command).outcome();
+    let lines = shown(&outcome.stdout, &hosts);
+    assert_eq!((&outcome.stderr[..], outcome.status), ("", 0), "{lines}");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(
+        (lines.first(), lines.last()),
+        (
+            Some(&"127.0.0.1: Linux MACHINE; copied udpagent VERSION to .local/bin/udpagent"),
+            Some(&"127.0.0.1: answers: NODE (udpagent VERSION) in N ms")
+        )
+    );
+    assert!(hosts.installed().exists() && hosts.agent().is_some());
+    // The agent outlives the sessions of ssh and their server.
+    drop(sshd);
+    let known = fs::read_to_string(hosts.near.path("config/udpctl/known_agents")).unwrap();
+    let target = known.split(' ').next().unwrap();
+    hosts
+        .near
+        .udpctl(["exec", target, "--", "echo", "hi"])
+        .stdout("hi\n")
+        .run();
 }
 
 #[test]
