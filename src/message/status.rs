@@ -77,7 +77,7 @@ const fn agent(number: u8, meaning: &'static str) -> Status {
 }
 
 /// All statuses; those of several targets in order of [`severity`].
-pub const STATUSES: [Status; 21] = [
+pub const STATUSES: [Status; 22] = [
     one(
         USAGE,
         "The command line cannot be understood. Nothing was sent.",
@@ -100,7 +100,8 @@ pub const STATUSES: [Status; 21] = [
     ),
     one(
         UDPCTL_FAILURE,
-        "Something failed here, such as writing the output, or a key is not known; standard error says what.",
+        "Something failed here, such as writing the output, or a key is not known, or the user left a terminal by ~. and \
+         the command may go on; standard error says what.",
     ),
     several(SUCCESS, "Every command returned 0."),
     several(
@@ -122,6 +123,10 @@ pub const STATUSES: [Status; 21] = [
     several(INTERRUPTED, "Interrupted by Ctrl-C."),
     several(HUNG_UP, "Interrupted by SIGHUP: the terminal has gone."),
     several(TERMINATED, "Interrupted by SIGTERM."),
+    several(
+        BROKEN_PIPE,
+        "The reader of standard output has left, and the commands were ended.",
+    ),
     several(
         INTERNAL,
         "Something failed here, such as creating a file or writing the output.",
