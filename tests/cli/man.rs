@@ -100,6 +100,31 @@ fn the_pages_are_installed_into_a_directory_or_the_users_own() {
 }
 
 #[test]
+fn what_was_installed_is_removed_and_other_pages_stay() {
+    let user = User::new();
+    let pages = user.path("pages");
+    user.udpctl(["man", "--install", "pages"]).outcome();
+    fs::write(pages.join("man1/other.1"), "").unwrap();
+    let lines = PAGES.map(|(name, section)| format!("pages/man{section}/{name}.{section}\n"));
+    user.udpctl(["man", "--uninstall", "pages"])
+        .stdout(lines.concat())
+        .run();
+    let left = fs::read_dir(&pages).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["man1"]);
+    assert!(pages.join("man1/other.1").exists());
+    user.udpctl(["man", "--uninstall", "pages"])
+        .stderr("udpctl: no page is below pages\n")
+        .run();
+    // The default is that of --install.
+    let own = user.path(".local/share/man/man8/udpagent.8");
+    user.udpctl(["man", "--install"]).outcome();
+    assert!(own.exists());
+    assert_eq!(user.udpctl(["man", "--uninstall"]).outcome().status, 0);
+    assert!(!own.exists());
+}
+
+#[test]
 #[ignore = "needs tmux and man"]
 fn a_page_is_shown_on_a_terminal() {
     let terminal = Terminal::new();

@@ -1,4 +1,5 @@
-//! `udpctl man`: shows the manual pages, which are part of the program, or writes them where man(1) finds them.
+//! `udpctl man`: shows the manual pages, which are part of the program, or writes them where man(1) finds them, and removes
+//! them from there.
 //!
 //! Not their generation. Invariant: the pages are those of this version.
 
@@ -20,6 +21,7 @@ Examples:
   udpctl man udpagent.toml
   udpctl man --install
   udpctl man --install /usr/local/share/man
+  udpctl man --uninstall
   udpctl man udpagent | groff -man -T pdf >udpagent.pdf";
 
 /// `udpctl man`
@@ -36,6 +38,13 @@ pub struct ManArgs {
         reason = "an option whose value may be left out"
     )]
     pub install: Option<Option<PathBuf>>,
+    /// Remove the pages that --install has written below DIR, and directories that are empty then [default: as --install]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["page", "list", "install"])]
+    #[expect(
+        clippy::option_option,
+        reason = "an option whose value may be left out"
+    )]
+    pub uninstall: Option<Option<PathBuf>>,
     /// List the pages
     #[arg(long, conflicts_with = "page")]
     pub list: bool,
@@ -85,12 +94,13 @@ impl Page {
     }
 }
 
-/// Shows, lists or installs pages.
+/// Shows, lists, installs or removes pages.
 pub fn run(args: &ManArgs) -> Result<u8> {
-    match &args.install {
-        Some(directory) => install(directory.as_deref())?,
-        None if args.list => list()?,
-        None => show(args.page)?,
+    match (&args.install, &args.uninstall) {
+        (Some(directory), _) => install(directory.as_deref())?,
+        (None, Some(directory)) => uninstall(directory.as_deref())?,
+        (None, None) if args.list => list()?,
+        (None, None) => show(args.page)?,
     }
     Ok(0)
 }
@@ -147,17 +157,41 @@ fn purpose(text: &str) -> String {
         .replace("\\-", "-")
 }
 
+/// Returns the directory of a page, and its path.
+fn place(directory: &Path, page: Page) -> (PathBuf, PathBuf) {
+    let (name, section, _) = page.content();
+    let folder = directory.join(format!("man{section}"));
+    let path = folder.join(format!("{name}.{section}"));
+    (folder, path)
+}
+
+/// Removes all pages that are there.
+fn uninstall(directory: Option<&Path>) -> Result<()> {
+    let directory = chosen(directory, "--uninstall")?;
+    let mut removed = String::new();
+    for page in Page::ALL {
+        let (folder, path) = place(&directory, page);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            result => result.with_context(|| path.display().to_string())?,
+        }
+        let _ = writeln!(removed, "{}", path.display());
+        // Fails if other pages are there.
+        let _ = fs::remove_dir(&folder);
+    }
+    if removed.is_empty() {
+        note(&format!("udpctl: no page is below {}", directory.display()));
+    }
+    print(&removed)
+}
+
 /// Writes all pages.
 fn install(directory: Option<&Path>) -> Result<()> {
-    let directory = match directory {
-        Some(directory) => directory.to_owned(),
-        None => default_directory()?,
-    };
+    let directory = chosen(directory, "--install")?;
     let mut written = String::new();
     for page in Page::ALL {
-        let (name, section, text) = page.content();
-        let folder = directory.join(format!("man{section}"));
-        let path = folder.join(format!("{name}.{section}"));
+        let (_, _, text) = page.content();
+        let (folder, path) = place(&directory, page);
         write(&folder, &path, text).with_context(|| path.display().to_string())?;
         let _ = writeln!(written, "{}", path.display());
     }
@@ -183,15 +217,20 @@ fn write(folder: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     written
 }
 
-/// Returns the directory of a user's own manual pages, by the XDG base directory specification.
-fn default_directory() -> Result<PathBuf> {
+/// Returns the directory that an option names, or else that of a user's own manual pages, by the XDG base directory
+/// specification.
+fn chosen(directory: Option<&Path>, option: &str) -> Result<PathBuf> {
+    if let Some(directory) = directory {
+        return Ok(directory.to_owned());
+    }
     let absolute = |name: &str| {
         let path = environment(name).map(PathBuf::from);
         path.filter(|path| path.is_absolute())
     };
     let data = absolute("XDG_DATA_HOME");
     let data = data.or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-    let data = data.context("no home directory is known; name the directory: --install DIR")?;
+    let missing = || format!("no home directory is known; name the directory: {option} DIR");
+    let data = data.with_context(missing)?;
     Ok(data.join("man"))
 }
 

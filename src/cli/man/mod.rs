@@ -114,15 +114,11 @@ fn examples(command: &Command, page: &mut String) {
     page.push_str(".fi\n.RE\n");
 }
 
-/// Date of the pages, which roff requires: that of the version.
-const DATE: &str = "January 1, 2026";
-
-/// Returns the head of a page and its NAME section.
+/// Returns the head of a page and its NAME section. It names the version, and no date: that of a page would be the date of
+/// the last change to any of its sources.
 fn head(title: &str, section: &str, name: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!(
-        ".TH {title} {section} \"{DATE}\" \"udpagent {version}\" \"udpagent\"\n.SH NAME\n{name}\n"
-    )
+    format!(".TH {title} {section} \"\" \"udpagent {version}\" \"udpagent\"\n.SH NAME\n{name}\n")
 }
 
 fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
