@@ -157,6 +157,7 @@ impl Client {
             invite: None,
             contact_timeout: limits::CONTACT_TIMEOUT,
             retry_for: limits::CONTACT_TIMEOUT,
+            finds_size: false,
         };
         let mut answers = Vec::new();
         run_queries(&self.network, None, vec![question], |_, answer| {

@@ -32,6 +32,8 @@ pub struct Question {
     pub contact_timeout: Duration,
     /// Time for which a silent agent is retried.
     pub retry_for: Duration,
+    /// True to look for the largest datagram that the path carries, once the reply is there.
+    pub finds_size: bool,
 }
 
 /// Result of a question.
@@ -43,6 +45,8 @@ pub struct Answer {
     pub ticket: Option<Ticket>,
     /// Address that has answered, if the host has several.
     pub address: Option<PeerAddr>,
+    /// Size of the largest datagram that has passed, if it was looked for and found.
+    pub datagram_size: Option<usize>,
 }
 
 /// Reason why there is no reply.
@@ -74,6 +78,10 @@ pub struct Query {
     /// True if a request that may not be repeated was sent.
     spent: bool,
     ended: bool,
+    finds_size: bool,
+    /// The reply, while the size of datagrams is looked for.
+    reply: Option<Reply>,
+    datagram_size: Option<usize>,
 }
 
 impl Query {
@@ -95,6 +103,9 @@ impl Query {
             actions: VecDeque::new(),
             spent: false,
             ended: false,
+            finds_size: question.finds_size,
+            reply: None,
+            datagram_size: None,
         };
         query.connect();
         query
@@ -150,6 +161,14 @@ impl Query {
                     },
                 ..
             } if stream.lane() == Lane::Control => self.on_data(stream, &data, fin),
+            Event::DatagramSize { bytes, .. } => {
+                self.datagram_size = Some(bytes);
+                self.end_with_reply();
+            }
+            // Without the size, the reply is as good.
+            Event::Silent { .. } | Event::Closed { .. } if self.reply.is_some() => {
+                self.end_with_reply();
+            }
             Event::Silent { .. } => {
                 self.close(CloseCode::Done);
                 let retry = self.contact.on_silence();
@@ -187,8 +206,12 @@ impl Query {
                     session: self.contact.session(),
                     call: CallId(0),
                 });
-                self.close(CloseCode::Done);
-                self.end(Ok(reply));
+                self.reply = Some(reply);
+                if self.finds_size {
+                    let session = self.contact.session();
+                    return self.command(Command::FindDatagramSize { session });
+                }
+                self.end_with_reply();
             }
             Some(Err(LineError::TooLong)) => self.fail(Some("a reply that is too long".into())),
             Some(Err(LineError::Malformed(what))) => {
@@ -197,6 +220,14 @@ impl Query {
             }
             None if fin => self.fail(Some("the agent did not reply".into())),
             None => {}
+        }
+    }
+
+    /// Ends with the reply, if it is there.
+    fn end_with_reply(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            self.close(CloseCode::Done);
+            self.end(Ok(reply));
         }
     }
 
@@ -265,6 +296,7 @@ impl Query {
             reply,
             ticket: ticket.filter(|_| self.contact.is_contacted()),
             address: self.contact.answered_at(),
+            datagram_size: self.datagram_size,
         }));
     }
 }

@@ -106,6 +106,12 @@ pub enum Command {
         /// [`limits::KEEPALIVE`](super::limits::KEEPALIVE) on a controller while calls are open.
         ping: Option<Duration>,
     },
+    /// Looks for the largest datagram that the path carries without waiting for bulk data, and asks for
+    /// [`Event::DatagramSize`](super::Event::DatagramSize).
+    FindDatagramSize {
+        /// Session.
+        session: SessionHandle,
+    },
     /// Closes the session and tells the peer.
     Close {
         /// Session.
@@ -129,6 +135,7 @@ impl Command {
             | Self::Stop { session, .. }
             | Self::Release { session, .. }
             | Self::Watch { session, .. }
+            | Self::FindDatagramSize { session }
             | Self::Close { session, .. } => *session,
         }
     }

@@ -80,6 +80,13 @@ pub enum Event {
         /// Session.
         session: SessionHandle,
     },
+    /// The search that [`Command::FindDatagramSize`](super::Command::FindDatagramSize) has asked for is over.
+    DatagramSize {
+        /// Session.
+        session: SessionHandle,
+        /// Size of the largest datagram that has passed, in bytes.
+        bytes: usize,
+    },
     /// The peer's address has changed and the new one is validated. It is the new path of the session's
     /// [`ResetRecord`].
     Moved {
@@ -114,6 +121,7 @@ impl Event {
             | Self::Stream { session, .. }
             | Self::Silent { session }
             | Self::Heard { session }
+            | Self::DatagramSize { session, .. }
             | Self::Moved { session, .. }
             | Self::Closed { session, .. } => Some(*session),
             Self::InitSeen { .. } => None,

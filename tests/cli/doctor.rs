@@ -52,10 +52,11 @@ fn all_checks_of_an_agent_that_answers_are_ok() {
              port    ok    answers at {target}\n\
              agent   ok    {name}, udpagent {version}, answered in MS ms\n\
              access  ok    the agent admits the key of {}\n\
-             mtu     ok    datagrams of 1200 bytes arrive; the MTU of lo is {}, and transfers find what passes\n\
+             mtu     ok    datagrams of {} bytes pass, as many as the MTU of lo ({}) holds\n\
              rtt     ok    5 of 5 pings answered, median MS ms, MS ms to MS ms\n",
             own.display(),
             user.path("config/udpctl/identity").display(),
+            (mtu.trim().parse::<usize>().unwrap() - 28).min(65_507),
             mtu.trim()
         )
     );
@@ -145,4 +146,32 @@ fn an_unknown_key_is_named_and_lines_of_several_hosts_begin_with_the_host() {
         "{got}"
     );
     assert_eq!(status, 1);
+}
+
+#[test]
+fn a_name_is_looked_up_or_comes_from_the_inventory_and_is_needed_for_all_other_checks() {
+    let user = User::new();
+    let rest = skipped(&["route", "key", "port", "agent", "access", "mtu", "rtt"]);
+    let wanted = "name    fail  cannot resolve \"nowhere.invalid\": failed to lookup address information: Name or service \
+                  not known; write an address, or name the host in hosts.toml\n"
+        .to_owned()
+        + &rest;
+    assert_eq!(doctor(&user, &["nowhere.invalid"]), (wanted, 1));
+    let (text, _) = doctor(&user, &["localhost:9"]);
+    let first = text.lines().next().unwrap();
+    assert!(
+        first.starts_with("name    ok    ") && first.ends_with(" (looked up in MS ms)"),
+        "{text}"
+    );
+    user.write(
+        "config/udpctl/hosts.toml",
+        "[hosts.web1]\naddress = \"127.0.0.1\"\nport = 9\n",
+    );
+    let (text, _) = doctor(&user, &["web1"]);
+    let first = text.lines().next();
+    assert_eq!(
+        first,
+        Some("name    ok    127.0.0.1:9 (from the inventory)"),
+        "{text}"
+    );
 }

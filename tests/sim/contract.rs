@@ -109,6 +109,7 @@ impl Contract {
             Command::Reset { .. }
             | Command::Stop { .. }
             | Command::Watch { .. }
+            | Command::FindDatagramSize { .. }
             | Command::Close { .. } => {}
             other => panic!("{other:?} is not in the contract"),
         }
@@ -186,7 +187,10 @@ impl Session {
                 assert!(!self.confirmed, "confirmed twice");
                 self.confirmed = true;
             }
-            Event::Moved { .. } | Event::InitSeen { .. } | Event::Closed { .. } => {}
+            Event::DatagramSize { .. }
+            | Event::Moved { .. }
+            | Event::InitSeen { .. }
+            | Event::Closed { .. } => {}
             other => panic!("{other:?} is not in the contract"),
         }
     }
@@ -270,6 +274,7 @@ pub fn session_of(event: &Event) -> Option<SessionHandle> {
         | Event::Stream { session, .. }
         | Event::Silent { session }
         | Event::Heard { session }
+        | Event::DatagramSize { session, .. }
         | Event::Moved { session, .. }
         | Event::Closed { session, .. } => Some(*session),
         Event::InitSeen { .. } => None,

@@ -51,7 +51,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Event::Heard { session } => self.jobs.on_heard(session),
             Event::Moved { session, path } => self.on_moved(now, session, path.remote),
             Event::Closed { session, reason } => self.on_closed(now, session, &reason),
-            Event::Connected { .. } | Event::InitSeen { .. } => {}
+            Event::Connected { .. } | Event::DatagramSize { .. } | Event::InitSeen { .. } => {}
         }
         self.proceed(now);
     }

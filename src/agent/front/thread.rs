@@ -281,6 +281,7 @@ impl Thread {
             | session::Event::Stream { .. }
             | session::Event::Silent { .. }
             | session::Event::Heard { .. }
+            | session::Event::DatagramSize { .. }
             | session::Event::InitSeen { .. } => return,
         };
         self.service.processes().send(&message);

@@ -121,6 +121,7 @@ pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Re
         invite: Some(*invite.token.as_bytes()),
         contact_timeout: args.timeout,
         retry_for: args.timeout,
+        finds_size: false,
     };
     let mut answers = Vec::new();
     let conditions = Conditions {

@@ -229,6 +229,7 @@ impl JobHost {
             invite: None,
             contact_timeout: args.timeout.contact_timeout,
             retry_for,
+            finds_size: false,
         };
         let mut answers = Vec::new();
         let conditions = Conditions {

@@ -174,6 +174,7 @@ impl JobSetArgs {
             invite: None,
             contact_timeout: self.timeout.contact_timeout,
             retry_for,
+            finds_size: false,
         }
     }
 }

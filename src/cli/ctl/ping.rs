@@ -59,6 +59,7 @@ pub fn run(args: &PingArgs) -> Result<u8> {
         invite: None,
         contact_timeout: args.contact.timeout.contact_timeout,
         retry_for: args.contact.timeout.contact_timeout,
+        finds_size: false,
     };
     let mut printed = Ok(());
     if args.contact.local {
@@ -91,6 +92,7 @@ pub fn ask(context: &mut Context, target: &Target, timeout: Duration) -> Result<
         invite: None,
         contact_timeout: timeout,
         retry_for: timeout,
+        finds_size: false,
     };
     let mut answers = Vec::new();
     run_queries(&client, Some(&resolver), vec![question], |_, answer| {

@@ -265,6 +265,7 @@ impl ChatClient {
             | Event::Closed { .. }
             | Event::Accepted { .. }
             | Event::Confirmed { .. }
+            | Event::DatagramSize { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
         }

@@ -33,6 +33,7 @@ fn query_of(addresses: u16, request: Request) -> Query {
         invite: None,
         contact_timeout: TIMEOUT,
         retry_for: 2 * TIMEOUT,
+        finds_size: false,
     };
     Query::new(3, question)
 }
@@ -143,4 +144,54 @@ fn a_query_is_asked_again_after_a_restart_of_the_agent() {
     assert!(fourth.is_empty());
     let error = answer.unwrap().reply.unwrap_err();
     assert_eq!(error.outcome, Outcome::Lost {});
+}
+
+#[test]
+fn the_size_of_datagrams_is_looked_for_after_the_reply_which_does_not_depend_on_it() {
+    let pong = Reply::Pong {
+        name: "web".into(),
+        version: "1".into(),
+    };
+    let session = SessionHandle(3 << 16);
+    for (event, size) in [
+        (
+            Event::DatagramSize {
+                session,
+                bytes: 1472,
+            },
+            Some(1472),
+        ),
+        (Event::Silent { session }, None),
+        (
+            Event::Closed {
+                session,
+                reason: Closed::Lost,
+            },
+            None,
+        ),
+    ] {
+        let mut query = query(1);
+        query.finds_size = true;
+        query.on_event(Event::Stream {
+            session,
+            event: StreamEvent::Data {
+                stream: StreamId::new(CallId(0), Lane::Control),
+                offset: 0,
+                data: to_line(&pong).into(),
+                fin: false,
+            },
+        });
+        let commands: Vec<Action> = std::iter::from_fn(|| query.poll()).collect();
+        assert!(matches!(
+            commands.last(),
+            Some(Action::Command(Command::FindDatagramSize { .. }))
+        ));
+        query.on_event(event);
+        let (_, answer) = connects(&mut query);
+        let answer = answer.unwrap();
+        assert_eq!(
+            (answer.reply, answer.datagram_size),
+            (Ok(pong.clone()), size)
+        );
+    }
 }

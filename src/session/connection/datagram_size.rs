@@ -1,6 +1,6 @@
 //! Size of the datagrams of a session: the largest that its path carries (RFC 8899).
 //!
-//! A session begins with [`MIN_DATAGRAM`]. Once it has sent bulk data, probes look for more: padded PINGs in
+//! A session begins with [`MIN_DATAGRAM`]. Once it has sent bulk data, or on request, probes look for more: padded PINGs in
 //! datagrams of their own, one at a time, first of the sizes of common links, then by bisection. A size is used
 //! once a probe of it was acknowledged, and is given up for [`limits::SIZE_LIFETIME`] when
 //! [`limits::SIZE_PROBES`] were lost. When large datagrams are lost while small ones arrive, the path does not
@@ -15,6 +15,7 @@ use crate::peer_addr::PeerAddr;
 use crate::rng::Rng;
 use crate::session::connection::Session;
 use crate::session::connection::sent::{SentFrame, SentPacket};
+use crate::session::event::Event;
 use crate::session::{Transmit, limits};
 use crate::time::{Instant, micros};
 use crate::wire::Frame;
@@ -71,6 +72,8 @@ pub(in crate::session) struct DatagramSize {
     passed: Instant,
     /// Number of large datagrams sent later and lost.
     lost: u32,
+    /// True if the application waits for the end of the search.
+    is_awaited: bool,
 }
 
 impl DatagramSize {
@@ -86,7 +89,13 @@ impl DatagramSize {
             refused: None,
             passed: Instant::ZERO,
             lost: 0,
+            is_awaited: false,
         }
+    }
+
+    /// Begins the search at once.
+    pub(in crate::session) const fn find(&mut self) {
+        self.is_awaited = true;
     }
 
     /// Adopts the largest size that the peer accepts.
@@ -125,6 +134,7 @@ impl DatagramSize {
             let limit = self.limit;
             *self = Self {
                 limit,
+                is_awaited: self.is_awaited,
                 ..Self::new(self.own_limit, remote)
             };
         }
@@ -136,7 +146,8 @@ impl DatagramSize {
 
     /// Returns the size of the probe to send now. `rate` is the pacing rate in bytes per second.
     fn next_probe(&mut self, now: Instant, rate: u64) -> Option<usize> {
-        if self.probe.is_some() || self.sent < limits::SIZE_PROBING_BYTES {
+        let has_begun = self.is_awaited || self.sent >= limits::SIZE_PROBING_BYTES;
+        if self.probe.is_some() || !has_begun {
             return None;
         }
         self.refused
@@ -269,6 +280,19 @@ impl Session {
             sent: now,
         });
         Some(Transmit::single(self.path.path))
+    }
+
+    /// Reports the size to an application that waits for it, once no larger one is left to try.
+    pub(super) fn report_datagram_size(&mut self, now: Instant) {
+        let size = &mut self.datagram_size;
+        let is_due = size.is_awaited && size.probe.is_none() && self.path.validated;
+        if is_due && size.next_probe(now, self.recovery.pacing_rate()).is_none() {
+            size.is_awaited = false;
+            self.events.push_back(Event::DatagramSize {
+                session: self.id,
+                bytes: size.size,
+            });
+        }
     }
 
     /// Handles the refusal of the system to send a datagram of this size. Returns true if it was a probe.

@@ -25,6 +25,7 @@ impl Session {
             | Event::Confirmed { .. }
             | Event::Silent { .. }
             | Event::Heard { .. }
+            | Event::DatagramSize { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. }
             | Event::Closed { .. } => true,
@@ -51,6 +52,7 @@ impl Session {
             | Event::Stream { .. }
             | Event::Silent { .. }
             | Event::Heard { .. }
+            | Event::DatagramSize { .. }
             | Event::InitSeen { .. }
             | Event::Closed { .. } => None,
         });

@@ -354,6 +354,7 @@ impl Session {
             .filter(|_| !self.silent)
             .map(|watch| self.last_heard + watch.silence);
         self.timers.put(Timer::Silence, silence);
+        self.report_datagram_size(now);
     }
 
     // Commands.
@@ -378,6 +379,7 @@ impl Session {
             Command::Stop { stream, code, .. } => self.streams.stop(stream, code),
             Command::Release { call, .. } => self.streams.release(call),
             Command::Watch { silence, ping, .. } => self.watch = Some(Watch { silence, ping }),
+            Command::FindDatagramSize { .. } => self.datagram_size.find(),
             Command::Close { code, reason, .. } => {
                 if self.is_established() {
                     self.close(now, code, reason);

@@ -97,6 +97,36 @@ fn a_short_transfer_sends_no_probe() {
 }
 
 #[test]
+fn a_search_on_request_needs_no_bulk_data_and_its_end_is_reported_once() {
+    for (mtu, route) in [
+        (1200, MAX_DATAGRAM),
+        (1300, MAX_DATAGRAM),
+        (ETHERNET, MAX_DATAGRAM),
+        (1300, 1300),
+    ] {
+        let mut pair = with_bulk(mtu, 1);
+        pair.sizes.route = route;
+        pair.run(pair.now + SECOND);
+        let session = SessionHandle(1);
+        pair.apply(Command::FindDatagramSize { session });
+        pair.run(pair.now + SECOND * 10);
+        let found: Vec<usize> = pair
+            .controller_events
+            .iter()
+            .filter_map(|event| match event {
+                Event::DatagramSize { bytes, .. } => Some(*bytes),
+                _ => None,
+            })
+            .collect();
+        let [bytes] = found[..] else {
+            panic!("{mtu}: {found:?}")
+        };
+        assert!((mtu - 40..=mtu).contains(&bytes), "{mtu}: {bytes}");
+        assert_eq!(sizes(&mut pair), [bytes, MIN_DATAGRAM]);
+    }
+}
+
+#[test]
 fn a_path_that_shrinks_during_a_transfer_costs_less_than_a_second() {
     let mut pair = with_bulk(8972, 60_000_000);
     while pair.received(Lane::Data).len() < 5_000_000 {

@@ -193,7 +193,7 @@ impl Harness {
                 } => {
                     self.watched.insert(session, silence);
                 }
-                Command::Reset { .. } | Command::Connect(_) => {
+                Command::Reset { .. } | Command::FindDatagramSize { .. } | Command::Connect(_) => {
                     panic!("an agent sends no such command")
                 }
             }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crossbeam_channel::never;
 
+use super::check::{Check, State, check};
+use super::mtu::mtu;
 use super::route::Route;
 use crate::cli::ctl::context::{Context, Network, note_of};
 use crate::cli::ctl::reply::{unexpected, words};
@@ -23,64 +25,12 @@ use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Outcome, Reply, Request};
 use crate::net::Target;
-use crate::wire::limits::MIN_DATAGRAM;
 
 /// Number of pings that measure the round-trip time.
 const PINGS: usize = 5;
 
-/// Headers of IPv6 and UDP, which are larger than those of IPv4 and UDP.
-const HEADERS: usize = 40 + 8;
-
 /// Time by which a ping exceeds twice the median after a loss: less than the time after which an INIT is repeated.
 const REPEATED: Duration = Duration::from_millis(50);
-
-/// Result of a check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    Ok,
-    /// Not known to be right.
-    Warn,
-    Fail,
-    /// Not checked, because an earlier check has failed.
-    Skip,
-}
-
-impl State {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-        }
-    }
-}
-
-/// A check that was made.
-#[derive(Debug)]
-pub(super) struct Check {
-    pub(super) name: &'static str,
-    pub(super) state: State,
-    pub(super) found: String,
-    /// Advice to the user.
-    pub(super) next: Option<String>,
-}
-
-fn check(name: &'static str, state: State, found: impl Into<String>) -> Check {
-    Check {
-        name,
-        state,
-        found: found.into(),
-        next: None,
-    }
-}
-
-impl Check {
-    fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
-        self
-    }
-}
 
 /// Checks of one host.
 pub(super) struct Diagnosis<'a> {
@@ -193,14 +143,18 @@ impl Diagnosis<'_> {
         report: &mut dyn FnMut(Check),
     ) {
         let identity = identity.display();
-        match self.ping(client, resolver, &host) {
+        match self.ping(client, resolver, &host, true) {
             Ok((answer, agent)) => {
                 let address = answer.address.unwrap_or(host.paths[0].remote);
                 report(check("port", State::Ok, format!("answers at {address}")));
                 report(check("agent", State::Ok, agent));
                 let admitted = format!("the agent admits the key of {identity}");
                 report(check("access", State::Ok, admitted));
-                report(mtu(routes));
+                report(mtu(
+                    routes,
+                    address.ip().is_some_and(|ip| ip.is_ipv4()),
+                    answer.datagram_size,
+                ));
                 host.ticket = answer.ticket.or(host.ticket);
                 report(self.round_trips(client, resolver, &host));
             }
@@ -228,13 +182,21 @@ impl Diagnosis<'_> {
     }
 
     /// Asks the agent for its name and version. Returns them in words, with the round-trip time.
-    fn ping(&self, client: &Client, resolver: &HostResolver, host: &Host) -> Ping {
+    /// With `finds_size`, the size of datagrams is looked for as well.
+    fn ping(
+        &self,
+        client: &Client,
+        resolver: &HostResolver,
+        host: &Host,
+        finds_size: bool,
+    ) -> Ping {
         let question = Question {
             host: host.clone(),
             request: Request::Ping {},
             invite: None,
             contact_timeout: self.contact_timeout,
             retry_for: self.contact_timeout,
+            finds_size,
         };
         let conditions = Conditions {
             resolver: Some(resolver),
@@ -272,7 +234,7 @@ impl Diagnosis<'_> {
         let mut times = Vec::new();
         for _ in 0..PINGS {
             let began = Instant::now();
-            if self.ping(client, resolver, host).is_ok() {
+            if self.ping(client, resolver, host, false).is_ok() {
                 times.push(began.elapsed());
             }
         }
@@ -335,31 +297,6 @@ fn port_without_answer(error: &NoReply) -> Check {
         }
         Some(_) | None => check("port", State::Warn, "neither refused nor answered")
             .next("a firewall that drops UDP to it looks like an agent that is silent"),
-    }
-}
-
-/// Checks the size of datagrams after an answer, to a request that has the least size.
-fn mtu(routes: &[Route]) -> Check {
-    let passed = format!("datagrams of {MIN_DATAGRAM} bytes arrive");
-    let mtu = routes
-        .iter()
-        .find_map(|route| Some((route.interface.as_deref()?, route.mtu()?)));
-    match mtu {
-        Some((interface, mtu)) if mtu < MIN_DATAGRAM + HEADERS => {
-            let found = format!("{passed} in fragments, as the MTU of {interface} is {mtu}");
-            check("mtu", State::Warn, found)
-        }
-        Some((interface, mtu)) => {
-            let found = format!(
-                "{passed}; the MTU of {interface} is {mtu}, and transfers find what passes"
-            );
-            check("mtu", State::Ok, found)
-        }
-        None => check(
-            "mtu",
-            State::Ok,
-            format!("{passed}; transfers find what passes"),
-        ),
     }
 }
 

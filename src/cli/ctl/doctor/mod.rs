@@ -7,7 +7,9 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+mod check;
 mod checks;
+mod mtu;
 mod route;
 
 use std::time::Duration;
@@ -17,7 +19,8 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
-use self::checks::{Check, Diagnosis, State};
+use self::check::{Check, State};
+use self::checks::Diagnosis;
 use super::args::HostOptions;
 use super::candidates;
 use super::context::{Context, is_watched, print};

@@ -126,6 +126,7 @@ pub fn question(args: &JobsArgs, host: Host) -> Question {
         invite: None,
         contact_timeout: args.timeout.contact_timeout,
         retry_for: args.timeout.contact_timeout,
+        finds_size: false,
     }
 }
 

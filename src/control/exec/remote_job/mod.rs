@@ -195,6 +195,7 @@ impl RemoteJob {
             Event::Closed { session, reason } => self.on_closed(session, reason),
             Event::Accepted { .. }
             | Event::Confirmed { .. }
+            | Event::DatagramSize { .. }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
         }

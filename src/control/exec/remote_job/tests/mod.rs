@@ -133,6 +133,9 @@ fn drain(job: &mut RemoteJob) -> Wanted {
             }
             Action::Screen(data) => wanted.screen.extend_from_slice(&data),
             Action::Ended(report) => wanted.report = Some(report),
+            Action::Command(Command::FindDatagramSize { .. }) => {
+                panic!("a job sends no such command")
+            }
             Action::Command(Command::Watch { .. } | Command::Release { .. })
             | Action::Gap(..)
             | Action::Learned(_)
