@@ -129,7 +129,7 @@ impl Content {
         let end = if self.is_sparse {
             let data = self.seek(SeekFrom::Data(offset))?;
             if data > offset {
-                let length = data - offset;
+                let length = (data - offset).min(limits::WORK);
                 if state.hasher.length() == offset {
                     state.hasher.add_zeros(length);
                 }
@@ -180,18 +180,25 @@ impl Content {
         }
     }
 
-    /// Returns the hash of the bytes below an offset.
+    /// Returns the hash of the bytes below an offset; `None` if there is more to do than one call does. What is counted for
+    /// one sender alone is in `own` then.
     ///
     /// # Errors
     /// As [`Content::piece`].
-    pub fn hash_below(&self, offset: u64) -> Result<Hash, Fault> {
+    pub fn hash_below(&self, offset: u64, own: &mut Option<Hasher>) -> Result<Option<Hash>, Fault> {
         let mut state = self.state.borrow_mut();
-        if state.hasher.length() <= offset {
-            state.hasher.add_file(&self.file, offset)?;
-            return Ok(state.hasher.finish());
+        let hasher = if state.hasher.length() <= offset {
+            &mut state.hasher
+        } else {
+            own.get_or_insert_default()
+        };
+        let end = offset.min(hasher.length().saturating_add(limits::WORK));
+        hasher.add_file(&self.file, end)?;
+        if end < offset {
+            return Ok(None);
         }
-        let mut hasher = Hasher::default();
-        hasher.add_file(&self.file, offset)?;
-        Ok(hasher.finish())
+        let hash = hasher.finish();
+        *own = None;
+        Ok(Some(hash))
     }
 }

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::frame::Violation;
 use super::limits;
 use super::receiver::Receiver;
-use super::sender::Sender;
+use super::sender::{Pulled, Sender};
 
 /// Reason why a copy ended early.
 #[derive(Debug)]
@@ -70,9 +70,10 @@ pub fn send(
             read_once(&mut sender, &mut input, &mut buffer)?;
         }
         match sender.pull() {
-            Some(bytes) => output.write_all(&bytes)?,
-            None if sender.is_done() => {}
-            None => {
+            Pulled::Bytes(bytes) => output.write_all(&bytes)?,
+            Pulled::Busy => {}
+            Pulled::Nothing if sender.is_done() => {}
+            Pulled::Nothing => {
                 output.flush()?;
                 read_once(&mut sender, &mut input, &mut buffer)?;
             }
@@ -128,13 +129,17 @@ fn receive_all(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let pushed = receiver.push(&buffer[..length]);
-        let replies = receiver.take_replies();
-        if !replies.is_empty() {
-            output.write_all(&replies)?;
-            output.flush()?;
+        let mut rest = &buffer[..length];
+        let mut is_worked_off = false;
+        while !is_worked_off {
+            let pushed = receiver.push(&mut rest);
+            let replies = receiver.take_replies();
+            if !replies.is_empty() {
+                output.write_all(&replies)?;
+                output.flush()?;
+            }
+            is_worked_off = pushed?;
         }
-        pushed?;
     }
     Ok(())
 }

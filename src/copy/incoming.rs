@@ -43,8 +43,30 @@ pub struct Incoming {
     mode: u32,
     partial: Partial,
     hasher: Hasher,
-    /// Hash of the content that an interrupted copy has left.
+    /// Hash of the content that an interrupted copy has left, once it is known.
     held: Option<Hasher>,
+    work: Work,
+}
+
+/// Work in progress that takes long.
+#[derive(Debug)]
+enum Work {
+    Nothing,
+    /// Hash of what an interrupted copy has left.
+    Held(Box<Hasher>),
+    /// Zeros that are left out, by their number.
+    Hole(u64),
+}
+
+/// Result of a part of the work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Worked {
+    /// There was nothing to do.
+    Nothing,
+    /// Zeros were left out, by their number.
+    Zeros(u64),
+    /// A part of what an interrupted copy has left was hashed.
+    Held,
 }
 
 impl Incoming {
@@ -69,12 +91,10 @@ impl Incoming {
             Some(_) | None => {}
         }
         let partial = partial::open(directory, &name, size, attributes, mode)?;
-        let mut held = None;
-        if partial.held > 0 {
-            let mut hasher = Hasher::default();
-            hasher.add_file(&partial.file, partial.held)?;
-            held = Some(hasher);
-        }
+        let work = match partial.held {
+            0 => Work::Nothing,
+            _ => Work::Held(Box::default()),
+        };
         Ok(Self {
             name,
             attributes,
@@ -83,11 +103,49 @@ impl Incoming {
             mode,
             partial,
             hasher: Hasher::default(),
-            held,
+            held: None,
+            work,
         })
     }
 
-    /// Returns length and hash of the content that an interrupted copy has left.
+    /// Returns true if work is in progress: nothing else may be done with the file before it has ended.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        !matches!(self.work, Work::Nothing)
+    }
+
+    /// Does a part of the work in progress, of at most so many bytes, and takes them from the budget.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn work(&mut self, budget: &mut u64) -> Result<Worked, Fault> {
+        match &mut self.work {
+            Work::Nothing => Ok(Worked::Nothing),
+            Work::Hole(left) => {
+                let part = (*left).min(*budget);
+                (*left, *budget) = (*left - part, *budget - part);
+                if *left == 0 {
+                    self.work = Work::Nothing;
+                }
+                self.hasher.add_zeros(part);
+                Ok(Worked::Zeros(part))
+            }
+            Work::Held(hasher) => {
+                let before = hasher.length();
+                let end = self.partial.held.min(before.saturating_add(*budget));
+                self.partial.take_over(before, end);
+                hasher.add_file(&self.partial.file, end.min(self.partial.held))?;
+                *budget -= hasher.length() - before;
+                if hasher.length() == self.partial.held {
+                    self.held = (hasher.length() > 0).then(|| std::mem::take(&mut **hasher));
+                    self.work = Work::Nothing;
+                }
+                Ok(Worked::Held)
+            }
+        }
+    }
+
+    /// Returns length and hash of the content that an interrupted copy has left, once they are known.
     #[must_use]
     pub fn held(&self) -> Option<(u64, Hash)> {
         let held = self.held.as_ref()?;
@@ -119,7 +177,7 @@ impl Incoming {
         Ok(written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into()))
     }
 
-    /// Leaves out zeros.
+    /// Begins to leave out zeros.
     ///
     /// # Errors
     /// Of the system, or a violation.
@@ -133,7 +191,10 @@ impl Incoming {
         {
             return Ok(Err(fault));
         }
-        self.hasher.add_zeros(length);
+        self.work = match length {
+            0 => Work::Nothing,
+            _ => Work::Hole(length),
+        };
         Ok(Ok(()))
     }
 

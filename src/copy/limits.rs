@@ -35,5 +35,12 @@ pub const CHUNKS_SHARED: usize = 128;
 /// Failed items that are named. The rest are counted.
 pub const REPORTS: u64 = 1000;
 
+/// Bytes that one call hashes or takes, so that a thread that serves several peers gives each its turn: some milliseconds,
+/// whatever lengths a peer names.
+pub const WORK: u64 = 8 << 20;
+
+/// Bytes as which a frame other than data counts in that, as it may make a file or a directory.
+pub const FRAME_WORK: u64 = 32 << 10;
+
 /// Bytes that the driver reads at a time.
 pub const READ: usize = 1 << 20;

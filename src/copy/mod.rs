@@ -42,7 +42,7 @@ pub use receiver::{Destination, Receiver};
 pub use report::{Report, Side};
 pub use requested::Requested;
 pub use scope::Scope;
-pub use sender::{Sender, Sources};
+pub use sender::{Pulled, Sender, Sources};
 
 #[cfg(test)]
 mod tests;

@@ -28,12 +28,14 @@ pub struct Partial {
     pub file: File,
     /// Its name.
     pub name: Name,
-    /// Length of the content that an interrupted copy has left.
+    /// Length of the content that an interrupted copy has left, as far as it is known.
     pub held: u64,
     /// True if a later copy can find it.
     pub is_found_again: bool,
-    /// Name of the file whose content was taken over.
+    /// Name of the file whose content is taken over.
     taken_over: Option<Name>,
+    /// That file, while its content is taken over.
+    source: Option<File>,
 }
 
 /// Opens the file in which the content of `name` is to be written. Its permissions are `mode`, and its owner can write to it.
@@ -59,11 +61,15 @@ pub fn open(
                 held: u64::try_from(length).unwrap_or(0).min(size),
                 is_found_again: true,
                 taken_over: None,
+                source: None,
             });
         }
         let mut partial = create(directory, mode)?;
         // Without it, the file is received from its beginning.
-        partial.held = take_over(directory, &lasting, &partial.file, size).unwrap_or(0);
+        if let Ok(Some((source, length))) = source(directory, &lasting) {
+            partial.held = length.min(size);
+            partial.source = Some(source);
+        }
         partial.taken_over = Some(lasting);
         return Ok(partial);
     }
@@ -85,34 +91,40 @@ fn create(directory: &Directory, mode: u32) -> Result<Partial, Errno> {
                     held: 0,
                     is_found_again: false,
                     taken_over: None,
+                    source: None,
                 });
             }
         }
     }
 }
 
-/// Copies the content of a file that another process writes to. Returns the length.
-fn take_over(directory: &Directory, name: &Name, to: &File, size: u64) -> Result<u64, Errno> {
-    let from = directory.open(name)?;
-    let stat = fstat(&from)?;
+/// Opens a file that another process writes to, if it is this user's. Returns its length, too.
+fn source(directory: &Directory, name: &Name) -> Result<Option<(File, u64)>, Errno> {
+    let file = directory.open(name)?;
+    let stat = fstat(&file)?;
     let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
-    if Kind::of(&stat) != Kind::File || !is_own {
-        return Ok(0);
-    }
-    let length = u64::try_from(stat.st_size).unwrap_or(0).min(size);
-    let mut offset = 0;
-    while offset < length {
-        let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
-        let (mut at, mut there) = (offset, offset);
-        match copy_file_range(&from, Some(&mut at), to, Some(&mut there), left) {
-            Ok(0) | Err(_) => break,
-            Ok(copied) => offset += copied as u64,
-        }
-    }
-    Ok(offset)
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    Ok((Kind::of(&stat) == Kind::File && is_own).then_some((file, length)))
 }
 
 impl Partial {
+    /// Takes over a range of what an interrupted copy has left in another file. If it is not there, nothing more is held.
+    pub fn take_over(&mut self, mut from: u64, to: u64) {
+        while let Some(source) = &self.source
+            && from < to
+        {
+            let left = usize::try_from(to - from).unwrap_or(usize::MAX);
+            let (mut at, mut there) = (from, from);
+            match copy_file_range(source, Some(&mut at), &self.file, Some(&mut there), left) {
+                Ok(0) | Err(_) => {
+                    self.held = from;
+                    self.source = None;
+                }
+                Ok(copied) => from += copied as u64,
+            }
+        }
+    }
+
     /// Removes the file whose content was taken over, unless its process still writes to it.
     pub fn remove_taken_over(&self, directory: &Directory) {
         if let Some(name) = &self.taken_over

@@ -168,33 +168,43 @@ impl Receiver {
         replies.freeze()
     }
 
-    /// Takes bytes of the sender and writes what they say.
+    /// Takes bytes of the sender and writes what they say, for a bounded time: [`limits::WORK`]. Returns true if all was
+    /// worked off; otherwise it is to be called again with what is left of the input, which may be nothing.
     ///
     /// # Errors
     /// [`Violation`] if the sender does not follow the protocol; nothing more may be passed in then.
-    pub fn push(&mut self, input: &[u8]) -> Result<(), Violation> {
+    pub fn push(&mut self, input: &mut &[u8]) -> Result<bool, Violation> {
         let taken = self.take(input);
         self.is_broken |= taken.is_err();
         taken
     }
 
-    fn take(&mut self, mut input: &[u8]) -> Result<(), Violation> {
-        let mut parser = std::mem::take(&mut self.parser);
-        while let Some(part) = parser.next(&mut input)? {
+    fn take(&mut self, input: &mut &[u8]) -> Result<bool, Violation> {
+        let mut budget = limits::WORK;
+        loop {
+            if !self.work(&mut budget) || budget == 0 && !input.is_empty() {
+                return Ok(false);
+            }
+            let Some(part) = self.parser.next(input)? else {
+                return Ok(true);
+            };
             if self.is_done {
                 return Err(Violation("a frame behind the last"));
             }
             match part {
-                Part::Data(bytes) => self.content(bytes.len() as u64, |file| file.data(bytes))?,
+                Part::Data(bytes) => {
+                    let length = bytes.len() as u64;
+                    budget = budget.saturating_sub(length);
+                    self.content(length, |file| file.data(bytes))?;
+                }
                 Part::Frame(kind, payload) => {
+                    budget = budget.saturating_sub(limits::FRAME_WORK);
                     if let Some(frame) = FromSender::decode(kind, &payload)? {
                         self.on_frame(frame)?;
                     }
                 }
             }
         }
-        self.parser = parser;
-        Ok(())
     }
 
     /// Takes the replies for the sender; empty if there are none.
@@ -260,7 +270,7 @@ impl Receiver {
         }
         let is_between = matches!(self.current, Current::Nothing);
         match frame {
-            FromSender::Hole(length) => self.content(length, |file| file.hole(length)),
+            FromSender::Hole(length) => self.hole(length),
             FromSender::Skip(offset) => self.skip(offset),
             FromSender::End(hash) => self.end_file(Some(hash)),
             FromSender::Abort => self.end_file(None),

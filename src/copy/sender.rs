@@ -4,6 +4,8 @@
 //! block on a file system, and only there. Invariants: no symbolic link is followed but one that the user has named; an item
 //! that cannot be read is passed over and reported, and the rest is sent.
 
+mod outgoing;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
-use super::content::{Content, Library, Piece};
+use self::outgoing::{Outgoing, Step};
+use super::content::Library;
 use super::directory::{Directory, Entry, Kind, attributes};
 use super::fault::Fault;
 use super::frame::{Counts, DATA, FromReceiver, FromSender, Hash, Violation, header};
@@ -46,13 +49,15 @@ struct Level {
     item: u64,
 }
 
-/// Large file that is being sent.
-#[derive(Debug)]
-struct Outgoing {
-    content: Rc<Content>,
-    offset: u64,
-    /// Number of the item.
-    item: u64,
+/// Next bytes of a sender.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pulled {
+    /// These.
+    Bytes(Bytes),
+    /// None yet: another call goes on with the work.
+    Busy,
+    /// None, before the receiver says something.
+    Nothing,
 }
 
 /// Sending side of a copy.
@@ -121,22 +126,26 @@ impl Sender {
         }
     }
 
-    /// Returns the next bytes; `None` if everything was sent.
-    pub fn pull(&mut self) -> Option<Bytes> {
+    /// Returns the next bytes.
+    pub fn pull(&mut self) -> Pulled {
         while self.ready.is_empty() {
             if self.is_refused {
-                return None;
+                return Pulled::Nothing;
             }
             if self.buffer.len() >= limits::CHUNK {
                 self.flush();
             } else if let Some(file) = self.file.take() {
-                self.continue_file(file);
+                if !self.continue_file(file) {
+                    return Pulled::Busy;
+                }
             } else if !self.begin_next() {
                 self.flush();
                 break;
             }
         }
-        self.ready.pop_front()
+        self.ready
+            .pop_front()
+            .map_or(Pulled::Nothing, Pulled::Bytes)
     }
 
     /// Takes bytes of the receiver.
@@ -359,11 +368,8 @@ impl Sender {
         }
         self.item += 1;
         frame.put(&mut self.buffer);
-        self.file = Some(Outgoing {
-            content: self.library.content(file, &stat),
-            offset: 0,
-            item: self.item,
-        });
+        let content = self.library.content(file, &stat);
+        self.file = Some(Outgoing::new(content, self.item));
         Ok(())
     }
 
@@ -389,48 +395,27 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends the next part of a large file.
-    fn continue_file(&mut self, mut file: Outgoing) {
-        match self.next_part(&mut file) {
-            Ok(true) => {}
-            Ok(false) => self.file = Some(file),
+    /// Sends the next part of a large file. Returns false if none was sent yet.
+    fn continue_file(&mut self, mut file: Outgoing) -> bool {
+        if let Some((item, length, hash)) = self.have.take()
+            && item == file.item
+        {
+            file.claim(length, hash);
+        }
+        match file.step(&mut self.buffer, &mut self.ready) {
+            Ok(Step::Complete) => return true,
+            Ok(Step::Sent(length)) => self.progress += length,
+            Ok(Step::Hashed) => {
+                self.file = Some(file);
+                return false;
+            }
             Err(fault) => {
                 FromSender::Abort.put(&mut self.buffer);
                 self.trouble(fault);
+                return true;
             }
         }
-    }
-
-    /// Appends the next part. Returns true if it was the last.
-    fn next_part(&mut self, file: &mut Outgoing) -> Result<bool, Fault> {
-        let size = file.content.size();
-        if let Some((item, length, hash)) = self.have.take()
-            && item == file.item
-            && file.offset < length
-            && length <= size
-            && file.content.hash_below(length)? == hash
-        {
-            FromSender::Skip(length).put(&mut self.buffer);
-            self.progress += length - file.offset;
-            file.offset = length;
-        }
-        if file.offset == size {
-            FromSender::End(file.content.hash_below(size)?).put(&mut self.buffer);
-            return Ok(true);
-        }
-        let length = match file.content.piece(file.offset)? {
-            Piece::Data(frame, length) => {
-                self.flush();
-                self.ready.push_back(frame);
-                length
-            }
-            Piece::Hole(length) => {
-                FromSender::Hole(length).put(&mut self.buffer);
-                length
-            }
-        };
-        file.offset += length;
-        self.progress += length;
-        Ok(false)
+        self.file = Some(file);
+        true
     }
 }

@@ -1,12 +1,13 @@
 //! The controller's side of the copy to or from one host.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::{HostResult, Plan};
 use crate::copy::{
-    Destination, Fault, Library, Receiver, Report, Scope, Sender, Side, Sources, Violation,
+    Destination, Fault, Library, Pulled, Receiver, Report, Scope, Sender, Side, Sources, Violation,
 };
 
 /// Side of a copy.
@@ -22,8 +23,14 @@ pub(super) struct HostCopy {
     /// The task.
     pub(super) index: usize,
     engine: Engine,
+    /// Bytes of the host that are not worked off.
+    inbox: VecDeque<Bytes>,
+    /// Bytes of the first of them that were taken.
+    taken: usize,
     /// True if the host takes input.
     pub(super) is_wanted: bool,
+    /// True if it has its turn.
+    pub(super) is_queued: bool,
     /// Bytes that were reported as done.
     reported: u64,
     is_broken: bool,
@@ -67,31 +74,63 @@ impl HostCopy {
         Ok(Self {
             index,
             engine,
+            inbox: VecDeque::new(),
+            taken: 0,
             is_wanted: false,
+            is_queued: false,
             reported: 0,
             is_broken: false,
         })
     }
 
-    /// Returns the next bytes for the host, if there are any.
-    pub(super) fn pull(&mut self) -> Option<Bytes> {
+    /// Returns the next bytes for the host.
+    pub(super) fn pull(&mut self) -> Pulled {
         match &mut self.engine {
             Engine::Sender(sender) => sender.pull(),
-            Engine::Receiver(receiver) => receiver.has_replies().then(|| receiver.take_replies()),
+            Engine::Receiver(receiver) if receiver.has_replies() => {
+                Pulled::Bytes(receiver.take_replies())
+            }
+            Engine::Receiver(_) => Pulled::Nothing,
         }
     }
 
-    /// Takes bytes of the host. Those behind a violation are passed over.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        if self.is_broken {
-            return Ok(());
-        }
-        let pushed = match &mut self.engine {
-            Engine::Sender(sender) => sender.push(bytes),
-            Engine::Receiver(receiver) => receiver.push(bytes),
+    /// Takes bytes of the host, to be worked off.
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        self.inbox.push_back(bytes);
+    }
+
+    /// Returns true if there are bytes to work off.
+    pub(super) fn has_work(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Works for a bounded time. Returns the number of bytes that are worked off; `None` if more time is needed for the next
+    /// ones. Those behind a violation are passed over.
+    pub(super) fn work(&mut self) -> Result<Option<u64>, Violation> {
+        let Some(bytes) = self.inbox.front() else {
+            return Ok(Some(0));
         };
-        self.is_broken = pushed.is_err();
-        pushed
+        let mut rest = &bytes[self.taken..];
+        let pushed = match &mut self.engine {
+            _ if self.is_broken => Ok(true),
+            Engine::Sender(sender) => sender.push(rest).map(|()| true),
+            Engine::Receiver(receiver) => receiver.push(&mut rest),
+        };
+        match pushed {
+            Ok(true) => {
+                self.taken = 0;
+                let bytes = self.inbox.pop_front();
+                Ok(bytes.map(|bytes| bytes.len() as u64))
+            }
+            Ok(false) => {
+                self.taken = bytes.len() - rest.len();
+                Ok(None)
+            }
+            Err(violation) => {
+                self.is_broken = true;
+                Err(violation)
+            }
+        }
     }
 
     /// Takes the next report.

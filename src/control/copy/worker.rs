@@ -1,20 +1,21 @@
 //! Thread that reads and writes the files of all hosts.
 //!
-//! Invariant: it answers requests in their order and waits for nothing else, so that each host gets its turn.
+//! Invariant: it works for one host for a bounded time and waits for nothing but file systems, so that each host gets its
+//! turn, whatever another one sends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use super::host_copy::HostCopy;
 use super::{CopyConfig, HostResult, Plan, total};
 use crate::control::exec::{Attempt, Exchange, ExchangeEvent, ExchangeRequest, Meter};
 use crate::control::limits;
-use crate::copy::{Fault, Library, Side, Violation, limits as copy};
+use crate::copy::{Fault, Library, Pulled, Side, Violation, limits as copy};
 use crate::escape;
 
 /// The thread.
@@ -65,6 +66,8 @@ struct Worker {
     library: Rc<Library>,
     /// Copies in progress.
     copies: HashMap<Attempt, HostCopy>,
+    /// Copies with work to do, in the order of their turns.
+    turns: VecDeque<Attempt>,
     results: Vec<HostResult>,
     /// Items of this machine that were named, as they fail for every host.
     named: HashSet<Vec<u8>>,
@@ -82,41 +85,84 @@ impl Worker {
             meter,
             library: Rc::new(Library::new(chunks)),
             copies: HashMap::new(),
+            turns: VecDeque::new(),
             results: vec![HostResult::default(); config.hosts],
             named: HashSet::new(),
         }
     }
 
-    /// Answers requests until the run has ended.
+    /// Answers requests until the run has ended, and works for the hosts in turn meanwhile.
     fn run(mut self, requests: &Receiver<ExchangeRequest>) -> Vec<HostResult> {
-        while let Ok(request) = requests.recv() {
+        loop {
+            let request = if self.turns.is_empty() {
+                requests.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                requests.try_recv()
+            };
             match request {
-                ExchangeRequest::Begin { attempt, index } => self.begin(attempt, index),
-                ExchangeRequest::Wanted(attempt) => {
-                    if let Some(copy) = self.copies.get_mut(&attempt) {
-                        copy.is_wanted = true;
-                    }
-                    self.give(attempt);
-                }
-                ExchangeRequest::Output(attempt, bytes) => {
-                    self.take(attempt, &bytes);
-                    let taken = ExchangeEvent::Taken(attempt, bytes.len() as u64);
-                    self.tell(taken);
-                    self.give(attempt);
-                }
-                ExchangeRequest::Ended(attempt) => {
-                    if let Some(copy) = self.copies.remove(&attempt) {
-                        let index = copy.index;
-                        self.results[index] = copy.end();
-                    }
-                }
+                Ok(request) => self.on_request(request),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => break,
+            }
+            if let Some(attempt) = self.turns.pop_front() {
+                self.turn(attempt);
             }
         }
-        for copy in self.copies.into_values() {
+        let attempts: Vec<Attempt> = self.copies.keys().copied().collect();
+        for attempt in attempts {
+            self.end(attempt);
+        }
+        self.results
+    }
+
+    fn on_request(&mut self, request: ExchangeRequest) {
+        match request {
+            ExchangeRequest::Begin { attempt, index } => self.begin(attempt, index),
+            ExchangeRequest::Wanted(attempt) => {
+                if let Some(copy) = self.copies.get_mut(&attempt) {
+                    copy.is_wanted = true;
+                    self.queue(attempt);
+                }
+            }
+            ExchangeRequest::Output(attempt, bytes) => match self.copies.get_mut(&attempt) {
+                Some(copy) => {
+                    copy.push(bytes);
+                    self.queue(attempt);
+                }
+                None => self.tell(ExchangeEvent::Taken(attempt, bytes.len() as u64)),
+            },
+            ExchangeRequest::Ended(attempt) => self.end(attempt),
+        }
+    }
+
+    /// Gives a host its turn behind those that wait for theirs.
+    fn queue(&mut self, attempt: Attempt) {
+        let copy = self.copies.get_mut(&attempt);
+        if copy.is_some_and(|copy| !std::mem::replace(&mut copy.is_queued, true)) {
+            self.turns.push_back(attempt);
+        }
+    }
+
+    /// Works for a host for a bounded time.
+    fn turn(&mut self, attempt: Attempt) {
+        let Some(copy) = self.copies.get_mut(&attempt) else {
+            return;
+        };
+        copy.is_queued = false;
+        self.work(attempt);
+        self.give(attempt);
+        if self.copies.get(&attempt).is_some_and(HostCopy::has_work) {
+            self.queue(attempt);
+        }
+    }
+
+    /// Ends a copy. What has arrived is still worked off, except what takes long.
+    fn end(&mut self, attempt: Attempt) {
+        while self.copies.get(&attempt).is_some_and(HostCopy::has_work) && self.work(attempt) {}
+        if let Some(copy) = self.copies.remove(&attempt) {
             let index = copy.index;
             self.results[index] = copy.end();
         }
-        self.results
     }
 
     fn tell(&self, event: ExchangeEvent) {
@@ -145,25 +191,33 @@ impl Worker {
         if !copy.is_wanted {
             return;
         }
-        let bytes = copy.pull();
-        copy.is_wanted = bytes.is_none();
+        let pulled = copy.pull();
+        copy.is_wanted = !matches!(pulled, Pulled::Bytes(_));
         self.report(attempt);
-        if let Some(bytes) = bytes {
-            self.tell(ExchangeEvent::Input(attempt, bytes));
+        match pulled {
+            Pulled::Bytes(bytes) => self.tell(ExchangeEvent::Input(attempt, bytes)),
+            Pulled::Busy => self.queue(attempt),
+            Pulled::Nothing => {}
         }
     }
 
-    fn take(&mut self, attempt: Attempt, bytes: &[u8]) {
+    /// Works on the next bytes of a host. They count as taken once they are worked off. Returns false if more time is needed.
+    fn work(&mut self, attempt: Attempt) -> bool {
         let Some(copy) = self.copies.get_mut(&attempt) else {
-            return;
+            return true;
         };
-        let index = copy.index;
-        if let Err(Violation(words)) = copy.push(bytes) {
+        let (index, worked) = (copy.index, copy.work());
+        if let Err(Violation(words)) = worked {
             let line = format!("the agent does not follow the copy protocol: {words}");
             self.tell(ExchangeEvent::Note(Some(index), line));
             self.tell(ExchangeEvent::Failed(attempt));
         }
         self.report(attempt);
+        // Behind the reports, as the run may end once all is taken.
+        if let Ok(Some(bytes @ 1..)) = worked {
+            self.tell(ExchangeEvent::Taken(attempt, bytes));
+        }
+        !matches!(worked, Ok(None))
     }
 
     /// Names the items of a copy that have failed, and counts its progress.
@@ -196,7 +250,11 @@ fn shown(path: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::ReceiveTo;
     use super::*;
+    use crate::copy::{self, Requested, Scope, Sources};
 
     #[test]
     fn a_thread_that_does_not_end_is_waited_for_only_so_long() {
@@ -206,5 +264,84 @@ mod tests {
         results.send(vec![HostResult::default()]).unwrap();
         let results = CopyThread(ended).results(within);
         assert_eq!(results, Some(vec![HostResult::default()]));
+    }
+
+    /// Frames of a file of almost 2^63 zeros, up to its only hole.
+    fn endless() -> Bytes {
+        let mut stream = vec![1, 0, 0, 1, 1];
+        stream.extend([5, 0, 0, 25]);
+        stream.extend([0; 16]);
+        let length = (u64::MAX / 2).to_be_bytes();
+        stream.extend(length);
+        stream.push(b'f');
+        stream.extend([7, 0, 0, 8]);
+        stream.extend(length);
+        stream.into()
+    }
+
+    #[test]
+    fn a_hole_of_one_host_does_not_hold_up_the_copy_from_another() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |path: &str| temporary.path().join(path);
+        let content = vec![b'x'; 3_000_000];
+        std::fs::write(at("f"), &content).unwrap();
+        let destinations = ["a", "b"].map(|name| {
+            std::fs::create_dir(at(name)).unwrap();
+            ReceiveTo {
+                path: at(name),
+                is_directory: true,
+            }
+        });
+        let (exchange, thread) = start(CopyConfig {
+            plan: Plan::Receive {
+                destinations: destinations.into(),
+                preserve: false,
+                requested: Requested::of(&["f".into()], false),
+            },
+            hosts: 2,
+            is_watched: false,
+        })
+        .unwrap();
+        let tell = |request| exchange.requests.send(request).unwrap();
+        let (hostile, honest) = (7, 8);
+        for (attempt, index) in [(hostile, 0), (honest, 1)] {
+            tell(ExchangeRequest::Begin { attempt, index });
+            tell(ExchangeRequest::Wanted(attempt));
+        }
+        tell(ExchangeRequest::Output(hostile, endless()));
+        let sources = Sources {
+            paths: vec![at("f")],
+            scope: Scope::Everywhere,
+            recursive: false,
+        };
+        let mut sender = copy::Sender::new(sources, Rc::new(Library::new(1)));
+        let mut sent = 0;
+        while let Pulled::Bytes(bytes) = sender.pull() {
+            sent += bytes.len() as u64;
+            tell(ExchangeRequest::Output(honest, bytes));
+        }
+        while sent > 0 || !sender.is_done() {
+            let within = Duration::from_secs(60);
+            match exchange.events.recv_timeout(within).unwrap() {
+                ExchangeEvent::Taken(attempt, bytes) => {
+                    assert_eq!(attempt, honest, "the hole is not worked off");
+                    sent -= bytes;
+                }
+                ExchangeEvent::Input(attempt, bytes) => {
+                    assert_eq!(attempt, honest);
+                    sender.push(&bytes).unwrap();
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+        assert!(sender.is_complete());
+        tell(ExchangeRequest::Ended(honest));
+        // Nor does it hold up the end.
+        tell(ExchangeRequest::Ended(hostile));
+        drop(exchange);
+        let results = thread.results(Some(Duration::from_secs(60))).unwrap();
+        let results: Vec<_> = results.iter().map(|result| result.is_complete).collect();
+        assert_eq!(results, [false, true]);
+        assert!(std::fs::read(at("b/f")).unwrap() == content);
     }
 }

@@ -5,7 +5,7 @@
 use super::{Current, Receiver};
 use crate::copy::fault::Fault;
 use crate::copy::frame::{Attributes, FromReceiver, Violation};
-use crate::copy::incoming::Incoming;
+use crate::copy::incoming::{Incoming, Worked};
 use crate::copy::name::Name;
 use crate::copy::report::join;
 
@@ -20,16 +20,42 @@ impl Receiver {
             Incoming::begin(self.directory(), name, attributes, size, self.writing)
         });
         match begun {
-            Ok(file) => {
+            Ok(file) => self.current = Current::File(Box::new(file)),
+            Err(fault) => self.fail(fault),
+        }
+        self.path.truncate(path);
+    }
+
+    /// Goes on with the work in progress, within a budget. Returns true if none is left.
+    pub(super) fn work(&mut self, budget: &mut u64) -> bool {
+        let Current::File(file) = &mut self.current else {
+            return true;
+        };
+        match file.work(budget) {
+            Ok(Worked::Nothing) => return true,
+            Ok(Worked::Zeros(length)) => self.progress = self.progress.saturating_add(length),
+            Ok(Worked::Held) if file.is_busy() => {}
+            Ok(Worked::Held) => {
                 if let Some((length, hash)) = file.held() {
                     let item = self.item;
                     FromReceiver::Have { item, length, hash }.put(&mut self.replies);
                 }
-                self.current = Current::File(Box::new(file));
             }
-            Err(fault) => self.fail(fault),
+            Err(fault) => {
+                self.give_up(fault);
+                return true;
+            }
         }
-        self.path.truncate(path);
+        !file.is_busy()
+    }
+
+    /// Begins a hole. Its zeros are counted as work in progress.
+    pub(super) fn hole(&mut self, length: u64) -> Result<(), Violation> {
+        let passed_over = match &self.current {
+            Current::File(_) => 0,
+            Current::Nothing | Current::Discarded => length,
+        };
+        self.content(passed_over, |file| file.hole(length))
     }
 
     pub(super) fn content(

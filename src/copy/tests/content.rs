@@ -1,5 +1,6 @@
 //! Contents: holes, files that change while they are read, and one reading for several receivers.
 
+use super::frame::FromSender;
 use super::*;
 
 /// Makes a file with a hole in its middle and one at its end.
@@ -113,4 +114,80 @@ fn several_receivers_share_one_reading() {
         assert!(copy.sender.is_complete());
         assert_eq!(area.read(to), area.read("from/f"));
     }
+}
+
+#[test]
+fn a_hole_is_counted_over_several_calls() {
+    const HOLE: usize = 5 << 23;
+    let mut content = vec![0; HOLE + 6];
+    content[..3].copy_from_slice(b"abc");
+    content[HOLE + 3..].copy_from_slice(b"def");
+    let mut stream = bytes::BytesMut::new();
+    let file = |length: usize| FromSender::File {
+        name: Name::new(b"f").unwrap(),
+        attributes: frame::Attributes {
+            mode: 0o644,
+            seconds: 1,
+            nanos: 0,
+        },
+        size: length as u64,
+    };
+    FromSender::Begin.put(&mut stream);
+    file(content.len()).put(&mut stream);
+    for data in [b"abc", b"def"] {
+        stream.extend(frame::header(frame::DATA, 3));
+        stream.extend(data);
+        if data == b"abc" {
+            FromSender::Hole(HOLE as u64).put(&mut stream);
+        }
+    }
+    FromSender::End(hashing::Hasher::hash(&content)).put(&mut stream);
+    FromSender::Done { troubles: 0 }.put(&mut stream);
+    let area = Area::new();
+    let mut receiver = area.receiver("to", false);
+    let (mut rest, mut calls) = (&stream[..], 0);
+    let mut left = rest.len();
+    while !receiver.push(&mut rest).unwrap() {
+        calls += 1;
+        assert!(rest.len() < left || receiver.progress() > 3);
+        left = rest.len();
+    }
+    assert!((5..10).contains(&calls), "{calls} calls");
+    assert!(rest.is_empty() && receiver.is_complete());
+    assert_eq!(receiver.progress(), content.len() as u64);
+    assert!(area.read("to/f") == content);
+}
+
+#[test]
+fn a_hole_that_is_sent_is_hashed_over_several_calls() {
+    let area = Area::new();
+    let file = fs::File::create(area.at("from/f")).unwrap();
+    file.set_len(5 * limits::WORK).unwrap();
+    let mut sender = area.sender(&["from/f"]);
+    let mut before = 0;
+    while let Pulled::Bytes(_) = sender.pull() {
+        assert!(sender.progress() - before <= limits::WORK);
+        before = sender.progress();
+    }
+    assert_eq!(before, 5 * limits::WORK);
+}
+
+#[test]
+fn many_frames_are_taken_over_several_calls() {
+    let area = Area::new();
+    for index in 0..1000 {
+        area.write(&format!("from/{index}"), "");
+    }
+    let mut sender = area.sender(&["from"]);
+    let Pulled::Bytes(stream) = sender.pull() else {
+        panic!("a directory is sent at once");
+    };
+    let mut receiver = area.receiver("to", false);
+    let (mut rest, mut calls) = (&stream[..], 1);
+    while !receiver.push(&mut rest).unwrap() {
+        calls += 1;
+    }
+    assert!((5..20).contains(&calls), "{calls} calls");
+    assert!(receiver.is_complete());
+    assert_eq!(area.names("to/from").len(), 1000);
 }

@@ -96,7 +96,7 @@ proptest! {
         symlink("../sibling", area.at("to/out")).unwrap();
         symlink("..", area.at("to/up")).unwrap();
         let mut receiver = area.receiver("to", true);
-        let _ = receiver.push(&stream(&moves));
+        let _ = push(&mut receiver, &stream(&moves));
         receiver.leave();
         area.assert_untouched();
         // The times of the directories would show a file that came and went.
@@ -115,7 +115,7 @@ proptest! {
             sender.pull();
         }
         let _ = sender.push(&replies);
-        while sender.pull().is_some() {}
+        while sender.pull() != Pulled::Nothing {}
         prop_assert!(!sender.is_complete());
     }
 }
@@ -136,7 +136,7 @@ fn a_directory_that_is_a_link_is_not_followed() {
         Move::Frame(FromSender::Done { troubles: 0 }),
     ];
     let mut receiver = area.receiver("to", false);
-    receiver.push(&stream(&moves)).unwrap();
+    push(&mut receiver, &stream(&moves)).unwrap();
     assert!(receiver.is_done() && !receiver.is_complete());
     let report = receiver.next_report().unwrap();
     assert_eq!(report.fault.to_string(), "Not a directory");
@@ -154,7 +154,7 @@ fn a_directory_nested_too_deeply_is_passed_over_with_all_that_is_in_it() {
     nested.push(FromSender::End(Hasher::hash(b"")));
     nested.push(FromSender::Done { troubles: 0 });
     let mut receiver = area.receiver("to", false);
-    receiver.push(&frames(&nested)).unwrap();
+    push(&mut receiver, &frames(&nested)).unwrap();
     let report = receiver.next_report().unwrap();
     assert_eq!((report.fault, report.side), (Fault::Depth, Side::Here));
     assert_eq!(receiver.next_report(), None);
@@ -173,7 +173,7 @@ fn a_file_with_another_hash_is_refused_and_the_old_one_kept() {
         Move::Frame(FromSender::End(Hasher::hash(b"xxy"))),
         Move::Frame(FromSender::Done { troubles: 0 }),
     ];
-    receiver.push(&stream(&moves)).unwrap();
+    push(&mut receiver, &stream(&moves)).unwrap();
     assert!(!receiver.is_complete());
     let report = receiver.next_report().unwrap();
     assert_eq!(report.fault, Fault::Mismatch);
@@ -217,7 +217,7 @@ fn frames_out_of_order_are_violations() {
     ] {
         let area = Area::new();
         let mut receiver = area.receiver("to", false);
-        assert_eq!(receiver.push(&stream), Err(Violation(words)));
+        assert_eq!(push(&mut receiver, &stream), Err(Violation(words)));
         receiver.leave();
         assert!(!receiver.is_complete());
     }
@@ -275,7 +275,7 @@ fn a_receiver_that_asked_for_items_takes_no_others_and_none_twice() {
         let area = Area::new();
         let requested = Requested::of(&sources, recursive);
         let mut receiver = area.receiver("to", false).with_requested(requested);
-        assert_eq!(receiver.push(&frames(&stream)), taken, "{stream:?}");
+        assert_eq!(push(&mut receiver, &frames(&stream)), taken, "{stream:?}");
         receiver.leave();
         area.assert_untouched();
     }
@@ -284,7 +284,7 @@ fn a_receiver_that_asked_for_items_takes_no_others_and_none_twice() {
     let mut receiver = area.receiver("to", false);
     let refused = Violation("a symbolic link at the top");
     assert_eq!(
-        receiver.push(&frames(&[link("l", "/etc"), done])),
+        push(&mut receiver, &frames(&[link("l", "/etc"), done])),
         Err(refused)
     );
     assert!(area.names("to").is_empty());
@@ -314,7 +314,7 @@ fn no_permission_of_a_peer_makes_a_program_run_as_another_user() {
         Move::Frame(FromSender::Up),
         Move::Frame(FromSender::Done { troubles: 0 }),
     ];
-    receiver.push(&stream(&moves)).unwrap();
+    push(&mut receiver, &stream(&moves)).unwrap();
     assert!(receiver.is_complete());
     let mode = |path| area.at(path).metadata().unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode("to/d"), mode("to/d/f")), (0o775, 0o755));
@@ -324,7 +324,7 @@ fn no_permission_of_a_peer_makes_a_program_run_as_another_user() {
 fn the_reports_of_a_copy_are_bounded_also_if_they_are_taken() {
     let area = Area::new();
     let mut receiver = area.receiver("to", false);
-    receiver.push(&frames(&[])).unwrap();
+    push(&mut receiver, &frames(&[])).unwrap();
     let trouble = FromSender::Trouble {
         fault: Fault::Special,
         path: b"x".to_vec(),
@@ -333,7 +333,7 @@ fn the_reports_of_a_copy_are_bounded_also_if_they_are_taken() {
     trouble.put(&mut bytes);
     let mut taken = 0;
     for _ in 0..2 * limits::REPORTS {
-        receiver.push(&bytes).unwrap();
+        push(&mut receiver, &bytes).unwrap();
         taken += u64::from(receiver.next_report().is_some());
     }
     assert_eq!(taken, limits::REPORTS);

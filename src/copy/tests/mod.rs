@@ -106,15 +106,19 @@ impl Copy {
 
     /// Passes the next bytes of the sender on, and the replies back. Returns false if nothing is left.
     fn step(&mut self) -> bool {
-        let Some(mut bytes) = self.sender.pull() else {
-            return false;
+        let mut bytes = loop {
+            match self.sender.pull() {
+                Pulled::Bytes(bytes) => break bytes,
+                Pulled::Busy => {}
+                Pulled::Nothing => return false,
+            }
         };
         self.sent += bytes.len() as u64;
         while !bytes.is_empty() {
             let cut = self.cuts[self.turn % self.cuts.len()];
             self.turn += 1;
             let chunk: Bytes = bytes.split_to(cut.clamp(1, bytes.len()));
-            self.receiver.push(&chunk).unwrap();
+            push(&mut self.receiver, &chunk).unwrap();
             let replies = self.receiver.take_replies();
             for piece in replies.chunks(cut.max(1)) {
                 self.sender.push(piece).unwrap();
@@ -140,6 +144,12 @@ impl Copy {
         reports.extend(std::iter::from_fn(|| self.receiver.next_report()).map(words));
         reports
     }
+}
+
+/// Passes bytes of a sender in, in as many calls as they need.
+fn push(receiver: &mut Receiver, mut bytes: &[u8]) -> Result<(), Violation> {
+    while !receiver.push(&mut bytes)? {}
+    Ok(())
 }
 
 /// Content without a pattern that repeats.

@@ -125,3 +125,30 @@ fn what_a_copy_has_left_that_ran_on_is_removed_in_the_end() {
     second.run();
     assert_eq!(area.names("to"), ["f"]);
 }
+
+#[test]
+fn what_was_left_is_hashed_over_several_calls_of_both_sides() {
+    let area = Area::new();
+    let size = 3 * limits::WORK;
+    area.write("from/f", bytes(usize::try_from(size).unwrap()));
+    interrupt(&area, 80);
+    let (mut sender, mut receiver) = (area.sender(&["from/f"]), area.receiver("to", false));
+    let (mut calls, mut busy, mut sent) = (0, 0, 0);
+    while !sender.is_done() {
+        match sender.pull() {
+            Pulled::Bytes(bytes) => {
+                let mut rest = &bytes[..];
+                while !receiver.push(&mut rest).unwrap() {
+                    calls += 1;
+                }
+                sent += bytes.len() as u64;
+            }
+            Pulled::Busy => busy += 1,
+            Pulled::Nothing => assert!(sender.is_done(), "nothing is left to do"),
+        }
+        sender.push(&receiver.take_replies()).unwrap();
+    }
+    assert!(calls >= 2 && busy >= 2, "{calls}, {busy}");
+    assert!(sender.is_complete() && sent < size / 2, "{sent} bytes");
+    assert!(area.read("to/f") == area.read("from/f"));
+}
