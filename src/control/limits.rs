@@ -127,6 +127,9 @@ pub const LEAVE: Duration = Duration::from_millis(500);
 /// Time for which a run waits for an event while nothing is due: any.
 pub const NO_WAIT: Duration = Duration::from_secs(3600);
 
+/// Descriptors of `udpctl cp` apart from those of the copies: sockets, channels, the terminal, files of names and keys.
+pub const DESCRIPTORS_APART: usize = 128;
+
 /// Files of hosts' outputs that are open at a time: well below the usual limit of 1024 descriptors.
 pub const HOST_FILES: usize = 128;
 

@@ -26,6 +26,16 @@ impl Places {
         let first = if places == 0 { 1 } else { places };
         Self { first, most: first }
     }
+
+    /// Returns the same number, but never more than `most`; at least one.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        let most = most.max(1);
+        Self {
+            first: self.first.min(most),
+            most: self.most.min(most),
+        }
+    }
 }
 
 impl Default for Places {

@@ -11,6 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::fault::Fault;
 use super::frame::Attributes;
 use super::name::Name;
 
@@ -57,6 +58,10 @@ impl Kind {
     }
 }
 
+/// Identity of a directory: its device and its inode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity(u64, u64);
+
 /// Flags of every descriptor that is opened here.
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY);
 
@@ -89,6 +94,38 @@ impl Directory {
             Errno::ACCESS => open(OFlags::PATH),
             error => Err(error),
         })
+    }
+
+    /// Returns its identity.
+    ///
+    /// # Errors
+    /// Of the system.
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types of these members depend on the architecture"
+    )]
+    pub fn identity(&self) -> Result<Identity, Errno> {
+        let stat = fs::fstat(&self.0)?;
+        Ok(Identity(stat.st_dev as u64, stat.st_ino as u64))
+    }
+
+    /// Opens the directory that it lies in, if that is the one with this identity.
+    ///
+    /// # Errors
+    /// [`Fault::Moved`] if it lies in another one, or of the system.
+    pub fn above(&self, identity: Identity) -> Result<Self, Fault> {
+        let open = |access| {
+            let flags = OFlags::DIRECTORY | ALWAYS | access;
+            fs::openat(&self.0, "..", flags, Mode::empty()).map(Self)
+        };
+        let above = open(OFlags::RDONLY).or_else(|error| match error {
+            Errno::ACCESS => open(OFlags::PATH),
+            error => Err(error),
+        })?;
+        if above.identity()? != identity {
+            return Err(Fault::Moved);
+        }
+        Ok(above)
     }
 
     /// Opens a directory in it, and makes it if there is none. Returns true if it was made.

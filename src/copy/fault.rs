@@ -28,6 +28,8 @@ pub enum Fault {
     NotDirectory,
     /// The path has a name that no file can have.
     Name,
+    /// A directory was moved while it was copied.
+    Moved,
     /// A fault of a newer version.
     Unknown(u32),
 }
@@ -49,6 +51,7 @@ impl Fault {
             Self::Directory => OWN + 5,
             Self::NotDirectory => OWN + 6,
             Self::Name => OWN + 7,
+            Self::Moved => OWN + 8,
         }
     }
 
@@ -67,6 +70,7 @@ impl Fault {
             5 => Self::Directory,
             6 => Self::NotDirectory,
             7 => Self::Name,
+            8 => Self::Moved,
             _ => Self::Unknown(code),
         }
     }
@@ -95,6 +99,7 @@ impl fmt::Display for Fault {
             Self::Directory => "is a directory; to copy it, use -r",
             Self::NotDirectory => "Not a directory",
             Self::Name => "not a name of a file",
+            Self::Moved => "a directory was moved while it was copied",
             Self::Unknown(code) => return write!(f, "error {code}"),
         })
     }

@@ -1,4 +1,8 @@
 //! Bounds of a copy, each with its reason. Lengths are in bytes.
+//!
+//! A program with many copies holds of all of them together: the chunks of its library, whose number is fixed; for each
+//! copy in progress [`DESCRIPTORS`], a chunk with the small frames before it, the reports and replies; and what has arrived
+//! and is not worked off, which the credit of its streams bounds.
 
 /// Length of a name in a directory: that of Linux, `NAME_MAX`.
 pub const NAME: usize = 255;
@@ -9,7 +13,7 @@ pub const LINK: usize = 4095;
 /// Length of a path in a report. It is shown to a person, and a longer one is cut.
 pub const PATH: usize = 4096;
 
-/// Directories inside each other. Each that is open takes a descriptor on both sides, of the 1024 that a process has.
+/// Directories inside each other: far more than people make, and few enough to go back out of them one by one.
 pub const DEPTH: usize = 250;
 
 /// Length of the payload of a frame other than data: a symbolic link with its name and attributes.
@@ -25,15 +29,26 @@ pub const SMALL: u64 = 128 << 10;
 /// Length from which an interrupted file is resumed: below it, sending the file costs no more than asking for it.
 pub const RESUMED: u64 = 1 << 20;
 
-/// Chunks of a large file that are held so that several receivers take them from one reading, and so that their memory is
-/// used again: 8 MiB.
+/// Chunks of large files that are held so that several receivers take them from one reading, and so that their memory is
+/// used again: 8 MiB, of all files together.
 pub const CHUNKS: usize = 32;
 
 /// The same for several receivers, which are not in step: 32 MiB.
 pub const CHUNKS_SHARED: usize = 128;
 
-/// Failed items that are named. The rest are counted.
+/// Failed items that are named of a copy. The rest are counted.
 pub const REPORTS: u64 = 1000;
+
+/// Bytes of their paths: enough for a thousand of usual length, and little for each of the hosts that `udpctl` copies to or
+/// from at a time, as a report waits until a terminal or the peer takes it.
+pub const REPORTED_PATHS: usize = 128 << 10;
+
+/// Bytes of replies that wait for the sender, beyond which it is not told what could be left out.
+pub const REPLIES: usize = 64 << 10;
+
+/// Descriptors that one copy holds at most: three directories, the file, one that is taken over, and those that are open for
+/// the time of a call. A program with several copies bounds their number by its limit.
+pub const DESCRIPTORS: usize = 8;
 
 /// Bytes that one call hashes or takes, so that a thread that serves several peers gives each its turn: some milliseconds,
 /// whatever lengths a peer names.

@@ -7,7 +7,6 @@
 mod files;
 mod items;
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
@@ -20,8 +19,9 @@ use super::frame::{Attributes, Counts, FromReceiver, FromSender, Violation};
 use super::incoming::{Incoming, Writing};
 use super::limits;
 use super::name::Name;
+use super::nest::Nest;
 use super::parser::{Parser, Part};
-use super::report::{Report, Side, join};
+use super::report::{Quota, Report, Reports, Side, join};
 use super::requested::Requested;
 use super::scope::Scope;
 
@@ -39,7 +39,6 @@ pub struct Destination<'a> {
 /// Directory that is being received.
 #[derive(Debug)]
 struct Level {
-    directory: Directory,
     attributes: Attributes,
     /// True if it was made by this copy.
     is_new: bool,
@@ -67,8 +66,8 @@ enum Current {
 )]
 pub struct Receiver {
     writing: Writing,
-    /// Directory that items at the top are written to.
-    top: Directory,
+    /// Directories that are being received, in that which items at the top are written to.
+    nest: Nest,
     /// New name of the only item at the top.
     rename: Option<Name>,
     /// True if that item may be something else than a directory.
@@ -89,9 +88,9 @@ pub struct Receiver {
     /// Bytes of all files that have arrived, with what was left out.
     progress: u64,
     replies: BytesMut,
-    reports: VecDeque<Report>,
-    /// Number of reports, with those that were taken.
-    reported: u64,
+    reports: Reports,
+    /// Failed items that may still be named to the sender.
+    replied: Quota,
     /// Items at the top that may come; any without it.
     requested: Option<Requested>,
     /// Path of the item, for a person.
@@ -129,7 +128,7 @@ impl Receiver {
                 preserve,
                 umask: directory::umask(),
             },
-            top,
+            nest: Nest::new(top),
             rename,
             takes_files: !shown.ends_with(b"/"),
             is_renamed: false,
@@ -143,8 +142,8 @@ impl Receiver {
             troubles: 0,
             progress: 0,
             replies: BytesMut::new(),
-            reports: VecDeque::new(),
-            reported: 0,
+            reports: Reports::default(),
+            replied: Quota::default(),
             requested: None,
             path,
             is_done: false,
@@ -220,7 +219,7 @@ impl Receiver {
 
     /// Takes the next report of an item that was not copied.
     pub fn next_report(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        self.reports.next()
     }
 
     /// Returns true if the sender has sent everything.
@@ -256,9 +255,7 @@ impl Receiver {
     }
 
     fn directory(&self) -> &Directory {
-        self.levels
-            .last()
-            .map_or(&self.top, |level| &level.directory)
+        self.nest.current()
     }
 
     fn on_frame(&mut self, frame: FromSender) -> Result<(), Violation> {
@@ -276,7 +273,7 @@ impl Receiver {
             FromSender::Abort => self.end_file(None),
             FromSender::Trouble { fault, path } => {
                 self.troubles += 1;
-                self.report(fault, path, Side::There);
+                self.reports.add(fault, &path, Side::There);
                 Ok(())
             }
             _ if !is_between => Err(Violation("an item inside a file")),
@@ -348,18 +345,10 @@ impl Receiver {
     /// Reports that the item at the present path was not written.
     fn fail(&mut self, fault: Fault) {
         self.counts.failed += 1;
-        if self.counts.failed > limits::REPORTS {
-            return;
-        }
-        let (item, path) = (self.item, self.path.clone());
-        self.report(fault, path.clone(), Side::Here);
-        FromReceiver::Failed { item, fault, path }.put(&mut self.replies);
-    }
-
-    fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
-        if self.reported < limits::REPORTS {
-            self.reported += 1;
-            self.reports.push_back(Report { path, fault, side });
+        self.reports.add(fault, &self.path, Side::Here);
+        if self.replied.take(&self.path) {
+            let (item, path) = (self.item, self.path.clone());
+            FromReceiver::Failed { item, fault, path }.put(&mut self.replies);
         }
     }
 

@@ -16,15 +16,16 @@ use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
 use self::outgoing::{Outgoing, Step};
-use super::content::Library;
 use super::directory::{Directory, Entry, Kind, attributes};
 use super::fault::Fault;
 use super::frame::{Counts, DATA, FromReceiver, FromSender, Hash, Violation, header};
 use super::hashing::{Hasher, read_at};
+use super::library::Library;
 use super::limits;
 use super::name::Name;
+use super::nest::Nest;
 use super::parser::{Parser, Part};
-use super::report::{Report, Side, join};
+use super::report::{Quota, Report, Reports, Side, join};
 use super::scope::Scope;
 
 /// Items to send.
@@ -41,10 +42,11 @@ pub struct Sources {
 /// Directory that is being sent.
 #[derive(Debug)]
 struct Level {
-    directory: Directory,
-    entries: std::vec::IntoIter<Entry>,
-    /// Its path, for a person.
-    path: Vec<u8>,
+    entries: Rc<[Entry]>,
+    /// Place of the next one.
+    next: usize,
+    /// Length of its path.
+    path: usize,
     /// Number of the item.
     item: u64,
 }
@@ -68,6 +70,8 @@ pub struct Sender {
     recursive: bool,
     library: Rc<Library>,
     levels: Vec<Level>,
+    /// Directories of the levels.
+    nest: Option<Nest>,
     file: Option<Outgoing>,
     /// Number of the item that was named last.
     item: u64,
@@ -88,9 +92,9 @@ pub struct Sender {
     failed: u64,
     result: Option<Counts>,
     is_refused: bool,
-    reports: VecDeque<Report>,
-    /// Number of reports, with those that were taken.
-    reported: u64,
+    reports: Reports,
+    /// Items that may still be named to the receiver.
+    told: Quota,
     /// Item of the last HAVE.
     last_had: u64,
 }
@@ -107,6 +111,7 @@ impl Sender {
             recursive: sources.recursive,
             library,
             levels: Vec::new(),
+            nest: None,
             file: None,
             item: 0,
             path: Vec::new(),
@@ -120,8 +125,8 @@ impl Sender {
             failed: 0,
             result: None,
             is_refused: false,
-            reports: VecDeque::new(),
-            reported: 0,
+            reports: Reports::default(),
+            told: Quota::default(),
             last_had: 0,
         }
     }
@@ -173,11 +178,11 @@ impl Sender {
                 Some(FromReceiver::Failed { item, fault, path }) => {
                     self.failed += 1;
                     self.on_failed(item);
-                    self.report(fault, path, Side::There);
+                    self.reports.add(fault, &path, Side::There);
                 }
                 Some(FromReceiver::Refused { fault, path }) => {
                     self.is_refused = true;
-                    self.report(fault, path, Side::There);
+                    self.reports.add(fault, &path, Side::There);
                 }
                 Some(FromReceiver::Result(counts)) => {
                     if !self.is_sent {
@@ -207,7 +212,7 @@ impl Sender {
 
     /// Takes the next report of an item that was not copied.
     pub fn next_report(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        self.reports.next()
     }
 
     /// Returns the bytes of all files that were sent, with what was left out.
@@ -237,7 +242,7 @@ impl Sender {
         let failed = self.levels.iter().position(|level| level.item == item);
         if let Some(failed) = failed {
             for level in &mut self.levels[failed..] {
-                level.entries = Vec::new().into_iter();
+                level.next = level.entries.len();
             }
         }
     }
@@ -248,11 +253,11 @@ impl Sender {
             return false;
         }
         let begun = if let Some(level) = self.levels.last_mut() {
-            let Some(entry) = level.entries.next() else {
-                self.levels.pop();
-                FromSender::Up.put(&mut self.buffer);
+            let Some(entry) = level.entries.get(level.next).cloned() else {
+                self.end_directory();
                 return true;
             };
+            level.next += 1;
             self.begin_entry(entry)
         } else if let Some(path) = self.sources.next() {
             self.begin_source(&path)
@@ -270,17 +275,27 @@ impl Sender {
 
     fn trouble(&mut self, fault: Fault) {
         self.troubles += 1;
-        if self.troubles <= limits::REPORTS {
+        self.reports.add(fault, &self.path, Side::Here);
+        if self.told.take(&self.path) {
             let path = self.path.clone();
-            self.report(fault, path.clone(), Side::Here);
             FromSender::Trouble { fault, path }.put(&mut self.buffer);
         }
     }
 
-    fn report(&mut self, fault: Fault, path: Vec<u8>, side: Side) {
-        if self.reported < limits::REPORTS {
-            self.reported += 1;
-            self.reports.push_back(Report { path, fault, side });
+    /// Ends the innermost directory.
+    fn end_directory(&mut self) {
+        self.levels.pop();
+        FromSender::Up.put(&mut self.buffer);
+        let left = self.nest.as_mut().map(Nest::leave);
+        if let Some(Err(fault)) = left {
+            // Those around it cannot be entered any more, except the outermost.
+            let path = self.levels.last().map_or(0, |level| level.path);
+            self.path.truncate(path);
+            self.trouble(fault);
+            while self.levels.len() > 1 {
+                self.levels.pop();
+                FromSender::Up.put(&mut self.buffer);
+            }
         }
     }
 
@@ -307,21 +322,24 @@ impl Sender {
     /// Begins an item of the directory that is being sent.
     fn begin_entry(&mut self, entry: Entry) -> Result<(), Fault> {
         let Entry { name, kind } = entry;
-        let level = self.levels.last().expect("an entry is in a directory");
-        self.path.clone_from(&level.path);
+        let (Some(level), Some(nest)) = (self.levels.last(), &self.nest) else {
+            unreachable!("an entry is in a directory");
+        };
+        let directory = nest.current();
+        self.path.truncate(level.path);
         join(&mut self.path, name.as_bytes());
         match kind {
             Kind::File => {
-                let file = level.directory.open(&name)?;
+                let file = directory.open(&name)?;
                 self.begin_file(name, file)
             }
             Kind::Directory => {
-                let directory = level.directory.enter(&name)?;
-                self.begin_directory(Some(name), directory)
+                let inner = directory.enter(&name)?;
+                self.begin_directory(Some(name), inner)
             }
             Kind::Link => {
-                let target = level.directory.target_of(&name)?;
-                let stat = level.directory.stat(&name)?.ok_or(Errno::NOENT)?;
+                let target = directory.target_of(&name)?;
+                let stat = directory.stat(&name)?.ok_or(Errno::NOENT)?;
                 self.item += 1;
                 FromSender::Link {
                     name,
@@ -340,13 +358,17 @@ impl Sender {
             return Err(Fault::Depth);
         }
         let attributes = attributes(&fstat(&directory)?);
-        let entries = directory.entries()?.into_iter();
+        let entries = self.library.entries(&directory)?;
+        match &mut self.nest {
+            Some(nest) if !self.levels.is_empty() => nest.enter(directory)?,
+            nest => *nest = Some(Nest::new(directory)),
+        }
         self.item += 1;
         FromSender::Directory { name, attributes }.put(&mut self.buffer);
         self.levels.push(Level {
-            directory,
             entries,
-            path: self.path.clone(),
+            next: 0,
+            path: self.path.len(),
             item: self.item,
         });
         Ok(())

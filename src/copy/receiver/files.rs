@@ -6,6 +6,7 @@ use super::{Current, Receiver};
 use crate::copy::fault::Fault;
 use crate::copy::frame::{Attributes, FromReceiver, Violation};
 use crate::copy::incoming::{Incoming, Worked};
+use crate::copy::limits;
 use crate::copy::name::Name;
 use crate::copy::report::join;
 
@@ -36,7 +37,10 @@ impl Receiver {
             Ok(Worked::Zeros(length)) => self.progress = self.progress.saturating_add(length),
             Ok(Worked::Held) if file.is_busy() => {}
             Ok(Worked::Held) => {
-                if let Some((length, hash)) = file.held() {
+                // Without it, the content is sent.
+                if let Some((length, hash)) = file.held()
+                    && self.replies.len() < limits::REPLIES
+                {
                     let item = self.item;
                     FromReceiver::Have { item, length, hash }.put(&mut self.replies);
                 }

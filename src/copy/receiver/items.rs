@@ -3,7 +3,7 @@
 //! Invariant: of a directory that cannot be entered, nothing is written, and it is reported once.
 
 use super::{Level, Receiver};
-use crate::copy::directory::{self, Directory};
+use crate::copy::directory;
 use crate::copy::fault::Fault;
 use crate::copy::frame::{Attributes, Violation};
 use crate::copy::name::Name;
@@ -24,8 +24,7 @@ impl Receiver {
         }
         let path = self.path.len();
         match self.enter(name, attributes) {
-            Ok((directory, is_new, is_item)) => self.levels.push(Level {
-                directory,
+            Ok((is_new, is_item)) => self.levels.push(Level {
                 attributes,
                 is_new,
                 path,
@@ -40,12 +39,8 @@ impl Receiver {
         Ok(())
     }
 
-    /// Opens a directory that is being received. Returns true if it is new, and true if it is an item of its own.
-    fn enter(
-        &mut self,
-        name: Option<Name>,
-        attributes: Attributes,
-    ) -> Result<(Directory, bool, bool), Fault> {
+    /// Enters a directory that is being received. Returns true if it is new, and true if it is an item of its own.
+    fn enter(&mut self, name: Option<Name>, attributes: Attributes) -> Result<(bool, bool), Fault> {
         if self.levels.len() >= limits::DEPTH {
             return Err(Fault::Depth);
         }
@@ -54,15 +49,17 @@ impl Receiver {
             (Some(name), _) => name,
             (None, Some(rename)) => rename.clone(),
             (None, None) => {
-                let top = self.top.again()?;
-                return Ok((top, false, false));
+                let top = self.nest.outermost().again()?;
+                self.nest.enter(top)?;
+                return Ok((false, false));
             }
         };
         let name = self.final_name(name, true)?;
         // What is in it has to be written first.
         let mode = self.writing.mode(attributes) | 0o700;
         let (directory, is_new) = self.directory().make(&name, mode)?;
-        Ok((directory, is_new, is_item))
+        self.nest.enter(directory)?;
+        Ok((is_new, is_item))
     }
 
     pub(super) fn end_directory(&mut self) -> Result<(), Violation> {
@@ -74,16 +71,28 @@ impl Receiver {
             .levels
             .pop()
             .ok_or(Violation("the end of a directory outside of all"))?;
+        let left = self.nest.leave();
         let mode = self.writing.mode(level.attributes);
-        let set = if self.writing.preserve && level.is_item {
-            directory::set_attributes(&level.directory, level.attributes)
-        } else if level.is_new && mode & 0o700 != 0o700 {
-            directory::set_mode(&level.directory, mode)
-        } else {
-            Ok(())
+        let set = match left {
+            Ok(Some(directory)) if self.writing.preserve && level.is_item => {
+                directory::set_attributes(&directory, level.attributes).map_err(Fault::from)
+            }
+            Ok(Some(directory)) if level.is_new && mode & 0o700 != 0o700 => {
+                directory::set_mode(&directory, mode).map_err(Fault::from)
+            }
+            Ok(_) => Ok(()),
+            // Those around it cannot be entered any more: what follows in them is passed over.
+            Err(fault) => {
+                self.ignored = self.levels.len();
+                let outermost = self.levels.drain(..).next();
+                self.fail(fault);
+                self.path
+                    .truncate(outermost.map_or(level.path, |level| level.path));
+                return Ok(());
+            }
         };
-        if let Err(errno) = set {
-            self.fail(errno.into());
+        if let Err(fault) = set {
+            self.fail(fault);
         }
         self.path.truncate(level.path);
         Ok(())

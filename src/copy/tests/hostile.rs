@@ -322,19 +322,44 @@ fn no_permission_of_a_peer_makes_a_program_run_as_another_user() {
 
 #[test]
 fn the_reports_of_a_copy_are_bounded_also_if_they_are_taken() {
+    for (path, most) in [
+        (1, limits::REPORTS),
+        (limits::PATH, (limits::REPORTED_PATHS / limits::PATH) as u64),
+    ] {
+        let area = Area::new();
+        let mut receiver = area.receiver("to", false);
+        push(&mut receiver, &frames(&[])).unwrap();
+        let trouble = FromSender::Trouble {
+            fault: Fault::Special,
+            path: vec![b'x'; path],
+        };
+        let mut bytes = BytesMut::new();
+        trouble.put(&mut bytes);
+        let mut taken = 0;
+        for _ in 0..2 * limits::REPORTS {
+            push(&mut receiver, &bytes).unwrap();
+            taken += u64::from(receiver.next_report().is_some());
+        }
+        assert_eq!(taken, most);
+    }
+}
+
+#[test]
+fn the_replies_of_a_receiver_are_bounded() {
     let area = Area::new();
+    fs::create_dir(area.at("to/d")).unwrap();
     let mut receiver = area.receiver("to", false);
     push(&mut receiver, &frames(&[])).unwrap();
-    let trouble = FromSender::Trouble {
-        fault: Fault::Special,
-        path: b"x".to_vec(),
-    };
-    let mut bytes = BytesMut::new();
-    trouble.put(&mut bytes);
-    let mut taken = 0;
-    for _ in 0..2 * limits::REPORTS {
-        push(&mut receiver, &bytes).unwrap();
-        taken += u64::from(receiver.next_report().is_some());
+    let mut one = BytesMut::new();
+    file("d", 0).put(&mut one);
+    FromSender::End(Hasher::hash(b"")).put(&mut one);
+    for _ in 0..3 * limits::REPORTS {
+        push(&mut receiver, &one).unwrap();
     }
-    assert_eq!(taken, limits::REPORTS);
+    assert_eq!(receiver.counts().failed, 3 * limits::REPORTS);
+    let replies = receiver.take_replies().len();
+    assert!(
+        replies <= limits::REPORTED_PATHS + 32 * 1000,
+        "{replies} bytes"
+    );
 }

@@ -189,3 +189,68 @@ fn directories_nested_too_deeply_are_named() {
         [format!("Here {words}"), format!("There {words}")]
     );
 }
+
+#[test]
+fn deep_trees_of_many_copies_take_few_descriptors() {
+    // More than a process has, if each directory took one.
+    const COPIES: usize = 40;
+    let area = Area::new();
+    let deep = format!("from{}", "/d".repeat(limits::DEPTH - 1));
+    fs::create_dir_all(area.at(&deep)).unwrap();
+    area.write(&format!("{deep}/f"), bytes(200_000));
+    let library = Rc::new(Library::new(1));
+    let mut copies: Vec<_> = (0..COPIES)
+        .map(|index| {
+            let to = format!("to/{index}");
+            let sources = Sources {
+                paths: vec![area.at("from")],
+                scope: Scope::Everywhere,
+                recursive: true,
+            };
+            let sender = Sender::new(sources, Rc::clone(&library));
+            Copy::new(sender, area.receiver(&to, false))
+        })
+        .collect();
+    // All are in the innermost directory at the same time.
+    for copy in &mut copies {
+        assert!(copy.step() && copy.step());
+        assert!(copy.receiver.progress() > 0);
+    }
+    for copy in &mut copies {
+        copy.run();
+        assert_eq!(copy.reports(), [""; 0]);
+        assert!(copy.sender.is_complete() && copy.receiver.is_complete());
+    }
+}
+
+#[test]
+fn directories_that_are_moved_meanwhile_are_passed_over_with_what_follows_in_them() {
+    let area = Area::new();
+    fs::create_dir_all(area.at("from/a/b/c/d")).unwrap();
+    area.write("from/a/b/c/d/f", bytes(3_000_000));
+    area.write("from/a/z", "z");
+    area.write("from/z", "z");
+    // The directory is moved once the sender, or the receiver, is in it.
+    for moved in ["from/from/a/b", "to/from/a/b"] {
+        let _ = fs::remove_dir_all(area.at("to"));
+        fs::create_dir(area.at("to")).unwrap();
+        let moved = area.at(moved.strip_prefix("from/").unwrap_or(moved));
+        let mut copy = Copy::new(
+            area.sender(&["from", "sibling/kept"]),
+            area.receiver("to", false),
+        );
+        assert!(copy.step() && copy.step());
+        let away = area.at("sibling/b");
+        fs::rename(&moved, &away).unwrap();
+        copy.run();
+        assert!(!copy.receiver.is_complete());
+        let reports = copy.reports();
+        let named = reports.iter().filter(|words| words.contains("moved while"));
+        // Each side names it.
+        assert_eq!(named.count(), 2, "{reports:?}");
+        assert!(!area.at("to/from/a/z").exists(), "{}", moved.display());
+        assert_eq!(area.read("to/kept"), b"kept");
+        assert_eq!(area.names("sibling"), ["b", "kept"]);
+        fs::rename(away, moved).unwrap();
+    }
+}

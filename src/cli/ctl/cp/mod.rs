@@ -4,6 +4,7 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+mod descriptors;
 mod direction;
 mod place;
 
@@ -15,6 +16,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
+use self::descriptors::most_hosts;
 use self::direction::{Copying, copying};
 use super::args::{ContactTimeout, HostOptions};
 use super::candidates;
@@ -198,7 +200,7 @@ fn settings(args: &CpArgs, hosts: usize) -> Settings {
         forward: Vec::new(),
         verbosity: Verbosity::Quiet,
         fleet: Fleet {
-            places: places.unwrap_or_default(),
+            places: places.unwrap_or_default().at_most(most_hosts()),
             terminals: terminals(),
             ..Fleet::default()
         },
