@@ -1,7 +1,8 @@
 //! Part of the file system in which a copy may read or write.
 //!
 //! Not the check of a key, which decides on the scope. Invariant: what is opened through a scope lies beneath one of its
-//! directories at that moment, whatever symbolic links there are.
+//! directories at that moment, whatever symbolic links there are. The path of such a directory has no symbolic link itself:
+//! whoever may write to a directory above it cannot put another one in its place by a link.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -20,7 +21,7 @@ use super::name::Name;
 pub enum Scope {
     /// Everything that the user may reach.
     Everywhere,
-    /// The directories of these absolute paths, with all that is in them.
+    /// The directories of these absolute paths, with all that is in them. A path with a symbolic link names none.
     Beneath(Vec<PathBuf>),
 }
 
@@ -76,10 +77,30 @@ impl Scope {
     }
 }
 
+/// Opens the directory of an absolute path without following any symbolic link. Each name in it may be chosen by the owner of
+/// the directory above, and a link to anywhere would be one that the administrator has not named.
+fn open_root(path: &Path) -> Result<OwnedFd, Fault> {
+    let above = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let all = openat(CWD, "/", above, Mode::empty())?;
+    let rest = path.strip_prefix("/").map_err(|_| Fault::Policy)?;
+    if rest.as_os_str().is_empty() {
+        return Ok(all);
+    }
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let opened = match openat2(&all, rest, above, Mode::empty(), resolve) {
+        Err(Errno::NOSYS | Errno::PERM) => step_by_step(all, rest, above),
+        opened => opened.map_err(Fault::from),
+    };
+    opened.map_err(|fault| match fault {
+        // The second is what a link is to one who wants a directory.
+        _ if fault == Errno::LOOP.into() || fault == Errno::NOTDIR.into() => Fault::Policy,
+        fault => fault,
+    })
+}
+
 /// Opens a path beneath a directory.
 fn open_beneath(root: &Path, rest: &Path, flags: OFlags) -> Result<OwnedFd, Fault> {
-    let above = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, root, above, Mode::empty())?;
+    let root = open_root(root)?;
     let rest = if rest.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -157,6 +178,33 @@ mod tests {
             Ok(Name::new(b"new").unwrap())
         );
         assert_eq!(scope.parent(&at("new")).map(drop), Err(Fault::Policy));
+    }
+
+    #[test]
+    fn a_link_in_the_path_of_a_directory_of_a_scope_leads_nowhere() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |path: &str| temporary.path().canonicalize().unwrap().join(path);
+        fs::create_dir_all(at("above/in")).unwrap();
+        fs::create_dir_all(at("other/in")).unwrap();
+        fs::write(at("above/in/file"), "x").unwrap();
+        fs::write(at("other/in/file"), "x").unwrap();
+        let scope = Scope::Beneath(vec![at("above/in")]);
+        let open = |path: &str| scope.open(&at(path), OFlags::RDONLY).map(drop);
+        assert_eq!(open("above/in/file"), Ok(()));
+        // Whoever may write to `above`, or to what it lies in, puts a link in the place of a directory.
+        fs::rename(at("above/in"), at("above/away")).unwrap();
+        symlink(at("other/in"), at("above/in")).unwrap();
+        assert_eq!(open("above/in/file"), Err(Fault::Policy));
+        assert_eq!(open("above/in"), Err(Fault::Policy));
+        fs::rename(at("above"), at("away")).unwrap();
+        symlink(at("other"), at("above")).unwrap();
+        assert_eq!(open("above/in/file"), Err(Fault::Policy));
+        assert_eq!(
+            Scope::Beneath(vec!["/".into()])
+                .open(&at("other/in/file"), OFlags::RDONLY)
+                .map(drop),
+            Ok(())
+        );
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl CopyRule {
         })
     }
 
+    /// Returns the directory of the rule; `None` for every one.
+    #[must_use]
+    pub fn beneath(&self) -> Option<&Path> {
+        self.beneath.as_deref()
+    }
+
     /// Returns the directory that the rule allows a copy beneath; the inner `None` is every directory.
     const fn allows(&self, work: &CopyWork) -> Option<&Option<PathBuf>> {
         match (self.access, work) {

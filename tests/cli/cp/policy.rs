@@ -74,6 +74,33 @@ fn a_key_copies_beneath_the_directories_of_its_line_alone() {
 }
 
 #[test]
+fn a_directory_of_a_rule_that_is_replaced_by_a_link_leads_nowhere() {
+    let user = restricted("copy=HOME/in");
+    let agent = user.agent();
+    let (target, home) = (agent.target(), user.home());
+    let to = format!("{home}/in");
+    user.udpctl(["cp", "f", &format!("{target}:{to}")]).run();
+    // Whoever may write to the directory above has put a link in its place.
+    fs::rename(user.path("in"), user.path("away")).unwrap();
+    symlink(user.path("other"), user.path("in")).unwrap();
+    for to in [to.clone(), format!("{to}/new")] {
+        user.udpctl(["cp", "f", &format!("{target}:{to}")])
+            .stderr(format!(
+                "udpctl: {target}: {to}: this key may not copy there\n"
+            ))
+            .status(1)
+            .run();
+    }
+    assert_eq!(fs::read_dir(user.path("other")).unwrap().count(), 1);
+    let checked = user.udpagent(["check"]).outcome();
+    let words = format!(
+        "copy={to} copies nothing: {to} is a symbolic link; name the directory that it leads to\n"
+    );
+    assert!(checked.stderr.ends_with(&words), "{}", checked.stderr);
+    assert_eq!(checked.status, 1);
+}
+
+#[test]
 fn files_are_read_and_written_with_the_rights_of_the_keys_user() {
     if !rustix::process::geteuid().is_root() {
         return eprintln!("SKIPPED: only root can change to another user");

@@ -3,6 +3,7 @@
 //! Decides nothing: the answers come from the agent's own policy. Anything that depends on the moment, such as
 //! the number of running commands, is left out.
 
+mod copies;
 mod files;
 
 use std::collections::BTreeSet;
@@ -74,6 +75,10 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         .with_exec(config.exec)
         .with_cgroup_limits(config.cgroup_limits);
     problems.extend(policy.ineffective_lines(&HostAccounts(Account::current()), unix_now()));
+    let links = copies::linked(&policy, origin);
+    for problem in &links {
+        note(&format!("udpagent: {problem}"));
+    }
     for problem in &problems {
         note(&format!("udpagent: {problem}"));
     }
@@ -109,7 +114,8 @@ pub fn run(args: &CheckArgs) -> Result<u8> {
         lines.push(format!("this user's own controller: {}", policy.own_user()));
         print(&(lines.join("\n") + "\n"))?;
         let is_refused = !refused.is_empty() || incomplete.is_some() || cgroups.is_fault;
-        return Ok(u8::from(is_refused || !problems.is_empty()));
+        let is_faulty = is_refused || !links.is_empty() || !problems.is_empty();
+        return Ok(u8::from(is_faulty));
     };
     let member = find(&policy, who)?;
     let answer = match member {
