@@ -172,6 +172,12 @@ pub enum Cause {
     Variables,
     /// Of `denied`: the key may not choose the working directory.
     Directory,
+    /// Of `denied`: the key may not copy files from the host.
+    CopyFrom,
+    /// Of `denied`: the key may not copy files to the host.
+    CopyTo,
+    /// Of `denied`: the key may not forward connections there.
+    Forward,
     /// A reason that this version does not know.
     #[serde(other)]
     Other,
@@ -194,6 +200,9 @@ impl Cause {
             Self::User => "this key may not run commands as that user (--user)",
             Self::Variables => "this key may not set variables (--env)",
             Self::Directory => "this key may not choose the working directory (--cwd)",
+            Self::CopyFrom => "this key may not copy files from this host (udpctl cp)",
+            Self::CopyTo => "this key may not copy files to this host (udpctl cp)",
+            Self::Forward => "this key may not forward connections there (-L, -W)",
             Self::Other => "for a reason that this version does not know",
         }
     }

@@ -42,8 +42,10 @@ pub enum Denied {
     Terminal,
     /// The request has a script, and the key has `allow=`.
     Script,
-    /// Files are to be copied, and the key has `allow=` or `copy=` and no rule for it.
-    Copy,
+    /// Files are to be copied from the host, and the key has `allow=`, `chat-only` or `copy=` and no rule for it.
+    CopyFrom,
+    /// Files are to be copied to the host, and the same.
+    CopyTo,
     /// No `forward=` names the destination of a connection.
     Destination,
     /// A connection is to be forwarded, and the key has `allow=` and no `forward=`.
@@ -59,7 +61,8 @@ pub enum Denied {
 impl Denied {
     /// Returns what the peer is told besides `denied`: the kind of request that its key may not make. Each was decided
     /// before the command was compared with `allow=`, so that it tells nothing about the commands and users that the key
-    /// has.
+    /// has. Of a copy, it tells the direction, which was decided without a path; of a connection, the same whether the key
+    /// may forward none or others.
     #[must_use]
     pub const fn kind(&self) -> Option<Cause> {
         match self {
@@ -68,6 +71,9 @@ impl Denied {
             Self::Directory => Some(Cause::Directory),
             Self::Terminal => Some(Cause::Terminal),
             Self::Script => Some(Cause::Script),
+            Self::CopyFrom => Some(Cause::CopyFrom),
+            Self::CopyTo => Some(Cause::CopyTo),
+            Self::Destination | Self::Forward | Self::ForwardUser => Some(Cause::Forward),
             Self::NotListed
             | Self::Suspended
             | Self::NotInvited
@@ -78,10 +84,6 @@ impl Denied {
             | Self::NotAdmin
             | Self::ChatOnly
             | Self::Command
-            | Self::Copy
-            | Self::Destination
-            | Self::Forward
-            | Self::ForwardUser
             | Self::Variable(_)
             | Self::Account(..) => None,
         }
@@ -107,7 +109,12 @@ impl fmt::Display for Denied {
             Self::Directory => "a key with allow= cannot set the working directory",
             Self::Terminal => "a key with allow= cannot use a terminal",
             Self::Script => "a key with allow= cannot run a script",
-            Self::Copy => "a key with allow= or copy= copies only what its copy= names",
+            Self::CopyFrom => {
+                "a key with allow=, chat-only or copy= copies from here only by copy= with DIR or read:DIR"
+            }
+            Self::CopyTo => {
+                "a key with allow=, chat-only or copy= copies to here only by copy= with DIR or write:DIR"
+            }
             Self::Destination => "no forward= names the destination",
             Self::Forward => "a key with allow= cannot forward connections without forward=",
             Self::ForwardUser => {

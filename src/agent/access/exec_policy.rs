@@ -9,7 +9,7 @@ use super::copy_rule::granted;
 use super::{Admission, CopyGrant, Denied, Options, Pattern, Policy};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::message::{Exec, OsText, Service};
+use crate::message::{CopyWork, Exec, OsText, Service};
 use crate::peer_addr::PeerAddr;
 use crate::process::{AccountError, CgroupLimits, RefusedVariable};
 
@@ -154,11 +154,11 @@ pub(super) fn authorize_service(
     match service {
         Service::Copy(work) if !options.copy.is_empty() => match granted(&options.copy, work) {
             Some(copy) => Ok(Some(copy)),
-            None => Err(Denied::Copy),
+            None => Err(denied_copy(work)),
         },
-        Service::Forward(_) | Service::Copy(_) if options.chat_only => Err(Denied::ChatOnly),
-        Service::Copy(_) if is_restricted => Err(Denied::Copy),
+        Service::Copy(work) if is_restricted || options.chat_only => Err(denied_copy(work)),
         Service::Copy(_) => Ok(Some(CopyGrant::Everywhere)),
+        Service::Forward(_) if options.chat_only => Err(Denied::ChatOnly),
         Service::Forward(target) if !options.forward.is_empty() => {
             let mut patterns = options.forward.iter();
             let is_named = patterns.any(|pattern| pattern.matches(target));
@@ -170,6 +170,14 @@ pub(super) fn authorize_service(
     }
 }
 
+/// Returns the denial of a copy, by its direction.
+pub(super) const fn denied_copy(work: &CopyWork) -> Denied {
+    match work {
+        CopyWork::Read { .. } => Denied::CopyFrom,
+        CopyWork::Write { .. } => Denied::CopyTo,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -177,7 +185,7 @@ mod tests {
     use super::*;
     use crate::agent::access::testing::{TestAccounts, key, policy, request};
 
-    use crate::message::{CopyWork, ForwardTarget, RequestId, Terminal, Window};
+    use crate::message::{ForwardTarget, RequestId, Terminal, Window};
 
     fn authorize(options: &[&str], exec: &Exec) -> Result<Grant, Denied> {
         policy(options).authorize_exec(&key(1), None, exec, &TestAccounts, 0)
@@ -271,14 +279,17 @@ mod tests {
         };
         let beneath = || Ok(CopyGrant::Beneath(vec!["/srv".into()]));
         assert_eq!(read(&[]), Ok(CopyGrant::Everywhere));
-        assert_eq!(read(&["allow=**"]), Err(Denied::Copy));
-        assert_eq!(read(&["chat-only"]), Err(Denied::ChatOnly));
+        for options in [&["allow=**"][..], &["chat-only"]] {
+            assert_eq!(read(options), Err(Denied::CopyFrom));
+            assert_eq!(write(options), Err(Denied::CopyTo));
+        }
         for before in [&[][..], &["allow=ls"], &["chat-only"]] {
             let with = |rule| [before, &[rule]].concat();
             assert_eq!(read(&with("copy=/srv")), beneath());
             assert_eq!(write(&with("copy=/srv")), beneath());
             assert_eq!(write(&with("copy=write:/srv")), beneath());
-            assert_eq!(read(&with("copy=write:/srv")), Err(Denied::Copy));
+            assert_eq!(read(&with("copy=write:/srv")), Err(Denied::CopyFrom));
+            assert_eq!(write(&with("copy=read:/srv")), Err(Denied::CopyTo));
             assert_eq!(read(&with("copy=*")), Ok(CopyGrant::Everywhere));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: facts that were too large to keep count against the command.
 
-use super::exec_policy::{authorize_argv, authorize_kind, authorize_service};
+use super::exec_policy::{authorize_argv, authorize_kind, authorize_service, denied_copy};
 use super::{Accounts, Admission, CopyGrant, Denied, Grant, Pattern, Policy};
 use crate::agent::limits::KEPT_ARGV;
 use crate::agent::switch::Switch;
@@ -83,8 +83,11 @@ impl Policy {
         let pattern = command.pattern.as_ref();
         if let Some(service) = &command.service {
             // It has opened what it may reach.
-            if authorize_service(options, service, command.user == own)? != command.copy {
-                return Err(Denied::Copy);
+            let copy = authorize_service(options, service, command.user == own)?;
+            if let Service::Copy(work) = service
+                && copy != command.copy
+            {
+                return Err(denied_copy(work));
             }
         } else if !pattern.is_some_and(|pattern| options.allow.contains(pattern)) {
             authorize_kind(options, &command.exec)?;

@@ -177,6 +177,9 @@ const fn is_implied(cause: Cause) -> bool {
         | Cause::User
         | Cause::Variables
         | Cause::Directory
+        | Cause::CopyFrom
+        | Cause::CopyTo
+        | Cause::Forward
         | Cause::Other => false,
     }
 }

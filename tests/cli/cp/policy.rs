@@ -23,16 +23,32 @@ fn restricted(options: &str) -> User {
 }
 
 #[test]
-fn a_restricted_key_needs_copy() {
-    for options in ["allow=true", "allow=true copy=read:HOME/out"] {
+fn a_restricted_key_needs_copy_and_is_told_the_direction() {
+    let (from, to) = ("read:DIR", "write:DIR");
+    for (options, denied) in [
+        ("allow=true", &[from, to][..]),
+        ("chat-only", &[from, to]),
+        ("allow=true copy=read:HOME/out", &[to]),
+        ("copy=write:HOME/in", &[from]),
+    ] {
         let user = restricted(options);
-        let agent = user.agent();
-        let target = agent.target();
-        let place = format!("{target}:{}/in", user.home());
-        let outcome = user.udpctl(["cp", "f", &place]).outcome();
-        assert_eq!(outcome.status, 255);
-        let start = format!("udpctl: {target}: denied");
-        assert!(outcome.stderr.starts_with(&start), "{}", outcome.stderr);
+        let mut agent = user.agent();
+        let (target, home) = (agent.target(), user.home());
+        for rule in denied {
+            let (words, places) = if *rule == from {
+                ("from", [format!("{target}:{home}/out/g"), "g".into()])
+            } else {
+                ("to", ["f".into(), format!("{target}:{home}/in")])
+            };
+            user.udpctl(["cp", &places[0], &places[1]])
+                .stderr(format!(
+                    "udpctl: {target}: denied: this key may not copy files {words} this host (udpctl cp); request ID\n"
+                ))
+                .status(255)
+                .run();
+            let reason = format!("copies {words} here only by copy= with DIR or {rule}");
+            agent.child.stderr_line(|line| line.contains(&reason));
+        }
     }
 }
 

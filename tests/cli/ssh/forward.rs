@@ -199,8 +199,13 @@ fn a_key_forwards_to_what_its_line_names_and_nowhere_else() {
     let (server, target) = (tcp_server(), ssh.agent.target());
     let to = format!("127.0.0.1:{server}");
     let denied = |words: &[&str], ssh: &Ssh| {
+        // Whether the key may forward to others is not told.
+        let kind = match words {
+            ["-W", ..] => ": this key may not forward connections there (-L, -W)",
+            _ => "",
+        };
         ssh.run(words)
-            .stderr(format!("udpctl: {target}: denied; request ID\n"))
+            .stderr(format!("udpctl: {target}: denied{kind}; request ID\n"))
             .status(255)
             .run();
     };
