@@ -6,13 +6,18 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::mpsc::{self, Receiver as Channel};
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::frame::Violation;
+use super::library::Library;
 use super::limits;
 use super::receiver::Receiver;
-use super::sender::{Pulled, Sender};
+use super::sender::{Pulled, Sender, Sources};
+use super::total::total;
 
 /// Reason why a copy ended early.
 #[derive(Debug)]
@@ -55,19 +60,31 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Sends. Returns true if everything was sent and written.
+/// Sends sources. Returns true if everything was sent and written.
 ///
 /// # Errors
 /// [`Broken`]
 pub fn send(
-    mut sender: Sender,
+    sources: Sources,
+    library: Rc<Library>,
     mut input: impl Read + AsFd,
     mut output: impl Write,
 ) -> Result<bool, Broken> {
+    let mut counted = Some(sources.clone());
+    let mut count = None;
+    let mut sender = Sender::new(sources, library);
     let mut buffer = vec![0; limits::FRAME];
     while !sender.is_done() {
         while is_ready(&input)? {
             read_once(&mut sender, &mut input, &mut buffer)?;
+        }
+        if sender.is_counted()
+            && let Some(sources) = counted.take()
+        {
+            count = begin_count(sources);
+        }
+        if let Some(bytes) = count.as_ref().and_then(|count| count.try_recv().ok()) {
+            sender.announce(bytes);
         }
         match sender.pull() {
             Pulled::Bytes(bytes) => output.write_all(&bytes)?,
@@ -80,6 +97,17 @@ pub fn send(
         }
     }
     Ok(sender.is_complete())
+}
+
+/// Counts the files on a thread of its own, as the copy does not wait for it. Without a thread, no total is announced.
+fn begin_count(sources: Sources) -> Option<Channel<u64>> {
+    let (counted, count) = mpsc::channel();
+    let thread = thread::Builder::new().name("total".into());
+    let counting = thread.spawn(move || {
+        // The copy may have ended.
+        let _ = counted.send(total(&sources));
+    });
+    counting.is_ok().then_some(count)
 }
 
 fn read_once(sender: &mut Sender, input: &mut impl Read, buffer: &mut [u8]) -> Result<(), Broken> {

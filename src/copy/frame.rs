@@ -36,10 +36,12 @@ const END: u8 = 0x09;
 const ABORT: u8 = 0x0a;
 const TROUBLE: u8 = 0x0b;
 const DONE: u8 = 0x0c;
+const TOTAL: u8 = 0x81;
 const HAVE: u8 = 0x41;
 const FAILED: u8 = 0x42;
 const REFUSED: u8 = 0x43;
 const RESULT: u8 = 0x44;
+const COUNT: u8 = 0xc1;
 
 /// Fault of a peer that does not follow the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +105,8 @@ pub enum FromSender {
         /// Its path, for a person.
         path: Vec<u8>,
     },
+    /// Bytes of all files that there are, for a person.
+    Total(u64),
     /// Everything was sent, with so many troubles.
     Done {
         /// Items that were not sent.
@@ -140,6 +144,8 @@ pub enum FromReceiver {
     },
     /// Everything was received.
     Result(Counts),
+    /// A person watches: the number of bytes of all files is wanted.
+    Count,
 }
 
 /// Counts of the items of a copy.
@@ -221,6 +227,7 @@ impl FromSender {
                 out.put_u32(fault.code());
                 out.put_slice(shown(path));
             }),
+            Self::Total(bytes) => frame(out, TOTAL, |out| out.put_u64(*bytes)),
             Self::Done { troubles } => frame(out, DONE, |out| out.put_u64(*troubles)),
         }
     }
@@ -282,6 +289,7 @@ impl FromSender {
             DONE => Self::Done {
                 troubles: rest.u64()?,
             },
+            TOTAL => Self::Total(rest.u64()?),
             OPTIONAL.. => return Ok(None),
             _ => return Err(Violation("an unknown frame")),
         };
@@ -312,6 +320,7 @@ impl FromReceiver {
                 out.put_u64(counts.failed);
                 out.put_u64(counts.bytes);
             }),
+            Self::Count => frame(out, COUNT, |_| {}),
         }
     }
 
@@ -341,6 +350,7 @@ impl FromReceiver {
                 failed: rest.u64()?,
                 bytes: rest.u64()?,
             }),
+            COUNT => Self::Count,
             OPTIONAL.. => return Ok(None),
             _ => return Err(Violation("an unknown frame")),
         };

@@ -35,6 +35,7 @@ mod report;
 mod requested;
 mod scope;
 mod sender;
+mod total;
 
 pub use fault::Fault;
 pub use frame::{Counts, Violation};
@@ -46,6 +47,7 @@ pub use report::{Report, Side};
 pub use requested::Requested;
 pub use scope::Scope;
 pub use sender::{Pulled, Sender, Sources};
+pub use total::total;
 
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,8 @@ pub struct Receiver {
     troubles: u64,
     /// Bytes of all files that have arrived, with what was left out.
     progress: u64,
+    /// Bytes of all files that the sender has announced.
+    total: Option<u64>,
     replies: BytesMut,
     reports: Reports,
     /// Failed items that may still be named to the sender.
@@ -141,6 +143,7 @@ impl Receiver {
             counts: Counts::default(),
             troubles: 0,
             progress: 0,
+            total: None,
             replies: BytesMut::new(),
             reports: Reports::default(),
             replied: Quota::default(),
@@ -156,6 +159,19 @@ impl Receiver {
     pub fn with_requested(mut self, requested: Requested) -> Self {
         self.requested = Some(requested);
         self
+    }
+
+    /// Asks the sender for the number of bytes of all files, as a person watches.
+    #[must_use]
+    pub fn with_total(mut self) -> Self {
+        FromReceiver::Count.put(&mut self.replies);
+        self
+    }
+
+    /// Returns the number of bytes of all files, once the sender has announced it. It may be wrong: it is for a person.
+    #[must_use]
+    pub const fn total(&self) -> Option<u64> {
+        self.total
     }
 
     /// Returns the reply that a destination cannot be opened.
@@ -274,6 +290,10 @@ impl Receiver {
             FromSender::Trouble { fault, path } => {
                 self.troubles += 1;
                 self.reports.add(fault, &path, Side::There);
+                Ok(())
+            }
+            FromSender::Total(bytes) => {
+                self.total.get_or_insert(bytes);
                 Ok(())
             }
             _ if !is_between => Err(Violation("an item inside a file")),

@@ -4,28 +4,24 @@
 //! block on a file system, and only there. Invariants: no symbolic link is followed but one that the user has named; an item
 //! that cannot be read is passed over and reported, and the rest is sent.
 
+mod items;
 mod outgoing;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use rustix::fs::{OFlags, fstat};
-use rustix::io::Errno;
+use bytes::{Bytes, BytesMut};
 
 use self::outgoing::{Outgoing, Step};
-use super::directory::{Directory, Entry, Kind, attributes};
+use super::directory::Entry;
 use super::fault::Fault;
-use super::frame::{Counts, DATA, FromReceiver, FromSender, Hash, Violation, header};
-use super::hashing::{Hasher, read_at};
+use super::frame::{Counts, FromReceiver, FromSender, Hash, Violation};
 use super::library::Library;
 use super::limits;
-use super::name::Name;
 use super::nest::Nest;
 use super::parser::{Parser, Part};
-use super::report::{Quota, Report, Reports, Side, join};
+use super::report::{Quota, Report, Reports, Side};
 use super::scope::Scope;
 
 /// Items to send.
@@ -64,6 +60,10 @@ pub enum Pulled {
 
 /// Sending side of a copy.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 pub struct Sender {
     sources: std::vec::IntoIter<PathBuf>,
     scope: Scope,
@@ -91,6 +91,8 @@ pub struct Sender {
     /// Items that were not written.
     failed: u64,
     result: Option<Counts>,
+    /// True if the receiver has asked for the total.
+    is_counted: bool,
     is_refused: bool,
     reports: Reports,
     /// Items that may still be named to the receiver.
@@ -124,6 +126,7 @@ impl Sender {
             have: None,
             failed: 0,
             result: None,
+            is_counted: false,
             is_refused: false,
             reports: Reports::default(),
             told: Quota::default(),
@@ -190,6 +193,7 @@ impl Sender {
                     }
                     self.result = Some(counts);
                 }
+                Some(FromReceiver::Count) => self.is_counted = true,
                 None => {}
             }
         }
@@ -213,6 +217,19 @@ impl Sender {
     /// Takes the next report of an item that was not copied.
     pub fn next_report(&mut self) -> Option<Report> {
         self.reports.next()
+    }
+
+    /// Returns true if the receiver wants to know the number of bytes of all files.
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// Announces the number of bytes of all files, unless everything was sent.
+    pub fn announce(&mut self, bytes: u64) {
+        if !self.is_sent {
+            FromSender::Total(bytes).put(&mut self.buffer);
+        }
     }
 
     /// Returns the bytes of all files that were sent, with what was left out.
@@ -297,124 +314,6 @@ impl Sender {
                 FromSender::Up.put(&mut self.buffer);
             }
         }
-    }
-
-    /// Begins an item that the user has named.
-    fn begin_source(&mut self, path: &Path) -> Result<(), Fault> {
-        self.path = path.as_os_str().as_encoded_bytes().to_vec();
-        let stat = fstat(self.scope.open(path, OFlags::PATH)?)?;
-        let name = Name::last_of(path);
-        match Kind::of(&stat) {
-            Kind::Directory if !self.recursive => Err(Fault::Directory),
-            Kind::Directory => {
-                let directory = self.scope.directory(path, OFlags::RDONLY)?;
-                self.begin_directory(name, directory)
-            }
-            Kind::File => {
-                let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-                let file = File::from(self.scope.open(path, flags)?);
-                self.begin_file(name.ok_or(Fault::Name)?, file)
-            }
-            Kind::Link | Kind::Special => Err(Fault::Special),
-        }
-    }
-
-    /// Begins an item of the directory that is being sent.
-    fn begin_entry(&mut self, entry: Entry) -> Result<(), Fault> {
-        let Entry { name, kind } = entry;
-        let (Some(level), Some(nest)) = (self.levels.last(), &self.nest) else {
-            unreachable!("an entry is in a directory");
-        };
-        let directory = nest.current();
-        self.path.truncate(level.path);
-        join(&mut self.path, name.as_bytes());
-        match kind {
-            Kind::File => {
-                let file = directory.open(&name)?;
-                self.begin_file(name, file)
-            }
-            Kind::Directory => {
-                let inner = directory.enter(&name)?;
-                self.begin_directory(Some(name), inner)
-            }
-            Kind::Link => {
-                let target = directory.target_of(&name)?;
-                let stat = directory.stat(&name)?.ok_or(Errno::NOENT)?;
-                self.item += 1;
-                FromSender::Link {
-                    name,
-                    attributes: attributes(&stat),
-                    target,
-                }
-                .put(&mut self.buffer);
-                Ok(())
-            }
-            Kind::Special => Err(Fault::Special),
-        }
-    }
-
-    fn begin_directory(&mut self, name: Option<Name>, directory: Directory) -> Result<(), Fault> {
-        if self.levels.len() >= limits::DEPTH {
-            return Err(Fault::Depth);
-        }
-        let attributes = attributes(&fstat(&directory)?);
-        let entries = self.library.entries(&directory)?;
-        match &mut self.nest {
-            Some(nest) if !self.levels.is_empty() => nest.enter(directory)?,
-            nest => *nest = Some(Nest::new(directory)),
-        }
-        self.item += 1;
-        FromSender::Directory { name, attributes }.put(&mut self.buffer);
-        self.levels.push(Level {
-            entries,
-            next: 0,
-            path: self.path.len(),
-            item: self.item,
-        });
-        Ok(())
-    }
-
-    fn begin_file(&mut self, name: Name, file: File) -> Result<(), Fault> {
-        let stat = fstat(&file)?;
-        if Kind::of(&stat) != Kind::File {
-            return Err(Fault::Special);
-        }
-        let size = u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW)?;
-        let frame = FromSender::File {
-            name,
-            attributes: attributes(&stat),
-            size,
-        };
-        if size <= limits::SMALL {
-            return self.send_small(&frame, &file, size);
-        }
-        self.item += 1;
-        frame.put(&mut self.buffer);
-        let content = self.library.content(file, &stat);
-        self.file = Some(Outgoing::new(content, self.item));
-        Ok(())
-    }
-
-    /// Sends a small file at once, or nothing of it if it cannot be read.
-    fn send_small(&mut self, frame: &FromSender, file: &File, size: u64) -> Result<(), Fault> {
-        let before = self.buffer.len();
-        frame.put(&mut self.buffer);
-        let length = usize::try_from(size).expect("a small file is small");
-        let mut hash = Hasher::hash(&[]);
-        if length > 0 {
-            self.buffer.put_slice(&header(DATA, length));
-            let start = self.buffer.len();
-            self.buffer.put_bytes(0, length);
-            if let Err(fault) = read_at(file, &mut self.buffer[start..], 0) {
-                self.buffer.truncate(before);
-                return Err(fault);
-            }
-            hash = Hasher::hash(&self.buffer[start..]);
-        }
-        FromSender::End(hash).put(&mut self.buffer);
-        self.item += 1;
-        self.progress += size;
-        Ok(())
     }
 
     /// Sends the next part of a large file. Returns false if none was sent yet.

@@ -14,7 +14,7 @@ use rustix::pipe::fcntl_setpipe_size;
 use super::limits::PIPE;
 use crate::agent::access::CopyGrant;
 use crate::copy::driver::{Broken, receive, send};
-use crate::copy::{Destination, Library, Receiver, Scope, Sender, Sources, limits as copy};
+use crate::copy::{Destination, Library, Receiver, Scope, Sources, limits as copy};
 use crate::message::{CopyWork, OsText};
 
 /// Copies. Returns true if everything was sent and written.
@@ -34,8 +34,7 @@ pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<bool, Broken> {
                 scope,
                 recursive: *recursive,
             };
-            let sender = Sender::new(sources, Rc::new(Library::new(copy::CHUNKS)));
-            send(sender, input, output)
+            send(sources, Rc::new(Library::new(copy::CHUNKS)), input, output)
         }
         CopyWork::Write {
             to,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{HostResult, Plan};
 use crate::copy::{
-    Destination, Fault, Library, Pulled, Receiver, Report, Scope, Sender, Side, Sources, Violation,
+    Destination, Fault, Library, Pulled, Receiver, Report, Scope, Sender, Side, Violation,
 };
 
 /// Side of a copy.
@@ -37,7 +37,7 @@ pub(super) struct HostCopy {
 }
 
 impl HostCopy {
-    /// Begins the copy of a task.
+    /// Begins the copy of a task. `is_counted`: a host that sends is asked for the number of bytes.
     ///
     /// # Errors
     /// If the destination cannot be opened: its path, and why.
@@ -45,14 +45,11 @@ impl HostCopy {
         plan: &Plan,
         index: usize,
         library: &Rc<Library>,
+        is_counted: bool,
     ) -> Result<Self, (Vec<u8>, Fault)> {
         let engine = match plan {
-            Plan::Send { paths, recursive } => {
-                let sources = Sources {
-                    paths: paths.clone(),
-                    scope: Scope::Everywhere,
-                    recursive: *recursive,
-                };
+            Plan::Send { .. } => {
+                let sources = plan.sources().expect("of a copy to hosts");
                 Engine::Sender(Box::new(Sender::new(sources, Rc::clone(library))))
             }
             Plan::Receive {
@@ -68,7 +65,11 @@ impl HostCopy {
                 };
                 let receiver = Receiver::open(&destination, *preserve)
                     .map_err(|fault| (to.path.as_os_str().as_encoded_bytes().to_vec(), fault))?;
-                Engine::Receiver(Box::new(receiver.with_requested(requested.clone())))
+                let mut receiver = receiver.with_requested(requested.clone());
+                if is_counted {
+                    receiver = receiver.with_total();
+                }
+                Engine::Receiver(Box::new(receiver))
             }
         };
         Ok(Self {
@@ -146,6 +147,14 @@ impl HostCopy {
         match (&self.engine, side) {
             (Engine::Sender(_), Side::Here) => true,
             (Engine::Sender(_), Side::There) | (Engine::Receiver(_), _) => false,
+        }
+    }
+
+    /// Returns the number of bytes of all files, if the host has announced it.
+    pub(super) const fn total(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Sender(_) => None,
+            Engine::Receiver(receiver) => receiver.total(),
         }
     }
 

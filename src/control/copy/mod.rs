@@ -5,14 +5,14 @@
 //! once; a host is given input only when it wants some, so that the slowest does not hold up the others.
 
 mod host_copy;
-mod total;
+mod totals;
 mod worker;
 
 use std::path::PathBuf;
 
 pub use self::worker::CopyThread;
 use crate::control::exec::Exchange;
-use crate::copy::{Counts, Requested};
+use crate::copy::{Counts, Requested, Scope, Sources};
 
 /// Side of the controller in a copy.
 #[derive(Clone, Debug)]
@@ -35,6 +35,20 @@ pub enum Plan {
     },
 }
 
+impl Plan {
+    /// Returns the items that every host gets; `None` if the hosts send.
+    fn sources(&self) -> Option<Sources> {
+        match self {
+            Self::Send { paths, recursive } => Some(Sources {
+                paths: paths.clone(),
+                scope: Scope::Everywhere,
+                recursive: *recursive,
+            }),
+            Self::Receive { .. } => None,
+        }
+    }
+}
+
 /// Destination of the files of a host.
 #[derive(Clone, Debug)]
 pub struct ReceiveTo {
@@ -51,7 +65,7 @@ pub struct CopyConfig {
     pub plan: Plan,
     /// Number of hosts.
     pub hosts: usize,
-    /// True if the amount is shown to a person, so that it is counted before.
+    /// True if the amount is shown to a person, so that it is counted.
     pub is_watched: bool,
 }
 

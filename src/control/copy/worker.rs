@@ -12,10 +12,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use super::host_copy::HostCopy;
-use super::{CopyConfig, HostResult, Plan, total};
+use super::totals::Totals;
+use super::{CopyConfig, HostResult, Plan};
 use crate::control::exec::{Attempt, Exchange, ExchangeEvent, ExchangeRequest, Meter};
 use crate::control::limits;
-use crate::copy::{Fault, Library, Pulled, Side, Violation, limits as copy};
+use crate::copy::{self, Fault, Library, Pulled, Side, Violation};
 use crate::escape;
 
 /// The thread.
@@ -42,8 +43,14 @@ pub(super) fn start(config: CopyConfig) -> io::Result<(Exchange, CopyThread)> {
     let (to_worker, requests) = unbounded();
     let (events, from_worker) = unbounded();
     let meter = Arc::new(Meter::default());
-    if let (true, Plan::Send { paths, .. }) = (config.is_watched, &config.plan) {
-        total::start(paths.clone(), config.hosts, Arc::clone(&meter));
+    if let (true, Some(sources)) = (config.is_watched, config.plan.sources()) {
+        let meter = Arc::clone(&meter);
+        let thread = std::thread::Builder::new().name("total".into());
+        // Without a thread, no total is shown.
+        let _ = thread.spawn(move || {
+            let bytes = copy::total(&sources);
+            meter.set_total(bytes.saturating_mul(config.hosts as u64));
+        });
     }
     let exchange = Exchange {
         requests: to_worker,
@@ -63,6 +70,8 @@ struct Worker {
     plan: Plan,
     events: Sender<ExchangeEvent>,
     meter: Arc<Meter>,
+    /// Numbers of bytes that the hosts have announced, if a person watches a copy from them.
+    totals: Option<Totals>,
     library: Rc<Library>,
     /// Copies in progress.
     copies: HashMap<Attempt, HostCopy>,
@@ -76,10 +85,12 @@ struct Worker {
 impl Worker {
     fn new(config: CopyConfig, events: Sender<ExchangeEvent>, meter: Arc<Meter>) -> Self {
         let chunks = match config.hosts {
-            ..=1 => copy::CHUNKS,
-            _ => copy::CHUNKS_SHARED,
+            ..=1 => copy::limits::CHUNKS,
+            _ => copy::limits::CHUNKS_SHARED,
         };
         Self {
+            totals: (config.is_watched && config.plan.sources().is_none())
+                .then(|| Totals::new(config.hosts)),
             plan: config.plan,
             events,
             meter,
@@ -161,6 +172,9 @@ impl Worker {
         while self.copies.get(&attempt).is_some_and(HostCopy::has_work) && self.work(attempt) {}
         if let Some(copy) = self.copies.remove(&attempt) {
             let index = copy.index;
+            if let Some(totals) = &mut self.totals {
+                totals.end(index);
+            }
             self.results[index] = copy.end();
         }
     }
@@ -171,7 +185,7 @@ impl Worker {
     }
 
     fn begin(&mut self, attempt: Attempt, index: usize) {
-        match HostCopy::begin(&self.plan, index, &self.library) {
+        match HostCopy::begin(&self.plan, index, &self.library, self.totals.is_some()) {
             Ok(copy) => {
                 self.copies.insert(attempt, copy);
             }
@@ -226,6 +240,10 @@ impl Worker {
             return;
         };
         self.meter.add(copy.take_progress());
+        if let (Some(totals), Some(bytes)) = (&mut self.totals, copy.total()) {
+            totals.announce(copy.index, bytes);
+            self.meter.set_total(totals.sum().unwrap_or(0));
+        }
         let mut notes = Vec::new();
         while let Some(report) = copy.next_report() {
             let is_new = !copy.is_shared(report.side) || self.named.insert(report.path.clone());
@@ -254,7 +272,7 @@ mod tests {
 
     use super::super::ReceiveTo;
     use super::*;
-    use crate::copy::{self, Requested, Scope, Sources};
+    use crate::copy::{Requested, Scope, Sources};
 
     #[test]
     fn a_thread_that_does_not_end_is_waited_for_only_so_long() {

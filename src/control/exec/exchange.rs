@@ -65,7 +65,10 @@ pub struct Meter {
 impl Meter {
     /// Adds bytes that were done.
     pub fn add(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
+        let add = |done: u64| Some(done.saturating_add(bytes));
+        let _ = self
+            .done
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// Sets the number of bytes that there are; 0 if it is not known.
@@ -73,11 +76,11 @@ impl Meter {
         self.total.store(bytes, Ordering::Relaxed);
     }
 
-    /// Returns the bytes that were done, and those that there are, if that is known.
+    /// Returns the bytes that were done, and those that there are, if that is known and was not exceeded.
     #[must_use]
     pub fn read(&self) -> (u64, Option<u64>) {
         let total = self.total.load(Ordering::Relaxed);
         let done = self.done.load(Ordering::Relaxed);
-        (done, (total > 0).then_some(total))
+        (done, (total > 0 && total >= done).then_some(total))
     }
 }

@@ -191,3 +191,62 @@ fn many_frames_are_taken_over_several_calls() {
     assert!(receiver.is_complete());
     assert_eq!(area.names("to/from").len(), 1000);
 }
+
+#[test]
+fn a_total_is_announced_to_a_receiver_that_asks_and_changes_nothing_else() {
+    let area = Area::new();
+    area.write("from/f", bytes(2_000_000));
+    for (asks, bytes) in [(true, 2_000_000), (true, u64::MAX), (false, 0)] {
+        let mut receiver = area.receiver("to", false);
+        if asks {
+            receiver = receiver.with_total();
+        }
+        let mut copy = Copy::new(area.sender(&["from/f"]), receiver);
+        copy.step();
+        copy.sender.push(&copy.receiver.take_replies()).unwrap();
+        assert_eq!(copy.sender.is_counted(), asks);
+        copy.step();
+        if asks {
+            copy.sender.announce(bytes);
+            // Only the first one counts.
+            copy.sender.announce(7);
+        }
+        copy.run();
+        copy.sender.announce(9);
+        assert_eq!(copy.sender.pull(), Pulled::Nothing);
+        assert_eq!(copy.receiver.total(), asks.then_some(bytes));
+        assert!(copy.receiver.is_complete() && copy.sender.is_complete());
+    }
+}
+
+#[test]
+fn the_loop_of_a_process_counts_beside_the_copy() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    let area = Area::new();
+    let endless = fs::File::create(area.at("from/f")).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    let sources = Sources {
+        paths: vec![area.at("from")],
+        scope: Scope::Everywhere,
+        recursive: true,
+    };
+    let (input, mut to) = UnixStream::pair().unwrap();
+    let (mut from, output) = UnixStream::pair().unwrap();
+    let sending = std::thread::spawn(move || {
+        let library = Rc::new(Library::new(1));
+        driver::send(sources, library, input, output)
+    });
+    let mut receiver = area.receiver("to", false).with_total();
+    to.write_all(&receiver.take_replies()).unwrap();
+    let mut buffer = [0; 100];
+    while receiver.total().is_none() {
+        let length = from.read(&mut buffer).unwrap();
+        assert!(length > 0, "the file is not complete");
+        push(&mut receiver, &buffer[..length]).unwrap();
+    }
+    assert_eq!(receiver.total(), Some(1 << 40));
+    drop((from, to));
+    assert!(matches!(sending.join().unwrap(), Err(driver::Broken::Gone)));
+}
