@@ -127,6 +127,12 @@ pub const LEAVE: Duration = Duration::from_millis(500);
 /// Time for which a run waits for an event while nothing is due: any.
 pub const NO_WAIT: Duration = Duration::from_secs(3600);
 
+/// Bytes of the failed items that `udpctl cp --json` names, of all hosts together.
+pub const COPY_ITEMS: usize = 32 << 20;
+
+/// Bytes that one of them takes besides its path.
+pub const COPY_ITEM: usize = 128;
+
 /// Descriptors of `udpctl cp` apart from those of the copies: sockets, channels, the terminal, files of names and keys.
 pub const DESCRIPTORS_APART: usize = 128;
 

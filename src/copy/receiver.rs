@@ -257,6 +257,12 @@ impl Receiver {
         self.counts
     }
 
+    /// Returns the number of items that were not copied, by what is known.
+    #[must_use]
+    pub const fn failures(&self) -> u64 {
+        self.counts.failed.saturating_add(self.troubles)
+    }
+
     /// Returns the bytes of all files that have arrived, with what was left out.
     #[must_use]
     pub const fn progress(&self) -> u64 {

@@ -219,6 +219,13 @@ impl Sender {
         self.reports.next()
     }
 
+    /// Returns the number of items that were not copied, by what is known.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        let failed = self.result.map_or(0, |counts| counts.failed);
+        self.troubles.saturating_add(failed.max(self.failed))
+    }
+
     /// Returns true if the receiver wants to know the number of bytes of all files.
     #[must_use]
     pub const fn is_counted(&self) -> bool {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{HostResult, Plan};
+use super::{FailedItem, HostResult, Plan};
 use crate::copy::{
     Destination, Fault, Library, Pulled, Receiver, Report, Scope, Sender, Side, Violation,
 };
@@ -31,6 +31,8 @@ pub(super) struct HostCopy {
     pub(super) is_wanted: bool,
     /// True if it has its turn.
     pub(super) is_queued: bool,
+    /// Items that were not copied, for the result.
+    pub(super) failed: Vec<FailedItem>,
     /// Bytes that were reported as done.
     reported: u64,
     is_broken: bool,
@@ -79,6 +81,7 @@ impl HostCopy {
             taken: 0,
             is_wanted: false,
             is_queued: false,
+            failed: Vec::new(),
             reported: 0,
             is_broken: false,
         })
@@ -169,16 +172,22 @@ impl HostCopy {
 
     /// Ends the copy.
     pub(super) fn end(mut self) -> HostResult {
-        let (is_complete, counts) = match &mut self.engine {
-            Engine::Sender(sender) => (sender.is_complete(), sender.result()),
+        let (is_complete, counts, failures) = match &mut self.engine {
+            Engine::Sender(sender) => {
+                let counts = sender.result().unwrap_or_default();
+                (sender.is_complete(), counts, sender.failures())
+            }
             Engine::Receiver(receiver) => {
                 receiver.leave();
-                (receiver.is_complete(), Some(receiver.counts()))
+                let counts = receiver.counts();
+                (receiver.is_complete(), counts, receiver.failures())
             }
         };
         HostResult {
             is_complete: is_complete && !self.is_broken,
-            counts: counts.unwrap_or_default(),
+            counts,
+            failures,
+            failed: self.failed,
         }
     }
 }

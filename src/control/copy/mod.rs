@@ -67,15 +67,32 @@ pub struct CopyConfig {
     pub hosts: usize,
     /// True if the amount is shown to a person, so that it is counted.
     pub is_watched: bool,
+    /// True if failed items are kept by name for the results.
+    pub is_listed: bool,
 }
 
 /// Result of the copy to or from a host.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct HostResult {
     /// True if every item was copied, by the word of both sides.
     pub is_complete: bool,
     /// Counts of the items that were written.
     pub counts: Counts,
+    /// Number of items that were not copied, as far as it is known.
+    pub failures: u64,
+    /// Those of them that are kept by name, with [`CopyConfig::is_listed`].
+    pub failed: Vec<FailedItem>,
+}
+
+/// Item that was not copied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailedItem {
+    /// Its path on the side where the fault is.
+    pub path: Vec<u8>,
+    /// True if that is this machine.
+    pub is_here: bool,
+    /// The reason, in words.
+    pub words: String,
 }
 
 /// Starts the thread.

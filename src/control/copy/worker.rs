@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use super::host_copy::HostCopy;
 use super::totals::Totals;
-use super::{CopyConfig, HostResult, Plan};
+use super::{CopyConfig, FailedItem, HostResult, Plan};
 use crate::control::exec::{Attempt, Exchange, ExchangeEvent, ExchangeRequest, Meter};
 use crate::control::limits;
 use crate::copy::{self, Fault, Library, Pulled, Side, Violation};
@@ -78,6 +78,8 @@ struct Worker {
     /// Copies with work to do, in the order of their turns.
     turns: VecDeque<Attempt>,
     results: Vec<HostResult>,
+    /// Bytes for further failed items of all hosts in the results.
+    listed: usize,
     /// Items of this machine that were named, as they fail for every host.
     named: HashSet<Vec<u8>>,
 }
@@ -98,6 +100,11 @@ impl Worker {
             copies: HashMap::new(),
             turns: VecDeque::new(),
             results: vec![HostResult::default(); config.hosts],
+            listed: if config.is_listed {
+                limits::COPY_ITEMS
+            } else {
+                0
+            },
             named: HashSet::new(),
         }
     }
@@ -246,6 +253,17 @@ impl Worker {
         }
         let mut notes = Vec::new();
         while let Some(report) = copy.next_report() {
+            if let Some(left) = self
+                .listed
+                .checked_sub(report.path.len() + limits::COPY_ITEM)
+            {
+                self.listed = left;
+                copy.failed.push(FailedItem {
+                    path: report.path.clone(),
+                    is_here: report.side == Side::Here,
+                    words: report.fault.to_string(),
+                });
+            }
             let is_new = !copy.is_shared(report.side) || self.named.insert(report.path.clone());
             if is_new {
                 let about = (report.side == Side::There).then_some(copy.index);
@@ -318,6 +336,7 @@ mod tests {
             },
             hosts: 2,
             is_watched: false,
+            is_listed: false,
         })
         .unwrap();
         let tell = |request| exchange.requests.send(request).unwrap();

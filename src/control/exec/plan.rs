@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::host_files::HostFileError;
 use super::show::Style;
 use super::{Goal, JobRequest, Report};
@@ -188,6 +190,8 @@ pub struct Finish {
     pub incomplete: Vec<String>,
     /// First local failure, with [`Interruption::Failed`] or [`Interruption::BrokenPipe`].
     pub failure: Option<Failure>,
+    /// JSON objects of the hosts of an exchange, by task, in the order in which they ended.
+    pub objects: Vec<(usize, Value)>,
     /// Duration of the run.
     pub took: Duration,
 }

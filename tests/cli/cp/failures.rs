@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::User;
+use serde_json::json;
+
+use crate::harness::{Agent, User};
 
 #[test]
 fn an_item_that_fails_is_named_and_the_others_are_copied() {
@@ -34,6 +36,66 @@ fn an_item_that_fails_is_named_and_the_others_are_copied() {
         .status(1)
         .run();
     assert!(user.path("d/a").exists());
+}
+
+#[test]
+fn a_program_reads_what_was_copied_and_what_was_not() {
+    let user = User::new();
+    let agent = Agent::start(&user, &["--bind", "0.0.0.0:0"]);
+    agent.is_trusted_by(&user, 2);
+    fs::create_dir_all(user.path("there/busy")).unwrap();
+    for name in ["a", "busy"] {
+        fs::write(user.path(name), name).unwrap();
+    }
+    let port = agent.addresses()[0].port();
+    let to = user.path("there").display().to_string();
+    let objects = |args: &[&str]| {
+        let outcome = user.udpctl([&["cp", "--json"], args].concat()).outcome();
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        let objects: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (outcome.status, outcome.stderr, objects)
+    };
+    let one = format!("127.0.0.1:{port}");
+    let (status, stderr, objects_of_one) = objects(&["a", "busy", "none", &format!("{one}:{to}")]);
+    assert_eq!(status, 1, "{stderr}");
+    let [object] = &objects_of_one[..] else {
+        panic!("{objects_of_one:?}");
+    };
+    let has = |member: &str, value: serde_json::Value| assert_eq!(object[member], value);
+    has("v", 1.into());
+    has("host", one.clone().into());
+    has("outcome", json!({"exited": {"code": 1}}));
+    has("complete", false.into());
+    has("files", 1.into());
+    has("bytes", 1.into());
+    has("failed", 2.into());
+    has(
+        "failed_items",
+        json!([
+            {"path": "none", "side": "here", "error": "No such file or directory"},
+            {"path": format!("{to}/busy"), "side": "host", "error": "Is a directory"},
+        ]),
+    );
+    assert!(object.get("stdout").is_none(), "it is the copy itself");
+    // The lines for people are there as well.
+    assert!(
+        stderr.contains("udpctl: none: No such file or directory\n"),
+        "{stderr}"
+    );
+    let set = format!("127.0.0.[1-2]:{port}");
+    let (status, stderr, mut of_two) = objects(&["-w", &set, "a", &format!(":{to}")]);
+    assert_eq!(status, 0, "{stderr}");
+    of_two.sort_by_key(|object| object["host"].to_string());
+    for (object, host) in std::iter::zip(&of_two, [one, format!("127.0.0.2:{port}")]) {
+        assert_eq!(object["host"], json!(host));
+        assert_eq!(object["complete"], json!(true));
+        assert_eq!(object["failed_items"], json!([]));
+        assert_eq!((&object["files"], &object["bytes"]), (&json!(1), &json!(1)));
+    }
+    assert_eq!(of_two.len(), 2);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod direction;
+mod objects;
 mod place;
 
 use std::ffi::OsString;
@@ -20,14 +21,14 @@ use self::descriptors::most_hosts;
 use self::direction::{Copying, copying};
 use super::args::{ContactTimeout, HostOptions};
 use super::candidates;
-use super::context::{Context, FleetNetwork, note, streams};
+use super::context::{Context, FleetNetwork, note, print, streams};
 use super::exec::{conclude, explain, terminals};
 use super::family::Family;
 use crate::control::console::Escape;
 use crate::control::copy::{self, CopyConfig, HostResult};
 use crate::control::exec::{
-    self, Escaping, Finish, Fleet, Goal, JobRequest, Labels, Settings, Style, Surroundings, Task,
-    TaskHost, TerminalMode, Verbosity,
+    self, Escaping, Finish, Fleet, Goal, Interruption, JobRequest, Labels, Settings, Style,
+    Surroundings, Task, TaskHost, TerminalMode, Verbosity,
 };
 use crate::control::targets::TargetsError;
 use crate::control::window::Places;
@@ -43,11 +44,13 @@ Examples:
   udpctl cp web1:/var/log/syslog web1:.profile logs/
   udpctl cp motd 'web[01-40]:/etc/motd'
   udpctl cp -g web app.tar :/tmp/
-  udpctl cp -g web :/etc/hostname names/";
+  udpctl cp -g web :/etc/hostname names/
+  udpctl cp --json -g web app.tar :/tmp/ | jq -r 'select(.complete | not).host'";
 
 /// `udpctl cp`
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CpArgs {
     /// Sources and, last, the destination: PATH of this machine, or HOST:PATH, HOST:PORT:PATH, USER@HOST:PATH with a host
     /// or a set of them; :PATH with hosts that options name
@@ -77,6 +80,9 @@ pub struct CpArgs {
     /// Report what was copied on standard error
     #[arg(short, long)]
     pub verbose: bool,
+    /// Print one JSON object per host at the end
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Copies and returns the exit status, also after a failure on this machine in a run over several hosts.
@@ -125,6 +131,7 @@ fn run_on(
         plan,
         hosts: tasks.len(),
         is_watched: std::io::stderr().is_terminal(),
+        is_listed: args.json,
     })?;
     let surroundings = Surroundings {
         resolver: Some(&resolver),
@@ -142,6 +149,9 @@ fn run_on(
     let within = finish.interruption.map(|_| limits::LEAVE);
     let results = thread.results(within);
     let results = results.unwrap_or_else(|| vec![HostResult::default(); labels.len()]);
+    if args.json && finish.interruption != Some(Interruption::BrokenPipe) {
+        print(&objects::lines(&finish.objects, &results))?;
+    }
     Ok(conclusion(args, &labels, finish, &results))
 }
 
@@ -188,11 +198,15 @@ fn settings(args: &CpArgs, hosts: usize) -> Settings {
         goal: Goal::Result,
         contact_timeout: args.contact.contact_timeout,
         retry_for: limits::RETRY_FOR,
-        style: Style::Labelled(Labels {
-            escaping: Escaping::Escape,
-            is_named: true,
-            width: 0,
-        }),
+        style: if args.json {
+            Style::Json(limits::CAPTURE_FLEET)
+        } else {
+            Style::Labelled(Labels {
+                escaping: Escaping::Escape,
+                is_named: true,
+                width: 0,
+            })
+        },
         stdin: false,
         terminal_mode: TerminalMode::Apart,
         escape: Escape::default(),
@@ -213,6 +227,7 @@ fn conclusion(args: &CpArgs, labels: &[String], mut finish: Finish, results: &[H
         let HostResult {
             is_complete,
             counts,
+            ..
         } = result;
         if args.verbose {
             let (files, bytes) = (counts.files, counts.bytes);
@@ -271,6 +286,7 @@ mod tests {
             let result = |is_complete| HostResult {
                 is_complete,
                 counts,
+                ..HostResult::default()
             };
             let mut results = vec![result(true); labels.len()];
             results[0] = result(is_complete);

@@ -71,7 +71,12 @@ impl Run<'_> {
         if let Style::Json(_) = self.settings.style {
             let captured = self.show.take_captured(slot);
             let object = summary::object(&label, &report, Some(&captured), took);
-            self.print(format!("{object}\n"));
+            if self.exchange.is_some() {
+                // The other side completes it.
+                self.finish.objects.push((index, object));
+            } else {
+                self.print(format!("{object}\n"));
+            }
         } else if let Some(record) = self.show.exit(&label, fate, || {
             summary::object(&label, &report, None, took)
         }) {
