@@ -2,6 +2,7 @@
 
 mod failures;
 mod fleet;
+mod hints;
 mod policy;
 mod resume;
 

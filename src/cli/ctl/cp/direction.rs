@@ -44,7 +44,10 @@ pub fn copying(args: &CpArgs) -> Result<Copying> {
     for word in &args.places {
         places.push(Place::parse(word)?);
     }
-    let last = places.pop().context("no destination")?;
+    let last = match places.pop() {
+        Some(last) if !places.is_empty() => last,
+        only => bail!("{}", without_destination(only.as_ref(), args)),
+    };
     let (mut local, mut remote) = (Vec::new(), Vec::new());
     for place in places {
         match place {
@@ -74,7 +77,7 @@ pub fn copying(args: &CpArgs) -> Result<Copying> {
             let to = to.into_os_string();
             (Vec::new(), Direction::Up { from: local, to })
         }
-        Place::Local(_) => bail!("no place has a host: write HOST:PATH"),
+        Place::Local(to) => bail!("{}", without_host(&local, &to)),
     };
     let (sets, user) = hosts(args, &places)?;
     let copying = Copying {
@@ -84,6 +87,42 @@ pub fn copying(args: &CpArgs) -> Result<Copying> {
     };
     copying.check()?;
     Ok(copying)
+}
+
+/// Returns what is wrong with one place alone.
+fn without_destination(only: Option<&Place>, args: &CpArgs) -> String {
+    let word = args.places.first().map(|word| word.to_string_lossy());
+    let word = word.unwrap_or_default();
+    match only {
+        Some(Place::Remote(_)) => {
+            format!("no destination behind \"{word}\": to copy into this directory, add .")
+        }
+        Some(Place::Local(_)) | None => {
+            format!("no destination behind \"{word}\": add HOST:PATH")
+        }
+    }
+}
+
+/// Returns what is wrong with places of this machine alone, with a hint if one of them looks like a host.
+fn without_host(from: &[PathBuf], to: &Path) -> String {
+    let is_host = |path: &&Path| {
+        !path.as_os_str().as_bytes().contains(&b'/')
+            && fs::symlink_metadata(path).is_err()
+            && path.to_str().is_some_and(|text| {
+                let host = text.split_once('@').map_or(text, |(_, host)| host);
+                host.parse::<Expression>().is_ok()
+            })
+    };
+    let from = from.iter().map(PathBuf::as_path);
+    match std::iter::once(to).chain(from).find(is_host) {
+        Some(host) => {
+            let host = host.display();
+            format!(
+                "\"{host}\" is a path of this machine; the home directory of a host is written \"{host}:\""
+            )
+        }
+        None => "no place has a host: write HOST:PATH".to_owned(),
+    }
 }
 
 /// Returns the set of hosts and the user that all places name.

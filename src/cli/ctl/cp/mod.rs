@@ -49,12 +49,12 @@ Examples:
 
 /// `udpctl cp`
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "udpctl cp [OPTIONS] <PLACE> <PLACE>...")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CpArgs {
     /// Sources and, last, the destination: PATH of this machine, or HOST:PATH, HOST:PORT:PATH, USER@HOST:PATH with a host
     /// or a set of them; :PATH with hosts that options name
-    #[arg(value_name = "PLACE", required = true, num_args = 2.., add = ArgValueCompleter::new(candidates::place))]
+    #[arg(value_name = "PLACE", required = true, num_args = 1.., add = ArgValueCompleter::new(candidates::place))]
     pub places: Vec<OsString>,
     /// Copy directories with all that is in them
     #[arg(short = 'r', long)]
@@ -308,6 +308,8 @@ mod tests {
         let long = format!("a:{}", "x".repeat(17_000));
         for line in [
             &["f", "d"][..],
+            &["a:f"],
+            &["-w", "web", "f"],
             &["f", ":d"],
             &["a:f", "b:g", "."],
             &["a:f", "b:d"],

@@ -49,6 +49,9 @@ impl Place {
             path = &path[digits + 1..];
         }
         let shown = word.to_string_lossy();
+        if let Some(hint) = hint(hosts, path) {
+            bail!("\"{shown}\": {hint}");
+        }
         let text = std::str::from_utf8(hosts).with_context(|| format!("\"{shown}\": no host"))?;
         let (user, text) = match text.split_once('@') {
             Some((user, host)) if !user.is_empty() => (Some(user.to_owned()), host),
@@ -72,6 +75,17 @@ impl Place {
             path: OsString::from_vec(from_home(path).to_vec()),
         }))
     }
+}
+
+/// Returns what a word is likely to be instead of hosts and a path. Each path can be written otherwise, as with `./` before
+/// it.
+fn hint(hosts: &[u8], path: &[u8]) -> Option<&'static str> {
+    let is_hexadecimal = hosts.iter().all(u8::is_ascii_hexdigit);
+    if path.starts_with(b"//") && matches!(hosts, b"ssh" | b"scp" | b"sftp" | b"udp" | b"file") {
+        return Some("a place is no URL: write HOST:PATH");
+    }
+    (is_hexadecimal && path.starts_with(b":"))
+        .then_some("an IPv6 address is written in brackets, as in [::1]:PATH")
 }
 
 /// Returns the place of the colon between hosts and path, which is not inside brackets.
@@ -142,6 +156,23 @@ mod tests {
             (user.as_deref(), hosts.as_deref(), &*path),
             (Some("ann"), Some("web1"), "x")
         );
+    }
+
+    #[test]
+    fn a_url_and_an_address_without_brackets_are_refused_with_a_hint() {
+        let error = |word: &str| Place::parse(OsStr::new(word)).unwrap_err().to_string();
+        for word in ["ssh://web/f", "sftp://web/f"] {
+            let words = format!("\"{word}\": a place is no URL: write HOST:PATH");
+            assert_eq!(error(word), words);
+        }
+        for word in ["::1:f", "fe80::1:f", "::1:7000:f"] {
+            assert!(
+                error(word).ends_with("in brackets, as in [::1]:PATH"),
+                "{word}"
+            );
+        }
+        assert_eq!(parts("web://f").2, "//f");
+        assert_eq!(parts("a:./:x").2, "./:x");
     }
 
     #[test]
