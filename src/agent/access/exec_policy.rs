@@ -295,6 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_no_variable_directory_or_terminal() {
+        let target = ForwardTarget::tcp("db", 5432).unwrap();
+        let service = Exec::of_service(RequestId([1; 16]), Service::Forward(target));
+        assert!(authorize(&[], &service).is_ok());
+        let mut with_variable = service.clone();
+        with_variable.env = vec![("LD_PRELOAD".into(), "/tmp/x".into())];
+        let mut with_directory = service.clone();
+        with_directory.cwd = Some("/tmp".into());
+        let mut with_terminal = service;
+        with_terminal.terminal = Some(Terminal {
+            term: "xterm".into(),
+            window: Window {
+                rows: 24,
+                columns: 80,
+            },
+        });
+        for exec in [with_variable, with_directory, with_terminal] {
+            assert_eq!(authorize(&[], &exec), Err(Denied::Command));
+        }
+    }
+
+    #[test]
     fn a_chat_only_key_runs_nothing() {
         let denied = user(&["chat-only"], &request(&["true"]));
         assert_eq!(denied, Err(Denied::ChatOnly));

@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::agent::access::testing::{TestAccounts, key, policy, request};
-    use crate::message::{ForwardTarget, RequestId};
+    use crate::message::{CopyWork, ForwardTarget, RequestId};
 
     /// Returns the reason why a command that these options granted is denied by others.
     fn narrowed(exec: &Exec, before: &[&str], after: &Policy, now_unix: u64) -> Option<Denied> {
@@ -179,6 +179,27 @@ mod tests {
             (&["user=ann"], Some(Denied::User)),
         ] {
             assert_eq!(narrowed(&exec, &[], &policy(after), 0), denied, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_running_copy_is_denied_by_a_line_that_names_other_directories() {
+        let read = CopyWork::Read {
+            from: vec!["/srv/f".into()],
+            recursive: false,
+        };
+        let exec = Exec::of_service(RequestId([1; 16]), Service::Copy(read));
+        for (before, after, denied) in [
+            (&[][..], &[][..], None),
+            (&["copy=/srv"], &["copy=/srv", "allow=ls"], None),
+            (&["copy=/srv"], &["copy=read:/srv"], None),
+            (&[], &["copy=/srv"], Some(Denied::CopyFrom)),
+            (&["copy=/srv"], &["copy=/other"], Some(Denied::CopyFrom)),
+            (&["copy=/srv"], &["copy=write:/srv"], Some(Denied::CopyFrom)),
+            (&[], &["allow=ls"], Some(Denied::CopyFrom)),
+        ] {
+            let got = narrowed(&exec, before, &policy(after), 0);
+            assert_eq!(got, denied, "{before:?} {after:?}");
         }
     }
 
