@@ -7,9 +7,6 @@ use crate::harness::{Agent, User, eventually};
 
 const ID: &str = "000000000000000000000000000000aa";
 
-/// All that a list without jobs has.
-const HEADING: &str = "KEY               JOB                                  AGE        OUT        ERR  STATE, COMMAND\n";
-
 /// A host whose agent knows a guest, an administrator and a key without rights over others.
 struct Scene {
     host: User,
