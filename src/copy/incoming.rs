@@ -56,7 +56,12 @@ enum Work {
     Held(Box<Hasher>),
     /// Zeros that are left out, by their number.
     Hole(u64),
+    /// Zeros that are written over what an interrupted copy has left, by their number.
+    Zeros(u64),
 }
+
+/// Zeros to write at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Result of a part of the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +135,21 @@ impl Incoming {
                 self.hasher.add_zeros(part);
                 Ok(Worked::Zeros(part))
             }
+            Work::Zeros(left) => {
+                let longest = ZEROS.len() as u64;
+                let part = (*left).min(*budget).min(longest);
+                (*left, *budget) = (*left - part, *budget - part);
+                if *left == 0 {
+                    self.work = Work::Nothing;
+                }
+                let offset = self.hasher.length();
+                let there = self.partial.held.saturating_sub(offset).min(part);
+                let zeros = usize::try_from(there).unwrap_or(ZEROS.len());
+                let written = self.partial.file.write_all_at(&ZEROS[..zeros], offset);
+                written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                self.hasher.add_zeros(part);
+                Ok(Worked::Zeros(part))
+            }
             Work::Held(hasher) => {
                 let before = hasher.length();
                 let end = self.partial.held.min(before.saturating_add(*budget));
@@ -186,27 +206,21 @@ impl Incoming {
             return Err(Violation("more content than the file is long"));
         }
         let offset = self.hasher.length();
-        if self.partial.held > offset
-            && let Err(fault) = self.clear(offset, length)
-        {
-            return Ok(Err(fault));
-        }
+        let punch = |offset| {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&self.partial.file, flags, offset, length)
+        };
         self.work = match length {
             0 => Work::Nothing,
-            _ => Work::Hole(length),
+            _ if self.partial.held <= offset => Work::Hole(length),
+            _ => match punch(offset) {
+                Ok(()) => Work::Hole(length),
+                // The file system has no holes. What is behind is left as it is, as the sender may have left it out already.
+                Err(Errno::OPNOTSUPP) => Work::Zeros(length),
+                Err(error) => return Ok(Err(error.into())),
+            },
         };
         Ok(Ok(()))
-    }
-
-    /// Replaces by zeros what an interrupted copy has left in a range.
-    fn clear(&self, offset: u64, length: u64) -> Result<(), Fault> {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match fallocate(&self.partial.file, flags, offset, length) {
-            Ok(()) => Ok(()),
-            // The file system has no holes: what follows is written again.
-            Err(Errno::OPNOTSUPP) => Ok(rustix::fs::ftruncate(&self.partial.file, offset)?),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Takes what an interrupted copy has left for the content below an offset.
@@ -276,5 +290,72 @@ impl Incoming {
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::OFlags;
+
+    use super::*;
+    use crate::copy::Scope;
+
+    const SIZE: usize = 2 << 20;
+    const ZERO: usize = 100_000;
+
+    /// Leaves the first half of a content, then receives one that begins with zeros where a file system refuses to make a
+    /// hole. Returns the file.
+    fn after_zeros(left: &[u8], content: &[u8], skips: bool) -> Vec<u8> {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Scope::Everywhere.directory(temporary.path(), OFlags::PATH);
+        let directory = directory.unwrap();
+        let begin = || {
+            let attributes = Attributes {
+                mode: 0o644,
+                seconds: 1,
+                nanos: 0,
+            };
+            let writing = Writing {
+                preserve: false,
+                umask: 0o022,
+            };
+            let name = Name::new(b"f").unwrap();
+            Incoming::begin(&directory, name, attributes, SIZE as u64, writing).unwrap()
+        };
+        let work = |file: &mut Incoming| {
+            while file.is_busy() {
+                file.work(&mut 70_000).unwrap();
+            }
+        };
+        let mut first = begin();
+        first.data(&left[..SIZE / 2]).unwrap().unwrap();
+        first.leave(&directory);
+        drop(first);
+        let mut second = begin();
+        work(&mut second);
+        let (held, _) = second.held().unwrap();
+        assert_eq!(held, SIZE as u64 / 2);
+        second.work = Work::Zeros(ZERO as u64);
+        work(&mut second);
+        assert_eq!(second.received(), ZERO as u64);
+        let mut rest = ZERO;
+        if skips {
+            second.skip(held).unwrap();
+            rest = SIZE / 2;
+        }
+        second.data(&content[rest..]).unwrap().unwrap();
+        let whole = Hasher::hash(content);
+        assert_eq!(second.end(&directory, &whole).unwrap(), Ok(SIZE as u64));
+        std::fs::read(temporary.path().join("f")).unwrap()
+    }
+
+    #[test]
+    fn zeros_that_cannot_be_a_hole_replace_what_was_left_and_nothing_behind_it() {
+        let left = vec![b'x'; SIZE];
+        let mut content = left.clone();
+        content[..ZERO].fill(0);
+        assert!(after_zeros(&left, &content, false) == content);
+        // What is left out was said to be there before the zeros came.
+        assert!(after_zeros(&content, &content, true) == content);
     }
 }
