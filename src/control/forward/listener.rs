@@ -5,10 +5,10 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, lstat, openat};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt,
 };
@@ -77,7 +77,7 @@ pub struct Listener {
     /// True if connections are those of TCP.
     pub(super) is_tcp: bool,
     /// Socket file to remove.
-    file: Option<PathBuf>,
+    file: Option<(PathBuf, FileId)>,
 }
 
 impl Place {
@@ -161,15 +161,24 @@ fn bind_unix(path: &Path, file: SocketFile, to: &ForwardTarget) -> io::Result<Li
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // The file itself, as another user may put a link in its place where the directory allows it.
+    let made = openat(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let id = FileId::of(&fstat(&made)?).ok_or(io::ErrorKind::NotFound)?;
     // From here on, the file goes with the listener.
     let listener = Listener {
         socket,
         to: to.clone(),
         is_tcp: false,
-        file: Some(path.to_owned()),
+        file: Some((path.to_owned(), id)),
     };
     // Before it listens, nobody can connect.
-    rustix::fs::chmod(path, Mode::from_raw_mode(file.mode))?;
+    let through = format!("/proc/self/fd/{}", made.as_raw_fd());
+    rustix::fs::chmod(through, Mode::from_raw_mode(file.mode))?;
     listen(&listener.socket, BACKLOG)?;
     Ok(listener)
 }
@@ -212,8 +221,8 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(path) = &self.file
-            && is_socket(path)
+        if let Some((path, id)) = &self.file
+            && lstat(path).ok().as_ref().and_then(FileId::of).as_ref() == Some(id)
         {
             let _ = std::fs::remove_file(path);
         }
@@ -221,8 +230,23 @@ impl Drop for Listener {
 }
 
 fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+    lstat(path).is_ok_and(|stat| FileId::of(&stat).is_some())
+}
+
+/// Identity of a socket file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct FileId(u64, u64);
+
+impl FileId {
+    /// Returns that of a socket; `None` of another file.
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types of these members depend on the architecture"
+    )]
+    fn of(stat: &Stat) -> Option<Self> {
+        let is_socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
+        is_socket.then_some(Self(stat.st_dev as u64, stat.st_ino as u64))
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +266,22 @@ mod tests {
             error.to_string(),
             format!("cannot listen on {address}: Address already in use")
         );
+    }
+
+    #[test]
+    fn the_file_of_another_listener_is_left_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let file = SocketFile {
+            mode: 0o600,
+            is_replaced: true,
+        };
+        let first = bind_unix(&path, file, &target()).unwrap();
+        let second = bind_unix(&path, file, &target()).unwrap();
+        drop(first);
+        assert!(is_socket(&path));
+        drop(second);
+        assert!(!is_socket(&path));
     }
 
     #[test]
