@@ -97,6 +97,20 @@ pub enum CopyGrant {
     Beneath(Vec<PathBuf>),
 }
 
+impl CopyGrant {
+    /// Returns true if everything that `other` allows is allowed.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Everywhere, _) => true,
+            (Self::Beneath(_), Self::Everywhere) => false,
+            (Self::Beneath(roots), Self::Beneath(others)) => others
+                .iter()
+                .all(|other| roots.iter().any(|root| other.starts_with(root))),
+        }
+    }
+}
+
 /// Returns where rules allow a copy; `None` if they do not.
 pub fn granted(rules: &[CopyRule], work: &CopyWork) -> Option<CopyGrant> {
     let allowed: Vec<_> = rules.iter().filter_map(|rule| rule.allows(work)).collect();

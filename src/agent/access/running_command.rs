@@ -82,10 +82,14 @@ impl Policy {
         let own = accounts.own_name();
         let pattern = command.pattern.as_ref();
         if let Some(service) = &command.service {
-            // It has opened what it may reach.
+            // It opens what it was granted, until it ends.
             let copy = authorize_service(options, service, command.user == own)?;
+            let is_covered = |(now, then): (&CopyGrant, _)| now.covers(then);
             if let Service::Copy(work) = service
-                && copy != command.copy
+                && !copy
+                    .as_ref()
+                    .zip(command.copy.as_ref())
+                    .is_some_and(is_covered)
             {
                 return Err(denied_copy(work));
             }
@@ -193,6 +197,17 @@ mod tests {
             (&[][..], &[][..], None),
             (&["copy=/srv"], &["copy=/srv", "allow=ls"], None),
             (&["copy=/srv"], &["copy=read:/srv"], None),
+            (&["copy=/srv"], &["copy=/data", "copy=/srv"], None),
+            (&["copy=/srv/a"], &["copy=/srv"], None),
+            (&["copy=/srv"], &["copy=*"], None),
+            (&["copy=/srv"], &[], None),
+            (&["copy=/srv"], &["copy=/srv/a"], Some(Denied::CopyFrom)),
+            (&["copy=/srv"], &["copy=/s"], Some(Denied::CopyFrom)),
+            (
+                &["copy=/srv", "copy=/a"],
+                &["copy=/a"],
+                Some(Denied::CopyFrom),
+            ),
             (&[], &["copy=/srv"], Some(Denied::CopyFrom)),
             (&["copy=/srv"], &["copy=/other"], Some(Denied::CopyFrom)),
             (&["copy=/srv"], &["copy=write:/srv"], Some(Denied::CopyFrom)),
