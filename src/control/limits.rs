@@ -127,6 +127,16 @@ pub const LEAVE: Duration = Duration::from_millis(500);
 /// Time for which a run waits for an event while nothing is due: any.
 pub const NO_WAIT: Duration = Duration::from_secs(3600);
 
+/// Time for which `udpctl doctor` looks for the largest datagram that passes, beyond the contact timeout: 20 sizes at most,
+/// each of which is tried three times.
+pub const SIZE_SEARCH: Duration = Duration::from_secs(10);
+
+/// Bytes of a host that are worked off in its turn of a copy: few milliseconds, and far more than the next datagram.
+pub const COPY_TURN: u64 = 256 << 10;
+
+/// Bytes of each output kept for `cp --json`, whose objects are held until the end: messages of the service, which has few.
+pub const CAPTURE_COPY: usize = 4 << 10;
+
 /// Bytes of the failed items that `udpctl cp --json` names, of all hosts together.
 pub const COPY_ITEMS: usize = 32 << 20;
 

@@ -5,6 +5,7 @@
 //! ends or a signal arrives.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never, select};
 
@@ -28,6 +29,9 @@ pub struct Conditions<'a> {
     pub note: fn(label: &str, words: &str),
     /// True if a person waits at a terminal, who is told of a silence of [`limits::SILENCE_NOTED`].
     pub is_watched: bool,
+    /// Time for all questions, after which those without an answer fail. Without it, an agent that keeps a session alive and
+    /// does not answer is waited for.
+    pub time_limit: Option<Duration>,
 }
 
 /// End of a loop by a signal.
@@ -53,6 +57,7 @@ pub fn run_queries(
         window: limits::WINDOW,
         note: |_, _| {},
         is_watched: false,
+        time_limit: None,
     };
     run_queries_until(client, &conditions, questions, answered);
 }
@@ -69,6 +74,7 @@ pub fn run_queries_until(
     let mut noted = conditions
         .is_watched
         .then(|| Clock.now() + limits::SILENCE_NOTED);
+    let mut time_limit = conditions.time_limit.map(|limit| Clock.now() + limit);
     let base = client.reserve(questions.len());
     let mut waiting = (base..).zip(questions).peekable();
     let mut queries: HashMap<u32, (String, Query)> = HashMap::new();
@@ -76,19 +82,8 @@ pub fn run_queries_until(
     let mut window =
         Window::new(Places::fixed(conditions.window)).with_first_contacts(first_contacts);
     let mut act = |slot: u32, query: &mut Query| {
-        while let Some(action) = query.poll() {
-            match action {
-                Action::Command(command) => client.send(command),
-                Action::Ended(answer) => {
-                    if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
-                        resolver.learn(&query.agent(), ticket);
-                    }
-                    answered((slot - base) as usize, answer);
-                    return true;
-                }
-            }
-        }
-        false
+        let answered = |answer| answered((slot - base) as usize, answer);
+        carry_out(client, resolver, query, answered)
     };
     loop {
         let now = Clock.now();
@@ -109,8 +104,16 @@ pub fn run_queries_until(
         if noted.take_if(|at| *at <= now).is_some() {
             note_each(&mut queries, conditions.note, |query| query.waiting());
         }
+        if time_limit.take_if(|at| *at <= now).is_some() {
+            for (slot, (_, mut query)) in queries.drain() {
+                query.on_time_limit();
+                act(slot, &mut query);
+                window.ended(slot);
+            }
+            continue;
+        }
         let deadline = waiting.peek().and_then(|_| window.next_deadline());
-        let deadline = deadline.into_iter().chain(noted).min();
+        let deadline = deadline.into_iter().chain(noted).chain(time_limit).min();
         let wait = deadline.map_or(limits::NO_WAIT, |deadline| deadline.since(now));
         let event = select! {
             recv(client.events()) -> event => event.ok()?,
@@ -137,6 +140,28 @@ pub fn run_queries_until(
             }
         }
     }
+}
+
+/// Carries out the actions of a query. Returns true if it has ended, with its answer.
+fn carry_out(
+    client: &Client,
+    resolver: Option<&HostResolver>,
+    query: &mut Query,
+    answered: impl FnOnce(Answer),
+) -> bool {
+    while let Some(action) = query.poll() {
+        match action {
+            Action::Command(command) => client.send(command),
+            Action::Ended(answer) => {
+                if let (Some(resolver), Some(ticket)) = (resolver, &answer.ticket) {
+                    resolver.learn(&query.agent(), ticket);
+                }
+                answered(answer);
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Passes on what there is to say about queries in progress.

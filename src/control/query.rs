@@ -160,7 +160,9 @@ impl Query {
                         stream, data, fin, ..
                     },
                 ..
-            } if stream.lane() == Lane::Control => self.on_data(stream, &data, fin),
+            } if stream.lane() == Lane::Control && self.reply.is_none() => {
+                self.on_data(stream, &data, fin);
+            }
             Event::DatagramSize { bytes, .. } => {
                 self.datagram_size = Some(bytes);
                 self.end_with_reply();
@@ -178,7 +180,7 @@ impl Query {
             Event::Stream {
                 event: StreamEvent::Reset { .. },
                 ..
-            } => self.fail(Some("the agent has reset the request".into())),
+            } if self.reply.is_none() => self.fail(Some("the agent has reset the request".into())),
             Event::Closed { reason, .. } => self.on_closed(reason),
             Event::Stream { .. }
             | Event::Accepted { .. }
@@ -220,6 +222,16 @@ impl Query {
             }
             None if fin => self.fail(Some("the agent did not reply".into())),
             None => {}
+        }
+    }
+
+    /// Ends without what has not come in time: with the reply, if it is there.
+    pub fn on_time_limit(&mut self) {
+        if self.reply.is_some() {
+            self.end_with_reply();
+        } else if !self.ended {
+            self.close(CloseCode::Done);
+            self.fail(Some("the agent did not reply in time".into()));
         }
     }
 

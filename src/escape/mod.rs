@@ -158,10 +158,13 @@ fn write_infallible(out: &mut String, text: std::fmt::Arguments) {
 /// hexadecimal digits.
 /// They occur only in strings, so that the value is the same.
 #[must_use]
-pub fn json(line: &str) -> String {
+pub fn json(line: &str) -> Cow<'_, str> {
+    if line.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')) {
+        return Cow::Borrowed(line);
+    }
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
-        if is_hidden(c) {
+        if c != '\n' && is_hidden(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write_infallible(&mut out, format_args!("\\u{unit:04x}"));
             }
@@ -169,7 +172,7 @@ pub fn json(line: &str) -> String {
             out.push(c);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Quotes a word for a POSIX shell, if it needs quotes.
@@ -234,7 +237,8 @@ mod tests {
     #[test]
     fn json_has_escapes_for_hidden_characters_and_the_same_value() {
         let text = "grüße \u{7}\u{9b}2J\u{202e}\u{e0001}\u{2764}\u{fe0f} 你好";
-        let shown = json(&serde_json::to_string(text).unwrap());
+        let plain = serde_json::to_string(text).unwrap();
+        let shown = json(&plain);
         assert_eq!(
             shown,
             r#""grüße \u0007\u009b2J\u202e\udb40\udc01❤\ufe0f 你好""#

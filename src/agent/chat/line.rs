@@ -86,6 +86,7 @@ impl Line {
         escape::json(&String::from_utf8_lossy(
             message::to_line(&reply).trim_ascii_end(),
         ))
+        .into_owned()
     }
 }
 
@@ -118,5 +119,5 @@ impl fmt::Display for Line {
 }
 
 fn name(name: &str) -> std::borrow::Cow<'_, str> {
-    escape::line(name.as_bytes(), message::limits::MEMBER_NAME)
+    escape::message(name.as_bytes(), message::limits::MEMBER_NAME)
 }

@@ -130,6 +130,7 @@ pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Re
         window: limits::WINDOW,
         note: note_of,
         is_watched: is_watched(),
+        time_limit: None,
     };
     run_queries_until(&client, &conditions, vec![question], |_, answer| {
         answers.push(answer);

@@ -121,6 +121,7 @@ impl Fleet {
                 window: round.window,
                 note: note_of,
                 is_watched: round.is_watched && !count.is_several(),
+                time_limit: None,
             };
             run_queries_until(
                 &self.client,

@@ -238,6 +238,7 @@ impl JobHost {
             window: limits::WINDOW,
             note: note_of,
             is_watched: self.is_watched,
+            time_limit: None,
         };
         run_queries_until(&self.client, &conditions, vec![question], |_, answer| {
             answers.push(answer);

@@ -278,8 +278,8 @@ impl ChatLoop<'_> {
     fn show(&mut self, reply: Reply) {
         if self.options.format == Format::Json {
             let line = to_line(&reply);
-            let line = escape::json(&String::from_utf8_lossy(line.trim_ascii_end()));
-            if self.screen.show(&line).is_err() {
+            let line = String::from_utf8_lossy(line.trim_ascii_end());
+            if self.screen.show(&escape::json(&line)).is_err() {
                 self.leave();
             }
             return;

@@ -119,11 +119,13 @@ impl Worker {
             };
             match request {
                 Ok(request) => self.on_request(request),
-                Err(TryRecvError::Empty) => {}
+                // A turn takes longer than a request: one is taken only when no request waits.
+                Err(TryRecvError::Empty) => {
+                    if let Some(attempt) = self.turns.pop_front() {
+                        self.turn(attempt);
+                    }
+                }
                 Err(TryRecvError::Disconnected) => break,
-            }
-            if let Some(attempt) = self.turns.pop_front() {
-                self.turn(attempt);
             }
         }
         let attempts: Vec<Attempt> = self.copies.keys().copied().collect();
@@ -167,7 +169,13 @@ impl Worker {
             return;
         };
         copy.is_queued = false;
-        self.work(attempt);
+        let mut worked = 0;
+        while worked < limits::COPY_TURN {
+            match self.work(attempt) {
+                Some(bytes) if bytes > 0 => worked += bytes,
+                Some(_) | None => break,
+            }
+        }
         self.give(attempt);
         if self.copies.get(&attempt).is_some_and(HostCopy::has_work) {
             self.queue(attempt);
@@ -176,7 +184,9 @@ impl Worker {
 
     /// Ends a copy. What has arrived is still worked off, except what takes long.
     fn end(&mut self, attempt: Attempt) {
-        while self.copies.get(&attempt).is_some_and(HostCopy::has_work) && self.work(attempt) {}
+        while self.copies.get(&attempt).is_some_and(HostCopy::has_work)
+            && self.work(attempt).is_some()
+        {}
         if let Some(copy) = self.copies.remove(&attempt) {
             let index = copy.index;
             if let Some(totals) = &mut self.totals {
@@ -222,11 +232,10 @@ impl Worker {
         }
     }
 
-    /// Works on the next bytes of a host. They count as taken once they are worked off. Returns false if more time is needed.
-    fn work(&mut self, attempt: Attempt) -> bool {
-        let Some(copy) = self.copies.get_mut(&attempt) else {
-            return true;
-        };
+    /// Works on the next bytes of a host. They count as taken once they are worked off. Returns their number; `None` if more time
+    /// is needed.
+    fn work(&mut self, attempt: Attempt) -> Option<u64> {
+        let copy = self.copies.get_mut(&attempt)?;
         let (index, worked) = (copy.index, copy.work());
         if let Err(Violation(words)) = worked {
             let line = format!("the agent does not follow the copy protocol: {words}");
@@ -238,7 +247,7 @@ impl Worker {
         if let Ok(Some(bytes @ 1..)) = worked {
             self.tell(ExchangeEvent::Taken(attempt, bytes));
         }
-        !matches!(worked, Ok(None))
+        worked.unwrap_or(Some(0))
     }
 
     /// Names the items of a copy that have failed, and counts its progress.

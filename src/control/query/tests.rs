@@ -186,6 +186,18 @@ fn the_size_of_datagrams_is_looked_for_after_the_reply_which_does_not_depend_on_
             commands.last(),
             Some(Action::Command(Command::FindDatagramSize { .. }))
         ));
+        // The reply is there, whatever becomes of its stream.
+        let stream = StreamId::new(CallId(0), Lane::Control);
+        query.on_event(Event::Stream {
+            session,
+            event: StreamEvent::Data {
+                stream,
+                offset: 0,
+                data: Bytes::new(),
+                fin: true,
+            },
+        });
+        assert!(query.poll().is_none());
         query.on_event(event);
         let (_, answer) = connects(&mut query);
         let answer = answer.unwrap();
@@ -193,5 +205,34 @@ fn the_size_of_datagrams_is_looked_for_after_the_reply_which_does_not_depend_on_
             (answer.reply, answer.datagram_size),
             (Ok(pong.clone()), size)
         );
+    }
+}
+
+#[test]
+fn a_time_limit_ends_a_query_with_its_reply_or_without() {
+    let session = SessionHandle(3 << 16);
+    let pong = Reply::Pong {
+        name: "web".into(),
+        version: "1".into(),
+    };
+    for replies in [true, false] {
+        let mut query = query(1);
+        query.finds_size = true;
+        if replies {
+            query.on_event(Event::Stream {
+                session,
+                event: StreamEvent::Data {
+                    stream: StreamId::new(CallId(0), Lane::Control),
+                    offset: 0,
+                    data: to_line(&pong).into(),
+                    fin: false,
+                },
+            });
+        }
+        query.on_time_limit();
+        let (_, answer) = connects(&mut query);
+        let answer = answer.unwrap();
+        assert_eq!(answer.reply.is_ok(), replies);
+        assert_eq!(answer.datagram_size, None);
     }
 }

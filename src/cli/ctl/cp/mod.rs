@@ -199,7 +199,7 @@ fn settings(args: &CpArgs, hosts: usize) -> Settings {
         contact_timeout: args.contact.contact_timeout,
         retry_for: limits::RETRY_FOR,
         style: if args.json {
-            Style::Json(limits::CAPTURE_FLEET)
+            Style::Json(limits::CAPTURE_COPY)
         } else {
             Style::Labelled(Labels {
                 escaping: Escaping::Escape,

@@ -9,12 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::control::copy::{FailedItem, HostResult};
+use crate::escape;
 
 /// Returns a line for each host, in the order in which they ended.
 pub fn lines(objects: &[(usize, Value)], results: &[HostResult]) -> String {
     let mut lines = String::new();
     for (index, object) in objects {
-        let _ = writeln!(lines, "{}", completed(object.clone(), &results[*index]));
+        let object = completed(object.clone(), &results[*index]).to_string();
+        let _ = writeln!(lines, "{}", escape::json(&object));
     }
     lines
 }

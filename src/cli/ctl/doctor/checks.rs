@@ -204,6 +204,7 @@ impl Diagnosis<'_> {
             window: limits::WINDOW,
             note: if self.is_watched { note_of } else { |_, _| {} },
             is_watched: self.is_watched,
+            time_limit: Some(self.contact_timeout + limits::SIZE_SEARCH),
         };
         let mut answers = Vec::new();
         run_queries_until(client, &conditions, vec![question], |_, answer| {

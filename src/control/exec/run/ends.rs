@@ -11,6 +11,7 @@ use super::Run;
 use crate::control::fleet::Stop;
 use crate::control::journal::State;
 use crate::control::stdio::Chunk;
+use crate::escape;
 use crate::message::{Fate, Outcome};
 use crate::net;
 
@@ -75,7 +76,7 @@ impl Run<'_> {
                 // The other side completes it.
                 self.finish.objects.push((index, object));
             } else {
-                self.print(format!("{object}\n"));
+                self.print(format!("{}\n", escape::json(&object.to_string())));
             }
         } else if let Some(record) = self.show.exit(&label, fate, || {
             summary::object(&label, &report, None, took)

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::control::exec::Output;
+use crate::escape;
 use crate::message::{Fate, RequestId, VERSION};
 
 /// Members that every record about a host begins with.
@@ -82,9 +83,8 @@ fn line<T: Serialize>(r#type: &str, host: &str, more: T) -> String {
         host,
         more,
     };
-    serde_json::to_string(&record).expect("strings and numbers have a JSON form")
-        + "
-"
+    let line = serde_json::to_string(&record).expect("strings and numbers have a JSON form");
+    escape::json(&line).into_owned() + "\n"
 }
 
 #[cfg(test)]
