@@ -209,6 +209,12 @@ pub const SHOWN_LINES: usize = 64;
 /// five minutes.
 pub const REJOINS: u16 = 30;
 
+/// Lines typed at the prompts of chats that are kept for the next one.
+pub const CHAT_HISTORY_LINES: usize = 1000;
+
+/// Bytes of these lines. The file grows to twice as many before it is written anew.
+pub const CHAT_HISTORY_BYTES: usize = 256 << 10;
+
 /// Typed lines that are queued until they may be sent.
 pub const TYPED_LINES: usize = 16;
 

@@ -238,6 +238,12 @@ impl ControlHome {
         self.state.join("last_run.json")
     }
 
+    /// Returns the file of the lines typed in chats.
+    #[must_use]
+    pub fn chat_history(&self) -> PathBuf {
+        self.state.join("chat_history")
+    }
+
     /// Returns the directory of the journal of requests.
     #[must_use]
     pub fn requests(&self) -> PathBuf {

@@ -134,3 +134,38 @@ fn every_line_typed_at_the_agent_is_a_message() {
     here.line("quit");
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn commands_of_a_chat_list_members_and_are_completed() {
+    let (here, mut agent) = at_a_chat();
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &agent.target(), "--name", "zoe"]);
+    let mut zoe = Child::start(command);
+    zoe.stdout_seen();
+    agent.child.stdout_line(|line| line.contains("zoe"));
+    here.line("/who");
+    here.is("the members", |screen| {
+        screen.contains("* you are ann(owner); also here: zoe(owner)")
+    });
+    here.line("/help");
+    here.is("the commands", |screen| {
+        screen.contains("* /who") && screen.contains("* /quit") && screen.contains("* //TEXT")
+    });
+    here.line("/hlep");
+    here.shows("* /hlep is no command; did you mean /help? /help lists the commands");
+    // A command and a name, completed.
+    here.tmux(&["send-keys", "-l", "hello z\t there"]);
+    here.keys(&["Enter"]);
+    zoe.stdout_line(|line| line == "ann(owner): hello zoe(owner) there");
+    here.tmux(&["send-keys", "-l", "/q\t"]);
+    here.keys(&["Enter"]);
+    here.prompt();
+    // The lines of this chat are in the history of the next one, and private.
+    here.line(&format!("clear; udpctl chat {} --name ann", agent.target()));
+    here.is("the prompt", |screen| screen.trim_end().ends_with('>'));
+    here.keys(&["Up", "Up", "Enter"]);
+    zoe.stdout_line(|line| line == "ann(owner): hello zoe(owner) there");
+    here.keys(&["C-d"]);
+    here.prompt();
+}

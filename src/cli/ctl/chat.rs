@@ -4,6 +4,7 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -62,7 +63,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
     let mut context = Context::new()?;
     let target = context.target(&args.target)?;
     if args.plain {
-        return plain(args, &target, &signals);
+        return plain(args, &target, &signals, context.home.chat_history());
     }
     let (client, resolver, host) = context.network_of_one(&target)?;
     let (label, is_met) = (target.label(), host.ticket.is_some());
@@ -83,6 +84,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         } else {
             Format::Text
         },
+        history: context.home.chat_history(),
         signals: &signals,
         resolver: &resolver,
         unanswered: &unanswered,
@@ -93,7 +95,12 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
 }
 
 /// Chats in plain text.
-fn plain(args: &ChatArgs, target: &Target, signals: &Receiver<i32>) -> Result<u8> {
+fn plain(
+    args: &ChatArgs,
+    target: &Target,
+    signals: &Receiver<i32>,
+    history: PathBuf,
+) -> Result<u8> {
     let addresses = target.resolve()?;
     let binds = match &args.bind {
         Some(bind) => bind.resolve()?,
@@ -108,6 +115,7 @@ fn plain(args: &ChatArgs, target: &Target, signals: &Receiver<i32>) -> Result<u8
     let options = chat::PlainOptions {
         signals,
         linger: args.linger.unwrap_or(limits::PLAIN_LINGER),
+        history,
     };
     let status = chat::chat_plain(&client, paths, &options)?;
     client.close();

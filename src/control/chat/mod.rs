@@ -5,10 +5,16 @@
 //! standard output, and the program ends when everything is delivered and a time for answers is over. Invariant: a line that was not delivered is named
 //! on standard error, and the exit status is not 0.
 
+mod command;
+mod completion;
+mod line_history;
+mod news;
 mod plain;
+mod prompt;
 mod screen;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, at, never, select};
@@ -16,7 +22,10 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainOptions, PlainSource, chat_plain};
 
-use self::screen::{Screen, Typed};
+use self::command::{Command, Typed};
+use self::completion::Members;
+use self::prompt::PromptOptions;
+use self::screen::Screen;
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::console;
@@ -24,9 +33,8 @@ use super::host_resolver::{Host, HostResolver};
 use super::{limits, signals};
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
+use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::message::status::INTERRUPTED;
-use crate::message::{Reply, to_line};
 use crate::net::Event;
 
 /// Exit status if everything was delivered and the chat was left as requested.
@@ -49,6 +57,8 @@ pub struct Options<'a> {
     pub linger: Duration,
     /// Format of what is heard.
     pub format: Format,
+    /// File of the lines typed before.
+    pub history: PathBuf,
     /// Called at the end if the agent has not answered; true if the network has reported that it is not reached.
     pub unanswered: &'a dyn Fn(bool),
 }
@@ -87,9 +97,17 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         ticket: host.ticket,
         contact_timeout: options.contact_timeout,
     });
+    let members = Members::default();
+    let screen = Screen::open(PromptOptions {
+        prompt: "> ",
+        members: members.clone(),
+        history: options.history.clone(),
+    })?;
     let chat_loop = ChatLoop {
         client,
-        screen: Screen::open("> ")?,
+        screen,
+        members,
+        own_name: None,
         chat,
         agent: host.agent,
         label: escape::line(host.label.as_bytes(), NAME).into_owned(),
@@ -106,6 +124,10 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
 struct ChatLoop<'a> {
     client: &'a Client,
     screen: Screen,
+    /// Names of the other members.
+    members: Members,
+    /// Own name, once a member.
+    own_name: Option<String>,
     chat: ChatClient,
     agent: PublicKey,
     label: String,
@@ -221,6 +243,8 @@ impl ChatLoop<'_> {
                     self.undelivered(&line, &reason);
                 }
             }
+            Typed::Command(Command::Help) => self.screen.help(),
+            Typed::Command(Command::Who) => self.who(),
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
             Typed::End => {
@@ -273,68 +297,6 @@ impl ChatLoop<'_> {
             }
         }
         None
-    }
-
-    fn show(&mut self, reply: Reply) {
-        if self.options.format == Format::Json {
-            let line = to_line(&reply);
-            let line = String::from_utf8_lossy(line.trim_ascii_end());
-            if self.screen.show(&escape::json(&line)).is_err() {
-                self.leave();
-            }
-            return;
-        }
-        let name = |name: &str| escape::line(name.as_bytes(), MEMBER_NAME).into_owned();
-        match reply {
-            // A script gets the messages, not the news about members.
-            Reply::Joined { name: me, members } if self.screen.is_terminal() => {
-                let others: Vec<_> = members.iter().map(|member| name(member)).collect();
-                let others = if others.is_empty() {
-                    "nobody else".to_owned()
-                } else {
-                    others.join(", ")
-                };
-                let (me, label) = (name(&me), &self.label);
-                self.screen
-                    .note(&format!("you are {me} at {label}; also here: {others}"));
-            }
-            Reply::Said {
-                from,
-                text,
-                unverified,
-            } => {
-                let mark = if unverified { " (unverified)" } else { "" };
-                let text = escape::message(text.as_bytes(), CHAT_TEXT);
-                let line = format!("{}{mark}: {text}", name(&from));
-                if self.screen.show(&line).is_err() {
-                    self.leave();
-                }
-            }
-            Reply::Came { name: who } if self.screen.is_terminal() => {
-                self.screen.note(&format!("{} came", name(&who)));
-            }
-            Reply::Left { name: who } if self.screen.is_terminal() => {
-                self.screen.note(&format!("{} left", name(&who)));
-            }
-            Reply::Missed { messages } => {
-                self.screen
-                    .note(&format!("{messages} messages missed: they came too fast"));
-            }
-            Reply::Joined { .. }
-            | Reply::Came { .. }
-            | Reply::Left { .. }
-            | Reply::Accepted { .. }
-            | Reply::Started { .. }
-            | Reply::Exit { .. }
-            | Reply::Jobs { .. }
-            | Reply::Pong { .. }
-            | Reply::Registered { .. }
-            | Reply::Delivered { .. }
-            | Reply::Denied {}
-            | Reply::Done {}
-            | Reply::NoJob {}
-            | Reply::Unsupported { .. } => {}
-        }
     }
 
     fn undelivered(&mut self, text: &str, reason: &str) {

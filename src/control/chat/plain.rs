@@ -6,13 +6,17 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, never, select};
 use signal_hook::consts::SIGTSTP;
 
-use super::screen::{Screen, Typed};
+use super::command::{Command, Typed};
+use super::completion::Members;
+use super::prompt::PromptOptions;
+use super::screen::Screen;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
@@ -47,6 +51,8 @@ pub struct PlainOptions<'a> {
     pub signals: &'a Receiver<i32>,
     /// Time for which answers are awaited after the end of input.
     pub linger: Duration,
+    /// File of the lines typed before.
+    pub history: PathBuf,
 }
 
 /// Sends each line in a datagram of its own and shows the answers until the user leaves. `paths` are the addresses of the
@@ -56,7 +62,11 @@ pub struct PlainOptions<'a> {
 /// # Errors
 /// If the terminal cannot be set up.
 pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>) -> io::Result<u8> {
-    let mut screen = Screen::open("(unverified) > ")?;
+    let mut screen = Screen::open(PromptOptions {
+        prompt: "(unverified) > ",
+        members: Members::default(),
+        history: options.history.clone(),
+    })?;
     let shown = paths[0].remote;
     if screen.is_terminal() {
         screen.note(&format!(
@@ -116,6 +126,11 @@ impl PlainChat<'_> {
                 },
                 recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
                     Typed::Line(text) => self.say(text),
+                    Typed::Command(Command::Help) => self.screen.help(),
+                    Typed::Command(Command::Who) => {
+                        let address = self.path.remote;
+                        self.screen.note(&format!("plain text has no members; sent to {address}"));
+                    }
                     Typed::Unknown(command) => self.screen.unknown(&command),
                     Typed::Failed(error) => {
                         self.screen.note(&format!("cannot read what is typed: {error}"));

@@ -10,34 +10,15 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-};
-use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter as _};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::ExternalPrinter as _;
 use signal_hook::consts::SIGTSTP;
 
+use super::command::{self, Typed};
+use super::prompt::{self, PromptOptions};
 use crate::control::{console, limits};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
-
-/// Input of the user.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Typed {
-    /// Line to send. A piped one may be longer than a message.
-    Line(String),
-    /// Command that does not exist.
-    Unknown(String),
-    /// `quit`, or the end of input at the prompt.
-    Leave,
-    /// End of piped input.
-    End,
-    /// Ctrl-C at the prompt, where the line editor takes the signal.
-    Interrupted,
-    /// The input cannot be read.
-    Failed(String),
-}
 
 /// Line to show, with its line end; already escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,24 +56,15 @@ impl Screen {
     ///
     /// # Errors
     /// If the terminal cannot be set up.
-    pub(super) fn open(prompt: &'static str) -> io::Result<Self> {
+    pub(super) fn open(prompt: PromptOptions) -> io::Result<Self> {
         let (sender, typed) = bounded(limits::TYPED_LINES);
         if !console::is_interactive() {
             spawn("input", move || read_lines(&sender))?;
             let (lines, shown) = spawn_output(write_line)?;
             return Ok(Self::new(None, lines, shown, typed));
         }
-        let config = Config::builder()
-            // Each line of a pasted text is a message.
-            .bracketed_paste(false)
-            .auto_add_history(true)
-            // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
-            .enable_signals(true)
-            .build();
-        let mut editor: Editor<(), MemHistory> =
-            Editor::with_history(config, MemHistory::new()).map_err(to_io)?;
-        let mut printer = editor.create_external_printer().map_err(to_io)?;
-        let before = keep_typed_ahead()?;
+        let (mut editor, mut printer) = prompt::open_editor(prompt)?;
+        let before = prompt::keep_typed_ahead()?;
         console::set_saved(Some(before.clone()));
         let editing = Arc::new(AtomicBool::new(false));
         let held = Prompt {
@@ -102,11 +74,11 @@ impl Screen {
         // From here on, dropping `held` restores the terminal.
         let (lines, shown) = spawn_output(move |line| {
             let (Shown::Said(line) | Shown::Note(line)) = line;
-            printer.print(line).map_err(to_io)
+            printer.print(line).map_err(prompt::to_io)
         })?;
         let screen = Self::new(Some(held), lines, shown, typed);
         spawn("input", move || {
-            read_prompt(&mut editor, prompt, &editing, &sender);
+            prompt::read_prompt(&mut editor, &editing, &sender);
         })?;
         Ok(screen)
     }
@@ -218,9 +190,15 @@ impl Screen {
     /// Reports a command that does not exist.
     pub(super) fn unknown(&mut self, command: &str) {
         let command = escape::line(command.as_bytes(), NAME);
-        self.note(&format!(
-            "{command} is no command; /quit leaves, and a line that begins with // is sent with one /"
-        ));
+        let hint = command::hint(&command);
+        self.note(&format!("{command} is no command; {hint}"));
+    }
+
+    /// Lists the commands.
+    pub(super) fn help(&mut self) {
+        for line in command::help() {
+            self.note(&line);
+        }
     }
 
     /// Returns true if there is a prompt.
@@ -238,21 +216,6 @@ impl Drop for Prompt {
             let _ = writeln!(io::stdout());
         }
     }
-}
-
-/// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
-/// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
-/// the mode before.
-fn keep_typed_ahead() -> io::Result<Termios> {
-    let before = tcgetattr(io::stdin())?;
-    let mut mode = before.clone();
-    mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
-    mode.input_modes -=
-        InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON;
-    mode.special_codes[SpecialCodeIndex::VMIN] = 1;
-    mode.special_codes[SpecialCodeIndex::VTIME] = 0;
-    tcsetattr(io::stdin(), OptionalActions::Drain, &mode)?;
-    Ok(before)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -294,47 +257,6 @@ fn write_line(line: Shown) -> io::Result<()> {
     }
 }
 
-fn read_prompt(
-    editor: &mut Editor<(), MemHistory>,
-    prompt: &str,
-    editing: &AtomicBool,
-    typed: &Sender<Typed>,
-) {
-    loop {
-        editing.store(true, Ordering::SeqCst);
-        let line = editor.readline(prompt);
-        editing.store(false, Ordering::SeqCst);
-        let inputs = match line {
-            Ok(text) => parse(&text),
-            Err(ReadlineError::Eof) => vec![Typed::Leave],
-            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
-            Err(error) => vec![Typed::Failed(error.to_string())],
-        };
-        for next in inputs {
-            let last = !matches!(next, Typed::Line(_) | Typed::Unknown(_));
-            if typed.send(next).is_err() || last {
-                return;
-            }
-        }
-    }
-}
-
-/// Parses input at the prompt, line by line: a terminal that marks pasted text passes it to the editor as one text with
-/// line breaks.
-fn parse(text: &str) -> Vec<Typed> {
-    text.split(['\n', '\r']).filter_map(parse_line).collect()
-}
-
-fn parse_line(line: &str) -> Option<Typed> {
-    match line.trim() {
-        "" => None,
-        "quit" | "/quit" => Some(Typed::Leave),
-        command if command.starts_with("//") => Some(Typed::Line(line.replacen("//", "/", 1))),
-        command if command.starts_with('/') => Some(Typed::Unknown(command.to_owned())),
-        _ => Some(Typed::Line(line.to_owned())),
-    }
-}
-
 /// Reads lines. Of a line that is longer than a message, only as much is kept as shows that.
 fn read_lines(typed: &Sender<Typed>) {
     let mut stdin = io::stdin().lock();
@@ -361,39 +283,5 @@ fn read_lines(typed: &Sender<Typed>) {
         if typed.send(next).is_err() || last {
             return;
         }
-    }
-}
-
-fn to_io(error: ReadlineError) -> io::Error {
-    match error {
-        ReadlineError::Io(error) => error,
-        error => io::Error::other(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slash_begins_a_command_unless_it_is_doubled() {
-        assert_eq!(parse_line("  "), None);
-        assert_eq!(parse_line(" quit "), Some(Typed::Leave));
-        assert_eq!(parse_line("/quit"), Some(Typed::Leave));
-        assert_eq!(parse_line("quit it"), Some(Typed::Line("quit it".into())));
-        assert_eq!(
-            parse_line("//etc is a path"),
-            Some(Typed::Line("/etc is a path".into()))
-        );
-        assert_eq!(parse_line("/help"), Some(Typed::Unknown("/help".into())));
-    }
-
-    #[test]
-    fn each_line_of_a_marked_paste_is_a_message() {
-        let line = |text: &str| Typed::Line(text.into());
-        assert_eq!(
-            parse("one\ntwo\n\nthree"),
-            [line("one"), line("two"), line("three")]
-        );
     }
 }

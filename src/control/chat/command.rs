@@ -1,0 +1,128 @@
+//! Input of a person in a chat: commands, and the lines that are none.
+//!
+//! Not their effects. Invariant: the list of `/help`, completion and the parser use the same table.
+
+/// Command of a person in a chat.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Command {
+    /// List the members.
+    Who,
+    /// List the commands.
+    Help,
+}
+
+/// Input of the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Typed {
+    /// Line to send. A piped one may be longer than a message.
+    Line(String),
+    /// Command.
+    Command(Command),
+    /// Command that does not exist, or that takes no arguments and has some.
+    Unknown(String),
+    /// `quit`, or the end of input at the prompt.
+    Leave,
+    /// End of piped input.
+    End,
+    /// Ctrl-C at the prompt, where the line editor takes the signal.
+    Interrupted,
+    /// The input cannot be read.
+    Failed(String),
+}
+
+/// Commands with their descriptions, in the order of `/help`.
+const COMMANDS: &[(&str, &str)] = &[
+    ("/who", "list the members"),
+    ("/help", "list the commands"),
+    ("/quit", "leave, as Ctrl-D does"),
+];
+
+/// Parses a line. `None` if it is blank.
+pub(super) fn parse(line: &str) -> Option<Typed> {
+    Some(match line.trim() {
+        "" => return None,
+        "quit" | "/quit" => Typed::Leave,
+        "/who" => Typed::Command(Command::Who),
+        "/help" => Typed::Command(Command::Help),
+        escaped if escaped.starts_with("//") => Typed::Line(line.replacen("//", "/", 1)),
+        command if command.starts_with('/') => Typed::Unknown(command.to_owned()),
+        _ => Typed::Line(line.to_owned()),
+    })
+}
+
+/// Returns the lines of `/help`.
+pub(super) fn help() -> impl Iterator<Item = String> {
+    let escape = ("//TEXT", "send /TEXT");
+    let lines = COMMANDS.iter().copied().chain([escape]);
+    lines.map(|(usage, description)| format!("{usage:<12} {description}"))
+}
+
+/// Returns the names of the commands that begin with `prefix`.
+pub(super) fn names(prefix: &str) -> impl Iterator<Item = &'static str> {
+    let names = COMMANDS
+        .iter()
+        .filter_map(|(usage, _)| usage.split(' ').next());
+    names.filter(move |name| name.starts_with(prefix))
+}
+
+/// Returns the hint to an unknown command.
+pub(super) fn hint(command: &str) -> String {
+    let word = command.split_whitespace().next().unwrap_or(command);
+    if names(word).any(|name| name == word) {
+        return format!("{word} takes nothing behind it; /help lists the commands");
+    }
+    // The command that shares the most leading characters, two of them at least: the slash and a letter.
+    let shared = |name: &&str| {
+        let pairs = name.chars().zip(word.chars());
+        pairs.take_while(|(a, b)| a == b).count()
+    };
+    match names("").max_by_key(shared).filter(|name| shared(name) > 1) {
+        Some(name) => format!("did you mean {name}? /help lists the commands"),
+        None => {
+            "/help lists the commands, and a line that begins with // is sent with one /".into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_begins_a_command_unless_it_is_doubled() {
+        let line = |text: &str| Some(Typed::Line(text.into()));
+        assert_eq!(parse("  "), None);
+        assert_eq!(parse(" quit "), Some(Typed::Leave));
+        assert_eq!(parse("/quit"), Some(Typed::Leave));
+        assert_eq!(parse("quit it"), line("quit it"));
+        assert_eq!(parse("//etc is a path"), line("/etc is a path"));
+        assert_eq!(parse("/who "), Some(Typed::Command(Command::Who)));
+        let unknown = |text: &str| Some(Typed::Unknown(text.into()));
+        assert_eq!(parse("/who me"), unknown("/who me"));
+        assert_eq!(parse("/hlep"), unknown("/hlep"));
+    }
+
+    #[test]
+    fn every_command_of_the_list_is_parsed() {
+        for name in names("") {
+            assert!(
+                !matches!(parse(name), Some(Typed::Line(_) | Typed::Unknown(_)) | None),
+                "{name}"
+            );
+        }
+        assert_eq!(help().count(), COMMANDS.len() + 1);
+    }
+
+    #[test]
+    fn a_hint_names_the_command_that_was_meant() {
+        assert_eq!(
+            hint("/hlep me"),
+            "did you mean /help? /help lists the commands"
+        );
+        assert_eq!(
+            hint("/who me"),
+            "/who takes nothing behind it; /help lists the commands"
+        );
+        assert!(hint("/etc/passwd").contains("begins with //"));
+    }
+}

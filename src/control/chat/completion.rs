@@ -1,0 +1,110 @@
+//! Completion at the prompt of a chat: of commands at the beginning of a line, and of the names of members.
+//!
+//! Not the list of members that a person sees. Invariant: only names without a character that has to be escaped are
+//! completed, so that a completed line shows what is sent.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::Validator;
+use rustyline::{Context, Helper};
+
+use super::command;
+use crate::escape;
+
+/// Names of the members, shared by the chat and its prompt.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Members(Arc<Mutex<BTreeSet<String>>>);
+
+impl Members {
+    /// Replaces all names.
+    pub(super) fn set(&self, names: &[String]) {
+        *self.names() = names.iter().cloned().collect();
+    }
+
+    /// Adds a name.
+    pub(super) fn add(&self, name: &str) {
+        self.names().insert(name.to_owned());
+    }
+
+    /// Removes a name.
+    pub(super) fn remove(&self, name: &str) {
+        self.names().remove(name);
+    }
+
+    /// Returns the names in ascending order.
+    pub(super) fn list(&self) -> Vec<String> {
+        self.names().iter().cloned().collect()
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the position of the word before the cursor and what may stand there.
+    fn candidates(&self, line: &str, cursor: usize) -> (usize, Vec<String>) {
+        let before = &line[..cursor];
+        let start = before.rfind(char::is_whitespace).map_or(0, |at| {
+            at + before[at..].chars().next().map_or(1, char::len_utf8)
+        });
+        let word = &before[start..];
+        if word.is_empty() {
+            return (start, Vec::new());
+        }
+        if start == 0 && word.starts_with('/') {
+            return (start, command::names(word).map(str::to_owned).collect());
+        }
+        let names = self.names();
+        let names = names.range(word.to_owned()..);
+        let names = names.take_while(|name| name.starts_with(word));
+        let names = names.filter(|name| escape::is_clean(name));
+        (start, names.cloned().collect())
+    }
+}
+
+impl Completer for Members {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(self.candidates(line, pos))
+    }
+}
+
+impl Hinter for Members {
+    type Hint = String;
+}
+
+impl Highlighter for Members {}
+impl Validator for Members {}
+impl Helper for Members {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_completed_first_and_names_anywhere() {
+        let members = Members::default();
+        members.set(&["ann(owner)".into(), "anna".into(), "bob".into()]);
+        members.add("an\u{202e}x");
+        members.add("ännchen");
+        members.remove("bob");
+        let candidates = |line: &str| members.candidates(line, line.len());
+        let found = |start, names: &[&str]| (start, names.iter().map(|&n| n.to_owned()).collect());
+        assert_eq!(candidates("/w"), found(0, &["/who"]));
+        assert_eq!(candidates("a /w"), found(2, &[]));
+        assert_eq!(candidates("an"), found(0, &["ann(owner)", "anna"]));
+        assert_eq!(candidates("hi\u{3000}anna"), found(5, &["anna"]));
+        assert_eq!(candidates("so ä"), found(3, &["ännchen"]));
+        assert_eq!(candidates("b"), found(0, &[]));
+        assert_eq!(candidates("hello "), found(6, &[]));
+    }
+}

@@ -1,0 +1,117 @@
+//! Messages and news of a chat as they are shown, and the list of its members.
+//!
+//! Not the screen. Invariant: what a peer wrote is escaped before it is shown.
+
+use super::{ChatLoop, Format};
+use crate::escape;
+use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
+use crate::message::{Reply, to_line};
+
+impl ChatLoop<'_> {
+    /// Shows what was heard.
+    pub(super) fn show(&mut self, reply: Reply) {
+        self.update_members(&reply);
+        if self.options.format == Format::Json {
+            let line = to_line(&reply);
+            let line = String::from_utf8_lossy(line.trim_ascii_end());
+            if self.screen.show(&escape::json(&line)).is_err() {
+                self.leave();
+            }
+            return;
+        }
+        match reply {
+            // A script gets the messages, not the news about members.
+            Reply::Joined { name: me, members } if self.screen.is_terminal() => {
+                let others = list(&members);
+                let (me, label) = (name(&me), &self.label);
+                self.screen
+                    .note(&format!("you are {me} at {label}; also here: {others}"));
+            }
+            Reply::Said {
+                from,
+                text,
+                unverified,
+            } => {
+                let mark = if unverified { " (unverified)" } else { "" };
+                let text = escape::message(text.as_bytes(), CHAT_TEXT);
+                let line = format!("{}{mark}: {text}", name(&from));
+                if self.screen.show(&line).is_err() {
+                    self.leave();
+                }
+            }
+            Reply::Came { name: who } if self.screen.is_terminal() => {
+                self.screen.note(&format!("{} came", name(&who)));
+            }
+            Reply::Left { name: who } if self.screen.is_terminal() => {
+                self.screen.note(&format!("{} left", name(&who)));
+            }
+            Reply::Missed { messages } => {
+                self.screen
+                    .note(&format!("{messages} messages missed: they came too fast"));
+            }
+            Reply::Joined { .. }
+            | Reply::Came { .. }
+            | Reply::Left { .. }
+            | Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Exit { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Denied {}
+            | Reply::Done {}
+            | Reply::NoJob {}
+            | Reply::Unsupported { .. } => {}
+        }
+    }
+
+    /// Tracks the members.
+    fn update_members(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Joined { name, members } => {
+                self.own_name = Some(name.clone());
+                self.members.set(members);
+            }
+            Reply::Came { name } => self.members.add(name),
+            Reply::Left { name } => self.members.remove(name),
+            Reply::Said { .. }
+            | Reply::Missed { .. }
+            | Reply::Accepted { .. }
+            | Reply::Started { .. }
+            | Reply::Exit { .. }
+            | Reply::Jobs { .. }
+            | Reply::Pong { .. }
+            | Reply::Registered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Denied {}
+            | Reply::Done {}
+            | Reply::NoJob {}
+            | Reply::Unsupported { .. } => {}
+        }
+    }
+
+    /// Lists the members.
+    pub(super) fn who(&mut self) {
+        let others = list(&self.members.list());
+        let words = match &self.own_name {
+            Some(me) => format!("you are {}; also here: {others}", name(me)),
+            None => format!("not in the chat of {} yet", self.label),
+        };
+        self.screen.note(&words);
+    }
+}
+
+/// Returns a name, escaped.
+fn name(name: &str) -> String {
+    escape::message(name.as_bytes(), MEMBER_NAME).into_owned()
+}
+
+/// Returns a list of names, escaped.
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nobody else".to_owned();
+    }
+    let names: Vec<_> = names.iter().map(|member| name(member)).collect();
+    names.join(", ")
+}

@@ -1,0 +1,148 @@
+//! Prompt of a chat: the line editor, its history, and the mode of the terminal.
+//!
+//! Not what is shown above it. Invariant: a line is passed on in the order in which it was typed, each once.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Sender;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+
+use super::command::{self, Typed};
+use super::completion::Members;
+use super::line_history::LineHistory;
+use crate::control::limits;
+
+/// Settings of a prompt.
+pub(super) struct PromptOptions {
+    /// Text before the line.
+    pub(super) prompt: &'static str,
+    /// Names that are completed.
+    pub(super) members: Members,
+    /// File of the lines typed before.
+    pub(super) history: PathBuf,
+}
+
+/// Line editor with its history.
+pub(super) struct LineEditor {
+    editor: Editor<Members, MemHistory>,
+    history: LineHistory,
+    prompt: &'static str,
+}
+
+/// Opens a line editor, and the printer that writes above it.
+///
+/// # Errors
+/// If the terminal cannot be used.
+pub(super) fn open_editor(
+    options: PromptOptions,
+) -> io::Result<(LineEditor, impl ExternalPrinter + Send)> {
+    let config = Config::builder()
+        // Each line of a pasted text is a message.
+        .bracketed_paste(false)
+        .completion_type(CompletionType::List)
+        .max_history_size(limits::CHAT_HISTORY_LINES)
+        .map_err(to_io)?
+        // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
+        .enable_signals(true)
+        .build();
+    let memory = MemHistory::with_config(&config);
+    let mut editor = Editor::with_history(config, memory).map_err(to_io)?;
+    editor.set_helper(Some(options.members));
+    let history = LineHistory::new(options.history);
+    for line in history.load() {
+        editor.add_history_entry(line).map_err(to_io)?;
+    }
+    let printer = editor.create_external_printer().map_err(to_io)?;
+    let editor = LineEditor {
+        editor,
+        history,
+        prompt: options.prompt,
+    };
+    Ok((editor, printer))
+}
+
+/// Reads lines until the end of input, an interruption or an error.
+pub(super) fn read_prompt(editor: &mut LineEditor, editing: &AtomicBool, typed: &Sender<Typed>) {
+    loop {
+        editing.store(true, Ordering::SeqCst);
+        let line = editor.editor.readline(editor.prompt);
+        editing.store(false, Ordering::SeqCst);
+        let inputs = match line {
+            Ok(text) => {
+                editor.remember(&text);
+                parse(&text)
+            }
+            Err(ReadlineError::Eof) => vec![Typed::Leave],
+            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
+            Err(error) => vec![Typed::Failed(error.to_string())],
+        };
+        for next in inputs {
+            let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
+            if typed.send(next).is_err() || last {
+                return;
+            }
+        }
+    }
+}
+
+impl LineEditor {
+    /// Adds what was typed to the history, line by line.
+    fn remember(&mut self, text: &str) {
+        for line in text.split(['\n', '\r']) {
+            // False for a blank line and a repeated one.
+            if self.editor.add_history_entry(line).unwrap_or(false) && !line.trim().is_empty() {
+                self.history.add(line);
+            }
+        }
+    }
+}
+
+/// Parses input at the prompt, line by line: a terminal that marks pasted text passes it to the editor as one text with
+/// line breaks.
+fn parse(text: &str) -> Vec<Typed> {
+    let lines = text.split(['\n', '\r']);
+    lines.filter_map(command::parse).collect()
+}
+
+/// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
+/// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
+/// the mode before.
+pub(super) fn keep_typed_ahead() -> io::Result<Termios> {
+    let before = tcgetattr(io::stdin())?;
+    let mut mode = before.clone();
+    mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+    mode.input_modes -=
+        InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON;
+    mode.special_codes[SpecialCodeIndex::VMIN] = 1;
+    mode.special_codes[SpecialCodeIndex::VTIME] = 0;
+    tcsetattr(io::stdin(), OptionalActions::Drain, &mode)?;
+    Ok(before)
+}
+
+pub(super) fn to_io(error: ReadlineError) -> io::Error {
+    match error {
+        ReadlineError::Io(error) => error,
+        error => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_a_marked_paste_is_a_message() {
+        let line = |text: &str| Typed::Line(text.into());
+        assert_eq!(
+            parse("one\ntwo\n\nthree"),
+            [line("one"), line("two"), line("three")]
+        );
+    }
+}
