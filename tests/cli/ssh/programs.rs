@@ -64,6 +64,29 @@ fn rsync_copies_a_tree_there_and_back() {
 }
 
 #[test]
+fn an_error_of_the_other_rsync_is_shown_and_leaves_no_command_behind() {
+    if !has("rsync") {
+        return;
+    }
+    let ssh = with_tree();
+    let udpctl = env!("CARGO_BIN_EXE_udpctl");
+    // rsync ends its ssh as soon as it has read of the error.
+    runs(
+        &ssh,
+        &format!(
+            "for n in 1 2 3 4 5; do
+               rsync -a -e '{udpctl} ssh -p '$PORT tree/ 127.0.0.1:$PWD/no/such/ >said 2>&1 && exit 1
+               tries=0
+               until grep -q 'mkdir .*/no/such.* failed' said; do
+                 tries=$((tries + 1)); test $tries -lt 600 || exit 1; sleep 0.1
+               done
+               ! grep udpctl: said || exit 1
+             done"
+        ),
+    );
+}
+
+#[test]
 fn scp_copies_by_either_protocol() {
     if !has("scp") || !has_sftp_server() {
         return;

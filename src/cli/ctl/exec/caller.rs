@@ -25,6 +25,8 @@ pub struct Caller {
     pub escape: Escape,
     /// Command line that comes back to a command on a terminal.
     pub way_back: &'static str,
+    /// Signals that cancel the command as SIGTERM does, without words, as a program sends them that needs the result no more.
+    pub dismissal: &'static [i32],
 }
 
 impl Default for Caller {
@@ -35,6 +37,7 @@ impl Default for Caller {
             background: None,
             escape: Escape::default(),
             way_back: ATTACH,
+            dismissal: &[],
         }
     }
 }

@@ -261,7 +261,7 @@ fn run_on(
     let signals = if has_terminal(args) {
         signals::catch_with_terminal(&args.forward)?
     } else {
-        signals::catch(&args.forward)?
+        signals::catch(&[&args.forward, args.caller.dismissal].concat())?
     };
     // Before the requests are in the journal: without these files, none is made.
     let (files, job_log) = (args.output.files()?, args.output.job_log()?);

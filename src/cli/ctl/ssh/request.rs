@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdin};
 
 use anyhow::{Context as _, Result, bail};
+use signal_hook::consts::SIGUSR1;
 
 use super::command_line::CommandLine;
 use super::options::{LogLevel, Options, RequestTty, SessionType};
@@ -51,6 +52,8 @@ impl Request {
         exec.user.clone_from(&options.user);
         exec.env = environment(options);
         exec.verbose = options.log_level == Some(LogLevel::Verbose);
+        // rsync sends it to its ssh when it has read an error from the other side, whose words may be on their way.
+        exec.caller.dismissal = &[SIGUSR1];
         exec.caller.is_quiet = options.log_level == Some(LogLevel::Quiet);
         exec.caller.escape = options.escape.unwrap_or_default();
         exec.caller.family = options.family.unwrap_or_default();

@@ -40,12 +40,16 @@ impl Run<'_> {
             }
             return false;
         }
+        // A terminal has to be restored at once.
+        let is_dismissed = signal == Signal::USR1.as_raw() && self.terminal.console.is_none();
         let is_canceled = match Signal::from_named_raw(signal) {
             Some(Signal::INT | Signal::TERM) => true,
             Some(Signal::HUP) => !self.has_kept(),
+            Some(Signal::USR1) => is_dismissed,
             _ => false,
         };
         if self.finish.interruption.is_none() && is_canceled {
+            self.quiet |= is_dismissed;
             let words = self.words_of_interruption();
             self.say(&words);
             self.interrupt(Interruption::Signal(signal));
