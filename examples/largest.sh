@@ -6,4 +6,4 @@ set -eu
 
 folder=${1:?a folder}
 count=${2:-10}
-find "$folder" -xdev -type f -printf '%s\t%p\n' | sort -rn | head -n "$count"
+find "$folder" -xdev -type f -printf '%s %p\n' | sort -rn | head -n "$count"
