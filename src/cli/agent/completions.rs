@@ -9,6 +9,7 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions ~/.config/fish/completions
   udpagent completions bash >~/.local/share/bash-completion/completions/udpagent
   udpagent completions zsh >/usr/local/share/zsh/site-functions/_udpagent
   udpagent completions fish >~/.config/fish/completions/udpagent.fish";

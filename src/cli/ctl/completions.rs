@@ -10,6 +10,7 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions ~/.config/fish/completions
   udpctl completions bash >~/.local/share/bash-completion/completions/udpctl
   udpctl completions zsh >/usr/local/share/zsh/site-functions/_udpctl
   udpctl completions fish >~/.config/fish/completions/udpctl.fish";

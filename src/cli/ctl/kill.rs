@@ -26,8 +26,8 @@ Examples:
   udpctl kill -9 web1 3f2a
   udpctl kill --signal HUP web1 web2
   udpctl kill --all web1 3f2a
-  udpctl kill 'web[01-40]' 3f2a
-  udpctl kill -g web -x web13 --job 3f2a";
+  udpctl kill 'web[01-40]'
+  udpctl kill -g web -x web13";
 
 /// `udpctl kill`
 #[derive(Args, Debug)]

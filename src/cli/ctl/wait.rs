@@ -18,7 +18,7 @@ Examples:
   udpctl wait web1
   udpctl wait web1 3f2a && echo done
   udpctl wait 'web[01-40]'
-  udpctl wait -g web --job 3f2a";
+  udpctl wait -g web -x web13";
 
 /// `udpctl wait`
 #[derive(Args, Debug)]
