@@ -30,6 +30,8 @@ pub enum Fault {
     Name,
     /// A directory was moved while it was copied.
     Moved,
+    /// The directory to write to is not there.
+    NoDirectory,
     /// A fault of a newer version.
     Unknown(u32),
 }
@@ -52,6 +54,7 @@ impl Fault {
             Self::NotDirectory => OWN + 6,
             Self::Name => OWN + 7,
             Self::Moved => OWN + 8,
+            Self::NoDirectory => OWN + 9,
         }
     }
 
@@ -71,6 +74,7 @@ impl Fault {
             6 => Self::NotDirectory,
             7 => Self::Name,
             8 => Self::Moved,
+            9 => Self::NoDirectory,
             _ => Self::Unknown(code),
         }
     }
@@ -100,6 +104,7 @@ impl fmt::Display for Fault {
             Self::NotDirectory => "Not a directory",
             Self::Name => "not a name of a file",
             Self::Moved => "a directory was moved while it was copied",
+            Self::NoDirectory => "no such directory; make it first",
             Self::Unknown(code) => return write!(f, "error {code}"),
         })
     }

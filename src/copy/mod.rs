@@ -42,7 +42,7 @@ pub use frame::{Counts, Violation};
 pub use library::Library;
 pub use name::Name;
 pub use partial::PREFIX;
-pub use receiver::{Destination, Receiver};
+pub use receiver::{Destination, OpenError, Receiver};
 pub use report::{Report, Side};
 pub use requested::Requested;
 pub use scope::Scope;

@@ -7,7 +7,7 @@
 mod files;
 mod items;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use rustix::fs::OFlags;
@@ -34,6 +34,15 @@ pub struct Destination<'a> {
     pub path: &'a Path,
     /// True if it has to be a directory that is there.
     pub is_directory: bool,
+}
+
+/// Reason why a destination cannot be opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenError {
+    /// The destination, or the directory above it that is not there.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
 }
 
 /// Directory that is being received.
@@ -70,8 +79,8 @@ pub struct Receiver {
     nest: Nest,
     /// New name of the only item at the top.
     rename: Option<Name>,
-    /// True if that item may be something else than a directory.
-    takes_files: bool,
+    /// Fault of a file in its place, if it has to be a directory.
+    fault_of_file: Option<Fault>,
     /// True once an item has taken it.
     is_renamed: bool,
     levels: Vec<Level>,
@@ -107,23 +116,42 @@ impl Receiver {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn open(destination: &Destination<'_>, preserve: bool) -> Result<Self, Fault> {
+    pub fn open(destination: &Destination<'_>, preserve: bool) -> Result<Self, OpenError> {
         let Destination {
             scope,
             path,
             is_directory,
         } = *destination;
         let shown = path.as_os_str().as_encoded_bytes();
-        let is_missing = |fault| fault == Errno::NOENT.into() || fault == Errno::NOTDIR.into();
+        let (absent, file) = (Errno::NOENT.into(), Errno::NOTDIR.into());
+        let error = |path: &Path, fault| OpenError {
+            path: path.to_owned(),
+            fault: if fault == absent {
+                Fault::NoDirectory
+            } else {
+                fault
+            },
+        };
+        let mut fault_of_file = None;
         let (top, rename, path) = match scope.directory(path, OFlags::PATH) {
             Ok(top) => (top, None, shown.to_vec()),
-            Err(fault) if is_missing(fault) && !is_directory => {
-                let (top, name) = scope.parent(path)?;
+            Err(fault) if (fault == absent || fault == file) && !is_directory => {
                 let above = path.parent().unwrap_or(Path::new(""));
+                let (top, name) = scope.parent(path).map_err(|fault| {
+                    let is_above = fault == absent && !above.as_os_str().is_empty();
+                    error(if is_above { above } else { path }, fault)
+                })?;
+                if shown.ends_with(b"/") {
+                    fault_of_file = Some(if fault == absent {
+                        Fault::NoDirectory
+                    } else {
+                        Fault::NotDirectory
+                    });
+                }
                 let above = above.as_os_str().as_encoded_bytes().to_vec();
                 (top, Some(name), above)
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => return Err(error(path, fault)),
         };
         Ok(Self {
             writing: Writing {
@@ -132,7 +160,7 @@ impl Receiver {
             },
             nest: Nest::new(top),
             rename,
-            takes_files: !shown.ends_with(b"/"),
+            fault_of_file,
             is_renamed: false,
             levels: Vec::new(),
             ignored: 0,
@@ -176,9 +204,10 @@ impl Receiver {
 
     /// Returns the reply that a destination cannot be opened.
     #[must_use]
-    pub fn refusal(destination: &Destination<'_>, fault: Fault) -> Bytes {
+    pub fn refusal(error: &OpenError) -> Bytes {
         let mut replies = BytesMut::new();
-        let path = destination.path.as_os_str().as_encoded_bytes().to_vec();
+        let path = error.path.as_os_str().as_encoded_bytes().to_vec();
+        let fault = error.fault;
         FromReceiver::Refused { fault, path }.put(&mut replies);
         replies.freeze()
     }
@@ -362,10 +391,13 @@ impl Receiver {
             && self.levels.is_empty()
             && std::mem::replace(&mut self.is_renamed, true);
         let is_file = self.rename.is_some() && self.levels.is_empty() && !is_directory;
-        if is_second || is_file && !self.takes_files {
+        if is_second {
             return Err(Fault::NotDirectory);
         }
-        Ok(name)
+        match self.fault_of_file {
+            Some(fault) if is_file => Err(fault),
+            _ => Ok(name),
+        }
     }
 
     /// Reports that the item at the present path was not written.

@@ -48,8 +48,8 @@ pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<bool, Broken> {
             };
             match Receiver::open(&destination, *preserve) {
                 Ok(receiver) => receive(receiver, input, output),
-                Err(fault) => {
-                    let refusal = Receiver::refusal(&destination, fault);
+                Err(error) => {
+                    let refusal = Receiver::refusal(&error);
                     io::Write::write_all(&mut &output, &refusal)?;
                     Ok(false)
                 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{FailedItem, HostResult, Plan};
 use crate::copy::{
-    Destination, Fault, Library, Pulled, Receiver, Report, Scope, Sender, Side, Violation,
+    Destination, Library, OpenError, Pulled, Receiver, Report, Scope, Sender, Side, Violation,
 };
 
 /// Side of a copy.
@@ -42,13 +42,13 @@ impl HostCopy {
     /// Begins the copy of a task. `is_counted`: a host that sends is asked for the number of bytes.
     ///
     /// # Errors
-    /// If the destination cannot be opened: its path, and why.
+    /// If the destination cannot be opened.
     pub(super) fn begin(
         plan: &Plan,
         index: usize,
         library: &Rc<Library>,
         is_counted: bool,
-    ) -> Result<Self, (Vec<u8>, Fault)> {
+    ) -> Result<Self, OpenError> {
         let engine = match plan {
             Plan::Send { .. } => {
                 let sources = plan.sources().expect("of a copy to hosts");
@@ -65,8 +65,7 @@ impl HostCopy {
                     path: &to.path,
                     is_directory: to.is_directory,
                 };
-                let receiver = Receiver::open(&destination, *preserve)
-                    .map_err(|fault| (to.path.as_os_str().as_encoded_bytes().to_vec(), fault))?;
+                let receiver = Receiver::open(&destination, *preserve)?;
                 let mut receiver = receiver.with_requested(requested.clone());
                 if is_counted {
                     receiver = receiver.with_total();

@@ -206,8 +206,8 @@ impl Worker {
             Ok(copy) => {
                 self.copies.insert(attempt, copy);
             }
-            Err((path, fault)) => {
-                let line = format!("{}: {fault}", shown(&path));
+            Err(error) => {
+                let line = line(error.path.as_os_str().as_encoded_bytes(), error.fault);
                 self.tell(ExchangeEvent::Note(None, line));
                 self.tell(ExchangeEvent::Failed(attempt));
             }

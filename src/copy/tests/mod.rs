@@ -54,7 +54,7 @@ impl Area {
         self.try_receiver(path, preserve).unwrap()
     }
 
-    fn try_receiver(&self, path: &str, preserve: bool) -> Result<Receiver, Fault> {
+    fn try_receiver(&self, path: &str, preserve: bool) -> Result<Receiver, OpenError> {
         let path = &self.at(path);
         let destination = Destination {
             scope: &Scope::Everywhere,

@@ -34,28 +34,43 @@ fn a_file_needs_a_directory_where_the_path_says_so() {
     let area = Area::new();
     area.write("from/f", "f");
     area.write("from/g", "g");
-    let words = "Not a directory";
-    let both = |name: &str| {
+    let both = |name: &str, words: &str| {
         [
             format!("There {name}: {words}"),
             format!("Here {name}: {words}"),
         ]
     };
-    assert_eq!(copy(&area, &["from/f"], "to/none/"), both("none"));
+    assert_eq!(
+        copy(&area, &["from/f"], "to/none/"),
+        both("none", "no such directory; make it first")
+    );
+    area.write("to/file", "kept");
+    let words = "Not a directory";
+    assert_eq!(copy(&area, &["from/f"], "to/file/"), both("file", words));
+    assert_eq!(area.read("to/file"), b"kept");
     // Without a caller that asks for a directory, the second would replace the first.
-    assert_eq!(copy(&area, &["from/f", "from/g"], "to/one"), both("one"));
+    assert_eq!(
+        copy(&area, &["from/f", "from/g"], "to/one"),
+        both("one", words)
+    );
     assert_eq!(area.read("to/one"), b"f");
-    let missing = Fault::from(rustix::io::Errno::NOENT);
+    let missing = |path: &str| OpenError {
+        path: area.at(path),
+        fault: Fault::NoDirectory,
+    };
     assert_eq!(
         area.try_receiver("to/no/where", false).map(drop),
-        Err(missing)
+        Err(missing("to/no"))
     );
     let destination = Destination {
         scope: &Scope::Everywhere,
         path: &area.at("to/two"),
         is_directory: true,
     };
-    assert_eq!(Receiver::open(&destination, false).map(drop), Err(missing));
+    assert_eq!(
+        Receiver::open(&destination, false).map(drop),
+        Err(missing("to/two"))
+    );
 }
 
 #[test]
@@ -99,7 +114,9 @@ fn a_scope_bounds_both_sides() {
             is_directory: false,
         };
         assert_eq!(
-            Receiver::open(&destination, false).map(drop),
+            Receiver::open(&destination, false)
+                .map_err(|error| error.fault)
+                .map(drop),
             Err(Fault::Policy),
             "{path}"
         );

@@ -117,7 +117,7 @@ fn what_is_wrong_here_is_found_before_a_host_is_contacted() {
         ),
         (
             &["cp", "192.0.2.1:x", "no/where"],
-            "no/where: No such file or directory",
+            "no: no such directory; make it first",
             255,
         ),
         (
@@ -162,6 +162,38 @@ fn what_is_wrong_here_is_found_before_a_host_is_contacted() {
             .status(status)
             .run();
     }
+}
+
+#[test]
+fn a_directory_of_the_host_that_is_not_there_is_named() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    for name in ["f", "g"] {
+        fs::write(user.path(name), name).unwrap();
+    }
+    fs::create_dir(user.path("d")).unwrap();
+    let to = user.path("there").display().to_string();
+    for (args, path) in [
+        (&["f"][..], "/"),
+        (&["f"], "/new"),
+        (&["f"], "/new/"),
+        (&["f", "g"], ""),
+        (&["-r", "d"], "/new"),
+    ] {
+        let place = format!("{target}:{to}{path}");
+        user.udpctl(["cp"].iter().chain(args).chain([&&*place]))
+            .stderr(format!(
+                "udpctl: {target}: {to}: no such directory; make it first\n"
+            ))
+            .status(1)
+            .run();
+    }
+    assert!(!user.path("there").exists());
+    // A directory may be the new one.
+    user.udpctl(["cp", "-r", "d", &format!("{target}:{to}/")])
+        .run();
+    assert!(user.path("there").is_dir());
 }
 
 #[test]

@@ -249,8 +249,8 @@ fn destination(
         path: &path,
         is_directory: is_directory || is_one_of_several,
     };
-    if let Err(fault) = Receiver::open(&destination, false) {
-        bail!("{}: {fault}", path.display());
+    if let Err(error) = Receiver::open(&destination, false) {
+        bail!("{}: {}", error.path.display(), error.fault);
     }
     let is_directory = destination.is_directory;
     Ok(ReceiveTo { path, is_directory })
