@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Agent, Child, User, eventually};
+use crate::harness::{Agent, Child, Test, User, eventually};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -104,6 +104,38 @@ fn a_signal_reaches_the_job_of_every_host_and_wait_reports_each() {
         &[ended(first), ended(second)],
         &["0 ok, 2 failed of 2", &format!("failed: {}", pair.set())],
     );
+}
+
+#[test]
+fn the_examples_of_the_manual_kill_the_jobs_of_a_group() {
+    let pair = Pair::new();
+    let groups = format!("[groups]\nweb = \"{}\"\n", pair.set());
+    pair.user.write("config/udpctl/hosts.toml", &groups);
+    let page = include_str!("../../man/udpctl.1").replace("\\-", "-");
+    let blocks = page
+        .split(".nf\n")
+        .filter_map(|rest| Some(rest.split_once(".fi\n")?.0));
+    let blocks: Vec<&str> = blocks
+        .filter(|block| block.contains("udpctl kill -g") && block.contains("udpctl wait -g"))
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_udpctl")).parent();
+    // In the second one, the job of the first is listed, too.
+    for block in blocks {
+        let mut command = pair.user.command("sh");
+        let path = format!("{}:/usr/bin:/bin", programs.unwrap().display());
+        command.args(["-c", block]).env("PATH", path);
+        let outcome = Test::new(command).outcome();
+        assert_eq!(outcome.status, 3, "{block}{}", outcome.stderr);
+        for line in ["2 ok of 2 in ", "0 ok, 2 stopped of 2 in "] {
+            let is_summary = |shown: &str| shown.starts_with(line);
+            assert!(
+                outcome.stderr.lines().any(is_summary),
+                "{block}{}",
+                outcome.stderr
+            );
+        }
+    }
 }
 
 #[test]
