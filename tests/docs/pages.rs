@@ -141,6 +141,45 @@ fn the_first_command_of_the_readme_runs() {
     );
 }
 
+/// The completions of the README, of both helps and of the page are stored in the home of an account that has no directories.
+#[test]
+fn the_completions_that_are_shown_are_stored_in_a_new_account() {
+    let programs = Path::new(env!("CARGO_BIN_EXE_udpctl")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(str::trim);
+        let shown = lines.filter(|line| {
+            line.starts_with("mkdir -p ~/")
+                || line.contains(" completions ") && line.contains(">~/")
+        });
+        shown.map(str::to_owned).collect()
+    };
+    let help = |program: &str| {
+        let mut command = Command::new(program);
+        let output = command.args(["completions", "--help"]).output().unwrap();
+        lines(&String::from_utf8(output.stdout).unwrap())
+    };
+    let page = fs::read_to_string(root().join("src/cli/man/udpctl-description.roff")).unwrap();
+    let page = page.replace("\\-", "-").replace("\\(ti", "~");
+    for (lines, files) in [
+        (lines(&readme().join("\n")), 1),
+        (help(env!("CARGO_BIN_EXE_udpctl")), 2),
+        (help(env!("CARGO_BIN_EXE_udpagent")), 2),
+        (lines(&page), 2),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let output = Command::new("sh")
+            .args(["-ec", &lines.join("\n")])
+            .env("HOME", home.path())
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{lines:?}: {stderr}");
+        assert_eq!(lines.len(), files + 1, "{lines:?}");
+    }
+}
+
 /// An agent of its own for a test, ended when dropped.
 struct Agent {
     process: Child,
