@@ -340,6 +340,60 @@ fn a_long_command_is_listed_with_an_ellipsis() {
 }
 
 #[test]
+fn a_job_that_runs_is_meant_before_those_that_have_ended() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let detached = |argv: &[&str]| {
+        let line = ["exec", &target, "--detach", "--"];
+        user.udpctl([&line[..], argv].concat()).outcome().stdout
+    };
+    let id = |printed: &[u8]| {
+        String::from_utf8(printed.to_vec())
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let (first, second) = (id(&detached(&["true"])), id(&detached(&["false"])));
+    eventually("both have ended", || {
+        let listed = user.udpctl(["jobs", &target]).outcome().stdout;
+        !String::from_utf8(listed).unwrap().contains("running")
+    });
+    let named = [(&second, "false"), (&first, "true")].map(|(id, command)| {
+        // The prefix is longer for ids that begin alike.
+        format!("{} ({command}, ended)", &id[..8])
+    });
+    user.udpctl(["wait", &target])
+        .stderr(format!(
+            "udpctl: {target}: 2 jobs could be meant: {}\n",
+            named.join(", ")
+        ))
+        .status(255)
+        .run();
+    detached(&["sleep", "600"]);
+    user.udpctl(["kill", &target]).run();
+    eventually("it has ended", || agent.jobs().left().is_empty());
+}
+
+#[test]
+fn nothing_is_sent_if_the_last_word_is_neither_a_host_nor_a_job() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.udpctl(["exec", &target, "--detach", "--", "sleep", "600"])
+        .outcome();
+    for verb in ["kill", "wait"] {
+        let outcome = user.udpctl([verb, &target, "3f2o.invalid"]).outcome();
+        let told = "udpctl: \"3f2o.invalid\" is neither a host nor the beginning of a request id, and nothing was \
+                    sent: cannot resolve \"3f2o.invalid\"";
+        assert!(outcome.stderr.starts_with(told), "{}", outcome.stderr);
+        assert_eq!((outcome.status, &outcome.stdout[..]), (2, &b""[..]));
+    }
+    assert_eq!(agent.jobs().left().len(), 1);
+    user.udpctl(["kill", &target]).run();
+}
+
+#[test]
 fn jobs_that_could_be_meant_are_named() {
     let user = User::new();
     let agent = user.agent();

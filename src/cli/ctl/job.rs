@@ -25,7 +25,7 @@ use crate::control::queries::{Conditions, run_queries_until};
 use crate::control::query::Question;
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::{JobView, Outcome, Reply, Request, RequestId};
+use crate::message::{JobState, JobView, Outcome, Reply, Request, RequestId};
 use crate::net::Target;
 
 /// A job and its agent, as typed.
@@ -34,7 +34,7 @@ pub struct JobArgs {
     /// Agent: HOST, HOST:PORT or [IPv6]:PORT; the default port is 7000
     #[arg(value_name = "TARGET", required_unless_present = "run", add = ArgValueCompleter::new(candidates::host))]
     pub target: Option<Target>,
-    /// Request id or a unique prefix of it [default: the only job of this key]
+    /// Request id or a unique prefix of it [default: the only job of this key that runs, or the only one]
     #[arg(value_name = "JOB", add = ArgValueCompleter::new(candidates::job))]
     pub job: Option<JobPrefix>,
     /// Look for the job among those of all keys; needs "admin" in the line of your key, or the agent's own user
@@ -92,7 +92,12 @@ impl<'a> Wanted<'a> {
         let matching = jobs
             .iter()
             .filter(|job| job.id.to_string().starts_with(self.prefix));
-        match matching.collect::<Vec<_>>()[..] {
+        let mut matching: Vec<_> = matching.collect();
+        // Results are kept for a while; who names no job means one that runs.
+        if self.prefix.is_empty() && matching.iter().any(|job| is_running(job)) {
+            matching.retain(|job| is_running(job));
+        }
+        match matching[..] {
             [job] => Ok((job.id, job.key)),
             [] => Err(format!(
                 "no such job; \"udpctl jobs {label}\" lists the jobs"
@@ -102,15 +107,20 @@ impl<'a> Wanted<'a> {
     }
 }
 
+const fn is_running(job: &JobView) -> bool {
+    matches!(job.state, JobState::Running {})
+}
+
 /// Returns the message about several jobs that could be meant, the newest of which are named.
 fn ambiguous(label: &str, jobs: &[&JobView]) -> String {
     let (count, older) = (jobs.len(), jobs.len().saturating_sub(CANDIDATES));
     let named = jobs[older..].iter().rev().map(|job| {
         let id = job.id.to_string();
         format!(
-            "{} ({})",
+            "{} ({}{})",
             &id[..unique(&id, jobs)],
-            command_line(job, CANDIDATE)
+            command_line(job, CANDIDATE),
+            if is_running(job) { "" } else { ", ended" }
         )
     });
     let named = named.collect::<Vec<_>>().join(", ");

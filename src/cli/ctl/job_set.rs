@@ -26,6 +26,7 @@ use crate::control::targets::{Expression, ParseExpressionError, TargetsError};
 use crate::crypto::PublicKey;
 use crate::message::status::USAGE;
 use crate::message::{Reply, Request, RequestId};
+use crate::net::Target;
 
 /// One job on each host of a set, as typed.
 #[derive(Args, Debug)]
@@ -38,7 +39,7 @@ pub struct JobSetArgs {
     )]
     pub words: Vec<Word>,
     /// Choose the job by its request id or a unique prefix of it, looked for on each host [default: the only job of
-    /// this key]
+    /// this key that runs, or the only one]
     #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(candidates::job))]
     pub job: Option<JobPrefix>,
     /// Further hosts.
@@ -99,6 +100,10 @@ impl JobSetArgs {
         let sets: Result<Vec<Expression>, _> = words.iter().map(|word| word.set.clone()).collect();
         let mut context = Context::new()?;
         let targets = context.targets(&sets.map_err(TargetsError::Set)?, &self.hosts)?;
+        if let Some(fault) = self.mistyped_job(&targets) {
+            note(&format!("udpctl: {fault}"));
+            return Ok(USAGE);
+        }
         let result = Fleet::open(&mut context, &targets).map(|mut fleet| {
             let jobs = self.find(&mut fleet, job);
             ask(fleet, jobs)
@@ -125,6 +130,23 @@ impl JobSetArgs {
                 "with -w, -g, -a or --hostfile, the job is written as --job JOB: udpctl {verb} -w SET --job JOB"
             )
         })
+    }
+
+    /// Returns the fault of a last word that is neither a job nor the name of a host that is found: a mistyped job, whose
+    /// command line would be about the only job of each host before it.
+    fn mistyped_job(&self, targets: &[Target]) -> Option<String> {
+        let word = self.words.last().filter(|_| self.words.len() > 1)?;
+        if word.job.is_some() || self.job.is_some() {
+            return None;
+        }
+        let target = targets
+            .last()
+            .filter(|target| target.label() == word.text)?;
+        let error = target.resolve().err()?;
+        Some(format!(
+            "\"{}\" is neither a host nor the beginning of a request id, and nothing was sent: {error}",
+            word.text
+        ))
     }
 
     /// Returns the job of each host. A host without it is reported and counted.
