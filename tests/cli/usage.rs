@@ -188,7 +188,7 @@ fn a_command_behind_shell_and_a_message_behind_chat_get_the_lines_that_take_them
             &format!("{line} --user ann web1 -- df -k '/a b'"),
         ),
         (
-            &["shell", "web1", "ls", "-l"],
+            &["shell", "web1", "--", "ls", "-l"],
             &format!("{line} web1 -- ls -l"),
         ),
         (

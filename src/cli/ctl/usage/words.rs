@@ -40,6 +40,7 @@ pub(super) fn no_subcommand(words: &[&str], error: &clap::Error) -> Option<Strin
 /// Returns the hint for a command behind the host of `shell`: the first word that is no option begins it.
 pub(super) fn command_of_shell(words: &[&str]) -> Option<String> {
     let (before, host, command) = split(&positions("shell", words)?, words)?;
+    let command = command.strip_prefix(&["--"]).unwrap_or(command);
     if command.is_empty() || before.contains(&"--attach") {
         return None;
     }
