@@ -6,7 +6,7 @@
 //!
 //! Letters of right-to-left scripts, private-use characters and all kinds of spaces are kept.
 //! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Variation selectors
-//! and joiners are kept where emoji and the spelling of languages need them, see [`context`]. A
+//! and joiners are kept where emoji and the spelling of languages need them, see the module `context`. A
 //! [`message`] with letters of right-to-left scripts is isolated from the text around it.
 
 mod context;
