@@ -39,7 +39,7 @@ impl Place for Host {
     }
 }
 
-/// What is copied, and where to.
+/// Case of the bench: a source and where it is copied to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
     FileUp,

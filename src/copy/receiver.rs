@@ -41,7 +41,7 @@ pub struct Destination<'a> {
 pub struct OpenError {
     /// The destination, or the directory above it that is not there.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Reason why it cannot be opened.
     pub fault: Fault,
 }
 

@@ -7,11 +7,11 @@
 #[derive(Debug)]
 pub(super) struct Totals(Vec<Announced>);
 
-/// What is known of a host.
+/// Knowledge of the total of a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Announced {
     Nothing,
-    /// So many bytes.
+    /// Number of bytes.
     Bytes(u64),
     /// It has ended without a number.
     Ended,

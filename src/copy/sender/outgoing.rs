@@ -30,7 +30,7 @@ pub struct Outgoing {
 pub enum Step {
     /// A part of the content was hashed, and nothing sent.
     Hashed,
-    /// So many bytes were sent or left out.
+    /// Number of bytes that were sent or left out.
     Sent(u64),
     /// The file is complete.
     Complete,
