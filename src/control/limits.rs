@@ -127,11 +127,11 @@ pub const LEAVE: Duration = Duration::from_millis(500);
 /// Time for which a run waits for an event while nothing is due: any.
 pub const NO_WAIT: Duration = Duration::from_secs(3600);
 
-/// Time for which `udpctl doctor` looks for the largest datagram that passes, beyond the contact timeout: 20 sizes at most,
-/// each of which is tried three times.
+/// Time for which `udpctl doctor` looks for the largest datagram that passes, beyond the contact timeout. On a path that
+/// loses much, the search would take longer, and an agent that acknowledges nothing would never let it end.
 pub const SIZE_SEARCH: Duration = Duration::from_secs(10);
 
-/// Bytes of a host that are worked off in its turn of a copy: few milliseconds, and far more than the next datagram.
+/// Bytes of a host that are worked off in its turn of a copy: far more than a datagram, so that many small pieces are one turn.
 pub const COPY_TURN: u64 = 256 << 10;
 
 /// Bytes of each output kept for `cp --json`, whose objects are held until the end: messages of the service, which has few.

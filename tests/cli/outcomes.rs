@@ -326,3 +326,46 @@ fn a_core_dump_is_reported_as_the_system_reports_it() {
         .any(|name| name.to_string_lossy().starts_with("core"));
     assert!(core || !found, "{files:?}");
 }
+
+#[test]
+fn no_json_has_a_character_that_changes_the_display_of_others() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let hostile = "a\u{9b}2J\u{202e}b";
+    let is_clean = |stdout: &[u8]| {
+        let text = std::str::from_utf8(stdout).unwrap();
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
+        assert!(text.contains("a\\u009b2J\\u202eb"), "{text}");
+    };
+    for format in ["--json", "--jsonl"] {
+        let line = ["exec", format, &target, "--", "echo", hostile];
+        is_clean(&user.udpctl(line).outcome().stdout);
+    }
+    let mut command = user.command("udpctl");
+    command.args(["batch", "-"]);
+    let mut batch = Child::start(command);
+    let request = serde_json::json!({"target": target, "argv": ["echo", hostile]});
+    batch.type_in(&format!("{request}\n"));
+    batch.close_stdin();
+    let record = batch.stdout_line(|_| true);
+    is_clean(record.as_bytes());
+    let line = [
+        "exec",
+        "--detach",
+        &target,
+        "--",
+        "sh",
+        "-c",
+        "exec sleep 600",
+        hostile,
+    ];
+    user.udpctl(line).outcome();
+    is_clean(&user.udpctl(["jobs", "--json", &target]).outcome().stdout);
+    is_clean(
+        &user
+            .udpctl(["jobs", "--mine", "--json", &target])
+            .outcome()
+            .stdout,
+    );
+}

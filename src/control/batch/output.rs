@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::intake::Pending;
+use crate::escape;
 use crate::message::{Fate, VERSION};
 
 /// Members that every record begins with.
@@ -60,6 +61,6 @@ fn line<T: Serialize>(r#type: &str, line: u64, tag: Option<&Value>, more: T) -> 
         tag,
         more,
     };
-    let text = serde_json::to_string(&record);
-    text.expect("strings and numbers have a JSON form") + "\n"
+    let line = serde_json::to_string(&record).expect("strings and numbers have a JSON form");
+    escape::json(&line).into_owned() + "\n"
 }

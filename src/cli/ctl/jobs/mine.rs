@@ -20,6 +20,7 @@ use crate::control::host_resolver::{Host, HostResolver};
 use crate::control::journal::{Journal, Past, Record, State};
 use crate::control::queries::run_queries;
 use crate::crypto::PublicKey;
+use crate::escape;
 use crate::message::{JobState, JobView, Outcome, RequestId};
 use crate::net::Target;
 
@@ -264,7 +265,7 @@ impl<'a> List<'a> {
             if let Some(name) = name {
                 object["state"] = json!({name: {}});
             }
-            let _ = writeln!(self.text, "{object}");
+            let _ = writeln!(self.text, "{}", escape::json(&object.to_string()));
         } else {
             let lengths = name.is_none().then_some([view.stdout, view.stderr]);
             let mut words = state(&view);

@@ -95,7 +95,8 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     for (host, jobs) in std::iter::zip(&hosts, &lists) {
         for job in jobs {
             if args.json {
-                let _ = writeln!(text, "{}", object(&host.label, job));
+                let object = object(&host.label, job).to_string();
+                let _ = writeln!(text, "{}", escape::json(&object));
                 continue;
             }
             let row = if args.all {

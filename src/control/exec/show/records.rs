@@ -105,6 +105,7 @@ mod tests {
         ] {
             let record = out("h", Output::Stderr, bytes);
             assert_eq!(record.matches('\n').count(), 1, "{record}");
+            assert!(!record.contains('\u{2028}'), "{record}");
             let value: Value = serde_json::from_str(&record).unwrap();
             let read = match (&value["text"], &value["b64"]) {
                 (Value::String(text), Value::Null) => text.clone().into_bytes(),
