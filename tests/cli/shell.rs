@@ -1,5 +1,7 @@
 //! `udpctl shell`: a login shell that is kept when its user leaves, and the modes of the user's terminal.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
 use crate::harness::{Agent, Pty, User, eventually};
@@ -279,4 +281,32 @@ fn a_terminal_of_ssh_ends_with_its_window() {
     pty.signal(Signal::HUP);
     pty.wait();
     eventually("the command is gone", || agent.jobs().left().is_empty());
+}
+
+#[test]
+fn a_udpctl_whose_session_began_outside_of_its_pid_namespace_is_not_suspended() {
+    const NAMESPACE: [&str; 5] = ["--pid", "--fork", "--kill-child", "sh", "-c"];
+    let run = |script| Command::new("unshare").args(NAMESPACE).arg(script).status();
+    if !run("true").is_ok_and(|status| status.success()) {
+        println!("skipped: no PID namespaces here");
+        return;
+    }
+    let user = User::new();
+    let agent = user.agent();
+    let mut command = user.command("unshare");
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let udpctl = env!("CARGO_BIN_EXE_udpctl");
+    let script = format!("{udpctl} exec -t {} -- cat; exit $?", agent.target());
+    let mut pty = Pty::start({
+        command.args(NAMESPACE).arg(script);
+        command
+    });
+    pty.type_in("here\r");
+    pty.shows("here\r\nhere\r\n");
+    pty.type_in("~\x1a");
+    pty.shows("udpctl: not suspended: no shell could resume this process\r\n");
+    pty.type_in("still\r");
+    pty.shows("still\r\nstill\r\n");
+    pty.type_in("\x04");
+    assert_eq!(pty.wait(), Some(0), "{}", pty.rest());
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 
@@ -213,7 +214,7 @@ impl io::Read for Stdin {
         if self.0 == Input::Terminal {
             loop {
                 poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
-                if rustix::termios::tcgetpgrp(&stdin)? == rustix::process::getpgrp() {
+                if tcgetpgrp(&stdin)? == getpgrp() {
                     break;
                 }
                 std::thread::sleep(BACKGROUND);

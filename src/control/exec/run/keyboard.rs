@@ -4,10 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::getpgrp;
-use rustix::termios::tcgetpgrp;
 
 use super::super::tally;
 use super::Run;
