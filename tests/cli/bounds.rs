@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use udpagent::session::limits::{UNCONFIRMED_PER_KEY, UNVALIDATED_INITS};
 use udpagent::wire::{CallId, Datagram, Frame, Lane, StreamId};
 
-use crate::harness::{Agent, DEADLINE, RawPeer, User, eventually, helper, meanwhile, send_forged};
+use crate::harness::{
+    Agent, DEADLINE, RawPeer, User, eventually, helper, meanwhile, resident, send_forged,
+};
 use crate::owner::status;
 
 /// Environment variable with the INITs per second of the flood of strangers, for a measurement.
@@ -18,14 +20,6 @@ const TEST_RATE: u32 = 4_000;
 
 /// First contacts during that flood.
 const CONTACTS: usize = 50;
-
-/// Resident memory of a process.
-fn resident(pid: rustix::process::Pid) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
-    kibibytes.parse::<u64>().unwrap() << 10
-}
 
 /// Datagrams at a steady rate.
 struct Flood {

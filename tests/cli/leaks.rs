@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::harness::{Agent, User, cgroups, children, eventually, is_tidy};
+use crate::harness::{Agent, User, cgroups, children, eventually, is_tidy, resident};
 
 /// Default number of commands: as many again as it takes until the tables have their final size.
 const JOBS: usize = 4_000;
@@ -30,13 +30,6 @@ fn descriptors(agent: &Agent) -> usize {
         return 0;
     }
     std::fs::read_dir(of(agent, "fd")).unwrap().count()
-}
-
-fn resident_kib(agent: &Agent) -> u64 {
-    let status = std::fs::read_to_string(of(agent, "status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.unwrap().split_ascii_whitespace().nth(1);
-    number.unwrap().parse().unwrap()
 }
 
 /// The kinds of commands, one after the other.
@@ -89,12 +82,12 @@ fn thousands_of_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     assert_eq!(user.udpctl(detached).outcome().status, 0);
     user.udpctl(["wait", &target, first]).run();
     let before = descriptors(&agent);
-    let mut resident = None;
+    let mut before_growth = None;
     for (run, kind) in (0..jobs.div_ceil(RUN)).zip(Kind::ALL.into_iter().cycle()) {
         kind.run(&user, &targets);
         // After one command of each kind the tables have their final size.
         if run + 1 == 2 * Kind::ALL.len() {
-            resident = Some(resident_kib(&agent));
+            before_growth = Some(resident(agent.child.pid()));
         }
     }
     eventually("no zombie, and no process", || {
@@ -106,10 +99,10 @@ fn thousands_of_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
     eventually("descriptors are what they were", || {
         descriptors(&agent) == before
     });
-    let grown = resident_kib(&agent).saturating_sub(resident.unwrap_or(u64::MAX));
+    let grown = resident(agent.child.pid()).saturating_sub(before_growth.unwrap_or(u64::MAX));
     let measured = jobs.saturating_sub(2 * Kind::ALL.len() * RUN) as u64;
-    let at_most = (measured * GROWTH_BYTES) >> 10;
-    assert!(grown < at_most, "{grown} KiB more");
+    let at_most = measured * GROWTH_BYTES;
+    assert!(grown < at_most, "{grown} bytes more");
     if jobs >= FORGOTTEN {
         // More results wait than are kept, so that the first one is forgotten, and its command is never
         // started again.

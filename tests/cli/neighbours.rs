@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::{Pid, Signal};
 
-use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper};
+use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper, resident};
 
 /// Mounts a file system that does not answer on the directory `$0`, and executes the other arguments.
 const MOUNT: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
@@ -303,18 +303,7 @@ fn more_commands_run_than_the_soft_limit_of_descriptors_allows_and_get_that_limi
 fn resident_kib(agent: &Agent) -> u64 {
     let pid = agent.child.pid();
     let front = helper(pid, "udpagent-front").expect("a front runs");
-    let of = |pid: Pid| {
-        let status = format!("/proc/{}/status", pid.as_raw_pid());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        line.unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
-    of(pid) + of(front)
+    (resident(pid) + resident(front)) >> 10
 }
 
 /// Memory of the file with the outputs of an agent's commands, in MiB.

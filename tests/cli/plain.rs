@@ -1,5 +1,6 @@
 //! Plain-text datagrams: shown in one escaped line, answered only if configured.
 
+mod flood;
 mod tutorials;
 
 use std::net::UdpSocket;

@@ -19,7 +19,7 @@ pub use pty::Pty;
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
 pub use test::{Outcome, Test, masked};
-pub use trees::{Jobs, children, helper};
+pub use trees::{Jobs, children, helper, resident};
 pub use workload::{disturbed_commands, waiting};
 
 use std::path::{Path, PathBuf};

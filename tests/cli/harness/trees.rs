@@ -80,6 +80,14 @@ pub fn helper(pid: rustix::process::Pid, name: &str) -> Option<rustix::process::
     rustix::process::Pid::from_raw(found.pid)
 }
 
+/// Resident memory of a process, in bytes.
+pub fn resident(pid: rustix::process::Pid) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() << 10
+}
+
 /// The children of an agent, zombies included, without its own further processes.
 pub fn children(pid: rustix::process::Pid) -> Vec<Process> {
     let all = all().into_values();
