@@ -226,15 +226,15 @@ fn a_signal_ends_a_chat_whose_output_nobody_reads() {
 #[test]
 fn a_key_that_asks_for_the_name_of_the_agent_gets_another_one() {
     let user = User::new();
-    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "hall"]);
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--name", "my-hall"]);
     let target = agent.target();
     let guest = User::new();
     for (asked, given) in [
-        ("hall", "hall-2"),
-        ("HALL-2", "HALL-2-2"),
+        ("my hall", "my_hall-2"),
+        ("MY-HALL-2", "MY-HALL-2-2"),
         ("owner", "owner-2"),
     ] {
-        let guest = if asked == "hall" {
+        let guest = if asked == "my hall" {
             &guest
         } else {
             &User::new()
@@ -248,7 +248,7 @@ fn a_key_that_asks_for_the_name_of_the_agent_gets_another_one() {
         guest
             .udpctl(["accept", invite, "--name", asked])
             .stdout(format!(
-                "{target} is trusted now; hall calls this controller {given}\n"
+                "{target} is trusted now; my-hall calls this controller {given}\n"
             ))
             .stderr(format!(
                 "udpctl: {target}: the name \"{asked}\" is that of the agent or of another key there, looks like one, or has \
@@ -256,10 +256,10 @@ fn a_key_that_asks_for_the_name_of_the_agent_gets_another_one() {
             ))
             .run();
     }
-    let mut member = chat(&guest, &agent, "hall-2");
-    agent.child.stdout_line(|line| line == "* hall-2 came");
+    let mut member = chat(&guest, &agent, "my_hall-2");
+    agent.child.stdout_line(|line| line == "* my_hall-2 came");
     agent.child.type_in("from the agent\n");
-    member.stdout_line(|line| line == "hall: from the agent");
+    member.stdout_line(|line| line == "my-hall: from the agent");
 }
 
 #[test]

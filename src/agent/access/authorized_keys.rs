@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::look_alike::skeleton;
+use super::look_alike::{look_alike, skeleton};
 use super::{LineError, Member, Options, Origin};
 use crate::crypto::PublicKey;
 use crate::message::limits::NAME;
@@ -141,23 +141,47 @@ const SUFFIX: usize = 8;
 /// Returns a name derived from the one that a peer asked for. It needs no quotes in the file, and
 /// is not `taken`.
 pub(super) fn name_like(requested: &str, taken: impl Fn(&str) -> bool) -> String {
+    let name = clean_name(requested);
+    if taken(&name) {
+        numbered(&name, taken)
+    } else {
+        name
+    }
+}
+
+/// Returns the name to ask the file for when a peer asked for `requested` at the agent `own`, whose user has this name in
+/// the chat: one that does not look like it, also after [`name_like`] has cleaned it.
+#[must_use]
+pub fn name_apart(requested: &str, own: &str) -> String {
+    let name = clean_name(requested);
+    if !look_alike(&name, own) {
+        return name;
+    }
+    // Room for the number, so that the file does not cut it off.
+    let stem = &name[..name.len().min(NAME - 2 * SUFFIX)];
+    numbered(stem, |name| look_alike(name, own))
+}
+
+/// Replaces characters that names do not have, and cuts a long name off.
+fn clean_name(requested: &str) -> String {
     let name: String = requested
         .chars()
         .take(NAME - SUFFIX)
         .map(|c| if is_name_character(c) { c } else { '_' })
         .collect();
-    let name = if is_name(&name) {
+    if is_name(&name) {
         name
     } else {
         "invited".to_owned()
-    };
-    if !taken(&name) {
-        return name;
     }
+}
+
+/// Appends the first number with which a name is not `taken`.
+fn numbered(name: &str, taken: impl Fn(&str) -> bool) -> String {
     (2..=u32::MAX)
         .map(|number| format!("{name}-{number}"))
         .find(|name| !taken(name))
-        .expect("the file has fewer names than there are numbers")
+        .expect("fewer names are taken than there are numbers")
 }
 
 /// Returns the line of a key. The words of the options are quoted where necessary.
@@ -297,6 +321,27 @@ mod tests {
         assert_eq!(name_like(&"x".repeat(1000), free).len(), NAME - SUFFIX);
         let taken = |name: &str| ["alice", "alice-2"].contains(&name);
         assert_eq!(name_like("alice", taken), "alice-3");
+    }
+
+    #[test]
+    fn a_name_that_becomes_that_of_the_agent_once_it_is_clean_is_numbered() {
+        let long = "x".repeat(NAME - SUFFIX);
+        for (requested, own, name) in [
+            ("ann", "hall", "ann"),
+            ("hall", "hall", "hall-2"),
+            ("HALL-2", "hall-2", "HALL-2-2"),
+            ("my hall", "my_hall", "my_hall-2"),
+            ("my\u{202e}hall", "my-hall", "my_hall-2"),
+            ("-", "invited", "invited-2"),
+            (
+                &format!("{long}!"),
+                &long,
+                &format!("{}-2", "x".repeat(NAME - 2 * SUFFIX)),
+            ),
+        ] {
+            assert_eq!(name_apart(requested, own), name, "{requested}");
+            assert_eq!(name_like(name, |_| false), name, "{requested}");
+        }
     }
 
     proptest! {

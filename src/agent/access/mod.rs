@@ -34,7 +34,7 @@ mod running_command;
 mod sources;
 mod users;
 
-pub use authorized_keys::quote_option;
+pub use authorized_keys::{name_apart, quote_option};
 pub use copy_rule::{CopyGrant, CopyRule};
 pub use denied::Denied;
 pub use destination::DestinationPattern;

@@ -3,7 +3,7 @@
 //! Invariant: a call gets one answer, and a question that its call does not wait for any more changes nothing.
 
 use super::Service;
-use crate::agent::access::{Controller, Denied, PolicySource, Registration, look_alike};
+use crate::agent::access::{Controller, Denied, PolicySource, Registration, name_apart};
 use crate::agent::jobs::Processes;
 use crate::agent::note::Note;
 use crate::agent::outbox::CallRef;
@@ -11,9 +11,6 @@ use crate::crypto::PublicKey;
 use crate::message::Reply;
 use crate::peer_addr::PeerAddr;
 use crate::wire::limits::INVITE;
-
-/// Text after the name of a key that asks for the name of the agent, as after one that is taken.
-const OWN_SUFFIX: &str = "-2";
 
 /// A question whether an invited key is to be listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,8 +49,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             }
             (None, Some(invite)) => {
                 // The agent's own user has this name in the chat.
-                let is_own = look_alike(requested, &self.name);
-                let requested = format!("{requested}{}", if is_own { OWN_SUFFIX } else { "" });
+                let requested = name_apart(requested, &self.name);
                 self.register_as(call, controller, invite, requested);
             }
             (None, None) => self.on_decided(call, controller.clone(), None),
