@@ -76,17 +76,9 @@ impl Client {
         Self::run(net::bind_udp(&UNSPECIFIED)?.carriers, identity, None)
     }
 
-    /// Does the same for contacts to `addresses` alone: a family without one of them needs no socket, which the first
-    /// datagram would wait for. A family that cannot be bound is an error of its addresses ([`Client::paths`]).
-    ///
-    /// # Errors
-    /// As [`Client::open`].
-    pub fn open_for(identity: SecretKey, addresses: &[SocketAddr]) -> io::Result<Self> {
-        Self::run(bind_for(addresses)?, identity, None)
-    }
-
-    /// Does the same for the hosts of a command, all of whose addresses are there, or none, as long as not all are known. The
-    /// network's reports that a host is not reached are events ([`Event::Refused`]): they name no port, and so belong to the
+    /// Does the same for the hosts of a command, all of whose addresses are there, or none, as long as not all are known: a
+    /// family without one of them needs no socket, which the first datagram would wait for. A family that cannot be bound is an
+    /// error of its addresses ([`Client::paths`]). The network's reports that a host is not reached are events ([`Event::Refused`]): they name no port, and so belong to the
     /// only host, or to the one that has an address alone.
     ///
     /// # Errors
@@ -241,7 +233,7 @@ mod tests {
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 7000));
         let open = |addresses: &[SocketAddr]| {
             let identity = SecretKey::generate(&mut Rng::from_seed([1; 32]));
-            Client::open_for(identity, addresses).unwrap()
+            Client::open_with_refusals(identity, addresses).unwrap()
         };
         let client = open(&[v4]);
         assert_eq!(client.net.addresses.len(), 1);

@@ -10,12 +10,12 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, never, select};
 
 use super::client::Client;
-use super::contact::Contact;
+use super::contact::{Contact, Reporters};
 use super::host_resolver::HostResolver;
 use super::limits;
 use super::query::{Action, Answer, Query, Question};
 use super::window::{Places, Window};
-use crate::net::{self, Clock};
+use crate::net::{self, Clock, Refusal};
 
 /// Conditions of a loop over questions.
 pub struct Conditions<'a> {
@@ -76,6 +76,7 @@ pub fn run_queries_until(
         .then(|| Clock.now() + limits::SILENCE_NOTED);
     let mut time_limit = conditions.time_limit.map(|limit| Clock.now() + limit);
     let base = client.reserve(questions.len());
+    let reporters = reporters(&questions);
     let mut waiting = (base..).zip(questions).peekable();
     let mut queries: HashMap<u32, (String, Query)> = HashMap::new();
     let first_contacts = client.first_contacts().min(limits::WINDOW);
@@ -124,9 +125,7 @@ pub fn run_queries_until(
         };
         client.taken();
         if let net::Event::Refused(refusal) = event {
-            note_each(&mut queries, conditions.note, |query| {
-                query.on_refused(refusal)
-            });
+            on_refused(&mut queries, conditions.note, reporters.as_ref(), refusal);
         } else if let net::Event::Session(event) = event
             && let Some(slot) = event.session().map(Contact::slot_of)
             && let Some((_, query)) = queries.get_mut(&slot)
@@ -139,6 +138,33 @@ pub fn run_queries_until(
                 window.answered(slot);
             }
         }
+    }
+}
+
+/// Returns the addresses of several hosts; `None` for the only one, which every report is about.
+fn reporters(questions: &[Question]) -> Option<Reporters> {
+    let mut reporters = Reporters::default();
+    for question in questions {
+        reporters.add(&question.host.paths);
+    }
+    (questions.len() > 1).then_some(reporters)
+}
+
+/// Handles a report that datagrams do not reach a host: notes it if it is the only one.
+fn on_refused(
+    queries: &mut HashMap<u32, (String, Query)>,
+    note: fn(label: &str, words: &str),
+    reporters: Option<&Reporters>,
+    refusal: Refusal,
+) {
+    match reporters {
+        None => note_each(queries, note, |query| query.on_refused(refusal)),
+        Some(reporters) if reporters.is_of_one(refusal) => {
+            for (_, query) in queries.values_mut() {
+                query.on_refused_among(refusal);
+            }
+        }
+        Some(_) => {}
     }
 }
 

@@ -195,6 +195,11 @@ impl Query {
         self.contact.on_refused(refusal)
     }
 
+    /// Handles the same report in a command over several hosts, as [`Contact::on_refused_among`].
+    pub fn on_refused_among(&mut self, refusal: Refusal) {
+        self.contact.on_refused_among(refusal);
+    }
+
     fn on_data(&mut self, stream: StreamId, data: &Bytes, fin: bool) {
         self.command(Command::Consumed {
             session: self.contact.session(),

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, after, never, select};
 
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
-use super::contact::Contact;
+use super::contact::{Contact, Reporters};
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
@@ -62,7 +62,12 @@ pub fn send(
     } else {
         never()
     };
+    let mut reporters = Reporters::default();
+    for host in &hosts {
+        reporters.add(&host.paths);
+    }
     let mut transmission = Transmission {
+        reporters: (hosts.len() > 1).then_some(reporters),
         client,
         text,
         options,
@@ -109,6 +114,8 @@ pub fn send(
 }
 
 struct Transmission<'a> {
+    /// Addresses of several hosts; the only one is what every report is about.
+    reporters: Option<Reporters>,
     client: &'a Client,
     text: &'a str,
     options: &'a Options<'a>,
@@ -170,7 +177,16 @@ impl Transmission<'_> {
         }
     }
 
+    /// Says that the only host is not reached; of several, the end of each says so.
     fn on_refused(&mut self, refusal: Refusal) {
+        if let Some(reporters) = &self.reporters {
+            if reporters.is_of_one(refusal) {
+                for pending in self.pending.values_mut() {
+                    pending.chat.on_refused_among(refusal);
+                }
+            }
+            return;
+        }
         for pending in self.pending.values_mut() {
             if let Some(words) = pending.chat.on_refused(refusal) {
                 (self.options.note)(&pending.label, &words);

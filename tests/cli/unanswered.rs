@@ -75,25 +75,43 @@ fn the_end_of_a_host_among_several_names_the_refusal_of_its_port() {
         let trusted = user.udpctl(["trust", target, agent.key()]).outcome();
         assert_eq!(trusted.status, 0);
     }
-    let line = [
-        &["exec", "--contact-timeout", "1s"],
-        &[&*refused[0], &*refused[1], &*unclear[0], &*unclear[1]][..],
-        &[&*agent.target(), "--", "true"],
-    ];
-    let outcome = user.udpctl(line.concat()).outcome();
-    assert_eq!(outcome.status, 4);
-    let mut lines: Vec<&str> = outcome.stderr.lines().collect();
-    lines.truncate(4);
-    lines.sort_unstable();
-    let unreachable =
-        |target: &String, reason: &str| format!("udpctl: {target}: no answer{reason}");
-    let mut wanted: Vec<String> = refused
-        .iter()
-        .map(|target| unreachable(target, &format!(": {REFUSED}")))
-        .chain(unclear.iter().map(|target| unreachable(target, "")))
-        .collect();
-    wanted.sort_unstable();
-    assert_eq!(lines, wanted);
+    for (begin, end, why) in [
+        (&["exec"][..], &["--", "true"][..], ""),
+        (&["ping"], &[], ""),
+        (&["jobs"], &[], ""),
+        (&["send"], &["--", "hi"], "not delivered: "),
+    ] {
+        let line = [
+            begin,
+            &["--contact-timeout", "1s"],
+            &[&*refused[0], &*refused[1], &*unclear[0], &*unclear[1]],
+            &[&*agent.target()],
+            end,
+        ];
+        let outcome = user.udpctl(line.concat()).outcome();
+        let mut lines: Vec<&str> = outcome.stderr.lines().collect();
+        lines.truncate(4);
+        lines.sort_unstable();
+        let silent = if begin == ["send"] {
+            "no answer (is udpagent running there, and does it know this controller's key?)"
+        } else {
+            "no answer"
+        };
+        let mut wanted: Vec<String> = refused
+            .iter()
+            .map(|target| format!("udpctl: {target}: {why}no answer: {REFUSED}"))
+            .chain(
+                unclear
+                    .iter()
+                    .map(|target| format!("udpctl: {target}: {why}{silent}")),
+            )
+            .collect();
+        wanted.sort_unstable();
+        assert_eq!(
+            (lines, outcome.status),
+            (wanted.iter().map(|line| &**line).collect(), 4)
+        );
+    }
 }
 
 #[test]

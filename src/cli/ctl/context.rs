@@ -159,12 +159,7 @@ impl Context {
         let resolver = self.resolver()?;
         let resolved = resolve_all(targets);
         let addresses: Vec<_> = resolved.iter().flatten().flatten().copied().collect();
-        let client = if targets.len() == 1 {
-            Client::open_with_refusals(identity, &addresses)
-        } else {
-            Client::open_for(identity, &addresses)
-        };
-        let client = client.context(NO_SOCKET)?;
+        let client = Client::open_with_refusals(identity, &addresses).context(NO_SOCKET)?;
         let hosts = resolver.hosts(targets, resolved, &client);
         Ok(Network {
             client,
@@ -226,8 +221,7 @@ impl Context {
 
     /// Opens the network under this controller's key.
     pub fn link(&mut self) -> Result<Client> {
-        let identity = self.identity()?;
-        open_client(identity)
+        self.link_to(&[])
     }
 }
 

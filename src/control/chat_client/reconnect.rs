@@ -28,6 +28,12 @@ impl ChatClient {
         self.contact.on_refused(refusal)
     }
 
+    /// Handles the same report in a command over several hosts, as
+    /// [`Contact::on_refused_among`](crate::control::contact::Contact::on_refused_among).
+    pub fn on_refused_among(&mut self, refusal: Refusal) {
+        self.contact.on_refused_among(refusal);
+    }
+
     /// Opens the next session.
     pub(super) fn connect(&mut self) {
         self.lines = Lines::default();

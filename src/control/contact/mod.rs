@@ -5,6 +5,7 @@
 //! that never answers the whole contact lasts for the contact timeout.
 
 mod refusals;
+mod reporters;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 
 use self::refusals::Refusals;
 pub use self::refusals::refusal_words;
+pub use self::reporters::Reporters;
 use crate::crypto::PublicKey;
 use crate::message::CloseCode;
 use crate::net::Refusal;

@@ -65,9 +65,7 @@ impl Run<'_> {
             retry_for: self.settings.retry_for,
         });
         if self.attempts[index].1.is_none() && self.is_fleet() {
-            for ip in host.paths.iter().filter_map(|path| path.remote.ip()) {
-                *self.hosts_at.entry(ip).or_default() += 1;
-            }
+            self.reporters.add(&host.paths);
         }
         self.attempts[index].1.get_or_insert(now);
         self.running[index] = Some(Box::new(Running {
@@ -337,8 +335,7 @@ impl Run<'_> {
     /// an address without its port, so it is passed over if there are several agents.
     fn on_refused(&mut self, refusal: Refusal) {
         if self.is_fleet() {
-            let hosts = refusal.reporter.and_then(|ip| self.hosts_at.get(&ip));
-            if hosts == Some(&1) {
+            if self.reporters.is_of_one(refusal) {
                 for running in self.running.iter_mut().flatten() {
                     running.job.on_refused_among(refusal);
                 }

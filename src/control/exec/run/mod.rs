@@ -14,9 +14,8 @@ mod rate;
 mod streams;
 mod terminal;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +32,7 @@ use super::recorder::Recorder;
 use super::show::{ByteCount, Show};
 use super::surroundings::Surroundings;
 use crate::control::client::Client;
+use crate::control::contact::Reporters;
 use crate::control::fleet::{Schedule, Stop};
 use crate::control::host_resolver::HostResolver;
 use crate::control::limits;
@@ -76,8 +76,8 @@ struct Run<'a> {
     base: u32,
     /// Further attempts that were made, and the time of the first, by task.
     attempts: Vec<(u32, Option<time::Instant>)>,
-    /// Number of hosts of a run over several that have begun, by address.
-    hosts_at: HashMap<IpAddr, u32>,
+    /// Addresses of the hosts of a run over several that have begun.
+    reporters: Reporters,
     /// Hosts in progress, by task.
     running: Vec<Option<Box<Running>>>,
     active: usize,
@@ -145,7 +145,7 @@ pub fn run(tasks: Vec<Task>, settings: Settings, surroundings: Surroundings<'_>)
         resolver,
         base,
         attempts: vec![(0, None); total],
-        hosts_at: HashMap::new(),
+        reporters: Reporters::default(),
         running: tasks.iter().map(|_| None).collect(),
         active: 0,
         ready: BTreeSet::new(),
