@@ -24,6 +24,7 @@ mod exec;
 mod failures;
 mod fleet;
 mod fleet_jobs;
+mod forget;
 mod front;
 mod harness;
 mod interruptions;

@@ -237,6 +237,18 @@ pub fn job(current: &OsStr) -> Vec<CompletionCandidate> {
     jobs
 }
 
+/// Returns candidates for the requests to forget: "unanswered" and the jobs.
+pub fn forgettable(current: &OsStr) -> Vec<CompletionCandidate> {
+    let word = "unanswered";
+    let is_begun = current
+        .to_str()
+        .is_some_and(|current| word.starts_with(current));
+    let all = is_begun.then(|| {
+        CompletionCandidate::new(word).help(Some("all that no agent answers about".into()))
+    });
+    all.into_iter().chain(job(current)).collect()
+}
+
 /// Returns a word of a command as a shell would take it.
 fn word(text: &OsText) -> String {
     escape::shell_word(&text.as_os_str().to_string_lossy()).into_owned()

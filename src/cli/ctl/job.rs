@@ -61,6 +61,13 @@ impl FromStr for JobPrefix {
     }
 }
 
+impl JobPrefix {
+    /// Returns true if it is the beginning of an id, or all of it.
+    pub fn is_of(&self, id: RequestId) -> bool {
+        id.to_string().starts_with(&self.0)
+    }
+}
+
 /// The job that is meant, as typed.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {

@@ -3,31 +3,39 @@
 //! An agent is a key at a host, as several agents may share a key. Each is asked at every host that was typed for
 //! a request of it.
 //!
-//! Invariant: a request is forgotten only after every host it was made at has said that it does not know it, and after
-//! that was printed.
+//! Invariant: without `--forget`, a request is forgotten only after every host it was made at has said that it does not
+//! know it, and after that was printed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::json;
 
+use super::forget::{self, Forget};
+use super::outstanding::{Request, ended, outstanding, view};
 use super::{JobsArgs, line, listed, object, question, state, with_hosts};
 use crate::cli::ctl::context::{Context, note, print};
 use crate::cli::ctl::reply::{short_words, words};
 use crate::control::client::Client;
 use crate::control::host_resolver::{Host, HostResolver};
-use crate::control::journal::{Journal, Past, Record, State};
+use crate::control::journal::Journal;
 use crate::control::queries::run_queries;
 use crate::crypto::PublicKey;
 use crate::escape;
-use crate::message::{JobState, JobView, Outcome, RequestId};
+use crate::message::status::SUCCESS;
+use crate::message::{JobView, Outcome, RequestId};
 use crate::net::Target;
 
 /// Asks the agents about these requests and prints one table.
 pub fn run(args: &JobsArgs) -> Result<u8> {
     let mut context = Context::new()?;
     let journal = context.journal();
+    if let Some(Forget::Job(job)) = &args.forget {
+        let requests = outstanding(&journal.runs());
+        forget::forget(&journal, &[forget::only(&requests, job)?])?;
+        return Ok(SUCCESS);
+    }
     // The first use of the inventory decides which files it is read from.
     context.inventory(&args.hosts.inventory, |_| Ok(()))?;
     let client = context.link()?;
@@ -81,15 +89,35 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
         }
     });
     client.close();
+    if args.forget == Some(Forget::Unanswered) {
+        let silent = requests
+            .iter()
+            .filter(|request| is_silent(request, &agents));
+        forget::forget(&journal, &silent.collect::<Vec<_>>())?;
+        return Ok(SUCCESS);
+    }
+    show(args, &journal, &requests, &agents)?;
+    Ok(u8::from(failed))
+}
+
+/// Returns true if every host of a request was asked, or cannot be, and no agent says anything about it.
+fn is_silent(request: &Request, agents: &[Agent]) -> bool {
+    let key = request.record.agent;
+    let is_asked = |host: &String| agents.iter().any(|agent| agent.is(key, host));
+    matches!(answer(request, agents), Reply::NoAnswer(_)) && request.hosts.iter().all(is_asked)
+}
+
+/// Prints the table, and forgets what no host knows.
+fn show(args: &JobsArgs, journal: &Journal, requests: &[Request], agents: &[Agent]) -> Result<()> {
     let mut list = List {
         args,
-        journal: &journal,
+        journal,
         text: String::new(),
         rows: Vec::new(),
         gone: HashSet::new(),
     };
-    for request in &requests {
-        list.add(request, &answer(request, &agents));
+    for request in requests {
+        list.add(request, &answer(request, agents));
     }
     let List {
         mut text,
@@ -102,14 +130,7 @@ pub fn run(args: &JobsArgs) -> Result<u8> {
     }
     print(&text)?;
     journal.settle(&gone);
-    Ok(u8::from(failed))
-}
-
-/// Request without a result, and the hosts that were typed for it, the oldest first.
-#[derive(Debug)]
-struct Request {
-    record: Record,
-    hosts: Vec<String>,
+    Ok(())
 }
 
 /// Agent that is asked.
@@ -165,29 +186,6 @@ fn answer<'a>(request: &'a Request, agents: &'a [Agent]) -> Reply<'a> {
         }
     }
     reply
-}
-
-/// Returns the requests without a result, each once, the oldest first.
-fn outstanding(runs: &[Past]) -> Vec<Request> {
-    let mut requests: Vec<Request> = Vec::new();
-    let mut index: HashMap<(RequestId, PublicKey), usize> = HashMap::new();
-    for record in runs.iter().rev().flat_map(Past::records) {
-        if record.state != State::Open {
-            continue;
-        }
-        if let Some(&at) = index.get(&(record.id, record.agent)) {
-            // The newer record was made by `attach`; the older one has the time and the command.
-            let known = &mut requests[at];
-            known.record.live |= record.live;
-            known.hosts.retain(|host| *host != record.host);
-            known.hosts.push(record.host);
-        } else {
-            index.insert((record.id, record.agent), requests.len());
-            let hosts = vec![record.host.clone()];
-            requests.push(Request { record, hosts });
-        }
-    }
-    requests
 }
 
 /// Finds the agents of these requests, each once.
@@ -250,14 +248,10 @@ impl<'a> List<'a> {
             Reply::Job(host, job) => (host, job.clone(), None),
             Reply::Unknown(host) => (
                 host,
-                self.view(record, Outcome::Unknown {}),
+                ended(self.journal, record, Outcome::Unknown {}),
                 Some(Outcome::Unknown {}.row().name),
             ),
-            Reply::NoAnswer(host) => (
-                host,
-                self.view(record, Outcome::Unreachable {}),
-                Some("no_answer"),
-            ),
+            Reply::NoAnswer(host) => (host, view(self.journal, record), Some("no_answer")),
         };
         if self.args.json {
             let mut object = object(host, &view);
@@ -276,22 +270,6 @@ impl<'a> List<'a> {
         }
         if matches!(reply, Reply::Unknown(_)) && !record.live {
             self.gone.insert((record.id, record.agent));
-        }
-    }
-
-    /// Returns a job as the journal has it.
-    fn view(&self, record: &Record, outcome: Outcome) -> JobView {
-        let age = self.journal.now().since(&record.sent);
-        JobView {
-            id: record.id,
-            argv: record.argv.clone(),
-            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            state: JobState::Ended(outcome),
-            stdout: 0,
-            stderr: 0,
-            still_running: false,
-            key: None,
-            name: None,
         }
     }
 }

@@ -4,7 +4,9 @@
     reason = "the comments on options are help texts, in which brackets belong to addresses"
 )]
 
+mod forget;
 mod mine;
+mod outstanding;
 
 use std::fmt::Write as _;
 
@@ -13,6 +15,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
+use self::forget::Forget;
 use super::args::{ContactTimeout, HostOptions};
 use super::context::{Context, note, print};
 use super::fleet::{Fleet, Round};
@@ -33,7 +36,8 @@ Examples:
   udpctl jobs --json web1 web2
   udpctl jobs --all web1
   udpctl jobs -g web -x web13
-  udpctl jobs --mine";
+  udpctl jobs --mine
+  udpctl jobs --mine --forget unanswered";
 
 /// `udpctl jobs`
 #[derive(Args, Debug)]
@@ -52,6 +56,11 @@ pub struct JobsArgs {
     /// answer; without TARGET, at every agent
     #[arg(long)]
     pub mine: bool,
+    /// With --mine, remove the request with the id JOB, or a unique prefix of it, from the list; with "unanswered", all that
+    /// no agent answers about; a command that runs goes on
+    #[arg(long, value_name = "JOB", requires = "mine", conflicts_with = "json",
+          add = ArgValueCompleter::new(candidates::forgettable))]
+    pub forget: Option<Forget>,
     /// List the jobs of all keys, with a column for the key; needs "admin" in the line of your key, or the agent's own
     /// user
     #[arg(long, conflicts_with = "mine")]
