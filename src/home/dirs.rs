@@ -99,7 +99,7 @@ impl AgentHome {
     }
 
     /// Puts both directories under `directory`.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "cli"))]
     pub(crate) fn at(directory: &Path) -> Self {
         Self {
             config: directory.to_owned(),
@@ -188,7 +188,7 @@ impl ControlHome {
     }
 
     /// Puts both directories under `directory`.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "cli"))]
     pub(crate) fn at(directory: &Path) -> Self {
         Self {
             config: directory.to_owned(),
