@@ -189,6 +189,18 @@ pub const CHAT_DRAIN: usize = 4096;
 /// Characters of the name that a member asks for.
 pub const CHAT_NAME: usize = 32;
 
+/// Messages of the chat that are kept for those who join later, unless configured otherwise: a few screens.
+pub const CHAT_HISTORY: usize = 100;
+
+/// Largest number of kept messages that can be configured.
+pub const MAX_CHAT_HISTORY: usize = 1000;
+
+/// Bytes of one kept message. The end of a longer one is cut, so that a few long messages do not push out the others.
+pub const CHAT_HISTORY_TEXT: usize = 4 << 10;
+
+/// Bytes of all kept messages: as many as can be underway to a member that joins, so that it gets them at once.
+pub const CHAT_HISTORY_BYTES: usize = 64 << 10;
+
 /// Plain-text datagrams accepted from one source in a second.
 pub const PLAIN_PER_SOURCE: u32 = 10;
 
@@ -224,8 +236,11 @@ pub const REPLY_PORTS: u16 = 1024;
 /// Lines queued for the terminal. Its user may stop it by Ctrl-S for any time.
 pub const TERMINAL_LINES: usize = 1024;
 
-/// Time for which an agent that ends waits for its last lines to be shown.
+/// Time for which an agent that ends waits for its last lines to be read, and to be shown.
 pub const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Typed lines that an agent that ends still takes: what a pipe holds, and not all of an endless input.
+pub const LAST_TYPED: usize = 64 << 10;
 
 /// Typed lines queued for the agent.
 pub const TYPED_LINES: usize = 64;

@@ -67,6 +67,7 @@ impl<'a> Chat<'a> {
             slot: client.network.reserve(1),
             purpose: Purpose::Chat {
                 name: name.map(str::to_owned),
+                history: 0,
             },
             agent: known.agent,
             paths: known.paths,
@@ -215,6 +216,7 @@ impl<'a> Chat<'a> {
                 from,
                 text,
                 unverified,
+                ..
             } => self.keep(Message::Said {
                 from,
                 text,

@@ -28,6 +28,7 @@
 //! #         recorder: None,
 //! #         guard: None,
 //! #         replay_log: None,
+//! #         history: daemon::History::default(),
 //! #         resources: Vec::new(),
 //! #         audit: None,
 //! #     })

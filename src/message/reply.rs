@@ -107,6 +107,10 @@ pub enum Reply {
         /// True if the sender is not authenticated: a plain-text peer, named by its address. Default: false.
         #[serde(default)]
         unverified: bool,
+        /// Time in milliseconds since the message was said, if that was before this controller joined. Default: none,
+        /// the message is new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        age_ms: Option<u64>,
     },
     /// A member has joined the chat.
     Came {

@@ -69,6 +69,9 @@ pub enum Request {
         /// Name wished for. The agent takes at most 32 letters, digits and `.`, `_`, `-`, `@` of it and puts the
         /// name of the key behind. Default: the name of the key.
         name: Option<String>,
+        /// Number of earlier messages wanted, which follow `joined` as `said` with their age. Default: 0.
+        #[serde(default, skip_serializing_if = "is_zero_u32")]
+        history: u32,
     },
     /// In a `chat` call, or opens a call for one message (`udpctl send`). Answered with `delivered`.
     Say {
@@ -219,6 +222,11 @@ pub enum OnDisconnect {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero_u32(number: &u32) -> bool {
+    *number == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

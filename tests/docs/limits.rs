@@ -228,6 +228,12 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ("script", message::limits::SCRIPT as u64),
         ("chat message", message::limits::CHAT_TEXT as u64),
         ("chat name wished for", agent::CHAT_NAME as u64),
+        ("messages of a chat kept", agent::MAX_CHAT_HISTORY as u64),
+        ("octets of a message kept", agent::CHAT_HISTORY_TEXT as u64),
+        (
+            "octets of all messages kept",
+            agent::CHAT_HISTORY_BYTES as u64,
+        ),
         ("members of a chat", agent::CHAT_MEMBERS as u64),
         (
             "members of a chat, of a key",

@@ -129,22 +129,7 @@ fn requests() -> Vec<Request> {
         columns: 1,
     };
     let key = PublicKey([9; 32]);
-    let mut exec = Exec::new(id, vec!["true".into()]);
-    exec.script = Some("x".into());
-    exec.user = Some("x".into());
-    exec.terminal = Some(Terminal {
-        term: "x".into(),
-        window,
-    });
-    exec.env = vec![("X".into(), "1".into())];
-    exec.cwd = Some("/".into());
-    exec.stdin = true;
-    exec.timeout_ms = Some(1);
-    exec.lease_ms = Some(1);
-    exec.on_disconnect = OnDisconnect::Keep;
-    exec.retain = true;
-    exec.age_ms = 1;
-    let mut all = vec![Request::Exec(exec)];
+    let mut all = vec![Request::Exec(exec(id, window))];
     loop {
         let next = match all.last().unwrap() {
             Request::Exec(_) => Request::Forward(Forward {
@@ -184,6 +169,7 @@ fn requests() -> Vec<Request> {
             Request::Resize(_) => Request::Ping {},
             Request::Ping {} => Request::Chat {
                 name: Some("x".into()),
+                history: 1,
             },
             Request::Chat { .. } => Request::Say {
                 number: 0,
@@ -201,6 +187,26 @@ fn requests() -> Vec<Request> {
         "a request has no example here"
     );
     all
+}
+
+/// A command with all members.
+fn exec(id: RequestId, window: Window) -> Exec {
+    let mut exec = Exec::new(id, vec!["true".into()]);
+    exec.script = Some("x".into());
+    exec.user = Some("x".into());
+    exec.terminal = Some(Terminal {
+        term: "x".into(),
+        window,
+    });
+    exec.env = vec![("X".into(), "1".into())];
+    exec.cwd = Some("/".into());
+    exec.stdin = true;
+    exec.timeout_ms = Some(1);
+    exec.lease_ms = Some(1);
+    exec.on_disconnect = OnDisconnect::Keep;
+    exec.retain = true;
+    exec.age_ms = 1;
+    exec
 }
 
 /// Number of variants of a message: serde names them all when it meets one that it does not know.
@@ -270,6 +276,7 @@ fn replies() -> Vec<Reply> {
                 from: name(),
                 text: name(),
                 unverified: true,
+                age_ms: Some(1),
             },
             Reply::Said { .. } => Reply::Came { name: name() },
             Reply::Came { .. } => Reply::Left { name: name() },

@@ -60,6 +60,7 @@ impl Line {
                 from: from.clone(),
                 text: text.clone(),
                 unverified: false,
+                age_ms: None,
             },
             Self::Plain {
                 remote,
@@ -74,6 +75,7 @@ impl Line {
                     from: remote.to_string(),
                     text: String::from_utf8_lossy(text.trimmed()).into_owned(),
                     unverified: true,
+                    age_ms: None,
                 }
             }
             Self::Came { name } => Reply::Came { name: name.clone() },

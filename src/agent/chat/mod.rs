@@ -15,6 +15,8 @@
 //! answered with a receipt or an error. A slow member misses messages, receives their number, and delays
 //! no other member.
 
+mod history;
+mod kept_messages;
 mod line;
 mod member;
 mod name;
@@ -25,10 +27,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+pub use history::{Earlier, History, SavedHistory};
 pub use line::Line;
 pub use plain::PlainLimiter;
 pub use reply_template::{BareTemplate, ReplyTemplate};
 
+use self::kept_messages::KeptMessages;
 use self::member::{Member, TooSlow, Weight};
 use self::plain::PlainChat;
 use super::access::Controller;
@@ -51,6 +55,7 @@ pub struct Chat {
     plain: PlainChat,
     lines: VecDeque<Line>,
     datagrams: VecDeque<(Path, Bytes)>,
+    history: KeptMessages,
 }
 
 impl Chat {
@@ -80,9 +85,11 @@ impl Chat {
             return;
         };
         match request {
-            Request::Chat { name } => {
+            Request::Chat { name, history } => {
                 let member = (member.key, &known[..]);
-                self.join(from, member, name.as_deref(), outbox);
+                if self.join(from, member, name.as_deref(), outbox) {
+                    self.send_history(now, from, history, outbox);
+                }
             }
             Request::Say { number, text } => {
                 let name = name::of_key(known, &self.name);
@@ -151,8 +158,10 @@ impl Chat {
             from: self.name.clone(),
             text: text.to_owned(),
             unverified: false,
+            age_ms: None,
         };
         self.broadcast(None, &said, outbox);
+        self.history.add(now, &self.name, text);
         let datagram = Bytes::from(format!("{text}\n"));
         for path in self.plain.audience(now) {
             if self.datagrams.len() < limits::CHAT_DRAIN {
@@ -187,6 +196,7 @@ impl Chat {
             from: path.remote.to_string(),
             text: words,
             unverified: true,
+            age_ms: None,
         };
         self.broadcast(None, &said, outbox);
         self.show(Line::Plain {
@@ -211,21 +221,22 @@ impl Chat {
         self.datagrams.pop_front()
     }
 
+    /// Adds a member. Returns false if it was refused.
     fn join(
         &mut self,
         call: CallRef,
         (key, known): (PublicKey, &str),
         requested: Option<&str>,
         outbox: &mut Outbox,
-    ) {
+    ) -> bool {
         let of_key = self.members.iter().filter(|member| member.key == key);
         if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
             outbox.last_reply(call, &unsupported("this key is in the chat too many times"));
-            return;
+            return false;
         }
         if self.members.len() >= limits::CHAT_MEMBERS {
             outbox.last_reply(call, &unsupported("the chat is full"));
-            return;
+            return false;
         }
         let name = name::choose(known, requested, &self.name, |name| {
             self.members.iter().any(|member| member.name == name)
@@ -243,12 +254,13 @@ impl Chat {
         self.members.push(Member::new(call, key, name.clone()));
         self.send_vital(call, &joined, outbox);
         self.show(Line::Came { name });
+        true
     }
 
     /// Passes a member's message on. Returns the number of receivers.
     fn say(
         &mut self,
-        _now: Instant,
+        now: Instant,
         from: Option<CallRef>,
         name: &str,
         text: String,
@@ -261,7 +273,9 @@ impl Chat {
             from: name.to_owned(),
             text: text.clone(),
             unverified: false,
+            age_ms: None,
         };
+        self.history.add(now, name, &text);
         let members = self.broadcast(from, &said, outbox);
         self.show(Line::Said {
             from: name.to_owned(),

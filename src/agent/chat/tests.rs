@@ -1,5 +1,6 @@
 //! Tests of the chat.
 
+mod history;
 mod names;
 
 use proptest::prelude::*;
@@ -46,6 +47,7 @@ fn said(from: &str, text: &str) -> Reply {
         from: from.to_owned(),
         text: text.to_owned(),
         unverified: false,
+        age_ms: None,
     }
 }
 
@@ -72,7 +74,10 @@ impl Scene {
     }
 
     fn join(&mut self, number: u64, name: &str) {
-        let request = Request::Chat { name: None };
+        let request = Request::Chat {
+            name: None,
+            history: 0,
+        };
         self.chat
             .on_call(NOW, call(number), &known(name), request, &mut self.outbox);
     }
@@ -173,7 +178,13 @@ fn an_invited_key_is_denied_the_chat() {
         name: None,
         ..known("")
     };
-    for request in [Request::Chat { name: None }, say(0, "hi")] {
+    for request in [
+        Request::Chat {
+            name: None,
+            history: 0,
+        },
+        say(0, "hi"),
+    ] {
         scene
             .chat
             .on_call(NOW, call(9), &guest, request, &mut scene.outbox);
@@ -202,7 +213,8 @@ fn typed_lines_go_to_members_and_to_plain_text_peers() {
             Reply::Said {
                 from: "192.0.2.7:4444".into(),
                 text: "hello".into(),
-                unverified: true
+                unverified: true,
+                age_ms: None,
             },
             said("host", "hi there")
         ]
@@ -337,7 +349,7 @@ proptest! {
         for (who, what, text) in actions {
             match what {
                 0 if scene.chat.index_of(call(who)).is_none() => {
-                    let request = Request::Chat { name: Some(text) };
+                    let request = Request::Chat { name: Some(text), history: 9 };
                     scene.chat.on_call(NOW, call(who), &known("key"), request, &mut scene.outbox);
                 }
                 1 => scene.chat.on_gone(NOW, call(who), &mut scene.outbox),
@@ -390,7 +402,10 @@ fn a_member_that_reports_as_seldom_as_it_may_still_gets_every_line() {
 fn one_key_cannot_fill_the_chat() {
     let mut scene = Scene::new();
     let mut join = |number: u64, member: &Controller| {
-        let request = Request::Chat { name: None };
+        let request = Request::Chat {
+            name: None,
+            history: 0,
+        };
         let outbox = &mut scene.outbox;
         scene
             .chat

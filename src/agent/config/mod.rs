@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use file::{ConfigError, load, parse};
 
 use super::chat::ReplyTemplate;
-use super::limits::JOBS;
+use super::limits::{CHAT_HISTORY, JOBS};
 pub use super::switch::Switch;
 use crate::net::Bind;
 use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
@@ -76,6 +76,8 @@ pub struct Layer {
     pub name: Option<String>,
     /// Template of replies to plain text.
     pub reply: Option<ReplyTemplate>,
+    /// Number of messages of the chat that are kept.
+    pub history: Option<usize>,
     /// Execution of commands.
     pub exec: Option<Switch>,
     /// Acceptance of plain text.
@@ -115,6 +117,8 @@ pub struct Config {
     pub name: Option<String>,
     /// Template of replies to plain text; `None` for no replies.
     pub reply: Option<ReplyTemplate>,
+    /// Number of messages of the chat that are kept.
+    pub history: usize,
     /// Execution of commands.
     pub exec: Switch,
     /// Acceptance of plain text.
@@ -151,6 +155,7 @@ impl Default for Config {
             bind: vec![Bind::default()],
             name: None,
             reply: None,
+            history: CHAT_HISTORY,
             exec: Switch::On,
             plain: Switch::On,
             log_format: LogFormat::Text,
@@ -180,6 +185,7 @@ impl Config {
             bind: layer.bind.unwrap_or(default.bind),
             name: layer.name,
             reply: layer.reply,
+            history: layer.history.unwrap_or(default.history),
             exec: layer.exec.unwrap_or(default.exec),
             plain: layer.plain.unwrap_or(default.plain),
             log_format: layer.log_format.unwrap_or(default.log_format),
@@ -205,6 +211,7 @@ impl Layer {
             bind: self.bind.or(below.bind),
             name: self.name.or(below.name),
             reply: self.reply.or(below.reply),
+            history: self.history.or(below.history),
             exec: self.exec.or(below.exec),
             plain: self.plain.or(below.plain),
             log_format: self.log_format.or(below.log_format),
@@ -241,6 +248,7 @@ mod tests {
             bind: Some(vec![Bind::All(n)]),
             name: Some(format!("name{n}")),
             reply: Some(reply(n)),
+            history: Some(n.into()),
             exec: Some(Switch::Off),
             plain: Some(Switch::Off),
             log_format: Some(LogFormat::Json),

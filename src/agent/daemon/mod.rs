@@ -8,7 +8,7 @@ pub mod listening;
 #[cfg(test)]
 mod tests;
 
-pub use crate::agent::supervisor::{Stopper, Trust, unix_now};
+pub use crate::agent::supervisor::{ChatHistorySettings as History, Stopper, Trust, unix_now};
 
 use std::fmt;
 use std::io;
@@ -72,6 +72,8 @@ pub struct Config {
     pub plain: Plain,
     /// File of the fingerprints of answered INITs, which survives a restart.
     pub replay_log: Option<PathBuf>,
+    /// History of the chat.
+    pub history: History,
     /// Resource limits of each process of a command.
     pub resources: Vec<Limit>,
     /// Process that ends the jobs if this one dies, for an agent in processes of its own.
@@ -223,7 +225,7 @@ fn open(
     let UdpSockets { sockets, unbound } = sockets().map_err(StartError::Bind)?;
     let addresses = sockets.iter().map(std::net::UdpSocket::local_addr);
     let addresses = addresses.collect::<io::Result<_>>().map_err(system)?;
-    let supervisor = Supervisor::new(supervisor::Config {
+    let mut supervisor = Supervisor::new(supervisor::Config {
         trust: config.trust,
         exec: config.exec,
         max_jobs: config.jobs.max_jobs,
@@ -241,6 +243,7 @@ fn open(
         epoch: rng.u64().max(1),
     })
     .map_err(system)?;
+    supervisor.set_chat_history(&config.history);
     Ok(Bound {
         key: config.identity.public(),
         addresses,

@@ -8,6 +8,7 @@
 
 mod audit;
 mod busy;
+mod chat;
 mod limits;
 mod policy;
 mod process;
@@ -97,19 +98,10 @@ pub fn serve(
     };
     let mut service = Service::new(config, policy.clone(), remote, Box::new(audit), origin);
     restore(&mut service, now)?;
+    service.chat().0.restore_history(now, setup.history.clone());
 
     let identity = SecretKey::from_text(&setup.identity).map_err(io::Error::other)?;
-    let mut config = session::Config::new(identity, Some(Box::new(policy.clone())));
-    config.sessions_per_key = setup.sessions_per_key;
-    let fingerprint = session::InitFingerprint;
-    config.seen = setup.seen.iter().copied().map(fingerprint).collect();
-    config.resets.clone_from(&setup.resets);
-    let seen = setup.seen_by_run.iter();
-    config.run = Some(session::Run {
-        epoch: setup.epoch,
-        start: setup.began,
-        seen: seen.map(|&(at, seen)| (at, fingerprint(seen))).collect(),
-    });
+    let config = session_config(identity, &setup, policy.clone());
     let sink: Option<Box<dyn PlainSink>> = match setup.plain {
         Plain::Off => None,
         Plain::Shown(_) => Some(Box::new(PlainLimiter::default())),
@@ -142,6 +134,22 @@ pub fn serve(
         log.finish(LAST_LINES);
     }
     Ok(end)
+}
+
+/// Returns the configuration of the sessions.
+fn session_config(identity: SecretKey, setup: &Setup, policy: FrontPolicy) -> session::Config {
+    let mut config = session::Config::new(identity, Some(Box::new(policy)));
+    config.sessions_per_key = setup.sessions_per_key;
+    let fingerprint = session::InitFingerprint;
+    config.seen = setup.seen.iter().copied().map(fingerprint).collect();
+    config.resets.clone_from(&setup.resets);
+    let seen = setup.seen_by_run.iter();
+    config.run = Some(session::Run {
+        epoch: setup.epoch,
+        start: setup.began,
+        seen: seen.map(|&(at, seen)| (at, fingerprint(seen))).collect(),
+    });
+    config
 }
 
 /// Restores the jobs of an earlier front.

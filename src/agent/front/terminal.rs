@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use nix::unistd::{getpgrp, tcgetpgrp};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::{FileType, fstat};
 
 use crate::agent::chat::Line;
@@ -144,9 +145,33 @@ impl Drop for Printer {
     }
 }
 
+/// What is typed, read by a thread of its own.
+#[derive(Debug)]
+pub struct Input {
+    typed: Receiver<Typed>,
+    /// Readable once the agent ends.
+    ending: Arc<OwnedFd>,
+}
+
+impl Input {
+    /// Returns what was typed since the last call, as much as the queue holds.
+    pub fn take(&self) -> impl Iterator<Item = Typed> {
+        self.typed.try_iter()
+    }
+
+    /// Ends the thread, and returns what had been typed and not been read: at most [`limits::LAST_TYPED`] lines.
+    pub fn end(&self) -> impl Iterator<Item = Typed> {
+        // A full counter is readable, too.
+        let _ = rustix::io::write(&*self.ending, &1_u64.to_ne_bytes());
+        let until = Instant::now() + limits::LAST_LINES;
+        // The thread has ended when it is disconnected.
+        std::iter::from_fn(move || self.typed.recv_deadline(until).ok()).take(limits::LAST_TYPED)
+    }
+}
+
 /// Kind of standard input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Input {
+enum InputKind {
     /// A terminal.
     Terminal,
     /// A pipe, socket or file; its end does not end the agent.
@@ -159,20 +184,25 @@ enum Input {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Receiver<Typed>>> {
-    let input = kind_of_input();
-    if input == Input::None {
+pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>> {
+    let kind = kind_of_input();
+    if kind == InputKind::None {
         return Ok(None);
     }
     let (typed, queue) = bounded(limits::TYPED_LINES);
+    let ending = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let stdin = Stdin {
+        kind,
+        ending: Arc::clone(&ending),
+    };
     std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let mut reader = BufReader::new(Stdin(input));
+            let mut reader = BufReader::new(stdin);
             loop {
                 let next = match next_line(&mut reader) {
                     Ok(Some(next)) => next,
-                    Ok(None) if input == Input::Terminal => Typed::Quit,
+                    Ok(None) if kind == InputKind::Terminal => Typed::Quit,
                     // Also for a closed terminal: SIGHUP decides whether the agent ends.
                     Ok(None) | Err(_) => return,
                 };
@@ -186,41 +216,63 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Receive
                 }
             }
         })?;
-    Ok(Some(queue))
+    Ok(Some(Input {
+        typed: queue,
+        ending,
+    }))
 }
 
-fn kind_of_input() -> Input {
+fn kind_of_input() -> InputKind {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return Input::Terminal;
+        return InputKind::Terminal;
     }
     let kind = fstat(&stdin).map(|stat| FileType::from_raw_mode(stat.st_mode));
     match kind {
-        Ok(FileType::Fifo | FileType::Socket | FileType::RegularFile) => Input::Pipe,
-        _ => Input::None,
+        Ok(FileType::Fifo | FileType::Socket | FileType::RegularFile) => InputKind::Pipe,
+        _ => InputKind::None,
     }
 }
 
 /// Standard input, read only while this program is in the foreground of the terminal. In the background the
 /// input belongs to the shell, and a read would stop the agent (SIGTTIN).
-struct Stdin(Input);
+struct Stdin {
+    kind: InputKind,
+    /// Readable once the agent ends: then what is there is read, and nothing is waited for.
+    ending: Arc<OwnedFd>,
+}
 
 /// Interval of the check for the foreground, while input is ready in the background.
 const BACKGROUND: Duration = Duration::from_millis(250);
 
+impl Stdin {
+    /// Waits for input. Returns false if the agent ends and there is none.
+    fn wait(&self) -> io::Result<bool> {
+        let stdin = io::stdin();
+        loop {
+            let mut ready = [
+                PollFd::new(&stdin, PollFlags::IN),
+                PollFd::new(&*self.ending, PollFlags::IN),
+            ];
+            poll(&mut ready, None)?;
+            let [input, ending] = ready.map(|ready| !ready.revents().is_empty());
+            if self.kind != InputKind::Terminal || tcgetpgrp(&stdin)? == getpgrp() {
+                return Ok(input);
+            }
+            if ending {
+                return Ok(false);
+            }
+            std::thread::sleep(BACKGROUND);
+        }
+    }
+}
+
 impl io::Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let stdin = io::stdin();
-        if self.0 == Input::Terminal {
-            loop {
-                poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
-                if tcgetpgrp(&stdin)? == getpgrp() {
-                    break;
-                }
-                std::thread::sleep(BACKGROUND);
-            }
+        if !self.wait()? {
+            return Ok(0);
         }
-        rustix::io::read(&stdin, buffer).map_err(io::Error::from)
+        rustix::io::read(io::stdin(), buffer).map_err(io::Error::from)
     }
 }
 

@@ -15,7 +15,7 @@ use super::busy::{BusyCommands, BusyReport};
 use super::limits;
 use super::policy::FrontPolicy;
 use super::remote::Remote;
-use super::terminal::{self, Printer, Typed};
+use super::terminal::{self, Input, Printer};
 use crate::agent::chat::Line;
 use crate::agent::config::LogFormat;
 use crate::agent::core::Service;
@@ -52,7 +52,7 @@ pub enum End {
 /// State of the front's loop.
 pub(super) struct Thread {
     poll: Poll,
-    service: Service<Remote, FrontPolicy>,
+    pub(super) service: Service<Remote, FrontPolicy>,
     net: Net,
     policy: FrontPolicy,
     /// Time at which the next key or invitation expires.
@@ -64,13 +64,13 @@ pub(super) struct Thread {
     /// Lines of audit records.
     records: Receiver<Vec<u8>>,
     printer: Option<Printer>,
-    typed: Option<Receiver<Typed>>,
+    pub(super) typed: Option<Input>,
     timer: Timer,
     /// Registration of the connection to the supervisor.
     interest: SocketInterest,
     /// True if it may be readable.
     supervisor_ready: bool,
-    lost: bool,
+    pub(super) lost: bool,
 }
 
 impl Thread {
@@ -167,6 +167,10 @@ impl Thread {
         self.take_typed(now);
         self.on_time(now);
         self.execute_commands();
+        // What a flood has pushed out of the history meanwhile is not sent.
+        if !self.service.processes().is_sending() {
+            self.send_history();
+        }
         more
     }
 
@@ -206,7 +210,10 @@ impl Thread {
             ToFront::Count(number) => {
                 let _ = self.net.handle.send(Command::Count(number));
             }
-            ToFront::ShutDown => self.service.shut_down(now),
+            ToFront::ShutDown => {
+                self.take_last_typed(now);
+                self.service.shut_down(now);
+            }
             // Only before the loop.
             ToFront::Setup(_)
             | ToFront::Restored { .. }
@@ -287,21 +294,6 @@ impl Thread {
         self.service.processes().send(&message);
     }
 
-    fn take_typed(&mut self, now: Instant) {
-        let Some(typed) = &self.typed else { return };
-        // Bounded by the capacity of the channel.
-        for typed in typed.try_iter() {
-            match typed {
-                Typed::Line(line) => {
-                    let (chat, outbox) = self.service.chat();
-                    chat.on_typed(now, &line, outbox);
-                }
-                Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
-            }
-        }
-        self.execute_commands();
-    }
-
     fn on_new_policy(&mut self, now: Instant) {
         self.service.on_policy_changed(now);
         self.note_expiry(now);
@@ -351,7 +343,7 @@ impl Thread {
     }
 
     /// Executes the commands of the service.
-    fn execute_commands(&mut self) {
+    pub(super) fn execute_commands(&mut self) {
         let now = Clock.now();
         while let Some((job, status)) = self.service.processes().poll() {
             self.service.on_status(now, job, status);
@@ -400,6 +392,7 @@ impl Thread {
 
     /// Lets the network thread send the last datagrams.
     fn close(mut self) {
+        self.queue_history();
         let Net { handle, events, .. } = self.net;
         let _ = handle.send(Command::Shutdown);
         let until = std::time::Instant::now() + limits::LAST_DATAGRAMS;

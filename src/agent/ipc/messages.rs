@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::extent::Extent;
 use crate::agent::access::PolicyFiles;
-use crate::agent::chat::ReplyTemplate;
+use crate::agent::chat::{ReplyTemplate, SavedHistory};
 use crate::agent::config::LogFormat;
 use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, Status};
 use crate::agent::sandbox::{self, InForce};
@@ -67,6 +67,8 @@ pub struct Setup {
     pub log: (LogFormat, u8),
     /// Format of the chat on standard output.
     pub chat: LogFormat,
+    /// History of the chat.
+    pub history: SavedHistory,
     /// Number of the next job.
     pub next_job: JobId,
     /// Number of slots of the rings.
@@ -198,6 +200,8 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
+    /// A member, or the agent's user, has said something in the chat: name and text.
+    Said(String, String),
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),
     /// A session was opened.

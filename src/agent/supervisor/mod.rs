@@ -17,6 +17,7 @@
 
 mod cgroups;
 mod changes;
+mod chat_history;
 mod child;
 mod child_io;
 mod descriptors;
@@ -52,6 +53,7 @@ mod task_process;
 mod tokens;
 mod watch;
 
+pub use chat_history::ChatHistorySettings;
 pub use descriptors::possible_jobs;
 pub use front_process::FrontProcess;
 pub use owner::About;
@@ -69,6 +71,7 @@ use std::path::PathBuf;
 use mio::{Poll, Registry};
 
 use self::changes::Changes;
+use self::chat_history::ChatHistory;
 use self::child_io::Shared;
 use self::descriptors::reserve_descriptors;
 use self::guard::Guard;
@@ -178,6 +181,7 @@ pub struct Supervisor {
     /// Descriptors in the service manager, if it keeps any.
     store: Option<Store>,
     replay_log: Option<ReplayLog>,
+    chat_history: ChatHistory,
     /// Fingerprints of INITs that an earlier run has answered.
     seen_before: Vec<InitFingerprint>,
     /// Fingerprints of INITs that this run has answered, oldest first.
@@ -276,6 +280,7 @@ impl Supervisor {
             relieved: None,
             store: None,
             replay_log,
+            chat_history: ChatHistory::default(),
             seen_before: seen_before.unwrap_or_default(),
             seen: VecDeque::new(),
             table: Table::default(),
@@ -360,6 +365,7 @@ impl Supervisor {
             account: self.policy.account().clone(),
             began: self.began,
             epoch: self.epoch,
+            history: self.chat_history.shared(),
             next_job: self.table.next(),
             slots: self.slots,
             seen: self.seen_before.iter().map(|seen| seen.0).collect(),

@@ -269,11 +269,13 @@ fn own_program() -> Result<PathBuf> {
 
 /// Returns the configuration of the agent, without its addresses.
 fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> daemon::Config {
+    let state = files.agent.state_dir();
+    let (answered, chat) = (state.join("answered"), state.join("chat"));
     daemon::Config {
         identity,
         name,
         binds: Vec::new(),
-        replay_log: Some(files.agent.state_dir().join("answered")),
+        replay_log: Some(answered),
         trust: Trust::Files(files.sources()),
         exec: config.exec,
         jobs: jobs::Config {
@@ -290,6 +292,10 @@ fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> dae
         plain: match config.plain {
             Switch::On => Plain::Shown(config.reply),
             Switch::Off => Plain::Off,
+        },
+        history: daemon::History {
+            messages: config.history,
+            file: Some(chat),
         },
         resources: config.resources,
         cgroup_limits: config.cgroup_limits,

@@ -39,6 +39,7 @@ impl Local {
             sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
             plain: Plain::Off,
             replay_log: None,
+            history: daemon::History::default(),
             resources: Vec::new(),
             cgroup_limits: CgroupLimits::default(),
             cgroup_parent: CgroupParent::Off,

@@ -5,6 +5,7 @@
 //! standard output, and the program ends when everything is delivered and a time for answers is over. Invariant: a line that was not delivered is named
 //! on standard error, and the exit status is not 0.
 
+mod age;
 mod command;
 mod completion;
 mod line_history;
@@ -87,22 +88,25 @@ pub fn signals() -> &'static [i32] {
 /// # Errors
 /// If the terminal cannot be set up.
 pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8> {
-    let chat = ChatClient::new(Config {
-        slot: 0,
-        purpose: Purpose::Chat {
-            name: options.name.clone(),
-        },
-        agent: host.agent,
-        paths: host.paths,
-        ticket: host.ticket,
-        contact_timeout: options.contact_timeout,
-    });
     let members = Members::default();
     let screen = Screen::open(PromptOptions {
         prompt: "> ",
         members: members.clone(),
         history: options.history.clone(),
     })?;
+    // A script that reads text would take earlier messages for new ones.
+    let wants_history = screen.is_terminal() || options.format == Format::Json;
+    let chat = ChatClient::new(Config {
+        slot: 0,
+        purpose: Purpose::Chat {
+            name: options.name.clone(),
+            history: if wants_history { u32::MAX } else { 0 },
+        },
+        agent: host.agent,
+        paths: host.paths,
+        ticket: host.ticket,
+        contact_timeout: options.contact_timeout,
+    });
     let chat_loop = ChatLoop {
         client,
         screen,

@@ -2,7 +2,7 @@
 //!
 //! Not the screen. Invariant: what a peer wrote is escaped before it is shown.
 
-use super::{ChatLoop, Format};
+use super::{ChatLoop, Format, age};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
 use crate::message::{Reply, to_line};
@@ -31,10 +31,12 @@ impl ChatLoop<'_> {
                 from,
                 text,
                 unverified,
+                age_ms,
             } => {
                 let mark = if unverified { " (unverified)" } else { "" };
                 let text = escape::message(text.as_bytes(), CHAT_TEXT);
-                let line = format!("{}{mark}: {text}", name(&from));
+                let age = age_ms.map(age::words).unwrap_or_default();
+                let line = format!("{}{mark}{age}: {text}", name(&from));
                 if self.screen.show(&line).is_err() {
                     self.leave();
                 }

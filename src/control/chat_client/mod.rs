@@ -44,6 +44,8 @@ pub enum Purpose {
     Chat {
         /// Name to ask for.
         name: Option<String>,
+        /// Number of earlier messages wanted.
+        history: u32,
     },
     /// One message.
     Send {

@@ -44,7 +44,11 @@ impl ChatClient {
     /// Opens the call of a session that is established.
     pub(super) fn open(&mut self) {
         let first = match &self.purpose {
-            Purpose::Chat { name } => Request::Chat { name: name.clone() },
+            Purpose::Chat { name, history } => Request::Chat {
+                name: name.clone(),
+                // Who was a member has seen the earlier messages.
+                history: if self.rejoins.is_none() { *history } else { 0 },
+            },
             Purpose::Send { text } => Request::Say {
                 number: 0,
                 text: text.clone(),

@@ -5,6 +5,16 @@ use crate::session::{Closed, Fault, Violation};
 use crate::time::Instant;
 use crate::wire::Early;
 
+const MEMBERSHIP: Purpose = Purpose::Chat {
+    name: None,
+    history: 0,
+};
+
+const JOIN: Request = Request::Chat {
+    name: None,
+    history: 0,
+};
+
 struct Scene {
     chat: ChatClient,
     sent: Lines,
@@ -54,10 +64,10 @@ impl Scene {
     }
 
     fn chat() -> Self {
-        let mut scene = Self::new(Purpose::Chat { name: None }, 1);
+        let mut scene = Self::new(MEMBERSHIP, 1);
         assert_eq!(scene.asked(), []);
         scene.connected();
-        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        assert_eq!(scene.asked(), [JOIN]);
         scene.replies(&Reply::Joined {
             name: "ann".into(),
             members: Vec::new(),
@@ -169,7 +179,7 @@ fn a_message_counts_as_delivered_when_its_receipt_arrives() {
 
 #[test]
 fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request() {
-    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    let mut scene = Scene::new(MEMBERSHIP, 1);
     assert_eq!(scene.chat.say("early".into()), Ok(0));
     scene.drain();
     assert_eq!(scene.asked(), []);
@@ -179,7 +189,7 @@ fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request()
         number: 0,
         text: "early".into(),
     };
-    assert_eq!(scene.asked(), [Request::Chat { name: None }, early]);
+    assert_eq!(scene.asked(), [JOIN, early]);
 }
 
 #[test]
@@ -209,7 +219,7 @@ fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     scene.closes(Closed::Unreachable);
     assert_ne!(scene.chat.session(), first);
     scene.connected();
-    assert_eq!(scene.asked(), [Request::Chat { name: None }, say(1, "two")]);
+    assert_eq!(scene.asked(), [JOIN, say(1, "two")]);
     scene.replies(&Reply::Joined {
         name: "ann-2".into(),
         members: vec!["ann".into()],
@@ -240,7 +250,7 @@ fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_us
         assert_eq!(scene.end(), None);
         assert_eq!(scene.ticket, Some(TICKET));
         scene.connected();
-        assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+        assert_eq!(scene.asked(), [JOIN]);
         scene.replies(&Reply::Joined {
             name: "ann".into(),
             members: Vec::new(),
@@ -311,18 +321,15 @@ fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
 
 #[test]
 fn every_address_is_tried_and_messages_written_meanwhile_are_sent_there() {
-    let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
+    let mut scene = Scene::new(MEMBERSHIP, 2);
     scene.chat.say("early".into()).unwrap();
     assert_eq!(scene.further, [path(1)]);
     assert_eq!(Contact::slot_of(scene.chat.session()), 3);
     assert_eq!(scene.asked(), []);
     scene.connected();
-    assert_eq!(
-        scene.asked(),
-        [Request::Chat { name: None }, say(0, "early")]
-    );
+    assert_eq!(scene.asked(), [JOIN, say(0, "early")]);
 
-    let mut scene = Scene::new(Purpose::Chat { name: None }, 2);
+    let mut scene = Scene::new(MEMBERSHIP, 2);
     scene.closes(Closed::Unreachable);
     let end = scene.end().unwrap().to_string();
     assert!(
@@ -333,12 +340,12 @@ fn every_address_is_tried_and_messages_written_meanwhile_are_sent_there() {
 
 #[test]
 fn a_chat_that_is_left_before_an_answer_is_joined_and_left() {
-    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    let mut scene = Scene::new(MEMBERSHIP, 1);
     scene.chat.leave();
     scene.drain();
     assert!(!scene.finished);
     scene.connected();
-    assert_eq!(scene.asked(), [Request::Chat { name: None }]);
+    assert_eq!(scene.asked(), [JOIN]);
     assert!(scene.finished);
 }
 
@@ -364,6 +371,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
         from,
         text,
         unverified,
+        age_ms: None,
     });
     assert!(matches!(
         scene.heard.last(),
@@ -393,7 +401,7 @@ fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
     };
     assert_eq!(text, "one");
 
-    let mut scene = Scene::new(Purpose::Chat { name: None }, 1);
+    let mut scene = Scene::new(MEMBERSHIP, 1);
     scene.chat.say("one".into()).unwrap();
     scene.connected();
     scene.replies(&refusal);

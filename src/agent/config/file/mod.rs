@@ -15,7 +15,7 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use super::{Audit, Layer, LogFormat, Sandbox};
 use crate::agent::cgroup_limits;
 use crate::agent::chat::ReplyTemplate;
-use crate::agent::limits::MAX_JOBS;
+use crate::agent::limits::{MAX_CHAT_HISTORY, MAX_JOBS};
 use crate::agent::size;
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
@@ -77,6 +77,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
             .map(|Many(binds)| binds.into_iter().map(|Text(bind)| bind).collect()),
         name: file.name.map(|Name(name)| name),
         reply: file.reply.map(|Text(reply)| reply),
+        history: file.history.map(|Messages(most)| most),
         exec: file.exec.map(Into::into),
         plain: file.plain.map(Into::into),
         log_format: file.log_format,
@@ -121,6 +122,7 @@ struct File {
     bind: Option<Many<Text<Bind>>>,
     name: Option<Name>,
     reply: Option<Text<ReplyTemplate>>,
+    history: Option<Messages>,
     exec: Option<bool>,
     plain: Option<bool>,
     log_format: Option<LogFormat>,
@@ -296,6 +298,20 @@ impl<'de> Deserialize<'de> for Jobs {
                     "write 1 to {MAX_JOBS}; to run no commands, exec = false"
                 ))
             })
+    }
+}
+
+/// Number of messages of the chat.
+struct Messages(usize);
+
+impl<'de> Deserialize<'de> for Messages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let most = i64::deserialize(deserializer)?;
+        usize::try_from(most)
+            .ok()
+            .filter(|most| *most <= MAX_CHAT_HISTORY)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("write 0 to {MAX_CHAT_HISTORY}")))
     }
 }
 

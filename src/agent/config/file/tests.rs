@@ -21,6 +21,7 @@ fn every_key_of_the_file_is_parsed() {
         audit = "required"
         audit-file = "/var/log/udpagent.jsonl"
         keep-jobs = true
+        history = 7
         sandbox = "required"
 
         [limits]
@@ -74,6 +75,7 @@ fn every_key_of_the_file_is_parsed() {
         audit: Some(Audit::Required),
         audit_file: Some("/var/log/udpagent.jsonl".into()),
         keep_jobs: Some(Switch::On),
+        history: Some(7),
     };
     assert_eq!(layer, expected);
 }

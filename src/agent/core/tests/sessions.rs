@@ -115,7 +115,10 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         number: 0,
         text: "hello".into(),
     };
-    let chat = Request::Chat { name: None };
+    let chat = Request::Chat {
+        name: None,
+        history: 0,
+    };
     for (number, request) in (0..).zip([&signal, &say, &chat]) {
         let call = harness.call(copy, number, request);
         let replies = harness.replies(call);

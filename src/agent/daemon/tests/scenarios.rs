@@ -39,6 +39,7 @@ fn agent(trust: Trust) -> Agent {
         recorder: None,
         guard: None,
         replay_log: None,
+        history: super::super::History::default(),
         resources: Vec::new(),
         audit: None,
     })

@@ -1,0 +1,60 @@
+//! The part of the front's loop that serves the chat: typed lines in, the history out.
+//!
+//! Not the chat itself. Invariant: what was typed before the agent is told to end is said before it ends.
+
+use super::terminal::Typed;
+use super::thread::Thread;
+use crate::agent::chat::Earlier;
+use crate::agent::ipc::ToSupervisor;
+use crate::time::Instant;
+
+impl Thread {
+    /// Processes what was typed.
+    pub(super) fn take_typed(&mut self, now: Instant) {
+        let Some(typed) = &self.typed else { return };
+        // Bounded by the capacity of the channel.
+        for typed in typed.take() {
+            match typed {
+                Typed::Line(line) => {
+                    let (chat, outbox) = self.service.chat();
+                    chat.on_typed(now, &line, outbox);
+                }
+                Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
+            }
+        }
+        self.execute_commands();
+    }
+
+    /// Processes what was typed before the end and not read yet.
+    pub(super) fn take_last_typed(&mut self, now: Instant) {
+        let Some(typed) = self.typed.take() else {
+            return;
+        };
+        for typed in typed.end() {
+            match typed {
+                Typed::Line(line) => {
+                    let (chat, outbox) = self.service.chat();
+                    chat.on_typed(now, &line, outbox);
+                }
+                // The agent ends already.
+                Typed::Quit => break,
+            }
+        }
+    }
+
+    /// Passes new messages of the chat on to the supervisor, which keeps them.
+    pub(super) fn send_history(&mut self) {
+        self.queue_history();
+        if self.service.processes().flush().is_err() {
+            self.lost = true;
+        }
+    }
+
+    /// Queues them without sending them at once.
+    pub(super) fn queue_history(&mut self) {
+        while let Some(Earlier { from, text, .. }) = self.service.chat().0.poll_history() {
+            let message = ToSupervisor::Said(from, text);
+            self.service.processes().send(&message);
+        }
+    }
+}
