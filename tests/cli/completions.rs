@@ -125,7 +125,12 @@ fn bash_completes_signals_users_outcomes_and_options() {
     offers(&user, "udpctl explain lo", "lo", &["lost"]);
     offers(&user, "udpctl ex", "ex", &["exec", "explain"]);
     offers(&user, "udpctl jobs --m", "--m", &["--mine"]);
-    offers(&user, "udpctl jobs --mine --forget un", "un", &["unanswered"]);
+    offers(
+        &user,
+        "udpctl jobs --mine --forget un",
+        "un",
+        &["unanswered"],
+    );
     offers(&user, "udpctl completions z", "z", &["zsh"]);
     // What belongs to the command is completed as names of files.
     offers(&user, "udpctl exec web1 -- ls ", "", &["<-o default>"]);

@@ -13,6 +13,7 @@ mod bounds;
 mod cgroups;
 mod chat;
 mod chat_history;
+mod chat_prompt;
 mod chat_terminal;
 mod check;
 mod client;

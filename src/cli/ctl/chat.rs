@@ -52,6 +52,9 @@ pub struct ChatArgs {
     /// Print messages and news as JSON, one object per line
     #[arg(long, conflicts_with = "plain")]
     pub json: bool,
+    /// Show no time before messages on a terminal
+    #[arg(long)]
+    pub no_time: bool,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -84,6 +87,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         } else {
             Format::Text
         },
+        is_timed: !args.no_time,
         history: context.home.chat_history(),
         signals: &signals,
         resolver: &resolver,
@@ -115,6 +119,7 @@ fn plain(
     let options = chat::PlainOptions {
         signals,
         linger: args.linger.unwrap_or(limits::PLAIN_LINGER),
+        is_timed: !args.no_time,
         history,
     };
     let status = chat::chat_plain(&client, paths, &options)?;

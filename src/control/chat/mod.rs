@@ -13,6 +13,7 @@ mod news;
 mod plain;
 mod prompt;
 mod screen;
+mod style;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -27,9 +28,9 @@ use self::command::{Command, Typed};
 use self::completion::Members;
 use self::prompt::PromptOptions;
 use self::screen::Screen;
+use self::style::Style;
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
-use super::console;
 use super::host_resolver::{Host, HostResolver};
 use super::{limits, signals};
 use crate::crypto::PublicKey;
@@ -58,6 +59,8 @@ pub struct Options<'a> {
     pub linger: Duration,
     /// Format of what is heard.
     pub format: Format,
+    /// True if messages on a terminal have a time stamp.
+    pub is_timed: bool,
     /// File of the lines typed before.
     pub history: PathBuf,
     /// Called at the end if the agent has not answered; true if the network has reported that it is not reached.
@@ -76,7 +79,7 @@ pub enum Format {
 /// Returns the signals that a chat handles beside those that end every program. At a prompt they are keys.
 #[must_use]
 pub fn signals() -> &'static [i32] {
-    if console::is_interactive() {
+    if prompt::is_possible() {
         &[SIGINT, SIGQUIT, SIGTSTP]
     } else {
         &[]
@@ -107,8 +110,14 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         ticket: host.ticket,
         contact_timeout: options.contact_timeout,
     });
+    let style = if screen.is_terminal() {
+        Style::of_terminal(options.is_timed)
+    } else {
+        Style::default()
+    };
     let chat_loop = ChatLoop {
         client,
+        style,
         screen,
         members,
         own_name: None,
@@ -128,6 +137,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
 struct ChatLoop<'a> {
     client: &'a Client,
     screen: Screen,
+    style: Style,
     /// Names of the other members.
     members: Members,
     /// Own name, once a member.

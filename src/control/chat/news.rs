@@ -22,8 +22,8 @@ impl ChatLoop<'_> {
         match reply {
             // A script gets the messages, not the news about members.
             Reply::Joined { name: me, members } if self.screen.is_terminal() => {
-                let others = list(&members);
-                let (me, label) = (name(&me), &self.label);
+                let others = self.list(&members);
+                let (me, label) = (self.name(&me), &self.label);
                 self.screen
                     .note(&format!("you are {me} at {label}; also here: {others}"));
             }
@@ -36,16 +36,19 @@ impl ChatLoop<'_> {
                 let mark = if unverified { " (unverified)" } else { "" };
                 let text = escape::message(text.as_bytes(), CHAT_TEXT);
                 let age = age_ms.map(age::words).unwrap_or_default();
-                let line = format!("{}{mark}{age}: {text}", name(&from));
+                let (time, from) = (self.style.time(age_ms), self.name(&from));
+                let line = format!("{time}{from}{mark}{age}: {text}");
                 if self.screen.show(&line).is_err() {
                     self.leave();
                 }
             }
             Reply::Came { name: who } if self.screen.is_terminal() => {
-                self.screen.note(&format!("{} came", name(&who)));
+                let who = self.name(&who);
+                self.screen.note(&format!("{who} came"));
             }
             Reply::Left { name: who } if self.screen.is_terminal() => {
-                self.screen.note(&format!("{} left", name(&who)));
+                let who = self.name(&who);
+                self.screen.note(&format!("{who} left"));
             }
             Reply::Missed { messages } => {
                 self.screen
@@ -95,25 +98,26 @@ impl ChatLoop<'_> {
 
     /// Lists the members.
     pub(super) fn who(&mut self) {
-        let others = list(&self.members.list());
+        let others = self.list(&self.members.list());
         let words = match &self.own_name {
-            Some(me) => format!("you are {}; also here: {others}", name(me)),
+            Some(me) => format!("you are {}; also here: {others}", self.name(me)),
             None => format!("not in the chat of {} yet", self.label),
         };
         self.screen.note(&words);
     }
-}
 
-/// Returns a name, escaped.
-fn name(name: &str) -> String {
-    escape::message(name.as_bytes(), MEMBER_NAME).into_owned()
-}
-
-/// Returns a list of names, escaped.
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "nobody else".to_owned();
+    /// Returns a name, escaped and in its colour.
+    fn name(&self, name: &str) -> String {
+        let shown = escape::message(name.as_bytes(), MEMBER_NAME);
+        self.style.name(name, &shown)
     }
-    let names: Vec<_> = names.iter().map(|member| name(member)).collect();
-    names.join(", ")
+
+    /// Returns a list of names, escaped and in their colours.
+    fn list(&self, names: &[String]) -> String {
+        if names.is_empty() {
+            return "nobody else".to_owned();
+        }
+        let names: Vec<_> = names.iter().map(|member| self.name(member)).collect();
+        names.join(", ")
+    }
 }

@@ -17,6 +17,7 @@ use super::command::{Command, Typed};
 use super::completion::Members;
 use super::prompt::PromptOptions;
 use super::screen::Screen;
+use super::style::Style;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
@@ -51,6 +52,8 @@ pub struct PlainOptions<'a> {
     pub signals: &'a Receiver<i32>,
     /// Time for which answers are awaited after the end of input.
     pub linger: Duration,
+    /// True if messages on a terminal have a time stamp.
+    pub is_timed: bool,
     /// File of the lines typed before.
     pub history: PathBuf,
 }
@@ -74,8 +77,14 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
              it arrives"
         ));
     }
+    let style = if screen.is_terminal() {
+        Style::of_terminal(options.is_timed)
+    } else {
+        Style::default()
+    };
     let mut chat = PlainChat {
         client,
+        style,
         screen,
         path: paths[0],
         further: paths.into_iter().skip(1).collect(),
@@ -91,6 +100,7 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
 struct PlainChat<'a> {
     client: &'a Client,
     screen: Screen,
+    style: Style,
     /// Address in use.
     path: Path,
     /// Addresses that were not tried.
@@ -183,12 +193,14 @@ impl PlainChat<'_> {
             Event::Plain { path, text, length } => {
                 self.is_heard = true;
                 self.unheard.clear();
-                let from = path.remote;
+                let from = path.remote.to_string();
+                let (time, from) = (self.style.time(None), self.style.name(&from, &from));
                 let line = net::PlainText {
                     text: &text,
                     length,
                 };
-                self.screen.show(&format!("{from} (unverified): {line}"))
+                self.screen
+                    .show(&format!("{time}{from} (unverified): {line}"))
             }
             Event::Refused(refusal) => {
                 self.on_refused(refusal);

@@ -2,6 +2,7 @@
 //!
 //! Not what is shown above it. Invariant: a line is passed on in the order in which it was typed, each once.
 
+use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use super::command::{self, Typed};
 use super::completion::Members;
 use super::line_history::LineHistory;
-use crate::control::limits;
+use crate::control::{console, limits};
 
 /// Settings of a prompt.
 pub(super) struct PromptOptions {
@@ -27,6 +28,16 @@ pub(super) struct PromptOptions {
     pub(super) members: Members,
     /// File of the lines typed before.
     pub(super) history: PathBuf,
+}
+
+/// Values of `TERM` for terminals on which the line editor cannot move the cursor.
+const WITHOUT_EDITOR: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// Returns true if there is a terminal that the line editor can use.
+pub(super) fn is_possible() -> bool {
+    let term = env::var_os("TERM").unwrap_or_default();
+    let is_simple = |name: &&str| term.eq_ignore_ascii_case(name);
+    console::is_interactive() && !WITHOUT_EDITOR.iter().any(is_simple)
 }
 
 /// Line editor with its history.

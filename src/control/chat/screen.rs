@@ -58,7 +58,7 @@ impl Screen {
     /// If the terminal cannot be set up.
     pub(super) fn open(prompt: PromptOptions) -> io::Result<Self> {
         let (sender, typed) = bounded(limits::TYPED_LINES);
-        if !console::is_interactive() {
+        if !prompt::is_possible() {
             spawn("input", move || read_lines(&sender))?;
             let (lines, shown) = spawn_output(write_line)?;
             return Ok(Self::new(None, lines, shown, typed));
