@@ -189,7 +189,7 @@ pub const CHAT_DRAIN: usize = 4096;
 /// Characters of the name that a member asks for.
 pub const CHAT_NAME: usize = 32;
 
-/// Messages of the chat that are kept for those who join later, unless configured otherwise: a few screens.
+/// Messages of a room that are kept for those who join later, unless configured otherwise: a few screens.
 pub const CHAT_HISTORY: usize = 100;
 
 /// Largest number of kept messages that can be configured.
@@ -198,8 +198,17 @@ pub const MAX_CHAT_HISTORY: usize = 1000;
 /// Bytes of one kept message. The end of a longer one is cut, so that a few long messages do not push out the others.
 pub const CHAT_HISTORY_TEXT: usize = 4 << 10;
 
-/// Bytes of all kept messages: as many as can be underway to a member that joins, so that it gets them at once.
+/// Bytes of all kept messages of a room: as many as can be underway to a member that joins, so that it gets them at once.
 pub const CHAT_HISTORY_BYTES: usize = 64 << 10;
+
+/// Bytes of all kept messages of all rooms. A file with them is read and written at once.
+pub const CHAT_HISTORY_TOTAL: usize = 4 * CHAT_HISTORY_BYTES;
+
+/// Rooms beside the default room. One without members, whose history is the oldest, makes place for a new one.
+pub const CHAT_ROOMS: usize = 128;
+
+/// Rooms in which one key is a member: a quarter, so that one key leaves room for the others.
+pub const CHAT_ROOMS_PER_KEY: usize = CHAT_ROOMS / 4;
 
 /// Plain-text datagrams accepted from one source in a second.
 pub const PLAIN_PER_SOURCE: u32 = 10;

@@ -68,6 +68,7 @@ impl<'a> Chat<'a> {
             purpose: Purpose::Chat {
                 name: name.map(str::to_owned),
                 history: 0,
+                room: None,
             },
             agent: known.agent,
             paths: known.paths,
@@ -207,7 +208,7 @@ impl<'a> Chat<'a> {
 
     fn on_heard(&mut self, reply: Reply) {
         match reply {
-            Reply::Joined { name, members } => {
+            Reply::Joined { name, members, .. } => {
                 self.joined = true;
                 self.name = name;
                 self.members = members;
@@ -222,8 +223,8 @@ impl<'a> Chat<'a> {
                 text,
                 verified: !unverified,
             }),
-            Reply::Came { name } => self.keep(Message::Came { name }),
-            Reply::Left { name } => self.keep(Message::Left { name }),
+            Reply::Came { name, .. } => self.keep(Message::Came { name }),
+            Reply::Left { name, .. } => self.keep(Message::Left { name }),
             Reply::Missed { messages } => {
                 self.missed = self.missed.saturating_add(messages);
             }

@@ -13,12 +13,15 @@ use super::contact::{Contact, Reporters};
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::crypto::PublicKey;
+use crate::message::RoomName;
 use crate::net::{Event, Refusal};
 
 /// Settings of a transmission.
 pub struct Options<'a> {
     /// Time after which an agent that does not answer is given up.
     pub contact_timeout: std::time::Duration,
+    /// Room, which must exist; `None` is the default room.
+    pub room: Option<&'a RoomName>,
     /// Signals that end the transmission.
     pub signals: &'a Receiver<i32>,
     /// Store of the agents' tickets.
@@ -140,6 +143,7 @@ impl Transmission<'_> {
             let chat = ChatClient::new(Config {
                 slot,
                 purpose: Purpose::Send {
+                    room: self.options.room.cloned(),
                     text: self.text.to_owned(),
                 },
                 agent: host.agent,

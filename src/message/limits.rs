@@ -14,6 +14,9 @@ pub const NAME: usize = 64;
 /// characters, and a number.
 pub const MEMBER_NAME: usize = 4 * 32 + NAME + 8;
 
+/// Length of the name of a room of a chat: words and a number, and short enough to stand before each message.
+pub const ROOM_NAME: usize = 32;
+
 /// Length of the text of a script: a quarter of a line, so that it fits one even where bytes take more in JSON
 /// (base64 takes a third more, a control character six bytes, and a text has few of them).
 pub const SCRIPT: usize = LINE / 4;

@@ -119,6 +119,7 @@ mod tests {
         let sent = [
             Request::Ping {},
             Request::Say {
+                room: None,
                 number: 7,
                 text: "a\nb".into(),
             },

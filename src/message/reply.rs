@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OsText, Outcome, RequestId};
+use super::{OsText, Outcome, RequestId, RoomName};
 use crate::crypto::PublicKey;
 
 /// Line from the agent.
@@ -95,8 +95,11 @@ pub enum Reply {
     Joined {
         /// Name of this controller in the chat.
         name: String,
-        /// Names of the other members.
+        /// Names of the other members of the room.
         members: Vec<String>,
+        /// Name of the room. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
     /// Message from another member.
     Said {
@@ -111,16 +114,25 @@ pub enum Reply {
         /// the message is new.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         age_ms: Option<u64>,
+        /// Name of the room. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
-    /// A member has joined the chat.
+    /// A member has joined the room.
     Came {
         /// Name of the member.
         name: String,
+        /// Name of the room. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
-    /// A member has left the chat.
+    /// A member has left the room.
     Left {
         /// Name of the member.
         name: String,
+        /// Name of the room. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
     /// Receipt for a message.
     Delivered {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CopyFiles, Forward, OsText, RequestId, Service};
+use super::{CopyFiles, Forward, OsText, RequestId, RoomName, Service};
 use crate::crypto::PublicKey;
 
 /// Line from the controller.
@@ -64,7 +64,7 @@ pub enum Request {
     Resize(Window),
     /// Opens a call: asks for the agent's name and version. Answered with `pong`.
     Ping {},
-    /// Opens a call: joins the chat. Answered with `joined`.
+    /// Opens a call: joins a room of the chat. Answered with `joined`.
     Chat {
         /// Name wished for. The agent takes at most 32 letters, digits and `.`, `_`, `-`, `@` of it and puts the
         /// name of the key behind. Default: the name of the key.
@@ -72,6 +72,9 @@ pub enum Request {
         /// Number of earlier messages wanted, which follow `joined` as `said` with their age. Default: 0.
         #[serde(default, skip_serializing_if = "is_zero_u32")]
         history: u32,
+        /// Name of the room, which is made if it does not exist. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
     /// In a `chat` call, or opens a call for one message (`udpctl send`). Answered with `delivered`.
     Say {
@@ -80,6 +83,10 @@ pub enum Request {
         /// The message, at most [`limits::CHAT_TEXT`](super::limits::CHAT_TEXT) bytes; a longer one is answered
         /// with `unsupported`.
         text: String,
+        /// Name of the room, which must exist; in a `chat` call that of the call. Default: none, the default room, or the
+        /// room of the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
     /// Opens a call in a session with an invitation: enters the controller's key. Answered with `registered`.
     Register {

@@ -14,6 +14,7 @@ mod cgroups;
 mod chat;
 mod chat_history;
 mod chat_prompt;
+mod chat_rooms;
 mod chat_terminal;
 mod check;
 mod client;

@@ -228,11 +228,21 @@ fn of_messages() -> Vec<(&'static str, u64)> {
         ("script", message::limits::SCRIPT as u64),
         ("chat message", message::limits::CHAT_TEXT as u64),
         ("chat name wished for", agent::CHAT_NAME as u64),
-        ("messages of a chat kept", agent::MAX_CHAT_HISTORY as u64),
+        ("name of a room", message::limits::ROOM_NAME as u64),
+        ("rooms of a chat", agent::CHAT_ROOMS as u64),
+        (
+            "rooms of a chat, of a key",
+            agent::CHAT_ROOMS_PER_KEY as u64,
+        ),
+        ("messages of a room kept", agent::MAX_CHAT_HISTORY as u64),
         ("octets of a message kept", agent::CHAT_HISTORY_TEXT as u64),
         (
-            "octets of all messages kept",
+            "octets of all messages of a room kept",
             agent::CHAT_HISTORY_BYTES as u64,
+        ),
+        (
+            "octets of all messages kept",
+            agent::CHAT_HISTORY_TOTAL as u64,
         ),
         ("members of a chat", agent::CHAT_MEMBERS as u64),
         (
@@ -333,6 +343,7 @@ fn the_bounds_per_key_shown_are_those_of_the_code() {
         ("running commands", agent::jobs_per_key(agent::JOBS) as u64),
         ("ids of forgotten results", agent::REGISTER_PER_KEY as u64),
         ("members of the chat", agent::CHAT_MEMBERS_PER_KEY as u64),
+        ("rooms of the chat", agent::CHAT_ROOMS_PER_KEY as u64),
     ]);
     assert_eq!(rows(&section(&page, "BOUNDS PER KEY")), bounds);
     // The agent counts calls too, behind the session layer.

@@ -9,7 +9,7 @@ use udpagent::message::{
     self, Cause, CopyFiles, CopyWork, JobState, JobView, Lines, OnDisconnect, OsText, Outcome,
 };
 use udpagent::message::{
-    Exec, Forward, ForwardTarget, Reply, Request, RequestId, Terminal, Window, to_line,
+    Exec, Forward, ForwardTarget, Reply, Request, RequestId, RoomName, Terminal, Window, to_line,
 };
 
 /// A label, and the octets that the page shows under it.
@@ -170,10 +170,12 @@ fn requests() -> Vec<Request> {
             Request::Ping {} => Request::Chat {
                 name: Some("x".into()),
                 history: 1,
+                room: room(),
             },
             Request::Chat { .. } => Request::Say {
                 number: 0,
                 text: "x".into(),
+                room: room(),
             },
             Request::Say { .. } => Request::Register { name: "x".into() },
             Request::Register { .. } => break,
@@ -187,6 +189,10 @@ fn requests() -> Vec<Request> {
         "a request has no example here"
     );
     all
+}
+
+fn room() -> Option<RoomName> {
+    "x".parse().ok()
 }
 
 /// A command with all members.
@@ -217,11 +223,9 @@ fn kinds<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> usize {
     names.matches('`').count() / 2
 }
 
-/// One reply of each kind, likewise.
-fn replies() -> Vec<Reply> {
-    let id = RequestId([1; 16]);
-    let name = || "x".to_owned();
-    let job = JobView {
+/// A job with all members.
+fn job(id: RequestId) -> JobView {
+    JobView {
         id,
         argv: vec!["x".into()],
         age_ms: 1,
@@ -230,8 +234,14 @@ fn replies() -> Vec<Reply> {
         stderr: 0,
         still_running: true,
         key: Some(PublicKey([9; 32])),
-        name: Some(name()),
-    };
+        name: Some("x".into()),
+    }
+}
+
+/// One reply of each kind, likewise.
+fn replies() -> Vec<Reply> {
+    let id = RequestId([1; 16]);
+    let name = || "x".to_owned();
     let mut all = vec![Reply::Accepted {
         id,
         stdout: 0,
@@ -256,7 +266,7 @@ fn replies() -> Vec<Reply> {
                 still_running: true,
             },
             Reply::Exit { .. } => Reply::Jobs {
-                jobs: vec![job.clone()],
+                jobs: vec![job(id)],
                 left_out: 1,
             },
             Reply::Jobs { .. } => Reply::Pong {
@@ -270,6 +280,7 @@ fn replies() -> Vec<Reply> {
             },
             Reply::Registered { .. } => Reply::Joined {
                 name: name(),
+                room: room(),
                 members: vec![name()],
             },
             Reply::Joined { .. } => Reply::Said {
@@ -277,9 +288,16 @@ fn replies() -> Vec<Reply> {
                 text: name(),
                 unverified: true,
                 age_ms: Some(1),
+                room: room(),
             },
-            Reply::Said { .. } => Reply::Came { name: name() },
-            Reply::Came { .. } => Reply::Left { name: name() },
+            Reply::Said { .. } => Reply::Came {
+                name: name(),
+                room: room(),
+            },
+            Reply::Came { .. } => Reply::Left {
+                name: name(),
+                room: room(),
+            },
             Reply::Left { .. } => Reply::Delivered {
                 number: 0,
                 members: 0,

@@ -1,14 +1,15 @@
 //! The last messages of the chat, for members that join later.
 //!
 //! Not the file that they are in, which is the supervisor's. Plain text is not kept, because anybody could push out with
-//! it what members have said. Invariant: there are at most as many messages as configured, and at most
-//! [`limits::CHAT_HISTORY_BYTES`] bytes of them; each is one that was said, or its beginning with the number of missing bytes.
+//! it what members have said. Invariant: there are at most as many messages of a room as configured, at most
+//! [`limits::CHAT_HISTORY_BYTES`] bytes of them, and [`limits::CHAT_HISTORY_TOTAL`] bytes of all rooms; each is one that was said, or its beginning with the number of missing bytes.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::limits;
+use crate::message::RoomName;
 use crate::message::limits::MEMBER_NAME;
 
 /// Bytes that a message takes beside its name and text.
@@ -19,6 +20,9 @@ const OVERHEAD: usize = 64;
 pub struct Earlier {
     /// Time in milliseconds at which it was said, by a clock that its owner knows.
     pub at: u64,
+    /// Room; `None` is the default room.
+    #[serde(default)]
+    pub room: Option<RoomName>,
     /// Name of the member.
     pub from: String,
     /// The message, not escaped.
@@ -28,16 +32,18 @@ pub struct Earlier {
 impl Earlier {
     /// Returns a message whose name and text are cut to their bounds.
     #[must_use]
-    pub fn new(at: u64, from: &str, text: &str) -> Self {
+    pub fn new(at: u64, room: Option<RoomName>, from: &str, text: &str) -> Self {
         Self {
             at,
+            room,
             from: beginning(from, MEMBER_NAME).to_owned(),
             text: cut(text),
         }
     }
 
     fn size(&self) -> usize {
-        self.from.len() + self.text.len() + OVERHEAD
+        let room = self.room.as_ref().map_or(0, |room| room.as_str().len());
+        room + self.from.len() + self.text.len() + OVERHEAD
     }
 }
 
@@ -63,22 +69,40 @@ fn beginning(text: &str, most: usize) -> &str {
 /// A history on its way to another process.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct SavedHistory {
-    /// Largest number of messages.
+    /// Largest number of messages of a room.
     pub most: usize,
-    /// The messages, oldest first. Their times are their ages.
+    /// The messages, those of a room oldest first. Their times are their ages.
     pub earlier: Vec<Earlier>,
 }
 
-/// The last messages, oldest first.
+/// The last messages of each room.
 #[derive(Clone, Default, Debug)]
 pub struct History {
     most: usize,
+    /// Rooms that have messages.
+    rooms: Vec<RoomHistory>,
+    bytes: usize,
+}
+
+/// The last messages of a room, oldest first.
+#[derive(Clone, Debug)]
+struct RoomHistory {
+    room: Option<RoomName>,
     entries: VecDeque<Earlier>,
     bytes: usize,
 }
 
+impl RoomHistory {
+    /// Removes the oldest message. Returns its size.
+    fn pop(&mut self) -> usize {
+        let size = self.entries.pop_front().map_or(0, |oldest| oldest.size());
+        self.bytes -= size;
+        size
+    }
+}
+
 impl History {
-    /// Returns an empty history of at most `most` messages.
+    /// Returns an empty history of at most `most` messages of each room.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
@@ -87,42 +111,85 @@ impl History {
         }
     }
 
-    /// Returns the largest number of messages.
+    /// Returns the largest number of messages of a room.
     #[must_use]
     pub const fn most(&self) -> usize {
         self.most
     }
 
-    /// Adds a message. The oldest ones give way.
-    pub fn push(&mut self, at: u64, from: &str, text: &str) {
+    /// Adds a message. The oldest ones of its room give way, and those of the room that has the most bytes. Returns the
+    /// message as it is kept, if it is.
+    pub fn push(&mut self, entry: Earlier) -> Option<&Earlier> {
         if self.most == 0 {
-            return;
+            return None;
         }
-        let entry = Earlier::new(at, from, text);
+        let room = entry.room.clone();
+        let index = self.index_of(room.as_ref()).unwrap_or_else(|| {
+            self.rooms.push(RoomHistory {
+                room: room.clone(),
+                entries: VecDeque::new(),
+                bytes: 0,
+            });
+            self.rooms.len() - 1
+        });
+        let kept = &mut self.rooms[index];
+        kept.bytes += entry.size();
         self.bytes += entry.size();
-        self.entries.push_back(entry);
-        while self.entries.len() > self.most || self.bytes > limits::CHAT_HISTORY_BYTES {
-            self.pop();
+        kept.entries.push_back(entry);
+        while kept.entries.len() > self.most || kept.bytes > limits::CHAT_HISTORY_BYTES {
+            self.bytes -= kept.pop();
         }
+        while self.bytes > limits::CHAT_HISTORY_TOTAL {
+            let largest = self.rooms.iter_mut().max_by_key(|room| room.bytes)?;
+            self.bytes -= largest.pop();
+        }
+        self.rooms.retain(|room| !room.entries.is_empty());
+        self.rooms[self.index_of(room.as_ref())?].entries.back()
     }
 
-    /// Removes the oldest message.
+    /// Removes a message, the oldest of its room.
     pub fn pop(&mut self) -> Option<Earlier> {
-        let oldest = self.entries.pop_front()?;
+        let room = self.rooms.first_mut()?;
+        let oldest = room.entries.pop_front()?;
+        room.bytes -= oldest.size();
         self.bytes -= oldest.size();
+        if room.entries.is_empty() {
+            self.rooms.remove(0);
+        }
         Some(oldest)
     }
 
-    /// Returns the last `count` messages, oldest first.
-    pub fn last(&self, count: usize) -> impl Iterator<Item = &Earlier> {
-        self.entries
-            .iter()
-            .skip(self.entries.len().saturating_sub(count))
+    /// Forgets the messages of a room.
+    pub fn remove(&mut self, room: Option<&RoomName>) {
+        if let Some(index) = self.index_of(room) {
+            self.bytes -= self.rooms.swap_remove(index).bytes;
+        }
     }
 
-    /// Returns all messages, oldest first.
+    /// Returns the rooms that have messages, with the time of the last one.
+    pub fn rooms(&self) -> impl Iterator<Item = (Option<&RoomName>, u64)> {
+        let last = |room: &RoomHistory| room.entries.back().map_or(0, |entry| entry.at);
+        self.rooms
+            .iter()
+            .map(move |room| (room.room.as_ref(), last(room)))
+    }
+
+    /// Returns the last `count` messages of a room, oldest first.
+    pub fn last(&self, room: Option<&RoomName>, count: usize) -> impl Iterator<Item = &Earlier> {
+        let kept = self.index_of(room).map(|index| &self.rooms[index].entries);
+        kept.into_iter()
+            .flat_map(move |entries| entries.iter().skip(entries.len().saturating_sub(count)))
+    }
+
+    /// Returns all messages, those of a room oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Earlier> {
-        self.entries.iter()
+        self.rooms.iter().flat_map(|room| &room.entries)
+    }
+
+    fn index_of(&self, room: Option<&RoomName>) -> Option<usize> {
+        self.rooms
+            .iter()
+            .position(|kept| kept.room.as_ref() == room)
     }
 }
 
@@ -130,26 +197,28 @@ impl History {
 mod tests {
     use super::*;
 
+    fn texts(history: &History, room: Option<&RoomName>, count: usize) -> Vec<String> {
+        let last = history.last(room, count);
+        last.map(|entry| entry.text.clone()).collect()
+    }
+
     #[test]
     fn a_history_keeps_the_last_messages_within_its_bounds() {
         let mut history = History::new(3);
         for number in 0..10 {
-            history.push(number, "ann", &number.to_string());
+            history.push(Earlier::new(number, None, "ann", &number.to_string()));
         }
-        let texts = |history: &History, count| -> Vec<String> {
-            let last = history.last(count);
-            last.map(|entry| entry.text.clone()).collect()
-        };
-        assert_eq!(texts(&history, 9), ["7", "8", "9"]);
-        assert_eq!(texts(&history, 2), ["8", "9"]);
-        assert_eq!(texts(&history, 0), [""; 0]);
+        assert_eq!(texts(&history, None, 9), ["7", "8", "9"]);
+        assert_eq!(texts(&history, None, 2), ["8", "9"]);
+        assert_eq!(texts(&history, None, 0), [""; 0]);
 
         let mut history = History::new(limits::MAX_CHAT_HISTORY);
         for number in 0..200 {
-            history.push(number, &"n".repeat(1000), &"\u{e9}".repeat(8000));
+            let (from, text) = ("n".repeat(1000), "\u{e9}".repeat(8000));
+            history.push(Earlier::new(number, None, &from, &text));
             assert!(history.bytes <= limits::CHAT_HISTORY_BYTES);
         }
-        let last = history.last(1).next().unwrap();
+        let last = history.last(None, 1).next().unwrap();
         assert!(last.from.len() <= MEMBER_NAME);
         assert!(last.text.len() <= limits::CHAT_HISTORY_TEXT, "{last:?}");
         let (said, missing) = last.text.rsplit_once(" [+").unwrap();
@@ -158,9 +227,30 @@ mod tests {
     }
 
     #[test]
+    fn many_rooms_share_the_bytes_of_the_history_and_a_small_one_keeps_its_messages() {
+        let room = |number: usize| Some(format!("room{number}").parse().unwrap());
+        let mut history = History::new(limits::MAX_CHAT_HISTORY);
+        history.push(Earlier::new(0, None, "ann", "hello"));
+        for number in 0..2000 {
+            let entry = Earlier::new(1, room(number % 40), "bob", &"x".repeat(4000));
+            assert_eq!(history.push(entry.clone()), Some(&entry));
+            assert!(history.bytes <= limits::CHAT_HISTORY_TOTAL);
+            let sizes = history.iter().map(Earlier::size);
+            assert_eq!(sizes.sum::<usize>(), history.bytes);
+        }
+        assert_eq!(texts(&history, None, 9), ["hello"]);
+        assert_eq!(history.rooms().count(), 41);
+        history.remove(room(7).as_ref());
+        assert_eq!(texts(&history, room(7).as_ref(), 9), [""; 0]);
+        while history.pop().is_some() {}
+        assert_eq!((history.bytes, history.rooms().count()), (0, 0));
+    }
+
+    #[test]
     fn a_history_of_no_messages_keeps_none() {
         let mut history = History::new(0);
-        history.push(0, "ann", "hello");
+        let entry = Earlier::new(0, None, "ann", "hello");
+        assert_eq!(history.push(entry), None);
         assert_eq!(history.iter().count(), 0);
     }
 }

@@ -5,7 +5,7 @@
 use super::history::{Earlier, History, SavedHistory};
 use super::member::Weight;
 use super::{CallRef, Chat, Outbox};
-use crate::message::Reply;
+use crate::message::{Reply, RoomName};
 use crate::time::Instant;
 
 /// The history, and its new messages.
@@ -20,10 +20,20 @@ pub(super) struct KeptMessages {
 }
 
 impl KeptMessages {
-    pub(super) fn add(&mut self, now: Instant, from: &str, text: &str) {
-        let at = self.at(now);
-        self.all.push(at, from, text);
-        self.new.push(at, from, text);
+    pub(super) fn add(&mut self, now: Instant, room: Option<&RoomName>, from: &str, text: &str) {
+        let entry = Earlier::new(self.at(now), room.cloned(), from, text);
+        self.all.push(entry.clone());
+        self.new.push(entry);
+    }
+
+    /// Returns the rooms that have messages, with the time of the last one.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = (Option<&RoomName>, u64)> {
+        self.all.rooms()
+    }
+
+    /// Forgets the messages of a room.
+    pub(super) fn remove(&mut self, room: &RoomName) {
+        self.all.remove(Some(room));
     }
 
     fn at(&self, now: Instant) -> u64 {
@@ -44,11 +54,13 @@ impl Chat {
         let at = kept.at(now);
         for Earlier {
             at: age,
+            room,
             from,
             text,
         } in history.earlier
         {
-            kept.all.push(at.saturating_sub(age), &from, &text);
+            let at = at.saturating_sub(age);
+            kept.all.push(Earlier::new(at, room, &from, &text));
         }
         self.history = kept;
     }
@@ -71,12 +83,15 @@ impl Chat {
         };
         let at = self.history.at(now);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        for earlier in self.history.all.last(count) {
+        let room = self.members[index].room.as_ref();
+        let all: Vec<_> = self.history.all.last(room, count).cloned().collect();
+        for earlier in all {
             let said = Reply::Said {
-                from: earlier.from.clone(),
-                text: earlier.text.clone(),
+                from: earlier.from,
+                text: earlier.text,
                 unverified: false,
                 age_ms: Some(at.saturating_sub(earlier.at)),
+                room: earlier.room,
             };
             // A message can always be dropped to make space, so the member is not too slow for it.
             let _ = self.members[index].send(Weight::News, &said, outbox);

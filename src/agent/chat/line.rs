@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::message::Reply;
+use crate::message::{Reply, RoomName};
 use crate::net::PlainText;
 use crate::peer_addr::PeerAddr;
 use crate::{escape, message};
@@ -19,6 +19,8 @@ pub enum Line {
         from: String,
         /// The message, not escaped.
         text: String,
+        /// Room; `None` is the default room.
+        room: Option<RoomName>,
     },
     /// Plain text arrived from an unverified source.
     Plain {
@@ -33,11 +35,15 @@ pub enum Line {
     Came {
         /// Name of the member.
         name: String,
+        /// Room; `None` is the default room.
+        room: Option<RoomName>,
     },
     /// A member left.
     Left {
         /// Name of the member.
         name: String,
+        /// Room; `None` is the default room.
+        room: Option<RoomName>,
     },
     /// Plain text was suppressed by the rate limit.
     Suppressed {
@@ -56,11 +62,12 @@ impl Line {
     #[must_use]
     pub fn to_json(&self) -> String {
         let reply = match self {
-            Self::Said { from, text } => Reply::Said {
+            Self::Said { from, text, room } => Reply::Said {
                 from: from.clone(),
                 text: text.clone(),
                 unverified: false,
                 age_ms: None,
+                room: room.clone(),
             },
             Self::Plain {
                 remote,
@@ -76,10 +83,17 @@ impl Line {
                     text: String::from_utf8_lossy(text.trimmed()).into_owned(),
                     unverified: true,
                     age_ms: None,
+                    room: None,
                 }
             }
-            Self::Came { name } => Reply::Came { name: name.clone() },
-            Self::Left { name } => Reply::Left { name: name.clone() },
+            Self::Came { name, room } => Reply::Came {
+                name: name.clone(),
+                room: room.clone(),
+            },
+            Self::Left { name, room } => Reply::Left {
+                name: name.clone(),
+                room: room.clone(),
+            },
             Self::NotShown { lines } => Reply::Missed { messages: *lines },
             Self::Suppressed { datagrams } => {
                 return format!(r#"{{"v":1,"suppressed":{{"datagrams":{datagrams}}}}}"#);
@@ -95,9 +109,9 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Said { from, text } => {
+            Self::Said { from, text, room } => {
                 let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
-                write!(f, "{}: {text}", name(from))
+                write!(f, "{}{}: {text}", in_room(room.as_ref()), name(from))
             }
             Self::Plain {
                 remote,
@@ -110,14 +124,23 @@ impl fmt::Display for Line {
                 };
                 write!(f, "{remote} (unverified): {text}")
             }
-            Self::Came { name: who } => write!(f, "* {} came", name(who)),
-            Self::Left { name: who } => write!(f, "* {} left", name(who)),
+            Self::Came { name: who, room } => {
+                write!(f, "* {}{} came", in_room(room.as_ref()), name(who))
+            }
+            Self::Left { name: who, room } => {
+                write!(f, "* {}{} left", in_room(room.as_ref()), name(who))
+            }
             Self::Suppressed { datagrams } => {
                 write!(f, "* {datagrams} plain datagrams not shown")
             }
             Self::NotShown { lines } => write!(f, "* {lines} lines not shown"),
         }
     }
+}
+
+/// Returns the room as it stands before a name: no name of a member has `#` at its beginning.
+fn in_room(room: Option<&RoomName>) -> String {
+    room.map(|room| format!("#{room} ")).unwrap_or_default()
 }
 
 fn name(name: &str) -> std::borrow::Cow<'_, str> {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{Reply, to_line};
+use crate::message::{Reply, RoomName, to_line};
 use crate::session::limits::CONSUMED_REPORT;
 use crate::wire::Lane;
 
@@ -35,6 +35,7 @@ pub(super) struct Member {
     pub(super) call: CallRef,
     pub(super) key: PublicKey,
     pub(super) name: String,
+    pub(super) room: Option<RoomName>,
     /// Bytes written to its control lane.
     written: u64,
     /// Bytes of them that it has consumed.
@@ -45,11 +46,17 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) const fn new(call: CallRef, key: PublicKey, name: String) -> Self {
+    pub(super) const fn new(
+        call: CallRef,
+        key: PublicKey,
+        name: String,
+        room: Option<RoomName>,
+    ) -> Self {
         Self {
             call,
             key,
             name,
+            room,
             written: 0,
             consumed: 0,
             waiting: VecDeque::new(),

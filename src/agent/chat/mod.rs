@@ -7,11 +7,11 @@
 //!
 //! | said by            | shown at the agent | members          | plain-text peers |
 //! |--------------------|--------------------|------------------|------------------|
-//! | a member           | yes                | all others       | no               |
-//! | the agent's user   | was typed there    | all              | all              |
-//! | a plain-text peer  | yes                | all, unverified  | no               |
+//! | a member           | yes, with the room | others in a room | no               |
+//! | the agent's user   | was typed there    | default room     | all              |
+//! | a plain-text peer  | yes                | default room     | no               |
 //!
-//! Invariants: names are unique, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
+//! Invariants: names are unique in a room, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
 //! answered with a receipt or an error. A slow member misses messages, receives their number, and delays
 //! no other member.
 
@@ -22,6 +22,7 @@ mod member;
 mod name;
 mod plain;
 mod reply_template;
+mod rooms;
 
 use std::collections::VecDeque;
 
@@ -40,7 +41,7 @@ use super::limits;
 use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
-use crate::message::{Reply, Request, to_line};
+use crate::message::{Reply, Request, RoomName, to_line};
 use crate::net::PlainText;
 use crate::session::Path;
 use crate::time::Instant;
@@ -85,15 +86,22 @@ impl Chat {
             return;
         };
         match request {
-            Request::Chat { name, history } => {
+            Request::Chat {
+                name,
+                history,
+                room,
+            } => {
                 let member = (member.key, &known[..]);
-                if self.join(from, member, name.as_deref(), outbox) {
+                if self.join(from, member, (name.as_deref(), room), outbox) {
                     self.send_history(now, from, history, outbox);
                 }
             }
-            Request::Say { number, text } => {
+            Request::Say { number, text, room } => {
                 let name = name::of_key(known, &self.name);
-                let reply = match self.say(now, Some(from), &name, text, outbox) {
+                let said = self
+                    .check_exists(room.as_ref())
+                    .and_then(|()| self.say(now, from, (&name, room), text, outbox));
+                let reply = match said {
                     Ok(members) => Reply::Delivered { number, members },
                     Err(reason) => Reply::Unsupported { reason },
                 };
@@ -120,12 +128,18 @@ impl Chat {
         let Some(index) = self.index_of(from) else {
             return;
         };
-        let Request::Say { number, text } = request else {
+        let Request::Say { number, text, room } = request else {
             self.send_vital(from, &unsupported("a chat accepts only messages"), outbox);
             return;
         };
-        let name = self.members[index].name.clone();
-        let reply = match self.say(now, Some(from), &name, text, outbox) {
+        let member = &self.members[index];
+        let said = if room.is_none() || room == member.room {
+            let (name, room) = (member.name.clone(), member.room.clone());
+            self.say(now, from, (&name, room), text, outbox)
+        } else {
+            Err("a message of a chat goes to the room of the chat".into())
+        };
+        let reply = match said {
             Ok(members) => Reply::Delivered { number, members },
             Err(reason) => Reply::Unsupported { reason },
         };
@@ -159,9 +173,10 @@ impl Chat {
             text: text.to_owned(),
             unverified: false,
             age_ms: None,
+            room: None,
         };
-        self.broadcast(None, &said, outbox);
-        self.history.add(now, &self.name, text);
+        self.broadcast(None, None, &said, outbox);
+        self.history.add(now, None, &self.name, text);
         let datagram = Bytes::from(format!("{text}\n"));
         for path in self.plain.audience(now) {
             if self.datagrams.len() < limits::CHAT_DRAIN {
@@ -197,8 +212,9 @@ impl Chat {
             text: words,
             unverified: true,
             age_ms: None,
+            room: None,
         };
-        self.broadcast(None, &said, outbox);
+        self.broadcast(None, None, &said, outbox);
         self.show(Line::Plain {
             remote: path.remote,
             text,
@@ -226,7 +242,7 @@ impl Chat {
         &mut self,
         call: CallRef,
         (key, known): (PublicKey, &str),
-        requested: Option<&str>,
+        (requested, room): (Option<&str>, Option<RoomName>),
         outbox: &mut Outbox,
     ) -> bool {
         let of_key = self.members.iter().filter(|member| member.key == key);
@@ -238,22 +254,31 @@ impl Chat {
             outbox.last_reply(call, &unsupported("the chat is full"));
             return false;
         }
+        if let Some(room) = &room
+            && let Err(reason) = self.enter(key, room)
+        {
+            outbox.last_reply(call, &Reply::Unsupported { reason });
+            return false;
+        }
+        let present = self.members.iter().filter(|member| member.room == room);
+        let present: Vec<_> = present.map(|member| member.name.clone()).collect();
         let name = name::choose(known, requested, &self.name, |name| {
-            self.members.iter().any(|member| member.name == name)
+            present.iter().any(|present| present == name)
         });
         let joined = Reply::Joined {
             name: name.clone(),
-            members: self
-                .members
-                .iter()
-                .map(|member| member.name.clone())
-                .collect(),
+            members: present,
+            room: room.clone(),
         };
-        let came = Reply::Came { name: name.clone() };
-        self.broadcast(None, &came, outbox);
-        self.members.push(Member::new(call, key, name.clone()));
+        let came = Reply::Came {
+            name: name.clone(),
+            room: room.clone(),
+        };
+        self.broadcast(room.as_ref(), None, &came, outbox);
+        let member = Member::new(call, key, name.clone(), room.clone());
+        self.members.push(member);
         self.send_vital(call, &joined, outbox);
-        self.show(Line::Came { name });
+        self.show(Line::Came { name, room });
         true
     }
 
@@ -261,8 +286,8 @@ impl Chat {
     fn say(
         &mut self,
         now: Instant,
-        from: Option<CallRef>,
-        name: &str,
+        from: CallRef,
+        (name, room): (&str, Option<RoomName>),
         text: String,
         outbox: &mut Outbox,
     ) -> Result<u32, String> {
@@ -274,22 +299,30 @@ impl Chat {
             text: text.clone(),
             unverified: false,
             age_ms: None,
+            room: room.clone(),
         };
-        self.history.add(now, name, &text);
-        let members = self.broadcast(from, &said, outbox);
+        self.history.add(now, room.as_ref(), name, &text);
+        let members = self.broadcast(room.as_ref(), Some(from), &said, outbox);
         self.show(Line::Said {
             from: name.to_owned(),
             text,
+            room,
         });
         Ok(members)
     }
 
-    /// Sends a reply to all members except `but`. Returns their number.
-    fn broadcast(&mut self, but: Option<CallRef>, reply: &Reply, outbox: &mut Outbox) -> u32 {
+    /// Sends a reply to all members of a room except `but`. Returns their number.
+    fn broadcast(
+        &mut self,
+        room: Option<&RoomName>,
+        but: Option<CallRef>,
+        reply: &Reply,
+        outbox: &mut Outbox,
+    ) -> u32 {
         let line = Bytes::from(to_line(reply));
         let mut receivers = 0;
         for member in &mut self.members {
-            if Some(member.call) != but {
+            if Some(member.call) != but && member.room.as_ref() == room {
                 // A message can always be dropped to make space, so no member is too slow for it.
                 let _ = member.send_line(Weight::News, line.clone(), outbox);
                 receivers += 1;
@@ -311,10 +344,13 @@ impl Chat {
     }
 
     fn remove(&mut self, index: usize, outbox: &mut Outbox) {
-        let name = self.members.remove(index).name;
-        let left = Reply::Left { name: name.clone() };
-        self.broadcast(None, &left, outbox);
-        self.show(Line::Left { name });
+        let Member { name, room, .. } = self.members.remove(index);
+        let left = Reply::Left {
+            name: name.clone(),
+            room: room.clone(),
+        };
+        self.broadcast(room.as_ref(), None, &left, outbox);
+        self.show(Line::Left { name, room });
     }
 
     fn show(&mut self, line: Line) {

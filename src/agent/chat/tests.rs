@@ -2,6 +2,7 @@
 
 mod history;
 mod names;
+mod rooms;
 
 use proptest::prelude::*;
 
@@ -37,6 +38,7 @@ fn known(name: &str) -> Controller {
 
 fn say(number: u64, text: &str) -> Request {
     Request::Say {
+        room: None,
         number,
         text: text.to_owned(),
     }
@@ -48,6 +50,7 @@ fn said(from: &str, text: &str) -> Reply {
         text: text.to_owned(),
         unverified: false,
         age_ms: None,
+        room: None,
     }
 }
 
@@ -77,6 +80,7 @@ impl Scene {
         let request = Request::Chat {
             name: None,
             history: 0,
+            room: None,
         };
         self.chat
             .on_call(NOW, call(number), &known(name), request, &mut self.outbox);
@@ -182,6 +186,7 @@ fn an_invited_key_is_denied_the_chat() {
         Request::Chat {
             name: None,
             history: 0,
+            room: None,
         },
         say(0, "hi"),
     ] {
@@ -215,6 +220,7 @@ fn typed_lines_go_to_members_and_to_plain_text_peers() {
                 text: "hello".into(),
                 unverified: true,
                 age_ms: None,
+                room: None,
             },
             said("host", "hi there")
         ]
@@ -314,7 +320,10 @@ fn a_member_that_writes_and_never_reads_is_removed() {
     }
     assert!(scene.has_ended(2));
     let name = "writer".into();
-    assert_eq!(scene.heard(1).last(), Some(&Reply::Left { name }));
+    assert_eq!(
+        scene.heard(1).last(),
+        Some(&Reply::Left { name, room: None })
+    );
 }
 
 #[test]
@@ -349,7 +358,7 @@ proptest! {
         for (who, what, text) in actions {
             match what {
                 0 if scene.chat.index_of(call(who)).is_none() => {
-                    let request = Request::Chat { name: Some(text), history: 9 };
+                    let request = Request::Chat { name: Some(text), history: 9, room: None };
                     scene.chat.on_call(NOW, call(who), &known("key"), request, &mut scene.outbox);
                 }
                 1 => scene.chat.on_gone(NOW, call(who), &mut scene.outbox),
@@ -405,6 +414,7 @@ fn one_key_cannot_fill_the_chat() {
         let request = Request::Chat {
             name: None,
             history: 0,
+            room: None,
         };
         let outbox = &mut scene.outbox;
         scene

@@ -52,8 +52,11 @@ impl Thread {
 
     /// Queues them without sending them at once.
     pub(super) fn queue_history(&mut self) {
-        while let Some(Earlier { from, text, .. }) = self.service.chat().0.poll_history() {
-            let message = ToSupervisor::Said(from, text);
+        while let Some(earlier) = self.service.chat().0.poll_history() {
+            let Earlier {
+                room, from, text, ..
+            } = earlier;
+            let message = ToSupervisor::Said(room, from, text);
             self.service.processes().send(&message);
         }
     }

@@ -342,7 +342,7 @@ mod tests {
         let mut show = |count: usize| {
             for number in next.by_ref().take(count) {
                 let name = number.to_string();
-                printer.show(Line::Came { name });
+                printer.show(Line::Came { name, room: None });
             }
         };
         show(2 * most);

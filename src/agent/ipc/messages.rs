@@ -13,7 +13,7 @@ use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, St
 use crate::agent::sandbox::{self, InForce};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::message::{Cause, RequestId, Window};
+use crate::message::{Cause, RequestId, RoomName, Window};
 use crate::net;
 use crate::peer_addr::PeerAddr;
 use crate::process::Account;
@@ -200,8 +200,8 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
-    /// A member, or the agent's user, has said something in the chat: name and text.
-    Said(String, String),
+    /// A member, or the agent's user, has said something in a room of the chat: name and text.
+    Said(Option<RoomName>, String, String),
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),
     /// A session was opened.

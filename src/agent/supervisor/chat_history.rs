@@ -15,11 +15,12 @@ use rustix::fs::OFlags;
 
 use super::Supervisor;
 use crate::agent::chat::{Earlier, History, SavedHistory};
-use crate::agent::limits::CHAT_HISTORY_BYTES;
+use crate::agent::limits::CHAT_HISTORY_TOTAL;
 use crate::duration;
+use crate::message::RoomName;
 
 /// Size above which the file is replaced: what is kept, with each byte as six in JSON, and as much again.
-const MOST: u64 = 12 * CHAT_HISTORY_BYTES as u64;
+const MOST: u64 = 12 * CHAT_HISTORY_TOTAL as u64;
 
 /// Configuration of the history.
 #[derive(Clone, Default, Debug)]
@@ -83,23 +84,25 @@ impl ChatHistory {
             }
         };
         for line in bytes.split(|&byte| byte == b'\n') {
-            if let Ok(Earlier { at, from, text }) = serde_json::from_slice(line) {
-                self.kept.push(at, &from, &text);
+            if let Ok(Earlier {
+                at,
+                room,
+                from,
+                text,
+            }) = serde_json::from_slice(line)
+            {
+                self.kept.push(Earlier::new(at, room, &from, &text));
             }
         }
     }
 
     /// Adds a message that has just been said.
-    pub(super) fn add(&mut self, from: &str, text: &str) {
-        if self.kept.most() == 0 {
-            return;
-        }
-        self.kept.push(unix_ms(), from, text);
-        let Some(file) = &mut self.file else {
+    pub(super) fn add(&mut self, room: Option<RoomName>, from: &str, text: &str) {
+        let entry = Earlier::new(unix_ms(), room, from, text);
+        let (Some(entry), Some(file)) = (self.kept.push(entry), &mut self.file) else {
             return;
         };
-        let added = self.kept.last(1).try_for_each(|entry| file.append(entry));
-        let written = added.and_then(|()| {
+        let written = file.append(entry).and_then(|()| {
             if file.bytes > MOST {
                 *file = replace(&file.path, &self.kept)?;
             }
@@ -226,7 +229,7 @@ mod tests {
         let path = directory.path().join("state/chat");
         let mut history = ChatHistory::open(3, Some(&path));
         for number in 0..5 {
-            history.add("ann", &format!("{number}\n\u{1b}[2J"));
+            history.add(None, "ann", &format!("{number}\n\u{1b}[2J"));
         }
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!(texts(&ChatHistory::open(9, Some(&path))), kept);
         // The torn line is gone, so that the next one is whole.
         let mut history = ChatHistory::open(9, Some(&path));
-        history.add("bob", "next");
+        history.add(None, "bob", "next");
         assert_eq!(texts(&ChatHistory::open(1, Some(&path))), ["next"]);
         fs::write(&path, [0xff; 100]).unwrap();
         assert_eq!(texts(&ChatHistory::open(9, Some(&path))), [""; 0]);
@@ -252,7 +255,7 @@ mod tests {
         let mut history = ChatHistory::open(100, Some(&path));
         let text = "\u{1}".repeat(4000);
         for _ in 0..500 {
-            history.add("ann", &text);
+            history.add(None, "ann", &text);
             assert!(fs::metadata(&path).unwrap().len() <= MOST);
         }
         assert!(texts(&ChatHistory::open(100, Some(&path))).len() > 10);
@@ -262,10 +265,10 @@ mod tests {
     fn a_history_of_no_messages_is_not_written_and_an_earlier_one_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat");
-        ChatHistory::open(3, Some(&path)).add("ann", "hello");
+        ChatHistory::open(3, Some(&path)).add(None, "ann", "hello");
         assert!(path.exists());
         let mut history = ChatHistory::open(0, Some(&path));
-        history.add("ann", "hello");
+        history.add(None, "ann", "hello");
         assert!(!path.exists());
         assert!(texts(&history).is_empty());
     }
@@ -276,7 +279,7 @@ mod tests {
         let path = directory.path().join("chat");
         fs::create_dir(&path).unwrap();
         let mut history = ChatHistory::open(3, Some(&path));
-        history.add("ann", "hello");
+        history.add(None, "ann", "hello");
         assert_eq!(texts(&history), ["hello"]);
     }
 }

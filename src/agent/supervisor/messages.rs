@@ -108,7 +108,7 @@ impl Supervisor {
             ToSupervisor::Detach(id) => self.detach(now, id),
             ToSupervisor::Forget(id) => self.forget(now, id),
             ToSupervisor::Record(line) => self.on_front_record(line),
-            ToSupervisor::Said(from, text) => self.chat_history.add(&from, &text),
+            ToSupervisor::Said(room, from, text) => self.chat_history.add(room, &from, &text),
             ToSupervisor::InitSeen(fingerprint) => {
                 self.on_init_seen(now, InitFingerprint(fingerprint));
             }

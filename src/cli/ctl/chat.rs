@@ -20,12 +20,14 @@ use crate::control::chat::{self, Format, PlainSource};
 use crate::control::client::Client;
 use crate::control::{limits, signals};
 use crate::duration;
+use crate::message::RoomName;
 use crate::net::{Bind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
   udpctl chat web1
   udpctl chat --name ann web1
+  udpctl chat --room deploy web1
   uptime | udpctl chat --linger 5s web1
   udpctl chat --json --linger 1d web1 </dev/null
   udpctl chat --plain localhost:7000";
@@ -40,6 +42,9 @@ pub struct ChatArgs {
     /// Ask to be called NAME; the agent decides [default: the name of this controller's key]
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]
     pub name: Option<String>,
+    /// Join the room NAME, which is made if it does not exist [default: the room that all share]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub room: Option<RoomName>,
     /// Exchange bare datagrams, for example with netcat: not encrypted, delivery unknown
     #[arg(long)]
     pub plain: bool,
@@ -80,6 +85,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
     };
     let options = chat::Options {
         name: args.name.clone(),
+        room: args.room.clone(),
         contact_timeout: args.timeout.contact_timeout,
         linger: args.linger.unwrap_or(Duration::ZERO),
         format: if args.json {

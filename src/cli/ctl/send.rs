@@ -26,6 +26,7 @@ use crate::control::send::{self, Receipt};
 use crate::control::signals;
 use crate::control::targets::Expression;
 use crate::duration;
+use crate::message::RoomName;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::status::{SOME_UNKNOWN, SUCCESS, UDPCTL_FAILURE, USAGE};
 use crate::net::limits::PLAIN;
@@ -36,6 +37,7 @@ Examples:
   udpctl send web1 web2 -- maintenance at noon
   uptime | udpctl send web1 -- -
   udpctl send -g web --quorum 80% -- 'new release'
+  udpctl send --room deploy web1 -- done
   udpctl send --plain localhost:7000 -- hello
   udpctl send --plain --reply-wait 2s localhost:7000 -- hello";
 
@@ -55,6 +57,9 @@ pub struct SendArgs {
     /// Further agents.
     #[command(flatten)]
     pub hosts: HostOptions,
+    /// Send to the room NAME, in which somebody is or was [default: the room that all share]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub room: Option<RoomName>,
     /// Exit with 0 if N agents have confirmed the message, or N% of them
     #[arg(long, value_name = "N", conflicts_with = "plain")]
     pub quorum: Option<Share>,
@@ -114,6 +119,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
     }
     let options = send::Options {
         contact_timeout: args.timeout.contact_timeout,
+        room: args.room.as_ref(),
         signals: &signals,
         resolver: &resolver,
         note: note_of,

@@ -35,6 +35,7 @@ use super::host_resolver::{Host, HostResolver};
 use super::{limits, signals};
 use crate::crypto::PublicKey;
 use crate::escape;
+use crate::message::RoomName;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::message::status::INTERRUPTED;
 use crate::net::Event;
@@ -49,6 +50,8 @@ const FAILED: u8 = 255;
 pub struct Options<'a> {
     /// Name to ask for.
     pub name: Option<String>,
+    /// Room; `None` is the default room.
+    pub room: Option<RoomName>,
     /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
     /// Signals that end the chat.
@@ -104,6 +107,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         purpose: Purpose::Chat {
             name: options.name.clone(),
             history: if wants_history { u32::MAX } else { 0 },
+            room: options.room.clone(),
         },
         agent: host.agent,
         paths: host.paths,

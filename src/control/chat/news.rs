@@ -21,17 +21,21 @@ impl ChatLoop<'_> {
         }
         match reply {
             // A script gets the messages, not the news about members.
-            Reply::Joined { name: me, members } if self.screen.is_terminal() => {
+            Reply::Joined {
+                name: me, members, ..
+            } if self.screen.is_terminal() => {
                 let others = self.list(&members);
-                let (me, label) = (self.name(&me), &self.label);
-                self.screen
-                    .note(&format!("you are {me} at {label}; also here: {others}"));
+                let (me, room, label) = (self.name(&me), self.in_room(), &self.label);
+                self.screen.note(&format!(
+                    "you are {me}{room} at {label}; also here: {others}"
+                ));
             }
             Reply::Said {
                 from,
                 text,
                 unverified,
                 age_ms,
+                ..
             } => {
                 let mark = if unverified { " (unverified)" } else { "" };
                 let text = escape::message(text.as_bytes(), CHAT_TEXT);
@@ -42,11 +46,11 @@ impl ChatLoop<'_> {
                     self.leave();
                 }
             }
-            Reply::Came { name: who } if self.screen.is_terminal() => {
+            Reply::Came { name: who, .. } if self.screen.is_terminal() => {
                 let who = self.name(&who);
                 self.screen.note(&format!("{who} came"));
             }
-            Reply::Left { name: who } if self.screen.is_terminal() => {
+            Reply::Left { name: who, .. } if self.screen.is_terminal() => {
                 let who = self.name(&who);
                 self.screen.note(&format!("{who} left"));
             }
@@ -74,12 +78,12 @@ impl ChatLoop<'_> {
     /// Tracks the members.
     fn update_members(&mut self, reply: &Reply) {
         match reply {
-            Reply::Joined { name, members } => {
+            Reply::Joined { name, members, .. } => {
                 self.own_name = Some(name.clone());
                 self.members.set(members);
             }
-            Reply::Came { name } => self.members.add(name),
-            Reply::Left { name } => self.members.remove(name),
+            Reply::Came { name, .. } => self.members.add(name),
+            Reply::Left { name, .. } => self.members.remove(name),
             Reply::Said { .. }
             | Reply::Missed { .. }
             | Reply::Accepted { .. }
@@ -100,10 +104,20 @@ impl ChatLoop<'_> {
     pub(super) fn who(&mut self) {
         let others = self.list(&self.members.list());
         let words = match &self.own_name {
-            Some(me) => format!("you are {}; also here: {others}", self.name(me)),
+            Some(me) => format!(
+                "you are {}{}; also here: {others}",
+                self.name(me),
+                self.in_room()
+            ),
             None => format!("not in the chat of {} yet", self.label),
         };
         self.screen.note(&words);
+    }
+
+    /// Returns the room as it stands behind the own name.
+    fn in_room(&self) -> String {
+        let room = self.options.room.as_ref();
+        room.map(|room| format!(" in #{room}")).unwrap_or_default()
     }
 
     /// Returns a name, escaped and in its colour.

@@ -33,7 +33,7 @@ use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
-use crate::message::{CloseCode, LineError, Lines, Reply, Request, to_line};
+use crate::message::{CloseCode, LineError, Lines, Reply, Request, RoomName, to_line};
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
@@ -46,9 +46,13 @@ pub enum Purpose {
         name: Option<String>,
         /// Number of earlier messages wanted.
         history: u32,
+        /// Room; `None` is the default room.
+        room: Option<RoomName>,
     },
     /// One message.
     Send {
+        /// Room, which must exist; `None` is the default room.
+        room: Option<RoomName>,
         /// Text of the message.
         text: String,
     },
@@ -178,7 +182,7 @@ impl ChatClient {
             actions: VecDeque::new(),
             purpose: config.purpose,
         };
-        if let Purpose::Send { text } = &chat.purpose {
+        if let Purpose::Send { text, .. } = &chat.purpose {
             let text = text.clone();
             chat.remember(text);
             chat.intent = Intent::LeaveDelivered;
@@ -197,7 +201,8 @@ impl ChatClient {
         }
         let number = self.remember(text.clone());
         if self.state == State::Connected {
-            self.write(&Request::Say { number, text });
+            let room = None;
+            self.write(&Request::Say { number, text, room });
         }
         Ok(number)
     }

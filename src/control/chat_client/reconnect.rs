@@ -44,13 +44,19 @@ impl ChatClient {
     /// Opens the call of a session that is established.
     pub(super) fn open(&mut self) {
         let first = match &self.purpose {
-            Purpose::Chat { name, history } => Request::Chat {
+            Purpose::Chat {
+                name,
+                history,
+                room,
+            } => Request::Chat {
                 name: name.clone(),
+                room: room.clone(),
                 // Who was a member has seen the earlier messages.
                 history: if self.rejoins.is_none() { *history } else { 0 },
             },
-            Purpose::Send { text } => Request::Say {
+            Purpose::Send { room, text } => Request::Say {
                 number: 0,
+                room: room.clone(),
                 text: text.clone(),
             },
         };
@@ -59,7 +65,8 @@ impl ChatClient {
         if matches!(self.purpose, Purpose::Chat { .. }) {
             let messages: Vec<_> = self.unacknowledged.iter().cloned().collect();
             for (number, text) in messages {
-                self.write(&Request::Say { number, text });
+                let room = None;
+                self.write(&Request::Say { number, text, room });
             }
         }
         if self.intent == Intent::Left {

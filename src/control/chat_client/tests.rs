@@ -8,11 +8,21 @@ use crate::wire::Early;
 const MEMBERSHIP: Purpose = Purpose::Chat {
     name: None,
     history: 0,
+    room: None,
 };
+
+fn joined(name: &str, members: Vec<String>) -> Reply {
+    Reply::Joined {
+        name: name.into(),
+        members,
+        room: None,
+    }
+}
 
 const JOIN: Request = Request::Chat {
     name: None,
     history: 0,
+    room: None,
 };
 
 struct Scene {
@@ -68,10 +78,7 @@ impl Scene {
         assert_eq!(scene.asked(), []);
         scene.connected();
         assert_eq!(scene.asked(), [JOIN]);
-        scene.replies(&Reply::Joined {
-            name: "ann".into(),
-            members: Vec::new(),
-        });
+        scene.replies(&joined("ann", Vec::new()));
         scene.heard.clear();
         scene
     }
@@ -150,7 +157,11 @@ impl Scene {
 
 fn say(number: u64, text: &str) -> Request {
     let text = text.into();
-    Request::Say { number, text }
+    Request::Say {
+        number,
+        text,
+        room: None,
+    }
 }
 
 fn delivered(number: u64) -> Reply {
@@ -186,6 +197,7 @@ fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request()
     assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["early"]);
     scene.connected();
     let early = Request::Say {
+        room: None,
         number: 0,
         text: "early".into(),
     };
@@ -220,10 +232,7 @@ fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     assert_ne!(scene.chat.session(), first);
     scene.connected();
     assert_eq!(scene.asked(), [JOIN, say(1, "two")]);
-    scene.replies(&Reply::Joined {
-        name: "ann-2".into(),
-        members: vec!["ann".into()],
-    });
+    scene.replies(&joined("ann-2", vec!["ann".into()]));
     scene.replies(&delivered(1));
     assert_eq!(scene.chat.undelivered().count(), 0);
     assert!(
@@ -251,10 +260,7 @@ fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_us
         assert_eq!(scene.ticket, Some(TICKET));
         scene.connected();
         assert_eq!(scene.asked(), [JOIN]);
-        scene.replies(&Reply::Joined {
-            name: "ann".into(),
-            members: Vec::new(),
-        });
+        scene.replies(&joined("ann", Vec::new()));
     }
 }
 
@@ -294,7 +300,7 @@ fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
 #[test]
 fn a_chat_for_one_message_ends_with_its_receipt() {
     let text = String::from("disk full");
-    let mut scene = Scene::new(Purpose::Send { text }, 1);
+    let mut scene = Scene::new(Purpose::Send { text, room: None }, 1);
     scene.connected();
     assert_eq!(scene.asked(), [say(0, "disk full")]);
     scene.data(to_line(&delivered(0)).into(), true);
@@ -312,7 +318,7 @@ fn a_chat_for_one_message_ends_with_its_receipt() {
 #[test]
 fn an_agent_that_ends_the_call_without_receipt_has_not_taken_it() {
     let text = String::from("disk full");
-    let mut scene = Scene::new(Purpose::Send { text }, 1);
+    let mut scene = Scene::new(Purpose::Send { text, room: None }, 1);
     scene.connected();
     scene.data(Bytes::new(), true);
     assert_eq!(scene.end(), Some(&End::PutOut));
@@ -372,6 +378,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
         text,
         unverified,
         age_ms: None,
+        room: None,
     });
     assert!(matches!(
         scene.heard.last(),

@@ -9,6 +9,7 @@ fn join_with_history(scene: &mut Scene, now: Instant, number: u64, history: u32)
     let request = Request::Chat {
         name: None,
         history,
+        room: None,
     };
     let outbox = &mut scene.outbox;
     scene
@@ -17,7 +18,7 @@ fn join_with_history(scene: &mut Scene, now: Instant, number: u64, history: u32)
 }
 
 fn earlier(at: u64, text: &str) -> Earlier {
-    Earlier::new(at, "old", text)
+    Earlier::new(at, None, "old", text)
 }
 
 /// Returns senders, texts and ages of what a member hears behind the answer to joining.

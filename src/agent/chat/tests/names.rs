@@ -10,9 +10,13 @@ fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
     scene.join(3, "host");
     let joined = |name: &str, members: &[&str]| Reply::Joined {
         name: name.into(),
+        room: None,
         members: members.iter().map(|&member| member.into()).collect(),
     };
-    let came = |name: &str| Reply::Came { name: name.into() };
+    let came = |name: &str| Reply::Came {
+        name: name.into(),
+        room: None,
+    };
     assert_eq!(
         scene.heard(1),
         [joined("ann", &[]), came("ann#2"), came("(host)")]
@@ -21,7 +25,7 @@ fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
     scene.chat.on_gone(NOW, call(2), &mut scene.outbox);
     assert!(scene.has_ended(2));
     let name = "ann#2".into();
-    assert_eq!(scene.heard(1), [Reply::Left { name }]);
+    assert_eq!(scene.heard(1), [Reply::Left { name, room: None }]);
     assert_eq!(
         scene.shown(),
         [

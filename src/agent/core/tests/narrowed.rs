@@ -93,7 +93,15 @@ fn a_chat_session_is_closed_when_its_key_is_removed() {
     let mut harness = Harness::new();
     let alice = harness.open(1, ALICE);
     let name = None;
-    let call = harness.call(alice, 0, &Request::Chat { name, history: 0 });
+    let call = harness.call(
+        alice,
+        0,
+        &Request::Chat {
+            name,
+            history: 0,
+            room: None,
+        },
+    );
     assert!(!harness.replies(call).is_empty());
     harness.policy.borrow_mut().list(ALICE, "alice chat-only");
     harness.service.on_policy_changed(harness.now);
@@ -119,6 +127,7 @@ fn a_session_of_a_removed_key_carries_nothing_but_the_result_of_its_command() {
         &Request::Chat {
             name: None,
             history: 0,
+            room: None,
         },
     );
     harness.policy.borrow_mut().remove(ALICE);

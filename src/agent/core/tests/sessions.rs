@@ -112,12 +112,14 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         key: None,
     };
     let say = Request::Say {
+        room: None,
         number: 0,
         text: "hello".into(),
     };
     let chat = Request::Chat {
         name: None,
         history: 0,
+        room: None,
     };
     for (number, request) in (0..).zip([&signal, &say, &chat]) {
         let call = harness.call(copy, number, request);
