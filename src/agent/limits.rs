@@ -174,6 +174,19 @@ pub const CHAT_MEMBERS: usize = 1024;
 /// Members of the chat that one key has: a quarter, so that one key leaves room for the others.
 pub const CHAT_MEMBERS_PER_KEY: usize = CHAT_MEMBERS / 4;
 
+/// Share of the rate of a key that a message, or joining, takes: 500 a second. More than people and most programs write; it
+/// bounds what a terminal or a log gets of one key.
+pub const CHAT_MESSAGE_PRICE: Duration = Duration::from_millis(2);
+
+/// Share of the rate of a key that a byte of a long message takes: half a megabyte a second. Each goes to all members.
+pub const CHAT_BYTE_PRICE: Duration = Duration::from_micros(2);
+
+/// Share of the rate that a key may use at once after a silence: a thousand messages, or a megabyte.
+pub const CHAT_BURST: Duration = Duration::from_secs(2);
+
+/// Pause of a call whose key has used up its rate: long enough that it continues with several messages.
+pub const CHAT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Bytes in flight to one member: its initial credit, so that the session layer never has to hold any. Well
 /// above the bytes that a member may consume without reporting them.
 pub const CHAT_UNDERWAY: u64 = crate::session::limits::INITIAL_STREAM_CREDIT;

@@ -12,6 +12,7 @@ mod bootstrap;
 mod bounds;
 mod cgroups;
 mod chat;
+mod chat_flood;
 mod chat_history;
 mod chat_prompt;
 mod chat_rooms;

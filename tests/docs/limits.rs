@@ -344,6 +344,15 @@ fn the_bounds_per_key_shown_are_those_of_the_code() {
         ("ids of forgotten results", agent::REGISTER_PER_KEY as u64),
         ("members of the chat", agent::CHAT_MEMBERS_PER_KEY as u64),
         ("rooms of the chat", agent::CHAT_ROOMS_PER_KEY as u64),
+        ("messages of the chat", 1000 / ms(agent::CHAT_MESSAGE_PRICE)),
+        (
+            "messages of the chat at once",
+            ms(agent::CHAT_BURST) / ms(agent::CHAT_MESSAGE_PRICE),
+        ),
+        (
+            "text of the chat",
+            1_000_000 / u64::from(agent::CHAT_BYTE_PRICE.subsec_micros()),
+        ),
     ]);
     assert_eq!(rows(&section(&page, "BOUNDS PER KEY")), bounds);
     // The agent counts calls too, behind the session layer.

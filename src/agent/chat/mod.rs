@@ -20,6 +20,7 @@ mod kept_messages;
 mod line;
 mod member;
 mod name;
+mod pace;
 mod plain;
 mod reply_template;
 mod rooms;
@@ -35,6 +36,7 @@ pub use reply_template::{BareTemplate, ReplyTemplate};
 
 use self::kept_messages::KeptMessages;
 use self::member::{Member, TooSlow, Weight};
+use self::pace::Pace;
 use self::plain::PlainChat;
 use super::access::Controller;
 use super::limits;
@@ -57,6 +59,7 @@ pub struct Chat {
     lines: VecDeque<Line>,
     datagrams: VecDeque<(Path, Bytes)>,
     history: KeptMessages,
+    pace: Pace,
 }
 
 impl Chat {
@@ -69,6 +72,14 @@ impl Chat {
             plain: PlainChat::new(reply),
             ..Self::default()
         }
+    }
+
+    /// Counts a request of a key against its rate: a message of `bytes` bytes, or joining.
+    ///
+    /// # Errors
+    /// Time at which it may be tried again, if it comes too early.
+    pub fn pace(&mut self, now: Instant, key: PublicKey, bytes: usize) -> Result<(), Instant> {
+        self.pace.take(now, key, bytes)
     }
 
     /// Processes the first request of a call: `chat` or `say`.

@@ -173,23 +173,23 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let Some(state) = self.sessions.get_mut(&call.session) else {
             return;
         };
-        state.calls.entry(call.call).or_default().lines.push(data);
+        let open = state.calls.entry(call.call).or_default();
+        open.lines.push(data);
         let length = data.len() as u64;
-        self.outbox.consumed(call, Lane::Control, length);
-        // A line may end the call, or the session.
-        while let Some(line) = self.open_call(call).and_then(|call| call.lines.next()) {
-            match line {
-                Ok(request) if self.is_premature(call.session, &request) => {
-                    self.on_malformed(now, call, "not as early data".into());
-                }
-                Ok(request) => self.on_request(now, call, request),
-                Err(LineError::Malformed(reason)) => self.on_malformed(now, call, reason),
-                Err(LineError::TooLong) => {
-                    let code = CloseCode::Violation;
-                    self.close(now, call.session, code, "a line is too long");
-                }
-            }
+        if open.held.is_some() {
+            open.unconsumed += length;
+        } else {
+            self.outbox.consumed(call, Lane::Control, length);
+            self.take_lines(now, call);
         }
+        let held = self.open_call(call).filter(|open| open.held.is_some());
+        let fin = match held {
+            Some(open) => {
+                open.fin |= fin;
+                false
+            }
+            None => fin,
+        };
         let state = self.sessions.get(&call.session);
         if state.is_some_and(SessionState::is_overfull) {
             let code = CloseCode::Violation;
@@ -199,13 +199,36 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         }
     }
 
+    /// Processes the lines of a call until it is held. A line may end the call, or the session.
+    pub(super) fn take_lines(&mut self, now: Instant, call: CallRef) {
+        while let Some(open) = self.open_call(call).filter(|open| open.held.is_none())
+            && let Some(line) = open.lines.next()
+        {
+            match line {
+                Ok(request) if self.is_premature(call.session, &request) => {
+                    self.on_malformed(now, call, "not as early data".into());
+                }
+                Ok(request) => {
+                    if let Some(request) = self.pace(now, call, request) {
+                        self.on_request(now, call, request);
+                    }
+                }
+                Err(LineError::Malformed(reason)) => self.on_malformed(now, call, reason),
+                Err(LineError::TooLong) => {
+                    let code = CloseCode::Violation;
+                    self.close(now, call.session, code, "a line is too long");
+                }
+            }
+        }
+    }
+
     /// Returns true if a request came as early data and may not: the datagram may be a copy.
     fn is_premature(&self, session: SessionHandle, request: &Request) -> bool {
         let state = self.sessions.get(&session);
         !request.may_be_early() && state.is_some_and(|state| !state.confirmed)
     }
 
-    fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
+    pub(super) fn on_request(&mut self, now: Instant, call: CallRef, request: Request) {
         match self.kind(call) {
             Some(CallKind::Unopened) => self.on_first(now, call, request),
             Some(CallKind::Jobs) => {

@@ -10,6 +10,7 @@
 
 mod dispatch;
 mod first_request;
+mod pacing;
 mod registration;
 mod revocation;
 mod session_state;
@@ -17,7 +18,7 @@ mod session_state;
 mod tests;
 
 use crate::peer_addr::PeerAddr;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::access::{Controller, Denied, PolicySource};
 use super::audit::{Audit, Record};
@@ -77,6 +78,8 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     next_question: u64,
     /// Sessions whose keys may no longer connect, and when they are closed at the latest; some may be gone.
     revoked: VecDeque<(Instant, SessionHandle)>,
+    /// Calls that are held, and when they are tried again; some may be gone.
+    held: BTreeSet<(Instant, CallRef)>,
     phase: Phase,
 }
 
@@ -105,6 +108,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             asking: HashMap::new(),
             next_question: 0,
             revoked: VecDeque::new(),
+            held: BTreeSet::new(),
             phase: Phase::Working,
         }
     }
@@ -193,6 +197,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     pub fn on_timeout(&mut self, now: Instant) {
         self.jobs.on_timeout(now);
         self.close_overdue(now);
+        self.release_held(now);
         match self.phase {
             Phase::Ending(at) if at <= now => {
                 self.jobs.kill_all();
@@ -213,8 +218,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Phase::Working | Phase::Closed => None,
         };
         let revoked = self.revoked.front().map(|first| first.0);
+        let held = self.held.first().map(|first| first.0);
         let jobs = self.jobs.poll_timeout().into_iter();
-        jobs.chain(phase).chain(revoked).min()
+        jobs.chain(phase).chain(revoked).chain(held).min()
     }
 
     /// Returns the next command for the session layer.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::agent::access::Controller;
 use crate::agent::limits;
-use crate::message::Lines;
+use crate::message::{Lines, Request};
 use crate::time::Instant;
 use crate::wire::CallId;
 use crate::wire::limits::INVITE;
@@ -68,6 +68,22 @@ pub struct Call {
     pub invalid_lines: u32,
     /// Bytes of its data lane that arrived before its first line.
     pub early: Vec<Input>,
+    /// Request of the chat that came too early. The lines after it wait for it.
+    pub held: Option<Box<Request>>,
+    /// Bytes of its control lane that arrived behind it and gave no credit.
+    pub unconsumed: u64,
+    /// True if its control lane ends with them.
+    pub fin: bool,
+}
+
+impl Call {
+    /// Bytes of a held request, at least.
+    fn held_bytes(&self) -> usize {
+        match self.held.as_deref() {
+            Some(Request::Say { text, .. }) => text.len(),
+            Some(_) | None => 0,
+        }
+    }
 }
 
 /// Kind of a call, determined by its first line.
@@ -100,7 +116,7 @@ impl SessionState {
     pub fn usage(&self) -> Usage {
         let unread = |call: &Call| {
             let early: usize = call.early.iter().map(|input| input.data.len()).sum();
-            call.lines.partial() + early
+            call.lines.partial() + early + call.held_bytes()
         };
         Usage {
             calls: self.calls.len(),

@@ -59,7 +59,7 @@ pub struct SentLane {
     pub lines: Lines,
     pub stopped: Option<u64>,
     pub consumed: u64,
-    received: u64,
+    pub received: u64,
 }
 
 pub struct Harness {

@@ -1,0 +1,107 @@
+//! The rate of what each key says in the chat.
+//!
+//! Not what waits: a request that comes too early is held by its call, so that its sender is slowed down. Each message takes
+//! the time that its share of the rate is worth (the generic cell rate algorithm). Invariant: in any time, a key says at
+//! most what that time and [`limits::CHAT_BURST`] are worth; only keys that have said something lately take memory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::agent::limits;
+use crate::crypto::PublicKey;
+use crate::time::Instant;
+
+/// Progress of each key against the rate.
+#[derive(Default, Debug)]
+pub(super) struct Pace {
+    /// Time at which everything that a key has said is paid for.
+    paid: HashMap<PublicKey, Instant>,
+}
+
+impl Pace {
+    /// Counts a message of `bytes` bytes.
+    ///
+    /// # Errors
+    /// Time at which it may be tried again, if it comes too early. Then it is not counted.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        key: PublicKey,
+        bytes: usize,
+    ) -> Result<(), Instant> {
+        let paid = self.paid.get(&key).map_or(now, |&paid| paid.max(now));
+        if paid.since(now) > limits::CHAT_BURST {
+            return Err(paid - limits::CHAT_BURST + limits::CHAT_PAUSE);
+        }
+        if self.paid.len() >= limits::CHAT_MEMBERS {
+            self.paid.retain(|_, paid| *paid > now);
+        }
+        self.paid.insert(key, paid + price(bytes));
+        Ok(())
+    }
+}
+
+/// Time that a message is worth.
+fn price(bytes: usize) -> Duration {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    limits::CHAT_MESSAGE_PRICE.max(limits::CHAT_BYTE_PRICE * bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: PublicKey = PublicKey([1; 32]);
+    const BOB: PublicKey = PublicKey([2; 32]);
+
+    /// Number of messages that a key says until a time, each as soon as it may.
+    fn said(
+        pace: &mut Pace,
+        key: PublicKey,
+        bytes: usize,
+        (mut now, until): (Instant, Instant),
+    ) -> u32 {
+        let mut count = 0;
+        while now <= until {
+            match pace.take(now, key, bytes) {
+                Ok(()) => count += 1,
+                Err(again) => {
+                    assert!(again > now);
+                    now = again;
+                }
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn a_key_says_five_hundred_messages_or_half_a_megabyte_in_a_second_after_a_burst() {
+        let start = Instant::from_micros(1_000_000);
+        let times = |seconds| (start, start + Duration::from_secs(seconds));
+        for (bytes, burst, per_second) in [(0, 1000, 500), (1000, 1000, 500), (10_000, 100, 50)] {
+            let mut pace = Pace::default();
+            let at_once = said(&mut pace, ANN, bytes, (start, start));
+            assert!((burst..=burst + 1).contains(&at_once), "{at_once}");
+            // Another key has a rate of its own.
+            assert_eq!(pace.take(start, BOB, bytes), Ok(()));
+            let later = said(&mut pace, ANN, bytes, times(10));
+            let expected = 10 * per_second;
+            assert!(
+                (expected - per_second / 10..=expected + 1).contains(&later),
+                "{later}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_that_are_silent_take_no_memory() {
+        let mut pace = Pace::default();
+        for number in 0..10_000_u16 {
+            let mut key = [0; 32];
+            key[..2].copy_from_slice(&number.to_le_bytes());
+            let now = Instant::from_micros(u64::from(number) * 1_000_000);
+            assert_eq!(pace.take(now, PublicKey(key), 1), Ok(()));
+            assert!(pace.paid.len() <= limits::CHAT_MEMBERS);
+        }
+    }
+}
