@@ -74,6 +74,7 @@ impl<'a> Chat<'a> {
             paths: known.paths,
             ticket: known.ticket,
             contact_timeout: limits::CONTACT_TIMEOUT,
+            is_attended: false,
         });
         let mut chat = Self {
             client,
@@ -201,7 +202,7 @@ impl<'a> Chat<'a> {
                     self.receipts.push_back(Err(Error::MessageRefused(reason)));
                 }
                 Action::Ended(end) => self.end = Some(end),
-                Action::Drained | Action::Silent | Action::Back => {}
+                Action::Drained | Action::Silent { .. } | Action::Back => {}
             }
         }
     }

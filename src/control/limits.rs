@@ -205,9 +205,22 @@ pub const INBOX: usize = 1024;
 /// Lines of a chat that wait to be shown. While more do, no event is taken from the network.
 pub const SHOWN_LINES: usize = 64;
 
-/// Attempts to open a session again after one was lost during a chat: with the contact timeout of 10 s each, for
-/// five minutes.
+/// Sessions in a row that an agent may end before a chat has been joined again. More would be a loop at the speed of the
+/// path; a silent agent is asked without a bound, as each attempt takes the contact timeout.
 pub const REJOINS: u16 = 30;
+
+/// Silence of an agent after which a person in its chat is told.
+pub const ATTENDED_SILENCE: Duration = Duration::from_secs(12);
+
+/// Time without an answer after which an agent is asked for one while a person is in its chat: two answers may be lost
+/// before [`ATTENDED_SILENCE`] has passed.
+pub const ATTENDED_PING: Duration = Duration::from_secs(4);
+
+/// Interval at which a chat on a terminal looks for late lines and updates the time of a silence.
+pub const CHAT_TICK: Duration = Duration::from_secs(1);
+
+/// Time without a receipt after which a person is told that a line is not delivered: longer than a retransmission takes.
+pub const RECEIPT_LATE: Duration = Duration::from_secs(2);
 
 /// Lines typed at the prompts of chats that are kept for the next one.
 pub const CHAT_HISTORY_LINES: usize = 1000;
@@ -298,3 +311,16 @@ pub const INVENTORY_NODES: usize = 2_000_000;
 
 /// Lists and mappings of an inventory within each other: far more than groups need, and far less than a stack holds.
 pub const INVENTORY_DEPTH: usize = 500;
+
+/// Lines at once that a prompt sends without a question.
+pub const PASTE_UNASKED: usize = 20;
+
+/// Time without a key after which lines that arrived at once are complete: longer than a terminal needs between the parts of
+/// a paste, and too short to be noticed.
+pub const PASTE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time after a line of a paste for which another line belongs to it and is no answer to the question about it.
+pub const PASTE_LATE: Duration = Duration::from_millis(500);
+
+/// Lines at once that are held until the user agrees, each at most a message. More are refused as a whole.
+pub const PASTE_LINES: usize = 4096;

@@ -150,6 +150,7 @@ impl Transmission<'_> {
                 paths: host.paths,
                 ticket: host.ticket,
                 contact_timeout: self.options.contact_timeout,
+                is_attended: false,
             });
             let pending = Pending {
                 chat,
@@ -218,7 +219,7 @@ impl Transmission<'_> {
                 Action::Heard(_)
                 | Action::Refused { .. }
                 | Action::Drained
-                | Action::Silent
+                | Action::Silent { .. }
                 | Action::Back => {}
             }
         }

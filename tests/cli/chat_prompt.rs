@@ -65,3 +65,105 @@ fn names_have_colours_and_messages_the_local_time_on_a_terminal() {
     here.keys(&["C-d"]);
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_paste_of_more_than_twenty_lines_asks_before_it_is_sent() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    chat(&here, &mut agent, "ann", "", "");
+    let question =
+        |count: usize| format!("* {count} lines at once: type y to send them, n to drop them");
+    let pasted = |word: &str, count: usize| {
+        let lines: Vec<_> = (1..=count).map(|n| format!("{word} {n}\n")).collect();
+        here.tmux(&["set-buffer", &lines.concat()]);
+        here.tmux(&["paste-buffer"]);
+    };
+    pasted("refused", 21);
+    here.shows(&question(21));
+    here.line("n");
+    here.shows("* 21 lines are not sent");
+    pasted("accepted", 30);
+    here.shows(&question(30));
+    here.line("y");
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): accepted 30");
+    // As a terminal marks it.
+    let marked: Vec<_> = (1..=21).map(|n| format!("marked {n}")).collect();
+    let marked = format!("\x1b[200~{}\x1b[201~", marked.join("\r"));
+    here.tmux(&["send-keys", "-l", &marked]);
+    here.keys(&["Enter"]);
+    here.shows(&question(21));
+    here.line("y");
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): marked 21");
+    let said = agent.child.stdout_seen().iter();
+    let said: Vec<_> = said
+        .filter_map(|line| line.strip_prefix("ann(owner): "))
+        .collect();
+    let numbered = |word: &str, count: usize| -> Vec<_> {
+        (1..=count).map(|n| format!("{word} {n}")).collect()
+    };
+    assert_eq!(
+        said,
+        [numbered("accepted", 30), numbered("marked", 21)].concat()
+    );
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_chat_tells_how_long_the_agent_is_silent_and_which_lines_it_lacks() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    chat(&here, &mut agent, "ann", "", "");
+    agent.stop();
+    here.line("one");
+    here.shows("* not delivered yet: one");
+    here.tmux(&["send-keys", "-l", "dra"]);
+    for seconds in [12, 14] {
+        let silence = format!("last heard {seconds} s ago");
+        here.is("the silence", |screen| {
+            let told = screen.lines().filter(|line| line.contains("last heard"));
+            screen.contains(&silence) && told.count() == 1
+        });
+        assert!(here.screen().trim_end().ends_with("\n> dra"));
+    }
+    agent.resume();
+    here.is("its end", |screen| {
+        screen.contains(" answers again, after ") && screen.contains("* the line is delivered now")
+    });
+    here.line("ft");
+    agent.child.stdout_line(|line| line == "ann(owner): draft");
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_person_stays_in_the_chat_of_an_agent_that_is_started_again() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    let target = agent.target();
+    chat(&here, &mut agent, "ann", "", "--contact-timeout 1s");
+    agent.child.signal(rustix::process::Signal::TERM);
+    let (status, stderr) = agent.child.wait();
+    assert!(status.success(), "{stderr}");
+    here.is("the silence", |screen| screen.contains(": last heard "));
+    here.line("meanwhile");
+    here.shows("* not delivered yet: meanwhile");
+    let mut agent = Agent::start(&here.user, &["--bind", &target]);
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): meanwhile");
+    here.is("its end", |screen| {
+        screen.contains(" answers again, after ")
+    });
+    here.keys(&["C-d"]);
+    here.prompt();
+    here.line("echo status $?");
+    here.shows("status 0");
+}

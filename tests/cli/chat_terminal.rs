@@ -79,8 +79,12 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     std::fs::write(&file, lines).unwrap();
     here.tmux(&["load-buffer", file.to_str().unwrap()]);
     here.tmux(&["paste-buffer"]);
+    here.is("the question", |screen| {
+        screen.contains("* 600 lines at once: type y to send them, n to drop them")
+    });
+    here.line("y");
     here.is("as many as may be under way", |screen| {
-        screen.contains("waiting 25")
+        screen.contains("256 lines are not delivered yet, from: waiting 1")
     });
     agent.resume();
     said_in_order(&mut agent, "waiting", 600);

@@ -12,6 +12,7 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
+use super::activity::Activity;
 use super::command;
 use crate::escape;
 
@@ -65,7 +66,15 @@ impl Members {
     }
 }
 
-impl Completer for Members {
+/// Connection of the line editor with a chat.
+pub(super) struct PromptHelper {
+    /// Names that are completed.
+    pub(super) members: Members,
+    /// Activity that the editor reports.
+    pub(super) activity: Activity,
+}
+
+impl Completer for PromptHelper {
     type Candidate = String;
 
     fn complete(
@@ -74,17 +83,25 @@ impl Completer for Members {
         pos: usize,
         _context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(self.candidates(line, pos))
+        // Several candidates are listed below the line.
+        self.activity.on_rows();
+        Ok(self.members.candidates(line, pos))
     }
 }
 
-impl Hinter for Members {
+/// Gives no hints; the editor asks after each change of the line.
+impl Hinter for PromptHelper {
     type Hint = String;
+
+    fn hint(&self, _line: &str, _pos: usize, _context: &Context<'_>) -> Option<String> {
+        self.activity.on_key();
+        None
+    }
 }
 
-impl Highlighter for Members {}
-impl Validator for Members {}
-impl Helper for Members {}
+impl Highlighter for PromptHelper {}
+impl Validator for PromptHelper {}
+impl Helper for PromptHelper {}
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,16 @@
 //! standard output, and the program ends when everything is delivered and a time for answers is over. Invariant: a line that was not delivered is named
 //! on standard error, and the exit status is not 0.
 
+mod above_prompt;
+mod activity;
 mod age;
 mod command;
 mod completion;
+mod delivery;
+mod input;
 mod line_history;
 mod news;
+mod paste;
 mod plain;
 mod prompt;
 mod screen;
@@ -19,20 +24,22 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, at, never, select};
+use crossbeam_channel::{Receiver, after, at, never, select, tick};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainOptions, PlainSource, chat_plain};
 
-use self::command::{Command, Typed};
+use self::command::Typed;
 use self::completion::Members;
+use self::delivery::Delivery;
+use self::paste::Paste;
 use self::prompt::PromptOptions;
 use self::screen::Screen;
 use self::style::Style;
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::host_resolver::{Host, HostResolver};
-use super::{limits, signals};
+use super::limits;
 use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::RoomName;
@@ -113,6 +120,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         paths: host.paths,
         ticket: host.ticket,
         contact_timeout: options.contact_timeout,
+        is_attended: screen.is_terminal(),
     });
     let style = if screen.is_terminal() {
         Style::of_terminal(options.is_timed)
@@ -122,6 +130,8 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
     let chat_loop = ChatLoop {
         client,
         style,
+        paste: Paste::new(screen.activity()),
+        delivery: Delivery::default(),
         screen,
         members,
         own_name: None,
@@ -142,6 +152,9 @@ struct ChatLoop<'a> {
     client: &'a Client,
     screen: Screen,
     style: Style,
+    /// Lines that were typed and not sent yet.
+    paste: Paste,
+    delivery: Delivery,
     /// Names of the other members.
     members: Members,
     /// Own name, once a member.
@@ -170,7 +183,18 @@ impl ChatLoop<'_> {
         } else {
             never()
         };
+        let ticks = if self.screen.is_terminal() {
+            tick(limits::CHAT_TICK)
+        } else {
+            never()
+        };
         let end = loop {
+            while !self.leaving
+                && self.chat.has_room()
+                && let Some(typed) = self.paste.next()
+            {
+                self.on_typed(typed);
+            }
             if let Some(end) = self.act() {
                 break end;
             }
@@ -180,12 +204,13 @@ impl ChatLoop<'_> {
             } else {
                 self.client.events()
             };
-            let typed = if self.leaving || !self.chat.has_room() {
+            let typed = if self.leaving || !self.paste.has_room() {
                 &nothing
             } else {
                 &self.screen.typed
             };
             let deadline = self.deadline.map_or_else(never, at);
+            let pasted = self.paste.deadline().map_or_else(never, at);
             let drained = self.drained.map_or_else(never, at);
             select! {
                 recv(events) -> event => match event {
@@ -195,7 +220,9 @@ impl ChatLoop<'_> {
                     }
                     Err(_) => break End::Lost,
                 },
-                recv(typed) -> typed => self.on_typed(typed.unwrap_or(Typed::Leave)),
+                recv(typed) -> typed => self.on_input(typed.unwrap_or(Typed::Leave)),
+                recv(pasted) -> _ => self.on_paste_complete(),
+                recv(ticks) -> _ => self.on_tick(),
                 recv(self.screen.shown) -> more => {
                     if more.is_err() {
                         self.screen.on_output_gone();
@@ -253,35 +280,6 @@ impl ChatLoop<'_> {
         }
     }
 
-    fn on_typed(&mut self, typed: Typed) {
-        match typed {
-            Typed::Line(line) => {
-                if self.chat.say(line.clone()).is_err() {
-                    let reason = format!("a message has at most {CHAT_TEXT} bytes");
-                    self.undelivered(&line, &reason);
-                }
-            }
-            Typed::Command(Command::Help) => self.screen.help(),
-            Typed::Command(Command::Who) => self.who(),
-            Typed::Unknown(command) => self.screen.unknown(&command),
-            Typed::Leave => self.leave(),
-            Typed::End => {
-                self.leaving = true;
-                self.chat.drain();
-            }
-            Typed::Interrupted => {
-                signals::set_interrupted();
-                self.on_signal(SIGINT);
-            }
-            Typed::Failed(error) => {
-                self.screen
-                    .note(&format!("cannot read what is typed: {error}"));
-                self.failed = true;
-                self.leave();
-            }
-        }
-    }
-
     fn leave(&mut self) {
         self.leaving = true;
         self.chat.leave();
@@ -294,23 +292,18 @@ impl ChatLoop<'_> {
                 Action::Command(command) => self.client.send(command),
                 Action::Heard(reply) => self.show(reply),
                 Action::Learned(ticket) => self.options.resolver.learn(&self.agent, &ticket),
-                Action::Delivered { .. } => {}
+                Action::Delivered { .. } => self.on_receipt(),
                 Action::Refused { text, reason } => {
                     let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();
                     self.undelivered(&text, &reason);
+                    self.on_receipt();
                 }
                 Action::Drained => {
                     // A time that cannot be represented never comes.
                     self.drained = Instant::now().checked_add(self.options.linger);
                 }
-                Action::Silent => {
-                    let label = &self.label;
-                    self.screen.note(&format!("{label} does not answer"));
-                }
-                Action::Back => {
-                    let label = &self.label;
-                    self.screen.note(&format!("{label} answers again"));
-                }
+                Action::Silent { silence } => self.on_silent(silence),
+                Action::Back => self.on_back(),
                 Action::Ended(end) => return Some(end),
             }
         }
@@ -331,6 +324,10 @@ impl ChatLoop<'_> {
         for text in self.chat.undelivered() {
             failed = true;
             let _ = writeln!(stderr, "* {}", undelivered(text, "no receipt"));
+        }
+        for text in self.paste.unsent() {
+            failed = true;
+            let _ = writeln!(stderr, "* {}", undelivered(text, "not sent"));
         }
         if !end.is_clean() {
             failed = true;

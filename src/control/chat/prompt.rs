@@ -5,7 +5,6 @@
 use std::env;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Sender;
 use rustix::termios::{
@@ -15,8 +14,9 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 
+use super::activity::Activity;
 use super::command::{self, Typed};
-use super::completion::Members;
+use super::completion::{Members, PromptHelper};
 use super::line_history::LineHistory;
 use crate::control::{console, limits};
 
@@ -42,7 +42,7 @@ pub(super) fn is_possible() -> bool {
 
 /// Line editor with its history.
 pub(super) struct LineEditor {
-    editor: Editor<Members, MemHistory>,
+    editor: Editor<PromptHelper, MemHistory>,
     history: LineHistory,
     prompt: &'static str,
 }
@@ -53,6 +53,7 @@ pub(super) struct LineEditor {
 /// If the terminal cannot be used.
 pub(super) fn open_editor(
     options: PromptOptions,
+    activity: Activity,
 ) -> io::Result<(LineEditor, impl ExternalPrinter + Send)> {
     let config = Config::builder()
         // Each line of a pasted text is a message.
@@ -65,7 +66,8 @@ pub(super) fn open_editor(
         .build();
     let memory = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, memory).map_err(to_io)?;
-    editor.set_helper(Some(options.members));
+    let members = options.members;
+    editor.set_helper(Some(PromptHelper { members, activity }));
     let history = LineHistory::new(options.history);
     for line in history.load() {
         editor.add_history_entry(line).map_err(to_io)?;
@@ -80,11 +82,12 @@ pub(super) fn open_editor(
 }
 
 /// Reads lines until the end of input, an interruption or an error.
-pub(super) fn read_prompt(editor: &mut LineEditor, editing: &AtomicBool, typed: &Sender<Typed>) {
+pub(super) fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
     loop {
-        editing.store(true, Ordering::SeqCst);
+        activity.set_editing(true);
         let line = editor.editor.readline(editor.prompt);
-        editing.store(false, Ordering::SeqCst);
+        activity.set_editing(false);
+        activity.on_rows();
         let inputs = match line {
             Ok(text) => {
                 editor.remember(&text);

@@ -4,30 +4,20 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read as _, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use rustyline::ExternalPrinter as _;
 use signal_hook::consts::SIGTSTP;
 
+use super::above_prompt::{AbovePrompt, Shown};
+use super::activity::Activity;
 use super::command::{self, Typed};
 use super::prompt::{self, PromptOptions};
 use crate::control::{console, limits};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
-
-/// Line to show, with its line end; already escaped.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Shown {
-    /// Message.
-    Said(String),
-    /// Note about the chat.
-    Note(String),
-}
 
 /// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
 /// itself.
@@ -47,8 +37,7 @@ pub(super) struct Screen {
 /// Terminal while there is a prompt.
 struct Prompt {
     before: Termios,
-    /// True while the line editor has the terminal.
-    editing: Arc<AtomicBool>,
+    activity: Activity,
 }
 
 impl Screen {
@@ -63,22 +52,20 @@ impl Screen {
             let (lines, shown) = spawn_output(write_line)?;
             return Ok(Self::new(None, lines, shown, typed));
         }
-        let (mut editor, mut printer) = prompt::open_editor(prompt)?;
+        let activity = Activity::default();
+        let (mut editor, printer) = prompt::open_editor(prompt, activity.clone())?;
         let before = prompt::keep_typed_ahead()?;
         console::set_saved(Some(before.clone()));
-        let editing = Arc::new(AtomicBool::new(false));
         let held = Prompt {
             before,
-            editing: Arc::clone(&editing),
+            activity: activity.clone(),
         };
         // From here on, dropping `held` restores the terminal.
-        let (lines, shown) = spawn_output(move |line| {
-            let (Shown::Said(line) | Shown::Note(line)) = line;
-            printer.print(line).map_err(prompt::to_io)
-        })?;
+        let mut above = AbovePrompt::new(printer, activity.clone());
+        let (lines, shown) = spawn_output(move |line| above.write(line))?;
         let screen = Self::new(Some(held), lines, shown, typed);
         spawn("input", move || {
-            prompt::read_prompt(&mut editor, &editing, &sender);
+            prompt::read_prompt(&mut editor, &activity, &sender);
         })?;
         Ok(screen)
     }
@@ -113,6 +100,20 @@ impl Screen {
         self.waiting.push_back(Shown::Note(format!("* {line}\n")));
         // A note that cannot be shown is dropped.
         let _ = self.flush();
+    }
+
+    /// Shows a note that replaces the status before, if that is the last line still. Only at a prompt.
+    pub(super) fn status(&mut self, line: &str) {
+        // The next status is a better one than this.
+        if self.is_terminal() && self.waiting.is_empty() {
+            self.waiting.push_back(Shown::Status(format!("* {line}\n")));
+            let _ = self.flush();
+        }
+    }
+
+    /// Returns what the user does at the prompt, if there is one.
+    pub(super) fn activity(&self) -> Option<Activity> {
+        self.prompt.as_ref().map(|prompt| prompt.activity.clone())
     }
 
     /// Passes waiting lines to the thread, as many as it takes.
@@ -176,15 +177,17 @@ impl Screen {
     }
 
     /// Stops the program, as Ctrl-Z requests, until it is continued.
-    pub(super) fn suspend(&self) {
+    pub(super) fn suspend(&mut self) {
         let Some(prompt) = &self.prompt else { return };
         let stdin = io::stdin();
         let Ok(now) = tcgetattr(&stdin) else { return };
         let _ = tcsetattr(&stdin, OptionalActions::Now, &prompt.before);
         let _ = kill_process(getpid(), Signal::STOP);
         let _ = tcsetattr(&stdin, OptionalActions::Now, &now);
-        // Has the line editor draw its line again.
+        // The window may have another size now.
         let _ = kill_process(getpid(), Signal::WINCH);
+        self.waiting.push_back(Shown::Redraw);
+        let _ = self.flush();
     }
 
     /// Reports a command that does not exist.
@@ -211,7 +214,7 @@ impl Drop for Prompt {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
         console::set_saved(None);
-        if self.editing.load(Ordering::SeqCst) {
+        if self.activity.is_editing() {
             // The cursor is behind a line that was not finished.
             let _ = writeln!(io::stdout());
         }
@@ -254,6 +257,7 @@ fn write_line(line: Shown) -> io::Result<()> {
             let _ = io::stderr().write_all(line.as_bytes());
             Ok(())
         }
+        Shown::Status(_) | Shown::Redraw => Ok(()),
     }
 }
 

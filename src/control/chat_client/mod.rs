@@ -21,6 +21,7 @@
 mod end;
 mod leave;
 mod reconnect;
+mod silence;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub struct Config {
     pub ticket: Option<Ticket>,
     /// Time after which an agent that does not answer is given up.
     pub contact_timeout: Duration,
+    /// True if a person watches: silence is reported soon, and an agent that has been shut down is awaited.
+    pub is_attended: bool,
 }
 
 /// Request to the driver.
@@ -101,7 +104,10 @@ pub enum Action {
     /// Everything is delivered, after [`ChatClient::drain`].
     Drained,
     /// The agent has fallen silent.
-    Silent,
+    Silent {
+        /// Time since it was heard last.
+        silence: Duration,
+    },
     /// The agent answers again.
     Back,
     /// End of the chat; nothing follows.
@@ -140,7 +146,9 @@ pub struct ChatClient {
     contact: Contact,
     state: State,
     intent: Intent,
-    /// Attempts to join again since the last membership was lost; `None` if none has been.
+    is_attended: bool,
+    /// Sessions that an agent has ended before the chat was joined again, since the last membership was lost; `None` if
+    /// none has been.
     rejoins: Option<u16>,
     lines: Lines,
     /// True while a member of the chat.
@@ -168,11 +176,12 @@ impl ChatClient {
                 ticket: config.ticket,
                 invite: None,
                 contact_timeout: config.contact_timeout,
-                // Attempts to join again are counted instead.
+                // The chat is joined again for as long as its user stays.
                 retry_for: Duration::MAX,
             }),
             state: State::Contacting,
             intent: Intent::Stay,
+            is_attended: config.is_attended,
             rejoins: None,
             lines: Lines::default(),
             joined: false,
@@ -219,6 +228,12 @@ impl ChatClient {
         self.unacknowledged.iter().map(|(_, text)| text.as_str())
     }
 
+    /// Returns the number of the oldest message without a receipt.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        self.unacknowledged.front().map(|(number, _)| *number)
+    }
+
     /// Handles an event of the session layer.
     pub fn on_event(&mut self, event: Event) {
         if self.state == State::Ended {
@@ -254,7 +269,8 @@ impl ChatClient {
             }
             Event::Silent { session } if session == self.session() => {
                 if self.intent == Intent::Stay {
-                    self.actions.push_back(Action::Silent);
+                    let (silence, _) = self.vigilance();
+                    self.actions.push_back(Action::Silent { silence });
                 } else {
                     self.end(End::Lost);
                 }
@@ -359,23 +375,6 @@ impl ChatClient {
             self.actions.push_back(Action::Refused { text, reason });
         }
         self.leave_if_done();
-    }
-
-    /// Has silence reported; sooner while the user waits for a receipt.
-    fn watch(&mut self) {
-        if self.state != State::Connected {
-            return;
-        }
-        let contact = self.contact.contact_timeout();
-        let (silence, ping) = match self.intent {
-            Intent::Stay => (limits::CHAT_SILENCE, None),
-            Intent::Drain | Intent::LeaveDelivered | Intent::Left => (contact, Some(contact / 4)),
-        };
-        self.command(Command::Watch {
-            session: self.session(),
-            silence,
-            ping,
-        });
     }
 
     fn remember(&mut self, text: String) -> u64 {

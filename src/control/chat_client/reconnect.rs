@@ -1,10 +1,12 @@
 //! Sessions of a chat: the next address, and joining again after a loss.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{Action, ChatClient, End, Intent, Purpose, State};
 use crate::control::limits;
-use crate::message::{Lines, Request};
+use crate::message::{CloseCode, Lines, Request};
 use crate::net::Refusal;
 use crate::session::Closed;
 
@@ -75,29 +77,44 @@ impl ChatClient {
     }
 
     pub(super) fn on_closed(&mut self, reason: Closed) {
+        // A silent address takes its time, and is asked for as long as the user stays.
+        let is_quick = !matches!(reason, Closed::Unreachable);
+        if self.is_attended && is_shutdown(&reason) && self.may_rejoin() {
+            return self.rejoin(is_quick);
+        }
+        if !self.contact.may_connect() {
+            self.contact.reuse_handles();
+        }
         match self.contact.on_closed(reason) {
             Ok(()) if !self.contact.is_contacted() => self.connect(),
-            Ok(()) if self.may_rejoin() => self.rejoin(),
+            Ok(()) if self.may_rejoin() => self.rejoin(is_quick),
             Ok(()) => self.finish(End::Lost),
             Err(failure) => self.finish(End::of(failure)),
         }
     }
 
-    /// Returns true if the agent has accepted this side as a member before, and attempts are left.
+    /// Returns true if the agent has accepted this side as a member before, and has not ended too many sessions since.
     fn may_rejoin(&self) -> bool {
         let was_member = self.joined || self.rejoins.is_some();
         let rejoins = self.rejoins.filter(|_| !self.joined).unwrap_or(0);
         was_member && self.intent == Intent::Stay && rejoins < limits::REJOINS
     }
 
-    fn rejoin(&mut self) {
+    /// Joins again. `is_quick` is true if the session before has not ended by silence, so that attempts are counted.
+    fn rejoin(&mut self, is_quick: bool) {
         if self.joined {
-            self.actions.push_back(Action::Silent);
+            let silence = Duration::ZERO;
+            self.actions.push_back(Action::Silent { silence });
             self.rejoins = None;
         }
-        self.rejoins = Some(self.rejoins.map_or(1, |rejoins| rejoins + 1));
+        let rejoins = self.rejoins.unwrap_or(0);
+        self.rejoins = Some(rejoins.saturating_add(u16::from(is_quick)));
         self.state = State::Contacting;
         self.joined = false;
         self.connect();
     }
+}
+
+fn is_shutdown(reason: &Closed) -> bool {
+    matches!(reason, Closed::ByPeer { code, .. } if *code == CloseCode::Shutdown as u64)
 }

@@ -5,6 +5,8 @@ use crate::session::{Closed, Fault, Violation};
 use crate::time::Instant;
 use crate::wire::Early;
 
+mod rejoining;
+
 const MEMBERSHIP: Purpose = Purpose::Chat {
     name: None,
     history: 0,
@@ -61,6 +63,7 @@ impl Scene {
                 paths: (0..addresses).map(path).collect(),
                 ticket: None,
                 contact_timeout: Duration::from_secs(10),
+                is_attended: false,
             }),
             sent: Lines::default(),
             ticket: None,
@@ -217,84 +220,6 @@ fn messages_without_a_receipt_are_named_when_the_session_is_lost() {
     scene.closes(Closed::Violation(violation));
     assert_eq!(scene.end(), Some(&End::Violation(violation)));
     assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["two"]);
-}
-
-#[test]
-fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
-    let mut scene = Scene::chat();
-    scene.chat.say("one".into()).unwrap();
-    scene.chat.say("two".into()).unwrap();
-    scene.replies(&delivered(0));
-    let first = scene.chat.session();
-    scene.heard.clear();
-    scene.closes(Closed::Lost);
-    scene.closes(Closed::Unreachable);
-    assert_ne!(scene.chat.session(), first);
-    scene.connected();
-    assert_eq!(scene.asked(), [JOIN, say(1, "two")]);
-    scene.replies(&joined("ann-2", vec!["ann".into()]));
-    scene.replies(&delivered(1));
-    assert_eq!(scene.chat.undelivered().count(), 0);
-    assert!(
-        matches!(
-            scene.heard[..],
-            [
-                Action::Silent,
-                Action::Learned(_),
-                Action::Back,
-                Action::Heard(Reply::Joined { .. }),
-                Action::Delivered { number: 1, .. }
-            ]
-        ),
-        "{:?}",
-        scene.heard
-    );
-}
-
-#[test]
-fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_used_up_key() {
-    let mut scene = Scene::chat();
-    for reason in [Closed::KeyUsedUp, Closed::Restarted, Closed::Reset] {
-        scene.closes(reason);
-        assert_eq!(scene.end(), None);
-        assert_eq!(scene.ticket, Some(TICKET));
-        scene.connected();
-        assert_eq!(scene.asked(), [JOIN]);
-        scene.replies(&joined("ann", Vec::new()));
-    }
-}
-
-#[test]
-fn attempts_to_join_again_are_bounded() {
-    let mut scene = Scene::chat();
-    scene.chat.say("one".into()).unwrap();
-    scene.closes(Closed::Lost);
-    for _ in 0..limits::REJOINS {
-        assert_eq!(scene.end(), None);
-        scene.closes(Closed::Unreachable);
-    }
-    assert_eq!(scene.end(), Some(&End::Lost));
-    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["one"]);
-
-    let mut scene = Scene::chat();
-    scene.closes(Closed::Lost);
-    scene.chat.leave();
-    scene.drain();
-    assert_eq!(scene.end(), Some(&End::Left));
-}
-
-#[test]
-fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
-    let mut scene = Scene::chat();
-    let session = scene.chat.session();
-    scene.chat.say("one".into()).unwrap();
-    scene.on(Event::Silent { session });
-    assert!(matches!(scene.heard[..], [Action::Silent]));
-    scene.on(Event::Heard { session });
-    scene.chat.leave();
-    scene.on(Event::Silent { session });
-    assert_eq!(scene.end(), Some(&End::Lost));
-    assert_eq!(scene.chat.undelivered().count(), 1);
 }
 
 #[test]

@@ -151,6 +151,11 @@ impl Contact {
         self.generation < u16::MAX
     }
 
+    /// Begins again with the first handle, whose session has ended long ago.
+    pub const fn reuse_handles(&mut self) {
+        self.generation = 0;
+    }
+
     /// Returns the address that has answered last, if there are several.
     #[must_use]
     pub fn answered_at(&self) -> Option<PeerAddr> {

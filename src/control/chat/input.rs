@@ -1,0 +1,80 @@
+//! Effects of what a person types, or a pipe brings.
+//!
+//! Not the parsing. Invariant: a line that is not sent is named or counted.
+
+use std::time::Instant;
+
+use signal_hook::consts::SIGINT;
+
+use super::ChatLoop;
+use super::command::{Command, Typed};
+use super::paste::Decision;
+use crate::control::{limits, signals};
+use crate::message::limits::CHAT_TEXT;
+
+impl ChatLoop<'_> {
+    /// Handles input as it arrives.
+    pub(super) fn on_input(&mut self, typed: Typed) {
+        let decision = self.paste.push(Instant::now(), typed);
+        self.on_decision(decision);
+    }
+
+    /// Handles the end of lines that arrived at once.
+    pub(super) fn on_paste_complete(&mut self) {
+        let decision = self.paste.on_deadline(Instant::now());
+        self.on_decision(decision);
+    }
+
+    fn on_decision(&mut self, decision: Decision) {
+        let lines = self.paste.len();
+        match decision {
+            Decision::None => {}
+            Decision::Ask => self.screen.note(&format!(
+                "{lines} lines at once: type y to send them, n to drop them"
+            )),
+            Decision::AskAgain => self.screen.note(&format!(
+                "not sent; first type y to send the {lines} lines, or n to drop them"
+            )),
+            Decision::Dropped(lines) => self.screen.note(&format!("{lines} lines are not sent")),
+            Decision::TooMany(lines) => {
+                self.failed = true;
+                let most = limits::PASTE_LINES;
+                self.screen.note(&format!(
+                    "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
+                ));
+            }
+        }
+    }
+
+    /// Carries out input whose turn it is.
+    pub(super) fn on_typed(&mut self, typed: Typed) {
+        match typed {
+            Typed::Line(line) => {
+                if let Ok(number) = self.chat.say(line.clone()) {
+                    self.delivery.on_sent(number, Instant::now());
+                } else {
+                    let reason = format!("a message has at most {CHAT_TEXT} bytes");
+                    self.undelivered(&line, &reason);
+                }
+            }
+            Typed::Command(Command::Help) => self.screen.help(),
+            Typed::Command(Command::Who) => self.who(),
+            Typed::Unknown(command) => self.screen.unknown(&command),
+            Typed::Leave => self.leave(),
+            Typed::End => {
+                self.leaving = true;
+                self.chat.drain();
+            }
+            Typed::Interrupted => {
+                signals::set_interrupted();
+                self.on_signal(SIGINT);
+            }
+            Typed::Failed(error) => {
+                self.screen
+                    .note(&format!("cannot read what is typed: {error}"));
+                self.failed = true;
+                self.leave();
+            }
+        }
+    }
+}

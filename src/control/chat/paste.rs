@@ -1,0 +1,283 @@
+//! Lines that arrive at once: a pasted text, or lines typed ahead.
+//!
+//! Not the lines of a pipe, which are sent as they are. Invariants: lines leave in the order in which they were typed; of
+//! more than [`limits::PASTE_UNASKED`] at once, none leaves before the user has agreed.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::activity::Activity;
+use super::command::Typed;
+use crate::control::limits;
+
+/// Lines between the prompt and the chat.
+#[derive(Default, Debug)]
+pub(super) struct Paste {
+    /// Activity at the prompt; `None` without a prompt, where nothing is held.
+    activity: Option<Activity>,
+    /// Input that may go on.
+    held: VecDeque<Typed>,
+    /// Time of the last of it.
+    last: Option<Instant>,
+    state: State,
+    /// Lines behind the bound, which are not kept.
+    excess: usize,
+    ready: VecDeque<Typed>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum State {
+    #[default]
+    Collecting,
+    /// The user was asked whether to send what is held.
+    Asked,
+}
+
+/// Decision about lines that were held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Decision {
+    /// There is nothing to decide, or the lines are ready.
+    None,
+    /// The user has to be asked.
+    Ask,
+    /// The user's answer is neither yes nor no.
+    AskAgain,
+    /// The lines are dropped, as the user has decided, or left without an answer.
+    Dropped(usize),
+    /// The lines are dropped because there are too many.
+    TooMany(usize),
+}
+
+impl Paste {
+    /// Holds the lines of a prompt. Without one, lines pass.
+    pub(super) fn new(activity: Option<Activity>) -> Self {
+        Self {
+            activity,
+            ..Self::default()
+        }
+    }
+
+    /// Adds input.
+    pub(super) fn push(&mut self, now: Instant, typed: Typed) -> Decision {
+        if self.activity.is_none() {
+            self.ready.push_back(typed);
+            return Decision::None;
+        }
+        let is_end = !matches!(
+            typed,
+            Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_)
+        );
+        if is_end {
+            let dropped = if self.is_long() {
+                self.drop_all()
+            } else {
+                Decision::None
+            };
+            self.release();
+            self.ready.push_back(typed);
+            return dropped;
+        }
+        if self.state == State::Asked {
+            match answer(&typed) {
+                Some(true) => {
+                    self.release();
+                    return Decision::None;
+                }
+                Some(false) => return self.drop_all(),
+                // Further lines of a paste may arrive late, as over a slow link.
+                None if self
+                    .last
+                    .is_none_or(|last| now >= last + limits::PASTE_LATE) =>
+                {
+                    return Decision::AskAgain;
+                }
+                None => {}
+            }
+        }
+        self.state = State::Collecting;
+        self.last = Some(now);
+        if self.held.len() < limits::PASTE_LINES {
+            self.held.push_back(typed);
+        } else {
+            self.excess += 1;
+        }
+        Decision::None
+    }
+
+    /// Returns the time at which the input that is held is complete, unless more arrives.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.held.is_empty() || self.state == State::Asked {
+            return None;
+        }
+        let key = self.activity.as_ref().and_then(Activity::last_key);
+        self.last.max(key).map(|last| last + limits::PASTE_PAUSE)
+    }
+
+    /// Handles the time of [`Self::deadline`].
+    pub(super) fn on_deadline(&mut self, now: Instant) -> Decision {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Decision::None;
+        }
+        if self.excess > 0 {
+            let dropped = Decision::TooMany(self.len());
+            self.drop_all();
+            return dropped;
+        }
+        if self.is_long() {
+            self.state = State::Asked;
+            return Decision::Ask;
+        }
+        self.release();
+        Decision::None
+    }
+
+    /// Returns the next input that is ready.
+    pub(super) fn next(&mut self) -> Option<Typed> {
+        self.ready.pop_front()
+    }
+
+    /// Returns true if nothing is ready, so that further input may be added.
+    pub(super) fn has_room(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Returns the number of lines that are held.
+    pub(super) fn len(&self) -> usize {
+        self.held.len() + self.excess
+    }
+
+    /// Returns the lines that have not left, in their order.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = &str> {
+        let all = self.ready.iter().chain(&self.held);
+        all.filter_map(|typed| match typed {
+            Typed::Line(line) => Some(line.as_str()),
+            Typed::Command(_)
+            | Typed::Unknown(_)
+            | Typed::Leave
+            | Typed::End
+            | Typed::Interrupted
+            | Typed::Failed(_) => None,
+        })
+    }
+
+    fn is_long(&self) -> bool {
+        self.held.len() > limits::PASTE_UNASKED
+    }
+
+    fn release(&mut self) {
+        self.ready.append(&mut self.held);
+        self.last = None;
+        self.state = State::Collecting;
+    }
+
+    fn drop_all(&mut self) -> Decision {
+        let dropped = self.len();
+        (self.held, self.excess) = (VecDeque::new(), 0);
+        self.release();
+        Decision::Dropped(dropped)
+    }
+}
+
+/// Returns the answer to the question whether to send.
+fn answer(typed: &Typed) -> Option<bool> {
+    let Typed::Line(line) = typed else {
+        return None;
+    };
+    match &line.trim().to_lowercase()[..] {
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: usize) -> Typed {
+        Typed::Line(number.to_string())
+    }
+
+    /// Returns a prompt with lines that were pasted, and the decision about them.
+    fn pasted(count: usize) -> (Paste, Decision) {
+        let mut paste = Paste::new(Some(Activity::default()));
+        let now = Instant::now();
+        for number in 0..count {
+            assert!(paste.has_room());
+            assert_eq!(paste.push(now, line(number)), Decision::None);
+            assert_eq!(paste.next(), None);
+        }
+        assert_eq!(paste.on_deadline(now), Decision::None);
+        let decision = paste.on_deadline(paste.deadline().unwrap());
+        (paste, decision)
+    }
+
+    fn rest(mut paste: Paste) -> Vec<Typed> {
+        std::iter::from_fn(|| paste.next()).collect()
+    }
+
+    #[test]
+    fn twenty_lines_at_once_are_sent_in_order_and_more_are_asked_about() {
+        let (paste, decision) = pasted(20);
+        assert_eq!(decision, Decision::None);
+        assert_eq!(rest(paste), (0..20).map(line).collect::<Vec<_>>());
+        for (answer, all) in [("y", true), (" YES ", true), ("n", false), ("no", false)] {
+            let (mut paste, decision) = pasted(21);
+            assert_eq!(decision, Decision::Ask);
+            let now = Instant::now() + limits::PASTE_LATE;
+            let other = Typed::Line("yet another line".into());
+            assert_eq!(paste.push(now, other), Decision::AskAgain);
+            assert_eq!(paste.next(), None);
+            let expected = if all {
+                Decision::None
+            } else {
+                Decision::Dropped(21)
+            };
+            assert_eq!(paste.push(now, Typed::Line(answer.into())), expected);
+            let sent = if all { 21 } else { 0 };
+            assert_eq!(rest(paste), (0..sent).map(line).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_end_of_input_sends_a_few_lines_and_drops_many_that_nobody_agreed_to() {
+        let now = Instant::now();
+        for (count, decision) in [(20, Decision::None), (21, Decision::Dropped(21))] {
+            let mut paste = Paste::new(Some(Activity::default()));
+            for number in 0..count {
+                paste.push(now, line(number));
+            }
+            assert_eq!(paste.push(now, Typed::Leave), decision);
+            let sent = if count > 20 { 0 } else { count };
+            let expected = (0..sent).map(line).chain([Typed::Leave]);
+            assert_eq!(rest(paste), expected.collect::<Vec<_>>());
+        }
+        let (mut paste, _) = pasted(21);
+        assert_eq!(paste.push(now, Typed::Leave), Decision::Dropped(21));
+        assert_eq!(rest(paste), [Typed::Leave]);
+    }
+
+    #[test]
+    fn a_part_that_comes_late_belongs_to_the_paste_and_too_many_lines_are_dropped_as_a_whole() {
+        let (mut paste, _) = pasted(30);
+        let soon = Instant::now();
+        assert_eq!(paste.push(soon, line(30)), Decision::None);
+        assert_eq!(paste.next(), None);
+        assert_eq!(paste.on_deadline(soon + limits::PASTE_PAUSE), Decision::Ask);
+        assert_eq!(paste.len(), 31);
+        let many = limits::PASTE_LINES + 5;
+        let (mut paste, decision) = pasted(many);
+        assert_eq!(decision, Decision::TooMany(many));
+        assert_eq!((paste.next(), paste.deadline()), (None, None));
+    }
+
+    #[test]
+    fn lines_of_a_pipe_are_not_held() {
+        let mut paste = Paste::new(None);
+        for number in 0..100 {
+            assert_eq!(paste.push(Instant::now(), line(number)), Decision::None);
+            assert_eq!(paste.next(), Some(line(number)));
+        }
+        assert_eq!(paste.deadline(), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! Silence of the agent, and joining again after a session was lost.
+//!
+//! Not the delivery of messages in one session.
+
+use super::*;
+
+#[test]
+fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
+    let mut scene = Scene::chat();
+    scene.chat.say("one".into()).unwrap();
+    scene.chat.say("two".into()).unwrap();
+    scene.replies(&delivered(0));
+    let first = scene.chat.session();
+    scene.heard.clear();
+    scene.closes(Closed::Lost);
+    scene.closes(Closed::Unreachable);
+    assert_ne!(scene.chat.session(), first);
+    scene.connected();
+    assert_eq!(scene.asked(), [JOIN, say(1, "two")]);
+    scene.replies(&joined("ann-2", vec!["ann".into()]));
+    scene.replies(&delivered(1));
+    assert_eq!(scene.chat.undelivered().count(), 0);
+    assert!(
+        matches!(
+            scene.heard[..],
+            [
+                Action::Silent {
+                    silence: Duration::ZERO
+                },
+                Action::Learned(_),
+                Action::Back,
+                Action::Heard(Reply::Joined { .. }),
+                Action::Delivered { number: 1, .. }
+            ]
+        ),
+        "{:?}",
+        scene.heard
+    );
+}
+
+#[test]
+fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_used_up_key() {
+    let mut scene = Scene::chat();
+    for reason in [Closed::KeyUsedUp, Closed::Restarted, Closed::Reset] {
+        scene.closes(reason);
+        assert_eq!(scene.end(), None);
+        assert_eq!(scene.ticket, Some(TICKET));
+        scene.connected();
+        assert_eq!(scene.asked(), [JOIN]);
+        scene.replies(&joined("ann", Vec::new()));
+    }
+}
+
+#[test]
+fn a_chat_is_joined_again_for_as_long_as_its_user_stays() {
+    let mut scene = Scene::chat();
+    scene.chat.say("one".into()).unwrap();
+    scene.closes(Closed::Lost);
+    // More attempts than there are handles.
+    for _ in 0..=u32::from(u16::MAX) {
+        scene.closes(Closed::Unreachable);
+        assert_eq!(scene.end(), None);
+    }
+    scene.connected();
+    assert_eq!(scene.asked(), [JOIN, say(0, "one")]);
+
+    let mut scene = Scene::chat();
+    scene.closes(Closed::Lost);
+    scene.chat.leave();
+    scene.drain();
+    assert_eq!(scene.end(), Some(&End::Left));
+}
+
+#[test]
+fn an_agent_that_ends_one_session_after_the_other_is_given_up() {
+    let mut scene = Scene::chat();
+    scene.chat.say("one".into()).unwrap();
+    for _ in 0..=limits::REJOINS {
+        assert_eq!(scene.end(), None);
+        scene.closes(Closed::Reset);
+    }
+    assert_eq!(scene.end(), Some(&End::Lost));
+    assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["one"]);
+}
+
+#[test]
+fn a_person_waits_for_an_agent_that_was_shut_down_and_a_script_does_not() {
+    for is_attended in [true, false] {
+        let mut scene = Scene::chat();
+        scene.chat.is_attended = is_attended;
+        scene.closes(Closed::ByPeer {
+            code: CloseCode::Shutdown as u64,
+            reason: "the agent ends".into(),
+        });
+        assert_eq!(scene.end().is_none(), is_attended);
+        if is_attended {
+            scene.closes(Closed::Unreachable);
+            scene.connected();
+            assert_eq!(scene.asked(), [JOIN]);
+        }
+    }
+}
+
+#[test]
+fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
+    let mut scene = Scene::chat();
+    let session = scene.chat.session();
+    scene.chat.say("one".into()).unwrap();
+    scene.on(Event::Silent { session });
+    assert!(matches!(
+        scene.heard[..],
+        [Action::Silent {
+            silence: limits::CHAT_SILENCE
+        }]
+    ));
+    scene.on(Event::Heard { session });
+    scene.chat.leave();
+    scene.on(Event::Silent { session });
+    assert_eq!(scene.end(), Some(&End::Lost));
+    assert_eq!(scene.chat.undelivered().count(), 1);
+}
