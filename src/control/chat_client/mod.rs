@@ -324,11 +324,7 @@ impl ChatClient {
             });
         }
         if fin {
-            self.end(if self.intent == Intent::Left {
-                End::Left
-            } else {
-                End::PutOut
-            });
+            self.on_fin();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Action, ChatClient, End, Intent, Purpose, State};
-use crate::control::limits;
+use crate::control::{contact, limits};
 use crate::message::{CloseCode, Lines, Request};
 use crate::net::Refusal;
 use crate::session::Closed;
@@ -90,6 +90,19 @@ impl ChatClient {
             Ok(()) if self.may_rejoin() => self.rejoin(is_quick),
             Ok(()) => self.finish(End::Lost),
             Err(failure) => self.finish(End::of(failure)),
+        }
+    }
+
+    /// Handles the end of the call. An agent that ends it first is about to end the session, because it is shut down.
+    pub(super) fn on_fin(&mut self) {
+        if self.intent == Intent::Left {
+            self.end(End::Left);
+        } else if self.is_attended && self.may_rejoin() {
+            let close = contact::close(self.contact.session(), CloseCode::Done);
+            self.command(close);
+            self.rejoin(true);
+        } else {
+            self.end(End::PutOut);
         }
     }
 

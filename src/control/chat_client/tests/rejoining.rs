@@ -85,13 +85,18 @@ fn an_agent_that_ends_one_session_after_the_other_is_given_up() {
 
 #[test]
 fn a_person_waits_for_an_agent_that_was_shut_down_and_a_script_does_not() {
-    for is_attended in [true, false] {
+    for (is_attended, is_fin) in [(true, false), (true, true), (false, false), (false, true)] {
         let mut scene = Scene::chat();
         scene.chat.is_attended = is_attended;
-        scene.closes(Closed::ByPeer {
-            code: CloseCode::Shutdown as u64,
-            reason: "the agent ends".into(),
-        });
+        if is_fin {
+            // The end of the call may arrive before that of the session.
+            scene.data(Bytes::new(), true);
+        } else {
+            scene.closes(Closed::ByPeer {
+                code: CloseCode::Shutdown as u64,
+                reason: "the agent ends".into(),
+            });
+        }
         assert_eq!(scene.end().is_none(), is_attended);
         if is_attended {
             scene.closes(Closed::Unreachable);
