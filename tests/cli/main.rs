@@ -14,6 +14,7 @@ mod cgroups;
 mod chat;
 mod chat_flood;
 mod chat_history;
+mod chat_panes;
 mod chat_prompt;
 mod chat_rooms;
 mod chat_terminal;
