@@ -50,7 +50,7 @@ pub enum Outcome {
     Busy {},
     /// The request id is in use for another request.
     Conflict {},
-    /// The request is older than the agent's memory.
+    /// The agent has forgotten the request: its result was collected, or it is older than the agent's memory.
     Expired {},
     /// The agent accepted the command and then fell silent, or ended and left the command running, or was killed and
     /// does not know how the command has ended.

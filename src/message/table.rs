@@ -215,8 +215,9 @@ pub(super) const CONFLICT: Row = Row {
 
 pub(super) const EXPIRED: Row = Row {
     name: "expired",
-    words: "the request is older than the agent remembers",
-    meaning: "The agent has forgotten the request.",
+    words: "already collected, or older than the agent remembers",
+    meaning: "The agent has forgotten the request: its result was collected or was kept for too long, or the request is \
+              older than what the agent remembers.",
     ran: Ran::Maybe,
     held: Held::Nothing,
     fate: Fate::Lost,

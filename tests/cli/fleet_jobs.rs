@@ -324,3 +324,21 @@ fn a_failure_of_this_machine_is_1_with_several_targets_and_255_with_one() {
         assert_eq!(outcome.status, status);
     }
 }
+
+#[test]
+fn a_job_that_was_collected_is_said_to_be_by_every_subcommand() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let detached = user.udpctl(["exec", "--detach", &target, "--", "echo", "hi"]);
+    let id = String::from_utf8(detached.outcome().stdout).unwrap();
+    let id = id.trim();
+    user.udpctl(["attach", &target, id]).stdout("hi\n").run();
+    let words = "already collected, or older than the agent remembers";
+    for (subcommand, status) in [("attach", 255), ("wait", 255), ("kill", 1)] {
+        user.udpctl([subcommand, &target, id])
+            .stderr(format!("udpctl: {target}: {words}; request ID\n"))
+            .status(status)
+            .run();
+    }
+}

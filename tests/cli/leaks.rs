@@ -109,7 +109,7 @@ fn thousands_of_commands_leave_neither_descriptors_nor_zombies_nor_memory() {
         let again = user.udpctl(detached);
         again
             .stderr(format!(
-                "udpctl: {target}: the request is older than the agent remembers; request ID\n"
+                "udpctl: {target}: already collected, or older than the agent remembers; request ID\n"
             ))
             .status(255)
             .run();

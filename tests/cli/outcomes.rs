@@ -181,7 +181,7 @@ fn refused() -> Vec<Row> {
         (
             "expired",
             255,
-            "the request is older than the agent remembers",
+            "already collected, or older than the agent remembers",
             json!({}),
             |format| {
                 // After its result was collected, only the id is remembered.

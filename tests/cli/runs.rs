@@ -227,7 +227,7 @@ fn the_hosts_of_the_last_run_are_groups() {
 
 #[test]
 fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
-    let (user, _agent, set, targets) = fleet(3);
+    let (user, agent, set, targets) = fleet(3);
     let go = user.path("go");
     let script = format!(
         "echo first; until test -e {}; do sleep 0.01; done; echo second %n; exit %n",
@@ -251,6 +251,14 @@ fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
         })
     });
     udpctl.kill();
+    // A later run that has ended by itself without an answer has nothing to collect.
+    let silent = format!("127.0.0.9:{}", crate::harness::port_to_keep());
+    let trusted = user.udpctl(["trust", &silent, agent.key()]).outcome();
+    assert_eq!(trusted.status, 0);
+    // With a ticket, the first datagram has the request.
+    user.udpctl(["exec", &targets[0], "--", "true"]).run();
+    let line = ["exec", "--contact-timeout", "10ms", &silent, "--", "true"];
+    assert_eq!(user.udpctl(line).outcome().status, 255);
     // A failure of this machine is not the status of a host.
     let identity = user.path("config/udpctl/identity");
     let key = fs::read(&identity).unwrap();
@@ -279,7 +287,8 @@ fn what_a_killed_run_has_not_written_is_collected_from_all_its_hosts() {
     assert_eq!(lines, wanted, "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(5));
     user.udpctl(["attach", "--run", "last"])
-        .stderr("udpctl: no run that has ended has requests without a result; \"udpctl jobs --mine\" lists those in progress\n")
+        .stderr("udpctl: nothing to collect: the runs that have ended have all results that there are; \"udpctl jobs --mine\" lists \
+             requests in progress and those without an answer\n")
         .status(255)
         .run();
 }

@@ -9,6 +9,7 @@
 //! output of a process is read at most a fixed number of bytes beyond what its controller has consumed.
 
 mod attach;
+mod forgotten;
 mod job;
 mod lifecycle;
 mod list;

@@ -10,7 +10,6 @@ use super::list::administered;
 use super::listed_argv::listed_argv;
 use super::output_buffer::OutputBuffer;
 use super::refusal::Refusal;
-use super::replies;
 use super::screen::Screen;
 use super::stdin::Stdin;
 use super::stored::Stored;
@@ -118,8 +117,11 @@ impl<P: Processes> Jobs<P> {
     ) {
         let job = self.table.find(owner, id);
         if let &Request::Signal { signal, .. } = request {
-            let exit = job.and_then(|id| self.table.get(id)?.exit());
-            let reply = exit.unwrap_or_else(|| self.signal(controller, owner, id, signal));
+            let reply = match job {
+                Some(job) => self.table.get(job).and_then(Job::exit),
+                None => self.forgotten(owner, id),
+            };
+            let reply = reply.unwrap_or_else(|| self.signal(controller, owner, id, signal));
             return outbox.last_reply(call, &reply);
         }
         let Some(job) = job else {
@@ -430,15 +432,6 @@ impl<P: Processes> Jobs<P> {
         });
         if resized == Some(true) {
             self.processes.resize(id, window);
-        }
-    }
-
-    /// Answers about an id that is not in the table: used and forgotten, or never used since the agent started.
-    fn answer_unknown(&self, call: CallRef, key: &PublicKey, id: RequestId, outbox: &mut Outbox) {
-        if self.table.register().find(key, id).is_some() {
-            replies::send_refusal(call, Outcome::Expired {}, None, outbox);
-        } else {
-            outbox.last_reply(call, &Reply::NoJob {});
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::control::exec::summary::Fate;
 use crate::escape;
 use crate::message::signal::signal_number;
 use crate::message::status::{INTERNAL, USAGE};
-use crate::message::{Reply, Request, RequestId};
+use crate::message::{Outcome, Reply, Request, RequestId};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,8 +114,8 @@ fn kill(args: &KillArgs, mut fleet: Fleet, jobs: Vec<HostJob>) -> u8 {
         match answer.reply {
             Ok(Reply::Done {}) => count.add(Fate::Ok, label),
             Ok(Reply::Exit { outcome, .. }) => {
-                let why = format!("the command has ended already: {outcome}; request {id}");
-                count.fail(Fate::Failed, label, &why);
+                let (why, fate) = ended(outcome);
+                count.fail(fate, label, &format!("{why}; request {id}"));
             }
             Ok(reply) => {
                 let error = unexpected(&reply);
@@ -126,6 +126,15 @@ fn kill(args: &KillArgs, mut fleet: Fleet, jobs: Vec<HostJob>) -> u8 {
         }
     });
     fleet.conclude(INTERNAL)
+}
+
+/// Returns the words for a command that does not run any more, and its class.
+fn ended(outcome: Outcome) -> (String, Fate) {
+    if outcome == (Outcome::Expired {}) {
+        return (outcome.to_string(), Fate::of(Some(outcome)));
+    }
+    let why = format!("the command has ended already: {outcome}");
+    (why, Fate::Failed)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use super::exec::{self, Gone, exec_args};
 use super::job::{JobArgs, JobHost, JobPrefix, unique};
 use super::jobs::{age, state};
 use super::ssh::login;
-use crate::control::journal::{Past, State};
+use crate::control::journal::Past;
 use crate::duration;
 use crate::message::{JobState, JobView, OsText, RequestId, status};
 use crate::net::Target;
@@ -134,7 +134,7 @@ fn started_here(job_host: &JobHost) -> HashMap<RequestId, bool> {
     let mut shells = HashMap::new();
     for record in job_host.journal.runs().iter().flat_map(Past::records) {
         let is_shell = record.argv == argv && record.agent == job_host.host.agent;
-        if is_shell && record.state == State::Open {
+        if is_shell && record.state.is_open() {
             *shells.entry(record.id).or_insert(false) |= record.live;
         }
     }

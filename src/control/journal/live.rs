@@ -189,7 +189,7 @@ impl Live {
             self.settled.insert((request.id, request.agent));
         }
         // When everything is settled the files are removed at the end; until then other processes read them.
-        if self.states.contains(&State::Open) {
+        if self.states.iter().any(|state| state.is_open()) {
             let _ = self.slots.write_state(place as u64, state);
         }
     }

@@ -178,7 +178,7 @@ impl Past {
 /// Returns true if a run with requests in these states need not be kept.
 pub(super) fn is_obsolete(keeping: Keeping, mut states: impl Iterator<Item = State>) -> bool {
     states.all(|state| match state {
-        State::Open => false,
+        State::Open | State::Unanswered => false,
         State::Settled => keeping == Keeping::UntilSettled,
         State::Void => true,
     })

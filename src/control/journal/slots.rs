@@ -30,6 +30,8 @@ pub enum State {
     Settled,
     /// The command never ran, and the request was forgotten.
     Void,
+    /// No answer came. It is open, and most likely never arrived.
+    Unanswered,
 }
 
 /// Offsets up to which this user's `udpctl` has written an output.
@@ -65,6 +67,9 @@ impl State {
     /// Returns the state of a request that has come to an outcome.
     #[must_use]
     pub fn of(outcome: Outcome) -> Self {
+        if outcome == (Outcome::Unreachable {}) {
+            return Self::Unanswered;
+        }
         let row = outcome.row();
         match row.held {
             Held::Unknown => Self::Open,
@@ -80,6 +85,16 @@ impl State {
             Self::Open => 0,
             Self::Settled => 1,
             Self::Void => 2,
+            Self::Unanswered => 3,
+        }
+    }
+
+    /// Returns true if the agent may have a result that was not collected.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Open | Self::Unanswered => true,
+            Self::Settled | Self::Void => false,
         }
     }
 
@@ -87,6 +102,7 @@ impl State {
         match number {
             0 => Self::Open,
             2 => Self::Void,
+            3 => Self::Unanswered,
             _ => Self::Settled,
         }
     }

@@ -131,18 +131,20 @@ fn a_request_id_given_by_hand_is_kept_with_its_age() {
 
 #[test]
 fn an_outcome_settles_a_request_unless_the_agent_may_have_another() {
-    let open = ["lost", "unreachable"];
     let void = ["spawn_failed", "denied", "busy", "conflict"];
     for outcome in crate::message::outcome::ALL {
         let name = outcome.row().name;
-        let state = if open.contains(&name) {
+        let state = if name == "lost" {
             State::Open
+        } else if name == "unreachable" {
+            State::Unanswered
         } else if void.contains(&name) {
             State::Void
         } else {
             State::Settled
         };
         assert_eq!(State::of(outcome), state, "{name}");
+        assert_eq!(state.is_open(), ["lost", "unreachable"].contains(&name));
     }
 }
 

@@ -76,6 +76,13 @@ fn a_command_runs_and_its_result_is_delivered_and_collected() {
     };
     let attach = harness.call(alice, 2, &attach);
     assert_eq!(harness.replies(attach), ended(Outcome::Expired {}));
+    let signal = Request::Signal {
+        key: None,
+        id: id(1),
+        signal: 15,
+    };
+    let signal = harness.call(alice, 3, &signal);
+    assert_eq!(harness.replies(signal), ended(Outcome::Expired {}));
     assert_eq!(harness.service.processes().spawned.len(), 1);
 }
 

@@ -14,7 +14,7 @@ use crate::control::exec::{
     self, ATTACH, Finish, Fleet, Goal, JobRequest, Recorder, Settings, Style, Surroundings, Task,
     TaskHost, TerminalMode, Terminals, Verbosity,
 };
-use crate::control::journal::{self, Keeping, Known, Offsets, Plan, State};
+use crate::control::journal::{self, Keeping, Known, Offsets, Plan};
 use crate::control::{console, limits, signals};
 use crate::crypto::PublicKey;
 use crate::duration;
@@ -34,7 +34,7 @@ pub struct AttachArgs {
     /// The job.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Collect what the last run, which was killed or left, has not written: the rest of the outputs of all its hosts and
+    /// Collect what the last run that was killed or left has not written: the rest of the outputs of all its hosts and
     /// their results
     #[arg(long, value_name = "RUN", conflicts_with_all = ["target", "job", "all", "from"])]
     pub run: Option<RunName>,
@@ -59,7 +59,7 @@ pub struct AttachArgs {
 /// Run of the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum RunName {
-    /// The newest run that has ended and has requests without a result
+    /// The newest run that has ended and has something to collect
     Last,
 }
 
@@ -175,7 +175,7 @@ fn request(
 fn first_offsets(args: &AttachArgs, before: Option<&journal::Record>) -> [Offsets; 2] {
     match (args.from, before) {
         (Some(from), _) => [Offsets::at(from); 2],
-        (None, Some(before)) if before.state == State::Open => before.offsets,
+        (None, Some(before)) if before.state.is_open() => before.offsets,
         (None, _) => [Offsets::UNKNOWN; 2],
     }
 }

@@ -79,7 +79,8 @@ fn attach(
     Ok(conclude(&labels, &finish))
 }
 
-/// Returns the requests without a result of the newest run that has ended and has some.
+/// Returns the requests without a result of the newest run that has ended and has some that an agent may have taken. What no
+/// agent has answered is left to `udpctl jobs --mine`.
 fn open_records(journal: &Journal) -> Result<Vec<Record>> {
     let mut runs = journal.runs().into_iter().map(|run| {
         let records = run.records();
@@ -88,7 +89,8 @@ fn open_records(journal: &Journal) -> Result<Vec<Record>> {
     });
     let Some(open) = runs.find(|open| !open.is_empty()) else {
         bail!(
-            "no run that has ended has requests without a result; \"udpctl jobs --mine\" lists those in progress"
+            "nothing to collect: the runs that have ended have all results that there are; \"udpctl jobs --mine\" lists requests \
+             in progress and those without an answer"
         );
     };
     Ok(open)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::control::journal::{Journal, Past, Record, State};
+use crate::control::journal::{Journal, Past, Record};
 use crate::crypto::PublicKey;
 use crate::message::{JobState, JobView, Outcome, RequestId};
 
@@ -21,7 +21,7 @@ pub(super) fn outstanding(runs: &[Past]) -> Vec<Request> {
     let mut requests: Vec<Request> = Vec::new();
     let mut index: HashMap<(RequestId, PublicKey), usize> = HashMap::new();
     for record in runs.iter().rev().flat_map(Past::records) {
-        if record.state != State::Open {
+        if !record.state.is_open() {
             continue;
         }
         if let Some(&at) = index.get(&(record.id, record.agent)) {
